@@ -1,0 +1,1 @@
+"""One room per outside system: chains, ledger and registry files, logs. They never import each other."""

@@ -1,0 +1,1 @@
+"""Bitcoin's own rules, pure: wire format, scripts and addresses, Merkle branches."""

@@ -1,0 +1,195 @@
+"""The frames that enter enrichment and those that leave it: their columns, types and units.
+
+Amounts are Int128 whole base units. `…_date` is a day in Almaty. Chain instants are Int64 Unix seconds,
+ledger instants Int64 microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+UNITS = pl.Int128
+
+BLOCKS = {"chain": pl.String, "hash": pl.String, "height": pl.Int64, "time": pl.Int64, "mediantime": pl.Int64}
+"""The main chain only."""
+TRANSACTIONS = {
+    "chain": pl.String,
+    "block_hash": pl.String,
+    "txid": pl.String,
+    "position": pl.Int32,
+    "is_coinbase": pl.Boolean,
+    "other_inputs": pl.Int32,
+    "other_inputs_value": UNITS,
+    "fee": UNITS,
+    "fee_asset": pl.String,
+}
+"""Of blocks of the main chain."""
+INPUTS = {
+    "chain": pl.String,
+    "block_hash": pl.String,
+    "txid": pl.String,
+    "spent_txid": pl.String,
+    "spent_vout": pl.Int32,
+    "value": UNITS,
+    "address": pl.String,
+    "wallet": pl.String,
+    "asset": pl.String,
+}
+OUTPUTS = {
+    "chain": pl.String,
+    "block_hash": pl.String,
+    "txid": pl.String,
+    "vout": pl.Int32,
+    "value": UNITS,
+    "address": pl.String,
+    "wallet": pl.String,
+    "asset": pl.String,
+    "script_type": pl.String,
+}
+ALLOCATIONS = {
+    "allocation_id": pl.String,
+    "account": pl.String,
+    "asset": pl.String,
+    "allocated_at": pl.Int64,
+    "amount": UNITS,
+    "commission_asset": pl.String,
+    "commission_amount": UNITS,
+    "commission_currency": pl.String,
+    "commission_currency_amount": pl.String,
+}
+"""The version in force of each row."""
+PAYMENTS = {
+    "payment_id": pl.String,
+    "account": pl.String,
+    "asset": pl.String,
+    "address": pl.String,
+    "amount": UNITS,
+    "txid": pl.String,
+    "paid_at": pl.Int64,
+}
+OPENINGS = {"account": pl.String, "asset": pl.String, "amount": UNITS, "owed_at": pl.Int64}
+MINERS = {"miner_id": pl.String, "name": pl.String}
+LICENCES = {
+    "miner_id": pl.String,
+    "licence_number": pl.String,
+    "issue_date": pl.Date,
+    "valid_from": pl.Date,
+    "valid_to": pl.Date,
+    "suspended_from": pl.Date,
+    "suspended_to": pl.Date,
+}
+ACCOUNTS = {"account": pl.String, "miner_id": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
+WALLETS = {"address": pl.String, "chain": pl.String, "miner_id": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
+LABELS = {"chain": pl.String, "address": pl.String, "outflow_class": pl.String}
+"""The registry's counterparties, overridden by the newest label a person gave."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a month's report is made of, besides the rules' parameters."""
+
+    blocks: pl.DataFrame
+    transactions: pl.DataFrame
+    inputs: pl.DataFrame
+    outputs: pl.DataFrame
+    allocations: pl.DataFrame
+    payments: pl.DataFrame
+    openings: pl.DataFrame
+    miners: pl.DataFrame
+    licences: pl.DataFrame
+    accounts: pl.DataFrame
+    wallets: pl.DataFrame
+    labels: pl.DataFrame
+
+
+SHAPES = {
+    "blocks": BLOCKS,
+    "transactions": TRANSACTIONS,
+    "inputs": INPUTS,
+    "outputs": OUTPUTS,
+    "allocations": ALLOCATIONS,
+    "payments": PAYMENTS,
+    "openings": OPENINGS,
+    "miners": MINERS,
+    "licences": LICENCES,
+    "accounts": ACCOUNTS,
+    "wallets": WALLETS,
+    "labels": LABELS,
+}
+
+ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}
+OUTFLOWS = {
+    "chain": pl.String,
+    "txid": pl.String,
+    "vout": pl.Int32,
+    "address": pl.String,
+    "asset": pl.String,
+    "amount": UNITS,
+    "class": pl.String,
+    "block_height": pl.Int64,
+    "date": pl.Date,
+}
+"""Every output of the pool's transactions and coinbases, and a row for each fee (vout -1)."""
+TRANSFERS = {
+    "chain": pl.String,
+    "txid": pl.String,
+    "address": pl.String,
+    "asset": pl.String,
+    "miner_id": pl.String,
+    "amount": UNITS,
+    "credited": UNITS,
+    "explanation": pl.String,
+    "at": pl.Int64,
+    "date": pl.Date,
+    "block_hash": pl.String,
+    "height": pl.Int64,
+}
+BALANCES = {
+    "wallet": pl.String,
+    "asset": pl.String,
+    "opening": UNITS,
+    "in": UNITS,
+    "out": UNITS,
+    "fee": UNITS,
+    "closing": UNITS,
+    "unspent": UNITS,
+}
+REPORT = {
+    "n": pl.Int64,
+    "miner_id": pl.String,
+    "miner_name": pl.String,
+    "licence_number": pl.String,
+    "licence_issue_date": pl.Date,
+    "wallet": pl.String,
+    "allocation_date": pl.Date,
+    "asset": pl.String,
+    "amount": UNITS,
+    "transfer_amount": UNITS,
+    "transfer_date": pl.Date,
+    "commission_asset": pl.String,
+    "commission_asset_amount": UNITS,
+    "commission_currency": pl.String,
+    "commission_currency_amount": pl.String,
+    "allocation_id": pl.String,
+    "txid": pl.String,
+    "is_carried": pl.Boolean,
+}
+"""The form's fifteen columns in order, then what ties a row to its facts."""
+
+
+@dataclass(frozen=True)
+class Enriched:
+    """What enrichment makes of a month's facts."""
+
+    outflows: pl.DataFrame
+    """Dated in the month."""
+    transfers: pl.DataFrame
+    """Of the whole chain: matching looks past the month's ends."""
+    balances: pl.DataFrame
+    report: pl.DataFrame
+    issues: pl.DataFrame
+    """Those that belong to the month (rule 9.2)."""
+    totals: dict[str, object]
+    """The month's totals apart (rule 7.4), for the manifest; amounts as printed."""

@@ -1,0 +1,74 @@
+"""The failures that a person must act on, and the exit codes that a script reads.
+
+Wrong data is not here: it is a value (`model.Issue`). A broken assumption is not here either: it is an
+`AssertionError` and stops the program.
+"""
+
+from __future__ import annotations
+
+
+class EsepError(Exception):
+    """A failure with a message that says what happened, to which thing, and what to do now."""
+
+    exit_code = 1
+
+
+class SettingsError(EsepError):
+    """The settings can't be used; every fault found is in `faults`."""
+
+    exit_code = 2
+
+    def __init__(self, faults: list[str], *, source: str = "settings"):
+        self.faults = faults
+        super().__init__(f"{source}: " + ("; ".join(faults) if len(faults) == 1 else f"{len(faults)} faults\n  - " + "\n  - ".join(faults)))
+
+
+class InputRefused(EsepError):
+    """A file is refused whole (law 8); `faults` lists every one as `file:line: what`."""
+
+    exit_code = 4
+
+    def __init__(self, source: str, faults: list[str]):
+        self.source = source
+        self.faults = faults
+        shown = faults[:100]
+        more = f"\n  ... and {len(faults) - len(shown)} more" if len(faults) > len(shown) else ""
+        super().__init__(f"{source}: refused, nothing was imported; {len(faults)} fault(s)\n  - " + "\n  - ".join(shown) + more)
+
+
+class SourceError(EsepError):
+    """A node, or another outside source, can't be read; retried where `is_retryable`."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, is_retryable: bool = False):
+        self.is_retryable = is_retryable
+        super().__init__(message)
+
+
+class LogError(EsepError):
+    """The event log can't be read or written."""
+
+    exit_code = 6
+
+
+class FencedError(LogError):
+    """Another writer took over this (topic, key): this one must stop."""
+
+
+class StoreError(EsepError):
+    """The DuckDB store can't be opened, read or written."""
+
+    exit_code = 7
+
+
+class MonthError(EsepError):
+    """The month can't make the step asked for; the message lists why, item by item."""
+
+    exit_code = 3
+
+
+class VerifyError(EsepError):
+    """A bundle or a replay does not hold: the message names what differs."""
+
+    exit_code = 8
