@@ -18,7 +18,7 @@ class SettingsError(EsepError):
 
     exit_code = 2
 
-    def __init__(self, faults: list[str], *, source: str = "settings"):
+    def __init__(self, faults: list[str], *, source: str = "settings") -> None:
         self.faults = faults
         super().__init__(f"{source}: " + ("; ".join(faults) if len(faults) == 1 else f"{len(faults)} faults\n  - " + "\n  - ".join(faults)))
 
@@ -28,7 +28,7 @@ class InputRefused(EsepError):
 
     exit_code = 4
 
-    def __init__(self, source: str, faults: list[str]):
+    def __init__(self, source: str, faults: list[str]) -> None:
         self.source = source
         self.faults = faults
         shown = faults[:100]
@@ -41,7 +41,7 @@ class SourceError(EsepError):
 
     exit_code = 5
 
-    def __init__(self, message: str, *, is_retryable: bool = False):
+    def __init__(self, message: str, *, is_retryable: bool = False) -> None:
         self.is_retryable = is_retryable
         super().__init__(message)
 

@@ -81,7 +81,7 @@ class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     branch: Annotated[list[Hash] | None, Meta(description="Merkle branch from the transaction up to the header's root")] = None
 
 
-class Watch(Event, tag="watch", kw_only=True):
+class Watch(Event, tag="watch", frozen=True, kw_only=True):
     """The wallets watched from here on, and where reading the chain begins."""
 
     seq: Sequence_
@@ -91,7 +91,7 @@ class Watch(Event, tag="watch", kw_only=True):
     wallets: list[WatchedWallet]
 
 
-class Connect(Event, tag="connect", kw_only=True):
+class Connect(Event, tag="connect", frozen=True, kw_only=True):
     """A block joined the main chain."""
 
     seq: Sequence_
@@ -105,7 +105,7 @@ class Connect(Event, tag="connect", kw_only=True):
     transactions: list[Transaction]
 
 
-class Stretch(Event, tag="stretch", kw_only=True):
+class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
     """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
 
     seq: Sequence_
@@ -118,7 +118,7 @@ class Stretch(Event, tag="stretch", kw_only=True):
     header: list[str | None]
 
 
-class Disconnect(Event, tag="disconnect", kw_only=True):
+class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
     """The main chain's last block left it."""
 
     seq: Sequence_
@@ -169,22 +169,22 @@ class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     owed_at: list[UnixMicros]
 
 
-class Allocations(Event, tag="allocations", kw_only=True):
+class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
     source: Annotated[str, Meta(description="file name, without its folder")]
     rows: AllocationColumns
 
 
-class Payments(Event, tag="payments", kw_only=True):
+class Payments(Event, tag="payments", frozen=True, kw_only=True):
     source: str
     rows: PaymentColumns
 
 
-class Openings(Event, tag="openings", kw_only=True):
+class Openings(Event, tag="openings", frozen=True, kw_only=True):
     source: str
     rows: OpeningColumns
 
 
-class Complete(Event, tag="complete", kw_only=True):
+class Complete(Event, tag="complete", frozen=True, kw_only=True):
     """The ledger declares that it holds everything through a day."""
 
     through: Date
@@ -230,7 +230,7 @@ class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: str
 
 
-class Registry(Event, tag="registry", kw_only=True):
+class Registry(Event, tag="registry", frozen=True, kw_only=True):
     """A whole version of the registry, in `parts` events when it is large. The greatest complete `version` counts."""
 
     version: Annotated[int, Meta(ge=1)]
@@ -249,7 +249,7 @@ class Registry(Event, tag="registry", kw_only=True):
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="a calendar month: 2026-10")]
 
 
-class Labelled(Event, tag="label", kw_only=True):
+class Labelled(Event, tag="label", frozen=True, kw_only=True):
     """A person named whose address it is; the newest label of an address counts."""
 
     chain: str
@@ -261,7 +261,7 @@ class Labelled(Event, tag="label", kw_only=True):
     at: UnixSeconds
 
 
-class Waived(Event, tag="waive", kw_only=True):
+class Waived(Event, tag="waive", frozen=True, kw_only=True):
     """A person took one blocking issue of one month upon themselves (rule 8.1)."""
 
     month: MonthName
@@ -272,7 +272,7 @@ class Waived(Event, tag="waive", kw_only=True):
     at: UnixSeconds
 
 
-class Frozen(Event, tag="frozen", kw_only=True):
+class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     """A version of a month was frozen: everything needed to build its bytes again."""
 
     month: MonthName
@@ -311,7 +311,7 @@ def encode(event: Event) -> NewEvent:
 
 def decode(value: bytes) -> AnyEvent:
     """The event of a log record. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, with the path of the fault."""
-    event = _decoder.decode(value)
+    event: AnyEvent = _decoder.decode(value)
     if event.schema != 1:
         raise msgspec.ValidationError(f"schema {event.schema} of {type(event).__name__} is newer than this program knows (1): upgrade it")
     return event
