@@ -62,6 +62,7 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     wallet: str | None = None
     asset: str
     script_type: Annotated[str, Meta(description="Bitcoin Core's name of the script's type: pubkeyhash, nulldata, witness_v1_taproot, …")]
+    is_unspendable: Annotated[bool, Meta(description="no one can ever spend it: an OP_RETURN script, whatever follows it")] = False
     ref: Annotated[str, Meta(description="where the movement stands on chain: `vout:3`; `log:7`; `call:0.2`")]
 
 

@@ -12,6 +12,8 @@ import polars as pl
 
 UNITS = pl.Int128
 
+POOL_WALLETS = {"chain": pl.String, "wallet": pl.String}
+"""Every wallet that the newest `watch` event of each chain names, used or not."""
 BLOCKS = {"chain": pl.String, "hash": pl.String, "height": pl.Int64, "time": pl.Int64, "mediantime": pl.Int64}
 """The main chain only."""
 TRANSACTIONS = {
@@ -47,6 +49,7 @@ OUTPUTS = {
     "wallet": pl.String,
     "asset": pl.String,
     "script_type": pl.String,
+    "is_unspendable": pl.Boolean,
 }
 ALLOCATIONS = {
     "allocation_id": pl.String,
@@ -90,6 +93,7 @@ LABELS = {"chain": pl.String, "address": pl.String, "outflow_class": pl.String}
 class Facts:
     """All that a month's report is made of, besides the rules' parameters."""
 
+    pool_wallets: pl.DataFrame
     blocks: pl.DataFrame
     transactions: pl.DataFrame
     inputs: pl.DataFrame
@@ -105,6 +109,7 @@ class Facts:
 
 
 SHAPES = {
+    "pool_wallets": POOL_WALLETS,
     "blocks": BLOCKS,
     "transactions": TRANSACTIONS,
     "inputs": INPUTS,

@@ -21,7 +21,8 @@ CREATE TABLE raw_input (
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL);
 CREATE TABLE raw_output (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL,
-    value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL, ref VARCHAR NOT NULL);
+    value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL,
+    is_unspendable BOOLEAN NOT NULL, ref VARCHAR NOT NULL);
 CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL);
 -- The newest chain event of each chain: its seq must grow by one (nothing is skipped silently).
 CREATE TABLE raw_chain_tip (chain VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, hash VARCHAR, height BIGINT);
