@@ -1,0 +1,87 @@
+# Esep: set up, run, check. `make` alone lists the targets.
+
+VENV ?= .venv
+VAR ?= var
+# The first Python on PATH that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+SOURCES := pipeline connectors tests
+EXAMPLE := docs/example/2026-10
+# The example's one blocking issue: an output to an address that nobody has labelled.
+EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run test test-live lint format golden bench docs lock audit clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+install: $(VENV)/.installed ## Set up .venv from the lock; nothing else
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then echo "make: Python 3.11 or newer is needed and none is on PATH: install it, or say 'make PYTHON=/path/to/python3'" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) does not start, or is older than Python 3.11: say 'make PYTHON=/path/to/python3'" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) can't make a virtual environment (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+
+# Hashes are checked for every package. Build tools come first, so that no step fetches anything that is not locked.
+$(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements-build.lock
+	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements.lock
+	$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements-dev.lock
+	@touch $@
+
+run: install ## Carry the example month through: recorded node to frozen, verified form in var/
+	@status=0; $(BIN)/esep demo $(EXAMPLE) --var $(VAR) || status=$$?; \
+	if [ $$status -eq 3 ]; then \
+		$(BIN)/esep waive 2026-10 unknown-outflow $(EXAMPLE_OUTFLOW) --config $(VAR)/esep.toml \
+			--reason "Invoice from a supplier pending; asked on 2 November 2026" --by "Example operator" && \
+		$(BIN)/esep demo $(EXAMPLE) --var $(VAR); \
+	else exit $$status; fi
+
+test: install-dev ## All tests but those that need a real node
+	$(PYTEST) -m "not live"
+
+test-live: install-dev ## Tests against real nodes, each part with the reason where it can't run
+	@if ! command -v litecoind >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get install -y -q litecoind >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q litecoind >/dev/null 2>&1; } || true; fi
+	$(PYTEST) -m live tests/live
+
+lint: install-dev ## Format, lint and types
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+format: install-dev ## Rewrite sources in the house's format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+golden: install-dev ## Rewrite the golden files from what the code makes now; read the diff before you commit it
+	ESEP_GOLDEN=write $(PYTEST) tests/golden
+
+bench: install-dev ## Measure: a synthetic month from log to frozen report, each step beside its ceiling
+	$(BIN)/python -m tests.bench
+
+docs: install ## Rewrite the generated documents: data dictionary, event schemas
+	$(BIN)/esep docs
+
+lock: install-dev ## Pin the newest versions that pyproject.toml allows, with hashes
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --upgrade --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
+
+audit: install-dev ## Look the locked packages up among published vulnerabilities
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+clean: ## Remove .venv and caches; what lies in var/ stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
