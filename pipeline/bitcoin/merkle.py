@@ -1,0 +1,107 @@
+"""Merkle trees of blocks and proofs of work: what shows, from a header alone, that a transaction is in a block.
+
+Hashes are hex in the customary order. A tree's odd levels repeat their last hash, so a list whose end is repeated has the
+same root (CVE-2012-2459). Such a list, in which two different neighbours are equal, is refused with ValueError as nodes
+refuse such blocks. A proof for the repetition of a last hash (a right neighbour equal to the left one) is refused as well.
+Left out: a transaction of exactly 64 bytes could pass for an inner node, so whoever checks a branch must also have the
+transaction itself and see that it parses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from .networks import Network
+from .wire import HEADER_SIZE, double_sha256
+
+
+def merkle_root(txids: Sequence[str]) -> str:
+    """The root over a block's txids, as its header has it."""
+    level = _leaves(txids)
+    while len(level) > 1:
+        level = _parents(level)
+    return level[0][::-1].hex()
+
+
+def merkle_branch(txids: Sequence[str], index: int) -> list[str]:
+    """The neighbours from the transaction at `index` up to the root; none for a block of one transaction."""
+    if not 0 <= index < len(txids):
+        raise ValueError(f"there is no transaction {index} among {len(txids)}")
+    level = _leaves(txids)
+    branch: list[str] = []
+    while len(level) > 1:
+        branch.append(level[min(index ^ 1, len(level) - 1)][::-1].hex())
+        level = _parents(level)
+        index >>= 1
+    return branch
+
+
+def root_of_branch(txid: str, index: int, branch: Sequence[str]) -> str:
+    """The root that a branch leads to: equal to the header's, it proves the transaction's place in the block."""
+    if not 0 <= index < 1 << len(branch):
+        raise ValueError(f"index {index} does not fit a branch of {len(branch)} hashes")
+    node = _hash(txid)
+    for neighbour in map(_hash, branch):
+        if index & 1:
+            if neighbour == node:
+                raise ValueError(f"the branch of {txid} proves the repetition of a block's last transaction, not the transaction")
+            node = double_sha256(neighbour + node)
+        else:
+            node = double_sha256(node + neighbour)
+        index >>= 1
+    return node[::-1].hex()
+
+
+def meets_target(header_raw: bytes, network: Network) -> bool | None:
+    """Whether the header's hash is within the target it claims, and the target within the network's limit.
+
+    None where the header alone cannot tell: merged mining has its proof in another chain's block.
+    """
+    if len(header_raw) != HEADER_SIZE:
+        raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(header_raw)}")
+    target = target_of(int.from_bytes(header_raw[72:76], "little"))
+    if not 0 < target <= network.pow_limit:
+        return False
+    if network.pow == "scrypt-auxpow":
+        return None
+    return int.from_bytes(_work(header_raw, network), "little") <= target
+
+
+def target_of(bits: int) -> int:
+    """The target that a header's compact `bits` stand for; 0 for those that stand for none (negative)."""
+    exponent, mantissa = bits >> 24, bits & 0x7FFFFF
+    if bits & 0x800000:
+        return 0
+    return mantissa >> 8 * (3 - exponent) if exponent <= 3 else mantissa << 8 * (exponent - 3)
+
+
+def _work(header_raw: bytes, network: Network) -> bytes:
+    if network.pow == "scrypt":
+        return hashlib.scrypt(header_raw, salt=header_raw, n=1024, r=1, p=1, dklen=32)
+    return double_sha256(header_raw)
+
+
+def _leaves(txids: Sequence[str]) -> list[bytes]:
+    if not txids:
+        raise ValueError("a block without transactions has no Merkle root")
+    return [_hash(txid) for txid in txids]
+
+
+def _parents(level: list[bytes]) -> list[bytes]:
+    for left in range(0, len(level) - 1, 2):
+        if level[left] == level[left + 1]:
+            raise ValueError(f"two neighbours in the Merkle tree are equal ({level[left][::-1].hex()}): the list has been repeated")
+    if len(level) & 1:
+        level = [*level, level[-1]]
+    return [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
+
+
+def _hash(text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != 32 or len(text) != 64:
+        raise ValueError(f"not a hash of 32 bytes in hex: {text!r}")
+    return raw[::-1]

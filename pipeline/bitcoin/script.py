@@ -1,0 +1,243 @@
+"""Output scripts and addresses: which kind a script is, which address it has, which script an address stands for.
+
+Kinds and addresses are those that Bitcoin Core (25 and later) prints in `getblock`; the kind `anchor` since 28 (before:
+`witness_unknown`). Base58 is embit's; bech32 (BIP 173, BIP 350) is ours, because an address that is refused must be refused
+with its cause. bitcoinlib's encoders serve as a check in the tests only: importing it writes into the home directory.
+Left out: miniscript, descriptors, Litecoin's stealth addresses, Bitcoin Cash.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from embit import base58
+
+from .networks import NETWORKS, Network, network
+from .wire import double_sha256
+
+_CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_VALUE_OF = {character: value for value, character in enumerate(_CHARSET)}
+_BECH32, _BECH32M = 1, 0x2BC830A3
+_GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_STEP = [0] * 32
+for _top in range(32):
+    for _bit, _generator in enumerate(_GENERATORS):
+        if _top >> _bit & 1:
+            _STEP[_top] ^= _generator
+
+_OP_RETURN, _OP_CHECKSIG, _OP_CHECKMULTISIG = 0x6A, 0xAC, 0xAE
+_OP_1, _OP_16 = 0x51, 0x60
+_MAX_KEYS = 20
+_KEY_LENGTH = {2: 33, 3: 33, 4: 65, 6: 65, 7: 65}
+
+
+def witness_program(script: bytes) -> tuple[int, bytes] | None:
+    """The witness version and program of a script, None for other scripts (BIP 141)."""
+    if not 4 <= len(script) <= 42 or script[1] != len(script) - 2:
+        return None
+    opcode = script[0]
+    if opcode == 0:
+        return 0, script[2:]
+    return (opcode - _OP_1 + 1, script[2:]) if _OP_1 <= opcode <= _OP_16 else None
+
+
+@lru_cache(maxsize=1 << 16)
+def script_type(script: bytes) -> str:
+    """Bitcoin Core's name of the script's kind."""
+    if len(script) == 23 and script[:2] == b"\xa9\x14" and script[22] == 0x87:
+        return "scripthash"
+    witness = witness_program(script)
+    if witness is not None:
+        return _witness_type(*witness)
+    if script[:1] == bytes([_OP_RETURN]) and _is_push_only(script, 1):
+        return "nulldata"
+    if len(script) in (35, 67) and script[0] == len(script) - 2 and script[-1] == _OP_CHECKSIG and _is_key(script[1:-1]):
+        return "pubkey"
+    if len(script) == 25 and script[:3] == b"\x76\xa9\x14" and script[23:] == b"\x88\xac":
+        return "pubkeyhash"
+    return "multisig" if _is_multisig(script) else "nonstandard"
+
+
+@lru_cache(maxsize=1 << 16)
+def address_of(script: bytes, network: Network) -> str | None:
+    """The address that Bitcoin Core prints for an output script; None where it prints none."""
+    witness = witness_program(script)
+    if witness is not None:
+        if network.hrp is None or (witness[0] == 0 and len(witness[1]) not in (20, 32)):
+            return None
+        return _bech32_address(network.hrp, *witness)
+    kind = script_type(script)
+    if kind == "pubkeyhash":
+        return str(base58.encode_check(network.p2pkh_prefix + script[3:23]))
+    if kind == "scripthash":
+        return str(base58.encode_check(network.p2sh_prefix + script[2:22]))
+    return None
+
+
+def script_of(address: str, network: Network) -> bytes:
+    """The output script that an address of `network` stands for. Raises ValueError with the cause for anything else."""
+    hrp = address.lower().rpartition("1")[0]
+    if network.hrp is not None and address[: len(network.hrp)].lower() == network.hrp:
+        return _script_of_bech32(address, network.hrp)
+    others = sorted(name for name, other_hrp in _hrps() if other_hrp == hrp)
+    if others:
+        raise ValueError(f"{address!r} is an address of another network ({', '.join(others)}), not of {network.name}")
+    return _script_of_base58(address, network)
+
+
+def canonical_address(address: str, network: Network) -> str:
+    """The address as nodes print it: bech32 in small letters, Litecoin's old script prefix replaced by the new one.
+
+    Raises ValueError with the cause when it is no address of `network`.
+    """
+    canonical = address_of(script_of(address, network), network)
+    assert canonical is not None, f"{address} has a script without an address"
+    return canonical
+
+
+def _witness_type(version: int, program: bytes) -> str:
+    if version == 0:
+        return {20: "witness_v0_keyhash", 32: "witness_v0_scripthash"}.get(len(program), "nonstandard")
+    if version == 1 and len(program) == 32:
+        return "witness_v1_taproot"
+    return "anchor" if version == 1 and program == b"\x4e\x73" else "witness_unknown"
+
+
+def _operation(script: bytes, position: int) -> tuple[int, bytes, int] | None:
+    """The opcode at `position`, what it pushes, and where the next one is; None at the end or when the push is cut short."""
+    if position >= len(script):
+        return None
+    opcode = script[position]
+    start = position + 1
+    if opcode > 0x4E:
+        return opcode, b"", start
+    length = opcode
+    if opcode >= 0x4C:
+        width = 1 << (opcode - 0x4C)
+        if start + width > len(script):
+            return None
+        length = int.from_bytes(script[start : start + width], "little")
+        start += width
+    if start + length > len(script):
+        return None
+    return opcode, script[start : start + length], start + length
+
+
+def _is_push_only(script: bytes, position: int) -> bool:
+    while position < len(script):
+        operation = _operation(script, position)
+        if operation is None or operation[0] > _OP_16:
+            return False
+        position = operation[2]
+    return True
+
+
+def _is_key(data: bytes) -> bool:
+    return len(data) > 0 and _KEY_LENGTH.get(data[0]) == len(data)
+
+
+def _small_number(operation: tuple[int, bytes, int]) -> int:
+    """1 … 20 as multisig scripts write it in the shortest form (opcodes up to 16, a one-byte push above); else 0."""
+    opcode, data, _ = operation
+    if _OP_1 <= opcode <= _OP_16:
+        return opcode - _OP_1 + 1
+    return data[0] if opcode == 1 and 16 < data[0] <= _MAX_KEYS else 0
+
+
+def _is_multisig(script: bytes) -> bool:
+    if not script or script[-1] != _OP_CHECKMULTISIG:
+        return False
+    operation = _operation(script, 0)
+    required = _small_number(operation) if operation else 0
+    if operation is None or not required:
+        return False
+    keys = 0
+    following = _operation(script, operation[2])
+    while following is not None and _is_key(following[1]):
+        keys += 1
+        following = _operation(script, following[2])
+    return following is not None and _small_number(following) == keys >= required and following[2] + 1 == len(script)
+
+
+def _checksum_state(hrp: str, values: list[int]) -> int:
+    state = 1
+    for value in (*(ord(c) >> 5 for c in hrp), 0, *(ord(c) & 31 for c in hrp), *values):
+        state = (state & 0x1FFFFFF) << 5 ^ value ^ _STEP[state >> 25]
+    return state
+
+
+def _bech32_address(hrp: str, version: int, program: bytes) -> str:
+    width = (len(program) * 8 + 4) // 5
+    number = int.from_bytes(program, "big") << (width * 5 - len(program) * 8)
+    values = [version, *(number >> 5 * place & 31 for place in range(width - 1, -1, -1))]
+    state = _checksum_state(hrp, [*values, 0, 0, 0, 0, 0, 0]) ^ (_BECH32M if version else _BECH32)
+    values += [state >> 5 * place & 31 for place in range(5, -1, -1)]
+    return hrp + "1" + "".join(_CHARSET[value] for value in values)
+
+
+def _script_of_bech32(address: str, hrp: str) -> bytes:
+    if address != address.lower() and address != address.upper():
+        raise ValueError(f"{address!r} mixes capital and small letters")
+    found, separator, data = address.lower().rpartition("1")
+    if not separator or found != hrp:
+        raise ValueError(f"{address!r} begins like {hrp}1… but its prefix is {found!r}: a character is wrong or missing")
+    if len(address) > 90 or len(data) < 7:
+        raise ValueError(f"{address!r} has a wrong length ({len(address)} characters)")
+    unknown = sorted(set(data) - set(_CHARSET))
+    if unknown:
+        raise ValueError(f"{address!r} has characters that no bech32 address has: {' '.join(unknown)}")
+    values = [_VALUE_OF[character] for character in data]
+    state, version, payload = _checksum_state(hrp, values), values[0], values[1:-6]
+    if state not in (_BECH32, _BECH32M):
+        raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+    if version == 0 and state != _BECH32:
+        raise ValueError(f"{address!r} has a bech32m checksum, but witness version 0 needs bech32")
+    if version != 0 and state != _BECH32M:
+        raise ValueError(f"{address!r} has a bech32 checksum, but witness version {version} needs bech32m")
+    if version > 16:
+        raise ValueError(f"{address!r} has witness version {version}; the greatest is 16")
+    return _witness_script(address, version, payload)
+
+
+def _witness_script(address: str, version: int, payload: list[int]) -> bytes:
+    number = 0
+    for value in payload:
+        number = number << 5 | value
+    length, spare = divmod(len(payload) * 5, 8)
+    if spare > 4 or number & ((1 << spare) - 1):
+        raise ValueError(f"{address!r} has wrong padding at its end")
+    if not 2 <= length <= 40 or (version == 0 and length not in (20, 32)):
+        raise ValueError(f"{address!r} has a wrong length: a program of {length} bytes for witness version {version}")
+    opcode = version + _OP_1 - 1 if version else 0
+    return bytes([opcode, length]) + (number >> spare).to_bytes(length, "big")
+
+
+def _script_of_base58(address: str, network: Network) -> bytes:
+    if not 26 <= len(address) <= 36:
+        raise ValueError(f"{address!r} is no address of {network.name}: wrong length ({len(address)} characters)")
+    try:
+        data: bytes = base58.decode(address)
+    except ValueError:
+        raise ValueError(f"{address!r} is no address of {network.name}: it has characters that no base58 address has") from None
+    payload, checksum = data[:-4], data[-4:]
+    if double_sha256(payload)[:4] != checksum:
+        raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+    if len(payload) != 21:
+        raise ValueError(f"{address!r} has a wrong length: {len(payload)} bytes instead of 21")
+    prefix, digest = payload[:1], payload[1:]
+    if prefix == network.p2pkh_prefix:
+        return b"\x76\xa9\x14" + digest + b"\x88\xac"
+    if prefix == network.p2sh_prefix or prefix in network.p2sh_legacy_prefixes:
+        return b"\xa9\x14" + digest + b"\x87"
+    others = [name for name in NETWORKS if _has_prefix(name, prefix)]
+    whose = f"of another network ({', '.join(others)})" if others else "of no network known here"
+    raise ValueError(f"{address!r} is an address {whose}, not of {network.name}")
+
+
+def _has_prefix(name: str, prefix: bytes) -> bool:
+    other = network(name)
+    return prefix in (other.p2pkh_prefix, other.p2sh_prefix, *other.p2sh_legacy_prefixes)
+
+
+def _hrps() -> list[tuple[str, str | None]]:
+    return [(name, network(name).hrp) for name in NETWORKS]
