@@ -8,6 +8,7 @@ every list of a `…Columns` has the same length. A reader refuses a schema vers
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -18,9 +19,32 @@ from .log import NewEvent, Topic
 Units = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,37})$", description="whole base units of the asset, decimal")]
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="32 bytes, hex, in the chain's customary order")]
 Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a calendar day in Asia/Almaty")]
-UnixSeconds = Annotated[int, Meta(ge=0, description="seconds since the Unix epoch, UTC")]
-UnixMicros = Annotated[int, Meta(description="microseconds since the Unix epoch, UTC")]
-Sequence_ = Annotated[int, Meta(ge=0, description="running number of the key's events, from 0, without gaps")]
+UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since the Unix epoch, UTC, up to the year 9999")]
+UnixMicros = Annotated[
+    int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, description="microseconds since the Unix epoch, UTC, years 1 to 9999")
+]
+Sequence_ = Annotated[int, Meta(ge=0, le=2**62, description="running number of the key's events, from 0, without gaps")]
+Height = Annotated[int, Meta(ge=0, le=2**62, description="the block's number, the first block's is 0")]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
+
+
+def _same_length(columns: Struct, *names: str) -> None:
+    """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
+    lengths = {name: len(getattr(columns, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError("columns of different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
+
+
+def _real_days(row: Struct, *names: str) -> None:
+    """A day must be in the calendar: 2026-02-30 matches the pattern and is refused here, with ValueError."""
+    for name in names:
+        day = getattr(row, name)
+        if day is not None:
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
@@ -46,7 +70,7 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An output of a pool wallet that a transaction spends."""
 
     txid: Hash
-    vout: int
+    vout: Count
     value: Units
     address: str | None
     wallet: str
@@ -56,7 +80,9 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An output of a transaction, the pool's or not."""
 
-    vout: Annotated[int, Meta(ge=0, description="place within the transaction; on EVM chains the running number of its movements")]
+    vout: Annotated[
+        int, Meta(ge=0, le=2**31 - 1, description="place within the transaction; on EVM chains the running number of its movements")
+    ]
     value: Units
     address: str | None
     wallet: str | None = None
@@ -70,10 +96,12 @@ class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A transaction that spends from, or pays to, a pool wallet."""
 
     txid: Hash
-    position: Annotated[int, Meta(ge=0, description="index within the block")]
+    position: Annotated[int, Meta(ge=0, le=2**31 - 1, description="index within the block")]
     is_coinbase: bool
     inputs: Annotated[list[Input], Meta(description="only those that are the pool's")]
-    other_inputs: Annotated[int, Meta(ge=0, description="how many inputs are not the pool's; a coinbase's own is not counted")]
+    other_inputs: Annotated[
+        int, Meta(ge=0, le=2**31 - 1, description="how many inputs are not the pool's; a coinbase's own is not counted")
+    ]
     other_inputs_value: Units
     outputs: Annotated[list[Output], Meta(description="every one")]
     fee: Annotated[Units, Meta(description="inputs - outputs; 0 for a coinbase")]
@@ -88,7 +116,7 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
     seq: Sequence_
     chain: str
     network: str
-    start_height: int
+    start_height: Height
     wallets: list[WatchedWallet]
 
 
@@ -97,7 +125,7 @@ class Connect(Event, tag="connect", frozen=True, kw_only=True):
 
     seq: Sequence_
     chain: str
-    height: int
+    height: Height
     hash: Hash
     prev: Hash
     time: UnixSeconds
@@ -111,12 +139,15 @@ class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
 
     seq: Sequence_
     chain: str
-    height: Annotated[int, Meta(description="of the first")]
+    height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
     prev: Annotated[Hash, Meta(description="of the first; each next one's is the hash before it")]
     hash: list[Hash]
     time: list[UnixSeconds]
     mediantime: list[UnixSeconds]
     header: list[str | None]
+
+    def __post_init__(self) -> None:
+        _same_length(self, "hash", "time", "mediantime", "header")
 
 
 class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
@@ -124,7 +155,7 @@ class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
 
     seq: Sequence_
     chain: str
-    height: int
+    height: Height
     hash: Hash
     prev: Annotated[Hash, Meta(description="the last block of the main chain after this event")]
 
@@ -136,7 +167,7 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Allocations, a column a list. `version` counts a row's restatements from 1: the greatest one counts."""
 
     allocation_id: list[str]
-    version: list[int]
+    version: list[Version]
     account: list[str]
     asset: list[str]
     allocated_at: list[UnixMicros]
@@ -146,12 +177,15 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     commission_currency: list[str | None]
     commission_currency_amount: list[str | None]
 
+    def __post_init__(self) -> None:
+        _same_length(self, *self.__struct_fields__)
+
 
 class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payments that the ledger believes it made."""
 
     payment_id: list[str]
-    version: list[int]
+    version: list[Version]
     account: list[str]
     asset: list[str]
     address: list[str]
@@ -159,15 +193,21 @@ class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     txid: list[Hash]
     paid_at: list[UnixMicros]
 
+    def __post_init__(self) -> None:
+        _same_length(self, *self.__struct_fields__)
+
 
 class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was owed when the pool's records begin (rule 6.4)."""
 
     account: list[str]
     asset: list[str]
-    version: list[int]
+    version: list[Version]
     amount: list[Units]
     owed_at: list[UnixMicros]
+
+    def __post_init__(self) -> None:
+        _same_length(self, *self.__struct_fields__)
 
 
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
@@ -190,6 +230,9 @@ class Complete(Event, tag="complete", frozen=True, kw_only=True):
 
     through: Date
 
+    def __post_init__(self) -> None:
+        _real_days(self, "through")
+
 
 # --- registry ------------------------------------------------------------------------------------------------------
 
@@ -208,12 +251,18 @@ class LicenceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suspended_from: Date | None = None
     suspended_to: Date | None = None
 
+    def __post_init__(self) -> None:
+        _real_days(self, "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
+
 
 class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     account: str
     miner_id: str
     valid_from: Date
     valid_to: Date | None = None
+
+    def __post_init__(self) -> None:
+        _real_days(self, "valid_from", "valid_to")
 
 
 class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,6 +271,9 @@ class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     miner_id: str
     valid_from: Date
     valid_to: Date | None = None
+
+    def __post_init__(self) -> None:
+        _real_days(self, "valid_from", "valid_to")
 
 
 class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,10 +286,10 @@ class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Registry(Event, tag="registry", frozen=True, kw_only=True):
     """A whole version of the registry, in `parts` events when it is large. The greatest complete `version` counts."""
 
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     digest: Annotated[Hash, Meta(description="SHA-256 of the version's content: names it")]
-    part: Annotated[int, Meta(ge=0)]
-    parts: Annotated[int, Meta(ge=1)]
+    part: Count
+    parts: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     miners: list[MinerRow] = []
     licences: list[LicenceRow] = []
     accounts: list[AccountRow] = []
@@ -277,7 +329,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     """A version of a month was frozen: everything needed to build its bytes again."""
 
     month: MonthName
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     digest: Annotated[Hash, Meta(description="SHA-256 of the canonical report")]
     positions: Annotated[dict[str, int], Meta(description="the log's positions that it is a function of")]
     rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force (`model.Rules`)")]
@@ -311,7 +363,11 @@ def encode(event: Event) -> NewEvent:
 
 
 def decode(value: bytes) -> AnyEvent:
-    """The event of a log record. Raises `msgspec.ValidationError` or `msgspec.DecodeError`, with the path of the fault."""
+    """The event of a log record.
+
+    Raises ValueError with the path of the fault: `msgspec.ValidationError`, `msgspec.DecodeError`, or
+    `UnicodeDecodeError` where the bytes are not UTF-8; and RecursionError for JSON nested beyond reason.
+    """
     event: AnyEvent = _decoder.decode(value)
     if event.schema != 1:
         raise msgspec.ValidationError(f"schema {event.schema} of {type(event).__name__} is newer than this program knows (1): upgrade it")
