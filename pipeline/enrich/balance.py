@@ -1,0 +1,110 @@
+"""The proof by wallet: opening + in - out - fees = closing, against the outputs still unspent (rule 3.4).
+
+Counted by height, since header times can run backwards. The closing figure comes from the movements, the unspent one from the set of
+outputs that no known input spends: two ways to the same number.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ..model import Month, Rules
+from .frames import BALANCES, UNITS, Facts
+from .identify import day_of_seconds
+
+OWN = ["chain", "wallet", "asset"]
+_TX = ["chain", "txid"]
+
+
+def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Each chain's last block of the month: the highest dated in it or before it (rule 3.4): chain, height."""
+    return (
+        blocks.with_columns(date=day_of_seconds("time")).filter(pl.col("date") <= month.last).group_by("chain").agg(pl.col("height").max())
+    )
+
+
+def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
+    """BALANCES of every pool wallet and asset for the month, by wallet and asset."""
+    native = pl.DataFrame([(a.chain, a.name) for a in rules.assets.values()], schema={"chain": pl.String, "asset": pl.String}, orient="row")
+    heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
+    spans = (
+        last_heights(facts.blocks, month)
+        .rename({"height": "to"})
+        .join(last_heights(facts.blocks, month.previous).rename({"height": "from"}), on="chain", how="left")
+    )
+    created = (
+        facts.outputs.filter(pl.col("wallet").is_not_null()).join(heights, on=["chain", "block_hash"]).join(spans, on="chain")
+    ).with_columns(is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to"))
+    spent = (facts.inputs.join(heights, on=["chain", "block_hash"]).join(spans, on="chain")).with_columns(
+        is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to")
+    )
+    fees = share_fees(facts.inputs, facts.transactions).join(heights, on=["chain", "block_hash"]).join(spans, on="chain")
+    fees = fees.filter((pl.col("height") <= pl.col("to")) & ~(pl.col("height") <= pl.col("from")).fill_null(False))
+    now, before = pl.col("is_within") & ~pl.col("is_before"), pl.col("is_before")
+    received = created.group_by(OWN).agg(
+        pl.col("value").filter(before).sum().alias("received_before"), pl.col("value").filter(now).sum().alias("in")
+    )
+    paid = spent.group_by(OWN).agg(
+        pl.col("value").filter(before).sum().alias("spent_before"), pl.col("value").filter(now).sum().alias("spent")
+    )
+    unspent = (
+        created.filter("is_within")
+        .join(
+            spent.filter("is_within").select("chain", pl.col("spent_txid").alias("txid"), pl.col("spent_vout").alias("vout")),
+            on=["chain", "txid", "vout"],
+            how="anti",
+        )
+        .group_by(OWN)
+        .agg(pl.col("value").sum().alias("unspent"))
+    )
+    known = pl.concat([received.select(OWN), paid.select(OWN), facts.pool_wallets.join(native, on="chain").select(OWN)]).unique()
+    moved = ["received_before", "in", "spent_before", "spent", "fee", "unspent"]
+    return (
+        known.join(received, on=OWN, how="left")
+        .join(paid, on=OWN, how="left")
+        .join(fees.group_by(OWN).agg(pl.col("share").sum().alias("fee")), on=OWN, how="left")
+        .join(unspent, on=OWN, how="left")
+        .with_columns(pl.col(moved).fill_null(0).cast(UNITS))
+        .with_columns(opening=pl.col("received_before") - pl.col("spent_before"), out=pl.col("spent") - pl.col("fee"))
+        .with_columns(closing=pl.col("opening") + pl.col("in") - pl.col("out") - pl.col("fee"))
+        .sort("wallet", "asset", "chain")
+        .select(list(BALANCES))
+    )
+
+
+def share_fees(inputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame:
+    """Each transaction's fee shared over its inputs by value: chain, block_hash, txid, wallet, asset, share (rule 9.5).
+
+    The strangers are one party (and are left out of the result); the remainder goes to the largest party, of equals to the
+    first wallet by name.
+    """
+    spending = transactions.filter(~pl.col("is_coinbase"))
+    ours = inputs.group_by("chain", "block_hash", "txid", "wallet", "asset").agg(pl.col("value").sum())
+    strangers = spending.filter(pl.col("other_inputs_value") > 0).select(
+        "chain",
+        "block_hash",
+        "txid",
+        pl.lit(None, pl.String).alias("wallet"),
+        pl.col("fee_asset").alias("asset"),
+        pl.col("other_inputs_value").alias("value"),
+    )
+    transaction = ["chain", "block_hash", "txid"]
+    parties = (
+        pl.concat([ours, strangers])
+        .join(spending.select([*transaction, "fee", "fee_asset"]), on=transaction)
+        .filter(pl.col("asset") == pl.col("fee_asset"))
+        .sort([*transaction, "value", "wallet"], descending=[False, False, False, True, False], nulls_last=True)
+    )
+    total = pl.col("value").sum().over(transaction)
+    return (
+        # Products of two amounts may pass 38 digits (wei): the quotient is taken in two exact steps.
+        parties.with_columns(total=total)
+        .with_columns(
+            share=pl.col("fee") // pl.col("total") * pl.col("value")
+            + (pl.col("fee") % pl.col("total")) * pl.col("value") // pl.col("total")
+        )
+        .with_columns(rest=pl.col("fee") - pl.col("share").sum().over(transaction), place=pl.int_range(pl.len()).over(transaction))
+        .with_columns(share=pl.when(pl.col("place") == 0).then(pl.col("share") + pl.col("rest")).otherwise("share"))
+        .filter(pl.col("wallet").is_not_null())
+        .select([*transaction, "wallet", "asset", "share"])
+    )

@@ -1,0 +1,96 @@
+"""What leaves the pool: one class for every output of the pool's transactions, and the fee (rule 3).
+
+Enters: the main chain's transactions that touch a pool wallet. Leaves: outflows of all months. Payments by strangers to a
+miner or to the pool are no outflows (rule 3.3), a coinbase that pays no pool wallet is not the pool's (rule 3.1).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from .frames import OUTFLOWS, UNITS, Facts
+from .identify import day_of_seconds, registered_wallets, with_holder
+
+TX = ["chain", "block_hash", "txid"]
+
+
+def pool_transactions(facts: Facts) -> pl.DataFrame:
+    """Transactions that spend from a pool wallet, and coinbases that pay one, with `at`, `date`, `height` of their block."""
+    spending = facts.inputs.select(TX).unique()
+    receiving = facts.outputs.filter(pl.col("wallet").is_not_null()).select(TX).unique()
+    coinbases = facts.transactions.filter("is_coinbase").join(receiving, on=TX, how="semi")
+    others = facts.transactions.filter(~pl.col("is_coinbase")).join(spending, on=TX, how="semi")
+    blocks = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height", pl.col("time").alias("at"))
+    return (
+        pl.concat([coinbases, others])
+        .join(blocks, on=["chain", "block_hash"], how="inner")
+        .with_columns(date=day_of_seconds("at"))
+        .sort("chain", "height", "position")
+    )
+
+
+def classify(facts: Facts, transactions: pl.DataFrame) -> pl.DataFrame:
+    """Each output of `transactions` with its `class`: the first of rule 3's table that matches, and its miner if held by one.
+
+    Columns of OUTPUTS, then is_coinbase, height, at, date, miner_id (the registered holder on the block's date), class.
+    """
+    outputs = facts.outputs.join(transactions.select([*TX, "is_coinbase", "height", "at", "date"]), on=TX, how="inner")
+    outputs = with_holder(outputs, registered_wallets(facts.wallets, facts.miners), keys=["chain", "address"], day="date", name="miner_id")
+    named = facts.payments.select("txid", "address").unique().with_columns(is_in_ledger=pl.lit(True))
+    outputs = outputs.join(named, on=["txid", "address"], how="left").join(facts.labels, on=["chain", "address"], how="left")
+    is_pool = pl.col("wallet").is_not_null()
+    is_data = (pl.col("value") == 0) & pl.col("is_unspendable")
+    return outputs.with_columns(all_stays=(is_pool | is_data).all().over(TX)).with_columns(
+        pl.when(is_pool & pl.col("is_coinbase"))  # rule 3.1
+        .then(pl.lit("reward"))
+        .when(is_data)
+        .then(pl.lit("data"))
+        .when(is_pool & pl.col("all_stays"))  # rule 9.1: beside OP_RETURN only, too
+        .then(pl.lit("internal"))
+        .when(is_pool)
+        .then(pl.lit("change"))
+        .when(pl.col("miner_id").is_not_null() | pl.col("is_in_ledger").fill_null(False))
+        .then(pl.lit("payout"))
+        .otherwise(pl.col("outflow_class").fill_null("unknown"))
+        .alias("class")
+    )
+
+
+def list_outflows(outputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame:
+    """The outflows as OUTFLOWS: every classed output, and each transaction's fee at vout -1 (rule 3.2); by block, txid, vout."""
+    spent = outputs.select(
+        "chain",
+        "txid",
+        "vout",
+        "address",
+        "asset",
+        pl.col("value").alias("amount"),
+        "class",
+        pl.col("height").alias("block_height"),
+        "date",
+    )
+    fees = transactions.filter(~pl.col("is_coinbase")).select(
+        "chain",
+        "txid",
+        pl.lit(-1, pl.Int32).alias("vout"),
+        pl.lit(None, pl.String).alias("address"),
+        pl.col("fee_asset").alias("asset"),
+        pl.col("fee").alias("amount"),
+        pl.lit("fee").alias("class"),
+        pl.col("height").alias("block_height"),
+        "date",
+    )
+    return pl.concat([spent, fees]).cast({"amount": UNITS}).select(list(OUTFLOWS)).sort("chain", "block_height", "txid", "vout")
+
+
+def group_transfers(outputs: pl.DataFrame) -> pl.DataFrame:
+    """All payout outputs of one transaction to one address are one transfer (rule 5.1).
+
+    chain, txid, address, asset, amount, holder (of the address on the block's date), is_coinbase, at, date, block_hash, height.
+    """
+    return (
+        outputs.filter(pl.col("class") == "payout")
+        .group_by("chain", "txid", "address", "asset", "is_coinbase", "at", "date", "block_hash", "height")
+        .agg(pl.col("value").sum().alias("amount"), pl.col("miner_id").first().alias("holder"))
+        .sort("at", "txid", "address", "asset")
+    )

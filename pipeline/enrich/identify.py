@@ -1,0 +1,91 @@
+"""Whose it is: the registry on a day (rules 4.1, 9.6), licences (4.3), days in Almaty (1.2).
+
+Enters: registry tables and the (key, day) pairs asked about. Leaves: the holder, or the licence, of each pair.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+ALMATY = "Asia/Almaty"
+
+
+def day_of_seconds(column: str) -> pl.Expr:
+    """The day in Almaty of an instant in Unix seconds (rules 1.2, 1.3)."""
+    return pl.from_epoch(pl.col(column), time_unit="s").dt.replace_time_zone("UTC").dt.convert_time_zone(ALMATY).dt.date()
+
+
+def day_of_micros(column: str) -> pl.Expr:
+    """The day in Almaty of an instant in Unix microseconds."""
+    return pl.from_epoch(pl.col(column), time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone(ALMATY).dt.date()
+
+
+def is_in_force(day: str, valid_from: str = "valid_from", valid_to: str = "valid_to") -> pl.Expr:
+    """`valid_from <= D < valid_to`, an empty end is open (rule 4.1)."""
+    return (pl.col(valid_from) <= pl.col(day)) & (pl.col(valid_to).is_null() | (pl.col(day) < pl.col(valid_to)))
+
+
+def holders(registry: pl.DataFrame, asked: pl.DataFrame, *, keys: list[str], day: str) -> pl.DataFrame:
+    """Who holds each account, or wallet, on each day: `keys`, `day`, `miner_id`; pairs that nobody holds are absent.
+
+    On an overlap the latest `valid_from` counts, then the smallest id (rule 9.6).
+    """
+    return (
+        asked.select([*keys, day])
+        .unique()
+        .join(registry, on=keys, how="inner")
+        .filter(is_in_force(day))
+        .sort([*keys, day, "valid_from", "miner_id"], descending=[False] * len(keys) + [False, True, False])
+        .unique([*keys, day], keep="first", maintain_order=True)
+        .select([*keys, day, "miner_id"])
+    )
+
+
+def with_holder(frame: pl.DataFrame, registry: pl.DataFrame, *, keys: list[str], day: str, name: str) -> pl.DataFrame:
+    """`frame` with the holder of `keys` on `day` as column `name`, null where nobody holds it."""
+    found = holders(registry, frame, keys=keys, day=day).rename({"miner_id": name})
+    return frame.join(found, on=[*keys, day], how="left", maintain_order="left")
+
+
+def registered_wallets(wallets: pl.DataFrame, miners: pl.DataFrame) -> pl.DataFrame:
+    """The wallets whose miner is registered: present in `miners` (rule 9.1)."""
+    return wallets.join(miners.select("miner_id").unique(), on="miner_id", how="semi")
+
+
+def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
+    """Each miner's wallet on a day, for a row not yet transferred: `miner_id`, `chain`, `day`, `wallet` (column 6).
+
+    Of several the latest `valid_from`, then the smallest address.
+    """
+    return (
+        asked.select("miner_id", "chain", day)
+        .unique()
+        .join(wallets, on=["miner_id", "chain"], how="inner")
+        .filter(is_in_force(day))
+        .sort(["miner_id", "chain", day, "valid_from", "address"], descending=[False, False, False, True, False])
+        .unique(["miner_id", "chain", day], keep="first", maintain_order=True)
+        .select("miner_id", "chain", day, pl.col("address").alias("wallet"))
+    )
+
+
+def licences_on(licences: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
+    """Each miner's licence on a day: `miner_id`, `day`, `licence_number`, `licence_issue_date`, `is_licensed` (rule 4.3).
+
+    In force and not suspended; of several the latest issue date, then the greatest number (as text, rule 9.6). If none is
+    in force the latest issued on or before the day stands there, and `is_licensed` is false.
+    """
+    pairs = asked.select("miner_id", day).unique()
+    suspended = (
+        pl.col("suspended_from").is_not_null()
+        & (pl.col("suspended_from") <= pl.col(day))
+        & (pl.col("suspended_to").is_null() | (pl.col(day) < pl.col("suspended_to")))
+    )
+    best = (
+        pairs.join(licences, on="miner_id", how="inner")
+        .with_columns(is_licensed=is_in_force(day) & ~suspended)
+        .filter(pl.col("is_licensed") | (pl.col("issue_date") <= pl.col(day)))
+        .sort(["miner_id", day, "is_licensed", "issue_date", "licence_number"], descending=[False, False, True, True, True])
+        .unique(["miner_id", day], keep="first", maintain_order=True)
+        .select("miner_id", day, "licence_number", pl.col("issue_date").alias("licence_issue_date"), "is_licensed")
+    )
+    return pairs.join(best, on=["miner_id", day], how="left").with_columns(pl.col("is_licensed").fill_null(False))

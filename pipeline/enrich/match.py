@@ -1,0 +1,195 @@
+"""Ledger payments against transfers on chain (rule 5): links, explanations, credits.
+
+Enters: transfers of the whole chain and the ledger's payments. Leaves: links, the transfers explained, the credits that they settle.
+Everything is vectorised but the choice of replacements (rule 5.2), where each group's choice depends on those before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ..model import Rules
+from .frames import UNITS
+
+WINDOW_US = 7 * 86_400 * 1_000_000
+"""How far a replacement's block may lie from `paid_at`, ends included (rule 5.2)."""
+
+KEY = ["chain", "txid", "address", "asset"]
+_ZERO = pl.lit(0, UNITS)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What matching makes of payments and transfers."""
+
+    transfers: pl.DataFrame
+    """group_transfers' columns, then fee, paid (sum of the payments linked), payments (how many), explanation."""
+    links: pl.DataFrame
+    """The linked payments: PAYMENTS' columns, then chain, transfer_txid."""
+    orphans: pl.DataFrame
+    """The payments that were judged and linked to nothing."""
+
+
+def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.DataFrame, tips: pl.DataFrame, rules: Rules) -> Matched:
+    """Link payments to transfers and explain each difference (rules 5.2, 5.3).
+
+    `transactions` are all of the main chain that are known (chain, txid, fee); `tips` the newest header time per chain (chain, tip_at).
+    """
+    assets = pl.DataFrame(
+        [(a.name, a.chain, rules.payout_unit.get(a.name, 1)) for a in rules.assets.values()],
+        schema={"asset": pl.String, "chain": pl.String, "unit": UNITS},
+        orient="row",
+    )
+    transfers = (
+        transfers.join(transactions.select("chain", "txid", "fee").unique(["chain", "txid"]), on=["chain", "txid"], how="left")
+        .join(assets, on=["chain", "asset"], how="left")
+        .with_columns(pl.col("unit").fill_null(1))
+        .sort("at", "txid", "address", "asset")
+    )
+    payments = payments.join(assets.select("asset", "chain"), on="asset", how="left")
+    direct = payments.join(transfers.select(KEY), on=KEY, how="semi").with_columns(transfer_txid=pl.col("txid"))
+    rest = payments.join(transfers.select(KEY), on=KEY, how="anti").join(tips, on="chain", how="left")
+    # Not judged yet: the tip has not reached `paid_at` (rule 5.2).
+    rest = rest.filter(pl.col("paid_at") <= pl.col("tip_at") * 1_000_000).drop("tip_at")
+    seeking = rest.join(transactions.select("chain", "txid").unique(), on=["chain", "txid"], how="anti")
+    replaced = _choose_replacements(seeking, transfers, direct)
+    links = pl.concat([direct, replaced], how="vertical")
+    orphans = rest.join(replaced.select("payment_id"), on="payment_id", how="anti")
+    return Matched(_explain(transfers, links, replaced), links, orphans)
+
+
+def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
+    """Each transfer's `paid`, `payments` and `explanation` (rule 5.3; 9.3 for those without a payment in the fee test)."""
+    paid = links.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(
+        pl.col("amount").sum().alias("paid"), pl.len().cast(pl.Int64).alias("payments")
+    )
+    by_replacement = (
+        replaced.select("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").unique().with_columns(is_replaced=pl.lit(True))
+    )
+    difference = pl.col("paid") - pl.col("amount")
+    transaction = ["chain", "txid", "asset"]
+    is_linked = pl.col("payments") > 0
+    return (
+        transfers.join(paid, on=KEY, how="left")
+        .join(by_replacement, on=KEY, how="left")
+        .with_columns(pl.col("paid").fill_null(_ZERO), pl.col("payments").fill_null(0))
+        .with_columns(difference=difference)
+        .with_columns(
+            subtracts_fee=~pl.col("is_coinbase")
+            & (pl.col("difference").sum().over(transaction) == pl.col("fee"))
+            & (pl.col("difference").min().over(transaction) >= 0),
+            is_rounded=(pl.col("amount") % pl.col("unit") == 0) & (pl.col("difference").abs() < pl.col("unit")),
+        )
+        .with_columns(
+            pl.when(~is_linked)
+            .then(pl.lit("none"))
+            .when(pl.col("difference") == 0)
+            .then(pl.lit("exact"))
+            .when("subtracts_fee")
+            .then(pl.lit("subtracted-fee"))
+            .when("is_rounded")
+            .then(pl.lit("rounding"))
+            .otherwise(pl.lit("differs"))
+            .alias("reason")
+        )
+        .with_columns(
+            explanation=pl.when(pl.col("is_replaced").fill_null(False)).then("replaced+" + pl.col("reason")).otherwise("reason"),
+            is_explained=~pl.col("reason").is_in(["none", "differs"]),
+        )
+        .drop("difference", "subtracts_fee", "is_rounded", "is_replaced", "reason")
+    )
+
+
+def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct: pl.DataFrame) -> pl.DataFrame:
+    """Payments whose transaction never reached the main chain, linked to the one free transfer that fits (rule 5.2).
+
+    Orphans of one (txid, address) go together; groups choose in order (`paid_at`, `payment_id`).
+    """
+    unlinked = seeking.clear().with_columns(transfer_txid=pl.lit(None, pl.String))
+    near = transfers.join(seeking.select("chain", "address", "asset").unique(), on=["chain", "address", "asset"], how="semi")
+    near = near.join(direct.select(["chain", "transfer_txid", "address", "asset"]).unique(), how="anti",
+                     left_on=KEY, right_on=["chain", "transfer_txid", "address", "asset"])  # fmt: skip
+    if seeking.is_empty() or near.is_empty():
+        return unlinked
+    free: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for transfer in near.iter_rows(named=True):
+        free[transfer["chain"], transfer["address"], transfer["asset"]].append(transfer)
+    siblings = _siblings_of(transfers, near, direct)
+    chosen: dict[str, str] = {}
+    groups = (
+        seeking.sort("paid_at", "payment_id")
+        .group_by("chain", "txid", "address", "asset", maintain_order=True)
+        .agg(pl.col("amount").sum(), pl.col("paid_at").first(), pl.col("payment_id"))
+    )
+    for group in groups.iter_rows(named=True):
+        candidates = free[group["chain"], group["address"], group["asset"]]
+        fitting = [
+            transfer
+            for transfer in candidates
+            if abs(transfer["at"] * 1_000_000 - group["paid_at"]) <= WINDOW_US
+            and _is_explained(transfer, group["amount"], siblings[transfer["chain"], transfer["txid"], transfer["asset"]])
+        ]
+        if len(fitting) == 1:
+            transfer = fitting[0]
+            candidates.remove(transfer)
+            siblings[transfer["chain"], transfer["txid"], transfer["asset"]][transfer["address"]] = group["amount"] - transfer["amount"]
+            chosen.update(dict.fromkeys(group["payment_id"], transfer["txid"]))
+    found = pl.DataFrame(
+        {"payment_id": list(chosen), "transfer_txid": list(chosen.values())}, schema={"payment_id": pl.String, "transfer_txid": pl.String}
+    )
+    return seeking.join(found, on="payment_id", how="inner")
+
+
+def _siblings_of(transfers: pl.DataFrame, near: pl.DataFrame, direct: pl.DataFrame) -> dict[tuple[str, ...], dict[str, int]]:
+    """For every transaction of a free transfer: the difference of each of its transfers by address, as linked so far (rule 9.3)."""
+    paid = direct.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(pl.col("amount").sum().alias("paid"))
+    differences: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
+    same = transfers.join(near.select("chain", "txid", "asset").unique(), on=["chain", "txid", "asset"], how="semi").join(
+        paid, on=KEY, how="left"
+    )
+    for row in same.iter_rows(named=True):
+        differences[row["chain"], row["txid"], row["asset"]][row["address"]] = (row["paid"] or 0) - row["amount"]
+    return differences
+
+
+def _is_explained(transfer: dict[str, Any], paid: int, siblings: dict[str, int]) -> bool:
+    """Whether rule 5.3 would explain the transfer if `paid` were linked to it."""
+    difference = paid - transfer["amount"]
+    if difference == 0:
+        return True
+    together = [*(d for address, d in siblings.items() if address != transfer["address"]), difference]
+    if not transfer["is_coinbase"] and sum(together) == transfer["fee"] and min(together) >= 0:
+        return True
+    return bool(transfer["amount"] % transfer["unit"] == 0 and abs(difference) < transfer["unit"])
+
+
+def credit(matched: Matched) -> pl.DataFrame:
+    """What each transfer settles, for whom (rule 5.5).
+
+    chain, txid, address, asset, at, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
+    `matched.links` must carry `miner_id`, the holder of the payment's account on the day of `paid_at`.
+    """
+    base = matched.transfers.select([*KEY, "at", "date", "amount", "holder", "payments", "is_explained"])
+    unpaid = base.filter(pl.col("payments") == 0).select(
+        [*KEY, "at", "date", pl.lit("").alias("payment_id"), pl.col("holder").alias("miner_id"), "amount"]
+    )
+    by_payment = matched.links.select(
+        "chain", pl.col("transfer_txid").alias("txid"), "address", "asset", "payment_id", "miner_id", pl.col("amount").alias("paid")
+    )
+    filled_before = pl.col("paid").cum_sum().over(KEY, order_by="payment_id") - pl.col("paid")
+    is_last = pl.col("payment_id") == pl.col("payment_id").max().over(KEY)
+    left = pl.max_horizontal(pl.col("amount") - pl.col("filled"), _ZERO)
+    paid = (
+        base.join(by_payment, on=KEY, how="inner")
+        .with_columns(filled=filled_before)
+        .with_columns(
+            # Not explained: the chain's amount fills the payments in order of id, any excess goes with the last.
+            pl.when("is_explained").then("paid").when(is_last).then(left).otherwise(pl.min_horizontal("paid", left)).alias("credited")
+        )
+        .select([*KEY, "at", "date", "payment_id", "miner_id", pl.col("credited").alias("amount")])
+    )
+    return pl.concat([unpaid, paid]).sort("at", "txid", "address", "payment_id")

@@ -1,0 +1,129 @@
+"""A month out of its facts: the stages of enrichment in their order.
+
+Enters: `Facts` of the whole log up to some positions, the month, the rules' parameters. Leaves: `Enriched`. Pure: same facts, same frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+
+from ..model import Month, Rules
+from . import check
+from .balance import prove_balances
+from .classify import classify, group_transfers, list_outflows, pool_transactions
+from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
+from .identify import day_of_micros, with_holder
+from .match import Matched, credit, match
+from .report import list_rows, sum_month
+from .settle import settle
+
+
+def enrich_month(facts: Facts, month: Month, rules: Rules) -> Enriched:
+    """Everything that the rules make of a month (rules 3 to 7, 9)."""
+    transactions = pool_transactions(facts)
+    outputs = classify(facts, transactions)
+    outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
+    tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
+    matched = match(group_transfers(outputs), facts.payments, facts.transactions, tips, rules)
+    payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
+    matched = _with_payers(matched, payments)
+    credits = credit(matched)
+    allocations = list_allocations(facts, month)
+    seen = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, allocations))).with_row_index("row")
+    portions = settle(allocations, seen)
+    rows = list_rows(facts, allocations, seen, matched.transfers, portions, month, rules)
+    balances = prove_balances(facts, month, rules)
+    issues = pl.concat(
+        [
+            check.mixed_inputs(transactions, month),
+            check.unbalanced_wallets(balances),
+            check.unknown_outflows(outflows),
+            check.overlaps(facts.wallets, ["address", "chain"], month),
+            check.overlaps(facts.accounts, ["account"], month),
+            check.bad_miner_ids(facts.miners),
+            check.unknown_accounts(allocations, payments, month),
+            check.accounts_changed_hands(facts.accounts, allocations, portions, seen, month),
+            check.differing_holders(matched.links, matched.transfers, month),
+            check.payments_not_on_chain(matched.orphans, month),
+            check.transfer_issues(matched.transfers, month, has_payments_ledger=rules.has_payments_ledger),
+            check.unlicensed_rows(rows),
+            check.credit_issues(seen, portions, allocations, month),
+        ]
+    )
+    return Enriched(
+        outflows=outflows,
+        transfers=list_transfers(matched.transfers, credits),
+        balances=balances,
+        report=rows.drop("is_licensed"),
+        issues=issues.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
+        totals=sum_month(rows, _outstanding(allocations, portions, month), rules),
+    )
+
+
+def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
+    """The allocations that the month sees (rule 7.1), openings among them (6.4), in the order of settlement.
+
+    ALLOCATIONS, then row, allocation_date, miner_id (4.4; null where nobody holds the account), is_of_month.
+    """
+    openings = facts.openings.select(
+        pl.concat_str(pl.lit("opening"), "account", "asset", separator=":").alias("allocation_id"),
+        "account",
+        "asset",
+        pl.col("owed_at").alias("allocated_at"),
+        "amount",
+        pl.lit(None, pl.String).alias("commission_asset"),
+        pl.lit(None, UNITS).alias("commission_amount"),
+        pl.lit(None, pl.String).alias("commission_currency"),
+        pl.lit(None, pl.String).alias("commission_currency_amount"),
+    )
+    listed = pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
+    return (
+        _with_miner(listed, facts.accounts, at="allocated_at", day="allocation_date")
+        .filter(pl.col("allocation_date") <= month.last)
+        .with_columns(is_of_month=check.is_in_month(month, "allocation_date"))
+        .sort("allocated_at", "allocation_id")
+        .with_row_index("row")
+    )
+
+
+def start_at(facts: Facts, allocations: pl.DataFrame) -> int:
+    """The instant before which transfers settle nothing, in microseconds (rule 6.4)."""
+    first = facts.openings["owed_at"].min() if facts.openings.height else allocations["allocated_at"].min()
+    return first if isinstance(first, int) else 0
+
+
+def list_transfers(transfers: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
+    """Every transfer with what it credits and to whom (several miners joined by `;`), as TRANSFERS, by instant, txid, address."""
+    key = ["chain", "txid", "address", "asset"]
+    credited = credits.group_by(key).agg(
+        pl.col("amount").filter(pl.col("miner_id").is_not_null()).sum().alias("credited"),
+        pl.col("miner_id").drop_nulls().unique().sort().str.join(";"),
+    )
+    return (
+        transfers.join(credited, on=key, how="left")
+        .with_columns(pl.col("credited").fill_null(0))
+        .select(list(TRANSFERS))
+        .sort("at", "txid", "address")
+    )
+
+
+def _with_miner(frame: pl.DataFrame, accounts: pl.DataFrame, *, at: str, day: str) -> pl.DataFrame:
+    """The day in Almaty of `at`, and the account's holder that day as `miner_id`."""
+    return with_holder(frame.with_columns(day_of_micros(at).alias(day)), accounts, keys=["account"], day=day, name="miner_id")
+
+
+def _with_payers(matched: Matched, payments: pl.DataFrame) -> Matched:
+    """The links with each payment's miner (rule 4.2)."""
+    return replace(matched, links=matched.links.join(payments.select("payment_id", "miner_id"), on="payment_id", how="left"))
+
+
+def _outstanding(allocations: pl.DataFrame, portions: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """What is left at the month's end of allocations dated before it: asset, left."""
+    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
+    return (
+        allocations.filter((pl.col("allocation_date") < month.first) & pl.col("miner_id").is_not_null())
+        .join(settled, on="row", how="left")
+        .select("asset", left=pl.col("amount") - pl.col("settled").fill_null(0))
+    )
