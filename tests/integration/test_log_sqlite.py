@@ -1,0 +1,272 @@
+"""The SQLite log among real processes, kills, damaged files and full disks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from connectors.log_sqlite import APPLICATION_ID, FORMAT_VERSION, SqliteLog
+from pipeline.errors import FencedError, LogError
+from pipeline.log import NewEvent, advance
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def _append_many(path: Path, key: str, count: int) -> None:
+    with SqliteLog(path) as log, log.writer("ledger", key) as writer:
+        for n in range(count):
+            writer.append([NewEvent(f"{key}:{n}", b"{}")])
+
+
+def _append_until_fenced(path: Path) -> None:
+    with SqliteLog(path) as log, log.writer("chain", "k") as writer:
+        for n in range(10**9):
+            try:
+                writer.append([NewEvent(f"{os.getpid()}:{n}", b"{}")])
+            except FencedError:
+                sys.exit(7)
+
+
+def _join(*processes: multiprocessing.process.BaseProcess) -> list[int | None]:
+    for process in processes:
+        process.join(60)
+    return [process.exitcode for process in processes]
+
+
+def test_many_processes_create_and_append_at_once_while_a_reader_follows(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    writers = [SPAWN.Process(target=_append_many, args=(path, f"pool{n}", 40)) for n in range(4)]
+    for process in writers:
+        process.start()
+    seen, positions = [], {}
+    with SqliteLog(path) as log:
+        while len(seen) < 160 and log.wait(positions, 60):
+            records = log.read(positions, limit_bytes=50)
+            positions = advance(positions, records)
+            seen += records
+    assert _join(*writers) == [0, 0, 0, 0]
+    assert [r.offset for r in seen] == list(range(160))
+    for n in range(4):
+        assert [r.id for r in seen if r.key == f"pool{n}"] == [f"pool{n}:{i}" for i in range(40)]
+
+
+def test_a_writer_in_another_process_is_fenced(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log:
+        process = SPAWN.Process(target=_append_until_fenced, args=(path,))
+        process.start()
+        assert log.wait({}, 60)
+        with log.writer("chain", "k") as writer:
+            writer.append([NewEvent("mine", b"{}")])
+        assert _join(process) == [7]
+        last = log.last("chain", "k")
+        assert last is not None
+        assert last.id == "mine"
+
+
+_ACKNOWLEDGE = """
+import sys
+from connectors.log_sqlite import SqliteLog
+from pipeline.log import NewEvent
+log = SqliteLog(sys.argv[1])
+writer = log.writer("ledger", "k")
+for n in range(10**9):
+    writer.append([NewEvent(f"{n}:{part}", b"x" * 3000) for part in range(5)])
+    print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_what_was_acknowledged_before_a_kill_is_there_and_appends_are_whole(tmp_path: Path, after: int):
+    path = tmp_path / "log.sqlite"
+    process = subprocess.Popen([sys.executable, "-c", _ACKNOWLEDGE, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(after):
+        acknowledged = int(process.stdout.readline())
+    time.sleep(0.002 * after)  # land somewhere within a later append
+    process.send_signal(signal.SIGKILL)
+    acknowledged = max([acknowledged, *(int(line) for line in process.stdout.read().splitlines() if line)])
+    process.wait()
+    process.stdout.close()
+    with SqliteLog(path) as log:
+        ids = [r.id for r in log.read({})]
+        with log.writer("ledger", "k") as writer:  # and the log goes on
+            writer.append([NewEvent("next", b"{}")])
+    assert len(ids) % 5 == 0
+    assert ids == [f"{n}:{part}" for n in range(len(ids) // 5) for part in range(5)]
+    assert len(ids) // 5 > acknowledged
+
+
+def test_a_kill_before_commit_leaves_nothing(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent("a", b"{}")])
+    script = """
+import os, signal, sys
+from connectors.log_sqlite import SqliteLog
+from pipeline.log import NewEvent
+def events():
+    yield NewEvent("b", b"{}")
+    os.kill(os.getpid(), signal.SIGKILL)
+SqliteLog(sys.argv[1]).writer("ledger", "k").append(events())
+"""
+    assert subprocess.run([sys.executable, "-c", script, str(path)]).returncode == -signal.SIGKILL
+    with SqliteLog(path) as log:
+        assert [r.id for r in log.read({})] == ["a"]
+        assert log.writer("ledger", "k").append([NewEvent("b", b"{}")]) == 1
+
+
+def test_the_files_are_for_the_owner_alone_whatever_the_umask(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    before = os.umask(0)
+    try:
+        with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+            writer.append([NewEvent("a", b"{}")])
+            modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"log.sqlite": 0o600, "log.sqlite-wal": 0o600, "log.sqlite-shm": 0o600}
+
+
+def test_commits_reach_the_disk_before_append_returns(tmp_path: Path):
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        assert log._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert log._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    path.write_bytes(b"a,b\n1,2\n" * 1000)
+    with pytest.raises(LogError, match=r"log\.sqlite.*set the log's path"):
+        SqliteLog(path)
+    assert path.read_bytes() == b"a,b\n1,2\n" * 1000
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE t (a)")
+    other.close()
+    with pytest.raises(LogError, match="another program"):
+        SqliteLog(path)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (f"PRAGMA user_version = {FORMAT_VERSION + 1}", "upgrade the program"),
+        (f"PRAGMA application_id = {APPLICATION_ID + 1}", "another program"),
+        ("DROP TABLE writer", "lacks writer"),
+        ("DROP TABLE event", "lacks event"),
+        ("DROP INDEX event_id", "lacks event_id"),
+    ],
+)
+def test_a_log_of_another_shape_is_refused_with_what_to_do(tmp_path: Path, statement: str, message: str):
+    path = tmp_path / "log.sqlite"
+    SqliteLog(path).close()
+    with sqlite3.connect(path) as damaged:
+        damaged.execute(statement)
+    damaged.close()
+    with pytest.raises(LogError, match=message):
+        SqliteLog(path)
+
+
+def test_damaged_pages_are_told_with_the_place(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b"x" * 2000) for n in range(200)])
+    content = bytearray(path.read_bytes())
+    for page in range(4, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 64] = b"\xaa" * 64
+    path.write_bytes(content)
+    with SqliteLog(path) as log, pytest.raises(LogError, match=r"log\.sqlite.*restore"):
+        log.read({})
+
+
+def test_missing_events_are_told_with_the_place(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b"{}") for n in range(3)])
+    with sqlite3.connect(path) as damaged:
+        damaged.execute('DELETE FROM event WHERE "offset" = 1')
+    damaged.close()
+    with SqliteLog(path) as log, pytest.raises(LogError, match=r"ledger/0@1 is missing"):
+        log.read({})
+
+
+def test_an_older_copy_of_the_log_is_told_from_the_positions(tmp_path: Path):
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        with pytest.raises(LogError, match=r"ledger/0@5 was already read"):
+            log.read({"ledger/0": 5})
+        with pytest.raises(LogError, match="ledger/1"):
+            log.read({"ledger/1": 0})
+
+
+def test_a_full_disk_appends_nothing_and_the_log_goes_on_when_there_is_space(tmp_path: Path):
+    with SqliteLog(tmp_path / "log.sqlite") as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent("a", b"{}")])
+        log._connection.execute("PRAGMA max_page_count = 20")
+        with pytest.raises(LogError, match="free disk space"):
+            writer.append([NewEvent("b", b"x" * 200_000)])
+        assert [r.id for r in log.read({})] == ["a"]
+        log._connection.execute("PRAGMA max_page_count = 1000000")
+        assert writer.append([NewEvent("b", b"x" * 200_000)]) == 1
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(LogError, match="check the folder"):
+        SqliteLog(tmp_path / "absent" / "log.sqlite")
+
+
+def _open_as_nobody(path: Path) -> None:
+    os.setuid(65534)
+    try:
+        with SqliteLog(path) as log:
+            log.writer("ledger", "k")
+    except LogError as error:
+        sys.exit(9 if "writable" in str(error) or "permission" in str(error) else str(error))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become a user without rights on the file")
+def test_a_file_that_may_only_be_read_is_told(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    SqliteLog(path).close()
+    path.chmod(0o444)
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)
+    process = SPAWN.Process(target=_open_as_nobody, args=(path,))
+    process.start()
+    assert _join(process) == [9]
+
+
+def test_a_process_that_holds_the_log_for_long_is_told(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path, busy_timeout_s=0.1) as log:
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match="another process holds it"):
+            log.writer("ledger", "k")
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def test_a_closed_log_or_writer_says_so(tmp_path: Path):
+    log = SqliteLog(tmp_path / "log.sqlite")
+    writer = log.writer("ledger", "k")
+    writer.close()
+    with pytest.raises(LogError, match="was closed"):
+        writer.append([])
+    log.close()
+    with pytest.raises(LogError, match="was closed"):
+        log.read({})
+    with pytest.raises(LogError, match="not a topic"):
+        SqliteLog(tmp_path / "log.sqlite").writer("blocks", "k")  # type: ignore[arg-type]
