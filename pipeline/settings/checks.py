@@ -1,0 +1,134 @@
+"""What keys of the settings must be together: addresses of their network, assets of their chain, one wallet an address.
+
+Every check returns its faults as lines; none stops at the first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ..bitcoin.networks import network
+from ..bitcoin.script import canonical_address
+from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
+
+
+def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSettings]) -> list[str]:
+    """Faults within one chain's table."""
+    place, faults = f"chains.{name}", []
+    asset = assets.get(chain.asset)
+    if asset is None:
+        faults.append(
+            f"{place}.asset: no asset is named {chain.asset!r}: use one of {', '.join(sorted(assets))}, or describe it in [assets.{chain.asset}]"
+        )
+    elif asset.chain != name:
+        faults.append(
+            f"{place}.asset: {chain.asset} is an asset of chain {asset.chain!r}: name this table [chains.{asset.chain}] or choose another asset"
+        )
+    if chain.cookie_file and (chain.user or chain.password_file):
+        faults.append(f"{place}: has both cookie_file and user or password_file: keep one way to log in")
+    elif chain.user and not chain.password:
+        faults.append(f"{place}: user without a password: set password_file or ESEP_CHAINS_{name.upper().replace('-', '_')}_PASSWORD")
+    elif chain.password and not chain.user:
+        faults.append(f"{place}: a password without user")
+    faults += _check_wallets(place, chain)
+    return faults
+
+
+def _check_wallets(place: str, chain: ChainSettings) -> list[str]:
+    faults: list[str] = []
+    names: set[str] = set()
+    holder: dict[str, str] = {}
+    for number, wallet in enumerate(chain.wallets, start=1):
+        at = f"{place}.wallets[{number}]"
+        if wallet.name in names:
+            faults.append(f"{at}.name: a second wallet is named {wallet.name!r}")
+        names.add(wallet.name)
+        if not wallet.addresses and not wallet.descriptors:
+            faults.append(f"{at}: has nothing to watch: give addresses, addresses_file or descriptors")
+        for address in wallet.addresses:
+            canonical, fault = canonical_or_fault(address, chain.network)
+            if fault:
+                faults.append(f"{at}.addresses: {fault}")
+            elif canonical in holder:
+                other = "twice in it" if holder[canonical] == wallet.name else f"in wallet {holder[canonical]!r} too"
+                faults.append(f"{at}.addresses: {address} is {other}")
+            else:
+                holder[canonical] = wallet.name
+    return faults
+
+
+def canonical_or_fault(address: str, network_name: str) -> tuple[str, str]:
+    """The address as its network's nodes print it, and no fault; or the address as it is, and what is wrong with it."""
+    try:
+        return canonical_address(address, network(network_name)), ""
+    except ValueError as error:
+        return address, str(error)
+
+
+def check_decisions(settings: Settings) -> list[str]:
+    """Faults of labels, waivers, assets and payout units against the chains there are."""
+    faults = []
+    for number, label in enumerate(settings.labels, start=1):
+        chain = settings.chains.get(label.chain)
+        if chain is None:
+            faults.append(f"labels[{number}].chain: there is no [chains.{label.chain}]")
+        elif fault := canonical_or_fault(label.address, chain.network)[1]:
+            faults.append(f"labels[{number}].address: {fault}")
+    faults += _twice("labels", ((label.chain, label.address) for label in settings.labels))
+    faults += _twice("waivers", ((waiver.month, waiver.code, waiver.ref) for waiver in settings.waivers))
+    for name in settings.payout_unit:
+        if name not in settings.assets:
+            faults.append(f"payout_unit.{name}: no asset is named {name!r}: use one of {', '.join(sorted(settings.assets))}")
+    return faults
+
+
+def _twice(place: str, keys: Iterable[tuple[str, ...]]) -> list[str]:
+    faults = []
+    seen: dict[tuple[str, ...], int] = {}
+    for number, key in enumerate(keys, start=1):
+        if key in seen:
+            faults.append(f"{place}[{number}]: says again what {place}[{seen[key]}] says: {' '.join(key)}")
+        seen.setdefault(key, number)
+    return faults
+
+
+def canonical_wallet(wallet: WalletSettings, network_name: str) -> WalletSettings:
+    """The wallet with its addresses as the network's nodes print them."""
+    return wallet.model_copy(update={"addresses": tuple(canonical_or_fault(a, network_name)[0] for a in wallet.addresses)})
+
+
+def canonical_label(label: LabelSettings, network_name: str) -> LabelSettings:
+    return label.model_copy(update={"address": canonical_or_fault(label.address, network_name)[0]})
+
+
+def read_addresses(path: Path, place: str) -> tuple[list[str], list[str]]:
+    """The addresses of a file, one a line, `#` begins a comment; and the faults."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return [], [f"{place}: {path} can't be read: {_cause(error)}"]
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    faults = [
+        f"{place}: {path}:{number}: {len(line.split())} words where one address stands"
+        for number, line in enumerate(lines, 1)
+        if " " in line
+    ]
+    return [line for line in lines if line and " " not in line], faults
+
+
+def read_password(path: Path, place: str) -> tuple[str | None, list[str]]:
+    """A file's only line; and the faults. The fault never shows what the file holds."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return None, [f"{place}: {path} can't be read: {_cause(error)}"]
+    if not text or "\n" in text:
+        return None, [f"{place}: {path} must hold the password on one line and nothing else"]
+    return text, []
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or "unknown error"
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

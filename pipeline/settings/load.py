@@ -1,0 +1,166 @@
+"""From `esep.toml` to frozen settings, or to every fault in it at once.
+
+Enters: the file, the files it names (addresses, passwords, assets.toml) and an environment that the caller gives: the core
+never looks at its own. Leaves: `Settings` with absolute paths, canonical addresses, all assets and the secrets, which print
+as asterisks. Left out: whether descriptors parse and nodes answer, which their connector says.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from ..errors import SettingsError
+from .checks import canonical_label, canonical_wallet, check_chain, check_decisions, read_addresses, read_password
+from .faults import explain
+from .models import AssetSettings, ChainSettings, Settings
+
+_ASSETS = TypeAdapter(dict[str, AssetSettings])
+
+
+def template_path(name: str) -> Path:
+    """`esep.toml` or `assets.toml` as they come with the program: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parent.parent
+    beside = package.parent / "config" / name
+    return beside if beside.is_file() else package / "config" / name
+
+
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in `path`, with secrets from `environ` (`ESEP_CHAINS_BITCOIN_PASSWORD`) or the files they name.
+
+    Raises SettingsError with every fault found: unreadable file, TOML, unknown and missing keys, values, cross-checks.
+    """
+    source = str(path)
+    raw = _read_toml(path)
+    folder = path.resolve().parent
+    faults = _password_keys(raw)
+    faults += _bring_secrets(raw, folder, environ)
+    faults += _bring_addresses(raw, folder)
+    assets = _assets(raw)
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        faults += explain(error.errors(), Settings)
+        # The tables that do stand are checked all the same, so that one round shows everything.
+        for name, chain in _chains_that_stand(raw).items():
+            faults += check_chain(name, chain, assets)
+        raise SettingsError(list(dict.fromkeys(faults)), source=source) from None
+    settings = settings.model_copy(update={"assets": assets})
+    for name, chain in settings.chains.items():
+        faults += check_chain(name, chain, assets)
+    faults += check_decisions(settings)
+    if faults:
+        raise SettingsError(list(dict.fromkeys(faults)), source=source)
+    return _settle(settings, folder, environ)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(
+            [f"can't be read: {error.strerror or 'unknown error'}: name it with --config, or write one with `esep init`"], source=str(path)
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"is not UTF-8 text: byte {error.start} ({error.reason})"], source=str(path)) from None
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise SettingsError([f"is not TOML: {error}"], source=str(path)) from None
+
+
+def _tables(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """The tables below `key`, leaving out what is no table: pydantic says so."""
+    value = raw.get(key)
+    return {name: table for name, table in value.items() if isinstance(table, dict)} if isinstance(value, dict) else {}
+
+
+def _password_keys(raw: Mapping[str, Any]) -> list[str]:
+    """A password in the settings file is a fault, and taken out of what is looked at further."""
+    faults = []
+    for name, table in _tables(raw, "chains").items():
+        if table.pop("password", None) is not None:
+            faults.append(
+                f"chains.{name}.password: is not kept in the settings: use password_file, or the environment variable {_variable(name, 'password')}"
+            )
+    return faults
+
+
+def _variable(chain: str, key: str) -> str:
+    return f"ESEP_CHAINS_{chain}_{key}".upper().replace("-", "_")
+
+
+def _bring_secrets(raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+    faults: list[str] = []
+    for name, table in _tables(raw, "chains").items():
+        if user := environ.get(_variable(name, "user")):
+            table["user"] = user
+        if password := environ.get(_variable(name, "password")):
+            table["password"] = SecretStr(password)
+        elif isinstance(file := table.get("password_file"), str):
+            found, wrong = read_password(folder / _home(Path(file), environ), f"chains.{name}.password_file")
+            faults += wrong
+            # An unreadable file is one fault, not also a user without a password.
+            table["password"] = SecretStr(found or "unread")
+    return faults
+
+
+def _bring_addresses(raw: Mapping[str, Any], folder: Path) -> list[str]:
+    """The addresses of `addresses_file` join those of `addresses`."""
+    faults: list[str] = []
+    for name, table in _tables(raw, "chains").items():
+        wallets = table.get("wallets")
+        for number, wallet in enumerate(wallets if isinstance(wallets, list) else [], start=1):
+            if isinstance(wallet, dict) and isinstance(file := wallet.get("addresses_file"), str):
+                found, wrong = read_addresses(folder / file, f"chains.{name}.wallets[{number}].addresses_file")
+                faults += wrong
+                if isinstance(named := wallet.get("addresses", []), list):
+                    wallet["addresses"] = [*named, *found]
+    return faults
+
+
+def _assets(raw: Mapping[str, Any]) -> dict[str, AssetSettings]:
+    """The assets of assets.toml and those of `[assets]` that stand, which win."""
+    assets = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
+    for name, table in _tables(raw, "assets").items():
+        try:
+            assets[name] = AssetSettings.model_validate(table)
+        except ValidationError:
+            continue  # reported with the whole
+    return assets
+
+
+def _chains_that_stand(raw: Mapping[str, Any]) -> dict[str, ChainSettings]:
+    chains = {}
+    for name, table in _tables(raw, "chains").items():
+        try:
+            chains[name] = ChainSettings.model_validate(table)
+        except ValidationError:
+            continue  # reported with the whole
+    return chains
+
+
+def _home(path: Path, environ: Mapping[str, str]) -> Path:
+    """`~/x` below the HOME of `environ`; other paths as they are."""
+    return Path(environ["HOME"], *path.parts[1:]) if path.parts[:1] == ("~",) and "HOME" in environ else path
+
+
+def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Absolute paths, canonical addresses."""
+    var = folder / _home(settings.var, environ)
+    store = settings.store.model_copy(update={"path": var / settings.store.path, "published": var / settings.store.published})
+    chains = {
+        name: chain.model_copy(
+            update={
+                "wallets": tuple(canonical_wallet(wallet, chain.network) for wallet in chain.wallets),
+                "cookie_file": folder / _home(chain.cookie_file, environ) if chain.cookie_file else None,
+            }
+        )
+        for name, chain in settings.chains.items()
+    }
+    labels = tuple(canonical_label(label, settings.chains[label.chain].network) for label in settings.labels)
+    return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})

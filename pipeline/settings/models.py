@@ -1,0 +1,265 @@
+"""The settings as frozen objects: every key of `esep.toml`, with its unit, limits and default.
+
+Shapes and limits of single keys only; what keys must be together is in `checks.py`. Paths are still as written: `load.py`
+makes them absolute. The descriptions here are the reference: `docs/settings.md` is printed from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from ..bitcoin.networks import NETWORKS
+from ..miner_id import miner_id_fault
+from ..model import Asset, IssueCode, Month, Rules, Severity
+
+RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
+"""Classes that the rules give (rule 3): no label may carry one."""
+
+STRATEGIES = ("auto", "rest", "scan", "raw", "verbose")
+LANGUAGES = ("kk", "ru", "en")
+FORMATS = ("csv", "json", "xlsx", "pdf")
+
+
+def _path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _month(value: str) -> str:
+    return str(Month.parse(value))
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError) as error:  # no such zone; the name of a folder of zones; a path that leaves them
+        raise ValueError(f"{value!r} is no time zone: write it like Asia/Almaty") from error
+    return value
+
+
+def _network(value: str) -> str:
+    if value not in NETWORKS:
+        raise ValueError(f"no network is named {value!r}: use one of {', '.join(NETWORKS)}")
+    return value
+
+
+def _label_class(value: str) -> str:
+    if value in RESERVED_CLASSES:
+        raise ValueError(f"{value!r} is a class that the rules give themselves: name what the address is, like vendor or exchange")
+    return value
+
+
+def _blocking_code(value: str) -> str:
+    codes = [code.value for code in IssueCode if code.severity is Severity.BLOCKING]
+    if value not in codes:
+        raise ValueError(f"{value!r} is no blocking issue: use one of {', '.join(codes)}")
+    return value
+
+
+def _bin(value: str) -> str:
+    fault = miner_id_fault(value)
+    if fault:
+        raise ValueError(f"{fault}: look it up in the pool's registration")
+    return value
+
+
+def _url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest:
+        raise ValueError(f"{value!r} is no address of a node: write it like http://127.0.0.1:8332")
+    if "@" in rest.split("/")[0]:
+        raise ValueError("holds a password: use cookie_file, or user with password_file")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+ClassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), AfterValidator(_label_class)]
+Reason = Annotated[str, Field(min_length=3, max_length=1000)]
+Person = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Section(BaseModel):
+    """A table of the settings: unknown keys are faults, values are not converted, nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PoolSettings(Section):
+    """Whose month it is: the form's header (rule 7.6) and the name of the pool in the log."""
+
+    key: Slug = Field(description="names the pool in the log: a-z, 0-9 and -, at most 40 characters; never change it")
+    bin: Annotated[str, AfterValidator(_bin)] = Field(description="the pool's IIN/BIN: 12 digits, as text")
+    name: str = Field(min_length=1, max_length=300, description="the pool's name")
+    address: str = Field(default="", max_length=300, description="the pool's address")
+    telephone: str = Field(default="", max_length=100, description="the pool's telephone")
+    email: str = Field(default="", max_length=200, description="the pool's e-mail address")
+    executor_name: str = Field(default="", max_length=200, description="who prepared the form: full name")
+    executor_telephone: str = Field(default="", max_length=100, description="who prepared the form: telephone")
+    head_name: str = Field(default="", max_length=200, description="the head, or who acts as head: full name")
+
+
+class StoreSettings(Section):
+    """The DuckDB store, derived from the log, and the copy that analysts read."""
+
+    path: FilePath = Field(default=Path("store.duckdb"), description="the live store, below var")
+    published: FilePath = Field(default=Path("published.duckdb"), description="the read-only copy for analysts, below var")
+    publish_every_s: int = Field(default=60, ge=1, le=86_400, description="at most one copy in so many seconds")
+    published_mode: str = Field(default="0640", pattern=r"^0[0-7]{3}$", description="the copy's file mode, octal, as text")
+
+
+class WalletSettings(Section):
+    """One wallet of the pool. Every address it ever paid from, received on or took change on belongs here."""
+
+    name: Slug = Field(description="names the wallet in balances and issues")
+    addresses: Texts = Field(default=(), description="addresses, as the node prints them")
+    addresses_file: FilePath | None = Field(default=None, description="a text file with one address a line; # begins a comment")
+    descriptors: Texts = Field(default=(), description="public output descriptors")
+    descriptor_range: int = Field(default=1000, ge=1, le=1_000_000, description="ranged descriptors are watched at indexes 0 to this - 1")
+
+
+class ChainSettings(Section):
+    """One chain and the node that tells about it."""
+
+    network: Annotated[str, AfterValidator(_network)] = Field(description=f"one of {', '.join(NETWORKS)}")
+    asset: str = Field(description="the chain's own asset, a name from assets.toml")
+    rpc_url: Annotated[str, AfterValidator(_url)] = Field(description="the node's JSON-RPC address, without user and password")
+    cookie_file: FilePath | None = Field(default=None, description="the node's cookie file; instead of user and password")
+    user: str | None = Field(default=None, description="the node's rpcuser; also ESEP_CHAINS_NAME_USER")
+    password_file: FilePath | None = Field(default=None, description="a file with nothing but the node's rpcpassword")
+    password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_CHAINS_NAME_PASSWORD or password_file")
+    rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
+    strategy: str = Field(default="auto", description=f"how blocks are read: {', '.join(STRATEGIES)}; all give the same events")
+    finality: int = Field(default=6, ge=1, le=100_000, description="confirmations before a month closes on a block (rule 8.1)")
+    start_height: int = Field(default=0, ge=0, description="the first block read: before the first output a pool wallet ever had")
+    timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
+    poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
+    wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(_tuple)] = Field(min_length=1, description="the pool's wallets")
+
+
+class LedgerColumns(Section):
+    """Headings of the pool's ledger files where they differ from ours: `our_column = "Their heading"`."""
+
+    allocations: dict[str, str] = Field(default_factory=dict, description="of allocation files")
+    payments: dict[str, str] = Field(default_factory=dict, description="of payment files")
+    openings: dict[str, str] = Field(default_factory=dict, description="of opening files")
+
+
+class LedgerSettings(Section):
+    """The pool's ledger: what it credited and what it believes it paid."""
+
+    payments: bool = Field(default=True, description="whether the ledger lists payments; false turns rule 5.4 off")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="Asia/Almaty", description="zone of instants in the files that name none"
+    )
+    columns: LedgerColumns = Field(default_factory=LedgerColumns, description="headings, by kind of file")
+
+
+class RegistryColumns(Section):
+    """Headings of the registry's files where they differ from ours: `our_column = "Their heading"`."""
+
+    miners: dict[str, str] = Field(default_factory=dict, description="of the miners' file")
+    licences: dict[str, str] = Field(default_factory=dict, description="of the licences' file")
+    accounts: dict[str, str] = Field(default_factory=dict, description="of the accounts' file")
+    wallets: dict[str, str] = Field(default_factory=dict, description="of the wallets' file")
+    counterparties: dict[str, str] = Field(default_factory=dict, description="of the counterparties' file")
+
+
+class RegistrySettings(Section):
+    """The registry of miners, licences, accounts and wallets."""
+
+    columns: RegistryColumns = Field(default_factory=RegistryColumns, description="headings, by kind of file")
+
+
+class ReportSettings(Section):
+    """How a frozen month is printed."""
+
+    languages: Annotated[tuple[Literal["kk", "ru", "en"], ...], BeforeValidator(_tuple)] = Field(
+        default=("kk",), min_length=1, description="kk, ru, en; the first one is the form, the others come beside it"
+    )
+    formats: Annotated[tuple[Literal["csv", "json", "xlsx", "pdf"], ...], BeforeValidator(_tuple)] = Field(
+        default=("csv", "json", "xlsx", "pdf"), min_length=1, description="csv, json, xlsx, pdf; csv is always written"
+    )
+
+
+class AssetSettings(Section):
+    """An asset that is allocated and paid."""
+
+    chain: Slug = Field(description="the chain that carries it")
+    decimals: int = Field(ge=0, le=38, description="decimals between the printed unit and the base unit")
+
+
+class LabelSettings(Section):
+    """Whose address it is, when it is neither the pool's nor a miner's (rule 3)."""
+
+    address: str = Field(min_length=1, description="the address")
+    chain: Slug = Field(default="bitcoin", description="the chain it is on")
+    outflow_class: ClassName = Field(alias="class", description="what it is: vendor, exchange, … but none that the rules give")
+    name: str = Field(min_length=1, max_length=200, description="whose it is")
+    reason: Reason = Field(description="why you know")
+    by: Person = Field(default="esep.toml", description="who says so")
+
+
+class WaiverSettings(Section):
+    """One blocking issue of one month that a person takes upon themselves (rule 8.1)."""
+
+    month: Annotated[str, AfterValidator(_month)] = Field(description="the month: 2026-10")
+    code: Annotated[str, AfterValidator(_blocking_code)] = Field(description="the issue's code")
+    ref: str = Field(min_length=1, description="the issue's ref, as `esep issues` prints it")
+    reason: Reason = Field(description="why the month may close all the same")
+    by: Person = Field(default="esep.toml", description="who says so")
+
+
+class Settings(Section):
+    """The whole of `esep.toml`."""
+
+    var: FilePath = Field(default=Path("var"), description="folder of everything Esep writes; relative to this file")
+    log: str = Field(
+        default="sqlite:log.sqlite",
+        pattern=r"^sqlite:.+$",
+        description="the log: sqlite:FILE, the file relative to var. All else is rebuilt from it",
+    )
+    pool: PoolSettings = Field(description="whose month it is")
+    store: StoreSettings = Field(default_factory=StoreSettings, description="the DuckDB store")
+    chains: dict[Slug, ChainSettings] = Field(min_length=1, description="the chains, by the name that registry and log know them by")
+    ledger: LedgerSettings = Field(default_factory=LedgerSettings, description="the pool's ledger")
+    registry: RegistrySettings = Field(default_factory=RegistrySettings, description="the registry")
+    report: ReportSettings = Field(default_factory=ReportSettings, description="the printed month")
+    assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")
+    payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
+        default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
+    )
+    labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(_tuple)] = Field(default=(), description="whose address it is")
+    waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(_tuple)] = Field(default=(), description="issues waived by name")
+
+    @property
+    def log_path(self) -> Path:
+        """The SQLite file of the log."""
+        return self.var / self.log.removeprefix("sqlite:")
+
+    @property
+    def months_path(self) -> Path:
+        """The folder of frozen months."""
+        return self.var / "months"
+
+    def rules(self) -> Rules:
+        """The rules' parameters in force."""
+        return Rules(
+            assets={name: Asset(name, asset.chain, asset.decimals) for name, asset in self.assets.items()},
+            finality={name: chain.finality for name, chain in self.chains.items()},
+            payout_unit={name: self.payout_unit.get(name, 1) for name in self.assets},
+            has_payments_ledger=self.ledger.payments,
+            network={name: chain.network for name, chain in self.chains.items()},
+        )
+
+    def header(self) -> dict[str, str]:
+        """The form's header (rule 7.6): bin, name, address, telephone, email, executor_name, executor_telephone, head_name."""
+        return {name: str(value) for name, value in self.pool.model_dump(exclude={"key"}).items()}
