@@ -36,8 +36,13 @@ REMOVED: Mapping[str, str] = {
 
 
 def explain(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[str]:
-    """One line a fault, in the file's order of sections."""
-    return [f"{_place(error['loc'])}: {_words(error, model)}" for error in errors]
+    """One line a fault, in the order of the settings. A list's own fault is left out where its entries have theirs."""
+    places = [error["loc"] for error in errors]
+    return [
+        f"{_place(error['loc'])}: {_words(error, model)}"
+        for error in errors
+        if not any(len(place) > len(error["loc"]) and place[: len(error["loc"])] == error["loc"] for place in places)
+    ]
 
 
 def _place(loc: Sequence[int | str]) -> str:
@@ -54,6 +59,8 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
         return _successor(loc, model)
     if kind == "missing":
         return "is missing"
+    if kind == "too_short":
+        return "needs at least one entry"
     if kind == "value_error":
         return str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
     if kind == "string_pattern_mismatch":
