@@ -1,7 +1,7 @@
 """The proof by wallet: opening + in - out - fees = closing, against the outputs still unspent (rule 3.4).
 
-Counted by height, since header times can run backwards. The closing figure comes from the movements, the unspent one from the set of
-outputs that no known input spends: two ways to the same number.
+Counted by height, since header times can run backwards. The closing figure comes from the month's movements, the unspent one from the
+set of outputs that no known input spends: two ways to the same number.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from ..model import Month, Rules
+from .classify import chains_of
 from .frames import BALANCES, UNITS, Facts
 from .identify import day_of_seconds
 
@@ -25,7 +26,6 @@ def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
     """BALANCES of every pool wallet and asset for the month, by wallet and asset."""
-    native = pl.DataFrame([(a.chain, a.name) for a in rules.assets.values()], schema={"chain": pl.String, "asset": pl.String}, orient="row")
     heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
     spans = (
         last_heights(facts.blocks, month)
@@ -40,35 +40,31 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
     )
     fees = share_fees(facts.inputs, facts.transactions).join(heights, on=["chain", "block_hash"]).join(spans, on="chain")
     fees = fees.filter((pl.col("height") <= pl.col("to")) & ~(pl.col("height") <= pl.col("from")).fill_null(False))
-    now, before = pl.col("is_within") & ~pl.col("is_before"), pl.col("is_before")
-    received = created.group_by(OWN).agg(
-        pl.col("value").filter(before).sum().alias("received_before"), pl.col("value").filter(now).sum().alias("in")
-    )
-    paid = spent.group_by(OWN).agg(
-        pl.col("value").filter(before).sum().alias("spent_before"), pl.col("value").filter(now).sum().alias("spent")
-    )
-    unspent = (
-        created.filter("is_within")
-        .join(
-            spent.filter("is_within").select("chain", pl.col("spent_txid").alias("txid"), pl.col("spent_vout").alias("vout")),
-            on=["chain", "txid", "vout"],
-            how="anti",
-        )
-        .group_by(OWN)
-        .agg(pl.col("value").sum().alias("unspent"))
-    )
-    known = pl.concat([received.select(OWN), paid.select(OWN), facts.pool_wallets.join(native, on="chain").select(OWN)]).unique()
-    moved = ["received_before", "in", "spent_before", "spent", "fee", "unspent"]
+    now = pl.col("is_within") & ~pl.col("is_before")
+    received = created.group_by(OWN).agg(pl.col("value").filter(now).sum().alias("in"))
+    paid = spent.group_by(OWN).agg(pl.col("value").filter(now).sum().alias("spent"))
+    opening = _unspent(created, spent, pl.col("is_before")).rename({"unspent": "opening"})
+    unspent = _unspent(created, spent, pl.col("is_within"))
+    known = pl.concat([received.select(OWN), paid.select(OWN), facts.pool_wallets.join(chains_of(rules), on="chain").select(OWN)]).unique()
     return (
-        known.join(received, on=OWN, how="left")
+        known.join(opening, on=OWN, how="left")
+        .join(received, on=OWN, how="left")
         .join(paid, on=OWN, how="left")
         .join(fees.group_by(OWN).agg(pl.col("share").sum().alias("fee")), on=OWN, how="left")
         .join(unspent, on=OWN, how="left")
-        .with_columns(pl.col(moved).fill_null(0).cast(UNITS))
-        .with_columns(opening=pl.col("received_before") - pl.col("spent_before"), out=pl.col("spent") - pl.col("fee"))
+        .with_columns(pl.col("opening", "in", "spent", "fee", "unspent").fill_null(0).cast(UNITS))
+        .with_columns(out=pl.col("spent") - pl.col("fee"))
         .with_columns(closing=pl.col("opening") + pl.col("in") - pl.col("out") - pl.col("fee"))
         .sort("wallet", "asset", "chain")
         .select(list(BALANCES))
+    )
+
+
+def _unspent(created: pl.DataFrame, spent: pl.DataFrame, until: pl.Expr) -> pl.DataFrame:
+    """What is unspent of the outputs of the blocks `until` selects, by wallet and asset: OWN, unspent."""
+    gone = spent.filter(until).select("chain", pl.col("spent_txid").alias("txid"), pl.col("spent_vout").alias("vout"))
+    return (
+        created.filter(until).join(gone, on=["chain", "txid", "vout"], how="anti").group_by(OWN).agg(pl.col("value").sum().alias("unspent"))
     )
 
 

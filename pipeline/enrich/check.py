@@ -114,11 +114,19 @@ def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, month: M
 
 
 def differing_holders(links: pl.DataFrame, transfers: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Linked payments whose account and address belong to different miners; nobody against somebody differs too (rules 4.2, 9.4)."""
-    found = links.join(
-        transfers.select("chain", pl.col("txid").alias("transfer_txid"), "address", "asset", "holder", "date"),
-        on=["chain", "transfer_txid", "address", "asset"],
-    ).filter(is_in_month(month) & pl.col("holder").ne_missing(pl.col("miner_id")))
+    """Linked payments whose account and address belong to different miners; nobody against somebody differs too (rules 4.2, 9.4).
+
+    An issue of the payment: it belongs to the day of `paid_at` (rule 9.2).
+    """
+    found = (
+        links.with_columns(paid_date=day_of_micros("paid_at"))
+        .filter(is_in_month(month, "paid_date"))
+        .join(
+            transfers.select("chain", pl.col("txid").alias("transfer_txid"), "address", "asset", "holder"),
+            on=["chain", "transfer_txid", "address", "asset"],
+        )
+        .filter(pl.col("holder").ne_missing(pl.col("miner_id")))
+    )
     return issues(
         IssueCode.WALLET_HOLDER_DIFFERS,
         found,

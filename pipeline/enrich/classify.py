@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from ..model import Rules
 from .frames import OUTFLOWS, UNITS, Facts
-from .identify import day_of_seconds, registered_wallets, with_holder
+from .identify import day_of_seconds, with_holder
 
 TX = ["chain", "block_hash", "txid"]
 
@@ -29,15 +30,31 @@ def pool_transactions(facts: Facts) -> pl.DataFrame:
     )
 
 
-def classify(facts: Facts, transactions: pl.DataFrame) -> pl.DataFrame:
+def chains_of(rules: Rules) -> pl.DataFrame:
+    """The chain of each asset: asset, chain."""
+    return pl.DataFrame([(a.name, a.chain) for a in rules.assets.values()], schema={"asset": pl.String, "chain": pl.String}, orient="row")
+
+
+def classify(facts: Facts, transactions: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Each output of `transactions` with its `class`: the first of rule 3's table that matches, and its miner if held by one.
 
-    Columns of OUTPUTS, then is_coinbase, height, at, date, miner_id (the registered holder on the block's date), class.
+    Columns of OUTPUTS, then is_coinbase, height, at, date, holder (of the address on the block's date), class.
     """
     outputs = facts.outputs.join(transactions.select([*TX, "is_coinbase", "height", "at", "date"]), on=TX, how="inner")
-    outputs = with_holder(outputs, registered_wallets(facts.wallets, facts.miners), keys=["chain", "address"], day="date", name="miner_id")
-    named = facts.payments.select("txid", "address").unique().with_columns(is_in_ledger=pl.lit(True))
-    outputs = outputs.join(named, on=["txid", "address"], how="left").join(facts.labels, on=["chain", "address"], how="left")
+    outputs = with_holder(outputs, facts.wallets, keys=["chain", "address"], day="date", name="holder")
+    registered = facts.miners.select(pl.col("miner_id").alias("holder")).unique().with_columns(is_registered=pl.lit(True))
+    named = (
+        facts.payments.join(chains_of(rules), on="asset")
+        .select("chain", "txid", "address")
+        .unique()
+        .with_columns(is_in_ledger=pl.lit(True))
+    )
+    outputs = (
+        outputs.join(registered, on="holder", how="left")
+        .join(named, on=["chain", "txid", "address"], how="left")
+        .join(facts.labels, on=["chain", "address"], how="left")
+        .with_columns(pl.col("is_registered", "is_in_ledger").fill_null(False))
+    )
     is_pool = pl.col("wallet").is_not_null()
     is_data = (pl.col("value") == 0) & pl.col("is_unspendable")
     return outputs.with_columns(all_stays=(is_pool | is_data).all().over(TX)).with_columns(
@@ -49,7 +66,7 @@ def classify(facts: Facts, transactions: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("internal"))
         .when(is_pool)
         .then(pl.lit("change"))
-        .when(pl.col("miner_id").is_not_null() | pl.col("is_in_ledger").fill_null(False))
+        .when(pl.col("is_registered") | pl.col("is_in_ledger"))  # registered: present in `miners` (rule 9.1)
         .then(pl.lit("payout"))
         .otherwise(pl.col("outflow_class").fill_null("unknown"))
         .alias("class")
@@ -91,6 +108,6 @@ def group_transfers(outputs: pl.DataFrame) -> pl.DataFrame:
     return (
         outputs.filter(pl.col("class") == "payout")
         .group_by("chain", "txid", "address", "asset", "is_coinbase", "at", "date", "block_hash", "height")
-        .agg(pl.col("value").sum().alias("amount"), pl.col("miner_id").first().alias("holder"))
+        .agg(pl.col("value").sum().alias("amount"), pl.col("holder").first())
         .sort("at", "txid", "address", "asset")
     )

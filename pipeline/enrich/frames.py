@@ -7,6 +7,7 @@ ledger instants Int64 microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -108,7 +109,7 @@ class Facts:
     labels: pl.DataFrame
 
 
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "pool_wallets": POOL_WALLETS,
     "blocks": BLOCKS,
     "transactions": TRANSACTIONS,

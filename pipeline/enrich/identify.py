@@ -47,21 +47,15 @@ def with_holder(frame: pl.DataFrame, registry: pl.DataFrame, *, keys: list[str],
     return frame.join(found, on=[*keys, day], how="left", maintain_order="left")
 
 
-def registered_wallets(wallets: pl.DataFrame, miners: pl.DataFrame) -> pl.DataFrame:
-    """The wallets whose miner is registered: present in `miners` (rule 9.1)."""
-    return wallets.join(miners.select("miner_id").unique(), on="miner_id", how="semi")
-
-
 def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
     """Each miner's wallet on a day, for a row not yet transferred: `miner_id`, `chain`, `day`, `wallet` (column 6).
 
-    Of several the latest `valid_from`, then the smallest address.
+    Of several the latest `valid_from`, then the smallest address; one that belongs to another by rule 9.6 is not his.
     """
+    own = asked.select("miner_id", "chain", day).unique().join(wallets, on=["miner_id", "chain"], how="inner").filter(is_in_force(day))
     return (
-        asked.select("miner_id", "chain", day)
-        .unique()
-        .join(wallets, on=["miner_id", "chain"], how="inner")
-        .filter(is_in_force(day))
+        with_holder(own, wallets, keys=["chain", "address"], day=day, name="holder")
+        .filter(pl.col("holder") == pl.col("miner_id"))
         .sort(["miner_id", "chain", day, "valid_from", "address"], descending=[False, False, False, True, False])
         .unique(["miner_id", "chain", day], keep="first", maintain_order=True)
         .select("miner_id", "chain", day, pl.col("address").alias("wallet"))

@@ -23,7 +23,7 @@ from .settle import settle
 def enrich_month(facts: Facts, month: Month, rules: Rules) -> Enriched:
     """Everything that the rules make of a month (rules 3 to 7, 9)."""
     transactions = pool_transactions(facts)
-    outputs = classify(facts, transactions)
+    outputs = classify(facts, transactions, rules)
     outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
     matched = match(group_transfers(outputs), facts.payments, facts.transactions, tips, rules)

@@ -9,8 +9,9 @@ import polars as pl
 
 from ..model import Month, Rules, from_units
 from .check import is_in_month
+from .classify import chains_of
 from .frames import REPORT, UNITS, Facts
-from .identify import licences_on, miner_wallets, registered_wallets
+from .identify import licences_on, miner_wallets
 
 ORDER = ["miner_id", "allocation_date", "allocation_id", "at", "txid", "address"]
 """Rule 7.5; unsettled last."""
@@ -83,12 +84,10 @@ _ROW = [
 
 def _with_wallets(rows: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
     """Column 6: the transfer's address; of an unsettled row the miner's wallet on the allocation date."""
-    chains = pl.DataFrame(
-        [(a.name, a.chain) for a in rules.assets.values()], schema={"asset": pl.String, "asset_chain": pl.String}, orient="row"
-    )
+    chains = chains_of(rules).rename({"chain": "asset_chain"})
     rows = rows.join(chains, on="asset", how="left", maintain_order="left")
     unsettled = rows.filter(pl.col("txid").is_null()).select("miner_id", pl.col("asset_chain").alias("chain"), "allocation_date")
-    own = miner_wallets(registered_wallets(facts.wallets, facts.miners), unsettled, day="allocation_date")
+    own = miner_wallets(facts.wallets, unsettled, day="allocation_date")
     return rows.join(
         own.rename({"chain": "asset_chain", "wallet": "own_wallet"}),
         on=["miner_id", "asset_chain", "allocation_date"],
@@ -139,9 +138,6 @@ def sum_month(report: pl.DataFrame, outstanding: pl.DataFrame, rules: Rules) -> 
             report.filter(pl.col("commission_asset").is_not_null()), "commission_asset", "commission_asset_amount", rules
         ),
         "commission_by_currency": {name: _trimmed(str(amount)) for name, amount in by_currency.iter_rows()},
-        "rows": report.height,
-        "rows_carried": carried.height,
-        "rows_unsettled": report.filter(pl.col("txid").is_null()).height,
     }
 
 

@@ -1,0 +1,185 @@
+"""The bundle of a frozen month: which files it has and what is in them (design, section 6).
+
+Enters: facts, what enrichment made of them, evidence, the `frozen` event's content. Leaves: a folder, written whole and then
+renamed into place, with `manifest.json` naming the SHA-256 of every other file. The same input gives the same bytes in every
+file but `month.duckdb`, whose pages are DuckDB's own business, and `manifest.json`, which names its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from ..enrich.frames import SHAPES, UNITS, Enriched, Facts
+from ..model import Month, Rules
+from ..render import Document, render_all
+from ..render.canonical import report_csv, table_csv
+from ..render.form import Language
+from .conditions import Condition, Waiver, describe_chains
+from .evidence import Evidence, write_evidence
+from .printed import TABLES, printed_report
+
+MANIFEST = "manifest.json"
+NOT_REPRODUCIBLE = ("month.duckdb",)
+"""Files whose bytes may differ between two equal freezes; their content may not."""
+_SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "tzdata")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a bundle is made of."""
+
+    month: Month
+    version: int
+    rules: Rules
+    header: dict[str, str]
+    positions: dict[str, int]
+    previous_digest: str | None
+    frozen_at: int
+    """Unix seconds."""
+    by: str
+    reason: str
+    facts: Facts
+    enriched: Enriched
+    evidence: Evidence
+    waivers: Sequence[Waiver]
+    conditions: Sequence[Condition]
+    languages: Sequence[Language]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle as it was written."""
+
+    folder: Path
+    digest: str
+    manifest_digest: str
+    files: dict[str, str]
+    """SHA-256 by name."""
+
+
+def write_bundle(
+    content: Content, folder: Path, *, export: Callable[[Path], None], progress: Callable[[str], None] = lambda _: None
+) -> Bundle:
+    """Write every file of the bundle into the new folder `folder` (mode 0700, files 0400, all of it synced to disk).
+
+    `export` writes `month.duckdb`. Raises FileExistsError when the folder is there already.
+    """
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "evidence" / "facts").mkdir(mode=0o700, parents=True)
+    progress("tables")
+    rows = printed_report(content.enriched, content.rules)
+    report = report_csv(rows)
+    digest = hashlib.sha256(report).hexdigest()
+    (folder / "report.csv").write_bytes(report)
+    for name, printed in TABLES.items():
+        (folder / name).write_bytes(table_csv(printed(content.enriched)))
+    progress("evidence")
+    write_evidence(content.evidence, folder / "evidence")
+    write_facts(content.facts, folder / "evidence" / "facts")
+    progress("documents")
+    document = Document(content.month, content.version, digest, content.header, rows, content.enriched.totals, content.frozen_at)
+    render_all(document, folder, languages=content.languages)
+    progress("database")
+    export(folder / "month.duckdb")
+    files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    progress("manifest")
+    manifest = (
+        msgspec.json.format(msgspec.json.encode(_manifest(content, digest, rows.height, files), order="deterministic"), indent=1) + b"\n"
+    )
+    (folder / MANIFEST).write_bytes(manifest)
+    _sync(folder)
+    return Bundle(folder, digest, hashlib.sha256(manifest).hexdigest(), files)
+
+
+def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -> dict[str, Any]:
+    issues = content.enriched.issues
+    return {
+        "schema": 1,
+        "form": "ЦМПМ1",
+        "month": str(content.month),
+        "version": content.version,
+        "digest": digest,
+        "rows": rows,
+        "rows_carried": content.enriched.report["is_carried"].sum(),
+        "rows_unsettled": content.enriched.report["txid"].null_count(),
+        "due": content.month.deadline.isoformat(),
+        "header": content.header,
+        "totals": content.enriched.totals,
+        "frozen_at": content.frozen_at,
+        "frozen_by": content.by,
+        "reason": content.reason,
+        "previous_digest": content.previous_digest,
+        "positions": content.positions,
+        "rules": content.rules.to_json(),
+        "languages": list(content.languages),
+        "chains": describe_chains(content.facts, content.month, content.rules.finality),
+        "conditions": [asdict(condition) for condition in content.conditions],
+        "issues": dict(issues.group_by("code").len().sort("code").iter_rows()),
+        "waivers": [asdict(waiver) for waiver in content.waivers],
+        "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
+        "files": files,
+        "not_reproducible": list(NOT_REPRODUCIBLE),
+    }
+
+
+def write_facts(facts: Facts, folder: Path) -> None:
+    """The facts as Parquet, a file a frame; amounts as DECIMAL(38,0). With them `verify` computes the report anew."""
+    for name in SHAPES:
+        frame: pl.DataFrame = getattr(facts, name)
+        amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
+        frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(
+            folder / f"{name}.parquet", compression="zstd", statistics=False
+        )
+
+
+def read_facts(folder: Path) -> Facts:
+    """What `write_facts` wrote. Raises OSError or a polars error for a file that can't be read."""
+    frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in SHAPES}
+    return Facts(**{name: frame.select(list(SHAPES[name])).cast(pl.Schema(SHAPES[name])) for name, frame in frames.items()})
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def put_in_place(built: Path, final: Path) -> None:
+    """Rename a finished folder to its place, on disk before it returns. A folder already there is never touched: FileExistsError."""
+    if final.exists():
+        raise FileExistsError(f"{final} is there already: a frozen version is never changed")
+    built.rename(final)
+    _sync_entry(final.parent)
+
+
+def discard(folder: Path) -> None:
+    """Remove what an interrupted freeze left behind."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Every file and folder on disk, files read-only from now on."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file():
+            path.chmod(0o400)
+        _sync_entry(path)
+    _sync_entry(folder)
+
+
+def _sync_entry(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

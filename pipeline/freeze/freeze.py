@@ -1,0 +1,182 @@
+"""A month becomes a version that never changes (rules 8.1 to 8.3).
+
+Enters: a store filled up to some positions of the log, the rules, the form's header. Leaves: a bundle in
+`months/2026-10/v1/` and the `frozen` event that names its digest. The event is the commit: a bundle without one is an
+interrupted freeze and is built again; an event without its bundle is rebuilt by replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from ..enrich.classify import chains_of
+from ..enrich.frames import Enriched, Facts
+from ..enrich.month import enrich_month
+from ..errors import MonthError
+from ..events import Frozen
+from ..model import IssueCode, Month, Rules
+from ..render.form import Language
+from ..store.evidence import read_evidence
+from .bundle import Bundle, Content, discard, put_in_place, write_bundle
+from .conditions import Condition, Waiver, closing_conditions
+
+
+@dataclass(frozen=True)
+class MonthState:
+    """What a store says of a month, read at one moment of it."""
+
+    facts: Facts
+    waivers: list[Waiver]
+    complete_through: date | None
+    has_registry: bool
+    bad_events: list[tuple[str, str]]
+    """Place and error of each event of the log that can't be read (law 8)."""
+    positions: dict[str, int]
+    previous_digest: str | None
+    """Digest of the newest frozen version of the month before."""
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A month as it stands: what enrichment makes of it and whether it can close."""
+
+    enriched: Enriched
+    conditions: list[Condition]
+
+    @property
+    def unmet(self) -> list[Condition]:
+        return [condition for condition in self.conditions if not condition.is_met]
+
+
+def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
+    """Enrich the month and ask every condition of rule 8.1. Events that can't be read are blocking issues."""
+    enriched = enrich_month(state.facts, month, rules)
+    if state.bad_events:
+        code = IssueCode.UNREADABLE_EVENT
+        unreadable = pl.DataFrame(
+            [(code.value, code.severity.value, place, error) for place, error in state.bad_events],
+            schema=enriched.issues.schema,
+            orient="row",
+        )
+        enriched = Enriched(**{**vars(enriched), "issues": pl.concat([enriched.issues, unreadable]).sort("code", "ref")})
+    conditions = closing_conditions(
+        state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
+    )
+    return Assessed(enriched, conditions)
+
+
+def freeze_month(
+    state: MonthState,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    month: Month,
+    version: int,
+    rules: Rules,
+    header: dict[str, str],
+    months_dir: Path,
+    languages: Sequence[Language],
+    now: int,
+    by: str,
+    reason: str,
+    export: Callable[[Path], None],
+    append: Callable[[Frozen], None],
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[Bundle, Frozen]:
+    """Freeze `version` of the month from `state`, as read from `connection`; `now` in Unix seconds.
+
+    `export` writes the month's DuckDB file, `append` makes the event durable. Raises MonthError, naming each condition that is not met.
+    """
+    progress("enrich")
+    assessed = assess_month(state, month, rules)
+    if assessed.unmet:
+        raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
+    content = make_content(
+        state,
+        assessed,
+        connection,
+        month=month,
+        version=version,
+        rules=rules,
+        header=header,
+        languages=languages,
+        frozen_at=now,
+        by=by,
+        reason=reason,
+    )
+    final = version_dir(months_dir, month, version)
+    building = final.with_name(f".{final.name}.building")
+    discard(building)
+    bundle = write_bundle(content, building, export=export, progress=progress)
+    event = Frozen(
+        id=f"frozen:{month}:{version}",
+        month=str(month),
+        version=version,
+        digest=bundle.digest,
+        positions=state.positions,
+        rules=rules.to_json(),
+        header=header,
+        manifest_digest=bundle.manifest_digest,
+        previous_digest=state.previous_digest,
+        languages=list(languages),
+        by=by,
+        reason=reason,
+        at=now,
+    )
+    if final.exists():
+        # Without its event it was never frozen: the event is the commit.
+        final.rename(final.with_name(f".{final.name}.abandoned-{now}"))
+    append(event)
+    put_in_place(building, final)
+    return Bundle(final, bundle.digest, bundle.manifest_digest, bundle.files), event
+
+
+def make_content(
+    state: MonthState,
+    assessed: Assessed,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    month: Month,
+    version: int,
+    rules: Rules,
+    header: dict[str, str],
+    languages: Sequence[Language],
+    frozen_at: int,
+    by: str,
+    reason: str,
+) -> Content:
+    """All that the bundle is made of; its evidence covers the month's outflows and every transfer reported."""
+    enriched = assessed.enriched
+    return Content(
+        month=month,
+        version=version,
+        rules=rules,
+        header=header,
+        positions=state.positions,
+        previous_digest=state.previous_digest,
+        frozen_at=frozen_at,
+        by=by,
+        reason=reason,
+        facts=state.facts,
+        enriched=enriched,
+        evidence=read_evidence(connection, transactions_to_prove(enriched, rules)),
+        waivers=state.waivers,
+        conditions=assessed.conditions,
+        languages=languages,
+    )
+
+
+def transactions_to_prove(enriched: Enriched, rules: Rules) -> pl.DataFrame:
+    """The month's outflows and the reported transfers: chain, txid."""
+    reported = enriched.report.filter(pl.col("txid").is_not_null()).join(chains_of(rules), on="asset").select("chain", "txid")
+    return pl.concat([enriched.outflows.select("chain", "txid"), reported]).unique().sort("chain", "txid")
+
+
+def version_dir(months_dir: Path, month: Month, version: int) -> Path:
+    """`months/2026-10/v1`."""
+    return months_dir / str(month) / f"v{version}"

@@ -1,0 +1,75 @@
+"""Build a frozen month again from the log alone, and compare (law 2, rule 8.2).
+
+Enters: the `frozen` event, a state read from an empty store that was filled up to the event's positions. Leaves: a bundle
+in another folder and the differences, file by file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from ..events import Frozen
+from ..model import Month, Rules
+from .bundle import MANIFEST, NOT_REPRODUCIBLE, Bundle, digest_of, write_bundle
+from .freeze import MonthState, assess_month, make_content
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay came to."""
+
+    bundle: Bundle
+    expected_digest: str
+    differences: list[str]
+    """Files of the first bundle that came out different; empty when there was none to compare with."""
+    compared: int
+
+    @property
+    def is_same(self) -> bool:
+        return self.bundle.digest == self.expected_digest and not self.differences
+
+
+def replay_month(
+    event: Frozen,
+    state: MonthState,
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    *,
+    first: Path | None,
+    export: Callable[[Path], None],
+    progress: Callable[[str], None] = lambda _: None,
+) -> Replay:
+    """Write the version that `event` froze into the new `folder` and compare it with the bundle in `first`, if it is there."""
+    rules = Rules.from_json(event.rules)
+    month = Month.parse(event.month)
+    content = make_content(
+        state,
+        assess_month(state, month, rules),
+        connection,
+        month=month,
+        version=event.version,
+        rules=rules,
+        header=event.header,
+        languages=event.languages,  # type: ignore[arg-type]
+        frozen_at=event.at,
+        by=event.by,
+        reason=event.reason,
+    )
+    bundle = write_bundle(content, folder, export=export, progress=progress)
+    differences: list[str] = []
+    compared = 0
+    if first is not None and (first / MANIFEST).is_file():
+        files: dict[str, str] = msgspec.json.decode((first / MANIFEST).read_bytes())["files"]
+        for name in sorted(set(files) | set(bundle.files)):
+            if name in NOT_REPRODUCIBLE:
+                continue
+            compared += 1
+            path = first / name
+            if not path.is_file() or digest_of(path) != bundle.files.get(name):
+                differences.append(name)
+    return Replay(bundle, event.digest, differences, compared)

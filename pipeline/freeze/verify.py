@@ -1,0 +1,187 @@
+"""Check a bundle offline, with nothing but the bundle (design, section 6).
+
+Enters: a bundle's folder. Leaves: a list of `Check`s, each in words, none skipped silently. It leaves out whether the facts themselves
+are true of the pool's ledger and registry: that is what the auditor compares them with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from ..bitcoin.networks import Network, network
+from ..enrich.frames import Enriched
+from ..enrich.month import enrich_month
+from ..errors import VerifyError
+from ..model import Month, Rules, almaty_date, from_units
+from ..render.canonical import read_report_csv, report_csv, table_csv
+from .bundle import MANIFEST, digest_of, read_facts
+from .evidence import Evidence, header_faults, missing_proofs, prove_transfers, read_evidence
+from .printed import TABLES, printed_report
+
+LATER = ("manifest.json.p7s", "submissions/")
+"""What may join a bundle after its freeze."""
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing checked: what, whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+def verify_bundle(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Check]:
+    """All checks of the bundle in `folder`. Raises VerifyError only when there is no readable manifest to start from."""
+    manifest = _read_manifest(folder)
+    rules = Rules.from_json(manifest["rules"])
+    networks = {chain: network(name) for chain, name in rules.network.items()}
+    checks: list[Check] = []
+
+    def check(name: str, look: Callable[[], tuple[list[str], str]]) -> None:
+        """Run one look: faults, and what to say when there are none. What can't be read is a fault, too."""
+        progress(name)
+        try:
+            faults, seen = look()
+        except (VerifyError, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+            faults, seen = [f"{type(error).__name__}: {error}"], ""
+        shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
+        checks.append(Check(name, not faults, shown or seen))
+
+    def evidence() -> Evidence:
+        return read_evidence(folder / "evidence")
+
+    check("files", lambda: _file_faults(folder, manifest["files"]))
+    check("report digest", lambda: _digest_faults(folder, manifest))
+    check("report.json", lambda: _json_faults(folder, manifest))
+    check("headers", lambda: _header_check(evidence(), networks))
+    check("proofs", lambda: _proof_faults(folder, evidence(), networks))
+    check("reported transfers", lambda: _transfer_faults(folder, evidence(), networks, rules))
+    check("recomputed from facts", lambda: _recompute_faults(folder, manifest, rules))
+    check("facts against chain", lambda: _fact_faults(folder, evidence()))
+    return checks
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+        if manifest["schema"] != 1:
+            raise VerifyError(f"{path}: schema {manifest['schema']} is newer than this program knows (1): upgrade it")
+        for key in ("month", "version", "digest", "rules", "files", "totals"):
+            manifest[key]
+    except OSError as error:
+        raise VerifyError(f"{path}: {error.strerror}; a bundle is a folder like months/2026-10/v1 with a {MANIFEST}") from error
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise VerifyError(f"{path}: not a bundle's manifest: {error!r}") from error
+    return manifest
+
+
+def _file_faults(folder: Path, files: dict[str, str]) -> tuple[list[str], str]:
+    """Every file named is there with its digest, and none that is not named."""
+    faults = []
+    for name, digest in sorted(files.items()):
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            faults.append(f"{name} lies outside the bundle")
+        elif not path.is_file():
+            faults.append(f"{name} is missing")
+        elif digest_of(path) != digest:
+            faults.append(f"{name} was changed")
+    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    faults += [f"{name} is not in the manifest" for name in sorted(present - set(files)) if not name.startswith(LATER)]
+    return faults, f"{len(files)} files as the manifest says"
+
+
+def _digest_faults(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], str]:
+    digest = digest_of(folder / "report.csv")
+    return ([] if digest == manifest["digest"] else [f"report.csv has {digest}, the manifest says {manifest['digest']}"]), digest
+
+
+def _json_faults(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], str]:
+    """`report.json` says the same as `report.csv`, cell by cell."""
+    content = msgspec.json.decode((folder / "report.json").read_bytes())
+    rows = read_report_csv((folder / "report.csv").read_bytes())
+    faults = [f"{key} differs from the manifest" for key in ("digest", "month", "version", "totals") if content[key] != manifest[key]]
+    if len(content["rows"]) != rows.height:
+        faults.append(f"{len(content['rows'])} rows, report.csv has {rows.height}")
+    for ours, theirs in zip(rows.iter_rows(named=True), content["rows"], strict=False):
+        if {name: value or None for name, value in ours.items()} != {name: str(v) if v is not None else None for name, v in theirs.items()}:
+            faults.append(f"row {ours['n']} differs")
+    return faults, f"{rows.height} rows equal report.csv"
+
+
+def _header_check(evidence: Evidence, networks: dict[str, Network]) -> tuple[list[str], str]:
+    return header_faults(evidence.headers, networks), f"{evidence.headers.height} headers in an unbroken chain"
+
+
+def _proof_faults(folder: Path, evidence: Evidence, networks: dict[str, Network]) -> tuple[list[str], str]:
+    """Every transaction that a row names is proven."""
+    _, faults = prove_transfers(evidence, networks)
+    ties = _ties(folder).filter(pl.col("txid") != "")
+    known = {proof.txid: proof.chain for proof in evidence.proofs}
+    faults += missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
+    return faults, f"{len(evidence.proofs)} transactions lie in their blocks"
+
+
+def _transfer_faults(folder: Path, evidence: Evidence, networks: dict[str, Network], rules: Rules) -> tuple[list[str], str]:
+    """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11)."""
+    proven, _ = prove_transfers(evidence, networks)
+    rows = read_report_csv((folder / "report.csv").read_bytes())
+    ties = _ties(folder)
+    if ties["n"].to_list() != rows["n"].to_list():
+        raise VerifyError("rows.csv does not have the report's rows")
+    faults, seen = [], 0
+    for row, txid in zip(rows.iter_rows(named=True), ties["txid"], strict=True):
+        if not txid:
+            if row["transfer_date"] or row["transfer_amount"]:
+                faults.append(f"row {row['n']} shows a transfer without naming its transaction")
+            continue
+        asset = rules.assets[row["asset"]]
+        transfer = proven.get((asset.chain, txid, row["wallet"]))
+        if transfer is None:
+            faults.append(f"row {row['n']}: nothing proves a payment to its wallet in {txid}")
+        elif from_units(transfer.amount, asset.decimals) != row["transfer_amount"]:
+            faults.append(
+                f"row {row['n']}: the transaction pays {from_units(transfer.amount, asset.decimals)}, the row says {row['transfer_amount']}"
+            )
+        elif almaty_date(transfer.time).isoformat() != row["transfer_date"]:
+            faults.append(f"row {row['n']}: the block is of {almaty_date(transfer.time)}, the row says {row['transfer_date']}")
+        seen += 1
+    return faults, f"{seen} rows show the address, sum and date that the chain shows"
+
+
+def _ties(folder: Path) -> pl.DataFrame:
+    return pl.read_csv(folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
+
+
+def _recompute_faults(folder: Path, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
+    """The report and its tables, computed anew from the facts in the bundle, have the same bytes."""
+    month = Month.parse(manifest["month"])
+    enriched: Enriched = enrich_month(read_facts(folder / "evidence" / "facts"), month, rules)
+    tables = {"report.csv": report_csv(printed_report(enriched, rules))}
+    tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
+    faults = [f"{name} comes out different" for name, content in tables.items() if (folder / name).read_bytes() != content]
+    if enriched.totals != manifest["totals"]:
+        faults.append("the totals come out different")
+    return faults, f"{', '.join(tables)} and the totals come out the same"
+
+
+def _fact_faults(folder: Path, evidence: Evidence) -> tuple[list[str], str]:
+    """The blocks among the facts are the ones whose headers stand in the evidence, from the oldest header on."""
+    blocks = read_facts(folder / "evidence" / "facts").blocks
+    spans = evidence.headers.group_by("chain").agg(pl.col("height").min().alias("from"))
+    within = blocks.join(spans, on="chain").filter(pl.col("height") >= pl.col("from"))
+    joined = within.join(
+        evidence.headers.select("chain", "height", pl.col("hash").alias("proven")), on=["chain", "height"], how="full", coalesce=True
+    )
+    differing = joined.filter(pl.col("hash").ne_missing(pl.col("proven")))
+    faults = [f"{chain} block {height} is not the one proven" for chain, height in differing.select("chain", "height").iter_rows()]
+    return faults, f"{within.height} blocks agree with their headers"
