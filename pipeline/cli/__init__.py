@@ -1,0 +1,1 @@
+"""The command line `esep`: thin commands over `pipeline.app`, one module a group."""

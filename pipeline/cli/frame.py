@@ -1,0 +1,160 @@
+"""The outermost frame of the command line: errors in words, exit codes, crash reports, what every command shares.
+
+The only place that reads the environment and the clock for the commands, and the only one where `except Exception` stands.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.exceptions import Abort, TyperException
+
+from .. import errors
+from ..settings import Settings, load_settings
+from .logs import mask
+
+CRASHED = 70
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    0: "done",
+    1: "a failure not named below",
+    errors.SettingsError.exit_code: "wrong command line, or wrong settings: every fault is listed",
+    errors.MonthError.exit_code: "the month can't make that step yet: what is open is listed",
+    errors.InputRefused.exit_code: "a file was refused whole: every fault is listed by line",
+    errors.SourceError.exit_code: "a node or another source can't be read",
+    errors.LogError.exit_code: "the event log can't be read or written",
+    errors.StoreError.exit_code: "the store can't be opened, read or written",
+    errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
+    CRASHED: "a defect of the program: a crash report was written",
+    INTERRUPTED: "interrupted",
+}
+
+EPILOG = "Exit codes: " + "; ".join(f"{code} {what}" for code, what in EXIT_CODES.items()) + "."
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="ESEP_CONFIG", help="The settings file.", show_default="./esep.toml", metavar="FILE")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, on one line.")]
+MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="The month, as 2026-10.")]
+DEFAULT_CONFIG = Path("esep.toml")
+
+_crash_folder: list[Path] = []
+
+
+def now() -> int:
+    """The clock, Unix seconds."""
+    return int(time.time())
+
+
+def settings_of(config: Path) -> Settings:
+    """The settings in force; crash reports go below their `var` from now on."""
+    settings = load_settings(config, os.environ)
+    _crash_folder[:] = [settings.var / "crashes"]
+    return settings
+
+
+def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """A table on stdout. Its cells are data: nothing in them is taken for markup."""
+    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    for heading in headings:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*(_cell(value) for value in row))
+    # On a terminal the table fits its width; in a file or pipe no cell is cut.
+    Console(highlight=False, markup=False, width=None if out.is_terminal else 240).print(grid)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def say(text: str = "") -> None:
+    """A line on stdout, as it is."""
+    out.print(text, markup=False)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Any]:
+    """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `tell(done, total=None)`."""
+    bar = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=err, transient=True, disable=not err.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task(what, total=total)
+
+        def tell(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, total=total) if total is not None else bar.update(task, completed=done)
+
+        yield tell
+
+
+def run(command: Any, arguments: list[str] | None = None) -> int:
+    """Run the command line to its exit code: every failure is one clear message on stderr, never a traceback."""
+    try:
+        code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except TyperException as error:
+        show = getattr(error, "show", None)
+        show() if show else err.print(str(error), markup=False)
+        return int(error.exit_code)
+    except errors.EsepError as error:
+        err.print(f"esep: {error}", markup=False, style="red" if err.is_terminal else "")
+        return error.exit_code
+    except (KeyboardInterrupt, Abort):
+        err.print("esep: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`esep query … | head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        where = _write_crash(error)
+        err.print(
+            f"esep: a defect of the program ({type(error).__name__}); the report is in {where}: send it to the maintainers", markup=False
+        )
+        return CRASHED
+
+
+def _write_crash(error: Exception) -> Path:
+    """The crash report: what was asked, versions, the traceback; secrets and people's numbers masked."""
+    from importlib.metadata import version
+
+    at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    text = "\n".join(
+        [
+            f"esep {version('esep')}, Python {platform.python_version()}, {platform.platform()}",
+            f"command: {' '.join(sys.argv)}",
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
+    )
+    for folder in [*_crash_folder, Path(tempfile.gettempdir())]:
+        path = folder / f"esep-crash-{at}.txt"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_text(mask(text), encoding="utf-8")
+        except OSError:
+            continue
+        return path
+    err.print(mask(text), markup=False)
+    return Path("the lines above")
