@@ -336,7 +336,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     header: Annotated[dict[str, str], Meta(description="the form's header: the pool's BIN, name, …")]
     manifest_digest: Hash
     previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
-    languages: Annotated[list[str], Meta(description="that the form was printed in")] = ["kk"]
+    languages: Annotated[list[str], Meta(description="that the form was printed in")] = msgspec.field(default_factory=lambda: ["kk"])
     by: str
     reason: str
     at: UnixSeconds
