@@ -160,6 +160,7 @@ class LedgerSettings(Section):
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         default="Asia/Almaty", description="zone of instants in the files that name none"
     )
+    ignored: Texts = Field(default=(), description="headings of columns to pass over; any other heading that is not known refuses the file")
     columns: LedgerColumns = Field(default_factory=LedgerColumns, description="headings, by kind of file")
 
 
@@ -176,6 +177,7 @@ class RegistryColumns(Section):
 class RegistrySettings(Section):
     """The registry of miners, licences, accounts and wallets."""
 
+    ignored: Texts = Field(default=(), description="headings of columns to pass over; any other heading that is not known refuses the file")
     columns: RegistryColumns = Field(default_factory=RegistryColumns, description="headings, by kind of file")
 
 
