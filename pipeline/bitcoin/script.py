@@ -8,6 +8,7 @@ Left out: miniscript, descriptors, Litecoin's stealth addresses, Bitcoin Cash.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from embit import base58
@@ -93,6 +94,18 @@ def canonical_address(address: str, network: Network) -> str:
     canonical = address_of(script_of(address, network), network)
     assert canonical is not None, f"{address} has a script without an address"
     return canonical
+
+
+def operations(script: bytes) -> Iterator[tuple[int | None, bytes]]:
+    """Each opcode with what it pushes; opcode None, last, where a push is cut short by the script's end."""
+    position = 0
+    while position < len(script):
+        operation = _operation(script, position)
+        if operation is None:
+            yield None, b""
+            return
+        opcode, data, position = operation
+        yield opcode, data
 
 
 def _witness_type(version: int, program: bytes) -> str:
