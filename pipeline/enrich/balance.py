@@ -6,6 +6,8 @@ set of outputs that no known input spends: two ways to the same number.
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import polars as pl
 
 from ..model import Month, Rules
@@ -91,16 +93,18 @@ def share_fees(inputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame
         .filter(pl.col("asset") == pl.col("fee_asset"))
         .sort([*transaction, "value", "wallet"], descending=[False, False, False, True, False], nulls_last=True)
     )
-    total = pl.col("value").sum().over(transaction)
-    return (
-        # Products of two amounts may pass 38 digits (wei): the quotient is taken in two exact steps.
-        parties.with_columns(total=total)
-        .with_columns(
-            share=pl.col("fee") // pl.col("total") * pl.col("value")
-            + (pl.col("fee") % pl.col("total")) * pl.col("value") // pl.col("total")
-        )
-        .with_columns(rest=pl.col("fee") - pl.col("share").sum().over(transaction), place=pl.int_range(pl.len()).over(transaction))
-        .with_columns(share=pl.when(pl.col("place") == 0).then(pl.col("share") + pl.col("rest")).otherwise("share"))
-        .filter(pl.col("wallet").is_not_null())
-        .select([*transaction, "wallet", "asset", "share"])
-    )
+    alone = parties.filter(pl.len().over(transaction) == 1).with_columns(share=pl.col("fee"))
+    shared = parties.filter(pl.len().over(transaction) > 1)
+    shared = shared.with_columns(share=pl.Series(_shares(shared.select(*transaction, "value", "fee").rows()), dtype=UNITS))
+    return pl.concat([alone, shared]).filter(pl.col("wallet").is_not_null()).select([*transaction, "wallet", "asset", "share"])
+
+
+def _shares(parties: list[tuple[str, str, str, int, int]]) -> list[int]:
+    """Each party's share of its transaction's fee, largest party first. Python's integers: fee x value may pass 38 digits."""
+    shares: list[int] = []
+    for _, group in groupby(parties, key=lambda party: party[:3]):
+        members = list(group)
+        fee, total = members[0][4], sum(value for *_, value, _ in members)
+        floors = [fee * value // total for *_, value, _ in members]
+        shares += [floors[0] + fee - sum(floors), *floors[1:]]
+    return shares

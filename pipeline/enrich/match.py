@@ -37,7 +37,7 @@ class Matched:
 def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.DataFrame, tips: pl.DataFrame, rules: Rules) -> Matched:
     """Link payments to transfers and explain each difference (rules 5.2, 5.3).
 
-    `transactions` are all of the main chain that are known (chain, txid, fee); `tips` the newest header time per chain (chain, tip_at).
+    `transactions` are all of the main chain that are known (chain, txid, fee, fee_asset); `tips` the newest header time per chain (chain, tip_at).
     """
     assets = pl.DataFrame(
         [(a.name, a.chain, rules.payout_unit.get(a.name, 1)) for a in rules.assets.values()],
@@ -45,7 +45,7 @@ def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.Data
         orient="row",
     )
     transfers = (
-        transfers.join(transactions.select("chain", "txid", "fee").unique(["chain", "txid"]), on=["chain", "txid"], how="left")
+        transfers.join(transactions.select("chain", "txid", "fee", "fee_asset").unique(["chain", "txid"]), on=["chain", "txid"], how="left")
         .join(assets, on=["chain", "asset"], how="left")
         .with_columns(pl.col("unit").fill_null(1))
         .sort("at", "txid", "address", "asset")
@@ -80,6 +80,7 @@ def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFram
         .with_columns(difference=difference)
         .with_columns(
             subtracts_fee=~pl.col("is_coinbase")
+            & (pl.col("asset") == pl.col("fee_asset"))
             & (pl.col("difference").sum().over(transaction) == pl.col("fee"))
             & (pl.col("difference").min().over(transaction) >= 0),
             is_rounded=(pl.col("amount") % pl.col("unit") == 0) & (pl.col("difference").abs() < pl.col("unit")),
@@ -162,7 +163,8 @@ def _is_explained(transfer: dict[str, Any], paid: int, siblings: dict[str, int])
     if difference == 0:
         return True
     together = [*(d for address, d in siblings.items() if address != transfer["address"]), difference]
-    if not transfer["is_coinbase"] and sum(together) == transfer["fee"] and min(together) >= 0:
+    pays_fee = not transfer["is_coinbase"] and transfer["asset"] == transfer["fee_asset"]
+    if pays_fee and sum(together) == transfer["fee"] and min(together) >= 0:
         return True
     return bool(transfer["amount"] % transfer["unit"] == 0 and abs(difference) < transfer["unit"])
 
