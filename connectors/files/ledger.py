@@ -1,0 +1,203 @@
+"""The pool's ledger from files: allocations, payments, openings, and its word that it is complete.
+
+In: a file (CSV, XLSX, Parquet) and the log. Out: events of the topic `ledger`, all those of a file in one append, so that an import
+stands whole or not at all. A row already in the log is passed over; a changed one is appended with the next version (ADR 1, `pipeline.restate`).
+Rule 6.4 is kept against the log, too. Left out: deletion (a row that should not be is restated with the amount 0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.events import (
+    AllocationColumns,
+    Allocations,
+    AnyEvent,
+    Complete,
+    Frozen,
+    OpeningColumns,
+    Openings,
+    PaymentColumns,
+    Payments,
+    content_digest,
+    encode,
+)
+from pipeline.log import EventLog, NewEvent
+from pipeline.model import Asset, Month
+from pipeline.restate import newest, restate
+from pipeline.validate.columns import Terms, headings_of
+from pipeline.validate.ledger import COLUMNS, KEYS, LedgerKind, check_ledger, headings, older_than_opening, said
+from pipeline.validate.table import Fault, refuse
+
+from .pool_log import events_of_pool
+from .tables import read_table
+
+BATCH_ROWS = 2_000
+_REDUCE_ROWS = 500_000
+_EVENTS: dict[LedgerKind, tuple[Any, type[msgspec.Struct]]] = {
+    "allocations": (Allocations, AllocationColumns),
+    "payments": (Payments, PaymentColumns),
+    "openings": (Openings, OpeningColumns),
+}
+_UNITS = ("amount", "commission_amount")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: how many of the file's rows are new, restated, or in the log already, and the events appended."""
+
+    kind: LedgerKind
+    source: str
+    new: int
+    restated: int
+    unchanged: int
+    events: int
+
+
+def read_ledger(
+    path: Path,
+    kind: LedgerKind,
+    *,
+    assets: Mapping[str, Asset],
+    networks: Mapping[str, str],
+    columns: Mapping[str, str] | None = None,
+    ignored: Collection[str] = (),
+    timezone: str | None = None,
+    sheet: str | None = None,
+) -> pl.DataFrame:
+    """A ledger file's rows, checked: amounts Int128 base units, instants Int64 µs, and each row's `line`.
+
+    `columns`: the file's heading by column, where it differs; `ignored`: headings to pass over; `timezone`: of instants that
+    carry no offset (refused otherwise); `sheet`: of a workbook that has several. Raises `InputRefused` with every fault as
+    `file:line: column: what`, `SettingsError` for headings mapped to no column.
+    """
+    mapping = columns or {}
+    expected = headings(kind, mapping)
+    table = read_table(Path(path), expected, sheet=sheet or kind)
+    return check_ledger(table, kind, terms=Terms(assets, networks, timezone), mapping=mapping, ignored=ignored)
+
+
+def import_ledger(
+    log: EventLog,
+    pool_id: str,
+    path: Path,
+    kind: LedgerKind,
+    *,
+    assets: Mapping[str, Asset],
+    networks: Mapping[str, str],
+    columns: Mapping[str, str] | None = None,
+    ignored: Collection[str] = (),
+    timezone: str | None = None,
+    sheet: str | None = None,
+) -> Imported:
+    """Append what a ledger file says anew, at once. Arguments and errors as `read_ledger`; `FencedError` if another import began meanwhile."""
+    rows = read_ledger(path, kind, assets=assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet)
+    source = Path(path).name
+    with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
+        names = headings_of(COLUMNS[kind], columns or {})
+        if kind == "allocations":
+            refuse(source, older_than_opening(rows, _opening_instant(log, pool_id), names["allocated_at"]))
+        if kind == "openings":
+            refuse(source, _misplaced_openings(log, pool_id, rows, names["owed_at"]))
+        content = rows.drop("line")
+        changes = restate(content, _held(log, pool_id, kind, only=content.select(KEYS[kind])), KEYS[kind])
+        events = list(_events(changes.rows, kind, source))
+        if events:
+            writer.append(events)
+    return Imported(kind, source, changes.new, changes.changed, changes.unchanged, len(events))
+
+
+def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
+    """Say that the ledger holds everything through a day in Almaty (rule 8.1); whether that was new."""
+    event = Complete(id=f"complete:{through.isoformat()}", through=through.isoformat())
+    with log.writer("ledger", pool_id) as writer:
+        return writer.append([encode(event)]) == 1
+
+
+def _events(rows: pl.DataFrame, kind: LedgerKind, source: str) -> Iterator[NewEvent]:
+    """The rows in batches; an event's id is the digest of what is in it."""
+    event, columns = _EVENTS[kind]
+    texts = rows.with_columns(pl.col(name).cast(pl.String) for name in _UNITS if name in rows.columns)
+    for batch in texts.iter_slices(BATCH_ROWS):
+        held = columns(**batch.select(columns.__struct_fields__).to_dict(as_series=False))
+        yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held))
+
+
+# --- what the log holds ----------------------------------------------------------------------------------------------
+
+
+def _held(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The newest version of each row in the log; only of those whose keys are in `only`, if given."""
+    keys = list(KEYS[kind])
+    waiting: list[pl.DataFrame] = []
+    waiting_rows = 0
+
+    def reduced() -> pl.DataFrame:
+        together = pl.concat(waiting)
+        return newest(together if only is None else together.join(only, keys, "semi"), keys)
+
+    for event in events_of_pool(log, pool_id, "ledger", [kind]):
+        waiting.append(_frame(event))
+        waiting_rows += len(waiting[-1])
+        if waiting_rows >= _REDUCE_ROWS + len(waiting[0]):
+            waiting = [reduced()]
+            waiting_rows = len(waiting[0])
+    return reduced() if waiting else _empty(kind)
+
+
+def _frame(event: AnyEvent) -> pl.DataFrame:
+    assert isinstance(event, Allocations | Payments | Openings)
+    rows = event.rows
+    columns = {name: getattr(rows, name) for name in rows.__struct_fields__}
+    return pl.DataFrame(columns, schema={name: _RAW_TYPES.get(name, pl.String) for name in columns}).with_columns(
+        pl.col(name).cast(pl.Int128) for name in _UNITS if name in columns
+    )
+
+
+_RAW_TYPES = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
+
+
+def _empty(kind: LedgerKind) -> pl.DataFrame:
+    columns = _EVENTS[kind][1].__struct_fields__
+    return pl.DataFrame(schema={name: pl.Int128 if name in _UNITS else _RAW_TYPES.get(name, pl.String) for name in columns})
+
+
+# --- rule 6.4 ----------------------------------------------------------------------------------------------------------
+
+
+def _opening_instant(log: EventLog, pool_id: str) -> int | None:
+    openings = _held(log, pool_id, "openings")
+    return None if openings.is_empty() else int(openings["owed_at"][0])
+
+
+def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading: str) -> list[Fault]:
+    """Openings stand at one instant, with those in the log that they don't restate; before the first month reported; and no
+    allocation is older."""
+    if rows.is_empty():
+        return []
+    opening_us, line = int(rows["owed_at"][0]), int(rows["line"][0])
+    faults = []
+    kept = _held(log, pool_id, "openings").join(rows, list(KEYS["openings"]), "anti")
+    elsewhere = kept.filter(pl.col("owed_at") != opening_us)
+    if len(elsewhere):
+        account, asset, at_us = elsewhere.select("account", "asset", "owed_at").row(0)
+        what = f"{len(elsewhere)} openings in the log stand at {said(at_us)}, that of {account!r} in {asset} first: give them all, at one instant"
+        faults.append(Fault(line, heading, what))
+    older = _held(log, pool_id, "allocations").filter(pl.col("allocated_at") < opening_us).sort("allocated_at", "allocation_id")
+    if len(older):
+        first = older["allocation_id"][0]
+        what = f"{len(older)} allocations in the log are older than the opening, {first!r} first: open before them, or in another log"
+        faults.append(Fault(line, heading, what))
+    months = [Month.parse(event.month) for event in events_of_pool(log, pool_id, "months", ["frozen"]) if isinstance(event, Frozen)]
+    if months:
+        first_month = min(months, key=str)
+        if opening_us >= first_month.previous.end_at * 1_000_000:
+            faults.append(Fault(line, heading, f"is not before {first_month}, the first month reported"))
+    return faults

@@ -1,0 +1,194 @@
+"""The registry from files: miners, licences, accounts, wallets and counterparties, a whole version at a time.
+
+In: a folder, or a path for each table (CSV, XLSX, Parquet), and the log. Out: events of the topic `registry`: a new version when its content, in
+whatever order and format it is written, differs from the newest one's; else nothing. What the rules make an issue of
+is returned as warnings, and enters the log (law 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.errors import InputRefused, SettingsError
+from pipeline.events import AccountRow, CounterpartyRow, LicenceRow, MinerRow, Registry, WalletRow, content_digest, encode
+from pipeline.log import EventLog, NewEvent
+from pipeline.validate.columns import Terms
+from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind, check_registry_table, headings, licence_warnings, reference_warnings
+from pipeline.validate.table import Fault, RawColumn, RawTable
+
+from .pool_log import events_of_pool
+from .tables import SUFFIXES, read_table
+
+PART_BYTES = 500_000
+_ROWS: dict[RegistryKind, type[msgspec.Struct]] = {
+    "miners": MinerRow,
+    "licences": LicenceRow,
+    "accounts": AccountRow,
+    "wallets": WalletRow,
+    "counterparties": CounterpartyRow,
+}
+
+
+@dataclass(frozen=True)
+class RegistryImported:
+    """The registry's version now in force, whether this import made it, and what enrichment will have to say about it."""
+
+    version: int
+    digest: str
+    is_new: bool
+    warnings: list[str]
+    """`file:line: column: what`; none holds an IIN/BIN."""
+    rows: dict[str, int]
+
+
+def import_registry(
+    log: EventLog,
+    pool_id: str,
+    where: Path | Mapping[RegistryKind, Path],
+    *,
+    networks: Mapping[str, str],
+    columns: Mapping[RegistryKind, Mapping[str, str]] | None = None,
+    ignored: Collection[str] = (),
+    counterparties: RawTable | None = None,
+) -> RegistryImported:
+    """Append the registry's next version, if it says anything new.
+
+    `where`: a folder with miners, licences, accounts, wallets and perhaps counterparties (`.csv`, `.xlsx`, `.parquet`), or a path for each.
+    `columns`: for each table the file's heading by column, where it differs. `counterparties`: instead of a file of theirs
+    (`counterparties_of_pool`). Raises `InputRefused` with the faults of all files, `SettingsError` for headings mapped to no column.
+    """
+    tables, warnings = _read(_paths(where), Terms({}, networks), columns or {}, ignored, counterparties)
+    content = {kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}
+    digest = content_digest(content)
+    counts: dict[str, int] = {kind: len(rows) for kind, rows in content.items()}
+    with log.writer("registry", pool_id) as writer:  # opened before the log is read, as in `ledger.import_ledger`
+        greatest, newest_version, newest_digest = _newest(log, pool_id)
+        if newest_digest == digest:
+            return RegistryImported(newest_version, digest, False, warnings, counts)
+        writer.append(list(_events(content, greatest + 1, digest)))
+    return RegistryImported(greatest + 1, digest, True, warnings, counts)
+
+
+def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json") -> RawTable:
+    """The counterparties that a pool's description lists (`{"chain": …, "counterparties": [{"address", "class", "name"}, …]}`), as a table.
+
+    Raises `InputRefused` when they have another shape; their values are checked with the registry's.
+    """
+    listed = content.get("counterparties", [])
+    is_listed = isinstance(listed, list) and all(
+        isinstance(entry, Mapping) and all(isinstance(value, str) for value in entry.values()) for entry in listed
+    )
+    if not is_listed or not isinstance(content.get("chain", ""), str):
+        raise InputRefused(source, [f"{source}: counterparties: is not a list of tables of texts: address, class, name"])
+    entries = [{"chain": content.get("chain"), **entry} for entry in listed]
+    names = list(dict.fromkeys(["address", "chain", "class", "name", *(key for entry in entries for key in entry)]))
+    cells = [
+        RawColumn(name, pl.Series(name, [(entry.get(name) or "").strip() or None for entry in entries], dtype=pl.String)) for name in names
+    ]
+    return RawTable(source, None, pl.int_range(1, len(entries) + 1, dtype=pl.UInt32, eager=True), cells)
+
+
+def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path]:
+    """The file of each table. Raises `InputRefused` when one is missing, or there are two."""
+    if isinstance(where, Mapping):
+        strange = [str(kind) for kind in where if kind not in REGISTRY_KINDS]
+        if strange:
+            raise SettingsError(
+                [f"{kind}: the registry has no such table; it has {', '.join(REGISTRY_KINDS)}" for kind in strange], source="registry files"
+            )
+        paths = {kind: Path(path) for kind, path in where.items()}
+        faults = [f"{kind}: no file is named for it" for kind in REGISTRY_KINDS if kind not in paths and kind != "counterparties"]
+        source = "registry"
+    else:
+        folder, paths, faults = Path(where), {}, []
+        source = folder.name or str(folder)
+        for kind in REGISTRY_KINDS:
+            present = [path for path in (folder / f"{kind}{suffix}" for suffix in SUFFIXES) if path.is_file()]
+            if len(present) > 1:
+                faults.append(f"{source}: {' and '.join(path.name for path in present)} are both there: leave the one that counts")
+            elif present:
+                paths[kind] = present[0]
+            elif kind != "counterparties":
+                faults.append(f"{source}: has no {kind}.csv (or .xlsx, .parquet); a table without rows is a file of headings only")
+    if faults:
+        raise InputRefused(source, faults)
+    return paths
+
+
+def _read(
+    paths: Mapping[RegistryKind, Path],
+    terms: Terms,
+    columns: Mapping[RegistryKind, Mapping[str, str]],
+    ignored: Collection[str],
+    counterparties: RawTable | None,
+) -> tuple[dict[RegistryKind, pl.DataFrame], list[str]]:
+    """All tables' rows, and the warnings. Raises `InputRefused` with the faults of all of them."""
+    rows: dict[RegistryKind, pl.DataFrame] = {}
+    sources: dict[RegistryKind, str] = {}
+    faults: list[str] = []
+    warnings: list[str] = []
+    for kind in REGISTRY_KINDS:
+        mapping = columns.get(kind, {})
+        if kind == "counterparties" and counterparties is not None:
+            table = counterparties
+        elif kind in paths:
+            table = read_table(paths[kind], headings(kind, mapping), sheet=kind)
+        else:
+            continue
+        sources[kind] = table.source
+        rows[kind], found, told = check_registry_table(table, kind, terms=terms, mapping=mapping, ignored=ignored)
+        faults += _said(found, table.source)
+        warnings += _said(told, table.source)
+    if faults:
+        raise InputRefused(", ".join(dict.fromkeys(fault.split(":")[0] for fault in faults)), faults)
+    for kind in ("licences", "accounts", "wallets"):
+        heading = columns.get(kind, {}).get("miner_id", "miner_id")
+        warnings += _said(reference_warnings(kind, rows[kind], rows["miners"], heading), sources[kind])
+    warnings += _said(licence_warnings(rows["miners"], rows["licences"]), sources["miners"])
+    return rows, warnings
+
+
+def _said(faults: Collection[Fault], source: str) -> list[str]:
+    return [fault.at(source) for fault in sorted(faults, key=lambda fault: (fault.line is not None, fault.line or 0))]
+
+
+def _normal(rows: pl.DataFrame, kind: RegistryKind) -> list[dict[str, Any]]:
+    """The rows as they go into the log: days as texts, in the order of all their values, whatever the file's order."""
+    named = rows.drop("line").rename({"class": "outflow_class"}, strict=False).select(_ROWS[kind].__struct_fields__)
+    texts = named.with_columns(pl.col(pl.Date).dt.strftime("%Y-%m-%d"))
+    return texts.sort(texts.columns, nulls_last=True).to_dicts()
+
+
+def _events(content: Mapping[RegistryKind, list[dict[str, Any]]], version: int, digest: str) -> Iterator[NewEvent]:
+    """The version in parts of about `PART_BYTES`."""
+    parts: list[dict[RegistryKind, list[dict[str, Any]]]] = [{}]
+    size = 0
+    for kind, rows in content.items():
+        for row in rows:
+            row_bytes = len(msgspec.json.encode(row)) + 1
+            if size + row_bytes > PART_BYTES and parts[-1]:
+                parts.append({})
+                size = 0
+            parts[-1].setdefault(kind, []).append(row)
+            size += row_bytes
+    for number, part in enumerate(parts):
+        typed: dict[str, Any] = {kind: [_ROWS[kind](**row) for row in rows] for kind, rows in part.items()}
+        yield encode(Registry(id=f"registry:{version}:{number}", version=version, digest=digest, part=number, parts=len(parts), **typed))
+
+
+def _newest(log: EventLog, pool_id: str) -> tuple[int, int, str]:
+    """The greatest version seen, and the newest complete one with its digest ("" for none)."""
+    seen: dict[tuple[int, str, int], set[int]] = {}
+    for event in events_of_pool(log, pool_id, "registry", ["registry"]):
+        assert isinstance(event, Registry)
+        seen.setdefault((event.version, event.digest, event.parts), set()).add(event.part)
+    greatest = max((version for version, _, _ in seen), default=0)
+    complete = [(version, digest) for (version, digest, parts), held in seen.items() if held == set(range(parts))]
+    version, digest = max(complete, default=(0, ""))
+    return greatest, version, digest

@@ -1,0 +1,51 @@
+"""A file as a table, whatever its format: CSV, XLSX or Parquet, told by its first bytes, not by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pipeline.errors import InputRefused
+from pipeline.validate.table import RawTable
+
+from .csv_table import read_csv
+from .parquet_table import read_parquet
+from .xlsx_table import read_xlsx
+
+MAX_FILE_BYTES = 2 << 30
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
+
+
+def read_table(path: Path, expected: Collection[str], *, sheet: str | None = None) -> RawTable:
+    """The table in a file. `expected`: the headings looked for. `sheet`: which of a workbook's, when it has several.
+
+    Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with the table as faults.
+    """
+    return parse_table(_read(path), path.name, expected, sheet=sheet)
+
+
+def parse_table(data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None) -> RawTable:
+    """As `read_table`, from bytes."""
+    if data[:4] == b"PK\x03\x04":
+        return read_xlsx(data, source, expected, sheet)
+    if data[:4] == b"PAR1":
+        return read_parquet(data, source)
+    if data[:8] == bytes.fromhex("d0cf11e0a1b11ae1"):
+        raise InputRefused(
+            source, [f"{source}: is an old .xls workbook, or one with a password: save it as .xlsx without a password, or as CSV"]
+        )
+    return read_csv(data, source, expected)
+
+
+def _read(path: Path) -> bytes:
+    source = path.name or str(path)
+    try:
+        if not path.is_file():
+            what = "is not a plain file" if path.exists() else "there is no such file"
+            raise InputRefused(source, [f"{source}: {what}: check the path"])
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InputRefused(source, [f"{source}: has {size >> 20} MiB, more than {MAX_FILE_BYTES >> 20} are read at once: split it"])
+        return path.read_bytes()
+    except OSError as error:
+        raise InputRefused(source, [f"{source}: can't be read: {error.strerror or error}"]) from error

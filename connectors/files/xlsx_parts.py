@@ -1,0 +1,225 @@
+"""The parts of an XLSX workbook (ECMA-376, part 1, section 18): which sheets it has, its shared texts, which styles are dates.
+
+In: the file's bytes. Out: a `Workbook` that gives a sheet's XML as a stream. Guarded against what a hostile file can do: every part
+is inflated against one budget of bytes, document types (and so entities) are refused, names never leave the archive. Left out:
+formulas (their last values are read), formatting other than dates, merged cells.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers import expat
+
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_PARTS = 10_000
+_CHUNK_BYTES = 1 << 18
+_DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+"""The built-in number formats that are dates or times (section 18.8.30)."""
+
+
+class Unsound(Exception):
+    """The workbook can't be read; the message says why, for a `Fault`."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    name: str
+    part: str
+    is_hidden: bool
+
+
+class Workbook:
+    """An open workbook. Raises `Unsound` wherever it is not one."""
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            self._archive = zipfile.ZipFile(io.BytesIO(data))
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, RuntimeError) as error:
+            raise Unsound(f"is not a sound XLSX workbook: {error}") from error
+        parts = self._archive.infolist()
+        if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
+            raise Unsound(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
+        self._names = {part.filename for part in parts}
+        main = self._main_part()
+        self.is_1904 = False
+        self.sheets = self._read_sheets(main)
+        kinds = {kind: target for kind, target in self._relations(main).values() if kind in ("sharedStrings", "styles")}
+        self.texts = self._read_texts(kinds["sharedStrings"]) if kinds.get("sharedStrings") in self._names else []
+        self.is_date = self._read_styles(kinds["styles"]) if kinds.get("styles") in self._names else []
+
+    def parse(
+        self,
+        part: str,
+        *,
+        start: Callable[[str, dict[str, str]], None],
+        end: Callable[[str], None] | None = None,
+        text: Callable[[str], None] | None = None,
+    ) -> None:
+        """Run a part's XML past the handlers. Names of elements and attributes come without their prefix.
+
+        Python's zipfile stops at the size that the archive declares and compares the checksum, so the sum of sizes tested
+        above bounds what is inflated, whatever the compressed bytes hold.
+        """
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+
+        def no_doctype(*_: Any) -> None:
+            raise Unsound(f"{part} has a document type: workbooks have none; save the workbook anew")
+
+        def start_bare(name: str, attributes: dict[str, str]) -> None:
+            start(name.rpartition(":")[2], attributes)
+
+        parser.StartDoctypeDeclHandler = no_doctype
+        parser.StartElementHandler = start_bare
+        if end is not None:
+            end_element = end
+            parser.EndElementHandler = lambda name: end_element(name.rpartition(":")[2])
+        if text is not None:
+            parser.CharacterDataHandler = text
+        try:
+            with self._archive.open(part) as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    parser.Parse(chunk)
+            parser.Parse(b"", True)
+        except KeyError:
+            raise Unsound(f"is not a sound XLSX workbook: it has no part {part[:100]!r}") from None
+        except (
+            expat.ExpatError,
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            OSError,
+            ValueError,
+            LookupError,
+        ) as error:
+            raise Unsound(f"is not a sound XLSX workbook: {part[:100]}: {error}") from error
+
+    def _main_part(self) -> str:
+        for kind, target in self._relations("").values():
+            if kind == "officeDocument":
+                return target
+        raise Unsound("is not an XLSX workbook: it names no main part")
+
+    def _relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """What a part refers to: kind and part, by id."""
+        folder, name = posixpath.split(part)
+        found: dict[str, tuple[str, str]] = {}
+
+        def start(element: str, attributes: dict[str, str]) -> None:
+            if element == "Relationship" and attributes.get("TargetMode") != "External":
+                target = posixpath.normpath(posixpath.join("/", folder, attributes.get("Target", ""))).lstrip("/")
+                found[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], target)
+
+        self.parse(posixpath.join(folder, "_rels", f"{name}.rels"), start=start)
+        return found
+
+    def _read_sheets(self, main: str) -> list[Sheet]:
+        relations = self._relations(main)
+        sheets: list[Sheet] = []
+
+        def start(element: str, attributes: dict[str, str]) -> None:
+            if element == "workbookPr":
+                self.is_1904 = attributes.get("date1904") in ("1", "true")
+            elif element == "sheet":
+                id_ = next((value for key, value in attributes.items() if key.rpartition(":")[2] == "id"), "")
+                kind, target = relations.get(id_, ("", ""))
+                if kind == "worksheet":
+                    sheets.append(Sheet(attributes.get("name", ""), target, attributes.get("state", "visible") != "visible"))
+
+        self.parse(main, start=start)
+        return sheets
+
+    def _read_texts(self, part: str) -> list[str]:
+        """The shared texts: their runs joined, their phonetic readings left out."""
+        texts: list[str] = []
+        runs = Runs()
+
+        def start(element: str, attributes: dict[str, str]) -> None:
+            if element == "si":
+                runs.clear()
+            runs.start(element)
+
+        def end(element: str) -> None:
+            runs.end(element)
+            if element == "si":
+                texts.append(runs.text())
+
+        self.parse(part, start=start, end=end, text=runs.add)
+        return texts
+
+    def _read_styles(self, part: str) -> list[bool]:
+        """Whether each cell style shows numbers as dates."""
+        formats: dict[int, str] = {}
+        is_date: list[bool] = []
+        depth = [False]
+
+        def start(element: str, attributes: dict[str, str]) -> None:
+            if element == "numFmt":
+                formats[_number(attributes.get("numFmtId"))] = attributes.get("formatCode", "")
+            elif element == "cellXfs":
+                depth[0] = True
+            elif element == "xf" and depth[0]:
+                number = _number(attributes.get("numFmtId"))
+                is_date.append(_shows_date(formats[number]) if number in formats else number in _DATE_FORMATS)
+
+        def end(element: str) -> None:
+            if element == "cellXfs":
+                depth[0] = False
+
+        self.parse(part, start=start, end=end)
+        return is_date
+
+
+class Runs:
+    """The text of a string item: its `t` elements, without those of a phonetic reading (`rPh`)."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._is_text = False
+        self._is_phonetic = False
+
+    def clear(self) -> None:
+        self._parts.clear()
+
+    def start(self, element: str) -> None:
+        if element == "rPh":
+            self._is_phonetic = True
+        elif element == "t":
+            self._is_text = not self._is_phonetic
+
+    def end(self, element: str) -> None:
+        if element == "rPh":
+            self._is_phonetic = False
+        elif element == "t":
+            self._is_text = False
+
+    def add(self, text: str) -> None:
+        if self._is_text:
+            self._parts.append(text)
+
+    def text(self) -> str:
+        return unescaped("".join(self._parts))
+
+
+def unescaped(text: str) -> str:
+    """Characters that XML can't hold are written `_x000D_` (section 22.9.2.19)."""
+    return re.sub(r"_x((?![Dd][89A-Fa-f])[0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+def _shows_date(code: str) -> bool:
+    """Whether a format code has parts of a date or time, outside quotes, escapes and brackets."""
+    bare = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', "", code.split(";")[0], flags=re.IGNORECASE)
+    return bool(re.search(r"[dmyhs]", bare, re.IGNORECASE)) and bare.lower() != "general"

@@ -1,0 +1,221 @@
+"""XLSX: from bytes to a table of texts and cell types; the row's number in the sheet is the line.
+
+Texts stay as they are. A number is taken only when it is exact: the workbook keeps 64-bit binary numbers, so the shortest
+decimal that stands for the same one is read, and one of more than 15 significant digits is marked `INEXACT`. Numbers shown as
+dates become ISO 8601, to the millisecond. Formulas give their last value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from pipeline.validate.table import CellType, Fault, RawColumn, RawTable, shown
+
+from .xlsx_parts import Runs, Sheet, Unsound, Workbook, unescaped
+
+EXACT_DIGITS = 15
+MAX_ROWS = 1_048_576
+MAX_COLUMNS = 16_384
+_MAX_STRAY_FAULTS = 1_000
+_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook's dates have no zone
+_EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
+
+Cell = tuple[str, CellType]
+
+
+def read_xlsx(data: bytes, source: str, expected: Collection[str], sheet: str | None = None) -> RawTable:
+    """The table of a workbook's sheet: the one named, else the only one that can be seen. Faults come with the table."""
+    try:
+        workbook = Workbook(data)
+        reader = _SheetReader(workbook, source)
+        workbook.parse(_chosen(workbook.sheets, sheet).part, start=reader.start, end=reader.end, text=reader.text)
+        return reader.table()
+    except Unsound as error:
+        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
+
+
+def _chosen(sheets: list[Sheet], name: str | None) -> Sheet:
+    seen = [sheet for sheet in sheets if not sheet.is_hidden]
+    named = [sheet for sheet in sheets if name is not None and sheet.name.casefold() == name.casefold()]
+    if named or len(seen) == 1:
+        return (named or seen)[0]
+    names = ", ".join(shown(sheet.name) for sheet in seen) or "none"
+    raise Unsound(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
+
+
+@dataclass
+class _Column:
+    heading: str
+    values: list[str | None] = field(default_factory=list)
+    types: list[int] = field(default_factory=list)
+
+
+class _SheetReader:
+    """Takes a sheet's XML, element by element, and keeps the cells under headings."""
+
+    def __init__(self, workbook: Workbook, source: str) -> None:
+        self._texts = workbook.texts
+        self._is_date = workbook.is_date
+        self._epoch = _EPOCH_1904 if workbook.is_1904 else _EPOCH
+        self._source = source
+        self._row = 0
+        self._column = -1
+        self._cells: dict[int, Cell] = {}
+        self._type = ""
+        self._style = ""
+        self._has_formula = False
+        self._is_value = False
+        self._value: list[str] = []
+        self._inline = Runs()
+        self._heading_line = 0
+        self._columns: dict[int, _Column] = {}
+        self._lines: list[int] = []
+        self._faults: list[Fault] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "c":
+            self._start_cell(attributes)
+        elif name == "v":
+            self._is_value = True
+            self._value.clear()
+        elif name == "row":
+            row = attributes.get("r", "")
+            following = int(row) if re.fullmatch(r"[0-9]{1,7}", row) else self._row + 1
+            if not self._row < following <= MAX_ROWS:
+                raise Unsound(f"is not a sound XLSX workbook: row {following} after row {self._row}")
+            self._row, self._column = following, -1
+        elif name == "f":
+            self._has_formula = True
+        else:
+            self._inline.start(name)
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        following = _column_number(attributes.get("r", "")) if "r" in attributes else self._column + 1
+        if not self._column < following < MAX_COLUMNS:
+            raise Unsound(f"is not a sound XLSX workbook: a cell out of order in row {self._row}")
+        self._column = following
+        self._type = attributes.get("t", "n")
+        self._style = attributes.get("s", "")
+        self._has_formula = False
+        self._value.clear()
+        self._inline.clear()
+
+    def text(self, text: str) -> None:
+        if self._is_value:
+            self._value.append(text)
+        else:
+            self._inline.add(text)
+
+    def end(self, name: str) -> None:
+        if name == "v":
+            self._is_value = False
+        elif name == "c":
+            cell = self._cell()
+            if cell is not None:
+                self._cells[self._column] = cell
+        elif name == "row":
+            if self._cells:
+                self._end_row()
+                self._cells = {}
+        else:
+            self._inline.end(name)
+
+    def _cell(self) -> Cell | None:
+        """The cell just read; None when it is empty."""
+        value = "".join(self._value)
+        match self._type:
+            case "s":
+                if not value.isdecimal() or int(value) >= len(self._texts):
+                    raise Unsound(f"is not a sound XLSX workbook: row {self._row} refers to a text that it lacks")
+                text, kind = self._texts[int(value)], CellType.TEXT
+            case "inlineStr":
+                text, kind = self._inline.text(), CellType.TEXT
+            case "str":
+                text, kind = unescaped(value), CellType.TEXT
+            case "b":
+                text, kind = {"1": "TRUE", "0": "FALSE"}.get(value, value), CellType.BOOLEAN
+            case "e":
+                text, kind = value or "#N/A", CellType.ERROR
+            case "d":
+                text, kind = value, CellType.MOMENT
+            case _:
+                if value == "":
+                    return ("formula", CellType.ERROR) if self._has_formula else None
+                text, kind = self._number(value)
+        text = text.strip()
+        return (text, kind) if text else None
+
+    def _number(self, value: str) -> Cell:
+        try:
+            number = float(value)
+        except ValueError:
+            return value, CellType.ERROR
+        if not math.isfinite(number):
+            return value, CellType.ERROR
+        if self._style.isdecimal() and int(self._style) < len(self._is_date) and self._is_date[int(self._style)]:
+            return self._moment(number)
+        exact = Decimal(repr(number)).normalize()
+        text = format(exact, "f") if exact else "0"
+        return text, CellType.NUMBER if len(exact.as_tuple().digits) <= EXACT_DIGITS else CellType.INEXACT
+
+    def _moment(self, days: float) -> Cell:
+        try:
+            moment = self._epoch + timedelta(milliseconds=round(days * 86_400_000))
+        except OverflowError:
+            return str(days), CellType.ERROR
+        return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds"), CellType.MOMENT
+
+    def _end_row(self) -> None:
+        """The first row with anything in it holds the headings; the others are rows of the table."""
+        if not self._heading_line:
+            self._heading_line = self._row
+            self._columns = {column: _Column(text) for column, (text, _) in self._cells.items()}
+            return
+        self._lines.append(self._row)
+        for number, column in self._columns.items():
+            value, kind = self._cells.get(number, (None, CellType.TEXT))
+            column.values.append(value)
+            column.types.append(kind)
+        for number in self._cells.keys() - self._columns.keys():
+            if len(self._faults) < _MAX_STRAY_FAULTS:
+                self._faults.append(Fault(self._row, "", f"has a value in column {_column_letters(number)}, which has no heading"))
+
+    def table(self) -> RawTable:
+        if not self._heading_line:
+            raise Unsound("is empty: a row of headings is expected")
+        columns = [
+            RawColumn(column.heading, pl.Series(column.heading, column.values, dtype=pl.String), _types(column.types))
+            for column in self._columns.values()
+        ]
+        return RawTable(self._source, self._heading_line, pl.Series("line", self._lines, dtype=pl.UInt32), columns, self._faults)
+
+
+def _types(types: list[int]) -> pl.Series | CellType:
+    return pl.Series("type", types, dtype=pl.UInt8) if any(types) else CellType.TEXT
+
+
+def _column_number(reference: str) -> int:
+    """`C7` is column 2."""
+    number = 0
+    letters = re.match(r"[A-Z]{1,3}", reference)
+    if not letters:
+        raise Unsound(f"is not a sound XLSX workbook: {reference[:20]!r} is no cell")
+    for letter in letters[0]:
+        number = number * 26 + ord(letter) - 64
+    return number - 1
+
+
+def _column_letters(number: int) -> str:
+    letters = ""
+    number += 1
+    while number:
+        number, remainder = divmod(number - 1, 26)
+        letters = chr(65 + remainder) + letters
+    return letters

@@ -1,0 +1,113 @@
+"""The pool's ledger as a file gives it: allocations, payments, and openings (rules 5, 6).
+
+In: a `RawTable`. Out: the rows, or every fault. Across rows: an id names one row; all openings stand at one instant (rule 6.4);
+an allocation's id is not an opening's. Left out: accounts that nobody holds, payments that never reached the chain, and all else
+that enrichment makes an issue of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Literal, get_args
+
+import polars as pl
+
+from ..errors import SettingsError
+from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, check_columns, headings_of, mapping_faults
+from .table import Fault, RawTable, refuse, shown
+
+LedgerKind = Literal["allocations", "payments", "openings"]
+LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
+COLUMNS: dict[LedgerKind, tuple[Column, ...]] = {"allocations": ALLOCATIONS, "payments": PAYMENTS, "openings": OPENINGS}
+KEYS: dict[LedgerKind, tuple[str, ...]] = {
+    "allocations": ("allocation_id",),
+    "payments": ("payment_id",),
+    "openings": ("account", "asset"),
+}
+"""What names a row: a row with the same key and other content is its restatement."""
+OPENING_PREFIX = "opening:"
+"""Openings become allocations with ids that begin so (rule 6.4)."""
+
+
+def headings(kind: LedgerKind, mapping: Mapping[str, str]) -> list[str]:
+    """The headings that a file of `kind` is looked for. Raises `SettingsError` for a mapping that names no column."""
+    faults = mapping_faults(COLUMNS[kind], mapping)
+    if faults:
+        raise SettingsError(faults, source=f"headings of {kind}")
+    return list(headings_of(COLUMNS[kind], mapping).values())
+
+
+def check_ledger(
+    table: RawTable, kind: LedgerKind, *, terms: Terms, mapping: Mapping[str, str], ignored: Collection[str] = ()
+) -> pl.DataFrame:
+    """The rows of a ledger file, in the file's order, each with its `line`; a row given twice alike stands once.
+
+    Amounts are Int128 base units, instants Int64 µs, addresses as their network writes them, txids in small letters.
+    Raises `InputRefused` with every fault.
+    """
+    rows, faults = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    names = headings_of(COLUMNS[kind], mapping)
+    rows, repeated = single(rows, KEYS[kind], names)
+    faults += repeated
+    if kind == "allocations":
+        borrowed = rows.filter(pl.col("allocation_id").str.starts_with(OPENING_PREFIX))
+        faults += [
+            Fault(line, names["allocation_id"], f"begins with {OPENING_PREFIX!r}, as openings do: give it another id")
+            for line in borrowed["line"]
+        ]
+    if kind == "openings":
+        faults += _one_instant(rows, names["owed_at"])
+    refuse(table.source, faults)
+    return rows
+
+
+def single(
+    rows: pl.DataFrame, key: Collection[str], names: Mapping[str, str], *, is_shown: bool = True
+) -> tuple[pl.DataFrame, list[Fault]]:
+    """Rows without exact repetitions (of several the first stays), and a fault for each key that names different rows.
+
+    `is_shown`: whether a fault may print the key.
+    """
+    keys = list(key)
+    repeated = rows.select(keys).is_duplicated() & rows.select(pl.all_horizontal(pl.col(keys).is_not_null())).to_series()
+    if not repeated.any():
+        return rows, []
+    kept = rows.unique([name for name in rows.columns if name != "line"], keep="first", maintain_order=True)
+    clashing = kept.filter(pl.all_horizontal(pl.col(keys).is_not_null()) & pl.struct(keys).is_duplicated())
+    firsts = clashing.with_columns(first=pl.col("line").min().over(keys)).filter(pl.col("line") > pl.col("first"))
+    headings_ = ", ".join(names[name] for name in keys)
+    what = "{} stands in line {} already, with other values"
+    faults = [
+        Fault(line, headings_, what.format("/".join(shown(value) for value in ids) if is_shown else "the same", first))
+        for line, first, *ids in firsts.select("line", "first", *keys).iter_rows()
+    ]
+    return kept, faults
+
+
+def _one_instant(rows: pl.DataFrame, heading: str) -> list[Fault]:
+    """Rule 6.4: the opening is one instant."""
+    first = rows["owed_at"].drop_nulls().head(1)
+    if first.is_empty():
+        return []
+    others = rows.filter(pl.col("owed_at") != first[0])
+    return [
+        Fault(line, heading, f"is another instant than {said(first[0])}, the first row's: all openings stand at one")
+        for line in others["line"]
+    ]
+
+
+def older_than_opening(rows: pl.DataFrame, opening_us: int | None, heading: str) -> list[Fault]:
+    """Rule 6.4: allocations older than the opening are refused; what was owed for them is in the opening."""
+    if opening_us is None:
+        return []
+    old = rows.filter(pl.col("allocated_at") < opening_us)
+    return [
+        Fault(line, heading, f"is before the opening, {said(opening_us)}: what was owed then is in the opening already")
+        for line in old["line"]
+    ]
+
+
+def said(at_us: int) -> str:
+    """An instant in microseconds for a message: `2026-10-01T00:00:00+00:00`."""
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()

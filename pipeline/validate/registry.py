@@ -1,0 +1,119 @@
+"""The registry as files give it: miners, licences, accounts, wallets, counterparties (rules 4, 9).
+
+In: `RawTable`s. Out: the rows, with every fault, and warnings. Faults are what no reading can mend: a period that ends before
+it begins, a miner named twice. What the rules judge is a warning here and an issue in enrichment: an IIN/BIN with a wrong control digit
+(rule 4.5), overlapping holders (rule 4.1), rows of someone who is in no row of miners (rule 9.1: not registered). No message holds an IIN/BIN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import Literal, get_args
+
+import polars as pl
+
+from ..errors import SettingsError
+from ..miner_id import miner_id_fault
+from .columns import ACCOUNTS, COUNTERPARTIES, LICENCES, MINERS, WALLETS, Column, Terms, check_columns, headings_of, mapping_faults
+from .ledger import single
+from .table import Fault, RawTable, shown
+
+RegistryKind = Literal["miners", "licences", "accounts", "wallets", "counterparties"]
+REGISTRY_KINDS: tuple[RegistryKind, ...] = get_args(RegistryKind)
+COLUMNS: dict[RegistryKind, tuple[Column, ...]] = {
+    "miners": MINERS,
+    "licences": LICENCES,
+    "accounts": ACCOUNTS,
+    "wallets": WALLETS,
+    "counterparties": COUNTERPARTIES,
+}
+_KEYS: dict[RegistryKind, tuple[str, ...]] = {"miners": ("miner_id",), "counterparties": ("address", "chain")}
+_PERIODS = (("valid_from", "valid_to"), ("suspended_from", "suspended_to"))
+_HELD: dict[RegistryKind, tuple[str, ...]] = {"accounts": ("account",), "wallets": ("address", "chain")}
+"""What at most one miner holds on a day (rule 4.1)."""
+
+
+def headings(kind: RegistryKind, mapping: Mapping[str, str]) -> list[str]:
+    """The headings that a file of `kind` is looked for. Raises `SettingsError` for a mapping that names no column."""
+    faults = mapping_faults(COLUMNS[kind], mapping)
+    if faults:
+        raise SettingsError(faults, source=f"headings of {kind}")
+    return list(headings_of(COLUMNS[kind], mapping).values())
+
+
+def check_registry_table(
+    table: RawTable, kind: RegistryKind, *, terms: Terms, mapping: Mapping[str, str], ignored: Collection[str] = ()
+) -> tuple[pl.DataFrame, list[Fault], list[Fault]]:
+    """A registry file's rows with their `line` (repetitions left out), its faults, and its warnings."""
+    rows, faults = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    names = headings_of(COLUMNS[kind], mapping)
+    if kind in _KEYS:
+        rows, repeated = single(rows, _KEYS[kind], names, is_shown=kind != "miners")
+        faults += repeated
+    else:
+        rows = rows.unique([name for name in rows.columns if name != "line"], keep="first", maintain_order=True)
+    for start, end in _PERIODS:
+        if start in names:
+            faults += _period_faults(rows, start, end, names)
+    warnings = _bad_ids(rows, names) if kind == "miners" else []
+    if "chain" in names:
+        warnings += _unknown_chains(rows, names["chain"], terms)
+    if kind in _HELD:
+        warnings += _overlaps(rows, _HELD[kind], names)
+    return rows, faults, warnings
+
+
+def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFrame, heading: str) -> list[Fault]:
+    """Rows of someone who is in no row of miners: they count for nobody registered (rule 9.1)."""
+    strangers = rows.join(miners, "miner_id", "anti", maintain_order="left").filter(pl.col("miner_id").is_not_null())
+    what = {"licences": "a licence", "accounts": "an account", "wallets": "a wallet"}.get(kind, "a row")
+    return [Fault(line, heading, f"{what} of someone who is not among the miners, so not registered") for line in strangers["line"]]
+
+
+def licence_warnings(miners: pl.DataFrame, licences: pl.DataFrame) -> list[Fault]:
+    """Miners without any licence."""
+    without = miners.join(licences, "miner_id", "anti", maintain_order="left")
+    return [Fault(line, "", "the miner has no licence") for line in without["line"]]
+
+
+def _period_faults(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
+    """A period runs from its first day up to, not including, its end (rule 4.1): the end lies after the start."""
+    backward = rows.filter(pl.col(start) >= pl.col(end))
+    faults = [
+        Fault(line, names[end], f"{last} is not after {names[start]}, {first}: the period holds no day")
+        for line, first, last in backward.select("line", start, end).iter_rows()
+    ]
+    if start == "suspended_from":
+        endless = rows.filter(pl.col(start).is_null() & pl.col(end).is_not_null())
+        faults += [Fault(line, names[start], f"is missing, though {names[end]} is given") for line in endless["line"]]
+    return faults
+
+
+def _bad_ids(rows: pl.DataFrame, names: Mapping[str, str]) -> list[Fault]:
+    found = ((line, miner_id_fault(miner_id)) for line, miner_id in rows.select("line", "miner_id").drop_nulls().iter_rows())
+    return [Fault(line, names["miner_id"], f"the IIN/BIN {what}: issue bad-miner-id (rule 4.5)") for line, what in found if what]
+
+
+def _unknown_chains(rows: pl.DataFrame, heading: str, terms: Terms) -> list[Fault]:
+    known = ", ".join(sorted(terms.networks)) or "none"
+    strange = rows.filter(~pl.col("chain").is_in(sorted(terms.networks)))
+    return [
+        Fault(line, heading, f"{shown(chain)} is no chain of the settings (those are {known}): its address was not checked")
+        for line, chain in strange.select("line", "chain").iter_rows()
+    ]
+
+
+def _overlaps(rows: pl.DataFrame, held: Sequence[str], names: Mapping[str, str]) -> list[Fault]:
+    """Days on which two miners hold one thing: an issue for enrichment, a warning here."""
+    shared = rows.filter(pl.struct(list(held)).is_duplicated()).drop_nulls("valid_from").sort(*held, "valid_from", "line")
+    warnings = []
+    for _, group in groupby(shared.iter_rows(named=True), key=lambda row: [row[name] for name in held]):
+        periods = list(group)
+        for place, later in enumerate(periods):
+            for earlier in periods[:place]:
+                if earlier["miner_id"] != later["miner_id"] and later["valid_from"] < (earlier["valid_to"] or date.max):
+                    what = f"another miner holds it on the same days, line {earlier['line']}: issue registry-overlap (rule 4.1)"
+                    warnings.append(Fault(later["line"], names[held[0]], what))
+    return warnings

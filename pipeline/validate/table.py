@@ -1,0 +1,89 @@
+"""A table as read from a file, before anything is believed about it, and the faults found in it.
+
+In: what a reader of CSV, XLSX or Parquet saw. Out: `RawTable`, the shape that every check takes. Leaves out meaning: which
+column is an amount is for `columns` and `cells` to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+import polars as pl
+
+from ..errors import InputRefused
+
+SHOWN_CHARACTERS = 40
+
+
+class CellType(IntEnum):
+    """What a file says a cell is. CSV knows text only."""
+
+    TEXT = 0
+    NUMBER = 1
+    """An exact number, written out in plain decimals."""
+    MOMENT = 2
+    """A day, or a day and time, as ISO 8601."""
+    INEXACT = 3
+    """A number that a workbook holds in binary and not exactly: more than 15 significant digits."""
+    BOOLEAN = 4
+    ERROR = 5
+    """A workbook's error value, or a formula that was never calculated."""
+    FLOAT = 6
+    """A Parquet column of binary floating point numbers."""
+    OTHER = 7
+    """A Parquet column of lists, bytes, …"""
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a file. `line` is None when it concerns the whole file, or a whole column."""
+
+    line: int | None
+    column: str
+    what: str
+
+    def at(self, source: str) -> str:
+        """`file:line: column: what`."""
+        place = source if self.line is None else f"{source}:{self.line}"
+        return f"{place}: {self.column}: {self.what}" if self.column else f"{place}: {self.what}"
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column: its heading, and its cells trimmed of white space; an empty cell is null."""
+
+    heading: str
+    values: pl.Series
+    types: pl.Series | CellType = CellType.TEXT
+    """One type for all cells, or a UInt8 series with a `CellType` each."""
+    declared: str = ""
+    """The file's own name of the column's type, for messages."""
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table: every column has as many cells as there are `lines`."""
+
+    source: str
+    """File name, without its folder."""
+    heading_line: int | None
+    lines: pl.Series
+    """UInt32: the line of each row in a CSV file (of its first line), the row's number in a workbook or Parquet file, from 1."""
+    columns: list[RawColumn]
+    faults: list[Fault] = field(default_factory=list)
+
+
+def shown(value: str) -> str:
+    """A cell's value for a message: quoted, cut short, control characters escaped, anything like an IIN/BIN masked."""
+    cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
+    return repr(re.sub(r"(?<![0-9])[0-9]{11,12}(?![0-9])", "[12 digits]", cut))
+
+
+def refuse(source: str, faults: Iterable[Fault]) -> None:
+    """Raise `InputRefused` with all of `faults`, in the order of the file's lines; return when there are none."""
+    ordered = sorted(set(faults), key=lambda fault: (fault.line is not None, fault.line or 0))
+    if ordered:
+        raise InputRefused(source, [fault.at(source) for fault in ordered])
