@@ -57,6 +57,7 @@ def read_capture(directory: Path) -> Capture:
     ours = {address: wallet["name"] for wallet in pool["wallets"] for address in wallet["addresses"]}
     facts = read_chain(directory, chain, asset.name, ours, network)
     facts |= read_ledger(directory, rules) | read_registry(directory)
+    facts["pool_wallets"] = [{"chain": chain, "wallet": wallet["name"]} for wallet in pool["wallets"]]
     facts["labels"] = [
         {"chain": chain, "address": party["address"], "outflow_class": party["class"]} for party in pool.get("counterparties", [])
     ]
@@ -114,7 +115,7 @@ def _add_transaction(
         seen[transaction["txid"], vout] = (value, address)
         outputs.append(
             {**place, "vout": vout, "value": value, "address": address, "wallet": ours.get(address or ""), "asset": asset,
-             "script_type": script_type(script)}
+             "script_type": script_type(script), "is_unspendable": script[:1] == b"\x6a"}
         )  # fmt: skip
     is_coinbase = transaction["inputs"][0][0] == "00" * 32
     inputs, strangers = [], []
@@ -203,7 +204,7 @@ def _double_sha256(data: bytes) -> bytes:
 
 
 def script_type(script: bytes) -> str:
-    """Bitcoin Core's name for the scripts that the rules tell apart; every unspendable one is `nulldata` (rule 3)."""
+    """Bitcoin Core's name for the scripts that the rules tell apart (an OP_RETURN with more than pushes is `nulldata` here too)."""
     if script[:1] == b"\x6a":
         return "nulldata"
     named: dict[str, Callable[[bytes], bool]] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.model import Rules, from_units
 
-from .rules import Outcome, Row
+from .registry import Outcome, Row
 
 REPORT_COLUMNS = (
     "n", "miner_id", "miner_name", "licence_number", "licence_issue_date", "wallet", "allocation_date", "asset", "amount",

@@ -13,7 +13,8 @@ import pytest
 from pipeline.model import Month
 
 from .capture import Capture, read_capture
-from .rules import Outcome, apply_rules
+from .registry import Outcome
+from .rules import apply_rules
 from .tables import balances_csv, issue_keys, outflows_csv, report_csv, transfers_csv
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"

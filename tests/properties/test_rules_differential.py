@@ -1,0 +1,52 @@
+"""The vectorised enrichment beside the slow oracle, on the recorded month and on hundreds of worlds full of traps."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pipeline.enrich.month import enrich_month
+from pipeline.model import IssueCode, Month
+from tests.reference.capture import read_capture
+from tests.reference.compare import compare, differences
+from tests.reference.rules import apply_rules
+from tests.reference.shrink import describe, shrink
+from tests.reference.test_example import EXAMPLE
+from tests.reference.worlds import frames_of, make_world
+
+SEEDS = range(120)
+CHUNK = 10
+
+
+@pytest.mark.parametrize("first", range(SEEDS.start, SEEDS.stop, CHUNK))
+def test_enrichment_equals_the_oracle(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        world = make_world(seed)
+        found = differences(world)
+        if found:
+            smallest = shrink(world, lambda smaller: bool(differences(smaller)))
+            pytest.fail(f"seed {seed} differs:\n" + "\n".join(differences(smallest)) + "\n" + describe(smallest))
+
+
+def test_enrichment_equals_the_oracle_on_the_recorded_month() -> None:
+    capture = read_capture(EXAMPLE)
+    for month in (Month(2026, 9), Month(2026, 10), Month(2026, 11)):
+        outcome = apply_rules(capture.facts, month, capture.rules)
+        assert compare(enrich_month(frames_of(capture.facts), month, capture.rules), outcome) == []
+
+
+def test_worlds_reach_every_issue_class_and_explanation() -> None:
+    """A trap that no seed springs proves nothing."""
+    codes, classes, explanations = Counter[str](), Counter[str](), Counter[str]()
+    for seed in SEEDS:
+        world = make_world(seed)
+        outcome = apply_rules(world.facts, world.month, world.rules)
+        codes.update({row["code"] for row in outcome.issues})
+        classes.update(row["class"] for row in outcome.outflows)
+        explanations.update(row["explanation"] for row in outcome.transfers)
+    assert set(codes) == {code.value for code in IssueCode} - {"unreadable-event"}
+    assert set(classes) == {"data", "internal", "change", "payout", "vendor", "exchange", "unknown", "reward", "fee"}
+    plain = {"exact", "subtracted-fee", "rounding"}
+    assert set(explanations) >= plain | {"differs", "none"} | {f"replaced+{name}" for name in plain}
+    assert min(codes.values()) >= 3

@@ -1,0 +1,47 @@
+"""The enrichment beside the oracle, table by table.
+
+Enters: a world. Leaves: the differences, as lines to read; none when the two agree in every row, column, order and total.
+An issue's `detail` is free.
+"""
+
+from __future__ import annotations
+
+from pipeline.enrich.frames import Enriched
+from pipeline.enrich.month import enrich_month
+
+from .registry import Outcome, Row
+from .rules import apply_rules
+from .worlds import World, frames_of
+
+TABLES = ("outflows", "transfers", "balances", "report")
+
+
+def differences(world: World) -> list[str]:
+    """What differs between `enrich_month` and the oracle on this world."""
+    return compare(enrich_month(frames_of(world.facts), world.month, world.rules), apply_rules(world.facts, world.month, world.rules))
+
+
+def compare(enriched: Enriched, outcome: Outcome) -> list[str]:
+    """Differences by table, the first few rows of each."""
+    lines = []
+    for name in TABLES:
+        lines += _rows(name, getattr(enriched, name).to_dicts(), getattr(outcome, name))
+    keys = ("code", "severity", "ref")
+    lines += _rows(
+        "issues", [{k: row[k] for k in keys} for row in enriched.issues.to_dicts()], [{k: row[k] for k in keys} for row in outcome.issues]
+    )
+    for key in sorted({*enriched.totals, *outcome.totals}):
+        ours, theirs = enriched.totals.get(key), outcome.totals.get(key)
+        if ours != theirs:
+            lines.append(f"totals: {key}: enriched {ours}, oracle {theirs}")
+    return lines
+
+
+def _rows(name: str, enriched: list[Row], oracle: list[Row]) -> list[str]:
+    if enriched == oracle:
+        return []
+    only_enriched = [row for row in enriched if row not in oracle]
+    only_oracle = [row for row in oracle if row not in enriched]
+    if not only_enriched and not only_oracle:
+        return [f"{name}: the same rows in another order, or another number of times ({len(enriched)}, {len(oracle)})"]
+    return [f"{name}: only enriched: {row}" for row in only_enriched[:3]] + [f"{name}: only oracle: {row}" for row in only_oracle[:3]]

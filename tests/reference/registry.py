@@ -1,0 +1,140 @@
+"""Whose it is on a day, and under which licence: rules 4.1, 4.3, 4.5 and 9.6, and what every reading of a month needs.
+
+Enters: the registry's rows. Leaves: holders, licences, and the `Case` that the other modules of the oracle read from
+and write to. It leaves out what settlement decides (rule 4.4's accounts that change hands: `settlement`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from pipeline.model import IssueCode, Month, Rules, almaty_date
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+
+@dataclass
+class Outcome:
+    """What the rules make of a month."""
+
+    outflows: list[Row] = field(default_factory=list)
+    transfers: list[Row] = field(default_factory=list)
+    balances: list[Row] = field(default_factory=list)
+    report: list[Row] = field(default_factory=list)
+    issues: list[Row] = field(default_factory=list)
+    totals: Row = field(default_factory=dict)
+    portions: list[Row] = field(default_factory=list)
+    """For properties: each overlap of an allocation and a credit (rule 6.1), of all months seen."""
+    credits: list[Row] = field(default_factory=list)
+    """For properties: every credit that settlement sees, with `left` unused."""
+    debts: list[Row] = field(default_factory=list)
+    """For properties: every allocation that settlement sees, with `left` unsettled."""
+
+
+def us_date(at_us: int) -> date:
+    """The day in Almaty of an instant in microseconds (rule 1.2)."""
+    return almaty_date(at_us // 1_000_000)
+
+
+def is_good_miner_id(text: str) -> bool:
+    """Rule 4.5: twelve digits of which the last is the control digit."""
+    if len(text) != 12 or any(c not in "0123456789" for c in text):
+        return False
+    digits = [int(c) for c in text]
+    for weights in ((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11), (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)):
+        control = sum(w * d for w, d in zip(weights, digits[:11], strict=True)) % 11
+        if control < 10:
+            return control == digits[11]
+    return False
+
+
+def counts_on(row: Row, day: date) -> bool:
+    """Rule 4.1: a row counts on day D when valid_from <= D < valid_to; an empty end is open."""
+    return row["valid_from"] <= day and (row["valid_to"] is None or day < row["valid_to"])
+
+
+def holder_row(rows: Iterable[Row], day: date) -> Row | None:
+    """Rules 4.1, 9.6: the row that counts; on an overlap the latest valid_from, then the smallest id."""
+    counting = [row for row in rows if counts_on(row, day)]
+    if not counting:
+        return None
+    latest = max(row["valid_from"] for row in counting)
+    return min((row for row in counting if row["valid_from"] == latest), key=lambda row: row["miner_id"])
+
+
+def licence_on(licences: list[Row], day: date) -> tuple[Row | None, bool]:
+    """Rule 4.3: the licence to show on a day, and whether it is in force then. Numbers compare as text (9.6)."""
+
+    def newest(rows: list[Row]) -> Row | None:
+        return max(rows, key=lambda row: (row["issue_date"], row["licence_number"])) if rows else None
+
+    def is_suspended(row: Row) -> bool:
+        start, end = row["suspended_from"], row["suspended_to"]
+        return start is not None and start <= day and (end is None or day < end)
+
+    in_force = newest([row for row in licences if counts_on(row, day) and not is_suspended(row)])
+    if in_force is not None:
+        return in_force, True
+    return newest([row for row in licences if row["issue_date"] <= day]), False
+
+
+class Case:
+    """One month being read: its facts in order, and what has been found so far."""
+
+    def __init__(self, facts: Tables, month: Month, rules: Rules) -> None:
+        self.facts, self.month, self.rules = facts, month, rules
+        self.out = Outcome()
+        self.found: dict[tuple[str, str], Row] = {}
+        self.miners = {row["miner_id"]: row for row in facts["miners"]}
+        self.accounts = grouped(facts["accounts"], "account")
+        self.wallets = grouped(facts["wallets"], "chain", "address")
+        self.labels = {(row["chain"], row["address"]): row["outflow_class"] for row in facts["labels"]}
+        self.blocks = {(row["chain"], row["hash"]): row for row in facts["blocks"]}
+        self.inputs = grouped(facts["inputs"], "chain", "block_hash", "txid")
+        self.outputs = grouped(facts["outputs"], "chain", "block_hash", "txid")
+        self.payments = [dict(p) for p in facts["payments"] if p["asset"] in rules.assets]
+        self.named = {(self.chain_of(p["asset"]), p["txid"], p["address"]) for p in self.payments}
+
+    def issue(self, code: IssueCode, ref: str, day: date | None = None, detail: str = "") -> None:
+        """An issue, when the day it belongs to lies in the month (rule 9.2); None is always."""
+        if day is None or self.month.first <= day <= self.month.last:
+            self.found.setdefault(
+                (code.value, ref), {"code": code.value, "severity": code.severity.value, "ref": ref, "detail": detail}
+            )  # fmt: skip
+
+    def chain_of(self, asset: str) -> str:
+        return self.rules.assets[asset].chain
+
+    def account_holder(self, account: str, day: date) -> str | None:
+        row = holder_row(self.accounts.get((account,), []), day)
+        return row["miner_id"] if row else None
+
+    def wallet_holder(self, chain: str, address: str | None, day: date) -> str | None:
+        row = holder_row(self.wallets.get((chain, address), []), day)
+        return row["miner_id"] if row else None
+
+    def is_in_month(self, day: date) -> bool:
+        return self.month.first <= day <= self.month.last
+
+
+def grouped(rows: list[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in names)].append(row)
+    return dict(groups)
+
+
+def check_registry(case: Case) -> None:
+    """Rules 4.1 and 4.5: overlaps on days shared with the month, and control digits, always (rule 9.2)."""
+    for miner_id in case.miners:
+        if not is_good_miner_id(miner_id):
+            case.issue(IssueCode.BAD_MINER_ID, miner_id)
+    days = [case.month.first + timedelta(n) for n in range((case.month.last - case.month.first).days + 1)]
+    for key, rows in [*case.accounts.items(), *case.wallets.items()]:
+        if any(len({row["miner_id"] for row in rows if counts_on(row, day)}) > 1 for day in days):
+            case.issue(IssueCode.REGISTRY_OVERLAP, key[-1])
