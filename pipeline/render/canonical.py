@@ -1,0 +1,84 @@
+"""Frames as canonical CSV bytes: UTF-8, a header line, LF, RFC 4180 quoting only where a field needs it.
+
+What enters: a frame of strings, whole numbers, days and booleans; amounts are printed by whoever made the frame
+(rule 2.2), so a float is refused (law 7). What leaves: bytes that depend on nothing but the values (rule 8.2). A field
+is quoted when it holds a comma, a quote, CR or LF. Null and the empty string are both written as nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import IO
+
+import polars as pl
+
+from .form import COLUMNS
+
+ROWS_AT_ONCE = 250_000
+"""Rows formatted in memory at a time when a table goes to a file."""
+
+_WRITABLE = (pl.String, pl.Date, pl.Boolean, pl.Null)
+
+
+def report_csv(rows: pl.DataFrame) -> bytes:
+    """The canonical report (rule 8.2): the form's fifteen columns as strings. Its SHA-256 is the month's digest.
+
+    Raises ValueError when the columns are not the form's, in the form's order, all strings.
+    """
+    check_rows(rows)
+    return table_csv(rows)
+
+
+def write_report_csv(rows: pl.DataFrame, file: IO[bytes]) -> str:
+    """Write the canonical report to a binary file, a slice at a time; the SHA-256 of what was written, hex."""
+    check_rows(rows)
+    return write_table_csv(rows, file)
+
+
+def table_csv(frame: pl.DataFrame) -> bytes:
+    """Any other table of the bundle in the same canonical form. Raises ValueError for a column that has no exact text."""
+    buffer = io.BytesIO()
+    write_table_csv(frame, buffer)
+    return buffer.getvalue()
+
+
+def write_table_csv(frame: pl.DataFrame, file: IO[bytes]) -> str:
+    """Write a table to a binary file, a slice at a time; the SHA-256 of what was written, hex."""
+    for name, dtype in frame.schema.items():
+        if not (dtype in _WRITABLE or dtype.is_integer()):
+            raise ValueError(f"column {name!r} is {dtype}: it has no exact text, print it before it is written as CSV")
+    # A line of one empty field would be a blank line, which readers skip: such a table has no canonical form.
+    if frame.width == 1:
+        raise ValueError(f"a table of the one column {frame.columns[0]!r} can't tell an empty field from no row")
+    sha256 = hashlib.sha256()
+    for start in range(0, max(frame.height, 1), ROWS_AT_ONCE):
+        buffer = io.BytesIO()
+        part = frame.slice(start, ROWS_AT_ONCE)
+        # polars quotes an empty string to tell it from null; here both are empty.
+        part.with_columns(pl.col(pl.String).replace("", None)).write_csv(
+            buffer, include_header=start == 0, line_terminator="\n", quote_style="necessary", date_format="%Y-%m-%d"
+        )
+        written = buffer.getbuffer()
+        sha256.update(written)
+        file.write(written)
+    return sha256.hexdigest()
+
+
+def read_report_csv(content: bytes) -> pl.DataFrame:
+    """The rows of a canonical report, all strings, empty fields null. Raises ValueError when it is not one."""
+    try:
+        rows = pl.read_csv(content, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"not a CSV: {error}") from error
+    check_rows(rows)
+    return rows
+
+
+def check_rows(rows: pl.DataFrame) -> None:
+    """Raises ValueError unless `rows` has the form's fifteen columns, in order, all strings."""
+    if tuple(rows.columns) != COLUMNS:
+        raise ValueError(f"the report's columns are {', '.join(rows.columns)}; the form's are {', '.join(COLUMNS)}")
+    wrong = [name for name, dtype in rows.schema.items() if dtype != pl.String]
+    if wrong:
+        raise ValueError(f"the report's columns {', '.join(wrong)} are not strings")

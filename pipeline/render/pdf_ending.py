@@ -1,0 +1,123 @@
+"""What stands after the form's rows: the month's totals (rule 7.4), the note, the two signature lines (rule 7.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from .form import form
+from .pdf_page import BOTTOM, GREY, INNER, MARGIN, TOP, Pages
+from .pdf_text import BOLD, REGULAR, Wrapper
+
+_SIZE: Final = 7.2
+_LEADING: Final = 8.8
+_HINT: Final = 5.8
+_LABEL_WIDTH: Final = 330.0
+_UNIT_WIDTH: Final = 60.0
+_AMOUNT_WIDTH: Final = 190.0
+_SIGN_X: Final = (0.0, 172.0, 432.0, 612.0)
+"""Where a signature line's role, name, signature and telephone begin."""
+_SIGN_TO: Final = (162.0, 420.0, 600.0, INNER)
+_SIGN_HEIGHT: Final = 34.0
+
+
+class Ending:
+    """Blocks that are kept whole: a new page begins before one that does not fit."""
+
+    def __init__(self, pages: Pages) -> None:
+        self.pages = pages
+        text, document = pages.text, pages.document
+        totals = [(text.rows, "", str(document.rows.height)), *form().printed_totals(document.totals, pages.language)]
+        self._decimals = max(len(amount.partition(".")[2]) for _, _, amount in totals)
+        self._labels, self._bold = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
+        self._blocks: list[tuple[float, Callable[[float], None]]] = []
+        self._add_totals(totals)
+        self._add_signatures()
+
+    def more_pages(self, y: float) -> int:
+        """How many pages are needed beyond the one that is drawn down to `y`."""
+        more = 0
+        for height, _ in self._blocks:
+            if y - height < BOTTOM:
+                more, y = more + 1, TOP
+            y -= height
+        return more
+
+    def draw(self) -> None:
+        for height, draw in self._blocks:
+            if self.pages.y - height < BOTTOM:
+                self.pages.next_page()
+            draw(self.pages.y)
+            self.pages.y -= height
+
+    def _add_totals(self, totals: list[tuple[str, str, str]]) -> None:
+        # The heading stays with the lines below it.
+        heading, (first_height, draw_first) = 26.0, self._total(*totals[0])
+
+        def draw_heading(y: float) -> None:
+            self.pages.write_line(MARGIN, y - 20, self.pages.text.totals, 8, BOLD)
+            draw_first(y - heading)
+
+        self._blocks.append((heading + first_height, draw_heading))
+        self._blocks += [self._total(*total) for total in totals[1:]]
+
+    def _total(self, label: str, unit: str, amount: str) -> tuple[float, Callable[[float], None]]:
+        """One line of the totals: decimal points in line, whatever the asset's decimals."""
+        own = len(amount.partition(".")[2])
+        off = self._bold.width("0") * (self._decimals - own) + (self._bold.width(".") if self._decimals and not own else 0.0)
+        left = self._labels.lines(label, _LABEL_WIDTH - 8)
+        units = self._labels.lines(unit, _UNIT_WIDTH - 4)
+        if self._bold.width(amount) + off > _AMOUNT_WIDTH:
+            off = 0.0
+        right = self._bold.lines(amount, _AMOUNT_WIDTH)
+        height = _LEADING * max(len(left), len(units), len(right)) + 3.2
+        right_x = MARGIN + _LABEL_WIDTH + _UNIT_WIDTH + _AMOUNT_WIDTH - off
+
+        def draw(y: float) -> None:
+            base = y - _SIZE - 1.2
+            for number, line in enumerate(left):
+                self.pages.write_line(MARGIN, base - _LEADING * number, line, _SIZE)
+            for number, line in enumerate(units):
+                self.pages.write_line(MARGIN + _LABEL_WIDTH, base - _LEADING * number, line, _SIZE)
+            for number, line in enumerate(right):
+                self.pages.write_line(right_x, base - _LEADING * number, line, _SIZE, BOLD, "right")
+            self.pages.canvas.setStrokeGray(0.6)
+            self.pages.canvas.setLineWidth(0.25)
+            self.pages.canvas.line(MARGIN, y - height, MARGIN + _LABEL_WIDTH + _UNIT_WIDTH + _AMOUNT_WIDTH, y - height)
+
+        return height, draw
+
+    def _add_signatures(self) -> None:
+        """The note and both signature lines stay together: nobody signs a page with nothing else on it but a line."""
+        text, header = self.pages.text, self.pages.document.header
+        digest = Wrapper(REGULAR, _SIZE).lines(f"{text.digest}: {self.pages.document.digest}", INNER)
+        note = [*digest, *Wrapper(REGULAR, _SIZE).lines(text.note, INNER)]
+        note_height = _LEADING * len(note) + 14
+
+        def draw(y: float) -> None:
+            for number, line in enumerate(note):
+                self.pages.write_line(MARGIN, y - 10 - _SIZE - _LEADING * number, line, _SIZE, grey=GREY)
+            y -= note_height
+            self._sign(y, text.executor, header.get("executor_name", ""), header.get("executor_telephone", ""))
+            self._sign(y - _SIGN_HEIGHT, text.head, header.get("head_name", ""), None)
+
+        self._blocks.append((note_height + 2 * _SIGN_HEIGHT + 4, draw))
+
+    def _sign(self, y: float, role: str, name: str, telephone: str | None) -> None:
+        """A line to sign on: role, full name, signature and, for the executor, a telephone."""
+        text, base = self.pages.text, y - 20
+        hints = (text.full_name, text.signature, text.signature_telephone)
+        for number, line in enumerate(reversed(self._labels.lines(role, _SIGN_TO[0]))):
+            self.pages.write_line(MARGIN, base + _LEADING * number, line, _SIZE)
+        for number, content in enumerate((name, "", telephone), 1):
+            if content is None:
+                continue
+            left, right = MARGIN + _SIGN_X[number], MARGIN + _SIGN_TO[number]
+            size = _SIZE
+            while self._bold.width(content) * size / _SIZE > right - left and size > 4:
+                size -= 0.2
+            self.pages.write_line((left + right) / 2, base, content, size, BOLD, "center")
+            self.pages.canvas.setStrokeGray(0)
+            self.pages.canvas.setLineWidth(0.4)
+            self.pages.canvas.line(left, base - 2.4, right, base - 2.4)
+            self.pages.write_line((left + right) / 2, base - 9.2, hints[number - 1], _HINT, align="center", grey=GREY)

@@ -1,0 +1,87 @@
+"""The sheet of paper: its size and margins, the canvas, the pages' numbers and footers.
+
+What enters: a document, a language and a file. What leaves: pages on which others draw; the same document gives the same
+bytes, whatever the clock or the environment. Sizes are in points, y grows upwards.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import IO, Any, Final, Literal
+
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.pdfgen.canvas import Canvas
+
+from .document import Document
+from .form import Language, form
+from .pdf_text import REGULAR, fonts, printable
+
+WIDTH, HEIGHT = landscape(A4)
+MARGIN: Final = 28.0
+TOP: Final = HEIGHT - 30.0
+BOTTOM: Final = 34.0
+INNER: Final = WIDTH - 2 * MARGIN
+GREY: Final = 0.3
+"""Of texts that explain; 0 is black."""
+
+_FOOTER_Y: Final = 20.0
+_FOOTER_SIZE: Final = 6.5
+
+Align = Literal["left", "center", "right"]
+
+
+class Pages:
+    """The pages while they are drawn, from the top down; `y` is the line that the next thing hangs from."""
+
+    def __init__(self, document: Document, file: IO[bytes], language: Language) -> None:
+        fonts()
+        self.document, self.language, self.text = document, language, form().text[language]
+        self.canvas = Canvas(
+            file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=self.text.language_tag, initialFontName=REGULAR
+        )
+        self.y, self.page, self.pages = TOP, 1, 1
+        self._set_metadata()
+
+    def next_page(self) -> None:
+        self._draw_footer()
+        self.canvas.showPage()
+        self.page += 1
+        self.y = TOP
+
+    def save(self) -> None:
+        """Close the last page and write the file. A wrong «of y» on the pages is a broken assumption, and stops here."""
+        assert self.page == self.pages, f"laid out {self.pages} pages, drew {self.page}"
+        self._draw_footer()
+        self.canvas.showPage()
+        self.canvas.save()
+
+    def write_line(
+        self, x: float, y: float, content: str, size: float, font: str = REGULAR, align: Align = "left", grey: float = 0.0
+    ) -> None:
+        """One line of text; `x` is its left end, its middle or its right end."""
+        self.canvas.setFont(font, size)
+        self.canvas.setFillGray(grey)
+        draw = {"left": self.canvas.drawString, "center": self.canvas.drawCentredString, "right": self.canvas.drawRightString}[align]
+        draw(x, y, printable(content, font))
+
+    def _draw_footer(self) -> None:
+        document = self.document
+        left = f"{form().index}   {document.month}   {self.text.version.format(version=document.version)}"
+        self.write_line(MARGIN, _FOOTER_Y, left, _FOOTER_SIZE, grey=GREY)
+        self.write_line(WIDTH / 2, _FOOTER_Y, f"SHA-256  {document.digest}", _FOOTER_SIZE, align="center", grey=GREY)
+        page = self.text.page.format(page=self.page, pages=self.pages)
+        self.write_line(WIDTH - MARGIN, _FOOTER_Y, page, _FOOTER_SIZE, align="right", grey=GREY)
+
+    def _set_metadata(self) -> None:
+        document, canvas = self.document, self.canvas
+        canvas.setTitle(f"{form().index} {document.month}: {self.text.title}")
+        canvas.setAuthor(document.header.get("name", ""))
+        canvas.setSubject(f"{form().index} {document.month}, {self.text.version.format(version=document.version)}")
+        canvas.setKeywords(f"SHA-256 {document.digest}")
+        canvas.setCreator("Esep")
+        canvas.setViewerPreference("DisplayDocTitle", "true")
+        # The file's clock is when the month was frozen. The library has no setter: its own would be the environment's
+        # SOURCE_DATE_EPOCH, or the year 2000.
+        stamp: Any = canvas._doc._timeStamp
+        stamp.t, stamp.lt, stamp.tzname = document.frozen_at, time.gmtime(document.frozen_at), "UTC"
+        stamp.YMDhms, stamp.dhh, stamp.dmm = tuple(stamp.lt)[:6], 0, 0

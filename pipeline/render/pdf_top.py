@@ -1,0 +1,87 @@
+"""The top of the form's first page: who approved it, its title, its statements, the pool's fields (rule 7.6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .form import form
+from .pdf_page import GREY, INNER, MARGIN, TOP, WIDTH, Pages
+from .pdf_text import BOLD, REGULAR, Wrapper
+
+_SIZE: Final = 7.2
+_LEADING: Final = 8.8
+_TITLE_SIZE: Final = 11.0
+_TITLE_LEADING: Final = 14.0
+_BOX: Final = 12.5
+"""Side of a box for one digit of the IIN/BIN."""
+
+
+def draw_top(pages: Pages, *, is_drawn: bool = True) -> float:
+    """The y below the block; without `is_drawn` it is only measured."""
+    text, y = pages.text, TOP
+    for line in (*text.approved, text.kind):
+        y -= 3 if line == text.kind else 0
+        if is_drawn:
+            pages.write_line(WIDTH - MARGIN, y - 6, line, 6.8, align="right")
+        y -= 8.4
+    y -= 6
+    for line in Wrapper(BOLD, _TITLE_SIZE).balanced(text.title, INNER * 0.8):
+        if is_drawn:
+            pages.write_line(WIDTH / 2, y - 10, line, _TITLE_SIZE, BOLD, "center")
+        y -= _TITLE_LEADING
+    if text.translation_note:
+        if is_drawn:
+            pages.write_line(WIDTH / 2, y - 8, text.translation_note, 7, align="center", grey=GREY)
+        y -= 10
+    y -= 8
+    left = _draw_statements(pages, MARGIN, y, INNER * 0.5, is_drawn)
+    right = _draw_pool(pages, MARGIN + INNER * 0.54, y, INNER * 0.46, is_drawn)
+    return min(left, right) - 7
+
+
+def _draw_statements(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -> float:
+    """The form's own lines, label and value, each broken over lines where it must be."""
+    labels, values = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
+    value_x = width * 0.57
+    for label, value in form().statements(pages.language, pages.document.month):
+        left, right = labels.lines(label, value_x - 10), values.lines(value, width - value_x)
+        if is_drawn:
+            _write_lines(pages, x, y, left, REGULAR, GREY)
+            _write_lines(pages, x + value_x, y, right, BOLD, 0)
+        y -= _LEADING * max(len(left), len(right)) + 2.4
+    return y
+
+
+def _draw_pool(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -> float:
+    """The pool's fields, on rules as on paper; its number in boxes, one digit each."""
+    text, header = pages.text, pages.document.header
+    labels, values = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
+    value_x = width * 0.40
+    for field in ("bin", "name", "address", "telephone", "email"):
+        value = header.get(field, "")
+        left = labels.lines(getattr(text, field), value_x - 8)
+        has_boxes = field == "bin" and (not value or (len(value) == 12 and value.isascii() and value.isdigit()))
+        right = [""] if has_boxes else values.lines(value, width - value_x - 4)
+        if is_drawn:
+            _write_lines(pages, x, y, left, REGULAR, GREY)
+            pages.canvas.setStrokeGray(0)
+            pages.canvas.setLineWidth(0.4)
+            if has_boxes:
+                _draw_boxes(pages, x + value_x, y - _BOX, value)
+            else:
+                _write_lines(pages, x + value_x + 2, y, right, BOLD, 0)
+                rule_y = y - 9.2 - _LEADING * (len(right) - 1)
+                pages.canvas.line(x + value_x, rule_y, x + width, rule_y)
+        y -= max(_LEADING * len(left), _LEADING * len(right), _BOX if has_boxes else 0) + 5
+    return y
+
+
+def _write_lines(pages: Pages, x: float, y: float, lines: list[str], font: str, grey: float) -> None:
+    for number, line in enumerate(lines):
+        pages.write_line(x, y - _SIZE - _LEADING * number, line, _SIZE, font, grey=grey)
+
+
+def _draw_boxes(pages: Pages, x: float, y: float, digits: str) -> None:
+    pages.canvas.grid([x + _BOX * number for number in range(13)], [y, y + _BOX])
+    for number, digit in enumerate(digits):
+        pages.write_line(x + _BOX * (number + 0.5), y + 3.3, digit, 8.5, BOLD, "center")
