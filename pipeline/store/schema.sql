@@ -1,11 +1,16 @@
 -- The store's tables, version 1. All of it is derived from the log (law 1).
 -- raw_*: as read from the log.  Amounts are whole base units: DECIMAL(38,0).  Instants: BIGINT, seconds for chains, µs for the ledger.
 
-CREATE TABLE store_version (version INTEGER NOT NULL);
+-- views_digest names the views and comments that the file was given: they are made anew when the program's are others.
+CREATE TABLE store_version (version INTEGER NOT NULL, views_digest VARCHAR NOT NULL);
 
 -- Law 4: positions are committed together with the rows that came from them.
 CREATE TABLE raw_position (place VARCHAR PRIMARY KEY, next_offset BIGINT NOT NULL);
+-- Law 8: events that can't be read, or that contradict one read before, each with its place. The stream goes on after them.
 CREATE TABLE raw_bad_event (place VARCHAR NOT NULL, log_offset BIGINT NOT NULL, key VARCHAR, error VARCHAR NOT NULL, PRIMARY KEY (place, log_offset));
+-- Every event read, bad ones too: the same (topic, key, id) again with the same digest is a duplicate and is skipped.
+-- digest: SHA-256 of the event's bytes, hex.  type: NULL where the event can't be read.
+CREATE TABLE raw_event (topic VARCHAR NOT NULL, key VARCHAR NOT NULL, id VARCHAR NOT NULL, type VARCHAR, log_offset BIGINT NOT NULL, digest VARCHAR NOT NULL);
 
 -- One row a block ever connected; is_main says whether it is in the main chain now.
 CREATE TABLE raw_block (
@@ -39,6 +44,7 @@ CREATE TABLE raw_opening (
     account VARCHAR NOT NULL, asset VARCHAR NOT NULL, version INTEGER NOT NULL, amount DECIMAL(38,0) NOT NULL, owed_at BIGINT NOT NULL);
 CREATE TABLE raw_complete (through DATE NOT NULL);
 
+-- Registry versions; one counts when all its parts are there, and of those the greatest.
 CREATE TABLE raw_registry (version INTEGER NOT NULL, digest VARCHAR NOT NULL, part INTEGER NOT NULL, parts INTEGER NOT NULL, PRIMARY KEY (version, part));
 CREATE TABLE raw_miner (version INTEGER NOT NULL, miner_id VARCHAR NOT NULL, name VARCHAR NOT NULL);
 CREATE TABLE raw_licence (
@@ -48,7 +54,30 @@ CREATE TABLE raw_account (version INTEGER NOT NULL, account VARCHAR NOT NULL, mi
 CREATE TABLE raw_wallet (version INTEGER NOT NULL, address VARCHAR NOT NULL, chain VARCHAR NOT NULL, miner_id VARCHAR NOT NULL, valid_from DATE NOT NULL, valid_to DATE);
 CREATE TABLE raw_counterparty (version INTEGER NOT NULL, address VARCHAR NOT NULL, chain VARCHAR NOT NULL, outflow_class VARCHAR NOT NULL, name VARCHAR NOT NULL);
 
-CREATE TABLE raw_label (log_offset BIGINT NOT NULL, chain VARCHAR NOT NULL, address VARCHAR NOT NULL, outflow_class VARCHAR NOT NULL, name VARCHAR NOT NULL,
+-- What people decided about months and addresses; of labels of one address the greatest log_offset counts.
+CREATE TABLE raw_label (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, chain VARCHAR NOT NULL, address VARCHAR NOT NULL, outflow_class VARCHAR NOT NULL, name VARCHAR NOT NULL,
     "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
-CREATE TABLE raw_waiver (log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
-CREATE TABLE raw_frozen (log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, event JSON NOT NULL);
+CREATE TABLE raw_waiver (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
+CREATE TABLE raw_frozen (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, event JSON NOT NULL);
+
+-- out_*: what enrichment last made of a month, open or frozen; a month's rows are replaced together.
+CREATE TABLE out_asset (asset VARCHAR PRIMARY KEY, chain VARCHAR NOT NULL, decimals INTEGER NOT NULL);
+CREATE TABLE out_report (
+    month VARCHAR NOT NULL, n BIGINT NOT NULL, miner_id VARCHAR, miner_name VARCHAR, licence_number VARCHAR, licence_issue_date DATE,
+    wallet VARCHAR, allocation_date DATE NOT NULL, asset VARCHAR NOT NULL, amount DECIMAL(38,0) NOT NULL,
+    transfer_amount DECIMAL(38,0), transfer_date DATE, commission_asset VARCHAR, commission_asset_amount DECIMAL(38,0),
+    commission_currency VARCHAR, commission_currency_amount VARCHAR,
+    allocation_id VARCHAR NOT NULL, txid VARCHAR, is_carried BOOLEAN NOT NULL);
+CREATE TABLE out_outflow (
+    month VARCHAR NOT NULL, chain VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL, address VARCHAR, asset VARCHAR NOT NULL,
+    amount DECIMAL(38,0) NOT NULL, class VARCHAR NOT NULL, block_height BIGINT NOT NULL, date DATE NOT NULL);
+-- A month's own transfers: those dated in it.
+CREATE TABLE out_transfer (
+    month VARCHAR NOT NULL, chain VARCHAR NOT NULL, txid VARCHAR NOT NULL, address VARCHAR NOT NULL, asset VARCHAR NOT NULL, miner_id VARCHAR,
+    amount DECIMAL(38,0) NOT NULL, credited DECIMAL(38,0), explanation VARCHAR, "at" BIGINT NOT NULL, date DATE NOT NULL,
+    block_hash VARCHAR NOT NULL, height BIGINT NOT NULL);
+CREATE TABLE out_balance (
+    month VARCHAR NOT NULL, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, opening DECIMAL(38,0) NOT NULL, "in" DECIMAL(38,0) NOT NULL,
+    "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0) NOT NULL, unspent DECIMAL(38,0) NOT NULL);
+CREATE TABLE out_issue (month VARCHAR NOT NULL, code VARCHAR NOT NULL, severity VARCHAR NOT NULL, ref VARCHAR NOT NULL, detail VARCHAR NOT NULL);
+CREATE TABLE out_totals (month VARCHAR PRIMARY KEY, totals JSON NOT NULL);

@@ -1,0 +1,78 @@
+"""Facts out of the store, in the shapes that enrichment takes; and what enrichment makes of them, back in.
+
+In: committed raw rows. Out: `Facts`, main chain only, the version in force of every ledger row, the newest complete
+registry, in an order that depends on nothing but the rows. Amounts travel as DECIMAL(38,0) and Int128, never as floats
+(law 7). It leaves out every judgement: that is `enrich`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+import msgspec
+import polars as pl
+
+from ..enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Enriched, Facts
+from ..errors import StoreError
+from ..model import Asset, Month
+from .queries import statements
+from .store import Store
+
+Shape = Mapping[str, type[pl.DataType]]
+_DECIMAL = pl.Decimal(38, 0)
+
+
+def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
+    """The facts in force, each frame exactly in its shape of `enrich.frames.SHAPES`, in the order of its keys."""
+    frames = {}
+    for name, shape in SHAPES.items():
+        frame = connection.execute(statements()[f"facts.{name}"]).pl()
+        frames[name] = frame.select(pl.col(column).cast(dtype) for column, dtype in shape.items())
+    return Facts(**frames)
+
+
+def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapping[str, Asset] | None = None) -> None:
+    """Replace what the store shows of a month by `enriched`, in one transaction; of transfers only those dated in it.
+
+    `assets`: the settings' assets, by which views print amounts; None leaves those known before.
+    Raises `StoreError` for a frame that is not in its shape, or an amount that the tables can't hold.
+    """
+    named = Month.parse(month)
+    transfers = enriched.transfers.filter(pl.col("date").is_between(named.first, named.last))
+    frames: dict[str, tuple[pl.DataFrame, Shape]] = {
+        "out_report": (enriched.report, REPORT),
+        "out_outflow": (enriched.outflows, OUTFLOWS),
+        "out_transfer": (transfers, TRANSFERS),
+        "out_balance": (enriched.balances, BALANCES),
+        "out_issue": (enriched.issues, ISSUES),
+    }
+    totals = msgspec.json.encode(enriched.totals, order="deterministic").decode()
+    shaped = {table: _shaped(table, frame, shape) for table, (frame, shape) in frames.items()}
+    with store.transaction() as connection:
+        for table, frame in shaped.items():
+            connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
+            insert(connection, table, frame.select(pl.lit(month).alias("month"), pl.all()))
+        connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
+        if assets is not None:
+            rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
+            connection.execute("DELETE FROM out_asset")
+            insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
+
+
+def _shaped(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
+    if list(frame.columns) != list(shape):
+        raise StoreError(f"{table}: enrichment gave the columns {frame.columns}, its shape is {list(shape)}")
+    return frame.with_columns(pl.col(column).cast(dtype) for column, dtype in shape.items())
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> int:
+    """Add the frame's rows to a table by the columns' names; Int128 goes in as DECIMAL(38,0). How many rows."""
+    if frame.height:
+        exact = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS)
+        connection.register("incoming", exact.to_arrow())
+        try:
+            connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')  # noqa: S608 - a table of ours
+        finally:
+            connection.unregister("incoming")
+    return frame.height

@@ -1,0 +1,127 @@
+"""What the program asks the store besides the facts: values and small lists, by the statements of queries.sql.
+
+Everything is read from committed rows of one connection; nothing is written. Amounts are not here: see `facts`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+import duckdb
+
+from ..events import Frozen, Labelled, Waived, decode
+from ..model import Issue, IssueCode
+from .store import text
+
+
+class Block(NamedTuple):
+    """A block of the main chain; instants in Unix seconds."""
+
+    chain: str
+    height: int
+    hash: str
+    prev: str
+    time: int
+    mediantime: int
+    header: str | None
+
+
+class ChainTip(NamedTuple):
+    """The newest event and block of a chain; `height` and what follows are None before the first block."""
+
+    chain: str
+    network: str | None
+    seq: int
+    height: int | None
+    hash: str | None
+    time: int | None
+    mediantime: int | None
+
+
+class Proof(NamedTuple):
+    """A transaction of the main chain with what proves it; `raw` and `branch` are None where the chain gives none."""
+
+    txid: str
+    block_hash: str
+    height: int
+    position: int
+    raw: str | None
+    branch: list[str] | None
+
+
+@functools.cache
+def statements() -> dict[str, str]:
+    """The statements of queries.sql by name."""
+    found = re.findall(r"^-- ([a-z_.]+): .*?\n(.*?);\s*$", text("queries.sql"), re.MULTILINE | re.DOTALL)
+    return {name: statement.strip() for name, statement in found}
+
+
+def waivers(connection: duckdb.DuckDBPyConnection, month: str) -> list[Waived]:
+    """The waivers given for a month (rule 8.1), oldest first."""
+    rows = connection.execute(statements()["waivers"], {"month": month}).fetchall()
+    return [Waived(id=id_, month=m, code=code, ref=ref, by=by, reason=reason, at=at) for id_, m, code, ref, by, reason, at in rows]
+
+
+def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
+    """Every label that a person gave, oldest first."""
+    rows = connection.execute(statements()["labels"]).fetchall()
+    return [
+        Labelled(id=id_, chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at)
+        for id_, chain, address, outflow_class, name, by, reason, at in rows
+    ]
+
+
+def complete_through(connection: duckdb.DuckDBPyConnection) -> date | None:
+    """The last day that the ledger declared complete; None before it did."""
+    (day,) = connection.execute(statements()["complete_through"]).fetchall()[0]
+    return day if isinstance(day, date) else None
+
+
+def frozen_versions(connection: duckdb.DuckDBPyConnection, month: str) -> list[Frozen]:
+    """The frozen versions of a month (rule 8.3), in their order."""
+    rows = connection.execute(statements()["frozen_versions"], {"month": month}).fetchall()
+    return [event for (value,) in rows if isinstance(event := decode(value.encode()), Frozen)]
+
+
+def frozen_months(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every month of which a version is frozen, in their order."""
+    return [month for (month,) in connection.execute(statements()["frozen_months"]).fetchall()]
+
+
+def chain_state(connection: duckdb.DuckDBPyConnection) -> dict[str, ChainTip]:
+    """The tip of each chain, by chain."""
+    return {row[0]: ChainTip(*row) for row in connection.execute(statements()["chain_tips"]).fetchall()}
+
+
+def block_at(connection: duckdb.DuckDBPyConnection, chain: str, height: int) -> Block | None:
+    """The main chain's block of a height; None where there is none yet."""
+    rows = connection.execute(statements()["block_at"], {"chain": chain, "height": height}).fetchall()
+    return Block(*rows[0]) if rows else None
+
+
+def blocks_between(connection: duckdb.DuckDBPyConnection, chain: str, first: int, last: int) -> list[Block]:
+    """The main chain's blocks of heights `first` … `last`, ends included."""
+    rows = connection.execute(statements()["blocks_between"], {"chain": chain, "first": first, "last": last}).fetchall()
+    return [Block(*row) for row in rows]
+
+
+def proofs(connection: duckdb.DuckDBPyConnection, chain: str, txids: Sequence[str]) -> list[Proof]:
+    """What proves the main chain's transactions named by `txids`, in the chain's order."""
+    rows = connection.execute(statements()["proofs"], {"chain": chain, "txids": list(txids)}).fetchall()
+    return [Proof(*row) for row in rows]
+
+
+def bad_events(connection: duckdb.DuckDBPyConnection) -> list[Issue]:
+    """Events that can't be read, as blocking issues (law 8); `ref` is the event's place: `ledger/0@17`."""
+    rows = connection.execute(statements()["bad_events"]).fetchall()
+    return [Issue(IssueCode.UNREADABLE_EVENT, f"{place}@{offset}", error) for place, offset, error in rows]
+
+
+def registry(connection: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:
+    """Version and digest of the registry in force; None before the first complete one."""
+    rows = connection.execute(statements()["registry"]).fetchall()
+    return (rows[0][0], rows[0][1]) if rows else None

@@ -1,0 +1,85 @@
+-- The statements that the program reads the store with. Above each: its name and a sentence.
+
+-- facts.pool_wallets: every wallet that the newest watch list of each chain names.
+SELECT chain, wallet FROM core_pool_wallet ORDER BY chain, wallet;
+
+-- facts.blocks: the main chain.
+SELECT chain, hash, height, time, mediantime FROM core_block ORDER BY chain, height;
+
+-- facts.transactions: those of the main chain.
+SELECT t.chain, t.block_hash, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset
+FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
+ORDER BY t.chain, b.height, t.position, t.txid;
+
+-- facts.inputs: the pool's inputs of the main chain's transactions.
+SELECT i.chain, i.block_hash, i.txid, i.spent_txid, i.spent_vout, i.value, i.address, i.wallet, i.asset
+FROM raw_input i JOIN core_block b ON b.chain = i.chain AND b.hash = i.block_hash
+ORDER BY i.chain, b.height, i.txid, i.spent_txid, i.spent_vout, i.asset;
+
+-- facts.outputs: all outputs of the main chain's transactions.
+SELECT o.chain, o.block_hash, o.txid, o.vout, o.value, o.address, o.wallet, o.asset, o.script_type, o.is_unspendable
+FROM raw_output o JOIN core_block b ON b.chain = o.chain AND b.hash = o.block_hash
+ORDER BY o.chain, b.height, o.txid, o.vout;
+
+-- facts.allocations: the version in force of each.
+SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount
+FROM core_allocation ORDER BY allocated_at, allocation_id;
+
+-- facts.payments: the version in force of each.
+SELECT payment_id, account, asset, address, amount, txid, paid_at FROM core_payment ORDER BY paid_at, payment_id;
+
+-- facts.openings: the version in force of each.
+SELECT account, asset, amount, owed_at FROM core_opening ORDER BY account, asset;
+
+-- facts.miners: the newest complete registry.
+SELECT miner_id, name FROM core_miner ORDER BY ALL;
+
+-- facts.licences: the newest complete registry.
+SELECT miner_id, licence_number, issue_date, valid_from, valid_to, suspended_from, suspended_to FROM core_licence ORDER BY ALL;
+
+-- facts.accounts: the newest complete registry.
+SELECT account, miner_id, valid_from, valid_to FROM core_account ORDER BY ALL;
+
+-- facts.wallets: the newest complete registry.
+SELECT address, chain, miner_id, valid_from, valid_to FROM core_wallet ORDER BY ALL;
+
+-- facts.labels: counterparties, overridden by the newest label of each address.
+SELECT chain, address, outflow_class FROM core_label ORDER BY ALL;
+
+-- waivers: the waivers of a month, oldest first.
+SELECT event_id, month, code, ref, "by", reason, "at" FROM raw_waiver WHERE month = $month ORDER BY log_offset;
+
+-- labels: every label given, oldest first.
+SELECT event_id, chain, address, outflow_class, name, "by", reason, "at" FROM raw_label ORDER BY log_offset;
+
+-- complete_through: the last day that the ledger declared complete.
+SELECT max(through) FROM raw_complete;
+
+-- frozen_versions: the frozen versions of a month, in their order.
+SELECT event FROM raw_frozen WHERE month = $month ORDER BY version, log_offset;
+
+-- frozen_months: every month of which a version is frozen.
+SELECT DISTINCT month FROM raw_frozen ORDER BY month;
+
+-- chain_tips: the newest event and block of each chain; network is that of the newest watch list.
+SELECT t.chain, w.network, t.seq, t.height, t.hash, b.time, b.mediantime
+FROM raw_chain_tip t LEFT JOIN raw_block b ON b.chain = t.chain AND b.hash = t.hash LEFT JOIN core_watch w ON w.chain = t.chain
+ORDER BY t.chain;
+
+-- block_at: the main chain's block of a height.
+SELECT chain, height, hash, prev, time, mediantime, header FROM core_block WHERE chain = $chain AND height = $height;
+
+-- blocks_between: the main chain's blocks of heights, ends included.
+SELECT chain, height, hash, prev, time, mediantime, header FROM core_block
+WHERE chain = $chain AND height BETWEEN $first AND $last ORDER BY height;
+
+-- proofs: transactions of the main chain by their ids, with what proves them.
+SELECT t.txid, t.block_hash, b.height, t.position, t.raw, t.branch
+FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
+WHERE t.chain = $chain AND t.txid IN (SELECT unnest($txids::VARCHAR[])) ORDER BY b.height, t.position;
+
+-- bad_events: events that can't be read, by their places.
+SELECT place, log_offset, error FROM raw_bad_event ORDER BY place, log_offset;
+
+-- registry: the registry in force.
+SELECT version, digest FROM core_registry;

@@ -1,0 +1,195 @@
+"""The DuckDB store: one file, one process at a time, everything in it derived from the log (law 1).
+
+In: a path. Out: an open connection whose schema, views and comments are those of this program. It leaves out what
+rows mean and where they come from (`pipeline.ingest`), and reading by others meanwhile (`store.publish`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from ..errors import StoreError
+from .dictionary import comment_statements
+
+STORE_VERSION = 1
+"""The version of schema.sql; a migration for each version from 1 on leads to it."""
+
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+"""The store never fetches anything from the network."""
+_open_paths: set[Path] = set()
+"""DuckDB's own lock keeps other processes out, but not a second opener within this one."""
+
+
+def text(name: str) -> str:
+    """The content of a file of this room: `schema.sql`, `views.sql`, …"""
+    return (files(__package__) / name).read_text("utf-8")
+
+
+class Store:
+    """An open store. `connection` is for one thread at a time: hold `transaction()` or `lock` while using it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
+        """Use `Store.open` or `Store.memory`."""
+        self.connection = connection
+        self.path = path
+        self.lock = threading.RLock()
+
+    @classmethod
+    def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
+        """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`.
+
+        Raises `StoreError` when another process or opener has it, when the file is damaged or not a store, or when
+        a newer version of the program made it.
+        """
+        place = Path(path).resolve()
+        if place in _open_paths:
+            raise StoreError(f"the store {place} is already open in this process: close it first, or share that opening")
+        config: dict[str, str | bool | int | float | list[str]] = (
+            dict(_OFFLINE) | ({"memory_limit": memory_limit} if memory_limit else {}) | ({"threads": str(threads)} if threads else {})
+        )
+        is_new = not place.exists()
+        with explained(place):
+            connection = duckdb.connect(str(place), config=config)
+        try:
+            if is_new:
+                place.chmod(0o600)
+            _open_paths.add(place)
+            store = cls(connection, place)
+            with explained(place):
+                prepare(connection, str(place))
+        except BaseException:
+            _open_paths.discard(place)
+            connection.close()
+            raise
+        return store
+
+    @classmethod
+    def memory(cls) -> Store:
+        """A store that lives in memory alone, for replays and tests: without comments, which nobody would read."""
+        connection = duckdb.connect(":memory:", config=dict(_OFFLINE))
+        prepare(connection, ":memory:", has_comments=False)
+        return cls(connection, None)
+
+    def positions(self) -> dict[str, int]:
+        """The log's positions up to which everything is in the store (law 4)."""
+        with self.lock:
+            return dict(self.connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Everything done on the connection within is committed together, or nothing of it.
+
+        Raises `StoreError` for DuckDB's failures (disk full, damaged file); other exceptions pass through, rolled back.
+        """
+        with self.lock, explained(self.path):
+            self.connection.execute("BEGIN TRANSACTION")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):  # a failed COMMIT has ended the transaction by itself
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def checkpoint(self) -> None:
+        """Bring everything committed into the file itself, leaving no write-ahead log beside it."""
+        with self.lock, explained(self.path):
+            self.connection.execute("CHECKPOINT")
+
+    def close(self) -> None:
+        with self.lock:
+            self.connection.close()
+            if self.path is not None:
+                _open_paths.discard(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: bool = True) -> None:
+    """Give a database this program's tables, views and comments, in one transaction. Raises `StoreError` if it can't."""
+    connection.execute("SET TimeZone = 'UTC'")
+    tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    connection.execute("BEGIN TRANSACTION")
+    if not tables:
+        connection.execute(text("schema.sql"))
+        connection.execute("INSERT INTO store_version VALUES ($version, '')", {"version": STORE_VERSION})
+    elif "store_version" not in tables:
+        raise StoreError(f"{name} is a DuckDB database of something else: give the store a path of its own")
+    else:
+        migrate(connection, name, migrations())
+    digest = views_digest()
+    if connection.execute("SELECT views_digest FROM store_version").fetchone() != (digest,):
+        for (view,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            connection.execute(f'DROP VIEW "{view}"')  # a name of our own, or of a former version of views.sql
+        connection.execute(text("views.sql"))
+        if has_comments:
+            connection.execute(";".join(comment_statements(connection, text("comments.toml"))))
+        connection.execute("UPDATE store_version SET views_digest = $digest", {"digest": digest})
+    connection.execute("COMMIT")
+
+
+def views_digest() -> str:
+    """Names the content of views.sql and comments.toml."""
+    return hashlib.sha256((text("views.sql") + "\0" + text("comments.toml")).encode()).hexdigest()
+
+
+def migrations() -> dict[int, str]:
+    """The migrations by the version each leads to; `0001_….sql` makes the first tables in an empty database."""
+    folder = files(__package__) / "migrations"
+    return {int(entry.name[:4]): entry.read_text("utf-8") for entry in folder.iterdir() if re.fullmatch(r"[0-9]{4}_.*\.sql", entry.name)}
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, name: str, steps: Mapping[int, str]) -> None:
+    """Bring a store of an older version to the newest one in `steps`. Raises `StoreError` for one that is newer."""
+    rows = connection.execute("SELECT version FROM store_version").fetchall()
+    if len(rows) != 1:
+        raise StoreError(f"{name} is damaged (store_version has {len(rows)} rows): delete it, it is rebuilt from the log")
+    ((version,),) = rows
+    if version > max(steps):
+        raise StoreError(
+            f"{name} was made by a newer version of the program (store {version}, this one knows {max(steps)}): upgrade the program"
+        )
+    for step in range(version + 1, max(steps) + 1):
+        connection.execute(steps[step])
+        connection.execute("UPDATE store_version SET version = $step", {"step": step})
+
+
+@contextlib.contextmanager
+def explained(path: Path | None) -> Iterator[None]:
+    """Turn DuckDB's and the system's errors into `StoreError`s that say what to do."""
+    place = str(path or ":memory:")
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"the store {place}: {error.strerror or error}; check the folder and its permissions") from error
+    except duckdb.Error as error:
+        said = str(error)
+        if "Conflicting lock" in said:
+            holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
+            who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+            advice = f"{who} has it open: end that process, or read the published copy meanwhile"
+        elif re.search(r"No space left|disk quota|Out of Memory|could not allocate", said, re.IGNORECASE):
+            advice = f"{_first_line(said)}; nothing of this step was stored: free disk space or memory, then start again"
+        elif re.search(r"Permission denied|No such file or directory|Cannot open file", said):
+            advice = f"{_first_line(said)}; check the folder and its permissions"
+        else:
+            advice = f"{_first_line(said)}; if the file is damaged, delete it with its .wal: it is rebuilt from the log"
+        raise StoreError(f"the store {place}: {advice}") from error
+
+
+def _first_line(said: str) -> str:
+    return said.strip().splitlines()[0] if said.strip() else "no reason given"
