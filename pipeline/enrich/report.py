@@ -10,11 +10,12 @@ import polars as pl
 from ..model import Month, Rules, from_units
 from .check import is_in_month
 from .classify import chains_of
-from .frames import REPORT, UNITS, Facts
+from .frames import REPORT, Facts
 from .identify import licences_on, miner_wallets
 
-ORDER = ["miner_id", "allocation_date", "allocation_id", "at", "txid", "address"]
-"""Rule 7.5; unsettled last."""
+KEY = ["chain", "txid", "address", "asset"]
+ALLOCATION = ["miner_id", "allocation_date", "allocation_id", "asset", "is_of_month"]
+COMMISSION = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
 
 
 def list_rows(
@@ -26,60 +27,72 @@ def list_rows(
     month: Month,
     rules: Rules,
 ) -> pl.DataFrame:
-    """The month's rows (rules 7.2 to 7.5) as REPORT, and is_licensed (rule 4.3)."""
-    rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions, month)])
-    rows = rows.sort(ORDER, nulls_last=True)
-    rows = _with_wallets(rows, facts, rules)
-    rows = rows.join(
-        licences_on(facts.licences, rows, day="allocation_date"), on=["miner_id", "allocation_date"], how="left", maintain_order="left"
+    """The month's rows (rules 7.2 to 7.5) as REPORT, and is_licensed (rule 4.3).
+
+    `allocations` and `credits` have their place as `row`, and portions name them by it: rows are pairs of places until the end, so
+    that a million of them are sorted and joined as numbers.
+    """
+    transfers = transfers.sort("at", "txid", "address", "asset").with_row_index("transfer")
+    rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions)])
+    rows = _in_order(rows, allocations)
+    charged = allocations.rename({"commission_amount": "commission_asset_amount"}).select([*ALLOCATION, *COMMISSION])
+    is_first = rows["allocation"].is_first_distinct()  # rule 7.4
+    rows = pl.concat(
+        [
+            rows,
+            charged[rows["allocation"]],
+            transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))[
+                rows["transfer"]
+            ],
+        ],
+        how="horizontal",
     )
+    rows = rows.with_columns([pl.when(pl.col("is_of_month") & is_first).then(column).alias(column) for column in COMMISSION])
+    rows = _with_wallets(rows, facts, rules)
     names = facts.miners.unique("miner_id", keep="first", maintain_order=True).select("miner_id", pl.col("name").alias("miner_name"))
-    rows = rows.join(names, on="miner_id", how="left", maintain_order="left")
-    rows = _with_commission(rows, allocations)
-    return rows.with_columns(n=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).select([*REPORT, "is_licensed"])
+    return (
+        rows.join(
+            licences_on(facts.licences, rows, day="allocation_date"), on=["miner_id", "allocation_date"], how="left", maintain_order="left"
+        )
+        .join(names, on="miner_id", how="left", maintain_order="left")
+        .with_columns(n=pl.int_range(1, pl.len() + 1, dtype=pl.Int64), is_carried=~pl.col("is_of_month"))
+        .select([*REPORT, "is_licensed"])
+    )
 
 
 def _settled(
     allocations: pl.DataFrame, credits: pl.DataFrame, transfers: pl.DataFrame, portions: pl.DataFrame, month: Month
 ) -> pl.DataFrame:
     """A row for every portion whose allocation or transfer lies in the month; one for each allocation and transfer (rules 7.2, 7.3)."""
+    of_credit = credits.select(KEY).join(transfers.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")["transfer"]
+    is_new = transfers.select(is_in_month(month)).to_series()
     return (
-        portions.join(credits.select(pl.col("row").alias("credit"), "chain", "txid", "address", "at", "date"), on="credit")
-        .rename({"date": "transfer_date"})
-        .join(allocations.select(pl.col("row").alias("allocation"), "allocation_date"), on="allocation")
-        .filter(is_in_month(month, "allocation_date") | is_in_month(month, "transfer_date"))
-        .group_by("allocation", "chain", "txid", "address", "at", "transfer_date", "allocation_date")
+        portions.with_columns(transfer=of_credit[portions["credit"]])
+        .group_by("allocation", "transfer")
         .agg(pl.col("amount").sum())
-        .join(allocations.select(pl.col("row").alias("allocation"), "miner_id", "allocation_id", "asset"), on="allocation")
-        .join(
-            transfers.select("chain", "txid", "address", "asset", pl.col("amount").alias("transfer_amount")),
-            on=["chain", "txid", "address", "asset"],
-        )
-        .select(_ROW)
-    )
-
-
-def _unsettled(allocations: pl.DataFrame, portions: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """A row for what is left of every allocation of the month, and for those of amount 0 (rule 7.2)."""
-    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
-    return (
-        allocations.filter(is_in_month(month, "allocation_date") & pl.col("miner_id").is_not_null())
-        .join(settled, on="row", how="left")
-        .with_columns(left=pl.col("amount") - pl.col("settled").fill_null(0))
-        .filter((pl.col("left") > 0) | (pl.col("amount") == 0))
-        .select(
-            pl.col("row").alias("allocation"), "miner_id", "allocation_id", "allocation_date", "asset", pl.col("left").alias("amount"),
-            pl.lit(None, pl.String).alias("chain"), pl.lit(None, pl.String).alias("txid"), pl.lit(None, pl.String).alias("address"),
-            pl.lit(None, pl.Int64).alias("at"), pl.lit(None, pl.Date).alias("transfer_date"), pl.lit(None, UNITS).alias("transfer_amount"),
-        )
-        .select(_ROW)
+        .filter(pl.col("allocation").map_batches(lambda place: allocations["is_of_month"][place], return_dtype=pl.Boolean)
+                | pl.col("transfer").map_batches(lambda place: is_new[place], return_dtype=pl.Boolean))
     )  # fmt: skip
 
 
-_ROW = [
-    "allocation", "miner_id", "allocation_id", "allocation_date", "asset", "amount",
-    "chain", "txid", "address", "at", "transfer_date", "transfer_amount",
-]  # fmt: skip
+def _unsettled(allocations: pl.DataFrame, portions: pl.DataFrame) -> pl.DataFrame:
+    """A row for what is left of every allocation of the month, and for those of amount 0 (rule 7.2)."""
+    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
+    return (
+        allocations.filter(pl.col("is_of_month") & pl.col("miner_id").is_not_null())
+        .select("row", "amount")
+        .join(settled, on="row", how="left")
+        .with_columns(left=pl.col("amount") - pl.col("settled").fill_null(0))
+        .filter((pl.col("left") > 0) | (pl.col("amount") == 0))
+        .select(pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("transfer"), pl.col("left").alias("amount"))
+    )
+
+
+def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
+    """By miner, allocation date, allocation id, then transfer instant, txid, address; the unsettled last (rule 7.5)."""
+    used = allocations.join(rows.select(pl.col("allocation").alias("row")).unique(), on="row", how="semi")
+    order = used.sort("miner_id", "allocation_date", "allocation_id").select(pl.col("row").alias("allocation")).with_row_index("order")
+    return rows.join(order, on="allocation").sort("order", "transfer", nulls_last=True).drop("order")
 
 
 def _with_wallets(rows: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
@@ -94,26 +107,6 @@ def _with_wallets(rows: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFram
         how="left",
         maintain_order="left",
     ).with_columns(wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet"))
-
-
-def _with_commission(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
-    """Commission on the first row of its allocation, only in the month of the allocation date (rule 7.4); `is_carried` beside it.
-
-    A row is carried when its allocation date lies before the month: such an allocation is not in `allocations` of the month.
-    """
-    charged = allocations.select(
-        pl.col("row").alias("allocation"),
-        "commission_asset",
-        pl.col("commission_amount").alias("commission_asset_amount"),
-        "commission_currency",
-        "commission_currency_amount",
-        "is_of_month",
-    )
-    is_charged = pl.col("is_of_month") & pl.col("allocation").is_first_distinct()
-    columns = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
-    return rows.join(charged, on="allocation", how="left", maintain_order="left").with_columns(
-        [pl.when(is_charged).then(pl.col(column)).alias(column) for column in columns] + [(~pl.col("is_of_month")).alias("is_carried")]
-    )
 
 
 def sum_month(report: pl.DataFrame, outstanding: pl.DataFrame, rules: Rules) -> dict[str, object]:

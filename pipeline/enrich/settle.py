@@ -16,17 +16,14 @@ ACCOUNT = ["miner_id", "asset"]
 def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
     """Settle each miner's allocations first in, first out by its credits (rule 6.1).
 
-    `allocations`: row, miner_id, asset, allocated_at, allocation_id, amount; `credits`: row, miner_id, asset, at, txid, address, payment_id,
-    amount. Leaves portions: allocation (row), credit (row), amount > 0. What is left of either side is not here.
+    Both sides: row, miner_id, asset, amount, in the order of settlement: allocations by (`allocated_at`, `allocation_id`), credits by
+    (transfer instant, txid, address, `payment_id`). Leaves portions: allocation (row), credit (row), amount > 0. What is left of either
+    side is not here.
     """
-    owed = _lay_out(allocations, ["allocated_at", "allocation_id"]).select(
-        [*ACCOUNT, "end", pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("credit")]
-    )
-    paid = _lay_out(credits, ["at", "txid", "address", "payment_id"]).select(
-        [*ACCOUNT, "end", pl.lit(None, pl.UInt32).alias("allocation"), pl.col("row").alias("credit")]
-    )
-    points = pl.concat([owed, paid]).sort([*ACCOUNT, "end"])
-    points = points.with_columns(line=pl.struct(ACCOUNT).rle_id())
+    lines = pl.concat([allocations.select(ACCOUNT), credits.select(ACCOUNT)]).unique().with_row_index("line")
+    owed = _lay_out(allocations, lines).select("line", "end", pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("credit"))
+    paid = _lay_out(credits, lines).select("line", "end", pl.lit(None, pl.UInt32).alias("allocation"), pl.col("row").alias("credit"))
+    points = pl.concat([owed, paid]).sort("line", "end")
     here = pl.col("line")
     start = pl.when(here == here.shift(1)).then(pl.col("end").shift(1)).otherwise(pl.lit(0, UNITS)).fill_null(pl.lit(0, UNITS))
     filled = [
@@ -42,10 +39,11 @@ def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _lay_out(side: pl.DataFrame, order: list[str]) -> pl.DataFrame:
+def _lay_out(side: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Each row's `end` on its miner's line of amounts."""
     return (
         side.filter((pl.col("amount") > 0) & pl.col("miner_id").is_not_null())
-        .sort([*ACCOUNT, *order])
-        .with_columns(end=pl.col("amount").cum_sum().over(ACCOUNT))
+        .select("row", "amount", *ACCOUNT)
+        .join(lines, on=ACCOUNT, how="left", maintain_order="left")
+        .with_columns(end=pl.col("amount").cum_sum().over("line"))
     )
