@@ -77,13 +77,20 @@ def address_of(script: bytes, network: Network) -> str | None:
 
 def script_of(address: str, network: Network) -> bytes:
     """The output script that an address of `network` stands for. Raises ValueError with the cause for anything else."""
+    payload = _base58_payload(address)  # tried first: base58 addresses of Litecoin can begin with LTC, like its bech32 ones
+    if payload is not None:
+        return _script_of_base58(address, payload, network)
     hrp = address.lower().rpartition("1")[0]
     if network.hrp is not None and address[: len(network.hrp)].lower() == network.hrp:
         return _script_of_bech32(address, network.hrp)
     others = sorted(name for name, other_hrp in _hrps() if other_hrp == hrp)
     if others:
         raise ValueError(f"{address!r} is an address of another network ({', '.join(others)}), not of {network.name}")
-    return _script_of_base58(address, network)
+    if not 26 <= len(address) <= 36:
+        raise ValueError(f"{address!r} is no address of {network.name}: wrong length ({len(address)} characters)")
+    if set(address) - set(base58.B58_DIGITS):
+        raise ValueError(f"{address!r} is no address of {network.name}: it has characters that no base58 address has")
+    raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
 
 
 def canonical_address(address: str, network: Network) -> str:
@@ -225,16 +232,18 @@ def _witness_script(address: str, version: int, payload: list[int]) -> bytes:
     return bytes([opcode, length]) + (number >> spare).to_bytes(length, "big")
 
 
-def _script_of_base58(address: str, network: Network) -> bytes:
+def _base58_payload(address: str) -> bytes | None:
+    """What an address in base58 carries, if its checksum is right."""
     if not 26 <= len(address) <= 36:
-        raise ValueError(f"{address!r} is no address of {network.name}: wrong length ({len(address)} characters)")
+        return None
     try:
         data: bytes = base58.decode(address)
     except ValueError:
-        raise ValueError(f"{address!r} is no address of {network.name}: it has characters that no base58 address has") from None
-    payload, checksum = data[:-4], data[-4:]
-    if double_sha256(payload)[:4] != checksum:
-        raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+        return None
+    return data[:-4] if double_sha256(data[:-4])[:4] == data[-4:] else None
+
+
+def _script_of_base58(address: str, payload: bytes, network: Network) -> bytes:
     if len(payload) != 21:
         raise ValueError(f"{address!r} has a wrong length: {len(payload)} bytes instead of 21")
     prefix, digest = payload[:1], payload[1:]

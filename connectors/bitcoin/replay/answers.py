@@ -301,7 +301,7 @@ def _verbosity(value: Any, default: int) -> int:
     if value is None:
         return default
     if isinstance(value, str | list | dict):
-        raise RpcError(MISC_ERROR, f"JSON value of type {_json_type(value)} is not of expected type number")
+        raise RpcError(TYPE_ERROR, f"JSON value of type {_json_type(value)} is not of expected type number")
     return int(value) if isinstance(value, bool) else _integer(value)
 
 

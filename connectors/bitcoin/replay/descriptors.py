@@ -17,6 +17,7 @@ from .errors import INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, RpcError
 
 _DEFAULT_RANGE = (0, 1000)
 _MAX_RANGE = 1_000_000
+_FUNCTIONS = {"addr", "raw", "pk", "rawtr", "pkh", "wpkh", "sh", "wsh", "tr"}
 
 
 def scripts_of(scan_object: Any, network: Network) -> list[bytes]:
@@ -32,7 +33,7 @@ def scripts_of(scan_object: Any, network: Network) -> list[bytes]:
         raise RpcError(INVALID_PARAMETER, "Scan object needs to be either a string or an object")
     body = _checked(text)
     function, bracket, inner = body.partition("(")
-    if not bracket or not inner.endswith(")"):
+    if not bracket or not inner.endswith(")") or function not in _FUNCTIONS:
         raise RpcError(INVALID_ADDRESS_OR_KEY, f"'{body}' is not a valid descriptor function")
     inner = inner[:-1]
     if function == "addr":
