@@ -1,0 +1,234 @@
+"""From the log into the store, exactly once.
+
+In: records of an `EventLog` from the store's own positions on. Out: raw rows and the new positions, in one DuckDB
+transaction for each batch (law 4): so a crash at any moment leaves a store that goes on where it stands, and any
+batch size, any order of topics and any duplicate delivery give the same rows (law 2). An event that can't be read, or
+that contradicts one read before, goes to raw_bad_event with its place and the stream goes on (law 8); only a chain
+whose events do not follow each other stops it, because every later block would stand on a hole.
+
+It leaves out every judgement about the rows (law 3), and waiting for new events: the caller's loop does that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, get_args
+
+import duckdb
+import polars as pl
+
+from .errors import LogError, StoreError
+from .events import (
+    TOPIC_OF,
+    AnyEvent,
+    ChainEvent,
+    Complete,
+    Frozen,
+    Labelled,
+    Registry,
+    Waived,
+    decode,
+)
+from .log import TOPICS, EventLog, Positions, Record, Topic, advance
+from .store import Store
+from .store.chain import ChainBatch, ChainBroken
+from .store.facts import Shape, insert
+from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_complete, add_decision, add_registry
+
+LIMIT_BYTES = 16 << 20
+"""How much of the log one step takes: about 200,000 packed ledger rows."""
+
+_EVENT: Shape = {
+    "topic": pl.String, "key": pl.String, "id": pl.String, "type": pl.String, "log_offset": pl.Int64, "digest": pl.String,
+}  # fmt: skip
+_BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
+_CHAIN_EVENTS = get_args(ChainEvent)
+
+
+class IngestStep(NamedTuple):
+    """What one step did."""
+
+    events: int
+    """Records taken from the log, duplicates and bad ones too."""
+    rows: int
+    """Rows added to the store."""
+    bad_events: int
+    positions: dict[str, int]
+    """The store's positions after it."""
+    at_end: bool
+    """Nothing more to read for now, or up to `until`."""
+
+
+class Ingest:
+    """Takes the log into the store, batch after batch."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: Store,
+        *,
+        until: Positions | None = None,
+        topics: Sequence[Topic] = TOPICS,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
+        """`until`: stop before these offsets (a partition absent from it is not read): the past of a frozen month.
+        `limit_bytes`: about how much of the log one step takes."""
+        self._log = log
+        self._store = store
+        self._until = until
+        self._topics = topics
+        self._limit_bytes = limit_bytes
+
+    def step(self) -> IngestStep:
+        """Take the next batch and commit it with its positions.
+
+        Raises `StoreError` when a chain's events do not follow each other, after committing everything before the
+        one that does not; and for failures of the store. Raises `LogError` for failures of the log.
+        """
+        before = self._store.positions()
+        records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
+        if not records:
+            return IngestStep(0, 0, 0, before, True)
+        try:
+            rows, bad = self._take(before, records)
+        except ChainBroken as broken:
+            good = records[: records.index(broken.record)]
+            if good:
+                self._take(before, good)
+            raise StoreError(f"{broken.record.where}: {broken}; {self._advice(broken.record)}") from broken
+        after = advance(before, records)
+        return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
+
+    def catch_up(self) -> IngestStep:
+        """Step until the end, or until `until`; the steps' sum. Raises `LogError` if the log ends before `until`."""
+        events = rows = bad = 0
+        while True:
+            step = self.step()
+            events, rows, bad = events + step.events, rows + step.rows, bad + step.bad_events
+            if step.at_end:
+                break
+        for place, offset in (self._until or {}).items():
+            if place.partition("/")[0] in self._topics and step.positions.get(place, 0) < offset:
+                raise LogError(
+                    f"the log ends at {place}@{step.positions.get(place, 0)}, before {place}@{offset}: bring back the newest copy of it"
+                )
+        return step._replace(events=events, rows=rows, bad_events=bad)
+
+    def _is_at_end(self, positions: Mapping[str, int]) -> bool:
+        ends = self._log.end()
+        if self._until is not None:
+            ends = {place: min(ends.get(place, 0), offset) for place, offset in self._until.items()}
+        return all(positions.get(place, 0) >= end for place, end in ends.items() if place.partition("/")[0] in self._topics)
+
+    def _take(self, before: Positions, records: Sequence[Record]) -> tuple[int, int]:
+        """Rows and positions of `records` in one transaction; how many rows, how many bad events."""
+        with self._store.transaction() as connection:
+            batch = _Batch(connection, records)
+            rows = batch.write()
+            positions = pl.DataFrame(
+                sorted(advance(before, records).items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row"
+            )
+            connection.execute("DELETE FROM raw_position")
+            insert(connection, "raw_position", positions)
+        return rows, len(batch.bad)
+
+    def _advice(self, record: Record) -> str:
+        """What to do about a chain that does not follow: an unreadable event before it is the likeliest cause."""
+        with self._store.lock:
+            found = self._store.connection.execute(
+                "SELECT place || '@' || log_offset || ': ' || error FROM raw_bad_event WHERE place = $place AND key = $key ORDER BY log_offset DESC LIMIT 1",
+                {"place": f"{record.topic}/{record.partition}", "key": record.key},
+            ).fetchone()
+        if found is not None:
+            return f"an event before it could not be read ({found[0]}); if the program is older than the log, upgrade it"
+        return "nothing after it is read; check that one connector alone writes this chain, and bring back an undamaged log"
+
+
+class _Batch:
+    """One batch of records on its way into the open transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record]) -> None:
+        self._connection = connection
+        self.bad: dict[Record, str] = {}
+        self._read: list[tuple[Record, AnyEvent | None, str]] = []
+        known = self._known_digests(records)
+        for record in records:
+            name = (record.topic, record.key, record.id)
+            digest = hashlib.sha256(record.value).hexdigest()
+            if name not in known:
+                known[name] = digest
+                self._read.append((record, self._decoded(record), digest))
+            elif known[name] != digest:
+                message = f"event {record.id!r} of {record.key!r} was read before with different content"
+                if record.topic == "chain":
+                    raise ChainBroken(record, message)
+                self.bad[record] = message
+
+    def _known_digests(self, records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
+        names = pl.DataFrame(
+            {"topic": [r.topic for r in records], "key": [r.key for r in records], "id": [r.id for r in records]},
+            schema={"topic": pl.String, "key": pl.String, "id": pl.String},
+        )
+        self._connection.register("named", names.unique().to_arrow())
+        rows = self._connection.execute(
+            "SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (topic, key, id)"
+        ).fetchall()
+        self._connection.unregister("named")
+        return {(topic, key, id_): digest for topic, key, id_, digest in rows}
+
+    def _decoded(self, record: Record) -> AnyEvent | None:
+        """The event, or None and a line in `bad`: wrong data is a value, and the stream goes on (law 8)."""
+        try:
+            event = decode(record.value)
+        except (ValueError, RecursionError) as error:
+            self.bad[record] = str(error) or type(error).__name__
+            return None
+        if TOPIC_OF[type(event)] != record.topic:
+            self.bad[record] = f"an event of type {_type(event)} does not belong into topic {record.topic!r}"
+            return None
+        return event
+
+    def write(self) -> int:
+        """All rows of the batch; how many were added, without the bookkeeping of events and positions."""
+        chain = [(record, event) for record, event, _ in self._read if isinstance(event, _CHAIN_EVENTS)]
+        rows = 0
+        if chain:
+            follower = ChainBatch(self._connection, [event for _, event in chain])
+            for record, event in chain:
+                follower.follow(record, event)
+            rows += follower.write()
+        for kind in BULK:
+            rows += self._add_bulk(kind, [(record, event) for record, event, _ in self._read if isinstance(event, kind)])
+        for record, event, _ in self._read:
+            try:
+                match event:
+                    case Complete():
+                        rows += add_complete(self._connection, event)
+                    case Registry():
+                        rows += add_registry(self._connection, event)
+                    case Labelled() | Waived() | Frozen():
+                        rows += add_decision(self._connection, event, record.offset, record.value)
+            except Contradiction as contradiction:
+                self.bad[record] = str(contradiction)
+        events = [(r.topic, r.key, r.id, None if e is None else _type(e), r.offset, digest) for r, e, digest in self._read]
+        insert(self._connection, "raw_event", pl.DataFrame(events, schema=dict(_EVENT), orient="row"))
+        bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
+        insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
+        return rows
+
+    def _add_bulk(self, kind: type[BulkEvent], events: Sequence[tuple[Record, BulkEvent]]) -> int:
+        """All at once; only where rows contradict each other, event by event, so that no good event is lost."""
+        try:
+            return add_bulk(self._connection, kind, [event for _, event in events])
+        except Contradiction as contradiction:
+            if len(events) == 1:
+                self.bad[events[0][0]] = str(contradiction)
+                return 0
+        middle = len(events) // 2
+        return self._add_bulk(kind, events[:middle]) + self._add_bulk(kind, events[middle:])
+
+
+def _type(event: AnyEvent) -> str:
+    """The event's type as its JSON names it."""
+    return str(type(event).__struct_config__.tag)

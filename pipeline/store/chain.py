@@ -1,0 +1,247 @@
+"""Chain events into rows: who is in the main chain, and what its blocks hold.
+
+In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
+raw_watch and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
+chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. It
+leaves out duplicates, which `pipeline.ingest` has dropped before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import polars as pl
+
+from ..enrich.frames import UNITS
+from ..events import ChainEvent, Connect, Disconnect, Stretch, Transaction, Watch
+from ..log import Record
+from .facts import Shape, insert
+
+BLOCK: Shape = {
+    "chain": pl.String, "hash": pl.String, "height": pl.Int64, "prev": pl.String, "time": pl.Int64, "mediantime": pl.Int64,
+    "header": pl.String, "is_main": pl.Boolean,
+}  # fmt: skip
+TRANSACTION: dict[str, Any] = {
+    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "position": pl.Int32, "is_coinbase": pl.Boolean, "other_inputs": pl.Int32,
+    "other_inputs_value": pl.String, "fee": pl.String, "fee_asset": pl.String, "raw": pl.String, "branch": pl.List(pl.String),
+}  # fmt: skip
+INPUT: Shape = {
+    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "spent_txid": pl.String, "spent_vout": pl.Int32, "value": pl.String,
+    "address": pl.String, "wallet": pl.String, "asset": pl.String,
+}  # fmt: skip
+OUTPUT: Shape = {
+    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "vout": pl.Int32, "value": pl.String, "address": pl.String,
+    "wallet": pl.String, "asset": pl.String, "script_type": pl.String, "is_unspendable": pl.Boolean, "ref": pl.String,
+}  # fmt: skip
+WATCH: Shape = {"chain": pl.String, "seq": pl.Int64, "network": pl.String, "start_height": pl.Int64, "wallets": pl.String}
+TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
+AMOUNTS = ("value", "fee", "other_inputs_value")
+
+_KNOWN = "SELECT b.* EXCLUDE (header) FROM raw_block b SEMI JOIN named USING (chain, hash)"
+_MOVE = "UPDATE raw_block SET is_main = moved.is_main FROM moved WHERE raw_block.chain = moved.chain AND raw_block.hash = moved.hash"
+_FORGET = (
+    "DELETE FROM raw_transaction t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
+    "DELETE FROM raw_input t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
+    "DELETE FROM raw_output t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
+)
+
+
+class ChainBroken(Exception):
+    """A chain event that can't follow those before it; `record` is where it stands."""
+
+    def __init__(self, record: Record, message: str) -> None:
+        self.record = record
+        super().__init__(message)
+
+
+class _Block(NamedTuple):
+    """What a hash stands for, and whether the block is in the main chain."""
+
+    height: int
+    prev: str
+    time: int
+    mediantime: int
+    is_main: bool
+
+
+class _Tip(NamedTuple):
+    seq: int
+    hash: str | None
+    height: int | None
+
+
+Key = tuple[str, str]
+"""Chain and hash of a block."""
+
+
+class ChainBatch:
+    """Follows the chains through a batch of events, then writes what changed."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, events: Sequence[ChainEvent]) -> None:
+        """`connection` within a transaction; `events` are those that `follow` will be given, to look up their blocks at once."""
+        self._connection = connection
+        rows = connection.execute("SELECT chain, seq, hash, height FROM raw_chain_tip").fetchall()
+        self._tips = {chain: _Tip(seq, hash_, height) for chain, seq, hash_, height in rows}
+        self._blocks = self._read_known(events)
+        self._stored = frozenset(self._blocks)
+        self._headers: dict[Key, str | None] = {}
+        self._transactions: dict[Key, Sequence[Transaction]] = {}
+        self._watches: list[dict[str, Any]] = []
+        self._touched: dict[Key, None] = {}
+
+    def _read_known(self, events: Sequence[ChainEvent]) -> dict[Key, _Block]:
+        named = [(event.chain, hash_) for event in events for hash_ in _hashes(event)]
+        if not named:
+            return {}
+        frame = pl.DataFrame(named, schema={"chain": pl.String, "hash": pl.String}, orient="row").unique().to_arrow()
+        self._connection.register("named", frame)
+        rows = self._connection.execute(_KNOWN).fetchall()
+        self._connection.unregister("named")
+        return {(row[0], row[1]): _Block(*row[2:]) for row in rows}
+
+    def follow(self, record: Record, event: ChainEvent) -> None:
+        """Take one event. Raises `ChainBroken` when it can't follow the ones before."""
+        tip = self._tips.get(event.chain)
+        expected = 0 if tip is None else tip.seq + 1
+        if event.seq != expected:
+            what = "events are missing before it" if event.seq > expected else "it contradicts the event of that number read before"
+            raise ChainBroken(record, f"event {event.seq} of chain {event.chain!r} where number {expected} must follow: {what}")
+        last = tip or _Tip(-1, None, None)
+        match event:
+            case Watch():
+                wallets = msgspec.json.encode(event.wallets).decode()
+                self._watches.append(
+                    {
+                        "chain": event.chain,
+                        "seq": event.seq,
+                        "network": event.network,
+                        "start_height": event.start_height,
+                        "wallets": wallets,
+                    }
+                )
+                after = last._replace(seq=event.seq)
+            case Connect():
+                block = _Block(event.height, event.prev, event.time, event.mediantime, True)
+                after = self._connect(record, event, last, event.hash, block, event.header, event.transactions)
+            case Stretch():
+                after, prev = last, event.prev
+                for place, (hash_, time, mediantime, header) in enumerate(
+                    zip(event.hash, event.time, event.mediantime, event.header, strict=True)
+                ):
+                    block = _Block(event.height + place, prev, time, mediantime, True)
+                    after, prev = self._connect(record, event, after, hash_, block, header, ()), hash_
+                after = after._replace(seq=event.seq)
+            case Disconnect():
+                after = self._disconnect(record, event, last)
+        self._tips[event.chain] = after
+
+    def _connect(
+        self,
+        record: Record,
+        event: Connect | Stretch,
+        tip: _Tip,
+        hash_: str,
+        block: _Block,
+        header: str | None,
+        transactions: Sequence[Transaction],
+    ) -> _Tip:
+        key = (event.chain, hash_)
+        if tip.hash is not None and block.prev != tip.hash:
+            raise ChainBroken(record, f"block {hash_} joins on {block.prev}, but the main chain of {event.chain!r} ends with {tip.hash}")
+        if tip.height is not None and block.height != tip.height + 1:
+            raise ChainBroken(
+                record, f"block {hash_} has height {block.height}, but the main chain of {event.chain!r} ends at {tip.height}"
+            )
+        known = self._blocks.get(key)
+        if known is not None and known != block._replace(is_main=False):
+            raise ChainBroken(record, f"block {hash_} of {event.chain!r} is in the main chain already, or was told with another header")
+        self._blocks[key] = block
+        self._touched[key] = None
+        self._headers[key] = header
+        self._transactions[key] = transactions
+        return _Tip(event.seq, hash_, block.height)
+
+    def _disconnect(self, record: Record, event: Disconnect, tip: _Tip) -> _Tip:
+        if (event.hash, event.height) != (tip.hash, tip.height):
+            raise ChainBroken(
+                record,
+                f"block {event.hash} ({event.height}) leaves, but the main chain of {event.chain!r} ends with {tip.hash} ({tip.height})",
+            )
+        key = (event.chain, event.hash)
+        block = self._blocks.get(key)
+        if block is None:
+            raise ChainBroken(record, f"block {event.hash} of {event.chain!r} leaves, but it was never read: reading began above it")
+        if event.prev != block.prev:
+            raise ChainBroken(record, f"block {event.hash} leaves for {event.prev}, but it had joined on {block.prev}")
+        self._blocks[key] = block._replace(is_main=False)
+        self._touched[key] = None
+        return _Tip(event.seq, event.prev, event.height - 1)
+
+    def write(self) -> int:
+        """Write what changed into the open transaction; how many rows were added."""
+        connection = self._connection
+        new = [key for key in self._touched if key not in self._stored]
+        moved = [(*key, self._blocks[key].is_main) for key in self._touched if key in self._stored]
+        again = [key for key in self._transactions if key in self._stored]
+        if moved:
+            connection.register("moved", pl.DataFrame(moved, schema=["chain", "hash", "is_main"], orient="row").to_arrow())
+            connection.execute(_MOVE)
+            connection.unregister("moved")
+        if again:  # a block that returns is told anew: its rows are those of the last telling, never doubled
+            connection.register("again", pl.DataFrame(again, schema=["chain", "hash"], orient="row").to_arrow())
+            for statement in _FORGET:
+                connection.execute(statement)
+            connection.unregister("again")
+        blocks = ((chain, hash_, b.height, b.prev, b.time, b.mediantime, self._headers[chain, hash_], b.is_main)
+                  for (chain, hash_) in new for b in (self._blocks[chain, hash_],))  # fmt: skip
+        rows = _insert_rows(connection, "raw_block", BLOCK, blocks)
+        told = [(key, transaction) for key, transactions in self._transactions.items() for transaction in transactions]
+        rows += _insert_rows(connection, "raw_transaction", TRANSACTION, _transaction_rows(told))
+        rows += _insert_rows(connection, "raw_input", INPUT, _input_rows(told))
+        rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(told))
+        rows += insert(connection, "raw_watch", pl.DataFrame(self._watches, schema=dict(WATCH)))
+        tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
+        connection.execute("DELETE FROM raw_chain_tip")
+        insert(connection, "raw_chain_tip", tips)
+        return rows
+
+
+def _hashes(event: ChainEvent) -> Iterable[str]:
+    match event:
+        case Connect() | Disconnect():
+            return (event.hash,)
+        case Stretch():
+            return event.hash
+    return ()
+
+
+def _insert_rows(connection: duckdb.DuckDBPyConnection, table: str, shape: Shape, rows: Iterable[tuple[Any, ...]]) -> int:
+    """Add rows given as tuples in the order of `shape`, through columns: amounts go from text to Int128, exactly."""
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return 0
+    frame = pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in zip(shape.items(), columns, strict=True)])
+    return insert(connection, table, frame.with_columns(pl.col(name).cast(UNITS) for name in AMOUNTS if name in shape))
+
+
+Told = Sequence[tuple[Key, Transaction]]
+
+
+def _transaction_rows(told: Told) -> Iterator[tuple[Any, ...]]:
+    for key, t in told:
+        yield (*key, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.raw, t.branch)
+
+
+def _input_rows(told: Told) -> Iterator[tuple[Any, ...]]:
+    for key, t in told:
+        for i in t.inputs:
+            yield (*key, t.txid, i.txid, i.vout, i.value, i.address, i.wallet, i.asset)
+
+
+def _output_rows(told: Told) -> Iterator[tuple[Any, ...]]:
+    for key, t in told:
+        for o in t.outputs:
+            yield (*key, t.txid, o.vout, o.value, o.address, o.wallet, o.asset, o.script_type, o.is_unspendable, o.ref)

@@ -1,0 +1,184 @@
+"""Ledger, registry and month events into rows.
+
+In: decoded events. Out: rows of their raw_* tables. Rules: every version of a ledger row is kept, the same row again
+is dropped, and the same (id, version) with other content contradicts what was read: the event that says so is bad
+(law 8). It leaves out which version counts: that is the core_* views'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+import duckdb
+import polars as pl
+
+from ..enrich.frames import UNITS
+from ..events import (
+    AllocationColumns,
+    Allocations,
+    Complete,
+    Frozen,
+    Labelled,
+    OpeningColumns,
+    Openings,
+    PaymentColumns,
+    Payments,
+    Registry,
+    Waived,
+)
+from .facts import Shape, insert
+
+BulkEvent = Allocations | Payments | Openings
+
+
+class Bulk(NamedTuple):
+    """Where the rows of a kind of bulk event go."""
+
+    table: str
+    key: tuple[str, ...]
+    shape: Shape
+
+
+_INTEGERS: Shape = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
+_AMOUNTS = ("amount", "commission_amount")
+
+
+def _shape(columns: type[AllocationColumns] | type[PaymentColumns] | type[OpeningColumns]) -> Shape:
+    return {name: _INTEGERS.get(name, pl.String) for name in columns.__struct_fields__}
+
+
+BULK: dict[type[BulkEvent], Bulk] = {
+    Allocations: Bulk("raw_allocation", ("allocation_id", "version"), _shape(AllocationColumns)),
+    Payments: Bulk("raw_payment", ("payment_id", "version"), _shape(PaymentColumns)),
+    Openings: Bulk("raw_opening", ("account", "asset", "version"), _shape(OpeningColumns)),
+}
+
+
+class Contradiction(Exception):
+    """The event says otherwise than one read before."""
+
+
+def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], events: Sequence[BulkEvent]) -> int:
+    """Add the rows of bulk events of one kind, whole columns at a time; how many were new.
+
+    Raises `Contradiction` before anything is written when a row differs from the same version of it in the store, or in
+    another of the events.
+    """
+    bulk = BULK[kind]
+    frame = _frame(bulk, events)
+    if frame.select(pl.struct(bulk.key).is_duplicated().any()).item():
+        frame = frame.unique(maintain_order=True)
+        twice = frame.filter(pl.struct(bulk.key).is_duplicated())
+        if twice.height:
+            raise Contradiction(f"{_named(bulk, twice.row(0, named=True))} stands twice with different content")
+    if not frame.height:
+        return 0
+    connection.register(
+        "batch", frame.with_columns(pl.col(name).cast(pl.Decimal(38, 0)) for name in _AMOUNTS if name in bulk.shape).to_arrow()
+    )
+    try:
+        keys = ", ".join(bulk.key)
+        if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {bulk.table} SEMI JOIN batch USING ({keys}))").fetchone() == (True,):  # noqa: S608
+            differs = " OR ".join(f"s.{name} IS DISTINCT FROM b.{name}" for name in bulk.shape)
+            found = connection.execute(
+                f"SELECT {', '.join('b.' + k for k in bulk.key)} FROM {bulk.table} s JOIN batch b USING ({keys}) WHERE {differs} ORDER BY ALL LIMIT 1"  # noqa: S608
+            ).fetchone()
+            if found is not None:
+                raise Contradiction(f"{_named(bulk, dict(zip(bulk.key, found, strict=True)))} was read before with different content")
+            before = _count(connection, bulk.table)
+            connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch ANTI JOIN {bulk.table} USING ({keys})")  # noqa: S608
+            return _count(connection, bulk.table) - before
+        connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch")  # noqa: S608 - tables and columns of ours
+    finally:
+        connection.unregister("batch")
+    return frame.height
+
+
+def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
+    columns = []
+    for name, dtype in bulk.shape.items():
+        values: list[Any] = []
+        for event in events:
+            values += getattr(event.rows, name)
+        columns.append(pl.Series(name, values, dtype=dtype, strict=True))
+    return pl.DataFrame(columns).with_columns(pl.col(name).cast(UNITS) for name in _AMOUNTS if name in bulk.shape)
+
+
+def _named(bulk: Bulk, row: dict[str, Any]) -> str:
+    return f"{bulk.table.removeprefix('raw_')} " + ", ".join(f"{name} {row[name]!r}" for name in bulk.key)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])  # noqa: S608 - a table of ours
+
+
+def add_complete(connection: duckdb.DuckDBPyConnection, event: Complete) -> int:
+    """The day through which the ledger is complete; once for each day."""
+    before = _count(connection, "raw_complete")
+    connection.execute(
+        "INSERT INTO raw_complete SELECT $day WHERE NOT EXISTS (SELECT 1 FROM raw_complete WHERE through = $day)",
+        {"day": date.fromisoformat(event.through)},
+    )
+    return _count(connection, "raw_complete") - before
+
+
+def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
+    """One part of a registry version. Raises `Contradiction` when the version is known with another digest or this part already."""
+    if event.part >= event.parts:
+        raise Contradiction(f"part {event.part} of {event.parts} of registry {event.version}: parts count from 0")
+    rows = connection.execute(
+        "SELECT digest, part, parts FROM raw_registry WHERE version = $version", {"version": event.version}
+    ).fetchall()
+    if any((digest, parts) != (event.digest, event.parts) for digest, _, parts in rows):
+        raise Contradiction(f"registry {event.version} was read before with another digest or number of parts")
+    if any(part == event.part for _, part, _ in rows):
+        raise Contradiction(f"part {event.part} of registry {event.version} was read before with different content")
+    connection.execute(
+        "INSERT INTO raw_registry VALUES ($version, $digest, $part, $parts)",
+        {"version": event.version, "digest": event.digest, "part": event.part, "parts": event.parts},
+    )
+    added = 1
+    for table, structs in (
+        ("raw_miner", event.miners),
+        ("raw_licence", event.licences),
+        ("raw_account", event.accounts),
+        ("raw_wallet", event.wallets),
+        ("raw_counterparty", event.counterparties),
+    ):
+        if structs:
+            names = structs[0].__struct_fields__
+            columns = {name: pl.Series([getattr(row, name) for row in structs], dtype=pl.String) for name in names}
+            days = [name for name in names if name in ("issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")]
+            frame = pl.DataFrame(columns).with_columns(
+                pl.col(days).str.to_date("%Y-%m-%d"), pl.lit(event.version, pl.Int32).alias("version")
+            )
+            added += insert(connection, table, frame)
+    return added
+
+
+def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | Frozen, offset: int, value: bytes) -> int:
+    """What a person, or the freeze, decided. Raises `Contradiction` for a frozen version that is known already."""
+    match event:
+        case Labelled():
+            connection.execute(
+                "INSERT INTO raw_label VALUES ($id, $offset, $chain, $address, $outflow_class, $name, $by, $reason, $at)",
+                {"id": event.id, "offset": offset, "chain": event.chain, "address": event.address, "outflow_class": event.outflow_class,
+                 "name": event.name, "by": event.by, "reason": event.reason, "at": event.at},
+            )  # fmt: skip
+        case Waived():
+            connection.execute(
+                "INSERT INTO raw_waiver VALUES ($id, $offset, $month, $code, $ref, $by, $reason, $at)",
+                {"id": event.id, "offset": offset, "month": event.month, "code": event.code, "ref": event.ref,
+                 "by": event.by, "reason": event.reason, "at": event.at},
+            )  # fmt: skip
+        case Frozen():
+            version = {"month": event.month, "version": event.version}
+            if connection.execute("SELECT 1 FROM raw_frozen WHERE month = $month AND version = $version", version).fetchone() is not None:
+                raise Contradiction(f"version {event.version} of {event.month} was frozen before")
+            connection.execute(
+                "INSERT INTO raw_frozen VALUES ($id, $offset, $month, $version, $digest, $event)",
+                version | {"id": event.id, "offset": offset, "digest": event.digest, "event": value.decode()},
+            )
+    return 1
