@@ -12,6 +12,7 @@ from .check import is_in_month
 from .classify import chains_of
 from .frames import REPORT, Facts
 from .identify import licences_on, miner_wallets
+from .order import sort_by_numbers_then_text
 
 KEY = ["chain", "txid", "address", "asset"]
 ALLOCATION = ["miner_id", "allocation_date", "allocation_id", "asset", "is_of_month"]
@@ -90,8 +91,11 @@ def _unsettled(allocations: pl.DataFrame, portions: pl.DataFrame) -> pl.DataFram
 
 def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
     """By miner, allocation date, allocation id, then transfer instant, txid, address; the unsettled last (rule 7.5)."""
-    used = allocations.join(rows.select(pl.col("allocation").alias("row")).unique(), on="row", how="semi")
-    order = used.sort("miner_id", "allocation_date", "allocation_id").select(pl.col("row").alias("allocation")).with_row_index("order")
+    used = allocations.join(rows.select(pl.col("allocation").alias("row")).unique(), on="row", how="semi", maintain_order="left")
+    miners = used.select("miner_id").unique().sort("miner_id").with_row_index("miner")
+    used = used.select("row", "miner_id", "allocation_date", "allocation_id").join(miners, on="miner_id", maintain_order="left")
+    used = sort_by_numbers_then_text(used, ["miner", "allocation_date"], "allocation_id")
+    order = used.select(pl.col("row").alias("allocation")).with_row_index("order")
     return rows.join(order, on="allocation").sort("order", "transfer", nulls_last=True).drop("order")
 
 
