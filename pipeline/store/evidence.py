@@ -6,27 +6,25 @@ import duckdb
 import polars as pl
 
 from ..freeze.evidence import HEADERS, Evidence, Proof
-from .store import text
+from .queries import blocks_between, chain_state, proofs
 
 
 def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFrame) -> Evidence:
     """Proofs of `transactions` (chain, txid) and the headers from the oldest of their blocks to the tip."""
-    rows = _rows(connection, "evidence_proofs.sql", transactions.select("chain", "txid").unique())
-    proofs = [
-        Proof(chain=chain, txid=txid, block_hash=block_hash, height=height, position=position, branch=branch, raw=raw)
-        for chain, txid, block_hash, height, position, branch, raw in rows
-    ]
-    oldest: dict[str, int] = {}
-    for proof in proofs:
-        oldest[proof.chain] = min(oldest.get(proof.chain, proof.height), proof.height)
-    statement = text("evidence_headers.sql")
-    headers = [connection.execute(statement, {"chain": chain, "height": height}).pl() for chain, height in sorted(oldest.items())]
-    return Evidence(pl.concat(headers) if headers else pl.DataFrame(schema=HEADERS), proofs)
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, name: str, wanted: pl.DataFrame) -> list[tuple[str, str, str, int, int, list[str], str]]:
-    connection.register("wanted", wanted.to_arrow())
-    try:
-        return connection.execute(text(name)).fetchall()
-    finally:
-        connection.unregister("wanted")
+    proven: list[Proof] = []
+    headers: list[tuple[str, int, str, int, str]] = []
+    tips = chain_state(connection)
+    for (chain,), wanted in transactions.unique().sort("chain", "txid").group_by("chain", maintain_order=True):
+        of_chain = [
+            Proof(chain=str(chain), txid=p.txid, block_hash=p.block_hash, height=p.height, position=p.position, branch=p.branch, raw=p.raw)
+            for p in proofs(connection, str(chain), wanted["txid"].to_list())
+            if p.raw is not None and p.branch is not None
+        ]
+        if of_chain:
+            oldest = min(proof.height for proof in of_chain)
+            blocks = blocks_between(connection, str(chain), oldest, tips[str(chain)].height or oldest)
+            headers += [
+                (block.chain, block.height, block.hash, block.mediantime, block.header) for block in blocks if block.header is not None
+            ]
+        proven += of_chain
+    return Evidence(pl.DataFrame(headers, schema=HEADERS, orient="row"), proven)
