@@ -62,6 +62,10 @@ class StoreError(EsepError):
     exit_code = 7
 
 
+class StoreHeld(StoreError):
+    """Another process, or another opening in this one, has the store."""
+
+
 class MonthError(EsepError):
     """The month can't make the step asked for; the message lists why, item by item."""
 

@@ -18,7 +18,7 @@ from typing import Self
 
 import duckdb
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreHeld
 from .dictionary import comment_statements
 
 STORE_VERSION = 1
@@ -53,7 +53,7 @@ class Store:
         """
         place = Path(path).resolve()
         if place in _open_paths:
-            raise StoreError(f"the store {place} is already open in this process: close it first, or share that opening")
+            raise StoreHeld(f"the store {place} is already open in this process: close it first, or share that opening")
         config: dict[str, str | bool | int | float | list[str]] = (
             dict(_OFFLINE) | ({"memory_limit": memory_limit} if memory_limit else {}) | ({"threads": str(threads)} if threads else {})
         )
@@ -181,8 +181,8 @@ def explained(path: Path | None) -> Iterator[None]:
         if "Conflicting lock" in said:
             holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
             who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
-            advice = f"{who} has it open: end that process, or read the published copy meanwhile"
-        elif re.search(r"No space left|disk quota|Out of Memory|could not allocate", said, re.IGNORECASE):
+            raise StoreHeld(f"the store {place}: {who} has it open: end that process, or read the published copy meanwhile") from error
+        if re.search(r"No space left|disk quota|Out of Memory|could not allocate", said, re.IGNORECASE):
             advice = f"{_first_line(said)}; nothing of this step was stored: free disk space or memory, then start again"
         elif re.search(r"Permission denied|No such file or directory|Cannot open file", said):
             advice = f"{_first_line(said)}; check the folder and its permissions"
