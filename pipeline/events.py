@@ -16,9 +16,12 @@ from msgspec import Meta, Struct
 
 from .log import NewEvent, Topic
 
-Units = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,37})$", description="whole base units of the asset, decimal")]
-Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="32 bytes, hex, in the chain's customary order")]
-Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="a calendar day in Asia/Almaty")]
+_END = r"$(?!\n)"
+"""The end of the text: `$` alone also matches before a last newline."""
+
+Units = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,37})" + _END, description="whole base units of the asset, decimal")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + _END, description="32 bytes, hex, in the chain's customary order")]
+Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}" + _END, description="a calendar day in Asia/Almaty")]
 UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since the Unix epoch, UTC, up to the year 9999")]
 UnixMicros = Annotated[
     int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, description="microseconds since the Unix epoch, UTC, years 1 to 9999")
@@ -299,7 +302,7 @@ class Registry(Event, tag="registry", frozen=True, kw_only=True):
 
 # --- months --------------------------------------------------------------------------------------------------------
 
-MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="a calendar month: 2026-10")]
+MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, description="a calendar month: 2026-10")]
 
 
 class Labelled(Event, tag="label", frozen=True, kw_only=True):
