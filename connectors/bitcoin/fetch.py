@@ -1,0 +1,230 @@
+"""Blocks and what they spend, fetched and read exactly: by REST, by `getblock` 3, or from raw blocks and single transactions.
+
+Enters: block hashes. Leaves: parsed and checked blocks, each with the outputs its transactions spend. Amounts of JSON are
+decoded as `Decimal` and turned into whole units (law 7). Leaves out: which blocks are worth it (`strategies.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from pipeline.bitcoin.networks import Network
+from pipeline.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
+from pipeline.errors import SourceError
+
+from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
+from .node import rest_body
+from .read_blocks import parsed_block
+from .rpc import NodeConnection
+
+T = TypeVar("T")
+COIN = 10**8
+
+FETCHERS = 3
+"""Connections that read ahead: the node reads the next blocks from disk while we search this one."""
+READ_AHEAD = 8
+"""Blocks held in memory before they are looked at."""
+
+
+class FetchedBlock(NamedTuple):
+    """A block and, by position, what its transactions spend."""
+
+    block: Block
+    spent: Mapping[int, Sequence[TxOutput]]
+
+
+class _Script(msgspec.Struct):
+    hex: str
+
+
+class _Prevout(msgspec.Struct):
+    value: Decimal
+    script: _Script = msgspec.field(name="scriptPubKey")
+
+
+class _VerboseInput(msgspec.Struct):
+    prevout: _Prevout | None = None
+    coinbase: str | None = None
+
+
+class _VerboseTx(msgspec.Struct):
+    hex: str
+    vin: list[_VerboseInput]
+
+
+class _VerboseBlock(msgspec.Struct):
+    """What we need of `getblock HASH 3`: enough to build the block's own bytes again, and what it spends."""
+
+    version: int
+    merkleroot: str
+    time: int
+    nonce: int
+    bits: str
+    tx: list[_VerboseTx]
+    previousblockhash: str = "0" * 64
+
+
+class Fetcher:
+    """Reads single blocks exactly. Its connections are its own, one for each thread that reads."""
+
+    def __init__(self, connection: NodeConnection, network: Network) -> None:
+        self._connection = connection
+        self._network = network
+        self._threads = threading.local()
+        self._opened: list[NodeConnection] = []
+        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="bitcoin-read")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for connection in self._opened:
+            connection.close()
+
+    @property
+    def connection(self) -> NodeConnection:
+        """This thread's own connection."""
+        if not hasattr(self._threads, "connection"):
+            self._threads.connection = self._connection.clone()
+            self._opened.append(self._threads.connection)
+        return self._threads.connection  # type: ignore[no-any-return]
+
+    def ahead(self, fetch: Callable[[str], T], hashes: Sequence[str]) -> Iterator[T]:
+        """`fetch` of every hash, in order, a few of them ahead of the one being looked at."""
+        pending: deque[Future[T]] = deque()
+        try:
+            for block_hash in hashes:
+                pending.append(self._pool.submit(fetch, block_hash))
+                if len(pending) >= READ_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+    # --- REST ------------------------------------------------------------------------------------------------------
+
+    def rest_bytes(self, block_hash: str) -> tuple[bytes, bytes]:
+        """A block's bytes and those of what it spends, unread."""
+        return self._get(f"/rest/block/{block_hash}.bin"), self._get(f"/rest/spenttxouts/{block_hash}.bin")
+
+    def rest_raw(self, block_hash: str) -> bytes:
+        return self._get(f"/rest/block/{block_hash}.bin")
+
+    def rest(self, block_hash: str) -> FetchedBlock:
+        return self.read_rest(block_hash, *self.rest_bytes(block_hash))
+
+    def read_rest(self, block_hash: str, raw: bytes, raw_spent: bytes) -> FetchedBlock:
+        block = parsed_block(raw, block_hash, self._network)
+        try:
+            spent = parse_spent_outputs(raw_spent)
+        except ValueError as error:
+            raise AnswerUnreadable(f"block {block_hash}: what the node says it spends can't be read: {error}") from error
+        if len(spent) != len(block.transactions):
+            raise AnswerUnreadable(
+                f"block {block_hash} has {len(block.transactions)} transactions, and the node says what {len(spent)} spend"
+            )
+        return FetchedBlock(block, dict(enumerate(spent)))
+
+    def _get(self, path: str) -> bytes:
+        connection = self.connection
+        return rest_body(connection.name, path, *connection.get(path))
+
+    # --- getblock 3 ------------------------------------------------------------------------------------------------
+
+    def verbose(self, block_hash: str) -> FetchedBlock:
+        """By `getblock HASH 3`, from which the block's own bytes are built again and checked."""
+        try:
+            told = self.connection.call("getblock", block_hash, 3, result=_VerboseBlock)
+        except RpcError as error:
+            raise moved(error) from error
+        count = len(told.tx)
+        try:
+            raw = b"".join(
+                [
+                    (told.version & 0xFFFFFFFF).to_bytes(4, "little"),
+                    bytes.fromhex(told.previousblockhash)[::-1],
+                    bytes.fromhex(told.merkleroot)[::-1],
+                    told.time.to_bytes(4, "little"),
+                    bytes.fromhex(told.bits)[::-1],
+                    told.nonce.to_bytes(4, "little"),
+                    bytes([count])
+                    if count < 0xFD
+                    else b"\xfd" + count.to_bytes(2, "little")
+                    if count <= 0xFFFF
+                    else b"\xfe" + count.to_bytes(4, "little"),
+                    *(bytes.fromhex(tx.hex) for tx in told.tx),
+                ]
+            )
+            block = parsed_block(raw, block_hash, self._network)
+            spent = {position: _prevouts(tx, block_hash) for position, tx in enumerate(told.tx) if position}
+        except (ValueError, OverflowError) as error:
+            raise AnswerUnreadable(f"getblock {block_hash} 3 at {self._connection.name}: {error}") from error
+        return FetchedBlock(block, spent)
+
+    # --- raw blocks and single transactions ------------------------------------------------------------------------
+
+    def rpc_raw(self, block_hash: str) -> bytes:
+        """A block's bytes by `getblock HASH false`, which every relative understands."""
+        try:
+            text = self.connection.call("getblock", block_hash, False, result=str)
+        except RpcError as error:
+            raise moved(error) from error
+        try:
+            return bytes.fromhex(text)
+        except ValueError as error:
+            raise AnswerUnreadable(f"getblock {block_hash} at {self._connection.name} gave no hex: {error}") from error
+
+    def spent_by_txindex(self, outpoints: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TxOutput]:
+        """Outputs by their transaction's id. Raises NotOffered where the node keeps no index of transactions."""
+        txids = sorted({txid for txid, _ in outpoints})
+        raws: dict[str, list[TxOutput]] = {}
+        for start in range(0, len(txids), 200):
+            part = txids[start : start + 200]
+            try:
+                texts = self.connection.batch("getrawtransaction", [(txid, False) for txid in part], result=str)
+            except RpcError as error:
+                if error.code != RpcError.NOT_FOUND:
+                    raise
+                raise NotOffered(
+                    f"the node at {self._connection.name} can't look up a transaction that a block spends ({error.text}): start it with txindex=1"
+                ) from error
+            for txid, text in zip(part, texts, strict=True):
+                try:
+                    tx = parse_transaction(bytes.fromhex(text), self._network)
+                except ValueError as error:
+                    raise AnswerUnreadable(f"getrawtransaction {txid} at {self._connection.name}: {error}") from error
+                if tx.txid != txid:
+                    raise AnswerUnreadable(f"getrawtransaction {txid} at {self._connection.name} gave {tx.txid}")
+                raws[txid] = tx.outputs
+        try:
+            return {(txid, vout): raws[txid][vout] for txid, vout in outpoints}
+        except IndexError as error:
+            raise AnswerUnreadable(
+                f"a block spends an output that its transaction, as {self._connection.name} gives it, does not have"
+            ) from error
+
+
+def moved(error: RpcError) -> Exception:
+    """A block that was there a moment ago and is not found now: the chain moved."""
+    return ChainMoved(str(error)) if error.code == RpcError.NOT_FOUND else error
+
+
+def _prevouts(tx: _VerboseTx, block_hash: str) -> list[TxOutput]:
+    outputs = []
+    for vin in tx.vin:
+        if vin.prevout is None:
+            raise SourceError(
+                f"getblock {block_hash} 3 does not say what is spent: the node is too old (Bitcoin Core 25 is needed), or has lost its undo data (reindex)"
+            )
+        value = vin.prevout.value * COIN
+        if value != int(value):
+            raise ValueError(f"{vin.prevout.value} is not a whole number of units")
+        outputs.append(TxOutput(int(value), bytes.fromhex(vin.prevout.script.hex)))
+    return outputs

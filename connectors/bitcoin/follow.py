@@ -1,0 +1,358 @@
+"""Follow one chain of one pool: from a node's blocks to the log's events, in order, without a gap.
+
+Enters: the log, what to watch, a node. Leaves: `watch`, `connect`, `stretch` and `disconnect` events of the key
+`POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
+run goes on from the last event. Everything a step writes hangs together by hashes that were computed here.
+
+A step looks at the node once, and either finds nothing, or reads up to a second's worth of blocks and appends them. When the
+log's tip has left the node's main chain, the step walks back by block hash to the fork, and writes the disconnects (newest
+first) together with what follows. Only blocks are read, never the mempool: a replaced payment is never seen.
+
+When the watch list grows (by configuration, or because a ranged descriptor's last addresses came into use) what
+was already read is searched for the new scripts alone. From the first block that has one on, facts are stated again:
+disconnects down to it, the new watch event, then the blocks once more. What was once watched stays watched.
+
+Leaves out: what transactions mean (enrichment), the time of day (`run` waits, and nothing else depends on a clock).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from pipeline.bitcoin.networks import network as network_of
+from pipeline.bitcoin.wire import TxOutput
+from pipeline.errors import SettingsError, SourceError
+from pipeline.events import ChainEvent, Transaction, Watch, WatchedWallet, encode
+from pipeline.log import EventLog, Writer
+
+from .chain_state import ChainState, Outpoint
+from .errors import BlockPruned, ChainMoved
+from .fetch import Fetcher
+from .find_fork import fetch_earlier_times, find_fork
+from .growth import Growth, GrowthFinder
+from .node import Node, NodeStatus, Offer
+from .rpc import Credentials, NodeConnection
+from .search import ScriptSearch
+from .steps import Connected, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
+from .strategies import NAMES, BlockRef, Choice, Watching, choose
+from .tell_events import Teller
+from .watch import WatchList, watch_list
+
+_journal = structlog.get_logger("bitcoin")
+
+MAX_APPEND = 5000
+"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
+MOVES = 5
+"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
+
+
+class BitcoinConnector:
+    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        pool_id: str,
+        chain: str,
+        asset: str,
+        network: str,
+        rpc_url: str,
+        wallets: Sequence[WatchedWallet],
+        start_height: int,
+        cookie_path: str | Path | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        rest: Literal["auto", "on", "off"] = "auto",
+        strategy: str = "auto",
+        gap: int | None = None,
+        first_used_height: int | None = None,
+        blocks_a_step: int | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """`gap`: unused indexes kept ahead in a ranged descriptor (None: a fifth of its range). `first_used_height`: no
+        wallet was paid below it, says the operator; it lets spends be known from the log when reading starts above 1.
+        `blocks_a_step` None leaves the size of a step to the strategy. Raises SettingsError with every fault."""
+        faults = []
+        if strategy not in ("auto", *NAMES):
+            faults.append(f"strategy {strategy!r} is not known: use auto, {', '.join(NAMES)}")
+        if rest not in ("auto", "on", "off"):
+            faults.append(f"rest {rest!r} is not known: use auto, on or off")
+        if start_height < 0:
+            faults.append(f"start_height {start_height} is negative")
+        if faults:
+            raise SettingsError(faults, source=f"chain {chain}")
+        try:
+            self._network = network_of(network)
+        except ValueError as error:
+            raise SettingsError([str(error)], source=f"chain {chain}") from error
+        self.key = f"{pool_id}/{chain}"
+        self._chain, self._asset = chain, asset
+        self._teller = Teller(chain)
+        self._log = log
+        self._writer: Writer | None = None
+        self._start_height = start_height
+        self._wallets = watch_list(wallets, self._network)
+        self._rest, self._wanted, self._step_size = rest, strategy, blocks_a_step
+        self._growth_finder = GrowthFinder(self._wallets, self._network, asset, gap=gap)
+        self._first_used_height = first_used_height
+        credentials = Credentials(cookie_path=Path(cookie_path) if cookie_path else None, user=user, password=password)
+        connection = NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
+        self._node = Node(connection, self._network, rest=rest)
+        self._fetcher = Fetcher(connection, self._network)
+        self._state: ChainState | None = None
+        self._watch_list: WatchList | None = None
+        self._watching: Watching | None = None
+        self._growth: Growth | None = None
+        self._offer: Offer | None = None
+        self._choice: Choice | None = None
+        self._status: NodeStatus | None = None
+
+    # --- the outside -----------------------------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+        moved: ChainMoved | None = None
+        for _ in range(MOVES):
+            try:
+                return self._step()
+            except ChainMoved as error:
+                moved = error
+            except SourceError:
+                self._offer = None  # whatever answers next may be another node, or the same one started otherwise
+                raise
+        return Waiting(f"the main chain of the node at {self._node.name} keeps changing: {moved}")
+
+    def run(
+        self,
+        stop: threading.Event,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        *,
+        poll_s: float = 2.0,
+        longest_wait_s: float = 60.0,
+    ) -> None:
+        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
+        waits; others are raised. `poll_s` is how long to wait for a new block before looking anyway."""
+        wait_s = 0.5
+        while not stop.is_set():
+            try:
+                step = self.step()
+            except SourceError as error:
+                if not error.is_retryable:
+                    raise
+                step = Waiting(str(error))
+                _journal.warning("node-trouble", chain=self._chain, trouble=str(error), next_try_s=wait_s)
+            on_progress(step)
+            if isinstance(step, Waiting):
+                stop.wait(wait_s)
+                wait_s = min(2 * wait_s, longest_wait_s)
+                continue
+            wait_s = 0.5
+            if isinstance(step, Idle):
+                self._wait_for_block(stop, poll_s)
+
+    def describe(self) -> dict[str, object]:
+        """For a status page: the node, the strategy in force and why, heights, how far behind."""
+        state, status = self._state, self._status
+        height = state.height if state is not None and state.watch is not None else None
+        return {
+            "chain": self._chain,
+            "network": self._network.name,
+            "node": self._node.name,
+            "node_version": f"{self._offer.subversion} ({self._offer.version})" if self._offer else None,
+            "strategy": self._choice.strategy.name if self._choice else None,
+            "strategy_why": self._choice.why if self._choice else None,
+            "start_height": state.start_height if height is not None and state is not None else self._start_height,
+            "height": height,
+            "node_height": status.blocks if status else None,
+            "lag_blocks": status.blocks - height if status and height is not None else None,
+            "watched_scripts": len((self._watch_list or self._wallets).scripts),
+            "reread_to_height": self._growth.next_height - 1 if self._growth else None,
+        }
+
+    def close(self) -> None:
+        self._fetcher.close()
+        self._node.connection.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> BitcoinConnector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- a step ----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> Step:
+        state = self._open()
+        status = self._status = self._look()
+        choice = self._strategy(status, state)
+        if state.watch is None:
+            self._begin(state, status)
+        fork = find_fork(state, self._node, status, self.key)
+        if fork is None:
+            return Waiting(
+                f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}, and still synchronising: waiting for it"
+            )
+        assert self._watch_list is not None
+        self._growth = self._growth or self._growth_finder.find(state, self._watch_list)
+        if self._growth is not None:
+            return self._grow(state, self._growth, choice, fork, status)
+        if fork == state.height and status.blocks <= fork:
+            return self._nothing_new(state, status)
+        return self._follow(state, choice, fork, status)
+
+    def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
+        if status.blocks < state.start_height - 1:
+            return Waiting(f"the node at {self._node.name} is at height {status.blocks}; reading starts at {state.start_height}")
+        if status.initialblockdownload and status.headers > status.blocks:
+            return Waiting(
+                f"the node at {self._node.name} is in its initial block download, at block {status.blocks} of the {status.headers} it knows of: following it"
+            )
+        return Idle(state.height)
+
+    def _follow(self, state: ChainState, choice: Choice, fork: int, status: NodeStatus) -> Step:
+        """Walk back to `fork`, connect what follows it there."""
+        self._check_pruned(status, fork + 1)
+        depth = state.height - fork
+        if depth > MAX_APPEND:
+            self._write(state, self._teller.disconnects(state, state.height - MAX_APPEND))
+            return Reorganised(MAX_APPEND, 0, state.height)
+        if state.needs_earlier_times(fork):
+            fetch_earlier_times(state, self._node)
+        size = min(self._step_size or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
+        headers = self._node.headers_after(fork, state.hash_at(fork), size) if size else []
+        found = self._read([BlockRef(h.height, h.header.hash) for h in headers], choice, state, fork, status.blocks)
+        connects = self._teller.connects(state.next_seq + depth, state.times_up_to(fork), headers, found)
+        self._write(state, [*self._teller.disconnects(state, fork), *connects])
+        return Reorganised(depth, len(headers), state.height) if depth else Connected(len(headers), state.height)
+
+    def _read(self, blocks: list[BlockRef], choice: Choice, state: ChainState, fork: int, tip_height: int) -> dict[int, list[Transaction]]:
+        assert self._watching is not None
+
+        def known(outpoint: Outpoint) -> TxOutput | None:
+            own = state.own.get(outpoint)
+            return own.output if own is not None and own.height <= fork else None
+
+        return choice.strategy.read(blocks, self._watching, known, tip_height)
+
+    def _grow(self, state: ChainState, growth: Growth, choice: Choice, fork: int, status: NodeStatus) -> Step:
+        """Search what was read for the new scripts; when that is done, go back to the first that was found and watch them all."""
+        if fork < state.height:  # what is searched must be in the main chain
+            return self._disconnect(state, fork)
+        self._check_pruned(status, growth.next_height)
+        size = self._step_size or choice.strategy.blocks_a_step
+        if not growth.search(state, choice.strategy, status.blocks, size):
+            return Rereading(len(growth.new.scripts), growth.next_height - 1, state.height)
+        down_to = state.height if growth.first_hit is None else growth.first_hit - 1
+        depth = state.height - down_to
+        if depth > MAX_APPEND:
+            return self._disconnect(state, down_to)
+        watch = self._teller.watch(state.next_seq + depth, growth.target, network=self._network.name, start_height=state.start_height)
+        self._write(state, [*self._teller.disconnects(state, down_to), watch])
+        self._use(growth.target)
+        self._growth = None
+        return Rewatched(len(growth.new.scripts), depth, state.height)
+
+    def _disconnect(self, state: ChainState, down_to: int) -> Step:
+        """Disconnect towards `down_to`, as far as one append goes."""
+        lowest = max(down_to, state.height - MAX_APPEND)
+        depth = state.height - lowest
+        self._write(state, self._teller.disconnects(state, lowest))
+        if self._growth is not None:
+            self._growth.next_height = min(self._growth.next_height, lowest + 1)
+        return Reorganised(depth, 0, state.height)
+
+    # --- the node --------------------------------------------------------------------------------------------------
+
+    def _look(self) -> NodeStatus:
+        status = self._node.look()
+        if self._offer is None:
+            self._node.check_genesis()
+            self._offer = self._node.ask_offer(status.bestblockhash)
+            self._choice = None
+        return status
+
+    def _strategy(self, status: NodeStatus, state: ChainState) -> Choice:
+        assert self._offer is not None
+        if self._choice is None:
+            start_height = self._start_height if state.watch is None else state.start_height
+            has_all_history = start_height <= max(1, self._first_used_height or 0)
+            self._choice = choose(self._wanted, self._rest, self._offer, self._node, self._fetcher, has_all_history=has_all_history)
+            _journal.info("strategy", chain=self._chain, strategy=self._choice.strategy.name, why=self._choice.why)
+        return self._choice
+
+    def _check_pruned(self, status: NodeStatus, height: int) -> None:
+        if status.pruned and status.pruneheight is not None and status.pruneheight > height:
+            raise BlockPruned(
+                f"the node at {self._node.name} has pruned its blocks below {status.pruneheight}, and {height} is the next one to read: "
+                "use a node that still has them (prune=0), or one with a larger prune target"
+            )
+
+    def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
+        """A wake-up only: whatever happened, the next step looks for itself."""
+        try:
+            if self._node.wait_for_block(poll_s):
+                return
+        except SourceError:
+            pass  # the next step meets the same trouble and says so
+        stop.wait(poll_s)
+
+    # --- the log ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> ChainState:
+        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
+        if self._state is None:
+            if self._writer is None:
+                self._writer = self._log.writer("chain", self.key)
+            state = ChainState(self._network)
+            state.load(self._log, self.key)
+            if state.watch is not None:
+                self._check_watch(state.watch)
+                same = list(self._wallets.wallets) == state.watch.wallets
+                self._use(self._wallets if same else watch_list(state.watch.wallets, self._network))
+            self._state = state
+            self._growth = None
+        return self._state
+
+    def _check_watch(self, watch: Watch) -> None:
+        if watch.network != self._network.name:
+            raise SettingsError(
+                [f"the log of {self.key} is of network {watch.network}, not {self._network.name}: use another log, or another chain's name"]
+            )
+        if self._start_height < watch.start_height:
+            raise SettingsError(
+                [
+                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
+                ]
+            )
+
+    def _begin(self, state: ChainState, status: NodeStatus) -> None:
+        """The key's first event: what is watched, and from where."""
+        self._check_pruned(status, self._start_height)
+        self._write(state, [self._teller.watch(0, self._wallets, network=self._network.name, start_height=self._start_height)])
+        self._use(self._wallets)
+
+    def _use(self, now_watched: WatchList) -> None:
+        self._watch_list = now_watched
+        self._watching = Watching(now_watched.scripts, ScriptSearch(now_watched.scripts), self._asset)
+
+    def _write(self, state: ChainState, events: Sequence[ChainEvent]) -> None:
+        """Append all or nothing, then take the same events into the state."""
+        assert self._writer is not None
+        if not events:
+            return
+        try:
+            self._writer.append([encode(event) for event in events])
+        except BaseException:
+            self._state = None  # whether they are in the log or not is for the log to say
+            raise
+        for event in events:
+            state.apply(event)

@@ -1,0 +1,81 @@
+"""The watch list grows: by configuration, or because the last addresses of a ranged descriptor came into use.
+
+Enters: the configured wallets, those the log watches, the scripts that were used. Leaves: a `Growth`: the list to come, the scripts that
+are new on it, and how far the blocks already read have been searched for them. The first of those blocks that has one is the
+first whose facts must be stated again. Nothing of this is stored: after a crash the search begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.bitcoin.networks import Network
+from pipeline.events import WatchedWallet
+
+from .chain_state import ChainState
+from .search import ScriptSearch
+from .strategies import BlockRef, Strategy, Watching
+from .watch import WatchList, union, watch_list
+
+_journal = structlog.get_logger("bitcoin")
+
+
+@dataclass
+class Growth:
+    """A watch list to come, while what was already read is searched for what is new on it."""
+
+    target: WatchList
+    new: Watching
+    next_height: int
+    first_hit: int | None = None
+
+    def search(self, state: ChainState, strategy: Strategy, tip_height: int, size: int) -> bool:
+        """Search some more blocks; whether the search is over."""
+        last = min(self.next_height + size - 1, state.height)
+        blocks = [BlockRef(height, state.hash_at(height) or "") for height in range(self.next_height, last + 1)]
+        if blocks and self.new.scripts:
+            found = strategy.read(blocks, self.new, lambda _: None, tip_height)
+            if found:
+                self.first_hit = min(found)
+        self.next_height = last + 1 if self.new.scripts else state.height + 1
+        return self.first_hit is not None or self.next_height > state.height
+
+
+class GrowthFinder:
+    """Finds out, after each step, whether the list must grow."""
+
+    def __init__(self, configured: WatchList, network: Network, asset: str, *, gap: int | None) -> None:
+        self._configured, self._network, self._asset, self._gap = configured, network, asset, gap
+        self._is_union_done = False
+        self._n_used = -1
+
+    def find(self, state: ChainState, current: WatchList) -> Growth | None:
+        """The growth that is due, if any."""
+        wallets = self._by_configuration(current.wallets) or self._by_use(state, current)
+        if wallets is None:
+            return None
+        target = watch_list(wallets, self._network)
+        changed = target.changed_since(current)
+        return Growth(target, Watching(changed, ScriptSearch(changed), self._asset), state.start_height)
+
+    def _by_configuration(self, logged: Sequence[WatchedWallet]) -> Sequence[WatchedWallet] | None:
+        if self._is_union_done:
+            return None
+        self._is_union_done = True
+        wallets, warnings = union(self._configured.wallets, logged)
+        for warning in warnings:
+            _journal.warning("still-watched", reason=warning)
+        return wallets if _content(wallets) != _content(logged) else None
+
+    def _by_use(self, state: ChainState, current: WatchList) -> Sequence[WatchedWallet] | None:
+        if len(state.used) == self._n_used:
+            return None
+        self._n_used = len(state.used)
+        return current.grown(state.used, gap=self._gap)
+
+
+def _content(wallets: Sequence[WatchedWallet]) -> object:
+    return sorted((w.name, sorted(w.addresses), sorted(w.descriptors), w.descriptor_range) for w in wallets)

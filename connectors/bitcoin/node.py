@@ -1,0 +1,247 @@
+"""A node as the connector sees it: which network it is on, what it offers, where its main chain stands.
+
+Enters: one connection. Leaves: checked values (`NodeStatus`, `Offer`, headers that chain to each other). A node on another
+network stops the connector. Header hashes are computed, never believed. Leaves out: blocks' contents (`strategies.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pipeline.bitcoin.networks import Network
+from pipeline.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
+
+from .errors import AnswerUnreadable, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
+from .rpc import NodeConnection
+
+ZERO_HASH = "0" * 64
+MAX_REST_HEADERS = 2000
+BATCH = 500
+"""Small calls in one JSON-RPC batch."""
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """`getblockchaininfo`: the node's tip, and how far it has come."""
+
+    chain: str
+    blocks: int
+    headers: int
+    bestblockhash: str
+    initialblockdownload: bool = False
+    verificationprogress: float = 1.0
+    pruned: bool = False
+    pruneheight: int | None = None
+
+
+class Offer(NamedTuple):
+    """What a node offers for reading blocks."""
+
+    version: int
+    subversion: str
+    has_rest: bool
+    has_rest_spent: bool
+    """`/rest/spenttxouts` (Bitcoin Core 30 and later, with -rest)."""
+    has_filters: bool
+    """A block filter index (-blockfilterindex) and `scanblocks` (Core 25 and later)."""
+    has_prevouts: bool
+    """`getblock` with verbosity 3 gives what is spent (Core 23 and later)."""
+    has_txindex: bool
+
+
+class RawHeader(NamedTuple):
+    """A header of the main chain at its height, with its 80 bytes."""
+
+    height: int
+    header: Header
+    raw: bytes
+
+
+class _NetworkInfo(msgspec.Struct):
+    version: int
+    subversion: str = ""
+
+
+class _Index(msgspec.Struct):
+    synced: bool = False
+    best_block_height: int = -1
+
+
+class Node:
+    """The questions asked of a node, over one connection."""
+
+    def __init__(self, connection: NodeConnection, network: Network, *, rest: str = "auto") -> None:
+        self.connection = connection
+        self.network = network
+        self.rest = rest
+        self._has_rest = False
+        self._has_wait = True
+
+    @property
+    def name(self) -> str:
+        return self.connection.name
+
+    # --- who are you -----------------------------------------------------------------------------------------------
+
+    def look(self) -> NodeStatus:
+        """Where the node stands now. Raises WrongChain when it is on another network."""
+        status = self.connection.call("getblockchaininfo", result=NodeStatus)
+        if status.chain != self.network.chain:
+            raise WrongChain(
+                f"the node at {self.name} is on chain {status.chain!r}, and {self.network.name} needs {self.network.chain!r}: "
+                "point rpc_url at the right node, or correct `network`"
+            )
+        return status
+
+    def is_syncing(self, status: NodeStatus) -> bool:
+        """Whether the node says that it has not caught up with what it knows of. (A regtest chain that nobody extends is
+        for ever in its initial download.)"""
+        return status.headers > status.blocks or (status.initialblockdownload and self.network.chain != "regtest")
+
+    def check_genesis(self) -> None:
+        """Raises WrongChain unless the chain begins with the network's first block."""
+        genesis = self.connection.call("getblockhash", 0, result=str)
+        if genesis != self.network.genesis:
+            raise WrongChain(
+                f"the node at {self.name} has the first block {genesis}, and {self.network.name} begins with {self.network.genesis}: it is on another network"
+            )
+
+    def ask_offer(self, tip: str) -> Offer:
+        """Find out what the node offers, by trying it."""
+        info = self.connection.call("getnetworkinfo", result=_NetworkInfo)
+        is_core = info.subversion.startswith("/Satoshi:")
+        self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin")
+        return Offer(
+            version=info.version,
+            subversion=info.subversion,
+            has_rest=self._has_rest,
+            has_rest_spent=self._has_rest and self._answers(f"/rest/spenttxouts/{tip}.bin"),
+            has_filters=is_core and info.version >= 250000 and self.filters_reach() >= 0,
+            has_prevouts=is_core and info.version >= 230000,
+            has_txindex=self._index("txindex").synced,
+        )
+
+    def filters_reach(self) -> int:
+        """The height up to which the block filter index has been built; -1 without one."""
+        return self._index("basic block filter index").best_block_height
+
+    def _index(self, name: str) -> _Index:
+        try:
+            found: _Index = self.connection.call("getindexinfo", result=dict[str, _Index]).get(name, _Index())
+        except RpcError as error:
+            if error.code != RpcError.METHOD_NOT_FOUND:
+                raise
+            return _Index(synced=name == "txindex" and self._finds_any_transaction())
+        return found
+
+    def _finds_any_transaction(self) -> bool:
+        """Whether a transaction is found by its id alone, asked of nodes that don't list their indexes."""
+        first = self.connection.call("getblockhash", 1, result=str)
+        txid = self.connection.call("getblock", first, True)["tx"][0]
+        try:
+            self.connection.call("getrawtransaction", txid, False, result=str)
+        except RpcError:
+            return False
+        return True
+
+    def _answers(self, path: str) -> bool:
+        return self.connection.get(path)[0] == 200
+
+    def get(self, path: str) -> bytes:
+        """The body of a REST answer. Raises ChainMoved when the node does not know what is asked."""
+        status, body = self.connection.get(path)
+        return rest_body(self.name, path, status, body)
+
+    # --- the main chain --------------------------------------------------------------------------------------------
+
+    def hashes_at(self, heights: Sequence[int]) -> list[str]:
+        """The main chain's hashes. Raises ChainMoved when one of the heights is above the tip."""
+        hashes: list[str] = []
+        try:
+            for start in range(0, len(heights), BATCH):
+                hashes += self.connection.batch("getblockhash", [(height,) for height in heights[start : start + BATCH]], result=str)
+        except RpcError as error:
+            if error.code == RpcError.INVALID_PARAMETER:
+                raise ChainMoved(f"the chain became shorter: {error}") from error
+            raise
+        return hashes
+
+    def headers_after(self, height: int, block_hash: str | None, count: int) -> list[RawHeader]:
+        """Up to `count` headers of the main chain that follow the block given, in order, each chained to the one before.
+
+        `block_hash` None asks for those from `height + 1` on, whatever they follow. Raises ChainMoved when that block
+        has left the main chain, or the chain changes meanwhile.
+        """
+        if self._has_rest and block_hash is not None and block_hash != ZERO_HASH:
+            raw = self.get(f"/rest/headers/{min(count + 1, MAX_REST_HEADERS)}/{block_hash}.bin")
+            try:
+                parsed = parse_headers(raw, self.network)
+            except ValueError as error:
+                raise AnswerUnreadable(f"headers after {block_hash} at {self.name}: {error}") from error
+            if not parsed or parsed[0][0].hash != block_hash:
+                raise ChainMoved(f"block {block_hash} is not in the main chain of the node at {self.name}")
+            headers = parsed[1:]
+        else:
+            headers = self._headers_by_rpc(height + 1, count)
+        prev = block_hash
+        for header, _ in headers:
+            if prev is not None and header.prev != prev:
+                raise ChainMoved(f"block {header.hash} does not follow {prev}")
+            prev = header.hash
+        return [RawHeader(height + 1 + n, header, raw) for n, (header, raw) in enumerate(headers)]
+
+    def _headers_by_rpc(self, first: int, count: int) -> list[tuple[Header, bytes]]:
+        hashes = self.hashes_at(range(first, first + count))
+        headers: list[tuple[Header, bytes]] = []
+        for start in range(0, len(hashes), BATCH):
+            part = hashes[start : start + BATCH]
+            try:
+                texts = self.connection.batch("getblockheader", [(block_hash, False) for block_hash in part], result=str)
+            except RpcError as error:
+                if error.code == RpcError.NOT_FOUND:
+                    raise ChainMoved(str(error)) from error
+                raise
+            for block_hash, text in zip(part, texts, strict=True):
+                headers.append(_header(text, block_hash))
+        return headers
+
+    def wait_for_block(self, timeout_s: float) -> bool:
+        """Wait for a new block, at most so long; False at once when the node can't be waited on."""
+        if not self._has_wait:
+            return False
+        try:
+            self.connection.call("waitfornewblock", int(timeout_s * 1000), timeout_s=timeout_s + self.connection.timeout_s)
+        except RpcError:
+            self._has_wait = False
+        return self._has_wait
+
+
+def _header(text: str, block_hash: str) -> tuple[Header, bytes]:
+    try:
+        raw = bytes.fromhex(text)[:HEADER_SIZE]  # merged mining's proof may follow
+        header = parse_header(raw)
+    except ValueError as error:
+        raise AnswerUnreadable(f"header of {block_hash}: {error}") from error
+    if header.hash != block_hash:
+        raise AnswerUnreadable(f"the header given for block {block_hash} is that of {header.hash}")
+    return header, raw
+
+
+def rest_body(node: str, path: str, status: int, body: bytes) -> bytes:
+    """The body of a REST answer of that status."""
+    if status == 200:
+        return body
+    said = body[:200].decode(errors="replace").strip()
+    if status == 503 and "queue" not in said.lower():
+        raise NodeWarmingUp(f"the node at {node} is starting: {said}")
+    if status in (429, 503):
+        raise NodeBusy(f"the node at {node} is overloaded ({status}: {said}): trying again; rpcworkqueue can be raised")
+    if status == 404 and "pruned" in said:
+        raise BlockPruned(
+            f"{path} at {node}: {said}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)"
+        )
+    if status == 404 and ("not found" in said.lower() or "not available" in said.lower()):
+        raise ChainMoved(f"{path} at {node}: {said}")
+    raise AnswerUnreadable(f"{path} at {node} was answered with HTTP {status}: {said or 'nothing'}; was REST switched off (rest=1)?")

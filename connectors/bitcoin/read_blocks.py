@@ -1,0 +1,121 @@
+"""From a block and what it spends to the transactions of events: exactly those that spend from or pay to a watched script.
+
+Enters: a parsed block, the outputs its transactions spend, the watched scripts. Leaves: `events.Transaction`s in the
+block's order, each with its Merkle branch, which has been checked against the header. Pure. No judgement (law 3): an
+input or output is the pool's when its script is watched, and that is all. Leaves out: where the bytes come from (`strategies.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.bitcoin.merkle import merkle_root, root_of_branch
+from pipeline.bitcoin.networks import Network
+from pipeline.bitcoin.script import address_of, script_type
+from pipeline.bitcoin.wire import Block, Tx, TxOutput, double_sha256, parse_block
+from pipeline.events import Input, Output, Transaction
+
+from .errors import AnswerUnreadable
+
+Spent = Mapping[int, Sequence[TxOutput]]
+"""By a transaction's position in its block: the outputs it spends, in the order of its inputs. A position that is
+absent is known to spend nothing that is watched."""
+
+
+def parsed_block(raw: bytes, block_hash: str, network: Network) -> Block:
+    """The block in `raw`, which must be the one with that hash, whole. Raises AnswerUnreadable."""
+    try:
+        block = parse_block(raw, network)
+        root = merkle_root(block.txids)
+    except ValueError as error:
+        raise AnswerUnreadable(f"block {block_hash}: the node's answer is no block: {error}") from error
+    if block.header.hash != block_hash:
+        raise AnswerUnreadable(f"the node was asked for block {block_hash} and answered with {block.header.hash}")
+    if root != block.header.merkle_root:
+        raise AnswerUnreadable(f"block {block_hash}: its transactions do not hash to the root in its header")
+    return block
+
+
+def read_transactions(block: Block, spent: Spent, scripts: Mapping[bytes, str], network: Network, asset: str) -> list[Transaction]:
+    """The block's transactions that touch a watched script. `scripts` has each one's wallet. Values in base units."""
+    found = []
+    levels: list[list[bytes]] | None = None
+    for position, tx in enumerate(block.transactions):
+        pays = any(output.script in scripts for output in tx.outputs)
+        if not pays and not any(output.script in scripts for output in spent.get(position, ())):
+            continue
+        levels = levels or _levels(block)
+        branch = _branch(levels, position)
+        if root_of_branch(tx.txid, position, branch) != block.header.merkle_root:
+            raise AssertionError(f"the branch of {tx.txid} does not lead to the root of block {block.header.hash}")
+        found.append(_transaction(tx, position, spent, scripts, network, asset, branch))
+    return found
+
+
+def _transaction(
+    tx: Tx, position: int, spent: Spent, scripts: Mapping[bytes, str], network: Network, asset: str, branch: list[str]
+) -> Transaction:
+    outputs = [
+        Output(
+            vout=vout,
+            value=str(output.value),
+            address=address_of(output.script, network),
+            wallet=scripts.get(output.script),
+            asset=asset,
+            script_type=script_type(output.script),
+            ref=f"vout:{vout}",
+        )
+        for vout, output in enumerate(tx.outputs)
+    ]
+    inputs: list[Input] = []
+    others, others_value, fee = 0, 0, 0
+    if not tx.is_coinbase:
+        spends = spent[position]
+        if len(spends) != len(tx.inputs):
+            raise AnswerUnreadable(
+                f"transaction {tx.txid} has {len(tx.inputs)} inputs, and the node gave {len(spends)} outputs that it spends"
+            )
+        for source, output in zip(tx.inputs, spends, strict=True):
+            wallet = scripts.get(output.script)
+            if wallet is None:
+                others += 1
+                others_value += output.value
+            else:
+                address = address_of(output.script, network)
+                inputs.append(
+                    Input(txid=source.txid, vout=source.vout, value=str(output.value), address=address, wallet=wallet, asset=asset)
+                )
+        fee = sum(output.value for output in spends) - sum(output.value for output in tx.outputs)
+        if fee < 0:
+            raise AnswerUnreadable(
+                f"transaction {tx.txid} pays {-fee} more than it spends: what the node gave as spent is not what it spends"
+            )
+    return Transaction(
+        txid=tx.txid,
+        position=position,
+        is_coinbase=tx.is_coinbase,
+        inputs=inputs,
+        other_inputs=others,
+        other_inputs_value=str(others_value),
+        outputs=outputs,
+        fee=str(fee),
+        fee_asset=asset,
+        raw=tx.raw_stripped.hex(),
+        branch=branch,
+    )
+
+
+def _levels(block: Block) -> list[list[bytes]]:
+    """The block's Merkle tree, leaves first: built once for all branches of a block. `parsed_block` has checked the root."""
+    level = [bytes.fromhex(txid)[::-1] for txid in block.txids]
+    levels = []
+    while len(level) > 1:
+        if len(level) & 1:
+            level = [*level, level[-1]]
+        levels.append(level)
+        level = [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
+    return levels
+
+
+def _branch(levels: list[list[bytes]], position: int) -> list[str]:
+    return [level[(position >> depth) ^ 1][::-1].hex() for depth, level in enumerate(levels)]

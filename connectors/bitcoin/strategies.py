@@ -1,0 +1,306 @@
+"""The ways of reading blocks, from fast to slow. Each gives exactly the same transactions.
+
+Enters: a run of the main chain's blocks (height and hash), the watched scripts, the pool's outputs known so far. Leaves: by
+height, the transactions that touch a watched script; a height that is absent has none.
+
+| strategy | finds the blocks by | reads those by | needs |
+|---|---|---|---|
+| `scanblocks-rest` | block filters, in the node | REST | Core >= 30, -rest, -blockfilterindex |
+| `rest` | searching the bytes of every block and of what it spends | the same bytes | Core >= 30, -rest |
+| `scanblocks-rpc` | block filters, in the node | `getblock` 3 | Core >= 25, -blockfilterindex |
+| `rpc-raw` | raw blocks: outputs, and inputs that spend outputs known from the log | `getblock` 3 | Core >= 25; all history |
+| `rpc-verbose` | reads every block | `getblock` 3 | Core >= 25 |
+| `own-outputs` | as `rpc-raw` | raw blocks; strangers' inputs by -txindex | a relative; all history |
+| `txindex` | reads every block | raw blocks; every input by -txindex | a relative, -txindex |
+
+"All history" means that the log begins before the wallets' first output: only then is every spend known by
+what it spends. Filters may name blocks in vain, never miss one; they are asked only about blocks buried `MARGIN`
+deep, so no reorganisation can slip between the question and its answer. The rest is read block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from pipeline.bitcoin.networks import Network
+from pipeline.bitcoin.wire import Block, TxOutput
+from pipeline.events import Transaction
+
+from .chain_state import Outpoint, own_outputs
+from .errors import ChainMoved, NotOffered, RpcError
+from .fetch import FetchedBlock, Fetcher
+from .node import Node, Offer
+from .read_blocks import parsed_block, read_transactions
+from .search import ScriptSearch
+
+MARGIN = 16
+SCAN_TIMEOUT_S = 1800.0
+
+
+class BlockRef(NamedTuple):
+    height: int
+    hash: str
+
+
+class Watching(NamedTuple):
+    """What is looked for."""
+
+    scripts: Mapping[bytes, str]
+    """Each watched script and its wallet."""
+    search: ScriptSearch
+    asset: str
+
+
+Known = Callable[[Outpoint], TxOutput | None]
+"""An output of the main chain, below the blocks being read, that pays a watched script."""
+Found = dict[int, list[Transaction]]
+
+
+class Strategy(Protocol):
+    name: str
+    blocks_a_step: int
+    """How many blocks are read before events are written: about a second's work."""
+
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found: ...
+
+
+class SearchRest:
+    """`rest`: every block's bytes are searched, only those with a hit are parsed."""
+
+    name = "rest"
+    blocks_a_step = 500
+
+    def __init__(self, fetcher: Fetcher, network: Network) -> None:
+        self._fetcher, self._network = fetcher, network
+
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+        found: Found = {}
+        # The genesis block spends nothing and its output can't be spent: nodes have nothing to say about it.
+        blocks = [block for block in blocks if block.height > 0]
+        fetched = self._fetcher.ahead(self._fetcher.rest_bytes, [block.hash for block in blocks])
+        for block, (raw, raw_spent) in zip(blocks, fetched, strict=True):
+            if watching.search.may_hold(raw_spent) or watching.search.may_hold(raw):
+                _note(found, block, self._fetcher.read_rest(block.hash, raw, raw_spent), watching, self._network)
+        return found
+
+
+class ReadAll:
+    """`rpc-verbose`: every block is read exactly."""
+
+    name = "rpc-verbose"
+    blocks_a_step = 10
+
+    def __init__(self, fetcher: Fetcher, network: Network, fetch: Callable[[str], FetchedBlock]) -> None:
+        self._fetcher, self._network, self._fetch = fetcher, network, fetch
+
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+        found: Found = {}
+        blocks = [block for block in blocks if block.height > 0]
+        for block, fetched in zip(blocks, self._fetcher.ahead(self._fetch, [block.hash for block in blocks]), strict=True):
+            _note(found, block, fetched, watching, self._network)
+        return found
+
+
+class ScanFilters:
+    """`scanblocks-…`: the node's block filters name the blocks, another strategy reads them."""
+
+    blocks_a_step = 2000
+
+    def __init__(self, name: str, node: Node, exact: Strategy) -> None:
+        self.name, self._node, self._exact = name, node, exact
+
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+        reach = min(tip_height - MARGIN, self._node.filters_reach() if len(blocks) > MARGIN else -1)
+        scanned = [block for block in blocks if 0 < block.height <= reach]
+        rest = [block for block in blocks if block.height > max(reach, 0)]
+        if scanned:
+            named = self._scan(scanned, watching)
+            rest = [block for block in scanned if block.hash in named] + rest
+        return self._exact.read(rest, watching, known, tip_height)
+
+    def _scan(self, blocks: list[BlockRef], watching: Watching) -> set[str]:
+        first, last = blocks[0], blocks[-1]
+        objects = [f"raw({script.hex()})" for script in watching.scripts]
+        try:
+            answer = self._node.connection.call(
+                "scanblocks", "start", objects, first.height, last.height, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S
+            )
+        except RpcError as error:
+            if "height" in error.text:
+                raise ChainMoved(str(error)) from error
+            raise
+        if not answer.completed or (answer.from_height, answer.to_height) != (first.height, last.height):
+            raise ChainMoved(f"scanblocks covered {answer.from_height} to {answer.to_height}, not {first.height} to {last.height}")
+        named = set(answer.relevant_blocks)
+        if not named <= {block.hash for block in blocks} or self._node.hashes_at([first.height, last.height]) != [first.hash, last.hash]:
+            raise ChainMoved("the chain changed under scanblocks")
+        return named
+
+
+class _Scan(msgspec.Struct):
+    from_height: int
+    to_height: int
+    relevant_blocks: list[str]
+    completed: bool = True
+
+
+class FollowOutputs:
+    """`rpc-raw`, `own-outputs`: raw blocks, in which our outputs are searched and spends are known by what they spend."""
+
+    def __init__(
+        self, name: str, fetcher: Fetcher, network: Network, *, raw: Callable[[str], bytes], exact: Callable[[str], FetchedBlock] | None
+    ) -> None:
+        self.name = name
+        self.blocks_a_step = 50
+        self._fetcher, self._network, self._raw, self._exact = fetcher, network, raw, exact
+
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+        found: Found = {}
+        created: dict[Outpoint, TxOutput] = {}
+
+        def output_of(outpoint: Outpoint) -> TxOutput | None:
+            return created.get(outpoint) or known(outpoint)
+
+        blocks = [block for block in blocks if block.height > 0]
+        for ref, raw in zip(blocks, self._fetcher.ahead(self._raw, [block.hash for block in blocks]), strict=True):
+            block = parsed_block(raw, ref.hash, self._network)
+            positions = self._hits(block, watching, output_of, may_pay=watching.search.may_hold(raw))
+            if not positions:
+                continue
+            fetched = self._exact(ref.hash) if self._exact else FetchedBlock(block, self._spent(block, positions, output_of))
+            _note(found, ref, fetched, watching, self._network)
+            created.update(own_outputs(found.get(ref.height, ()), self._network))
+        return found
+
+    def _hits(self, block: Block, watching: Watching, output_of: Known, *, may_pay: bool) -> list[int]:
+        """Positions of the transactions that touch us; what one creates, a later one of the block may spend."""
+        positions = []
+        new: set[Outpoint] = set()
+        for position, tx in enumerate(block.transactions):
+            hit = not tx.is_coinbase and any((o := (i.txid, i.vout)) in new or output_of(o) is not None for i in tx.inputs)
+            if may_pay:
+                paid = [vout for vout, output in enumerate(tx.outputs) if output.script in watching.scripts]
+                new.update((tx.txid, vout) for vout in paid)
+                hit = hit or bool(paid)
+            if hit:
+                positions.append(position)
+        return positions
+
+    def _spent(self, block: Block, positions: Sequence[int], output_of: Known) -> Mapping[int, Sequence[TxOutput]]:
+        """What those transactions spend: ours as we know it, outputs of the same block from it, the rest by txindex."""
+        inside = {tx.txid: tx.outputs for tx in block.transactions}
+        outputs: dict[Outpoint, TxOutput] = {}
+        unknown: list[Outpoint] = []
+        for outpoint in (
+            (i.txid, i.vout) for p in positions if not block.transactions[p].is_coinbase for i in block.transactions[p].inputs
+        ):
+            output = output_of(outpoint)
+            if output is None and outpoint[0] in inside:
+                output = inside[outpoint[0]][outpoint[1]]
+            if output is None:
+                unknown.append(outpoint)
+            else:
+                outputs[outpoint] = output
+        outputs.update(self._fetcher.spent_by_txindex(unknown))
+        return {
+            position: [outputs[i.txid, i.vout] for i in block.transactions[position].inputs]
+            for position in positions
+            if not block.transactions[position].is_coinbase
+        }
+
+
+def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], FetchedBlock]:
+    """`txindex`: a block and, transaction by transaction, everything it spends."""
+
+    def fetch(block_hash: str) -> FetchedBlock:
+        block = parsed_block(fetcher.rpc_raw(block_hash), block_hash, network)
+        inside = {tx.txid: tx.outputs for tx in block.transactions}
+        wanted = [(i.txid, i.vout) for tx in block.transactions[1:] for i in tx.inputs]
+        outputs = fetcher.spent_by_txindex([outpoint for outpoint in wanted if outpoint[0] not in inside])
+        spent = {
+            position: [inside[i.txid][i.vout] if i.txid in inside else outputs[i.txid, i.vout] for i in tx.inputs]
+            for position, tx in enumerate(block.transactions)
+            if position
+        }
+        return FetchedBlock(block, spent)
+
+    return fetch
+
+
+def _note(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Watching, network: Network) -> None:
+    transactions = read_transactions(fetched.block, fetched.spent, watching.scripts, network, watching.asset)
+    if transactions:
+        found[ref.height] = transactions
+
+
+# --- the choice ----------------------------------------------------------------------------------------------------
+
+
+class Choice(NamedTuple):
+    """The strategy in force, and why it is this one."""
+
+    strategy: Strategy
+    why: str
+
+
+NAMES = ("scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex")
+
+
+def missing(name: str, offer: Offer, *, has_all_history: bool) -> str | None:
+    """What the node lacks for a strategy; None when nothing."""
+    history = None if has_all_history else "start_height is above 1, so outputs from before it can't be known by their spends"
+    prevouts = None if offer.has_prevouts else f"getblock 3 needs Bitcoin Core >= 25, the node is {offer.subversion} {offer.version}"
+    filters = None if offer.has_filters else "there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)"
+    spent = None if offer.has_rest_spent else "REST is off (rest=1), or has no spenttxouts (Core >= 30)"
+    return {
+        "scanblocks-rest": filters or spent,
+        "rest": spent,
+        "scanblocks-rpc": filters or prevouts,
+        "rpc-raw": prevouts or history,
+        "rpc-verbose": prevouts,
+        "own-outputs": history,
+        "txindex": None if offer.has_txindex else "there is no index of transactions (txindex=1)",
+    }[name]
+
+
+def choose(wanted: str, rest: str, offer: Offer, node: Node, fetcher: Fetcher, *, has_all_history: bool) -> Choice:
+    """The fastest strategy the node offers, or the one `wanted` by name. Raises NotOffered."""
+    network = node.network
+    if rest == "on" and not offer.has_rest:
+        raise NotOffered(f"the node at {node.name} does not answer by REST, and `rest` is on: start it with rest=1, or set `rest` to auto")
+    lacks = {name: missing(name, offer, has_all_history=has_all_history) for name in NAMES}
+    if wanted != "auto":
+        if lacks[wanted]:
+            raise NotOffered(f"strategy {wanted!r} can't be used with the node at {node.name}: {lacks[wanted]}; or set strategy to auto")
+        return Choice(_build(wanted, offer, node, fetcher, network), "asked for by name")
+    passed: list[str] = []
+    for name in NAMES:
+        if lacks[name] is None:
+            return Choice(_build(name, offer, node, fetcher, network), "; ".join(passed) or "the node offers all it needs")
+        passed.append(f"not {name}: {lacks[name]}")
+    raise NotOffered(f"the node at {node.name} offers no exact way to read blocks: {'; '.join(passed)}")
+
+
+def _build(name: str, offer: Offer, node: Node, fetcher: Fetcher, network: Network) -> Strategy:
+    verbose = ReadAll(fetcher, network, fetcher.verbose)
+    raw = fetcher.rest_raw if offer.has_rest else fetcher.rpc_raw
+    match name:
+        case "scanblocks-rest":
+            return ScanFilters(name, node, SearchRest(fetcher, network))
+        case "rest":
+            return SearchRest(fetcher, network)
+        case "scanblocks-rpc":
+            return ScanFilters(name, node, verbose)
+        case "rpc-raw":
+            return FollowOutputs(name, fetcher, network, raw=raw, exact=fetcher.verbose)
+        case "rpc-verbose":
+            return verbose
+        case "own-outputs":
+            return FollowOutputs(name, fetcher, network, raw=raw, exact=None)
+        case _:
+            by_index = ReadAll(fetcher, network, _read_by_txindex(fetcher, network))
+            by_index.name = name
+            return by_index

@@ -1,0 +1,103 @@
+"""From headers and found transactions to the events of one chain, numbered. Pure.
+
+Enters: the state of the log, blocks that hang together. Leaves: `watch`, `disconnect`, `connect` and `stretch` events
+whose `seq` run on from the log's. Blocks with something of the pool's are a `connect` each; the runs between them are
+`stretch`es of at most `MAX_STRETCH`, or a `connect` without transactions for a single one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.events import Connect, Disconnect, Stretch, Transaction, Watch
+
+from .chain_state import ChainState, median_time
+from .node import RawHeader
+from .watch import WatchList
+
+MAX_STRETCH = 1000
+"""Blocks in one stretch event (ADR 1)."""
+
+Quiet = list[tuple[RawHeader, int]]
+"""Headers with their median times."""
+
+
+class Teller:
+    """Builds the events of one chain."""
+
+    def __init__(self, chain: str) -> None:
+        self._chain = chain
+
+    def event_id(self, seq: int) -> str:
+        return f"{self._chain}:{seq}"
+
+    def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int) -> Watch:
+        return Watch(
+            id=self.event_id(seq),
+            seq=seq,
+            chain=self._chain,
+            network=network,
+            start_height=start_height,
+            wallets=list(watch_list.wallets),
+        )
+
+    def disconnects(self, state: ChainState, down_to: int) -> list[Disconnect]:
+        """The tip and what lies below it, newest first, until `down_to` is the tip."""
+        events = []
+        for seq, height in enumerate(range(state.height, down_to, -1), start=state.next_seq):
+            block_hash, prev = state.hash_at(height), state.hash_at(height - 1)
+            assert block_hash is not None and prev is not None
+            events.append(Disconnect(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, prev=prev))
+        return events
+
+    def connects(
+        self, seq: int, earlier_times: Sequence[int], headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]
+    ) -> Iterator[Connect | Stretch]:
+        """The headers' blocks. `earlier_times` are the header times of the ten blocks before them; `found` is by height."""
+        times = list(earlier_times)
+        quiet: Quiet = []
+        for header in headers:
+            times = [*times[-10:], header.header.time]
+            transactions = found.get(header.height)
+            if transactions is None:
+                quiet.append((header, median_time(times)))
+                if len(quiet) < MAX_STRETCH:
+                    continue
+            if quiet:
+                yield self._quiet(quiet, seq)
+                seq, quiet = seq + 1, []
+            if transactions is not None:
+                yield self._connect(header, median_time(times), transactions, seq)
+                seq += 1
+        if quiet:
+            yield self._quiet(quiet, seq)
+
+    def _connect(self, header: RawHeader, mediantime: int, transactions: list[Transaction], seq: int) -> Connect:
+        return Connect(
+            id=self.event_id(seq),
+            seq=seq,
+            chain=self._chain,
+            height=header.height,
+            hash=header.header.hash,
+            prev=header.header.prev,
+            time=header.header.time,
+            mediantime=mediantime,
+            header=header.raw.hex(),
+            transactions=transactions,
+        )
+
+    def _quiet(self, quiet: Quiet, seq: int) -> Connect | Stretch:
+        first = quiet[0][0]
+        if len(quiet) == 1:
+            return self._connect(first, quiet[0][1], [], seq)
+        return Stretch(
+            id=self.event_id(seq),
+            seq=seq,
+            chain=self._chain,
+            height=first.height,
+            prev=first.header.prev,
+            hash=[header.header.hash for header, _ in quiet],
+            time=[header.header.time for header, _ in quiet],
+            mediantime=[mediantime for _, mediantime in quiet],
+            header=[header.raw.hex() for header, _ in quiet],
+        )

@@ -1,0 +1,163 @@
+"""The watch list: which scripts are the pool's, and whose of its wallets.
+
+Enters: wallets as an operator configures them (addresses, descriptors), and the wallets that the log already watches.
+Leaves: scripts with their wallet; the union of both lists; how far ranged descriptors must be watched after some of their
+addresses have been used. Pure. Faults are collected and reported together (`SettingsError`). Leaves out: reading the chain again for
+scripts that are new (`follow.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from pipeline.bitcoin.networks import Network
+from pipeline.bitcoin.script import canonical_address, script_of
+from pipeline.errors import SettingsError
+from pipeline.events import WatchedWallet
+
+from .descriptors import MAX_INDEX, ParsedDescriptor, parse_descriptor, without_checksum
+
+DEFAULT_RANGE = 1000
+"""Indexes watched of a ranged descriptor when the wallet names no range: Bitcoin Core hands out up to 1,000 ahead."""
+
+
+@dataclass(frozen=True)
+class WatchList:
+    """Wallets and what they stand for on one network."""
+
+    wallets: tuple[WatchedWallet, ...]
+    scripts: dict[bytes, str]
+    """Every watched script and its wallet's name."""
+    indexes: dict[bytes, int]
+    """The index of each script of a ranged descriptor."""
+
+    def grown(self, used: Iterable[bytes], *, gap: int | None) -> tuple[WatchedWallet, ...] | None:
+        """The wallets with longer ranges, when a used script lies within the last `gap` indexes; None when all lie below.
+
+        `gap` None means the last fifth of the range. A range at least doubles, so a wallet that keeps using addresses
+        makes us read the chain again a few times only.
+        """
+        highest: dict[str, int] = {}
+        for script in used:
+            index = self.indexes.get(script)
+            if index is not None:
+                wallet = self.scripts[script]
+                highest[wallet] = max(highest.get(wallet, -1), index)
+        longer = {
+            wallet.name: new
+            for wallet in self.wallets
+            if wallet.name in highest
+            and (new := _range_after(wallet.descriptor_range, highest[wallet.name], gap)) > wallet.descriptor_range
+        }
+        if not longer:
+            return None
+        return tuple(
+            msgspec.structs.replace(wallet, descriptor_range=longer.get(wallet.name, wallet.descriptor_range)) for wallet in self.wallets
+        )
+
+    def changed_since(self, before: WatchList) -> dict[bytes, str]:
+        """Scripts that `before` does not watch, or watches as another wallet's."""
+        return {script: wallet for script, wallet in self.scripts.items() if before.scripts.get(script) != wallet}
+
+
+def _range_after(now: int, highest: int, gap: int | None) -> int:
+    length = now
+    while length < MAX_INDEX and highest >= length - (math.ceil(length / 5) if gap is None else min(gap, length)):
+        length = min(max(2 * length, 1), MAX_INDEX)
+        if gap is not None and gap >= length:
+            length = gap + highest + 1
+    return length
+
+
+def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
+    """Work out every script of the wallets. Raises SettingsError with all faults of all wallets."""
+    faults: list[str] = []
+    scripts: dict[bytes, str] = {}
+    indexes: dict[bytes, int] = {}
+    settled: list[WatchedWallet] = []
+
+    def claim(script: bytes, wallet: str, what: str) -> None:
+        holder = scripts.setdefault(script, wallet)
+        if holder != wallet:
+            faults.append(f"wallet {wallet!r}: {what} is wallet {holder!r}'s too: a script belongs to one wallet")
+
+    for wallet in wallets:
+        name = wallet.name
+        if any(other.name == name for other in settled):
+            faults.append(f"wallet {name!r} is there twice: give each wallet its own name")
+        addresses: dict[str, None] = {}
+        for address in wallet.addresses:
+            try:
+                addresses[canonical_address(address, network)] = None
+                claim(script_of(address, network), name, f"address {address}")
+            except ValueError as error:
+                faults.append(f"wallet {name!r}: {error}")
+        parsed: list[ParsedDescriptor] = []
+        for text in wallet.descriptors:
+            try:
+                parsed.append(parse_descriptor(text, network))
+            except ValueError as error:
+                faults.append(f"wallet {name!r}: {error}")
+        length = (wallet.descriptor_range or DEFAULT_RANGE) if any(d.is_ranged for d in parsed) else 0
+        if length > MAX_INDEX:
+            faults.append(f"wallet {name!r}: descriptor_range {length} is more than there are indexes ({MAX_INDEX})")
+            length = 0
+        for descriptor in parsed:
+            for index, script in descriptor.scripts(0, length or 1):
+                if descriptor.is_ranged:
+                    indexes[script] = index
+                claim(script, name, f"index {index} of {descriptor.text}")
+        if not parsed and not addresses and not faults:
+            faults.append(f"wallet {name!r} has neither an address nor a descriptor")
+        settled.append(
+            WatchedWallet(
+                name=name, addresses=list(addresses), descriptors=list(dict.fromkeys(wallet.descriptors)), descriptor_range=length
+            )
+        )
+    if not wallets:
+        faults.append("no wallet is configured: name at least one with its addresses or descriptors")
+    if faults:
+        raise SettingsError(faults[:50], source="wallets")
+    return WatchList(tuple(settled), scripts, indexes)
+
+
+def union(configured: Sequence[WatchedWallet], logged: Sequence[WatchedWallet]) -> tuple[list[WatchedWallet], list[str]]:
+    """The configured wallets and whatever else the log watches; with a warning for all that is no longer configured.
+
+    What was once watched stays watched: the proof of balances (rule 3.4) needs a wallet's whole life. An address or
+    descriptor that was configured for another wallet moves there; the longer range counts.
+    """
+    addresses = {address for wallet in configured for address in wallet.addresses}
+    descriptors = {without_checksum(text) for wallet in configured for text in wallet.descriptors}
+    kept = {
+        wallet.name: WatchedWallet(
+            name=wallet.name,
+            addresses=[a for a in wallet.addresses if a not in addresses],
+            descriptors=[d for d in wallet.descriptors if without_checksum(d) not in descriptors],
+            descriptor_range=wallet.descriptor_range,
+        )
+        for wallet in logged
+    }
+    warnings = [
+        f"wallet {wallet.name!r}: {len(wallet.addresses)} address(es) and {len(wallet.descriptors)} descriptor(s) are no longer configured, "
+        "and stay watched: what was once watched can't be forgotten"
+        for wallet in kept.values()
+        if wallet.addresses or wallet.descriptors
+    ]
+    both = []
+    for wallet in configured:
+        old = kept.pop(wallet.name, None)
+        if old is not None:
+            wallet = WatchedWallet(
+                name=wallet.name,
+                addresses=[*wallet.addresses, *old.addresses],
+                descriptors=[*wallet.descriptors, *old.descriptors],
+                descriptor_range=max(wallet.descriptor_range, old.descriptor_range),
+            )
+        both.append(wallet)
+    both += [wallet for wallet in kept.values() if wallet.addresses or wallet.descriptors]
+    return both, warnings
