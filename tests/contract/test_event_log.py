@@ -39,6 +39,12 @@ def open_log(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
 
 
 @pytest.fixture
+def has_gaps() -> bool:
+    """Whether offsets may be left out between appends: Kafka's transactions take some for themselves."""
+    return False
+
+
+@pytest.fixture
 def log(open_log: Opener):
     opened = open_log()
     yield opened
@@ -49,18 +55,21 @@ def _events(*numbers: int, size: int = 0) -> list[NewEvent]:
     return [NewEvent(f"e{n}", f'{{"n":{n}}}'.encode() + b" " * size) for n in numbers]
 
 
-def test_what_is_appended_is_read_in_order_from_offset_0_without_gaps(log: EventLog):
+def test_what_is_appended_is_read_in_order_from_offset_0(log: EventLog, has_gaps: bool):
     with log.writer("ledger", "pool") as writer:
         assert writer.append(_events(1, 2)) == 2
         assert writer.append(_events(3)) == 1
     records = log.read({})
+    third = records[2].offset if has_gaps else 2
     assert [(r.topic, r.partition, r.offset, r.key, r.id, r.value) for r in records] == [
         ("ledger", 0, 0, "pool", "e1", b'{"n":1}'),
         ("ledger", 0, 1, "pool", "e2", b'{"n":2}'),
-        ("ledger", 0, 2, "pool", "e3", b'{"n":3}'),
+        ("ledger", 0, third, "pool", "e3", b'{"n":3}'),
     ]
+    assert third >= 2
     assert all(isinstance(r.value, bytes) for r in records)
-    assert log.end()["ledger/0"] == 3
+    assert log.end()["ledger/0"] >= third + 1
+    assert has_gaps or log.end()["ledger/0"] == 3
 
 
 def test_reading_goes_on_after_positions_and_ends_empty(log: EventLog):

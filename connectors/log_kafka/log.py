@@ -1,0 +1,281 @@
+"""`KafkaLog`: a Kafka cluster as the event log.
+
+Enters: events of writers; positions of readers. Leaves: records in order within each key. Four topics `PREFIX.chain` …, the
+same number of partitions in each; a key lies in the partition that its pool (the key up to its first `/`) hashes to, so that
+a pool is one partition of every topic (ADR 3). An append is one transaction, readers see committed ones only. Left out: making
+topics (`topics.py`), and which process owns a pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import TopicPartition
+from kafka.partitioner.default import murmur2
+
+from pipeline.errors import LogError
+from pipeline.log import TOPICS, Positions, Record, Topic
+
+from .reader import Reader
+from .settings import KafkaSettings
+from .trouble import explained
+from .writer import KafkaWriter
+
+ID = "id"
+"""The header with an event's id, UTF-8."""
+
+_WINDOW = 256
+_SETTLE_S = 15.0
+
+
+def pool_of(key: str) -> str:
+    """The pool of a key: `qazpool` of `qazpool/bitcoin` and of `qazpool`."""
+    return key.partition("/")[0]
+
+
+def partition_of(key: str, count: int) -> int:
+    """The partition of a key among `count`: Kafka's own hash of the key's pool."""
+    return int(murmur2(pool_of(key).encode()) & 0x7FFFFFFF) % count
+
+
+def record_of(raw: Any, topic: Topic) -> Record:
+    """A fetched record as the log's. Raises LogError for what no writer of ours wrote."""
+    headers = dict(raw.headers)
+    if raw.key is None or raw.value is None or ID not in headers:
+        raise LogError(
+            f"{raw.topic}/{raw.partition}@{raw.offset} is not an event of this log (no key, value or id): "
+            "another program writes to the topic; give it a topic of its own, and write rights to nobody else"
+        )
+    return Record(topic, raw.partition, raw.offset, bytes(raw.key).decode(), bytes(headers[ID]).decode(), bytes(raw.value))
+
+
+class KafkaLog:
+    """`pipeline.log.EventLog` on a cluster. With `pool`, only that pool's keys and partition are read; threads may share it."""
+
+    def __init__(self, settings: KafkaSettings, *, pool: str | None = None) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.place = settings.place
+        self._lock = threading.Lock()
+        self._follower: Reader | None = None
+        self._look_lock = threading.RLock()
+        self._looker: Reader | None = None
+        self._heads: Reader | None = None
+        self._counts: dict[str, int] = {}
+        self._writers: weakref.WeakSet[KafkaWriter] = weakref.WeakSet()
+        self._is_closed = False
+
+    # --- EventLog
+
+    def writer(self, topic: Topic, key: str) -> KafkaWriter:
+        """`EventLog.writer`: from here on the cluster refuses every older writer of this (topic, key)."""
+        self._check_key(key)
+        with self._doing(f"become the writer of {_known(topic)} {key!r}"):
+            writer = KafkaWriter(self, topic, key)
+        self._writers.add(writer)
+        return writer
+
+    def read(
+        self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
+    ) -> list[Record]:
+        """`EventLog.read`. Only what is committed, up to the first append of anybody that is still open."""
+        with self._doing("read"), self._lock:
+            follower = self._following()
+            starts = self._starts(positions, topics)
+            if until is not None:
+                starts = {p: start for p, start in starts.items() if self._named(p) in until}
+            stops = self._ends(follower, starts)
+            if until is not None:
+                stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
+            behind = {p: start for p, start in starts.items() if start < stops[p]}
+            raws = follower.take(behind, stops, limit_bytes) if behind else []
+            names = self.settings.topic_names
+            return [record_of(raw, names[raw.topic]) for raw in raws]
+
+    def wait(self, positions: Positions, timeout_s: float) -> bool:
+        """`EventLog.wait`: the cluster answers as soon as something is committed."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = max(0.0, deadline - time.monotonic())
+            with self._doing("read"), self._lock:
+                # In slices, so that other threads can read meanwhile.
+                if self._following().has_more(self._starts(positions, TOPICS), min(left_s, 0.5)):
+                    return True
+            if left_s <= 0.5:
+                return False
+
+    def end(self) -> dict[str, int]:
+        """`EventLog.end`: offsets have gaps, so it may lie past the position after the last record."""
+        with self._doing("read"), self._looking() as looker:
+            partitions = [p for topic in TOPICS for p in self.partitions(topic)]
+            return {self._named(p): end for p, end in sorted(looker.ends(partitions).items())}
+
+    def last(self, topic: Topic, key: str) -> Record | None:
+        """`EventLog.last`: looked for from the end backwards; a key without records costs its whole partition."""
+        self._check_key(key)
+        with self._doing(f"read the last event of {_known(topic)} {key!r}"), self._looking():
+            partition = self.partition(topic, key)
+            stop = self.settled_end(partition)
+            window = _WINDOW
+            while stop > 0:
+                start = max(0, stop - window)
+                found = None
+                for record in self.scan(partition, start, stop):
+                    if record.key == key:
+                        found = record
+                if found is not None:
+                    return found
+                stop, window = start, window * 4
+            return None
+
+    def close(self) -> None:
+        """Give every connection back, the writers' too."""
+        self._is_closed = True
+        for writer in list(self._writers):
+            writer.close()
+        with self._lock, self._look_lock:
+            for reader in (self._follower, self._looker, self._heads):
+                if reader is not None:
+                    reader.close()
+            self._follower = self._looker = self._heads = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- for the writer
+
+    def partition(self, topic: Topic, key: str) -> TopicPartition:
+        """Where a key lies."""
+        name = self.settings.topic(topic)
+        return TopicPartition(name, partition_of(key, self._count(name)))
+
+    def partitions(self, topic: Topic) -> list[TopicPartition]:
+        """The partitions of a topic that this log reads."""
+        name = self.settings.topic(topic)
+        count = self._count(name)
+        chosen = range(count) if self.pool is None else [partition_of(self.pool, count)]
+        return [TopicPartition(name, number) for number in chosen]
+
+    def settled_end(self, partition: TopicPartition) -> int:
+        """The end of everything in a partition now, once all of it is decided: committed or given up.
+
+        An append of another key that is still open hides what was committed after it, from readers and from us. It ends
+        by itself, at the latest when the cluster gives its writer up. Raises LogError when it does not.
+        """
+        with self._looking() as looker:
+            if self._heads is None:
+                self._heads = Reader(self.settings, is_committed=False)
+            end = self._heads.ends([partition])[partition]
+            self._await_stable(looker, partition, end, self.settings.transaction_timeout_s + _SETTLE_S)
+            return end
+
+    def await_visible(self, partition: TopicPartition, offset: int, timeout_s: float) -> None:
+        """Wait until readers see what is at `offset`. Raises LogError when the time is out."""
+        with self._looking() as looker:
+            self._await_stable(looker, partition, offset + 1, timeout_s)
+
+    def scan(self, partition: TopicPartition, start: int, stop: int) -> Iterator[Record]:
+        """Every committed record of a partition from `start` up to before `stop`, whoever's key it has."""
+        topic = self.settings.topic_names[partition.topic]
+        with self._looking() as looker:
+            at = start
+            while raws := looker.take({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
+                at = raws[-1].offset + 1
+                for raw in raws:
+                    yield record_of(raw, topic)
+
+    # --- inside
+
+    def _await_stable(self, looker: Reader, partition: TopicPartition, end: int, timeout_s: float) -> None:
+        deadline, pause_s = time.monotonic() + timeout_s, 0.001
+        while (stable := looker.ends([partition])[partition]) < end:
+            if time.monotonic() > deadline:
+                raise LogError(
+                    f"{self.place}: {partition.topic}/{partition.partition}@{stable} holds an append that nobody ended for {timeout_s:g} s, "
+                    "so nothing after it can be read: find the writer with Kafka's kafka-transactions tool (find-hanging) and abort it"
+                )
+            time.sleep(pause_s)
+            pause_s = min(0.1, pause_s * 2)
+
+    def _following(self) -> Reader:
+        if self._follower is None:
+            self._follower = Reader(self.settings, is_wanted=self._is_ours())
+        return self._follower
+
+    def _is_ours(self) -> Callable[[Any], bool]:
+        if self.pool is None:
+            return lambda raw: True
+        key, start = self.pool.encode(), f"{self.pool}/".encode()
+        return lambda raw: raw.key is None or raw.key == key or bytes(raw.key).startswith(start)
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[Reader]:
+        """The reader for questions about the log, beside the one that follows it."""
+        with self._look_lock:
+            if self._looker is None:
+                self._looker = Reader(self.settings)
+            yield self._looker
+
+    @contextlib.contextmanager
+    def _doing(self, doing: str) -> Iterator[None]:
+        if self._is_closed:
+            raise LogError(f"{self.place}: can't {doing}: the log was closed")
+        with explained(self.place, doing):
+            yield
+
+    def _count(self, name: str) -> int:
+        if name not in self._counts:
+            with self._looking() as looker:
+                self._counts[name] = len(looker.partitions(name))
+        return self._counts[name]
+
+    def _check_key(self, key: str) -> None:
+        if self.pool is not None and pool_of(key) != self.pool:
+            raise LogError(f"{self.place}: this log was opened for pool {self.pool!r}: open another one for {key!r}")
+
+    def _named(self, partition: TopicPartition) -> str:
+        return f"{self.settings.topic_names[partition.topic]}/{partition.partition}"
+
+    def _starts(self, positions: Positions, topics: Sequence[Topic]) -> dict[TopicPartition, int]:
+        all_places = {self._named(p): p for topic in TOPICS for p in self.partitions(topic)}
+        strange = sorted(set(positions) - set(all_places))
+        if strange:
+            raise LogError(
+                f"{self.place} has no partition {strange[0]!r}"
+                + (f" of pool {self.pool!r}" if self.pool else "")
+                + ": these positions are another log's; rebuild the store from this log"
+            )
+        wanted = {_known(topic) for topic in topics}
+        return {p: positions.get(place, 0) for place, p in all_places.items() if place.partition("/")[0] in wanted}
+
+    def _ends(self, reader: Reader, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where reading stops now. A position past the end is another log's, unless a new leader is still catching up."""
+        deadline = time.monotonic() + _SETTLE_S
+        while True:
+            ends = reader.ends(starts)
+            ahead = [p for p, start in starts.items() if start > ends[p]]
+            if not ahead:
+                return ends
+            if time.monotonic() > deadline:
+                place, start = self._named(ahead[0]), starts[ahead[0]]
+                raise LogError(
+                    f"{self.place} ends at {place}@{ends[ahead[0]]}, but {place}@{start} was already read: "
+                    "it is another log, or an older copy of it; bring back the newest one"
+                )
+            time.sleep(0.2)
+
+
+def _known(topic: Topic) -> Topic:
+    """The topic itself. Raises `LogError` for a name that is not one of the four."""
+    if topic not in TOPICS:
+        raise LogError(f"{topic!r} is not a topic; the topics are {', '.join(TOPICS)}")
+    return topic

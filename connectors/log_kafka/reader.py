@@ -1,0 +1,155 @@
+"""Committed records of some partitions, from explicit positions on.
+
+Enters: starts and stops (offsets by partition). Leaves: records in order within each partition. The cluster keeps
+no position for us (law 4), and offsets have gaps: a transaction's end takes one, an abandoned append takes all of its own.
+So a position is "the next offset to read", and the place after the last record equals every place up to the next one.
+What was fetched and not asked for yet is kept for the next time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from pipeline.errors import LogError
+
+from .settings import KafkaSettings
+
+PROBE = "esep-probe"
+"""A record with this header carries nothing: a writer asks by it whether it still may write."""
+
+_POLL_MS = 200
+
+
+class Reader:
+    """One consumer. Not for two threads at once: its owner holds a lock around every call.
+
+    `is_wanted` chooses records; those it refuses are passed over. With `is_committed=False` only `ends` makes sense.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, is_committed: bool = True, is_wanted: Callable[[Any], bool] = lambda record: True
+    ) -> None:
+        self._place = settings.place
+        self._is_wanted = is_wanted
+        self._timeout_s = settings.timeout_s
+        self._consumer = KafkaConsumer(
+            **settings.client(),
+            metrics_enabled=False,
+            isolation_level="read_committed" if is_committed else "read_uncommitted",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            fetch_max_wait_ms=_POLL_MS,
+            fetch_max_bytes=16 << 20,
+            max_partition_fetch_bytes=4 << 20,
+            receive_message_max_bytes=max(100_000_000, 4 * settings.max_event_bytes),
+            max_poll_records=10_000,
+        )
+        self._kept: dict[TopicPartition, deque[Any]] = {}
+        self._next: dict[TopicPartition, int] = {}
+        """Where the owner goes on: right after the last record it was given, or where it asked to begin."""
+        self._paused: set[TopicPartition] = set()
+
+    def partitions(self, name: str) -> list[int]:
+        """The partitions of a topic by the cluster's name for it. Raises LogError when there is no such topic."""
+        found = self._consumer.partitions_for_topic(name)
+        if not found:
+            raise LogError(f"{self._place}: there is no topic {name}: make the topics with `esep topics`")
+        return sorted(found)
+
+    def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of each: of what is committed, up to the first append still open; or, uncommitted, of all there is."""
+        ends: dict[TopicPartition, int] = self._consumer.end_offsets(list(partitions), timeout_ms=int(self._timeout_s * 1000))
+        return ends
+
+    def take(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Any]:
+        """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.
+
+        Returns when all stops are reached or the limit is; raises LogError when the cluster gives nothing for `timeout_s`.
+        """
+        self._go_to(starts)
+        taken: list[Any] = []
+        left_bytes = limit_bytes
+        patience = time.monotonic() + self._timeout_s
+        while True:
+            for partition in starts:
+                kept = self._kept[partition]
+                while kept and kept[0].offset < stops[partition] and (left_bytes > 0 or not taken):
+                    record = kept.popleft()
+                    self._next[partition] = record.offset + 1
+                    left_bytes -= len(record.value)
+                    taken.append(record)
+            behind = {p for p in starts if not self._has_reached(p, stops[p])}
+            if not behind or (taken and left_bytes <= 0):
+                return taken
+            if self._fetch(behind, _POLL_MS):
+                patience = time.monotonic() + self._timeout_s
+            elif time.monotonic() > patience:
+                raise LogError(
+                    f"{self._place}: {len(behind)} partition(s) gave nothing for {self._timeout_s:g} s though more is there: check the brokers"
+                )
+
+    def has_more(self, starts: Mapping[TopicPartition, int], timeout_s: float) -> bool:
+        """Whether a record comes at or after `starts` within the time; what is there already counts even with no time."""
+        self._go_to(starts)
+        deadline = time.monotonic() + timeout_s
+        stops = self.ends(starts)
+        while not any(self._kept[p] for p in starts):
+            behind = {p for p in starts if not self._has_reached(p, stops[p])}
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 and not behind:
+                return False
+            if left_s <= -self._timeout_s:
+                raise LogError(f"{self._place}: gave nothing for {self._timeout_s:g} s though more is there: check the brokers")
+            self._fetch(set(starts), _POLL_MS if behind else max(1, min(_POLL_MS, int(left_s * 1000))))
+        return True
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=2000)
+
+    # --- inside
+
+    def _go_to(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Be ready to give what comes at `starts`: nothing to do for a partition that is there already."""
+        if not set(starts) <= set(self._kept):
+            together = set(starts) | set(self._kept)
+            self._consumer.assign(list(together))
+            self._kept = {partition: deque() for partition in together}
+            self._next = {}
+            self._paused = set()
+            for partition in together - set(starts):
+                self._consumer.seek(partition, 0)  # paused until it is asked for; a partition without a position would be an error
+        for partition, start in starts.items():
+            if self._next.get(partition) != start:
+                self._consumer.seek(partition, start)
+                self._kept[partition].clear()
+                self._next[partition] = start
+
+    def _has_reached(self, partition: TopicPartition, stop: int) -> bool:
+        """Whether nothing before `stop` is still to be fetched or given."""
+        kept = self._kept[partition]
+        if kept:
+            return bool(kept[0].offset >= stop)
+        return self._next[partition] >= stop or (self._consumer.position(partition, timeout_ms=1000) or 0) >= stop
+
+    def _fetch(self, wanted: set[TopicPartition], timeout_ms: int) -> bool:
+        """Ask the cluster once, for these partitions only; whether anything came."""
+        paused = set(self._kept) - wanted
+        if paused != self._paused:
+            self._consumer.resume(*(self._paused - paused))
+            self._consumer.pause(*(paused - self._paused))
+            self._paused = paused
+        came = self._consumer.poll(timeout_ms)
+        for partition, records in came.items():
+            self._kept[partition].extend(record for record in records if not _is_probe(record) and self._is_wanted(record))
+        return bool(came)
+
+
+def _is_probe(record: Any) -> bool:
+    return any(name == PROBE for name, _ in record.headers)

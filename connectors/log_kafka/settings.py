@@ -1,0 +1,160 @@
+"""Where the cluster is, what the topics are called, how to log in, how long to wait.
+
+Enters: a log's URL (`kafka://host:9092,host:9092/prefix`) and the `[kafka]` table of the settings. Leaves: `KafkaSettings`, or a
+`SettingsError` with every fault; and from it the keyword arguments that kafka-python's clients take. Passwords come from the
+caller, who has them from the environment or a file: they never stand in the URL and never print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import SettingsError
+from pipeline.log import TOPICS, Topic
+
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+COMPRESSIONS = {"none": None, "gzip": "zlib", "lz4": "lz4", "zstd": "zstandard"}
+"""What a batch may be compressed with, and the module that this needs beside the standard library."""
+
+_URL = re.compile(r"kafka://(?P<servers>[^/?#@]+)(?:/(?P<prefix>[A-Za-z0-9._-]*))?")
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """A cluster as a log: which, under what names, and by what rules."""
+
+    servers: tuple[str, ...]
+    """`host:port` of some brokers; the others are learnt from them."""
+    prefix: str = "esep"
+    """Topics are `PREFIX.chain`, `PREFIX.ledger`, …; transactional ids begin with `PREFIX.`."""
+    partitions: int = 12
+    replication_factor: int = 3
+    min_insync_replicas: int = 2
+    max_event_bytes: int = 32 << 20
+    """The largest event, uncompressed; the topics' `max.message.bytes`."""
+    compression: str = "gzip"
+    timeout_s: float = 60.0
+    """How long an append, or the wait for an answer, may take while brokers fail and come back."""
+    transaction_timeout_s: float = 60.0
+    """After so long the cluster itself gives up a dead writer's append, and readers go on past it."""
+    security_protocol: str = "PLAINTEXT"
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+    sasl_mechanism: str | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def topic(self, topic: Topic) -> str:
+        """The cluster's name of a topic: `esep.chain`."""
+        return f"{self.prefix}.{topic}"
+
+    @property
+    def topic_names(self) -> dict[str, Topic]:
+        """The log's topics by the cluster's names for them."""
+        return {self.topic(topic): topic for topic in TOPICS}
+
+    def transactional_id(self, topic: Topic, key: str) -> str:
+        """One for each (topic, key): the cluster lets only its newest holder write."""
+        return f"{self.prefix}.{topic}/{key}"
+
+    @property
+    def place(self) -> str:
+        """The log's name in a message."""
+        return f"kafka://{','.join(self.servers)}/{self.prefix}"
+
+    def client(self) -> dict[str, Any]:
+        """What every kind of client is given."""
+        given: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "security_protocol": self.security_protocol,
+            "request_timeout_ms": 15_000,
+            "retry_backoff_ms": 20,
+            "reconnect_backoff_max_ms": 1_000,
+            "bootstrap_timeout_ms": int(self.timeout_s * 1000),
+            # Leaders move while brokers come and go: a minute-old map of them would be learnt from errors only.
+            "metadata_max_age_ms": 30_000,
+        }
+        if "SSL" in self.security_protocol:
+            given |= {"ssl_cafile": self.ca_file, "ssl_certfile": self.certificate_file, "ssl_keyfile": self.key_file}
+            given |= {"ssl_password": self.key_password, "ssl_check_hostname": True}
+        if "SASL" in self.security_protocol:
+            given |= {"sasl_mechanism": self.sasl_mechanism, "sasl_plain_username": self.user, "sasl_plain_password": self.password}
+        return given
+
+
+def kafka_settings(url: str, table: Mapping[str, Any] | None = None, *, password: str | None = None) -> KafkaSettings:
+    """The settings of the log at `url`, with what the `[kafka]` table says beside it. Raises SettingsError with every fault."""
+    faults: list[str] = []
+    given = dict(table or {})
+    match = _URL.fullmatch(url)
+    if match is None:
+        secret = " (a user and a password stand in [kafka], never in the URL)" if "@" in url else ""
+        shown = re.sub(r"//[^/]*@", "//…@", url)
+        faults.append(f"log: {shown!r} must be kafka://host:port,host:port/prefix{secret}")
+    servers = tuple(match["servers"].split(",")) if match else ()
+    faults += [f"log: {server!r} must be host:port" for server in servers if not _is_server(server)]
+    known = {f.name: f.type for f in fields(KafkaSettings)}
+    for key in sorted(set(given) - set(known) | set(given) & {"servers", "prefix"}):
+        faults.append(
+            f"kafka.{key}: " + ("is said by the log's URL" if key in ("servers", "prefix") else f"no such key: here stand {_keys()}")
+        )
+        given.pop(key)
+    if given.pop("password", None) is not None or given.pop("key_password", None) is not None:
+        faults.append("kafka.password: is not kept in the settings: use the environment or a file")
+    settings = KafkaSettings(servers, (match and match["prefix"]) or "esep", **given, password=password)
+    faults += _faults(settings)
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _keys() -> str:
+    return ", ".join(f.name for f in fields(KafkaSettings) if f.name not in ("servers", "prefix", "password", "key_password"))
+
+
+def _is_server(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        return bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
+
+
+def _faults(s: KafkaSettings) -> list[str]:
+    """What is wrong with values, alone and together."""
+    faults = []
+    for name, least in (("partitions", 1), ("replication_factor", 1), ("min_insync_replicas", 1), ("max_event_bytes", 1 << 20)):
+        value = getattr(s, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            faults.append(f"kafka.{name}: must be a whole number of at least {least}, not {value!r}")
+    for name in ("timeout_s", "transaction_timeout_s"):
+        value = getattr(s, name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= 900:
+            faults.append(f"kafka.{name}: must be seconds from 1 to 900, not {value!r}")
+    if not faults and s.min_insync_replicas > s.replication_factor:
+        faults.append(f"kafka.min_insync_replicas: {s.min_insync_replicas} can't be in step of {s.replication_factor} replicas: lower it")
+    module = COMPRESSIONS.get(s.compression, "?")
+    if module == "?":
+        faults.append(f"kafka.compression: must be one of {', '.join(COMPRESSIONS)}, not {s.compression!r}")
+    elif module and find_spec(module) is None:
+        faults.append(f"kafka.compression: {s.compression} needs the Python package {module}: install it, or say gzip")
+    if s.security_protocol not in PROTOCOLS:
+        faults.append(f"kafka.security_protocol: must be one of {', '.join(PROTOCOLS)}, not {s.security_protocol!r}")
+    if (s.certificate_file is None) != (s.key_file is None):
+        faults.append("kafka.certificate_file and kafka.key_file: give both or neither")
+    if "SASL" in s.security_protocol:
+        if s.sasl_mechanism not in MECHANISMS:
+            faults.append(f"kafka.sasl_mechanism: must be one of {', '.join(MECHANISMS)}, not {s.sasl_mechanism!r}")
+        if not s.user or not s.password:
+            faults.append(f"kafka.user: {s.security_protocol} needs a user, and a password from the environment or a file")
+    elif s.user or s.sasl_mechanism:
+        faults.append(f"kafka.user: {s.security_protocol} knows no user: say security_protocol = 'SASL_SSL'")
+    return faults

@@ -1,0 +1,163 @@
+"""The log's topics: made so that they never forget, and checked at every start.
+
+Enters: the settings. Leaves: four topics with unlimited retention, no compaction, no unclean election; or the faults of those
+that are there, each with the command that mends it. A log that could forget, lose what it acknowledged or move keys between
+partitions is refused, for then a month could not be rebuilt (laws 1 and 2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from pipeline.errors import LogError
+
+from .settings import KafkaSettings
+from .trouble import explained
+
+
+def wanted_configs(settings: KafkaSettings) -> dict[str, str]:
+    """What every topic of the log must be set to; `max.message.bytes` may be greater, `min.insync.replicas` too."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": "-1",
+        "retention.bytes": "-1",
+        "min.insync.replicas": str(settings.min_insync_replicas),
+        "unclean.leader.election.enable": "false",
+        # The limit is for a batch as it travels: one event, its header and the batch's own.
+        "max.message.bytes": str(settings.max_event_bytes + 4096),
+    }
+
+
+def make_topics(settings: KafkaSettings) -> list[str]:
+    """Make the topics that are not there yet; their names. Those that are there stay as they are."""
+    with _administering(settings, "make the topics") as admin:
+        there = _described(admin, settings)
+        missing = [name for name in settings.topic_names if name not in there]
+        if missing:
+            shape = {"num_partitions": settings.partitions, "replication_factor": settings.replication_factor}
+            try:
+                admin.create_topics({name: shape | {"configs": wanted_configs(settings)} for name in missing}, wait_for_metadata=True)
+            except kafka_errors.InvalidReplicationFactorError as error:
+                raise LogError(
+                    f"{settings.place}: can't make the topics: fewer than {settings.replication_factor} brokers are up; "
+                    "start them, or say [kafka] replication_factor = 1 where losing one machine may lose the log"
+                ) from error
+        return missing
+
+
+def alter_topics(settings: KafkaSettings) -> list[str]:
+    """Set what is set otherwise on the topics that are there; a line for each change. Replicas and partitions are left alone."""
+    with _administering(settings, "alter the topics") as admin:
+        changed = []
+        there = [name for name in settings.topic_names if name in _described(admin, settings)]
+        for name, held in _configs(admin, there).items():
+            off = {key: value for key, (_, value) in _differences(settings, held).items()}
+            if off:
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, off)])
+                changed += [f"{name}: {key} is now {value}" for key, value in sorted(off.items())]
+        return changed
+
+
+def check_topics(settings: KafkaSettings) -> list[str]:
+    """What is wrong with the topics, a line each with the command that mends it; empty when the log can be trusted."""
+    with _administering(settings, "check the topics") as admin:
+        described = _described(admin, settings)
+        faults = [f"there is no topic {name}: `esep topics` makes it" for name in settings.topic_names if name not in described]
+        for name, topic in described.items():
+            faults += _shape_faults(settings, name, topic["partitions"])
+        for name, held in _configs(admin, list(described)).items():
+            for key, (value, needed) in sorted(_differences(settings, held).items()):
+                faults.append(
+                    f"{name}: {key} is {value}, {_why(key, needed)}: `esep topics --alter` sets it, or "
+                    f"`kafka-configs.sh --bootstrap-server {settings.servers[0]} --alter --entity-type topics --entity-name {name} --add-config {key}={needed}`"
+                )
+        return faults
+
+
+def require_topics(settings: KafkaSettings) -> None:
+    """Raises LogError with every fault of the topics: for the start of each process."""
+    faults = check_topics(settings)
+    if faults:
+        raise LogError(f"{settings.place}: the topics can't be trusted with the log\n  - " + "\n  - ".join(faults))
+
+
+def _shape_faults(settings: KafkaSettings, name: str, partitions: list[dict[str, Any]]) -> list[str]:
+    """Partitions and replicas that differ."""
+    faults = []
+    if len(partitions) != settings.partitions:
+        faults.append(
+            f"{name}: has {len(partitions)} partitions and [kafka] partitions is {settings.partitions}: a key's events would be in two of them. "
+            f"Say partitions = {len(partitions)}, or make topics of another prefix and move the log there with `esep log copy`"
+        )
+    replicas = min((len(p["replica_nodes"]) for p in partitions), default=0)
+    if replicas < settings.replication_factor:
+        faults.append(
+            f"{name}: has {replicas} replicas where [kafka] replication_factor is {settings.replication_factor}: "
+            f"`kafka-reassign-partitions.sh --bootstrap-server {settings.servers[0]} --execute --reassignment-json-file FILE` adds some"
+        )
+    in_step = min((len(p["isr_nodes"]) for p in partitions), default=0)
+    if in_step < settings.min_insync_replicas <= replicas:
+        faults.append(
+            f"{name}: only {in_step} replicas are in step, {settings.min_insync_replicas} are needed to write: start the brokers that are down"
+        )
+    return faults
+
+
+def _differences(settings: KafkaSettings, held: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """By setting: what it is, and what it should be."""
+    off = {}
+    for key, needed in wanted_configs(settings).items():
+        value = held.get(key, "not said")
+        is_least = key in ("max.message.bytes", "min.insync.replicas")
+        if value != needed and not (is_least and value.isdigit() and int(value) >= int(needed)):
+            off[key] = (value, needed)
+    return off
+
+
+def _why(key: str, needed: str) -> str:
+    if key.startswith("retention"):
+        return "so it would forget"
+    if key == "cleanup.policy":
+        return "so it would drop a key's older events"
+    if key == "unclean.leader.election.enable":
+        return "so a broker that is behind could become leader and drop what was acknowledged"
+    if key == "min.insync.replicas":
+        return f"so an append would count as safe on fewer than {needed} brokers"
+    return f"so an event of the greatest size would be refused ({needed} is needed)"
+
+
+@contextlib.contextmanager
+def _administering(settings: KafkaSettings, doing: str) -> Iterator[Any]:
+    with explained(settings.place, doing):
+        admin = KafkaAdminClient(**settings.client())
+        try:
+            yield admin
+        finally:
+            admin.close()
+
+
+def _described(admin: Any, settings: KafkaSettings) -> dict[str, dict[str, Any]]:
+    """The topics that are there, by name. Raises kafka-python's error for one that may not be seen."""
+    found = {}
+    for topic in admin.describe_topics(list(settings.topic_names)):
+        kind = kafka_errors.for_code(topic["error_code"])
+        if kind is kafka_errors.NoError:
+            found[topic["name"]] = topic
+        elif kind is not kafka_errors.UnknownTopicOrPartitionError:
+            raise kind(topic["name"])
+    return found
+
+
+def _configs(admin: Any, names: list[str]) -> dict[str, dict[str, str]]:
+    """All settings of each topic, by name."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    answer = admin.describe_configs(resources, config_filter="all")["topic"]
+    return {name: {key: entry["value"] for key, entry in answer[name].items()} for name in names}

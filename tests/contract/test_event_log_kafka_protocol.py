@@ -1,0 +1,41 @@
+"""The event log's contract on `KafkaLog`, over the real protocol: the suite itself is `test_event_log.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.log_kafka import KafkaLog
+
+from . import test_event_log
+from .kafka_protocol import fresh_log, tansu
+from .test_event_log import *  # noqa: F403
+
+
+@pytest.fixture(scope="module")
+def servers():
+    with tansu() as server:
+        yield server
+
+
+@pytest.fixture
+def has_gaps() -> bool:
+    return True
+
+
+@pytest.fixture
+def open_log(servers: str):
+    """Opens the one log of this test, again where it is asked again."""
+    settings = fresh_log(servers)
+    opened: list[KafkaLog] = []
+
+    def opener() -> KafkaLog:
+        opened.append(KafkaLog(settings))
+        return opened[-1]
+
+    yield opener
+    for log in opened:
+        log.close()
+
+
+def test_the_suite_is_here_whole():
+    assert {name for name in vars(test_event_log) if name.startswith("test_")} <= set(globals())
