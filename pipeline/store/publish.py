@@ -1,0 +1,139 @@
+"""Copies of the store for others: the read-only copy that analysts open, and a frozen month's own file.
+
+In: the open store. Out: DuckDB files with the same tables, views and comments, put in place by an atomic rename, so
+that a reader sees the former copy or the new one, whole. The live file can't be shared: DuckDB lets one process have
+it. The copy is taken after a checkpoint, while the store's lock keeps writers out, as bytes: that is many times
+faster than copying rows, and loses nothing. Another process does the copying, because closing a file drops every
+POSIX lock that this process holds on it, DuckDB's own among them.
+
+It leaves out serving the copy, and when to make one: `now` is the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from ..errors import StoreError
+from ..model import Month
+from .facts import insert
+from .store import Store, explained, prepare, text
+
+INTERVAL_S = 60
+"""A copy is made at most this often."""
+
+_COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+
+
+def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
+    """Put a copy of everything committed at `path`, in place of the former one; the place.
+
+    `mode` 0o640 lets the file's group read it. Raises `StoreError` when it can't be written: the former copy then stays.
+    """
+    if store.path is None:
+        raise StoreError("a store in memory has no file to copy: open the store at a path")
+    place = Path(path).resolve()
+    part = _part(place)
+    try:
+        with store.lock, explained(place):
+            store.checkpoint()
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            done = subprocess.run([sys.executable, "-I", "-S", "-c", _COPY, str(store.path), str(part)], capture_output=True, text=True)
+        if done.returncode != 0:
+            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+            raise StoreError(
+                f"the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays"
+            )
+        with explained(place):
+            part.chmod(mode)
+            _move(part, place)
+    finally:
+        _part(place)
+    return place
+
+
+def _part(place: Path) -> Path:
+    """Where a file is made before it is moved to `place`; what a killed process left there is removed."""
+    part = place.with_name(f".{place.name}.part")
+    with explained(place):
+        part.unlink(missing_ok=True)
+        part.with_name(part.name + ".wal").unlink(missing_ok=True)
+    return part
+
+
+def _move(part: Path, place: Path) -> None:
+    """Rename into place, durably."""
+    with part.open("rb") as content:
+        os.fsync(content.fileno())
+    part.replace(place)
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Publisher:
+    """Publishes after commits, at most once in `interval_s`."""
+
+    def __init__(self, store: Store, path: str | Path, *, mode: int = 0o600, interval_s: int = INTERVAL_S) -> None:
+        self._store = store
+        self._path = Path(path)
+        self._mode = mode
+        self._interval_s = interval_s
+        self._published_at_s: float | None = None
+        self._is_due = True
+
+    def committed(self) -> None:
+        """The store has changed: the copy is due again."""
+        self._is_due = True
+
+    def publish(self, now_s: float) -> bool:
+        """Make the copy if something was committed and the last one is old enough; whether it was made.
+
+        `now_s`: seconds of any clock that does not run backwards. Errors as in `publish_copy`; it is then still due.
+        """
+        if not self._is_due or (self._published_at_s is not None and now_s - self._published_at_s < self._interval_s):
+            return False
+        publish_copy(self._store, self._path, mode=self._mode)
+        self._published_at_s, self._is_due = now_s, False
+        return True
+
+
+def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | Path, *, mode: int = 0o600) -> Path:
+    """Write a month's own `month.duckdb`: its results, and of the facts those that they rest on; the place.
+
+    What goes along is named table by table in `export.sql`. The tables, views and comments are the store's.
+    Raises `StoreError` when the file can't be written or the month has no results.
+    """
+    Month.parse(month)
+    if connection.execute("SELECT 1 FROM out_totals WHERE month = $month", {"month": month}).fetchone() is None:
+        raise StoreError(f"{month} has no results in the store to export: enrich the month first")
+    place = Path(path).resolve()
+    part = _part(place)
+    try:
+        with explained(place):
+            with duckdb.connect(str(part), config={"threads": 1}) as target:
+                part.chmod(0o600)
+                prepare(target, str(place))
+                for table, statement in export_statements().items():
+                    insert(target, table, connection.execute(statement, {"month": month}).pl())
+                target.execute("CHECKPOINT")
+            part.chmod(mode)
+            _move(part, place)
+    finally:
+        _part(place)
+    return place
+
+
+def export_statements() -> dict[str, str]:
+    """What of each table goes into a month's own file, by table, in the file's order."""
+    found = {}
+    for block in text("export.sql").split("-- table: ")[1:]:
+        head, _, statement = block.partition("\n")
+        found[head.partition(":")[0].strip()] = statement.strip().rstrip(";")
+    return found
