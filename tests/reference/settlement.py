@@ -39,7 +39,7 @@ def start_us(case: Case, credit: Row) -> int | None:
     """Rule 6.4: the instant before which a transfer settles nothing; None when the ledger is empty."""
     asset, openings = credit["transfer"]["asset"], case.facts["openings"]
     if credit["account"] is not None:
-        own = [o["owed_at"] for o in openings if (o["account"], o["asset"]) == (credit["account"], asset)]
+        own: list[int] = [o["owed_at"] for o in openings if (o["account"], o["asset"]) == (credit["account"], asset)]
     else:
         own = [
             o["owed_at"] for o in openings

@@ -25,10 +25,12 @@ from .registry import Row, Tables, is_good_miner_id
 
 MONTHS = (Month(2024, 2), Month(2024, 3), Month(2025, 12), Month(2026, 2), Month(2026, 10))
 HOUR = 3600
+CLOCKS_BACK_S = 1_709_229_600
+"""2024-02-29T18:00Z: midnight in Almaty became 23:00 of the same day (rule 1.2)."""
 _SHAPES: dict[str, Any] = dict(SHAPES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class World:
     """A month to be judged."""
 
@@ -36,6 +38,9 @@ class World:
     facts: Tables
     month: Month
     rules: Rules
+
+    def __repr__(self) -> str:
+        return f"make_world({self.seed}) of {self.month}"
 
 
 def make_world(seed: int) -> World:
@@ -90,7 +95,7 @@ class _Maker:
         self.ledger()
         for chain, blocks in self.blocks.items():
             for block in blocks[1:]:
-                if self.rng.random() < 0.45:
+                while self.rng.random() < 0.3:
                     self.transaction(chain, block)
         self.stray_payments()
         if not self.rules.has_payments_ledger:
@@ -108,6 +113,8 @@ class _Maker:
             at = int(day.timestamp()) + self.rng.choice((-1, 0, 1))
         elif kind < 0.22:
             at = self.rng.choice((self.start_s, self.end_s)) + self.rng.choice((-1, 0, 1))
+        elif kind < 0.27 and self.month.year == 2024:
+            at = CLOCKS_BACK_S + self.rng.randint(-HOUR, HOUR)
         return at
 
     def day(self) -> date:
@@ -194,6 +201,8 @@ class _Maker:
             edge = next((e for e in edges if at < e < at + step), None)
             at = edge if edge else at + step
             time = at - rng.randint(1, 30 * HOUR) if rng.random() < 0.08 else at
+            if blocks and rng.random() < 0.04:
+                time = blocks[-1]["time"]
             times = [*(b["time"] for b in blocks[-10:]), time]
             blocks.append(
                 {"chain": chain, "hash": f"{rng.getrandbits(256):064x}", "height": height, "time": time, "mediantime": median_low(times)}
@@ -449,7 +458,7 @@ class _Maker:
                 txid = rng.choice(txids) if txids and rng.random() < 0.4 else f"{rng.getrandbits(256):064x}"
                 at = self.instant() if rng.random() < 0.6 else blocks[-1]["time"] + rng.choice((0, 1, HOUR))
                 at_us = at * 1_000_000 + rng.choice((0, 0, 1))
-                self.pay_one(asset, rng.choice([*self.addresses, *self.strangers]), self.amount(asset), txid, at_us)
+                self.pay_one(asset, rng.choice([*self.addresses, *self.strangers, "pool-0"]), self.amount(asset), txid, at_us)
 
     def fee_asset(self, chain: str) -> str:
         return {"bitcoin": "BTC", "evm": "ETH"}[chain]
