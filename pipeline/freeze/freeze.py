@@ -86,14 +86,16 @@ def freeze_month(
     reason: str,
     export: Callable[[Path], None],
     append: Callable[[Frozen], None],
+    assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Bundle, Frozen]:
     """Freeze `version` of the month from `state`, as read from `connection`; `now` in Unix seconds.
 
-    `export` writes the month's DuckDB file, `append` makes the event durable. Raises MonthError, naming each condition that is not met.
+    `assessed`: what `assess_month` made of this very state, when that is known already. `export` writes the month's DuckDB file, `append` makes the event durable. Raises MonthError, naming each condition that is not met.
     """
-    progress("enrich")
-    assessed = assess_month(state, month, rules)
+    if assessed is None:
+        progress("enrich")
+        assessed = assess_month(state, month, rules)
     if assessed.unmet:
         raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
     content = make_content(

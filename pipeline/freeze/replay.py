@@ -16,7 +16,7 @@ import msgspec
 from ..events import Frozen
 from ..model import Month, Rules
 from .bundle import MANIFEST, NOT_REPRODUCIBLE, Bundle, digest_of, write_bundle
-from .freeze import MonthState, assess_month, make_content
+from .freeze import Assessed, MonthState, assess_month, make_content
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,18 @@ def replay_month(
     *,
     first: Path | None,
     export: Callable[[Path], None],
+    assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Replay:
-    """Write the version that `event` froze into the new `folder` and compare it with the bundle in `first`, if it is there."""
+    """Write the version that `event` froze into the new `folder` and compare it with the bundle in `first`, if it is there.
+
+    `assessed`: what `assess_month` made of this very state under the event's rules, when that is known already.
+    """
     rules = Rules.from_json(event.rules)
     month = Month.parse(event.month)
     content = make_content(
         state,
-        assess_month(state, month, rules),
+        assessed or assess_month(state, month, rules),
         connection,
         month=month,
         version=event.version,
