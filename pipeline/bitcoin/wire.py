@@ -276,7 +276,7 @@ def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
     has_mweb = network is not None and network.has_mweb
     position = _end_of_header(raw, 0, network)
     try:
-        count, position = _counted(raw, position, 60, "transactions")
+        count, position = _counted(raw, position, 51, "transactions")
     except IndexError:
         raise ValueError(f"the block ends early: its transactions should begin at offset {position}") from None
     if not count:

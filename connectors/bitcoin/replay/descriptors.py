@@ -1,6 +1,7 @@
 """The scripts that an output descriptor stands for, as `scanblocks` takes them (strings, or objects with a range).
 
-`addr`, `raw`, `pk` and `rawtr` with a plain key are read here, the others by embit. Left out: private keys, `combo`, top-level `multi`.
+`addr`, `raw`, and `pk`, `rawtr` and `multi` with plain keys are read here, the others by embit. Left out: private keys, `combo`,
+`sortedmulti` outside of `sh` and `wsh`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from .errors import INVALID_ADDRESS_OR_KEY, INVALID_PARAMETER, RpcError
 
 _DEFAULT_RANGE = (0, 1000)
 _MAX_RANGE = 1_000_000
-_FUNCTIONS = {"addr", "raw", "pk", "rawtr", "pkh", "wpkh", "sh", "wsh", "tr"}
+_MAX_OPCODE_NUMBER = 16
+_FUNCTIONS = {"addr", "raw", "pk", "rawtr", "multi", "pkh", "wpkh", "sh", "wsh", "tr"}
 
 
 def scripts_of(scan_object: Any, network: Network) -> list[bytes]:
@@ -38,7 +40,7 @@ def scripts_of(scan_object: Any, network: Network) -> list[bytes]:
     inner = inner[:-1]
     if function == "addr":
         return [_script_of_address(inner, network)]
-    plain = {"raw": _raw, "pk": _public_key, "rawtr": _output_key}.get(function)
+    plain = {"raw": _raw, "pk": _public_key, "rawtr": _output_key, "multi": _multisig}.get(function)
     script = plain(inner) if plain else None
     return [script] if script is not None else _derived(body, span)
 
@@ -89,6 +91,14 @@ def _public_key(inner: str) -> bytes | None:
 def _output_key(inner: str) -> bytes | None:
     key = _hex(inner)
     return b"\x51\x20" + key[-32:] if key is not None and len(key) in (32, 33) else None
+
+
+def _multisig(inner: str) -> bytes | None:
+    required, *keys = inner.split(",")
+    pushes = [_public_key(key) for key in keys]
+    if not required.isdecimal() or not 1 <= int(required) <= len(keys) <= _MAX_OPCODE_NUMBER or None in pushes:
+        return None
+    return bytes([0x50 + int(required)]) + b"".join(push[:-1] for push in pushes if push) + bytes([0x50 + len(keys), 0xAE])
 
 
 def _hex(text: str) -> bytes | None:
