@@ -15,7 +15,7 @@ from typing import IO, Final
 from .document import Document
 from .form import Language, form
 from .pdf_ending import Ending
-from .pdf_page import BOTTOM, INNER, MARGIN, TOP, WIDTH, Pages
+from .pdf_page import BOTTOM, INNER, MARGIN, TOP, WIDTH, CellTexts, Pages
 from .pdf_table import BODY_LEADING, BODY_SIZE, HEADING_LEADING, HEADING_SIZE, NUMBERS_HEIGHT, PAD_X, PAD_Y, Table, page_breaks
 from .pdf_text import REGULAR
 from .pdf_top import draw_top
@@ -100,8 +100,7 @@ def _draw_rows(pages: Pages, table: Table, start: int, heights: array[float]) ->
     edges, columns = table.geometry.edges, form().column
     y, below = pages.y, []
     pages.canvas.setFillGray(0)
-    drawn = pages.canvas.beginText()
-    drawn.setFont(REGULAR, BODY_SIZE)
+    drawn = CellTexts(pages.canvas, REGULAR, BODY_SIZE, pages.encoded)
     for height, values in zip(heights, table.rows.slice(start, len(heights)).iter_rows(), strict=True):
         base = y - PAD_Y - BODY_SIZE * 0.9
         for number, value in enumerate(values):
@@ -115,8 +114,7 @@ def _draw_rows(pages: Pages, table: Table, start: int, heights: array[float]) ->
                     x = edges[number] + PAD_X
                 else:
                     x = (edges[number] + edges[number + 1] - width) / 2
-                drawn.setTextOrigin(MARGIN + x, base - index * BODY_LEADING)
-                drawn.textOut(line)
+                drawn.place(MARGIN + x, base - index * BODY_LEADING, line)
         y -= height
         below.append(y)
     pages.canvas.drawText(drawn)

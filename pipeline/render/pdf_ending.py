@@ -19,6 +19,7 @@ _SIGN_X: Final = (0.0, 172.0, 432.0, 612.0)
 """Where a signature line's role, name, signature and telephone begin."""
 _SIGN_TO: Final = (162.0, 420.0, 600.0, INNER)
 _SIGN_HEIGHT: Final = 34.0
+"""Of a signature line whose texts take one line each."""
 
 
 class Ending:
@@ -94,30 +95,41 @@ class Ending:
         note = [*digest, *Wrapper(REGULAR, _SIZE).lines(text.note, INNER)]
         note_height = _LEADING * len(note) + 14
 
+        people = (
+            (text.executor, [header.get("executor_name", ""), "", header.get("executor_telephone", "")]),
+            (text.head, [header.get("head_name", ""), ""]),
+        )
+        signatures = [self._signature(role, contents) for role, contents in people]
+
         def draw(y: float) -> None:
             for number, line in enumerate(note):
                 self.pages.write_line(MARGIN, y - 10 - _SIZE - _LEADING * number, line, _SIZE, grey=GREY)
             y -= note_height
-            self._sign(y, text.executor, header.get("executor_name", ""), header.get("executor_telephone", ""))
-            self._sign(y - _SIGN_HEIGHT, text.head, header.get("head_name", ""), None)
+            for height, sign in signatures:
+                sign(y)
+                y -= height
 
-        self._blocks.append((note_height + 2 * _SIGN_HEIGHT + 4, draw))
+        self._blocks.append((note_height + sum(height for height, _ in signatures) + 4, draw))
 
-    def _sign(self, y: float, role: str, name: str, telephone: str | None) -> None:
-        """A line to sign on: role, full name, signature and, for the executor, a telephone."""
-        text, base = self.pages.text, y - 20
+    def _signature(self, role: str, contents: list[str]) -> tuple[float, Callable[[float], None]]:
+        """A line to sign on: role, full name, signature and, for the executor, a telephone; long texts grow upwards."""
+        text = self.pages.text
         hints = (text.full_name, text.signature, text.signature_telephone)
-        for number, line in enumerate(reversed(self._labels.lines(role, _SIGN_TO[0]))):
-            self.pages.write_line(MARGIN, base + _LEADING * number, line, _SIZE)
-        for number, content in enumerate((name, "", telephone), 1):
-            if content is None:
-                continue
-            left, right = MARGIN + _SIGN_X[number], MARGIN + _SIGN_TO[number]
-            size = _SIZE
-            while self._bold.width(content) * size / _SIZE > right - left and size > 4:
-                size -= 0.2
-            self.pages.write_line((left + right) / 2, base, content, size, BOLD, "center")
+        role_lines = self._labels.lines(role, _SIGN_TO[0])
+        columns = [self._bold.lines(content, _SIGN_TO[n] - _SIGN_X[n]) for n, content in enumerate(contents, 1)]
+        height = _SIGN_HEIGHT + _LEADING * (max(len(lines) for lines in (role_lines, *columns)) - 1)
+
+        def draw(y: float) -> None:
+            base = y - height + _SIGN_HEIGHT - 20
+            for number, line in enumerate(reversed(role_lines)):
+                self.pages.write_line(MARGIN, base + _LEADING * number, line, _SIZE)
             self.pages.canvas.setStrokeGray(0)
             self.pages.canvas.setLineWidth(0.4)
-            self.pages.canvas.line(left, base - 2.4, right, base - 2.4)
-            self.pages.write_line((left + right) / 2, base - 9.2, hints[number - 1], _HINT, align="center", grey=GREY)
+            for column, lines in enumerate(columns, 1):
+                left, right = MARGIN + _SIGN_X[column], MARGIN + _SIGN_TO[column]
+                for number, line in enumerate(reversed(lines)):
+                    self.pages.write_line((left + right) / 2, base + _LEADING * number, line, _SIZE, BOLD, "center")
+                self.pages.canvas.line(left, base - 2.4, right, base - 2.4)
+                self.pages.write_line((left + right) / 2, base - 9.2, hints[column - 1], _HINT, align="center", grey=GREY)
+
+        return height, draw

@@ -9,12 +9,17 @@ from __future__ import annotations
 import time
 from typing import IO, Any, Final, Literal
 
+from reportlab import rl_config
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfgen.textobject import PDFTextObject
 
 from .document import Document
 from .form import Language, form
 from .pdf_text import REGULAR, fonts, printable
+
+# Binary streams: a quarter smaller and quicker than the library's default, and not left to a machine's own settings.
+rl_config.useA85 = 0
 
 WIDTH, HEIGHT = landscape(A4)
 MARGIN: Final = 28.0
@@ -26,6 +31,7 @@ GREY: Final = 0.3
 
 _FOOTER_Y: Final = 20.0
 _FOOTER_SIZE: Final = 6.5
+_ENCODED_LIMIT: Final = 100_000
 
 Align = Literal["left", "center", "right"]
 
@@ -40,6 +46,7 @@ class Pages:
             file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=self.text.language_tag, initialFontName=REGULAR
         )
         self.y, self.page, self.pages = TOP, 1, 1
+        self.encoded: dict[str, str] = {}
         self._set_metadata()
 
     def next_page(self) -> None:
@@ -85,3 +92,26 @@ class Pages:
         stamp: Any = canvas._doc._timeStamp
         stamp.t, stamp.lt, stamp.tzname = document.frozen_at, time.gmtime(document.frozen_at), "UTC"
         stamp.YMDhms, stamp.dhh, stamp.dmm = tuple(stamp.lt)[:6], 0, 0
+
+
+class CellTexts(PDFTextObject):  # type: ignore[misc]
+    """Many short texts of one font and size on one page; a text met before, on any page, is not encoded again.
+
+    The library's own text object measures each text and formats each number anew: for a table that is most of the time.
+    """
+
+    def __init__(self, canvas: Any, font: str, size: float, encoded: dict[str, str]) -> None:
+        """`encoded` is kept by the caller from page to page, for this canvas, font and size only."""
+        super().__init__(canvas)
+        self.setFont(font, size)
+        self._encoded = encoded
+
+    def place(self, x: float, y: float, text: str) -> None:
+        """Write a text from its left end."""
+        if (encoded := self._encoded.get(text)) is None:
+            # Each text names its font itself, so that it can stand after any other.
+            self._curSubset = -1
+            encoded = self._formatText(text)
+            if len(self._encoded) < _ENCODED_LIMIT:
+                self._encoded[text] = encoded
+        self._code.append(f"1 0 0 1 {x:.2f} {y:.2f} Tm {encoded}")

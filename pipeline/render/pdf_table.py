@@ -36,7 +36,7 @@ _WIDEST_AMOUNT: Final = 86.0
 _WIDEST_OTHER: Final = 58.0
 _LEAST: Final = {"miner_name": 74.0, "wallet": 120.0}
 """How much it keeps when room is short: a wallet of 62 characters has two lines."""
-_FLOOR: Final = {"miner_name": 54.0, "wallet": 78.0, "licence_number": 50.0}
+_FLOOR: Final = {"miner_name": 50.0, "wallet": 74.0}
 """How much it keeps when many decimals take the room; an amount may then be broken too, down to the one below."""
 _FLOOR_AMOUNT: Final = 40.0
 
@@ -100,9 +100,15 @@ class Table:
             off = self._off_right(column, value)
             if (width := self.body.width(value)) + off <= room:
                 return Cell([(value, width)], off)
-        lines = self.body.lines(shown(column, value), room)
-        if column.name == "wallet":
-            lines = _even(value, lines, self.body, room)
+            whole, point, fraction = value.partition(".")
+            # Too long for the column: its own line for the decimals, if that is enough.
+            lines = [whole + point, fraction] if point and self.body.width(value) > room else self.body.lines(value, room)
+            if max(self.body.width(line) for line in lines) > room:
+                lines = self.body.lines(value, room)
+        else:
+            lines = self.body.lines(shown(column, value), room)
+            if column.name == "wallet":
+                lines = _even(value, lines, self.body, room)
         return Cell([(line, self.body.width(line)) for line in lines])
 
     def _off_right(self, column: Column, value: str) -> float:
@@ -121,8 +127,9 @@ class Table:
             text = min(self._natural(column) + 2 * PAD_X + _SLACK, widest)
             broken, unbroken = (wrapper.narrowest(label) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
             least = max(broken, min(text, _LEAST.get(column.name, text)))
-            floor = max(broken, min(least, _FLOOR_AMOUNT if is_amount else _FLOOR.get(column.name, least)))
-            rooms.append(_Room(floor, least, max(text, broken), max(text, unbroken)))
+            tight = max(broken, min(least, _FLOOR.get(column.name, least)))
+            floor = max(broken, min(tight, _FLOOR_AMOUNT)) if is_amount else tight
+            rooms.append(_Room(max(text, unbroken), max(text, broken), least, tight, floor))
         edges = [0.0]
         for one in _fit(rooms, width):
             edges.append(edges[-1] + one)
@@ -181,21 +188,23 @@ def _count(value: object) -> int:
 
 
 class _Room(NamedTuple):
-    """What a column asks for, from the least it can live with to all it wants."""
+    """What a column asks for, from all it wants to the least it can live with."""
 
-    floor: float
-    """Everything that can be broken is."""
-    least: float
-    """Amounts, dates and codes are whole; names and wallets take more lines."""
+    wanted: float
     text: float
     """The rows' texts are whole, the heading's words may be hyphenated."""
-    wanted: float
+    least: float
+    """Amounts, dates and codes are whole; names and wallets take more lines."""
+    tight: float
+    """Names and wallets take many lines."""
+    floor: float
+    """Even amounts are broken."""
 
 
 def _fit(rooms: list[_Room], width: float) -> list[float]:
     """Widths that fill the page: each step down is taken by all columns, as far as it must be, before the next one."""
-    widths = [room.wanted for room in rooms]
-    for lower in ([room.text for room in rooms], [room.least for room in rooms], [room.floor for room in rooms]):
+    widths, *steps = (list(step) for step in zip(*rooms, strict=True))
+    for lower in steps:
         missing = sum(widths) - width
         if missing <= 0:
             break

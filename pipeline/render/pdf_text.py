@@ -105,7 +105,8 @@ class Wrapper:
             for piece in pieces:
                 before, core, behind = _CORE.fullmatch(piece).groups()  # type: ignore[union-attr]
                 parts = list(self._parts.get(core, [core]))
-                parts[0], parts[-1] = before + parts[0], parts[-1] + behind
+                parts[0] = before + parts[0]
+                parts[-1] += behind
                 for part in parts[:-1]:
                     yield part, SOFT_HYPHEN
                 yield parts[-1], " " if piece is pieces[-1] else ""

@@ -9,11 +9,14 @@ No formulas, no arithmetic. Memory stays flat: rows go to disk as they are writt
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import pairwise
 from typing import IO, Any, Final
 
+import polars as pl
 import xlsxwriter
 
 from ..errors import EsepError
@@ -36,14 +39,22 @@ _FIRST_DAY = date(1900, 3, 1).toordinal()
 """Cells count days wrongly before this one: earlier dates are written as text."""
 
 _FONT: Final = {"font_name": "Arial", "font_size": 8}
-_WIDTHS: Final = (6, 11.5, 20, 14, 10, 30, 10.5, 10.5, 12, 12, 10, 10.5, 12, 9.5, 11)
+_LINE_PT: Final = 10.6
+"""Height of a line in a cell of several lines."""
+_NUMBER_LENGTH: Final = 2 + NUMBER_DECIMALS
+"""Characters of the longest amount that is a number; a number that its column is too narrow for would show as ###."""
+_DIGIT_PX: Final = 5.95
+"""Width of a digit at 8 points, in pixels."""
+_WIDTHS: Final = (5.5, 11.5, 23.5, 15, 9.5, 40, 9.5, 9.5, 11, 11, 9.5, 9.5, 11, 9, 10)
 """Column widths in characters, in the form's order."""
 _LEFT: Final = ("miner_name", "wallet")
 """Columns of running text; codes and dates are centred, amounts stand right."""
+_RUNNING: Final[dict[str, Any]] = {"align": "left", "indent": 1}
+_CENTRED: Final[dict[str, Any]] = {"align": "center"}
 _KNOWN_LIMIT: Final = 20_000
 _LAST: Final = len(_WIDTHS) - 1
-_LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 2, 5, 10
-"""The last columns of the header block's four parts: statement, its value, the pool's field; its value takes the rest."""
+_LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 4, 6, 10
+"""Where the header block's parts end: a statement, its value, the pool's field; the field's value takes the rest."""
 
 
 def write_xlsx(document: Document, file: IO[bytes], *, language: Language = "kk", rows_per_sheet: int = ROWS_PER_SHEET) -> None:
@@ -94,12 +105,13 @@ class _FormSheet:
         self.cell = partial(self.formats, border=1, border_color="#808080")
         self.sheet = book.add_worksheet(name)
         self.row = 0
-        self.known: list[dict[str, tuple[str | float, Any]]] = [{} for _ in _WIDTHS]
+        self.known: list[dict[str, tuple[str | float, Any, int]]] = [{} for _ in _WIDTHS]
         """By column, the cells of values already met: most values of a form repeat."""
 
     def write(self, start: int, count: int, *, is_last: bool) -> None:
         rows = self.document.rows.slice(start, count)
-        for number, width in enumerate(_WIDTHS):
+        self.widths = _widths(self.document.rows)
+        for number, width in enumerate(self.widths):
             self.sheet.set_column(number, number, width, self.formats())
         self._write_top()
         self._write_headings()
@@ -142,14 +154,14 @@ class _FormSheet:
             (f"{form().index} {document.month}", text.version.format(version=document.version)),
             ("SHA-256", document.digest),
         ]
-        label, value = self.formats(font_color="#404040"), self.formats(bold=True)
+        label, value = self.formats(font_color="#404040", text_wrap=True), self.formats(bold=True, text_wrap=True)
         for (left, stated), (right, given) in zip(form().statements(self.language, document.month), pool, strict=True):
-            self._merge(0, _LABEL_TO + 1, left, self.formats(font_color="#404040", text_wrap=True))
-            self._merge(_LABEL_TO + 2, _VALUE_TO, stated, value)
-            self._merge(_VALUE_TO + 1, _POOL_LABEL_TO - 1, right, label)
-            self._merge(_POOL_LABEL_TO, _LAST, given, self.formats(bold=True, text_wrap=True))
-            lines = max(_lines(left, 1.15 * sum(_WIDTHS[: _LABEL_TO + 2])), _lines(given, sum(_WIDTHS[_POOL_LABEL_TO:])))
-            self.sheet.set_row(self.row, 12 * lines)
+            lines = 1
+            edges = (0, _LABEL_TO, _VALUE_TO, _POOL_LABEL_TO, _LAST + 1)
+            for (first, end), content, cell in zip(pairwise(edges), (left, stated, right, given), (label, value) * 2, strict=True):
+                self._merge(first, end - 1, content, cell)
+                lines = max(lines, _lines(content, sum(self.widths[first:end]), bold=cell is value))
+            self.sheet.set_row(self.row, _LINE_PT * lines + 1.5)
             self.row += 1
 
     def _write_headings(self) -> None:
@@ -158,8 +170,8 @@ class _FormSheet:
         columns = form().column
         headings = [column.heading(self.language) for column in columns]
         self.heading_row = self.row
-        lines = max(_lines(label, width * 1.05) for label, width in zip(headings, _WIDTHS, strict=True))
-        self.sheet.set_row(self.row, 10.5 * lines + 4)
+        lines = max(_lines(label, width, bold=True) for label, width in zip(headings, self.widths, strict=True))
+        self.sheet.set_row(self.row, _LINE_PT * lines + 6)
         for number, label in enumerate(headings):
             self.sheet.write_string(self.row, number, label, heading)
         self.row += 1
@@ -170,32 +182,39 @@ class _FormSheet:
 
     def _write_row(self, values: tuple[str | None, ...]) -> None:
         sheet, row, blank = self.sheet, self.row, self.cell()
+        lines = 1
         for number, value in enumerate(values):
             if not value:
                 sheet.write_blank(row, number, None, blank)
                 continue
-            content, cell = self.known[number].get(value) or self._typed(number, value)
+            content, cell, tall = self.known[number].get(value) or self._typed(number, value)
+            lines = max(lines, tall)
             if isinstance(content, str):
                 self._write_text(number, content, cell)
             else:
                 sheet.write_number(row, number, content, cell)
+        if lines > 1:
+            # Spreadsheets do not fit the height by themselves when they open the file: lines would be hidden.
+            sheet.set_row(row, min(409.0, _LINE_PT * lines + 3))
         self.row += 1
 
-    def _typed(self, number: int, value: str) -> tuple[str | float, Any]:
-        """A cell's content and format: a number for a date or an amount that a cell holds exactly, or else the text."""
-        column, typed = form().column[number], None
+    def _typed(self, number: int, value: str) -> tuple[str | float, Any, int]:
+        """A cell's content, format and lines: a number for a date or an amount that a cell holds exactly, or else the text."""
+        column = form().column[number]
+        typed: tuple[str | float, Any, int]
+        right: dict[str, Any] = {"align": "right", "indent": 1}
         if column.kind == "date" and (day := _day(value)) is not None:
-            typed = day, self.cell(num_format="dd.mm.yyyy", align="center")
-        elif column.kind in ("amount", "integer") and (decimals := exact_decimals(value)) is not None:
-            align = {"align": "center"} if column.kind == "integer" else {"align": "right", "indent": 1}
-            typed = float(value), self.cell(num_format=_shown(decimals), **align)
-        if typed is None:
-            align = {"align": "right" if column.kind == "amount" else "left", "indent": 1}
-            if column.kind != "amount" and column.name not in _LEFT:
-                align = {"align": "center"}
+            typed = day, self.cell(num_format="dd.mm.yyyy", align="center"), 1
+        elif column.kind == "integer" and exact_decimals(value) == 0:
+            typed = int(value), self.cell(num_format="0", align="center"), 1
+        elif column.kind == "amount" and (decimals := exact_decimals(value)) is not None:
+            typed = float(value), self.cell(num_format=_shown(decimals), **right), 1
+        else:
+            align = right if column.kind == "amount" else _RUNNING if column.name in _LEFT else _CENTRED
             # A prefix keeps a spreadsheet from making a formula of it when somebody edits the cell.
             prefix = {"quote_prefix": True} if value[0] in "=+-@\t\r" else {}
-            typed = value, self.cell(num_format="@", text_wrap=True, **align, **prefix)
+            lines = _lines(value, self.widths[number] - 1.6 * align.get("indent", 0))
+            typed = value, self.cell(num_format="@", text_wrap=True, **align, **prefix), lines
         if len(self.known[number]) < _KNOWN_LIMIT:
             self.known[number][value] = typed
         return typed
@@ -203,14 +222,10 @@ class _FormSheet:
     def _write_text(self, number: int, value: str, cell: Any) -> None:
         if len(value) > CELL_LIMIT:
             raise EsepError(
-                f"{form().index} {self.document.month}, row {self.row + 1}, column {number + 1}: a text of {len(value)} characters; "
+                f"{form().index} {self.document.month}, sheet row {self.row + 1}, column {number + 1}: a text of {len(value)} characters; "
                 f"a cell of a workbook holds {CELL_LIMIT}: shorten it at its source, or leave XLSX out of the formats"
             )
-        if value.startswith("<r>") and value.endswith("</r>"):
-            # The writer takes such a string for markup of its own; in two runs it is escaped like any other.
-            self.sheet.write_rich_string(self.row, number, value[:1], value[1:], cell)
-        else:
-            self.sheet.write_string(self.row, number, value, cell)
+        write_text(self.sheet, self.row, number, value, cell)
 
     def _write_signatures(self) -> None:
         """The note and the two signatures, after the rows, as the order puts them."""
@@ -264,6 +279,15 @@ def exact_decimals(value: str) -> int | None:
     return decimals if significant <= NUMBER_DIGITS and decimals <= NUMBER_DECIMALS else None
 
 
+def write_text(sheet: Any, row: int, column: int, value: str, cell: Any) -> None:
+    """Write a text as a text: never a formula, a link, a number or markup."""
+    if value.startswith("<r>") and value.endswith("</r>"):
+        # The library takes such a string for markup of its own; in two runs it is escaped like any other.
+        sheet.write_rich_string(row, column, value[:1], value[1:], cell)
+    else:
+        sheet.write_string(row, column, value, cell)
+
+
 def _day(value: str) -> int | None:
     """The cell's number of a date, or None when no cell can hold it exactly."""
     try:
@@ -278,15 +302,40 @@ def _shown(decimals: int) -> str:
     return "0." + "0" * decimals if decimals else "0"
 
 
-def _lines(content: str, width: float) -> int:
-    """Lines that a text takes in a column `width` characters wide, broken at spaces."""
-    lines, room = 1, width
-    for word in content.split():
-        if len(word) > room and room < width:
-            lines, room = lines + 1, width
-        lines += int(len(word) // (width + 1))
-        room -= len(word) + 1
-    return lines
+def _widths(rows: pl.DataFrame) -> list[float]:
+    """Column widths in characters: wide enough for every amount that is a number."""
+    widths = list(_WIDTHS)
+    for number, column in enumerate(form().column):
+        longest = rows[column.name].str.len_chars().max() if column.kind == "amount" else None
+        if isinstance(longest, int):
+            widths[number] = max(widths[number], (min(longest, _NUMBER_LENGTH) * _DIGIT_PX + 18) / 7)
+    return widths
+
+
+def _lines(content: str, width: float, *, bold: bool = False) -> int:
+    """Lines that a text takes in a column `width` characters wide, broken at spaces, rather one too many than one too few."""
+    room = width * 7 - 3
+    lines = 0
+    for paragraph in content.splitlines() or [""]:
+        left = 0.0
+        for word in paragraph.split():
+            size = sum(_px(char) for char in word) * (1.08 if bold else 1.0)
+            if size > left:
+                # A word longer than a line fills several.
+                lines += max(1, math.ceil(size / room))
+                left = room * max(1, math.ceil(size / room))
+            left -= size + _px(" ")
+        lines += not paragraph.split()
+    return max(1, lines)
+
+
+def _px(char: str) -> float:
+    """About how wide a character is at 8 points, in pixels."""
+    if char in " .,:;'|!()[]/\\-fijlrtI1":
+        return _DIGIT_PX if char == "1" else 3.4
+    if char.isascii():
+        return 9.0 if char in "mwMW@%" else 7.2 if char.isupper() else _DIGIT_PX
+    return 11.0 if ord(char) > 0x2000 and char not in "–—№…₸" else 7.6 if char.isupper() else 6.4
 
 
 def _write_totals(book: Any, document: Document, language: Language) -> None:
@@ -295,7 +344,7 @@ def _write_totals(book: Any, document: Document, language: Language) -> None:
     sheet = book.add_worksheet(text.sheet_totals)
     sheet.set_column(0, 0, 62, formats())
     sheet.set_column(1, 1, 14, formats())
-    sheet.set_column(2, 2, 68, formats())
+    sheet.set_column(2, 2, 42, formats())
     label, value = formats(), formats(num_format="@", bold=True)
     sheet.write_string(0, 0, f"{form().index}. {text.totals}", formats(bold=True, font_size=11))
     facts = [
@@ -309,18 +358,18 @@ def _write_totals(book: Any, document: Document, language: Language) -> None:
     row = 2
     for name, content in facts:
         sheet.write_string(row, 0, name, label)
-        sheet.write_string(row, 2, content, value)
+        write_text(sheet, row, 2, content, value)
         row += 1
     row += 1
     cell = partial(formats, border=1, border_color="#808080")
     for name, unit, amount in form().printed_totals(document.totals, language):
-        sheet.write_string(row, 0, name, cell(text_wrap=True))
-        sheet.write_string(row, 1, unit, cell(align="center"))
+        sheet.write_string(row, 0, name, cell(text_wrap=True, indent=1))
+        write_text(sheet, row, 1, unit, cell(align="center"))
         decimals = exact_decimals(amount)
         if decimals is None:
-            sheet.write_string(row, 2, amount, cell(num_format="@", align="right"))
+            write_text(sheet, row, 2, amount, cell(num_format="@", align="right", indent=1))
         else:
-            sheet.write_number(row, 2, float(amount), cell(num_format=_shown(decimals), align="right"))
+            sheet.write_number(row, 2, float(amount), cell(num_format=_shown(decimals), align="right", indent=1))
         row += 1
     sheet.set_paper(9)
     sheet.set_landscape()

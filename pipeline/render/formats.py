@@ -1,0 +1,77 @@
+"""A month's document into files: JSON, XLSX and PDF side by side.
+
+What enters: a `Document`, a directory, languages and formats. What leaves: `report.json`, `report.xlsx`, `report.pdf`
+(Kazakh, the form's own language) and `report.LANGUAGE.xlsx`, `report.LANGUAGE.pdf` for the others. JSON has no language.
+The canonical CSV is not among them: its bytes are the digest, and the bundle already has it (`canonical.write_report_csv`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Literal, get_args
+
+from ..errors import EsepError
+from .document import Document
+from .form import LANGUAGES, Language
+
+Format = Literal["json", "xlsx", "pdf"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+def render_all(
+    document: Document, directory: Path, *, languages: Sequence[Language] = ("kk",), formats: Sequence[Format] = FORMATS
+) -> list[Path]:
+    """Write every format in every language; the files written, in that order.
+
+    Raises EsepError for a format or language that is not one of ours, or a text that a workbook's cell can't hold.
+    """
+    written: list[Path] = []
+    for one in formats:
+        for language in languages:
+            path = directory / file_name(one, language)
+            if path not in written:
+                render_one(document, path, format=one, language=language)
+                written.append(path)
+    return written
+
+
+def render_one(document: Document, path: Path, *, format: Format, language: Language = "kk") -> None:
+    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON."""
+    _check(format, language)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            _write(document, file, format, language)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def file_name(format: Format, language: Language = "kk") -> str:
+    """`report.pdf` in Kazakh, `report.ru.pdf` in Russian, `report.json` in any."""
+    _check(format, language)
+    return f"report.{format}" if language == "kk" or format == "json" else f"report.{language}.{format}"
+
+
+def _check(format: str, language: str) -> None:
+    if format not in FORMATS:
+        raise EsepError(f"{format!r} is not a format of the report: choose from {', '.join(FORMATS)}")
+    if language not in LANGUAGES:
+        raise EsepError(f"{language!r} is not a language of the form: choose from {', '.join(LANGUAGES)}")
+
+
+def _write(document: Document, file: IO[bytes], format: Format, language: Language) -> None:
+    # Each library is loaded only when its format is asked for: the command line starts quicker.
+    if format == "json":
+        from .json_report import write_report_json
+
+        write_report_json(document, file)
+    elif format == "xlsx":
+        from .xlsx import write_xlsx
+
+        write_xlsx(document, file, language=language)
+    else:
+        from .pdf import write_pdf
+
+        write_pdf(document, file, language=language)
