@@ -17,6 +17,8 @@ from pipeline.events import Input, Output, Transaction
 
 from .errors import AnswerUnreadable
 
+_OP_RETURN = b"\x6a"
+
 Spent = Mapping[int, Sequence[TxOutput]]
 """By a transaction's position in its block: the outputs it spends, in the order of its inputs. A position that is
 absent is known to spend nothing that is watched."""
@@ -63,6 +65,7 @@ def _transaction(
             wallet=scripts.get(output.script),
             asset=asset,
             script_type=script_type(output.script),
+            is_unspendable=output.script[:1] == _OP_RETURN,
             ref=f"vout:{vout}",
         )
         for vout, output in enumerate(tx.outputs)
