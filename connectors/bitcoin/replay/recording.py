@@ -218,8 +218,10 @@ def _lines(path: Path, kind: type[_Line]) -> Iterator[tuple[int, _Line]]:
                     yield number, decoder.decode(line)
     except OSError as error:
         raise SourceError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path.name}:{number + 1}: {error}") from error
+    except (EOFError, zlib.error) as error:
+        raise SourceError(f"{path.name}: broken off after line {number}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path.name}:{number}: {error}") from error
 
 
 def _mediantime(block: Block, parent: RecordedBlock | None) -> int:
