@@ -78,6 +78,12 @@ class KafkaLog:
         self._check_key(key)
         with self._doing(f"become the writer of {_known(topic)} {key!r}"):
             writer = KafkaWriter(self, topic, key)
+            try:
+                # Who becomes the writer reads its state next: nothing of the key may still be hidden behind another's open append.
+                self.settled_end(self.partition(topic, key))
+            except BaseException:
+                writer.close()
+                raise
         self._writers.add(writer)
         return writer
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import structlog
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka import errors as kafka_errors
 
 from pipeline.errors import FencedError, LogError
@@ -153,6 +153,8 @@ class KafkaWriter:
         except kafka_errors.KafkaError as error:
             if is_fencing(error) and time.monotonic() - begun < self._settings.transaction_timeout_s:
                 raise
+            if self._has_successor():
+                raise kafka_errors.ProducerFencedError() from error
             self._broken = "the cluster did not say whether the last append was committed; open the log again: what is there is recognised"
             raise
         try:
@@ -160,6 +162,28 @@ class KafkaWriter:
         except (LogError, kafka_errors.KafkaError) as error:
             # It is committed and durable; only its being seen waits, for somebody else's open append.
             _logger.warning("appended, but readers don't see it yet", topic=name, partition=number, offset=last, error=str(error))
+
+    def _has_successor(self) -> bool:
+        """Ask who holds the transactional id, after a commit with an open outcome.
+
+        A coordinator that is just fencing us answers a commit with "unknown server error" instead of "fenced", and counts
+        the new epoch a moment later: so it is asked more than once.
+        """
+        ours = self._producer._transaction_manager.producer_id_and_epoch
+        name = self._settings.transactional_id(self._topic, self._key)
+        try:
+            admin = KafkaAdminClient(**self._settings.client())
+            try:
+                for pause_s in (0.0, 0.1, 0.3, 0.6, 1.0):
+                    time.sleep(pause_s)
+                    now = admin.describe_transactions([name])[name]
+                    if (now.producer_id, now.producer_epoch) != (ours.producer_id, ours.epoch):
+                        return True
+            finally:
+                admin.close()
+        except kafka_errors.KafkaError:
+            pass  # the outcome stays open, which is what the caller then says
+        return False
 
     def _begin(self) -> None:
         try:
