@@ -121,7 +121,8 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
                 part.chmod(0o600)
                 prepare(target, str(place))
                 for table, statement in export_statements().items():
-                    insert(target, table, connection.execute(statement, {"month": month}).pl())
+                    values = {"month": month} if "$month" in statement else {}
+                    insert(target, table, connection.execute(statement, values).pl())
                 target.execute("CHECKPOINT")
             part.chmod(mode)
             _move(part, place)
