@@ -1,6 +1,6 @@
 """The main job at scale: log → store → facts → enrichment → canonical report, each step beside its bare ceiling.
 
-Enters: a size. Leaves: a table of seconds, rows a second, peak memory and ratios, printed, and with `--record` appended
+Enters: a size. Leaves: a table of seconds, rows a second, processor time, peak memory and ratios, printed, and with `--record` appended
 to `docs/benchmarks.md`. Steps run in processes of their own; a step's peak is the process's resident memory while it ran.
 A ceiling does the least that the step's work needs, with the same library on the same data: what is above it is ours.
 It leaves out the rendering of XLSX and PDF.
@@ -85,6 +85,12 @@ def run_month(directory: Path, size: Size) -> list[Measured]:
 PARTS = {"ingest": run_ingest, "month": run_month, "bare-ingest": bare.run_ingest, "bare-month": bare.run_month}
 
 
+TABLE_HEAD = (
+    "| step | rows | s | rows/s | CPU s | peak MiB | bare ceiling | its s | its CPU s | ratio | CPU ratio |",
+    "|---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|",
+)
+
+
 @dataclass(frozen=True)
 class Line:
     """A step of the whole way, over the repeats."""
@@ -92,8 +98,10 @@ class Line:
     step: str
     rows: int
     seconds: float
+    cpu_s: float
     peak_mib: float
     ceiling_s: float
+    ceiling_cpu_s: float
 
 
 def measure(size: Size, directory: Path, repeat: int) -> list[Line]:
@@ -110,15 +118,17 @@ def measure(size: Size, directory: Path, repeat: int) -> list[Line]:
 
 
 def _line(step: str, taken: dict[str, list[Measured]]) -> Line:
-    def median(name: str) -> float:
-        return statistics.median(one.seconds for one in taken[name])
+    def median(name: str, quantity: str) -> float:
+        return float(statistics.median(getattr(one, quantity) for one in taken[name]))
 
     return Line(
         step=step,
         rows=taken[step][0].rows,
-        seconds=median(step),
+        seconds=median(step, "seconds"),
+        cpu_s=median(step, "cpu_s"),
         peak_mib=max(one.peak_mib for one in taken[step]),
-        ceiling_s=sum(median(name) for name in CEILINGS[step]),
+        ceiling_s=sum(median(name, "seconds") for name in CEILINGS[step]),
+        ceiling_cpu_s=sum(median(name, "cpu_s") for name in CEILINGS[step]),
     )
 
 
@@ -140,20 +150,19 @@ def _run_apart(part: str, size: Size, directory: Path) -> list[Measured]:
 
 def table(size: Size, lines: list[Line], repeat: int) -> str:
     """The measurements as a Markdown table, with what they were taken on."""
-    total_s, ceiling_s = sum(line.seconds for line in lines), sum(line.ceiling_s for line in lines)
-    whole = Line("whole way", size.allocations, total_s, max(line.peak_mib for line in lines), ceiling_s)
+    sums = {name: sum(getattr(line, name) for line in lines) for name in ("seconds", "cpu_s", "ceiling_s", "ceiling_cpu_s")}
+    whole = Line("whole way", size.allocations, peak_mib=max(line.peak_mib for line in lines), **sums)
     head = (
         f"{size.allocations:,} allocations, {size.payouts:,} payouts, {size.miners:,} miners, seed {size.seed}; "
         f"median of {repeat}; {os.cpu_count()} cores, Python {platform.python_version()}, polars {pl.__version__}, DuckDB {duckdb.__version__}"
     )
     rows = [
-        f"| {line.step} | {line.rows:,} | {line.seconds:.2f} | {line.rows / line.seconds:,.0f} | {line.peak_mib:,.0f} | "
-        f"{' + '.join(CEILINGS.get(line.step, ('all ceilings',)))} | {line.ceiling_s:.2f} | {line.seconds / line.ceiling_s:.2f} |"
+        f"| {line.step} | {line.rows:,} | {line.seconds:.2f} | {line.rows / line.seconds:,.0f} | {line.cpu_s:.2f} | {line.peak_mib:,.0f} | "
+        f"{' + '.join(CEILINGS.get(line.step, ('all ceilings',)))} | {line.ceiling_s:.2f} | {line.ceiling_cpu_s:.2f} | "
+        f"{line.seconds / line.ceiling_s:.2f} | {line.cpu_s / line.ceiling_cpu_s:.2f} |"
         for line in [*lines, whole]
     ]
-    return "\n".join(
-        [head, "", "| step | rows | s | rows/s | peak MiB | bare ceiling | s | ratio |", "|---|--:|--:|--:|--:|---|--:|--:|", *rows, ""]
-    )
+    return "\n".join([head, "", *TABLE_HEAD, *rows, ""])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -127,6 +127,8 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
             ]  # fmt: skip
         else:
             credits = [{"miner_id": wallet_holder, "account": None, "payment_id": "", "amount": transfer["amount"]}]
+            # Named by a payment in another asset, with nobody holding the address: it credits nobody, as in 9.4.
+            credits = [credit for credit in credits if credit["miner_id"] is not None]
         for credit in credits:
             credit["transfer"], credit["left"] = transfer, credit["amount"]
             credit["ref"] = credit["payment_id"] or f"{transfer['txid']}:{transfer['address']}"
