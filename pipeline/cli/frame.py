@@ -66,7 +66,11 @@ def now() -> int:
 
 def settings_of(config: Path) -> Settings:
     """The settings in force; crash reports go below their `var` from now on."""
-    settings = load_settings(config, os.environ)
+    return use_settings(load_settings(config, os.environ))
+
+
+def use_settings(settings: Settings) -> Settings:
+    """Crash reports go below the settings' `var` from now on; the settings."""
     _crash_folder[:] = [settings.var / "crashes"]
     return settings
 

@@ -30,6 +30,7 @@ REMOVED: Mapping[str, str] = {
     "pool.head": "is now pool.head_name",
     "pool.executor": "is now pool.executor_name",
     "finality": "is now chains.<name>.finality",
+    "report.formats": "is no setting: a frozen month has every format",
     "store.publish_interval": "is now store.publish_every_s",
     "labels.*.outflow_class": "is now labels.class",
 }

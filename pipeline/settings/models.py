@@ -19,9 +19,7 @@ from ..model import Asset, IssueCode, Month, Rules, Severity
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
 """Classes that the rules give (rule 3): no label may carry one."""
 
-STRATEGIES = ("auto", "rest", "scan", "raw", "verbose")
 LANGUAGES = ("kk", "ru", "en")
-FORMATS = ("csv", "json", "xlsx", "pdf")
 
 
 def _path(value: Any) -> Any:
@@ -137,9 +135,19 @@ class ChainSettings(Section):
     password_file: FilePath | None = Field(default=None, description="a file with nothing but the node's rpcpassword")
     password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_CHAINS_NAME_PASSWORD or password_file")
     rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
-    strategy: str = Field(default="auto", description=f"how blocks are read: {', '.join(STRATEGIES)}; all give the same events")
+    strategy: Literal["auto", "scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex"] = Field(
+        default="auto", description="how blocks are read; auto takes the fastest that the node offers, and all give the same events"
+    )
     finality: int = Field(default=6, ge=1, le=100_000, description="confirmations before a month closes on a block (rule 8.1)")
     start_height: int = Field(default=0, ge=0, description="the first block read: before the first output a pool wallet ever had")
+    first_used_height: int | None = Field(
+        default=None,
+        ge=0,
+        description="no pool wallet was paid below it, to your knowledge: lets reading begin late without knowing older outputs",
+    )
+    gap: int | None = Field(
+        default=None, ge=1, description="unused indexes kept ahead in a ranged descriptor; a fifth of its range when not given"
+    )
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(_tuple)] = Field(min_length=1, description="the pool's wallets")
@@ -185,10 +193,7 @@ class ReportSettings(Section):
     """How a frozen month is printed."""
 
     languages: Annotated[tuple[Literal["kk", "ru", "en"], ...], BeforeValidator(_tuple)] = Field(
-        default=("kk",), min_length=1, description="kk, ru, en; the first one is the form, the others come beside it"
-    )
-    formats: Annotated[tuple[Literal["csv", "json", "xlsx", "pdf"], ...], BeforeValidator(_tuple)] = Field(
-        default=("csv", "json", "xlsx", "pdf"), min_length=1, description="csv, json, xlsx, pdf; csv is always written"
+        default=("kk",), min_length=1, description="kk, ru, en: the languages that a frozen month is printed in; kk is the form itself"
     )
 
 

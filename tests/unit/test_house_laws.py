@@ -16,7 +16,7 @@ ABOVE = ("connectors", "pipeline.app", "pipeline.cli", "pipeline.demo", "pipelin
 OUTSIDE = {("os", "environ"), ("os", "getenv"), ("Path", "home"), ("date", "today")}
 OUTSIDE |= {("time", name) for name in ("time", "time_ns", "monotonic", "sleep")}
 OUTSIDE |= {("datetime", name) for name in ("now", "utcnow", "today")}
-NETWORK = ("socket", "urllib.request", "http.client", "httpx", "requests", "subprocess", "asyncio", "ssl")
+NETWORK = ("socket", "urllib.request", "http.client", "httpx", "requests", "asyncio", "ssl")
 
 
 def modules(room: str) -> list[Path]:

@@ -1,0 +1,363 @@
+"""The composition root: settings in, the parts joined and ready. The only place that knows which connector stands for what.
+
+Everything here is a thin join: the log, the store, the connectors and the stages do the work. It reads the clock through the
+`now` it was given, and no environment. Left out: what commands print (`cli`) and the example's way through (`demo`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from connectors.bitcoin.follow import BitcoinConnector
+from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
+from connectors.log_sqlite import SqliteLog
+
+from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
+from .errors import StoreHeld
+from .events import Event, Frozen, WatchedWallet, decode, encode
+from .freeze.bundle import put_in_place
+from .freeze.conditions import Waiver
+from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
+from .freeze.printed import printed_report
+from .freeze.replay import Replay, replay_month
+from .ingest import Ingest
+from .log import Positions, Topic, advance
+from .model import Month, Rules, almaty_date
+from .render.canonical import report_csv
+from .settings import Settings
+from .store import Store
+from .store.facts import read_facts, write_enriched
+from .store.publish import export_month, publish_copy
+from .store.queries import bad_events, complete_through, frozen_versions, registry, waivers
+from .validate.ledger import LedgerKind
+from .validate.registry import REGISTRY_KINDS, RegistryKind
+from .validate.table import RawTable
+
+if TYPE_CHECKING:
+    from .log import EventLog
+
+OPEN_MONTHS = 3
+"""How many unfrozen months are worked out without being asked for."""
+
+Tell = Callable[[int, int], None]
+"""Progress: how many are done, of how many."""
+
+
+def _silent(_done: int, _total: int) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a freeze came to."""
+
+    folder: Path
+    digest: str
+    version: int
+    is_new: bool
+
+
+class App:
+    """One pool's Esep: its log, its store, its months. Use as a context manager."""
+
+    def __init__(self, settings: Settings, now: Callable[[], int]) -> None:
+        self.settings = settings
+        self.now = now
+        self.rules = settings.rules()
+        self.pool = settings.pool.key
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The log, opened (and made) at first use. Raises LogError."""
+        self.settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return SqliteLog(self.settings.log_path)
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if "log" in self.__dict__:
+            self.log.close()
+
+    # --- the store -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def live_store(self) -> Iterator[Store]:
+        """The live store, as far as it was filled. Raises StoreHeld when another process has it, StoreError otherwise."""
+        self.settings.store.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with Store.open(self.settings.store.path) as store:
+            yield store
+
+    @contextlib.contextmanager
+    def private_store(self, until: Positions | None = None, tell: Tell = _silent) -> Iterator[Store]:
+        """A store of our own, filled from the log (up to `until`) and gone afterwards: the month is a function of the log (law 2)."""
+        self.settings.var.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (
+            tempfile.TemporaryDirectory(prefix="private-", dir=self.settings.var) as folder,
+            Store.open(Path(folder) / "store.duckdb") as store,
+        ):
+            self.fill(store, until=until, tell=tell)
+            yield store
+
+    @contextlib.contextmanager
+    def current_store(self, tell: Tell = _silent) -> Iterator[Store]:
+        """A store filled to the log's end: the live one, or a private one while a running service has the live one."""
+        with contextlib.ExitStack() as stack:
+            try:
+                store = stack.enter_context(self.live_store())
+            except StoreHeld:
+                store = stack.enter_context(self.private_store(tell=tell))
+            else:
+                self.fill(store, tell=tell)
+            yield store
+
+    def fill(self, store: Store, *, until: Positions | None = None, tell: Tell = _silent) -> int:
+        """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`."""
+        ingest = Ingest(self.log, store, until=until)
+        total = sum((until if until is not None else self.log.end()).values())
+        events = 0
+        while not (step := ingest.step()).at_end:
+            events += step.events
+            tell(sum(step.positions.values()), total)
+        return events + step.events + ingest.catch_up().events
+
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def connector(self, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None) -> BitcoinConnector:
+        """The connector of a configured chain; `rpc_url` and `cookie_file` instead of the settings'. Raises SettingsError, LogError."""
+        settings = self.settings.chains[chain]
+        return BitcoinConnector(
+            log=self.log,
+            pool_id=self.pool,
+            chain=chain,
+            asset=settings.asset,
+            network=settings.network,
+            rpc_url=rpc_url or settings.rpc_url,
+            wallets=[
+                WatchedWallet(
+                    name=wallet.name,
+                    addresses=list(wallet.addresses),
+                    descriptors=list(wallet.descriptors),
+                    descriptor_range=wallet.descriptor_range if wallet.descriptors else 0,
+                )
+                for wallet in settings.wallets
+            ],
+            start_height=settings.start_height,
+            cookie_path=cookie_file or settings.cookie_file,
+            user=settings.user,
+            password=settings.password.get_secret_value() if settings.password else None,
+            rest=settings.rest,
+            strategy=settings.strategy,
+            gap=settings.gap,
+            first_used_height=settings.first_used_height,
+            timeout_s=float(settings.timeout_s),
+        )
+
+    def import_ledger(self, path: Path, kind: LedgerKind, *, sheet: str | None = None) -> Imported:
+        """Append what a ledger file says anew. Raises InputRefused with every fault by line."""
+        ledger = self.settings.ledger
+        return import_ledger(
+            self.log,
+            self.pool,
+            path,
+            kind,
+            assets=self.rules.assets,
+            networks=self.rules.network,
+            columns=getattr(ledger.columns, kind),
+            ignored=ledger.ignored,
+            timezone=ledger.timezone,
+            sheet=sheet,
+        )
+
+    def import_registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
+        """Append the registry's next version, if it says anything new. Raises InputRefused with the faults of all its files."""
+        registry = self.settings.registry
+        return import_registry(
+            self.log,
+            self.pool,
+            where,
+            networks=self.rules.network,
+            columns={kind: getattr(registry.columns, kind) for kind in REGISTRY_KINDS},
+            ignored=registry.ignored,
+            counterparties=counterparties,
+        )
+
+    def declare_complete(self, through: date) -> bool:
+        """Say that the ledger holds everything through a day in Almaty (rule 8.1); whether that was new."""
+        return declare_complete(self.log, self.pool, through)
+
+    # --- what people decide ----------------------------------------------------------------------------------------
+
+    def append(self, topic: Topic, *events: Event) -> None:
+        """Append events of the pool's to the log, durable on return."""
+        with self.log.writer(topic, self.pool) as writer:
+            writer.append([encode(event) for event in events])
+
+    def decisions(self) -> Decisions:
+        """The labels and waivers that the log holds."""
+        return read_decisions(self.log, self.pool)
+
+    def bring_settings_decisions(self) -> int:
+        """Append the labels and waivers of the settings that the log does not hold yet; how many."""
+        settings = self.settings
+        events = decisions_of_settings(settings.labels, settings.waivers, self.decisions(), at=self.now())
+        if events:
+            with self.log.writer("months", self.pool) as writer:
+                writer.append(events)
+        return len(events)
+
+    def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:
+        """Name whose address it is (rule 3)."""
+        self.append(
+            "months",
+            label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=self.now()),
+        )
+
+    def waive(self, *, month: Month, code: str, ref: str, by: str, reason: str) -> None:
+        """Take one blocking issue of a month upon a person (rule 8.1)."""
+        self.append("months", waive_event(month=str(month), code=code, ref=ref, by=by, reason=reason, at=self.now()))
+
+    # --- months ----------------------------------------------------------------------------------------------------
+
+    def assess(self, store: Store, month: Month) -> tuple[MonthState, Assessed]:
+        """The month as the store has it: what enrichment makes of it, and whether it can close."""
+        state = month_state(store, month)
+        return state, assess_month(state, month, self.rules)
+
+    def show_month(self, store: Store, month: Month, assessed: Assessed) -> None:
+        """Put what enrichment made of the month into the store, for the analysts' views."""
+        write_enriched(store, str(month), assessed.enriched, assets=self.rules.assets)
+
+    def open_months(self, store: Store) -> list[Month]:
+        """The newest months with allocations, not later than now, that are not frozen; at most `OPEN_MONTHS`, oldest first."""
+        today = almaty_date(self.now())
+        months = [month for month in allocated_months(store.connection) if month.first <= today and not self.frozen(month)]
+        return months[-OPEN_MONTHS:]
+
+    def publish(self, store: Store) -> Path:
+        """Publish the analysts' read-only copy."""
+        return publish_copy(store, self.settings.store.published, mode=int(self.settings.store.published_mode, 8))
+
+    def frozen(self, month: Month) -> list[Frozen]:
+        """The frozen versions of the month in the log, oldest first."""
+        positions: dict[str, int] = {}
+        found: list[Frozen] = []
+        while records := self.log.read(positions, topics=["months"]):
+            positions = advance(positions, records)
+            for record in records:
+                if record.key == self.pool and record.id.startswith(f"frozen:{month}:"):
+                    event = decode(record.value)
+                    if isinstance(event, Frozen):
+                        found.append(event)
+        return sorted(found, key=lambda event: event.version)
+
+    def folder_of(self, month: Month, version: int) -> Path:
+        """Where the version's bundle lies: `months/2026-10/v1`."""
+        return version_dir(self.settings.months_path, month, version)
+
+    def freeze(self, store: Store, month: Month, *, by: str, reason: str, progress: Callable[[str], None] = lambda _: None) -> Outcome:
+        """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
+
+        Raises MonthError, naming each condition of rule 8.1 that is not met.
+        """
+        versions = self.frozen(month)
+        progress("enrich")
+        state, assessed = self.assess(store, month)
+        if versions and report_digest(assessed, self.rules) == versions[-1].digest:
+            last = versions[-1]
+            return Outcome(self.folder_of(month, last.version), last.digest, last.version, is_new=False)
+        self.show_month(store, month, assessed)
+        bundle, event = freeze_month(
+            state,
+            store.connection,
+            month=month,
+            version=versions[-1].version + 1 if versions else 1,
+            rules=self.rules,
+            header=self.settings.header(),
+            months_dir=self.settings.months_path,
+            languages=self.settings.report.languages,
+            now=self.now(),
+            by=by,
+            reason=reason,
+            export=lambda path: _export(store, month, path),
+            append=lambda event: self.append("months", event),
+            assessed=assessed,
+            progress=progress,
+        )
+        return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
+
+    def replay(
+        self, event: Frozen, *, keep: Path | None = None, tell: Tell = _silent, progress: Callable[[str], None] = lambda _: None
+    ) -> Replay:
+        """Rebuild a frozen version from the log alone in an empty store and compare it with its bundle (rule 8.2).
+
+        `keep`: where to leave what was built; a bundle that is missing from `months` is put back in its place.
+        """
+        month = Month.parse(event.month)
+        place = self.folder_of(month, event.version)
+        with (
+            self.private_store(event.positions, tell=tell) as store,
+            tempfile.TemporaryDirectory(dir=self.settings.var, prefix="replay-") as folder,
+        ):
+            built = Path(folder) / "bundle"
+            rules = Rules.from_json(event.rules)
+            state = month_state(store, month)
+            assessed = assess_month(state, month, rules)
+            write_enriched(store, str(month), assessed.enriched, assets=rules.assets)
+            replay = replay_month(
+                event,
+                state,
+                store.connection,
+                built,
+                first=place if place.exists() else None,
+                export=lambda path: _export(store, month, path),
+                assessed=assessed,
+                progress=progress,
+            )
+            target = keep or (place if replay.is_same and not place.exists() else None)
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                put_in_place(built, target)
+                replay = dataclasses.replace(replay, bundle=dataclasses.replace(replay.bundle, folder=target))
+        return replay
+
+
+def month_state(store: Store, month: Month) -> MonthState:
+    """Everything that a month is judged by, read at one moment of the store."""
+    connection = store.connection
+    before = frozen_versions(connection, str(month.previous))
+    return MonthState(
+        facts=read_facts(connection),
+        waivers=[Waiver(w.code, w.ref, w.by, w.reason, w.at) for w in waivers(connection, str(month))],
+        complete_through=complete_through(connection),
+        has_registry=registry(connection) is not None,
+        bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],
+        positions=store.positions(),
+        previous_digest=before[-1].digest if before else None,
+    )
+
+
+def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
+    """Every month that has allocations, oldest first."""
+    statement = "SELECT DISTINCT strftime(almaty_date(allocated_at), '%Y-%m') FROM core_allocation ORDER BY 1"
+    return [Month.parse(text) for (text,) in connection.execute(statement).fetchall()]
+
+
+def _export(store: Store, month: Month, path: Path) -> None:
+    export_month(store.connection, str(month), path)
+
+
+def report_digest(assessed: Assessed, rules: Rules) -> str:
+    """The digest that the month would have if it were frozen now (rule 8.2)."""
+    return hashlib.sha256(report_csv(printed_report(assessed.enriched, rules))).hexdigest()

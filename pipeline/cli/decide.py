@@ -1,0 +1,121 @@
+"""`esep label`, `esep waive`: what a person decides, appended to the log by name and with a reason."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from ..app import App
+from ..bitcoin.networks import network
+from ..bitcoin.script import canonical_address
+from ..errors import MonthError, SettingsError
+from ..freeze.conditions import blocking_issues
+from ..model import IssueCode, Month, Severity
+from ..settings.models import ClassName
+from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
+
+ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name.", metavar="NAME")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")]
+
+_CLASS: TypeAdapter[str] = TypeAdapter(ClassName)
+
+
+def label(
+    address: Annotated[str, typer.Argument(help="The address.", metavar="ADDRESS")],
+    outflow_class: Annotated[str, typer.Argument(help="What it is: vendor, exchange, … a word of a-z, 0-9 and -.", metavar="CLASS")],
+    name: Annotated[str, typer.Option("--name", help="Whose it is.", metavar="NAME")],
+    by: ByOption,
+    reason: ReasonOption,
+    chain: Annotated[str | None, typer.Option("--chain", help="The chain it is on; needed only where there are several.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Say whose address it is.
+
+    Money that the pool sends to an address that is neither the pool's nor a miner's is an unknown outflow, and blocks the
+    month (rule 3.5). A label gives it a class: it holds for every month, and the newest one counts.
+
+    [dim]esep label bc1q… vendor --name "Power company" --by "A. Person" --reason "contract 17"[/dim]
+    """
+    settings = settings_of(config)
+    chain = chain or (next(iter(settings.chains)) if len(settings.chains) == 1 else None)
+    if chain not in settings.chains:
+        raise SettingsError([f"--chain: say which one: {', '.join(sorted(settings.chains))}"], source="esep label")
+    faults = _person_faults(by, reason)
+    try:
+        _CLASS.validate_python(outflow_class)
+    except ValidationError as error:
+        faults.append(f"CLASS: {outflow_class!r}: {error.errors()[0]['msg']}")
+    try:
+        address = canonical_address(address, network(settings.chains[chain].network))
+    except ValueError as error:
+        faults.append(f"ADDRESS: {error}")
+    if faults:
+        raise SettingsError(faults, source="esep label")
+    with App(settings, now) as app:
+        held = app.decisions().labels.get((chain, address))
+        if held and (held.outflow_class, held.name, held.by, held.reason) == (outflow_class, name, by, reason):
+            say(f"already labelled: {address} is {held.outflow_class} ({held.name})")
+            return
+        app.label(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason)
+    say(f"labelled: {address} on {chain} is {outflow_class} ({name})")
+
+
+def waive(
+    month: MonthArgument,
+    code: Annotated[str, typer.Argument(help="The issue's code, as `esep issues` prints it.", metavar="CODE")],
+    ref: Annotated[str, typer.Argument(help="The issue's ref, as `esep issues` prints it.", metavar="REF")],
+    by: ByOption,
+    reason: ReasonOption,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take one blocking issue of one month upon yourself, by name and with a reason.
+
+    A waiver does not change what the report says: it lets the month close although the issue stands (rule 8.1), and is
+    printed in the frozen month's manifest. Only issues that the month has now can be waived; `esep issues` lists them.
+
+    [dim]esep waive 2026-10 unknown-outflow d4dc…dfd9:1 --by "A. Person" --reason "refund, letter of 2 November"[/dim]
+    """
+    settings = settings_of(config)
+    named = parse_month(month)
+    faults = _person_faults(by, reason)
+    if code not in {known.value for known in IssueCode if known.severity is Severity.BLOCKING}:
+        near = difflib.get_close_matches(code, [known.value for known in IssueCode], n=1)
+        faults.append(f"CODE: {code!r} is no blocking issue" + (f": did you mean {near[0]}?" if near else ""))
+    if faults:
+        raise SettingsError(faults, source="esep waive")
+    with App(settings, now) as app:
+        held = app.decisions().waivers.get((str(named), code, ref))
+        if held:
+            say(f"already waived by {held.by}: {code} {ref} ({held.reason})")
+            return
+        with progress("reading the log") as tell, app.current_store(tell) as store:
+            state, assessed = app.assess(store, named)
+        open_issues = blocking_issues(assessed.enriched.issues, state.waivers)
+        refs = open_issues.filter(open_issues["code"] == code)["ref"].to_list()
+        if ref not in refs:
+            near = difflib.get_close_matches(ref, refs, n=1, cutoff=0.8)
+            raise MonthError(
+                f"{named} has no open issue {code} {ref}" + (f": did you mean {near[0]}?" if near else f": esep issues {named} lists them")
+            )
+        app.waive(month=named, code=code, ref=ref, by=by, reason=reason)
+    say(f"waived: {named} {code} {ref}")
+
+
+def parse_month(text: str) -> Month:
+    """The month of an argument. Raises SettingsError in words."""
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise SettingsError([f"MONTH: {error}"], source="esep") from None
+
+
+def _person_faults(by: str, reason: str) -> list[str]:
+    faults = []
+    if not by.strip():
+        faults.append("--by: a waiver or label has a person behind it: give a name")
+    if len(reason.strip()) < 3:
+        faults.append("--reason: give a reason that an auditor can follow")
+    return faults

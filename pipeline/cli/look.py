@@ -1,0 +1,206 @@
+"""`esep status`, `issues`, `query`: what Esep knows, what stands in a month's way, and the analysts' copy."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import duckdb
+import polars as pl
+import typer
+
+from ..app import App, allocated_months
+from ..errors import StoreError
+from ..model import Month
+from ..store import Store
+from ..store.queries import chain_state, complete_through, registry
+from .decide import parse_month
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, out, progress, say, settings_of, table
+from .months import print_json
+
+
+def issues(
+    month: MonthArgument,
+    blocking: Annotated[bool, typer.Option("--blocking", help="Only those that keep the month from closing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """List what is wrong or odd in a month: code, severity, ref, detail, and who waived it.
+
+    Blocking issues keep the month from closing until they are resolved (correct the ledger or registry and import again,
+    label an address) or waived by name (`esep waive`). Warnings are for your information.
+
+    [dim]esep issues 2026-10 --blocking[/dim]
+    """
+    named = parse_month(month)
+    with App(settings_of(config), now) as app:
+        app.bring_settings_decisions()
+        with progress("reading the log") as tell, app.current_store(tell) as store:
+            state, assessed = app.assess(store, named)
+    waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
+    found = assessed.enriched.issues.filter((pl.col("severity") == "blocking") | pl.lit(not blocking))
+    rows: list[dict[str, Any]] = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in found.iter_rows(named=True)]
+    rows.sort(key=lambda row: (row["severity"] != "blocking", row["code"], row["ref"]))
+    if as_json:
+        print_json(rows)
+        return
+    print_issues(named, rows)
+
+
+def print_issues(month: Month, rows: list[dict[str, Any]]) -> None:
+    """The issues as a table, and how many are open."""
+    shown = ["severity", "code", "ref", "detail", "waived_by"]
+    if rows:
+        table(f"Issues of {month}", [name.replace("_", " ") for name in shown], [[row[name] for name in shown] for row in rows])
+    left = sum(row["severity"] == "blocking" and not row["waived_by"] for row in rows)
+    say(f"{month}: {len(rows)} issue(s), {left} of them blocking and open")
+
+
+def status(
+    month: Annotated[
+        str | None, typer.Argument(help="One month; the newest that are not frozen when not given.", metavar="[MONTH]")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show where everything stands: log, chains and their lag, ledger, registry, and what each month still needs to close.
+
+    [dim]esep status[/dim]
+
+    [dim]esep status 2026-10 --json[/dim]
+    """
+    with App(settings_of(config), now) as app:
+        app.bring_settings_decisions()
+        with progress("reading the log") as tell, app.current_store(tell) as store:
+            found = survey(app, store, [parse_month(month)] if month else None)
+    if as_json:
+        print_json(found)
+        return
+    say(f"log     {app.settings.log_path}: " + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items())))
+    for chain in found["chains"]:
+        say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
+    say(
+        f"ledger  {'complete through ' + found['ledger_complete_through'] if found['ledger_complete_through'] else 'never declared complete'}"
+    )
+    say(f"registry {'version ' + str(found['registry_version']) if found['registry_version'] else 'none imported'}")
+    for each in found["months"]:
+        versions = ", ".join(f"v{v['version']} {v['digest'][:12]}…" for v in each["versions"])
+        say(f"\nmonth   {each['month']}: {each['state']}" + (f" ({versions})" if versions else "") + f"; due by {each['due']}")
+        for condition in each["conditions"]:
+            say(f"  {'[x]' if condition['is_met'] else '[ ]'} {condition['name']}: {condition['detail']}")
+
+
+def _chain_words(chain: dict[str, Any]) -> str:
+    if chain["height"] is None:
+        return "no block was read yet"
+    at = datetime.fromtimestamp(chain["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"height {chain['height']}, block of {at}, {chain['lag_s'] // 60} minutes ago"
+
+
+def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]:
+    """The state of everything, as JSON."""
+    connection = store.connection
+    through = complete_through(connection)
+    version = registry(connection)
+    tips = chain_state(connection)
+    chains = []
+    for name, chain in app.settings.chains.items():
+        tip = tips.get(name)
+        time = tip.time if tip else None
+        chains.append(
+            {
+                "chain": name, "network": chain.network, "height": tip.height if tip else None, "hash": tip.hash if tip else None,
+                "time": time, "lag_s": max(0, app.now() - time) if time is not None else None,
+            }
+        )  # fmt: skip
+    return {
+        "log": app.log.end(),
+        "chains": chains,
+        "ledger_complete_through": str(through) if through else None,
+        "registry_version": version[0] if version else None,
+        "months": [_month_state(app, store, month) for month in (months or _months_shown(app, store))],
+    }
+
+
+def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
+    _, assessed = app.assess(store, month)
+    versions = [{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in app.frozen(month)]
+    state = "frozen" if versions else "open" if assessed.unmet else "closable"
+    return {
+        "month": str(month), "state": state, "due": str(month.deadline), "versions": versions,
+        "conditions": [{"name": c.name, "is_met": c.is_met, "detail": c.detail} for c in assessed.conditions],
+    }  # fmt: skip
+
+
+def _months_shown(app: App, store: Store) -> list[Month]:
+    """The open months, and the newest frozen one."""
+    frozen = [month for month in allocated_months(store.connection) if app.frozen(month)]
+    return sorted([*app.open_months(store), *frozen[-1:]], key=str)
+
+
+def query(
+    statement: Annotated[
+        str | None, typer.Argument(help="One SQL statement; a prompt opens when it is not given.", metavar="[SQL]")
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Ask the published read-only copy in SQL (DuckDB): one statement, or a prompt.
+
+    The copy opens while the service runs, and nothing in it can be changed. The views are described in
+    docs/data-dictionary.md; `SHOW TABLES` lists them, `DESCRIBE report` shows one.
+
+    [dim]esep query "SELECT miner_id, sum(amount) FROM report GROUP BY ALL ORDER BY 2 DESC LIMIT 10"[/dim]
+    """
+    path = settings_of(config).store.published
+    if not path.is_file():
+        raise StoreError(f"{path} is not there yet: esep run publishes it, and so does esep ingest")
+    with duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"}) as connection:
+        if statement is not None:
+            _answer(connection, statement, as_json=as_json, as_csv=as_csv)
+            return
+        _prompt(connection)
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, statement: str, *, as_json: bool = False, as_csv: bool = False) -> None:
+    try:
+        result = connection.execute(statement)
+        names = [column[0] for column in result.description or []]
+        rows = result.fetchall()
+    except duckdb.Error as error:
+        raise StoreError(f"the query failed: {str(error).splitlines()[0]}") from error
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    else:
+        table("", names, rows)
+        say(f"{len(rows)} row(s)")
+
+
+def _prompt(connection: duckdb.DuckDBPyConnection) -> None:
+    """Statements, each ended by a semicolon, until the end of the input or `.quit`."""
+    if out.is_terminal:
+        say("The published copy, read-only. End a statement with ; and leave with .quit or Ctrl-D.")
+    waiting = ""
+    while True:
+        try:
+            line = input("   ...> " if waiting else "esep> ") if sys.stdin.isatty() else input()
+        except EOFError:
+            break
+        if line.strip() in (".quit", ".exit"):
+            break
+        waiting = f"{waiting}\n{line}".strip()
+        if waiting.endswith(";"):
+            try:
+                _answer(connection, waiting)
+            except StoreError as error:
+                say(str(error))
+            waiting = ""
+    if waiting:
+        _answer(connection, waiting)

@@ -1,0 +1,181 @@
+"""`esep freeze`, `replay`, `verify`, `render`: a month becomes a version that never changes, and is checked and printed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import msgspec
+import typer
+
+from ..app import App
+from ..errors import MonthError, SettingsError, VerifyError
+from ..freeze.verify import Check, verify_bundle
+from ..render import FORMATS, Document, Format, render_all
+from ..render.form import LANGUAGES, Language
+from .decide import parse_month
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, err, now, progress, say, settings_of, table
+
+LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]
+FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
+
+BundleArgument = Annotated[str, typer.Argument(help="A bundle's folder, or a month: its newest version.", metavar="DIR|MONTH")]
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    say(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def freeze(
+    month: MonthArgument,
+    by: Annotated[str, typer.Option("--by", help="Who freezes: a person's name.", metavar="NAME")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; needed from the second version on.", metavar="TEXT")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Freeze a month: write the bundle that is filed, and never change it again.
+
+    The month must be able to close (rule 8.1): chains past its end and final, ledger complete, registry loaded, every
+    blocking issue resolved or waived. What is missing is listed, with exit code 3. When facts changed since the last
+    version, the next version is made, and wants a reason (rule 8.3); when none did, the last version stands. Works while
+    `esep run` is running: the month is then built from the log.
+
+    [dim]esep freeze 2026-10 --by "A. Person"[/dim]
+    """
+    settings = settings_of(config)
+    named = parse_month(month)
+    if not by.strip():
+        raise SettingsError(["--by: a frozen month has a person behind it: give a name"], source="esep freeze")
+    with App(settings, now) as app:
+        if app.frozen(named) and not reason.strip():
+            raise MonthError(f"{named} is frozen already: a further version wants a --reason (rule 8.3)")
+        app.bring_settings_decisions()
+        with progress("reading the log") as tell, app.current_store(tell) as store:
+            outcome = app.freeze(store, named, by=by, reason=reason.strip() or "the month's report", progress=lambda step: err_step(step))
+    if as_json:
+        print_json(
+            {"month": str(named), "version": outcome.version, "digest": outcome.digest, "folder": outcome.folder, "is_new": outcome.is_new}
+        )
+        return
+    if not outcome.is_new:
+        say(f"nothing in the report changed since version {outcome.version}: it stands")
+    say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
+
+
+def err_step(step: str) -> None:
+    """A line on stderr for people who wait; nothing where nobody watches."""
+    if err.is_terminal:
+        err.print(f"  {step}", markup=False, style="dim")
+
+
+def replay(
+    month: MonthArgument,
+    version: Annotated[int | None, typer.Option("--version", help="Which version; the newest when not given.", min=1)] = None,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Leave what was built in this new folder.", metavar="DIR")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> int:
+    """Rebuild a frozen month from the log alone, and compare it with its bundle, byte by byte.
+
+    Reads the log up to the positions that the frozen version names, into an empty store, and makes the bundle again. A
+    difference ends with exit code 8. A bundle that was lost is put back in its place.
+
+    [dim]esep replay 2026-10[/dim]
+    """
+    settings = settings_of(config)
+    named = parse_month(month)
+    with App(settings, now) as app:
+        events = [event for event in app.frozen(named) if version in (None, event.version)]
+        if not events:
+            raise MonthError(f"{named} has no frozen version{f' {version}' if version else ''} in the log: esep freeze {named} makes one")
+        with progress("replaying the log") as tell:
+            result = app.replay(events[-1], keep=keep, tell=tell, progress=err_step)
+    if as_json:
+        print_json(
+            {
+                "month": str(named), "version": events[-1].version, "digest": result.bundle.digest, "expected": result.expected_digest,
+                "compared": result.compared, "differences": result.differences, "is_same": result.is_same,
+            }
+        )  # fmt: skip
+    elif result.is_same:
+        compared = f"{result.compared} files equal the bundle's" if result.compared else "there was no bundle to compare with"
+        say(f"{named} version {events[-1].version}: the log gives the same report, digest {result.bundle.digest}; {compared}")
+    else:
+        raise VerifyError(
+            f"{named} version {events[-1].version} comes out different: digest {result.bundle.digest}, frozen was {result.expected_digest}"
+            + "".join(f"\n  - {name} differs" for name in result.differences)
+        )
+    return 0 if result.is_same else VerifyError.exit_code
+
+
+def verify(bundle: BundleArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> int:
+    """Check a bundle, offline, with nothing but the bundle.
+
+    Files against the manifest, the report's digest, block headers and Merkle proofs, every reported transfer's address,
+    amount and date against the chain's bytes, and the whole report computed anew from the facts. A fault ends with exit
+    code 8. A folder needs no settings; for a month they say where the bundle lies.
+
+    [dim]esep verify var/months/2026-10/v1[/dim]
+    """
+    folder = bundle_folder(bundle, config)
+    with progress("verifying"):
+        checks = verify_bundle(folder)
+    return report_checks(checks, folder, as_json=as_json)
+
+
+def report_checks(checks: list[Check], folder: Path, *, as_json: bool) -> int:
+    """Print the checks; the exit code."""
+    holds = all(check.holds for check in checks)
+    if as_json:
+        print_json({"folder": folder, "holds": holds, "checks": [asdict(check) for check in checks]})
+    else:
+        table(
+            f"Bundle {folder}", ["check", "", "seen"], [(check.name, "holds" if check.holds else "FAILS", check.detail) for check in checks]
+        )
+    if not holds:
+        err.print(f"esep: the bundle {folder} does not hold: {', '.join(check.name for check in checks if not check.holds)}", markup=False)
+    return 0 if holds else VerifyError.exit_code
+
+
+def render(
+    bundle: BundleArgument,
+    out: Annotated[Path, typer.Option("--out", help="The folder to print into; made when it is not there.", metavar="DIR")],
+    languages: Annotated[
+        list[LanguageName] | None, typer.Option("--language", "-l", help="Say it several times for several; kk is the form.")
+    ] = None,
+    formats: Annotated[
+        list[FormatName] | None, typer.Option("--format", "-f", help="Say it several times for several; all when not given.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Print a frozen month again, in other languages too: JSON, XLSX, PDF.
+
+    The bundle itself is not touched. The report's digest is checked first.
+
+    [dim]esep render 2026-10 --out /tmp/form -l kk -l ru -l en[/dim]
+    """
+    folder = bundle_folder(bundle, config)
+    document = Document.load(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    with progress("printing"):
+        chosen: list[Language] = [cast("Language", name.value) for name in languages or []]
+        wanted: list[Format] = [cast("Format", name.value) for name in formats or []]
+        written = render_all(document, out, languages=chosen or ["kk"], formats=wanted or FORMATS)
+    for path in written:
+        say(str(path))
+
+
+def bundle_folder(bundle: str, config: Path) -> Path:
+    """The bundle's folder; of a month the newest version's. Raises VerifyError when there is none."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", bundle) or Path(bundle, "manifest.json").is_file():
+        return Path(bundle)
+    month = parse_month(bundle)
+    settings = settings_of(config)
+    versions = sorted((settings.months_path / str(month)).glob("v*"), key=lambda path: int(path.name[1:]) if path.name[1:].isdigit() else 0)
+    if not versions:
+        raise VerifyError(f"{settings.months_path / str(month)} has no frozen version: esep freeze {month} makes one")
+    return versions[-1]

@@ -1,0 +1,164 @@
+"""`esep init`, `demo`, `docs`: begin, see it work, print the generated documents."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import demo as journeys
+from ..errors import MonthError, SettingsError, VerifyError
+from ..reference import pages
+from ..render.json_report import report_schema
+from ..settings import template_path
+from ..settings.reference import reference_page
+from .frame import JsonOption, now, progress, say, table, use_settings
+from .look import print_issues
+from .months import err_step, print_json, report_checks
+
+
+def init(folder: Annotated[Path, typer.Argument(help="Where to put it.", metavar="[DIR]")] = Path()) -> None:
+    """Write a commented esep.toml to begin from. Asks nothing, overwrites nothing.
+
+    [dim]esep init pool/ && $EDITOR pool/esep.toml && esep status --config pool/esep.toml[/dim]
+    """
+    path = folder / "esep.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template_path("esep.toml").read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise SettingsError([f"{path} is there already, and stays as it is"], source="esep init") from None
+    say(f"{path}: every key is explained in it. Put in your pool, node and wallets, then: esep status --config {path}")
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="A recorded month: pool.json, chain.jsonl.gz, ledger and registry files.", metavar="DIR")],
+    var: Annotated[Path, typer.Option("--var", help="The folder that everything is written to.", metavar="DIR")] = Path("var"),
+    waive_all: Annotated[
+        str | None, typer.Option("--waive-all", help="Waive every blocking issue by name, with this reason.", metavar="REASON")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Carry a recorded month the whole way: its node is served back and followed, files imported, the month frozen and verified.
+
+    Writes DIR/esep.toml into --var, so that every other command works on the result: --config VAR/esep.toml. Blocking issues
+    that nobody waived are listed and end it with exit code 3: waive or label, and run it again. Run again after the freeze,
+    it verifies what is there. A recording may bring an esep.toml of its own (finality, payout_unit, labels, waivers).
+
+    [dim]esep demo docs/example/2026-10 --var var[/dim]
+    """
+    app, journey, pool = journeys.open_demo(folder, var, os.environ, now)
+    tell_people = (lambda _line: None) if as_json else say
+    with app:
+        use_settings(app.settings)
+        with progress("following the recorded node") as tell:
+            journeys.bring_in(app, folder, pool, say=tell_people, tell=tell)
+        with app.live_store() as store:
+            with progress("filling the store") as tell:
+                journey.events = app.fill(store, tell=tell)
+            if waive_all is not None:
+                count = journeys.waive_all(app, store, journey, waive_all)
+                tell_people(f"waived   {count} blocking issue(s), each by name: {waive_all}")
+            journeys.assess(app, store, journey)
+            if not as_json:
+                _print_issues(journey)
+            if not journey.left_over:
+                with progress("freezing"):
+                    journeys.finish(app, store, journey, err_step)
+            else:
+                app.publish(store)
+    return _report(journey, app.settings.store.published, as_json=as_json)
+
+
+def _print_issues(journey: journeys.Journey) -> None:
+    """Blocking issues one by one, warnings by code: `esep issues` lists them all."""
+    rows = sorted(journey.issues, key=lambda row: (row["code"], row["ref"]))
+    blocking = [row for row in rows if row["severity"] == "blocking"]
+    warnings = Counter(row["code"] for row in rows if row["severity"] != "blocking")
+    say()
+    print_issues(journey.month, blocking)
+    if warnings:
+        say("warnings: " + ", ".join(f"{count} {code}" for code, count in sorted(warnings.items())))
+    say()
+
+
+def _report(journey: journeys.Journey, published: Path, *, as_json: bool) -> int:
+    outcome, month = journey.outcome, journey.month
+    if as_json:
+        print_json(
+            {
+                "month": str(month), "settings": journey.settings_path, "issues": journey.issues,
+                "left_over": [asdict(condition) for condition in journey.left_over], "totals": journey.totals,
+                "bundle": outcome and asdict(outcome), "checks": [asdict(check) for check in journey.checks],
+            }
+        )  # fmt: skip
+    if outcome is None:
+        if not as_json:
+            for condition in journey.left_over:
+                say(f"[ ] {condition.name}: {condition.detail}")
+        raise MonthError(
+            f"{month} can't close yet: {len(journey.left_over)} condition(s) open. Waive or label what is listed "
+            f"(esep waive {month} CODE REF --by NAME --reason TEXT --config {journey.settings_path}), then run the demo again"
+        )
+    if as_json:
+        return 0 if all(check.holds for check in journey.checks) else VerifyError.exit_code
+    code = report_checks(journey.checks, outcome.folder, as_json=False)
+    say()
+    table(
+        f"{month} version {outcome.version}" + ("" if outcome.is_new else " (frozen before, nothing changed)"),
+        ["", ""],
+        _summary(journey, published),
+    )
+    return code
+
+
+def _summary(journey: journeys.Journey, published: Path) -> list[tuple[str, str]]:
+    assert journey.outcome is not None
+    folder = journey.outcome.folder
+    rows = [("bundle", str(folder)), ("digest", journey.outcome.digest)]
+    rows += [(name.replace("_", " "), _total(value)) for name, value in journey.totals.items()]
+    rows += [("the form", f"{folder / 'report.pdf'}, {folder / 'report.xlsx'}"), ("settings", str(journey.settings_path))]
+    return [*rows, ("for analysts", f"{published} (esep query --config {journey.settings_path})")]
+
+
+def _total(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{amount} {name}" for name, amount in value.items()) or "nothing"
+    return str(value)
+
+
+def docs(
+    out: Annotated[Path, typer.Option("--out", help="The folder of documents.", metavar="DIR")] = Path("docs"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 8 when a document is older than the program.")] = False,
+) -> int:
+    """Print the generated documents: data dictionary, settings, JSON Schemas of events and of report.json.
+
+    [dim]esep docs --check[/dim]
+    """
+    stale = []
+    for name, content in generated_documents().items():
+        path = out / name
+        if check:
+            if not path.is_file() or path.read_text(encoding="utf-8") != content:
+                stale.append(path)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            say(str(path))
+    for path in stale:
+        say(f"{path} is older than the program: esep docs")
+    return VerifyError.exit_code if stale else 0
+
+
+def generated_documents() -> dict[str, str]:
+    """The generated documents' content, by name below `docs/`."""
+    return pages() | {
+        "settings.md": reference_page(),
+        "report.schema.json": json.dumps(report_schema(), ensure_ascii=False, indent=1) + "\n",
+    }
