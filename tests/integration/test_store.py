@@ -1,0 +1,210 @@
+"""The store on disk: opened once, told apart from what it is not, filled with a real month, and read back exactly."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipeline.enrich.frames import SHAPES
+from pipeline.errors import StoreError, StoreHeld
+from pipeline.store import STORE_VERSION, Store
+from pipeline.store.facts import read_facts, write_enriched
+from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
+from tests.integration.example_store import MONTH, fill
+from tests.reference.capture import Capture
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory):
+    with Store.open(tmp_path_factory.mktemp("example") / "store.duckdb") as store:
+        capture, enriched = fill(store)
+        yield store, capture, enriched
+
+
+# --- opening
+
+
+def test_a_new_store_is_for_the_owner_alone_and_has_nothing_in_it(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb") as store:
+        assert store.positions() == {}
+        assert stat.S_IMODE((tmp_path / "store.duckdb").stat().st_mode) == 0o600
+        assert store.connection.execute("SELECT version FROM store_version").fetchall() == [(STORE_VERSION,)]
+        assert store.connection.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_a_second_opener_is_told_who_has_it(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    script = "import sys; from pipeline.store import Store; Store.open(sys.argv[1])"
+    with Store.open(path) as store:
+        with pytest.raises(StoreHeld, match="already open in this process"):
+            Store.open(path)
+        other = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+        assert "StoreHeld" in other.stderr
+        assert "published copy" in other.stderr
+        assert store.positions() == {}
+    Store.open(path).close()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all " * 500, b""])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path, content: bytes):
+    path = tmp_path / "store.duckdb"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"store\.duckdb.*delete it.*rebuilt from the log"):
+        Store.open(path)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_file_is_told(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    Store.open(path).close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 :] = b"\xa5" * (len(content) - 4096 * 3)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="rebuilt from the log"):
+        Store.open(path)
+
+
+def test_a_database_of_something_else_is_refused(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    with duckdb.connect(str(path)) as other:
+        other.execute("CREATE TABLE t (a INTEGER)")
+    with pytest.raises(StoreError, match="something else"):
+        Store.open(path)
+
+
+def test_a_store_of_a_newer_program_is_refused(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    with Store.open(path) as store:
+        store.connection.execute("UPDATE store_version SET version = version + 1")
+    with pytest.raises(StoreError, match="upgrade the program"):
+        Store.open(path)
+
+
+def test_views_of_another_program_version_are_made_anew(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    with Store.open(path) as store:
+        store.connection.execute("DROP VIEW report")
+        store.connection.execute("CREATE VIEW gone AS SELECT 1 AS a")
+        store.connection.execute("UPDATE store_version SET views_digest = 'older'")
+    with Store.open(path) as store:
+        views = {name for (name,) in store.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+        assert "report" in views
+        assert "gone" not in views
+        assert store.connection.execute("SELECT count(*) FROM duckdb_columns() WHERE NOT internal AND comment IS NULL").fetchall() == [(0,)]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(StoreError, match="check the folder"):
+        Store.open(tmp_path / "absent" / "store.duckdb")
+
+
+def test_a_failure_within_a_transaction_leaves_nothing(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb") as store:
+        with pytest.raises(ZeroDivisionError), store.transaction() as connection:
+            connection.execute("INSERT INTO raw_position VALUES ('chain/0', 1)")
+            raise ZeroDivisionError
+        with pytest.raises(StoreError, match="no_such_table"), store.transaction() as connection:
+            connection.execute("INSERT INTO raw_position VALUES ('chain/0', 1)")
+            connection.execute("SELECT * FROM no_such_table")
+        assert store.positions() == {}
+
+
+def test_memory_that_runs_out_is_told_and_nothing_of_the_step_stays(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb", memory_limit="40MB", threads=1) as store:
+        store.connection.execute("SET temp_directory = ''")
+        with pytest.raises(StoreError, match="free disk space or memory"), store.transaction() as connection:
+            connection.execute("INSERT INTO raw_position SELECT range::VARCHAR || repeat('x', 100), range FROM range(3000000)")
+        assert store.positions() == {}
+
+
+# --- a real month
+
+
+def test_facts_come_back_exactly_as_they_were_read_plainly(example):
+    store, capture, _ = example
+    assert isinstance(capture, Capture)
+    facts = read_facts(store.connection)
+    for name, shape in SHAPES.items():
+        frame: pl.DataFrame = getattr(facts, name)
+        assert dict(frame.schema) == shape, name
+        expected = pl.DataFrame(capture.facts[name], schema=shape, orient="row")
+        keys = list(shape)
+        assert frame.sort(keys).equals(expected.sort(keys)), name
+        assert frame.equals(getattr(read_facts(store.connection), name)), "the order is always the same"
+
+
+def test_facts_have_their_shapes_even_when_there_are_none():
+    with Store.memory() as store:
+        facts = read_facts(store.connection)
+        for name, shape in SHAPES.items():
+            assert dict(getattr(facts, name).schema) == shape
+            assert getattr(facts, name).height == 0
+
+
+def test_what_was_worked_out_shows_in_the_views(example):
+    store, _, enriched = example
+    counted = {view: store.connection.execute(f"SELECT count(*) FROM {view} WHERE month = '2026-10'").fetchall()[0][0] for view in
+               ("report", "outflows", "balances", "issues")}  # fmt: skip
+    assert counted == {
+        "report": enriched.report.height,
+        "outflows": enriched.outflows.height,
+        "balances": enriched.balances.height,
+        "issues": enriched.issues.height,
+    }
+    in_month = enriched.transfers.filter(pl.col("date").is_between(MONTH.first, MONTH.last))
+    assert store.connection.execute("SELECT count(*), sum(amount) FROM transfers").fetchall() == [
+        (in_month.height, int(in_month["amount"].sum()))
+    ]
+    first = store.connection.execute("SELECT amount_printed, transfer_amount_printed FROM report WHERE n = 1").fetchall()
+    assert first == [("0.00237505", "0.01294317")]
+    ((month, frozen, rows, blocking),) = store.connection.execute(
+        "SELECT month, is_frozen, row_count, blocking_count FROM months"
+    ).fetchall()
+    assert (month, frozen, rows, blocking) == ("2026-10", False, enriched.report.height, 1)
+
+
+def test_working_a_month_out_again_replaces_its_rows_alone(example):
+    store, _, enriched = example
+    write_enriched(store, "2026-09", enriched)
+    write_enriched(store, "2026-09", enriched)
+    assert store.connection.execute("SELECT month, count(*) FROM out_report GROUP BY ALL ORDER BY ALL").fetchall() == [
+        ("2026-09", enriched.report.height),
+        ("2026-10", enriched.report.height),
+    ]
+    assert store.connection.execute("SELECT count(*) FROM out_asset").fetchall() == [(1,)]
+    for table in ("report", "outflow", "transfer", "balance", "issue", "totals"):
+        store.connection.execute(f"DELETE FROM out_{table} WHERE month = '2026-09'")
+
+
+def test_a_frame_out_of_shape_is_refused_and_the_month_stays(example):
+    store, _, enriched = example
+    with pytest.raises(StoreError, match="out_balance"):
+        write_enriched(store, "2026-10", replace(enriched, balances=enriched.balances.drop("unspent")))
+    assert store.connection.execute("SELECT count(*) FROM out_report").fetchall() == [(enriched.report.height,)]
+
+
+def test_the_programs_own_questions(example):
+    store, capture, _ = example
+    tip = chain_state(store.connection)["bitcoin"]
+    last = capture.facts["blocks"][-1]
+    assert (tip.height, tip.hash, tip.time, tip.mediantime, tip.network) == (
+        last["height"], last["hash"], last["time"], last["mediantime"], "regtest",
+    )  # fmt: skip
+    block = block_at(store.connection, "bitcoin", 447)
+    assert block is not None
+    assert blocks_between(store.connection, "bitcoin", 447, 448)[0] == block
+    assert block.hash == capture.facts["blocks"][447]["hash"]
+    assert block_at(store.connection, "bitcoin", 10**6) is None
+    assert str(complete_through(store.connection)) == "2026-10-31"
+    assert registry(store.connection) is not None
+    assert [w.ref for w in waivers(store.connection, "2026-10")] == ["nothing:0"]
+    assert waivers(store.connection, "2026-11") == []
+    txids = [row["txid"] for row in capture.facts["transactions"][:3]]
+    assert {proof.txid for proof in proofs(store.connection, "bitcoin", txids)} == set(txids)
