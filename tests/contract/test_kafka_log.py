@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
@@ -22,8 +23,10 @@ from connectors.log_kafka import (
     partition_of,
     require_topics,
 )
+from connectors.log_sqlite import SqliteLog
 from pipeline.errors import LogError
 from pipeline.log import NewEvent, advance
+from pipeline.log_copy import copy_log
 
 from .kafka_protocol import fresh_log, tansu
 
@@ -275,3 +278,22 @@ def _once_the_brokers_know(settings: KafkaSettings, count: int) -> list[str]:
             break
         time.sleep(0.1)
     return faults
+
+
+# --- moving a log
+
+
+def test_a_log_moves_into_the_cluster_and_back_the_same(settings: KafkaSettings, log: KafkaLog, tmp_path: Path):
+    with SqliteLog(tmp_path / "log.sqlite") as small, SqliteLog(tmp_path / "back.sqlite") as back:
+        for key in ("qaz/bitcoin", "qaz/litecoin"):
+            with small.writer("chain", key) as writer:
+                writer.append(_events(*range(200), size=300))
+        for topic in ("ledger", "registry", "months"):
+            with small.writer(topic, "qaz") as writer:
+                writer.append(_events(*range(50)))
+        there = copy_log(small, log, batch_bytes=20_000)
+        assert (there.events, there.appended) == (550, 550)
+        with KafkaLog(settings) as fresh:
+            assert copy_log(small, fresh).appended == 0
+            assert copy_log(fresh, back).digest == there.digest
+        assert [(r.topic, r.key, r.id, r.value) for r in back.read({})] == [(r.topic, r.key, r.id, r.value) for r in small.read({})]
