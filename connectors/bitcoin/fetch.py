@@ -7,6 +7,7 @@ decoded as `Decimal` and turned into whole units (law 7). Leaves out: which bloc
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ from pipeline.bitcoin.networks import Network
 from pipeline.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
 from pipeline.errors import SourceError
 
-from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
+from .errors import AnswerUnreadable, ChainMoved, NodeBusy, NotOffered, RpcError
 from .node import rest_body
 from .read_blocks import parsed_block
 from .rpc import NodeConnection
@@ -31,6 +32,9 @@ FETCHERS = 3
 """Connections that read ahead: the node reads the next blocks from disk while we search this one."""
 READ_AHEAD = 8
 """Blocks held in memory before they are looked at."""
+
+BUSY_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""A node with a short queue turns away what we read ahead: asking again a moment later is enough."""
 
 
 class FetchedBlock(NamedTuple):
@@ -99,7 +103,7 @@ class Fetcher:
         pending: deque[Future[T]] = deque()
         try:
             for block_hash in hashes:
-                pending.append(self._pool.submit(fetch, block_hash))
+                pending.append(self._pool.submit(_patiently, fetch, block_hash))
                 if len(pending) >= READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
@@ -209,6 +213,15 @@ class Fetcher:
             raise AnswerUnreadable(
                 f"a block spends an output that its transaction, as {self._connection.name} gives it, does not have"
             ) from error
+
+
+def _patiently(fetch: Callable[[str], T], block_hash: str) -> T:
+    for wait_s in BUSY_WAITS_S:
+        try:
+            return fetch(block_hash)
+        except NodeBusy:
+            time.sleep(wait_s)
+    return fetch(block_hash)
 
 
 def moved(error: RpcError) -> Exception:
