@@ -1,0 +1,224 @@
+"""However the log is delivered, the store's tables are the same; whatever an event holds, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import StoreError
+from pipeline.events import decode, encode
+from pipeline.ingest import Ingest
+from pipeline.log import TOPICS, Record
+from pipeline.store import Store
+from pipeline.store.facts import read_facts
+from tests.unit.store.streams import CHAIN_KEY, POOL, ChainTeller, Delivery, allocations, example_events, payments, tables
+
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@cache
+def _plain() -> dict[str, list[tuple[str, bytes]]]:
+    return {topic: [(event.id, encode(event).value) for event in events] for topic, events in example_events().items()}
+
+
+@cache
+def _expected() -> tuple[dict, object]:
+    delivery = Delivery()
+    for topic, events in _plain().items():
+        for id_, value in events:
+            delivery.tell_bytes(topic, id_, value)
+    with Store.memory() as store:
+        Ingest(delivery, store).catch_up()
+        return tables(store.connection), read_facts(store.connection)
+
+
+@QUICK
+@given(
+    turns=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=12),
+    count=st.integers(1, 12),
+    repeats=st.lists(st.tuples(st.sampled_from(TOPICS), st.integers(0, 20), st.integers(0, 20)), max_size=8),
+)
+def test_any_batch_size_order_of_topics_and_duplicates_give_the_same_tables(turns, count, repeats):
+    delivery = Delivery([*turns, *TOPICS], count)
+    for topic, events in _plain().items():
+        told = list(events)
+        for _, first, later in (r for r in repeats if r[0] == topic):
+            event = told[first % len(told)]
+            told.insert(told.index(event) + 1 + later, event)  # again, some time after it was first told
+        for id_, value in told:
+            delivery.tell_bytes(topic, id_, value)
+    with Store.memory() as store:
+        Ingest(delivery, store).catch_up()
+        raw, facts = _expected()
+        assert tables(store.connection) == raw
+        for name, frame in vars(read_facts(store.connection)).items():
+            assert frame.equals(getattr(facts, name)), name
+
+
+@QUICK
+@given(order=st.permutations(range(len(_plain()["ledger"]))), count=st.integers(1, 4))
+def test_the_ledgers_order_of_arrival_does_not_matter(order, count):
+    delivery = Delivery(count=count)
+    for place in order:
+        delivery.tell_bytes("ledger", *_plain()["ledger"][place])
+    with Store.memory() as store:
+        Ingest(delivery, store).catch_up()
+        expected = _expected()[1]
+        facts = read_facts(store.connection)
+        for name in ("allocations", "payments", "openings"):
+            assert getattr(facts, name).equals(getattr(expected, name)), name
+
+
+@QUICK
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 12), st.integers(1, 3)), min_size=1, max_size=40),
+    cuts=st.lists(st.integers(1, 7), min_size=1, max_size=10),
+    count=st.integers(1, 9),
+)
+def test_ledger_rows_in_any_packing_are_kept_once_each(rows, cuts, count):
+    """Rows come again in other events, beside others: each (id, version) is one row, and the greatest version counts."""
+    delivery = Delivery(count=count)
+    left, n = list(rows), 0
+    while left:
+        size = cuts[n % len(cuts)]
+        for version in (1, 2, 3):
+            ids = [id_ for id_, v in left[:size] if v == version]
+            if ids:
+                delivery.tell(
+                    "ledger",
+                    [allocations(ids, version=version, name=f"a{n}:{version}"), payments(ids, version=version, name=f"p{n}:{version}")],
+                )
+        left, n = left[size:], n + 1
+    with Store.memory() as store:
+        step = Ingest(delivery, store).catch_up()
+        assert (step.bad_events, step.rows) == (0, 2 * len(set(rows)))
+        kept = store.connection.execute("SELECT allocation_id, version FROM raw_allocation ORDER BY ALL").fetchall()
+        assert kept == sorted((f"A{id_:07}", version) for id_, version in set(rows))
+        newest = {id_: max(v for i, v in rows if i == id_) for id_, _ in rows}
+        facts = read_facts(store.connection)
+        assert facts.allocations.height == facts.payments.height == len(newest)
+        assert {row[0]: row[4] for row in facts.payments.rows()} == {f"P{id_}": id_ * version for id_, version in newest.items()}
+
+
+MOVES = st.lists(st.one_of(st.tuples(st.just("connect"), st.integers(0, 2)), st.tuples(st.just("stretch"), st.integers(0, 3)),
+                           st.tuples(st.just("back"), st.integers(1, 4)), st.tuples(st.just("return"), st.just(0))), max_size=15)  # fmt: skip
+
+
+@QUICK
+@given(moves=MOVES, count=st.integers(1, 20))
+def test_a_chain_that_reorganises_and_returns_equals_one_that_never_did(moves, count):
+    chain = ChainTeller()
+    chain.stretch(2)
+    held: list[tuple[str, int]] = []
+    contents: dict[str, int] = {}
+    for n, (move, size) in enumerate(moves):
+        if move == "connect":
+            contents[chain.connect(n, transactions=size)] = size
+            held.clear()
+        elif move == "stretch":
+            chain.stretch(size, n)
+            held.clear()
+        elif move == "back":
+            for _ in range(min(size, len(chain.main) - 1)):
+                left = chain.disconnect()
+                held.append((left, contents.get(left, 0)))
+        else:
+            while held:
+                hash_, size = held.pop()
+                chain.connect(hash_=hash_, transactions=size)
+    straight = ChainTeller()
+    straight.main = []
+    for hash_, _, _ in chain.main:
+        straight.connect(hash_=hash_, transactions=contents.get(hash_, 0))
+    with Store.memory() as crooked, Store.memory() as clean:
+        Ingest(Delivery(count=count).tell("chain", chain.events), crooked).catch_up()
+        Ingest(Delivery().tell("chain", straight.events), clean).catch_up()
+        for name in ("blocks", "transactions", "inputs", "outputs"):
+            one, other = getattr(read_facts(crooked.connection), name), getattr(read_facts(clean.connection), name)
+            assert one.drop("time", "mediantime", strict=False).equals(other.drop("time", "mediantime", strict=False)), name
+
+
+# --- whatever an event holds
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["1", "-1", "0" * 64, "2026-02-30"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def _garbled(draw) -> tuple[str, bytes]:
+    """An event of the example with one part of it replaced, dropped or cut; or any JSON; or any bytes."""
+    topic = draw(st.sampled_from(TOPICS))
+    document = json.loads(draw(st.sampled_from(_plain()[topic]))[1])
+    how = draw(st.sampled_from(["replace", "replace", "drop", "cut", "json", "bytes"]))
+    if how == "json":
+        return topic, json.dumps(draw(JSON)).encode()
+    if how == "bytes":
+        return topic, draw(st.binary(max_size=60))
+    spot = document
+    while isinstance(spot, dict | list) and spot:
+        key = draw(st.sampled_from(sorted(spot) if isinstance(spot, dict) else range(len(spot))))
+        if not isinstance(spot[key], dict | list) or not spot[key] or draw(st.booleans()):
+            if how == "drop":
+                del spot[key]
+            else:
+                spot[key] = draw(JSON)
+            break
+        spot = spot[key]
+    value = json.dumps(document).encode()
+    return topic, value[: draw(st.integers(0, len(value)))] if how == "cut" else value
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(garbled=st.lists(_garbled(), min_size=1, max_size=6))
+def test_no_event_brings_ingest_down_and_none_is_lost(garbled):
+    """Every record ends as rows, as a duplicate, or among the bad events with its place; a chain that breaks says so."""
+    with Store.memory() as store:
+        delivery = Delivery()
+        for n, (topic, value) in enumerate(garbled):
+            delivery.tell_bytes(topic, f"garbled:{n}", value, key=CHAIN_KEY if topic == "chain" else POOL)
+        delivery.tell("ledger", [allocations(range(1000, 1003), name="good")])
+        try:
+            Ingest(delivery, store, topics=("ledger", "registry", "months")).catch_up()
+            Ingest(delivery, store).catch_up()
+        except StoreError as stopped:
+            assert "chain/0@" in str(stopped)
+        positions = store.positions()
+        assert [positions.get(f"{topic}/0", 0) for topic in TOPICS[1:]] == [len(delivery.records[topic]) for topic in TOPICS[1:]]
+        taken = [record for topic in TOPICS for record in delivery.records[topic][: positions.get(f"{topic}/0", 0)]]
+        _all_accounted_for(store, taken)
+        assert store.connection.execute("SELECT count(*) FROM core_allocation WHERE allocation_id >= 'A0001000'").fetchall() >= [(3,)]
+        read_facts(store.connection)
+        for (view,) in store.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            store.connection.execute(f"SELECT * FROM {view}").fetchall()
+
+
+def _all_accounted_for(store: Store, taken: list[Record]) -> None:
+    known = set(store.connection.execute("SELECT topic, key, id FROM raw_event").fetchall())
+    assert {(record.topic, record.key, record.id) for record in taken} == known
+    unread = set(store.connection.execute("SELECT topic || '/0', log_offset FROM raw_event WHERE type IS NULL").fetchall())
+    assert unread <= set(store.connection.execute("SELECT place, log_offset FROM raw_bad_event").fetchall())
+
+
+def test_the_fuzz_reaches_both_sides():
+    """The generator above must make good events and bad ones, or it proves nothing."""
+    seen = {"good": 0, "bad": 0}
+
+    @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+    @given(garbled=_garbled())
+    def sample(garbled):
+
+        try:
+            decode(garbled[1])
+            seen["good"] += 1
+        except (ValueError, RecursionError):
+            seen["bad"] += 1
+
+    sample()
+    assert seen["good"] >= 3
+    assert seen["bad"] >= 10
