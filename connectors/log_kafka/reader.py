@@ -65,8 +65,17 @@ class Reader:
 
     def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The next offset of each: of what is committed, up to the first append still open; or, uncommitted, of all there is."""
-        ends: dict[TopicPartition, int] = self._consumer.end_offsets(list(partitions), timeout_ms=int(self._timeout_s * 1000))
-        return ends
+        wanted = list(partitions)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                ends: dict[TopicPartition, int] = self._consumer.end_offsets(wanted, timeout_ms=int(self._timeout_s * 1000))
+            except KeyError as missing:  # how kafka-python ends when it lost sight of a partition's leader halfway
+                if time.monotonic() > deadline:
+                    raise LogError(f"{self._place}: {missing} has no leader: check the brokers") from missing
+                time.sleep(0.05)
+            else:
+                return ends
 
     def take(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Any]:
         """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.

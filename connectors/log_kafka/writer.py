@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -81,7 +81,7 @@ class KafkaWriter:
             except kafka_errors.KafkaError as error:
                 explained = as_log_error(self._log.place, doing, error)
                 if isinstance(explained, FencedError):
-                    self._broken = "another writer has taken it over; stop this one, only one may run"
+                    self._break("another writer has taken it over; stop this one, only one may run")
                 raise explained from error
             assert self._known is not None
             self._known |= fresh_digests(fresh)
@@ -140,7 +140,7 @@ class KafkaWriter:
         try:
             if not fresh:
                 producer.send(name, value=b"", headers=[(PROBE, b"")], partition=number).get(timeout=self._settings.timeout_s)
-                self._end(producer.abort_transaction, deadline)
+                self._end(commit=False, deadline=deadline)
                 return
             key = self._key.encode()
             sent = [producer.send(name, value=e.value, key=key, headers=[("id", e.id.encode())], partition=number) for e in fresh]
@@ -149,19 +149,23 @@ class KafkaWriter:
         except kafka_errors.KafkaError as error:
             raise self._given_up(error) from error
         try:
-            self._end(producer.commit_transaction, deadline)
+            self._end(commit=True, deadline=deadline)
         except kafka_errors.KafkaError as error:
-            if is_fencing(error) and time.monotonic() - begun < self._settings.transaction_timeout_s:
-                raise
-            if self._has_successor():
+            # After that time the cluster fences a writer for its slowness, with no other one in sight.
+            if time.monotonic() - begun < self._settings.transaction_timeout_s and (is_fencing(error) or self._has_successor()):
                 raise kafka_errors.ProducerFencedError() from error
-            self._broken = "the cluster did not say whether the last append was committed; open the log again: what is there is recognised"
+            self._break("the cluster did not say whether the last append was committed; open the log again: what is there is recognised")
             raise
         try:
             self._log.await_visible(self._partition, last, self._settings.timeout_s)
         except (LogError, kafka_errors.KafkaError) as error:
             # It is committed and durable; only its being seen waits, for somebody else's open append.
             _logger.warning("appended, but readers don't see it yet", topic=name, partition=number, offset=last, error=str(error))
+
+    def _break(self, why: str) -> None:
+        """Take no more. The producer goes too: by itself it would try to get its right back, perhaps from its successor."""
+        self._broken = why
+        self._producer.close(timeout=1)
 
     def _has_successor(self) -> bool:
         """Ask who holds the transactional id, after a commit with an open outcome.
@@ -196,9 +200,9 @@ class KafkaWriter:
         cause = self._cause(error)
         if not is_fencing(cause):
             try:
-                self._end(self._producer.abort_transaction, time.monotonic() + 10)
+                self._end(commit=False, deadline=time.monotonic() + 10)
             except kafka_errors.KafkaError:
-                self._broken = "its last append failed and could not be given up; open the log again: the cluster will give it up"
+                self._break("its last append failed and could not be given up; open the log again: the cluster will give it up")
         return cause
 
     def _cause(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
@@ -206,26 +210,19 @@ class KafkaWriter:
         first = self._producer._transaction_manager.last_error
         return first if isinstance(first, kafka_errors.KafkaError) else error
 
-    def _end(self, step: Callable[[], None], deadline: float) -> None:
-        """Commit or abort, but not for ever: kafka-python itself would wait as long as the cluster is away."""
-        result: list[BaseException | None] = []
+    def _end(self, *, commit: bool, deadline: float) -> None:
+        """Commit or abort, but not for ever: `commit_transaction` itself would wait as long as the cluster is away.
 
-        def run() -> None:
-            try:
-                step()
-                result.append(None)
-            except BaseException as error:
-                result.append(error)
-
-        thread = threading.Thread(target=run, daemon=True, name="esep-kafka-commit")
-        thread.start()
-        thread.join(max(0.1, deadline - time.monotonic()))
-        if not result:
-            raise kafka_errors.KafkaTimeoutError(f"no answer for {self._settings.timeout_s:g} s")
-        if isinstance(result[0], kafka_errors.KafkaError):
-            raise self._cause(result[0])
-        if result[0] is not None:
-            raise result[0]
+        It does what that method does, with a time. Raises what the cluster said, KafkaTimeoutError when it said nothing.
+        """
+        state = self._producer._transaction_manager
+        try:
+            result = state.begin_commit() if commit else state.begin_abort()
+            self._producer._sender.wakeup()
+            if not result.wait(timeout_ms=max(100.0, (deadline - time.monotonic()) * 1000)):
+                raise kafka_errors.KafkaTimeoutError(f"no answer for {self._settings.timeout_s:g} s")
+        except kafka_errors.KafkaError as error:
+            raise self._cause(error) from error
 
 
 _CLOSED = "this writer was closed: open another one"
