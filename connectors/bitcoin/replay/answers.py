@@ -142,7 +142,7 @@ class Answers:
         return self._network_info
 
     def _getindexinfo(self, name: str | None = None) -> dict[str, Any]:
-        summary = {"synced": True, "best_block_height": self._state.tip.height}
+        summary = {"synced": True, "best_block_height": self._state.indexed_height}
         indexes = ("txindex", "basic block filter index")
         return {index: summary for index in indexes if name in (None, "", index)}
 

@@ -74,6 +74,12 @@ class ReplayNode:
             return self._state.played, self._state.total
 
     @property
+    def tip(self) -> str:
+        """Hash of the main chain's last block, as far as was played."""
+        with self._has_changed:
+            return self._state.tip.hash
+
+    @property
     def is_finished(self) -> bool:
         with self._has_changed:
             return self._state.is_finished

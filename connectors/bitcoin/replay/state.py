@@ -33,6 +33,7 @@ class NodeState:
         self.main = [recording.genesis]
         self.known = {recording.genesis.hash: recording.genesis}
         self.transactions: dict[str, tuple[RecordedBlock, int]] = {}  # txid: the block that held it last, and its place there
+        self.indexed_height = 0  # of the last block that joined: indexes go back only when another one joins
         self.clock = recording.events[0].at if recording.events else recording.genesis.block.header.time
         self.size_on_disk = block_bytes(recording.genesis)
         self.is_initial_download = True
@@ -115,6 +116,7 @@ class NodeState:
                 self.known[block.hash] = block
                 self.size_on_disk += block_bytes(block) + undo_bytes(block)
             self.main.append(block)
+            self.indexed_height = block.height
             for place, tx in enumerate(block.transactions):
                 self.transactions[tx.txid] = (block, place)
             # What was invalidated and is the main chain again was reconsidered, with all that builds on it.
