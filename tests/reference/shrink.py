@@ -1,11 +1,12 @@
 """The smallest world that still fails, for a reader.
 
 Enters: a world and a question asked of it. Leaves: a world of which no single fact can be dropped while the answer stays
-yes. A transaction goes with its inputs and outputs, a miner with nothing: every remainder is a world the facts allow.
+yes, or as near to it as the time allows. A transaction goes with its inputs and outputs, a miner with nothing: every remainder is a world the facts allow.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,15 +14,23 @@ from .registry import Row, Tables
 from .worlds import World
 
 
-def shrink(world: World, fails: Callable[[World], bool]) -> World:
-    """Drop facts by halves, then one by one, as long as `fails` still holds. `fails(world)` must hold at the start."""
+def shrink(world: World, fails: Callable[[World], bool], *, timeout_s: float = 20.0) -> World:
+    """Drop facts by halves, then one by one, as long as `fails` still holds. `fails(world)` must hold at the start.
+
+    After `timeout_s` the smallest world found so far is what comes back.
+    """
     assert fails(world)
+    deadline = time.monotonic() + timeout_s
+
+    def still_fails(smaller: World) -> bool:
+        return time.monotonic() < deadline and fails(smaller)
+
     size = -1
     while size != _size(world):
         size = _size(world)
         for name in ("transactions", "payments", "allocations", "openings", "labels", "licences", "wallets", "accounts", "miners",
                      "outputs", "inputs", "blocks"):  # fmt: skip
-            world = _shrink_table(world, name, fails)
+            world = _shrink_table(world, name, still_fails)
     return world
 
 
