@@ -111,17 +111,23 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             text.method,
         ]
 
+    def in_order(self, totals: dict[str, Any]) -> dict[str, Any]:
+        """The month's totals in the form's order, by name within; what the form has no words for comes last."""
+        known = [total.name for total in self.total if total.name in totals]
+        names = [*known, *sorted(set(totals) - set(known))]
+        return {name: dict(sorted(value.items())) if isinstance(value := totals[name], dict) else value for name in names}
+
     def printed_totals(self, totals: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:
         """The month's totals as lines: label, asset or currency, amount as printed; a dash where there is none.
 
-        In the form's order; a total that the form has no words for comes last, under its own name.
+        A total that the form has no words for stands under its own name.
         """
         labels = {total.name: total.label(language) for total in self.total}
         lines = []
-        for name in [*(n for n in labels if n in totals), *sorted(set(totals) - set(labels))]:
-            label, value = labels.get(name, name), totals[name]
+        for name, value in self.in_order(totals).items():
+            label = labels.get(name, name)
             if isinstance(value, dict):
-                lines += [(label, str(unit), str(amount)) for unit, amount in sorted(value.items())] or [(label, "", "–")]
+                lines += [(label, str(unit), str(amount)) for unit, amount in value.items()] or [(label, "", "–")]
             else:
                 lines.append((label, "", str(value)))
         return lines

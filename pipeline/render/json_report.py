@@ -35,7 +35,7 @@ def write_report_json(document: Document, file: IO[bytes]) -> None:
         "version": document.version,
         "digest": document.digest,
         "header": {name: document.header.get(name, "") for name in HEADER_FIELDS},
-        "totals": document.totals,
+        "totals": form().in_order(document.totals),
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)
     file.write(opening.removesuffix("\n}").encode() + b',\n "rows": [')

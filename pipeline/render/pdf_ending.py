@@ -18,7 +18,7 @@ _AMOUNT_WIDTH: Final = 190.0
 _SIGN_X: Final = (0.0, 172.0, 432.0, 612.0)
 """Where a signature line's role, name, signature and telephone begin."""
 _SIGN_TO: Final = (162.0, 420.0, 600.0, INNER)
-_SIGN_HEIGHT: Final = 34.0
+_SIGN_HEIGHT: Final = 30.5
 """Of a signature line whose texts take one line each."""
 
 
@@ -53,10 +53,10 @@ class Ending:
 
     def _add_totals(self, totals: list[tuple[str, str, str]]) -> None:
         # The heading stays with the lines below it.
-        heading, (first_height, draw_first) = 26.0, self._total(*totals[0])
+        heading, (first_height, draw_first) = 23.0, self._total(*totals[0])
 
         def draw_heading(y: float) -> None:
-            self.pages.write_line(MARGIN, y - 20, self.pages.text.totals, 8, BOLD)
+            self.pages.write_line(MARGIN, y - 17.5, self.pages.text.totals, 8, BOLD)
             draw_first(y - heading)
 
         self._blocks.append((heading + first_height, draw_heading))
@@ -71,11 +71,11 @@ class Ending:
         if self._bold.width(amount) + off > _AMOUNT_WIDTH:
             off = 0.0
         right = self._bold.lines(amount, _AMOUNT_WIDTH)
-        height = _LEADING * max(len(left), len(units), len(right)) + 3.2
+        height = _LEADING * max(len(left), len(units), len(right)) + 2.4
         right_x = MARGIN + _LABEL_WIDTH + _UNIT_WIDTH + _AMOUNT_WIDTH - off
 
         def draw(y: float) -> None:
-            base = y - _SIZE - 1.2
+            base = y - _SIZE - 0.9
             for number, line in enumerate(left):
                 self.pages.write_line(MARGIN, base - _LEADING * number, line, _SIZE)
             for number, line in enumerate(units):
@@ -93,7 +93,7 @@ class Ending:
         text, header = self.pages.text, self.pages.document.header
         digest = Wrapper(REGULAR, _SIZE).lines(f"{text.digest}: {self.pages.document.digest}", INNER)
         note = [*digest, *Wrapper(REGULAR, _SIZE).lines(text.note, INNER)]
-        note_height = _LEADING * len(note) + 14
+        note_height = _LEADING * len(note) + 10
 
         people = (
             (text.executor, [header.get("executor_name", ""), "", header.get("executor_telephone", "")]),
@@ -103,7 +103,7 @@ class Ending:
 
         def draw(y: float) -> None:
             for number, line in enumerate(note):
-                self.pages.write_line(MARGIN, y - 10 - _SIZE - _LEADING * number, line, _SIZE, grey=GREY)
+                self.pages.write_line(MARGIN, y - 8 - _SIZE - _LEADING * number, line, _SIZE, grey=GREY)
             y -= note_height
             for height, sign in signatures:
                 sign(y)
@@ -120,15 +120,15 @@ class Ending:
         height = _SIGN_HEIGHT + _LEADING * (max(len(lines) for lines in (role_lines, *columns)) - 1)
 
         def draw(y: float) -> None:
-            base = y - height + _SIGN_HEIGHT - 20
-            for number, line in enumerate(reversed(role_lines)):
-                self.pages.write_line(MARGIN, base + _LEADING * number, line, _SIZE)
+            base = y - height + _SIGN_HEIGHT - 19
+            for number, line in enumerate(role_lines, 1 - len(role_lines)):
+                self.pages.write_line(MARGIN, base - _LEADING * number, line, _SIZE)
             self.pages.canvas.setStrokeGray(0)
             self.pages.canvas.setLineWidth(0.4)
             for column, lines in enumerate(columns, 1):
                 left, right = MARGIN + _SIGN_X[column], MARGIN + _SIGN_TO[column]
-                for number, line in enumerate(reversed(lines)):
-                    self.pages.write_line((left + right) / 2, base + _LEADING * number, line, _SIZE, BOLD, "center")
+                for number, line in enumerate(lines, 1 - len(lines)):
+                    self.pages.write_line((left + right) / 2, base - _LEADING * number, line, _SIZE, BOLD, "center")
                 self.pages.canvas.line(left, base - 2.4, right, base - 2.4)
                 self.pages.write_line((left + right) / 2, base - 9.2, hints[column - 1], _HINT, align="center", grey=GREY)
 

@@ -6,6 +6,7 @@ bytes, whatever the clock or the environment. Sizes are in points, y grows upwar
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import IO, Any, Final, Literal
 
@@ -23,7 +24,7 @@ rl_config.useA85 = 0
 
 WIDTH, HEIGHT = landscape(A4)
 MARGIN: Final = 28.0
-TOP: Final = HEIGHT - 30.0
+TOP: Final = HEIGHT - 26.0
 BOTTOM: Final = 34.0
 INNER: Final = WIDTH - 2 * MARGIN
 GREY: Final = 0.3
@@ -87,11 +88,12 @@ class Pages:
         canvas.setKeywords(f"SHA-256 {document.digest}")
         canvas.setCreator("Esep")
         canvas.setViewerPreference("DisplayDocTitle", "true")
-        # The file's clock is when the month was frozen. The library has no setter: its own would be the environment's
-        # SOURCE_DATE_EPOCH, or the year 2000.
+        # The file's clock is when the month was frozen, and its identifier begins with the report's digest. The library has
+        # no setters: its own would be the environment's SOURCE_DATE_EPOCH, or the year 2000.
         stamp: Any = canvas._doc._timeStamp
         stamp.t, stamp.lt, stamp.tzname = document.frozen_at, time.gmtime(document.frozen_at), "UTC"
         stamp.YMDhms, stamp.dhh, stamp.dmm = tuple(stamp.lt)[:6], 0, 0
+        canvas._doc.signature = hashlib.md5(document.digest.encode(), usedforsecurity=False)
 
 
 class CellTexts(PDFTextObject):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from .form import COLUMNS, Column, Language, form
-from .pdf_text import REGULAR, Wrapper
+from .pdf_text import REGULAR, Wrapper, printable
 
 BODY_SIZE: Final = 6.2
 BODY_LEADING: Final = 7.5
@@ -96,19 +96,18 @@ class Table:
 
     def _lay(self, number: int, column: Column, value: str) -> Cell:
         room = self.geometry.room(number)
+        text = printable(shown(column, value))
+        lines = self.body.lines(text, room)
         if column.kind == "amount":
             off = self._off_right(column, value)
-            if (width := self.body.width(value)) + off <= room:
-                return Cell([(value, width)], off)
-            whole, point, fraction = value.partition(".")
-            # Too long for the column: its own line for the decimals, if that is enough.
-            lines = [whole + point, fraction] if point and self.body.width(value) > room else self.body.lines(value, room)
-            if max(self.body.width(line) for line in lines) > room:
-                lines = self.body.lines(value, room)
-        else:
-            lines = self.body.lines(shown(column, value), room)
-            if column.name == "wallet":
-                lines = _even(value, lines, self.body, room)
+            if (width := self.body.width(text)) + off <= room:
+                return Cell([(text, width)], off)
+            whole, point, fraction = text.partition(".")
+            # Too long for the column: the decimals on a line of their own, if that is enough.
+            if len(lines) > 1 and point and max(self.body.width(whole + point), self.body.width(fraction)) <= room:
+                lines = [whole + point, fraction]
+        elif column.name == "wallet":
+            lines = _even(text, lines, self.body, room)
         return Cell([(line, self.body.width(line)) for line in lines])
 
     def _off_right(self, column: Column, value: str) -> float:

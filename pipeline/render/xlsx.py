@@ -282,8 +282,8 @@ def exact_decimals(value: str) -> int | None:
 def write_text(sheet: Any, row: int, column: int, value: str, cell: Any) -> None:
     """Write a text as a text: never a formula, a link, a number or markup."""
     if value.startswith("<r>") and value.endswith("</r>"):
-        # The library takes such a string for markup of its own; in two runs it is escaped like any other.
-        sheet.write_rich_string(row, column, value[:1], value[1:], cell)
+        # The library takes such a string for markup of its own; in runs it is escaped like any other.
+        sheet.write_rich_string(row, column, value[:1], value[1:2], value[2:], cell)
     else:
         sheet.write_string(row, column, value, cell)
 

@@ -1,0 +1,173 @@
+"""The PDF: everything on it, nothing over the edges, the same bytes whatever the environment."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from array import array
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pypdf import PdfReader
+
+from pipeline.render import Document
+from pipeline.render.form import LANGUAGES, Language, form
+from pipeline.render.pdf import write_pdf
+from pipeline.render.pdf_page import INNER
+from pipeline.render.pdf_table import Table, page_breaks, shown
+from pipeline.render.pdf_text import printable
+
+from .documents import FROZEN_AT, document, example, hard, of_rows
+
+
+def pdf_bytes(made: Document, language: Language = "kk") -> bytes:
+    file = io.BytesIO()
+    write_pdf(made, file, language=language)
+    return file.getvalue()
+
+
+def opened(content: bytes) -> PdfReader:
+    return PdfReader(io.BytesIO(content))
+
+
+def bare(text: str) -> str:
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_is_on_the_pages_in_order(language: Language) -> None:
+    made = hard()
+    pages = [page.extract_text() for page in opened(pdf_bytes(made, language)).pages]
+    text = bare("".join(pages))
+    at = 0
+    for row in made.rows.iter_rows():
+        for column, value in zip(form().column, row, strict=True):
+            if value:
+                place = text.find(bare(printable(shown(column, value))), at)
+                assert place >= at, f"{column.name} {value!r} is not after what comes before it"
+                at = place
+    words = form().text[language]
+    for one in (words.title, words.note, words.executor, words.head, words.full_name, words.translation_note, words.totals):
+        assert bare(one) in text
+    for value in (*made.header.values(), "9" * 38, "123.000000000000000001"):
+        assert bare(value) in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_page_says_which_of_how_many_and_of_what(language: Language) -> None:
+    made = of_rows(example().rows.head(90))
+    pages = opened(pdf_bytes(made, language)).pages
+    assert len(pages) >= 3
+    for number, page in enumerate(pages, 1):
+        text = page.extract_text()
+        assert form().text[language].page.format(page=number, pages=len(pages)) in text
+        assert made.digest in text
+        assert [float(side) for side in page.mediabox[2:]] == pytest.approx([841.89, 595.28], abs=0.1)
+    # The numbered columns are repeated on every page that has rows.
+    for page in pages[:-1]:
+        assert re.search(r"\b" + r"\s+".join(map(str, range(1, 16))) + r"\b", page.extract_text())
+
+
+def test_metadata_names_the_form_its_language_and_the_day_it_was_frozen() -> None:
+    reader = opened(pdf_bytes(document([{}]), "ru"))
+    assert reader.metadata is not None
+    assert reader.metadata.title == f"ЦМПМ1 2026-10: {form().text['ru'].title}"
+    assert reader.metadata.author == "ЖШС «Мысал пул»"
+    assert reader.metadata.creation_date is not None
+    assert reader.metadata.creation_date.timestamp() == FROZEN_AT
+    assert reader.trailer["/Root"]["/Lang"] == "ru-KZ"
+    assert document([{}]).digest in str(reader.metadata.get("/Keywords"))
+
+
+def test_fonts_are_embedded() -> None:
+    fonts = [font.get_object() for font in opened(pdf_bytes(document([{}]))).pages[0]["/Resources"]["/Font"].values()]
+    described = [font["/FontDescriptor"] for font in fonts if "/FontDescriptor" in font]
+    assert described
+    assert all("/FontFile2" in descriptor for descriptor in described)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_rows_is_an_empty_form_that_says_so(language: Language) -> None:
+    pages = opened(pdf_bytes(document([]), language)).pages
+    assert len(pages) == 1
+    text = bare(pages[0].extract_text())
+    assert bare(form().text[language].no_rows) in text
+    assert bare(form().text[language].head) in text
+
+
+cells = (
+    st.none() | st.text(max_size=80) | st.sampled_from(["9" * 38, "0." + "1" * 37, "2026-10-31", "1234567.123456", "слово " * 9, "W" * 90])
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(sorted(document([]).rows.columns)), cells), min_size=1, max_size=4), st.sampled_from(LANGUAGES)
+)
+def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str | None]], language: Language) -> None:
+    made = document(rows)
+    table = Table(made.rows, language, INNER)
+    assert table.geometry.edges[-1] == pytest.approx(INNER)
+    assert all(right - left > 12 for left, right in pairwise(table.geometry.edges))
+    for number, lines in enumerate(table.geometry.headings):
+        assert all(table_width(line) <= table.geometry.room(number) + 0.01 for line in lines)
+    for values in made.rows.iter_rows():
+        for number, value in enumerate(values):
+            if value:
+                cell = table.cell(number, value)
+                assert bare("".join(line for line, _ in cell.lines)) == bare(printable(shown(form().column[number], value)))
+                assert all(len(line) == 1 or width + cell.off_right <= table.geometry.room(number) + 0.01 for line, width in cell.lines)
+
+
+def table_width(line: str) -> float:
+    from pipeline.render.pdf_table import HEADING_SIZE
+    from pipeline.render.pdf_text import width_pt
+
+    return width_pt(line, HEADING_SIZE)
+
+
+def test_decimal_points_of_a_column_stand_in_line() -> None:
+    made = document([{"amount": "12.5"}, {"amount": "0.12345678"}, {"amount": "1000"}])
+    table = Table(made.rows, "kk", INNER)
+    points = []
+    for value in ("12.5", "0.12345678", "1000"):
+        cell = table.cell(8, value)
+        whole = table.body.width(value.partition(".")[0])
+        points.append(-cell.off_right - cell.lines[0][1] + whole)
+    assert points == pytest.approx([points[0]] * 3)
+
+
+@given(st.lists(st.floats(1, 700), max_size=40), st.floats(-50, 400), st.floats(300, 500))
+def test_page_breaks_keep_every_row_once_and_in_its_page(heights: list[float], first_room: float, room: float) -> None:
+    pages = page_breaks(array("d", heights), first_room, room)
+    assert [number for start, end in pages for number in range(start, end)] == list(range(len(heights)))
+    for page, (start, end) in enumerate(pages):
+        used, limit = sum(heights[start:end]), room if page else first_room
+        assert used <= limit + 1e-6 or end - start <= 1, "only a row that is higher than a page may run over"
+
+
+PROGRAM = """
+import io, sys
+from pipeline.render.pdf import write_pdf
+from pipeline.render.xlsx import write_xlsx
+from tests.unit.render.documents import hard
+for write in (write_pdf, write_xlsx):
+    file = io.BytesIO()
+    write(hard(), file, language="kk")
+    sys.stdout.buffer.write(len(file.getvalue()).to_bytes(8, "big") + file.getvalue())
+"""
+
+
+def test_bytes_depend_on_the_document_alone() -> None:
+    from .workbook import workbook_bytes
+
+    changed = {"SOURCE_DATE_EPOCH": "1", "TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7", "LC_ALL": "C", "RL_useA85": "1"}
+    root = Path(__file__).parents[3]
+    made = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, env={**os.environ, **changed}, cwd=root).stdout
+    size = int.from_bytes(made[:8], "big")
+    assert made[8 : 8 + size] == pdf_bytes(hard())
+    assert made[16 + size :] == workbook_bytes(hard())
