@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from connectors.files import counterparties_of_pool
 from .app import App, Outcome, Tell
 from .bitcoin.networks import NETWORKS
 from .errors import SettingsError, SourceError
+from .events import Connect, Disconnect, Stretch, decode
 from .freeze.conditions import Condition, blocking_issues
 from .freeze.freeze import Assessed
 from .freeze.verify import Check, verify_bundle
@@ -193,7 +195,7 @@ def _toml(table: Mapping[str, Any], place: str = "") -> list[str]:
     lines: list[str] = []
     tables: list[tuple[str, Any]] = []
     for key, value in table.items():
-        name = key if key.replace("-", "").replace("_", "").isalnum() and key.isascii() else json.dumps(key, ensure_ascii=False)
+        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
         is_table = isinstance(value, dict) or (isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value))
         if is_table:
             tables.append((f"{place}.{name}" if place else name, value))
@@ -209,16 +211,18 @@ def _toml(table: Mapping[str, Any], place: str = "") -> list[str]:
 
 
 def _toml_value(value: Any) -> str:
-    """JSON writes texts, numbers and truth as TOML does, but for the signs it leaves as they are (U+007F)."""
     if isinstance(value, list):
         return (
             "[\n" + "".join(f"    {_toml_value(entry)},\n" for entry in value) + "]"
             if len(value) > 1
             else f"[{''.join(map(_toml_value, value))}]"
         )
-    if isinstance(value, str | bool | int | float):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(value) if isinstance(value, bool | int | float) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    """JSON writes texts as TOML does, but for one sign that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 # --- the way ---------------------------------------------------------------------------------------------------------
@@ -265,7 +269,14 @@ def _file_of(folder: Path, kind: str) -> Path | None:
 
 
 def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
-    """Follow the recorded node, event by event, until its recording is played to the end; the height reached."""
+    """Follow the recorded node, event by event, until its recording is played to the end; the height reached.
+
+    A recorded node begins at its first block each time it is served. What the log has seen of it already is played before
+    anyone looks: a node that was far ahead yesterday and is at its beginning today would have to be taken for a reorganisation.
+    """
+    seen = _logged_tip(app, chain)
+    while seen is not None and node.tip != seen and node.play(1):
+        continue
     with app.connector(chain, rpc_url=node.rpc_url, cookie_file=node.cookie_path) as connector:
         while True:
             was_finished = node.is_finished
@@ -278,6 +289,17 @@ def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
                 return step.height
             elif isinstance(step, Rereading):
                 continue
+
+
+def _logged_tip(app: App, chain: str) -> str | None:
+    """The main chain's last block by the log; None before the first."""
+    record = app.log.last("chain", f"{app.pool}/{chain}")
+    event = decode(record.value) if record is not None else None
+    if isinstance(event, Connect):
+        return event.hash
+    if isinstance(event, Stretch):
+        return event.hash[-1]
+    return event.prev if isinstance(event, Disconnect) else None
 
 
 def assess(app: App, store: Store, journey: Journey) -> Assessed:

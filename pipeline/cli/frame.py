@@ -77,7 +77,8 @@ def use_settings(settings: Settings) -> Settings:
 
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """A table on stdout. Its cells are data: nothing in them is taken for markup."""
-    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    headings = list(headings)
+    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=any(headings))
     for heading in headings:
         grid.add_column(heading, overflow="fold")
     for row in rows:

@@ -96,7 +96,13 @@ def _chain_words(chain: dict[str, Any]) -> str:
     if chain["height"] is None:
         return "no block was read yet"
     at = datetime.fromtimestamp(chain["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"height {chain['height']}, block of {at}, {chain['lag_s'] // 60} minutes ago"
+    return f"height {chain['height']}, its block is of {at}, {_span(chain['lag_s'])} ago"
+
+
+def _span(seconds: int) -> str:
+    """A length of time in its two greatest units."""
+    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]:

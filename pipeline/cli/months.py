@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import msgspec
 import typer
 
 from ..app import App
@@ -26,8 +26,8 @@ BundleArgument = Annotated[str, typer.Argument(help="A bundle's folder, or a mon
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on stdout."""
-    say(msgspec.json.encode(value, enc_hook=str).decode())
+    """One line of JSON on stdout; what JSON has no type for (paths, days, DECIMALs) as text. Whole numbers stay whole, however long."""
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def freeze(

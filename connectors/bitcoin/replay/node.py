@@ -18,7 +18,9 @@ from typing import Any
 
 import msgspec
 
-from .answers import Answers, positional
+from pipeline.errors import SourceError
+
+from .answers import Answers, hash_of, integer_of, positional
 from .errors import INVALID_REQUEST, METHOD_NOT_FOUND, MISC_ERROR, PARSE_ERROR, RpcError
 from .http import LoopbackServer, Request, Response
 from .recording import load
@@ -37,7 +39,8 @@ class ReplayNode:
 
     Each time a client asks for the tip, up to `events_per_poll` further events are played (`NodeState.poll` says where it
     stops); 0 plays none: then only `play` and `play_all` do. `port` 0 takes a free one. The cookie file is written to
-    `cookie_path`, or to a folder of its own that goes with the node. Raises SourceError for a recording that does not hold.
+    `cookie_path`, or to a folder of its own that goes with the node. Raises SourceError for a recording that does not
+    hold, or a port that is taken.
     """
 
     def __init__(self, directory: Path | str, *, events_per_poll: int = 16, port: int = 0, cookie_path: Path | None = None) -> None:
@@ -50,10 +53,13 @@ class ReplayNode:
         self._events_per_poll = events_per_poll
         self._has_changed = threading.Condition()  # its lock guards the state
         self._is_closed = False
+        try:
+            self._server = LoopbackServer(port, self._answer)
+        except OSError as error:
+            raise SourceError(f"port {port} can't be opened on 127.0.0.1 ({error.strerror}): name another one, or 0") from error
         self._folder = tempfile.TemporaryDirectory(prefix="replay-node-") if cookie_path is None else None
         self.cookie_path = cookie_path or Path(self._folder.name if self._folder else ".") / ".cookie"
         self._authorization = self._write_cookie()
-        self._server = LoopbackServer(port, self._answer)
 
     def __enter__(self) -> ReplayNode:
         self._server.start()
@@ -215,14 +221,13 @@ class ReplayNode:
 
     def _wait_for_new_block(self, timeout_ms: Any = None, current_tip: str | None = None) -> dict[str, Any]:
         timeout_s = _timeout_s(timeout_ms)
-        before = self._state.tip.hash if current_tip is None else current_tip.lower()
+        before = self._state.tip.hash if current_tip is None else hash_of(current_tip, "current_tip")
         self._poll()
         self._has_changed.wait_for(lambda: self._is_closed or self._state.tip.hash != before, timeout_s)
         return {"hash": self._state.tip.hash, "height": self._state.tip.height}
 
-    def _wait_for_height(self, height: Any, timeout_ms: Any = None) -> dict[str, Any]:
-        if not isinstance(height, int):
-            raise RpcError(MISC_ERROR, "JSON integer out of range")
+    def _wait_for_height(self, wanted: Any, timeout_ms: Any = None) -> dict[str, Any]:
+        height = integer_of(wanted)
         timeout_s = _timeout_s(timeout_ms)
         while self._state.tip.height < height and self._events_per_poll and not self._state.is_finished:
             self._poll()
@@ -232,13 +237,10 @@ class ReplayNode:
 
 def _timeout_s(timeout_ms: Any) -> float | None:
     """Seconds to wait; None for ever, which Core writes as 0."""
-    if timeout_ms is None or timeout_ms == 0:
-        return None
-    if not isinstance(timeout_ms, int) or timeout_ms >= 1 << 31:
-        raise RpcError(MISC_ERROR, "JSON integer out of range")
-    if timeout_ms < 0:
+    milliseconds = 0 if timeout_ms is None else integer_of(timeout_ms)
+    if milliseconds < 0:
         raise RpcError(MISC_ERROR, "Negative timeout")
-    return timeout_ms / 1000
+    return milliseconds / 1000 if milliseconds else None
 
 
 def _is_version_2(call: dict[str, Any]) -> bool:
