@@ -59,7 +59,7 @@ def double_sha256(data: bytes) -> bytes:
 class Tx:
     """A transaction within the bytes it was read from; its parts are read when asked for."""
 
-    __slots__ = ("_body", "_body_end", "_end", "_flag", "_inputs", "_outputs", "_raw", "_start", "_txid")
+    __slots__ = ("_body", "_body_end", "_end", "_flag", "_parts", "_raw", "_start", "_txid")
 
     def __init__(self, raw: bytes, start: int, body: int, body_end: int, end: int, flag: int) -> None:
         self._raw = raw
@@ -69,8 +69,7 @@ class Tx:
         self._end = end
         self._flag = flag
         self._txid: str | None = None
-        self._inputs: list[TxInput] | None = None
-        self._outputs: list[TxOutput] | None = None
+        self._parts: tuple[list[TxInput], list[TxOutput]] | None = None
 
     @property
     def raw(self) -> bytes:
@@ -131,17 +130,11 @@ class Tx:
 
     @property
     def inputs(self) -> list[TxInput]:
-        if self._inputs is None:
-            self._read()
-            assert self._inputs is not None
-        return self._inputs
+        return self._read()[0]
 
     @property
     def outputs(self) -> list[TxOutput]:
-        if self._outputs is None:
-            self._read()
-            assert self._outputs is not None
-        return self._outputs
+        return self._read()[1]
 
     @property
     def witness(self) -> list[list[bytes]]:
@@ -160,8 +153,10 @@ class Tx:
             stacks.append(stack)
         return stacks
 
-    def _read(self) -> None:
+    def _read(self) -> tuple[list[TxInput], list[TxOutput]]:
         # The walk has shown that all of this lies within the bytes.
+        if self._parts is not None:
+            return self._parts
         raw = self._raw
         count, position = _compact_size(raw, self._body)
         inputs: list[TxInput] = []
@@ -178,7 +173,8 @@ class Tx:
         for _ in range(count):
             output, position = _read_output(raw, position)
             outputs.append(output)
-        self._inputs, self._outputs = inputs, outputs
+        self._parts = inputs, outputs
+        return self._parts
 
 
 class Block(NamedTuple):
@@ -286,10 +282,9 @@ def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
         tx = _walk(raw, position, index, has_mweb=has_mweb)
         yield tx
         position, flag = tx._end, tx._flag
-    if flag & _HAS_MWEB and count > 1 and raw[position : position + 1] == b"\1":
-        return  # the extension block takes all the rest; nothing of it is on the transparent side
-    if flag & _HAS_MWEB and count > 1 and raw[position:] == b"\0":
-        return
+    has_extension = flag & _HAS_MWEB and count > 1 and (raw[position : position + 1] == b"\1" or raw[position:] == b"\0")
+    if has_extension:
+        return  # it takes all the rest; nothing of it is on the transparent side
     if position != len(raw):
         raise ValueError(f"{len(raw) - position} bytes are left over after the block's last transaction, at offset {position}")
 

@@ -440,6 +440,8 @@ def test_batches(example: Client) -> None:
         ("scanblocks", ["start", [], 99999], -1, "Invalid start_height"),
         ("scanblocks", ["start", [], 5, 3], -1, "Invalid stop_height"),
         ("waitfornewblock", [-1], -1, "Negative timeout"),
+        ("waitfornewblock", [1, "ab"], -8, "current_tip must be of length 64 (not 2, for 'ab')"),
+        ("waitfornewblock", [1.5], -1, "JSON integer out of range"),
         ("deriveaddresses", ["raw(00)"], -32601, "Method not found"),
         ("call", [], -32601, "Method not found"),
     ],
@@ -641,6 +643,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (directory / "chain.jsonl.gz").write_bytes(broken)
         with pytest.raises(SourceError, match=r"chain\.jsonl\.gz"):
             ReplayNode(directory)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chain.write(directory)
+        with pytest.raises(SourceError, match=r"port \d+ can't be opened on 127.0.0.1 \(Address already in use\)"):
+            ReplayNode(directory, port=taken.getsockname()[1])
     with pytest.raises(ValueError, match="events_per_poll is -1"):
         ReplayNode(directory, events_per_poll=-1)
 

@@ -156,7 +156,7 @@ class Answers:
         return self._uptime_s()
 
     def _getblockhash(self, wanted: Any) -> str:
-        height = _integer(wanted)
+        height = integer_of(wanted)
         if not 0 <= height < len(self._state.main):
             raise RpcError(INVALID_PARAMETER, "Block height out of range")
         return self._state.main[height].hash
@@ -166,19 +166,19 @@ class Answers:
         return block.block.header_raw.hex() if is_verbose is False else self.header(block)
 
     def _getblock(self, block_hash: str, verbosity: Any = None) -> Any:
-        _hash(block_hash, "blockhash")
+        hash_of(block_hash, "blockhash")
         verbosity = _verbosity(verbosity, 1)
         block = self._found(block_hash, "blockhash")
         return block.block.raw.hex() if verbosity <= 0 else self.block_json(block, verbosity)
 
     def _getblockfilter(self, block_hash: str, kind: str | None = None) -> dict[str, str]:
-        _hash(block_hash, "blockhash")
+        hash_of(block_hash, "blockhash")
         _filter_type(kind)
         block = self._found(block_hash, "blockhash")
         return {"filter": self.filters.filter_of(block).hex(), "header": self.filters.header_of(block)[::-1].hex()}
 
     def _getrawtransaction(self, txid: str, verbosity: Any = None, block_hash: str | None = None) -> Any:
-        txid = _hash(txid, "parameter 1")
+        txid = hash_of(txid, "parameter 1")
         if txid == self._state.recording.genesis.block.header.merkle_root:
             reason = "The genesis block coinbase is not considered an ordinary transaction and cannot be retrieved"
             raise RpcError(INVALID_ADDRESS_OR_KEY, reason)
@@ -199,7 +199,7 @@ class Answers:
             found = self._state.transactions.get(txid)
             reason = "No such mempool or blockchain transaction"
         else:
-            block = self.block(_hash(block_hash, "parameter 3"))
+            block = self.block(hash_of(block_hash, "parameter 3"))
             if block is None:
                 raise RpcError(INVALID_ADDRESS_OR_KEY, "Block hash not found")
             found = next(((block, place) for place, tx in enumerate(block.transactions) if tx.txid == txid), None)
@@ -217,10 +217,10 @@ class Answers:
             raise RpcError(INVALID_PARAMETER, f"Invalid action '{action}'")
         _filter_type(kind)
         main = self._state.main
-        first = 0 if start is None else _integer(start)
+        first = 0 if start is None else integer_of(start)
         if not 0 <= first < len(main):
             raise RpcError(MISC_ERROR, "Invalid start_height")
-        last = len(main) - 1 if stop is None else _integer(stop)
+        last = len(main) - 1 if stop is None else integer_of(stop)
         if not first <= last < len(main):
             raise RpcError(MISC_ERROR, "Invalid stop_height")
         if scan_objects is None:
@@ -237,7 +237,7 @@ class Answers:
         ]
 
     def _found(self, block_hash: str, name: str) -> RecordedBlock:
-        block = self.block(_hash(block_hash, name))
+        block = self.block(hash_of(block_hash, name))
         if block is None:
             raise RpcError(INVALID_ADDRESS_OR_KEY, "Block not found")
         return block
@@ -291,7 +291,8 @@ def _json_type(value: Any) -> str:
     return kinds.get(type(value), "object")
 
 
-def _integer(value: Any) -> int:
+def integer_of(value: Any) -> int:
+    """A number that Core takes as an int. Raises RpcError for others."""
     if isinstance(value, int) and not isinstance(value, bool) and -(1 << 31) <= value < 1 << 31:
         return value
     raise RpcError(MISC_ERROR, "JSON integer out of range")
@@ -302,10 +303,11 @@ def _verbosity(value: Any, default: int) -> int:
         return default
     if isinstance(value, str | list | dict):
         raise RpcError(TYPE_ERROR, f"JSON value of type {_json_type(value)} is not of expected type number")
-    return int(value) if isinstance(value, bool) else _integer(value)
+    return int(value) if isinstance(value, bool) else integer_of(value)
 
 
-def _hash(text: str, name: str) -> str:
+def hash_of(text: str, name: str) -> str:
+    """The hash in small letters. Raises RpcError, naming the parameter, for what is none."""
     if _HASH.fullmatch(text):
         return text.lower()
     if len(text) != 64:
