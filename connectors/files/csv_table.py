@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import polars as pl
 
@@ -80,50 +80,35 @@ def _read_plain(data: bytes, source: str, expected: Collection[str]) -> RawTable
 
 
 def _read_quoted(text: str, source: str, expected: Collection[str]) -> RawTable:
-    """A file with quotes: fields may hold separators and line ends, so it is read field by field."""
-    rows = _rows(text, next((line for line in text.split("\n", 1000) if line.strip()), ""), expected)
+    """A file with quotes: fields may hold separators and line ends, so the standard library's reader takes it apart."""
+    heading = next(line for line in text.split("\n") if line.strip())
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(heading, expected), strict=True)
     headings: list[str] = []
     heading_line = 0
     starts: list[int] = []
     faults: list[Fault] = []
     chunks: list[pl.DataFrame] = []
     waiting: list[list[str]] = []
+    start = 1
     try:
-        for start, row in rows:
-            if not any(cell.strip() for cell in row):
-                continue
-            if not headings:
-                heading_line, headings = start, [cell.strip() for cell in row]
-            elif len(row) != len(headings):
-                faults.append(_ragged(start, len(row), len(headings)))
-            else:
+        for row in reader:
+            if len(row) == len(headings):
                 starts.append(start)
                 waiting.append(row)
                 if len(waiting) == _CHUNK_ROWS:
                     chunks.append(_frame(waiting, len(headings)))
                     waiting = []
-    except _BrokenQuote as error:
-        faults.append(Fault(error.line, "", f"has a stray or unclosed quote ({error.why}): the lines after it were not read"))
-    chunks.append(_frame(waiting, len(headings)))
-    return _table(source, heading_line or None, headings, pl.Series("line", starts, dtype=pl.UInt32), pl.concat(chunks), faults)
-
-
-class _BrokenQuote(Exception):
-    def __init__(self, line: int, why: str) -> None:
-        self.line = line
-        self.why = why
-
-
-def _rows(text: str, heading: str, expected: Collection[str]) -> Iterator[tuple[int, list[str]]]:
-    """Each row with the line that it begins in."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(heading, expected), strict=True)
-    start = 1
-    try:
-        for row in reader:
-            yield start, row
+            elif "".join(row).strip():
+                if headings:
+                    faults.append(_ragged(start, len(row), len(headings)))
+                else:
+                    heading_line, headings = start, [cell.strip() for cell in row]
             start = reader.line_num + 1
     except csv.Error as error:
-        raise _BrokenQuote(start, str(error)) from error
+        faults.append(Fault(start, "", f"has a stray or unclosed quote ({error}): the lines after it were not read"))
+    chunks.append(_frame(waiting, len(headings)))
+    lines = pl.Series("line", starts, dtype=pl.UInt32)
+    return _table(source, heading_line or None, headings, lines, pl.concat(chunks), faults)
 
 
 def _frame(rows: list[list[str]], width: int) -> pl.DataFrame:

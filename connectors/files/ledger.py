@@ -149,16 +149,16 @@ def _held(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame |
         if waiting_rows >= _REDUCE_ROWS + len(waiting[0]):
             waiting = [reduced()]
             waiting_rows = len(waiting[0])
-    return reduced() if waiting else _empty(kind)
+    if not waiting:
+        waiting = [_empty(kind)]
+    return reduced().with_columns(pl.col(name).cast(pl.Int128) for name in _UNITS if name in waiting[0].columns)
 
 
 def _frame(event: AnyEvent) -> pl.DataFrame:
     assert isinstance(event, Allocations | Payments | Openings)
     rows = event.rows
     columns = {name: getattr(rows, name) for name in rows.__struct_fields__}
-    return pl.DataFrame(columns, schema={name: _RAW_TYPES.get(name, pl.String) for name in columns}).with_columns(
-        pl.col(name).cast(pl.Int128) for name in _UNITS if name in columns
-    )
+    return pl.DataFrame(columns, schema={name: _RAW_TYPES.get(name, pl.String) for name in columns})
 
 
 _RAW_TYPES = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
@@ -166,7 +166,7 @@ _RAW_TYPES = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64
 
 def _empty(kind: LedgerKind) -> pl.DataFrame:
     columns = _EVENTS[kind][1].__struct_fields__
-    return pl.DataFrame(schema={name: pl.Int128 if name in _UNITS else _RAW_TYPES.get(name, pl.String) for name in columns})
+    return pl.DataFrame(schema={name: _RAW_TYPES.get(name, pl.String) for name in columns})
 
 
 # --- rule 6.4 ----------------------------------------------------------------------------------------------------------

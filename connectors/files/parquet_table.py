@@ -17,7 +17,6 @@ from pipeline.validate.table import CellType, Fault, RawColumn, RawTable
 
 MAX_ROWS = 20_000_000
 MAX_UNPACKED_BYTES = 4 << 30
-MAX_TEXT_BYTES = 100_000
 MAX_COLUMNS = 1_000
 
 
@@ -54,14 +53,18 @@ def _load(data: bytes) -> pa.Table | str:
     file = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
     table = file.read(use_threads=False)
     table.validate(full=True)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        for chunk in column.chunks:
-            # A dictionary's text may be repeated in every row: a long one would unpack without end.
-            if pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type):
-                longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
-                if longest > MAX_TEXT_BYTES:
-                    return f"{name}: has a text of {longest} bytes: more than any column here holds"
+    # A dictionary's text may stand in every row: what a column takes when written out is added up before it is.
+    unpacked = sum(_written_out_bytes(chunk) for column in table.columns for chunk in column.chunks)
+    if unpacked > MAX_UNPACKED_BYTES:
+        return f"has {unpacked} bytes of text: more than is read at once; split it"
     return table
+
+
+def _written_out_bytes(chunk: pa.Array) -> int:
+    if not (pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type)):
+        return 0
+    lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+    return pc.sum(lengths.take(chunk.indices)).as_py() or 0
 
 
 def _column(heading: str, column: pa.ChunkedArray) -> RawColumn:
@@ -71,6 +74,8 @@ def _column(heading: str, column: pa.ChunkedArray) -> RawColumn:
     cell_type = _cell_type(kind)
     if cell_type in (CellType.FLOAT, CellType.BOOLEAN, CellType.OTHER):
         return RawColumn(heading.strip(), pl.Series(heading, [None], dtype=pl.String).new_from_index(0, len(column)), cell_type, declared)
+    if pa.types.is_dictionary(column.type):
+        column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], type=kind)
     series = pl.Series(pl.from_arrow(column)).alias(heading)
     return RawColumn(heading.strip(), _texts(series).str.strip_chars().replace("", None), cell_type, declared)
 

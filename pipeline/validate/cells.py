@@ -28,7 +28,8 @@ OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unkn
 _HIDDEN = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
 _HIDDEN_IN_NAME = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _PLAIN = r"^[0-9]+(?:\.[0-9]+)?$"
-_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6}0*)?"
+_SECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9]"
+_INSTANT = _SECONDS + r"(?:\.[0-9]{1,6}0*)?"
 _OFFSET = r" ?(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00:00(?:\.0+)?)?$"
 
@@ -55,18 +56,16 @@ TYPES = {kind: _MOMENTS if kind in (Kind.INSTANT, Kind.DATE) else _NUMBERS for k
 """The cell types that a kind may come in."""
 
 
-def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None, timezone: str | None = None) -> pl.Expr:
-    """The value of `column`'s text; null where it has none. Addresses are not expressions: see `canonical_addresses`.
+def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.Expr:
+    """The value of `column`'s text; null where it has none. `decimals`: of the row's asset (AMOUNT).
 
-    `decimals`: of the row's asset (AMOUNT). `timezone`: of instants written without an offset; None refuses those.
+    Instants and addresses are no expressions: see `instants`, `canonical_addresses`.
     """
     text = pl.col(column)
     match kind:
         case Kind.AMOUNT:
             assert decimals is not None
             return units(text, decimals).alias(column)
-        case Kind.INSTANT:
-            return instant(text, timezone).alias(column)
         case Kind.DATE:
             day = pl.when(text.str.contains(_DATE)).then(text.str.slice(0, 10)).str.to_date("%Y-%m-%d", strict=False)
             return pl.when(day.dt.year() >= 1900).then(day).alias(column)
@@ -93,20 +92,31 @@ def units(text: pl.Expr, decimals: pl.Expr) -> pl.Expr:
     return pl.when(fits).then(pl.when(digits == "").then(pl.lit("0")).otherwise(digits)).cast(pl.Int128)
 
 
-def instant(text: pl.Expr, timezone: str | None) -> pl.Expr:
+def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
     """Microseconds since the Unix epoch, Int64, of ISO 8601 with an offset, or of `timezone`'s wall clock without one."""
-    local = text.str.slice(0, 19).str.replace(" ", "T", literal=True).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
-    tail = text.str.slice(19)
-    fraction_us = tail.str.extract(r"^\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    # What follows the seconds is the same in most rows of a file: each such tail is taken apart once.
+    tail = pl.col("tail")
     offset = tail.str.extract(r"([+-][0-9:]+)$").str.replace(":", "", literal=True)
-    hours, minutes = offset.str.slice(1, 2).cast(pl.Int64), offset.str.slice(3, 2).str.pad_end(2, "0").cast(pl.Int64)
-    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
-    ahead_us = (sign * (hours * 60 + minutes) * 60_000_000).fill_null(0)
-    at: pl.Expr = pl.when(text.str.contains(_INSTANT + _OFFSET)).then(local.dt.timestamp("us") + fraction_us - ahead_us)
+    minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).str.pad_end(2, "0").cast(pl.Int64)
+    tails = pl.DataFrame({"tail": texts.str.slice(19).unique()}).with_columns(
+        fraction_us=tail.str.extract(r"^\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0),
+        ahead_us=(pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes) * 60_000_000).fill_null(0),
+        is_zoned=tail.str.contains(r"^(?:\.[0-9]{1,6}0*)?" + _OFFSET),
+        is_local=tail.str.contains(r"^(?:\.[0-9]{1,6}0*)?$"),
+    )
+    local = pl.col("local")
+    frame = pl.DataFrame({"text": texts, "tail": texts.str.slice(19)}).join(tails, "tail", "left", nulls_equal=True, maintain_order="left")
+    frame = frame.with_columns(
+        local=pl.when(pl.col("text").str.contains(_SECONDS))
+        .then(pl.col("text").str.slice(0, 19).str.replace(" ", "T", literal=True))
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+    )
+    at: pl.Expr = pl.when("is_zoned").then(local.dt.timestamp("us") + pl.col("fraction_us") - pl.col("ahead_us"))
     if timezone is not None:
-        zoned = local.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null").dt.timestamp("us")
-        at = pl.when(text.str.contains(_INSTANT + "$")).then(zoned + fraction_us).otherwise(at)
-    return pl.when(local.dt.year().is_between(FIRST_YEAR, LAST_YEAR)).then(at)
+        here = local.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null").dt.timestamp("us")
+        at = pl.when("is_local").then(here + pl.col("fraction_us")).otherwise(at)
+    is_near = local.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    return frame.select(pl.when(is_near).then(at)).to_series().alias(texts.name)
 
 
 @lru_cache(maxsize=1 << 17)

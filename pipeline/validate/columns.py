@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ..model import Asset
-from .cells import TYPES, Kind, canonical_addresses, value_of, why_bad
+from .cells import TYPES, Kind, canonical_addresses, instants, value_of, why_bad
 from .table import CellType, Fault, RawColumn, RawTable, shown
 
 
@@ -174,7 +174,7 @@ def _match(
 
 def _near(word: str, words: Collection[str]) -> str:
     plain = {other.casefold().replace(" ", "_").replace("-", "_"): other for other in words}
-    close = difflib.get_close_matches(word.casefold().replace(" ", "_").replace("-", "_"), list(plain), 1, 0.7)
+    close = difflib.get_close_matches(word.casefold().replace(" ", "_").replace("-", "_"), list(plain), 1, 0.6)
     return f" (is it {shown(plain[close[0]])}?)" if close else ""
 
 
@@ -253,9 +253,13 @@ def _values(texts: pl.DataFrame, columns: Collection[Column], terms: Terms) -> p
         for c in columns
         if f"{c.name}:type" in texts.columns
     )
-    values = texts.select("line", *(_value(column, terms) for column in columns if column.kind is not Kind.ADDRESS))
+    # Lazily, so that polars evaluates what several expressions share once.
+    expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT)]
+    values = texts.lazy().select("line", *expressions).collect()
     for column in columns:
-        if column.kind is Kind.ADDRESS:
+        if column.kind is Kind.INSTANT:
+            values = values.with_columns(instants(texts[column.name], terms.timezone))
+        elif column.kind is Kind.ADDRESS:
             values = values.with_columns(canonical_addresses(texts[column.name], _chains(texts, column, terms), terms.networks))
     return values
 
@@ -263,9 +267,7 @@ def _values(texts: pl.DataFrame, columns: Collection[Column], terms: Terms) -> p
 def _value(column: Column, terms: Terms) -> pl.Expr:
     if column.kind is Kind.ASSET:
         return pl.when(pl.col(column.name).is_in(sorted(terms.assets))).then(pl.col(column.name)).alias(column.name)
-    return value_of(
-        column.kind, column.name, decimals=_decimals(column, terms) if column.kind is Kind.AMOUNT else None, timezone=terms.timezone
-    )
+    return value_of(column.kind, column.name, decimals=_decimals(column, terms) if column.kind is Kind.AMOUNT else None)
 
 
 def _decimals(column: Column, terms: Terms) -> pl.Expr:

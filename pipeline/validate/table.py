@@ -84,6 +84,6 @@ def shown(value: str) -> str:
 
 def refuse(source: str, faults: Iterable[Fault]) -> None:
     """Raise `InputRefused` with all of `faults`, in the order of the file's lines; return when there are none."""
-    ordered = sorted(set(faults), key=lambda fault: (fault.line is not None, fault.line or 0))
+    ordered = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line is not None, fault.line or 0))
     if ordered:
         raise InputRefused(source, [fault.at(source) for fault in ordered])

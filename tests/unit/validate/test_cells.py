@@ -1,0 +1,176 @@
+"""Texts of cells and their values: amounts, instants, days, addresses, and the words for what is none."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.model import from_units, to_units
+from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_bad
+from pipeline.validate.table import shown
+
+PLAIN = st.from_regex(r"\A[0-9]{1,41}(\.[0-9]{1,41})?\Z") | st.text(alphabet="0123456789.,-+eE ' ", max_size=12)
+
+
+def one(kind: Kind, text: str) -> object:
+    return pl.DataFrame({"x": [text]}).lazy().select(value_of(kind, "x")).collect().item()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(PLAIN, st.integers(0, 38)), min_size=1, max_size=20))
+def test_units_are_those_of_the_scalar_function(cells: list[tuple[str, int]]) -> None:
+    def scalar(text: str, decimals: int) -> int | None:
+        try:
+            return to_units(text, decimals)
+        except ValueError:
+            return None
+
+    frame = pl.DataFrame(cells, schema={"text": pl.String, "decimals": pl.UInt32}, orient="row")
+    found = frame.lazy().select(units(pl.col("text"), pl.col("decimals"))).collect().to_series().to_list()
+    assert found == [scalar(*cell) for cell in cells]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**38 - 1), st.integers(0, 38))
+def test_a_printed_amount_reads_back(amount: int, decimals: int) -> None:
+    frame = pl.DataFrame({"text": [from_units(amount, decimals)]})
+    assert frame.lazy().select(units(pl.col("text"), pl.lit(decimals, pl.UInt32))).collect().item() == amount
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.datetimes(datetime(2009, 1, 2), datetime(2099, 12, 30)),  # noqa: DTZ001
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from(["T", " "]),
+    st.sampled_from(["auto", "microseconds"]),
+)
+def test_instants_are_those_of_the_standard_library(moment: datetime, offset_minutes: int, between: str, precision: str) -> None:
+    zoned = moment.replace(tzinfo=timezone(timedelta(minutes=offset_minutes)))
+    expected = (zoned - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    text = zoned.isoformat(between, timespec=precision)
+    plain = f"{text[:-6]}{'Z' if offset_minutes == 0 else text[-6:].replace(':', '')}"
+    assert instants(pl.Series([text, plain, None]), None).to_list() == [expected, expected, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-10-01",
+        "2026-10-01T00:30:00",
+        "2026-10-01T00:30:60Z",
+        "2026-10-01T24:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "2026-10-01T00:30:00.1234567Z",
+        "2026-10-01T00:30:00+15:00",
+        "2026-10-01T00:30:00+05:60",
+        "2026-10-01T00:30Z",
+        "01.10.2026 00:30:00+05:00",
+        "1899-12-31T00:00:00Z",
+        "2100-01-01T00:00:00Z",
+        "2026-10-01T00:30:00Zx",
+        "1759264200",
+    ],
+)
+def test_what_is_no_instant_is_refused_with_what_to_write(text: str) -> None:
+    assert instants(pl.Series([text]), None).to_list() == [None]
+    assert shown(text) in (why := why_bad(Kind.INSTANT, text)) and ("2026-10-31T23:59:59+05:00" in why or "2009" in why)
+
+
+def test_digits_after_the_microsecond_may_be_zeros() -> None:
+    assert instants(pl.Series(["2026-10-01T00:00:00.123456000Z"]), None).to_list() == [1790812800123456]
+
+
+def test_a_wall_clock_is_read_in_the_timezone_that_is_set() -> None:
+    # Kazakhstan put the clocks back on 2024-03-01 (rule 1.2): 23:30 on the day before came twice.
+    texts = pl.Series(["2024-02-29T22:30:00", "2024-02-29T23:30:00", "2024-03-01 00:30:00.5", "2024-03-01T00:30:00+06:00"])
+    at = instants(texts, "Asia/Almaty").to_list()
+    expected = ["2024-02-29T16:30:00+00:00", None, "2024-02-29T19:30:00.500000+00:00", "2024-02-29T18:30:00+00:00"]
+    assert [value and datetime.fromtimestamp(value / 1e6, UTC).isoformat() for value in at] == expected
+    assert "twice or never" in why_bad(Kind.INSTANT, texts[1], has_timezone=True)
+    assert "no offset" in why_bad(Kind.INSTANT, texts[1])
+
+
+def test_days() -> None:
+    assert one(Kind.DATE, "2026-10-31") == date(2026, 10, 31)
+    assert one(Kind.DATE, "2026-10-31T00:00:00") == date(2026, 10, 31)
+    assert one(Kind.DATE, "9999-12-31") == date(9999, 12, 31)
+    for text in ("2026-02-30", "31.10.2026", "2026-10-31T00:00:01", "2026-10", "1899-12-31", "20261031"):
+        assert one(Kind.DATE, text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("-1", "is negative"),
+        ("−1", "is negative"),
+        ("1e-8", "has an exponent"),
+        ("1,5", "has a comma"),
+        ("1 000.5", "has thousands separators"),
+        ("1,000,000.5", "has thousands separators"),
+        ("1'000", "has thousands separators"),
+        ("0.123456789", "has 9 decimals, the asset has 8"),
+        ("9" * 31, "more than 38 digits"),
+        (".5", "is not an amount"),
+        ("5.", "is not an amount"),
+        ("+5", "is not an amount"),
+        ("١", "is not an amount"),
+        ("0x10", "is not an amount"),
+        ("NaN", "is not an amount"),
+    ],
+)
+def test_what_is_no_amount_is_refused_by_its_cause(text: str, what: str) -> None:
+    frame = pl.DataFrame({"text": [text]})
+    assert frame.lazy().select(units(pl.col("text"), pl.lit(8, pl.UInt32))).collect().item() is None
+    assert what in why_bad(Kind.AMOUNT, text, decimals=8)
+
+
+def test_ids_hold_nothing_that_the_eye_can_not_see() -> None:
+    assert one(Kind.ID, "A 001/Ә") == "A 001/Ә"
+    for text in ("A\u200b1", "A\n1", "A\u00ad1", "\ufeffA", "A\x001", "A" * 201):
+        assert one(Kind.ID, text) is None
+        assert "character" in why_bad(Kind.ID, text)
+
+
+def test_names_may_run_over_lines_and_hold_any_letter() -> None:
+    assert one(Kind.NAME, "ЖШС «Ертіс\nКомпьют»\u200d") == "ЖШС «Ертіс\nКомпьют»\u200d"
+    assert one(Kind.NAME, "a\x07b") is None
+
+
+def test_txids_are_put_in_small_letters() -> None:
+    assert one(Kind.TXID, "AB" * 32) == "ab" * 32
+    assert one(Kind.TXID, "0x" + "ab" * 32) == "ab" * 32
+    assert one(Kind.TXID, "ab" * 31) is None
+
+
+def test_a_counterparty_can_not_have_a_class_of_the_rules() -> None:
+    assert one(Kind.CLASS, "vendor") == "vendor"
+    assert one(Kind.CLASS, "payout") is None
+    assert "rules give" in why_bad(Kind.CLASS, "payout")
+
+
+REGTEST = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"
+
+
+def test_addresses_are_written_as_their_network_writes_them() -> None:
+    addresses = pl.Series("address", [REGTEST.upper(), REGTEST, REGTEST[:-1] + "8", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "anything", None])
+    chains = pl.Series(["bitcoin", "bitcoin", "bitcoin", "bitcoin", "other", "bitcoin"])
+    found = canonical_addresses(addresses, chains, {"bitcoin": "regtest"})
+    assert found.to_list() == [REGTEST, REGTEST, None, None, "anything", None]
+
+
+def test_an_address_that_is_none_is_refused_by_its_cause() -> None:
+    assert "checksum" in address_fault(REGTEST[:-1] + "8", "regtest")[1]
+    assert "regtest" in address_fault("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "regtest")[1]
+    assert address_fault("0x52908400098527886E0F7030069857D2E4169EE7", "mainnet") == ("0x52908400098527886E0F7030069857D2E4169EE7", "")
+    assert address_fault("a b", None)[0] is None
+
+
+def test_a_message_never_shows_what_may_be_an_iin() -> None:
+    assert "201040334324" not in shown("201040334324")
+    assert "201040334324" not in why_bad(Kind.DATE, "201040334324")
+    assert shown("x" * 100) == repr("x" * 40 + "…")
+    assert "\n" not in shown("a\nb")
