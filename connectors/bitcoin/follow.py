@@ -74,10 +74,11 @@ class BitcoinConnector:
         first_used_height: int | None = None,
         blocks_a_step: int | None = None,
         timeout_s: float = 60.0,
+        connection: NodeConnection | None = None,
     ) -> None:
         """`gap`: unused indexes kept ahead in a ranged descriptor (None: a fifth of its range). `first_used_height`: no
         wallet was paid below it, says the operator; it lets spends be known from the log when reading starts above 1.
-        `blocks_a_step` None leaves the size of a step to the strategy. Raises SettingsError with every fault."""
+        `blocks_a_step` None leaves the size of a step to the strategy. `connection` stands in place of one to `rpc_url`. Raises SettingsError with every fault."""
         faults = []
         if strategy not in ("auto", *NAMES):
             faults.append(f"strategy {strategy!r} is not known: use auto, {', '.join(NAMES)}")
@@ -102,7 +103,7 @@ class BitcoinConnector:
         self._growth_finder = GrowthFinder(self._wallets, self._network, asset, gap=gap)
         self._first_used_height = first_used_height
         credentials = Credentials(cookie_path=Path(cookie_path) if cookie_path else None, user=user, password=password)
-        connection = NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
+        connection = connection or NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
         self._node = Node(connection, self._network, rest=rest)
         self._fetcher = Fetcher(connection, self._network)
         self._state: ChainState | None = None

@@ -33,6 +33,8 @@ T = TypeVar("T")
 MAX_REPLY_BYTES = 512 << 20
 """A reply that announces more is refused: the largest honest one, a batch of raw blocks in hex, stays far below."""
 
+RECEIVE_BUFFER_BYTES = 4 << 20
+
 
 class _Error(msgspec.Struct):
     code: int = 0
@@ -148,6 +150,8 @@ class NodeConnection:
             self._http = kind(self._host, self._port, timeout=timeout_s)
             self._http.connect()
             self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Room for a whole block: with the usual 128 KiB the node must wait for us many times within one answer.
+            self._http.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._http.sock.settimeout(timeout_s)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         authorization = self._credentials.header() if body is not None else None
