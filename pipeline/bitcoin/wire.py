@@ -62,12 +62,8 @@ class Tx:
     __slots__ = ("_body", "_body_end", "_end", "_flag", "_parts", "_raw", "_start", "_txid")
 
     def __init__(self, raw: bytes, start: int, body: int, body_end: int, end: int, flag: int) -> None:
-        self._raw = raw
-        self._start = start
-        self._body = body
-        self._body_end = body_end
-        self._end = end
-        self._flag = flag
+        self._raw, self._flag = raw, flag
+        self._start, self._body, self._body_end, self._end = start, body, body_end, end
         self._txid: str | None = None
         self._parts: tuple[list[TxInput], list[TxOutput]] | None = None
 
@@ -81,7 +77,7 @@ class Tx:
         """Without witnesses: its double SHA-256 is the txid."""
         raw = self._raw
         if not self._flag:
-            return raw[self._start : self._end]
+            return self.raw
         return raw[self._start : self._start + 4] + raw[self._body : self._body_end] + raw[self._end - 4 : self._end]
 
     @property
@@ -228,14 +224,12 @@ def parse_block(raw: bytes, network: Network | None = None) -> Block:
     """A whole block of `network` (None: any that is like Bitcoin itself)."""
     if len(raw) < HEADER_SIZE:
         raise ValueError(f"the block ends early: {len(raw)} bytes, a header alone has {HEADER_SIZE}")
-    header_raw = raw[:HEADER_SIZE]
     transactions = list(_transactions(raw, network))
-    return Block(raw, parse_header(header_raw), header_raw, transactions, [tx._start for tx in transactions])
+    return Block(raw, parse_header(raw[:HEADER_SIZE]), raw[:HEADER_SIZE], transactions, [tx._start for tx in transactions])
 
 
 def parse_transaction(raw: bytes, network: Network | None = None) -> Tx:
     """One transaction, with or without witnesses, and nothing after it."""
-    raw = bytes(raw)
     tx = _walk(raw, 0, 0, has_mweb=network is not None and network.has_mweb)
     if tx._end != len(raw):
         raise ValueError(f"{len(raw) - tx._end} bytes are left over after the transaction, at offset {tx._end}")
@@ -282,9 +276,8 @@ def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
         tx = _walk(raw, position, index, has_mweb=has_mweb)
         yield tx
         position, flag = tx._end, tx._flag
-    has_extension = flag & _HAS_MWEB and count > 1 and (raw[position : position + 1] == b"\1" or raw[position:] == b"\0")
-    if has_extension:
-        return  # it takes all the rest; nothing of it is on the transparent side
+    if flag & _HAS_MWEB and count > 1 and (raw[position : position + 1] == b"\1" or raw[position:] == b"\0"):
+        return  # the extension block takes all the rest; nothing of it is on the transparent side
     if position != len(raw):
         raise ValueError(f"{len(raw) - position} bytes are left over after the block's last transaction, at offset {position}")
 
