@@ -34,7 +34,7 @@ from .log import TOPICS, EventLog, Positions, Record, Topic, advance
 from .store import Store
 from .store.chain import ChainBatch, ChainBroken
 from .store.facts import Shape, insert
-from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_complete, add_decision, add_registry
+from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_complete, add_decision, add_registry, decode_bulk
 
 LIMIT_BYTES = 16 << 20
 """How much of the log one step takes: about 200,000 packed ledger rows."""
@@ -179,10 +179,11 @@ class _Batch:
 
     def _decoded(self, record: Record) -> AnyEvent | None:
         """The event, or None and a line in `bad`: wrong data is a value, and the stream goes on (law 8)."""
-        try:
-            event = decode(record.value)
-        except (ValueError, RecursionError) as error:
-            self.bad[record] = str(error) or type(error).__name__
+        if record.topic == "ledger" and (bulk := decode_bulk(record.value)) is not None:
+            return bulk
+        event = _event_or_fault(record)
+        if isinstance(event, str):
+            self.bad[record] = event
             return None
         if TOPIC_OF[type(event)] != record.topic:
             self.bad[record] = f"an event of type {_type(event)} does not belong into topic {record.topic!r}"
@@ -223,10 +224,20 @@ class _Batch:
             return add_bulk(self._connection, kind, [event for _, event in events])
         except Contradiction as contradiction:
             if len(events) == 1:
-                self.bad[events[0][0]] = str(contradiction)
+                ((record, _),) = events
+                fault = _event_or_fault(record)
+                self.bad[record] = fault if isinstance(fault, str) else str(contradiction)
                 return 0
         middle = len(events) // 2
         return self._add_bulk(kind, events[:middle]) + self._add_bulk(kind, events[middle:])
+
+
+def _event_or_fault(record: Record) -> AnyEvent | str:
+    """The event, or why it can't be read, with the path of the fault."""
+    try:
+        return decode(record.value)
+    except (ValueError, RecursionError) as error:
+        return str(error) or type(error).__name__
 
 
 def _type(event: AnyEvent) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.enrich.frames import Facts
 from pipeline.errors import StoreError
 from pipeline.events import decode, encode
 from pipeline.ingest import Ingest
@@ -16,7 +17,31 @@ from pipeline.store import Store
 from pipeline.store.facts import read_facts
 from tests.unit.store.streams import CHAIN_KEY, POOL, ChainTeller, Delivery, allocations, example_events, payments, tables
 
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+VIEWS = (
+    "blocks",
+    "allocations",
+    "payments",
+    "openings",
+    "waivers",
+    "counterparties",
+    "frozen_versions",
+    "chains",
+    "pool_wallets",
+    "bad_events",
+)
+"""Those that turn what an event says into other types."""
+_store = cache(Store.memory)
+
+
+def _empty() -> Store:
+    """A store with nothing in it: always the same one, because making a store takes longer than the examples."""
+    store = _store()
+    for (table,) in store.connection.execute("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'store_version'").fetchall():
+        store.connection.execute(f"DELETE FROM {table}")
+    return store
 
 
 @cache
@@ -30,9 +55,9 @@ def _expected() -> tuple[dict, object]:
     for topic, events in _plain().items():
         for id_, value in events:
             delivery.tell_bytes(topic, id_, value)
-    with Store.memory() as store:
-        Ingest(delivery, store).catch_up()
-        return tables(store.connection), read_facts(store.connection)
+    store = _empty()
+    Ingest(delivery, store).catch_up()
+    return tables(store.connection), read_facts(store.connection)
 
 
 @QUICK
@@ -50,12 +75,12 @@ def test_any_batch_size_order_of_topics_and_duplicates_give_the_same_tables(turn
             told.insert(told.index(event) + 1 + later, event)  # again, some time after it was first told
         for id_, value in told:
             delivery.tell_bytes(topic, id_, value)
-    with Store.memory() as store:
-        Ingest(delivery, store).catch_up()
-        raw, facts = _expected()
-        assert tables(store.connection) == raw
-        for name, frame in vars(read_facts(store.connection)).items():
-            assert frame.equals(getattr(facts, name)), name
+    raw, facts = _expected()
+    store = _empty()
+    Ingest(delivery, store).catch_up()
+    assert tables(store.connection) == raw
+    for name, frame in vars(read_facts(store.connection)).items():
+        assert frame.equals(getattr(facts, name)), name
 
 
 @QUICK
@@ -64,12 +89,12 @@ def test_the_ledgers_order_of_arrival_does_not_matter(order, count):
     delivery = Delivery(count=count)
     for place in order:
         delivery.tell_bytes("ledger", *_plain()["ledger"][place])
-    with Store.memory() as store:
-        Ingest(delivery, store).catch_up()
-        expected = _expected()[1]
-        facts = read_facts(store.connection)
-        for name in ("allocations", "payments", "openings"):
-            assert getattr(facts, name).equals(getattr(expected, name)), name
+    expected = _expected()[1]
+    store = _empty()
+    Ingest(delivery, store).catch_up()
+    facts = read_facts(store.connection)
+    for name in ("allocations", "payments", "openings"):
+        assert getattr(facts, name).equals(getattr(expected, name)), name
 
 
 @QUICK
@@ -92,15 +117,15 @@ def test_ledger_rows_in_any_packing_are_kept_once_each(rows, cuts, count):
                     [allocations(ids, version=version, name=f"a{n}:{version}"), payments(ids, version=version, name=f"p{n}:{version}")],
                 )
         left, n = left[size:], n + 1
-    with Store.memory() as store:
-        step = Ingest(delivery, store).catch_up()
-        assert (step.bad_events, step.rows) == (0, 2 * len(set(rows)))
-        kept = store.connection.execute("SELECT allocation_id, version FROM raw_allocation ORDER BY ALL").fetchall()
-        assert kept == sorted((f"A{id_:07}", version) for id_, version in set(rows))
-        newest = {id_: max(v for i, v in rows if i == id_) for id_, _ in rows}
-        facts = read_facts(store.connection)
-        assert facts.allocations.height == facts.payments.height == len(newest)
-        assert {row[0]: row[4] for row in facts.payments.rows()} == {f"P{id_}": id_ * version for id_, version in newest.items()}
+    store = _empty()
+    step = Ingest(delivery, store).catch_up()
+    assert (step.bad_events, step.rows) == (0, 2 * len(set(rows)))
+    kept = store.connection.execute("SELECT allocation_id, version FROM raw_allocation ORDER BY ALL").fetchall()
+    assert kept == sorted((f"A{id_:07}", version) for id_, version in set(rows))
+    newest = {id_: max(v for i, v in rows if i == id_) for id_, _ in rows}
+    facts = read_facts(store.connection)
+    assert facts.allocations.height == facts.payments.height == len(newest)
+    assert {row[0]: row[4] for row in facts.payments.rows()} == {f"P{id_}": id_ * version for id_, version in newest.items()}
 
 
 MOVES = st.lists(st.one_of(st.tuples(st.just("connect"), st.integers(0, 2)), st.tuples(st.just("stretch"), st.integers(0, 3)),
@@ -133,12 +158,17 @@ def test_a_chain_that_reorganises_and_returns_equals_one_that_never_did(moves, c
     straight.main = []
     for hash_, _, _ in chain.main:
         straight.connect(hash_=hash_, transactions=contents.get(hash_, 0))
-    with Store.memory() as crooked, Store.memory() as clean:
-        Ingest(Delivery(count=count).tell("chain", chain.events), crooked).catch_up()
-        Ingest(Delivery().tell("chain", straight.events), clean).catch_up()
-        for name in ("blocks", "transactions", "inputs", "outputs"):
-            one, other = getattr(read_facts(crooked.connection), name), getattr(read_facts(clean.connection), name)
-            assert one.drop("time", "mediantime", strict=False).equals(other.drop("time", "mediantime", strict=False)), name
+    crooked = _facts_of(Delivery(count=count).tell("chain", chain.events))
+    clean = _facts_of(Delivery().tell("chain", straight.events))
+    for name in ("blocks", "transactions", "inputs", "outputs"):
+        one, other = getattr(crooked, name), getattr(clean, name)
+        assert one.drop("time", "mediantime", strict=False).equals(other.drop("time", "mediantime", strict=False)), name
+
+
+def _facts_of(delivery: Delivery) -> Facts:
+    store = _empty()
+    Ingest(delivery, store).catch_up()
+    return read_facts(store.connection)
 
 
 # --- whatever an event holds
@@ -174,28 +204,28 @@ def _garbled(draw) -> tuple[str, bytes]:
     return topic, value[: draw(st.integers(0, len(value)))] if how == "cut" else value
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(garbled=st.lists(_garbled(), min_size=1, max_size=6))
 def test_no_event_brings_ingest_down_and_none_is_lost(garbled):
     """Every record ends as rows, as a duplicate, or among the bad events with its place; a chain that breaks says so."""
-    with Store.memory() as store:
-        delivery = Delivery()
-        for n, (topic, value) in enumerate(garbled):
-            delivery.tell_bytes(topic, f"garbled:{n}", value, key=CHAIN_KEY if topic == "chain" else POOL)
-        delivery.tell("ledger", [allocations(range(1000, 1003), name="good")])
-        try:
-            Ingest(delivery, store, topics=("ledger", "registry", "months")).catch_up()
-            Ingest(delivery, store).catch_up()
-        except StoreError as stopped:
-            assert "chain/0@" in str(stopped)
-        positions = store.positions()
-        assert [positions.get(f"{topic}/0", 0) for topic in TOPICS[1:]] == [len(delivery.records[topic]) for topic in TOPICS[1:]]
-        taken = [record for topic in TOPICS for record in delivery.records[topic][: positions.get(f"{topic}/0", 0)]]
-        _all_accounted_for(store, taken)
-        assert store.connection.execute("SELECT count(*) FROM core_allocation WHERE allocation_id >= 'A0001000'").fetchall() >= [(3,)]
-        read_facts(store.connection)
-        for (view,) in store.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-            store.connection.execute(f"SELECT * FROM {view}").fetchall()
+    store = _empty()
+    delivery = Delivery()
+    for n, (topic, value) in enumerate(garbled):
+        delivery.tell_bytes(topic, f"garbled:{n}", value, key=CHAIN_KEY if topic == "chain" else POOL)
+    delivery.tell("ledger", [allocations(range(1000, 1003), name="good")])
+    try:
+        Ingest(delivery, store, topics=("ledger", "registry", "months")).catch_up()
+        Ingest(delivery, store).catch_up()
+    except StoreError as stopped:
+        assert "chain/0@" in str(stopped)
+    positions = store.positions()
+    assert [positions.get(f"{topic}/0", 0) for topic in TOPICS[1:]] == [len(delivery.records[topic]) for topic in TOPICS[1:]]
+    taken = [record for topic in TOPICS for record in delivery.records[topic][: positions.get(f"{topic}/0", 0)]]
+    _all_accounted_for(store, taken)
+    assert store.connection.execute("SELECT count(*) FROM core_allocation WHERE allocation_id >= 'A0001000'").fetchall() >= [(3,)]
+    read_facts(store.connection)
+    for view in VIEWS:
+        store.connection.execute(f"SELECT * FROM {view}").fetchall()
 
 
 def _all_accounted_for(store: Store, taken: list[Record]) -> None:
