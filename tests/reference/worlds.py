@@ -3,7 +3,7 @@
 Enters: a seed. Leaves: a `World`: facts as lists of dictionaries (`frames_of` makes the frames of them), a month and
 rules' parameters. The same seed gives the same world for ever. The chain is consistent (what is spent was received, fees
 are inputs less outputs) except where a trap breaks it on purpose. It leaves out what importers refuse: doubled ids,
-allocations older than an opening, assets that the rules do not know.
+openings of several instants, allocations older than an opening, assets that the rules do not know.
 """
 
 from __future__ import annotations
@@ -237,15 +237,17 @@ class _Maker:
             self.openings()
 
     def openings(self) -> None:
-        """Rule 6.4: declared before the first month; what is older than it is refused at import."""
+        """Rule 6.4: one instant before the first month; what is older than it is refused at import."""
         rng, facts = self.rng, self.facts
-        at = [(self.start_s - rng.randint(1, 9 * 86400)) * 1_000_000 for _ in range(rng.choice((1, 1, 2)))]
+        at = (self.start_s - rng.randint(1, 9 * 86400)) * 1_000_000
+        if self.facts["blocks"] and rng.random() < 0.3:  # a transfer exactly at the instant settles
+            at = rng.choice([b["time"] for b in self.facts["blocks"] if b["time"] < self.start_s]) * 1_000_000
         for account in self.account_names:
             for asset in sorted(self.rules.assets):
                 if rng.random() < 0.5:
-                    facts["openings"].append({"account": account, "asset": asset, "amount": self.amount(asset), "owed_at": rng.choice(at)})
-        first = max((o["owed_at"] for o in facts["openings"]), default=0)
-        facts["allocations"] = [a for a in facts["allocations"] if a["allocated_at"] >= first]
+                    facts["openings"].append({"account": account, "asset": asset, "amount": self.amount(asset), "owed_at": at})
+        if facts["openings"]:
+            facts["allocations"] = [a for a in facts["allocations"] if a["allocated_at"] >= at]
 
     # --- transactions and their payments (rules 3, 5) ----------------------------------------------------------------
 
