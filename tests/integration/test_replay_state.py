@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.bitcoin.replay.recording import load
 from connectors.bitcoin.replay.state import NodeState
+from tests.unit.bitcoin.chains import UNHURRIED
 
 from .recordings import GENESIS_HASH, Chain
 
@@ -34,7 +35,7 @@ def state_of(chain: Chain) -> NodeState:
         return NodeState(load(chain.write(Path(folder))))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(UNHURRIED, max_examples=40)
 @given(steps)
 def test_state_is_what_the_events_say(plan: list[tuple[int, int, bool]]) -> None:
     chain = lived(plan)
@@ -63,7 +64,7 @@ def test_state_is_what_the_events_say(plan: list[tuple[int, int, bool]]) -> None
     assert state.is_finished and state.play(1) == 0 and state.poll(1) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=80)
 @given(steps, st.integers(1, 8))
 def test_where_a_look_at_the_tip_stops(plan: list[tuple[int, int, bool]], count: int) -> None:
     chain = lived(plan)

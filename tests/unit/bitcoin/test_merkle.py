@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.bitcoin.merkle import meets_target, merkle_branch, merkle_root, root_of_branch, target_of
 from pipeline.bitcoin.networks import network
 
-from .chains import GENESIS_HEADER, read_block
+from .chains import GENESIS_HEADER, UNHURRIED, read_block
 
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 txid_lists = st.lists(hashes, min_size=1, max_size=40, unique=True)
@@ -40,6 +40,7 @@ def test_known_root() -> None:
     assert root_of_branch(BLOCK_170[1], 1, [BLOCK_170[0]]) == root
 
 
+@UNHURRIED
 @given(txid_lists)
 def test_every_branch_leads_to_the_root(txids: list[str]) -> None:
     root = merkle_root(txids)
@@ -50,6 +51,7 @@ def test_every_branch_leads_to_the_root(txids: list[str]) -> None:
         assert len(branch) == (len(txids) - 1).bit_length()
 
 
+@UNHURRIED
 @given(txid_lists.filter(lambda txids: len(txids) > 1), st.data())
 def test_a_branch_proves_no_other_transaction(txids: list[str], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(txids) - 1))
@@ -135,6 +137,7 @@ def test_compact_targets(bits: int, target: int) -> None:
     assert target_of(bits) == target
 
 
+@UNHURRIED
 @given(st.integers(0, 2**32 - 1))
 def test_any_bits_are_judged(bits: int) -> None:
     header = GENESIS_HEADER[:72] + bits.to_bytes(4, "little") + bytes(4)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pipeline.bitcoin.networks import NETWORKS, network
 from pipeline.bitcoin.script import address_of, canonical_address, operations, script_of, script_type, witness_program
 
+from .chains import UNHURRIED
+
 HASH20, HASH32 = bytes(range(20)), bytes(range(32))
 KEY, LONG_KEY = b"\x02" + HASH32, b"\x04" + HASH32 * 2
 BITCOIN = network("bitcoin")
@@ -82,6 +84,7 @@ def test_types(script: bytes, kind: str) -> None:
             assert canonical_address(address, network(name)) == address
 
 
+@UNHURRIED
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_script(script: bytes) -> None:
     kind = script_type(script)
@@ -97,6 +100,7 @@ def test_any_bytes_are_a_script(script: bytes) -> None:
 digests = st.binary(min_size=20, max_size=20)
 
 
+@UNHURRIED
 @given(st.sampled_from(NETWORKS), digests)
 def test_base58_as_embit_writes_it(name: str, digest: bytes) -> None:
     of = network(name)
@@ -108,6 +112,7 @@ def test_base58_as_embit_writes_it(name: str, digest: bytes) -> None:
         assert canonical_address(old, of) == base58.encode_check(of.p2sh_prefix + digest)
 
 
+@UNHURRIED
 @given(
     st.sampled_from([name for name in NETWORKS if network(name).hrp]),
     st.one_of(
@@ -125,7 +130,7 @@ def test_bech32_as_embit_writes_it(name: str, witness: tuple[int, bytes]) -> Non
     assert witness_program(script) == witness
 
 
-@settings(max_examples=300)
+@settings(UNHURRIED, max_examples=200)
 @given(st.sampled_from(NETWORKS), st.sampled_from([script for script, _ in TYPES]), st.data())
 def test_a_changed_address_is_refused(name: str, script: bytes, data: st.DataObject) -> None:
     address = address_of(script, network(name))
@@ -141,6 +146,7 @@ def test_a_changed_address_is_refused(name: str, script: bytes, data: st.DataObj
     assert repr(changed) in str(refusal.value)
 
 
+@UNHURRIED
 @given(st.text(max_size=100), st.sampled_from(NETWORKS))
 def test_any_text_gives_a_cause(text: str, name: str) -> None:
     with pytest.raises(ValueError) as refusal:

@@ -13,7 +13,7 @@ from pipeline.bitcoin.merkle import merkle_root
 from pipeline.bitcoin.networks import NETWORKS, network
 from pipeline.bitcoin.wire import parse_block, parse_header, parse_headers, parse_spent_outputs, parse_transaction
 
-from .chains import GENESIS, GENESIS_COINBASE, GENESIS_HEADER, compact_size, read_block, transaction, transactions, with_length
+from .chains import GENESIS, GENESIS_COINBASE, GENESIS_HEADER, UNHURRIED, compact_size, read_block, transaction, transactions, with_length
 
 
 def double(data: bytes) -> bytes:
@@ -35,6 +35,7 @@ def test_genesis_block() -> None:
     assert coinbase.witness == [[]] and coinbase.txid == coinbase.wtxid
 
 
+@UNHURRIED
 @given(transactions())
 def test_reads_what_was_written(written: tuple[bytes, dict]) -> None:
     raw, parts = written
@@ -52,6 +53,7 @@ def test_reads_what_was_written(written: tuple[bytes, dict]) -> None:
     assert parse_transaction(tx.raw_stripped).txid == tx.txid
 
 
+@UNHURRIED
 @given(transactions())
 def test_reads_as_embit_does(written: tuple[bytes, dict]) -> None:
     tx, other = parse_transaction(written[0]), EmbitTransaction.parse(written[0])
@@ -62,6 +64,7 @@ def test_reads_as_embit_does(written: tuple[bytes, dict]) -> None:
     assert [tuple(each) for each in tx.outputs] == [(each.value, each.script_pubkey.data) for each in other.vout]
 
 
+@UNHURRIED
 @given(st.lists(transactions(), min_size=1, max_size=5), st.binary(min_size=80, max_size=80), st.data())
 def test_block_of_many(written: list[tuple[bytes, dict]], header: bytes, data: st.DataObject) -> None:
     raw = header + compact_size(len(written)) + b"".join(tx for tx, _ in written)
@@ -91,7 +94,7 @@ def test_every_truncation_is_refused() -> None:
             parse_transaction(GENESIS_COINBASE[:size])
 
 
-@settings(max_examples=300)
+@settings(UNHURRIED, max_examples=200)
 @given(st.data(), st.sampled_from(NETWORKS))
 def test_garbled_bytes_give_value_errors_only(data: st.DataObject, name: str) -> None:
     raw = bytearray(data.draw(st.sampled_from([GENESIS, read_block("dogecoin-371337"), read_block("litecoin-2265985")])))
@@ -101,6 +104,7 @@ def test_garbled_bytes_give_value_errors_only(data: st.DataObject, name: str) ->
     _read_all(bytes(raw), name)
 
 
+@UNHURRIED
 @given(st.binary(max_size=400), st.sampled_from(NETWORKS))
 def test_random_bytes_give_value_errors_only(raw: bytes, name: str) -> None:
     _read_all(GENESIS_HEADER + raw, name)
