@@ -19,7 +19,15 @@ from pipeline.errors import InputRefused, SettingsError
 from pipeline.events import AccountRow, CounterpartyRow, LicenceRow, MinerRow, Registry, WalletRow, content_digest, encode
 from pipeline.log import EventLog, NewEvent
 from pipeline.validate.columns import Terms
-from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind, check_registry_table, headings, licence_warnings, reference_warnings
+from pipeline.validate.registry import (
+    COLUMNS,
+    REGISTRY_KINDS,
+    RegistryKind,
+    check_registry_table,
+    headings,
+    licence_warnings,
+    reference_warnings,
+)
 from pipeline.validate.table import Fault, RawColumn, RawTable
 
 from .pool_log import events_of_pool
@@ -76,18 +84,17 @@ def import_registry(
 
 
 def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json") -> RawTable:
-    """The counterparties that a pool's description lists (`{"chain": …, "counterparties": [{"address", "class", "name"}, …]}`), as a table.
+    """The counterparties that a pool's description lists, as a table; the line is the entry's number, from 1.
 
-    Raises `InputRefused` when they have another shape; their values are checked with the registry's.
+    `content`: `{"chain": …, "counterparties": [{"address", "class", "name"}, …]}`, and whatever else. Raises `InputRefused` when
+    they have another shape; their values are checked with the registry's.
     """
+    names = [column.name for column in COLUMNS["counterparties"]]
     listed = content.get("counterparties", [])
-    is_listed = isinstance(listed, list) and all(
-        isinstance(entry, Mapping) and all(isinstance(value, str) for value in entry.values()) for entry in listed
-    )
-    if not is_listed or not isinstance(content.get("chain", ""), str):
+    is_list = isinstance(listed, list) and all(isinstance(entry, Mapping) for entry in listed)
+    entries = [{"chain": content.get("chain"), **entry} for entry in listed] if is_list else []
+    if not is_list or any(not isinstance(entry.get(name) or "", str) for entry in entries for name in names):
         raise InputRefused(source, [f"{source}: counterparties: is not a list of tables of texts: address, class, name"])
-    entries = [{"chain": content.get("chain"), **entry} for entry in listed]
-    names = list(dict.fromkeys(["address", "chain", "class", "name", *(key for entry in entries for key in entry)]))
     cells = [
         RawColumn(name, pl.Series(name, [(entry.get(name) or "").strip() or None for entry in entries], dtype=pl.String)) for name in names
     ]
@@ -162,6 +169,8 @@ def _normal(rows: pl.DataFrame, kind: RegistryKind) -> list[dict[str, Any]]:
     """The rows as they go into the log: days as texts, in the order of all their values, whatever the file's order."""
     named = rows.drop("line").rename({"class": "outflow_class"}, strict=False).select(_ROWS[kind].__struct_fields__)
     texts = named.with_columns(pl.col(pl.Date).dt.strftime("%Y-%m-%d"))
+    if "name" in texts.columns:
+        texts = texts.with_columns(pl.col("name").fill_null(""))
     return texts.sort(texts.columns, nulls_last=True).to_dicts()
 
 

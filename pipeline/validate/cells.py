@@ -190,7 +190,7 @@ def _why_no_amount(text: str, decimals: int | None) -> str:
 def _why_no_instant(text: str, has_timezone: bool) -> str:
     example = "write it as 2026-10-31T23:59:59+05:00"
     if re.match(_INSTANT + "$", text) and not has_timezone:
-        return f"{shown(text)} has no offset from UTC: {example}, or set the file's `timezone`"
+        return f"{shown(text)} has no offset from UTC: {example}, or set the files' timezone"
     if re.fullmatch(r".*\.[0-9]{7,}.*", text):
         return f"{shown(text)} is finer than a microsecond: {example}"
     if re.match(_INSTANT, text) and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:

@@ -95,7 +95,7 @@ COUNTERPARTIES = (
     Column("address", Kind.ADDRESS, of="chain"),
     Column("chain", Kind.ID),
     Column("class", Kind.CLASS),
-    Column("name", Kind.NAME),
+    Column("name", Kind.NAME, is_nullable=True),
 )
 
 

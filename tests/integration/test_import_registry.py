@@ -67,10 +67,20 @@ def test_counterparties_may_come_from_a_file_of_theirs(folder: Path) -> None:
     assert from_file.digest == from_pool.digest
 
 
-@pytest.mark.parametrize("content", [{"counterparties": "x"}, {"counterparties": [1]}, {"counterparties": [{"address": 1}]}, {"chain": 1}])
+@pytest.mark.parametrize(
+    "content",
+    [{"counterparties": "x"}, {"counterparties": [1]}, {"counterparties": [{"address": 1}]}, {"chain": 1, "counterparties": [{}]}],
+)
 def test_a_pool_of_another_shape_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(InputRefused, match="counterparties: is not a list"):
         counterparties_of_pool(content)
+
+
+def test_a_pool_may_say_more_of_its_counterparties_or_not_their_names(folder: Path) -> None:
+    entries = [{"address": POOL["counterparties"][0]["address"], "class": "vendor", "since": 2024, "name": None}]
+    log = MemoryLog()
+    import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL | {"counterparties": entries}))
+    assert [(row.outflow_class, row.name) for row in parts(log)[0].counterparties] == [("vendor", "")]
 
 
 def test_faults_of_all_files_are_told_and_nothing_is_appended(folder: Path) -> None:
