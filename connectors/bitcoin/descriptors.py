@@ -27,7 +27,7 @@ from pipeline.bitcoin.networks import Network
 from pipeline.bitcoin.script import script_of
 
 _PRIVATE = re.compile(r"\b[a-zA-Z]prv[1-9A-HJ-NP-Za-km-z]{20,}|(?<![0-9A-Za-z])[5KL9c][1-9A-HJ-NP-Za-km-z]{50,51}(?![0-9A-Za-z])")
-_SINGLE = re.compile(r"^(pkh|wpkh|sh\(wpkh|tr)\(([^(),]+)\)+$")
+_SINGLE = re.compile(r"^(?:(pkh|wpkh|tr)\(([^(),]+)\)|(sh\(wpkh)\(([^(),]+)\)\))$")
 _TEST_KEY, _MAIN_KEY = re.compile(r"\b[tuvUV]pub[1-9A-HJ-NP-Za-km-z]{50,}"), re.compile(r"\b[xyzYZ]pub[1-9A-HJ-NP-Za-km-z]{50,}")
 
 MAX_INDEX = 1 << 31
@@ -101,7 +101,8 @@ def _scripts_at(body: str, network: Network) -> ScriptsAt:
         keys = _branches(_whole(Key, inner, taproot=True))
         return lambda index: [b"\x51\x20" + _at(key, index).xonly() for key in keys]
     if single := _SINGLE.match(body):
-        return _single_key(single[1], _whole(Key, single[2], taproot=single[1] == "tr"))
+        kind, key = single[1] or single[3], single[2] or single[4]
+        return _single_key(kind, _whole(Key, key, taproot=kind == "tr"))
     if name in ("sh", "wsh", "tr", "wpkh", "pkh"):
         descriptor = Descriptor.from_string(body)
         count = descriptor.num_branches

@@ -168,7 +168,7 @@ class Fetcher:
             )
             block = parsed_block(raw, block_hash, self._network)
             spent = {position: _prevouts(tx, block_hash) for position, tx in enumerate(told.tx) if position}
-        except (ValueError, OverflowError) as error:
+        except (ValueError, ArithmeticError) as error:
             raise AnswerUnreadable(f"getblock {block_hash} 3 at {self._connection.name}: {error}") from error
         return FetchedBlock(block, spent)
 

@@ -112,6 +112,7 @@ class BitcoinConnector:
         self._growth: Growth | None = None
         self._offer: Offer | None = None
         self._choice: Choice | None = None
+        self._told_choice: tuple[str, str] | None = None
         self._status: NodeStatus | None = None
 
     # --- the outside -----------------------------------------------------------------------------------------------
@@ -287,7 +288,10 @@ class BitcoinConnector:
             start_height = self._start_height if state.watch is None else state.start_height
             has_all_history = start_height <= max(1, self._first_used_height or 0)
             self._choice = choose(self._wanted, self._rest, self._offer, self._node, self._fetcher, has_all_history=has_all_history)
-            _journal.info("strategy", chain=self._chain, strategy=self._choice.strategy.name, why=self._choice.why)
+            told = (self._choice.strategy.name, self._choice.why)
+            if told != self._told_choice:
+                self._told_choice = told
+                _journal.info("strategy", chain=self._chain, strategy=told[0], why=told[1])
         return self._choice
 
     def _check_pruned(self, status: NodeStatus, height: int) -> None:

@@ -12,7 +12,6 @@ http.client rather than httpx: reading 1 MB bodies off loopback it is about twic
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.client
 import itertools
 import socket
@@ -254,7 +253,7 @@ class NodeConnection:
     def _decoded(self, decoder: msgspec.json.Decoder[T], content: bytes, method: str) -> T:
         try:
             return decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AnswerUnreadable(
                 f"{method} at {self.name} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
             ) from error
@@ -266,9 +265,7 @@ class NodeConnection:
             if kind is None:
                 return _anything.decode(reply.result)
             return msgspec.json.decode(reply.result, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            with contextlib.suppress(UnicodeDecodeError):
-                error = msgspec.DecodeError(str(error))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AnswerUnreadable(f"{method} at {self.name} was answered with something unexpected: {error}") from error
 
 

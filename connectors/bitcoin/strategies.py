@@ -26,11 +26,11 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.wire import Block, TxOutput
+from pipeline.bitcoin.wire import HEADER_SIZE, Block, TxOutput, double_sha256
 from pipeline.events import Transaction
 
 from .chain_state import Outpoint, own_outputs
-from .errors import ChainMoved, NotOffered, RpcError
+from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
 from .fetch import FetchedBlock, Fetcher
 from .node import Node, Offer
 from .read_blocks import parsed_block, read_transactions
@@ -68,7 +68,10 @@ class Strategy(Protocol):
 
 
 class SearchRest:
-    """`rest`: every block's bytes are searched, only those with a hit are parsed."""
+    """`rest`: every block's bytes are searched, only those with a hit are parsed.
+
+    Of a block without a hit only the header and the count of transactions are checked: its bytes are taken as the node sent them.
+    """
 
     name = "rest"
     blocks_a_step = 500
@@ -82,6 +85,7 @@ class SearchRest:
         blocks = [block for block in blocks if block.height > 0]
         fetched = self._fetcher.ahead(self._fetcher.rest_bytes, [block.hash for block in blocks])
         for block, (raw, raw_spent) in zip(blocks, fetched, strict=True):
+            check_answers(block.hash, raw, raw_spent)
             if watching.search.may_hold(raw_spent) or watching.search.may_hold(raw):
                 _note(found, block, self._fetcher.read_rest(block.hash, raw, raw_spent), watching, self._network)
         return found
@@ -228,6 +232,15 @@ def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], Fetc
         return FetchedBlock(block, spent)
 
     return fetch
+
+
+def check_answers(block_hash: str, raw: bytes, raw_spent: bytes) -> None:
+    """Whether both answers are about the block asked for, as far as can be seen without reading them whole."""
+    if double_sha256(raw[:HEADER_SIZE])[::-1].hex() != block_hash:
+        raise AnswerUnreadable(f"the node was asked for block {block_hash}, and answered with something else")
+    width = {0xFD: 3, 0xFE: 5, 0xFF: 9}.get(raw[HEADER_SIZE] if len(raw) > HEADER_SIZE else 0, 1)
+    if raw[HEADER_SIZE : HEADER_SIZE + width] != raw_spent[:width]:
+        raise AnswerUnreadable(f"block {block_hash}: what the node says it spends is of another number of transactions")
 
 
 def _note(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Watching, network: Network) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.bitcoin import BitcoinConnector, Idle
 from connectors.log_memory import MemoryLog
+from pipeline.errors import SourceError
 from pipeline.events import Stretch, WatchedWallet
 from pipeline.log import NewEvent, Topic, Writer
 from tests.integration.test_bitcoin_follow import events_of, main_chain
@@ -77,7 +78,7 @@ def told(log: MemoryLog) -> dict[int, tuple]:
     }  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), has_rest=st.booleans(), restlessness=st.sampled_from([0.0, 0.03, 0.15]), start=st.integers(0, 2))
 def test_a_restless_chain_ends_as_it_is(seed: int, has_rest: bool, restlessness: float, start: int):
     world = World(seed)
@@ -175,3 +176,47 @@ def test_long_quiet_runs_are_stretches_of_at_most_a_thousand():
         finish(following)
     runs = [len(event.hash) for event in events_of(log) if isinstance(event, Stretch)]
     assert runs == [1000, 205]
+
+
+class LyingNode(SimulatedNode):
+    """Now and then an answer is cut, damaged or replaced.
+
+    Bodies of blocks by REST stay whole: real ones are cut visibly (their length is announced), and damage within is the one
+    thing that a search of unread bytes can't see.
+    """
+
+    def _exchange(self, verb: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
+        status, answer = super()._exchange(verb, path, body, timeout_s)
+        whim = self._whims.random()
+        if self.world.is_still or whim > 0.25:
+            return status, answer
+        place = self._whims.randrange(len(answer) + 1)
+        is_body = path.startswith(("/rest/block", "/rest/spent"))
+        if whim < 0.08 and not is_body:
+            return status, answer[:place]
+        if 0.08 <= whim < 0.12:
+            return self._whims.choice([200, 404, 429, 500, 503]), self._whims.choice(
+                [b"", b"<html>", b"null", b"[]", b"{}", b"\xff", b'{"result":{}}']
+            )
+        if whim < 0.16 and not is_body:
+            return status, answer[:place] + self._whims.randbytes(3) + answer[place:]
+        return status, answer
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32), has_rest=st.booleans())
+def test_a_node_that_answers_nonsense_is_survived(seed: int, has_rest: bool):
+    world = World(seed)
+    world.extend(25)
+    log, node = MemoryLog(), LyingNode(world, has_rest=has_rest)
+    node._whims.seed(seed)
+    with connector(log, node, strategy="rest" if has_rest else "own-outputs") as following:
+        for _ in range(30):
+            world.move()
+            try:
+                following.step()
+            except SourceError as trouble:
+                assert str(trouble)
+        world.is_still = True
+        finish(following)
+    assert told(log) == world.facts(1), f"seed {seed}"

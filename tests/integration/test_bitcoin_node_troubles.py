@@ -1,0 +1,202 @@
+"""Whatever stands at the node's address, the connector says what is wrong, and says whether waiting can mend it."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from connectors.bitcoin.errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
+from connectors.bitcoin.rpc import Credentials, NodeConnection
+from pipeline.errors import SettingsError, SourceError
+
+Behaviour = Callable[[socket.socket, bytes], None]
+
+
+@contextmanager
+def server(behave: Behaviour) -> Iterator[tuple[str, list[bytes]]]:
+    """A listener that does with each request what the test says; the requests it saw."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    seen: list[bytes] = []
+    opened: list[socket.socket] = []
+
+    def serve_one(client: socket.socket) -> None:
+        with client:
+            while request := _read_request(client):
+                seen.append(request)
+                behave(client, request)
+
+    def serve() -> None:
+        while True:
+            try:
+                client = listening.accept()[0]
+            except OSError:
+                return
+            opened.append(client)
+            threading.Thread(target=_quietly, args=(serve_one, client), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", seen
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(5)
+
+
+def _quietly(serve_one: Callable[[socket.socket], None], client: socket.socket) -> None:
+    with suppress(OSError):
+        serve_one(client)
+
+
+def _read_request(client: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = client.recv(65536)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+    while len(body) < length:
+        body += client.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def answer(body: bytes, status: str = "200 OK", length: int | None = None) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+
+
+def always(reply: bytes) -> Behaviour:
+    return lambda client, _: client.sendall(reply)
+
+
+def hang_up(client: socket.socket, _: bytes) -> None:
+    client.shutdown(socket.SHUT_RDWR)
+
+
+def half_an_answer(client: socket.socket, request: bytes) -> None:
+    client.sendall(answer(b'{"result":', length=100))
+    hang_up(client, request)
+
+
+OK = answer(b'{"result": 7, "error": null, "id": 1}')
+TROUBLES: list[tuple[Behaviour, type[SourceError], bool, str]] = [
+    (hang_up, NodeUnreachable, True, "closed the connection without an answer"),
+    (half_an_answer, NodeUnreachable, True, "broke off in the middle of an answer"),
+    (lambda client, request: None, NodeUnreachable, True, r"did not answer within 0\.3 s"),
+    (always(b"SSH-2.0-OpenSSH_9.6\r\n" + b"\r\n"), AnswerUnreadable, True, "does not speak HTTP"),
+    (always(answer(b"<html>Hello</html>")), AnswerUnreadable, True, "is rpc_url the node's RPC port"),
+    (always(answer(b'{"result": "seven"}')), AnswerUnreadable, True, "something unexpected"),
+    (always(answer(b"[" * 100_000)), AnswerUnreadable, True, "no JSON-RPC reply"),
+    (always(answer(b"", length=10**12)), AnswerUnreadable, True, "no honest answer"),
+    (always(answer(b"\xff\xfe\x00")), AnswerUnreadable, True, "no JSON-RPC reply"),
+    (always(answer(b"oops", "502 Bad Gateway")), AnswerUnreadable, True, "HTTP 502"),
+    (always(answer(b"", "301 Moved\r\nLocation: http://example.org")), AnswerUnreadable, True, "HTTP 301"),
+    (always(answer(b"Work queue depth exceeded", "503 Service Unavailable")), NodeBusy, True, "Work queue depth exceeded.*rpcworkqueue"),
+    (always(answer(b"", "429 Too Many Requests")), NodeBusy, True, "overloaded"),
+    (always(answer(b"", "403 Forbidden")), AccessRefused, False, "forbids getblockcount .*rpcwhitelist"),
+    (always(answer(b"", "401 Unauthorized")), AccessRefused, False, "rpcauth"),
+    (
+        always(answer(b'{"result":null,"error":{"code":-28,"message":"Verifying blocks..."},"id":1}', "500 Internal")),
+        NodeWarmingUp, True, r"is starting: Verifying blocks\.\.\.",
+    ),
+    (
+        always(answer(b'{"result":null,"error":{"code":-1,"message":"Block not available (pruned data)"},"id":1}', "500 Internal")),
+        BlockPruned, False, "prune=0",
+    ),
+    (always(answer(b'{"result":null,"error":{"code":-32601,"message":"Method not found"},"id":1}', "404 Not Found")), RpcError, False, "has no method"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("behave", "kind", "is_retryable", "says"), TROUBLES, ids=[says[:30] for *_, says in TROUBLES])
+def test_each_trouble_has_its_own_words(behave: Behaviour, kind: type[SourceError], is_retryable: bool, says: str):
+    with server(behave) as (url, _):
+        connection = NodeConnection(url, Credentials(user="me", password="hunter2"), timeout_s=0.3)
+        with pytest.raises(SourceError, match=says) as trouble:
+            connection.call("getblockcount", result=int)
+        connection.close()
+    assert type(trouble.value) is kind
+    assert trouble.value.is_retryable is is_retryable
+    assert "hunter2" not in str(trouble.value)
+
+
+def test_nothing_listens():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with pytest.raises(NodeUnreachable, match="nothing listens at"):
+        NodeConnection(url, Credentials(user="me"), timeout_s=1).call("getblockcount")
+
+
+def test_a_restarted_node_s_new_cookie_is_read(tmp_path: Path):
+    cookie = tmp_path / ".cookie"
+    cookie.write_text("__cookie__:old")
+    expected = {"value": b"__cookie__:old"}
+
+    def behave(client: socket.socket, request: bytes) -> None:
+        is_known = b"Basic " + base64.b64encode(expected["value"]) in request
+        client.sendall(OK if is_known else answer(b"", "401 Unauthorized"))
+
+    with server(behave) as (url, seen):
+        connection = NodeConnection(url, Credentials(cookie_path=cookie), timeout_s=2)
+        assert connection.call("getblockcount", result=int) == 7
+        expected["value"] = b"__cookie__:new"
+        with pytest.raises(AccessRefused, match="does not accept the cookie") as refused:
+            connection.call("getblockcount")
+        assert refused.value.is_retryable, "the node may not have written it yet"
+        cookie.write_text("__cookie__:new")
+        assert connection.call("getblockcount", result=int) == 7
+        assert len(seen) == 1 + 1 + 2
+        connection.close()
+
+
+def test_a_connection_closed_while_idle_is_opened_again():
+    def behave(client: socket.socket, request: bytes) -> None:
+        client.sendall(OK)
+        hang_up(client, request)
+
+    with server(behave) as (url, seen):
+        connection = NodeConnection(url, Credentials(user="me"), timeout_s=2)
+        for _ in range(3):
+            assert connection.call("getblockcount", result=int) == 7
+        assert len(seen) == 3
+        connection.close()
+
+
+def test_a_batch_comes_back_in_the_order_asked():
+    replies = b'[{"result": 20, "id": 1}, {"result": 10, "id": 0}]'
+    with server(always(answer(replies))) as (url, _):
+        connection = NodeConnection(url, Credentials(user="me"), timeout_s=2)
+        assert connection.batch("getblockhash", [(1,), (2,)], result=int) == [10, 20]
+        assert connection.batch("getblockhash", [], result=int) == []
+        with pytest.raises(AnswerUnreadable, match="2 answers to a batch of 3"):
+            connection.batch("getblockhash", [(1,), (2,), (3,)])
+        connection.close()
+
+
+def test_amounts_are_never_floats():
+    from decimal import Decimal
+
+    with server(always(answer(b'{"result": {"value": 0.10000001}, "id": 1}'))) as (url, _):
+        connection = NodeConnection(url, Credentials(user="me"), timeout_s=2)
+        assert connection.call("x") == {"value": Decimal("0.10000001")}
+        connection.close()
+
+
+def test_an_address_that_is_none():
+    for url in ("127.0.0.1:8332", "ftp://node", "http://"):
+        with pytest.raises(SettingsError, match="write it as"):
+            NodeConnection(url, Credentials())
+
+
+def test_secrets_of_the_url_are_not_shown():
+    connection = NodeConnection("http://me:s%40fe@localhost:1", Credentials())
+    assert connection.name == "http://localhost:1"
+    assert connection._credentials.header() == "Basic " + base64.b64encode(b"me:s@fe").decode()
+    assert "s@fe" not in repr(connection._credentials)
