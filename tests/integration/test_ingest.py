@@ -18,7 +18,19 @@ from pipeline.log import EventLog
 from pipeline.model import Issue, IssueCode
 from pipeline.store import Store
 from pipeline.store.queries import bad_events, chain_state
-from tests.unit.store.streams import CHAIN, CHAIN_KEY, POOL, ChainTeller, Delivery, allocations, example_events, payments, registry, tables
+from tests.unit.store.streams import (
+    CHAIN,
+    CHAIN_KEY,
+    POOL,
+    ChainTeller,
+    Delivery,
+    allocations,
+    empty_store,
+    example_events,
+    payments,
+    registry,
+    tables,
+)
 
 
 def _log_of_everything(path: Path) -> SqliteLog:
@@ -49,7 +61,7 @@ def test_rows_and_positions_are_committed_together_and_a_second_run_finds_nothin
 
 
 def test_the_rows_counted_are_the_rows_added(tmp_path: Path):
-    with _log_of_everything(tmp_path / "log.sqlite") as log, Store.memory() as store:
+    with _log_of_everything(tmp_path / "log.sqlite") as log, empty_store() as store:
         step = Ingest(log, store).catch_up()
         kept = tables(store.connection)
         assert step.rows == sum(len(rows) for name, rows in kept.items() if name not in ("raw_event", "raw_bad_event", "raw_chain_tip"))
@@ -57,7 +69,7 @@ def test_the_rows_counted_are_the_rows_added(tmp_path: Path):
 
 def test_new_events_are_taken_live(tmp_path: Path):
     chain = ChainTeller()
-    with SqliteLog(tmp_path / "log.sqlite") as log, Store.memory() as store, log.writer("chain", CHAIN_KEY) as writer:
+    with SqliteLog(tmp_path / "log.sqlite") as log, empty_store() as store, log.writer("chain", CHAIN_KEY) as writer:
         ingest = Ingest(log, store)
         for _ in range(3):
             chain.connect(transactions=1)
@@ -154,7 +166,7 @@ def test_a_bad_event_is_kept_with_its_place_and_the_stream_goes_on(topic, value:
     delivery = Delivery().tell("ledger", [allocations(range(5))])
     place = f"{topic}/0@{len(delivery.records[topic])}"
     delivery.tell_bytes(topic, "c", value).tell("ledger", [allocations(range(5, 9))])
-    with Store.memory() as store:
+    with empty_store() as store:
         step = Ingest(delivery, store).catch_up()
         (issue,) = bad_events(store.connection)
         assert (issue.code, issue.ref) == (IssueCode.UNREADABLE_EVENT, place)
@@ -194,7 +206,7 @@ def test_one_wrong_row_refuses_its_event_and_no_other(columns: dict):
         .tell_bytes("ledger", "bad", bad)
         .tell("ledger", [allocations(range(20, 30))])
     )
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(delivery, store).catch_up()
         assert [issue.ref for issue in bad_events(store.connection)] == ["ledger/0@1"]
         assert store.connection.execute("SELECT count(*), min(allocation_id) FROM raw_allocation").fetchall() == [(20, "A0000010")]
@@ -213,7 +225,7 @@ def test_a_row_that_contradicts_an_earlier_one_is_bad_and_the_good_events_around
             payments([2, 2, 3]),  # equal rows within one event
         ],
     )
-    with Store.memory() as store:
+    with empty_store() as store:
         step = Ingest(delivery, store).catch_up()
         assert [issue.ref for issue in bad_events(store.connection)] == ["ledger/0@2"]
         assert "A0000012" in bad_events(store.connection)[0].detail
@@ -226,7 +238,7 @@ def test_an_id_again_with_other_content_is_bad_and_with_the_same_is_skipped():
     delivery = Delivery()
     for ids in ([1], [2], [1]):
         delivery.tell("ledger", [allocations(ids, name="same id")])
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(delivery, store).catch_up()
         (issue,) = bad_events(store.connection)
         assert (issue.ref, "different content" in issue.detail) == ("ledger/0@1", True)
@@ -240,7 +252,7 @@ def test_registry_parts_that_contradict_are_bad():
     for id_, change in (("a", {"digest": other.digest}), ("b", {"miners": []}), ("c", {"version": 2, "part": 2})):
         document = json.loads(encode(first).value) | {"id": id_} | change
         delivery.tell_bytes("registry", id_, json.dumps(document).encode())
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(delivery, store).catch_up()
         assert [issue.ref for issue in bad_events(store.connection)] == ["registry/0@2", "registry/0@3", "registry/0@4"]
         assert store.connection.execute("SELECT version FROM core_registry").fetchall() == [(1,)]
@@ -267,7 +279,7 @@ def test_a_block_that_returns_after_a_reorganisation_has_its_rows_once():
 
 
 def tables_after(chain: ChainTeller, count: int = 100) -> dict:
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(Delivery(count=count).tell("chain", chain.events), store).catch_up()
         return tables(store.connection)
 
@@ -322,7 +334,7 @@ def test_a_chain_that_does_not_follow_stops_after_committing_what_came_before(co
     chain.connect(hash_=kept, transactions=1)
     chain.connect(transactions=1)
     delivery = Delivery(count=count).tell("chain", _altered(chain, place, **fields))
-    with Store.memory() as store:
+    with empty_store() as store:
         for _ in range(2):  # it stops there again, whatever the batches
             with pytest.raises(StoreError, match=rf"chain/0@{place}: .*{said}"):
                 Ingest(delivery, store).catch_up()
@@ -336,7 +348,7 @@ def test_an_unreadable_chain_event_is_kept_and_the_next_one_names_it():
         chain.connect()
     delivery = Delivery().tell("chain", chain.events[:2])
     delivery.tell_bytes("chain", chain.events[2].id, b'{"type":"connect"').tell("chain", chain.events[3:])
-    with Store.memory() as store:
+    with empty_store() as store:
         with pytest.raises(StoreError, match=r"chain/0@3: event 3 .* number 2 must follow.*could not be read \(chain/0@2"):
             Ingest(delivery, store).catch_up()
         assert bad_events(store.connection)[0].ref == "chain/0@2"
@@ -348,7 +360,7 @@ def test_a_chain_event_that_says_otherwise_than_before_stops():
     chain.connect()
     other.connect("other")
     delivery = Delivery().tell("chain", [*chain.events, chain.events[1], other.events[1]])
-    with Store.memory() as store, pytest.raises(StoreError, match=r"chain/0@3: .*different content"):
+    with empty_store() as store, pytest.raises(StoreError, match=r"chain/0@3: .*different content"):
         Ingest(delivery, store).catch_up()
 
 
@@ -361,7 +373,7 @@ def test_chains_are_followed_apart():
     delivery = Delivery()
     for mine, theirs in zip(one.events, other.events, strict=True):
         delivery.tell("chain", [mine]).tell("chain", [theirs], key="pool/litecoin")
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(delivery, store).catch_up()
         state = chain_state(store.connection)
         assert (state["bitcoin"].height, state["litecoin"].height) == (1, 8)
@@ -371,7 +383,7 @@ def test_chains_are_followed_apart():
 
 
 def test_ingest_stops_before_the_positions_asked_for(tmp_path: Path):
-    with _log_of_everything(tmp_path / "log.sqlite") as log, Store.memory() as store:
+    with _log_of_everything(tmp_path / "log.sqlite") as log, empty_store() as store:
         until = {"chain/0": 4, "ledger/0": 2}
         step = Ingest(log, store, until=until, limit_bytes=3000).catch_up()
         assert step.positions == store.positions() == until
@@ -384,14 +396,14 @@ def test_ingest_stops_before_the_positions_asked_for(tmp_path: Path):
 def test_a_log_that_ends_before_the_positions_asked_for_is_refused(tmp_path: Path):
     with (
         _log_of_everything(tmp_path / "log.sqlite") as log,
-        Store.memory() as store,
+        empty_store() as store,
         pytest.raises(LogError, match=r"ledger/0@9, before ledger/0@99"),
     ):
         Ingest(log, store, until={"ledger/0": 99}).catch_up()
 
 
 def test_a_store_that_has_read_more_than_the_log_holds_is_told(tmp_path: Path):
-    with _log_of_everything(tmp_path / "log.sqlite") as log, Store.memory() as store:
+    with _log_of_everything(tmp_path / "log.sqlite") as log, empty_store() as store:
         Ingest(log, store).catch_up()
         with SqliteLog(tmp_path / "other.sqlite") as other, pytest.raises(LogError, match="was already read"):
             Ingest(other, store).step()

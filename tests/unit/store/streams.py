@@ -6,8 +6,10 @@ which topic comes next, how much at once, what comes twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -41,6 +43,7 @@ from pipeline.events import (
     encode,
 )
 from pipeline.log import TOPICS, Positions, Record, Topic
+from pipeline.store import Store
 
 POOL = "pool"
 CHAIN = "bitcoin"
@@ -326,3 +329,18 @@ def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, .
         name: connection.execute(f"SELECT * FROM (SELECT COLUMNS(c -> c <> 'log_offset') FROM {name}) ORDER BY ALL").fetchall()
         for (name,) in names
     }
+
+
+_shared_store = cache(Store.memory)
+
+
+@contextlib.contextmanager
+def empty_store() -> Iterator[Store]:
+    """A store in memory with nothing in it: always the same one, because making one takes longer than most tests.
+
+    One at a time: asking again empties it.
+    """
+    store = _shared_store()
+    for (table,) in store.connection.execute("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'store_version'").fetchall():
+        store.connection.execute(f"DELETE FROM {table}")
+    yield store
