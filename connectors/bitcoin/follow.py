@@ -47,6 +47,8 @@ _journal = structlog.get_logger("bitcoin")
 
 MAX_APPEND = 5000
 """Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
+WAIT_SLICE_S = 2.0
+"""The longest time that the end of `run` may have to wait for the node."""
 MOVES = 5
 """Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
 
@@ -302,13 +304,23 @@ class BitcoinConnector:
             )
 
     def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
-        """A wake-up only: whatever happened, the next step looks for itself."""
-        try:
-            if self._node.wait_for_block(poll_s):
+        """A wake-up only: whatever happened, the next step looks for itself.
+
+        In slices, so that `stop` is heard; and a block that came between the step and the wait shows by the tip.
+        """
+        seen = self._status.bestblockhash if self._status is not None else None
+        while poll_s > 0 and not stop.is_set():
+            slice_s = min(poll_s, WAIT_SLICE_S)
+            poll_s -= slice_s
+            try:
+                tip = self._node.wait_for_block(slice_s)
+            except SourceError:
+                stop.wait(slice_s)
+                return  # the next step meets the same trouble and says so
+            if tip is None:
+                stop.wait(slice_s)
+            elif tip != seen:
                 return
-        except SourceError:
-            pass  # the next step meets the same trouble and says so
-        stop.wait(poll_s)
 
     # --- the log ---------------------------------------------------------------------------------------------------
 

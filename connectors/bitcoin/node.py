@@ -64,6 +64,10 @@ class _NetworkInfo(msgspec.Struct):
     subversion: str = ""
 
 
+class _Tip(msgspec.Struct):
+    hash: str
+
+
 class _Index(msgspec.Struct):
     synced: bool = False
     best_block_height: int = -1
@@ -207,15 +211,18 @@ class Node:
                 headers.append(_header(text, block_hash))
         return headers
 
-    def wait_for_block(self, timeout_s: float) -> bool:
-        """Wait for a new block, at most so long; False at once when the node can't be waited on."""
+    def wait_for_block(self, timeout_s: float) -> str | None:
+        """The tip's hash once a new block has come, or the time is out; None at once when the node can't be waited on."""
         if not self._has_wait:
-            return False
+            return None
         try:
-            self.connection.call("waitfornewblock", int(timeout_s * 1000), timeout_s=timeout_s + self.connection.timeout_s)
+            tip = self.connection.call(
+                "waitfornewblock", int(timeout_s * 1000), result=_Tip, timeout_s=timeout_s + self.connection.timeout_s
+            )
         except RpcError:
             self._has_wait = False
-        return self._has_wait
+            return None
+        return tip.hash
 
 
 def _header(text: str, block_hash: str) -> tuple[Header, bytes]:
