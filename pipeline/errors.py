@@ -56,6 +56,10 @@ class FencedError(LogError):
     """Another writer took over this (topic, key): this one must stop."""
 
 
+class LeaseLost(LogError):
+    """Another process took the pool over: this one must not commit any more."""
+
+
 class StoreError(EsepError):
     """The DuckDB store can't be opened, read or written."""
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +43,8 @@ class Store:
         self.connection = connection
         self.path = path
         self.lock = threading.RLock()
+        self.fence: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+        """Held around every COMMIT of `transaction()`; raises LeaseLost when the store is another process's to fill (`pipeline.lease`)."""
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
@@ -89,13 +91,15 @@ class Store:
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Everything done on the connection within is committed together, or nothing of it.
 
-        Raises `StoreError` for DuckDB's failures (disk full, damaged file); other exceptions pass through, rolled back.
+        Raises `StoreError` for DuckDB's failures (disk full, damaged file); other exceptions pass through, rolled back,
+        `LeaseLost` of the fence among them.
         """
         with self.lock, explained(self.path):
             self.connection.execute("BEGIN TRANSACTION")
             try:
                 yield self.connection
-                self.connection.execute("COMMIT")
+                with self.fence():
+                    self.connection.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):  # a failed COMMIT has ended the transaction by itself
                     self.connection.execute("ROLLBACK")

@@ -1,0 +1,188 @@
+"""Pools shared among processes by Kafka's group protocol: each pool's store is filled by one process at a time.
+
+Enters: the pools whose settings this process was given; every member of the group must be given the same. Leaves: a lease for
+each pool whose partition of the topic `ledger` the group assigned to this process (a pool is one partition of every topic, ADR 3),
+so that pools of one partition go together. The group is `PREFIX.ingest`; it shares pools out and nothing else: positions are the
+store's, none are kept in the cluster (law 4).
+
+The fencing token is the member's id and generation. Before every commit the group's coordinator is asked whether it still
+holds (a heartbeat, answered from the coordinator's memory): a process that was stopped, or cut off, for longer than the session
+and comes back is refused there, whatever it believes itself. When a pool moves while its holder lives, the holder is told
+first, ends the commit it is in, closes the store, and only then does the group go on (cooperative rebalancing: pools that
+stay are not disturbed). Left out: starting and stopping the work (`pipeline/cli/share.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.protocol.consumer import HeartbeatRequest
+from kafka.structs import MemberState
+
+from pipeline.errors import LogError
+from pipeline.lease import PoolLease
+
+from .log import partition_of
+from .settings import KafkaSettings
+from .trouble import explained
+
+SESSION_S = 10.0
+"""After so long without a heartbeat the group gives a process's pools to the others. Brokers take 6 s or more unless told."""
+HANDOVER_S = 20.0
+"""How long a holder that lives may take to end its commit and close the store before the group goes on without waiting."""
+
+_PAUSE_S = 0.05
+_GONE = (kafka_errors.IllegalGenerationError, kafka_errors.UnknownMemberIdError, kafka_errors.FencedInstanceIdError)
+_logger = structlog.get_logger(__name__)
+
+
+class KafkaLeases:
+    """`pipeline.lease.Leases` on a cluster: this process's membership in the group. One thread calls `held`."""
+
+    def __init__(
+        self, settings: KafkaSettings, pools: Iterable[str], *, session_s: float = SESSION_S, handover_s: float = HANDOVER_S
+    ) -> None:
+        """Join nothing yet: the first `held` does. Raises LogError when no broker answers, or the topics are not there."""
+        self._settings = settings
+        self._session_s = session_s
+        self._handover_s = handover_s
+        self._lock = threading.Lock()
+        self._leases: dict[str, PoolLease] = {}
+        self._assigned: set[int] = set()
+        self.group = f"{settings.prefix}.ingest"
+        self._topic = settings.topic("ledger")
+        with explained(settings.place, f"join the group {self.group}"):
+            self._consumer = KafkaConsumer(
+                **settings.client(),
+                metrics_enabled=False,
+                group_id=self.group,
+                enable_auto_commit=False,
+                auto_offset_reset="latest",
+                allow_auto_create_topics=False,
+                partition_assignment_strategy=(CooperativeStickyAssignor,),
+                session_timeout_ms=int(session_s * 1000),
+                heartbeat_interval_ms=int(session_s * 1000 / 4),
+                max_poll_interval_ms=int((session_s + 2 * handover_s) * 1000),
+            )
+            count = len(self._consumer.partitions_for_topic(self._topic) or ())
+        if count == 0:
+            self._consumer.close(autocommit=False)
+            raise LogError(f"{settings.place}: there is no topic {self._topic}: make the topics with `esep topics`")
+        self._partition = {pool: partition_of(pool, count) for pool in pools}
+        self._consumer.subscribe([self._topic], listener=_Listener(self))
+
+    def held(self, timeout_s: float) -> Sequence[PoolLease]:
+        """`Leases.held`. Serves the group meanwhile: call it at least every few seconds."""
+        with explained(self._settings.place, f"stay in the group {self.group}"):
+            self._consumer.poll(int(timeout_s * 1000))  # nothing is fetched: every partition is paused
+        with self._lock:
+            for pool, partition in self._partition.items():
+                lease = self._leases.get(pool)
+                if partition in self._assigned and (lease is None or lease.released.is_set()):
+                    self._leases[pool] = PoolLease(pool, self._confirm)
+            return [lease for lease in self._leases.values() if not lease.released.is_set()]
+
+    def close(self) -> None:
+        """`Leases.close`: the group gives the pools to the others at once."""
+        self._lose(self._partition.values())
+        self._consumer.close(autocommit=False, timeout_ms=2000)
+
+    # --- the fencing token
+
+    def _confirm(self, lease: PoolLease) -> None:
+        """Ask the coordinator whether this process is still a member of the generation in which it was given the pool.
+
+        While the group is sharing out anew, pools that stay ours stay ours: it is waited for. Without an answer for a whole session
+        another process may have the pool: raises LeaseLost.
+        """
+        deadline = time.monotonic() + self._session_s
+        while not lease.lost.is_set():
+            member = self._consumer.group_metadata()
+            if member.state is MemberState.STABLE:
+                try:
+                    error = self._ask(member)
+                except kafka_errors.KafkaError as failure:
+                    error = type(failure)
+                if error in (kafka_errors.NoError, kafka_errors.RebalanceInProgressError):
+                    return
+                if error in _GONE and self._consumer.group_metadata().generation_id == member.generation_id:
+                    break
+                if not issubclass(error, kafka_errors.RetriableError) and error not in _GONE:
+                    raise LogError(f"{self._settings.place}: the group {self.group} did not confirm pool {lease.pool!r}: {error.__name__}")
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE_S)
+        lease.lose()
+
+    def _ask(self, member: Any) -> Any:
+        """A heartbeat in the member's name; the class of the coordinator's answer, without any of kafka-python's own conclusions from it."""
+        coordinator = self._consumer._coordinator
+        node = coordinator.coordinator_id
+        if node is None:
+            return kafka_errors.CoordinatorNotAvailableError
+        request = HeartbeatRequest(
+            group_id=self.group, generation_id=member.generation_id, member_id=member.member_id, group_instance_id=None
+        )
+
+        async def ask() -> Any:
+            return await coordinator._manager.send(request, node_id=node)
+
+        return kafka_errors.for_code(coordinator._manager.run(ask).error_code)
+
+    # --- told by the group
+
+    def _gain(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._consumer.pause(partition)
+            self._consumer.seek(partition, 0)  # a place to stand, so that the cluster is not asked for one
+        with self._lock:
+            self._assigned |= {partition.partition for partition in partitions}
+        _logger.info("partitions-gained", group=self.group, partitions=sorted(p.partition for p in partitions))
+
+    def _lose(self, partitions: Iterable[int]) -> list[PoolLease]:
+        """From now on nothing of these is committed; the leases that were held."""
+        gone = set(partitions)
+        with self._lock:
+            self._assigned -= gone
+            leases = [lease for pool, lease in self._leases.items() if self._partition[pool] in gone and not lease.released.is_set()]
+        for lease in leases:
+            lease.lose()
+        return leases
+
+
+class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
+    """What the group says to this member. Runs on the client's own loop, which goes on sending heartbeats while we wait."""
+
+    def __init__(self, leases: KafkaLeases) -> None:
+        self._leases = leases
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._leases._gain(list(assigned))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._let_go(revoked)
+
+    async def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        await self._let_go(lost)
+
+    async def _let_go(self, partitions: Iterable[TopicPartition]) -> None:
+        numbers = sorted(partition.partition for partition in partitions)
+        leases = self._leases._lose(numbers)
+        deadline = time.monotonic() + self._leases._handover_s
+        while not all(lease.released.is_set() for lease in leases) and (
+            time.monotonic() < deadline
+            # A commit that has begun is worth as long again: whoever is given the pool must not commit beside it.
+            or (any(lease.is_committing() for lease in leases) and time.monotonic() < deadline + self._leases._handover_s)
+        ):
+            await self._leases._consumer._net.sleep(_PAUSE_S)
+        late = [lease.pool for lease in leases if not lease.released.is_set()]
+        if numbers:
+            _logger.info("partitions-given-back", group=self._leases.group, partitions=numbers, late=late)
