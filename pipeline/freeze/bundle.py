@@ -75,8 +75,10 @@ def write_bundle(
 
     `export` writes `month.duckdb`. Raises FileExistsError when the folder is there already.
     """
-    folder.mkdir(mode=0o700, parents=True)
-    (folder / "evidence" / "facts").mkdir(mode=0o700, parents=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    for inner in (folder / "evidence", folder / "evidence" / "facts"):
+        inner.mkdir(mode=0o700)
     progress("tables")
     rows = printed_report(content.enriched, content.rules)
     report = report_csv(rows)

@@ -1,0 +1,20 @@
+"""Where the recorded month lies, what it must come to, and a way to run a command in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from pipeline.cli import build
+from pipeline.cli.frame import run
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDED = ROOT / "docs" / "example" / "2026-10"
+OUTFLOW = "d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1"
+DIGEST = "f5fed8388edefd70b4f7980884899e2be207ce1997a58c9f53e1d441ec3d84b7"
+
+
+def esep(*arguments: object) -> int:
+    """A command, in this process; its exit code."""
+    return run(typer.main.get_command(build()), [str(argument) for argument in arguments])
