@@ -86,6 +86,7 @@ def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
     if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
         raise SettingsError([f"{var} holds something else already: give the demo a folder of its own with --var"], source="esep demo")
     content = _defaults(pool)
+    content["ledger"] = {"payments": _file_of(folder, "payments") is not None}  # rule 5.4
     own = folder / "esep.toml"
     if own.is_file():
         _overlay(content, _own_settings(own, pool, content))
