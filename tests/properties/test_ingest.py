@@ -59,7 +59,7 @@ def _expected() -> tuple[dict, object]:
 @QUICK
 @given(
     turns=st.lists(st.sampled_from(TOPICS), min_size=1, max_size=12),
-    count=st.sampled_from([1, 2, 3, 5, 8, 12]),
+    count=st.sampled_from([2, 3, 5, 12]),
     repeats=st.lists(st.tuples(st.sampled_from(TOPICS), st.integers(0, 20), st.integers(0, 20)), max_size=8),
 )
 def test_any_batch_size_order_of_topics_and_duplicates_give_the_same_tables(turns, count, repeats):
