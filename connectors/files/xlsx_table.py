@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import polars as pl
 
@@ -72,7 +73,7 @@ class _SheetReader:
         self._style = ""
         self._has_formula = False
         self._is_value = False
-        self._value: list[str] = []
+        self._value = ""
         self._inline = Runs()
         self._heading_line = 0
         self._columns: dict[int, _Column] = {}
@@ -84,7 +85,7 @@ class _SheetReader:
             self._start_cell(attributes)
         elif name == "v":
             self._is_value = True
-            self._value.clear()
+            self._value = ""
         elif name == "row":
             row = attributes.get("r", "")
             following = int(row) if re.fullmatch(r"[0-9]{1,7}", row) else self._row + 1
@@ -97,19 +98,21 @@ class _SheetReader:
             self._inline.start(name)
 
     def _start_cell(self, attributes: dict[str, str]) -> None:
-        following = _column_number(attributes.get("r", "")) if "r" in attributes else self._column + 1
+        reference = attributes.get("r")
+        following = self._column + 1 if reference is None else _column_number(reference.rstrip("0123456789"))
         if not self._column < following < MAX_COLUMNS:
             raise Unsound(f"is not a sound XLSX workbook: a cell out of order in row {self._row}")
         self._column = following
         self._type = attributes.get("t", "n")
         self._style = attributes.get("s", "")
         self._has_formula = False
-        self._value.clear()
-        self._inline.clear()
+        self._value = ""
+        if self._type == "inlineStr":
+            self._inline.clear()
 
     def text(self, text: str) -> None:
         if self._is_value:
-            self._value.append(text)
+            self._value += text
         else:
             self._inline.add(text)
 
@@ -129,7 +132,7 @@ class _SheetReader:
 
     def _cell(self) -> Cell | None:
         """The cell just read; None when it is empty."""
-        value = "".join(self._value)
+        value = self._value
         match self._type:
             case "s":
                 if not value.isdecimal() or int(value) >= len(self._texts):
@@ -201,13 +204,13 @@ def _types(types: list[int]) -> pl.Series | CellType:
     return pl.Series("type", types, dtype=pl.UInt8) if any(types) else CellType.TEXT
 
 
-def _column_number(reference: str) -> int:
-    """`C7` is column 2."""
+@cache
+def _column_number(letters: str) -> int:
+    """`C` is column 2."""
+    if not re.fullmatch(r"[A-Z]{1,3}", letters):
+        raise Unsound(f"is not a sound XLSX workbook: {letters[:20]!r} is no column")
     number = 0
-    letters = re.match(r"[A-Z]{1,3}", reference)
-    if not letters:
-        raise Unsound(f"is not a sound XLSX workbook: {reference[:20]!r} is no cell")
-    for letter in letters[0]:
+    for letter in letters:
         number = number * 26 + ord(letter) - 64
     return number - 1
 
