@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -235,6 +236,15 @@ def test_entities_in_a_workbook_are_refused(tmp_path: Path) -> None:
         return xml.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>', 1)
 
     assert "has a document type" in faults(rezipped(sheet(list(ROW)), laugh), tmp_path)[0]
+
+
+def test_a_workbook_may_write_its_names_with_a_prefix(tmp_path: Path) -> None:
+    def prefixed(name: str, xml: bytes) -> bytes:
+        if not name.endswith(("sheet1.xml", "sharedStrings.xml", "workbook.xml", "styles.xml")):
+            return xml
+        return re.sub(rb"<(/?)([A-Za-z])", rb"<\1x:\2", xml).replace(b'xmlns="', b'xmlns:x="')
+
+    assert read(rezipped(sheet(list(ROW)), prefixed), tmp_path).equals(read(sheet(list(ROW)), tmp_path))
 
 
 def test_a_workbook_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
