@@ -17,6 +17,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.errors import LogError
 
+from .client import opened
 from .settings import KafkaSettings
 
 PROBE = "esep-probe"
@@ -37,7 +38,8 @@ class Reader:
         self._place = settings.place
         self._is_wanted = is_wanted
         self._timeout_s = settings.timeout_s
-        self._consumer = KafkaConsumer(
+        self._consumer: Any = opened(
+            KafkaConsumer,
             **settings.client(),
             metrics_enabled=False,
             isolation_level="read_committed" if is_committed else "read_uncommitted",

@@ -17,6 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline.errors import LogError
 
+from .client import opened
 from .settings import KafkaSettings
 from .trouble import explained
 
@@ -135,7 +136,7 @@ def _why(key: str, needed: str) -> str:
 @contextlib.contextmanager
 def _administering(settings: KafkaSettings, doing: str) -> Iterator[Any]:
     with explained(settings.place, doing):
-        admin = KafkaAdminClient(**settings.client())
+        admin: Any = opened(KafkaAdminClient, **settings.client())
         try:
             yield admin
         finally:

@@ -55,6 +55,9 @@ def as_log_error(place: str, doing: str, error: kafka_errors.KafkaError) -> LogE
     if is_fencing(error):
         return FencedError(f"{place}: can't {doing}: another writer has taken it over; stop this one, only one may run")
     advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "see the brokers' own log")
+    if isinstance(error, kafka_errors.KafkaTimeoutError) and "bootstrap" in str(error):
+        # kafka-python keeps to itself why: a refused user looks to it like a broker that is away.
+        advice = "no broker took the connection: check that they run and can be reached, and [kafka] security_protocol, user and password"
     return LogError(f"{place}: can't {doing}: {_words(error)}; {advice}")
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from kafka import KafkaAdminClient, KafkaProducer
@@ -22,6 +22,7 @@ from kafka import errors as kafka_errors
 from pipeline.errors import FencedError, LogError
 from pipeline.log import NewEvent, Topic
 
+from .client import opened
 from .reader import PROBE
 from .settings import COMPRESSIONS
 from .trouble import as_log_error, is_fencing
@@ -48,7 +49,8 @@ class KafkaWriter:
         """Digest of every event of this key, by id; None until they were read back."""
         self._broken: str | None = None
         timeout_ms = int(settings.timeout_s * 1000)
-        self._producer = KafkaProducer(
+        self._producer: Any = opened(
+            KafkaProducer,
             **settings.client(),
             metrics_enabled=False,
             transactional_id=settings.transactional_id(topic, key),
@@ -176,7 +178,7 @@ class KafkaWriter:
         ours = self._producer._transaction_manager.producer_id_and_epoch
         name = self._settings.transactional_id(self._topic, self._key)
         try:
-            admin = KafkaAdminClient(**self._settings.client())
+            admin: Any = opened(KafkaAdminClient, **self._settings.client())
             try:
                 for pause_s in (0.0, 0.1, 0.3, 0.6, 1.0):
                     time.sleep(pause_s)

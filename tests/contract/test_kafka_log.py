@@ -209,9 +209,9 @@ def test_a_log_that_was_closed_says_so(settings: KafkaSettings):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_broker_is_said_in_time():
-    with open_kafka_log("kafka://127.0.0.1:9/esep", {"timeout_s": 1}) as log, pytest.raises(LogError, match="check that the brokers run"):
+    with open_kafka_log("kafka://127.0.0.1:9/esep", {"timeout_s": 1}) as log, pytest.raises(LogError, match="check that they run"):
         log.end()
-    gc.collect()  # kafka-python leaves the sockets of a failed start to the garbage collector, which warns of them here
+    gc.collect()  # kafka-python leaves refused sockets to the garbage collector, which warns of them here
 
 
 # --- topics

@@ -1,0 +1,30 @@
+"""Clients of kafka-python, opened so that a start that fails leaves nothing behind.
+
+kafka-python connects while it constructs a client; when no broker answers, it raises and leaves its thread running. Here the
+thread is ended and its connections are closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kafka.net.compat import KafkaNetClient
+
+Client = TypeVar("Client")
+
+
+def opened(kind: Callable[..., Client], **config: Any) -> Client:
+    """`kind(**config)`: a `KafkaConsumer`, `KafkaProducer` or `KafkaAdminClient`. Raises kafka-python's errors."""
+    networks: list[Any] = []
+
+    def network(**given: Any) -> Any:
+        networks.append(KafkaNetClient(**given))
+        return networks[-1]
+
+    try:
+        return kind(kafka_client=network, **config)
+    except BaseException:
+        for made in networks:
+            made.close()
+        raise
