@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -78,7 +79,9 @@ def use_settings(settings: Settings) -> Settings:
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """A table on stdout. Its cells are data: nothing in them is taken for markup."""
     headings = list(headings)
-    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=any(headings))
+    grid = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=any(headings), box=SIMPLE_HEAD
+    )
     for heading in headings:
         grid.add_column(heading, overflow="fold")
     for row in rows:
