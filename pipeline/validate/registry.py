@@ -58,6 +58,7 @@ def check_registry_table(
         if start in names:
             faults += _period_faults(rows, start, end, names)
     warnings = _bad_ids(rows, names) if kind == "miners" else []
+    warnings += [warning for start, end in _PERIODS if start in names for warning in _empty_periods(rows, start, end, names)]
     if "chain" in names:
         warnings += _unknown_chains(rows, names["chain"], terms)
     if kind in _HELD:
@@ -79,16 +80,22 @@ def licence_warnings(miners: pl.DataFrame, licences: pl.DataFrame) -> list[Fault
 
 
 def _period_faults(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
-    """A period runs from its first day up to, not including, its end (rule 4.1): the end lies after the start."""
-    backward = rows.filter(pl.col(start) >= pl.col(end))
+    """A period runs from its first day up to, not including, its end (rule 4.1): it can't end before it begins."""
+    backward = rows.filter(pl.col(start) > pl.col(end))
     faults = [
-        Fault(line, names[end], f"{last} is not after {names[start]}, {first}: the period holds no day")
+        Fault(line, names[end], f"{last} is before {names[start]}, {first}: the period would end before it begins")
         for line, first, last in backward.select("line", start, end).iter_rows()
     ]
     if start == "suspended_from":
         endless = rows.filter(pl.col(start).is_null() & pl.col(end).is_not_null())
         faults += [Fault(line, names[start], f"is missing, though {names[end]} is given") for line in endless["line"]]
     return faults
+
+
+def _empty_periods(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
+    """Periods that end on the day they begin hold no day (rule 4.1): such a row counts on none."""
+    empty = rows.filter(pl.col(start) == pl.col(end))
+    return [Fault(line, names[end], f"is {names[start]} itself: the period holds no day, the row counts on none") for line in empty["line"]]
 
 
 def _bad_ids(rows: pl.DataFrame, names: Mapping[str, str]) -> list[Fault]:

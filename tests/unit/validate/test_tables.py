@@ -218,11 +218,13 @@ def test_a_number_that_lost_its_leading_zero_is_no_miner_id() -> None:
 
 def test_periods_run_forward() -> None:
     assert registry("wallets", WALLET | {"valid_to": "2026-01-02"})[0] == []
-    assert "holds no day" in registry("wallets", WALLET | {"valid_to": "2026-01-01"})[0][0]
+    faults, warnings = registry("wallets", WALLET | {"valid_to": "2026-01-01"})
+    assert faults == [] and "holds no day" in warnings[0]
+    assert "before it begins" in registry("wallets", WALLET | {"valid_to": "2025-12-31"})[0][0]
     licence = {"miner_id": "201040334324", "licence_number": "L", "issue_date": "2026-01-01", "valid_from": "2026-01-01", "valid_to": None}
     assert registry("licences", licence | {"suspended_from": "2026-03-01", "suspended_to": None}) == ([], [])
     assert "is missing" in registry("licences", licence | {"suspended_from": None, "suspended_to": "2026-03-01"})[0][0]
-    assert "holds no day" in registry("licences", licence | {"suspended_from": "2026-03-02", "suspended_to": "2026-03-01"})[0][0]
+    assert "before it begins" in registry("licences", licence | {"suspended_from": "2026-03-02", "suspended_to": "2026-03-01"})[0][0]
 
 
 def test_overlapping_holders_are_a_warning() -> None:
