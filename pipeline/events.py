@@ -8,54 +8,87 @@ every list of a `…Columns` has the same length. A reader refuses a schema vers
 from __future__ import annotations
 
 import hashlib
-from datetime import date
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from .closing_events import (
+    Answered as Answered,
+)
+from .closing_events import (
+    Approved as Approved,
+)
+from .closing_events import (
+    ClosingEvent as ClosingEvent,
+)
+from .closing_events import (
+    Drafted as Drafted,
+)
+from .closing_events import (
+    DraftedRow as DraftedRow,
+)
+from .closing_events import (
+    Notified as Notified,
+)
+from .closing_events import (
+    Outcome as Outcome,
+)
+from .closing_events import (
+    RejectedRow as RejectedRow,
+)
+from .closing_events import (
+    Sending as Sending,
+)
+from .closing_events import (
+    Signed as Signed,
+)
+from .closing_events import (
+    Submitting as Submitting,
+)
+from .event_parts import (
+    Count as Count,
+)
+from .event_parts import (
+    Date as Date,
+)
+from .event_parts import (
+    Event as Event,
+)
+from .event_parts import (
+    Hash as Hash,
+)
+from .event_parts import (
+    Height as Height,
+)
+from .event_parts import (
+    MonthName as MonthName,
+)
+from .event_parts import (
+    Sequence_ as Sequence_,
+)
+from .event_parts import (
+    Units as Units,
+)
+from .event_parts import (
+    UnixMicros as UnixMicros,
+)
+from .event_parts import (
+    UnixSeconds as UnixSeconds,
+)
+from .event_parts import (
+    Version as Version,
+)
+from .event_parts import (
+    Version_ as Version_,
+)
+from .event_parts import (
+    real_days as real_days,
+)
+from .event_parts import (
+    same_length as same_length,
+)
 from .log import NewEvent, Topic
-
-_END = r"$(?!\n)"
-"""The end of the text: `$` alone also matches before a last newline."""
-
-Units = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,37})" + _END, description="whole base units of the asset, decimal")]
-Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + _END, description="32 bytes, hex, in the chain's customary order")]
-Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}" + _END, description="a calendar day in Asia/Almaty")]
-UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since the Unix epoch, UTC, up to the year 9999")]
-UnixMicros = Annotated[
-    int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, description="microseconds since the Unix epoch, UTC, years 1 to 9999")
-]
-Sequence_ = Annotated[int, Meta(ge=0, le=2**62, description="running number of the key's events, from 0, without gaps")]
-Height = Annotated[int, Meta(ge=0, le=2**62, description="the block's number, the first block's is 0")]
-Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
-
-
-def _same_length(columns: Struct, *names: str) -> None:
-    """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
-    lengths = {name: len(getattr(columns, name)) for name in names}
-    if len(set(lengths.values())) > 1:
-        raise ValueError("columns of different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
-
-
-def _real_days(row: Struct, *names: str) -> None:
-    """A day must be in the calendar: 2026-02-30 matches the pattern and is refused here, with ValueError."""
-    for name in names:
-        day = getattr(row, name)
-        if day is not None:
-            try:
-                date.fromisoformat(day)
-            except ValueError:
-                raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
-
-
-class Event(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
-    """What every event has."""
-
-    id: Annotated[str, Meta(min_length=1, max_length=200, description="unique within the topic and key")]
-    schema: Annotated[int, Meta(ge=1)] = 1
-
 
 # --- chain ---------------------------------------------------------------------------------------------------------
 
@@ -150,7 +183,7 @@ class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
     header: list[str | None]
 
     def __post_init__(self) -> None:
-        _same_length(self, "hash", "time", "mediantime", "header")
+        same_length(self, "hash", "time", "mediantime", "header")
 
 
 class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
@@ -181,7 +214,7 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     commission_currency_amount: list[str | None]
 
     def __post_init__(self) -> None:
-        _same_length(self, *self.__struct_fields__)
+        same_length(self, *self.__struct_fields__)
 
 
 class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,7 +230,7 @@ class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paid_at: list[UnixMicros]
 
     def __post_init__(self) -> None:
-        _same_length(self, *self.__struct_fields__)
+        same_length(self, *self.__struct_fields__)
 
 
 class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -210,7 +243,7 @@ class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     owed_at: list[UnixMicros]
 
     def __post_init__(self) -> None:
-        _same_length(self, *self.__struct_fields__)
+        same_length(self, *self.__struct_fields__)
 
 
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
@@ -234,7 +267,7 @@ class Complete(Event, tag="complete", frozen=True, kw_only=True):
     through: Date
 
     def __post_init__(self) -> None:
-        _real_days(self, "through")
+        real_days(self, "through")
 
 
 # --- registry ------------------------------------------------------------------------------------------------------
@@ -255,7 +288,7 @@ class LicenceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suspended_to: Date | None = None
 
     def __post_init__(self) -> None:
-        _real_days(self, "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
+        real_days(self, "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
 
 
 class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -265,7 +298,7 @@ class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_to: Date | None = None
 
     def __post_init__(self) -> None:
-        _real_days(self, "valid_from", "valid_to")
+        real_days(self, "valid_from", "valid_to")
 
 
 class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -276,7 +309,7 @@ class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_to: Date | None = None
 
     def __post_init__(self) -> None:
-        _real_days(self, "valid_from", "valid_to")
+        real_days(self, "valid_from", "valid_to")
 
 
 class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -293,16 +326,14 @@ class Registry(Event, tag="registry", frozen=True, kw_only=True):
     digest: Annotated[Hash, Meta(description="SHA-256 of the version's content: names it")]
     part: Count
     parts: Annotated[int, Meta(ge=1, le=2**31 - 1)]
-    miners: list[MinerRow] = []
-    licences: list[LicenceRow] = []
-    accounts: list[AccountRow] = []
-    wallets: list[WalletRow] = []
-    counterparties: list[CounterpartyRow] = []
+    miners: list[MinerRow] = msgspec.field(default_factory=list)
+    licences: list[LicenceRow] = msgspec.field(default_factory=list)
+    accounts: list[AccountRow] = msgspec.field(default_factory=list)
+    wallets: list[WalletRow] = msgspec.field(default_factory=list)
+    counterparties: list[CounterpartyRow] = msgspec.field(default_factory=list)
 
 
 # --- months --------------------------------------------------------------------------------------------------------
-
-MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, description="a calendar month: 2026-10")]
 
 
 class Labelled(Event, tag="label", frozen=True, kw_only=True):
@@ -347,7 +378,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
 
 ChainEvent = Watch | Connect | Stretch | Disconnect
 LedgerEvent = Allocations | Payments | Openings | Complete
-MonthEvent = Labelled | Waived | Frozen
+MonthEvent = Labelled | Waived | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
@@ -355,6 +386,7 @@ TOPIC_OF: dict[type[Event], Topic] = {
     Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
     Labelled: "months", Waived: "months", Frozen: "months",
+    Approved: "months", Signed: "months", Submitting: "months", Sending: "months", Answered: "months", Drafted: "months", Notified: "months",
 }  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

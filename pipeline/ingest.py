@@ -23,6 +23,7 @@ from .events import (
     TOPIC_OF,
     AnyEvent,
     ChainEvent,
+    ClosingEvent,
     Complete,
     Frozen,
     Labelled,
@@ -34,7 +35,7 @@ from .log import TOPICS, EventLog, Positions, Record, Topic, advance
 from .store import Store
 from .store.chain import ChainBatch, ChainBroken
 from .store.facts import Shape, insert
-from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_complete, add_decision, add_registry, decode_bulk
+from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_closing, add_complete, add_decision, add_registry, decode_bulk
 
 LIMIT_BYTES = 16 << 20
 """How much of the log one step takes: about 200,000 packed ledger rows."""
@@ -44,6 +45,7 @@ _EVENT: Shape = {
 }  # fmt: skip
 _BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
 _CHAIN_EVENTS = get_args(ChainEvent)
+_CLOSING_EVENTS = get_args(ClosingEvent)
 
 
 class IngestStep(NamedTuple):
@@ -210,6 +212,8 @@ class _Batch:
                         rows += add_registry(self._connection, event)
                     case Labelled() | Waived() | Frozen():
                         rows += add_decision(self._connection, event, record.offset, record.value)
+                    case _ if isinstance(event, _CLOSING_EVENTS):
+                        rows += add_closing(self._connection, event, record.offset, record.value)
             except Contradiction as contradiction:
                 self.bad[record] = str(contradiction)
         events = [(r.topic, r.key, r.id, None if e is None else _type(e), r.offset, digest) for r, e, digest in self._read]

@@ -92,6 +92,9 @@ SELECT * FROM raw_label l WHERE l.address IN (SELECT o.address FROM out_outflow 
 -- table: raw_waiver: the month's.
 SELECT * FROM raw_waiver WHERE month = $month ORDER BY log_offset;
 
+-- table: raw_closing: the month's.
+SELECT * FROM raw_closing WHERE month = $month ORDER BY log_offset;
+
 -- table: raw_frozen: the month's versions.
 SELECT * FROM raw_frozen WHERE month = $month ORDER BY version;
 

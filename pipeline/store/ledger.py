@@ -19,6 +19,7 @@ from ..enrich.frames import UNITS
 from ..events import (
     AllocationColumns,
     Allocations,
+    ClosingEvent,
     Complete,
     Frozen,
     Labelled,
@@ -234,4 +235,15 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
                 "INSERT INTO raw_frozen VALUES ($id, $offset, $month, $version, $digest, $event)",
                 version | {"id": event.id, "offset": offset, "digest": event.digest, "event": value.decode()},
             )
+    return 1
+
+
+def add_closing(connection: duckdb.DuckDBPyConnection, event: ClosingEvent, offset: int, value: bytes) -> int:
+    """A step of a month after its freeze, as it stands in the log. Which steps may follow each other is `pipeline.month`'s."""
+    fields = ("month", "version", "submission_id", "outcome", "receipt", "by", "reason", "at")
+    connection.execute(
+        "INSERT INTO raw_closing VALUES ($id, $offset, $type, $month, $version, $submission_id, $outcome, $receipt, $by, $reason, $at, $event)",
+        {name: getattr(event, name, None) for name in fields}
+        | {"id": event.id, "offset": offset, "type": type(event).__struct_config__.tag, "event": value.decode()},
+    )
     return 1

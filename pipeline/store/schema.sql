@@ -1,4 +1,4 @@
--- The store's tables, version 1. All of it is derived from the log (law 1).
+-- The store's tables, version 2. All of it is derived from the log (law 1).
 -- raw_*: as read from the log.  Amounts are whole base units: DECIMAL(38,0).  Instants: BIGINT, seconds for chains, µs for the ledger.
 
 -- views_digest names the views and comments that the file was given: they are made anew when the program's are others.
@@ -59,6 +59,10 @@ CREATE TABLE raw_label (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, c
     "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
 CREATE TABLE raw_waiver (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
 CREATE TABLE raw_frozen (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, event JSON NOT NULL);
+-- How months were approved, signed, filed, answered, corrected and told of: an event a row, whole in `event`.
+CREATE TABLE raw_closing (
+    event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, type VARCHAR NOT NULL, month VARCHAR, version INTEGER, submission_id VARCHAR,
+    outcome VARCHAR, receipt VARCHAR, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL, event JSON NOT NULL);
 
 -- out_*: what enrichment last made of a month, open or frozen; a month's rows are replaced together.
 CREATE TABLE out_asset (asset VARCHAR PRIMARY KEY, chain VARCHAR NOT NULL, decimals INTEGER NOT NULL);

@@ -96,6 +96,10 @@ SELECT month, version, digest, json_extract_string(event, '$.previous_digest') A
     make_timestamp(CAST(json_extract_string(event, '$.at') AS BIGINT) * 1000000) AS frozen_at
 FROM raw_frozen;
 
+CREATE OR REPLACE VIEW closings AS
+SELECT month, version, type, submission_id, outcome, receipt, "by", reason, make_timestamp("at" * 1000000) AS "at"
+FROM raw_closing ORDER BY log_offset;
+
 CREATE OR REPLACE VIEW months AS
 WITH named AS (SELECT month FROM out_totals UNION SELECT month FROM raw_frozen),
     newest AS (SELECT month, version, digest FROM raw_frozen QUALIFY row_number() OVER (PARTITION BY month ORDER BY version DESC) = 1),

@@ -1,0 +1,54 @@
+"""What events are made of: the kinds of their values, with limits, and what every event has.
+
+Nothing here knows an event: `events` and `closing_events` are made from these parts.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+_END = r"$(?!\n)"
+"""The end of the text: `$` alone also matches before a last newline."""
+
+Units = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,37})" + _END, description="whole base units of the asset, decimal")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}" + _END, description="32 bytes, hex, in the chain's customary order")]
+Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}" + _END, description="a calendar day in Asia/Almaty")]
+UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since the Unix epoch, UTC, up to the year 9999")]
+UnixMicros = Annotated[
+    int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, description="microseconds since the Unix epoch, UTC, years 1 to 9999")
+]
+Sequence_ = Annotated[int, Meta(ge=0, le=2**62, description="running number of the key's events, from 0, without gaps")]
+Height = Annotated[int, Meta(ge=0, le=2**62, description="the block's number, the first block's is 0")]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
+
+Version_ = Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the frozen month, from 1")]
+MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, description="a calendar month: 2026-10")]
+
+
+def same_length(columns: Struct, *names: str) -> None:
+    """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
+    lengths = {name: len(getattr(columns, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError("columns of different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
+
+
+def real_days(row: Struct, *names: str) -> None:
+    """A day must be in the calendar: 2026-02-30 matches the pattern and is refused here, with ValueError."""
+    for name in names:
+        day = getattr(row, name)
+        if day is not None:
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):
+    """What every event has."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=200, description="unique within the topic and key")]
+    schema: Annotated[int, Meta(ge=1)] = 1
