@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from connectors.log_kafka import (
     alter_topics,
     check_topics,
     make_topics,
-    open_kafka_log,
     partition_of,
     require_topics,
 )
@@ -116,37 +114,6 @@ def test_a_new_writer_knows_what_older_ones_appended(log: KafkaLog):
     with pytest.raises(LogError, match="'e1' with other content"):
         again.append([NewEvent("e1", b"changed")])
     assert again.append(_events(5)) == 1
-
-
-def test_of_writers_that_race_each_event_is_appended_once_and_losers_stop(servers: str):
-    """Three writers take one key from each other while all append numbered events: none is lost, doubled or out of order."""
-    settings = fresh_log(servers, timeout_s=4.0)
-    stopped: list[str] = []
-
-    def work() -> None:
-        with KafkaLog(settings) as log:
-            for _ in range(5):
-                with log.writer("chain", "pool/bitcoin") as writer:
-                    last = log.last("chain", "pool/bitcoin")
-                    start = 0 if last is None else int(last.id[1:]) + 1
-                    try:
-                        for number in range(start, start + 4):
-                            writer.append(_events(number))
-                    except LogError as error:
-                        stopped.append(str(error))
-                        with pytest.raises(LogError):
-                            writer.append(_events(number + 1))
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with KafkaLog(settings) as log:
-        ids = [r.id for r in log.read({})]
-    assert ids == [f"e{n}" for n in range(len(ids))]
-    assert len(ids) >= 4  # the last writer of all was not disturbed
-    assert [words for words in stopped if "another writer has taken it over" not in words and "no answer" not in words] == []
 
 
 def test_a_large_append_is_split_by_event_and_stays_one(log: KafkaLog):
