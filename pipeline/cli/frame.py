@@ -99,6 +99,11 @@ def say(text: str = "") -> None:
     out.print(text, markup=False)
 
 
+def shown(path: Path) -> str:
+    """The path as a person would type it: from the working folder when it lies there."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Any]:
     """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `tell(done, total=None)`."""

@@ -17,7 +17,7 @@ from ..freeze.verify import Check, verify_bundle
 from ..render import FORMATS, Document, Format, render_all
 from ..render.form import LANGUAGES, Language
 from .decide import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, err, now, progress, say, settings_of, table
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, err, now, progress, say, settings_of, shown, table
 
 LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]
 FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
@@ -63,7 +63,7 @@ def freeze(
         return
     if not outcome.is_new:
         say(f"nothing in the report changed since version {outcome.version}: it stands")
-    say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
+    say(f"{named} version {outcome.version}: {shown(outcome.folder)}\ndigest {outcome.digest}")
 
 
 def err_step(step: str) -> None:

@@ -17,7 +17,7 @@ from ..reference import pages
 from ..render.json_report import report_schema
 from ..settings import template_path
 from ..settings.reference import reference_page
-from .frame import JsonOption, now, progress, say, table, use_settings
+from .frame import JsonOption, now, progress, say, shown, table, use_settings
 from .look import print_issues
 from .months import err_step, print_json, report_checks
 
@@ -121,10 +121,10 @@ def _report(journey: journeys.Journey, published: Path, *, as_json: bool) -> int
 def _summary(journey: journeys.Journey, published: Path) -> list[tuple[str, str]]:
     assert journey.outcome is not None
     folder = journey.outcome.folder
-    rows = [("bundle", str(folder)), ("digest", journey.outcome.digest)]
+    rows = [("bundle", shown(folder)), ("digest", journey.outcome.digest)]
     rows += [(name.replace("_", " "), _total(value)) for name, value in journey.totals.items()]
-    rows += [("the form", f"{folder / 'report.pdf'}, {folder / 'report.xlsx'}"), ("settings", str(journey.settings_path))]
-    return [*rows, ("for analysts", f"{published} (esep query --config {journey.settings_path})")]
+    rows += [("the form", f"{shown(folder / 'report.pdf')}, {shown(folder / 'report.xlsx')}"), ("settings", str(journey.settings_path))]
+    return [*rows, ("for analysts", f"{shown(published)} (esep query --config {journey.settings_path})")]
 
 
 def _total(value: Any) -> str:
