@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -21,6 +21,8 @@ import duckdb
 
 from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
+from connectors.log_kafka import KafkaLog
+from connectors.log_kafka.lease import KafkaLeases
 from connectors.log_sqlite import SqliteLog
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
@@ -31,7 +33,8 @@ from .freeze.conditions import Waiver
 from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
 from .freeze.printed import printed_report
 from .freeze.replay import Replay, replay_month
-from .ingest import Ingest
+from .ingest import Ingest, IngestStep
+from .lease import HeldLeases, Leases
 from .log import Positions, Topic, advance
 from .model import Month, Rules, almaty_date
 from .render.canonical import report_csv
@@ -83,6 +86,12 @@ class App:
         self.settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return SqliteLog(self.settings.log_path)
 
+    def leases(self, pools: Sequence[str]) -> Leases:
+        """Who may fill the pools that lie in this pool's log: processes share them out on a cluster; an embedded log is one machine's."""
+        if isinstance(self.log, KafkaLog):
+            return KafkaLeases(self.log.settings, pools)
+        return HeldLeases(pools)
+
     def __enter__(self) -> App:
         return self
 
@@ -122,15 +131,24 @@ class App:
                 self.fill(store, tell=tell)
             yield store
 
-    def fill(self, store: Store, *, until: Positions | None = None, tell: Tell = _silent) -> int:
-        """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`."""
+    def fill(
+        self, store: Store, *, until: Positions | None = None, tell: Tell = _silent, seen: Callable[[IngestStep], None] = lambda _: None
+    ) -> int:
+        """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`.
+
+        `seen` is told of every batch once it is committed, at last of one that found nothing more to read.
+        """
         ingest = Ingest(self.log, store, until=until)
         total = sum((until if until is not None else self.log.end()).values())
         events = 0
         while not (step := ingest.step()).at_end:
             events += step.events
             tell(sum(step.positions.values()), total)
-        return events + step.events + ingest.catch_up().events
+            seen(step)
+        seen(step)
+        last = ingest.catch_up()
+        seen(last)
+        return events + step.events + last.events
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import date
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client import CollectorRegistry
 
 from connectors.bitcoin.steps import Idle, Step
 from connectors.files import Imported
 
 from ..app import App
 from ..errors import SettingsError, SourceError
+from ..health import Health, Limits
+from ..lease import HeldLeases, PoolLease
+from ..metrics import Metrics
+from ..settings import Settings
+from ..settings.models import MetricsSettings
 from ..validate.ledger import LedgerKind
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, progress, say, settings_of
+from .frame import DEFAULT_CONFIG, DEFAULT_CONFIGS, ConfigOption, ConfigsOption, JsonOption, now, progress, say, settings_of
 from .logs import configure_logs
-from .loops import follow_chain, follow_log, journal_step, refresh, run_together, stopped_by_signals
+from .loops import follow_chain, follow_log, refresh, run_together, stopped_by_signals
 from .months import print_json
+from .probes import serve_probes
+from .share import share_pools
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
 
 
-def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+ListenOption = Annotated[
+    str | None,
+    typer.Option("--listen", help="Serve /metrics, /healthz and /readyz here, instead of \\[metrics] listen.", metavar="HOST:PORT"),
+]
+
+
+def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run everything in one process: follow all chains, fill the store, publish the analysts' copy. Ends cleanly on SIGTERM.
 
     Logs to stderr, as JSON when that is no terminal. Import files, label, waive and freeze meanwhile from another
@@ -34,16 +52,19 @@ def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     [dim]esep run[/dim]
     """
     configure_logs(verbose=True)
-    with App(settings_of(config), now) as app:
+    settings = settings_of(config)
+    metrics = measured(settings.metrics)
+    with App(settings, now) as app, probes(metrics, settings.metrics, listen):
         stop = threading.Event()
-        loops = {name: follow_chain(app, name, journal_step) for name in app.settings.chains}
+        loops = {name: follow_chain(app, name, metrics) for name in app.settings.chains}
         with stopped_by_signals(stop):
-            run_together(loops | {"store": follow_log(app)}, stop)
+            run_together(loops | {"store": follow_log(app, metrics)}, stop)
 
 
 def watch(
     chains: Annotated[list[str] | None, typer.Argument(help="The chains to follow; all when not given.", metavar="[CHAIN]…")] = None,
     once: Annotated[bool, typer.Option("--once", help="Catch up with the nodes' tips, then end.")] = False,
+    listen: ListenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Follow chains: from the nodes into the log, reorganisations too. A process of its own where `esep run` is too much.
@@ -64,9 +85,9 @@ def watch(
                 say(f"{name}: height {catch_up(app, name)}")
             return
         configure_logs(verbose=True)
-        stop = threading.Event()
-        with stopped_by_signals(stop):
-            run_together({name: follow_chain(app, name, journal_step) for name in named}, stop)
+        stop, metrics = threading.Event(), measured(settings.metrics)
+        with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
+            run_together({name: follow_chain(app, name, metrics) for name in named}, stop)
 
 
 def catch_up(app: App, chain: str) -> int:
@@ -88,25 +109,102 @@ def catch_up(app: App, chain: str) -> int:
 
 def ingest(
     follow: Annotated[bool, typer.Option("--follow", help="Go on following the log until SIGTERM.")] = False,
-    config: ConfigOption = DEFAULT_CONFIG,
+    share: Annotated[
+        bool, typer.Option("--share", help="Share the pools with other processes that were given the same ones; follows. Needs Kafka.")
+    ] = False,
+    listen: ListenOption = None,
+    config: ConfigsOption = DEFAULT_CONFIGS,
 ) -> None:
     """Bring the store up to the log's end, work out the open months, and publish the analysts' copy.
 
+    Several pools: say --config several times, or name a folder of settings files (*.toml). With --share, any number of
+    processes on any machines, each given the same pools, divide them up: a pool is filled by one of them at a time, and by
+    another when that one ends. A pool that fails is tried again, and does not disturb the others.
+
     [dim]esep ingest --follow[/dim]
+
+    [dim]esep ingest --share --config /etc/esep/pools[/dim]
     """
-    with App(settings_of(config), now) as app:
-        if follow:
-            configure_logs(verbose=True)
-            stop = threading.Event()
-            with stopped_by_signals(stop):
-                run_together({"store": follow_log(app)}, stop)
-            return
-        app.bring_settings_decisions()
-        with app.live_store() as store:
-            with progress("ingesting") as tell:
-                events = app.fill(store, tell=tell)
-            refresh(app, store)
-        say(f"{events} event(s) read; published {app.settings.store.published}")
+    paths = settings_files(config)
+    if share or (follow and len(paths) > 1):
+        _ingest_pools(paths, listen, is_shared=share)
+        return
+    for path in paths:
+        settings = settings_of(path)
+        metrics = measured(settings.metrics)
+        with App(settings, now) as app:
+            if follow:
+                configure_logs(verbose=True)
+                stop = threading.Event()
+                with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
+                    run_together({"store": follow_log(app, metrics)}, stop)
+                return
+            app.bring_settings_decisions()
+            with app.live_store() as store:
+                with progress("ingesting") as tell:
+                    events = app.fill(store, tell=tell)
+                refresh(app, store, metrics, PoolLease(app.pool))
+            say(f"{events} event(s) read; published {app.settings.store.published}")
+
+
+def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> None:
+    """Follow the log for several pools; `is_shared`: those whose lease we are given."""
+    pools = pools_of(paths)
+    configure_logs(verbose=True)
+    first = next(iter(pools.values()))
+    metrics = measured(first.metrics)
+    stop = threading.Event()
+    with App(first, now) as asking:
+        leases = asking.leases(list(pools)) if is_shared else HeldLeases(list(pools))
+        if is_shared and isinstance(leases, HeldLeases):
+            raise SettingsError(["--share: the log is not on Kafka: leave --share out, one process fills all pools"], source="esep ingest")
+        with stopped_by_signals(stop), probes(metrics, first.metrics, listen):
+            share_pools({key: partial(App, settings, now) for key, settings in pools.items()}, leases, metrics, stop)
+
+
+def settings_files(configs: list[Path]) -> list[Path]:
+    """The settings files named; of a folder every *.toml in it. Raises SettingsError for an empty folder."""
+    found: list[Path] = []
+    for path in configs:
+        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        if not inside:
+            raise SettingsError([f"{path} has no settings file (*.toml) in it"], source="--config")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def pools_of(paths: list[Path]) -> dict[str, Settings]:
+    """The settings by pool. Raises SettingsError when two are of one pool, share a store, or lie in different logs."""
+    found: dict[str, Settings] = {}
+    faults: list[str] = []
+    for path in paths:
+        settings = settings_of(path)
+        for other in found.values():
+            if other.pool.key == settings.pool.key:
+                faults.append(f"{path}: pool.key: {settings.pool.key!r} is another file's too")
+            if settings.store.path == other.store.path or settings.store.published == other.store.published:
+                faults.append(f"{path}: store: is the store of pool {other.pool.key!r} too: give each pool a var of its own")
+            if settings.metrics.listen != other.metrics.listen:
+                faults.append(f"{path}: metrics.listen: differs from pool {other.pool.key!r}'s: one process has one address")
+            if settings.log.startswith("kafka:") and settings.log != other.log:
+                faults.append(
+                    f"{path}: log: differs from pool {other.pool.key!r}'s: pools of one process lie in one cluster, under one prefix"
+                )
+        found[settings.pool.key] = settings
+    if faults:
+        raise SettingsError(list(dict.fromkeys(faults)), source="esep ingest")
+    return found
+
+
+def measured(settings: MetricsSettings) -> Metrics:
+    """The process's metrics, in a registry of their own."""
+    limits = Limits(float(settings.stalled_after_s), settings.ready_lag_events, settings.ready_lag_blocks)
+    return Metrics(CollectorRegistry(), Health(time.monotonic, limits), version=version("esep"))
+
+
+def probes(metrics: Metrics, settings: MetricsSettings, listen: str | None) -> AbstractContextManager[str]:
+    """Serve the process's metrics where the settings, or `--listen`, say."""
+    return serve_probes(settings.listen if listen is None else listen, metrics)
 
 
 def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, as_json: bool) -> None:

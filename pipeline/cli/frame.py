@@ -53,9 +53,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="ESEP_CONFIG", help="The settings file.", show_default="./esep.toml", metavar="FILE")
 ]
+ConfigsOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--config", "-c", envvar="ESEP_CONFIG", help="The settings file of a pool, or a folder of them. Say it several times for several.",
+        show_default="./esep.toml", metavar="FILE",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, on one line.")]
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="The month, as 2026-10.")]
 DEFAULT_CONFIG = Path("esep.toml")
+DEFAULT_CONFIGS = [DEFAULT_CONFIG]
 
 _crash_folder: list[Path] = []
 

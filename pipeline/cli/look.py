@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
@@ -13,6 +14,7 @@ import typer
 
 from ..app import App, allocated_months
 from ..errors import StoreError
+from ..log import EventLog, Positions, advance
 from ..model import Month
 from ..store import Store
 from ..store.queries import chain_state, complete_through, registry
@@ -65,7 +67,7 @@ def status(
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Show where everything stands: log, chains and their lag, ledger, registry, and what each month still needs to close.
+    """Show where everything stands: log, the lag of the analysts' copy by partition, chains and theirs, ledger, registry, and what each month still needs to close.
 
     [dim]esep status[/dim]
 
@@ -79,6 +81,7 @@ def status(
         print_json(found)
         return
     say(f"log     {app.settings.log_path}: " + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items())))
+    say(f"copy    {_lag_words(app, found['lag'])}")
     for chain in found["chains"]:
         say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
     say(
@@ -90,6 +93,13 @@ def status(
         say(f"\nmonth   {each['month']}: {each['state']}" + (f" ({versions})" if versions else "") + f"; due by {each['due']}")
         for condition in each["conditions"]:
             say(f"  {'[x]' if condition['is_met'] else '[ ]'} {condition['name']}: {condition['detail']}")
+
+
+def _lag_words(app: App, lag: dict[str, int] | None) -> str:
+    if lag is None:
+        return f"{app.settings.store.published}: none was published yet"
+    behind = ", ".join(f"{place} {events}" for place, events in sorted(lag.items()) if events)
+    return f"{app.settings.store.published}: " + (f"behind the log by so many events: {behind}" if behind else "up to the log's end")
 
 
 def _chain_words(chain: dict[str, Any]) -> str:
@@ -123,11 +133,35 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
         )  # fmt: skip
     return {
         "log": app.log.end(),
+        "published": (published := published_positions(app.settings.store.published)),
+        "lag": lag_events(app.log, published) if published is not None else None,
         "chains": chains,
         "ledger_complete_through": str(through) if through else None,
         "registry_version": version[0] if version else None,
         "months": [_month_state(app, store, month) for month in (months or _months_shown(app, store))],
     }
+
+
+def published_positions(path: Path) -> dict[str, int] | None:
+    """The log's positions that the analysts' copy shows; None when there is no copy yet. Raises StoreError for one that can't be read."""
+    if not path.is_file():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return dict(connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())
+    except duckdb.Error as error:
+        raise StoreError(f"{path} can't be read: {str(error).splitlines()[0]}; esep ingest publishes it anew") from error
+
+
+def lag_events(log: EventLog, positions: Positions) -> dict[str, int]:
+    """How many events of each partition lie past `positions`. Counted, because offsets on Kafka have gaps."""
+    behind = dict.fromkeys(log.end(), 0)
+    at = dict(positions)
+    while records := log.read(at):
+        at = advance(at, records)
+        for record in records:
+            behind[f"{record.topic}/{record.partition}"] += 1
+    return behind
 
 
 def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:

@@ -13,10 +13,16 @@ from contextlib import contextmanager
 
 import structlog
 
-from connectors.bitcoin.steps import Connected, Idle, Reorganised, Step, Waiting
+from connectors.bitcoin.steps import Connected, Idle, Reorganised, Rewatched, Step, Waiting
 
 from ..app import App
+from ..errors import EsepError, LeaseLost
+from ..freeze.conditions import blocking_issues
+from ..ingest import IngestStep
+from ..lease import PoolLease
+from ..metrics import Metrics, MonthSeen
 from ..store import Store
+from ..store.queries import chain_state, frozen_months
 
 _journal = structlog.get_logger("esep")
 
@@ -69,14 +75,41 @@ def run_together(loops: Mapping[str, Loop], stop: threading.Event) -> None:
         raise failures[0]
 
 
-def follow_chain(app: App, chain: str, tell: Callable[[Step, dict[str, object]], None]) -> Loop:
+def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
     """The loop that brings a chain's events into the log."""
+    name, poll_s = f"{app.pool} {chain}", float(app.settings.chains[chain].poll_s)
 
     def loop(stop: threading.Event) -> None:
-        with app.connector(chain) as connector:
-            connector.run(stop, lambda step: tell(step, connector.describe()), poll_s=float(app.settings.chains[chain].poll_s))
+        metrics.health.beat(name, patience_s=poll_s)
+        try:
+            with app.connector(chain) as connector:
+
+                def tell(step: Step) -> None:
+                    metrics.health.beat(name, patience_s=poll_s)
+                    state = connector.describe()
+                    journal_step(step, state)
+                    measure_step(metrics, app.pool, chain, step, state)
+
+                connector.run(stop, tell, poll_s=poll_s)
+        except EsepError as error:
+            metrics.chain_failed(app.pool, chain, error)
+            raise
 
     return loop
+
+
+def measure_step(metrics: Metrics, pool: str, chain: str, step: Step, state: dict[str, object]) -> None:
+    """A chain's step in numbers."""
+    height, node_height = state["height"], state["node_height"]
+    metrics.chain_stepped(
+        pool,
+        chain,
+        type(step).__name__.lower(),
+        height=height if isinstance(height, int) else None,
+        node_height=node_height if isinstance(node_height, int) else None,
+        n_disconnected=step.n_disconnected if isinstance(step, Reorganised | Rewatched) else 0,
+        trouble=step.reason if isinstance(step, Waiting) else None,
+    )
 
 
 def journal_step(step: Step, state: dict[str, object]) -> None:
@@ -92,31 +125,66 @@ def journal_step(step: Step, state: dict[str, object]) -> None:
         _journal.info(type(step).__name__.lower(), detail=str(step), **where)
 
 
-def follow_log(app: App) -> Loop:
-    """The loop that fills the live store, works out the open months and publishes the analysts' copy."""
+def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Loop:
+    """The loop that fills the live store, works out the open months and publishes the analysts' copy.
+
+    With a `lease`, nothing is committed or published once it is lost: the loop then ends with LeaseLost.
+    """
+    name = f"{app.pool} store"
+    lease = lease or PoolLease(app.pool)
 
     def loop(stop: threading.Event) -> None:
-        app.bring_settings_decisions()
-        shown: dict[str, int] | None = None
-        shown_at = 0.0
-        with app.live_store() as store:
-            while not stop.is_set():
-                app.fill(store, tell=lambda done, total: _journal.info("ingested", records=done, of=total))
-                is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
-                if is_due and store.positions() != shown:
-                    shown, shown_at = refresh(app, store), time.monotonic()
-                app.log.wait(store.positions(), WAIT_S)
+        metrics.health.beat(name)
+        try:
+            app.bring_settings_decisions()
+            with app.live_store() as store:
+                store.fence = lease.committing
+                _keep_filled(app, store, metrics, lease, stop)
+        except LeaseLost:
+            raise
+        except EsepError as error:
+            metrics.ingest_failed(app.pool, error)
+            raise
+        finally:
+            metrics.health.gone(name)
 
     return loop
 
 
-def refresh(app: App, store: Store) -> dict[str, int]:
-    """Work out the open months anew and publish the analysts' copy; the positions shown there."""
+def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, stop: threading.Event) -> None:
+    shown: dict[str, int] | None = None
+    shown_at = 0.0
+    while not stop.is_set():
+        ends = app.log.end()
+
+        def seen(step: IngestStep, ends: dict[str, int] = ends) -> None:
+            metrics.health.beat(f"{app.pool} store")
+            metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
+            metrics.log_seen(app.pool, ends, step.positions, is_at_end=step.at_end)
+
+        app.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
+        is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
+        if is_due and store.positions() != shown:
+            shown, shown_at = refresh(app, store, metrics, lease), time.monotonic()
+        app.log.wait(store.positions(), WAIT_S)
+
+
+def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[str, int]:
+    """Work out the open months anew and publish the analysts' copy; the positions shown there. Raises LeaseLost before publishing."""
+    begun = time.monotonic()
     positions = store.positions()
+    months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]
     for month in app.open_months(store):
-        _, assessed = app.assess(store, month)
+        state, assessed = app.assess(store, month)
         app.show_month(store, month, assessed)
-        _journal.info("assessed", month=str(month), unmet=[condition.name for condition in assessed.unmet])
-    path = app.publish(store)
-    _journal.info("published", path=str(path))
+        unmet = [condition.name for condition in assessed.unmet]
+        blocking = blocking_issues(assessed.enriched.issues, state.waivers).height
+        months.append(MonthSeen(str(month), "open" if unmet else "closable", len(unmet), blocking))
+        _journal.info("assessed", pool=app.pool, month=str(month), unmet=unmet)
+        metrics.health.beat(f"{app.pool} store")
+    with lease.committing():
+        path = app.publish(store)
+    _journal.info("published", pool=app.pool, path=str(path))
+    tips = {chain: (tip.height, tip.time) for chain, tip in chain_state(store.connection).items()}
+    metrics.refreshed(app.pool, tips, months, at=app.now(), took_s=time.monotonic() - begun)
     return positions

@@ -13,6 +13,7 @@ import typer
 
 from .. import demo as journeys
 from ..errors import MonthError, SettingsError, VerifyError
+from ..metrics import metrics_page
 from ..reference import pages
 from ..render.json_report import report_schema
 from ..settings import template_path
@@ -137,7 +138,7 @@ def docs(
     out: Annotated[Path, typer.Option("--out", help="The folder of documents.", metavar="DIR")] = Path("docs"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 8 when a document is older than the program.")] = False,
 ) -> int:
-    """Print the generated documents: data dictionary, settings, JSON Schemas of events and of report.json.
+    """Print the generated documents: data dictionary, settings, metrics, JSON Schemas of events and of report.json.
 
     [dim]esep docs --check[/dim]
     """
@@ -160,5 +161,6 @@ def generated_documents() -> dict[str, str]:
     """The generated documents' content, by name below `docs/`."""
     return pages() | {
         "settings.md": reference_page(),
+        "metrics.md": metrics_page(),
         "report.schema.json": json.dumps(report_schema(), ensure_ascii=False, indent=1) + "\n",
     }

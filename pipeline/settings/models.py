@@ -197,6 +197,19 @@ class ReportSettings(Section):
     )
 
 
+class MetricsSettings(Section):
+    """What a running process tells Prometheus and a supervisor: `/metrics`, `/healthz`, `/readyz` over HTTP."""
+
+    listen: str = Field(
+        default="",
+        pattern=r"^$|^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
+        description="HOST:PORT to serve them on; empty serves nothing. Each process needs a port of its own: --listen says it for one",
+    )
+    stalled_after_s: int = Field(default=900, ge=10, le=86_400, description="/healthz fails when a loop did not go round for so many seconds")
+    ready_lag_events: int = Field(default=1000, ge=0, description="/readyz fails when the store is more events behind the log")
+    ready_lag_blocks: int = Field(default=3, ge=0, description="/readyz fails when the log is more blocks behind a node")
+
+
 class AssetSettings(Section):
     """An asset that is allocated and paid."""
 
@@ -240,6 +253,7 @@ class Settings(Section):
     ledger: LedgerSettings = Field(default_factory=LedgerSettings, description="the pool's ledger")
     registry: RegistrySettings = Field(default_factory=RegistrySettings, description="the registry")
     report: ReportSettings = Field(default_factory=ReportSettings, description="the printed month")
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="metrics and health over HTTP")
     assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")
     payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
         default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
