@@ -15,7 +15,7 @@ from tests.reference.shrink import describe, shrink
 from tests.reference.test_example import EXAMPLE
 from tests.reference.worlds import frames_of, make_world
 
-SEEDS = range(120)
+SEEDS = range(100)
 CHUNK = 10
 
 
