@@ -41,6 +41,8 @@ EXIT_CODES = {
     errors.LogError.exit_code: "the event log can't be read or written",
     errors.StoreError.exit_code: "the store can't be opened, read or written",
     errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
+    errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
+    errors.FilingError.exit_code: "a submission can't be made, or can't take that step",
     CRASHED: "a defect of the program: a crash report was written",
     INTERRUPTED: "interrupted",
 }
@@ -88,7 +90,14 @@ def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]])
     """A table on stdout. Its cells are data: nothing in them is taken for markup."""
     headings = list(headings)
     grid = Table(
-        title=title or None, title_justify="left", title_style="bold", header_style="bold", show_header=any(headings), box=SIMPLE_HEAD
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        show_header=any(headings),
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
     )
     for heading in headings:
         grid.add_column(heading, overflow="fold")
