@@ -80,3 +80,15 @@ class VerifyError(EsepError):
     """A bundle or a replay does not hold: the message names what differs."""
 
     exit_code = 8
+
+
+class SigningError(EsepError):
+    """A month can't be signed: the key, its certificate or the signing service; the message says which."""
+
+    exit_code = 9
+
+
+class FilingError(EsepError):
+    """A submission can't be made, or can't take the step asked for."""
+
+    exit_code = 10

@@ -41,6 +41,8 @@ EXIT_CODES = {
     errors.LogError.exit_code: "the event log can't be read or written",
     errors.StoreError.exit_code: "the store can't be opened, read or written",
     errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
+    errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
+    errors.FilingError.exit_code: "a submission can't be made, or can't take that step",
     CRASHED: "a defect of the program: a crash report was written",
     INTERRUPTED: "interrupted",
 }

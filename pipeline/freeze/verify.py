@@ -24,7 +24,7 @@ from .bundle import MANIFEST, digest_of, read_facts
 from .evidence import Evidence, header_faults, missing_proofs, prove_transfers, read_evidence
 from .printed import TABLES, printed_report
 
-LATER = ("manifest.json.p7s", "submissions/")
+LATER = ("manifest.json.p7s", "report.json.p7s", "submissions/")
 """What may join a bundle after its freeze."""
 SHOWN = 20
 

@@ -1,0 +1,172 @@
+"""A world to close months in: bundles that notice any change, and another side that lies, stalls and forgets as it is told.
+
+`Months` and `Filing` as `pipeline.closing` wants them, over a real log. The other side keeps what it accepted: tests look there
+whether anything was filed twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.calendar import Plan, months_until
+from pipeline.closing import Closing, Signature
+from pipeline.closing_events import RejectedRow, Submitting
+from pipeline.events import Frozen, encode
+from pipeline.filing import Answer, Body, BodyMap, Form, compose
+from pipeline.log import EventLog
+from pipeline.model import Month
+
+POOL = "pool"
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Bundles:
+    """Frozen months in memory; a frozen file that would change is an error."""
+
+    log: EventLog
+    first: Month
+    files: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
+    open_conditions: dict[str, list[str]] = field(default_factory=dict)
+
+    def known(self, now: int) -> list[Month]:
+        found = []
+        month = self.first
+        while month.end_at - 86_400 * 31 <= now and len(found) < 24:
+            found.append(month)
+            month = month.next
+        return found
+
+    def unmet(self, month: Month) -> list[str]:
+        return self.open_conditions.get(str(month), [])
+
+    def freeze(self, month: Month, *, now: int, by: str, reason: str, version: int = 1) -> None:
+        self.write(month, version, "report.json", f'{{"month": "{month}", "version": {version}, "rows": []}}'.encode())
+        manifest = f"manifest of {month} v{version}".encode()
+        self.write(month, version, "manifest.json", manifest)
+        event = Frozen(
+            id=f"frozen:{month}:{version}",
+            month=str(month),
+            version=version,
+            digest=hashlib.sha256(f"{month}:{version}".encode()).hexdigest(),
+            positions={},
+            rules={},
+            header={},
+            manifest_digest=hashlib.sha256(manifest).hexdigest(),
+            by=by,
+            reason=reason,
+            at=now,
+        )
+        with self.log.writer("months", POOL) as writer:
+            writer.append([encode(event)])
+
+    def write(self, month: Month, version: int, name: str, content: bytes) -> None:
+        key = (str(month), version, name)
+        assert self.files.setdefault(key, content) == content, f"{key} was changed after its freeze"
+
+    def read(self, month: Month, version: int, name: str) -> bytes:
+        return self.files[str(month), version, name]
+
+    def keep(self, month: Month, version: int, name: str, content: bytes) -> None:
+        assert name not in ("report.json", "manifest.json")
+        self.write(month, version, name, content)
+
+
+class Key:
+    """A signer whose signature is a digest: real keys are tried in their own tests."""
+
+    def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
+        return Signature({name: hashlib.sha256(content).digest() for name, content in files.items()}, "CN=test", "ab" * 32, now + 10**9)
+
+
+@dataclass
+class OtherSide:
+    """The filing service. `mood` names what it does to the next call; it always keeps its own books right."""
+
+    can_ask: bool = True
+    mood: str = "well"
+    books: dict[str, tuple[str, bytes, str | None]] = field(default_factory=dict)
+    """By submission id: its state, its bytes, its receipt."""
+    accepted: list[tuple[str, int]] = field(default_factory=list)
+    """Month and version of every acceptance, in order."""
+    receipts_given: list[tuple[str, str]] = field(default_factory=list)
+    target: str = "the other side"
+    logged: Callable[[str], bytes | None] = lambda _: b""
+    """The bytes that our log holds of a submission: what is sent must stand there already."""
+
+    def compose(self, form: Form) -> Body:
+        return compose(form, BodyMap())
+
+    def send(self, submission: Submitting, content: bytes) -> Answer:
+        assert self.logged(submission.submission_id) == content, "bytes were sent that are not in the log"
+        if self.mood == "down":
+            return Answer("unreachable", "connection refused")
+        if self.mood == "storm":
+            return Answer("unknown", "HTTP 503", http_status=503)
+        known = self.books.get(submission.submission_id)
+        if known is not None:
+            assert known[1] == content, "the same id with other bytes"
+            return Answer("duplicate", "known already")
+        if self.mood == "rejects":
+            self.books[submission.submission_id] = ("rejected", content, None)
+            return Answer("rejected", "row 1 is wrong", rows=[RejectedRow(n="1", message="wrong")])
+        receipt = f"R-{len(self.books) + 1}"
+        self.books[submission.submission_id] = ("accepted", content, receipt)
+        self.accepted.append((submission.month, submission.version))
+        if self.mood == "timeout":
+            return Answer("unknown", "timed out")
+        if self.mood == "loses receipts":
+            return Answer("received", "accepted, but no receipt came with it")
+        self.receipts_given.append((submission.submission_id, receipt))
+        return Answer("accepted", receipt=receipt)
+
+    def ask(self, submission: Submitting) -> Answer:
+        if self.mood in ("down", "storm", "timeout"):
+            return Answer("unreachable" if self.mood == "down" else "unknown", self.mood)
+        known = self.books.get(submission.submission_id)
+        if known is None:
+            return Answer("missing")
+        state, _, receipt = known
+        if state == "rejected":
+            return Answer("rejected", rows=[RejectedRow(n="1", message="wrong")])
+        if self.mood == "loses receipts":
+            return Answer("received")
+        assert receipt is not None
+        self.receipts_given.append((submission.submission_id, receipt))
+        return Answer("accepted", receipt=receipt)
+
+
+def make_closing(
+    log: EventLog, plan: Plan, bundles: Bundles, side: OtherSide, *, crash_after: int | None = None, steps: list[str] | None = None
+) -> Closing:
+    """A fresh process over the log; it crashes after so many steps."""
+    left = [crash_after]
+
+    def step_done(name: str) -> None:
+        if steps is not None:
+            steps.append(name)
+        if left[0] is not None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Crash(name)
+
+    closing = Closing(log, POOL, plan, bundles, side, Key() if plan.has_signer else None, step_done=step_done)
+
+    def logged(submission_id: str) -> bytes | None:
+        from pipeline.closing import content_of_submission
+
+        closing.diary.refresh()
+        found = [s for life in closing.diary.lives.values() for s in life.submissions if s.event.submission_id == submission_id]
+        return content_of_submission(found[0].event) if found else None
+
+    side.logged = logged
+    return closing
+
+
+def all_months(first: Month, last: Month) -> list[Month]:
+    return list(months_until(first, last))
