@@ -1,14 +1,15 @@
 """Filling the stores of several pools in one process: one thread for each pool that is ours to fill.
 
 Enters: the pools' settings, and leases that say whose turn it is (`pipeline.lease`). A pool that is gained gets a thread, a pool that
-is lost loses it; a pool that fails is tried again later and later, and does not disturb the others. Ends on `stop`, on a lost
-log's grant of leases, and on a defect of the program. Left out: what filling is (`loops.follow_log`).
+is lost loses it; a pool that fails is tried again later and later, and does not disturb the others. Ends on `stop`, when the leases can't be
+asked for any more, and on a defect of the program. Left out: what filling is (`loops.follow_log`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 
 import structlog
@@ -31,35 +32,28 @@ OpenApp = Callable[[], AbstractContextManager[App]]
 
 def share_pools(apps: Mapping[str, OpenApp], leases: Leases, metrics: Metrics, stop: threading.Event) -> None:
     """Fill the pools whose leases are held, until `stop`. Raises LogError when the leases can't be asked for, and defects."""
-    workers: dict[PoolLease, threading.Thread] = {}
-    defects: list[BaseException] = []
+    workers: dict[PoolLease, Future[None]] = {}
 
     def work(lease: PoolLease) -> None:
         try:
             _fill_pool(apps[lease.pool], lease, metrics)
-        except BaseException as error:
-            defects.append(error)
-            stop.set()
-            raise SystemExit from error  # ends this thread alone; the caller raises what happened
         finally:
             lease.release()
 
-    try:
-        while not stop.is_set():
-            metrics.health.beat("leases")
-            for lease in leases.held(LOOK_S):
-                if lease not in workers and not lease.lost.is_set():
-                    workers[lease] = threading.Thread(target=work, args=(lease,), name=lease.pool)
-                    workers[lease].start()
-            workers = {lease: thread for lease, thread in workers.items() if thread.is_alive()}
-    finally:
-        for lease in workers:
-            lease.lose()
-        for thread in workers.values():
-            thread.join()
-        leases.close()
-    if defects:
-        raise defects[0]
+    with ThreadPoolExecutor(max_workers=2 * len(apps), thread_name_prefix="pool") as threads:
+        try:
+            while not stop.is_set():
+                metrics.health.beat("leases")
+                for lease in leases.held(LOOK_S):
+                    if lease not in workers and not lease.lost.is_set():
+                        workers[lease] = threads.submit(work, lease)
+                for lease in [lease for lease, worker in workers.items() if worker.done()]:
+                    workers.pop(lease).result()  # raises what a defect of the program raised
+        finally:
+            for lease in workers:
+                lease.lose()
+            wait(workers.values())
+            leases.close()
 
 
 def _fill_pool(opened: OpenApp, lease: PoolLease, metrics: Metrics) -> None:
