@@ -8,86 +8,16 @@ every list of a `…Columns` has the same length. A reader refuses a schema vers
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
-from .closing_events import (
-    Answered as Answered,
-)
-from .closing_events import (
-    Approved as Approved,
-)
-from .closing_events import (
-    ClosingEvent as ClosingEvent,
-)
-from .closing_events import (
-    Drafted as Drafted,
-)
-from .closing_events import (
-    DraftedRow as DraftedRow,
-)
-from .closing_events import (
-    Notified as Notified,
-)
-from .closing_events import (
-    Outcome as Outcome,
-)
-from .closing_events import (
-    RejectedRow as RejectedRow,
-)
-from .closing_events import (
-    Sending as Sending,
-)
-from .closing_events import (
-    Signed as Signed,
-)
-from .closing_events import (
-    Submitting as Submitting,
-)
-from .event_parts import (
-    Count as Count,
-)
-from .event_parts import (
-    Date as Date,
-)
-from .event_parts import (
-    Event as Event,
-)
-from .event_parts import (
-    Hash as Hash,
-)
-from .event_parts import (
-    Height as Height,
-)
-from .event_parts import (
-    MonthName as MonthName,
-)
-from .event_parts import (
-    Sequence_ as Sequence_,
-)
-from .event_parts import (
-    Units as Units,
-)
-from .event_parts import (
-    UnixMicros as UnixMicros,
-)
-from .event_parts import (
-    UnixSeconds as UnixSeconds,
-)
-from .event_parts import (
-    Version as Version,
-)
-from .event_parts import (
-    Version_ as Version_,
-)
-from .event_parts import (
-    real_days as real_days,
-)
-from .event_parts import (
-    same_length as same_length,
-)
+from .closing_events import ClosingEvent as ClosingEvent
+from .event_parts import Count, Date, Hash, Height, MonthName, Sequence_, Units, UnixMicros, UnixSeconds, Version, Version_
+from .event_parts import Event as Event
+from .event_parts import real_days as real_days
+from .event_parts import same_length as same_length
 from .log import NewEvent, Topic
 
 # --- chain ---------------------------------------------------------------------------------------------------------
@@ -363,7 +293,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     """A version of a month was frozen: everything needed to build its bytes again."""
 
     month: MonthName
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    version: Version_
     digest: Annotated[Hash, Meta(description="SHA-256 of the canonical report")]
     positions: Annotated[dict[str, int], Meta(description="the log's positions that it is a function of")]
     rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force (`model.Rules`)")]
@@ -386,7 +316,7 @@ TOPIC_OF: dict[type[Event], Topic] = {
     Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
     Labelled: "months", Waived: "months", Frozen: "months",
-    Approved: "months", Signed: "months", Submitting: "months", Sending: "months", Answered: "months", Drafted: "months", Notified: "months",
+    **dict.fromkeys(get_args(ClosingEvent), "months"),
 }  # fmt: skip
 
 _encoder = msgspec.json.Encoder()
