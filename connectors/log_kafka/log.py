@@ -14,9 +14,10 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from kafka import TopicPartition
+from kafka import errors as kafka_errors
 from kafka.partitioner.default import murmur2
 
 from pipeline.errors import LogError
@@ -29,6 +30,8 @@ from .writer import KafkaWriter
 
 ID = "id"
 """The header with an event's id, UTF-8."""
+
+Answer = TypeVar("Answer")
 
 _WINDOW = 256
 _SETTLE_S = 15.0
@@ -76,7 +79,8 @@ class KafkaLog:
     def writer(self, topic: Topic, key: str) -> KafkaWriter:
         """`EventLog.writer`: from here on the cluster refuses every older writer of this (topic, key)."""
         self._check_key(key)
-        with self._doing(f"become the writer of {_known(topic)} {key!r}"):
+
+        def become() -> KafkaWriter:
             writer = KafkaWriter(self, topic, key)
             try:
                 # Who becomes the writer reads its state next: nothing of the key may still be hidden behind another's open append.
@@ -84,61 +88,79 @@ class KafkaLog:
             except BaseException:
                 writer.close()
                 raise
-        self._writers.add(writer)
-        return writer
+            self._writers.add(writer)
+            return writer
+
+        return self._answered(f"become the writer of {_known(topic)} {key!r}", become)
 
     def read(
         self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
     ) -> list[Record]:
         """`EventLog.read`. Only what is committed, up to the first append of anybody that is still open."""
-        with self._doing("read"), self._lock:
-            follower = self._following()
-            starts = self._starts(positions, topics)
-            if until is not None:
-                starts = {p: start for p, start in starts.items() if self._named(p) in until}
-            stops = self._ends(follower, starts)
-            if until is not None:
-                stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
-            behind = {p: start for p, start in starts.items() if start < stops[p]}
-            raws = follower.take(behind, stops, limit_bytes) if behind else []
+
+        def ask() -> list[Record]:
+            with self._lock:
+                follower = self._following()
+                starts = self._starts(positions, topics)
+                if until is not None:
+                    starts = {p: start for p, start in starts.items() if self._named(p) in until}
+                stops = self._ends(follower, starts)
+                if until is not None:
+                    stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
+                behind = {p: start for p, start in starts.items() if start < stops[p]}
+                raws = follower.take(behind, stops, limit_bytes) if behind else []
             names = self.settings.topic_names
             return [record_of(raw, names[raw.topic]) for raw in raws]
+
+        return self._answered("read", ask)
 
     def wait(self, positions: Positions, timeout_s: float) -> bool:
         """`EventLog.wait`: the cluster answers as soon as something is committed."""
         deadline = time.monotonic() + timeout_s
+
+        def ask() -> bool:
+            with self._lock:
+                return self._following().has_more(self._starts(positions, TOPICS), min(left_s, 0.5))
+
         while True:
+            # In slices, so that other threads can read meanwhile.
             left_s = max(0.0, deadline - time.monotonic())
-            with self._doing("read"), self._lock:
-                # In slices, so that other threads can read meanwhile.
-                if self._following().has_more(self._starts(positions, TOPICS), min(left_s, 0.5)):
-                    return True
+            if self._answered("read", ask):
+                return True
             if left_s <= 0.5:
                 return False
 
     def end(self) -> dict[str, int]:
         """`EventLog.end`: offsets have gaps, so it may lie past the position after the last record."""
-        with self._doing("read"), self._looking() as looker:
-            partitions = [p for topic in TOPICS for p in self.partitions(topic)]
-            return {self._named(p): end for p, end in sorted(looker.ends(partitions).items())}
+
+        def ask() -> dict[str, int]:
+            with self._looking() as looker:
+                partitions = [p for topic in TOPICS for p in self.partitions(topic)]
+                return {self._named(p): end for p, end in sorted(looker.ends(partitions).items())}
+
+        return self._answered("read", ask)
 
     def last(self, topic: Topic, key: str) -> Record | None:
         """`EventLog.last`: looked for from the end backwards; a key without records costs its whole partition."""
         self._check_key(key)
-        with self._doing(f"read the last event of {_known(topic)} {key!r}"), self._looking():
-            partition = self.partition(topic, key)
-            stop = self.settled_end(partition)
-            window = _WINDOW
-            while stop > 0:
-                start = max(0, stop - window)
-                found = None
-                for record in self.scan(partition, start, stop):
-                    if record.key == key:
-                        found = record
-                if found is not None:
-                    return found
-                stop, window = start, window * 4
-            return None
+
+        def ask() -> Record | None:
+            with self._looking():
+                partition = self.partition(topic, key)
+                stop = self.settled_end(partition)
+                window = _WINDOW
+                while stop > 0:
+                    start = max(0, stop - window)
+                    found = None
+                    for record in self.scan(partition, start, stop):
+                        if record.key == key:
+                            found = record
+                    if found is not None:
+                        return found
+                    stop, window = start, window * 4
+                return None
+
+        return self._answered(f"read the last event of {_known(topic)} {key!r}", ask)
 
     def close(self) -> None:
         """Give every connection back, the writers' too."""
@@ -231,12 +253,20 @@ class KafkaLog:
                 self._looker = Reader(self.settings)
             yield self._looker
 
-    @contextlib.contextmanager
-    def _doing(self, doing: str) -> Iterator[None]:
-        if self._is_closed:
-            raise LogError(f"{self.place}: can't {doing}: the log was closed")
-        with explained(self.place, doing):
-            yield
+    def _answered(self, doing: str, ask: Callable[[], Answer]) -> Answer:
+        """Ask again while the cluster's trouble may pass, for `timeout_s`; then it is a LogError. What is asked may be asked twice."""
+        deadline = time.monotonic() + self.settings.timeout_s
+        while True:
+            if self._is_closed:
+                raise LogError(f"{self.place}: can't {doing}: the log was closed")
+            with explained(self.place, doing):
+                try:
+                    return ask()
+                except kafka_errors.RetriableError:
+                    # A broker that just died refuses connections before its successor is known.
+                    if time.monotonic() > deadline:
+                        raise
+            time.sleep(0.2)
 
     def _count(self, name: str) -> int:
         if name not in self._counts:
