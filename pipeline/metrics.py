@@ -46,7 +46,12 @@ class Metrics:
         Info("esep_build", "The program's version.", registry=registry).info({"version": version})
         self._log_end = gauge("log_end_offset", "Next offset of the log's partition.", "topic", "partition")
         self._position = gauge("store_position", "Next offset that the store will read.", "topic", "partition")
-        self._lag = gauge("log_lag_events", "Offsets of the partition that the store has still to read; 0 when there is no event among them.", "topic", "partition")
+        self._lag = gauge(
+            "log_lag_events",
+            "Offsets of the partition that the store has still to read; 0 when there is no event among them.",
+            "topic",
+            "partition",
+        )
         self._events = counter("ingest_events", "Events of the log committed to the store.")
         self._rows = counter("ingest_rows", "Rows committed to the store.")
         self._bad_events = counter("ingest_bad_events", "Events that can't be read or contradict others; each keeps months open.")

@@ -205,7 +205,9 @@ class MetricsSettings(Section):
         pattern=r"^$|^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
         description="HOST:PORT to serve them on; empty serves nothing. Each process needs a port of its own: --listen says it for one",
     )
-    stalled_after_s: int = Field(default=900, ge=10, le=86_400, description="/healthz fails when a loop did not go round for so many seconds")
+    stalled_after_s: int = Field(
+        default=900, ge=10, le=86_400, description="/healthz fails when a loop did not go round for so many seconds"
+    )
     ready_lag_events: int = Field(default=1000, ge=0, description="/readyz fails when the store is more events behind the log")
     ready_lag_blocks: int = Field(default=3, ge=0, description="/readyz fails when the log is more blocks behind a node")
 
