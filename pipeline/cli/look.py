@@ -51,11 +51,13 @@ def issues(
     print_issues(named, rows)
 
 
-def print_issues(month: Month, rows: list[dict[str, Any]]) -> None:
-    """The issues as a table, and how many are open."""
+def print_issues(month: Month, rows: list[dict[str, Any]], *, limit: int | None = None) -> None:
+    """The issues as a table (the first `limit` of them), and how many are open."""
     shown = ["severity", "code", "ref", "detail", "waived_by"]
     if rows:
-        table(f"Issues of {month}", [name.replace("_", " ") for name in shown], [[row[name] for name in shown] for row in rows])
+        table(f"Issues of {month}", [name.replace("_", " ") for name in shown], [[row[name] for name in shown] for row in rows[:limit]])
+    if limit is not None and len(rows) > limit:
+        say(f"... and {len(rows) - limit} more: esep issues {month}")
     left = sum(row["severity"] == "blocking" and not row["waived_by"] for row in rows)
     say(f"{month}: {len(rows)} issue(s), {left} of them blocking and open")
 

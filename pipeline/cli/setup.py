@@ -22,6 +22,9 @@ from .frame import JsonOption, now, progress, say, shown, table, use_settings
 from .look import print_issues
 from .months import err_step, print_json, report_checks
 
+LISTED = 50
+"""Blocking issues that the demo prints one by one."""
+
 
 def init(folder: Annotated[Path, typer.Argument(help="Where to put it.", metavar="[DIR]")] = Path()) -> None:
     """Write a commented esep.toml to begin from. Asks nothing, overwrites nothing.
@@ -83,7 +86,7 @@ def _print_issues(journey: journeys.Journey) -> None:
     blocking = [row for row in rows if row["severity"] == "blocking"]
     warnings = Counter(row["code"] for row in rows if row["severity"] != "blocking")
     say()
-    print_issues(journey.month, blocking)
+    print_issues(journey.month, blocking, limit=LISTED)
     if warnings:
         say("warnings: " + ", ".join(f"{count} {code}" for code, count in sorted(warnings.items())))
     say()
@@ -104,7 +107,7 @@ def _report(journey: journeys.Journey, published: Path, *, as_json: bool) -> int
             for condition in journey.left_over:
                 say(f"[ ] {condition.name}: {condition.detail}")
         raise MonthError(
-            f"{month} can't close yet: {len(journey.left_over)} condition(s) open. Waive or label what is listed "
+            f"{month} can't close yet: {len(journey.left_over)} condition(s) open. Resolve, label or waive the blocking issues listed "
             f"(esep waive {month} CODE REF --by NAME --reason TEXT --config {journey.settings_path}), then run the demo again"
         )
     if as_json:
