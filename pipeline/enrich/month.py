@@ -16,7 +16,7 @@ from .classify import classify, group_transfers, list_outflows, pool_transaction
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
 from .identify import day_of_micros, with_holder
 from .match import Matched, credit, match
-from .order import sort_by_numbers_then_text
+from .order import sort_by_number_then_text
 from .report import list_rows, sum_month
 from .settle import settle
 
@@ -81,7 +81,7 @@ def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
     )
     listed = pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
     seen = _with_miner(listed, facts.accounts, at="allocated_at", day="allocation_date").filter(pl.col("allocation_date") <= month.last)
-    seen = sort_by_numbers_then_text(seen, ["allocated_at"], "allocation_id")
+    seen = sort_by_number_then_text(seen, pl.col("allocated_at"), "allocation_id")
     return seen.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
 
 

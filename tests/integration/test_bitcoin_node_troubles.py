@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -165,7 +166,8 @@ def test_a_connection_closed_while_idle_is_opened_again():
         connection = NodeConnection(url, Credentials(user="me"), timeout_s=2)
         for _ in range(3):
             assert connection.call("getblockcount", result=int) == 7
-        assert len(seen) == 3
+        # A request may have reached the closing connection as well before it was sent again: it is the same one.
+        assert {json.loads(request.partition(b"\r\n\r\n")[2])["id"] for request in seen} == {1, 2, 3}
         connection.close()
 
 

@@ -40,7 +40,9 @@ def settings_of(folder: Path, own: str | None = None) -> Settings:
 def test_finality_six_and_payout_unit_ten_thousand_unless_said_otherwise(folder: Path) -> None:
     rules = settings_of(folder).rules()
     assert (rules.finality, rules.payout_unit["BTC"], rules.network) == ({"bitcoin": 6}, 10_000, {"bitcoin": "regtest"})
-    assert rules.has_payments_ledger
+    assert not rules.has_payments_ledger, "the recording has no payments (rule 5.4)"
+    (folder / "payments.csv").touch()
+    assert settings_of(folder).rules().has_payments_ledger
 
 
 @pytest.mark.parametrize(
