@@ -7,6 +7,7 @@ whether anything was filed twice.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -46,14 +47,16 @@ class Bundles:
         return self.open_conditions.get(str(month), [])
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str, version: int = 1) -> None:
-        self.write(month, version, "report.json", f'{{"month": "{month}", "version": {version}, "rows": []}}'.encode())
+        digest = hashlib.sha256(f"{month}:{version}".encode()).hexdigest()
+        report = {"month": str(month), "version": version, "digest": digest, "rows": []}
+        self.write(month, version, "report.json", json.dumps(report).encode())
         manifest = f"manifest of {month} v{version}".encode()
         self.write(month, version, "manifest.json", manifest)
         event = Frozen(
             id=f"frozen:{month}:{version}",
             month=str(month),
             version=version,
-            digest=hashlib.sha256(f"{month}:{version}".encode()).hexdigest(),
+            digest=digest,
             positions={},
             rules={},
             header={},
