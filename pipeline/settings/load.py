@@ -16,8 +16,13 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from ..errors import SettingsError
 from .checks import canonical_label, canonical_wallet, check_chain, check_decisions, read_addresses, read_password
+from .closing import closing_faults
 from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
+from .parts import Section
+
+WITH_PASSWORD = ("signing", "filing", "notices")
+"""Tables whose password comes from a file or the environment, beside the chains'."""
 
 _ASSETS = TypeAdapter(dict[str, AssetSettings])
 
@@ -53,6 +58,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     for name, chain in settings.chains.items():
         faults += check_chain(name, chain, assets)
     faults += check_decisions(settings)
+    faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)), source=source)
     return _settle(settings, folder, environ)
@@ -94,7 +100,7 @@ def _variable(chain: str, key: str) -> str:
     return f"ESEP_CHAINS_{chain}_{key}".upper().replace("-", "_")
 
 
-def _bring_secrets(raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
     faults: list[str] = []
     for name, table in _tables(raw, "chains").items():
         if user := environ.get(_variable(name, "user")):
@@ -106,6 +112,21 @@ def _bring_secrets(raw: Mapping[str, Any], folder: Path, environ: Mapping[str, s
             faults += wrong
             # An unreadable file is one fault, not also a user without a password.
             table["password"] = SecretStr(found or "unread")
+    for section, table in ((name, raw[name]) for name in WITH_PASSWORD if isinstance(raw.get(name), dict)):
+        if table.pop("password", None) is not None:
+            faults.append(f"{section}.password: is not kept in the settings: use password_file, or ESEP_{section.upper()}_PASSWORD")
+    for section in WITH_PASSWORD:
+        table = raw.get(section, {})
+        if not isinstance(table, dict):
+            continue
+        if password := environ.get(f"ESEP_{section.upper()}_PASSWORD"):
+            table["password"] = SecretStr(password)
+        elif isinstance(file := table.get("password_file"), str):
+            found, wrong = read_password(folder / _home(Path(file), environ), f"{section}.password_file")
+            faults += wrong
+            table["password"] = SecretStr(found or "unread")
+        if table:
+            raw[section] = table
     return faults
 
 
@@ -163,4 +184,14 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
         for name, chain in settings.chains.items()
     }
     labels = tuple(canonical_label(label, settings.chains[label.chain].network) for label in settings.labels)
+
+    def placed(section: Section, *names: str) -> Section:
+        """The section with the paths of these keys absolute."""
+        paths = {name: getattr(section, name) for name in names}
+        return section.model_copy(update={name: folder / _home(path, environ) for name, path in paths.items() if path is not None})
+
+    signing = placed(settings.signing, "pkcs12_file")
+    filing = placed(settings.filing, "client_cert_file", "client_key_file", "ca_file", "template_file")
+    filing = filing.model_copy(update={"outbox": var / settings.filing.outbox})
+    settings = settings.model_copy(update={"signing": signing, "filing": filing})
     return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})

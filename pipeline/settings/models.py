@@ -7,27 +7,21 @@ makes them absolute. The descriptions here are the reference: `docs/settings.md`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from ..bitcoin.networks import NETWORKS
 from ..miner_id import miner_id_fault
 from ..model import Asset, IssueCode, Month, Rules, Severity
+from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
+from .parts import FilePath, Section, Texts, as_tuple
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
 """Classes that the rules give (rule 3): no label may carry one."""
 
 LANGUAGES = ("kk", "ru", "en")
-
-
-def _path(value: Any) -> Any:
-    return Path(value) if isinstance(value, str) and value else value
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _month(value: str) -> str:
@@ -77,18 +71,10 @@ def _url(value: str) -> str:
     return value
 
 
-FilePath = Annotated[Path, BeforeValidator(_path)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 ClassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), AfterValidator(_label_class)]
 Reason = Annotated[str, Field(min_length=3, max_length=1000)]
 Person = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class Section(BaseModel):
-    """A table of the settings: unknown keys are faults, values are not converted, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class PoolSettings(Section):
@@ -150,7 +136,7 @@ class ChainSettings(Section):
     )
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
-    wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(_tuple)] = Field(min_length=1, description="the pool's wallets")
+    wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")
 
 
 class LedgerColumns(Section):
@@ -192,7 +178,7 @@ class RegistrySettings(Section):
 class ReportSettings(Section):
     """How a frozen month is printed."""
 
-    languages: Annotated[tuple[Literal["kk", "ru", "en"], ...], BeforeValidator(_tuple)] = Field(
+    languages: Annotated[tuple[Literal["kk", "ru", "en"], ...], BeforeValidator(as_tuple)] = Field(
         default=("kk",), min_length=1, description="kk, ru, en: the languages that a frozen month is printed in; kk is the form itself"
     )
 
@@ -256,12 +242,17 @@ class Settings(Section):
     registry: RegistrySettings = Field(default_factory=RegistrySettings, description="the registry")
     report: ReportSettings = Field(default_factory=ReportSettings, description="the printed month")
     metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="metrics and health over HTTP")
+    closing: ClosingSettings = Field(default_factory=ClosingSettings, description="when a month is frozen and filed")
+    signing: SigningSettings = Field(default_factory=SigningSettings, description="the key that signs")
+    filing: FilingSettings = Field(default_factory=FilingSettings, description="how a month is handed in")
+    answers: AnswersSettings = Field(default_factory=AnswersSettings, description="how the other side's answers are read")
+    notices: NoticesSettings = Field(default_factory=NoticesSettings, description="who is told")
     assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")
     payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
         default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
     )
-    labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(_tuple)] = Field(default=(), description="whose address it is")
-    waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(_tuple)] = Field(default=(), description="issues waived by name")
+    labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="whose address it is")
+    waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="issues waived by name")
 
     @property
     def log_path(self) -> Path:

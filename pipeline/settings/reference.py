@@ -69,6 +69,8 @@ def _kind(section: type[BaseModel], name: str) -> str:
         return ", ".join(f"`{value}`" for value in shape["enum"])
     kinds = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "array": "list of texts", "object": "table"}
     words = kinds[shape["type"]]
+    if shape.get("items", {}).get("type") == "integer":
+        return "list of whole numbers"
     low, high = shape.get("minimum"), shape.get("maximum")
     return f"{words}, {low} to {high}" if high is not None else f"{words}, {low} or more" if low is not None else words
 
@@ -84,5 +86,5 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f'"{item}"' for item in value) + "]`"
+        return "`[" + ", ".join(f'"{item}"' if isinstance(item, str) else str(item) for item in value) + "]`"
     return f'`"{value}"`' if isinstance(value, str | Path) else f"`{value}`"

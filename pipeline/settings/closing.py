@@ -1,0 +1,176 @@
+"""Settings of closing a month: calendar, signing, filing, how answers are read, notices. Every default is the careful one.
+
+Shapes and limits of single keys; what must be together is `closing_faults`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from ..calendar import Plan
+from ..model import Month
+from .parts import FilePath, Section, Texts, as_tuple
+
+Statuses = Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], BeforeValidator(as_tuple)]
+
+
+def _days(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        date.fromisoformat(value)
+    return values
+
+
+def _month(value: str) -> str:
+    return str(Month.parse(value))
+
+
+Days = Annotated[Texts, AfterValidator(_days)]
+
+
+class ClosingSettings(Section):
+    """When a month is frozen, let go and filed. The report is due by the 25th, whatever stands here."""
+
+    first_month: Annotated[str, AfterValidator(_month)] | None = Field(
+        default=None, description="the first month that Esep files; the first with allocations when not given"
+    )
+    freezes_by_itself: bool = Field(default=True, description="whether a month is frozen as soon as it can close")
+    file_day: int = Field(default=15, ge=1, le=24, description="day of the month after on which a month is filed")
+    file_hour: int = Field(default=10, ge=0, le=23, description="hour of that day in Almaty")
+    hold_hours: int = Field(
+        default=24, ge=0, le=480, description="hours that a frozen month is held for review; never past the 24th for its sake"
+    )
+    approvals: int = Field(default=0, ge=0, le=2, description="how many named people must let a month go")
+    approvers: Texts = Field(default=(), description="who they may be; anybody when empty")
+    escalate_days: Annotated[tuple[Annotated[int, Field(ge=0, le=24)], ...], BeforeValidator(as_tuple)] = Field(
+        default=(10, 5, 2, 1), description="days before the 25th on which people are called while a month is not filed"
+    )
+    retry_s: int = Field(default=60, ge=1, le=3600, description="seconds before the first further attempt; doubled with each one")
+    retry_max_s: int = Field(default=3600, ge=1, le=86_400, description="the most that becomes")
+    look_every_minutes: int = Field(default=15, ge=1, le=1440, description="how often `esep schedule` looks what is due")
+    days_off: Days = Field(default=(), description="days made free by decree, as 2026-05-11; information only")
+    days_on: Days = Field(default=(), description="days made working days by decree; information only")
+
+
+class SigningSettings(Section):
+    """The key that signs a frozen month. It must name the pool's BIN."""
+
+    way: Literal["none", "pkcs12", "ncanode"] = Field(default="none", description="none, pkcs12 (RSA and EC keys), ncanode (GOST keys)")
+    pkcs12_file: FilePath | None = Field(default=None, description="the key's .p12 file; relative to this file")
+    password_file: FilePath | None = Field(default=None, description="a file with nothing but its password; or ESEP_SIGNING_PASSWORD")
+    password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_SIGNING_PASSWORD or password_file")
+    ncanode_url: str = Field(default="http://127.0.0.1:14579", description="NCANode 3; on this machine, or https")
+    key_alias: str = Field(default="", description="the key's alias within the file, for ncanode")
+    with_tsp: bool = Field(default=False, description="whether ncanode adds a time stamp")
+    tsa_policy: str = Field(default="", description="the time stamp's policy, for ncanode")
+    timeout_s: int = Field(default=30, ge=1, le=600, description="seconds before a request to ncanode counts as failed")
+    warn_days: int = Field(default=30, ge=1, le=365, description="days before the certificate's end from which people are told")
+
+
+class FilingSettings(Section):
+    """How a month is handed in. Nobody has published the interface: every name in it is a key here."""
+
+    way: Literal["outbox", "http"] = Field(default="outbox", description="outbox (a folder, handed in by a person) or http")
+    outbox: FilePath = Field(default=Path("outbox"), description="the folder, below var")
+    url: str = Field(default="", description="where submissions go; {submission_id}, {month}, {version} are filled in")
+    method: Literal["POST", "PUT"] = Field(default="POST", description="of a submission")
+    status_url: str = Field(default="", description="where a submission's status is asked; without it a person must find out")
+    status_method: Literal["GET", "POST"] = Field(default="GET", description="of that question")
+    auth: Literal["none", "bearer", "basic", "api-key", "mtls"] = Field(default="none", description="how to log in")
+    user: str = Field(default="", description="for basic")
+    password_file: FilePath | None = Field(
+        default=None, description="a file with nothing but the token, password or key; or ESEP_FILING_PASSWORD"
+    )
+    password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_FILING_PASSWORD or password_file")
+    api_key_header: str = Field(default="X-API-Key", description="the header of an API key")
+    client_cert_file: FilePath | None = Field(default=None, description="our certificate for mutual TLS, PEM")
+    client_key_file: FilePath | None = Field(default=None, description="its key, PEM")
+    ca_file: FilePath | None = Field(default=None, description="the other side's authority, PEM; the system's when not given")
+    id_header: str = Field(default="Idempotency-Key", description="header that carries the submission's id; empty for none")
+    headers: dict[str, str] = Field(default_factory=dict, description="further headers, by name")
+    fields: dict[str, str] = Field(
+        default_factory=dict, description='the body by mapping: place in the JSON = "what"; "=word" is the word itself'
+    )
+    template_file: FilePath | None = Field(default=None, description="the body as a Jinja template instead")
+    content_type: str = Field(default="application/json", description="of the body")
+    envelope: Literal["none", "smartbridge"] = Field(default="none", description="smartbridge puts a SOAP envelope around the body")
+    service_id: str = Field(default="", description="the envelope's serviceId")
+    sender: str = Field(default="", description="the envelope's senderId")
+    timeout_s: int = Field(default=60, ge=1, le=3600, description="seconds before a transmission counts as unanswered")
+
+
+class AnswersSettings(Section):
+    """Where an answer says what: dotted paths into its JSON or XML, and the words that stand there."""
+
+    state: str = Field(default="status", description="path of the word that says what became of it")
+    receipt: str = Field(default="receipt", description="path of the receipt")
+    has_receipts: bool = Field(default=True, description="whether an acceptance brings a receipt; without it one is only a reception")
+    message: str = Field(default="message", description="path of what is said to people")
+    rows: str = Field(default="rows", description="path of the rejected rows")
+    row_number: str = Field(default="n", description="path of the number within a rejected row")
+    row_message: str = Field(default="message", description="path of the reason within a rejected row")
+    accepted: Texts = Field(default=("accepted",), description="words for accepted")
+    received: Texts = Field(default=("received",), description="words for received, not judged yet")
+    rejected: Texts = Field(default=("rejected",), description="words for rejected")
+    duplicate: Texts = Field(default=("duplicate",), description="words for known already")
+    missing: Texts = Field(default=("not-found",), description="words for not known")
+    duplicate_statuses: Statuses = Field(default=(409,), description="HTTP statuses for known already")
+    missing_statuses: Statuses = Field(default=(404,), description="HTTP statuses for not known, of a question")
+
+
+class NoticesSettings(Section):
+    """Who is told, by e-mail and by webhook."""
+
+    smtp_host: str = Field(default="", description="the mail server; no e-mail without it")
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="none only for a server on this machine")
+    user: str = Field(default="", description="to log in with; none when empty")
+    password_file: FilePath | None = Field(default=None, description="a file with nothing but its password; or ESEP_NOTICES_PASSWORD")
+    password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_NOTICES_PASSWORD or password_file")
+    mail_from: str = Field(default="", description="the sender's address")
+    mail_to: Texts = Field(default=(), description="the receivers' addresses")
+    webhook_url: str = Field(default="", description="told of each notice by POST, as JSON; none when empty")
+
+
+def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
+    """The plan that the state machine follows."""
+    return Plan(
+        file_day=closing.file_day,
+        file_hour=closing.file_hour,
+        hold_hours=closing.hold_hours,
+        approvals=closing.approvals,
+        approvers=closing.approvers,
+        escalate_days=closing.escalate_days,
+        retry_s=closing.retry_s,
+        retry_max_s=closing.retry_max_s,
+        freezes_by_itself=closing.freezes_by_itself,
+        has_signer=signing.way != "none",
+        moved_off=tuple(date.fromisoformat(day) for day in closing.days_off),
+        moved_on=tuple(date.fromisoformat(day) for day in closing.days_on),
+    )
+
+
+def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: FilingSettings, notices: NoticesSettings) -> list[str]:
+    """What must be together."""
+    faults = []
+    if closing.approvers and len(set(closing.approvers)) < closing.approvals:
+        faults.append(f"closing.approvers: {closing.approvals} approvals need as many different names")
+    if signing.way != "none" and signing.pkcs12_file is None:
+        faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
+    if filing.way == "http":
+        if not filing.url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+            faults.append("filing.url: must begin with https:// (http:// only on this machine)")
+        if filing.auth in ("bearer", "basic", "api-key") and filing.password is None:
+            faults.append(f"filing.password_file: is needed for auth = {filing.auth!r}; or ESEP_FILING_PASSWORD")
+        if filing.auth == "mtls" and not (filing.client_cert_file and filing.client_key_file):
+            faults.append("filing.client_cert_file, client_key_file: are needed for auth = 'mtls'")
+        if filing.envelope == "smartbridge" and not (filing.service_id and filing.sender):
+            faults.append("filing.service_id, sender: are needed for envelope = 'smartbridge'")
+    if filing.fields and filing.template_file:
+        faults.append("filing: has both fields and template_file: keep one way to make the body")
+    if notices.smtp_host and not (notices.mail_from and notices.mail_to):
+        faults.append("notices.mail_from, mail_to: are needed for e-mail")
+    return faults
