@@ -21,8 +21,6 @@ import duckdb
 
 from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
-from connectors.log_kafka import KafkaLog
-from connectors.log_kafka.lease import KafkaLeases
 from connectors.log_sqlite import SqliteLog
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
@@ -88,6 +86,10 @@ class App:
 
     def leases(self, pools: Sequence[str]) -> Leases:
         """Who may fill the pools that lie in this pool's log: processes share them out on a cluster; an embedded log is one machine's."""
+        # kafka-python takes its time to be imported: no other command should wait for it.
+        from connectors.log_kafka import KafkaLog
+        from connectors.log_kafka.lease import KafkaLeases
+
         if isinstance(self.log, KafkaLog):
             return KafkaLeases(self.log.settings, pools)
         return HeldLeases(pools)

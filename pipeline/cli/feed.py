@@ -39,7 +39,12 @@ SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a
 
 ListenOption = Annotated[
     str | None,
-    typer.Option("--listen", help="Serve /metrics, /healthz and /readyz here, instead of \\[metrics] listen.", metavar="HOST:PORT"),
+    typer.Option(
+        "--listen",
+        envvar="ESEP_LISTEN",
+        help="Serve /metrics, /healthz and /readyz here, instead of \\[metrics] listen.",
+        metavar="HOST:PORT",
+    ),
 ]
 
 
