@@ -1,0 +1,139 @@
+"""`python -m tests.bench.kafka`: rows a second from Kafka to committed DuckDB, beside what others would write by hand.
+
+One broker of Apache Kafka on loopback, one partition. Allocations one row an event, and 1,000 rows an event: appended by our writer, taken in by our
+ingest into an empty store. On the same topic, in the same run: reading alone (the ceiling), and a plain loop of kafka-python, json and executemany.
+Prints one line a way, with medians of `--rounds`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+
+from connectors.log_kafka import KafkaLog
+from pipeline.events import AllocationColumns, Allocations, encode
+from pipeline.ingest import Ingest
+from pipeline.log import NewEvent, advance
+from pipeline.store import Store
+from tests.contract.kafka_protocol import fresh_log
+from tests.live.kafka_cluster import KafkaCluster, why_not
+
+APPEND_EVENTS = 20_000
+
+
+def events(rows: int, rows_an_event: int) -> Iterator[NewEvent]:
+    """Allocations of 5,000 accounts, all different."""
+    for first in range(0, rows, rows_an_event):
+        numbers = range(first, min(first + rows_an_event, rows))
+        count = len(numbers)
+        columns = AllocationColumns(
+            allocation_id=[f"a-{n:09}" for n in numbers],
+            version=[1] * count,
+            account=[f"worker-{n % 5000}" for n in numbers],
+            asset=["BTC"] * count,
+            allocated_at=[1_790_000_000_000_000 + n for n in numbers],
+            amount=[str(100_000 + n) for n in numbers],
+            commission_asset=["BTC"] * count,
+            commission_amount=["1000"] * count,
+            commission_currency=[None] * count,
+            commission_currency_amount=[None] * count,
+        )
+        yield encode(Allocations(id=f"allocations:{first}", source="bench.csv", rows=columns))
+
+
+def timed(work: Callable[[], int]) -> float:
+    """Rows a second."""
+    begun = time.perf_counter()
+    rows = work()
+    return rows / (time.perf_counter() - begun)
+
+
+def read_only(log: KafkaLog) -> int:
+    """The ceiling of what comes from the log; how many events."""
+    positions: dict[str, int] = {}
+    seen = 0
+    while records := log.read(positions):
+        positions = advance(positions, records)
+        seen += len(records)
+    return seen
+
+
+def ingest(log: KafkaLog, folder: Path) -> int:
+    with Store.open(folder / f"{time.monotonic_ns()}.duckdb") as store:
+        return Ingest(log, store).catch_up().rows
+
+
+def by_hand(log: KafkaLog, limit_rows: int) -> int:
+    """kafka-python, json, executemany in one transaction for 5,000 rows."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(bootstrap_servers=list(log.settings.servers), enable_auto_commit=False, isolation_level="read_committed")
+    partition = TopicPartition(log.settings.topic("ledger"), 0)
+    consumer.assign([partition])
+    consumer.seek(partition, 0)
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE allocation (id VARCHAR, account VARCHAR, allocated_at BIGINT, amount DECIMAL(38,0))")
+    rows = 0
+    while rows < limit_rows:
+        batch = []
+        for records in consumer.poll(1000, max_records=5000).values():
+            for record in records:
+                columns = json.loads(record.value)["rows"]
+                batch += list(zip(columns["allocation_id"], columns["account"], columns["allocated_at"], columns["amount"], strict=True))
+        if batch:
+            connection.begin()
+            connection.executemany("INSERT INTO allocation VALUES (?, ?, ?, ?)", batch[: limit_rows - rows])
+            connection.commit()
+            rows += len(batch)
+    consumer.close()
+    return min(rows, limit_rows)
+
+
+def bench(servers: str, rows: int, rows_an_event: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, KafkaLog(fresh_log(servers)) as log:
+        pending = list(events(rows, rows_an_event))
+        with log.writer("ledger", "pool") as writer:
+            append = timed(
+                lambda: sum(writer.append(pending[n : n + APPEND_EVENTS]) for n in range(0, len(pending), APPEND_EVENTS)) * rows_an_event
+            )
+
+        def again(work: Callable[[KafkaLog], int]) -> float:
+            rates = []
+            for _ in range(rounds):
+                with KafkaLog(log.settings) as fresh:
+                    rates.append(timed(lambda fresh=fresh: work(fresh)))  # type: ignore[misc]
+            return statistics.median(rates)
+
+        print(f"{rows_an_event:>5} rows an event, {rows:,} rows of {sum(len(e.value) for e in pending) / rows:.0f} bytes, rows/s:")
+        print(f"      append (one transaction for {APPEND_EVENTS:,} events)  {append:>10,.0f}")
+        print(f"      read from the log alone                        {again(read_only) * rows_an_event:>10,.0f}")
+        print(f"      read, decode, commit to DuckDB                 {again(lambda fresh: ingest(fresh, Path(folder))):>10,.0f}")
+        print(f"      kafka-python + json + executemany, 20,000 rows {again(lambda fresh: by_hand(fresh, 20_000)):>10,.0f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.kafka", description="Rows a second from Kafka to committed DuckDB.")
+    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if reason := why_not():
+        raise SystemExit(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        cluster = KafkaCluster(Path(folder) / "kafka")
+        try:
+            cluster.start()
+            bench(cluster.servers, arguments.rows, 1, arguments.rounds)
+            bench(cluster.servers, arguments.rows * 5, 1000, arguments.rounds)
+        finally:
+            cluster.stop()
+
+
+if __name__ == "__main__":
+    main()
