@@ -131,6 +131,7 @@ class Reader:
         if not set(starts) <= set(self._kept):
             together = set(starts) | set(self._kept)
             self._consumer.assign(list(together))
+            self._consumer.resume(*together)  # those that stay assigned stay paused, too, and nobody would wake them
             self._kept = {partition: deque() for partition in together}
             self._next = {}
             self._paused = set()
