@@ -190,10 +190,10 @@ def pools_of(paths: list[Path]) -> dict[str, Settings]:
             if settings.store.path == other.store.path or settings.store.published == other.store.published:
                 faults.append(f"{path}: store: is the store of pool {other.pool.key!r} too: give each pool a var of its own")
             if settings.metrics.listen != other.metrics.listen:
-                faults.append(f"{path}: metrics.listen: differs from pool {other.pool.key!r}'s: one process has one address")
+                faults.append(f"{path}: metrics.listen: differs from that of pool {other.pool.key!r}: one process has one address")
             if settings.log.startswith("kafka:") and settings.log != other.log:
                 faults.append(
-                    f"{path}: log: differs from pool {other.pool.key!r}'s: pools of one process lie in one cluster, under one prefix"
+                    f"{path}: log: differs from that of pool {other.pool.key!r}: pools of one process lie in one cluster, under one prefix"
                 )
         found[settings.pool.key] = settings
     if faults:

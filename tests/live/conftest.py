@@ -15,6 +15,7 @@ PARTS = {
     "test_kafka_log.py": "Kafka: brokers that fail",
     "test_kafka_month.py": "Kafka: a month",
     "test_kafka_security.py": "Kafka: security",
+    "test_kafka_scale.py": "Kafka: pools shared out",
 }
 
 
