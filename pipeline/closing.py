@@ -144,9 +144,9 @@ class Closing:
     """One pool's closing. `step_done` is called after every line that a crash could follow: tests crash there."""
 
     def __init__(
-        self, log: EventLog, pool: str, plan: Plan, months: Months, filing: Filing, signer: Signer | None, *, step_done: Callable[[str], None] = lambda _: None
+        self, diary: Diary, pool: str, plan: Plan, months: Months, filing: Filing, signer: Signer | None, *, step_done: Callable[[str], None] = lambda _: None
     ) -> None:  # fmt: skip
-        self.diary = Diary(log, pool)
+        self.diary = diary
         self._pool = pool
         self._plan = plan
         self._months = months

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import decide, feed, look, months, setup
+from . import closing, decide, feed, logs_kept, look, months, setup
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -54,6 +54,17 @@ def build() -> typer.Typer:
         "Facts": [feed.run, feed.watch, feed.ingest],
         "Judge": [look.status, look.issues, decide.label, decide.waive, look.query],
         "Close": [months.freeze, months.verify, months.replay, months.render],
+        "Keep": [logs_kept.topics],
+        "File": [
+            closing.close,
+            closing.schedule,
+            closing.calendar,
+            closing.approve,
+            closing.receipt,
+            closing.refile,
+            closing.amend,
+            closing.sandbox,
+        ],
     }
     for panel, commands in groups.items():
         for command in commands:
@@ -62,6 +73,9 @@ def build() -> typer.Typer:
         command = getattr(feed, name)
         imports.command(help=unwrapped(command.__doc__ or ""))(command)
     app.add_typer(imports, name="import", rich_help_panel="Facts")
+    log = typer.Typer(no_args_is_help=True, help="Move the log.")
+    log.command(help=unwrapped(logs_kept.copy.__doc__ or ""))(logs_kept.copy)
+    app.add_typer(log, name="log", rich_help_panel="Keep")
     return app
 
 

@@ -35,7 +35,7 @@ class ClosingSettings(Section):
     """When a month is frozen, let go and filed. The report is due by the 25th, whatever stands here."""
 
     first_month: Annotated[str, AfterValidator(_month)] | None = Field(
-        default=None, description="the first month that Esep files; the first with allocations when not given"
+        default=None, description="the first month that Esep files; when not given the first ever frozen, else the first with allocations"
     )
     freezes_by_itself: bool = Field(default=True, description="whether a month is frozen as soon as it can close")
     file_day: int = Field(default=15, ge=1, le=24, description="day of the month after on which a month is filed")

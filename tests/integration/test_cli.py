@@ -38,6 +38,14 @@ COMMANDS = [
     "verify",
     "replay",
     "render",
+    "close",
+    "schedule",
+    "calendar",
+    "approve",
+    "receipt",
+    "refile",
+    "amend",
+    "sandbox",
 ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.calendar import Plan, months_until
-from pipeline.closing import Closing, Signature
+from pipeline.closing import Closing, Diary, Signature
 from pipeline.closing_events import RejectedRow, Submitting
 from pipeline.events import Frozen, encode
 from pipeline.filing import Answer, Body, BodyMap, Form, compose
@@ -158,7 +158,7 @@ def make_closing(
             if left[0] < 0:
                 raise Crash(name)
 
-    closing = Closing(log, POOL, plan, bundles, side, Key() if plan.has_signer else None, step_done=step_done)
+    closing = Closing(Diary(log, POOL), POOL, plan, bundles, side, Key() if plan.has_signer else None, step_done=step_done)
 
     def logged(submission_id: str) -> bytes | None:
         from pipeline.closing import content_of_submission

@@ -59,7 +59,9 @@ class World:
                     raise Crash(name)
 
         target = HttpTarget(f"{self.server.url}/submissions", status_url=f"{self.server.url}/submissions/{{submission_id}}", timeout_s=0.15)
-        return Closing(self.log, POOL, PLAN, self.bundles, HttpFiling(target, BodyMap(), AnswerMap()), Key(), step_done=step_done)
+        return Closing(
+            Diary(self.log, POOL), POOL, PLAN, self.bundles, HttpFiling(target, BodyMap(), AnswerMap()), Key(), step_done=step_done
+        )
 
     def tick(self, *, crash_after: int | None = None) -> list[Standing]:
         """The running process looks; one that is to crash is a fresh one, and so is the next after it."""

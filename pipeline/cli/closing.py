@@ -1,0 +1,256 @@
+"""`esep close`, `schedule`, `calendar`, `approve`, `receipt`, `refile`, `amend`, `sandbox`: a month is filed, and corrected."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from connectors.sandbox import FAULTS, Faults, SandboxServer
+from connectors.sandbox import Desk as SandboxDesk
+
+from ..app import App
+from ..calendar import points
+from ..closing import append_answer, submit
+from ..closing_events import Approved
+from ..errors import FilingError, MonthError, SettingsError
+from ..filing import Answer
+from ..model import ALMATY
+from ..month import State
+from ..schedule import keep_looking
+from .closing_root import Desk
+from .decide import ByOption, ReasonOption, parse_month
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
+from .logs import configure_logs
+from .loops import stopped_by_signals
+from .months import err_step, print_json
+
+
+def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Carry every month as far as it can go now, once: freeze, sign, file, ask, tell people; then say where each stands.
+
+    What is due follows from the log, the settings and the clock, so it may be called at any time and any number of times, from
+    cron, too: nothing is filed twice. `esep schedule` does the same by itself. What stops a month is shown, and tried again next time.
+
+    [dim]esep close[/dim]
+    """
+    with App(settings_of(config), now) as app, progress("closing"):
+        standings = Desk(app).look()
+    rows = [
+        (str(s.month), str(s.life.state(is_closable=not s.unmet and s.step.act.value == "person")), s.step.act.value, s.trouble or s.step.why, _when(s.step.until))
+        for s in standings
+    ]  # fmt: skip
+    if as_json:
+        print_json([dict(zip(("month", "state", "due", "why", "from"), row, strict=True)) for row in rows])
+    else:
+        table("Months", ["month", "state", "due", "why", "from (Almaty)"], rows)
+
+
+def schedule(
+    every: Annotated[
+        int | None, typer.Option("--every", min=1, help="Seconds between looks, instead of [closing].", metavar="SECONDS")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Close months by the calendar, until SIGTERM: looks at the start, every few minutes, and at each of the calendar's points.
+
+    A process of its own beside `esep run`; both go through the log. Being stopped, late or asleep does no harm: at the next look what
+    is due is done. Logs to stderr, as JSON when that is no terminal.
+
+    [dim]esep schedule[/dim]
+    """
+    configure_logs(verbose=True)
+    with App(settings_of(config), now) as app:
+        desk = Desk(app)
+        stop = threading.Event()
+        every_s = every or app.settings.closing.look_every_minutes * 60
+        with stopped_by_signals(stop):
+            keep_looking(lambda: void(desk.look()), stop, every_s=every_s, points=desk.wake_points, now=now)
+
+
+def void(_: object) -> None:
+    """For callers who want nothing back."""
+
+
+def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """What will happen when, for every month that is not filed and the next three, and why.
+
+    All times are Almaty's. A next working day is shown as information: the report is due by the 25th itself (rule 1.4). A month
+    that is not frozen yet counts as frozen when it ends.
+
+    [dim]esep calendar[/dim]
+    """
+    with App(settings_of(config), now) as app:
+        desk = Desk(app)
+        found = [point for month in desk.calendar_months() for point in points(month, desk.plan, frozen_at=desk.frozen_at(month))]
+    rows = [(_when(point.at), point.month, point.what, point.why, "" if point.at > now() else "past") for point in sorted(found)]
+    if as_json:
+        print_json([dict(zip(("at", "month", "what", "why", "past"), row, strict=True)) for row in rows])
+    else:
+        table("Calendar (Almaty)", ["at", "month", "what", "why", ""], rows)
+
+
+def approve(month: MonthArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Let the newest frozen version of a month be filed, by name. Needed where [closing] asks for approvals.
+
+    It approves exactly the report whose digest it prints: a further version needs approvals of its own. Each person counts once;
+    where approvers are named in the settings, nobody else counts.
+
+    [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
+    """
+    settings = settings_of(config)
+    named = parse_month(month)
+    approvers = settings.closing.approvers
+    if approvers and by not in approvers:
+        raise SettingsError([f"--by: {by!r} is not among closing.approvers: {', '.join(approvers)}"], source="esep approve")
+    with App(settings, now) as app:
+        diary = Desk(app).closing.diary
+        diary.refresh()
+        life = diary.life(named)
+        if not life.version:
+            raise MonthError(f"{named} is not frozen yet: there is nothing to approve")
+        version, digest = life.version, life.frozen[life.version].digest
+        if by in life.approvals.get(version, {}):
+            say(f"already approved by {by}: {named} v{version}")
+            return
+        diary.append(
+            Approved(
+                id=f"approved:{named}:{version}:{by}"[:200], month=str(named), version=version, digest=digest, by=by, reason=reason, at=now()
+            )
+        )  # fmt: skip
+    say(f"approved: {named} v{version}, digest {digest}")
+
+
+def receipt(
+    month: MonthArgument,
+    outcome: Annotated[str, typer.Argument(help="accepted, rejected, received, or missing (they have nothing).", metavar="OUTCOME")],
+    by: ByOption,
+    reason: ReasonOption,
+    number: Annotated[str | None, typer.Option("--receipt", help="The receipt, as they gave it.", metavar="NUMBER")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Say what became of a month's newest submission, when a person found out: after handing in from the outbox, or by telephone.
+
+    `missing` lets the same bytes be sent again under the same id. What was accepted or rejected already is settled, and is not
+    changed by this: a correction is a version of its own (`esep amend`).
+
+    [dim]esep receipt 2026-10 accepted --receipt 123-456 --by "A. Person" --reason "handed in at the counter"[/dim]
+    """
+    named = parse_month(month)
+    answers: dict[str, Answer] = {
+        "accepted": Answer("accepted", receipt=number), "received": Answer("received", receipt=number),
+        "rejected": Answer("rejected"), "missing": Answer("missing"),
+    }  # fmt: skip
+    if outcome not in answers:
+        raise SettingsError([f"OUTCOME: {outcome!r}: say one of {', '.join(answers)}"], source="esep receipt")
+    with App(settings_of(config), now) as app:
+        diary = Desk(app).closing.diary
+        diary.refresh()
+        submission = diary.life(named).submission
+        if submission is None:
+            raise FilingError(f"{named} has no submission: esep close makes one when it is due")
+        if submission.verdict is not None:
+            raise FilingError(f"{named}: submission {submission.event.submission_id} is {submission.standing} already: it is settled")
+        append_answer(diary, submission, answers[outcome], asked="person", now=now(), by=by, reason=reason)
+    say(f"noted: {named}, submission {submission.event.submission_id}: {outcome}")
+
+
+def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """File a rejected version once more, as a submission of its own: when not the facts but the way of filing was wrong.
+
+    Only a submission that was surely rejected can be followed by another one of the same version. Where the facts were wrong,
+    correct them and use `esep amend`. The submission is made now and sent at the next look (`esep close`, `esep schedule`).
+
+    [dim]esep refile 2026-10 --by "A. Person" --reason "the period's field had another name"[/dim]
+    """
+    named = parse_month(month)
+    with App(settings_of(config), now) as app:
+        desk = Desk(app)
+        desk.closing.diary.refresh()
+        life = desk.closing.diary.life(named)
+        last = life.submission
+        if last is None or last.event.version != life.version or last.standing is not State.REJECTED:
+            raise FilingError(f"{named} v{life.version} was not rejected (it is {life.state()}): it is not filed a second time")
+        event = submit(desk.closing.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
+    say(f"{named} v{event.version}: submission {event.submission_id} is made; it is sent at the next look")
+
+
+def amend(
+    month: MonthArgument,
+    by: Annotated[str, typer.Option("--by", help="Who freezes the further version: a person's name.", metavar="NAME")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")] = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show what changed since a month was frozen, row by row with its cause; with a name and a reason, freeze the further version.
+
+    Causes: reorganisation, ledger (a restated row), registry (a late row), label, or that it follows from another row. The further
+    version is signed and filed as its own submission that names the one before (rule 8.3); the frozen one is never changed.
+
+    [dim]esep amend 2026-10 --by "A. Person" --reason "licence 77 came late"[/dim]
+    """
+    named = parse_month(month)
+    if bool(by.strip()) != bool(reason.strip()):
+        raise SettingsError(["--by and --reason: give both to freeze the further version, or none to look at it"], source="esep amend")
+    with App(settings_of(config), now) as app:
+        with progress("comparing with the frozen version"):
+            draft = Desk(app).draft(named, by=by or "esep amend", reason=reason or "looked at")
+        if draft is None:
+            say(f"{named}: the report comes out as it was frozen: there is nothing to amend")
+            return
+        if as_json:
+            print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
+        else:
+            shown = [
+                (row.change, row.cause, row.allocation_id, row.txid[:16], "; ".join(_change(row.columns, row.before, row.after)))
+                for row in draft.rows[:50]
+            ]
+            table(
+                f"{named} v{draft.version}: {draft.row_count} row(s) differ",
+                ["change", "cause", "allocation", "transaction", "columns"],
+                shown,
+            )
+        if by:
+            with app.current_store() as store:
+                outcome = app.freeze(store, named, by=by, reason=reason, progress=err_step)
+            say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
+
+
+def _change(columns: list[str], before: list[str], after: list[str]) -> list[str]:
+    if not before or not after:
+        return []
+    return [f"{name}: {old or '(empty)'} → {new or '(empty)'}" for name, old, new in zip(columns, before, after, strict=True)]
+
+
+def sandbox(
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="On 127.0.0.1; 0 for any free one.")] = 8119,
+    seed: Annotated[int | None, typer.Option("--seed", help="Behave badly, by this seed; well when not given.")] = None,
+    faults: Annotated[
+        list[str] | None, typer.Option("--fault", help=f"Which faults: {', '.join(FAULTS)}; all when not given.", metavar="NAME")
+    ] = None,
+    share: Annotated[int, typer.Option("--share", min=0, max=100, help="How many calls of 100 meet a fault.")] = 50,
+    keep: Annotated[Path | None, typer.Option("--keep", help="Keep what it received in this file of JSON lines.", metavar="FILE")] = None,
+) -> None:
+    """A filing service for trials on this machine, until SIGTERM: takes submissions, gives receipts, and misbehaves as told.
+
+    Its page shows what it received, `/openapi.json` describes what it takes. Set filing.way = "http" and the two addresses that
+    stand commented in esep.toml. It is nobody's real interface.
+
+    [dim]esep sandbox --seed 7 --fault timeout --fault duplicate[/dim]
+    """
+    try:
+        chosen = Faults(seed, share=share / 100, kinds=tuple(faults or FAULTS))
+    except ValueError as error:
+        raise SettingsError([f"--fault: {error}"], source="esep sandbox") from None
+    stop = threading.Event()
+    with stopped_by_signals(stop), SandboxServer(SandboxDesk(keep), chosen, now, port=port) as server:
+        say(f"sandbox on {server.url}")
+        while not stop.wait(0.5):
+            continue
+
+
+def _when(at: int | None) -> str:
+    return datetime.fromtimestamp(at, ALMATY).strftime("%Y-%m-%d %H:%M") if at is not None else ""

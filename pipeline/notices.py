@@ -1,0 +1,129 @@
+"""What people must be told of, and that each thing is told once over each channel. Pure, but for the channels it is given.
+
+Enters: where the months stand, the certificate's end, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not hold yet. A channel
+that fails is tried again at the next look, because only a delivered notice is logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from .calendar import Plan, due_at, escalations
+from .closing import SCHEDULE, Diary, Standing, Taken
+from .closing_events import Notified
+from .errors import EsepError
+from .month import Act, State
+
+_journal = structlog.get_logger("esep.notices")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to tell. `name` names it once and for all."""
+
+    name: str
+    subject: str
+    text: str
+
+
+class Channel(Protocol):
+    """A way to people. Raises EsepError when the notice did not get through."""
+
+    @property
+    def name(self) -> str: ...
+    def tell(self, notice: Notice) -> None: ...
+
+
+def notices_of(standings: Iterable[Standing], plan: Plan, now: int, *, warn_days: int = 30) -> list[Notice]:
+    """Everything worth telling of the months as they stand, said before or not."""
+    found: list[Notice] = []
+    for standing in standings:
+        found += _of_month(standing, plan, now, warn_days)
+    return found
+
+
+def _of_month(standing: Standing, plan: Plan, now: int, warn_days: int) -> list[Notice]:
+    life, step, month = standing.life, standing.step, str(standing.month)
+    found: list[Notice] = []
+    if now < standing.month.end_at:
+        return found
+    if not life.frozen and step.act is Act.FACTS:
+        what = "\n".join(f"- {line}" for line in standing.unmet) or step.why
+        found.append(Notice(f"blocked:{month}:{_digest(what)}", f"{month} can't close yet", what))
+    if not life.frozen and step.act is Act.PERSON:
+        found.append(Notice(f"closable:{month}", f"{month} can close", f"Every condition holds: esep freeze {month}"))
+    if standing.trouble:
+        found.append(Notice(f"trouble:{month}:{_digest(standing.trouble)}", f"{month} is stopped", standing.trouble))
+    if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED:
+        found.append(Notice(f"person:{month}:{step.version}:{_digest(step.why)}", f"{month} v{step.version} waits for you", step.why))
+    for submission in life.submissions:
+        event, verdict = submission.event, submission.verdict
+        if verdict is not None and verdict.outcome == "accepted":
+            text = (
+                f"Version {event.version} was accepted.\nReceipt: {submission.receipt or 'none given'}\nSubmission: {event.submission_id}"
+            )
+            found.append(Notice(f"filed:{event.submission_id}", f"{month} v{event.version} is filed", text))
+        elif verdict is not None:
+            rows = "\n".join(f"- row {row.n}: {row.message}" for row in verdict.rows[:50])
+            found.append(
+                Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", f"{verdict.message}\n{rows}".strip())
+            )
+    draft = life.draft
+    if draft is not None:
+        kind = "a reported transfer left the main chain" if "reorganisation" in draft.causes else "facts changed after the freeze"
+        text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). Look: esep amend {month}"
+        found.append(Notice(f"draft:{draft.id}", f"{month}: {kind}", text))
+    if not life.is_filed:
+        passed = [days for days, at in escalations(standing.month, plan) if at <= now]
+        if now >= due_at(standing.month):
+            found.append(
+                Notice(f"late:{month}", f"{month} IS LATE", f"It was due by {standing.month.deadline}. It is {life.state()}: {step.why}")
+            )
+        elif passed:
+            found.append(
+                Notice(f"deadline:{month}:{min(passed)}", f"{month} is due in {min(passed)} day(s)", f"It is {life.state()}: {step.why}")
+            )
+    signed = life.signed.get(life.version)
+    if signed is not None and signed.not_after - now < warn_days * 86_400:
+        text = f"The certificate of {month} v{life.version} ends in {(signed.not_after - now) // 86_400} day(s): get a new one."
+        found.append(Notice(f"certificate:{signed.certificate_digest}", "The signing certificate is about to end", text))
+    return found
+
+
+def deliver(diary: Diary, channels: Sequence[Channel], notices: Iterable[Notice], now: int) -> int:
+    """Tell each notice over each channel that has not told it yet; how many were delivered."""
+    told = 0
+    for notice in notices:
+        for channel in channels:
+            if (notice.name, channel.name) in diary.notices:
+                continue
+            try:
+                channel.tell(notice)
+            except EsepError as error:
+                _journal.warning("notice-not-delivered", notice=notice.name, channel=channel.name, error=str(error))
+                continue
+            told += 1
+            try:
+                diary.append(
+                    Notified(
+                        id=f"notified:{channel.name}:{_digest(notice.name)}",
+                        notice=notice.name,
+                        channel=channel.name,
+                        subject=notice.subject,
+                        by=SCHEDULE,
+                        reason="told",
+                        at=now,
+                    )
+                )
+            except Taken:
+                continue
+    return told
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,59 @@
+"""Wakes a look at what is due: at the start, every so often, and at the calendar's points (ADR 5).
+
+Enters: a function that looks, the instants to wake at. Leaves: calls of it, never two at once. What is due follows from state, so a wake-up
+that was missed, doubled or late changes nothing; APScheduler only saves us from looking all the time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+
+def keep_looking(
+    look: Callable[[], None], stop: threading.Event, *, every_s: int, points: Callable[[], Iterable[int]], now: Callable[[], int]
+) -> None:
+    """Look now, then at every wake-up, until `stop` is set or a look fails: its exception is raised here.
+
+    `points` (Unix seconds) is asked again after each look: what happened may have moved them. Those past are not waited for.
+    """
+    failures: list[BaseException] = []
+    looking = threading.Lock()
+    scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+
+    def guarded() -> None:
+        with looking:
+            if stop.is_set():
+                return
+            try:
+                look()
+                set_points()
+            except BaseException as error:
+                failures.append(error)
+                stop.set()
+                raise
+
+    def set_points() -> None:
+        wanted = {f"point:{at}": at for at in points() if at > now()}
+        for job in scheduler.get_jobs():
+            if job.id.startswith("point:") and job.id not in wanted:
+                scheduler.remove_job(job.id)
+        for name, at in wanted.items():
+            scheduler.add_job(guarded, DateTrigger(datetime.fromtimestamp(at, UTC)), id=name, replace_existing=True)
+
+    scheduler.start()
+    try:
+        guarded()
+        scheduler.add_job(guarded, IntervalTrigger(seconds=every_s), id="every")
+        while not stop.wait(0.2):
+            continue
+    finally:
+        stop.set()
+        scheduler.shutdown(wait=True)
+    if failures:
+        raise failures[0]
