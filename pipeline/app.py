@@ -21,7 +21,6 @@ import duckdb
 
 from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
-from connectors.log_sqlite import SqliteLog
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
 from .errors import StoreHeld
@@ -35,6 +34,7 @@ from .ingest import Ingest, IngestStep
 from .lease import HeldLeases, Leases
 from .log import Positions, Topic, advance
 from .model import Month, Rules, almaty_date
+from .open_log import open_log
 from .render.canonical import report_csv
 from .settings import Settings
 from .store import Store
@@ -80,9 +80,8 @@ class App:
 
     @cached_property
     def log(self) -> EventLog:
-        """The log, opened (and made) at first use. Raises LogError."""
-        self.settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SqliteLog(self.settings.log_path)
+        """The log, opened (an embedded one: and made) at first use. Raises LogError; a cluster's topics are checked at every start."""
+        return open_log(self.settings, pool=self.pool)
 
     def leases(self, pools: Sequence[str]) -> Leases:
         """Who may fill the pools that lie in this pool's log: processes share them out on a cluster; an embedded log is one machine's."""

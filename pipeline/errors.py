@@ -53,7 +53,9 @@ class LogError(EsepError):
 
 
 class FencedError(LogError):
-    """Another writer took over this (topic, key): this one must stop."""
+    """Another writer took over this (topic, key): this one must stop, and a supervisor must not start it again."""
+
+    exit_code = 11
 
 
 class LeaseLost(LogError):

@@ -42,6 +42,7 @@ EXIT_CODES = {
     errors.StoreError.exit_code: "the store can't be opened, read or written",
     errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
     errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
+    errors.FencedError.exit_code: "another process took over this chain or pool: this one must stay stopped",
     errors.FilingError.exit_code: "a submission can't be made, or can't take that step",
     CRASHED: "a defect of the program: a crash report was written",
     INTERRUPTED: "interrupted",

@@ -21,7 +21,7 @@ from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
 from .parts import Section
 
-WITH_PASSWORD = ("signing", "filing", "notices")
+WITH_PASSWORD = ("kafka", "signing", "filing", "notices")
 """Tables whose password comes from a file or the environment, beside the chains'."""
 
 _ASSETS = TypeAdapter(dict[str, AssetSettings])

@@ -16,6 +16,7 @@ from ..bitcoin.networks import NETWORKS
 from ..miner_id import miner_id_fault
 from ..model import Asset, IssueCode, Month, Rules, Severity
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
+from .kafka import KafkaLogSettings
 from .parts import FilePath, Section, Texts, as_tuple
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
@@ -232,9 +233,10 @@ class Settings(Section):
     var: FilePath = Field(default=Path("var"), description="folder of everything Esep writes; relative to this file")
     log: str = Field(
         default="sqlite:log.sqlite",
-        pattern=r"^sqlite:.+$",
-        description="the log: sqlite:FILE, the file relative to var. All else is rebuilt from it",
+        pattern=r"^(sqlite:.+|kafka://.+)$",
+        description="the log: sqlite:FILE, the file relative to var, or kafka://HOST:PORT,HOST:PORT/PREFIX. All else is rebuilt from it",
     )
+    kafka: KafkaLogSettings = Field(default_factory=KafkaLogSettings, description="a log on Apache Kafka")
     pool: PoolSettings = Field(description="whose month it is")
     store: StoreSettings = Field(default_factory=StoreSettings, description="the DuckDB store")
     chains: dict[Slug, ChainSettings] = Field(min_length=1, description="the chains, by the name that registry and log know them by")
@@ -256,7 +258,7 @@ class Settings(Section):
 
     @property
     def log_path(self) -> Path:
-        """The SQLite file of the log."""
+        """The SQLite file of an embedded log."""
         return self.var / self.log.removeprefix("sqlite:")
 
     @property

@@ -140,7 +140,7 @@ def test_all_faults_come_together(tmp_path: Path) -> None:
         (("[pool]", "[payout_unit]\nBTC = 0\n[pool]"), "payout_unit.BTC: must be greater than or equal to 1, not 0"),
         (("[pool]", "[payout_unit]\nETH = 5\n[pool]"), "payout_unit.ETH: no asset is named 'ETH'"),
         (("[pool]", "[ledger]\ntimezone = 'Asia'\n[pool]"), "ledger.timezone: 'Asia' is no time zone"),
-        (("[pool]", "log = 'kafka://x'\n[pool]"), "log: 'kafka://x' does not have the form"),
+        (("[pool]", "log = 'postgres://x'\n[pool]"), "log: 'postgres://x' does not have the form"),
         (("[pool]", "[[waivers]]\nmonth = '2026-13'\ncode = 'x'\nref = 'r'\nreason = 'why not'\n[pool]"), "waivers[1].month: '2026-13' is not a month"),
         (("[pool]", "[[waivers]]\nmonth = '2026-10'\ncode = 'licence-not-in-force'\nref = 'r'\nreason = 'why not'\n[pool]"), "waivers[1].code: 'licence-not-in-force' is no blocking issue"),
         (("[[chains.bitcoin.wallets]]", "[[chains.bitcoin.wallets]]\nname='pool'\naddresses=['2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg']\n[[chains.bitcoin.wallets]]"), "chains.bitcoin.wallets[2].name: a second wallet is named 'pool'"),

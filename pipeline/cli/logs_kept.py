@@ -1,0 +1,84 @@
+"""`esep topics` and `esep log copy`: where the log is kept, and how it moves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import LogError, SettingsError
+from ..log_copy import copy_log
+from ..open_log import kafka_settings_of, open_log
+from ..settings import Settings
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, progress, say, settings_of
+from .months import print_json
+
+UrlArgument = Annotated[str, typer.Argument(help="sqlite:FILE, relative to var, or kafka://HOST:PORT/PREFIX.", metavar="URL")]
+
+
+def topics(
+    alter: Annotated[bool, typer.Option("--alter", help="Also mend settings of topics that are there and differ.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> int:
+    """Make the log's topics on Kafka, and check that none would forget, lose or reorder an event.
+
+    Retention without end, no compaction, enough replicas, no unclean election: the same is checked at every start of every
+    command. What is wrong and can't be mended here is listed with what mends it, and ends with exit code 6.
+
+    [dim]esep topics[/dim]
+    """
+    from connectors.log_kafka import alter_topics, check_topics, make_topics
+
+    settings = settings_of(config)
+    if not settings.log.startswith("kafka:"):
+        raise SettingsError([f'log = "{settings.log}" lies in a file: there are no topics to make'], source="esep topics")
+    cluster = kafka_settings_of(settings)
+    made = make_topics(cluster)
+    altered = alter_topics(cluster) if alter else []
+    faults = check_topics(cluster)
+    if as_json:
+        print_json({"made": made, "altered": altered, "faults": faults})
+    else:
+        for what, names in (("made", made), ("altered", altered)):
+            for name in names:
+                say(f"{what} {name}")
+        if not faults:
+            say(f"the topics at {cluster.place} keep everything")
+    if faults and not as_json:
+        raise LogError(f"the topics at {cluster.place} won't do:" + "".join(f"\n  - {fault}" for fault in faults))
+    return LogError.exit_code if faults else 0
+
+
+def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Copy a log, every pool in it, into another: from a file to Kafka or back.
+
+    Interrupted, it goes on from what the target holds. At the end everything is read back and both logs' digests are compared.
+    Stop what writes into the source before, and change `log` in the settings after. A month frozen before the move names
+    positions of the old log: keep that for its replay.
+
+    [dim]esep log copy sqlite:log.sqlite kafka://broker1:9092,broker2:9092/esep[/dim]
+    """
+    settings = settings_of(config)
+    if source == target:
+        raise SettingsError([f"{source}: source and target are the same log"], source="esep log copy")
+    old, new = open_log(_at(source, settings)), open_log(_at(target, settings))
+    try:
+        total = sum(old.end().values())
+        with progress("copying the log") as tell:
+            copied = copy_log(old, new, tell=lambda looked_at: tell(looked_at, total))
+    finally:
+        old.close()
+        new.close()
+    result: dict[str, Any] = {"events": copied.events, "appended": copied.appended, "digest": copied.digest}
+    if as_json:
+        print_json(result)
+    else:
+        say(f"{copied.events} events, {copied.appended} of them new in the target; both logs have digest {copied.digest}")
+
+
+def _at(url: str, settings: Settings) -> Settings:
+    """The settings with their log elsewhere."""
+    if not url.startswith(("sqlite:", "kafka:")):
+        raise SettingsError([f"{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX"], source="esep log copy")
+    return settings.model_copy(update={"log": url})
