@@ -46,12 +46,6 @@ def differences(before: Facts, after: Facts, old: pl.DataFrame, new: pl.DataFram
     return found
 
 
-def lost_transfers(reported: pl.DataFrame, transactions: pl.DataFrame) -> list[str]:
-    """Transactions that a frozen report names and the main chain no longer has."""
-    txids = reported.filter(pl.col("txid").is_not_null()).select("txid").unique()
-    return sorted(txids.join(transactions.select("txid").unique(), on="txid", how="anti")["txid"].to_list())
-
-
 class _Causes:
     """Looks up what changed in the facts behind a row."""
 

@@ -192,7 +192,13 @@ class Closing:
         _journal.info("step", month=str(life.month), step=step.act.value, why=step.why)
         match step.act:
             case Act.FREEZE:
-                self._months.freeze(life.month, now=now, by=SCHEDULE, reason=step.why)
+                try:
+                    self._months.freeze(life.month, now=now, by=SCHEDULE, reason=step.why)
+                except LogError:
+                    self.diary.refresh()
+                    if life.frozen:
+                        raise Taken(f"frozen:{life.month}:1") from None
+                    raise
                 self._step_done("frozen")
                 self.diary.refresh()
                 if not life.frozen:
