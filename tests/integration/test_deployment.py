@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import build
-from pipeline.errors import SettingsError
+from pipeline.errors import FencedError, SettingsError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -79,7 +79,7 @@ def test_a_units_command_is_one_that_esep_has(unit: Path):
 
 def test_wrong_settings_are_not_restarted():
     assert UNITS
-    assert all(f"RestartPreventExitStatus={SettingsError.exit_code}\n" in unit.read_text() for unit in UNITS)
+    assert all(f"RestartPreventExitStatus={SettingsError.exit_code} {FencedError.exit_code}\n" in unit.read_text() for unit in UNITS)
 
 
 # --- Prometheus

@@ -27,8 +27,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics, require_topics
+from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
 from pipeline.demo import read_pool, write_settings
+from pipeline.errors import FencedError, LogError
 from pipeline.log import advance
 
 from .kafka_cluster import KafkaCluster, free_ports, why_not
@@ -41,7 +42,7 @@ DIGEST = "f5fed8388edefd70b4f7980884899e2be207ce1997a58c9f53e1d441ec3d84b7"
 OUTFLOW = "d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1"
 SEED = int(os.environ.get("ESEP_SEED", "20261031"))
 KEY = "demo/bitcoin"
-LOG_TROUBLE = 6
+LOG_TROUBLE = LogError.exit_code
 PATIENCE_S = 900
 
 
@@ -57,9 +58,9 @@ class Supervisor:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.live.kafka_esep", *arguments, "--config", str(self.config)]
+        command = [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments, "--config", str(self.config)]
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"ESEP_TEST_LOG": self.url}, cwd=MONTH.parents[2])
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=MONTH.parents[2])
 
     def keep(self, name: str, *arguments: str) -> None:
         """See that the process runs. It may have ended because the log failed it; never for another reason."""
@@ -134,12 +135,13 @@ def node(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.wait()
 
 
-def write_config(folder: Path, url: str, cookie: Path) -> Path:
-    """The example's settings, with the node as it is served now."""
+def write_config(folder: Path, log: str, url: str, cookie: Path) -> Path:
+    """The example's settings, with the log on the cluster and the node as it is served now."""
     path = write_settings(MONTH, folder / "var", read_pool(MONTH))
     text = path.read_text().replace('rpc_url = "http://127.0.0.1:1"', f'rpc_url = "{url}"\ncookie_file = "{cookie}"\npoll_s = 1')
     assert url in text
-    path.write_text(text)
+    text = text.replace('var = "."', f'var = "."\nlog = "{log}"', 1)
+    path.write_text(text + "\n[kafka]\npartitions = 3\ntimeout_s = 60\n")
     return path
 
 
@@ -184,10 +186,9 @@ def test_the_month_is_the_embedded_runs_whatever_is_killed(
 ):
     chance = random.Random(SEED)
     settings = KafkaSettings(tuple(cluster.servers.split(",")), partitions=3, timeout_s=60)
-    make_topics(settings)
-    require_topics(settings)
-    config = write_config(tmp_path, *node)
+    config = write_config(tmp_path, settings.place, *node)
     run = Supervisor(tmp_path, config, settings.place)
+    run.finish("topics", "topics")
     begun = time.monotonic()
     stop = threading.Event()
     with ThreadPoolExecutor(2) as threads:
@@ -257,7 +258,7 @@ def test_a_second_connector_of_a_chain_fences_the_first_which_says_so_and_stops(
 ):
     settings = KafkaSettings(tuple(cluster.servers.split(",")), partitions=3, timeout_s=60)
     make_topics(settings)
-    run = Supervisor(tmp_path, write_config(tmp_path, *node), settings.place)
+    run = Supervisor(tmp_path, write_config(tmp_path, settings.place, *node), settings.place)
     try:
         run.running["first"] = first = run.spawn("first", "watch", "bitcoin")
         with KafkaLog(settings, pool="demo") as log:
@@ -266,7 +267,7 @@ def test_a_second_connector_of_a_chain_fences_the_first_which_says_so_and_stops(
                 assert first.poll() is None and time.monotonic() < until, run.tail("first")
                 time.sleep(0.2)
             run.running["second"] = second = run.spawn("second", "watch", "bitcoin")
-            assert first.wait(60) == LOG_TROUBLE
+            assert first.wait(60) == FencedError.exit_code
             assert "another writer has taken it over; stop this one, only one may run" in run.tail("first")
             seen = log.last("chain", KEY)
             until = time.monotonic() + 60
