@@ -46,6 +46,8 @@ COMMANDS = [
     "refile",
     "amend",
     "sandbox",
+    "topics",
+    "log",
 ]
 
 
