@@ -70,6 +70,7 @@ def configure_logs(stream: TextIO | None = None, *, verbose: bool = False) -> No
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20 if verbose else 30),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        # Asked at each line: whoever runs a command within a process may have put another stderr in place since.
+        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
