@@ -26,7 +26,6 @@ from .decisions import Decisions, decisions_of_settings, label_event, read_decis
 from .errors import StoreHeld
 from .events import Event, Frozen, WatchedWallet, decode, encode
 from .freeze.bundle import put_in_place
-from .freeze.conditions import Waiver
 from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
 from .freeze.printed import printed_report
 from .freeze.replay import Replay, replay_month
@@ -358,7 +357,7 @@ def month_state(store: Store, month: Month) -> MonthState:
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
         facts=read_facts(connection),
-        waivers=[Waiver(w.code, w.ref, w.by, w.reason, w.at) for w in waivers(connection, str(month))],
+        waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
         has_registry=registry(connection) is not None,
         bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],

@@ -21,17 +21,19 @@ import msgspec
 import polars as pl
 
 from ..enrich.frames import SHAPES, UNITS, Enriched, Facts
+from ..events import Waived
 from ..model import Month, Rules
 from ..render import Document, render_all
 from ..render.canonical import report_csv, table_csv
 from ..render.form import Language
-from .conditions import Condition, Waiver, describe_chains
+from .conditions import Condition, describe_chains
 from .evidence import Evidence, write_evidence
 from .printed import TABLES, printed_report
 
 MANIFEST = "manifest.json"
 NOT_REPRODUCIBLE = ("month.duckdb",)
 """Files whose bytes may differ between two equal freezes; their content may not."""
+_OF_WAIVER = ("code", "ref", "by", "reason", "at")
 _SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "tzdata")
 
 
@@ -52,7 +54,7 @@ class Content:
     facts: Facts
     enriched: Enriched
     evidence: Evidence
-    waivers: Sequence[Waiver]
+    waivers: Sequence[Waived]
     conditions: Sequence[Condition]
     languages: Sequence[Language]
 
@@ -128,7 +130,7 @@ def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -
         "chains": describe_chains(content.facts, content.month, content.rules.finality),
         "conditions": [asdict(condition) for condition in content.conditions],
         "issues": dict(issues.group_by("code").len().sort("code").iter_rows()),
-        "waivers": [asdict(waiver) for waiver in content.waivers],
+        "waivers": [{key: getattr(waiver, key) for key in _OF_WAIVER} for waiver in content.waivers],
         "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
         "files": files,
         "not_reproducible": list(NOT_REPRODUCIBLE),

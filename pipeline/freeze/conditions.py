@@ -13,6 +13,7 @@ import polars as pl
 
 from ..enrich.balance import last_heights
 from ..enrich.frames import Facts
+from ..events import Waived
 from ..model import Month, Rules
 
 
@@ -25,18 +26,7 @@ class Condition:
     detail: str
 
 
-@dataclass(frozen=True)
-class Waiver:
-    """A person took one blocking issue upon themselves (rule 8.1)."""
-
-    code: str
-    ref: str
-    by: str
-    reason: str
-    at: int
-
-
-def blocking_issues(issues: pl.DataFrame, waivers: list[Waiver]) -> pl.DataFrame:
+def blocking_issues(issues: pl.DataFrame, waivers: list[Waived]) -> pl.DataFrame:
     """The blocking issues that nobody waived: code, severity, ref, detail."""
     waived = pl.DataFrame(
         {"code": [w.code for w in waivers], "ref": [w.ref for w in waivers]}, schema={"code": pl.String, "ref": pl.String}
@@ -47,7 +37,7 @@ def blocking_issues(issues: pl.DataFrame, waivers: list[Waiver]) -> pl.DataFrame
 def closing_conditions(
     facts: Facts,
     issues: pl.DataFrame,
-    waivers: list[Waiver],
+    waivers: list[Waived],
     month: Month,
     rules: Rules,
     *,

@@ -19,12 +19,12 @@ from ..enrich.classify import chains_of
 from ..enrich.frames import Enriched, Facts
 from ..enrich.month import enrich_month
 from ..errors import MonthError
-from ..events import Frozen
+from ..events import Frozen, Waived
 from ..model import IssueCode, Month, Rules
 from ..render.form import Language
 from ..store.evidence import read_evidence
 from .bundle import Bundle, Content, discard, put_in_place, write_bundle
-from .conditions import Condition, Waiver, closing_conditions
+from .conditions import Condition, closing_conditions
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MonthState:
     """What a store says of a month, read at one moment of it."""
 
     facts: Facts
-    waivers: list[Waiver]
+    waivers: list[Waived]
     complete_through: date | None
     has_registry: bool
     bad_events: list[tuple[str, str]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import msgspec
 import polars as pl
 
 from ..bitcoin.networks import Network, network
-from ..enrich.frames import Enriched
+from ..enrich.frames import Enriched, Facts
 from ..enrich.month import enrich_month
 from ..errors import VerifyError
 from ..model import Month, Rules, almaty_date, from_units
 from ..render.canonical import read_report_csv, report_csv, table_csv
 from .bundle import MANIFEST, digest_of, read_facts
-from .evidence import Evidence, header_faults, missing_proofs, prove_transfers, read_evidence
+from .evidence import Evidence, ProvenTransfer, header_faults, missing_proofs, prove_transfers, read_evidence
 from .printed import TABLES, printed_report
 
 LATER = ("manifest.json.p7s", "report.json.p7s", "submissions/")
@@ -55,17 +56,27 @@ def verify_bundle(folder: Path, progress: Callable[[str], None] = lambda _: None
         shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
         checks.append(Check(name, not faults, shown or seen))
 
+    # Read and proven once for all checks; what can't be read is said by each that needs it.
+    @cache
     def evidence() -> Evidence:
         return read_evidence(folder / "evidence")
+
+    @cache
+    def facts() -> Facts:
+        return read_facts(folder / "evidence" / "facts")
+
+    @cache
+    def proven() -> tuple[dict[tuple[str, str, str], ProvenTransfer], list[str]]:
+        return prove_transfers(evidence(), networks)
 
     check("files", lambda: _file_faults(folder, manifest["files"]))
     check("report digest", lambda: _digest_faults(folder, manifest))
     check("report.json", lambda: _json_faults(folder, manifest))
     check("headers", lambda: _header_check(evidence(), networks))
-    check("proofs", lambda: _proof_faults(folder, evidence(), networks))
-    check("reported transfers", lambda: _transfer_faults(folder, evidence(), networks, rules))
-    check("recomputed from facts", lambda: _recompute_faults(folder, manifest, rules))
-    check("facts against chain", lambda: _fact_faults(folder, evidence()))
+    check("proofs", lambda: _proof_faults(folder, evidence(), proven()[1]))
+    check("reported transfers", lambda: _transfer_faults(folder, proven()[0], rules))
+    check("recomputed from facts", lambda: _recompute_faults(folder, facts(), manifest, rules))
+    check("facts against chain", lambda: _fact_faults(facts(), evidence()))
     return checks
 
 
@@ -122,18 +133,16 @@ def _header_check(evidence: Evidence, networks: dict[str, Network]) -> tuple[lis
     return header_faults(evidence.headers, networks), f"{evidence.headers.height} headers in an unbroken chain"
 
 
-def _proof_faults(folder: Path, evidence: Evidence, networks: dict[str, Network]) -> tuple[list[str], str]:
+def _proof_faults(folder: Path, evidence: Evidence, unproven: list[str]) -> tuple[list[str], str]:
     """Every transaction that a row names is proven."""
-    _, faults = prove_transfers(evidence, networks)
     ties = _ties(folder).filter(pl.col("txid") != "")
     known = {proof.txid: proof.chain for proof in evidence.proofs}
-    faults += missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
+    faults = unproven + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
     return faults, f"{len(evidence.proofs)} transactions lie in their blocks"
 
 
-def _transfer_faults(folder: Path, evidence: Evidence, networks: dict[str, Network], rules: Rules) -> tuple[list[str], str]:
+def _transfer_faults(folder: Path, proven: dict[tuple[str, str, str], ProvenTransfer], rules: Rules) -> tuple[list[str], str]:
     """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11)."""
-    proven, _ = prove_transfers(evidence, networks)
     rows = read_report_csv((folder / "report.csv").read_bytes())
     ties = _ties(folder)
     if ties["n"].to_list() != rows["n"].to_list():
@@ -162,10 +171,10 @@ def _ties(folder: Path) -> pl.DataFrame:
     return pl.read_csv(folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
 
 
-def _recompute_faults(folder: Path, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
+def _recompute_faults(folder: Path, facts: Facts, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
     """The report and its tables, computed anew from the facts in the bundle, have the same bytes."""
     month = Month.parse(manifest["month"])
-    enriched: Enriched = enrich_month(read_facts(folder / "evidence" / "facts"), month, rules)
+    enriched: Enriched = enrich_month(facts, month, rules)
     tables = {"report.csv": report_csv(printed_report(enriched, rules))}
     tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
     faults = [f"{name} comes out different" for name, content in tables.items() if (folder / name).read_bytes() != content]
@@ -174,11 +183,10 @@ def _recompute_faults(folder: Path, manifest: dict[str, Any], rules: Rules) -> t
     return faults, f"{', '.join(tables)} and the totals come out the same"
 
 
-def _fact_faults(folder: Path, evidence: Evidence) -> tuple[list[str], str]:
+def _fact_faults(facts: Facts, evidence: Evidence) -> tuple[list[str], str]:
     """The blocks among the facts are the ones whose headers stand in the evidence, from the oldest header on."""
-    blocks = read_facts(folder / "evidence" / "facts").blocks
     spans = evidence.headers.group_by("chain").agg(pl.col("height").min().alias("from"))
-    within = blocks.join(spans, on="chain").filter(pl.col("height") >= pl.col("from"))
+    within = facts.blocks.join(spans, on="chain").filter(pl.col("height") >= pl.col("from"))
     joined = within.join(
         evidence.headers.select("chain", "height", pl.col("hash").alias("proven")), on=["chain", "height"], how="full", coalesce=True
     )
