@@ -13,118 +13,24 @@ from typing import Annotated, Any, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from .chain_events import BalanceColumns as BalanceColumns
+from .chain_events import Balances as Balances
+from .chain_events import ChainEvent as ChainEvent
+from .chain_events import Connect as Connect
+from .chain_events import Disconnect as Disconnect
+from .chain_events import Doubt as Doubt
+from .chain_events import Input as Input
+from .chain_events import Output as Output
+from .chain_events import Stretch as Stretch
+from .chain_events import Transaction as Transaction
+from .chain_events import Watch as Watch
+from .chain_events import WatchedWallet as WatchedWallet
 from .closing_events import ClosingEvent as ClosingEvent
-from .event_parts import Count, Date, Hash, Height, MonthName, Sequence_, Units, UnixMicros, UnixSeconds, Version, Version_
+from .event_parts import Count, Date, Hash, MonthName, Units, UnixMicros, UnixSeconds, Version, Version_
 from .event_parts import Event as Event
 from .event_parts import real_days as real_days
 from .event_parts import same_length as same_length
 from .log import NewEvent, Topic
-
-# --- chain ---------------------------------------------------------------------------------------------------------
-
-
-class WatchedWallet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A pool wallet as it is watched."""
-
-    name: str
-    addresses: list[str] = []
-    descriptors: list[str] = []
-    descriptor_range: Annotated[int, Meta(ge=0, description="ranged descriptors are watched at indexes 0 … this - 1")] = 0
-
-
-class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An output of a pool wallet that a transaction spends."""
-
-    txid: Hash
-    vout: Count
-    value: Units
-    address: str | None
-    wallet: str
-    asset: str
-
-
-class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An output of a transaction, the pool's or not."""
-
-    vout: Annotated[
-        int, Meta(ge=0, le=2**31 - 1, description="place within the transaction; on EVM chains the running number of its movements")
-    ]
-    value: Units
-    address: str | None
-    wallet: str | None = None
-    asset: str
-    script_type: Annotated[str, Meta(description="Bitcoin Core's name of the script's type: pubkeyhash, nulldata, witness_v1_taproot, …")]
-    is_unspendable: Annotated[bool, Meta(description="no one can ever spend it: an OP_RETURN script, whatever follows it")] = False
-    ref: Annotated[str, Meta(description="where the movement stands on chain: `vout:3`; `log:7`; `call:0.2`")]
-
-
-class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A transaction that spends from, or pays to, a pool wallet."""
-
-    txid: Hash
-    position: Annotated[int, Meta(ge=0, le=2**31 - 1, description="index within the block")]
-    is_coinbase: bool
-    inputs: Annotated[list[Input], Meta(description="only those that are the pool's")]
-    other_inputs: Annotated[
-        int, Meta(ge=0, le=2**31 - 1, description="how many inputs are not the pool's; a coinbase's own is not counted")
-    ]
-    other_inputs_value: Units
-    outputs: Annotated[list[Output], Meta(description="every one")]
-    fee: Annotated[Units, Meta(description="inputs - outputs; 0 for a coinbase")]
-    fee_asset: str
-    raw: Annotated[str | None, Meta(description="the transaction without witnesses, hex: its double SHA-256 is the txid")] = None
-    branch: Annotated[list[Hash] | None, Meta(description="Merkle branch from the transaction up to the header's root")] = None
-
-
-class Watch(Event, tag="watch", frozen=True, kw_only=True):
-    """The wallets watched from here on, and where reading the chain begins."""
-
-    seq: Sequence_
-    chain: str
-    network: str
-    start_height: Height
-    wallets: list[WatchedWallet]
-
-
-class Connect(Event, tag="connect", frozen=True, kw_only=True):
-    """A block joined the main chain."""
-
-    seq: Sequence_
-    chain: str
-    height: Height
-    hash: Hash
-    prev: Hash
-    time: UnixSeconds
-    mediantime: UnixSeconds
-    header: Annotated[str | None, Meta(description="the block's header, hex: its hash is `hash`")] = None
-    transactions: list[Transaction]
-
-
-class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
-    """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
-
-    seq: Sequence_
-    chain: str
-    height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
-    prev: Annotated[Hash, Meta(description="of the first; each next one's is the hash before it")]
-    hash: list[Hash]
-    time: list[UnixSeconds]
-    mediantime: list[UnixSeconds]
-    header: list[str | None]
-
-    def __post_init__(self) -> None:
-        same_length(self, "hash", "time", "mediantime", "header")
-
-
-class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
-    """The main chain's last block left it."""
-
-    seq: Sequence_
-    chain: str
-    height: Height
-    hash: Hash
-    prev: Annotated[Hash, Meta(description="the last block of the main chain after this event")]
-
 
 # --- ledger --------------------------------------------------------------------------------------------------------
 
@@ -306,13 +212,12 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     at: UnixSeconds
 
 
-ChainEvent = Watch | Connect | Stretch | Disconnect
 LedgerEvent = Allocations | Payments | Openings | Complete
 MonthEvent = Labelled | Waived | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
-    Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain",
+    Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
     Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
     Labelled: "months", Waived: "months", Frozen: "months",

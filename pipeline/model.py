@@ -38,6 +38,12 @@ class IssueCode(StrEnum):
     TRANSFER_EXCEEDS_ALLOCATIONS = "transfer-exceeds-allocations"
     UNREADABLE_EVENT = "unreadable-event"
     """Law 8: an event of the log that can't be read; `ref` is its position."""
+    UNKNOWN_ASSET = "unknown-asset"
+    """ADR 7: a token of no contract in the settings left a pool wallet; `ref` is the chain and the contract, `CHAIN:0x…`."""
+    BAD_ADDRESS = "bad-address"
+    """ADR 7: mixed case with a wrong checksum (EIP-55); `ref` is the address as it is written."""
+    NODE_ANSWER_CHANGED = "node-answer-changed"
+    """ADR 7: a block read again was not what it had been; `ref` is `CHAIN:HEIGHT`."""
 
     @property
     def severity(self) -> Severity:
@@ -46,7 +52,7 @@ class IssueCode(StrEnum):
 
 _WARNINGS = {
     IssueCode.WALLET_HOLDER_DIFFERS, IssueCode.LICENCE_NOT_IN_FORCE, IssueCode.TRANSFER_WITHOUT_PAYMENT,
-    IssueCode.TRANSFER_BEFORE_ALLOCATION, IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS,
+    IssueCode.TRANSFER_BEFORE_ALLOCATION, IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, IssueCode.NODE_ANSWER_CHANGED,
 }  # fmt: skip
 
 
@@ -119,6 +125,8 @@ class Asset:
     name: str
     chain: str
     decimals: int
+    contract: str | None = None
+    """The token's contract on an account chain, EIP-55; None for the chain's own asset."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,10 @@ class Rules:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "assets": {name: {"chain": a.chain, "decimals": a.decimals} for name, a in sorted(self.assets.items())},
+            "assets": {
+                name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})
+                for name, a in sorted(self.assets.items())
+            },
             "finality": dict(sorted(self.finality.items())),
             "payout_unit": dict(sorted(self.payout_unit.items())),
             "has_payments_ledger": self.has_payments_ledger,
@@ -147,7 +158,7 @@ class Rules:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Rules:
         return cls(
-            assets={name: Asset(name, a["chain"], a["decimals"]) for name, a in content["assets"].items()},
+            assets={name: Asset(name, a["chain"], a["decimals"], a.get("contract")) for name, a in content["assets"].items()},
             finality=dict(content["finality"]),
             payout_unit=dict(content["payout_unit"]),
             has_payments_ledger=content["has_payments_ledger"],
