@@ -31,7 +31,7 @@ from .freeze.printed import printed_report
 from .freeze.replay import Replay, replay_month
 from .ingest import Ingest, IngestStep
 from .lease import HeldLeases, Leases
-from .log import Positions, Topic, advance
+from .log import Positions, Topic, advance, append_beside
 from .model import Month, Rules, almaty_date
 from .open_log import open_log
 from .render.canonical import report_csv
@@ -218,9 +218,8 @@ class App:
     # --- what people decide ----------------------------------------------------------------------------------------
 
     def append(self, topic: Topic, *events: Event) -> None:
-        """Append events of the pool's to the log, durable on return."""
-        with self.log.writer(topic, self.pool) as writer:
-            writer.append([encode(event) for event in events])
+        """Append events of the pool's to the log, durable on return; beside other processes that do."""
+        append_beside(self.log, topic, self.pool, [encode(event) for event in events])
 
     def decisions(self) -> Decisions:
         """The labels and waivers that the log holds."""
@@ -231,8 +230,7 @@ class App:
         settings = self.settings
         events = decisions_of_settings(settings.labels, settings.waivers, self.decisions(), at=self.now())
         if events:
-            with self.log.writer("months", self.pool) as writer:
-                writer.append(events)
+            append_beside(self.log, "months", self.pool, events)
         return len(events)
 
     def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:

@@ -21,7 +21,7 @@ from .closing_events import Answered, Sending, Signed, Submitting
 from .errors import FilingError, LogError, MonthError, SigningError
 from .events import AnyEvent, Event, decode, encode
 from .filing import Answer, Body, Form, submission_id_of
-from .log import EventLog, advance
+from .log import EventLog, advance, append_beside
 from .model import Month
 from .month import Act, Life, Step, Submission, next_step, take
 
@@ -107,8 +107,7 @@ class Diary:
     def append(self, event: Event) -> None:
         """Append one event, durable on return. Raises Taken when its id is in the log already: the step is somebody else's."""
         try:
-            with self._log.writer("months", self._pool) as writer:
-                is_new = writer.append([encode(event)]) == 1
+            is_new = append_beside(self._log, "months", self._pool, [encode(event)]) == 1
         except LogError:
             self.refresh()
             if event.id in self._ids:

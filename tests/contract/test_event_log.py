@@ -11,7 +11,7 @@ import pytest
 
 from connectors.log_sqlite import SqliteLog
 from pipeline.errors import FencedError, LogError
-from pipeline.log import EventLog, NewEvent, advance
+from pipeline.log import MOST_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_beside
 
 Opener = Callable[[], EventLog]
 
@@ -151,6 +151,33 @@ def test_a_fenced_writer_is_refused_even_for_events_already_there(log: EventLog)
     log.writer("chain", "k")
     with pytest.raises(FencedError):
         first.append(_events(1))
+
+
+class Contested:
+    """A log whose every writer is fenced by another one as soon as it is opened, so many times."""
+
+    def __init__(self, log: EventLog, times: int) -> None:
+        self._log = log
+        self._times = times
+
+    def writer(self, topic: Topic, key: str) -> Writer:
+        opened = self._log.writer(topic, key)
+        if self._times:
+            self._times -= 1
+            self._log.writer(topic, key)
+        return opened
+
+
+def test_an_append_beside_others_is_tried_again_when_it_is_fenced(log: EventLog):
+    assert append_beside(Contested(log, 2), "months", "k", _events(1, 2)) == 2
+    assert append_beside(Contested(log, 1), "months", "k", _events(2, 3)) == 1
+    assert [r.id for r in log.read({})] == ["e1", "e2", "e3"]
+
+
+def test_an_append_beside_others_gives_up_at_last(log: EventLog):
+    with pytest.raises(FencedError):
+        append_beside(Contested(log, MOST_ATTEMPTS), "months", "k", _events(1))
+    assert log.read({}) == []
 
 
 def test_an_append_of_nothing_appends_nothing(log: EventLog):

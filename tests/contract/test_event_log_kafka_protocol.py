@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from connectors.log_kafka import KafkaLog
 
 from . import test_event_log
-from .kafka_protocol import fresh_log, tansu
+from .kafka_protocol import fresh_log
 from .test_event_log import *  # noqa: F403
-
-
-@pytest.fixture(scope="module")
-def servers():
-    with tansu() as server:
-        yield server
 
 
 @pytest.fixture
@@ -23,7 +19,7 @@ def has_gaps() -> bool:
 
 
 @pytest.fixture
-def open_log(servers: str):
+def open_log(servers: str) -> Iterator[Callable[[], KafkaLog]]:
     """Opens the one log of this test, again where it is asked again."""
     settings = fresh_log(servers)
     opened: list[KafkaLog] = []

@@ -16,16 +16,10 @@ from connectors.log_kafka.lease import KafkaLeases
 from pipeline.errors import LeaseLost, LogError
 from pipeline.lease import PoolLease
 
-from .kafka_protocol import fresh_log, tansu
+from .kafka_protocol import fresh_log
 
 POOLS = [f"pool-{number}" for number in range(8)]
 PARTITIONS = 6
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[str]:
-    with tansu() as server:
-        yield server
 
 
 @pytest.fixture

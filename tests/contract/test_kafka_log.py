@@ -27,13 +27,7 @@ from pipeline.errors import LogError
 from pipeline.log import NewEvent, advance
 from pipeline.log_copy import copy_log
 
-from .kafka_protocol import fresh_log, tansu
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[str]:
-    with tansu() as server:
-        yield server
+from .kafka_protocol import fresh_log
 
 
 @pytest.fixture

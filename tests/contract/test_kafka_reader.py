@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
-import pytest
 from kafka import TopicPartition
 
 from connectors.log_kafka import KafkaLog
 from connectors.log_kafka.reader import Reader
 from pipeline.log import NewEvent, Topic
 
-from .kafka_protocol import fresh_log, tansu
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[str]:
-    with tansu() as server:
-        yield server
+from .kafka_protocol import fresh_log
 
 
 def test_a_partition_that_was_passed_over_is_read_after_another_has_joined(servers: str) -> None:

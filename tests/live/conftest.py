@@ -1,11 +1,15 @@
-"""After the live tests: each part, whether it ran, and if not why. The last line stays pytest's own."""
+"""Brokers of Apache Kafka for the tests here. And after the tests: each part, whether it ran, and if not why; the last line stays pytest's own."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from .kafka_cluster import KafkaCluster, why_not
 
 PARTS = {
     "test_bitcoin_core.py": "Bitcoin Core",
@@ -17,6 +21,33 @@ PARTS = {
     "test_kafka_security.py": "Kafka: security",
     "test_kafka_scale.py": "Kafka: pools shared out",
 }
+
+
+@contextmanager
+def running(folder: Path, brokers: int) -> Iterator[KafkaCluster]:
+    """A cluster that runs; skips, with the reason, where none can be had."""
+    if reason := why_not():
+        pytest.skip(reason)
+    cluster = KafkaCluster(folder, brokers)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`host:port` of one broker, for what is shared with `tests/contract`."""
+    with running(Path(tmp_path_factory.mktemp("kafka")), 1) as cluster:
+        yield cluster.servers
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
+    """Three brokers, to be killed."""
+    with running(tmp_path / "kafka", 3) as cluster:
+        yield cluster
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -6,8 +6,6 @@ The race of writers stands here alone: the broker that pip installs never gives 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,21 +15,7 @@ from pipeline.log import NewEvent
 from tests.contract.kafka_protocol import fresh_log
 from tests.contract.test_kafka_log import *  # noqa: F403
 
-from .kafka_cluster import KafkaCluster, why_not
-
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if reason := why_not():
-        pytest.skip(reason)
-    cluster = KafkaCluster(Path(tmp_path_factory.mktemp("kafka")))
-    try:
-        cluster.start()
-        yield cluster.servers
-    finally:
-        cluster.stop()
 
 
 def test_of_writers_that_race_each_event_is_appended_once_and_losers_stop(servers: str):

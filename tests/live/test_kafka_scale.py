@@ -19,7 +19,6 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from pipeline.store import Store
 from tests.contract.test_kafka_lease import *  # noqa: F403
 from tests.integration.pools import SmallPool, report_digest, small_pool
 
-from .kafka_cluster import KafkaCluster, free_ports, why_not
+from .kafka_cluster import free_ports
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
@@ -45,18 +44,6 @@ TORMENT_S = 50
 POSITION = re.compile(r'^esep_store_position\{partition="(.*?)",pool="(.*?)",topic="(.*?)"\} (\S+)$', re.MULTILINE)
 STOPPED_S = 14
 """Longer than a session."""
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if reason := why_not():
-        pytest.skip(reason)
-    cluster = KafkaCluster(Path(tmp_path_factory.mktemp("kafka")))
-    try:
-        cluster.start()
-        yield cluster.servers
-    finally:
-        cluster.stop()
 
 
 @dataclass
