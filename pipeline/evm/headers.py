@@ -1,0 +1,92 @@
+"""Block headers of account chains: from a node's JSON to the bytes whose hash is the block's, and from those back.
+
+A header grew with the forks, always at its end, so its length says which it is: 15 fields (before London, and Ethereum Classic
+always), 16 (London: base fee), 17 (Shanghai: withdrawals), 20 (Cancun: blobs, beacon root), 21 (Prague: requests). Left out: proof
+of work and of stake, which no header shows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .coding import decode, encode, keccak256
+from .fields import Nested, as_bytes, as_list, as_number, data, quantity
+
+_FIRST = (
+    ("parentHash", 32), ("sha3Uncles", 32), ("miner", 20), ("stateRoot", 32), ("transactionsRoot", 32), ("receiptsRoot", 32),
+    ("logsBloom", 256), ("difficulty", None), ("number", None), ("gasLimit", None), ("gasUsed", None), ("timestamp", None),
+    ("extraData", -1), ("mixHash", 32), ("nonce", 8),
+)  # fmt: skip
+"""Name and length in bytes; None for a quantity, -1 for data of any length."""
+_FORKS = (
+    (("baseFeePerGas", None),),
+    (("withdrawalsRoot", 32),),
+    (("blobGasUsed", None), ("excessBlobGas", None), ("parentBeaconBlockRoot", 32)),
+    (("requestsHash", 32),),
+)
+"""What London, Shanghai, Cancun and Prague added."""
+_FIELDS = _FIRST + tuple(field for fork in _FORKS for field in fork)
+_LENGTHS = frozenset(len(_FIRST) + sum(map(len, _FORKS[:count])) for count in range(len(_FORKS) + 1))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says; hashes are hex without 0x, as events carry them."""
+
+    hash: str
+    prev: str
+    number: int
+    time: int
+    """Unix seconds."""
+    transactions_root: bytes
+    receipts_root: bytes
+    logs_bloom: bytes
+    miner: bytes
+    difficulty: int
+
+
+def header_rlp(block: Mapping[str, Any]) -> bytes:
+    """The header's RLP of a block as `eth_getBlockByNumber` gives it. Raises ValueError for a field that is missing or malformed.
+
+    Fields of forks that this program does not know are not in it: then its hash is not the block's, which the caller must compare.
+    """
+    values: list[Nested] = [_value(block, name, length) for name, length in _FIRST]
+    for fork in _FORKS:
+        if all(block.get(name) is None for name, _ in fork):
+            break
+        values += [_value(block, name, length) for name, length in fork]
+    return encode(values)
+
+
+def _value(block: Mapping[str, Any], name: str, length: int | None) -> bytes:
+    if length is None:
+        return quantity(block, name)
+    return data(block, name, None if length < 0 else length)
+
+
+def header_hash(raw: bytes) -> str:
+    """The block's hash, hex without 0x, of its header's RLP."""
+    return keccak256(raw).hex()
+
+
+def parse_header(raw: bytes) -> Header:
+    """What the header's RLP says. Raises ValueError for bytes that are no header."""
+    values = as_list(decode(raw), "header")
+    if len(values) not in _LENGTHS:
+        raise ValueError(f"a header has {', '.join(map(str, sorted(_LENGTHS)))} fields, this one has {len(values)}")
+    found: dict[str, bytes] = {}
+    for (name, length), value in zip(_FIELDS, values, strict=False):
+        found[name] = as_bytes(value, name) if length is None or length < 0 else as_bytes(value, name, length)
+    return Header(
+        hash=header_hash(raw),
+        prev=found["parentHash"].hex(),
+        number=as_number(found["number"], "number"),
+        time=as_number(found["timestamp"], "timestamp"),
+        transactions_root=found["transactionsRoot"],
+        receipts_root=found["receiptsRoot"],
+        logs_bloom=found["logsBloom"],
+        miner=found["miner"],
+        difficulty=as_number(found["difficulty"], "difficulty"),
+    )

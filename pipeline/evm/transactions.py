@@ -1,0 +1,127 @@
+"""Transactions of account chains: from a node's JSON to the bytes whose hash is the transaction's id, and from those back.
+
+Legacy transactions are a list; later ones a type byte and a list: 1 (EIP-2930), 2 (EIP-1559), 3 (EIP-4844, as it stands in
+blocks, without its blobs), 4 (EIP-7702). Left out: recovering the sender, and types that other networks made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .address import to_checksum
+from .coding import decode, encode, keccak256
+from .fields import Nested, as_bytes, as_list, as_number, data, number, quantity, recipient
+
+_LEGACY = ("nonce", "gasPrice", "gas", "to", "value", "input", "v", "r", "s")
+_SIGNED = ("yParity", "r", "s")
+_FEES = ("maxPriorityFeePerGas", "maxFeePerGas")
+_TYPED: dict[int, tuple[str, ...]] = {
+    1: ("chainId", "nonce", "gasPrice", "gas", "to", "value", "input", "accessList", *_SIGNED),
+    2: ("chainId", "nonce", *_FEES, "gas", "to", "value", "input", "accessList", *_SIGNED),
+    3: ("chainId", "nonce", *_FEES, "gas", "to", "value", "input", "accessList", "maxFeePerBlobGas", "blobVersionedHashes", *_SIGNED),
+    4: ("chainId", "nonce", *_FEES, "gas", "to", "value", "input", "accessList", "authorizationList", *_SIGNED),
+}
+INTRINSIC_GAS = 21_000
+"""What every transaction costs before any code runs: with no more gas than this, none can run."""
+
+
+@dataclass(frozen=True)
+class AccountTransaction:
+    """What the report needs of a transaction."""
+
+    txid: str
+    """Hex without 0x, as events carry it."""
+    kind: int
+    """0 for legacy."""
+    nonce: int
+    gas: int
+    """The most that it may use."""
+    to: str | None
+    """EIP-55; None where it makes a contract."""
+    value: int
+    """Wei, or the chain's like unit."""
+    input: bytes
+
+
+def transaction_rlp(transaction: Mapping[str, Any]) -> bytes:
+    """The signed transaction's bytes, as a block commits to them, from `eth_getTransactionByHash`'s answer.
+
+    Raises ValueError for a type that this program does not know, or a field that is missing or malformed. The caller compares
+    the hash of the bytes with the transaction's.
+    """
+    kind = number(transaction, "type") if transaction.get("type") is not None else 0
+    if kind == 0:
+        return encode([_field(transaction, name) for name in _LEGACY])
+    if kind not in _TYPED:
+        raise ValueError(f"a transaction of type {kind} is not known to this program: upgrade it")
+    return bytes([kind]) + encode([_field(transaction, name) for name in _TYPED[kind]])
+
+
+def transaction_hash(raw: bytes) -> str:
+    """The transaction's id, hex without 0x."""
+    return keccak256(raw).hex()
+
+
+def parse_account_transaction(raw: bytes) -> AccountTransaction:
+    """What the signed bytes say. Raises ValueError for bytes that are no transaction, or of an unknown type."""
+    kind, names = _kind_of(raw)
+    values = as_list(decode(raw[1:] if kind else raw), "transaction")
+    if len(values) != len(names):
+        raise ValueError(f"a transaction of type {kind} has {len(names)} fields, this one has {len(values)}")
+    named = dict(zip(names, values, strict=True))
+    to = as_bytes(named["to"], "to", 0, 20)
+    return AccountTransaction(
+        txid=transaction_hash(raw),
+        kind=kind,
+        nonce=as_number(named["nonce"], "nonce"),
+        gas=as_number(named["gas"], "gas"),
+        to=to_checksum("0x" + to.hex()) if to else None,
+        value=as_number(named["value"], "value"),
+        input=as_bytes(named["input"], "input"),
+    )
+
+
+def _kind_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
+    if not raw:
+        raise ValueError("a transaction has at least one byte")
+    if raw[0] >= 0xC0:
+        return 0, _LEGACY
+    if raw[0] not in _TYPED:
+        raise ValueError(f"a transaction of type {raw[0]} is not known to this program: upgrade it")
+    return raw[0], _TYPED[raw[0]]
+
+
+def _field(transaction: Mapping[str, Any], name: str) -> Nested:
+    match name:
+        case "to":
+            return recipient(transaction)
+        case "input":
+            return data(transaction, "input" if "input" in transaction else "data")
+        case "yParity":
+            # Older nodes say it as `v`.
+            return quantity(transaction, "yParity" if transaction.get("yParity") is not None else "v")
+        case "accessList":
+            return [[data(entry, "address", 20), _hashes(entry, "storageKeys")] for entry in _list(transaction, name)]
+        case "blobVersionedHashes":
+            return _hashes(transaction, name)
+        case "authorizationList":
+            return [_authorization(entry) for entry in _list(transaction, name)]
+        case _:
+            return quantity(transaction, name)
+
+
+def _authorization(entry: Mapping[str, Any]) -> Nested:
+    return [quantity(entry, "chainId"), data(entry, "address", 20), quantity(entry, "nonce"), *(quantity(entry, name) for name in _SIGNED)]
+
+
+def _list(transaction: Mapping[str, Any], name: str) -> list[Any]:
+    found = transaction.get(name)
+    if not isinstance(found, list):
+        raise ValueError(f"{name} is {found!r}, not a list")
+    return found
+
+
+def _hashes(answer: Mapping[str, Any], name: str) -> list[Nested]:
+    return [data({name: one}, name, 32) for one in _list(answer, name)]
