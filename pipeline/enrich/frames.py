@@ -6,7 +6,7 @@ ledger instants Int64 microseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -184,6 +184,17 @@ REPORT = {
 }
 """The form's fifteen columns in order, then what ties a row to its facts."""
 
+DEBTS = {
+    "miner_id": pl.String,
+    "asset": pl.String,
+    "opening": UNITS,
+    "allocated": UNITS,
+    "settled": UNITS,
+    "closing": UNITS,
+    "advance": UNITS,
+}
+"""What the pool owes each miner: opening + allocated − settled = closing. `advance`: credits that have nothing to settle yet (rule 6.2)."""
+
 
 @dataclass(frozen=True)
 class Enriched:
@@ -199,3 +210,5 @@ class Enriched:
     """Those that belong to the month (rule 9.2)."""
     totals: dict[str, object]
     """The month's totals apart (rule 7.4), for the manifest; amounts as printed."""
+    debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
+    """Of every miner with a debt, an allocation or a settlement, as DEBTS."""

@@ -1,0 +1,58 @@
+"""What the pool owes each miner, before and after the month: opening + allocated − settled = closing (carry-over, rule 7.4).
+
+Enters: allocations, credits and portions of some miners, and their rows of the report. Leaves: DEBTS. The two ends come by different ways: the
+opening by plain sums of what was allocated and credited before the month, the closing by what first in, first out left of each allocation;
+between them stand the month's allocations and what the report's own rows settle. That they meet is checked, never assumed (`freeze.debts`).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ..model import Month
+from .frames import DEBTS, UNITS
+
+ACCOUNT = ["miner_id", "asset"]
+_ZERO = pl.lit(0, UNITS)
+
+
+def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.DataFrame, rows: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Each miner's debts by asset, as DEBTS, by miner and asset; those who have none of the five amounts are left out.
+
+    `allocations` (row, miner_id, asset, amount, allocation_date) and `credits` (row, miner_id, asset, amount, date) reach to the month's end,
+    `portions` (allocation, credit, amount) name them by `row`, `rows` are the report's (miner_id, asset, amount, txid).
+    """
+    owed = allocations.filter(pl.col("miner_id").is_not_null())
+    paid = credits.filter(pl.col("miner_id").is_not_null())
+    is_before = pl.col("allocation_date") < month.first
+    sides = [
+        _sum(owed.filter(is_before), "allocated_before"),
+        _sum(paid.filter(pl.col("date") < month.first), "paid_before"),
+        _sum(owed.filter(~is_before), "allocated"),
+        _sum(rows.filter(pl.col("txid").is_not_null()), "settled"),
+        _sum(_left(owed, portions, "allocation"), "closing"),
+        _sum(_left(paid, portions, "credit"), "advance"),
+    ]
+    debts = pl.concat([side.select(ACCOUNT) for side in sides]).unique()
+    for side in sides:
+        debts = debts.join(side, on=ACCOUNT, how="left")
+    debts = debts.with_columns(pl.exclude(ACCOUNT).fill_null(_ZERO))
+    opening = pl.max_horizontal(pl.col("allocated_before") - pl.col("paid_before"), _ZERO)
+    amounts = [name for name in DEBTS if name not in ACCOUNT]
+    return (
+        debts.with_columns(opening=opening)
+        .select(list(DEBTS))
+        .filter(pl.any_horizontal(pl.col(amount) != 0 for amount in amounts))
+        .sort(ACCOUNT)
+    )
+
+
+def _sum(side: pl.DataFrame, name: str) -> pl.DataFrame:
+    return side.group_by(ACCOUNT).agg(pl.col("amount").sum().cast(UNITS).alias(name))
+
+
+def _left(side: pl.DataFrame, portions: pl.DataFrame, place: str) -> pl.DataFrame:
+    """What first in, first out left of each allocation, or of each credit."""
+    used = portions.group_by(pl.col(place).alias("row")).agg(pl.col("amount").sum().alias("used"))
+    left = side.select("row", *ACCOUNT, "amount").join(used, on="row", how="left")
+    return left.with_columns(amount=pl.col("amount") - pl.col("used").fill_null(_ZERO))
