@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,15 +26,16 @@ from .decisions import Decisions, decisions_of_settings, label_event, read_decis
 from .errors import StoreHeld
 from .events import Event, Frozen, WatchedWallet, decode, encode
 from .freeze.bundle import put_in_place
+from .freeze.debts import debts_before
 from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
-from .freeze.printed import printed_report
+from .freeze.printed import printed_parts
 from .freeze.replay import Replay, replay_month
 from .ingest import Ingest, IngestStep
 from .lease import HeldLeases, Leases
 from .log import Positions, Topic, advance, append_beside
 from .model import Month, Rules, almaty_date
 from .open_log import open_log
-from .render.canonical import report_csv
+from .render.canonical import write_report_csv
 from .settings import Settings
 from .store import Store
 from .store.facts import read_facts, write_enriched
@@ -361,6 +362,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],
         positions=store.positions(),
         previous_digest=before[-1].digest if before else None,
+        debts_before=debts_before(before[-1] if before else None),
     )
 
 
@@ -376,4 +378,5 @@ def _export(store: Store, month: Month, path: Path) -> None:
 
 def report_digest(assessed: Assessed, rules: Rules) -> str:
     """The digest that the month would have if it were frozen now (rule 8.2)."""
-    return hashlib.sha256(report_csv(printed_report(assessed.enriched, rules))).hexdigest()
+    with Path(os.devnull).open("wb") as nowhere:
+        return write_report_csv(printed_parts(assessed.enriched, rules), nowhere)

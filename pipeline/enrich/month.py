@@ -16,13 +16,15 @@ from .classify import classify, group_transfers, list_outflows, pool_transaction
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
 from .identify import day_of_micros, with_holder
 from .match import Matched, credit, match
-from .order import sort_by_number_then_text
-from .report import list_rows, sum_month
-from .settle import settle
+from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges
+from .report import KEY, number_rows, sum_month
 
 
-def enrich_month(facts: Facts, month: Month, rules: Rules) -> Enriched:
-    """Everything that the rules make of a month (rules 3 to 7, 9)."""
+def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:
+    """Everything that the rules make of a month (rules 3 to 7, 9).
+
+    `allocations_at_once` bounds memory: about how many are settled together; what comes out does not depend on it (law 2).
+    """
     transactions = pool_transactions(facts)
     outputs = classify(facts, transactions, rules)
     outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
@@ -32,9 +34,11 @@ def enrich_month(facts: Facts, month: Month, rules: Rules) -> Enriched:
     matched = _with_payers(matched, payments)
     credits = credit(matched)
     allocations = list_allocations(facts, month)
-    seen = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, allocations))).with_row_index("row")
-    portions = settle(allocations, seen)
-    rows = list_rows(facts, allocations, seen, matched.transfers, portions, month, rules)
+    transfers = matched.transfers.sort("at", "txid", "address", "asset").with_row_index("transfer")
+    seen = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, allocations)))
+    seen = seen.join(transfers.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
+    settled = list(settle_ranges(facts, allocations, seen, transfers, month, rules, at_once=allocations_at_once))
+    report = number_rows([part.rows for part in settled])
     balances = prove_balances(facts, month, rules)
     issues = pl.concat(
         [
@@ -45,28 +49,26 @@ def enrich_month(facts: Facts, month: Month, rules: Rules) -> Enriched:
             check.overlaps(facts.accounts, ["account"], month),
             check.bad_miner_ids(facts.miners),
             check.unknown_accounts(allocations, payments, month),
-            check.accounts_changed_hands(facts.accounts, allocations, portions, seen, month),
             check.differing_holders(matched.links, matched.transfers, month),
             check.payments_not_on_chain(matched.orphans, month),
             check.transfer_issues(matched.transfers, month, has_payments_ledger=rules.has_payments_ledger),
-            check.unlicensed_rows(rows),
-            check.credit_issues(seen, portions, allocations, month),
+            *(issues for part in settled for issues in part.issues),
         ]
     )
     return Enriched(
         outflows=outflows,
         transfers=list_transfers(matched.transfers, credits),
         balances=balances,
-        report=rows.drop("is_licensed"),
+        report=report,
         issues=issues.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
-        totals=sum_month(rows, _outstanding(allocations, portions, month), rules),
+        totals=sum_month(report, pl.concat([part.outstanding for part in settled]), rules),
     )
 
 
 def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
-    """The allocations that the month sees (rule 7.1), openings among them (6.4), in the order of settlement.
+    """The allocations that the month sees (rule 7.1), openings among them (6.4), in no order.
 
-    ALLOCATIONS, then row, allocation_date, miner_id (4.4; null where nobody holds the account), is_of_month.
+    ALLOCATIONS, then allocation_date, miner_id (4.4; null where nobody holds the account).
     """
     openings = facts.openings.select(
         pl.concat_str(pl.lit("opening"), "account", "asset", separator=":").alias("allocation_id"),
@@ -80,9 +82,9 @@ def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
         pl.lit(None, pl.String).alias("commission_currency_amount"),
     )
     listed = pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
-    seen = _with_miner(listed, facts.accounts, at="allocated_at", day="allocation_date").filter(pl.col("allocation_date") <= month.last)
-    seen = sort_by_number_then_text(seen, pl.col("allocated_at"), "allocation_id")
-    return seen.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
+    # Only what is asked about is joined: fifteen million texts are not copied to learn whose they are.
+    held = _with_miner(listed.select("account", "allocated_at"), facts.accounts, at="allocated_at", day="allocation_date")
+    return listed.with_columns(held["allocation_date"], held["miner_id"]).filter(pl.col("allocation_date") <= month.last)
 
 
 def start_at(facts: Facts, allocations: pl.DataFrame) -> int:
@@ -114,13 +116,3 @@ def _with_miner(frame: pl.DataFrame, accounts: pl.DataFrame, *, at: str, day: st
 def _with_payers(matched: Matched, payments: pl.DataFrame) -> Matched:
     """The links with each payment's miner (rule 4.2)."""
     return replace(matched, links=matched.links.join(payments.select("payment_id", "miner_id"), on="payment_id", how="left"))
-
-
-def _outstanding(allocations: pl.DataFrame, portions: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """What is left at the month's end of allocations dated before it: asset, left."""
-    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
-    return (
-        allocations.filter((pl.col("allocation_date") < month.first) & pl.col("miner_id").is_not_null())
-        .join(settled, on="row", how="left")
-        .select("asset", left=pl.col("amount") - pl.col("settled").fill_null(0))
-    )

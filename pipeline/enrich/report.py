@@ -16,7 +16,7 @@ from .order import sort_by_number_then_text
 
 KEY = ["chain", "txid", "address", "asset"]
 ALLOCATION = ["miner_id", "allocation_date", "allocation_id", "asset", "is_of_month"]
-ROWS_AT_ONCE = 1_000_000
+ROWS_AT_ONCE = 500_000
 COMMISSION = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
 
 
@@ -29,20 +29,25 @@ def list_rows(
     month: Month,
     rules: Rules,
 ) -> pl.DataFrame:
-    """The month's rows (rules 7.2 to 7.5) as REPORT, and is_licensed (rule 4.3).
+    """The month's rows (rules 7.2 to 7.5) as REPORT without `n`, and is_licensed (rule 4.3).
 
-    `allocations` and `credits` have their place as `row`, and portions name them by it: rows are pairs of places until the end, so
-    that a million of them are sorted and joined as numbers.
+    `allocations` and `credits` have their place as `row`, and portions name them by it; credits name theirs in `transfers`. So rows are
+    pairs of places until the end, and a million of them are sorted and joined as numbers.
     """
-    transfers = transfers.sort("at", "txid", "address", "asset").with_row_index("transfer")
     rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions)])
     rows = _in_order(rows, allocations)
-    rows = rows.with_columns(n=pl.int_range(1, pl.len() + 1, dtype=pl.Int64), is_first=pl.col("allocation").is_first_distinct())
+    rows = rows.with_columns(is_first=pl.col("allocation").is_first_distinct())
     charged = allocations.rename({"commission_amount": "commission_asset_amount"}).select([*ALLOCATION, *COMMISSION])
     moved = transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
-    # A slice at a time: fifteen columns of ten million rows are copied by every join.
+    # A slice at a time, when one miner has millions: every join copies fifteen columns.
     slices = [_describe(part, charged, moved, facts, rules) for part in rows.iter_slices(ROWS_AT_ONCE)]
     return pl.concat(slices or [_describe(rows, charged, moved, facts, rules)])
+
+
+def number_rows(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The whole report, REPORT, out of its parts in their order."""
+    rows = pl.concat(parts)
+    return rows.with_columns(n=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).select(list(REPORT))
 
 
 def _describe(rows: pl.DataFrame, charged: pl.DataFrame, moved: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
@@ -58,7 +63,7 @@ def _describe(rows: pl.DataFrame, charged: pl.DataFrame, moved: pl.DataFrame, fa
         )
         .join(names, on="miner_id", how="left", maintain_order="left")
         .with_columns(is_carried=~pl.col("is_of_month"))
-        .select([*REPORT, "is_licensed"])
+        .select([*list(REPORT)[1:], "is_licensed"])
     )
 
 
@@ -66,10 +71,9 @@ def _settled(
     allocations: pl.DataFrame, credits: pl.DataFrame, transfers: pl.DataFrame, portions: pl.DataFrame, month: Month
 ) -> pl.DataFrame:
     """A row for every portion whose allocation or transfer lies in the month; one for each allocation and transfer (rules 7.2, 7.3)."""
-    of_credit = credits.select(KEY).join(transfers.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")["transfer"]
     is_new = transfers.select(is_in_month(month)).to_series()
     return (
-        portions.with_columns(transfer=of_credit[portions["credit"]])
+        portions.with_columns(transfer=credits["transfer"][portions["credit"]])
         .group_by("allocation", "transfer")
         .agg(pl.col("amount").sum())
         .filter(pl.col("allocation").map_batches(lambda place: allocations["is_of_month"][place], return_dtype=pl.Boolean)
@@ -121,10 +125,14 @@ def sum_month(report: pl.DataFrame, outstanding: pl.DataFrame, rules: Rules) -> 
 
     `outstanding`: asset, left: what is left at the month's end of allocations dated before it.
     """
-    own, carried = report.filter(~pl.col("is_carried")), report.filter("is_carried")
-    transfers = report.filter(pl.col("txid").is_not_null()).unique(["txid", "wallet", "asset"])
-    charged = report.filter(pl.col("commission_currency").is_not_null()).with_columns(
-        pl.col("commission_currency_amount").cast(pl.Decimal(38, 8))
+    report = report.select("asset", "amount", "txid", "wallet", "transfer_amount", *COMMISSION, "is_carried")
+    own, carried = report.filter(~pl.col("is_carried")).select("asset", "amount", "txid"), report.filter("is_carried")
+    moved = report.select("txid", "wallet", "asset", "transfer_amount").filter(pl.col("txid").is_not_null())
+    transfers = moved.unique(["txid", "wallet", "asset"])
+    charged = (
+        report.select("commission_currency", "commission_currency_amount")
+        .filter(pl.col("commission_currency").is_not_null())
+        .with_columns(pl.col("commission_currency_amount").cast(pl.Decimal(38, 8)))
     )
     by_currency = charged.group_by("commission_currency").agg(pl.col("commission_currency_amount").sum()).sort("commission_currency")
     return {

@@ -24,9 +24,10 @@ from ..enrich.frames import SHAPES, UNITS, Enriched, Facts
 from ..events import Waived
 from ..model import Month, Rules
 from ..render import Document, render_all
-from ..render.canonical import report_csv, table_csv
+from ..render.canonical import write_report_csv, write_table_csv
 from ..render.form import Language
 from .conditions import Condition, describe_chains
+from .debts import DEBTS_CSV, printed_debts
 from .evidence import Evidence, write_evidence
 from .printed import TABLES, printed_report
 
@@ -57,6 +58,8 @@ class Content:
     waivers: Sequence[Waived]
     conditions: Sequence[Condition]
     languages: Sequence[Language]
+    debts: dict[str, Any]
+    """The manifest's section of that name (`debts.describe_debts`)."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,13 @@ def write_bundle(
         inner.mkdir(mode=0o700)
     progress("tables")
     rows = printed_report(content.enriched, content.rules)
-    report = report_csv(rows)
-    digest = hashlib.sha256(report).hexdigest()
-    (folder / "report.csv").write_bytes(report)
+    with (folder / "report.csv").open("wb") as file:
+        digest = write_report_csv([rows], file)
     for name, printed in TABLES.items():
-        (folder / name).write_bytes(table_csv(printed(content.enriched)))
+        with (folder / name).open("wb") as file:
+            write_table_csv(printed(content.enriched), file)
+    with (folder / DEBTS_CSV).open("wb") as file:
+        write_table_csv(printed_debts(content.enriched.debts, content.rules), file)
     progress("evidence")
     write_evidence(content.evidence, folder / "evidence")
     write_facts(content.facts, folder / "evidence" / "facts")
@@ -120,6 +125,7 @@ def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -
         "due": content.month.deadline.isoformat(),
         "header": content.header,
         "totals": content.enriched.totals,
+        "debts": content.debts,
         "frozen_at": content.frozen_at,
         "frozen_by": content.by,
         "reason": content.reason,

@@ -5,10 +5,13 @@ Enters: `Enriched`. Leaves: frames of strings, days and whole numbers whose cano
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ..enrich.frames import Enriched
 from ..model import Rules
+from ..render.canonical import ROWS_AT_ONCE
 from ..render.form import COLUMNS
 
 AMOUNTS = {"amount": "asset", "transfer_amount": "asset", "commission_asset_amount": "commission_asset"}
@@ -34,9 +37,14 @@ def _with_decimals(units: pl.Expr, decimals: int) -> pl.Expr:
 
 def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
     """The form's fifteen columns, all strings, null where empty: the canonical report (rule 8.2)."""
-    return enriched.report.with_columns([printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]).select(
-        pl.col(COLUMNS).cast(pl.String)
-    )
+    return pl.concat(printed_parts(enriched, rules))
+
+
+def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
+    """The same in parts, one at least: a month of millions of rows is never all in memory as text."""
+    amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
+    for start in range(0, max(enriched.report.height, 1), ROWS_AT_ONCE):
+        yield enriched.report.slice(start, ROWS_AT_ONCE).with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
 
 
 def printed_outflows(enriched: Enriched) -> pl.DataFrame:

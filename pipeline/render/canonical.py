@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
 import polars as pl
 
 from .form import COLUMNS
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 ROWS_AT_ONCE = 250_000
 """Rows formatted in memory at a time when a table goes to a file."""
@@ -30,10 +34,13 @@ def report_csv(rows: pl.DataFrame) -> bytes:
     return table_csv(rows)
 
 
-def write_report_csv(rows: pl.DataFrame, file: IO[bytes]) -> str:
-    """Write the canonical report to a binary file, a slice at a time; the SHA-256 of what was written, hex."""
-    check_rows(rows)
-    return write_table_csv(rows, file)
+def write_report_csv(parts: Iterable[pl.DataFrame], file: IO[bytes]) -> str:
+    """Write the canonical report, given in parts in their order (one at least), to a binary file; the SHA-256 of what was written, hex."""
+    sha256 = hashlib.sha256()
+    for number, rows in enumerate(parts):
+        check_rows(rows)
+        _write_part(rows, file, sha256, with_header=number == 0)
+    return sha256.hexdigest()
 
 
 def table_csv(frame: pl.DataFrame) -> bytes:
@@ -53,16 +60,19 @@ def write_table_csv(frame: pl.DataFrame, file: IO[bytes]) -> str:
         raise ValueError(f"a table of the one column {frame.columns[0]!r} can't tell an empty field from no row")
     sha256 = hashlib.sha256()
     for start in range(0, max(frame.height, 1), ROWS_AT_ONCE):
-        buffer = io.BytesIO()
-        part = frame.slice(start, ROWS_AT_ONCE)
-        # polars quotes an empty string to tell it from null; here both are empty.
-        part.with_columns(pl.col(pl.String).replace("", None)).write_csv(
-            buffer, include_header=start == 0, line_terminator="\n", quote_style="necessary", date_format="%Y-%m-%d"
-        )
-        written = buffer.getbuffer()
-        sha256.update(written)
-        file.write(written)
+        _write_part(frame.slice(start, ROWS_AT_ONCE), file, sha256, with_header=start == 0)
     return sha256.hexdigest()
+
+
+def _write_part(part: pl.DataFrame, file: IO[bytes], sha256: _Hash, *, with_header: bool) -> None:
+    buffer = io.BytesIO()
+    # polars quotes an empty string to tell it from null; here both are empty.
+    part.with_columns(pl.col(pl.String).replace("", None)).write_csv(
+        buffer, include_header=with_header, line_terminator="\n", quote_style="necessary", date_format="%Y-%m-%d"
+    )
+    written = buffer.getbuffer()
+    sha256.update(written)
+    file.write(written)
 
 
 def read_report_csv(content: bytes) -> pl.DataFrame:

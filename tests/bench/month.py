@@ -32,7 +32,7 @@ import polars as pl
 
 from connectors.log_sqlite import SqliteLog
 from pipeline.enrich.month import enrich_month
-from pipeline.freeze.printed import printed_report
+from pipeline.freeze.printed import printed_parts
 from pipeline.ingest import Ingest
 from pipeline.render.canonical import write_report_csv
 from pipeline.store import Store
@@ -77,7 +77,7 @@ def run_month(directory: Path, size: Size) -> list[Measured]:
     assert enriched.issues.is_empty(), "the synthetic month raises no issue"
     assert enriched.transfers.height == size.payouts
     with measurements.step("csv") as step, (directory / "report.csv").open("wb") as file:
-        write_report_csv(printed_report(enriched, RULES), file)
+        write_report_csv(printed_parts(enriched, RULES), file)
         step.rows = enriched.report.height
     return measurements.taken
 

@@ -17,8 +17,10 @@ TABLES = ("outflows", "transfers", "balances", "report")
 
 
 def differences(world: World) -> list[str]:
-    """What differs between `enrich_month` and the oracle on this world."""
-    return compare(enrich_month(frames_of(world.facts), world.month, world.rules), apply_rules(world.facts, world.month, world.rules))
+    """What differs between `enrich_month` and the oracle on this world, settled all at once and miner by miner."""
+    outcome, facts = apply_rules(world.facts, world.month, world.rules), frames_of(world.facts)
+    together = compare(enrich_month(facts, world.month, world.rules), outcome)
+    return together or compare(enrich_month(facts, world.month, world.rules, allocations_at_once=1), outcome)
 
 
 def compare(enriched: Enriched, outcome: Outcome) -> list[str]:

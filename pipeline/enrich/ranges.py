@@ -1,0 +1,96 @@
+"""Settlement and rows for some miners at a time, so that memory follows the miners at hand and not the month.
+
+Enters: all allocations and credits that the month sees. Leaves: the report's rows, the issues and sums that rest on settlement. Nothing that a
+miner's rows depend on lies with another miner, and the report is ordered by miner first (rule 7.5): ranges in the miners' order, one after the
+other, are the whole. A single miner's rows are never divided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from ..model import Month, Rules
+from . import check
+from .frames import Facts
+from .order import sort_by_number_then_text
+from .report import list_rows
+from .settle import settle
+
+ALLOCATIONS_AT_ONCE = 500_000
+"""About how many allocations a range has."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a range of miners comes to."""
+
+    rows: pl.DataFrame
+    """The month's rows of these miners, as `report.list_rows` leaves them."""
+    issues: list[pl.DataFrame]
+    outstanding: pl.DataFrame
+    """What is left at the month's end of allocations dated before it: asset, left."""
+
+
+def settle_ranges(
+    facts: Facts,
+    allocations: pl.DataFrame,
+    credits: pl.DataFrame,
+    transfers: pl.DataFrame,
+    month: Month,
+    rules: Rules,
+    *,
+    at_once: int,
+) -> Iterator[Settled]:
+    """Each range of miners settled (rule 6), in the order of miners; one range at least.
+
+    `allocations`: as `month.list_allocations` leaves them; `credits`: those seen (rule 7.1), with `transfer`, their place in `transfers`.
+    """
+    ranges = _ranges(allocations, credits, at_once)
+    range_of_allocation = _place(allocations, ranges)
+    range_of_credit = _place(credits, ranges)
+    for number in range(max(ranges["range"].n_unique(), 1)):
+        own = allocations.filter(range_of_allocation == number)
+        own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")
+        own = own.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
+        paid = credits.filter(range_of_credit == number).with_row_index("row")
+        portions = settle(own, paid)
+        rows = list_rows(facts, own, paid, transfers, portions, month, rules)
+        yield Settled(
+            rows,
+            [
+                check.accounts_changed_hands(facts.accounts, own, portions, paid, month),
+                check.unlicensed_rows(rows),
+                check.credit_issues(paid, portions, own, month),
+            ],
+            _outstanding(own, portions, month),
+        )
+
+
+def _ranges(allocations: pl.DataFrame, credits: pl.DataFrame, at_once: int) -> pl.DataFrame:
+    """Every miner of either side and the number of its range: miner_id, range (from 0, in the order of miners)."""
+    sides = pl.concat([allocations.select("miner_id"), credits.select("miner_id")])
+    counts = sides.drop_nulls().group_by("miner_id").len().sort("miner_id")
+    # A new range begins where the rows before a miner fill the one before: counted from the first, so it depends on nothing but the rows.
+    before = pl.col("len").cum_sum().cast(pl.Int64) - pl.col("len").cast(pl.Int64)
+    return counts.select("miner_id", range=(before // at_once).rle_id().cast(pl.Int64))
+
+
+def _place(side: pl.DataFrame, ranges: pl.DataFrame) -> pl.Series:
+    """The range of each row; null for rows that are nobody's."""
+    return side.select("miner_id").join(ranges, on="miner_id", how="left", maintain_order="left")["range"]
+
+
+def _outstanding(allocations: pl.DataFrame, portions: pl.DataFrame, month: Month) -> pl.DataFrame:
+    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
+    return (
+        allocations.filter(pl.col("allocation_date") < month.first)
+        .select("row", "asset", "amount")
+        .join(settled, on="row", how="left")
+        .with_columns(left=pl.col("amount") - pl.col("settled").fill_null(0))
+        .filter(pl.col("left") > 0)
+        .group_by("asset")
+        .agg(pl.col("left").sum())
+    )
