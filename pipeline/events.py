@@ -207,6 +207,12 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     manifest_digest: Hash
     previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
     languages: Annotated[list[str], Meta(description="that the form was printed in")] = msgspec.field(default_factory=lambda: ["kk"])
+    closing_debts: Annotated[dict[str, str] | None, Meta(description="what is owed to miners at the month's end, by asset, as printed")] = (
+        None
+    )
+    closing_debts_digest: Annotated[
+        Hash | None, Meta(description="SHA-256 of those debts, miner by miner: what the next month opens with")
+    ] = None
     by: str
     reason: str
     at: UnixSeconds

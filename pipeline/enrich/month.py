@@ -62,6 +62,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         report=report,
         issues=issues.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled]), rules),
+        debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
     )
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from ..model import Month, Rules
 from . import check
+from .debts import list_debts
 from .frames import Facts
 from .order import sort_by_number_then_text
 from .report import list_rows
@@ -32,6 +33,8 @@ class Settled:
     issues: list[pl.DataFrame]
     outstanding: pl.DataFrame
     """What is left at the month's end of allocations dated before it: asset, left."""
+    debts: pl.DataFrame
+    """What the pool owes these miners, as DEBTS."""
 
 
 def settle_ranges(
@@ -66,6 +69,7 @@ def settle_ranges(
                 check.credit_issues(paid, portions, own, month),
             ],
             _outstanding(own, portions, month),
+            list_debts(own, paid, portions, rows, month),
         )
 
 

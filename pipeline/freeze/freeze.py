@@ -25,6 +25,7 @@ from ..render.form import Language
 from ..store.evidence import read_evidence
 from .bundle import Bundle, Content, discard, put_in_place, write_bundle
 from .conditions import Condition, closing_conditions
+from .debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class MonthState:
     positions: dict[str, int]
     previous_digest: str | None
     """Digest of the newest frozen version of the month before."""
+    debts_before: DebtsBefore | None = None
+    """What that version closed with."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def freeze_month(
         manifest_digest=bundle.manifest_digest,
         previous_digest=state.previous_digest,
         languages=list(languages),
+        closing_debts=closing_debts(content.debts),
+        closing_debts_digest=content.debts["closing_digest"],
         by=by,
         reason=reason,
         at=now,
@@ -154,6 +159,8 @@ def make_content(
 ) -> Content:
     """All that the bundle is made of; its evidence covers the month's outflows and every transfer reported."""
     enriched = assessed.enriched
+    differing = sums_that_differ(enriched.debts)
+    assert not differing, f"{month}: {len(differing)} debt(s) do not carry over: settlement and the report's rows contradict each other"
     return Content(
         month=month,
         version=version,
@@ -170,6 +177,7 @@ def make_content(
         waivers=state.waivers,
         conditions=assessed.conditions,
         languages=languages,
+        debts=describe_debts(enriched.debts, state.debts_before, rules),
     )
 
 

@@ -22,6 +22,7 @@ from ..errors import VerifyError
 from ..model import Month, Rules, almaty_date, from_units
 from ..render.canonical import read_report_csv, report_csv, table_csv
 from .bundle import MANIFEST, digest_of, read_facts
+from .debts import check_debts
 from .evidence import Evidence, ProvenTransfer, header_faults, missing_proofs, prove_transfers, read_evidence
 from .printed import TABLES, printed_report
 
@@ -69,14 +70,19 @@ def verify_bundle(folder: Path, progress: Callable[[str], None] = lambda _: None
     def proven() -> tuple[dict[tuple[str, str, str], ProvenTransfer], list[str]]:
         return prove_transfers(evidence(), networks)
 
+    @cache
+    def enriched() -> Enriched:
+        return enrich_month(facts(), Month.parse(manifest["month"]), rules)
+
     check("files", lambda: _file_faults(folder, manifest["files"]))
     check("report digest", lambda: _digest_faults(folder, manifest))
     check("report.json", lambda: _json_faults(folder, manifest))
     check("headers", lambda: _header_check(evidence(), networks))
     check("proofs", lambda: _proof_faults(folder, evidence(), proven()[1]))
     check("reported transfers", lambda: _transfer_faults(folder, proven()[0], rules))
-    check("recomputed from facts", lambda: _recompute_faults(folder, facts(), manifest, rules))
+    check("recomputed from facts", lambda: _recompute_faults(folder, enriched(), manifest, rules))
     check("facts against chain", lambda: _fact_faults(facts(), evidence()))
+    check("debts", lambda: check_debts(folder, manifest, enriched(), rules))
     return checks
 
 
@@ -171,10 +177,8 @@ def _ties(folder: Path) -> pl.DataFrame:
     return pl.read_csv(folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
 
 
-def _recompute_faults(folder: Path, facts: Facts, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
+def _recompute_faults(folder: Path, enriched: Enriched, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
     """The report and its tables, computed anew from the facts in the bundle, have the same bytes."""
-    month = Month.parse(manifest["month"])
-    enriched: Enriched = enrich_month(facts, month, rules)
     tables = {"report.csv": report_csv(printed_report(enriched, rules))}
     tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
     faults = [f"{name} comes out different" for name, content in tables.items() if (folder / name).read_bytes() != content]
