@@ -5,12 +5,16 @@ Every topic has one partition, 0; its offsets count from 0 without gaps. A commi
 returns (WAL with synchronous=FULL). Ids are unique within (topic, key). A (topic, key) has one writer: opening
 another one raises the pair's epoch, and appends of the older epoch are refused.
 
+Every event carries a digest (`pipeline.log_digest`), and where each topic ends is kept beside: every read checks both, so that a
+damaged disk, or a hand in the file, is told with its place and never read as a fact, nor as the end.
+
 It leaves out retention and compaction: nothing is ever deleted. The values' meaning is not looked at.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -22,27 +26,33 @@ from typing import Self
 
 from pipeline.errors import FencedError, LogError
 from pipeline.log import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.log_digest import BEGIN, digest_of, is_as_written
 
 APPLICATION_ID = 0x45736570
 """Marks the file as an Esep log (SQLite's header field of that name)."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Format 1 had no digests; it is brought to 2 when it is opened."""
 POLL_S = 0.02
 """How long a waiting follower sleeps between looks at the ends."""
 WAL_LIMIT_BYTES = 64 << 20
 
 _CREATE = """
 CREATE TABLE event (
-    topic TEXT NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL,
+    topic TEXT NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL,
     PRIMARY KEY (topic, "offset"));
 CREATE UNIQUE INDEX event_id ON event (topic, key, id);
 CREATE INDEX event_key ON event (topic, key, "offset");
+CREATE TABLE head (topic TEXT NOT NULL PRIMARY KEY, "end" INTEGER NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE writer (topic TEXT NOT NULL, key TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (topic, key)) WITHOUT ROWID;
 """
-_END = 'SELECT coalesce(max("offset") + 1, 0) FROM event WHERE topic = ?'
-_READ = 'SELECT "offset", key, id, value FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
-_LAST = 'SELECT "offset", id, value FROM event WHERE topic = ? AND key = ? ORDER BY "offset" DESC LIMIT 1'
+_END = 'SELECT "end", digest FROM head WHERE topic = ?'
+_SET_END = 'INSERT OR REPLACE INTO head (topic, "end", digest) VALUES (?, ?, ?)'
+_READ = 'SELECT "offset", key, id, value, digest FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
+_DIGEST = 'SELECT digest FROM event WHERE topic = ? AND "offset" = ?'
+_LAST = 'SELECT "offset", id, value, digest FROM event WHERE topic = ? AND key = ? ORDER BY "offset" DESC LIMIT 1'
 _FIND = 'SELECT value, "offset" FROM event WHERE topic = ? AND key = ? AND id = ?'
-_INSERT = 'INSERT INTO event (topic, "offset", key, id, value) VALUES (?, ?, ?, ?, ?)'
+_INSERT = 'INSERT INTO event (topic, "offset", key, id, value, digest) VALUES (?, ?, ?, ?, ?, ?)'
+_OF_FORMAT_1 = 'SELECT "offset", key, id, value FROM event_1 WHERE topic = ? ORDER BY "offset"'
 _EPOCH = "SELECT epoch FROM writer WHERE topic = ? AND key = ?"
 _NEXT_EPOCH = """
 INSERT INTO writer (topic, key, epoch) VALUES (?, ?, 1)
@@ -96,14 +106,19 @@ class SqliteLog:
                 if self._identity() == (0, 0) and not self._tables():
                     for statement in _CREATE.split(";"):
                         cursor.execute(statement)
+                    cursor.executemany(_SET_END, [(topic, 0, BEGIN) for topic in TOPICS])
                     cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                     cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        if self._identity() == (APPLICATION_ID, 1):
+            with self._writing() as cursor:
+                if self._identity() == (APPLICATION_ID, 1):
+                    _add_digests(cursor)
         application_id, version = self._identity()
         if application_id != APPLICATION_ID:
             raise LogError(f"{self.path} is a SQLite database of another program, not an event log: set the log's path to another file")
         if version > FORMAT_VERSION:
             raise LogError(f"{self.path} has log format {version}, this program knows {FORMAT_VERSION}: upgrade the program")
-        missing = {"event", "writer", "event_id", "event_key"} - self._tables()
+        missing = {"event", "head", "writer", "event_id", "event_key"} - self._tables()
         if missing:
             raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; restore the file from its backup")
 
@@ -173,12 +188,26 @@ class SqliteLog:
 
     def end(self) -> dict[str, int]:
         with self._explained("read"), self._lock:
-            return {f"{topic}/0": self._connection.execute(_END, (topic,)).fetchone()[0] for topic in TOPICS}
+            return {f"{topic}/0": self._head(topic)[0] for topic in TOPICS}
 
     def last(self, topic: Topic, key: str) -> Record | None:
         with self._explained("read"), self._lock:
             found = self._connection.execute(_LAST, (_known(topic), key)).fetchone()
-        return None if found is None else Record(topic, 0, found[0], key, found[1], found[2])
+            if found is None:
+                return None
+            record = Record(topic, 0, found[0], key, found[1], found[2])
+            self._check(record, found[3], self._digest_before(topic, found[0]))
+        return record
+
+    def check(self) -> None:
+        """Look the whole file through, its indexes too (`PRAGMA integrity_check`). Raises LogError with the first fault.
+
+        The events' digests are checked by reading them (`read`).
+        """
+        with self._explained("read"), self._lock:
+            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise LogError(f"{self.path} is damaged: {found}; restore the file from its backup")
 
     def close(self) -> None:
         with self._lock:
@@ -201,7 +230,7 @@ class SqliteLog:
                 raise LogError(
                     f"{self.path} has no partition {place!r}: these positions are another log's; rebuild the store from this log"
                 )
-            (end,) = self._connection.execute(_END, (topic,)).fetchone()
+            end, _ = self._head(topic)
             if offset > end:
                 raise LogError(
                     f"{self.path} ends at {place}@{end}, but {place}@{offset} was already read: "
@@ -211,12 +240,39 @@ class SqliteLog:
         return starts
 
     def _records(self, topic: Topic, start: int, stop: int) -> Iterator[Record]:
-        """Stream records; offsets have no gaps, so a gap means that rows were removed behind the log's back."""
-        with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
-            for expected, (offset, key, id_, value) in enumerate(rows, start):
-                if offset != expected:
-                    raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; restore the file from its backup")
-                yield Record(topic, 0, offset, key, id_, value)
+        """Stream records, each checked; offsets have no gaps, so a gap means that rows were removed behind the log's back."""
+        before, expected = self._digest_before(topic, start), start
+        end, last = self._head(topic)
+        try:
+            with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
+                for offset, key, id_, value, digest in rows:
+                    if offset != expected:
+                        raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; restore the file from its backup")
+                    record = Record(topic, 0, offset, key, id_, value)
+                    self._check(record, digest, before)
+                    before, expected = digest, offset + 1
+                    yield record
+            if expected < min(stop, end) or (expected == end and before != last):
+                raise LogError(f"{self.path} is damaged: {topic}/0@{expected} should follow; restore the file from its backup")
+        except sqlite3.DatabaseError as error:
+            if _code(error) not in (sqlite3.SQLITE_CORRUPT, 0):  # 0: a text that is no UTF-8
+                raise
+            raise LogError(f"{self.path} is damaged at {topic}/0@{expected} ({error}); restore the file from its backup") from error
+
+    def _head(self, topic: str) -> tuple[int, bytes]:
+        """Where a topic ends, and the digest of its last event."""
+        found: tuple[int, bytes] | None = self._connection.execute(_END, (topic,)).fetchone()
+        if found is None or not (isinstance(found[0], int) and isinstance(found[1], bytes)):
+            raise LogError(f"{self.path} is damaged: it lacks the end of {topic}; restore the file from its backup")
+        return found
+
+    def _digest_before(self, topic: Topic, offset: int) -> bytes:
+        found = self._connection.execute(_DIGEST, (topic, offset - 1)).fetchone() if offset else (BEGIN,)
+        return found[0] if found else b""
+
+    def _check(self, record: Record, digest: bytes, before: bytes) -> None:
+        if not is_as_written(record, digest, before):
+            raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; restore the file from its backup")
 
     def append(self, topic: Topic, key: str, epoch: int, events: Sequence[NewEvent]) -> int:
         """`Writer.append` for the writer with `epoch`; use `writer(topic, key).append`."""
@@ -224,18 +280,20 @@ class SqliteLog:
             found = cursor.execute(_EPOCH, (topic, key)).fetchone()
             if found is None or found[0] != epoch:
                 raise FencedError(f"{self.path}: another writer has taken over {topic} of {key!r}; stop this one, only one may run")
-            (offset,) = first = cursor.execute(_END, (topic,)).fetchone()
+            (offset, before) = (first, _) = self._head(topic)
             for event in events:
                 known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
                 if known is None:
-                    cursor.execute(_INSERT, (topic, offset, key, event.id, event.value))
+                    before = digest_of(Record(topic, 0, offset, key, event.id, event.value), before)
+                    cursor.execute(_INSERT, (topic, offset, key, event.id, event.value, before))
                     offset += 1
                 elif known[0] != event.value:
                     raise LogError(
                         f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
                         "nothing was appended; the source must not change what it has said"
                     )
-        return int(offset - first[0])
+            cursor.execute(_SET_END, (topic, offset, before))
+        return offset - first
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
@@ -261,9 +319,10 @@ class SqliteLog:
         try:
             yield
         except OSError as error:
-            raise LogError(f"can't {verb} the log {self.path}: {error.strerror or error}; check the folder and its permissions") from error
-        except sqlite3.Error as error:
-            advice = _ADVICE.get((getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF, "restore the file from its backup")
+            advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, "check the folder and its permissions")
+            raise LogError(f"can't {verb} the log {self.path}: {error.strerror or error}; {advice}") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            advice = _ADVICE.get(_code(error), "restore the file from its backup")
             raise LogError(f"can't {verb} the log {self.path}: {error}; {advice}") from error
 
 
@@ -276,9 +335,36 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "check that the folder exists and that this user may write to it",
     sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or restore it from its backup",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from its backup",
-    sqlite3.SQLITE_IOERR: "the disk failed: check it, then start again",
+    sqlite3.SQLITE_IOERR: "the disk is full or failed, nothing was appended: free space, or check it, then start again",
     sqlite3.SQLITE_TOOBIG: "nothing was appended; the event is too large: send its rows in smaller batches",
 }
+_ADVICE_OF_SYSTEM = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space and start again")
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _add_digests(cursor: sqlite3.Cursor) -> None:
+    """From format 1 to 2, in the open transaction: the events as they are, each with its digest. An older program's appends fail from here on."""
+    for index in ("event_id", "event_key"):
+        cursor.execute(f"DROP INDEX {index}")
+    cursor.execute("ALTER TABLE event RENAME TO event_1")
+    for statement in _CREATE.split(";"):
+        if "writer" not in statement:
+            cursor.execute(statement)
+    reading = cursor.connection.cursor()
+    for topic in TOPICS:
+        before, end = BEGIN, 0
+        for offset, key, id_, value in reading.execute(_OF_FORMAT_1, (topic,)):
+            before = digest_of(Record(topic, 0, offset, key, id_, value), before)
+            cursor.execute(_INSERT, (topic, offset, key, id_, value, before))
+            end = offset + 1
+        cursor.execute(_SET_END, (topic, end, before))
+    reading.close()
+    cursor.execute("DROP TABLE event_1")
+    cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
 
 class SqliteWriter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -167,6 +168,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path):
         (f"PRAGMA application_id = {APPLICATION_ID + 1}", "another program"),
         ("DROP TABLE writer", "lacks writer"),
         ("DROP TABLE event", "lacks event"),
+        ("DROP TABLE head", "lacks head"),
         ("DROP INDEX event_id", "lacks event_id"),
     ],
 )
@@ -201,6 +203,126 @@ def test_missing_events_are_told_with_the_place(tmp_path: Path):
     damaged.close()
     with SqliteLog(path) as log, pytest.raises(LogError, match=r"ledger/0@1 is missing"):
         log.read({})
+
+
+FORMAT_1 = """
+CREATE TABLE event (topic TEXT NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (topic, "offset"));
+CREATE UNIQUE INDEX event_id ON event (topic, key, id);
+CREATE INDEX event_key ON event (topic, key, "offset");
+CREATE TABLE writer (topic TEXT NOT NULL, key TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (topic, key)) WITHOUT ROWID;
+PRAGMA application_id = 0x45736570;
+PRAGMA user_version = 1;
+"""
+
+
+def hurt(path: Path, statement: str, *values: object) -> None:
+    with sqlite3.connect(path) as damaged:
+        damaged.execute(statement, values)
+    damaged.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        ('UPDATE event SET value = ? WHERE "offset" = 1', (b'{"n":9}',)),
+        ('UPDATE event SET value = ? WHERE "offset" = 1', ('{"n":1}',)),
+        ('UPDATE event SET id = ? WHERE "offset" = 1', ("other",)),
+        ('UPDATE event SET key = ? WHERE "offset" = 1', (b"k",)),
+        ('UPDATE event SET digest = ? WHERE "offset" = 1', (bytes(32),)),
+        ('UPDATE event SET value = (SELECT value FROM event WHERE "offset" = 2) WHERE "offset" = 1', ()),
+        ("UPDATE event SET id = CAST(x'ff' AS TEXT) WHERE \"offset\" = 1", ()),
+    ],
+)
+def test_an_event_that_is_not_what_was_written_is_told_with_its_place(tmp_path: Path, statement: str, values: tuple[object, ...]):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b'{"n":%d}' % n) for n in range(4)])
+    hurt(path, statement, *values)
+    with SqliteLog(path) as log:
+        for positions in ({}, {"ledger/0": 1}):
+            with pytest.raises(LogError, match=r"damaged.*ledger/0@1.*restore the file from its backup"):
+                log.read(positions)
+        assert [r.id for r in log.read({}, until={"ledger/0": 1})] == ["e0"], "what lies before it can be read"
+
+
+def test_an_end_of_a_key_that_is_not_what_was_written_is_no_cursor(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("chain", "k") as writer:
+        writer.append([NewEvent("e0", b"{}"), NewEvent("e1", b"{}")])
+        last = log.last("chain", "k")
+        assert last is not None and last.id == "e1"
+    hurt(path, "UPDATE event SET value = x'7b7b' WHERE \"offset\" = 1")
+    with SqliteLog(path) as log, pytest.raises(LogError, match="chain/0@1 is not what was written"):
+        log.last("chain", "k")
+
+
+def test_a_history_cannot_be_closed_over_a_removed_event(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b"{}") for n in range(4)])
+    hurt(path, 'DELETE FROM event WHERE "offset" = 1')
+    hurt(path, 'UPDATE event SET "offset" = "offset" - 1 WHERE "offset" > 1')
+    with SqliteLog(path) as log, pytest.raises(LogError, match="ledger/0@1 is not what was written"):
+        log.read({})
+
+
+def test_a_damaged_index_is_found_by_the_check(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b"{}") for n in range(3)])
+        log.check()
+    with sqlite3.connect(path) as damaged:
+        damaged.execute("PRAGMA writable_schema = ON")
+        damaged.execute("UPDATE sqlite_schema SET sql = 'CREATE INDEX event_key ON event (topic, key, id)' WHERE name = 'event_key'")
+    damaged.close()
+    with SqliteLog(path) as log, pytest.raises(LogError, match=r"damaged.*event_key"):
+        log.check()
+
+
+def test_a_log_without_digests_gets_them_and_its_events_stay(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(FORMAT_1)
+    for topic in ("chain", "ledger"):
+        for n in range(50):
+            old.execute("INSERT INTO event VALUES (?, ?, 'k', ?, ?)", (topic, n, f"{topic}:{n}", b"{}"))
+    old.execute("INSERT INTO writer VALUES ('ledger', 'k', 3)")
+    for _ in range(2):
+        with SqliteLog(path) as log:
+            log.check()
+            assert [r.id for r in log.read({})] == [f"{topic}:{n}" for topic in ("chain", "ledger") for n in range(50)]
+            assert log._identity() == (APPLICATION_ID, 2)
+    with pytest.raises(sqlite3.Error):
+        old.execute("INSERT INTO event (topic, \"offset\", key, id, value) VALUES ('ledger', 50, 'k', 'late', x'7b7d')")
+    old.close()
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        assert writer.append([NewEvent("ledger:49", b"{}"), NewEvent("next", b"{}")]) == 1
+        assert log.read({"ledger/0": 50}, topics=["ledger"])[0].id == "next"
+
+
+def test_a_flipped_bit_anywhere_is_told_or_changes_nothing(tmp_path: Path):
+    whole = tmp_path / "log.sqlite"
+    with SqliteLog(whole) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b'{"amount":"%d"}' % (n * 7919)) for n in range(60)])
+        written = log.read({})
+    content = whole.read_bytes()
+    choose = random.Random(20261123)
+    told = 0
+    for _ in range(600):
+        damaged = bytearray(content)
+        damaged[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
+        path = tmp_path / "damaged.sqlite"
+        path.write_bytes(damaged)
+        try:
+            with SqliteLog(path) as log:
+                assert log.read({}) == written
+        except LogError as error:
+            assert "damaged.sqlite" in str(error)
+            told += 1
+        for file in tmp_path.glob("damaged.sqlite*"):
+            file.unlink()
+    assert told > 50
 
 
 def test_an_older_copy_of_the_log_is_told_from_the_positions(tmp_path: Path):
