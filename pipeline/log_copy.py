@@ -1,4 +1,4 @@
-"""Moving a log: every event of one `EventLog` into another, in order, and the proof that they hold the same.
+"""Moving and checking a log: every event of one `EventLog` into another, in order, and the proof that they hold the same.
 
 Enters: two logs of any kind. Leaves: the target with the source's events, each key's in the source's order, and a digest
 for each key that both logs were found to have. It needs no notes of its own: what the target holds says where to go on, so
@@ -10,12 +10,13 @@ move is replayed from the log that it was frozen from.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from .errors import LogError
+from .events import decode
 from .log import TOPICS, EventLog, NewEvent, Record, Topic, Writer, advance
 
 BATCH_BYTES = 4 << 20
@@ -54,10 +55,15 @@ class Copied:
     @property
     def digest(self) -> str:
         """One SHA-256, hex, for the whole log: equal for equal logs, whatever holds them."""
-        whole = hashlib.sha256()
-        for (topic, key), digest in sorted(self.digests.items()):
-            whole.update(f"{topic}\0{key}\0{digest}\n".encode())
-        return whole.hexdigest()
+        return whole_digest(self.digests)
+
+
+def whole_digest(digests: Mapping[Key, str]) -> str:
+    """One SHA-256, hex, of all keys' digests."""
+    whole = hashlib.sha256()
+    for (topic, key), digest in sorted(digests.items()):
+        whole.update(f"{topic}\0{key}\0{digest}\n".encode())
+    return whole.hexdigest()
 
 
 def mark(record: Record) -> bytes:
@@ -161,3 +167,35 @@ def _proved(target: EventLog, stories: dict[Key, Story]) -> dict[Key, str]:
                 f"the target {read_back.events} with {read_back.digest[:16]}; keep the source, and copy anew into an empty log"
             )
     return {key: story.digest for key, story in stories.items()}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What looking a whole log through came to."""
+
+    events: int
+    digests: dict[Key, str]
+    unreadable: list[str]
+    """Place and fault of each event that this program can't read (law 8)."""
+
+    @property
+    def digest(self) -> str:
+        """As `Copied.digest`: equal for equal logs, so a backup can be compared with its log."""
+        return whole_digest(self.digests)
+
+
+def check_log(log: EventLog, *, tell: Callable[[int], None] = lambda _: None) -> Checked:
+    """Read every event, decode it, and name the whole. Raises LogError at the first place that is damaged."""
+    stories: dict[Key, Story] = {}
+    unreadable: list[str] = []
+    looked = 0
+    for records in read_all(log):
+        for record in records:
+            stories.setdefault(_key(record), Story()).add(record)
+            try:
+                decode(record.value)
+            except (ValueError, RecursionError) as error:
+                unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
+        looked += len(records)
+        tell(looked)
+    return Checked(looked, {key: story.digest for key, story in stories.items()}, unreadable)

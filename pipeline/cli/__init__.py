@@ -73,8 +73,9 @@ def build() -> typer.Typer:
         command = getattr(feed, name)
         imports.command(help=unwrapped(command.__doc__ or ""))(command)
     app.add_typer(imports, name="import", rich_help_panel="Facts")
-    log = typer.Typer(no_args_is_help=True, help="Move the log.")
-    log.command(help=unwrapped(logs_kept.copy.__doc__ or ""))(logs_kept.copy)
+    log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
+    for moved in (logs_kept.copy, logs_kept.check):
+        log.command(help=unwrapped(moved.__doc__ or ""))(moved)
     app.add_typer(log, name="log", rich_help_panel="Keep")
     return app
 

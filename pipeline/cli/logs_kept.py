@@ -1,4 +1,4 @@
-"""`esep topics` and `esep log copy`: where the log is kept, and how it moves."""
+"""`esep topics`, `esep log copy` and `esep log check`: where the log is kept, how it moves, and whether it is sound."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from connectors.log_sqlite import SqliteLog
+
 from ..errors import LogError, SettingsError
-from ..log_copy import copy_log
+from ..log_copy import check_log, copy_log
 from ..open_log import kafka_settings_of, open_log
 from ..settings import Settings
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, progress, say, settings_of
@@ -75,6 +77,44 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
         print_json(result)
     else:
         say(f"{copied.events} events, {copied.appended} of them new in the target; both logs have digest {copied.digest}")
+
+
+def check(
+    url: Annotated[
+        str | None,
+        typer.Argument(help="A log elsewhere, a backup perhaps: sqlite:FILE or kafka://…; the settings' when not given.", metavar="[URL]"),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Read the whole log and check that every event is what was written, and the file sound. Changes nothing.
+
+    A damaged place is named, with exit code 6. Prints one digest for the whole: a backup with the same digest holds the same
+    events, so note it with the backup, or check the backup itself. Events that this program can't read are listed; they block months.
+
+    [dim]esep log check[/dim]
+
+    [dim]esep log check sqlite:/backup/log.sqlite[/dim]
+    """
+    settings = settings_of(config)
+    place = _at(url, settings) if url else settings
+    if not place.log.startswith("kafka:") and not place.log_path.is_file():
+        raise LogError(f"there is no log {place.log_path}: name the file as sqlite:FILE")
+    log = open_log(place)
+    try:
+        if isinstance(log, SqliteLog):
+            log.check()
+        total = sum(log.end().values())
+        with progress("reading the log") as tell:
+            checked = check_log(log, tell=lambda looked_at: tell(looked_at, total))
+    finally:
+        log.close()
+    if as_json:
+        print_json({"events": checked.events, "digest": checked.digest, "unreadable": checked.unreadable})
+        return
+    for line in checked.unreadable:
+        say(f"  can't be read: {line}")
+    say(f"{checked.events} events, {len(checked.unreadable)} of them unreadable to this program; digest {checked.digest}")
 
 
 def _at(url: str, settings: Settings) -> Settings:
