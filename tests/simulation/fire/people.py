@@ -1,0 +1,117 @@
+"""The people around the program: they label, waive, mend, approve, refile and amend, by name and with a reason, through the program's own doors.
+
+Enters: where the months stand. Leaves: decisions in the log. In a calm world everybody does at once what is theirs; otherwise some of it
+waits for another day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.closing import Standing, Taken, submit
+from pipeline.closing_events import Approved
+from pipeline.freeze.conditions import blocking_issues
+from pipeline.month import State
+
+from .chain import address
+from .office import VENDORS
+from .process import CHAIN, Process
+
+if TYPE_CHECKING:
+    from .life import Life
+
+BY = "A. Person"
+
+
+def decide(life: Life, process: Process) -> None:
+    """Everything that waits for a person, month by month."""
+    rng = life.dice.stream("people")
+    process.desk.closing.diary.refresh()
+    for standing in life.standings:
+        if not life.dice.is_calm and rng.random() < 0.3:
+            continue
+        month, told = standing.month, process.desk.closing.diary.life(standing.month)
+        if month not in life.months:
+            continue
+        if not told.frozen and life.now_true >= month.end_at and any(u.startswith("no blocking") for u in standing.unmet):
+            settle_issues(life, process, standing)
+        if told.frozen:
+            approve(life, process, standing)
+            refile(life, process, standing)
+            amend(life, process, standing)
+
+
+def settle_issues(life: Life, process: Process, standing: Standing) -> None:
+    """Label, mend or waive each blocking issue of the month."""
+    app, rng, month = process.app, life.dice.stream("people"), standing.month
+    with app.current_store() as store:
+        state, assessed = app.assess(store, month)
+    life.issues.update(assessed.enriched.issues["code"].to_list())
+    for code, ref in blocking_issues(assessed.enriched.issues, state.waivers).select("code", "ref").rows():
+        if code == "unknown-outflow" and rng.random() < 0.4:
+            txid, _, vout = ref.rpartition(":")
+            tx = life.chain.sent.get(txid)
+            if tx is not None and tx.pays[int(vout)][1] in VENDORS:
+                where = address(tx.pays[int(vout)][1])
+                app.label(chain=CHAIN, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
+                life.labels[where] = "vendor"
+                life.deeds["label"] += 1
+                continue
+        if rng.random() < 0.5 and life.office.mend(code, ref):
+            life.deeds["mend"] += 1
+            continue
+        app.waive(month=month, code=code, ref=ref, by=BY, reason="looked into, and taken upon myself")
+        life.deeds["waive"] += 1
+
+
+def approve(life: Life, process: Process, standing: Standing) -> None:
+    """Let the newest version go, where the plan asks for it."""
+    desk, month = process.desk, standing.month
+    told = desk.closing.diary.life(month)
+    if not desk.plan.approvals or BY in told.approvals.get(told.version, {}):
+        return
+    event = Approved(
+        id=f"approved:{month}:{told.version}:{BY}", month=str(month), version=told.version, digest=told.frozen[told.version].digest, by=BY,
+        reason="compared with the ledger", at=process.app.now(),
+    )  # fmt: skip
+    try:
+        desk.closing.diary.append(event)
+    except Taken:
+        return
+    life.deeds["approve"] += 1
+
+
+def refile(life: Life, process: Process, standing: Standing) -> None:
+    """A rejected version is filed once more: the simulated service rejects by whim."""
+    desk, month = process.desk, standing.month
+    told = desk.closing.diary.life(month)
+    last = told.submission
+    if last is None or last.event.version != told.version or last.standing is not State.REJECTED:
+        return
+    try:
+        submit(desk.closing.diary, desk.months, desk.filing, process.app.pool, told, now=process.app.now(), by=BY, reason="their mistake")
+    except Taken:
+        return
+    life.deeds["refile"] += 1
+
+
+def amend(life: Life, process: Process, standing: Standing) -> None:
+    """A draft becomes the next version, once nothing blocks it."""
+    app, month = process.app, standing.month
+    told = process.desk.closing.diary.life(month)
+    if told.draft is None or told.draft.version != told.version + 1:
+        return
+    with app.current_store() as store:
+        state, assessed = app.assess(store, month)
+        life.issues.update(assessed.enriched.issues["code"].to_list())
+        blocking = blocking_issues(assessed.enriched.issues, state.waivers)
+        if not blocking.is_empty():
+            for code, ref in blocking.select("code", "ref").rows():
+                app.waive(month=month, code=code, ref=ref, by=BY, reason="looked into again")
+                life.deeds["waive"] += 1
+            return
+        if assessed.unmet:
+            return
+        outcome = app.freeze(store, month, by=BY, reason="the facts changed")
+    if outcome.is_new:
+        life.deeds["amend"] += 1

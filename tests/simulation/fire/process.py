@@ -1,0 +1,192 @@
+"""Our process: the real program joined as its composition root joins it, over a log, a store and lines that fail.
+
+Enters: the world's parts. Leaves: the program's own work: connector, imports, ingest, months, closing. A kill takes the store's files as they
+lie on the disk at that moment; the next process opens those, or finds none and rebuilds them. Left out of most months are the PDF, the
+workbook and `month.duckdb`, which no state depends on: one month of a life is printed whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import connectors.bitcoin.fetch
+import pipeline.app
+import pipeline.freeze.bundle
+from connectors.bitcoin.follow import BitcoinConnector
+from connectors.bitcoin.steps import Idle
+from pipeline.app import App
+from pipeline.cli.closing_root import Desk
+from pipeline.closing import Closing
+from pipeline.errors import EsepError
+from pipeline.events import WatchedWallet
+from pipeline.model import Month
+from pipeline.settings import load_settings
+from pipeline.store import Store
+from tests.simulation.closing_world import Crash, Key
+
+from .chain import WALLETS, address
+from .dice import Dice
+from .log import TroubledLog
+from .node import InLine, TroubledNode
+from .service import Service, wire
+
+CHAIN = "bitcoin"
+SETTINGS = """\
+log = "sqlite:none.sqlite"
+var = "var"
+[pool]
+key = "pool"
+bin = "201040000013"
+name = "Simulated pool"
+[chains.bitcoin]
+network = "regtest"
+asset = "BTC"
+rpc_url = "http://127.0.0.1:1"
+start_height = {start_height}
+finality = 6
+{wallets}
+[payout_unit]
+BTC = 10000
+[closing]
+hold_hours = {hold_hours}
+approvals = {approvals}
+[filing]
+way = "http"
+url = "https://filing.invalid/submissions"
+status_url = "https://filing.invalid/submissions/{{submission_id}}"
+"""
+MOST_STEPS = 400
+
+
+def write_settings(folder: Path, *, start_height: int, hold_hours: int, approvals: int) -> Path:
+    """The pool's settings file."""
+    wallets = "".join(
+        f'[[chains.bitcoin.wallets]]\nname = "{name}"\naddresses = [{", ".join(repr(address(s)) for s in scripts)}]\n'
+        for name, scripts in WALLETS.items()
+    )
+    path = folder / "esep.toml"
+    path.write_text(SETTINGS.format(start_height=start_height, wallets=wallets, hold_hours=hold_hours, approvals=approvals))
+    return path
+
+
+class SimApp(App):
+    """`App` over a given log, with one store that stays open until it is killed, and every commit watched."""
+
+    def __init__(self, config: Path, log: TroubledLog, dice: Dice, now: Callable[[], int]) -> None:
+        super().__init__(load_settings(config, {}), now)
+        self.__dict__["log"] = log
+        self._dice = dice
+        self._store: Store | None = None
+
+    @contextlib.contextmanager
+    def live_store(self) -> Iterator[Store]:
+        if self._store is None:
+            path = self.settings.store.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._store = Store.open(path, threads=1)
+            self._store.fence = self._fence
+        yield self._store
+
+    @contextlib.contextmanager
+    def _fence(self) -> Iterator[None]:
+        if self._dice.happens("store-crash-before-commit"):
+            raise Crash("before a commit")
+        yield
+        if self._dice.happens("store-crash-after-commit"):
+            raise Crash("after a commit")
+
+    def kill(self) -> None:
+        """The process ends here and now: what is on the disk is what the next one finds."""
+        if self._store is None:
+            return
+        path = self.settings.store.path
+        files = [path, path.with_name(path.name + ".wal")]
+        kept = [(file, file.with_name(file.name + ".kept")) for file in files if file.exists()]
+        for file, copy in kept:
+            shutil.copyfile(file, copy)
+        self.close_store()
+        for file in files:
+            file.unlink(missing_ok=True)
+        is_deleted = self._dice.happens("store-deleted")
+        for file, copy in kept:
+            if is_deleted:
+                copy.unlink()
+            else:
+                copy.replace(file)
+
+    def close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+
+class Process:
+    """One life of the program, from start to kill."""
+
+    def __init__(self, app: SimApp, node: TroubledNode, dice: Dice, *, strategy: str, start_height: int) -> None:
+        self.app, self._dice = app, dice
+        self.connector = BitcoinConnector(
+            log=app.log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
+            wallets=[WatchedWallet(name=name, addresses=[address(s) for s in scripts]) for name, scripts in WALLETS.items()],
+            start_height=start_height, strategy=strategy, connection=node,
+        )  # fmt: skip
+        self.desk = Desk(app)
+        plan = replace(self.desk.plan, has_signer=True)
+        closing = self.desk.closing
+        self.desk.closing = Closing(closing.diary, app.pool, plan, self.desk.months, self.desk.filing, Key(), step_done=self._step_done)
+        self.desk.plan = plan
+
+    def _step_done(self, name: str) -> None:
+        if self._dice.happens("process-crash"):
+            raise Crash(name)
+
+    def follow(self, troubles: Callable[[EsepError], None]) -> bool:
+        """Follow the chain until nothing is new, or troubles do not pass; whether it came to rest."""
+        failures = 0
+        for _ in range(MOST_STEPS):
+            try:
+                if isinstance(self.connector.step(), Idle):
+                    return True
+            except EsepError as error:
+                troubles(error)
+                failures += 1
+                if failures > 4:
+                    return False
+        return False
+
+    def end(self) -> None:
+        self.connector.close()
+
+
+@contextlib.contextmanager
+def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[None]:
+    """While it lasts: no thread, no wait, no socket; and only the months that `printed` names are printed whole."""
+    fetch: Any = connectors.bitcoin.fetch
+    pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
+    export, render = pipeline.app._export, pipeline.freeze.bundle.render_all
+
+    def render_some(document: Any, folder: Path, *, languages: Any) -> Any:
+        if printed(document.month):
+            return render(document, folder, languages=languages)
+        return render(document, folder, languages=languages, formats=("json",))
+
+    def export_some(store: Store, month: Month, path: Path) -> None:
+        if printed(month):
+            export(store, month, path)
+        else:
+            path.write_bytes(b"not printed in this life\n")
+
+    fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = InLine, ()
+    pipeline.app._export, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
+    undo = wire(service)
+    try:
+        yield
+    finally:
+        undo()
+        fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = pool, waits
+        pipeline.app._export, pipeline.freeze.bundle.render_all = export, render

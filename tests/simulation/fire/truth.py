@@ -1,0 +1,194 @@
+"""What is true, told twice without the program's help: by the world's own records, and by reading the log event by event.
+
+Enters: a life; or the log's records up to some positions. Leaves: facts as lists of dictionaries, which the oracle of `tests.reference`
+judges; and the canonical report printed from the oracle's rows. Nothing of ingest, store, enrichment or printing is used here.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pipeline.log import Positions, Record
+from tests.reference.registry import Row, Tables
+from tests.simulation.bitcoin_world import SimBlock, SimTx
+
+from .chain import DATA, OWN, WALLETS, address
+
+if TYPE_CHECKING:
+    from .life import Life
+
+TABLES = ("pool_wallets", "blocks", "transactions", "inputs", "outputs", "allocations", "payments", "openings", "miners", "licences",
+          "accounts", "wallets", "labels")  # fmt: skip
+COLUMNS = ("n", "miner_id", "miner_name", "licence_number", "licence_issue_date", "wallet", "allocation_date", "asset", "amount",
+           "transfer_amount", "transfer_date", "commission_asset", "commission_asset_amount", "commission_currency",
+           "commission_currency_amount")  # fmt: skip
+_AMOUNTS = ("amount", "transfer_amount", "commission_asset_amount")
+_DAYS = ("issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
+_PLACE = ("chain", "block_hash", "txid")
+
+
+def digest_of_rows(rows: Iterable[Row]) -> str:
+    """SHA-256 of the canonical report (rule 8.2) that the oracle's rows make."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_text(name, row[name]) for name in COLUMNS])
+    return hashlib.sha256(text.getvalue().encode()).hexdigest()
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in _AMOUNTS:
+        return f"{value // 10**8}.{value % 10**8:08}"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+# --- by the log ------------------------------------------------------------------------------------------------------
+
+
+class LogReader:
+    """The log's events, folded one by one."""
+
+    def __init__(self) -> None:
+        self.read_to: dict[str, int] = {}
+        self._main: list[tuple[Row, list[dict[str, Any]]]] = []
+        self._wallets: list[str] = []
+        self._rows: dict[str, dict[tuple[str, ...], tuple[int, Row]]] = {"allocations": {}, "payments": {}}
+        self._registry: dict[int, dict[int, dict[str, Any]]] = {}
+        self._labels: dict[tuple[str, str], str] = {}
+
+    def read(self, records: Iterable[Record], until: Positions) -> LogReader:
+        """Take in the records before `until`, in each partition's order."""
+        for record in records:
+            place = f"{record.topic}/{record.partition}"
+            if self.read_to.get(place, 0) <= record.offset < until.get(place, 0):
+                self.read_to[place] = record.offset + 1
+                if not record.id.startswith("foreign:"):
+                    self._take(json.loads(record.value))
+        return self
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event["type"]
+        if kind == "watch":
+            self._wallets = [wallet["name"] for wallet in event["wallets"]]
+        elif kind == "connect":
+            block = {name: event[name] for name in ("chain", "hash", "height", "time", "mediantime")}
+            self._main.append((block, event["transactions"]))
+        elif kind == "stretch":
+            for n, block_hash in enumerate(event["hash"]):
+                block = {"chain": event["chain"], "hash": block_hash, "height": event["height"] + n}
+                self._main.append((block | {"time": event["time"][n], "mediantime": event["mediantime"][n]}, []))
+        elif kind == "disconnect":
+            block, _ = self._main.pop()
+            assert block["hash"] == event["hash"], "what leaves is the last block"
+        elif kind in self._rows:
+            self._take_rows(kind, event["rows"])
+        elif kind == "registry":
+            self._registry.setdefault(event["version"], {})[event["part"]] = event
+        elif kind == "label":
+            self._labels[event["chain"], event["address"]] = event["outflow_class"]
+
+    def _take_rows(self, kind: str, columns: dict[str, list[Any]]) -> None:
+        for values in zip(*columns.values(), strict=True):
+            row = dict(zip(columns, values, strict=True))
+            version = row.pop("version")
+            key = (row[f"{kind.removesuffix('s')}_id"],)
+            if version > self._rows[kind].get(key, (0, {}))[0]:
+                whole = {name: int(row[name]) for name in ("amount", "commission_amount") if row.get(name) is not None}
+                self._rows[kind][key] = version, {**row, **whole}
+
+    def tables(self) -> Tables:
+        """The facts in force."""
+        facts: Tables = {name: [] for name in TABLES}
+        facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in self._wallets]
+        for block, transactions in self._main:
+            facts["blocks"].append(block)
+            for tx in transactions:
+                place = {"chain": block["chain"], "block_hash": block["hash"], "txid": tx["txid"]}
+                kept = {name: tx[name] for name in ("position", "is_coinbase", "other_inputs", "fee_asset")}
+                amounts = {name: int(tx[name]) for name in ("other_inputs_value", "fee")}
+                facts["transactions"].append({**place, **kept, **amounts})
+                for spend in tx["inputs"]:
+                    names = {"spent_txid": spend["txid"], "spent_vout": spend["vout"], "value": int(spend["value"])}
+                    facts["inputs"].append({**place, **names, **{n: spend[n] for n in ("address", "wallet", "asset")}})
+                for output in tx["outputs"]:
+                    names = ("vout", "address", "wallet", "asset", "script_type", "is_unspendable")
+                    facts["outputs"].append({**place, "value": int(output["value"]), **{n: output.get(n) for n in names}})
+                    facts["outputs"][-1]["is_unspendable"] = bool(output.get("is_unspendable"))
+        for kind, rows in self._rows.items():
+            facts[kind] = [row for _, row in rows.values()]
+        whole = [v for v, parts in self._registry.items() if len(parts) == next(iter(parts.values()))["parts"]]
+        for part in self._registry[max(whole)].values() if whole else ():
+            for kind in ("miners", "licences", "accounts", "wallets"):
+                facts[kind] += [{**row, **{n: _day(row.get(n)) for n in _DAYS if n in row or kind == "licences"}} for row in part[kind]]
+        facts["accounts"] = [row | {"valid_to": row.get("valid_to")} for row in facts["accounts"]]
+        facts["wallets"] = [row | {"valid_to": row.get("valid_to")} for row in facts["wallets"]]
+        facts["labels"] = [{"chain": c, "address": a, "outflow_class": k} for (c, a), k in self._labels.items()]
+        return facts
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+# --- by the world ----------------------------------------------------------------------------------------------------
+
+
+def facts_of_world(life: Life) -> Tables:
+    """What the world knows of itself: its best chain, its office's books."""
+    facts: Tables = {name: [] for name in TABLES}
+    facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in WALLETS]
+    chain = life.chain.chain()
+    for block in chain[life.start_height :]:
+        times = sorted(ancestor.time for ancestor in chain[max(0, block.height - 10) : block.height + 1])
+        facts["blocks"].append(
+            {"chain": "bitcoin", "hash": block.hash, "height": block.height, "time": block.time, "mediantime": times[len(times) // 2]}
+        )
+        for position, tx in enumerate(block.txs):
+            _add_transaction(facts, block, position, tx)
+    us = 1_000_000
+    facts["allocations"] = [row | {"allocated_at": row["allocated_at"] * us} for row in life.office.ledger["allocations"].values()]
+    facts["payments"] = [row | {"paid_at": row["paid_at"] * us} for row in life.office.ledger["payments"].values()]
+    for kind in ("miners", "accounts", "wallets"):
+        facts[kind] = [dict(row) for row in life.office.tables[kind]]
+    facts["licences"] = [{"suspended_from": None, "suspended_to": None, **row} for row in life.office.tables["licences"]]
+    facts["labels"] = [{"chain": "bitcoin", "address": where, "outflow_class": kind} for where, kind in life.labels.items()]
+    return facts
+
+
+def _add_transaction(facts: Tables, block: SimBlock, position: int, tx: SimTx) -> None:
+    mine = [(outpoint, value, script) for outpoint, value, script in tx.spends if script in OWN]
+    if not mine and not any(script in OWN for _, script in tx.pays):
+        return
+    others = [value for _, value, script in tx.spends if script not in OWN]
+    place = dict(zip(_PLACE, ("bitcoin", block.hash, tx.txid), strict=True))
+    fee = sum(value for _, value, _ in tx.spends) - sum(value for value, _ in tx.pays) if position else 0
+    facts["transactions"].append(
+        {**place, "position": position, "is_coinbase": position == 0, "other_inputs": len(others), "other_inputs_value": sum(others),
+         "fee": fee, "fee_asset": "BTC"}
+    )  # fmt: skip
+    for (txid, vout), value, script in mine:
+        facts["inputs"].append(
+            {**place, "spent_txid": txid, "spent_vout": vout, "value": value, "address": address(script), "wallet": OWN[script],
+             "asset": "BTC"}
+        )  # fmt: skip
+    for vout, (value, script) in enumerate(tx.pays):
+        is_data = script == DATA
+        kind = "nulldata" if is_data else "witness_v1_taproot" if script[0] == 0x51 else "witness_v0_keyhash"
+        facts["outputs"].append(
+            {**place, "vout": vout, "value": value, "address": None if is_data else address(script), "wallet": OWN.get(script),
+             "asset": "BTC", "script_type": kind, "is_unspendable": is_data}
+        )  # fmt: skip
+
+
+def as_set(rows: Iterable[Row]) -> set[tuple[tuple[str, Any], ...]]:
+    """Rows without their order."""
+    return {tuple(sorted(row.items(), key=lambda item: item[0])) for row in rows}
