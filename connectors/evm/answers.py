@@ -1,0 +1,178 @@
+"""What a node's answers look like: of a block only the fields that searching it needs, so that decoding stays quick.
+
+Enters: JSON. Leaves: a header with its RLP, whose hash was computed here, and who sends to whom in each transaction. What is read of a touched
+block, receipts and proofs, takes all fields and is `read_block.py`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from eth_hash.auto import keccak
+
+from pipeline.evm.fields import shortest
+
+
+class LightTransaction(msgspec.Struct, gc=False):
+    """Who sends to whom; `to` is None where a contract is made."""
+
+    sender: str = msgspec.field(name="from")
+    to: str | None = None
+
+
+class Withdrawal(msgspec.Struct, gc=False):
+    """What leaves the beacon chain: `amount` in gwei."""
+
+    index: str
+    address: str
+    amount: str
+
+
+class HeaderFields(msgspec.Struct, rename="camel", kw_only=True):
+    """A header as `eth_getBlockByNumber` gives it."""
+
+    hash: str
+    parent_hash: str
+    sha3_uncles: str
+    miner: str
+    state_root: str
+    transactions_root: str
+    receipts_root: str
+    logs_bloom: str
+    difficulty: str
+    number: str
+    gas_limit: str
+    gas_used: str
+    timestamp: str
+    extra_data: str
+    mix_hash: str = "0x" + 64 * "0"
+    nonce: str = "0x" + 16 * "0"
+    base_fee_per_gas: str | None = None
+    withdrawals_root: str | None = None
+    blob_gas_used: str | None = None
+    excess_blob_gas: str | None = None
+    parent_beacon_block_root: str | None = None
+    requests_hash: str | None = None
+
+
+class LightBlock(HeaderFields, rename="camel", kw_only=True):
+    """A block with its transactions."""
+
+    transactions: list[LightTransaction]
+    uncles: list[str] = []
+    withdrawals: list[Withdrawal] | None = None
+
+
+class Tip(msgspec.Struct):
+    """The node's newest block."""
+
+    hash: str
+    number: str
+
+
+class Syncing(msgspec.Struct, rename="camel"):
+    """How far a synchronising node is."""
+
+    current_block: str = "0x0"
+    highest_block: str = "0x0"
+
+
+class FoundLog(msgspec.Struct, rename="camel"):
+    """Where a log of `eth_getLogs` stands."""
+
+    block_number: str | None
+    block_hash: str | None
+    transaction_index: str | None
+    log_index: str | None
+    removed: bool = False
+
+
+class Located(msgspec.Struct, rename="camel"):
+    """Where a trace of `trace_filter` stands."""
+
+    block_number: int
+    block_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawHeader:
+    """A header, and its bytes, whose hash is `hash`; hashes are hex without 0x, as events carry them."""
+
+    height: int
+    hash: str
+    prev: str
+    time: int
+    """Unix seconds."""
+    raw: bytes
+    fields: HeaderFields
+
+
+def number(quantity: str) -> int:
+    """The whole number that a quantity like 0x1f stands for. Raises ValueError for anything else."""
+    if not quantity.startswith("0x"):
+        raise ValueError(f"{quantity[:80]!r} is not a quantity like 0x1f")
+    return int(quantity, 16)
+
+
+def data_of(text: str) -> bytes:
+    """The bytes that 0x and hexadecimal digits stand for. Raises ValueError for anything else."""
+    if not text.startswith("0x"):
+        raise ValueError(f"{text[:80]!r} is not 0x and hexadecimal digits")
+    return bytes.fromhex(text[2:])
+
+
+def raw_header(block: HeaderFields) -> RawHeader:
+    """The header of a block, hashed here. Raises ValueError when a field is malformed or the hash is another.
+
+    `pipeline.evm.headers.header_rlp` gives the same bytes from any JSON; this one is ten times as quick.
+    """
+    b = block
+    values = [data_of(b.parent_hash), data_of(b.sha3_uncles), data_of(b.miner), data_of(b.state_root), data_of(b.transactions_root)]
+    values += [data_of(b.receipts_root), data_of(b.logs_bloom)]
+    height, time_ = number(b.number), number(b.timestamp)
+    values += [
+        shortest(number(b.difficulty)),
+        shortest(height),
+        shortest(number(b.gas_limit)),
+        shortest(number(b.gas_used)),
+        shortest(time_),
+    ]
+    values += [data_of(b.extra_data), data_of(b.mix_hash), data_of(b.nonce)]
+    if b.base_fee_per_gas is not None:
+        values.append(shortest(number(b.base_fee_per_gas)))
+    if b.withdrawals_root is not None:
+        values.append(data_of(b.withdrawals_root))
+    if b.blob_gas_used is not None and b.excess_blob_gas is not None:
+        values += [shortest(number(b.blob_gas_used)), shortest(number(b.excess_blob_gas))]
+    if b.parent_beacon_block_root is not None:
+        values.append(data_of(b.parent_beacon_block_root))
+    if b.requests_hash is not None:
+        values.append(data_of(b.requests_hash))
+    raw = _rlp_list(values)
+    found = keccak(raw).hex()
+    if "0x" + found != b.hash.lower():
+        raise ValueError(
+            f"block {height} is said to have hash {b.hash}, and its header's is 0x{found}: the answer is wrong, or its header has fields unknown to this program"
+        )
+    return RawHeader(height, found, b.parent_hash[2:].lower(), time_, raw, block)
+
+
+def _rlp_list(values: list[bytes]) -> bytes:
+    """RLP of a flat list of byte strings."""
+    parts = bytearray()
+    for value in values:
+        length = len(value)
+        if length == 1 and value[0] < 0x80:
+            parts += value
+        elif length < 56:
+            parts.append(0x80 + length)
+            parts += value
+        else:
+            size = shortest(length)
+            parts.append(0xB7 + len(size))
+            parts += size + value
+    if len(parts) < 56:
+        return bytes([0xC0 + len(parts)]) + parts
+    size = shortest(len(parts))
+    return bytes([0xF7 + len(size)]) + size + parts

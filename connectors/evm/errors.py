@@ -1,0 +1,110 @@
+"""What can go wrong with an account chain's node, each with its own message and its own answer: try again, or stop.
+
+Every one is a `SourceError`; `is_retryable` says whether waiting can mend it. `ChainMoved` never leaves the
+connector: it says that the main chain changed between two requests, and the step begins again.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.errors import SourceError
+
+
+class NodeUnreachable(SourceError):
+    """No answer: refused, reset, timed out, cut off."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
+
+
+class NodeBusy(SourceError):
+    """The node turned the request away for now: 429, 502 to 504, its own words for a rate limit."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        """How long the node asks us to wait, where it says so (Retry-After)."""
+        super().__init__(message, is_retryable=True)
+
+
+class AnswerUnreadable(SourceError):
+    """The node, or something that stands in its place, answered what can't be read or can't be true."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
+
+
+class NotYetThere(SourceError):
+    """The node has the block, and not yet what belongs to it: receipts, an index, a trace."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
+
+
+class AccessRefused(SourceError):
+    """The node does not let us in (401, 403)."""
+
+
+class RpcError(SourceError):
+    """The node's own error to a call. Retried: what it says of a block may be true only for now."""
+
+    def __init__(self, message: str, *, method: str, code: int, text: str) -> None:
+        self.method, self.code, self.text = method, code, text
+        super().__init__(message, is_retryable=True)
+
+    METHOD_NOT_FOUND = -32601
+    METHOD_NOT_SUPPORTED = -32004
+    LIMIT_EXCEEDED = -32005
+
+    @property
+    def is_method_missing(self) -> bool:
+        """Whether the node does not offer the method at all, or not to us."""
+        return self.code in (self.METHOD_NOT_FOUND, self.METHOD_NOT_SUPPORTED) or _MISSING.search(self.text) is not None
+
+    @property
+    def is_state_missing(self) -> bool:
+        """Whether the node no longer has the state that the answer needs."""
+        return _STATE.search(self.text) is not None
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether less must be asked for at once."""
+        return _LARGE.search(self.text) is not None
+
+
+_MISSING = re.compile(
+    r"method .*(not (found|exist|available|supported|whitelisted|allowed)|disabled)|does not exist/is not available|unsupported method",
+    re.I,
+)
+_STATE = re.compile(
+    r"missing trie node|state (is )?(not available|unavailable|pruned|recreation)|historical state|state histor|no state|"
+    r"state at block|pruned|archive|ancient|too old|block_out_of_range|blockoutofrange|state for block|reexec",
+    re.I,
+)
+_LARGE = re.compile(
+    r"(response|result|reply|batch|payload|body).*(too (large|big|many)|size|exceed|limit)|too (large|many|big)|more than \d+|exceed|"
+    r"limit(ed)? to|range|timed? ?out|timeout|deadline|larger than|up to a",
+    re.I,
+)
+RATE_LIMITED = re.compile(r"rate.?limit|too many requests|request(s)? per second|capacity|throttl|-32029|daily request|compute units", re.I)
+"""How nodes put it that they want to be asked more slowly."""
+
+
+class StateMissing(SourceError):
+    """The node no longer has the state of a block that still has to be traced."""
+
+
+class WrongChain(SourceError):
+    """The node follows another network, or another chain than the log's."""
+
+
+class NotOffered(SourceError):
+    """The node does not show what exactness needs."""
+
+
+class AnswersDiffer(SourceError):
+    """A block is read again and again, and each time it says something else."""
+
+
+class ChainMoved(Exception):
+    """The node's main chain changed between two requests of one step."""

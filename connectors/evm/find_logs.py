@@ -1,0 +1,116 @@
+"""In which blocks a token's `Transfer` names a watched address: `eth_getLogs` by topic, over ranges, believed only as far as it must be.
+
+Enters: headers of a range. Leaves: heights. A range that the node finds too large is halved until it is not; so is one whose answer has a suspiciously
+round number of logs, since some nodes cut an answer off without a word. Each log must be of the block we read. A header's bloom
+filter names every log's addresses: where it excludes all watched ones, no log can be; where it doesn't, and the node gave none, the block is
+worth reading whole as long as that is rare (a filter that is nearly full says "perhaps" to everything).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from eth_hash.auto import keccak
+
+from pipeline.evm.receipts import TRANSFER_TOPIC
+
+from .answers import FoundLog, RawHeader, number
+from .errors import AnswerUnreadable, ChainMoved, RpcError
+from .node import Node
+from .rpc import Call
+
+SUSPICIOUS = 500
+"""An answer with a whole multiple of so many logs may be one that was cut off."""
+WORTH_READING = 0.02
+"""Blocks that a bloom filter may send us to in vain, as a share."""
+FIRST_SPAN = 2000
+MAX_ADDRESSES = 500
+"""Watched addresses in one question."""
+
+
+class LogFinder:
+    """Asks one node for logs; remembers how large a range it takes."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.span = FIRST_SPAN
+
+    def heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int]:
+        """Heights of the blocks where a `Transfer` has one of the addresses as a party. Raises ChainMoved when they are other blocks."""
+        if not headers or not addresses:
+            return set()
+        blooms = _Blooms(addresses)
+        perhaps = {header.height for header in headers if blooms.may_have(header.fields.logs_bloom)}
+        if not perhaps:  # the headers themselves say that there is nothing
+            return set()
+        found = self._ask(headers, addresses)
+        wrong = found - perhaps
+        if wrong:
+            raise AnswerUnreadable(
+                f"the node at {self._node.name} gives logs of block {min(wrong)} that its header's bloom filter excludes"
+            )
+        doubtful = perhaps - found
+        return found | {header.height for header in headers if header.height in doubtful and blooms.is_telling(header.fields.logs_bloom)}
+
+    def _ask(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int]:
+        hashes = {header.height: header.hash for header in headers}
+        found: set[int] = set()
+        first, last = headers[0].height, headers[-1].height
+        while first <= last:
+            end = min(last, first + self.span - 1)
+            logs = self._range(first, end, addresses)
+            if logs is None:
+                self.span = max(1, (end - first + 1) // 2)
+                continue
+            for log in logs:
+                if log.removed or log.block_number is None or log.block_hash is None:
+                    raise ChainMoved("a log of a block that is no longer in the main chain")
+                height = number(log.block_number)
+                if hashes.get(height) != log.block_hash[2:].lower():
+                    raise ChainMoved(f"a log is of block {height} {log.block_hash}, which is not the one read")
+                found.add(height)
+            self.span = min(FIRST_SPAN, self.span * 2) if end - first + 1 == self.span else self.span
+            first = end + 1
+        return found
+
+    def _range(self, first: int, last: int, addresses: Sequence[str]) -> list[FoundLog] | None:
+        """The logs of a range; None when less must be asked for at once."""
+        calls: list[Call] = []
+        for start in range(0, len(addresses), MAX_ADDRESSES):
+            parties = ["0x" + 24 * "0" + address[2:].lower() for address in addresses[start : start + MAX_ADDRESSES]]
+            for topics in (["0x" + TRANSFER_TOPIC.hex(), parties], ["0x" + TRANSFER_TOPIC.hex(), None, parties]):
+                calls.append(("eth_getLogs", ({"fromBlock": hex(first), "toBlock": hex(last), "topics": topics},)))
+        logs: list[FoundLog] = []
+        for answer in self._node.connection.ask(calls):
+            if isinstance(answer, RpcError):
+                if first == last or not (answer.is_too_large or answer.code in (RpcError.LIMIT_EXCEEDED, -32602, -32000, -32603)):
+                    raise answer
+                return None
+            some = self._node.connection.read(answer, "eth_getLogs", list[FoundLog])
+            if some and len(some) % SUSPICIOUS == 0 and first != last:
+                return None
+            logs += some
+        return logs
+
+
+class _Blooms:
+    """Which header's filters may hold a `Transfer` with one of the addresses."""
+
+    def __init__(self, addresses: Iterable[str]) -> None:
+        self._transfer = _bits(TRANSFER_TOPIC)
+        self._parties = [_bits(bytes(12) + bytes.fromhex(address[2:])) for address in addresses]
+
+    def may_have(self, bloom: str) -> bool:
+        filled = int(bloom, 16)
+        return filled & self._transfer == self._transfer and any(filled & party == party for party in self._parties)
+
+    def is_telling(self, bloom: str) -> bool:
+        """Whether "perhaps" means something: whether so full a filter would rarely say it in vain."""
+        share = int(bloom, 16).bit_count() / 2048
+        return share**3 * len(self._parties) < WORTH_READING
+
+
+def _bits(value: bytes) -> int:
+    """The three bits of a 2,048-bit filter that a value sets (Yellow Paper, 4.3.1)."""
+    digest = keccak(value)
+    return sum({1 << (int.from_bytes(digest[place : place + 2], "big") & 2047) for place in (0, 2, 4)})

@@ -1,0 +1,363 @@
+"""Follow one account chain of one pool: from a node's blocks to the log's events, in order, without a gap.
+
+Enters: the log, what to watch, a node. Leaves: `watch`, `balances`, `connect`, `stretch`, `disconnect` and `doubt` events of the key
+`POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
+run goes on from the last event. Everything a step writes hangs together by hashes that were computed here.
+
+A step looks at the node once, and either finds nothing, or reads some hundreds of blocks and appends them. When the log's tip has left
+the node's main chain, the step finds the fork by block hash, and writes the disconnects (newest first) together with what
+follows. Balances are told once the first watch event is written, and at each Almaty month's last block (ADR 7). Before a block of the
+pool's becomes final it is read a second time; if that says something else, the log is taken back to before it.
+
+Leaves out: what transactions mean (enrichment), the time of day (`run` waits, and nothing else depends on a clock).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from pipeline.errors import SettingsError, SourceError
+from pipeline.events import Balances, ChainEvent, Watch, WatchedWallet, encode
+from pipeline.log import EventLog, Writer
+
+from .chain_state import ChainState
+from .checks import checked
+from .errors import ChainMoved, NodeBusy
+from .find_fork import find_fork
+from .growth import Growth, find_growth
+from .hidden import HiddenFinder
+from .node import Node, NodeStatus
+from .read_block import BlockReader, Watching
+from .rewards import BlockReward
+from .rpc import NodeConnection
+from .scan import Scanner
+from .second_reading import Doubtful, SecondReading
+from .sight import InternalCalls, Sight, choose
+from .state import StateReader
+from .steps import Connected, Doubted, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
+from .tell_events import MonthEnd, Teller, by_month
+from .watch import WatchList, watch_list
+
+_journal = structlog.get_logger("evm")
+
+MAX_APPEND = 5000
+"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
+BLOCKS_A_STEP = 500
+MOVES = 5
+"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
+
+
+class EvmConnector:
+    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        pool_id: str,
+        chain: str,
+        asset: str,
+        network: str,
+        rpc_url: str,
+        wallets: Sequence[WatchedWallet],
+        tokens: Mapping[str, str] | None = None,
+        start_height: int,
+        finality: int,
+        internal_calls: InternalCalls = "auto",
+        block_reward: BlockReward = "none",
+        user: str | None = None,
+        password: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        blocks_a_step: int | None = None,
+    ) -> None:
+        """`network` is `evm:CHAIN_ID`, `tokens` names known contracts, `finality` is in blocks. Raises SettingsError with every fault."""
+        chain_id, known = checked(chain, asset, network, tokens or {}, start_height, finality, internal_calls, block_reward, blocks_a_step)
+        self.key = f"{pool_id}/{chain}"
+        self._chain, self._asset, self._network, self._tokens = chain, asset, network, known
+        self._start_height, self._wanted, self._block_reward = start_height, internal_calls, block_reward
+        self._step_size = blocks_a_step or BLOCKS_A_STEP
+        self._teller = Teller(chain)
+        self._log = log
+        self._writer: Writer | None = None
+        self._wallets = watch_list(wallets)
+        self._node = Node(NodeConnection(rpc_url, user=user, password=password, headers=headers, timeout_s=timeout_s), chain_id)
+        reader = BlockReader(self._node)
+        self._state_reader = StateReader(self._node)
+        self._scanner = Scanner(self._node, reader)
+        self._hidden = HiddenFinder(self._node, self._scanner, self._state_reader)
+        self._second = SecondReading(self._node, reader, finality)
+        self._state: ChainState | None = None
+        self._watch_list: WatchList | None = None
+        self._growth: Growth | None = None
+        self._sight: Sight | None = None
+        self._status: NodeStatus | None = None
+
+    # --- the outside -----------------------------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+        moved: ChainMoved | None = None
+        for _ in range(MOVES):
+            try:
+                return self._step()
+            except ChainMoved as error:
+                moved = error
+            except SourceError:
+                self._node.offer = None  # whatever answers next may be another node, or the same one started otherwise
+                raise
+        return Waiting(f"the main chain of the node at {self._node.name} keeps changing: {moved}")
+
+    def run(
+        self,
+        stop: threading.Event,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        *,
+        poll_s: float = 2.0,
+        longest_wait_s: float = 60.0,
+    ) -> None:
+        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
+        waits, or those the node asks for; others are raised. `poll_s` is how long to wait before looking for a new block."""
+        wait_s = 0.5
+        while not stop.is_set():
+            this_wait_s = wait_s
+            try:
+                step = self.step()
+            except SourceError as error:
+                if not error.is_retryable:
+                    raise
+                if isinstance(error, NodeBusy) and error.retry_after_s is not None:
+                    this_wait_s = max(wait_s, error.retry_after_s)
+                step = Waiting(str(error))
+                _journal.warning("node-trouble", chain=self._chain, trouble=str(error), next_try_s=this_wait_s)
+            on_progress(step)
+            if isinstance(step, Waiting):
+                stop.wait(this_wait_s)
+                wait_s = min(2 * wait_s, longest_wait_s)
+                continue
+            wait_s = 0.5
+            if isinstance(step, Idle):
+                stop.wait(poll_s)
+
+    def describe(self) -> dict[str, object]:
+        """For a status page: the node, how calls inside transactions are seen and why, heights, how far behind."""
+        state, status, offer = self._state, self._status, self._node.offer
+        height = state.height if state is not None and state.watch is not None else None
+        return {
+            "chain": self._chain,
+            "network": self._network,
+            "node": self._node.name,
+            "node_version": offer.version if offer else None,
+            "internal_calls": self._sight.name if self._sight else None,
+            "internal_calls_why": self._sight.why if self._sight else None,
+            "hidden_transfers": self._hidden.way,
+            "start_height": state.start_height if height is not None and state is not None else self._start_height,
+            "height": height,
+            "node_height": status.height if status else None,
+            "lag_blocks": status.height - height if status and height is not None else None,
+            "watched_addresses": len((self._watch_list or self._wallets).addresses),
+            "reread_to_height": self._growth.next_height - 1 if self._growth else None,
+            "read_twice_to_height": self._second.checked_to,
+            "requests": self._node.connection.n_requests,
+        }
+
+    def close(self) -> None:
+        self._scanner.close()
+        self._node.connection.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> EvmConnector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- a step ----------------------------------------------------------------------------------------------------
+
+    def _step(self) -> Step:
+        state = self._open()
+        status = self._status = self._node.look()
+        sight = self._look_inside(status)
+        if state.watch is None:
+            self._write(state, [self._watch_event(0, self._wallets, sight)])
+            self._use(self._wallets)
+        if status.height < state.start_height - 1:
+            return Waiting(f"the node at {self._node.name} is at height {status.height}; reading starts at {state.start_height}")
+        fork = find_fork(state, self._node, status, self.key)
+        if fork is None:
+            return Waiting(
+                f"the node at {self._node.name} is at height {status.height}, below the log's {state.height}: waiting for it to catch up"
+            )
+        assert self._watch_list is not None and state.watch is not None
+        if state.watch.internal_calls != sight.name:
+            self._write(state, [self._watch_event(state.next_seq, self._watch_list, sight, start_height=state.start_height)])
+        self._tell_opening(state)
+        self._growth = self._growth or find_growth(self._wallets, self._watch_list, state)
+        if self._growth is not None:
+            return self._grow(state, self._growth, fork, sight)
+        doubtful = self._second.check(state, self._watching(sight), min(fork, state.height), self._next_last(fork, status))
+        if doubtful is not None:
+            return self._doubt(state, doubtful)
+        if fork == state.height and status.height <= fork:
+            return self._nothing_new(state, status)
+        return self._follow(state, fork, status, sight)
+
+    def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
+        if status.syncing is not None:
+            current, highest = status.syncing.current_block, status.syncing.highest_block
+            return Waiting(
+                f"the node at {self._node.name} is synchronising, at block {int(current, 16)} of {int(highest, 16)}: following it"
+            )
+        return Idle(state.height)
+
+    def _next_last(self, fork: int, status: NodeStatus) -> int:
+        return min(status.height, fork + self._step_size)
+
+    def _follow(self, state: ChainState, fork: int, status: NodeStatus, sight: Sight) -> Step:
+        """Walk back to `fork`, connect what follows it there."""
+        depth = state.height - fork
+        if depth > MAX_APPEND:
+            return self._disconnect(state, state.height - MAX_APPEND)
+        last = self._next_last(fork, status)
+        if last <= fork:
+            return self._disconnect(state, fork)
+        watching = self._watching(sight)
+        scanned = self._scanner.read(fork + 1, last, state.hash_at(fork), watching)
+        self._hidden.complete(scanned, watching)
+        events: list[ChainEvent] = [*self._teller.disconnects(state, fork)]
+        self._second.take_back(fork)
+        for part in by_month(fork, state.hash_at(fork), state.time_at(fork), scanned.headers):
+            seq = state.next_seq + len(events)
+            if isinstance(part, MonthEnd):
+                if state.told_balances.get(part.height) != part.hash:
+                    events.append(self._balances(seq, part.height, part.hash))
+            else:
+                events += self._teller.connects(seq, part, scanned.found)
+        self._write(state, events)
+        return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
+
+    def _grow(self, state: ChainState, growth: Growth, fork: int, sight: Sight) -> Step:
+        """Search what was read for the new addresses; when that is done, go back to the first block that was found and watch them all."""
+        if fork < state.height:  # what is searched must be in the main chain
+            return self._disconnect(state, fork)
+        if not growth.search(state, self._scanner, self._hidden, self._state_reader, self._watching(sight), self._step_size):
+            return Rereading(len(growth.new), growth.next_height - 1, state.height)
+        down_to = state.height if growth.first_hit is None else growth.first_hit - 1
+        depth = state.height - down_to
+        if depth > MAX_APPEND:
+            return self._disconnect(state, down_to)
+        watch = self._watch_event(state.next_seq + depth, growth.target, sight, start_height=state.start_height)
+        self._write(state, [*self._teller.disconnects(state, down_to), watch])
+        self._second.take_back(down_to)
+        self._use(growth.target)
+        self._growth = None
+        return Rewatched(len(growth.new), depth, state.height)
+
+    def _doubt(self, state: ChainState, doubtful: Doubtful) -> Step:
+        """Say what differs, and take the log back to before the block."""
+        height, before = doubtful.height, state.height
+        block_hash, time = state.hash_at(height), state.time_at(height)
+        assert block_hash is not None and time is not None
+        _journal.warning("answer-changed", chain=self._chain, height=height, detail=doubtful.detail)
+        self._write(state, [self._teller.doubt(state.next_seq, height, block_hash, time, doubtful.detail)])
+        while state.height >= height:
+            self._disconnect(state, height - 1)
+        return Doubted(height, before - state.height, state.height)
+
+    def _disconnect(self, state: ChainState, down_to: int) -> Step:
+        """Disconnect towards `down_to`, as far as one append goes."""
+        lowest = max(down_to, state.height - MAX_APPEND)
+        depth = state.height - lowest
+        self._write(state, self._teller.disconnects(state, lowest))
+        self._second.take_back(lowest)
+        if self._growth is not None:
+            self._growth.next_height = min(self._growth.next_height, lowest + 1)
+        return Reorganised(depth, 0, state.height)
+
+    # --- balances --------------------------------------------------------------------------------------------------
+
+    def _tell_opening(self, state: ChainState) -> None:
+        """Before the first block: what every address holds after the block below it."""
+        height = state.start_height - 1
+        if state.height > height or height in state.told_balances:
+            return
+        block_hash = state.hash_at(height) or self._node.hashes_at([height])[0]
+        if block_hash is None:
+            raise ChainMoved(f"the node at {self._node.name} does not have block {height}")
+        self._write(state, [self._balances(state.next_seq, height, block_hash)])
+
+    def _balances(self, seq: int, height: int, block_hash: str) -> Balances:
+        assert self._watch_list is not None
+        return self._teller.balances(
+            seq, height, block_hash, self._state_reader.rows(self._watch_list, self._asset, self._tokens, height, block_hash)
+        )
+
+    # --- the node --------------------------------------------------------------------------------------------------
+
+    def _look_inside(self, status: NodeStatus) -> Sight:
+        """How calls inside transactions are seen; asked anew whenever the node may be another one."""
+        if self._node.offer is None or self._sight is None:
+            offer = self._node.ask_offer(status)
+            sight = choose(self._wanted, offer, self._node.name)
+            if sight != self._sight:
+                _journal.info("internal-calls", chain=self._chain, way=sight.name, why=sight.why)
+            self._sight = sight
+        return self._sight
+
+    def _watching(self, sight: Sight) -> Watching:
+        assert self._watch_list is not None
+        return Watching(self._watch_list, self._asset, self._tokens, sight.traces, sight.is_blind_accepted, self._block_reward)
+
+    # --- the log ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> ChainState:
+        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
+        if self._state is None:
+            if self._writer is None:
+                self._writer = self._log.writer("chain", self.key)
+            state = ChainState()
+            state.load(self._log, self.key)
+            if state.watch is not None:
+                self._check_watch(state.watch)
+                self._use(watch_list(state.watch.wallets))
+                self._second.begin(state, self._step_size)
+            self._state = state
+            self._growth = None
+        return self._state
+
+    def _check_watch(self, watch: Watch) -> None:
+        if watch.network != self._network:
+            raise SettingsError(
+                [f"the log of {self.key} is of network {watch.network}, not {self._network}: use another log, or another chain's name"]
+            )
+        if self._start_height < watch.start_height:
+            raise SettingsError(
+                [
+                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
+                ]
+            )
+
+    def _watch_event(self, seq: int, wallets: WatchList, sight: Sight, *, start_height: int | None = None) -> Watch:
+        start = self._start_height if start_height is None else start_height
+        return self._teller.watch(seq, wallets, network=self._network, start_height=start, internal_calls=sight.name)
+
+    def _use(self, now_watched: WatchList) -> None:
+        self._watch_list = now_watched
+
+    def _write(self, state: ChainState, events: Sequence[ChainEvent]) -> None:
+        """Append all or nothing, then take the same events into the state."""
+        assert self._writer is not None
+        if not events:
+            return
+        try:
+            self._writer.append([encode(event) for event in events])
+        except BaseException:
+            self._state = None  # whether they are in the log or not is for the log to say
+            raise
+        for event in events:
+            state.apply(event)

@@ -1,0 +1,165 @@
+"""What no body and no log shows: value that a call inside a stranger's transaction moved to or from a watched address.
+
+Enters: a range as it was read. Leaves: the same range with such blocks read to the bottom. A plain account can pay only by its own
+transactions, which bodies show; so what it received unseen is what its balance grew by beyond what is known, never less than nothing, and
+comparing balances at both ends of a range, then halving, finds every such block exactly. A contract may be made to pay by anybody, and to
+receive as much in the same block: where one is watched, and where the state of a block is gone, every block's calls are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+
+from pipeline.events import Transaction
+
+from .answers import RawHeader
+from .errors import ChainMoved, NotOffered
+from .node import Node
+from .read_block import Watching
+from .scan import Scanned, Scanner
+from .state import StateReader
+
+_journal = structlog.get_logger("evm")
+
+
+class HiddenFinder:
+    """Completes ranges of one chain."""
+
+    def __init__(self, node: Node, scanner: Scanner, state: StateReader) -> None:
+        self._node, self._scanner, self._state = node, scanner, state
+        self.way: str | None = None
+        """How the last range was completed, for a status page."""
+        self._before: tuple[str, frozenset[str], dict[str, int | None]] | None = None
+        """Balances after the last range's last block, by its hash: the next range begins with them."""
+
+    def complete(self, scanned: Scanned, watching: Watching) -> None:
+        """Read the blocks whose inner calls touch the pool, and take them into the range. Raises NotOffered when a watched address is
+        a contract and the node shows no calls, unless that is accepted."""
+        headers = scanned.headers
+        if not headers or watching.is_blind_accepted:
+            self.way = "not looked for"
+            return
+        addresses = list(watching.watch_list.addresses)
+        first, last = headers[0], headers[-1]
+        ends = [(first.height - 1, first.prev), (last.height, last.hash)]
+        codes = [self._state.contracts(addresses, *end) for end in ends]
+        contracts = {address for found in codes if found is not None for address in found}
+        if watching.traces is None:
+            if contracts:
+                raise NotOffered(
+                    f"the watched address {min(contracts)} is a contract, and the node at {self._node.name} shows no calls inside transactions: use a node with "
+                    'trace_block or debug_traceBlockByHash, or accept not to see them (internal_calls = "ignore")'
+                )
+            self.way = "not looked for: the node shows no calls, and no watched address is a contract"
+            return
+        if contracts or None in codes:
+            self.way = (
+                "every block traced: a watched address is a contract"
+                if contracts
+                else "every block traced: the node has no state of old blocks"
+            )
+            self._read_deep(scanned, [header.height for header in headers], watching)
+            return
+        self.way = "balances compared"
+        self._compare(scanned, addresses, watching)
+
+    def _read_deep(self, scanned: Scanned, heights: Iterable[int], watching: Watching) -> None:
+        first = scanned.headers[0].height
+        for height in heights:
+            block = scanned.read_whole.get(height) or self._node.block(scanned.headers[height - first].hash)
+            self._scanner.read_whole(scanned, block, watching, deep=True)
+
+    # --- by balances -----------------------------------------------------------------------------------------------
+
+    def _compare(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> None:
+        headers = scanned.headers
+        first, last = headers[0], headers[-1]
+        at_start = self._known_before(first.prev, addresses) or self._state.balances_wei(addresses, first.height - 1, first.prev)
+        at_end = self._state.balances_wei(addresses, last.height, last.hash)
+        if None in at_start.values() or None in at_end.values():
+            self.way = "every block traced: the node has no state of old blocks"
+            self._read_deep(scanned, [header.height for header in headers], watching)
+            return
+        self._before = (last.hash, frozenset(addresses), at_end)
+        changes = own_changes(scanned.found, watching.asset)
+        odd = [a for a in addresses if _difference(at_start, at_end, a) != sum(changes.get(a, {}).values())]
+        if not odd:
+            return
+        heights = self._halve(headers, odd, at_start, at_end, changes)
+        self._read_deep(scanned, heights, watching)
+        self._report(scanned, odd, at_start, at_end, watching)
+
+    def _known_before(self, block_hash: str, addresses: Sequence[str]) -> dict[str, int | None] | None:
+        if self._before is not None and self._before[0] == block_hash and self._before[1] == frozenset(addresses):
+            return self._before[2]
+        return None
+
+    def _halve(
+        self,
+        headers: Sequence[RawHeader],
+        odd: Sequence[str],
+        at_start: Mapping[str, int | None],
+        at_end: Mapping[str, int | None],
+        changes: Mapping[str, Mapping[int, int]],
+    ) -> list[int]:
+        """Heights of the blocks over which a balance changed by something else than what is known."""
+        found: list[int] = []
+        todo = [(0, len(headers), list(odd), dict(at_start), dict(at_end))]
+        while todo:
+            begin, end, addresses, before, after = todo.pop()
+            if end - begin == 1:
+                found.append(headers[begin].height)
+                continue
+            middle = (begin + end) // 2
+            header = headers[middle - 1]
+            between = self._state.balances_wei(addresses, header.height, header.hash)
+            if None in between.values():
+                raise ChainMoved(f"the state after block {header.height} went while it was being read")
+            for part in ((begin, middle, before, between), (middle, end, between, after)):
+                low, high = headers[part[0]].height, headers[part[1] - 1].height
+                rest = [a for a in addresses if _difference(part[2], part[3], a) != _sum(changes.get(a, {}), low, high)]
+                if rest:
+                    todo.append((part[0], part[1], rest, dict(part[2]), dict(part[3])))
+        return sorted(found)
+
+    def _report(
+        self, scanned: Scanned, odd: Sequence[str], at_start: Mapping[str, int | None], at_end: Mapping[str, int | None], watching: Watching
+    ) -> None:
+        """Say where balances still differ; the month's balance proof (rule 3.4) will not let it pass."""
+        changes = own_changes(scanned.found, watching.asset)
+        for address in odd:
+            difference = _difference(at_start, at_end, address) - sum(changes.get(address, {}).values())
+            if difference:
+                _journal.warning(
+                    "balance-unexplained",
+                    address=address,
+                    first=scanned.headers[0].height,
+                    last=scanned.headers[-1].height,
+                    difference_wei=str(difference),
+                )
+
+
+def own_changes(found: Mapping[int, Sequence[Transaction]], asset: str) -> dict[str, dict[int, int]]:
+    """By pool address and height, how much of the chain's own asset its balance changed by, as the transactions tell it."""
+    changes: dict[str, dict[int, int]] = {}
+    for height, transactions in found.items():
+        for transaction in transactions:
+            parts = [(o.address, int(o.value)) for o in transaction.outputs if o.wallet is not None and o.asset == asset]
+            parts += [(i.address, -int(i.value)) for i in transaction.inputs if i.asset == asset]
+            for address, value in parts:
+                assert address is not None
+                by_height = changes.setdefault(address, {})
+                by_height[height] = by_height.get(height, 0) + value
+    return changes
+
+
+def _difference(before: Mapping[str, int | None], after: Mapping[str, int | None], address: str) -> int:
+    start, end = before[address], after[address]
+    assert start is not None and end is not None
+    return end - start
+
+
+def _sum(changes: Mapping[int, int], low: int, high: int) -> int:
+    return sum(value for height, value in changes.items() if low <= height <= high)

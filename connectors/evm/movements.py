@@ -1,0 +1,80 @@
+"""What moved in one transaction: from its own value, its calls and its logs to movements. Pure.
+
+Enters: a transaction as the node gives it, its parsed receipt, its calls where they were read. Leaves: movements of the chain's own
+asset and of tokens, in the order `tx`, `call:…`, `log:…`, each with where it stands (ADR 7). Movements of 0 are none. A failed
+transaction has none. Left out: who of them is the pool's (`netting.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.evm.address import to_checksum
+from pipeline.evm.fields import number
+from pipeline.evm.receipts import Receipt, token_movement
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """So much of an asset went from one address to another; addresses are EIP-55."""
+
+    asset: str
+    """The asset's name; a contract's address for a token that is not known."""
+    sender: str | None
+    """None: it came into being (a block's reward)."""
+    recipient: str
+    value: int
+    """Base units, above 0."""
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call within a transaction that moves value and was not undone."""
+
+    path: tuple[int, ...]
+    sender: str
+    recipient: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What a node's trace shows of one transaction."""
+
+    is_failed: bool
+    inner: Sequence[Call]
+
+
+def movements_of(
+    transaction: Mapping[str, Any],
+    receipt: Receipt,
+    first_log: int,
+    calls: Calls | None,
+    *,
+    created: str | None,
+    asset: str,
+    tokens: Mapping[str, str],
+) -> list[Movement]:
+    """Every movement of one transaction. `first_log` is the index in the block of its first log; `created` the contract it made;
+    `tokens` names known contracts. Raises ValueError for a malformed field."""
+    failed = receipt.status == 0 if receipt.status is not None else calls is not None and calls.is_failed
+    if failed:
+        return []
+    found = []
+    value, to = number(transaction, "value"), transaction.get("to") or created
+    if value:
+        if to is None:
+            raise ValueError("it makes a contract, and its receipt names none")
+        found.append(Movement(asset, to_checksum(transaction["from"]), to_checksum(to), value, "tx"))
+    for call in calls.inner if calls is not None else ():
+        if call.value:
+            found.append(Movement(asset, call.sender, call.recipient, call.value, "call:" + ".".join(map(str, call.path))))
+    for index, log in enumerate(receipt.logs, start=first_log):
+        token = token_movement(log)
+        if token is not None and token.value:
+            name = tokens.get(token.contract, token.contract)
+            found.append(Movement(name, token.sender, token.receiver, token.value, f"log:{index}"))
+    return found

@@ -1,0 +1,120 @@
+"""From a transaction's movements to the inputs and outputs that the log tells (ADR 7). Pure.
+
+Every movement out of a pool wallet is an input, every movement into one an output. For each asset in which a pool wallet was
+debited, what every other address keeps: one that only receives has each movement as an output; one that also passes on has
+one output of its net gain, or none; one that loses on balance counts among the other inputs. So for each asset
+inputs (and other inputs) = outputs (and fee). Where no pool wallet was debited, those who paid the pool count among the other inputs.
+`other_inputs_value` is in the fee's asset: units of several assets don't add up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import SourceError
+from pipeline.events import Input, Output
+
+from .movements import Movement
+
+MAX_UNITS = 10**38 - 1
+"""The largest amount that an event can carry."""
+SCRIPT_TYPE = "account"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A transaction's movements as inputs and outputs."""
+
+    inputs: list[Input]
+    outputs: list[Output]
+    other_inputs: int
+    other_inputs_value: int
+
+
+def net(
+    txid: str,
+    movements: Sequence[Movement],
+    watched: Mapping[str, str],
+    *,
+    asset: str,
+    known: frozenset[str],
+    fee: int = 0,
+    fee_payer: str | None = None,
+) -> Told | None:
+    """The transaction as the log tells it, or None when it is none of the pool's.
+
+    `watched` names the wallet of each pool address, `fee_payer` is the pool address that bears `fee` (ADR 7), `known` the
+    assets whose amounts must be exact. An unknown token's amount beyond 38 digits is told as 38 nines: its contract may claim
+    anything. Raises SourceError for a known one's.
+    """
+    if fee_payer is None and not any(m.sender in watched or m.recipient in watched for m in movements):
+        return None
+    debited = {m.asset for m in movements if m.sender in watched}
+    receive, pass_on, gains = _strangers(movements, watched)
+    inputs: list[Input] = []
+    outputs: list[Output] = []
+    for m in movements:
+        value = _units(m.value, m.asset, txid, known)
+        if m.sender is not None and m.sender in watched:
+            inputs.append(_input(txid, len(inputs), value, m.sender, watched[m.sender], m.asset))
+        place = (m.asset, m.recipient)
+        if m.recipient in watched:
+            outputs.append(_output(len(outputs), value, m.recipient, watched[m.recipient], m.asset, m.ref))
+        elif m.asset in debited and place not in pass_on:
+            outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
+        elif m.asset in debited and receive.pop(place, None) is not None and gains[place] > 0:  # at its first movement in
+            value = _units(gains[place], m.asset, txid, known)
+            outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
+    if fee_payer is not None and fee:
+        inputs.append(_input(txid, len(inputs), _units(fee, asset, txid, known), fee_payer, watched[fee_payer], asset))
+    losers = _losers(movements, watched, debited, gains)
+    lost = sum(value for (name, _), value in losers.items() if name == asset)
+    return Told(inputs, outputs, len({address for _, address in losers}), int(_units(lost, asset, txid, known)))
+
+
+Place = tuple[str, str]
+"""An asset and an address."""
+
+
+def _strangers(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[dict[Place, None], set[Place], dict[Place, int]]:
+    """Of strangers: who receives, who passes on, and each one's gain (below 0: loss)."""
+    receive: dict[Place, None] = {}
+    pass_on: set[Place] = set()
+    gains: dict[Place, int] = defaultdict(int)
+    for m in movements:
+        if m.recipient not in watched:
+            receive[(m.asset, m.recipient)] = None
+            gains[(m.asset, m.recipient)] += m.value
+        if m.sender is not None and m.sender not in watched:
+            pass_on.add((m.asset, m.sender))
+            gains[(m.asset, m.sender)] -= m.value
+    return receive, pass_on, gains
+
+
+def _losers(movements: Sequence[Movement], watched: Mapping[str, str], debited: set[str], gains: Mapping[Place, int]) -> dict[Place, int]:
+    """Strangers whose loss the told outputs come from, and how much: the net loss where their gains are told too, else what they paid the pool."""
+    losers = {place: -gain for place, gain in gains.items() if place[0] in debited and gain < 0}
+    for m in movements:
+        if m.asset not in debited and m.recipient in watched and m.sender is not None:
+            losers[(m.asset, m.sender)] = losers.get((m.asset, m.sender), 0) + m.value
+    return losers
+
+
+def _units(value: int, asset: str, txid: str, known: frozenset[str]) -> str:
+    if value > MAX_UNITS:
+        if asset in known:
+            raise SourceError(
+                f"transaction {txid} moves {value} units of {asset}: more than the 38 digits that amounts may have; check the asset's contract"
+            )
+        value = MAX_UNITS
+    return str(value)
+
+
+def _input(txid: str, vout: int, value: str, address: str, wallet: str, asset: str) -> Input:
+    return Input(txid=txid, vout=vout, value=value, address=address, wallet=wallet, asset=asset)
+
+
+def _output(vout: int, value: str, address: str, wallet: str | None, asset: str, ref: str) -> Output:
+    return Output(vout=vout, value=value, address=address, wallet=wallet, asset=asset, script_type=SCRIPT_TYPE, ref=ref)

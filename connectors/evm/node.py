@@ -1,0 +1,258 @@
+"""What we ask of an account chain's node, each question with its own distrust.
+
+Enters: a connection. Leaves: what the node offers, found by trying it; blocks by number whose header hashes to what they claim; receipts,
+calls, state of one block. No tag but `latest` is ever used: not every node knows `finalized`. Raises ChainMoved when the
+main chain changed between two questions. Leaves out: what the answers mean for the pool (`read_block.py`, `scan.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from pipeline.errors import SourceError
+
+from .answers import LightBlock, RawHeader, Syncing, Tip, number, raw_header
+from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
+from .movements import Calls
+from .rpc import Call, NodeConnection
+from .traces import FlatTrace, TracedTransaction, by_transaction, decode_deep, of_trees
+
+Traces = Literal["trace_block", "debug_trace"]
+CALL_TRACER = {"tracer": "callTracer"}
+_light = msgspec.json.Decoder(LightBlock | None)
+_NULL = b"null"
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """Where the node stands."""
+
+    height: int
+    hash: str
+    syncing: Syncing | None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the node offers."""
+
+    version: str
+    traces: tuple[Traces, ...]
+    """Ways to see the calls inside transactions, the preferred first."""
+    has_block_receipts: bool
+    has_state_by_hash: bool
+    """State can be asked for by a block's hash (EIP-1898)."""
+    has_trace_filter: bool
+
+
+@dataclass(frozen=True)
+class ReadBlock:
+    """A block as it was read: its header, and its JSON to be read more of."""
+
+    header: RawHeader
+    light: LightBlock
+    raw: msgspec.Raw
+
+
+class Node:
+    """The node behind one connection."""
+
+    def __init__(self, connection: NodeConnection, chain_id: int) -> None:
+        self.connection, self.chain_id = connection, chain_id
+        self.name = connection.name
+        self.offer: Offer | None = None
+
+    # --- the node itself -------------------------------------------------------------------------------------------
+
+    def look(self) -> NodeStatus:
+        """Where the node stands, in one request. Raises WrongChain for another network's node."""
+        calls: list[Call] = [("eth_chainId", ()), ("eth_syncing", ()), ("eth_getBlockByNumber", ("latest", False))]
+        chain_id, syncing, tip = self.connection.ask(calls)
+        told = self._number(self.connection.read(_result(chain_id), "eth_chainId", str), "eth_chainId")
+        if told != self.chain_id:
+            raise WrongChain(f"the node at {self.name} is of network evm:{told}, not evm:{self.chain_id}: point rpc_url at the right node")
+        progress = self.connection.read(_result(syncing), "eth_syncing", Syncing | bool) if not isinstance(syncing, RpcError) else False
+        newest = self.connection.read(_result(tip), "eth_getBlockByNumber", Tip | None)
+        if newest is None:
+            raise NotYetThere(f"the node at {self.name} has no block yet: it is starting")
+        return NodeStatus(
+            self._number(newest.number, "number"), newest.hash[2:].lower(), progress if isinstance(progress, Syncing) else None
+        )
+
+    def ask_offer(self, status: NodeStatus) -> Offer:
+        """Find out what the node offers, by trying it on its newest block."""
+        height, by_hash = hex(status.height), {"blockHash": "0x" + status.hash}
+        nobody = "0x" + 40 * "0"
+        calls: dict[str, Call] = {
+            "version": ("web3_clientVersion", ()),
+            "trace_block": ("trace_block", (height,)),
+            "debug_trace": ("debug_traceBlockByHash", ("0x" + status.hash, CALL_TRACER)),
+            "receipts": ("eth_getBlockReceipts", ("0x" + status.hash,)),
+            "by_hash": ("eth_getBalance", (nobody, by_hash)),
+            "trace_filter": ("trace_filter", ({"fromBlock": height, "toBlock": height, "fromAddress": [nobody]},)),
+        }
+        found = dict(zip(calls, self.connection.ask(list(calls.values())), strict=True))
+        version = found["version"]
+        traces: list[Traces] = []
+        for way in ("trace_block", "debug_trace"):
+            if _is_offered(found[way]):
+                traces.append(way)
+        self.offer = Offer(
+            version=self.connection.read(version, "web3_clientVersion", str) if not isinstance(version, RpcError) else "unknown",
+            traces=tuple(traces),
+            has_block_receipts=_is_offered(found["receipts"]) and found["receipts"] != _NULL,
+            has_state_by_hash=not isinstance(found["by_hash"], RpcError) and found["by_hash"] != _NULL,
+            has_trace_filter=_is_offered(found["trace_filter"]),
+        )
+        return self.offer
+
+    # --- the main chain --------------------------------------------------------------------------------------------
+
+    def hashes_at(self, heights: Sequence[int]) -> list[str | None]:
+        """The main chain's hashes; None above the tip."""
+        calls: list[Call] = [("eth_getBlockByNumber", (hex(height), False)) for height in heights]
+        return [tip and tip.hash[2:].lower() for tip in self.connection.batch(calls, result=Tip | None)]
+
+    def blocks(self, first: int, last: int) -> list[ReadBlock]:
+        """The main chain's blocks of a range, each hashed. Raises ChainMoved when one is not there (any more)."""
+        calls: list[Call] = [("eth_getBlockByNumber", (hex(height), True)) for height in range(first, last + 1)]
+        found = []
+        for height, raw in zip(range(first, last + 1), self.connection.ask(calls), strict=True):
+            block = self._block(_result(raw), f"block {height}")
+            if block.header.height != height:
+                raise AnswerUnreadable(f"the node at {self.name} was asked for block {height} and gave block {block.header.height}")
+            found.append(block)
+        return found
+
+    def block(self, block_hash: str) -> ReadBlock:
+        """The block of that hash. Raises ChainMoved when the node does not have it."""
+        block = self._block(_result(self.connection.ask([("eth_getBlockByHash", ("0x" + block_hash, True))])[0]), f"block {block_hash}")
+        if block.header.hash != block_hash:
+            raise AnswerUnreadable(f"the node at {self.name} was asked for block {block_hash} and gave {block.header.hash}")
+        return block
+
+    def _block(self, raw: msgspec.Raw, what: str) -> ReadBlock:
+        light = self.connection.read(raw, "eth_getBlockByNumber", _light)
+        if light is None:
+            raise ChainMoved(f"the node at {self.name} does not have {what}")
+        try:
+            return ReadBlock(raw_header(light), light, raw)
+        except ValueError as error:
+            raise AnswerUnreadable(f"{what} at {self.name}: {error}") from error
+
+    # --- one block -------------------------------------------------------------------------------------------------
+
+    def receipts(self, block: RawHeader, txids: Sequence[str]) -> list[dict[str, Any]]:
+        """The receipts of all transactions of a block, in order, each of that block."""
+        if not txids:
+            return []
+        assert self.offer is not None
+        found: list[dict[str, Any] | None] | None
+        if self.offer.has_block_receipts:
+            found = self.connection.call("eth_getBlockReceipts", "0x" + block.hash, result=list[dict[str, Any] | None] | None)
+            if found is None:
+                raise NotYetThere(f"the node at {self.name} has no receipts of block {block.height} {block.hash} yet")
+        else:
+            found = self.connection.batch([("eth_getTransactionReceipt", ("0x" + txid,)) for txid in txids], result=dict[str, Any] | None)
+        if len(found) != len(txids):
+            raise AnswerUnreadable(
+                f"the node at {self.name} gave {len(found)} receipts of the {len(txids)} transactions of block {block.height}"
+            )
+        checked = []
+        for place, (receipt, txid) in enumerate(zip(found, txids, strict=True)):
+            if receipt is None:
+                raise NotYetThere(f"the node at {self.name} has no receipt of transaction {txid} of block {block.height} yet")
+            if _hash_in(receipt, "blockHash") != block.hash:
+                raise ChainMoved(f"the receipt of {txid} is of block {receipt.get('blockHash')}, not {block.hash}")
+            if (
+                _hash_in(receipt, "transactionHash") != txid
+                or self._number(str(receipt.get("transactionIndex")), "transactionIndex") != place
+            ):
+                raise AnswerUnreadable(f"the node at {self.name} gave the receipt of {receipt.get('transactionHash')} in place of {txid}'s")
+            checked.append(receipt)
+        return checked
+
+    def calls(self, block: RawHeader, txids: Sequence[str], way: Traces) -> list[Calls]:
+        """The calls inside each transaction of a block, in order. Raises StateMissing when the node can't run the block any more."""
+        if not txids:
+            return []
+        call: Call = (
+            ("trace_block", (hex(block.height),)) if way == "trace_block" else ("debug_traceBlockByHash", ("0x" + block.hash, CALL_TRACER))
+        )
+        answer = self.connection.ask([call])[0]
+        if isinstance(answer, RpcError):
+            if answer.is_state_missing:
+                raise StateMissing(
+                    f"the node at {self.name} can't trace block {block.height} any more ({answer.text}): use an archive node, or read the chain while it is fresh"
+                )
+            if "not found" in answer.text.lower():
+                raise ChainMoved(str(answer))
+            raise answer
+        if answer == _NULL:
+            raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
+        try:
+            if way == "trace_block":
+                return by_transaction(decode_deep(answer, list[FlatTrace]), block.hash, txids)
+            return of_trees(decode_deep(answer, list[TracedTransaction]), txids)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
+
+    # --- state -----------------------------------------------------------------------------------------------------
+
+    def at(self, height: int, block_hash: str) -> object:
+        """How a block is named in a question about state."""
+        assert self.offer is not None
+        return {"blockHash": "0x" + block_hash} if self.offer.has_state_by_hash else hex(height)
+
+    def state(self, calls: Sequence[Call], height: int, block_hash: str) -> list[str | None]:
+        """The answers to questions about the state after one block, hexadecimal; None where the node no longer has it.
+
+        The calls name the block by `at`. Raises ChainMoved when the block has left the main chain.
+        """
+        assert self.offer is not None
+        if not calls:
+            return []
+        answers: list[str | None] = []
+        for (method, _), answer in zip(calls, self.connection.ask(calls), strict=True):
+            if not isinstance(answer, RpcError):
+                answers.append(self.connection.read(answer, method, str))
+            elif answer.is_state_missing or (method == "eth_call" and "revert" in answer.text.lower()):
+                answers.append(None)
+            elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():
+                if self.hashes_at([height]) == [block_hash]:
+                    answers.append(None)
+                else:
+                    raise ChainMoved(str(answer))
+            else:
+                raise answer
+        if not self.offer.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
+            raise ChainMoved(f"block {height} is not {block_hash} any more")
+        return answers
+
+    def _number(self, text: str, field: str) -> int:
+        try:
+            return number(text)
+        except ValueError as error:
+            raise AnswerUnreadable(f"{field} at {self.name}: {error}") from error
+
+
+def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:
+    if isinstance(answer, RpcError):
+        raise answer
+    return answer
+
+
+def _is_offered(answer: msgspec.Raw | RpcError) -> bool:
+    """Whether the node knows the method: any failure but "no such method" leaves it open, and is met again where it matters."""
+    if not isinstance(answer, SourceError):
+        return True
+    return not answer.is_method_missing
+
+
+def _hash_in(answer: Mapping[str, Any], field: str) -> str | None:
+    value = answer.get(field)
+    return value[2:].lower() if isinstance(value, str) else None

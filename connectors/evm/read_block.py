@@ -1,0 +1,323 @@
+"""Read a block that touches the pool whole, check it against its header, and say what in it is the pool's.
+
+Enters: a block by hash. Leaves: its transactions that touch a watched address, as the log tells them, with their proofs; and its own
+credits (reward, fees, withdrawals) as one coinbase transaction under the block's hash (ADR 7). Every transaction's bytes are made again and
+hashed, and so are both tries: what the header commits to is not believed but computed. A transaction of a type that only
+another network knows can't be; then number, hashes and the bloom are compared, and the proofs are left out. Calls are in no root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pipeline.events import Transaction
+from pipeline.evm.address import to_checksum
+from pipeline.evm.fields import data, number
+from pipeline.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
+from pipeline.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
+from pipeline.evm.trie import prove_each, trie_root
+
+from .answers import RawHeader
+from .errors import AnswerUnreadable, NotOffered
+from .movements import Calls, movements_of
+from .netting import Told, net
+from .node import Node, ReadBlock, Traces
+from .rewards import BlockReward, Uncle, block_credits
+from .watch import WatchList
+
+EMPTY_LIST_HASH = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
+"""The hash of no uncles."""
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What is looked for, and by which means."""
+
+    watch_list: WatchList
+    asset: str
+    tokens: Mapping[str, str]
+    """Known tokens by contract, EIP-55."""
+    traces: Traces | None
+    """How calls inside transactions are seen; None when they are not."""
+    is_blind_accepted: bool
+    """The operator accepts not seeing them."""
+    block_reward: BlockReward
+
+    @property
+    def known(self) -> frozenset[str]:
+        return frozenset(self.tokens.values()) | {self.asset}
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A block with all that was read of it."""
+
+    header: RawHeader
+    transactions: list[dict[str, Any]]
+    txids: list[str]
+    receipts: list[Receipt]
+    gas_used: list[int]
+    answers: list[dict[str, Any]]
+    """The receipts as the node gives them."""
+    raw_transactions: list[bytes] | None
+    """None where some type is not known: there is no proof then."""
+    raw_receipts: list[bytes] | None
+
+
+class _Untrue(ValueError):
+    """The answer contradicts the header."""
+
+
+class BlockReader:
+    """Reads whole blocks."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
+        """What in the block is the pool's. `deep`: look into every transaction's calls, whatever shows outside.
+
+        Raises AnswerUnreadable when something contradicts the header, NotOffered when a pool wallet's payment into a contract
+        can't be followed, and what `Node` raises.
+        """
+        try:
+            whole = self._whole(block)
+            places = self._outside(whole, watching)
+            calls = self._calls(whole, places, watching, deep=deep)
+            if calls is not None:
+                places = list(range(len(whole.txids)))
+            told = self._tell(whole, places, calls, watching)
+            credits = self._credits(block, whole, watching)
+        except ValueError as error:
+            raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {self._node.name}: {error}") from error
+        return [*told, credits] if credits is not None else told
+
+    # --- what the header commits to --------------------------------------------------------------------------------
+
+    def _whole(self, block: ReadBlock) -> _Whole:
+        header, fields = block.header, block.header.fields
+        full = self._node.connection.read(block.raw, "eth_getBlockByNumber", _Full)
+        transactions = full.transactions
+        txids = [data(transaction, "hash", 32).hex() for transaction in transactions]
+        raw_transactions = _each(transaction_rlp, transactions)
+        if raw_transactions is not None:
+            for raw, txid in zip(raw_transactions, txids, strict=True):
+                if transaction_hash(raw) != txid:
+                    raise _Untrue(f"transaction {txid} has another hash")
+            _compare(raw_transactions, fields.transactions_root, "transactions")
+        answers = self._node.receipts(header, txids)
+        raw_receipts = _each(receipt_rlp, answers)
+        if raw_receipts is not None:
+            _compare(raw_receipts, fields.receipts_root, "receipts")
+        receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [_unproven(answer) for answer in answers]
+        _check_bloom(receipts, fields.logs_bloom)
+        return _Whole(header, transactions, txids, receipts, _gas_used(receipts, answers), answers, raw_transactions, raw_receipts)
+
+    # --- what is the pool's ----------------------------------------------------------------------------------------
+
+    def _outside(self, whole: _Whole, watching: Watching) -> list[int]:
+        """Places of transactions that touch the pool by what they and their logs show."""
+        spellings, addresses = watching.watch_list.spellings, watching.watch_list.addresses
+        places = []
+        for place, (transaction, receipt) in enumerate(zip(whole.transactions, whole.receipts, strict=True)):
+            ends = (transaction["from"], transaction.get("to") or whole.answers[place].get("contractAddress"))
+            tokens = (token_movement(log) for log in receipt.logs)
+            if any(end in spellings for end in ends) or any(
+                t is not None and (t.sender in addresses or t.receiver in addresses) for t in tokens
+            ):
+                places.append(place)
+        return places
+
+    def _calls(self, whole: _Whole, places: Sequence[int], watching: Watching, *, deep: bool) -> list[Calls] | None:
+        """The calls of all the block's transactions, where one that matters may have some."""
+        ran = [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
+        if watching.traces is not None:
+            return self._node.calls(whole.header, whole.txids, watching.traces) if ran or deep else None
+        paid = [
+            place
+            for place in ran
+            if number(whole.transactions[place], "value") and whole.transactions[place]["from"] in watching.watch_list.spellings
+        ]
+        if paid and not watching.is_blind_accepted:
+            raise NotOffered(
+                f"transaction {whole.txids[paid[0]]} of block {whole.header.height} pays into a contract, and the node at {self._node.name} shows no calls inside "
+                'transactions: use a node with trace_block or debug_traceBlockByHash, or accept not to see where it went (internal_calls = "ignore")'
+            )
+        return None
+
+    def _tell(self, whole: _Whole, places: Sequence[int], calls: Sequence[Calls] | None, watching: Watching) -> list[Transaction]:
+        addresses = watching.watch_list.addresses
+        first_log, first_logs = 0, []
+        for receipt in whole.receipts:
+            first_logs.append(first_log)
+            first_log += len(receipt.logs)
+        found: list[tuple[int, Told, int, str | None]] = []
+        for place in places:
+            transaction, answer = whole.transactions[place], whole.answers[place]
+            movements = movements_of(
+                transaction, whole.receipts[place], first_logs[place], calls[place] if calls is not None else None,
+                created=answer.get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
+            )  # fmt: skip
+            payer = to_checksum(transaction["from"])
+            fee = _fee_wei(transaction, answer, whole.gas_used[place]) if payer in addresses else 0
+            told = net(
+                whole.txids[place],
+                movements,
+                addresses,
+                asset=watching.asset,
+                known=watching.known,
+                fee=fee,
+                fee_payer=payer if payer in addresses else None,
+            )
+            if told is not None:
+                found.append((place, told, fee, addresses.get(payer)))
+        return self._with_proofs(whole, found, watching)
+
+    def _with_proofs(self, whole: _Whole, found: Sequence[tuple[int, Told, int, str | None]], watching: Watching) -> list[Transaction]:
+        if not found:
+            return []
+        places = [place for place, *_ in found]
+        transaction_proofs = _proofs(whole.raw_transactions, places)
+        receipt_proofs = _proofs(whole.raw_receipts, places)
+        return [
+            Transaction(
+                txid=whole.txids[place],
+                position=place,
+                is_coinbase=False,
+                inputs=told.inputs,
+                other_inputs=told.other_inputs,
+                other_inputs_value=str(told.other_inputs_value),
+                outputs=told.outputs,
+                fee=str(fee),
+                fee_asset=watching.asset,
+                raw=whole.raw_transactions[place].hex() if whole.raw_transactions is not None else None,
+                fee_wallet=wallet,
+                receipt=whole.raw_receipts[place].hex() if whole.raw_receipts is not None else None,
+                transaction_proof=transaction_proof,
+                receipt_proof=receipt_proof,
+            )
+            for (place, told, fee, wallet), transaction_proof, receipt_proof in zip(found, transaction_proofs, receipt_proofs, strict=True)
+        ]
+
+    # --- the block's own credits -----------------------------------------------------------------------------------
+
+    def _credits(self, block: ReadBlock, whole: _Whole, watching: Watching) -> Transaction | None:
+        """What the block credits to pool wallets, as one coinbase transaction."""
+        fields = block.header.fields
+        spellings, height = watching.watch_list.spellings, block.header.height
+        fees = _priority_fees_wei(whole, fields.base_fee_per_gas) if fields.miner in spellings else 0
+        uncles = uncles_of(self._node, block) if watching.block_reward == "ecip1017" else []
+        movements = block_credits(
+            height, fields.miner, asset=watching.asset, block_reward=watching.block_reward, uncles=uncles, priority_fees_wei=fees,
+            withdrawals=block.light.withdrawals or [],
+        )  # fmt: skip
+        told = net(block.header.hash, movements, watching.watch_list.addresses, asset=watching.asset, known=watching.known)
+        if told is None:
+            return None
+        return Transaction(
+            txid=block.header.hash, position=len(whole.txids), is_coinbase=True, inputs=[], other_inputs=0, other_inputs_value="0",
+            outputs=told.outputs, fee="0", fee_asset=watching.asset,
+        )  # fmt: skip
+
+
+def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
+    """The uncles that a block includes, each the one that the block names."""
+    if not block.light.uncles:
+        return []
+    calls = [("eth_getUncleByBlockHashAndIndex", ("0x" + block.header.hash, hex(place))) for place in range(len(block.light.uncles))]
+    found = []
+    for named, uncle in zip(block.light.uncles, node.connection.batch(calls, result=_Uncle | None), strict=True):
+        if uncle is None or uncle.hash.lower() != named.lower():
+            raise _Untrue(f"its uncle {named} is not given")
+        found.append(Uncle(uncle.miner, int(uncle.number, 16)))
+    return found
+
+
+class _Full(msgspec.Struct):
+    transactions: list[dict[str, Any]]
+
+
+class _Uncle(msgspec.Struct):
+    hash: str
+    miner: str
+    number: str
+
+
+def _each(encode: Any, answers: Sequence[Mapping[str, Any]]) -> list[bytes] | None:
+    """Each answer's bytes; None when one is of a type that this program does not know."""
+    known = (None, "0x0", "0x1", "0x2", "0x3", "0x4")
+    return [encode(answer) for answer in answers] if all(answer.get("type") in known for answer in answers) else None
+
+
+def _compare(items: Sequence[bytes], root: str, what: str) -> None:
+    found = trie_root(items).hex()
+    if found != root[2:].lower():
+        raise _Untrue(f"its header commits to {what} of root {root}, those given have root 0x{found}")
+
+
+def _check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
+    found = 0
+    for receipt in receipts:
+        found |= int.from_bytes(receipt.bloom, "big")
+    if found != int(bloom, 16):
+        raise _Untrue("the receipts' blooms are not the header's")
+
+
+def _unproven(answer: Mapping[str, Any]) -> Receipt:
+    """A receipt of a type that this program can't write as bytes."""
+    return Receipt(
+        kind=number(answer, "type"),
+        status=number(answer, "status"),
+        cumulative_gas_used=number(answer, "cumulativeGasUsed"),
+        bloom=data(answer, "logsBloom", 256),
+        logs=[
+            Log(to_checksum(log["address"]), [bytes.fromhex(topic[2:]) for topic in log["topics"]], data(log, "data"))
+            for log in answer["logs"]
+        ],
+    )
+
+
+def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The gas each transaction used: by the running sum that the header commits to, and not otherwise by the node."""
+    found, before = [], 0
+    for receipt, answer in zip(receipts, answers, strict=True):
+        used, before = receipt.cumulative_gas_used - before, receipt.cumulative_gas_used
+        if used != number(answer, "gasUsed"):
+            raise _Untrue(
+                f"transaction {answer.get('transactionHash')} is said to have used {number(answer, 'gasUsed')} gas, and by the running sum used {used}"
+            )
+        found.append(used)
+    return found
+
+
+def _fee_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any], gas_used: int) -> int:
+    """What the sender paid for gas, and for blobs."""
+    price = _price_wei(transaction, answer)
+    blobs = number(answer, "blobGasUsed") * number(answer, "blobGasPrice") if answer.get("blobGasUsed") else 0
+    return gas_used * price + blobs
+
+
+def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
+    """The price of gas that was paid: never more than the transaction allows."""
+    price = number(answer, "effectiveGasPrice") if answer.get("effectiveGasPrice") is not None else number(transaction, "gasPrice")
+    limit = number(transaction, "maxFeePerGas") if transaction.get("maxFeePerGas") is not None else number(transaction, "gasPrice")
+    if price > limit:
+        raise _Untrue(f"transaction {answer.get('transactionHash')} is said to have paid {price} for gas, and allows {limit}")
+    return price
+
+
+def _priority_fees_wei(whole: _Whole, base_fee: str | None) -> int:
+    """What the transactions paid to the block's miner: all that is not burnt."""
+    burnt = int(base_fee, 16) if base_fee is not None else 0
+    prices = (_price_wei(transaction, answer) for transaction, answer in zip(whole.transactions, whole.answers, strict=True))
+    return sum((price - burnt) * used for price, used in zip(prices, whole.gas_used, strict=True))
+
+
+def _proofs(items: Sequence[bytes] | None, places: Sequence[int]) -> Sequence[list[str] | None]:
+    if items is None:
+        return [None] * len(places)
+    return [[node.hex() for node in proof] for proof in prove_each(items, places)]

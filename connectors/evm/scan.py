@@ -1,0 +1,112 @@
+"""Read a range of the main chain: every header checked and chained, and every block with something of the pool's read whole.
+
+Enters: a range, the hash it follows, what is watched. Leaves: the headers, and by height the transactions that are the pool's. A block is read
+whole when its body names a watched address, when a `Transfer` does, when its miner, an uncle's or a withdrawal is watched, or when
+`hidden.py` found that calls inside transactions must have moved something. Several connections fetch while one thread reads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pipeline.events import Transaction
+
+from .answers import RawHeader
+from .errors import ChainMoved
+from .find_logs import LogFinder
+from .node import Node, ReadBlock
+from .read_block import BlockReader, Watching, uncles_of
+
+BLOCKS_A_REQUEST = 100
+AHEAD = 3
+"""Requests under way at once."""
+
+
+@dataclass
+class Scanned:
+    """A range of the main chain as it was read."""
+
+    headers: list[RawHeader]
+    found: dict[int, list[Transaction]] = field(default_factory=dict)
+    """What is the pool's, by height; a block that turned out to have nothing is not there."""
+    read_whole: dict[int, ReadBlock] = field(default_factory=dict)
+    """Blocks that were read whole, by height."""
+
+
+class Scanner:
+    """Reads ranges of one chain."""
+
+    def __init__(self, node: Node, reader: BlockReader) -> None:
+        self._node, self._reader = node, reader
+        self._logs = LogFinder(node)
+        self._threads: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    def read(self, first: int, last: int, prev: str | None, watching: Watching) -> Scanned:
+        """The blocks of a range. `prev` is the hash they follow, where it is known. Raises ChainMoved when they don't hang together."""
+        headers: list[RawHeader] = []
+        touched: dict[int, ReadBlock] = {}
+        for blocks in self._bodies(first, last):
+            for block in blocks:
+                if prev is not None and block.header.prev != prev:
+                    raise ChainMoved(f"block {block.header.height} {block.header.hash} does not follow {prev}")
+                prev = block.header.hash
+                headers.append(block.header)
+                if self._shows(block, watching):
+                    touched[block.header.height] = block
+        for height in sorted(self._logs.heights(headers, list(watching.watch_list.addresses)) - touched.keys()):
+            touched[height] = self._node.block(headers[height - first].hash)
+        scanned = Scanned(headers)
+        for height in sorted(touched):
+            self.read_whole(scanned, touched[height], watching, deep=False)
+        return scanned
+
+    def read_whole(self, scanned: Scanned, block: ReadBlock, watching: Watching, *, deep: bool) -> None:
+        """Read one block of the range whole."""
+        transactions = self._reader.read(block, watching, deep=deep)
+        scanned.read_whole[block.header.height] = block
+        if transactions:
+            scanned.found[block.header.height] = transactions
+        else:
+            scanned.found.pop(block.header.height, None)
+
+    def _shows(self, block: ReadBlock, watching: Watching) -> bool:
+        """Whether the block's body names a watched address."""
+        light, watched = block.light, watching.watch_list.spellings
+        if light.miner in watched:
+            return True
+        for transaction in light.transactions:
+            if transaction.to in watched or transaction.sender in watched:
+                return True
+        if light.withdrawals and any(withdrawal.address in watched for withdrawal in light.withdrawals):
+            return True
+        if watching.block_reward == "none" or not light.uncles:
+            return False
+        return any(uncle.miner in watched for uncle in uncles_of(self._node, block))
+
+    def _bodies(self, first: int, last: int) -> Iterator[list[ReadBlock]]:
+        """The blocks of a range, a request's worth at a time, in order; fetched ahead over several connections."""
+        spans = [(start, min(last, start + BLOCKS_A_REQUEST - 1)) for start in range(first, last + 1, BLOCKS_A_REQUEST)]
+        if len(spans) < 2:
+            yield from (self._node.blocks(*span) for span in spans)
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(AHEAD, thread_name_prefix="evm-blocks")
+        under_way: deque[Future[list[ReadBlock]]] = deque()
+        try:
+            for span in spans:
+                under_way.append(self._threads.submit(self._node.blocks, *span))
+                if len(under_way) == AHEAD:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()

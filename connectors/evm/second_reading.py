@@ -1,0 +1,81 @@
+"""Every block with something of the pool's is read a second time before it becomes final (ADR 7).
+
+Enters: the log's state and a height up to which the log is about to grow. Leaves: the first block, if any, whose second reading says something
+else than the log. The reading comes before the append that makes a block final, so the log itself says what was read twice: all
+blocks `finality` below its tip, but for those of the last steps, which are read once more after a restart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import structlog
+
+from .chain_state import ChainState, digest
+from .errors import AnswersDiffer, StateMissing
+from .node import Node
+from .read_block import BlockReader, Watching
+
+_journal = structlog.get_logger("evm")
+
+MAX_DOUBTS = 3
+"""So often one block may be stated anew before somebody must look at the node."""
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """A block that said something else."""
+
+    height: int
+    detail: str
+
+
+class SecondReading:
+    """Remembers up to where blocks were read twice."""
+
+    def __init__(self, node: Node, reader: BlockReader, finality: int) -> None:
+        self._node, self._reader, self._finality = node, reader, finality
+        self.checked_to = 0
+        self._doubts: Counter[int] = Counter()
+
+    def begin(self, state: ChainState, step_size: int) -> None:
+        """After the log was read: what its last steps connected counts as read once."""
+        self.checked_to = max(state.start_height - 1, state.height - self._finality - step_size)
+
+    def take_back(self, height: int) -> None:
+        """Blocks above `height` leave the log."""
+        self.checked_to = min(self.checked_to, height)
+
+    def check(self, state: ChainState, watching: Watching, tip: int, last: int) -> Doubtful | None:
+        """Read again what becomes final when the log, whose blocks up to `tip` are in the main chain, grows to `last`.
+
+        Raises AnswersDiffer when a block has been doubted too often, and what reading a block raises.
+        """
+        to = min(tip, last - self._finality)
+        for height in [height for height in state.touched if self.checked_to < height <= to]:
+            block_hash = state.hash_at(height)
+            assert block_hash is not None
+            if not self._is_same(state, height, block_hash, watching):
+                self._doubts[height] += 1
+                if self._doubts[height] > MAX_DOUBTS:
+                    raise AnswersDiffer(
+                        f"the node at {self._node.name} said something else of block {height} {block_hash} {MAX_DOUBTS} times: it can't be trusted; "
+                        "compare it with another node, or point rpc_url at one"
+                    )
+                return Doubtful(height, f"the node at {self._node.name} told other transactions of the pool's when it was asked again")
+            self.checked_to = height
+        self.checked_to = max(self.checked_to, to)
+        return None
+
+    def _is_same(self, state: ChainState, height: int, block_hash: str, watching: Watching) -> bool:
+        block = self._node.block(block_hash)
+        if digest(self._reader.read(block, watching, deep=False)) == state.touched[height]:
+            return True
+        if watching.traces is None:
+            return False
+        try:
+            return digest(self._reader.read(block, watching, deep=True)) == state.touched[height]
+        except StateMissing as error:
+            _journal.warning("not-read-twice", height=height, reason=str(error))
+            return True

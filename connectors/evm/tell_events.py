@@ -1,0 +1,120 @@
+"""From headers and found transactions to the events of one account chain, numbered. Pure.
+
+Enters: the state of the log, blocks that hang together. Leaves: events whose `seq` run on from the log's. Blocks with something of the
+pool's are a `connect` each; the runs between them are `stretch`es of at most `MAX_STRETCH`, or a `connect` without transactions for
+a single one. `mediantime` is the header's own time (ADR 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.events import BalanceColumns, Balances, Connect, Disconnect, Doubt, Stretch, Transaction, Watch
+from pipeline.model import almaty_date
+
+from .answers import RawHeader
+from .chain_state import ChainState
+from .watch import WatchList
+
+MAX_STRETCH = 1000
+"""Blocks in one stretch event (ADR 1)."""
+
+
+@dataclass(frozen=True)
+class MonthEnd:
+    """The last block of an Almaty month, as far as the chain goes that it is told with."""
+
+    height: int
+    hash: str
+
+
+def by_month(
+    tip_height: int, tip_hash: str | None, tip_time: int | None, headers: Sequence[RawHeader]
+) -> Iterator[MonthEnd | list[RawHeader]]:
+    """Headers that follow a tip, month by month: a month's last block is named before the next month's first. A tip without a time is
+    the block below the log's first, whose balances are told anyway."""
+    run: list[RawHeader] = []
+    month = _month(tip_time) if tip_time is not None else None
+    end = MonthEnd(tip_height, tip_hash) if tip_hash is not None else None
+    for header in headers:
+        now = _month(header.time)
+        if month is not None and now != month and end is not None:
+            if run:
+                yield run
+                run = []
+            yield end
+        run.append(header)
+        month, end = now, MonthEnd(header.height, header.hash)
+    if run:
+        yield run
+
+
+def _month(time: int) -> tuple[int, int]:
+    day = almaty_date(time)
+    return day.year, day.month
+
+
+class Teller:
+    """Builds the events of one chain."""
+
+    def __init__(self, chain: str) -> None:
+        self._chain = chain
+
+    def event_id(self, seq: int) -> str:
+        return f"{self._chain}:{seq}"
+
+    def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str) -> Watch:
+        return Watch(
+            id=self.event_id(seq), seq=seq, chain=self._chain, network=network, start_height=start_height,
+            wallets=list(watch_list.wallets), internal_calls=internal_calls,
+        )  # fmt: skip
+
+    def balances(self, seq: int, height: int, block_hash: str, rows: BalanceColumns) -> Balances:
+        return Balances(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, rows=rows)
+
+    def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str) -> Doubt:
+        return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail)
+
+    def disconnects(self, state: ChainState, down_to: int, *, seq: int | None = None) -> list[Disconnect]:
+        """The tip and what lies below it, newest first, until `down_to` is the tip."""
+        events = []
+        for number, height in enumerate(range(state.height, down_to, -1), start=state.next_seq if seq is None else seq):
+            block_hash, prev = state.hash_at(height), state.hash_at(height - 1)
+            assert block_hash is not None and prev is not None
+            events.append(Disconnect(id=self.event_id(number), seq=number, chain=self._chain, height=height, hash=block_hash, prev=prev))
+        return events
+
+    def connects(self, seq: int, headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]) -> Iterator[Connect | Stretch]:
+        """The headers' blocks. `found` is by height."""
+        quiet: list[RawHeader] = []
+        for header in headers:
+            transactions = found.get(header.height)
+            if not transactions:
+                quiet.append(header)
+                if len(quiet) < MAX_STRETCH:
+                    continue
+            if quiet:
+                yield self._quiet(quiet, seq)
+                seq, quiet = seq + 1, []
+            if transactions:
+                yield self._connect(header, transactions, seq)
+                seq += 1
+        if quiet:
+            yield self._quiet(quiet, seq)
+
+    def _connect(self, header: RawHeader, transactions: list[Transaction], seq: int) -> Connect:
+        return Connect(
+            id=self.event_id(seq), seq=seq, chain=self._chain, height=header.height, hash=header.hash, prev=header.prev,
+            time=header.time, mediantime=header.time, header=header.raw.hex(), transactions=transactions,
+        )  # fmt: skip
+
+    def _quiet(self, quiet: list[RawHeader], seq: int) -> Connect | Stretch:
+        first = quiet[0]
+        if len(quiet) == 1:
+            return self._connect(first, [], seq)
+        times = [header.time for header in quiet]
+        return Stretch(
+            id=self.event_id(seq), seq=seq, chain=self._chain, height=first.height, prev=first.prev, hash=[header.hash for header in quiet],
+            time=times, mediantime=times, header=[header.raw.hex() for header in quiet],
+        )  # fmt: skip
