@@ -90,6 +90,12 @@ class SigningError(EsepError):
     exit_code = 9
 
 
+class DiskError(EsepError):
+    """A file can't be written or read: the disk is full, read-only or fails, or this user may not."""
+
+    exit_code = 12
+
+
 class FilingError(EsepError):
     """A submission can't be made, or can't take the step asked for."""
 

@@ -5,6 +5,7 @@ The only place that reads the environment and the clock for the commands, and th
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -26,7 +27,7 @@ from typer.exceptions import Abort, TyperException
 
 from .. import errors
 from ..settings import Settings, load_settings
-from .logs import mask
+from .logs import mask, plain
 
 CRASHED = 70
 INTERRUPTED = 130
@@ -44,6 +45,7 @@ EXIT_CODES = {
     errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
     errors.FencedError.exit_code: "another process took over this chain or pool: this one must stay stopped",
     errors.FilingError.exit_code: "a submission can't be made, or can't take that step",
+    errors.DiskError.exit_code: "a file can't be written or read: disk full, read-only, failing, or no permission",
     CRASHED: "a defect of the program: a crash report was written",
     INTERRUPTED: "interrupted",
 }
@@ -68,6 +70,16 @@ MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="The month, 
 DEFAULT_CONFIG = Path("esep.toml")
 DEFAULT_CONFIGS = [DEFAULT_CONFIG]
 
+_START_AGAIN = "nothing of this step counts; {}, then start again"
+DISK_TROUBLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _START_AGAIN.format("free disk space")),
+    errno.EROFS: _START_AGAIN.format("make the disk writable, or choose another folder"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), _START_AGAIN.format("give this user the right to it")),
+    errno.EIO: _START_AGAIN.format("the disk fails: check it"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), _START_AGAIN.format("check the path")),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), _START_AGAIN.format("raise the limit of open files")),
+}
+
 _crash_folder: list[Path] = []
 
 
@@ -82,7 +94,8 @@ def settings_of(config: Path) -> Settings:
 
 
 def use_settings(settings: Settings) -> Settings:
-    """Crash reports go below the settings' `var` from now on; the settings."""
+    """Crash reports go below the settings' `var` from now on, and what is written is for the owner alone; the settings."""
+    os.umask(0o077)
     _crash_folder[:] = [settings.var / "crashes"]
     return settings
 
@@ -109,12 +122,17 @@ def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]])
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else plain(str(value))
 
 
 def say(text: str = "") -> None:
-    """A line on stdout, as it is."""
-    out.print(text, markup=False)
+    """A line on stdout; nothing in it is taken for markup or steers the terminal."""
+    out.print(plain(text), markup=False)
+
+
+def fail(text: str) -> None:
+    """Why the command ends, on stderr: that is often a journal, so people's numbers and secrets are masked."""
+    err.print(f"esep: {plain(mask(text))}", markup=False, style="red" if err.is_terminal else "")
 
 
 def shown(path: Path) -> str:
@@ -126,11 +144,11 @@ def shown(path: Path) -> str:
 def progress(what: str, total: int | None = None) -> Iterator[Any]:
     """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `tell(done, total=None)`."""
     bar = Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
     with bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(plain(what), total=total)
 
         def tell(done: int, total: int | None = None) -> None:
             bar.update(task, completed=done, total=total) if total is not None else bar.update(task, completed=done)
@@ -140,6 +158,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
 
 def run(command: Any, arguments: list[str] | None = None) -> int:
     """Run the command line to its exit code: every failure is one clear message on stderr, never a traceback."""
+    umask = os.umask(0o077)
+    os.umask(umask)
     try:
         code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -148,7 +168,7 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
         show() if show else err.print(str(error), markup=False)
         return int(error.exit_code)
     except errors.EsepError as error:
-        err.print(f"esep: {error}", markup=False, style="red" if err.is_terminal else "")
+        fail(str(error))
         return error.exit_code
     except (KeyboardInterrupt, Abort):
         err.print("esep: interrupted")
@@ -157,12 +177,21 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
         # The reader of our output has gone (`esep query … | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in DISK_TROUBLE:
+            return _crashed(error)
+        fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK_TROUBLE[error.errno]}")
+        return errors.DiskError.exit_code
     except Exception as error:
-        where = _write_crash(error)
-        err.print(
-            f"esep: a defect of the program ({type(error).__name__}); the report is in {where}: send it to the maintainers", markup=False
-        )
-        return CRASHED
+        return _crashed(error)
+    finally:
+        os.umask(umask)
+
+
+def _crashed(error: Exception) -> int:
+    where = _write_crash(error)
+    fail(f"a defect of the program ({type(error).__name__}); the report is in {where}: send it to the maintainers")
+    return CRASHED
 
 
 def _write_crash(error: Exception) -> Path:

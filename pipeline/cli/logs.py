@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 import structlog
 
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but for tab and line feed, and those that turn the direction of what is read."""
 _MINER_ID = re.compile(r"(?<![0-9A-Za-z])[0-9]{12}(?![0-9A-Za-z])")
 _LOGIN_IN_URL = re.compile(r"(\w+://)[^/@\s]+@")
 _COOKIE = re.compile(r"__cookie__:[^\s\"']+")
@@ -30,8 +32,13 @@ def mask(text: str) -> str:
     return _ASSIGNED.sub(r"\1\2***", text)
 
 
+def plain(text: str) -> str:
+    """The text without what would steer a terminal or mislead a reader: such characters are spelt out (`\\x1b`)."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """structlog's processor: masks every value of the event, however deep."""
+    """structlog's processor: masks every value of the event, however deep, and keeps it to its line."""
     return {key: _masked(value, key) for key, value in event.items()}
 
 
@@ -39,7 +46,8 @@ def _masked(value: Any, key: str = "") -> Any:
     if _SECRET_KEY.search(key) and not key.endswith("_file"):
         return "***"
     if isinstance(value, str):
-        return mask(value)
+        text = plain(mask(value))
+        return text if key in _OF_LINES else text.replace("\n", "\\n")
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -50,7 +58,10 @@ def _masked(value: Any, key: str = "") -> Any:
         return {name: _masked(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(inner) for inner in value]
-    return mask(str(value))
+    return plain(mask(str(value)))
+
+
+_OF_LINES = ("exception", "stack")
 
 
 def configure_logs(stream: TextIO | None = None, *, verbose: bool = False) -> None:

@@ -18,6 +18,7 @@ from ..render import FORMATS, Document, Format, render_all
 from ..render.form import LANGUAGES, Language
 from .decide import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, err, now, progress, say, settings_of, shown, table
+from .logs import UNSEEN
 
 LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]
 FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
@@ -27,7 +28,9 @@ BundleArgument = Annotated[str, typer.Argument(help="A bundle's folder, or a mon
 
 def print_json(value: Any) -> None:
     """One line of JSON on stdout; what JSON has no type for (paths, days, DECIMALs) as text. Whole numbers stay whole, however long."""
-    say(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    # What JSON leaves as it is and a terminal would follow is escaped as JSON has it.
+    say(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def freeze(

@@ -117,7 +117,11 @@ def freeze_month(
     final = version_dir(months_dir, month, version)
     building = final.with_name(f".{final.name}.building")
     discard(building)
-    bundle = write_bundle(content, building, export=export, progress=progress)
+    try:
+        bundle = write_bundle(content, building, export=export, progress=progress)
+    except BaseException:
+        discard(building)  # on a full disk it would stand in the way of the next attempt
+        raise
     event = Frozen(
         id=f"frozen:{month}:{version}",
         month=str(month),

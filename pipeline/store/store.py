@@ -7,6 +7,7 @@ rows mean and where they come from (`pipeline.ingest`), and reading by others me
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 import threading
@@ -179,7 +180,9 @@ def explained(path: Path | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"the store {place}: {error.strerror or error}; check the folder and its permissions") from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free disk space, then start again" if is_full else "check the folder and its permissions"
+        raise StoreError(f"the store {place}: {error.strerror or error}; {advice}") from error
     except duckdb.Error as error:
         said = str(error)
         if "Conflicting lock" in said:
