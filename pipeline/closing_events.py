@@ -103,7 +103,12 @@ class DraftedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     change: Literal["added", "removed", "changed"]
     allocation_id: str
     txid: Annotated[str, Meta(description="empty for an unsettled row")]
-    cause: Annotated[str, Meta(description="reorganisation, ledger, registry, label, or follows (from another row's change)")]
+    cause: Annotated[
+        str, Meta(description="reorganisation, chain, watch, ledger, registry, label, rules, or follows (from another row's change)")
+    ]
+    follows: Annotated[
+        str, Meta(description="allocation and transaction of the row that this one follows from; empty when its own facts changed")
+    ] = ""
     columns: Annotated[list[str], Meta(description="columns of the form that differ")] = []
     before: list[str] = []
     after: list[str] = []

@@ -15,7 +15,7 @@ from connectors.sandbox import Desk as SandboxDesk
 from ..app import App
 from ..calendar import points
 from ..closing import append_answer, submit
-from ..closing_events import Approved
+from ..closing_events import Approved, DraftedRow
 from ..errors import FilingError, MonthError, SettingsError
 from ..filing import Answer
 from ..model import ALMATY
@@ -187,8 +187,9 @@ def amend(
 ) -> None:
     """Show what changed since a month was frozen, row by row with its cause; with a name and a reason, freeze the further version.
 
-    Causes: reorganisation, ledger (a restated row), registry (a late row), label, or that it follows from another row. The further
-    version is signed and filed as its own submission that names the one before (rule 8.3); the frozen one is never changed.
+    Causes: reorganisation, chain (blocks that came later), ledger (a restated row), registry (a late row), label, watch (the pool's wallets),
+    rules (parameters in the settings); and where a row's own facts are the same, the row that it follows from.
+    The further version is signed and filed as its own submission that names the one before (rule 8.3); the frozen one is never changed.
 
     [dim]esep amend 2026-10 --by "A. Person" --reason "licence 77 came late"[/dim]
     """
@@ -205,7 +206,7 @@ def amend(
             print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
         else:
             shown = [
-                (row.change, row.cause, row.allocation_id, row.txid[:16], "; ".join(_change(row.columns, row.before, row.after)))
+                (row.change, _why(row), row.allocation_id, row.txid[:16], "; ".join(_change(row.columns, row.before, row.after)))
                 for row in draft.rows[:50]
             ]
             table(
@@ -217,6 +218,10 @@ def amend(
             with app.current_store() as store:
                 outcome = app.freeze(store, named, by=by, reason=reason, progress=err_step)
             say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
+
+
+def _why(row: DraftedRow) -> str:
+    return f"{row.cause}, follows {row.follows[:40]}" if row.follows else row.cause
 
 
 def _change(columns: list[str], before: list[str], after: list[str]) -> list[str]:

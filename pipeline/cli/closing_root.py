@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+
 from connectors.filing_http import HttpFiling, HttpTarget
 from connectors.filing_outbox import Outbox
 from connectors.notify_smtp import Mail
@@ -17,7 +19,7 @@ from connectors.notify_webhook import Webhook
 from connectors.sign_ncanode import NcanodeSigner
 from connectors.sign_pkcs12 import Pkcs12Signer
 
-from ..amend import CAUSES, MOST_ROWS, differences
+from ..amend import CAUSES, MOST_ROWS, differences, mixed
 from ..app import App, allocated_months, report_digest
 from ..calendar import Plan, months_until, points
 from ..closing import Closing, Diary, Filing, Signer, Standing, Taken
@@ -153,8 +155,14 @@ class Desk:
         if digest == newest.digest:
             return None
         facts = read_facts(self.months.folder(month, newest.version) / "evidence" / "facts")
-        was = enrich_month(facts, month, Rules.from_json(newest.rules)).report
-        rows = differences(facts, state.facts, was, assessed.enriched.report)
+        rules = Rules.from_json(newest.rules)
+
+        def report_with(classes: frozenset[str]) -> pl.DataFrame:
+            in_force = self.app.rules if "rules" in classes else rules
+            return enrich_month(mixed(facts, state.facts, classes), month, in_force).report
+
+        was = report_with(frozenset())
+        rows = differences(facts, state.facts, was, assessed.enriched.report, report_with, rules_changed=rules != self.app.rules)
         event = drafted(newest, digest, rows, by=by, reason=reason, at=self.app.now())
         self.closing.diary.refresh()
         try:

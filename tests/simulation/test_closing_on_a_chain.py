@@ -1,0 +1,169 @@
+"""Months closed on a simulated chain: a month with nothing in it, debts carried over, and a reorganisation after filing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from connectors.sandbox import Desk, Faults, SandboxServer
+from pipeline.freeze.verify import verify_bundle
+from pipeline.model import Month
+from pipeline.month import State
+from pipeline.notices import Notice
+from tests.integration.example_month import esep
+from tests.integration.test_signing import write_p12
+
+from .bitcoin_world import OURS
+from .pool_world import BIN, MINER, MINER_ID, Pool, ScriptedWorld, at
+
+OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
+
+
+@pytest.fixture
+def service() -> Iterator[SandboxServer]:
+    with SandboxServer(Desk(), Faults(), lambda: at("2026-12-01 00:00")) as server:
+        yield server
+
+
+class Told:
+    """A way to people that remembers."""
+
+    name = "told"
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def tell(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+
+def manifest(bundle: Path) -> dict:
+    return json.loads((bundle / "manifest.json").read_bytes())
+
+
+def faults(bundle: Path) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in verify_bundle(bundle) if not check.holds]
+
+
+def two_payouts(world: ScriptedWorld) -> tuple[str, str]:
+    """October: the pool's reward, a payout on the 12th and one on the 25th; then quiet. The txids of the payouts."""
+    world.quiet(at("2026-09-25 00:00"), at("2026-10-01 00:00"))
+    reward = world.mine(at("2026-10-01 12:00"), reward=OURS[0]).txs[0]
+    first = world.pay((reward.txid, 0, 5_000_000_000), [(150_000_000, MINER)])
+    world.quiet(at("2026-10-02 00:00"), at("2026-10-12 00:00"))
+    world.mine(at("2026-10-12 12:00"), first)
+    second = world.pay((first.txid, 1, first.pays[1][0]), [(50_000_000, MINER)])
+    world.quiet(at("2026-10-13 00:00"), at("2026-10-25 00:00"))
+    world.mine(at("2026-10-25 12:00"), second)
+    return first.txid, second.txid
+
+
+def in_october(pool: Pool, first: str, second: str) -> None:
+    pool.register()
+    pool.allocate(("A1", "2026-10-10 00:30", "1.50000000"), ("A2", "2026-10-20 00:30", "0.70000000"))
+    pool.book(("P1", "2026-10-12 11:00", "1.50000000", first), ("P2", "2026-10-25 11:00", "0.50000000", second))
+
+
+def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, service: SandboxServer) -> None:
+    world = ScriptedWorld()
+    world.quiet(at("2026-09-28 00:00"), at("2026-11-08 00:00"))
+    write_p12(tmp_path / "key.p12", unit=f"BIN{BIN}", password=None)
+    with Pool(tmp_path / "var", world, service, more='[signing]\nway = "pkcs12"\npkcs12_file = "../key.p12"\n') as pool:
+        pool.register()
+        pool.follow()
+        pool.app.declare_complete(OCTOBER.last)
+        standing = pool.look("2026-11-08 10:00")["2026-10"]
+        assert standing.life.state() is State.ACCEPTED, (standing.trouble, standing.unmet)
+        bundle = pool.bundle("2026-10")
+    assert (bundle / "report.csv").read_text().count("\n") == 1, "the header alone"
+    assert manifest(bundle)["rows"] == 0 and manifest(bundle)["debts"]["totals"] == {}
+    assert faults(bundle) == []
+    (entry,) = service.desk.entries.values()
+    assert json.loads((bundle / "submissions" / entry.submission_id / "body").read_bytes())["signature"]
+    assert (bundle / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_debts_carry_over_from_month_to_month_and_a_restatement_is_named(tmp_path: Path, service: SandboxServer) -> None:
+    world = ScriptedWorld()
+    first, second = two_payouts(world)
+    world.quiet(at("2026-10-26 00:00"), at("2026-12-08 00:00"))
+    with Pool(tmp_path / "var", world, service) as pool:
+        in_october(pool, first, second)
+        pool.follow()
+        pool.app.declare_complete(OCTOBER.last)
+        assert pool.look("2026-11-08 10:00")["2026-10"].life.is_filed
+        debts = manifest(pool.bundle("2026-10"))["debts"]
+        assert debts["totals"]["BTC"] == {
+            "opening": "0.00000000", "allocated": "2.20000000", "settled": "2.00000000", "closing": "0.20000000", "advance": "0.00000000"
+        }  # fmt: skip
+        assert debts["previous"] is None
+        pool.app.declare_complete(NOVEMBER.last)
+        assert pool.look("2026-12-08 10:00")["2026-11"].life.is_filed
+        november = manifest(pool.bundle("2026-11"))
+        assert november["debts"]["previous"]["closing"] == {"BTC": "0.20000000"} and november["debts"]["restated"] is None
+        assert november["debts"]["opening_digest"] == debts["closing_digest"]
+        assert faults(pool.bundle("2026-11")) == []
+        # October's ledger is restated; December opens with what is true, and says by how much November closed with another debt.
+        pool.allocate(("A2", "2026-10-20 00:30", "0.80000000"))
+        world.quiet(at("2026-12-08 12:00"), at("2027-01-08 00:00"))
+        pool.follow()
+        pool.app.declare_complete(Month(2026, 12).last)
+        assert pool.look("2027-01-08 10:00")["2026-12"].life.is_filed
+        december = pool.bundle("2026-12")
+        assert manifest(december)["debts"]["restated"] == {"BTC": "+0.10000000"}
+        (check,) = [check for check in verify_bundle(december) if check.name == "debts"]
+        assert check.holds and "restated since 2026-11 v1: +0.10000000 BTC; 1 debt(s), in debts.csv on line(s) 1" in check.detail
+    debts_csv = pl.read_csv(december / "debts.csv", infer_schema=False).to_dicts()
+    assert debts_csv == [
+        {"miner_id": MINER_ID, "asset": "BTC", "opening": "0.30000000", "allocated": "0.00000000", "settled": "0.00000000",
+         "closing": "0.30000000", "advance": "0.00000000"}
+    ]  # fmt: skip
+
+
+def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(
+    tmp_path: Path, service: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, told = ScriptedWorld(), Told()
+    first, second = two_payouts(world)
+    paid = world.tip
+    world.quiet(at("2026-10-26 00:00"), at("2026-11-08 00:00"))
+    with Pool(tmp_path / "var", world, service) as pool:
+        pool.desk.channels.append(told)
+        in_october(pool, first, second)
+        pool.follow()
+        pool.app.declare_complete(OCTOBER.last)
+        assert pool.look("2026-11-08 10:00")["2026-10"].life.is_filed
+        # Far below finality another branch wins: the payout of the 25th is in none of its blocks.
+        assert paid.parent is not None
+        world.quiet(at("2026-10-25 13:00"), at("2026-11-09 00:00"), parent=paid.parent)
+        assert world.tip.height - paid.height > 6
+        pool.follow()
+        life = pool.look("2026-11-09 10:00")["2026-10"].life
+        assert [(draft.version, draft.causes) for draft in life.drafts] == [(2, ["reorganisation"])]
+        rows = {(row.change, row.allocation_id, row.txid): (row.cause, row.follows) for row in life.drafts[0].rows}
+        assert rows == {("removed", "A2", second): ("reorganisation", ""), ("changed", "A2", ""): ("reorganisation", f"A2 {second}")}
+        assert [notice.subject for notice in told.notices].count("2026-10: a reported transfer left the main chain") == 1
+        pool.look("2026-11-09 10:15")
+        assert len(life.drafts) == 1 and len(service.desk.entries) == 1, "told and drafted once; nothing is filed by itself"
+        # The ledger still says that it paid: a person takes that upon themselves, then freezes the further version.
+        monkeypatch.setattr("pipeline.cli.closing.now", lambda: at("2026-11-09 11:00"))
+        monkeypatch.setattr("pipeline.cli.decide.now", lambda: at("2026-11-09 11:00"))
+        amend = ("amend", "2026-10", "--by", "A. Person", "--reason", "the payout of 25 October left the chain", "--config", pool.config)
+        assert esep(*amend) == 3 and "payment-not-on-chain" in capsys.readouterr().err
+        waive = ("--reason", "reorganised away, to be paid anew", "--by", "A. Person", "--config", pool.config)
+        assert esep("waive", "2026-10", "payment-not-on-chain", "P2", *waive) == 0
+        assert esep(*amend) == 0
+        life = pool.look("2026-11-09 12:00")["2026-10"].life
+        assert life.is_filed and life.version == 2
+        old, new = service.desk.entries.values()
+        assert (new.version, new.amends, new.state) == ("2", old.submission_id, "accepted")
+        reports = [msgspec.json.decode((pool.bundle("2026-10", version) / "report.json").read_bytes())["rows"] for version in (1, 2)]
+        assert [sum(row["transfer_date"] is not None for row in rows) for rows in reports] == [2, 1]
+        assert faults(pool.bundle("2026-10", 1)) == [] == faults(pool.bundle("2026-10", 2))
+        assert manifest(pool.bundle("2026-10", 2))["debts"]["totals"]["BTC"]["closing"] == "0.70000000"
+        assert esep("replay", "2026-10", "--config", pool.config) == 0
