@@ -31,9 +31,11 @@ MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, des
 
 def same_length(columns: Struct, *names: str) -> None:
     """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
-    lengths = {name: len(getattr(columns, name)) for name in names}
-    if len(set(lengths.values())) > 1:
-        raise ValueError("columns of different lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
+    lengths = [len(getattr(columns, name)) for name in names]
+    if lengths.count(lengths[0]) != len(lengths):
+        raise ValueError(
+            "columns of different lengths: " + ", ".join(f"{name} {length}" for name, length in zip(names, lengths, strict=True))
+        )
 
 
 def real_days(row: Struct, *names: str) -> None:

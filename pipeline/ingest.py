@@ -11,8 +11,9 @@ It leaves out every judgement about the rows (law 3), and waiting for new events
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
 from typing import NamedTuple, get_args
 
 import duckdb
@@ -35,7 +36,18 @@ from .log import TOPICS, EventLog, Positions, Record, Topic, advance
 from .store import Store
 from .store.chain import ChainBatch, ChainBroken
 from .store.facts import Shape, insert
-from .store.ledger import BULK, BulkEvent, Contradiction, add_bulk, add_closing, add_complete, add_decision, add_registry, decode_bulk
+from .store.ledger import (
+    BULK,
+    KIND_OF,
+    BulkEvent,
+    Contradiction,
+    add_bulk,
+    add_closing,
+    add_complete,
+    add_decision,
+    add_registry,
+    decode_bulk,
+)
 
 LIMIT_BYTES = 16 << 20
 """How much of the log one step takes: about 200,000 packed ledger rows."""
@@ -156,22 +168,20 @@ class _Batch:
         self._read: list[tuple[Record, AnyEvent | None, str]] = []
         known = self._known_digests(records)
         for record in records:
-            name = (record.topic, record.key, record.id)
-            digest = hashlib.sha256(record.value).hexdigest()
+            topic, _, _, key, id_, value = record
+            name, digest = (topic, key, id_), sha256(value).hexdigest()
             if name not in known:
                 known[name] = digest
                 self._read.append((record, self._decoded(record), digest))
             elif known[name] != digest:
-                message = f"event {record.id!r} of {record.key!r} was read before with different content"
-                if record.topic == "chain":
+                message = f"event {id_!r} of {key!r} was read before with different content"
+                if topic == "chain":
                     raise ChainBroken(record, message)
                 self.bad[record] = message
 
     def _known_digests(self, records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
-        names = pl.DataFrame(
-            {"topic": [r.topic for r in records], "key": [r.key for r in records], "id": [r.id for r in records]},
-            schema={"topic": pl.String, "key": pl.String, "id": pl.String},
-        )
+        topics, _, _, keys, ids, _ = zip(*records, strict=True)
+        names = pl.DataFrame({"topic": topics, "key": keys, "id": ids}, schema={"topic": pl.String, "key": pl.String, "id": pl.String})
         self._connection.register("named", names.unique().to_arrow())
         rows = self._connection.execute(
             "SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (topic, key, id)"
@@ -188,39 +198,56 @@ class _Batch:
             self.bad[record] = event
             return None
         if TOPIC_OF[type(event)] != record.topic:
-            self.bad[record] = f"an event of type {_type(event)} does not belong into topic {record.topic!r}"
+            self.bad[record] = f"an event of type {_type(type(event))} does not belong into topic {record.topic!r}"
             return None
         return event
 
     def write(self) -> int:
         """All rows of the batch; how many were added, without the bookkeeping of events and positions."""
-        chain = [(record, event) for record, event, _ in self._read if isinstance(event, _CHAIN_EVENTS)]
+        chain: list[tuple[Record, ChainEvent]] = []
+        bulks: dict[type[BulkEvent], list[tuple[Record, BulkEvent]]] = {kind: [] for kind in BULK}
+        others: list[tuple[Record, AnyEvent]] = []
+        for record, event, _ in self._read:
+            if (kind := KIND_OF.get(type(event))) is not None:
+                bulks[kind].append((record, event))  # type: ignore[arg-type]
+            elif isinstance(event, _CHAIN_EVENTS):
+                chain.append((record, event))
+            elif event is not None:
+                others.append((record, event))
         rows = 0
         if chain:
-            follower = ChainBatch(self._connection, [event for _, event in chain])
-            for record, event in chain:
-                follower.follow(record, event)
+            follower = ChainBatch(self._connection, [followed for _, followed in chain])
+            for record, followed in chain:
+                follower.follow(record, followed)
             rows += follower.write()
-        for kind in BULK:
-            rows += self._add_bulk(kind, [(record, event) for record, event, _ in self._read if isinstance(event, kind)])
-        for record, event, _ in self._read:
+        for kind, several in bulks.items():
+            rows += self._add_bulk(kind, several)
+        for record, other in others:
             try:
-                match event:
+                match other:
                     case Complete():
-                        rows += add_complete(self._connection, event)
+                        rows += add_complete(self._connection, other)
                     case Registry():
-                        rows += add_registry(self._connection, event)
+                        rows += add_registry(self._connection, other)
                     case Labelled() | Waived() | Frozen():
-                        rows += add_decision(self._connection, event, record.offset, record.value)
-                    case _ if isinstance(event, _CLOSING_EVENTS):
-                        rows += add_closing(self._connection, event, record.offset, record.value)
+                        rows += add_decision(self._connection, other, record.offset, record.value)
+                    case _ if isinstance(other, _CLOSING_EVENTS):
+                        rows += add_closing(self._connection, other, record.offset, record.value)
             except Contradiction as contradiction:
                 self.bad[record] = str(contradiction)
-        events = [(r.topic, r.key, r.id, None if e is None else _type(e), r.offset, digest) for r, e, digest in self._read]
-        insert(self._connection, "raw_event", pl.DataFrame(events, schema=dict(_EVENT), orient="row"))
+        self._note_events()
         bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
         insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
         return rows
+
+    def _note_events(self) -> None:
+        """What was read, by name and digest: how a second delivery is known."""
+        if self._read:
+            records, events, digests = zip(*self._read, strict=True)
+            topics, _, offsets, keys, ids, _ = zip(*records, strict=True)
+            types = [None if event is None else _type(type(event)) for event in events]  # type: ignore[arg-type]
+            columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": digests}
+            insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))
 
     def _add_bulk(self, kind: type[BulkEvent], events: Sequence[tuple[Record, BulkEvent]]) -> int:
         """All at once; only where rows contradict each other, event by event, so that no good event is lost."""
@@ -244,6 +271,7 @@ def _event_or_fault(record: Record) -> AnyEvent | str:
         return str(error) or type(error).__name__
 
 
-def _type(event: AnyEvent) -> str:
-    """The event's type as its JSON names it."""
-    return str(type(event).__struct_config__.tag)
+@cache
+def _type(kind: type[AnyEvent]) -> str:
+    """The type of such events as their JSON names it."""
+    return str(kind.__struct_config__.tag)

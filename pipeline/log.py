@@ -89,10 +89,14 @@ class EventLog(Protocol):
 
 def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
     """The positions after reading `records`."""
+    furthest: dict[tuple[str, int], int] = {}
+    for topic, partition, offset, *_ in records:
+        if offset >= furthest.get((topic, partition), 0):
+            furthest[topic, partition] = offset
     after = dict(positions)
-    for record in records:
-        place = f"{record.topic}/{record.partition}"
-        after[place] = max(after.get(place, 0), record.offset + 1)
+    for (topic, partition), offset in furthest.items():
+        place = f"{topic}/{partition}"
+        after[place] = max(after.get(place, 0), offset + 1)
     return after
 
 

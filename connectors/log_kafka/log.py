@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
@@ -26,10 +26,8 @@ from pipeline.log import TOPICS, Positions, Record, Topic
 from .reader import Reader
 from .settings import KafkaSettings
 from .trouble import explained
+from .unpack import Wanted
 from .writer import KafkaWriter
-
-ID = "id"
-"""The header with an event's id, UTF-8."""
 
 Answer = TypeVar("Answer")
 
@@ -45,17 +43,6 @@ def pool_of(key: str) -> str:
 def partition_of(key: str, count: int) -> int:
     """The partition of a key among `count`: Kafka's own hash of the key's pool."""
     return int(murmur2(pool_of(key).encode()) & 0x7FFFFFFF) % count
-
-
-def record_of(raw: Any, topic: Topic) -> Record:
-    """A fetched record as the log's. Raises LogError for what no writer of ours wrote."""
-    headers = dict(raw.headers)
-    if raw.key is None or raw.value is None or ID not in headers:
-        raise LogError(
-            f"{raw.topic}/{raw.partition}@{raw.offset} is not an event of this log (no key, value or id): "
-            "another program writes to the topic; give it a topic of its own, and write rights to nobody else"
-        )
-    return Record(topic, raw.partition, raw.offset, bytes(raw.key).decode(), bytes(headers[ID]).decode(), bytes(raw.value))
 
 
 class KafkaLog:
@@ -108,9 +95,7 @@ class KafkaLog:
                 if until is not None:
                     stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
                 behind = {p: start for p, start in starts.items() if start < stops[p]}
-                raws = follower.take(behind, stops, limit_bytes) if behind else []
-            names = self.settings.topic_names
-            return [record_of(raw, names[raw.topic]) for raw in raws]
+                return follower.take(behind, stops, limit_bytes) if behind else []
 
         return self._answered("read", ask)
 
@@ -213,13 +198,11 @@ class KafkaLog:
 
     def scan(self, partition: TopicPartition, start: int, stop: int) -> Iterator[Record]:
         """Every committed record of a partition from `start` up to before `stop`, whoever's key it has."""
-        topic = self.settings.topic_names[partition.topic]
         with self._looking() as looker:
             at = start
-            while raws := looker.take({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
-                at = raws[-1].offset + 1
-                for raw in raws:
-                    yield record_of(raw, topic)
+            while records := looker.take({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
+                at = records[-1].offset + 1
+                yield from records
 
     # --- inside
 
@@ -239,11 +222,11 @@ class KafkaLog:
             self._follower = Reader(self.settings, is_wanted=self._is_ours())
         return self._follower
 
-    def _is_ours(self) -> Callable[[Any], bool]:
+    def _is_ours(self) -> Wanted:
         if self.pool is None:
-            return lambda raw: True
-        key, start = self.pool.encode(), f"{self.pool}/".encode()
-        return lambda raw: raw.key is None or raw.key == key or bytes(raw.key).startswith(start)
+            return lambda key: True
+        pool, start = self.pool.encode(), f"{self.pool}/".encode()
+        return lambda key: key == pool or key.startswith(start)
 
     @contextlib.contextmanager
     def _looking(self) -> Iterator[Reader]:

@@ -1,6 +1,6 @@
 """Committed records of some partitions, from explicit positions on.
 
-Enters: starts and stops (offsets by partition). Leaves: records in order within each partition. The cluster keeps
+Enters: starts and stops (offsets by partition). Leaves: `Record`s in order within each partition. The cluster keeps
 no position for us (law 4), and offsets have gaps: a transaction's end takes one, an abandoned append takes all of its own.
 So a position is "the next offset to read", and the place after the last record equals every place up to the next one.
 What was fetched and not asked for yet is kept for the next time.
@@ -8,20 +8,20 @@ What was fetched and not asked for yet is kept for the next time.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.errors import LogError
+from pipeline.log import Record
 
 from .client import opened
 from .settings import KafkaSettings
-
-PROBE = "esep-probe"
-"""A record with this header carries nothing: a writer asks by it whether it still may write."""
+from .unpack import Stranger, Wanted, unpacking
 
 _POLL_MS = 200
 
@@ -29,14 +29,11 @@ _POLL_MS = 200
 class Reader:
     """One consumer. Not for two threads at once: its owner holds a lock around every call.
 
-    `is_wanted` chooses records; those it refuses are passed over. With `is_committed=False` only `ends` makes sense.
+    `is_wanted` chooses keys; records of those it refuses are passed over. With `is_committed=False` only `ends` makes sense.
     """
 
-    def __init__(
-        self, settings: KafkaSettings, *, is_committed: bool = True, is_wanted: Callable[[Any], bool] = lambda record: True
-    ) -> None:
+    def __init__(self, settings: KafkaSettings, *, is_committed: bool = True, is_wanted: Wanted = lambda key: True) -> None:
         self._place = settings.place
-        self._is_wanted = is_wanted
         self._timeout_s = settings.timeout_s
         self._consumer: Any = opened(
             KafkaConsumer,
@@ -51,9 +48,10 @@ class Reader:
             fetch_max_bytes=16 << 20,
             max_partition_fetch_bytes=4 << 20,
             receive_message_max_bytes=max(100_000_000, 4 * settings.max_event_bytes),
-            max_poll_records=10_000,
+            max_poll_records=sys.maxsize,  # all that came: it is cut apart by whole batches, see `unpack`
         )
-        self._kept: dict[TopicPartition, deque[Any]] = {}
+        self._consumer._fetcher.PartitionRecords = unpacking(settings.topic_names, is_wanted)
+        self._kept: dict[TopicPartition, deque[Record | Stranger]] = {}
         self._next: dict[TopicPartition, int] = {}
         """Where the owner goes on: right after the last record it was given, or where it asked to begin."""
         self._paused: set[TopicPartition] = set()
@@ -79,23 +77,28 @@ class Reader:
             else:
                 return ends
 
-    def take(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Any]:
+    def take(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Record]:
         """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.
 
-        Returns when all stops are reached or the limit is; raises LogError when the cluster gives nothing for `timeout_s`.
+        Returns when all stops are reached or the limit is; raises LogError when the cluster gives nothing for `timeout_s`, and
+        for a record that no writer of ours wrote.
         """
         self._go_to(starts)
-        taken: list[Any] = []
+        taken: list[Record] = []
         left_bytes = limit_bytes
         patience = time.monotonic() + self._timeout_s
         while True:
             for partition in starts:
-                kept = self._kept[partition]
-                while kept and kept[0].offset < stops[partition] and (left_bytes > 0 or not taken):
+                kept, stop, before = self._kept[partition], stops[partition], len(taken)
+                while kept and kept[0].offset < stop and (left_bytes > 0 or not taken):
                     record = kept.popleft()
-                    self._next[partition] = record.offset + 1
+                    if isinstance(record, Stranger):
+                        self._next.clear()  # what was taken is to be given again
+                        raise _strange(partition, record)
                     left_bytes -= len(record.value)
                     taken.append(record)
+                if len(taken) > before:
+                    self._next[partition] = taken[-1].offset + 1
             behind = {p for p in starts if not self._has_reached(p, stops[p])}
             if not behind or (taken and left_bytes <= 0):
                 return taken
@@ -159,9 +162,12 @@ class Reader:
             self._paused = paused
         came = self._consumer.poll(timeout_ms)
         for partition, records in came.items():
-            self._kept[partition].extend(record for record in records if not _is_probe(record) and self._is_wanted(record))
+            self._kept[partition].extend(records)
         return bool(came)
 
 
-def _is_probe(record: Any) -> bool:
-    return any(name == PROBE for name, _ in record.headers)
+def _strange(partition: TopicPartition, record: Stranger) -> LogError:
+    return LogError(
+        f"{partition.topic}/{partition.partition}@{record.offset} is not an event of this log (no key, value or id): "
+        "another program writes to the topic; give it a topic of its own, and write rights to nobody else"
+    )

@@ -23,9 +23,9 @@ from pipeline.errors import FencedError, LogError
 from pipeline.log import NewEvent, Topic
 
 from .client import opened
-from .reader import PROBE
 from .settings import COMPRESSIONS
 from .trouble import as_log_error, is_fencing
+from .unpack import ID, PROBE
 
 if TYPE_CHECKING:
     from .log import KafkaLog
@@ -145,7 +145,7 @@ class KafkaWriter:
                 self._end(commit=False, deadline=deadline)
                 return
             key = self._key.encode()
-            sent = [producer.send(name, value=e.value, key=key, headers=[("id", e.id.encode())], partition=number) for e in fresh]
+            sent = [producer.send(name, value=e.value, key=key, headers=[(ID, e.id.encode())], partition=number) for e in fresh]
             # Every batch is acknowledged before the commit is asked for: a lost one must not be committed around.
             last = max(s.get(timeout=max(0.1, deadline - time.monotonic())).offset for s in sent)
         except kafka_errors.KafkaError as error:

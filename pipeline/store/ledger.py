@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import duckdb
@@ -94,8 +96,10 @@ def _loosened(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[ms
     return msgspec.defstruct(struct.__name__, changed, bases=(struct,), frozen=True, kw_only=True, tag=struct.__struct_config__.tag)
 
 
-_LOOSE = [_loosened(kind, {"rows": _loosened(get_type_hints(kind)["rows"], {})}) for kind in BULK]
+_LOOSE = {_loosened(kind, {"rows": _loosened(get_type_hints(kind)["rows"], {})}): kind for kind in BULK}
 _loose_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_LOOSE)])  # noqa: UP007 - made at run time
+KIND_OF: dict[type, type[BulkEvent]] = {**_LOOSE, **{kind: kind for kind in BULK}}
+"""The kind of a bulk event by its class, as `events` or as `decode_bulk` gives it."""
 
 
 def decode_bulk(value: bytes) -> BulkEvent | None:
@@ -149,10 +153,9 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
 
 def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
     columns = []
+    rows = [event.rows for event in events]
     for name, dtype in bulk.shape.items():
-        values: list[Any] = []
-        for event in events:
-            values += getattr(event.rows, name)
+        values = list(chain.from_iterable(map(attrgetter(name), rows)))
         column = pl.Series(name, values, dtype=dtype, strict=True)
         if name in bulk.patterns and not column.str.contains(bulk.patterns[name]).all():
             raise Contradiction(f"a text of {name} does not match {bulk.patterns[name]}")

@@ -26,10 +26,10 @@ def test_a_partition_that_was_passed_over_is_read_after_another_has_joined(serve
 
         def read(*topics: Topic) -> list[str]:
             partitions = [log.partition(topic, "pool") for topic in topics]
-            raws = reader.take({p: at.get(p, 0) for p in partitions}, reader.ends(partitions), 1 << 20)
-            for raw in raws:
-                at[TopicPartition(raw.topic, raw.partition)] = raw.offset + 1
-            return sorted(dict(raw.headers)["id"].decode() for raw in raws)
+            records = reader.take({p: at.get(p, 0) for p in partitions}, reader.ends(partitions), 1 << 20)
+            for record in records:
+                at[TopicPartition(settings.topic(record.topic), record.partition)] = record.offset + 1
+            return sorted(record.id for record in records)
 
         try:
             append("ledger", 1)

@@ -1,0 +1,204 @@
+"""Record batches as they lie in a fetch's answer, turned into the log's records, a batch at a time.
+
+Enters: batches that kafka-python fetched and cut apart. Leaves: `Record`s, in order; a `Stranger` for what no writer of ours wrote.
+kafka-python builds three objects of thirteen fields for each record, and decodes every number by a call: 30 µs a record, where an
+event of one row has 12 µs to get from the cluster into a committed store. So the insides of a batch (message format 2, KIP-98) are
+read here, and nothing else: sessions, leaders, errors, positions, check sums, decompression and which transactions were given up
+stay kafka-python's. Left out: formats before 2, which have no headers and so no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from kafka import errors as kafka_errors
+from kafka.consumer.fetcher import Fetcher
+
+from pipeline.log import Record, Topic
+
+ID = "id"
+"""The header with an event's id, UTF-8."""
+PROBE = "esep-probe"
+"""A record with this header carries nothing: a writer asks by it whether it still may write."""
+
+_ONE_ID = b"\x02\x04" + ID.encode()
+"""One header, and its name: how the headers of every event of ours begin."""
+
+
+_NO_TEXT = "not UTF-8"
+"""This very object stands for bytes that are no text."""
+
+
+class Stranger(NamedTuple):
+    """The place of a record that is no event: it lacks a key, a value or an id, or they are no text."""
+
+    offset: int
+
+
+Wanted = Callable[[bytes], bool]
+
+
+def unpacking(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
+    """What a consumer's fetcher is to use as its `PartitionRecords`. Keys that `is_wanted` refuses are passed over."""
+    names: dict[bytes, str | None] = {}
+
+    class Unpacked(Fetcher.PartitionRecords):  # type: ignore[misc]
+        """kafka-python's own walk over batches, but for what is inside them.
+
+        A consumer must not ask for a part of it (`max_poll_records`): `next_fetch_offset` goes from batch to batch.
+        """
+
+        def _unpack_records(self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any) -> Iterator[Record | Stranger]:
+            topic, partition = topic_names[tp.topic], int(tp.partition)
+            while (batch := records.next_batch()) is not None:
+                if self.check_crcs and not batch.validate_crc():
+                    # Drained first: kafka-python would ask an iterator that has failed again and again.
+                    self.drain()
+                    raise kafka_errors.CorruptRecordError(f"{tp.topic}/{partition}@{batch.base_offset}: wrong check sum")
+                if batch.magic != 2:
+                    yield Stranger(batch.base_offset)
+                    continue
+                if not self._is_passed_over(batch):
+                    found = unpack_batch(batch, topic, partition, names, is_wanted)
+                    self.records_read += batch.records_count
+                    self.bytes_read += batch.size_in_bytes
+                    yield from found
+                self.leader_epoch = batch.leader_epoch
+                self.next_fetch_offset = batch.next_offset
+            self.drain()
+
+        def _is_passed_over(self, batch: Any) -> bool:
+            """Whether the batch is a transaction's end, or belongs to one that was given up (read_committed, as kafka-python has it)."""
+            if batch.has_producer_id():
+                self._consume_aborted_transactions_up_to(batch.last_offset)
+                if self._contains_abort_marker(batch):
+                    self.aborted_producer_ids.discard(batch.producer_id)
+                elif self._is_batch_aborted(batch):
+                    return True
+            return bool(batch.is_control_batch)
+
+    return Unpacked
+
+
+def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted) -> list[Record | Stranger]:
+    """The records of one batch. `names` keeps the keys met so far as text, None for those nobody wants.
+
+    Raises CorruptRecordError for bytes that are no records.
+    """
+    iter(batch)  # decompresses
+    data = bytes(batch._buffer)
+    try:
+        found, at = _unpack(data, batch._pos, batch.records_count, batch.base_offset, topic, partition, names, is_wanted)
+    except (IndexError, ValueError) as error:
+        raise kafka_errors.CorruptRecordError(f"{topic}/{partition}@{batch.base_offset}: no records: {error}") from error
+    if at != len(data):
+        raise kafka_errors.CorruptRecordError(f"{topic}/{partition}@{batch.base_offset}: {len(data) - at} bytes after the last record")
+    return found
+
+
+def _unpack(
+    data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
+) -> tuple[list[Record | Stranger], int]:
+    """Numbers are varints of seven bits a byte, zigzag (`n >> 1` for those that are never negative); two bytes are read in place, for speed."""
+    found: list[Record | Stranger] = []
+    add, new = found.append, tuple.__new__
+    for _ in range(count):
+        number, at = data[at], at + 1
+        if number > 127:
+            number, at = _rest(data, at, number)
+        end = at + (number >> 1)
+        at += 1  # attributes: none are defined
+        while data[at] > 127:  # the time that its writer says
+            at += 1
+        number, at = data[at + 1], at + 2
+        if number > 127:
+            number, at = _rest(data, at, number)
+        offset = base + (number >> 1)
+        number, at = data[at], at + 1
+        if number > 127:
+            number, at = _rest(data, at, number)
+        if number & 1:  # -1: no key
+            if not _is_probe(data, at, end):
+                add(Stranger(offset))
+            at = end
+            continue
+        key = data[at : at + (number >> 1)]
+        at += number >> 1
+        try:
+            name = names[key]
+        except KeyError:
+            name = names[key] = _text(key) if is_wanted(key) else None
+        if name is None:
+            at = end
+            continue
+        number, at = data[at], at + 1
+        if number > 127:
+            number, at = _rest(data, at, number)
+        if number & 1:  # -1: no value
+            add(Stranger(offset))
+            at = end
+            continue
+        value = data[at : at + (number >> 1)]
+        at += number >> 1
+        if data[at : at + 4] == _ONE_ID and not data[at + 4] & 129:  # neither longer than one byte can say, nor absent
+            at += 5
+            id_: bytes | None = data[at : at + (data[at - 1] >> 1)]
+            at += data[at - 1] >> 1
+        else:
+            headers, at = _headers(data, at)
+            id_ = headers.get(ID)
+        if at != end:
+            raise ValueError(f"record {offset} ends at byte {at}, not at {end}")
+        if id_ is None or (id_text := _text(id_)) is _NO_TEXT or name is _NO_TEXT:
+            add(Stranger(offset))
+        else:
+            add(new(Record, (topic, partition, offset, name, id_text, value)))
+    return found, at
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return _NO_TEXT
+
+
+def _rest(data: bytes, at: int, first: int) -> tuple[int, int]:
+    """A varint whose first byte says that more follow, still in zigzag; and where it ends."""
+    number, shift = first & 127, 7
+    while (byte := data[at]) > 127:
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if shift > 63:
+            raise ValueError("a number has more than 64 bits")
+    return number | byte << shift, at + 1
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    number, at = data[at], at + 1
+    if number > 127:
+        number, at = _rest(data, at, number)
+    return (number >> 1) ^ -(number & 1), at
+
+
+def _headers(data: bytes, at: int) -> tuple[dict[str, bytes | None], int]:
+    """Every header by its name; and where they end."""
+    found: dict[str, bytes | None] = {}
+    count, at = _number(data, at)
+    for _ in range(count):
+        size, at = _number(data, at)
+        name, at = data[at : at + size].decode(), at + size
+        size, at = _number(data, at)
+        found[name] = None if size < 0 else data[at : at + size]
+        at += max(0, size)
+    return found, at
+
+
+def _is_probe(data: bytes, at: int, end: int) -> bool:
+    """Whether the record whose value begins at `at` is a writer's question."""
+    size, at = _number(data, at)
+    headers, at = _headers(data, at + max(0, size))
+    if at != end:
+        raise ValueError(f"a record ends at byte {at}, not at {end}")
+    return PROBE in headers
