@@ -17,7 +17,7 @@ from pipeline.store.facts import read_facts
 from tests.bench.synthetic import MONTH, RULES, Size, write_month
 
 SETTINGS = """\
-log = "sqlite:log.sqlite"
+log = "{log}"
 var = "{var}"
 [pool]
 key = "{pool}"
@@ -53,11 +53,12 @@ class SmallPool:
                 with log.writer(topic, key) as writer:
                     writer.append(share)
 
-    def write_settings(self, folder: Path, *, publish_every_s: int = 1) -> Path:
-        """The pool's settings file in the folder, its var beside it."""
+    def write_settings(self, folder: Path, *, publish_every_s: int = 1, log: str = "sqlite:log.sqlite", further: str = "") -> Path:
+        """The pool's settings file in the folder, its var beside it; `further` tables of it as TOML."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
-        path.write_text(SETTINGS.format(pool=self.name, var=folder / f"var-{self.name}", publish_every_s=publish_every_s))
+        content = SETTINGS.format(pool=self.name, var=folder / f"var-{self.name}", publish_every_s=publish_every_s, log=log)
+        path.write_text(content + further)
         return path
 
 

@@ -1,5 +1,7 @@
 """Twelve pools on one Kafka, filled by four `esep ingest --share` that are killed (-9) at random: every pool's report is right.
 
+Each process is the program as it stands, given the folder of the pools' settings, whose `log` names the cluster.
+
 The pools' months come in while the processes are killed, started again, and one of them stopped for longer than its
 session (its pools are taken from it, and it finds that out). Then everything is let run to the log's end, ended by SIGTERM, and the digest of each
 pool's report from its store is compared with the one that the embedded log gives. Prints how many kills that was.
@@ -52,18 +54,14 @@ class Ingests:
 
     folder: Path
     pools: Path
-    url: str
     ports: list[int]
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
     def spawn(self, number: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.live.kafka_esep", "ingest", "--share", "--config", str(self.pools)]
+        command = [sys.executable, "-c", "from pipeline.cli import main; main()", "ingest", "--share", "--config", str(self.pools)]
         with (self.folder / f"ingest-{number}.log").open("ab") as log:
-            return subprocess.Popen(
-                [*command, "--listen", f"127.0.0.1:{self.ports[number]}"],
-                stdout=log, stderr=log, env=os.environ | {"ESEP_TEST_LOG": self.url}, cwd=ROOT,
-            )  # fmt: skip
+            return subprocess.Popen([*command, "--listen", f"127.0.0.1:{self.ports[number]}"], stdout=log, stderr=log, cwd=ROOT)
 
     def start(self) -> None:
         self.running = [self.spawn(number) for number in range(PROCESSES)]
@@ -157,10 +155,15 @@ def ends_of(settings: KafkaSettings, pool: str) -> dict[str, int]:
 def test_every_pools_report_is_right_whatever_is_killed(servers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(SEED)
     pools = [small_pool(tmp_path, f"pool-{number:02}", seed=number + 1) for number in range(POOL_COUNT)]
-    configs = {pool.name: pool.write_settings(tmp_path / "pools", publish_every_s=3) for pool in pools}
-    settings = KafkaSettings(tuple(servers.split(",")), "scale", partitions=POOL_COUNT, replication_factor=1, min_insync_replicas=1)
+    table = {"partitions": POOL_COUNT, "replication_factor": 1, "min_insync_replicas": 1}
+    settings = KafkaSettings(tuple(servers.split(",")), "scale", **table)
     make_topics(settings)
-    run = Ingests(tmp_path, tmp_path / "pools", settings.place, free_ports(PROCESSES))
+    kafka = "".join(f"{key} = {value}\n" for key, value in table.items())
+    configs = {
+        pool.name: pool.write_settings(tmp_path / "pools", publish_every_s=3, log=settings.place, further=f"[kafka]\n{kafka}")
+        for pool in pools
+    }
+    run = Ingests(tmp_path, tmp_path / "pools", free_ports(PROCESSES))
     feeding = threading.Thread(target=feed, args=(pools, settings))
     begun = time.monotonic()
     try:
