@@ -7,11 +7,14 @@ file but `month.duckdb`, whose pages are DuckDB's own business, and `manifest.js
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import platform
+import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -148,9 +151,8 @@ def write_facts(facts: Facts, folder: Path) -> None:
     for name in SHAPES:
         frame: pl.DataFrame = getattr(facts, name)
         amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
-        frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(
-            folder / f"{name}.parquet", compression="zstd", statistics=False
-        )
+        with disk_named(folder / f"{name}.parquet") as path:
+            frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(path, compression="zstd", statistics=False)
 
 
 def read_facts(folder: Path) -> Facts:
@@ -165,11 +167,46 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def disk_named(path: Path) -> Iterator[Path]:
+    """The disk's troubles within name `path`: a write has no name of its own, and polars says them in words alone. Raises OSError."""
+    try:
+        yield path
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    except pl.exceptions.PolarsError as error:
+        if number := re.search(r"\(os error ([0-9]+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise
+
+
 def put_in_place(built: Path, final: Path) -> None:
-    """Rename a finished folder to its place, on disk before it returns. A folder already there is never touched: FileExistsError."""
+    """Rename a finished folder to its place, on disk before it returns. A folder already there is never touched: FileExistsError.
+
+    What was built on another disk is copied beside its place first, so that it appears there whole, too.
+    """
     if final.exists():
         raise FileExistsError(f"{final} is there already: a frozen version is never changed")
-    built.rename(final)
+    try:
+        built.rename(final)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = final.with_name(f".{final.name}.part")
+        discard(part)
+        try:
+            part.mkdir(mode=0o700)
+            for path in sorted(built.rglob("*")):
+                target = part / path.relative_to(built)
+                target.mkdir(mode=0o700) if path.is_dir() else shutil.copyfile(path, target)
+            _sync(part)
+            part.rename(final)
+        except OSError as error:
+            error.filename, error.filename2 = str(part), None  # a copy names what it reads, whatever of the two fails
+            raise
+        finally:
+            discard(part)
     _sync_entry(final.parent)
 
 

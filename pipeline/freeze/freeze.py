@@ -23,7 +23,7 @@ from ..events import Frozen, Waived
 from ..model import IssueCode, Month, Rules
 from ..render.form import Language
 from ..store.evidence import read_evidence
-from .bundle import Bundle, Content, discard, put_in_place, write_bundle
+from .bundle import Bundle, Content, discard, disk_named, put_in_place, write_bundle
 from .conditions import Condition, closing_conditions
 from .debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
 
@@ -118,7 +118,8 @@ def freeze_month(
     building = final.with_name(f".{final.name}.building")
     discard(building)
     try:
-        bundle = write_bundle(content, building, export=export, progress=progress)
+        with disk_named(building):
+            bundle = write_bundle(content, building, export=export, progress=progress)
     except BaseException:
         discard(building)  # on a full disk it would stand in the way of the next attempt
         raise

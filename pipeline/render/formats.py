@@ -44,6 +44,9 @@ def render_one(document: Document, path: Path, *, format: Format, language: Lang
         with partial.open("wb") as file:
             _write(document, file, format, language)
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write that fails has no name of its own
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
