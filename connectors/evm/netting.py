@@ -64,7 +64,8 @@ def net(
             outputs.append(_output(len(outputs), value, m.recipient, watched[m.recipient], m.asset, m.ref))
         elif m.asset in debited and place not in pass_on:
             outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
-        elif m.asset in debited and receive.pop(place, None) is not None and gains[place] > 0:  # at its first movement in
+        elif m.asset in debited and place in receive and gains[place] > 0:
+            receive.remove(place)  # told once, at its first movement in
             value = _units(gains[place], m.asset, txid, known)
             outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
     if fee_payer is not None and fee:
@@ -78,14 +79,14 @@ Place = tuple[str, str]
 """An asset and an address."""
 
 
-def _strangers(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[dict[Place, None], set[Place], dict[Place, int]]:
+def _strangers(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[set[Place], set[Place], dict[Place, int]]:
     """Of strangers: who receives, who passes on, and each one's gain (below 0: loss)."""
-    receive: dict[Place, None] = {}
+    receive: set[Place] = set()
     pass_on: set[Place] = set()
     gains: dict[Place, int] = defaultdict(int)
     for m in movements:
         if m.recipient not in watched:
-            receive[(m.asset, m.recipient)] = None
+            receive.add((m.asset, m.recipient))
             gains[(m.asset, m.recipient)] += m.value
         if m.sender is not None and m.sender not in watched:
             pass_on.add((m.asset, m.sender))
