@@ -23,13 +23,13 @@ from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
-from .errors import StoreHeld
+from .errors import LogError, StoreHeld, VerifyError
 from .events import Event, Frozen, WatchedWallet, decode, encode
 from .freeze.bundle import put_in_place
 from .freeze.debts import debts_before
 from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
 from .freeze.printed import printed_parts
-from .freeze.replay import Replay, replay_month
+from .freeze.replay import Replay, places_of, replay_month
 from .ingest import Ingest, IngestStep
 from .lease import HeldLeases, Leases
 from .log import Positions, Topic, advance, append_beside
@@ -40,7 +40,7 @@ from .settings import Settings
 from .store import Store
 from .store.facts import read_facts, write_enriched
 from .store.publish import export_month, publish_copy
-from .store.queries import bad_events, complete_through, frozen_versions, registry, waivers
+from .store.queries import bad_events, complete_through, frozen_versions, newest_events, registry, waivers
 from .validate.ledger import LedgerKind
 from .validate.registry import REGISTRY_KINDS, RegistryKind
 from .validate.table import RawTable
@@ -118,6 +118,22 @@ class App:
             Store.open(Path(folder) / "store.duckdb") as store,
         ):
             self.fill(store, until=until, tell=tell)
+            yield store
+
+    @contextlib.contextmanager
+    def store_as_frozen(self, event: Frozen, tell: Tell = _silent) -> Iterator[Store]:
+        """A store of our own as it was when the version was frozen; in a log that was copied since, too (ADR 3). Raises VerifyError."""
+        with contextlib.ExitStack() as stack:
+            try:
+                store = stack.enter_context(self.private_store(event.positions, tell=tell))
+                is_there = not event.newest or newest_events(store.connection) == event.newest
+            except LogError:
+                if not event.newest:
+                    raise
+                is_there = False
+            if not is_there:
+                stack.close()
+                store = stack.enter_context(self.private_store(places_of(event, self.log), tell=tell))
             yield store
 
     @contextlib.contextmanager
@@ -293,6 +309,10 @@ class App:
         state, assessed = self.assess(store, month)
         if versions and report_digest(assessed, self.rules) == versions[-1].digest:
             last = versions[-1]
+            if not self.folder_of(month, last.version).exists() and not self.replay(last, progress=progress).is_same:
+                raise VerifyError(
+                    f"{month} v{last.version} is frozen, its folder is gone, and the log gives another one: esep replay {month}"
+                )
             return Outcome(self.folder_of(month, last.version), last.digest, last.version, is_new=False)
         self.show_month(store, month, assessed)
         bundle, event = freeze_month(
@@ -324,12 +344,12 @@ class App:
         month = Month.parse(event.month)
         place = self.folder_of(month, event.version)
         with (
-            self.private_store(event.positions, tell=tell) as store,
+            self.store_as_frozen(event, tell=tell) as store,
             tempfile.TemporaryDirectory(dir=self.settings.var, prefix="replay-") as folder,
         ):
             built = Path(folder) / "bundle"
             rules = Rules.from_json(event.rules)
-            state = month_state(store, month)
+            state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, rules)
             write_enriched(store, str(month), assessed.enriched, assets=rules.assets)
             replay = replay_month(
@@ -362,6 +382,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],
         positions=store.positions(),
         previous_digest=before[-1].digest if before else None,
+        newest=newest_events(connection),
         debts_before=debts_before(before[-1] if before else None),
     )
 

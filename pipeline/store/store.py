@@ -122,6 +122,9 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+        if isinstance(error, duckdb.Error):  # of a question asked outside `transaction()`: a damaged page shows when it is read
+            with explained(self.path):
+                raise error
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: bool = True) -> None:
