@@ -2,6 +2,10 @@
 
 Enters: files' bytes, the key file's bytes, `now`. Leaves: detached CMS of each file, verified by NCANode's own `/cms/verify` at once, and
 its certificate looked at here: its time and the pool's BIN. GOST keys too. Where a time stamp is wanted, NCANode fetches it.
+
+Requests and answers as in NCANode's own sources (`CmsCreateRequest`, `CmsVerifyRequest`, `SignerRequest`, `CmsResponse`, `CmsVerificationResponse`,
+`ErrorResponse`; master of 2025-07-21, the 3.x line). It wants a password that is not empty. It checks that `keyAlias` is in the file and then
+signs with the file's first key all the same: a file of several keys is to be split, and the BIN is looked at here whatever it signed with.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pipeline.certificate import certificate_fault
 from pipeline.closing import Signature
 from pipeline.cms import read_signature
 from pipeline.errors import SettingsError, SigningError
+from pipeline.signature import signer_certificate
 
 
 class NcanodeSigner:
@@ -43,7 +48,7 @@ class NcanodeSigner:
         with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
             for name, content in files.items():
                 made[name] = self._sign(client, content)
-                certificate = _certificate(made[name])
+                certificate = signer_certificate(read_signature(made[name]))
                 fault = certificate_fault(certificate, self._bin, now)
                 if fault:
                     raise SigningError(f"{self._path}: {fault}")
@@ -61,7 +66,9 @@ class NcanodeSigner:
             key = base64.b64encode(self._path.read_bytes()).decode()
         except OSError as error:
             raise SigningError(f"{self._path}: {error.strerror}: set signing.pkcs12_file to the key's .p12 file") from error
-        signer: dict[str, Any] = {"key": key, "password": self._password or "", "keyAlias": self._key_alias}
+        if not self._password:
+            raise SigningError(f"{self._path}: NCANode takes no key without a password: set signing.password_file or ESEP_SIGNING_PASSWORD")
+        signer: dict[str, Any] = {"key": key, "password": self._password, "keyAlias": self._key_alias}
         wanted = {"data": _base64(content), "signers": [signer], "withTsp": self._with_tsp, "detached": True}
         if self._with_tsp and self._tsa_policy:
             wanted["tsaPolicy"] = self._tsa_policy
@@ -88,7 +95,8 @@ class NcanodeSigner:
         except ValueError:
             raise SigningError(f"{self._url}{path}: HTTP {response.status_code} and no JSON: is this NCANode 3?") from None
         if response.status_code != 200 or not isinstance(answer, dict) or answer.get("status") not in (200, None):
-            said = answer.get("message", "") if isinstance(answer, dict) else ""
+            # NCANode says `message`; what fails before it is asked (an empty password, an unknown policy) is Spring's own `error`.
+            said = (answer.get("message") or answer.get("error") or "") if isinstance(answer, dict) else ""
             raise SigningError(f"{self._url}{path}: HTTP {response.status_code}: {said!r}")
         return answer
 
@@ -105,13 +113,6 @@ def key_would_leak(url: str) -> str:
     except ValueError:
         is_here = parts.hostname == "localhost"
     return "" if is_here else "the key travels in the request: use https, or NCANode on this machine (127.0.0.1)"
-
-
-def _certificate(signature: bytes) -> x509.Certificate:
-    certificates = read_signature(signature).certificates
-    if not certificates:
-        raise SigningError("NCANode's signature carries no certificate")
-    return x509.load_der_x509_certificate(certificates[0])
 
 
 def _base64(content: bytes) -> str:

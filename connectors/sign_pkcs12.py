@@ -1,31 +1,35 @@
 """Signs with a key from a .p12 file: detached CMS over SHA-256, verified at once.
 
 Enters: files' bytes, the pool's BIN, `now`. Leaves: a DER signature a file. Refused: a certificate that has ended, has not begun or names
-another BIN; a file of keys that can't be opened. RSA and elliptic-curve keys; GOST keys need NCANode (`sign_ncanode`). It leaves out
-the chain of trust and revocation, which the receiver judges, and time stamps, which NCANode asks for.
+another BIN; a file of keys that can't be opened. RSA and elliptic-curve keys; GOST keys need NCANode (`sign_ncanode`). A time stamp over the
+signature is asked of an authority where one is given. It leaves out the chain of trust and revocation, which the receiver judges.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pipeline.certificate import certificate_fault
 from pipeline.closing import Signature
-from pipeline.cms import read_signature, signed_attributes_digest
+from pipeline.cms import read_signature, with_timestamp
 from pipeline.errors import SigningError
+from pipeline.signature import check_signature, check_timestamp, signer_certificate
 
 
 class Pkcs12Signer:
     """`pipeline.closing.Signer` with a key file. The file is opened at every signing, so a renewed one is taken up."""
 
-    def __init__(self, path: Path, password: str | None, pool_bin: str) -> None:
+    def __init__(self, path: Path, password: str | None, pool_bin: str, *, stamp: Callable[[bytes], bytes] | None = None) -> None:
+        """`stamp`: gives a time stamp's token (RFC 3161, DER) over bytes; None for signatures without one."""
+        self._stamp = stamp
         self._path = path
         self._password = password
         self._bin = pool_bin
@@ -43,11 +47,14 @@ class Pkcs12Signer:
         made = {}
         for name, content in files.items():
             builder = pkcs7.PKCS7SignatureBuilder().set_data(content).add_signer(certificate, key, hashes.SHA256())
-            made[name] = builder.sign(
+            signature = builder.sign(
                 serialization.Encoding.DER,
                 [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities],
             )
-            verify_signature(made[name], content, certificate)
+            if self._stamp is not None:
+                signature = with_timestamp(signature, self._stamp(read_signature(signature).signature))
+            verify_signature(signature, content, certificate, is_stamped=self._stamp is not None)
+            made[name] = signature
         return Signature(
             made,
             certificate.subject.rfc4514_string(),
@@ -71,22 +78,16 @@ class Pkcs12Signer:
         return key, certificate
 
 
-def verify_signature(signature: bytes, content: bytes, certificate: x509.Certificate) -> None:
-    """Check a detached CMS signature over SHA-256 against the content and the certificate's key. Raises SigningError."""
+def verify_signature(signature: bytes, content: bytes, certificate: x509.Certificate, *, is_stamped: bool = False) -> None:
+    """Check a detached signature just made against its content, its certificate and, where it is stamped, its time stamp. Raises SigningError."""
     parts = read_signature(signature)
-    if parts.message_digest != hashlib.sha256(content).digest():
-        raise SigningError("the signature is of other bytes: nothing was signed")
-    if certificate not in [x509.load_der_x509_certificate(raw) for raw in parts.certificates]:
-        raise SigningError("the signature does not carry its certificate: nothing was signed")
-    key = certificate.public_key()
+    if not parts.is_detached or signer_certificate(parts) != certificate:
+        raise SigningError("the signature is not one of this certificate beside its content: nothing was signed")
     try:
-        if isinstance(key, rsa.RSAPublicKey):
-            key.verify(parts.signature, signed_attributes_digest(parts), padding.PKCS1v15(), hashes.SHA256())
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(parts.signature, signed_attributes_digest(parts), ec.ECDSA(hashes.SHA256()))
-        else:
-            raise SigningError(f"signatures of a {type(key).__name__} can't be verified here: use NCANode")
-    except InvalidSignature as error:
-        raise SigningError(
-            "the signature made does not verify with its own certificate: the key and the certificate belong to different pairs"
-        ) from error
+        check_signature(parts, content, certificate)
+    except SigningError as error:
+        raise SigningError(f"nothing was signed: {error}: do the key and the certificate belong together?") from error
+    if is_stamped:
+        if parts.timestamp is None:
+            raise SigningError("the signature lacks its time stamp: nothing was signed")
+        check_timestamp(parts.timestamp, parts.signature)

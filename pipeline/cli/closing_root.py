@@ -18,6 +18,7 @@ from connectors.notify_smtp import Mail
 from connectors.notify_webhook import Webhook
 from connectors.sign_ncanode import NcanodeSigner
 from connectors.sign_pkcs12 import Pkcs12Signer
+from connectors.sign_timestamp import TimestampAuthority
 
 from ..amend import CAUSES, MOST_ROWS, differences, mixed
 from ..app import App, allocated_months, report_digest
@@ -216,7 +217,8 @@ def make_signer(app: App) -> Signer | None:
         return None
     password = signing.password.get_secret_value() if signing.password else None
     if signing.way == "pkcs12":
-        return Pkcs12Signer(signing.pkcs12_file, password, app.settings.pool.bin)
+        stamp = TimestampAuthority(signing.tsa_url, timeout_s=signing.timeout_s).stamp if signing.tsa_url else None
+        return Pkcs12Signer(signing.pkcs12_file, password, app.settings.pool.bin, stamp=stamp)
     return NcanodeSigner(
         signing.ncanode_url,
         signing.pkcs12_file,
@@ -224,7 +226,7 @@ def make_signer(app: App) -> Signer | None:
         app.settings.pool.bin,
         key_alias=signing.key_alias or None,
         with_tsp=signing.with_tsp,
-        tsa_policy=signing.tsa_policy or None,
+        tsa_policy=signing.tsa_policy,
         timeout_s=signing.timeout_s,
     )
 

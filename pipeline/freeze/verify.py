@@ -6,14 +6,15 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
+from cryptography import x509
 
 from ..bitcoin.networks import Network, network
 from ..enrich.frames import Enriched, Facts
@@ -25,6 +26,7 @@ from .bundle import MANIFEST, digest_of, read_facts
 from .debts import check_debts
 from .evidence import Evidence, ProvenTransfer, header_faults, missing_proofs, prove_transfers, read_evidence
 from .printed import TABLES, printed_report
+from .signatures import check_signatures
 
 LATER = ("manifest.json.p7s", "report.json.p7s", "submissions/")
 """What may join a bundle after its freeze."""
@@ -38,10 +40,17 @@ class Check:
     name: str
     holds: bool
     detail: str
+    not_checked: str = ""
+    """What this check can't see, in words."""
 
 
-def verify_bundle(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[Check]:
-    """All checks of the bundle in `folder`. Raises VerifyError only when there is no readable manifest to start from."""
+def verify_bundle(
+    folder: Path, progress: Callable[[str], None] = lambda _: None, *, trusted: Sequence[x509.Certificate] = ()
+) -> list[Check]:
+    """All checks of the bundle in `folder`; `trusted`: the authorities under which signatures must stand, none for any.
+
+    Raises VerifyError only when there is no readable manifest to start from.
+    """
     manifest = _read_manifest(folder)
     rules = Rules.from_json(manifest["rules"])
     networks = {chain: network(name) for chain, name in rules.network.items()}
@@ -83,6 +92,15 @@ def verify_bundle(folder: Path, progress: Callable[[str], None] = lambda _: None
     check("recomputed from facts", lambda: _recompute_faults(folder, enriched(), manifest, rules))
     check("facts against chain", lambda: _fact_faults(facts(), evidence()))
     check("debts", lambda: check_debts(folder, manifest, enriched(), rules))
+    not_checked: list[str] = []
+
+    def signatures() -> tuple[list[str], str]:
+        report = check_signatures(folder, manifest, trusted)
+        not_checked.extend(report.not_checked)
+        return report.faults, "; ".join(report.seen)
+
+    check("signatures", signatures)
+    checks[-1] = replace(checks[-1], not_checked="; ".join(not_checked))
     return checks
 
 

@@ -65,7 +65,10 @@ class SigningSettings(Section):
     ncanode_url: str = Field(default="http://127.0.0.1:14579", description="NCANode 3; on this machine, or https")
     key_alias: str = Field(default="", description="the key's alias within the file, for ncanode")
     with_tsp: bool = Field(default=False, description="whether ncanode adds a time stamp")
-    tsa_policy: str = Field(default="", description="the time stamp's policy, for ncanode")
+    tsa_policy: Literal["TSA_GOST_POLICY", "TSA_GOSTGT_POLICY", "TSA_GOST2015_POLICY"] | None = Field(
+        default=None, description="the time stamp's policy, for ncanode; its own choice when not given"
+    )
+    tsa_url: str = Field(default="", description="time stamp authority (RFC 3161), for pkcs12; no time stamp without it")
     timeout_s: int = Field(default=30, ge=1, le=600, description="seconds before a request to ncanode counts as failed")
     warn_days: int = Field(default=30, ge=1, le=365, description="days before the certificate's end from which people are told")
 
@@ -158,6 +161,10 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
     faults = []
     if closing.approvers and len(set(closing.approvers)) < closing.approvals:
         faults.append(f"closing.approvers: {closing.approvals} approvals need as many different names")
+    if signing.tsa_url and not signing.tsa_url.startswith(("https://", "http://")):
+        faults.append("signing.tsa_url: must begin with https:// or http:// (only a digest travels)")
+    if signing.tsa_url and signing.way == "ncanode":
+        faults.append("signing.tsa_url: is for way = 'pkcs12'; for ncanode set with_tsp, and the address in NCANode itself")
     if signing.way != "none" and signing.pkcs12_file is None:
         faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
     if filing.way == "http":

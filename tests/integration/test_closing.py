@@ -95,7 +95,7 @@ def test_the_month_is_signed_filed_once_told_and_still_verifies(
         frozen, tmp_path, http(service) + '[signing]\nway = "pkcs12"\npkcs12_file = "pool.p12"\npassword_file = "word"\n' + notices
     )
     var = config.parent
-    write_p12(var / "pool.p12", unit="BIN" + load_settings(config, {"ESEP_SIGNING_PASSWORD": "x"}).pool.bin)
+    write_p12(var / "pool.p12", begins=-3000, ends=36500, unit="BIN" + load_settings(config, {"ESEP_SIGNING_PASSWORD": "x"}).pool.bin)
     (var / "word").write_text("secret")
     letters.refuses = True
     assert close(config, capsys)["2026-10"]["state"] == "accepted"

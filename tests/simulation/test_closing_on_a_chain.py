@@ -72,7 +72,7 @@ def in_october(pool: Pool, first: str, second: str) -> None:
 def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, service: SandboxServer) -> None:
     world = ScriptedWorld()
     world.quiet(at("2026-09-28 00:00"), at("2026-11-08 00:00"))
-    write_p12(tmp_path / "key.p12", unit=f"BIN{BIN}", password=None)
+    write_p12(tmp_path / "key.p12", unit=f"BIN{BIN}", password=None, begins=-3000, ends=36500)
     with Pool(tmp_path / "var", world, service, more='[signing]\nway = "pkcs12"\npkcs12_file = "../key.p12"\n') as pool:
         pool.register()
         pool.follow()
