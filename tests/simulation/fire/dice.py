@@ -29,17 +29,17 @@ RATES: Mapping[str, float] = {
     # The log: of appends, or of reads of everything.
     "log-loses-unacknowledged": 0.03,
     "log-keeps-unacknowledged": 0.03,
-    "log-crash-before-append": 0.015,
-    "log-crash-after-append": 0.015,
+    "log-crash-before-append": 0.01,
+    "log-crash-after-append": 0.01,
     "log-delays": 0.10,
     "log-delivers-twice": 0.10,
     "log-foreign-event": 0.012,
     # The store: of commits; `deleted` of restarts.
-    "store-crash-before-commit": 0.03,
-    "store-crash-after-commit": 0.03,
+    "store-crash-before-commit": 0.012,
+    "store-crash-after-commit": 0.012,
     "store-deleted": 0.25,
     # Our process between two steps of closing, and its clock (ticks).
-    "process-crash": 0.02,
+    "process-crash": 0.015,
     "clock-jumps-ahead": 0.04,
     "clock-jumps-back": 0.04,
     # The pool's office: of imports, or months.

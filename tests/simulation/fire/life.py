@@ -18,6 +18,7 @@ from pipeline.closing import Standing
 from pipeline.errors import EsepError, InputRefused
 from pipeline.log import NewEvent
 from pipeline.model import Month
+from pipeline.month import Act
 from tests.simulation.closing_world import Crash
 
 from .chain import PoolChain
@@ -32,8 +33,10 @@ from .service import Service
 FIRST_MONTHS = (Month(2024, 2), Month(2025, 11), Month(2026, 10), Month(2027, 12))
 """With a change of clocks, a new year, a leap day among them."""
 DAY_S = 86_400
-LOOK_DAYS = (1.3, 3.1, 5.2, 8.4, 12.0, 15.45, 16.3, 19.0, 22.5, 24.4, 28.2)
+LOOK_DAYS = (1.3, 3.1, 6.2, 12.0, 15.6, 18.0, 22.5, 24.4, 28.2)
 """Days of a month at which the program looks."""
+BRIEF_DAYS = (2.5, 6.2, 15.6, 22.5, 24.4)
+"""And those of a brief life."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Plan:
     months: int = 12
     rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
     muted: tuple[tuple[str, int], ...] = ()
+    is_brief: bool = False
 
 
 class Life:
@@ -70,7 +74,10 @@ class Life:
         self.strategy = "rest" if has_rest else "own-outputs"
         self.node = TroubledNode(self.chain, self.dice, has_rest=has_rest)
         approvals, hold = rng.choice((0, 0, 1)), rng.choice((0, 24, 72))
-        self.config = write_settings(folder, start_height=self.start_height, hold_hours=hold, approvals=approvals)
+        self.has_signer = rng.random() < 0.7
+        self.config = write_settings(
+            folder, start_height=self.start_height, hold_hours=hold, approvals=approvals, freezes_by_itself=rng.random() < 0.75
+        )
         self.process: Process | None = None
         self.standings: list[Standing] = []
         self.states: Counter[str] = Counter()
@@ -90,7 +97,7 @@ class Life:
         rng = self.dice.stream("looks")
         for month in [*self.months, self.months[-1].next]:
             start = month.previous.end_at
-            for day in LOOK_DAYS:
+            for day in BRIEF_DAYS if self.plan.is_brief else LOOK_DAYS:
                 yield start + int((day + rng.uniform(-0.2, 0.2)) * DAY_S), 21.5 < day < 25
 
     def live(self) -> None:
@@ -170,7 +177,9 @@ class Life:
     def _start(self) -> Process:
         if self.process is None:
             app = SimApp(self.config, self.log, self.dice, lambda: self.now_true + self.skew_s)
-            self.process = Process(app, self.node, self.dice, strategy=self.strategy, start_height=self.start_height)
+            self.process = Process(
+                app, self.node, self.dice, strategy=self.strategy, start_height=self.start_height, has_signer=self.has_signer
+            )
         return self.process
 
     def _kill(self) -> None:
@@ -242,11 +251,11 @@ class Life:
         for _ in range(4):
             self.standings = desk.closing.advance(process.app.now())
             for standing in self.standings:
-                self.states[standing.life.state(is_closable=standing.step.act.value == "freeze").value] += 1
+                self.states[standing.life.state(is_closable=standing.step.act is Act.PERSON).value] += 1
             if all(s.life.is_filed or not s.life.submissions for s in self.standings):
                 break
             self.now_true += 2 * 3600  # patience of at most an hour passes
         self.now_true = max(began, self.now_true)
-        if self._watch_wanted:
+        if self._watch_wanted and (self.dice.is_calm or self.dice.stream("looks").random() < 0.15):
             desk.watch(self.standings)
             self._watch_wanted = False

@@ -221,7 +221,7 @@ class Office:
                 {"miner_id": miner_id, "licence_number": number, "issue_date": since, "valid_from": since, "valid_to": ends}
             )
         elif what == 2:
-            row = rng.choice([row for row in self.tables["licences"]])
+            row = rng.choice(self.tables["licences"])
             row["suspended_from"] = today - timedelta(days=rng.randint(0, 20))
             row["suspended_to"] = row["suspended_from"] + timedelta(days=rng.randint(1, 9))
         else:

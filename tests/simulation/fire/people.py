@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.closing import Standing, Taken, submit
 from pipeline.closing_events import Approved
 from pipeline.freeze.conditions import blocking_issues
-from pipeline.month import State
+from pipeline.month import Act, State
 
 from .chain import address
 from .office import VENDORS
@@ -35,6 +35,10 @@ def decide(life: Life, process: Process) -> None:
             continue
         if not told.frozen and life.now_true >= month.end_at and any(u.startswith("no blocking") for u in standing.unmet):
             settle_issues(life, process, standing)
+        elif not told.frozen and standing.step.act is Act.PERSON:
+            with process.app.current_store() as store:
+                process.app.freeze(store, month, by=BY, reason="the month is whole")
+            life.deeds["freeze"] += 1
         if told.frozen:
             approve(life, process, standing)
             refile(life, process, standing)

@@ -8,7 +8,9 @@ workbook and `month.duckdb`, which no state depends on: one month of a life is p
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +57,7 @@ BTC = 10000
 [closing]
 hold_hours = {hold_hours}
 approvals = {approvals}
+freezes_by_itself = {freezes_by_itself}
 [filing]
 way = "http"
 url = "https://filing.invalid/submissions"
@@ -63,15 +66,29 @@ status_url = "https://filing.invalid/submissions/{{submission_id}}"
 MOST_STEPS = 400
 
 
-def write_settings(folder: Path, *, start_height: int, hold_hours: int, approvals: int) -> Path:
+def write_settings(folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool) -> Path:
     """The pool's settings file."""
     wallets = "".join(
         f'[[chains.bitcoin.wallets]]\nname = "{name}"\naddresses = [{", ".join(repr(address(s)) for s in scripts)}]\n'
         for name, scripts in WALLETS.items()
     )
     path = folder / "esep.toml"
-    path.write_text(SETTINGS.format(start_height=start_height, wallets=wallets, hold_hours=hold_hours, approvals=approvals))
+    path.write_text(
+        SETTINGS.format(
+            start_height=start_height, wallets=wallets, hold_hours=hold_hours, approvals=approvals,
+            freezes_by_itself=str(freezes_by_itself).lower(),
+        )
+    )  # fmt: skip
     return path
+
+
+@functools.cache
+def empty_store() -> bytes:
+    """A store just made: making its tables and comments takes longer than a simulated week."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.duckdb"
+        Store.open(path, threads=1).close()
+        return path.read_bytes()
 
 
 class SimApp(App):
@@ -88,6 +105,8 @@ class SimApp(App):
         if self._store is None:
             path = self.settings.store.path
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.write_bytes(empty_store())
             self._store = Store.open(path, threads=1)
             self._store.fence = self._fence
         yield self._store
@@ -128,7 +147,7 @@ class SimApp(App):
 class Process:
     """One life of the program, from start to kill."""
 
-    def __init__(self, app: SimApp, node: TroubledNode, dice: Dice, *, strategy: str, start_height: int) -> None:
+    def __init__(self, app: SimApp, node: TroubledNode, dice: Dice, *, strategy: str, start_height: int, has_signer: bool) -> None:
         self.app, self._dice = app, dice
         self.connector = BitcoinConnector(
             log=app.log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
@@ -136,9 +155,10 @@ class Process:
             start_height=start_height, strategy=strategy, connection=node,
         )  # fmt: skip
         self.desk = Desk(app)
-        plan = replace(self.desk.plan, has_signer=True)
+        plan = replace(self.desk.plan, has_signer=has_signer)
         closing = self.desk.closing
-        self.desk.closing = Closing(closing.diary, app.pool, plan, self.desk.months, self.desk.filing, Key(), step_done=self._step_done)
+        signer = Key() if has_signer else None
+        self.desk.closing = Closing(closing.diary, app.pool, plan, self.desk.months, self.desk.filing, signer, step_done=self._step_done)
         self.desk.plan = plan
 
     def _step_done(self, name: str) -> None:

@@ -82,7 +82,7 @@ class Wired:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    def Client(self, **settings: Any) -> httpx.Client:  # noqa: N802 - httpx's own name
+    def Client(self, **settings: Any) -> httpx.Client:
         settings.pop("verify", None)
         return httpx.Client(transport=self._service, **settings)
 
