@@ -23,7 +23,7 @@ from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
-from .errors import LogError, StoreHeld, VerifyError
+from .errors import LogError, StoreHeld
 from .events import Event, Frozen, WatchedWallet, decode, encode
 from .freeze.bundle import put_in_place
 from .freeze.debts import debts_before
@@ -309,10 +309,6 @@ class App:
         state, assessed = self.assess(store, month)
         if versions and report_digest(assessed, self.rules) == versions[-1].digest:
             last = versions[-1]
-            if not self.folder_of(month, last.version).exists() and not self.replay(last, progress=progress).is_same:
-                raise VerifyError(
-                    f"{month} v{last.version} is frozen, its folder is gone, and the log gives another one: esep replay {month}"
-                )
             return Outcome(self.folder_of(month, last.version), last.digest, last.version, is_new=False)
         self.show_month(store, month, assessed)
         bundle, event = freeze_month(
@@ -327,7 +323,7 @@ class App:
             now=self.now(),
             by=by,
             reason=reason,
-            export=lambda path: _export(store, month, path),
+            export=lambda path: export_month(store.connection, str(month), path),
             append=lambda event: self.append("months", event),
             assessed=assessed,
             progress=progress,
@@ -358,7 +354,7 @@ class App:
                 store.connection,
                 built,
                 first=place if place.exists() else None,
-                export=lambda path: _export(store, month, path),
+                export=lambda path: export_month(store.connection, str(month), path),
                 assessed=assessed,
                 progress=progress,
             )
@@ -391,10 +387,6 @@ def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
     """Every month that has allocations, oldest first."""
     statement = "SELECT DISTINCT strftime(almaty_date(allocated_at), '%Y-%m') FROM core_allocation ORDER BY 1"
     return [Month.parse(text) for (text,) in connection.execute(statement).fetchall()]
-
-
-def _export(store: Store, month: Month, path: Path) -> None:
-    export_month(store.connection, str(month), path)
 
 
 def report_digest(assessed: Assessed, rules: Rules) -> str:

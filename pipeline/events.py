@@ -202,6 +202,10 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     version: Version_
     digest: Annotated[Hash, Meta(description="SHA-256 of the canonical report")]
     positions: Annotated[dict[str, int], Meta(description="the log's positions that it is a function of")]
+    newest: Annotated[
+        dict[str, str],
+        Meta(description="the newest event of each `topic/key` that it is a function of, by id: finds its place in a log that was copied"),
+    ] = msgspec.field(default_factory=dict)
     rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force (`model.Rules`)")]
     header: Annotated[dict[str, str], Meta(description="the form's header: the pool's BIN, name, …")]
     manifest_digest: Hash

@@ -3,8 +3,8 @@
 Enters: two logs of any kind. Leaves: the target with the source's events, each key's in the source's order, and a digest
 for each key that both logs were found to have. It needs no notes of its own: what the target holds says where to go on, so
 a copy that was broken off is begun again. A target whose key tells another story is refused before anything is added to that key.
-Left out: positions. Offsets differ from log to log, so a store is rebuilt from the new log, and a month frozen before the
-move is replayed from the log that it was frozen from.
+Left out: positions. Offsets differ from log to log, so a store is rebuilt from the new log. A month frozen before the move finds its
+place in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.places_of`, ADR 3).
 """
 
 from __future__ import annotations

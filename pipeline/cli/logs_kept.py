@@ -56,8 +56,8 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     """Copy a log, every pool in it, into another: from a file to Kafka or back.
 
     Interrupted, it goes on from what the target holds. At the end everything is read back and both logs' digests are compared.
-    Stop what writes into the source before, and change `log` in the settings after. A month frozen before the move names
-    positions of the old log: keep that for its replay.
+    Stop what writes into the source before, and change `log` in the settings after; then delete the store: it is rebuilt. Months
+    frozen before the move are replayed from either log.
 
     [dim]esep log copy sqlite:log.sqlite kafka://broker1:9092,broker2:9092/esep[/dim]
     """

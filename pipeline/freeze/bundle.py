@@ -77,7 +77,7 @@ class Bundle:
 
 
 def write_bundle(
-    content: Content, folder: Path, *, export: Callable[[Path], None], progress: Callable[[str], None] = lambda _: None
+    content: Content, folder: Path, *, export: Callable[[Path], object], progress: Callable[[str], None] = lambda _: None
 ) -> Bundle:
     """Write every file of the bundle into the new folder `folder` (mode 0700, files 0400, all of it synced to disk).
 

@@ -8,7 +8,7 @@ interrupted freeze and is built again; an event without its bundle is rebuilt by
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class MonthState:
     positions: dict[str, int]
     previous_digest: str | None
     """Digest of the newest frozen version of the month before."""
+    newest: dict[str, str] = field(default_factory=dict)
+    """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
     debts_before: DebtsBefore | None = None
     """What that version closed with."""
 
@@ -87,7 +89,7 @@ def freeze_month(
     now: int,
     by: str,
     reason: str,
-    export: Callable[[Path], None],
+    export: Callable[[Path], object],
     append: Callable[[Frozen], None],
     assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -129,6 +131,7 @@ def freeze_month(
         version=version,
         digest=bundle.digest,
         positions=state.positions,
+        newest=state.newest,
         rules=rules.to_json(),
         header=header,
         manifest_digest=bundle.manifest_digest,

@@ -13,10 +13,44 @@ from pathlib import Path
 import duckdb
 import msgspec
 
+from ..errors import VerifyError
 from ..events import Frozen
+from ..log import EventLog, Record, advance
 from ..model import Month, Rules
 from .bundle import MANIFEST, NOT_REPRODUCIBLE, Bundle, digest_of, write_bundle
 from .freeze import Assessed, MonthState, assess_month, make_content
+
+
+def places_of(event: Frozen, log: EventLog) -> dict[str, int]:
+    """The positions in `log` that mean what the event's meant in the log where it was frozen: right after the newest event of each key.
+
+    Raises VerifyError when the log lacks one of those events, or has others before them.
+    """
+    cuts: dict[str, int] = {}
+    beyond: dict[str, Record] = {}
+    awaited = dict(event.newest)
+    positions: dict[str, int] = {}
+    while records := log.read(positions):
+        positions = advance(positions, records)
+        for record in records:
+            name, place = f"{record.topic}/{record.key}", f"{record.topic}/{record.partition}"
+            if name not in awaited:
+                beyond.setdefault(place, record)
+            elif awaited[name] == record.id:
+                del awaited[name]
+                cuts[place] = record.offset + 1
+    if awaited:
+        name, id_ = min(awaited.items())
+        raise VerifyError(
+            f"{event.month} v{event.version} is a function of event {id_!r} of {name}, which the log does not hold: bring back the log it was frozen from"
+        )
+    for place, cut in sorted(cuts.items()):
+        if place in beyond and beyond[place].offset < cut:
+            raise VerifyError(
+                f"{beyond[place].where}, event {beyond[place].id!r}, lies before what {event.month} v{event.version} is a function of, and was not there "
+                "when it was frozen: bring back the log it was frozen from"
+            )
+    return cuts
 
 
 @dataclass(frozen=True)
@@ -41,7 +75,7 @@ def replay_month(
     folder: Path,
     *,
     first: Path | None,
-    export: Callable[[Path], None],
+    export: Callable[[Path], object],
     assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Replay:

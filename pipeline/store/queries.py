@@ -75,6 +75,11 @@ def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
     ]
 
 
+def newest_events(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The id of the newest event read, by `topic/key`: where the store stands, in the words of any copy of the log."""
+    return dict(connection.execute(statements()["newest_events"]).fetchall())
+
+
 def complete_through(connection: duckdb.DuckDBPyConnection) -> date | None:
     """The last day that the ledger declared complete; None before it did."""
     (day,) = connection.execute(statements()["complete_through"]).fetchall()[0]

@@ -1,5 +1,8 @@
 -- The statements that the program reads the store with. Above each: its name and a sentence.
 
+-- newest_events: the newest event of each topic and key.
+SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL ORDER BY ALL;
+
 -- facts.pool_wallets: every wallet that the newest watch list of each chain names.
 SELECT chain, wallet FROM core_pool_wallet ORDER BY chain, wallet;
 
