@@ -7,6 +7,7 @@ none of them is the program under test.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,16 @@ def almaty(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ALMATY).timestamp())
 
 
+@functools.cache
+def _key(name: str) -> bytes:
+    return bytes(Web3.keccak(text=name))
+
+
+@functools.cache
+def _address(name: str) -> str:
+    return str(Account.from_key(_key(name)).address)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Somebody with a key, made from the name."""
@@ -39,11 +50,11 @@ class Actor:
 
     @property
     def key(self) -> bytes:
-        return bytes(Web3.keccak(text=self.name))
+        return _key(self.name)
 
     @property
     def address(self) -> str:
-        return str(Account.from_key(self.key).address)
+        return _address(self.name)
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,10 @@ class Sent:
     """Where that goes, the pool's own addresses among it: each is an outflow."""
     deposits: list[Move]
     """What reaches the pool's addresses from strangers."""
+    forged: list[Move] = field(default_factory=list)
+    """What a contract that is no token claims that the pool paid."""
+    gifts: list[Move] = field(default_factory=list)
+    """What such a contract claims that the pool received."""
     block: Block | None = None
     fee: int = 0
 
@@ -113,6 +128,8 @@ class Chronicle:
         spends: Sequence[Move] = (),
         pays: Sequence[Move] = (),
         deposits: Sequence[Move] = (),
+        forged: Sequence[Move] = (),
+        gifts: Sequence[Move] = (),
         delegates: Sequence[tuple[Actor, str]] = (),
     ) -> Sent:
         """Sign a transaction with the sender's next nonce, or the one given. What it spends must be what it pays, in each asset."""
@@ -128,7 +145,7 @@ class Chronicle:
         signed = Account.sign_transaction(fields, by.key)
         return Sent(
             "0x" + bytes(signed.hash).hex(), "0x" + bytes(signed.raw_transaction).hex(), by.address, is_failing,
-            list(spends), list(pays), list(deposits),
+            list(spends), list(pays), list(deposits), list(forged), list(gifts),
         )  # fmt: skip
 
     def _next_nonce(self, by: Actor) -> int:

@@ -258,14 +258,21 @@ class Month:
         """Poisoning: logs in the pool's name by a contract that is no token, payments of nothing by strangers, unwanted gifts."""
         stage, hot, most = self.stage, HOT.address, 2**256 - 1
 
-        def lie(function: str, source: str, target: str, number: int) -> Sent:
-            return stage.call(STRANGER, "Liar", "liar", function, source, target, number, gas=120_000)
+        def lie(function: str, source: str, target: str, number: int, **told: Sequence[Move]) -> Sent:
+            forged, gifts = told.get("forged", ()), told.get("gifts", ())
+            return stage.call(STRANGER, "Liar", "liar", function, source, target, number, gas=120_000, forged=forged, gifts=gifts)
 
         nothing = stage.call(STRANGER, "Token", "USDX", "transferFrom", hot, LOOK_ALIKE, 0, gas=120_000)
-        self.pen.mine("2025-10-12 11:00", nothing, lie("claim", STRANGER.address, hot, 10**9), lie("claim", STRANGER.address, hot, most))
+        self.pen.mine(
+            "2025-10-12 11:00",
+            nothing,
+            lie("claim", STRANGER.address, hot, 10**9, gifts=[Move(hot, stage.at["liar"], 10**9)]),
+            *(lie("claim", STRANGER.address, hot, most, gifts=[Move(hot, stage.at["liar"], most)]) for _ in range(2)),
+        )
         self.pen.mine(
             "2025-10-12 12:00",
-            lie("claim", hot, LOOK_ALIKE, 5_000_000),
+            lie("claim", hot, LOOK_ALIKE, 5_000_000, forged=[Move(LOOK_ALIKE, stage.at["liar"], 5_000_000)]),
+            *(lie("claim", hot, LOOK_ALIKE, most, forged=[Move(LOOK_ALIKE, stage.at["liar"], most)]) for _ in range(2)),
             lie("claimUnindexed", hot, LOOK_ALIKE, 5_000_000),
             lie("claimCollectible", STRANGER.address, hot, 7),
         )

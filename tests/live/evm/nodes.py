@@ -230,7 +230,7 @@ class Geth(Node):
     """geth as a node of a network, and its builder."""
 
     name = "geth"
-    internal_calls = "debug_traceBlockByNumber"
+    internal_calls = "debug_trace"
 
     def __init__(self, program: Path, folder: Path, first: dict[str, Any]) -> None:
         super().__init__()
