@@ -23,7 +23,7 @@ from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
-from .errors import LogError, StoreHeld
+from .errors import LogError, StoreHeld, VerifyError
 from .events import Event, Frozen, WatchedWallet, decode, encode
 from .freeze.bundle import put_in_place
 from .freeze.debts import debts_before
@@ -309,6 +309,10 @@ class App:
         state, assessed = self.assess(store, month)
         if versions and report_digest(assessed, self.rules) == versions[-1].digest:
             last = versions[-1]
+            if not self.folder_of(month, last.version).exists() and not self.replay(last, progress=progress).is_same:
+                raise VerifyError(
+                    f"{month} v{last.version} is frozen, its folder is gone, and the log gives another one: esep replay {month}"
+                )
             return Outcome(self.folder_of(month, last.version), last.digest, last.version, is_new=False)
         self.show_month(store, month, assessed)
         bundle, event = freeze_month(
