@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import Imported, RegistryImported, declare_complete, import_ledger, import_registry
 
 from .decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
 from .errors import LogError, StoreHeld, VerifyError
-from .events import Event, Frozen, WatchedWallet, decode, encode
+from .events import Event, Frozen, decode, encode
 from .freeze.bundle import put_in_place
 from .freeze.debts import debts_before
 from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
@@ -34,18 +33,20 @@ from .ingest import Ingest, IngestStep
 from .lease import HeldLeases, Leases
 from .log import Positions, Topic, advance, append_beside
 from .model import Month, Rules, almaty_date
+from .open_connector import open_connector
 from .open_log import open_log
 from .render.canonical import write_report_csv
 from .settings import Settings
 from .store import Store
 from .store.facts import read_facts, write_enriched
 from .store.publish import export_month, publish_copy
-from .store.queries import bad_events, complete_through, frozen_versions, newest_events, registry, waivers
+from .store.queries import bad_events, complete_through, frozen_versions, internal_calls, newest_events, registry, waivers
 from .validate.ledger import LedgerKind
 from .validate.registry import REGISTRY_KINDS, RegistryKind
 from .validate.table import RawTable
 
 if TYPE_CHECKING:
+    from .chain_connector import ChainConnector
     from .log import EventLog
 
 OPEN_MONTHS = 3
@@ -169,35 +170,9 @@ class App:
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
-    def connector(self, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None) -> BitcoinConnector:
+    def connector(self, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None) -> ChainConnector:
         """The connector of a configured chain; `rpc_url` and `cookie_file` instead of the settings'. Raises SettingsError, LogError."""
-        settings = self.settings.chains[chain]
-        return BitcoinConnector(
-            log=self.log,
-            pool_id=self.pool,
-            chain=chain,
-            asset=settings.asset,
-            network=settings.network,
-            rpc_url=rpc_url or settings.rpc_url,
-            wallets=[
-                WatchedWallet(
-                    name=wallet.name,
-                    addresses=list(wallet.addresses),
-                    descriptors=list(wallet.descriptors),
-                    descriptor_range=wallet.descriptor_range if wallet.descriptors else 0,
-                )
-                for wallet in settings.wallets
-            ],
-            start_height=settings.start_height,
-            cookie_path=cookie_file or settings.cookie_file,
-            user=settings.user,
-            password=settings.password.get_secret_value() if settings.password else None,
-            rest=settings.rest,
-            strategy=settings.strategy,
-            gap=settings.gap,
-            first_used_height=settings.first_used_height,
-            timeout_s=float(settings.timeout_s),
-        )
+        return open_connector(self.settings, self.log, chain, rpc_url=rpc_url, cookie_file=cookie_file)
 
     def import_ledger(self, path: Path, kind: LedgerKind, *, sheet: str | None = None) -> Imported:
         """Append what a ledger file says anew. Raises InputRefused with every fault by line."""
@@ -383,6 +358,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         positions=store.positions(),
         previous_digest=before[-1].digest if before else None,
         newest=newest_events(connection),
+        internal_calls=internal_calls(connection),
         debts_before=debts_before(before[-1] if before else None),
     )
 

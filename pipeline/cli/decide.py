@@ -9,11 +9,10 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from ..app import App
-from ..bitcoin.networks import network
-from ..bitcoin.script import canonical_address
 from ..errors import MonthError, SettingsError
 from ..freeze.conditions import blocking_issues
 from ..model import IssueCode, Month, Severity
+from ..networks import strict_address_on
 from ..settings.models import ClassName
 from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
 
@@ -49,7 +48,7 @@ def label(
     except ValidationError as error:
         faults.append(f"CLASS: {outflow_class!r}: {error.errors()[0]['msg']}")
     try:
-        address = canonical_address(address, network(settings.chains[chain].network))
+        address = strict_address_on(settings.chains[chain].network, address)
     except ValueError as error:
         faults.append(f"ADDRESS: {error}")
     if faults:

@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
-from connectors.bitcoin.steps import Idle, Step
 from connectors.files import Imported
 
 from ..app import App
+from ..chain_connector import step_name
 from ..errors import SettingsError, SourceError
 from ..health import Health, Limits
 from ..lease import HeldLeases, PoolLease
@@ -99,14 +99,14 @@ def catch_up(app: App, chain: str) -> int:
     """Follow the chain up to its node's tip; the height reached. Raises SourceError when the node keeps us waiting."""
     with app.connector(chain) as connector, progress(f"catching up with {chain}") as tell:
         for _ in range(10_000_000):
-            step: Step = connector.step()
+            step = connector.step()
             state = connector.describe()
-            if isinstance(step, Idle):
-                return step.height
+            height, node_height = state["height"], state["node_height"]
+            if step_name(step) == "idle" and isinstance(height, int):
+                return height
             reason = getattr(step, "reason", None)
             if reason:
                 raise SourceError(f"{chain}: {reason}", is_retryable=True)
-            height, node_height = state["height"], state["node_height"]
             if isinstance(height, int) and isinstance(node_height, int):
                 tell(height, node_height)
     raise SourceError(f"{chain}: the node's tip keeps running away")

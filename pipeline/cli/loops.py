@@ -13,9 +13,8 @@ from contextlib import contextmanager
 
 import structlog
 
-from connectors.bitcoin.steps import Connected, Idle, Reorganised, Rewatched, Step, Waiting
-
 from ..app import App
+from ..chain_connector import step_name
 from ..errors import EsepError, LeaseLost
 from ..freeze.conditions import blocking_issues
 from ..ingest import IngestStep
@@ -84,7 +83,7 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
         try:
             with app.connector(chain) as connector:
 
-                def tell(step: Step) -> None:
+                def tell(step: object) -> None:
                     metrics.health.beat(name, patience_s=poll_s)
                     state = connector.describe()
                     journal_step(step, state)
@@ -98,31 +97,37 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
     return loop
 
 
-def measure_step(metrics: Metrics, pool: str, chain: str, step: Step, state: dict[str, object]) -> None:
+def measure_step(metrics: Metrics, pool: str, chain: str, step: object, state: dict[str, object]) -> None:
     """A chain's step in numbers."""
     height, node_height = state["height"], state["node_height"]
     metrics.chain_stepped(
         pool,
         chain,
-        type(step).__name__.lower(),
+        step_name(step),
         height=height if isinstance(height, int) else None,
         node_height=node_height if isinstance(node_height, int) else None,
-        n_disconnected=step.n_disconnected if isinstance(step, Reorganised | Rewatched) else 0,
-        trouble=step.reason if isinstance(step, Waiting) else None,
+        n_disconnected=getattr(step, "n_disconnected", 0),
+        trouble=getattr(step, "reason", None),
     )
 
 
-def journal_step(step: Step, state: dict[str, object]) -> None:
+def journal_step(step: object, state: dict[str, object]) -> None:
     """A chain's step as a line of the log; nothing for a look that found nothing."""
     where = {"chain": state["chain"], "height": state["height"], "node_height": state["node_height"]}
-    if isinstance(step, Connected):
-        _journal.info("connected", blocks=step.n_blocks, **where)
-    elif isinstance(step, Reorganised):
-        _journal.warning("reorganised", left=step.n_disconnected, joined=step.n_connected, **where)
-    elif isinstance(step, Waiting):
-        _journal.info("waiting", reason=step.reason, **where)
-    elif not isinstance(step, Idle):
-        _journal.info(type(step).__name__.lower(), detail=str(step), **where)
+    said = vars(step)
+    match step_name(step):
+        case "idle":
+            pass
+        case "connected":
+            _journal.info("connected", blocks=said["n_blocks"], **where)
+        case "reorganised":
+            _journal.warning("reorganised", left=said["n_disconnected"], joined=said["n_connected"], **where)
+        case "doubted":
+            _journal.warning("doubted", block=said["doubted_height"], left=said["n_disconnected"], **where)
+        case "waiting":
+            _journal.info("waiting", reason=said["reason"], **where)
+        case name:
+            _journal.info(name, detail=str(step), **where)
 
 
 def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Loop:

@@ -1,7 +1,8 @@
-"""The proof by wallet: opening + in - out - fees = closing, against the outputs still unspent (rule 3.4).
+"""The proof by wallet: opening + in - out - fees = closing, against what is still there (rule 3.4).
 
-Counted by height, since header times can run backwards. The closing figure comes from the month's movements, the unspent one from the
-set of outputs that no known input spends: two ways to the same number.
+Counted by height, since header times can run backwards. The closing figure comes from the month's movements; what it is held against comes
+another way: from the set of outputs that no known input spends, or, for a chain whose balances are observed (ADR 7), from what was observed
+after the month's last block, with the opening from what was observed after the last block before it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 
 def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
-    """BALANCES of every pool wallet and asset for the month, by wallet and asset."""
+    """BALANCES of every pool wallet and asset for the month, by wallet and asset; and `fault`: why the proof fails, null where it holds."""
     heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
     spans = (
         last_heights(facts.blocks, month)
@@ -48,17 +49,69 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
     opening = _unspent(created, spent, pl.col("is_before")).rename({"unspent": "opening"})
     unspent = _unspent(created, spent, pl.col("is_within"))
     known = pl.concat([received.select(OWN), paid.select(OWN), facts.pool_wallets.join(chains_of(rules), on="chain").select(OWN)]).unique()
-    return (
+    sums = (
         known.join(opening, on=OWN, how="left")
         .join(received, on=OWN, how="left")
         .join(paid, on=OWN, how="left")
         .join(fees.group_by(OWN).agg(pl.col("share").sum().alias("fee")), on=OWN, how="left")
         .join(unspent, on=OWN, how="left")
-        .with_columns(pl.col("opening", "in", "spent", "fee", "unspent").fill_null(0).cast(UNITS))
+        .with_columns(pl.col("opening", "in", "spent", "fee", "unspent").fill_null(0).cast(UNITS), fault=pl.lit(None, pl.String))
         .with_columns(out=pl.col("spent") - pl.col("fee"))
+    )
+    is_observed = pl.col("chain").is_in(facts.observations["chain"].unique().to_list())
+    return (
+        pl.concat([sums.filter(~is_observed), observe(sums.filter(is_observed), facts, spans, month)])
         .with_columns(closing=pl.col("opening") + pl.col("in") - pl.col("out") - pl.col("fee"))
+        .with_columns(fault=pl.col("fault").fill_null(_difference()))
         .sort("wallet", "asset", "chain")
-        .select(list(BALANCES))
+        .select([*BALANCES, "fault"])
+    )
+
+
+def _difference() -> pl.Expr:
+    """What is wrong where both figures are known."""
+    return pl.when(pl.col("closing") != pl.col("unspent")).then(
+        pl.format("closing {} but unspent {} {}", pl.col("closing").cast(pl.String), pl.col("unspent").cast(pl.String), pl.col("asset"))
+    )
+
+
+def observe(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """The sums of chains whose balances are observed, with `opening` and `unspent` from there and, where nobody could tell, the `fault`.
+
+    `spans`: chain, from, to: heights of the last blocks before the month (null where reading began in it) and of it. A wallet's asset that
+    was not observed yet when the month began, holds nothing after it and did not move is left out: there is nothing to prove.
+    """
+    ends = facts.blocks.group_by("chain").agg(first=pl.col("height").min(), passed_at=pl.col("mediantime").max())
+    seen = facts.observations.group_by([*OWN, "height"]).agg(
+        pl.when(pl.col("value").is_null().any()).then(None).otherwise(pl.col("value").sum()).alias("held"), pl.lit(True).alias("is_told")
+    )
+    spans = spans.join(ends, on="chain").select("chain", "to", "passed_at", pl.col("from").fill_null(pl.col("first") - 1))
+    found = (
+        sums.drop("opening", "unspent")
+        .join(spans, on="chain")
+        .join(seen, left_on=[*OWN, "from"], right_on=[*OWN, "height"], how="left")
+        .rename({"held": "opening", "is_told": "is_opening_told"})
+        .join(seen, left_on=[*OWN, "to"], right_on=[*OWN, "height"], how="left")
+        .rename({"held": "unspent", "is_told": "is_closing_told"})
+    )
+    moved = (pl.col("in") != 0) | (pl.col("spent") != 0)
+    found = found.filter(pl.col("is_opening_told").is_not_null() | moved | (pl.col("unspent") != 0).fill_null(False))
+    is_over = pl.col("passed_at") >= month.end_at  # before that, the month's last observation is still to come
+    return found.with_columns(
+        fault=pl.when(pl.col("opening").is_null())
+        .then(_untold("is_opening_told", "from"))
+        .when(pl.col("unspent").is_null() & is_over)
+        .then(_untold("is_closing_told", "to"))
+    ).select(sums.columns)
+
+
+def _untold(is_told: str, height: str) -> pl.Expr:
+    """Why a balance is not known."""
+    place = pl.format("{} after block {}", pl.col("asset"), pl.col(height))
+    return (
+        pl.when(pl.col(is_told).is_not_null())
+        .then(pl.format("the node could not tell the balance of {}: its state is gone there", place))
+        .otherwise(pl.format("no balance of {} was observed", place))
     )
 
 
@@ -73,10 +126,11 @@ def _unspent(created: pl.DataFrame, spent: pl.DataFrame, until: pl.Expr) -> pl.D
 def share_fees(inputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame:
     """Each transaction's fee shared over its inputs by value: chain, block_hash, txid, wallet, asset, share (rule 9.5).
 
-    The strangers are one party (and are left out of the result); the remainder goes to the largest party, of equals to the
-    first wallet by name.
+    Where a transaction names who bears it (`fee_wallet`), that wallet does, whole. Elsewhere the strangers are one party (and are
+    left out of the result); the remainder goes to the largest party, of equals to the first wallet by name.
     """
-    spending = transactions.filter(~pl.col("is_coinbase"))
+    spending = transactions.filter(~pl.col("is_coinbase") & pl.col("fee_wallet").is_null())
+    borne = transactions.filter(~pl.col("is_coinbase") & pl.col("fee_wallet").is_not_null())
     ours = inputs.group_by("chain", "block_hash", "txid", "wallet", "asset").agg(pl.col("value").sum())
     strangers = spending.filter(pl.col("other_inputs_value") > 0).select(
         "chain",
@@ -96,7 +150,15 @@ def share_fees(inputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame
     alone = parties.filter(pl.len().over(transaction) == 1).with_columns(share=pl.col("fee"))
     shared = parties.filter(pl.len().over(transaction) > 1)
     shared = shared.with_columns(share=pl.Series(_shares(shared.select(*transaction, "value", "fee").rows()), dtype=UNITS))
-    return pl.concat([alone, shared]).filter(pl.col("wallet").is_not_null()).select([*transaction, "wallet", "asset", "share"])
+    columns = [*transaction, "wallet", "asset", "share"]
+    return pl.concat(
+        [
+            pl.concat([alone, shared]).filter(pl.col("wallet").is_not_null()).select(columns),
+            borne.select(
+                *transaction, pl.col("fee_wallet").alias("wallet"), pl.col("fee_asset").alias("asset"), pl.col("fee").alias("share")
+            ),
+        ]
+    )
 
 
 def _shares(parties: list[tuple[str, str, str, int, int]]) -> list[int]:

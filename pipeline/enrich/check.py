@@ -10,10 +10,11 @@ from datetime import date
 
 import polars as pl
 
+from ..evm.address import has_wrong_checksum
 from ..miner_id import miner_id_fault
-from ..model import IssueCode, Month
+from ..model import IssueCode, Month, Rules
 from .frames import ISSUES
-from .identify import day_of_micros, holders
+from .identify import day_of_micros, day_of_seconds, holders
 
 NO_ISSUES = pl.DataFrame(schema=ISSUES)
 
@@ -31,6 +32,12 @@ def issues(code: IssueCode, found: pl.DataFrame, *, ref: pl.Expr, detail: pl.Exp
 def is_in_month(month: Month, column: str = "date") -> pl.Expr:
     """Whether a day lies in the month."""
     return pl.col(column).is_between(pl.lit(month.first), pl.lit(month.last))
+
+
+def with_token(ref: pl.Expr, rules: Rules) -> pl.Expr:
+    """The ref, and where the row's asset is a token the asset behind it: one transaction, or wallet, may have several."""
+    tokens = sorted(a.name for a in rules.assets.values() if a.contract is not None)
+    return pl.when(pl.col("asset").is_in(tokens)).then(pl.concat_str(ref, "asset", separator=":")).otherwise(ref)
 
 
 def transfer_ref() -> pl.Expr:
@@ -62,17 +69,13 @@ def unknown_outflows(outflows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def unbalanced_wallets(balances: pl.DataFrame) -> pl.DataFrame:
-    """Wallets whose movements do not lead to their unspent outputs (rule 3.4)."""
-    found = balances.filter(pl.col("closing") != pl.col("unspent"))
-    return issues(
-        IssueCode.WALLET_DOES_NOT_BALANCE,
-        found,
-        ref=pl.col("wallet"),
-        detail=pl.format(
-            "closing {} but unspent {} {}", pl.col("closing").cast(pl.String), pl.col("unspent").cast(pl.String), pl.col("asset")
-        ),
-    )
+def unbalanced_wallets(balances: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Wallets whose movements do not lead to what is still there, or of which nobody can tell what is (rule 3.4, ADR 7).
+
+    `ref` is the wallet; of a token the wallet and the asset, `WALLET:ASSET`, since a wallet may hold many.
+    """
+    found = balances.filter(pl.col("fault").is_not_null())
+    return issues(IssueCode.WALLET_DOES_NOT_BALANCE, found, ref=with_token(pl.col("wallet"), rules), detail=pl.col("fault"))
 
 
 def overlaps(registry: pl.DataFrame, keys: list[str], month: Month) -> pl.DataFrame:
@@ -91,6 +94,34 @@ def overlaps(registry: pl.DataFrame, keys: list[str], month: Month) -> pl.DataFr
     )
     found = shared.group_by(keys[0]).agg(pl.len())
     return issues(IssueCode.REGISTRY_OVERLAP, found, ref=pl.col(keys[0]), detail=pl.lit("held by two miners on one day"))
+
+
+def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Addresses in mixed case with a wrong checksum (EIP-55, ADR 7): whose they are, nobody can say.
+
+    Of wallets held in the month, payments of it and counterparties. Only an account chain's addresses look so.
+    """
+    held = wallets.filter((pl.col("valid_from") <= month.last) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > month.first)))
+    paid = payments.filter(is_in_month(month, "paid_date"))
+    named = pl.concat([frame.select("address").filter(pl.col("address").str.starts_with("0x")) for frame in (held, paid, labels)])
+    wrong = named.unique().filter(pl.col("address").map_elements(has_wrong_checksum, return_dtype=pl.Boolean))
+    return issues(
+        IssueCode.BAD_ADDRESS,
+        wrong,
+        ref=pl.col("address"),
+        detail=pl.lit("mixed case with a wrong checksum: look it up where it came from"),
+    )
+
+
+def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Blocks that were told differently when they were read again, by the day of the block (ADR 7)."""
+    found = doubts.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
+    return issues(
+        IssueCode.NODE_ANSWER_CHANGED,
+        found,
+        ref=pl.concat_str("chain", pl.col("height").cast(pl.String), separator=":"),
+        detail=pl.col("detail"),
+    )
 
 
 def bad_miner_ids(miners: pl.DataFrame) -> pl.DataFrame:
@@ -146,21 +177,21 @@ def payments_not_on_chain(orphans: pl.DataFrame, month: Month) -> pl.DataFrame:
     )
 
 
-def transfer_issues(transfers: pl.DataFrame, month: Month, *, has_payments_ledger: bool) -> pl.DataFrame:
+def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
     """Transfers whose amount no rule explains (5.3), and those without a payment (5.4)."""
     dated = transfers.filter(is_in_month(month))
     differing = dated.filter((pl.col("payments") > 0) & ~pl.col("is_explained"))
-    unpaid = dated.filter((pl.col("payments") == 0) & pl.lit(has_payments_ledger))
+    unpaid = dated.filter((pl.col("payments") == 0) & pl.lit(rules.has_payments_ledger))
     amount = pl.col("amount").cast(pl.String)
     return pl.concat(
         [
             issues(
                 IssueCode.PAYMENT_AMOUNT_DIFFERS,
                 differing,
-                ref=transfer_ref(),
+                ref=with_token(transfer_ref(), rules),
                 detail=pl.format("{} on chain, {} in the ledger", amount, pl.col("paid").cast(pl.String)),
             ),
-            issues(IssueCode.TRANSFER_WITHOUT_PAYMENT, unpaid, ref=transfer_ref(), detail=amount),
+            issues(IssueCode.TRANSFER_WITHOUT_PAYMENT, unpaid, ref=with_token(transfer_ref(), rules), detail=amount),
         ]
     )
 

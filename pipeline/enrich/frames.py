@@ -27,8 +27,9 @@ TRANSACTIONS = {
     "other_inputs_value": UNITS,
     "fee": UNITS,
     "fee_asset": pl.String,
+    "fee_wallet": pl.String,
 }
-"""Of blocks of the main chain."""
+"""Of blocks of the main chain. `fee_wallet`: the pool wallet that bears the whole fee; null: inputs share it (rule 9.5)."""
 INPUTS = {
     "chain": pl.String,
     "block_hash": pl.String,
@@ -52,6 +53,18 @@ OUTPUTS = {
     "script_type": pl.String,
     "is_unspendable": pl.Boolean,
 }
+OBSERVATIONS = {
+    "chain": pl.String,
+    "height": pl.Int64,
+    "block_hash": pl.String,
+    "wallet": pl.String,
+    "address": pl.String,
+    "asset": pl.String,
+    "value": UNITS,
+}
+"""What addresses held after a block of the main chain, or after the one below the first that was read (ADR 7); null: nobody could tell."""
+DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String}
+"""Blocks that were told differently when they were read again (ADR 7); `time` is the header's."""
 ALLOCATIONS = {
     "allocation_id": pl.String,
     "account": pl.String,
@@ -107,6 +120,8 @@ class Facts:
     accounts: pl.DataFrame
     wallets: pl.DataFrame
     labels: pl.DataFrame
+    observations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OBSERVATIONS))
+    doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOUBTS))
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -123,7 +138,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "accounts": ACCOUNTS,
     "wallets": WALLETS,
     "labels": LABELS,
+    "observations": OBSERVATIONS,
+    "doubts": DOUBTS,
 }
+MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {"observations": (), "doubts": (), "transactions": ("fee_wallet",)}
+"""Frames, and columns of frames, that bundles leave out where they say nothing: so the bundles of chains without them stay as they were."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}
 OUTFLOWS = {
@@ -162,6 +181,7 @@ BALANCES = {
     "closing": UNITS,
     "unspent": UNITS,
 }
+"""`unspent` is what the outputs say; where a chain's balances are observed, what was observed. Null, like `opening`: nobody could tell."""
 REPORT = {
     "n": pl.Int64,
     "miner_id": pl.String,

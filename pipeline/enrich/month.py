@@ -11,6 +11,7 @@ import polars as pl
 
 from ..model import Month, Rules
 from . import check
+from .assets import name_assets, unknown_assets
 from .balance import prove_balances
 from .classify import classify, group_transfers, list_outflows, pool_transactions
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
@@ -25,6 +26,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
 
     `allocations_at_once` bounds memory: about how many are settled together; what comes out does not depend on it (law 2).
     """
+    facts, strangers = name_assets(facts, rules)
     transactions = pool_transactions(facts)
     outputs = classify(facts, transactions, rules)
     outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
@@ -43,7 +45,10 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     issues = pl.concat(
         [
             check.mixed_inputs(transactions, month),
-            check.unbalanced_wallets(balances),
+            check.unbalanced_wallets(balances, rules),
+            unknown_assets(strangers, facts.blocks, month),
+            check.bad_addresses(facts.wallets, payments, facts.labels, month),
+            check.changed_answers(facts.doubts, month),
             check.unknown_outflows(outflows),
             check.overlaps(facts.wallets, ["address", "chain"], month),
             check.overlaps(facts.accounts, ["account"], month),
@@ -51,14 +56,14 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
             check.unknown_accounts(allocations, payments, month),
             check.differing_holders(matched.links, matched.transfers, month),
             check.payments_not_on_chain(matched.orphans, month),
-            check.transfer_issues(matched.transfers, month, has_payments_ledger=rules.has_payments_ledger),
+            check.transfer_issues(matched.transfers, month, rules),
             *(issues for part in settled for issues in part.issues),
         ]
     )
     return Enriched(
         outflows=outflows,
         transfers=list_transfers(matched.transfers, credits),
-        balances=balances,
+        balances=balances.drop("fault"),
         report=report,
         issues=issues.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled]), rules),

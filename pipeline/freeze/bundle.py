@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from ..enrich.frames import SHAPES, UNITS, Enriched, Facts
+from ..enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
 from ..events import Waived
 from ..model import Month, Rules
 from ..render import Document, render_all
@@ -58,6 +58,8 @@ class Content:
     facts: Facts
     enriched: Enriched
     evidence: Evidence
+    internal_calls: Mapping[str, str]
+    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
     waivers: Sequence[Waived]
     conditions: Sequence[Condition]
     languages: Sequence[Language]
@@ -136,7 +138,7 @@ def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -
         "positions": content.positions,
         "rules": content.rules.to_json(),
         "languages": list(content.languages),
-        "chains": describe_chains(content.facts, content.month, content.rules.finality),
+        "chains": describe_chains(content.facts, content.month, content.rules.finality, content.internal_calls),
         "conditions": [asdict(condition) for condition in content.conditions],
         "issues": dict(issues.group_by("code").len().sort("code").iter_rows()),
         "waivers": [{key: getattr(waiver, key) for key in _OF_WAIVER} for waiver in content.waivers],
@@ -150,6 +152,10 @@ def write_facts(facts: Facts, folder: Path) -> None:
     """The facts as Parquet, a file a frame; amounts as DECIMAL(38,0). With them `verify` computes the report anew."""
     for name in SHAPES:
         frame: pl.DataFrame = getattr(facts, name)
+        if name in MAY_BE_ABSENT:
+            frame = frame.drop(column for column in MAY_BE_ABSENT[name] if frame[column].null_count() == frame.height)
+            if frame.is_empty() and not MAY_BE_ABSENT[name]:
+                continue
         amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
         with disk_named(folder / f"{name}.parquet") as path:
             frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(path, compression="zstd", statistics=False)
@@ -157,8 +163,16 @@ def write_facts(facts: Facts, folder: Path) -> None:
 
 def read_facts(folder: Path) -> Facts:
     """What `write_facts` wrote. Raises OSError or a polars error for a file that can't be read."""
-    frames = {name: pl.read_parquet(folder / f"{name}.parquet") for name in SHAPES}
-    return Facts(**{name: frame.select(list(SHAPES[name])).cast(pl.Schema(SHAPES[name])) for name, frame in frames.items()})
+    return Facts(**{name: _read_frame(folder / f"{name}.parquet", name) for name in SHAPES})
+
+
+def _read_frame(path: Path, name: str) -> pl.DataFrame:
+    shape = pl.Schema(SHAPES[name])
+    if name in MAY_BE_ABSENT and not MAY_BE_ABSENT[name] and not path.exists():
+        return pl.DataFrame(schema=shape)
+    frame = pl.read_parquet(path)
+    absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
+    return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
 
 
 def digest_of(path: Path) -> str:

@@ -89,8 +89,10 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
     ]
 
 
-def describe_chains(facts: Facts, month: Month, finality: Mapping[str, int]) -> dict[str, dict[str, object]]:
-    """The state of each chain that the month closes on, for the manifest."""
+def describe_chains(
+    facts: Facts, month: Month, finality: Mapping[str, int], internal_calls: Mapping[str, str]
+) -> dict[str, dict[str, object]]:
+    """The state of each chain that the month closes on, for the manifest; how calls inside transactions were seen, where there are such."""
     described: dict[str, dict[str, object]] = {}
     for chain in sorted(finality):
         blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")
@@ -103,6 +105,8 @@ def describe_chains(facts: Facts, month: Month, finality: Mapping[str, int]) -> 
             "tip_mediantime": tip["mediantime"],
             "finality": finality[chain],
         }
+        if chain in internal_calls:
+            described[chain]["internal_calls"] = internal_calls[chain]
         for height in last_heights(blocks, month)["height"]:
             last = blocks.row(by_predicate=pl.col("height") == height, named=True)
             described[chain] |= {

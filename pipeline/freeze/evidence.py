@@ -1,12 +1,14 @@
-"""Proof that what the report says was transferred stands in the chain: headers, Merkle branches, transactions.
+"""Proof that what the report says was transferred stands in the chain: headers, Merkle branches or tries, transactions.
 
 Enters: the store's headers and raw transactions. Leaves: `headers.csv` (a gapless chain of headers from the oldest block
 needed to the tip) and `proofs.jsonl` (a line a transaction), and the checks of both, which need nothing but these two files.
+What is shown how on an account chain is in `account_evidence`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,18 @@ from ..bitcoin.networks import Network
 from ..bitcoin.script import address_of
 from ..bitcoin.wire import double_sha256, parse_header, parse_transaction
 from ..errors import VerifyError
+from ..evm.headers import parse_header as parse_account_header
+from ..networks import AccountNetwork
+from .account_evidence import header_fault, prove_account_transaction
 
 HEADERS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "mediantime": pl.Int64, "header": pl.String}
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+Networks = Mapping[str, Network | AccountNetwork]
+"""The network of each chain."""
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One transaction's place in the chain; hashes are hex in the customary order."""
 
     chain: str
@@ -31,8 +40,12 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     height: int
     position: int
     branch: list[str]
+    """Empty on account chains."""
     raw: str
-    """Without witnesses: its double SHA-256 is the txid."""
+    """Without witnesses: its double SHA-256 is the txid. On account chains signed: its Keccak-256 is."""
+    receipt: str | None = None
+    transaction_proof: list[str] | None = None
+    receipt_proof: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ def read_evidence(folder: Path) -> Evidence:
     return Evidence(headers, proofs)
 
 
-def header_faults(headers: pl.DataFrame, networks: dict[str, Network]) -> list[str]:
+def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
     """What is wrong with the chains of headers: gaps, hashes, links, proof of work where the header alone shows it."""
     faults: list[str] = []
     for (chain,), blocks in headers.sort("chain", "height").group_by("chain", maintain_order=True):
@@ -78,71 +91,91 @@ def header_faults(headers: pl.DataFrame, networks: dict[str, Network]) -> list[s
         for height, block_hash, text in blocks.select("height", "hash", "header").iter_rows():
             where = f"{chain} block {height}"
             try:
-                raw = bytes.fromhex(text)
-                header = parse_header(raw)
+                found, prev, wrong = _look_at_header(bytes.fromhex(text), height, networks[str(chain)])
             except ValueError as error:
                 faults.append(f"{where}: {error}")
                 break
-            if header.hash != block_hash:
-                faults.append(f"{where}: the header's hash is {header.hash}, not {block_hash}")
-            if previous and (height, header.prev) != (previous[0] + 1, previous[1]):
+            if found != block_hash:
+                faults.append(f"{where}: the header's hash is {found}, not {block_hash}")
+            if previous and (height, prev) != (previous[0] + 1, previous[1]):
                 faults.append(f"{where}: does not follow block {previous[0]} {previous[1]}")
-            if meets_target(raw, networks[str(chain)]) is False:
-                faults.append(f"{where}: its hash does not meet the target of its proof of work")
-            previous = height, header.hash
+            faults += [f"{where}: {what}" for what in wrong]
+            previous = height, found
     return faults
 
 
-@dataclass(frozen=True)
-class ProvenTransfer:
-    """A transaction's outputs to one address, summed, as its bytes and its block's header show them."""
+def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) -> tuple[str, str, list[str]]:
+    """The header's own hash, its parent's, and what is wrong with it by itself."""
+    if isinstance(network, AccountNetwork):
+        return header_fault(raw, height)
+    header = parse_header(raw)
+    wrong = ["its hash does not meet the target of its proof of work"] if meets_target(raw, network) is False else []
+    return header.hash, header.prev, wrong
 
-    amount: int
+
+@dataclass(frozen=True)
+class ProvenTransaction:
+    """What a transaction pays, as its bytes and its block's header show it."""
+
     time: int
+    """Of the block, Unix seconds."""
     block_hash: str
     height: int
+    amounts: dict[tuple[str, str | None], int]
+    """Base units to each address, summed, by address and token's contract (None: the chain's own asset)."""
+    may_call: bool = False
+    """Whether calls inside it may have paid more, which no bytes show."""
 
 
-def prove_transfers(evidence: Evidence, networks: dict[str, Network]) -> tuple[dict[tuple[str, str, str], ProvenTransfer], list[str]]:
-    """(chain, txid, address) → what is proven of it, and the faults of the proofs."""
+Proven = dict[tuple[str, str], ProvenTransaction]
+"""By chain and txid."""
+
+
+def prove_transactions(evidence: Evidence, networks: Networks) -> tuple[Proven, list[str]]:
+    """What is proven of each transaction, and the faults of the proofs."""
     headers = {
         (chain, height): (block_hash, header) for chain, height, block_hash, _, header in evidence.headers.select(list(HEADERS)).iter_rows()
     }
-    proven: dict[tuple[str, str, str], ProvenTransfer] = {}
+    proven: Proven = {}
     faults: list[str] = []
     for proof in evidence.proofs:
-        network = networks[proof.chain]
         try:
-            sums = _prove(proof, headers, network)
+            block_hash, header = headers.get((proof.chain, proof.height), (None, ""))
+            if block_hash != proof.block_hash:
+                raise ValueError(f"block {proof.height} {proof.block_hash} is not among the headers")
+            proven[proof.chain, proof.txid] = _prove(proof, bytes.fromhex(header), networks[proof.chain])
         except ValueError as error:
             faults.append(f"{proof.chain} transaction {proof.txid}: {error}")
-            continue
-        block_hash, header = headers[proof.chain, proof.height]
-        time = parse_header(bytes.fromhex(header)).time
-        for address, amount in sums.items():
-            proven[proof.chain, proof.txid, address] = ProvenTransfer(amount, time, block_hash, proof.height)
     return proven, faults
 
 
-def _prove(proof: Proof, headers: dict[tuple[str, int], tuple[str, str]], network: Network) -> dict[str, int]:
-    """The transaction's outputs by address. Raises ValueError when its bytes, branch and header do not agree."""
-    block_hash, header = headers.get((proof.chain, proof.height), (None, ""))
-    if block_hash != proof.block_hash:
-        raise ValueError(f"block {proof.height} {proof.block_hash} is not among the headers")
+def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> ProvenTransaction:
+    """What the transaction pays. Raises ValueError when its bytes, branch or tries, and header do not agree."""
+    if isinstance(network, AccountNetwork):
+        shown = prove_account_transaction(
+            header,
+            txid=proof.txid,
+            position=proof.position,
+            raw=proof.raw,
+            receipt=proof.receipt,
+            transaction_proof=proof.transaction_proof,
+            receipt_proof=proof.receipt_proof,
+        )
+        return ProvenTransaction(parse_account_header(header).time, proof.block_hash, proof.height, shown.amounts, shown.may_call)
     raw = bytes.fromhex(proof.raw)
     if len(raw) == 64:
         raise ValueError("64 bytes could be an inner node of the tree: this proves nothing")
     if double_sha256(raw)[::-1].hex() != proof.txid:
         raise ValueError("its bytes hash to another id")
-    root = root_of_branch(proof.txid, proof.position, proof.branch)
-    if root != parse_header(bytes.fromhex(header)).merkle_root:
+    parsed = parse_header(header)
+    if root_of_branch(proof.txid, proof.position, proof.branch) != parsed.merkle_root:
         raise ValueError("its branch does not lead to the header's root")
-    sums: dict[str, int] = {}
+    sums: Counter[tuple[str, str | None]] = Counter()
     for output in parse_transaction(raw).outputs:
         address = address_of(output.script, network)
         if address is not None:
-            sums[address] = sums.get(address, 0) + output.value
-    return sums
+            sums[address, None] += output.value
+    return ProvenTransaction(parsed.time, proof.block_hash, proof.height, dict(sums))
 
 
 def missing_proofs(reported: Iterable[tuple[str, str]], evidence: Evidence) -> list[str]:

@@ -7,7 +7,7 @@ interrupted freeze and is built again; an event without its bundle is rebuilt by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -45,6 +45,8 @@ class MonthState:
     """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
     debts_before: DebtsBefore | None = None
     """What that version closed with."""
+    internal_calls: Mapping[str, str] = field(default_factory=dict)
+    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def make_content(
         facts=state.facts,
         enriched=enriched,
         evidence=read_evidence(connection, transactions_to_prove(enriched, rules)),
+        internal_calls=state.internal_calls,
         waivers=state.waivers,
         conditions=assessed.conditions,
         languages=languages,

@@ -16,15 +16,15 @@ import msgspec
 import polars as pl
 from cryptography import x509
 
-from ..bitcoin.networks import Network, network
 from ..enrich.frames import Enriched, Facts
 from ..enrich.month import enrich_month
 from ..errors import VerifyError
-from ..model import Month, Rules, almaty_date, from_units
+from ..model import Asset, Month, Rules, almaty_date, from_units
+from ..networks import network_of
 from ..render.canonical import read_report_csv, report_csv, table_csv
 from .bundle import MANIFEST, digest_of, read_facts
 from .debts import check_debts
-from .evidence import Evidence, ProvenTransfer, header_faults, missing_proofs, prove_transfers, read_evidence
+from .evidence import Evidence, Networks, Proven, ProvenTransaction, header_faults, missing_proofs, prove_transactions, read_evidence
 from .printed import TABLES, printed_report
 from .signatures import check_signatures
 
@@ -53,7 +53,7 @@ def verify_bundle(
     """
     manifest = _read_manifest(folder)
     rules = Rules.from_json(manifest["rules"])
-    networks = {chain: network(name) for chain, name in rules.network.items()}
+    networks = {chain: network_of(name) for chain, name in rules.network.items()}
     checks: list[Check] = []
 
     def check(name: str, look: Callable[[], tuple[list[str], str]]) -> None:
@@ -76,8 +76,8 @@ def verify_bundle(
         return read_facts(folder / "evidence" / "facts")
 
     @cache
-    def proven() -> tuple[dict[tuple[str, str, str], ProvenTransfer], list[str]]:
-        return prove_transfers(evidence(), networks)
+    def proven() -> tuple[Proven, list[str]]:
+        return prove_transactions(evidence(), networks)
 
     @cache
     def enriched() -> Enriched:
@@ -153,7 +153,7 @@ def _json_faults(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], str
     return faults, f"{rows.height} rows equal report.csv"
 
 
-def _header_check(evidence: Evidence, networks: dict[str, Network]) -> tuple[list[str], str]:
+def _header_check(evidence: Evidence, networks: Networks) -> tuple[list[str], str]:
     return header_faults(evidence.headers, networks), f"{evidence.headers.height} headers in an unbroken chain"
 
 
@@ -165,30 +165,48 @@ def _proof_faults(folder: Path, evidence: Evidence, unproven: list[str]) -> tupl
     return faults, f"{len(evidence.proofs)} transactions lie in their blocks"
 
 
-def _transfer_faults(folder: Path, proven: dict[tuple[str, str, str], ProvenTransfer], rules: Rules) -> tuple[list[str], str]:
-    """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11)."""
+def _transfer_faults(folder: Path, proven: Proven, rules: Rules) -> tuple[list[str], str]:
+    """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11).
+
+    A sum that calls inside a transaction may have paid is in no bytes (ADR 7): it is named, and its date is checked all the same.
+    """
     rows = read_report_csv((folder / "report.csv").read_bytes())
     ties = _ties(folder)
     if ties["n"].to_list() != rows["n"].to_list():
         raise VerifyError("rows.csv does not have the report's rows")
-    faults, seen = [], 0
+    faults: list[str] = []
+    seen, traced = 0, dict[str, None]()
     for row, txid in zip(rows.iter_rows(named=True), ties["txid"], strict=True):
         if not txid:
             if row["transfer_date"] or row["transfer_amount"]:
                 faults.append(f"row {row['n']} shows a transfer without naming its transaction")
             continue
         asset = rules.assets[row["asset"]]
-        transfer = proven.get((asset.chain, txid, row["wallet"]))
-        if transfer is None:
-            faults.append(f"row {row['n']}: nothing proves a payment to its wallet in {txid}")
-        elif from_units(transfer.amount, asset.decimals) != row["transfer_amount"]:
-            faults.append(
-                f"row {row['n']}: the transaction pays {from_units(transfer.amount, asset.decimals)}, the row says {row['transfer_amount']}"
-            )
-        elif almaty_date(transfer.time).isoformat() != row["transfer_date"]:
-            faults.append(f"row {row['n']}: the block is of {almaty_date(transfer.time)}, the row says {row['transfer_date']}")
+        transaction = proven.get((asset.chain, txid))
+        fault = _sum_fault(transaction, row, asset, txid)
+        if transaction is None or (fault and not (transaction.may_call and asset.contract is None)):
+            faults.append(f"row {row['n']}: {fault}")
+        elif almaty_date(transaction.time).isoformat() != row["transfer_date"]:
+            faults.append(f"row {row['n']}: the block is of {almaty_date(transaction.time)}, the row says {row['transfer_date']}")
+        elif fault:
+            traced[f"{row['transfer_amount']} {asset.name} to {row['wallet']} in {txid}"] = None
         seen += 1
-    return faults, f"{seen} rows show the address, sum and date that the chain shows"
+    said = f"{seen} rows show the address, sum and date that the chain shows"
+    if traced:
+        more = f"; and {len(traced) - SHOWN} more" if len(traced) > SHOWN else ""
+        said += (
+            f", but {len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
+        )
+    return faults, said
+
+
+def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:
+    """What the transaction's bytes say against the row's sum; "" when they say the same."""
+    units = transaction.amounts.get((row["wallet"], asset.contract)) if transaction else None
+    if units is None:
+        return f"nothing proves a payment to its wallet in {txid}"
+    shown = from_units(units, asset.decimals)
+    return "" if shown == row["transfer_amount"] else f"the transaction pays {shown}, the row says {row['transfer_amount']}"
 
 
 def _ties(folder: Path) -> pl.DataFrame:

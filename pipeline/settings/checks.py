@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..bitcoin.networks import network
-from ..bitcoin.script import canonical_address
+from ..networks import is_account_network, strict_address_on
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
 
 
@@ -25,6 +24,9 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
         faults.append(
             f"{place}.asset: {chain.asset} is an asset of chain {asset.chain!r}: name this table [chains.{asset.chain}] or choose another asset"
         )
+    elif asset.contract is not None:
+        faults.append(f"{place}.asset: {chain.asset} is a token: name the chain's own asset, in which fees are paid")
+    faults += _family_faults(place, chain)
     if chain.cookie_file and (chain.user or chain.password_file):
         faults.append(f"{place}: has both cookie_file and user or password_file: keep one way to log in")
     elif chain.user and not chain.password:
@@ -32,6 +34,49 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
     elif chain.password and not chain.user:
         faults.append(f"{place}: a password without user")
     faults += _check_wallets(place, chain)
+    return faults
+
+
+_OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap")
+_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward")
+
+
+def _family_faults(place: str, chain: ChainSettings) -> list[str]:
+    """Keys that the chain's family has no use for, or can't do without."""
+    given = chain.model_fields_set
+    if not is_account_network(chain.network):
+        return [f"{place}.{key}: is for EVM chains (network evm:CHAIN_ID) only" for key in _OF_ACCOUNTS if key in given]
+    faults = [f"{place}.{key}: is for Bitcoin-like chains only" for key in _OF_BITCOIN if key in given]
+    if "finality" not in given:
+        faults.append(
+            f"{place}.finality: say how many confirmations make a block final there: 64 where stake decides; where work does, what you trust "
+            "(reorganisations of thousands of blocks have happened)"
+        )
+    faults += [
+        f"{place}.wallets[{n}].descriptors: an EVM chain has addresses only" for n, w in enumerate(chain.wallets, 1) if w.descriptors
+    ]
+    if (chain.bearer is not None) + (chain.user is not None) > 1:
+        faults.append(f"{place}: has both a bearer token and a user: keep one way to log in")
+    if (chain.header is None) != (chain.header_name is None):
+        faults.append(
+            f"{place}: header_name and its value go together: set header_file or ESEP_{place.upper().replace('.', '_').replace('-', '_')}_HEADER"
+        )
+    return faults
+
+
+def check_contracts(assets: Mapping[str, AssetSettings], chains: Mapping[str, ChainSettings]) -> list[str]:
+    """Faults of tokens: on a chain that has none, or two names for one contract."""
+    faults: list[str] = []
+    held: dict[tuple[str, str], str] = {}
+    for name, asset in sorted(assets.items()):
+        if asset.contract is None:
+            continue
+        chain = chains.get(asset.chain)
+        if chain is not None and not is_account_network(chain.network):
+            faults.append(f"assets.{name}.contract: chain {asset.chain!r} is no EVM chain: it has no contracts")
+        other = held.setdefault((asset.chain, asset.contract), name)
+        if other != name:
+            faults.append(f"assets.{name}.contract: is that of {other} too: one token, one name")
     return faults
 
 
@@ -61,7 +106,7 @@ def _check_wallets(place: str, chain: ChainSettings) -> list[str]:
 def canonical_or_fault(address: str, network_name: str) -> tuple[str, str]:
     """The address as its network's nodes print it, and no fault; or the address as it is, and what is wrong with it."""
     try:
-        return canonical_address(address, network(network_name)), ""
+        return strict_address_on(network_name, address), ""
     except ValueError as error:
         return address, str(error)
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from ..errors import SettingsError
-from .checks import canonical_label, canonical_wallet, check_chain, check_decisions, read_addresses, read_password
+from .checks import canonical_label, canonical_wallet, check_chain, check_contracts, check_decisions, read_addresses, read_password
 from .closing import closing_faults
 from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
@@ -23,6 +23,12 @@ from .parts import Section
 
 WITH_PASSWORD = ("kafka", "signing", "filing", "notices")
 """Tables whose password comes from a file or the environment, beside the chains'."""
+
+CHAIN_SECRETS = ("password", "bearer", "header")
+"""What logs in at a chain's node: from the file that KEY_file names, or the environment."""
+
+NAMED_ALWAYS = ("BTC", "LTC", "DOGE")
+"""Of assets.toml, what stands in every pool's rules; the others only where their chain is followed: a pool should not allocate what it can't see."""
 
 _ASSETS = TypeAdapter(dict[str, AssetSettings])
 
@@ -58,6 +64,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     for name, chain in settings.chains.items():
         faults += check_chain(name, chain, assets)
     faults += check_decisions(settings)
+    faults += check_contracts(assets, settings.chains)
     faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)), source=source)
@@ -89,10 +96,11 @@ def _password_keys(raw: Mapping[str, Any]) -> list[str]:
     """A password in the settings file is a fault, and taken out of what is looked at further."""
     faults = []
     for name, table in _tables(raw, "chains").items():
-        if table.pop("password", None) is not None:
-            faults.append(
-                f"chains.{name}.password: is not kept in the settings: use password_file, or the environment variable {_variable(name, 'password')}"
-            )
+        for key in CHAIN_SECRETS:
+            if table.pop(key, None) is not None:
+                faults.append(
+                    f"chains.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {_variable(name, key)}"
+                )
     return faults
 
 
@@ -105,13 +113,14 @@ def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
     for name, table in _tables(raw, "chains").items():
         if user := environ.get(_variable(name, "user")):
             table["user"] = user
-        if password := environ.get(_variable(name, "password")):
-            table["password"] = SecretStr(password)
-        elif isinstance(file := table.get("password_file"), str):
-            found, wrong = read_password(folder / _home(Path(file), environ), f"chains.{name}.password_file")
-            faults += wrong
-            # An unreadable file is one fault, not also a user without a password.
-            table["password"] = SecretStr(found or "unread")
+        for key in CHAIN_SECRETS:
+            if secret := environ.get(_variable(name, key)):
+                table[key] = SecretStr(secret)
+            elif isinstance(file := table.get(f"{key}_file"), str):
+                found, wrong = read_password(folder / _home(Path(file), environ), f"chains.{name}.{key}_file")
+                faults += wrong
+                # An unreadable file is one fault, not also a user without a password.
+                table[key] = SecretStr(found or "unread")
     for section, table in ((name, raw[name]) for name in WITH_PASSWORD if isinstance(raw.get(name), dict)):
         if table.pop("password", None) is not None:
             faults.append(f"{section}.password: is not kept in the settings: use password_file, or ESEP_{section.upper()}_PASSWORD")
@@ -146,7 +155,9 @@ def _bring_addresses(raw: Mapping[str, Any], folder: Path) -> list[str]:
 
 def _assets(raw: Mapping[str, Any]) -> dict[str, AssetSettings]:
     """The assets of assets.toml and those of `[assets]` that stand, which win."""
-    assets = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
+    known = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
+    chains = _tables(raw, "chains")
+    assets = {name: asset for name, asset in known.items() if name in NAMED_ALWAYS or asset.chain in chains}
     for name, table in _tables(raw, "assets").items():
         try:
             assets[name] = AssetSettings.model_validate(table)

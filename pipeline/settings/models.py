@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from ..bitcoin.networks import NETWORKS
+from ..evm.address import canonical, has_wrong_checksum, is_account_address
 from ..miner_id import miner_id_fault
 from ..model import Asset, IssueCode, Month, Rules, Severity
+from ..networks import network_of
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
 from .kafka import KafkaLogSettings
 from .parts import FilePath, Section, Texts, as_tuple
@@ -38,9 +40,16 @@ def _timezone(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    if value not in NETWORKS:
-        raise ValueError(f"no network is named {value!r}: use one of {', '.join(NETWORKS)}")
+    network_of(value)
     return value
+
+
+def _contract(value: str) -> str:
+    if not is_account_address(value):
+        raise ValueError(f"{value!r} is not a contract's address: 0x and 40 hexadecimal digits")
+    if has_wrong_checksum(value):
+        raise ValueError(f"{value!r} has a wrong checksum (EIP-55): copy it anew, it may have been mistyped")
+    return canonical(value)
 
 
 def _label_class(value: str) -> str:
@@ -114,13 +123,29 @@ class WalletSettings(Section):
 class ChainSettings(Section):
     """One chain and the node that tells about it."""
 
-    network: Annotated[str, AfterValidator(_network)] = Field(description=f"one of {', '.join(NETWORKS)}")
+    network: Annotated[str, AfterValidator(_network)] = Field(
+        description=f"one of {', '.join(NETWORKS)}; or evm:CHAIN_ID for an EVM chain, such as evm:1 for Ethereum, evm:61 for Ethereum Classic"
+    )
     asset: str = Field(description="the chain's own asset, a name from assets.toml")
     rpc_url: Annotated[str, AfterValidator(_url)] = Field(description="the node's JSON-RPC address, without user and password")
     cookie_file: FilePath | None = Field(default=None, description="the node's cookie file; instead of user and password")
     user: str | None = Field(default=None, description="the node's rpcuser; also ESEP_CHAINS_NAME_USER")
     password_file: FilePath | None = Field(default=None, description="a file with nothing but the node's rpcpassword")
     password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_CHAINS_NAME_PASSWORD or password_file")
+    bearer_file: FilePath | None = Field(default=None, description="EVM: a file with nothing but the token of `Authorization: Bearer`")
+    bearer: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_CHAINS_NAME_BEARER or bearer_file")
+    header_name: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9-]{1,100}$", description="EVM: a further header that the node asks for, such as X-API-Key"
+    )
+    header_file: FilePath | None = Field(default=None, description="EVM: a file with nothing but that header's value")
+    header: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_CHAINS_NAME_HEADER or header_file")
+    internal_calls: Literal["auto", "trace_block", "debug_trace", "ignore"] = Field(
+        default="auto",
+        description="EVM: how calls inside transactions are seen; auto takes what the node offers, ignore accepts not to see them, and the manifest says so",
+    )
+    block_reward: Literal["none", "ecip1017"] = Field(
+        default="none", description="EVM: the reward of a block that a pool wallet mined: none, or Ethereum Classic's (ecip1017)"
+    )
     rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
     strategy: Literal["auto", "scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex"] = Field(
         default="auto", description="how blocks are read; auto takes the fastest that the node offers, and all give the same events"
@@ -138,6 +163,11 @@ class ChainSettings(Section):
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")
+
+    def secret_headers(self) -> dict[str, str]:
+        """The headers that log in: for the connector alone, never to be printed."""
+        headers = {"Authorization": f"Bearer {self.bearer.get_secret_value()}"} if self.bearer else {}
+        return headers | ({self.header_name: self.header.get_secret_value()} if self.header_name and self.header else {})
 
 
 class LedgerColumns(Section):
@@ -204,6 +234,9 @@ class AssetSettings(Section):
 
     chain: Slug = Field(description="the chain that carries it")
     decimals: int = Field(ge=0, le=38, description="decimals between the printed unit and the base unit")
+    contract: Annotated[str, AfterValidator(_contract)] | None = Field(
+        default=None, description="a token's contract on an EVM chain; tokens are known by it alone, never by their symbol"
+    )
 
 
 class LabelSettings(Section):
@@ -269,7 +302,7 @@ class Settings(Section):
     def rules(self) -> Rules:
         """The rules' parameters in force."""
         return Rules(
-            assets={name: Asset(name, asset.chain, asset.decimals) for name, asset in self.assets.items()},
+            assets={name: Asset(name, asset.chain, asset.decimals, asset.contract) for name, asset in self.assets.items()},
             finality={name: chain.finality for name, chain in self.chains.items()},
             payout_unit={name: self.payout_unit.get(name, 1) for name in self.assets},
             has_payments_ledger=self.ledger.payments,

@@ -1,7 +1,7 @@
 """Chain events into rows: who is in the main chain, and what its blocks hold.
 
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
-raw_watch and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
+raw_watch, raw_balance, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
 chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. It
 leaves out duplicates, which `pipeline.ingest` has dropped before.
 """
@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from ..enrich.frames import UNITS
-from ..events import ChainEvent, Connect, Disconnect, Stretch, Transaction, Watch
+from ..events import Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Transaction, Watch
 from ..log import Record
 from .facts import Shape, insert
 
@@ -27,6 +27,7 @@ BLOCK: Shape = {
 TRANSACTION: dict[str, Any] = {
     "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "position": pl.Int32, "is_coinbase": pl.Boolean, "other_inputs": pl.Int32,
     "other_inputs_value": pl.String, "fee": pl.String, "fee_asset": pl.String, "raw": pl.String, "branch": pl.List(pl.String),
+    "fee_wallet": pl.String, "receipt": pl.String, "transaction_proof": pl.List(pl.String), "receipt_proof": pl.List(pl.String),
 }  # fmt: skip
 INPUT: Shape = {
     "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "spent_txid": pl.String, "spent_vout": pl.Int32, "value": pl.String,
@@ -36,7 +37,21 @@ OUTPUT: Shape = {
     "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "vout": pl.Int32, "value": pl.String, "address": pl.String,
     "wallet": pl.String, "asset": pl.String, "script_type": pl.String, "is_unspendable": pl.Boolean, "ref": pl.String,
 }  # fmt: skip
-WATCH: Shape = {"chain": pl.String, "seq": pl.Int64, "network": pl.String, "start_height": pl.Int64, "wallets": pl.String}
+WATCH: Shape = {
+    "chain": pl.String,
+    "seq": pl.Int64,
+    "network": pl.String,
+    "start_height": pl.Int64,
+    "wallets": pl.String,
+    "internal_calls": pl.String,
+}
+BALANCE: Shape = {
+    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "wallet": pl.String, "address": pl.String, "asset": pl.String,
+    "value": pl.String,
+}  # fmt: skip
+DOUBT: Shape = {
+    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String,
+}  # fmt: skip
 TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
 AMOUNTS = ("value", "fee", "other_inputs_value")
 
@@ -89,7 +104,9 @@ class ChainBatch:
         self._stored = frozenset(self._blocks)
         self._headers: dict[Key, str | None] = {}
         self._transactions: dict[Key, Sequence[Transaction]] = {}
-        self._watches: list[dict[str, Any]] = []
+        self._watches: list[tuple[Any, ...]] = []
+        self._balances: list[tuple[Any, ...]] = []
+        self._doubts: list[tuple[Any, ...]] = []
         self._touched: dict[Key, None] = {}
 
     def _read_known(self, events: Sequence[ChainEvent]) -> dict[Key, _Block]:
@@ -113,15 +130,12 @@ class ChainBatch:
         match event:
             case Watch():
                 wallets = msgspec.json.encode(event.wallets).decode()
-                self._watches.append(
-                    {
-                        "chain": event.chain,
-                        "seq": event.seq,
-                        "network": event.network,
-                        "start_height": event.start_height,
-                        "wallets": wallets,
-                    }
-                )
+                self._watches.append((event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls))
+                after = last._replace(seq=event.seq)
+            case Balances():
+                after = self._observe(record, event, last)
+            case Doubt():
+                self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail))
                 after = last._replace(seq=event.seq)
             case Connect():
                 block = _Block(event.height, event.prev, event.time, event.mediantime, True)
@@ -180,6 +194,17 @@ class ChainBatch:
         self._touched[key] = None
         return _Tip(event.seq, event.prev, event.height - 1)
 
+    def _observe(self, record: Record, event: Balances, tip: _Tip) -> _Tip:
+        """Balances stand after the main chain's last block, or before the first one that is read (ADR 7)."""
+        if tip.hash is not None and (event.hash, event.height) != (tip.hash, tip.height):
+            raise ChainBroken(
+                record,
+                f"balances after block {event.hash} ({event.height}), but the main chain of {event.chain!r} ends with {tip.hash} ({tip.height})",
+            )
+        told = zip(event.rows.wallet, event.rows.address, event.rows.asset, event.rows.value, strict=True)
+        self._balances += [(event.chain, event.seq, event.height, event.hash, *row) for row in told]
+        return tip._replace(seq=event.seq)
+
     def write(self) -> int:
         """Write what changed into the open transaction; how many rows were added."""
         connection = self._connection
@@ -202,7 +227,9 @@ class ChainBatch:
         rows += _insert_rows(connection, "raw_transaction", TRANSACTION, _transaction_rows(told))
         rows += _insert_rows(connection, "raw_input", INPUT, _input_rows(told))
         rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(told))
-        rows += insert(connection, "raw_watch", pl.DataFrame(self._watches, schema=dict(WATCH)))
+        rows += _insert_rows(connection, "raw_watch", WATCH, self._watches)
+        rows += _insert_rows(connection, "raw_balance", BALANCE, self._balances)
+        rows += _insert_rows(connection, "raw_doubt", DOUBT, self._doubts)
         tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
         connection.execute("DELETE FROM raw_chain_tip")
         insert(connection, "raw_chain_tip", tips)
@@ -232,7 +259,8 @@ Told = Sequence[tuple[Key, Transaction]]
 
 def _transaction_rows(told: Told) -> Iterator[tuple[Any, ...]]:
     for key, t in told:
-        yield (*key, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.raw, t.branch)
+        yield (*key, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.raw, t.branch,
+               t.fee_wallet, t.receipt, t.transaction_proof, t.receipt_proof)  # fmt: skip
 
 
 def _input_rows(told: Told) -> Iterator[tuple[Any, ...]]:

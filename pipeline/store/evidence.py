@@ -16,9 +16,20 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFr
     tips = chain_state(connection)
     for (chain,), wanted in transactions.unique().sort("chain", "txid").group_by("chain", maintain_order=True):
         of_chain = [
-            Proof(chain=str(chain), txid=p.txid, block_hash=p.block_hash, height=p.height, position=p.position, branch=p.branch, raw=p.raw)
+            Proof(
+                chain=str(chain),
+                txid=p.txid,
+                block_hash=p.block_hash,
+                height=p.height,
+                position=p.position,
+                branch=p.branch or [],
+                raw=p.raw,
+                receipt=p.receipt,
+                transaction_proof=p.transaction_proof,
+                receipt_proof=p.receipt_proof,
+            )
             for p in proofs(connection, str(chain), wanted["txid"].to_list())
-            if p.raw is not None and p.branch is not None
+            if p.raw is not None and (p.branch is not None or p.transaction_proof is not None)
         ]
         if of_chain:
             oldest = min(proof.height for proof in of_chain)

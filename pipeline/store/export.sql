@@ -68,6 +68,15 @@ SELECT * FROM raw_chain_tip ORDER BY chain;
 -- table: raw_watch: the newest of each chain.
 SELECT * FROM core_watch ORDER BY chain;
 
+-- table: raw_balance: those after the month's blocks, and those before its first block.
+SELECT o.* FROM raw_balance o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month
+              AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY chain, height, seq, wallet, address, asset;
+
+-- table: raw_doubt: those of the month's blocks.
+SELECT * FROM raw_doubt d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
+
 -- table: raw_registry: the version in force, as one part.
 SELECT version, digest, 0 AS part, 1 AS parts FROM core_registry;
 

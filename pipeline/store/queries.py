@@ -43,7 +43,7 @@ class ChainTip(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """A transaction of the main chain with what proves it; `raw` and `branch` are None where the chain gives none."""
+    """A transaction of the main chain with what proves it; what follows `position` is None where the chain gives none."""
 
     txid: str
     block_hash: str
@@ -51,6 +51,9 @@ class Proof(NamedTuple):
     position: int
     raw: str | None
     branch: list[str] | None
+    receipt: str | None
+    transaction_proof: list[str] | None
+    receipt_proof: list[str] | None
 
 
 @functools.cache
@@ -100,6 +103,11 @@ def frozen_months(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def chain_state(connection: duckdb.DuckDBPyConnection) -> dict[str, ChainTip]:
     """The tip of each chain, by chain."""
     return {row[0]: ChainTip(*row) for row in connection.execute(statements()["chain_tips"]).fetchall()}
+
+
+def internal_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """How calls inside transactions are seen, by chain; chains without such calls are absent (ADR 7)."""
+    return dict(connection.execute(statements()["internal_calls"]).fetchall())
 
 
 def block_at(connection: duckdb.DuckDBPyConnection, chain: str, height: int) -> Block | None:

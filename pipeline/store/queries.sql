@@ -10,7 +10,7 @@ SELECT chain, wallet FROM core_pool_wallet ORDER BY chain, wallet;
 SELECT chain, hash, height, time, mediantime FROM core_block ORDER BY chain, height;
 
 -- facts.transactions: those of the main chain.
-SELECT t.chain, t.block_hash, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset
+SELECT t.chain, t.block_hash, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.fee_wallet
 FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
 ORDER BY t.chain, b.height, t.position, t.txid;
 
@@ -23,6 +23,16 @@ ORDER BY i.chain, b.height, i.txid, i.spent_txid, i.spent_vout, i.asset;
 SELECT o.chain, o.block_hash, o.txid, o.vout, o.value, o.address, o.wallet, o.asset, o.script_type, o.is_unspendable
 FROM raw_output o JOIN core_block b ON b.chain = o.chain AND b.hash = o.block_hash
 ORDER BY o.chain, b.height, o.txid, o.vout;
+
+-- facts.observations: what addresses held after blocks of the main chain, and after the one below the first that was read.
+WITH told AS (
+    SELECT * FROM raw_balance QUALIFY row_number() OVER (PARTITION BY chain, block_hash, wallet, address, asset ORDER BY seq DESC) = 1)
+SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FROM told o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
+
+-- facts.doubts: blocks that were told differently when they were read again.
+SELECT chain, height, hash, time, detail FROM raw_doubt ORDER BY chain, seq;
 
 -- facts.allocations: the version in force of each.
 SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount
@@ -69,6 +79,11 @@ SELECT t.chain, w.network, t.seq, t.height, t.hash, b.time, b.mediantime
 FROM raw_chain_tip t LEFT JOIN raw_block b ON b.chain = t.chain AND b.hash = t.hash LEFT JOIN core_watch w ON w.chain = t.chain
 ORDER BY t.chain;
 
+-- internal_calls: how calls inside transactions were seen on each chain, every way that its watch lists name, in their order.
+SELECT chain, string_agg(internal_calls, ', ' ORDER BY first_seq)
+FROM (SELECT chain, internal_calls, min(seq) AS first_seq FROM raw_watch WHERE internal_calls IS NOT NULL GROUP BY chain, internal_calls)
+GROUP BY chain ORDER BY chain;
+
 -- block_at: the main chain's block of a height.
 SELECT chain, height, hash, prev, time, mediantime, header FROM core_block WHERE chain = $chain AND height = $height;
 
@@ -77,7 +92,7 @@ SELECT chain, height, hash, prev, time, mediantime, header FROM core_block
 WHERE chain = $chain AND height BETWEEN $first AND $last ORDER BY height;
 
 -- proofs: transactions of the main chain by their ids, with what proves them.
-SELECT t.txid, t.block_hash, b.height, t.position, t.raw, t.branch
+SELECT t.txid, t.block_hash, b.height, t.position, t.raw, t.branch, t.receipt, t.transaction_proof, t.receipt_proof
 FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
 WHERE t.chain = $chain AND t.txid IN (SELECT unnest($txids::VARCHAR[])) ORDER BY b.height, t.position;
 

@@ -1,4 +1,4 @@
--- The store's tables, version 2. All of it is derived from the log (law 1).
+-- The store's tables, version 3. All of it is derived from the log (law 1).
 -- raw_*: as read from the log.  Amounts are whole base units: DECIMAL(38,0).  Instants: BIGINT, seconds for chains, µs for the ledger.
 
 -- views_digest names the views and comments that the file was given: they are made anew when the program's are others.
@@ -20,7 +20,7 @@ CREATE TABLE raw_block (
 CREATE TABLE raw_transaction (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, position INTEGER NOT NULL, is_coinbase BOOLEAN NOT NULL,
     other_inputs INTEGER NOT NULL, other_inputs_value DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, fee_asset VARCHAR NOT NULL,
-    raw VARCHAR, branch VARCHAR[]);
+    raw VARCHAR, branch VARCHAR[], fee_wallet VARCHAR, receipt VARCHAR, transaction_proof VARCHAR[], receipt_proof VARCHAR[]);
 CREATE TABLE raw_input (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, spent_txid VARCHAR NOT NULL, spent_vout INTEGER NOT NULL,
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL);
@@ -28,7 +28,14 @@ CREATE TABLE raw_output (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL,
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL,
     is_unspendable BOOLEAN NOT NULL, ref VARCHAR NOT NULL);
-CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL);
+CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL, internal_calls VARCHAR);
+-- What a node said that the pool's addresses held after a block (ADR 7); a NULL value: it could not tell.  Of one block the greatest seq counts.
+CREATE TABLE raw_balance (
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, wallet VARCHAR NOT NULL,
+    address VARCHAR NOT NULL, asset VARCHAR NOT NULL, value DECIMAL(38,0));
+-- Blocks that were told differently when they were read again.
+CREATE TABLE raw_doubt (
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, detail VARCHAR NOT NULL);
 -- The newest chain event of each chain: its seq must grow by one (nothing is skipped silently).
 CREATE TABLE raw_chain_tip (chain VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, hash VARCHAR, height BIGINT);
 
@@ -81,7 +88,7 @@ CREATE TABLE out_transfer (
     amount DECIMAL(38,0) NOT NULL, credited DECIMAL(38,0), explanation VARCHAR, "at" BIGINT NOT NULL, date DATE NOT NULL,
     block_hash VARCHAR NOT NULL, height BIGINT NOT NULL);
 CREATE TABLE out_balance (
-    month VARCHAR NOT NULL, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, opening DECIMAL(38,0) NOT NULL, "in" DECIMAL(38,0) NOT NULL,
-    "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0) NOT NULL, unspent DECIMAL(38,0) NOT NULL);
+    month VARCHAR NOT NULL, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, opening DECIMAL(38,0), "in" DECIMAL(38,0) NOT NULL,
+    "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0), unspent DECIMAL(38,0));
 CREATE TABLE out_issue (month VARCHAR NOT NULL, code VARCHAR NOT NULL, severity VARCHAR NOT NULL, ref VARCHAR NOT NULL, detail VARCHAR NOT NULL);
 CREATE TABLE out_totals (month VARCHAR PRIMARY KEY, totals JSON NOT NULL);

@@ -22,7 +22,7 @@ import duckdb
 from ..errors import StoreError, StoreHeld
 from .dictionary import comment_statements
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}

@@ -159,7 +159,7 @@ SELECT chain, height, hash, prev, make_timestamp(time * 1000000) AS block_at, al
 FROM raw_block;
 CREATE OR REPLACE VIEW transactions AS
 SELECT t.chain, t.txid, b.height, t.block_hash, t.position, make_timestamp(b.time * 1000000) AS block_at, almaty_date(b.time * 1000000) AS date,
-    t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, printed(t.fee, s.decimals) AS fee_printed, t.fee_asset
+    t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, printed(t.fee, s.decimals) AS fee_printed, t.fee_asset, t.fee_wallet
 FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash LEFT JOIN out_asset s ON s.asset = t.fee_asset;
 CREATE OR REPLACE VIEW inputs AS
 SELECT i.chain, i.txid, i.spent_txid, i.spent_vout, i.wallet, i.address, i.asset, i.value, printed(i.value, s.decimals) AS value_printed, i.block_hash
@@ -169,8 +169,15 @@ SELECT o.chain, o.txid, o.vout, o.wallet, o.address, o.asset, o.value, printed(o
     o.script_type, o.is_unspendable, o.ref, o.block_hash
 FROM core_output o LEFT JOIN out_asset s ON s.asset = o.asset;
 CREATE OR REPLACE VIEW chains AS
-SELECT t.chain, w.network, t.height, t.hash, make_timestamp(b.time * 1000000) AS block_at, make_timestamp(b.mediantime * 1000000) AS mediantime_at, t.seq
+SELECT t.chain, w.network, t.height, t.hash, make_timestamp(b.time * 1000000) AS block_at, make_timestamp(b.mediantime * 1000000) AS mediantime_at, t.seq,
+    w.internal_calls
 FROM raw_chain_tip t LEFT JOIN raw_block b ON b.chain = t.chain AND b.hash = t.hash LEFT JOIN core_watch w ON w.chain = t.chain;
+CREATE OR REPLACE VIEW observed_balances AS
+SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value, printed(o.value, s.decimals) AS value_printed
+FROM raw_balance o LEFT JOIN out_asset s ON s.asset = o.asset
+QUALIFY row_number() OVER (PARTITION BY o.chain, o.block_hash, o.wallet, o.address, o.asset ORDER BY o.seq DESC) = 1;
+CREATE OR REPLACE VIEW doubts AS
+SELECT chain, height, hash, make_timestamp(time * 1000000) AS block_at, almaty_date(time * 1000000) AS date, detail FROM raw_doubt;
 CREATE OR REPLACE VIEW pool_wallets AS SELECT chain, wallet FROM core_pool_wallet;
 
 -- --- for analysts: the log

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import polars as pl
 
-from ..bitcoin.networks import NETWORKS, network
-from ..bitcoin.script import canonical_address
+from ..bitcoin.networks import NETWORKS
+from ..networks import address_on, is_account_network
 from .table import CellType, shown
 
 ID_CHARACTERS = 200
@@ -123,15 +123,15 @@ def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
 def address_fault(address: str, network_name: str | None) -> tuple[str | None, str]:
     """An address as its network writes it, and what is wrong with it ("" for nothing).
 
-    A network whose addresses this program can't read (None, or none of `bitcoin.networks.NETWORKS`) gets the basic check:
-    visible ASCII, no spaces.
+    A network whose addresses this program can't read (None, or a name that is none of ours) gets the basic check: visible ASCII, no
+    spaces. An account's address with a wrong checksum is kept as it is written: enrichment makes it issue `bad-address` (ADR 7).
     """
     if not re.fullmatch(r"[!-~]{1,200}", address):
         return None, f"{shown(address)} is not an address: it has spaces or characters other than ASCII"
-    if network_name is None or network_name not in NETWORKS:
+    if network_name is None or not (network_name in NETWORKS or is_account_network(network_name)):
         return address, ""
     try:
-        return canonical_address(address, network(network_name)), ""
+        return address_on(network_name, address), ""
     except ValueError as error:
         return None, str(error)
 
@@ -157,7 +157,7 @@ def why_bad(kind: Kind, text: str, *, decimals: int | None = None, has_timezone:
         case Kind.DATE:
             return f"{shown(text)} is not a day of the calendar: write it as 2026-10-31"
         case Kind.TXID:
-            return f"{shown(text)} is not a transaction id: 64 hexadecimal digits"
+            return f"{shown(text)} is not a transaction id: 64 hexadecimal digits, with or without 0x"
         case Kind.ADDRESS:
             return address_fault(text, network_name)[1]
         case Kind.CLASS if text in OWN_CLASSES:

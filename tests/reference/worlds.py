@@ -50,7 +50,7 @@ def make_world(seed: int) -> World:
 
 def frames_of(facts: Tables) -> Facts:
     """The facts as frames, with the columns and types of the seam."""
-    return Facts(**{name: pl.DataFrame(facts[name], schema=shape, orient="row") for name, shape in _SHAPES.items()})
+    return Facts(**{name: pl.DataFrame(facts.get(name, []), schema=shape, orient="row") for name, shape in _SHAPES.items()})
 
 
 def good_miner_id(rng: random.Random) -> str:

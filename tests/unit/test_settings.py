@@ -57,7 +57,11 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
     """What the template shows behind # must be right as well, but for the placeholders and the second way to log in."""
     lines = []
     for line in TEMPLATE.read_text(encoding="utf-8").splitlines():
-        if re.match(r"# (\w+ = |\[)", line) and "…" not in line and not re.match(r"# (user|password_file|addresses_file) ", line):
+        if (
+            re.match(r"# (\w+ = |\[)", line)
+            and "…" not in line
+            and not re.match(r"# (user|password_file|addresses_file|bearer_file|header_name|header_file) ", line)
+        ):
             line = line[2:]
         lines.append(line)
     text = "\n".join(lines).replace(

@@ -1,0 +1,35 @@
+"""What a connector of any chain is to the program: it brings a chain's events into the log, step by step, and says where it stands.
+
+Its steps are values of its own classes, whose names are the same in every family: Idle(height), Connected(n_blocks, height),
+Reorganised(n_disconnected, n_connected, height), Rewatched, Rereading, Doubted, Waiting(reason). `step_name` is what metrics call them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+
+class ChainConnector(Protocol):
+    """Follows one chain of one pool. Not safe for several threads."""
+
+    def step(self) -> object:
+        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+
+    def run(self, stop: threading.Event, on_progress: Callable[[Any], None] = ..., *, poll_s: float = ...) -> None:
+        """Step until `stop` is set; troubles that may pass are told as Waiting and tried again."""
+
+    def describe(self) -> dict[str, object]:
+        """For a status page: chain, height, node_height (None while not known), how it reads and why."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def step_name(step: object) -> str:
+    """`idle`, `connected`, `reorganised`, `rewatched`, `rereading`, `doubted`, `waiting`."""
+    return type(step).__name__.lower()
