@@ -111,7 +111,7 @@ def _untold(is_told: str, height: str) -> pl.Expr:
     return (
         pl.when(pl.col(is_told).is_not_null())
         .then(pl.format("the node could not tell the balance of {}: its state is gone there", place))
-        .otherwise(pl.format("no balance of {} was observed", place))
+        .otherwise(pl.format("no balance was observed of {}", place))
     )
 
 
