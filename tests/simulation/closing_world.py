@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.calendar import Plan, months_until
+from pipeline.certificate import KeyCertificate
 from pipeline.closing import Closing, Diary, Signature
 from pipeline.closing_events import RejectedRow, Submitting
 from pipeline.events import Frozen, encode
@@ -85,6 +86,9 @@ class Key:
 
     def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
         return Signature({name: hashlib.sha256(content).digest() for name, content in files.items()}, "CN=test", "ab" * 32, now + 10**9)
+
+    def certificate(self) -> KeyCertificate:
+        return KeyCertificate("ab" * 32, 0, 10**10, frozenset())
 
 
 @dataclass

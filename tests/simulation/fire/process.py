@@ -188,25 +188,25 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
     """While it lasts: no thread, no wait, no socket; and only the months that `printed` names are printed whole."""
     fetch: Any = connectors.bitcoin.fetch
     pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
-    export, render = pipeline.app._export, pipeline.freeze.bundle.render_all
+    export, render = pipeline.app.export_month, pipeline.freeze.bundle.render_all
 
     def render_some(document: Any, folder: Path, *, languages: Any) -> Any:
         if printed(document.month):
             return render(document, folder, languages=languages)
         return render(document, folder, languages=languages, formats=("json",))
 
-    def export_some(store: Store, month: Month, path: Path) -> None:
-        if printed(month):
-            export(store, month, path)
-        else:
-            path.write_bytes(b"not printed in this life\n")
+    def export_some(connection: Any, month: str, path: Path) -> Path:
+        if printed(Month.parse(month)):
+            return export(connection, month, path)
+        path.write_bytes(b"not printed in this life\n")
+        return path
 
     fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = InLine, ()
-    pipeline.app._export, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
+    pipeline.app.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
     undo = wire(service)
     try:
         yield
     finally:
         undo()
         fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = pool, waits
-        pipeline.app._export, pipeline.freeze.bundle.render_all = export, render
+        pipeline.app.export_month, pipeline.freeze.bundle.render_all = export, render
