@@ -332,7 +332,7 @@ _ADVICE = {
     sqlite3.SQLITE_FULL: "nothing was appended; free disk space and start again",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "check that the folder exists and that this user may write to it",
+    sqlite3.SQLITE_CANTOPEN: "check that the folder exists, the disk is writable and this user may write to it",
     sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or restore it from its backup",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from its backup",
     sqlite3.SQLITE_IOERR: "the disk is full or failed, nothing was appended: free space, or check it, then start again",
