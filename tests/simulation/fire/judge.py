@@ -190,6 +190,13 @@ class Judge:
                 expected = max(0, owed[miner_id] - paid[miner_id])
                 hold("c", closing == expected, f"{month}, a miner: closing debt {closing} by the rows, {expected} by the sums")
                 hold("c", settled[miner_id] == min(owed[miner_id], paid[miner_id]), f"{month}: settled {settled[miner_id]}")
+                told = (
+                    made.debts.filter(pl.col("miner_id") == miner_id).row(0, named=True)
+                    if closing or allocated or now.get(miner_id)
+                    else None
+                )
+                true = {"opening": debt[miner_id], "allocated": allocated, "settled": now.get(miner_id, 0), "closing": closing}
+                hold("c", told is None or true.items() <= told.items(), f"{month}: the program says {told}, the sums say {true}")
                 debt[miner_id], allocated_before[miner_id] = closing, owed[miner_id]
                 self.count("c")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipeline.enrich.frames import SHAPES
 from pipeline.log import Positions, Record
 from tests.reference.registry import Row, Tables
 from tests.simulation.bitcoin_world import SimBlock, SimTx
@@ -23,8 +24,6 @@ from .chain import DATA, OWN, WALLETS, address
 if TYPE_CHECKING:
     from .life import Life
 
-TABLES = ("pool_wallets", "blocks", "transactions", "inputs", "outputs", "allocations", "payments", "openings", "miners", "licences",
-          "accounts", "wallets", "labels")  # fmt: skip
 COLUMNS = ("n", "miner_id", "miner_name", "licence_number", "licence_issue_date", "wallet", "allocation_date", "asset", "amount",
            "transfer_amount", "transfer_date", "commission_asset", "commission_asset_amount", "commission_currency",
            "commission_currency_amount")  # fmt: skip
@@ -107,7 +106,7 @@ class LogReader:
 
     def tables(self) -> Tables:
         """The facts in force."""
-        facts: Tables = {name: [] for name in TABLES}
+        facts: Tables = {name: [] for name in SHAPES}
         facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in self._wallets]
         for block, transactions in self._main:
             facts["blocks"].append(block)
@@ -129,10 +128,8 @@ class LogReader:
         for part in self._registry[max(whole)].values() if whole else ():
             for kind in ("miners", "licences", "accounts", "wallets"):
                 facts[kind] += [{**row, **{n: _day(row.get(n)) for n in _DAYS if n in row or kind == "licences"}} for row in part[kind]]
-        facts["accounts"] = [row | {"valid_to": row.get("valid_to")} for row in facts["accounts"]]
-        facts["wallets"] = [row | {"valid_to": row.get("valid_to")} for row in facts["wallets"]]
         facts["labels"] = [{"chain": c, "address": a, "outflow_class": k} for (c, a), k in self._labels.items()]
-        return facts
+        return shaped(facts)
 
 
 def _day(text: str | None) -> date | None:
@@ -144,7 +141,7 @@ def _day(text: str | None) -> date | None:
 
 def facts_of_world(life: Life) -> Tables:
     """What the world knows of itself: its best chain, its office's books."""
-    facts: Tables = {name: [] for name in TABLES}
+    facts: Tables = {name: [] for name in SHAPES}
     facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in WALLETS]
     chain = life.chain.chain()
     for block in chain[life.start_height :]:
@@ -161,7 +158,12 @@ def facts_of_world(life: Life) -> Tables:
         facts[kind] = [dict(row) for row in life.office.tables[kind]]
     facts["licences"] = [{"suspended_from": None, "suspended_to": None, **row} for row in life.office.tables["licences"]]
     facts["labels"] = [{"chain": "bitcoin", "address": where, "outflow_class": kind} for where, kind in life.labels.items()]
-    return facts
+    return shaped(facts)
+
+
+def shaped(facts: Tables) -> Tables:
+    """Every row with all the columns of the seam: what a Bitcoin pool never says is null there."""
+    return {name: [{**dict.fromkeys(SHAPES[name]), **row} for row in rows] for name, rows in facts.items()}
 
 
 def _add_transaction(facts: Tables, block: SimBlock, position: int, tx: SimTx) -> None:
