@@ -9,6 +9,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# Test processes side by side in `make test`; `make test WORKERS=0` runs all in one.
+WORKERS ?= 2
+SEEDS ?= 25
 SOURCES := pipeline connectors tests
 EXAMPLE := docs/example/2026-10
 # The example's one blocking issue: an output to an address that nobody has labelled.
@@ -16,7 +19,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-live lint format golden bench docs lock audit clean
+.PHONY: help install install-dev run test test-live lint format golden bench simulate mutate docs lock audit clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -49,7 +52,7 @@ run: install ## Carry the example month through: recorded node to frozen, verifi
 	else exit $$status; fi
 
 test: install-dev ## All tests but those that need a real node
-	$(PYTEST) -m "not live"
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile
 
 test-live: install-dev ## Tests against real nodes, each part with the reason where it can't run
 	@if ! command -v litecoind >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
@@ -79,7 +82,16 @@ lock: install-dev ## Pin the newest versions that pyproject.toml allows, with ha
 	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 
-audit: install-dev ## Look the locked packages up among published vulnerabilities
+simulate: install-dev ## Years of a simulated pool's life under faults: SEEDS=1000 for the long run
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+mutate: install-dev ## Apply deliberate bugs to a copy, one at a time; the tests must catch every one
+	$(BIN)/python -m tests.mutation
+
+audit: install-dev ## Packages looked up among published vulnerabilities, and a bill of materials in dist/
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o dist/esep.cdx.json requirements.lock
+	@echo "dist/esep.cdx.json: the bill of materials (CycloneDX)"
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 clean: ## Remove .venv and caches; what lies in var/ stays
