@@ -1,0 +1,90 @@
+"""Deliberate bugs, each a few characters in one file, with the tests that must notice: the suite's own test.
+
+`old` stands exactly once in the file. A mutant that no longer applies fails the suite: the code moved, and its bug must move with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RULES = ("tests/unit/enrich",)
+INGEST = ("tests/properties/test_ingest.py", "tests/integration/test_ingest.py")
+MONTH = ("tests/unit/test_month.py", "tests/unit/test_closing_bytes.py")
+CALENDAR = ("tests/unit/test_calendar.py",)
+CONDITIONS = ("tests/unit/freeze/test_conditions.py",)
+CELLS = ("tests/unit/validate/test_cells.py",)
+CHAIN = ("tests/simulation/test_bitcoin_reorganisations.py",)
+MERKLE = ("tests/unit/bitcoin/test_merkle.py",)
+ANSWERS = ("tests/integration/test_filing_http.py",)
+LEDGER = ("tests/integration/test_import_ledger.py", "tests/unit/test_restate.py")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug that is not there."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    # Time (rules 1, 7, 8)
+    Mutant("days in UTC", "pipeline/enrich/identify.py", 'ALMATY = "Asia/Almaty"', 'ALMATY = "UTC"', RULES),
+    Mutant("months in UTC", "pipeline/model.py", 'ZoneInfo("Asia/Almaty")', 'ZoneInfo("UTC")', CALENDAR),
+    Mutant("the month ends a day early", "pipeline/model.py", "calendar.monthrange(self.year, self.number)[1])", "calendar.monthrange(self.year, self.number)[1] - 1)", (*RULES, *CONDITIONS)),
+    Mutant("due on the 26th", "pipeline/model.py", "replace(day=25)", "replace(day=26)", CALENDAR),
+    Mutant("the hold passes the 24th", "pipeline/calendar.py", "min(wished, latest)", "wished", CALENDAR),
+    Mutant("finality off by one", "pipeline/freeze/conditions.py", "confirmations >= finality", "confirmations > finality", CONDITIONS),
+    Mutant("the last block confirms nothing", "pipeline/freeze/conditions.py", 'confirmations = tip["height"] - height + 1', 'confirmations = tip["height"] - height', CONDITIONS),
+    Mutant("a block still fits into the month", "pipeline/freeze/conditions.py", 'is_past = tip["mediantime"] >= month.end_at', 'is_past = tip["mediantime"] >= month.end_at - 1', CONDITIONS),
+    Mutant("a ledger a day short is complete", "pipeline/freeze/conditions.py", "complete_through >= month.last", "complete_through.month >= month.last.month", CONDITIONS),
+    Mutant("a waiver waives its whole code", "pipeline/freeze/conditions.py", 'on=["code", "ref"], how="anti"', 'on=["code"], how="anti"', CONDITIONS),
+    # Money (rules 2, 3)
+    Mutant("amounts through a float", "pipeline/model.py", 'units = int(whole + fraction[:decimals].ljust(decimals, "0"))', "units = int(float(text) * 10**decimals)", ("tests/mutation/test_money.py",)),
+    Mutant("a leading zero of an amount is lost", "pipeline/model.py", 'rjust(decimals + 1, "0")', 'rjust(decimals, "0")', ("tests/mutation/test_money.py",)),
+    Mutant("the fee's remainder goes to nobody", "pipeline/enrich/balance.py", "[floors[0] + fee - sum(floors), *floors[1:]]", "floors", RULES),
+    Mutant("change is counted among the payouts", "pipeline/enrich/classify.py", '.then(pl.lit("change"))', '.then(pl.lit("payout"))', RULES),
+    Mutant("any OP_RETURN is data", "pipeline/enrich/classify.py", '(pl.col("value") == 0) & pl.col("is_unspendable")', 'pl.col("is_unspendable")', RULES),
+    Mutant("balances by date, not by height", "pipeline/enrich/balance.py", '.group_by("chain").agg(pl.col("height").max())', '.group_by("chain").agg(pl.col("height").sort_by("time").last())', RULES),
+    # The registry (rule 4)
+    Mutant("valid_to counts as a day", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col(valid_to))', '(pl.col(day) <= pl.col(valid_to))', RULES),
+    Mutant("the last day of a suspension counts twice", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col("suspended_to"))', '(pl.col(day) <= pl.col("suspended_to"))', RULES),
+    Mutant("the oldest licence is shown", "pipeline/enrich/identify.py", "descending=[False, False, True, True, True]", "descending=[False, False, True, False, True]", RULES),
+    Mutant("one row of weights for a control digit", "pipeline/miner_id.py", "_SECOND = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)", "_SECOND = _FIRST", ("tests/mutation/test_money.py",)),
+    # Matching (rule 5)
+    Mutant("a difference of a whole unit is rounding", "pipeline/enrich/match.py", '(pl.col("difference").abs() < pl.col("unit"))', '(pl.col("difference").abs() <= pl.col("unit"))', RULES),
+    Mutant("seven days without their ends", "pipeline/enrich/match.py", '- group["paid_at"]) <= WINDOW_US', '- group["paid_at"]) < WINDOW_US', RULES),
+    Mutant("a negative share of a fee", "pipeline/enrich/match.py", '& (pl.col("difference").min().over(transaction) >= 0)', "", RULES),
+    Mutant("the excess of a transfer is lost", "pipeline/enrich/match.py", '.when(is_last).then(left)', '.when(is_last).then(pl.min_horizontal("paid", left))', RULES),
+    Mutant("payments after the tip are judged", "pipeline/enrich/match.py", '<= pl.col("tip_at") * 1_000_000)', '<= pl.col("tip_at") * 9_000_000)', RULES),
+    # Settlement (rules 6, 7)
+    Mutant("settled twice", "pipeline/enrich/settle.py", '.with_columns(amount=pl.col("end") - start)', '.with_columns(amount=pl.col("end"))', RULES),
+    Mutant("last in, first out", "pipeline/enrich/ranges.py", 'own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")', 'own = sort_by_number_then_text(own, -pl.col("allocated_at"), "allocation_id")', RULES),
+    Mutant("commission on every row", "pipeline/enrich/report.py", 'is_charged = pl.col("is_of_month") & pl.col("is_first")', 'is_charged = pl.col("is_of_month")', RULES),
+    Mutant("allocations of nothing have no row", "pipeline/enrich/report.py", '| (pl.col("amount") == 0))', ")", RULES),
+    Mutant("a credit just before the opening settles", "pipeline/enrich/month.py", "1_000_000 >= start_at", "1_000_001 >= start_at", ("tests/unit/enrich/test_settlement_rules.py",)),
+    # The log and the store (laws 2, 4, 8)
+    Mutant("a disconnect is missed", "pipeline/store/chain.py", "self._blocks[key] = block._replace(is_main=False)", "self._blocks[key] = block", INGEST),
+    Mutant("a block that returns is doubled", "pipeline/store/chain.py", "            for statement in _FORGET:\n                connection.execute(statement)", "            pass", INGEST),
+    Mutant("a gap in a chain is read over", "pipeline/store/chain.py", "if event.seq != expected:", "if event.seq < expected:", INGEST),
+    Mutant("positions are lost", "pipeline/ingest.py", 'insert(connection, "raw_position", positions)', 'insert(connection, "raw_position", positions.head(0))', INGEST),
+    Mutant("duplicates are not told", "pipeline/ingest.py", "            if name not in known:", "            if True:", INGEST),
+    Mutant("restatements are not looked for", "pipeline/restate.py", "joined.filter(is_new | differs)", "joined.filter(is_new)", LEDGER),
+    Mutant("the first version counts", "pipeline/store/views.sql", "newer.allocation_id = a.allocation_id AND newer.version > a.version", "newer.allocation_id = a.allocation_id AND newer.version < a.version", INGEST),
+    Mutant("half a registry counts", "pipeline/store/views.sql", "HAVING count(*) = any_value(parts)", "HAVING count(*) <= any_value(parts)", ("tests/unit/store", "tests/properties/test_ingest.py", "tests/integration/test_store.py")),
+    # The chain (connector)
+    Mutant("a disconnect too few", "connectors/bitcoin/tell_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
+    Mutant("a median of ten", "connectors/bitcoin/tell_events.py", "times[-10:]", "times[-9:]", CHAIN),
+    Mutant("the repeated leaf goes unseen", "pipeline/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
+    # Closing (ADR 5)
+    Mutant("an unknown outcome is sent again", "pipeline/month.py", 'return newest.outcome == "missing" or _is_undelivered(newest)', 'return newest.outcome in ("missing", "unknown") or _is_undelivered(newest)', MONTH),
+    Mutant("a new id every time", "pipeline/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
+    Mutant("signed over other bytes", "pipeline/closing.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
+    Mutant("months are frozen in any order", "pipeline/closing.py", "is_gap = is_gap or not standing.life.frozen", "is_gap = False", MONTH),
+    Mutant("a step taken by another is taken again", "pipeline/closing.py", "        if not is_new:\n            raise Taken(event.id)", "", MONTH),
+    Mutant("an approval counts for any report", "pipeline/month.py", "if frozen is not None and frozen.digest == event.digest:", "if frozen is not None:", MONTH),
+    Mutant("accepted without a receipt", "pipeline/filing.py", 'if receipt or not how.has_receipts', 'if True', ANSWERS),
+)  # fmt: skip

@@ -1,0 +1,44 @@
+"""What is signed is what is filed, under one id, and a further version names the one it corrects."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+from connectors.log_memory import MemoryLog
+from pipeline.calendar import Plan
+from pipeline.closing import content_of_submission
+from pipeline.model import Month
+from tests.simulation.closing_world import Bundles, OtherSide, make_closing
+
+MONTH = Month(2026, 10)
+NOW = MONTH.end_at + 20 * 86_400
+
+
+def test_the_signature_filed_is_over_the_very_report_filed() -> None:
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH), OtherSide()
+    closing = make_closing(log, Plan(has_signer=True), bundles, side)
+    closing.advance(NOW)
+    life = closing.diary.life(MONTH)
+    assert life.is_filed and life.submission is not None
+    body = json.loads(content_of_submission(life.submission.event))
+    report = base64.b64decode(body["report_base64"])
+    assert report == bundles.read(MONTH, 1, "report.json")
+    assert base64.b64decode(body["signature"]) == hashlib.sha256(report).digest()
+    signed = {name: base64.b64decode(made) for name, made in life.signed[1].signatures.items()}
+    assert signed == {name: hashlib.sha256(bundles.read(MONTH, 1, name)).digest() for name in ("manifest.json", "report.json")}
+
+
+def test_a_further_version_names_the_submission_that_it_corrects() -> None:
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH), OtherSide()
+    closing = make_closing(log, Plan(), bundles, side)
+    closing.advance(NOW)
+    first = closing.diary.life(MONTH).submissions[0].event.submission_id
+    bundles.freeze(MONTH, now=NOW, by="A. Person", reason="a late row", version=2)
+    closing.advance(NOW + 3600)
+    last = closing.diary.life(MONTH).submissions[-1].event
+    assert (last.version, last.amends) == (2, first)
+    assert json.loads(content_of_submission(last))["amends"] == first
