@@ -162,6 +162,16 @@ def test_addresses_are_written_as_their_network_writes_them() -> None:
     assert found.to_list() == [REGTEST, REGTEST, None, None, "anything", None]
 
 
+def test_accounts_are_written_in_eip_55_and_a_wrong_checksum_is_kept() -> None:
+    right, wrong = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    for text in (right, right.lower(), "0x" + right[2:].upper()):
+        assert address_fault(text, "evm:61") == (right, "")
+    assert address_fault(wrong, "evm:61") == (wrong, "")
+    for text in (right[2:], right[:-1], REGTEST):
+        assert "0x and 40 hexadecimal digits" in address_fault(text, "evm:61")[1]
+    assert one(Kind.TXID, "0x" + "AB" * 32) == "ab" * 32
+
+
 def test_an_address_that_is_none_is_refused_by_its_cause() -> None:
     assert "checksum" in address_fault(REGTEST[:-1] + "8", "regtest")[1]
     assert "regtest" in address_fault("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "regtest")[1]
