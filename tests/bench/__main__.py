@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHES = ("month", "chain")
+BENCHES = ("month", "chain", "kafka", "kafka_latency")
 
 
 def main(arguments: list[str]) -> int:

@@ -1,8 +1,9 @@
-"""`python -m tests.bench.kafka`: rows a second from Kafka to committed DuckDB, beside what others would write by hand.
+"""`python -m tests.bench kafka`: rows a second from Kafka to committed DuckDB, beside what others would write by hand.
 
 One broker of Apache Kafka on loopback, one partition. Allocations one row an event, and 1,000 rows an event: appended by our writer, taken in by our
-ingest into an empty store. On the same topic, in the same run: reading alone (the ceiling), and a plain loop of kafka-python, json and executemany.
-Prints one line a way, with medians of `--rounds`.
+ingest into an empty store. On the same topic, in the same run: reading alone (the ceiling), a plain loop of kafka-python, json and executemany,
+and quixstreams, where `--quix PYTHON` names an environment that has it (with duckdb, pyarrow). Prints one line a way, with medians of `--rounds`. How
+soon a block is seen, and how soon a killed process goes on: `python -m tests.bench.kafka_latency`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -96,8 +98,20 @@ def by_hand(log: KafkaLog, limit_rows: int) -> int:
     return min(rows, limit_rows)
 
 
-def bench(servers: str, rows: int, rows_an_event: int, rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, KafkaLog(fresh_log(servers)) as log:
+def by_quix(log: KafkaLog, python: str | None, rows: int) -> str:
+    """quixstreams' own rows a second, or why there are none."""
+    if python is None:
+        return f"{'not installed':>10}"
+    command = [python, str(Path(__file__).with_name("kafka_quix.py")), log.settings.servers[0], log.settings.topic("ledger"), str(rows)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        return "gave up after 300 s"
+    return f"{float(ran.stdout.split()[-1]):>10,.0f}" if ran.stdout.split() else f"failed: {ran.stderr[-300:]}"
+
+
+def bench(servers: str, rows: int, rows_an_event: int, rounds: int, quix: str | None) -> None:
+    with tempfile.TemporaryDirectory() as folder, KafkaLog(fresh_log(servers, timeout_s=180.0, transaction_timeout_s=180.0)) as log:
         pending = list(events(rows, rows_an_event))
         with log.writer("ledger", "pool") as writer:
             append = timed(
@@ -116,12 +130,14 @@ def bench(servers: str, rows: int, rows_an_event: int, rounds: int) -> None:
         print(f"      read from the log alone                        {again(read_only) * rows_an_event:>10,.0f}")
         print(f"      read, decode, commit to DuckDB                 {again(lambda fresh: ingest(fresh, Path(folder))):>10,.0f}")
         print(f"      kafka-python + json + executemany, 20,000 rows {again(lambda fresh: by_hand(fresh, 20_000)):>10,.0f}", flush=True)
+        print(f"      quixstreams, after its group has joined        {by_quix(log, quix, rows)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.kafka", description="Rows a second from Kafka to committed DuckDB.")
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quix", metavar="PYTHON", help="the Python of an environment with quixstreams, duckdb and pyarrow")
     arguments = parser.parse_args()
     if reason := why_not():
         raise SystemExit(reason)
@@ -129,8 +145,8 @@ def main() -> None:
         cluster = KafkaCluster(Path(folder) / "kafka")
         try:
             cluster.start()
-            bench(cluster.servers, arguments.rows, 1, arguments.rounds)
-            bench(cluster.servers, arguments.rows * 5, 1000, arguments.rounds)
+            bench(cluster.servers, arguments.rows, 1, arguments.rounds, arguments.quix)
+            bench(cluster.servers, arguments.rows * 5, 1000, arguments.rounds, arguments.quix)
         finally:
             cluster.stop()
 
