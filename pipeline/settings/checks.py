@@ -47,6 +47,8 @@ def _family_faults(place: str, chain: ChainSettings) -> list[str]:
     if not is_account_network(chain.network):
         return [f"{place}.{key}: is for EVM chains (network evm:CHAIN_ID) only" for key in _OF_ACCOUNTS if key in given]
     faults = [f"{place}.{key}: is for Bitcoin-like chains only" for key in _OF_BITCOIN if key in given]
+    if chain.start_height < 1:
+        faults.append(f"{place}.start_height: say the first block that is read, 1 or more: balances begin with the block before it")
     if "finality" not in given:
         faults.append(
             f"{place}.finality: say how many confirmations make a block final there: 64 where stake decides; where work does, what you trust "

@@ -23,6 +23,7 @@ EVM = (
 network = "evm:1"
 asset = "ETH"
 rpc_url = "http://127.0.0.1:8545"
+start_height = 100
 finality = 64
 [[chains.ethereum.wallets]]
 name = "hot"
@@ -57,6 +58,7 @@ def test_a_pool_without_one_has_the_rules_it_had(tmp_path: Path) -> None:
     [
         ('"evm:1"', '"evm:0x1"', "use evm:CHAIN_ID"),
         ("finality = 64\n", "", "chains.ethereum.finality: say how many confirmations"),
+        ("start_height = 100\n", "", "chains.ethereum.start_height: say the first block that is read"),
         (A.lower(), WRONG, "has a wrong checksum (EIP-55)"),
         (A.lower(), A[:-1], "is not an address of evm:1: 0x and 40 hexadecimal digits"),
         (f'["{A.lower()}"]', f'["{A.lower()}", "{A}"]', "twice in it"),
