@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,14 +105,16 @@ class HttpFiling:
                 httpx.Client(verify=self._trust, timeout=target.timeout_s, trust_env=False, follow_redirects=False) as client,
                 client.stream(method, url, headers={**headers, **secret}, content=content) as response,
             ):
-                read, cut = b"", False
+                read, cut, begun = bytearray(), False, time.monotonic()
                 for part in response.iter_bytes():
                     read += part
+                    if time.monotonic() - begun > target.timeout_s:
+                        raise httpx.ReadTimeout(f"the answer was not whole within {target.timeout_s:g} s")
                     if len(read) > _LIMIT:
                         read, cut = read[:_LIMIT], True
                         break
-                answer = shown(response.status_code, response.reason_phrase, list(response.headers.multi_items()), read)
-                told = interpret(self._answers, asked=asked, status=response.status_code, content=b"" if cut else read)
+                answer = shown(response.status_code, response.reason_phrase, list(response.headers.multi_items()), bytes(read))
+                told = interpret(self._answers, asked=asked, status=response.status_code, content=b"" if cut else bytes(read))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             return Answer("unreachable", _said(error, target), request=request)
         except httpx.HTTPError as error:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from xml.etree import ElementTree
+from xml.parsers import expat
 
 import jinja2
 import jinja2.sandbox
@@ -22,6 +22,8 @@ import jinja2.sandbox
 from .closing_events import Outcome, RejectedRow
 from .errors import FilingError
 
+MOST_DEPTH = 200
+"""Of elements within elements of an XML answer."""
 KEPT_BYTES = 65_536
 """How much of an answer's body is kept in the log."""
 
@@ -217,31 +219,50 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
 
 
 def read_tree(content: bytes) -> Any:
-    """JSON as it is; XML as nested names without namespaces (repeated ones as a list); None for anything else. A DOCTYPE is never read."""
+    """JSON as it is; XML as nested names without namespaces (repeated ones as a list); None for anything else.
+
+    A document type, and so an entity, is never read, in whatever encoding it stands; nor is what is nested beyond reason.
+    """
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
         pass
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        return None
+    target = _Plain()
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = target.doctype, target.start
+    parser.EndElementHandler, parser.CharacterDataHandler = target.end, target.data
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 - no DOCTYPE, so no entities
-    except (ElementTree.ParseError, ValueError, LookupError):
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError):
         return None
-    return {_local(root.tag): _element(root)}
+    return target.found
 
 
-def _element(node: ElementTree.Element) -> Any:
-    if not len(node):
-        return (node.text or "").strip()
-    found: dict[str, Any] = {}
-    for child in node:
-        name, value = _local(child.tag), _element(child)
-        if name in found:
-            found[name] = [*found[name], value] if isinstance(found[name], list) else [found[name], value]
-        else:
-            found[name] = value
-    return found
+class _Plain:
+    """Takes an XML document apart, element by element. Raises ValueError for what is never read."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+        self._open: list[tuple[dict[str, list[Any]], list[str]]] = [({}, [])]
+
+    def doctype(self, *_: object) -> None:
+        raise ValueError("a document type")
+
+    def start(self, _name: str, _attributes: object) -> None:
+        if len(self._open) > MOST_DEPTH:
+            raise ValueError("nested too deep")
+        self._open.append(({}, []))
+
+    def data(self, text: str) -> None:
+        self._open[-1][1].append(text)
+
+    def end(self, name: str) -> None:
+        children, texts = self._open.pop()
+        told: Any = {child: values if len(values) > 1 else values[0] for child, values in children.items()} or "".join(texts).strip()
+        self._open[-1][0].setdefault(_local(name), []).append(told)
+        if len(self._open) == 1:
+            self.found = {_local(name): told}
 
 
 def _local(tag: str) -> str:

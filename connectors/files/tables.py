@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def _read(path: Path) -> bytes:
         if not path.is_file():
             what = "is not a plain file" if path.exists() else "there is no such file"
             raise InputRefused(source, [f"{source}: {what}: check the path"])
+        if path.is_symlink() and path.lstat().st_uid not in (os.geteuid(), 0):
+            raise InputRefused(source, [f"{source}: is a link that another user made: name the file that it stands for"])
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InputRefused(source, [f"{source}: has {size >> 20} MiB, more than {MAX_FILE_BYTES >> 20} are read at once: split it"])

@@ -19,6 +19,11 @@ from xml.parsers import expat
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_PARTS = 10_000
+MAX_RATIO = 200
+"""How many times its size a workbook of more than `RATIO_FROM_BYTES` may unpack to: honest tables reach some 30."""
+RATIO_FROM_BYTES = 64 << 20
+MAX_TEXT = 32_767
+"""Characters of a cell, as the format's own programs have it."""
 _CHUNK_BYTES = 1 << 18
 _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 """The built-in number formats that are dates or times (section 18.8.30)."""
@@ -47,6 +52,9 @@ class Workbook:
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
             raise Unsound(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
         self._names = {part.filename for part in parts}
+        unpacked = sum(part.file_size for part in parts)
+        if unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
+            raise Unsound(f"unpacks to {unpacked // len(data)} times its size: no honest table does; save the table as CSV")
         main = self._main_part()
         self.is_1904 = False
         self.sheets = self._read_sheets(main)
@@ -190,11 +198,13 @@ class Runs:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._length = 0
         self._is_text = False
         self._is_phonetic = False
 
     def clear(self) -> None:
         self._parts.clear()
+        self._length = 0
 
     def start(self, element: str) -> None:
         if element == "rPh":
@@ -210,6 +220,9 @@ class Runs:
 
     def add(self, text: str) -> None:
         if self._is_text:
+            self._length += len(text)
+            if self._length > MAX_TEXT:
+                raise Unsound(f"has a text of more than {MAX_TEXT} characters in one cell")
             self._parts.append(text)
 
     def text(self) -> str:

@@ -19,7 +19,7 @@ import polars as pl
 
 from pipeline.validate.table import CellType, Fault, RawColumn, RawTable, shown
 
-from .xlsx_parts import Runs, Sheet, Unsound, Workbook, unescaped
+from .xlsx_parts import MAX_TEXT, Runs, Sheet, Unsound, Workbook, unescaped
 
 EXACT_DIGITS = 15
 MAX_ROWS = 1_048_576
@@ -113,6 +113,8 @@ class _SheetReader:
     def text(self, text: str) -> None:
         if self._is_value:
             self._value += text
+            if len(self._value) > MAX_TEXT:
+                raise Unsound(f"has a value of more than {MAX_TEXT} characters in row {self._row}")
         else:
             self._inline.add(text)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -156,6 +157,16 @@ def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
     )
 
 
+def is_private(url: str) -> bool:
+    """Whether nobody between reads along: TLS, or this machine. The host is looked at, not how the address begins."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1")))
+
+
 def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: FilingSettings, notices: NoticesSettings) -> list[str]:
     """What must be together."""
     faults = []
@@ -168,8 +179,9 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
     if signing.way != "none" and signing.pkcs12_file is None:
         faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
     if filing.way == "http":
-        if not filing.url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
-            faults.append("filing.url: must begin with https:// (http:// only on this machine)")
+        for name, url in (("url", filing.url), ("status_url", filing.status_url)):
+            if (url or name == "url") and not is_private(url):
+                faults.append(f"filing.{name}: must begin with https:// (http:// only on this machine)")
         if filing.auth in ("bearer", "basic", "api-key") and filing.password is None:
             faults.append(f"filing.password_file: is needed for auth = {filing.auth!r}; or ESEP_FILING_PASSWORD")
         if filing.auth == "mtls" and not (filing.client_cert_file and filing.client_key_file):
@@ -178,6 +190,8 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
             faults.append("filing.service_id, sender: are needed for envelope = 'smartbridge'")
     if filing.fields and filing.template_file:
         faults.append("filing: has both fields and template_file: keep one way to make the body")
+    if notices.webhook_url and not is_private(notices.webhook_url):
+        faults.append("notices.webhook_url: must begin with https:// (http:// only on this machine): the address itself is a secret")
     if notices.smtp_host and not (notices.mail_from and notices.mail_to):
         faults.append("notices.mail_from, mail_to: are needed for e-mail")
     return faults
