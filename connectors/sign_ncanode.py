@@ -13,6 +13,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +22,14 @@ from urllib.parse import urlsplit
 import httpx
 from cryptography import x509
 
-from pipeline.certificate import certificate_fault
+from pipeline.certificate import KeyCertificate, certificate_fault
 from pipeline.closing import Signature
 from pipeline.cms import read_signature
 from pipeline.errors import SettingsError, SigningError
 from pipeline.signature import signer_certificate
+
+MOST_ANSWER_BYTES = 32 << 20
+"""Of one answer: a signature and its certificates are some kilobytes."""
 
 
 class NcanodeSigner:
@@ -61,15 +66,30 @@ class NcanodeSigner:
             int(certificate.not_valid_after_utc.timestamp()),
         )
 
-    def _sign(self, client: httpx.Client, content: bytes) -> bytes:
+    def certificate(self) -> KeyCertificate:
+        """The certificate of the key, as NCANode reads it (`/pkcs12/info`). Raises SigningError."""
+        with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
+            answer = self._post(client, "/pkcs12/info", {"keys": [self._signer()], "revocationCheck": []})
+        try:
+            (told,) = answer["signers"]
+            begins, ends = (int(datetime.fromisoformat(told[name]).timestamp()) for name in ("notBefore", "notAfter"))
+            numbers = {str(told["subject"].get(name) or "") for name in ("bin", "iin")} - {""}
+            return KeyCertificate(str(told["serialNumber"]), begins, ends, frozenset(numbers))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SigningError(f"{self._url}/pkcs12/info: the answer tells of no certificate: is this NCANode 3?") from error
+
+    def _signer(self) -> dict[str, Any]:
+        """The key as it travels. Raises SigningError for a file that can't be read, or a key without a password."""
         try:
             key = base64.b64encode(self._path.read_bytes()).decode()
         except OSError as error:
             raise SigningError(f"{self._path}: {error.strerror}: set signing.pkcs12_file to the key's .p12 file") from error
         if not self._password:
             raise SigningError(f"{self._path}: NCANode takes no key without a password: set signing.password_file or ESEP_SIGNING_PASSWORD")
-        signer: dict[str, Any] = {"key": key, "password": self._password, "keyAlias": self._key_alias}
-        wanted = {"data": _base64(content), "signers": [signer], "withTsp": self._with_tsp, "detached": True}
+        return {"key": key, "password": self._password, "keyAlias": self._key_alias}
+
+    def _sign(self, client: httpx.Client, content: bytes) -> bytes:
+        wanted: dict[str, Any] = {"data": _base64(content), "signers": [self._signer()], "withTsp": self._with_tsp, "detached": True}
         if self._with_tsp and self._tsa_policy:
             wanted["tsaPolicy"] = self._tsa_policy
         answer = self._post(client, "/cms/sign", wanted)
@@ -88,11 +108,18 @@ class NcanodeSigner:
     def _post(self, client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str, Any]:
         """One request; the key in it never shows in an error."""
         try:
-            response = client.post(self._url + path, json=content)
-            answer: Any = response.json()
+            with client.stream("POST", self._url + path, json=content, follow_redirects=False) as response:
+                read = bytearray()
+                for part in response.iter_bytes():
+                    read += part
+                    if len(read) > MOST_ANSWER_BYTES:
+                        raise SigningError(
+                            f"{self._url}{path}: the answer is longer than {MOST_ANSWER_BYTES >> 20} MiB: is this NCANode 3?"
+                        )
+            answer: Any = json.loads(read)
         except httpx.HTTPError as error:
             raise SigningError(f"{self._url}{path}: {type(error).__name__}: is NCANode running?") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SigningError(f"{self._url}{path}: HTTP {response.status_code} and no JSON: is this NCANode 3?") from None
         if response.status_code != 200 or not isinstance(answer, dict) or answer.get("status") not in (200, None):
             # NCANode says `message`; what fails before it is asked (an empty password, an unknown policy) is Spring's own `error`.

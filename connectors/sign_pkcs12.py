@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
-from pipeline.certificate import certificate_fault
+from pipeline.certificate import KeyCertificate, certificate_fault, key_certificate
 from pipeline.closing import Signature
 from pipeline.cms import read_signature, with_timestamp
 from pipeline.errors import SigningError
@@ -34,9 +34,9 @@ class Pkcs12Signer:
         self._password = password
         self._bin = pool_bin
 
-    def certificate(self) -> x509.Certificate:
+    def certificate(self) -> KeyCertificate:
         """The certificate of the key. Raises SigningError."""
-        return self._load()[1]
+        return key_certificate(self._load()[1])
 
     def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
         """Detached CMS of each file, each verified. Raises SigningError."""

@@ -5,13 +5,39 @@ Kazakhstan's certificates name an organisation in OU (`BIN201040000013`) and a p
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 _NUMBER = re.compile(r"(?:BIN|IIN)?([0-9]{12})")
+
+
+@dataclass(frozen=True)
+class KeyCertificate:
+    """The certificate of the configured key, looked at before anything is signed with it."""
+
+    name: str
+    """Names it once and for all: its digest, or its serial number."""
+    not_before: int
+    """Unix seconds."""
+    not_after: int
+    numbers: frozenset[str]
+    """The BINs and IINs that it names."""
+
+
+def key_certificate(certificate: x509.Certificate) -> KeyCertificate:
+    """What is looked at of a certificate."""
+    return KeyCertificate(
+        hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest(),
+        int(certificate.not_valid_before_utc.timestamp()),
+        int(certificate.not_valid_after_utc.timestamp()),
+        frozenset(numbers_of(certificate)),
+    )
 
 
 def numbers_of(certificate: x509.Certificate) -> set[str]:
@@ -27,11 +53,16 @@ def numbers_of(certificate: x509.Certificate) -> set[str]:
 
 def certificate_fault(certificate: x509.Certificate, pool_bin: str, now: int) -> str:
     """Why the certificate may not sign at `now` (Unix seconds) for the pool; empty when it may. Shows no number of anybody."""
-    if now < certificate.not_valid_before_utc.timestamp():
-        return f"the certificate is not valid before {_day(certificate.not_valid_before_utc)}: wait, or use the former one"
-    if now > certificate.not_valid_after_utc.timestamp():
-        return f"the certificate ended on {_day(certificate.not_valid_after_utc)}: get a new one"
-    if pool_bin not in numbers_of(certificate):
+    return key_fault(key_certificate(certificate), pool_bin, now)
+
+
+def key_fault(key: KeyCertificate, pool_bin: str, now: int) -> str:
+    """The same of what is known of a key's certificate."""
+    if now < key.not_before:
+        return f"the certificate is not valid before {_day(key.not_before)}: wait, or use the former one"
+    if now > key.not_after:
+        return f"the certificate ended on {_day(key.not_after)}: get a new one"
+    if pool_bin not in key.numbers:
         return "the certificate's subject does not name the pool's BIN: use a key of the organisation in [pool]"
     return ""
 
@@ -41,5 +72,5 @@ def days_left(not_after: int, now: int) -> int:
     return (not_after - now) // 86_400
 
 
-def _day(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import structlog
 
 from .calendar import Plan
+from .certificate import KeyCertificate
 from .closing_events import Answered, Sending, Signed, Submitting
 from .errors import FilingError, LogError, MonthError, SigningError
 from .events import AnyEvent, Event, decode, encode
@@ -49,6 +50,7 @@ class Signer(Protocol):
     """Signs, and verifies at once. Raises SigningError for a key or certificate that may not be used."""
 
     def sign(self, files: dict[str, bytes], *, now: int) -> Signature: ...
+    def certificate(self) -> KeyCertificate: ...
 
 
 class Filing(Protocol):

@@ -1,6 +1,6 @@
 """What people must be told of, and that each thing is told once over each channel. Pure, but for the channels it is given.
 
-Enters: where the months stand, the certificate's end, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not hold yet. A channel
+Enters: where the months stand, the configured key, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not hold yet. A channel
 that fails is tried again at the next look, because only a delivered notice is logged.
 """
 
@@ -14,9 +14,10 @@ from typing import Protocol
 import structlog
 
 from .calendar import Plan, due_at, escalations
-from .closing import SCHEDULE, Diary, Standing, Taken
+from .certificate import days_left, key_fault
+from .closing import SCHEDULE, Diary, Signer, Standing, Taken
 from .closing_events import Notified
-from .errors import EsepError
+from .errors import EsepError, SigningError
 from .month import Act, State
 
 _journal = structlog.get_logger("esep.notices")
@@ -39,15 +40,30 @@ class Channel(Protocol):
     def tell(self, notice: Notice) -> None: ...
 
 
-def notices_of(standings: Iterable[Standing], plan: Plan, now: int, *, warn_days: int = 30) -> list[Notice]:
+def notices_of(standings: Iterable[Standing], plan: Plan, now: int) -> list[Notice]:
     """Everything worth telling of the months as they stand, said before or not."""
-    found: list[Notice] = []
-    for standing in standings:
-        found += _of_month(standing, plan, now, warn_days)
-    return found
+    return [notice for standing in standings for notice in _of_month(standing, plan, now)]
 
 
-def _of_month(standing: Standing, plan: Plan, now: int, warn_days: int) -> list[Notice]:
+def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days: int = 30) -> list[Notice]:
+    """What is worth telling of the configured key: it can't be used, or its certificate is about to end; long before a month wants it."""
+    if signer is None:
+        return []
+    try:
+        key = signer.certificate()
+    except SigningError as error:
+        return [Notice(f"key:{_digest(str(error))}", "The signing key can't be used", str(error))]
+    fault = key_fault(key, pool_bin, now)
+    if fault:
+        return [Notice(f"key:{key.name}:{_digest(fault)}", "The signing key can't be used", fault)]
+    left = days_left(key.not_after, now)
+    if left < warn_days:
+        text = f"The certificate that signs months ends in {left} day(s): get a new one, and put it in the old one's place."
+        return [Notice(f"certificate:{key.name}", "The signing certificate is about to end", text)]
+    return []
+
+
+def _of_month(standing: Standing, plan: Plan, now: int) -> list[Notice]:
     life, step, month = standing.life, standing.step, str(standing.month)
     found: list[Notice] = []
     if now < standing.month.end_at:
@@ -88,10 +104,6 @@ def _of_month(standing: Standing, plan: Plan, now: int, warn_days: int) -> list[
             found.append(
                 Notice(f"deadline:{month}:{min(passed)}", f"{month} is due in {min(passed)} day(s)", f"It is {life.state()}: {step.why}")
             )
-    signed = life.signed.get(life.version)
-    if signed is not None and signed.not_after - now < warn_days * 86_400:
-        text = f"The certificate of {month} v{life.version} ends in {(signed.not_after - now) // 86_400} day(s): get a new one."
-        found.append(Notice(f"certificate:{signed.certificate_digest}", "The signing certificate is about to end", text))
     return found
 
 

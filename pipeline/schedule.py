@@ -20,7 +20,7 @@ def keep_looking(
 ) -> None:
     """Look now, then at every wake-up, until `stop` is set or a look fails: its exception is raised here.
 
-    `points` (Unix seconds) is asked again after each look: what happened may have moved them. Those past are not waited for.
+    `points` (Unix seconds) is asked again after each look: what happened may have moved them. Those past when the look began are not waited for.
     """
     failures: list[BaseException] = []
     looking = threading.Lock()
@@ -31,15 +31,17 @@ def keep_looking(
             if stop.is_set():
                 return
             try:
+                began_at = now()
                 look()
-                set_points()
+                set_points(began_at)
             except BaseException as error:
                 failures.append(error)
                 stop.set()
                 raise
 
-    def set_points() -> None:
-        wanted = {f"point:{at}": at for at in points() if at > now()}
+    def set_points(began_at: int) -> None:
+        # A point that came while we looked was not looked at: it wakes us at once.
+        wanted = {f"point:{at}": at for at in points() if at > began_at}
         for job in scheduler.get_jobs():
             if job.id.startswith("point:") and job.id not in wanted:
                 scheduler.remove_job(job.id)

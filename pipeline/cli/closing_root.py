@@ -31,7 +31,7 @@ from ..events import Frozen
 from ..filing import AnswerMap, BodyMap, Envelope
 from ..freeze.bundle import read_facts
 from ..model import Month, Rules, almaty_date
-from ..notices import Channel, deliver, notices_of
+from ..notices import Channel, deliver, notices_of, notices_of_key
 from ..settings.closing import plan_of
 
 WATCHED_MONTHS = 3
@@ -122,17 +122,22 @@ class Desk:
         diary = Diary(app.log, app.pool)
         self.months = AppMonths(app, diary)
         self.filing = make_filing(app)
-        self.closing = Closing(diary, app.pool, self.plan, self.months, self.filing, make_signer(app))
+        self.signer = make_signer(app)
+        self.closing = Closing(diary, app.pool, self.plan, self.months, self.filing, self.signer)
         self.channels = make_channels(app)
         self._watched: dict[str, int] | None = None
+        self._retries: list[int] = []
 
     def look(self) -> list[Standing]:
         """Advance every month, watch the frozen ones, tell people; where the months stand."""
         now = self.app.now()
         standings = self.closing.advance(now)
         self.watch(standings)
-        notices = notices_of(standings, self.plan, now, warn_days=self.app.settings.signing.warn_days)
+        settings = self.app.settings
+        notices = notices_of(standings, self.plan, now)
+        notices += notices_of_key(self.signer, settings.pool.bin, now, warn_days=settings.signing.warn_days)
         deliver(self.closing.diary, self.channels, notices, now)
+        self._retries = [standing.step.until for standing in standings if standing.step.until is not None]
         return standings
 
     def watch(self, standings: Iterable[Standing]) -> None:
@@ -173,8 +178,10 @@ class Desk:
         return event
 
     def wake_points(self) -> list[int]:
-        """The calendar's instants of the months known and of the next ones."""
-        return [point.at for month in self.calendar_months() for point in points(month, self.plan, frozen_at=self.frozen_at(month))]
+        """The calendar's instants of the months known and of the next ones, and those that steps wait for."""
+        return self._retries + [
+            point.at for month in self.calendar_months() for point in points(month, self.plan, frozen_at=self.frozen_at(month))
+        ]
 
     def calendar_months(self) -> list[Month]:
         """The months that are not filed, the running one, and those after it: three at least."""

@@ -152,7 +152,7 @@ def test_the_key_travels_on_this_machine_or_over_tls_alone(url: str, leaks: bool
 
 
 class Ncanode(BaseHTTPRequestHandler):
-    """Answers as NCANode 3 does, with a real signature of the key in the request."""
+    """Answers in the shapes of NCANode's own sources (`…Request`, `…Response`, `ErrorResponse`), with a real signature of the key in the request."""
 
     seen: list[dict] = []  # noqa: RUF012 - the test looks here
     valid = True
@@ -162,11 +162,21 @@ class Ncanode(BaseHTTPRequestHandler):
         type(self).seen.append({"path": self.path, **told})
         if self.path == "/cms/verify":
             return self._answer({"status": 200, "message": "OK", "valid": self.valid, "signers": []})
-        (signer,) = told["signers"]
+        if told.get("tsaPolicy") not in (None, "TSA_GOST_POLICY", "TSA_GOSTGT_POLICY", "TSA_GOST2015_POLICY"):
+            return self._answer(
+                {"timestamp": "2026-11-15T00:00:00.000+00:00", "status": 400, "error": "Bad Request", "path": self.path}, 400
+            )
+        (signer,) = told["keys"] if self.path == "/pkcs12/info" else told["signers"]
         try:
             key, certificate, _ = pkcs12.load_key_and_certificates(base64.b64decode(signer["key"]), signer["password"].encode())
         except ValueError:
-            return self._answer({"status": 400, "message": "wrong password"}, 400)
+            return self._answer({"status": 500, "message": "signers[0]: wrong password"}, 500)
+        if self.path == "/pkcs12/info":
+            (number,) = (name for name in numbers_of(certificate) if name == POOL_BIN)
+            info = {"valid": True, "serialNumber": "7", "subject": {"commonName": "Pool", "bin": number}}
+            info |= {name: f"{at:%Y-%m-%dT%H:%M:%S}.000+00:00" for name, at in
+                     (("notBefore", certificate.not_valid_before_utc), ("notAfter", certificate.not_valid_after_utc))}  # fmt: skip
+            return self._answer({"status": 200, "message": "OK", "valid": True, "signers": [info]})
         options = [pkcs7.PKCS7Options.Binary] + [pkcs7.PKCS7Options.DetachedSignature] * told["detached"]
         builder = pkcs7.PKCS7SignatureBuilder().set_data(base64.b64decode(told["data"])).add_signer(certificate, key, hashes.SHA256())
         return self._answer(
@@ -207,6 +217,25 @@ def test_ncanode_signs_verifies_at_once_and_is_given_what_it_wants(tmp_path: Pat
     first = Ncanode.seen[0]
     assert first["detached"] is True and first["withTsp"] is True and first["tsaPolicy"] == "TSA_GOST2015_POLICY"
     assert set(first["signers"][0]) == {"key", "password", "keyAlias"} and first["signers"][0]["keyAlias"] == "k"
+
+
+def test_ncanode_tells_of_the_key_before_it_signs(tmp_path: Path, ncanode: str) -> None:
+    certificate = write_p12(tmp_path / "key.p12")
+    known = NcanodeSigner(ncanode, tmp_path / "key.p12", "secret", POOL_BIN).certificate()
+    assert (known.name, known.numbers) == ("7", {POOL_BIN})
+    ours = Pkcs12Signer(tmp_path / "key.p12", "secret", POOL_BIN).certificate()
+    assert (known.not_before, known.not_after) == (ours.not_before, ours.not_after)
+    assert ours.name == certificate.fingerprint(hashes.SHA256()).hex() and ours.numbers >= {POOL_BIN}
+    with pytest.raises(SigningError, match="wrong password"):
+        NcanodeSigner(ncanode, tmp_path / "key.p12", "other", POOL_BIN).certificate()
+    with pytest.raises(SigningError, match="no key without a password"):
+        NcanodeSigner(ncanode, tmp_path / "key.p12", None, POOL_BIN).certificate()
+
+
+def test_what_spring_refuses_before_ncanode_is_asked_is_named(tmp_path: Path, ncanode: str) -> None:
+    write_p12(tmp_path / "key.p12")
+    with pytest.raises(SigningError, match="Bad Request"):
+        NcanodeSigner(ncanode, tmp_path / "key.p12", "secret", POOL_BIN, with_tsp=True, tsa_policy="NONE").sign(FILES, now=NOW)
 
 
 def test_ncanodes_faults_are_named_without_the_key(tmp_path: Path, ncanode: str) -> None:

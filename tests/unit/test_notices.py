@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connectors.log_memory import MemoryLog
 from pipeline.calendar import Plan, almaty_at, due_at
-from pipeline.closing import Diary
-from pipeline.errors import SourceError
+from pipeline.certificate import KeyCertificate
+from pipeline.closing import Diary, Signature
+from pipeline.errors import SigningError, SourceError
 from pipeline.model import Month
-from pipeline.notices import Notice, deliver, notices_of
+from pipeline.notices import Notice, deliver, notices_of, notices_of_key
 from tests.simulation.closing_world import POOL, Bundles, OtherSide, make_closing
 
 MONTH = Month(2026, 10)
@@ -49,13 +52,47 @@ def test_each_trouble_has_its_notice() -> None:
     assert names(Bundles(third, MONTH), OtherSide(), third, almaty_at(day, 12), Plan(approvals=1)) == ["person"]
 
 
-def test_a_certificate_about_to_end_is_told() -> None:
-    log = MemoryLog()
-    bundles, now = Bundles(log, MONTH), almaty_at(MONTH.next.first.replace(day=6), 12)
-    standings = make_closing(log, PLAN, bundles, OtherSide()).advance(now)
-    told = [n.name for n in notices_of(standings, PLAN, now, warn_days=20_000)]
-    assert sum(name.startswith("certificate:") for name in told) == 1
-    assert not any(n.name.startswith("certificate:") for n in notices_of(standings, PLAN, now))
+class Holder:
+    """A signer whose certificate is what a test says."""
+
+    def __init__(self, key: KeyCertificate | SigningError) -> None:
+        self.key = key
+
+    def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
+        raise AssertionError("nothing is signed to look at a certificate")
+
+    def certificate(self) -> KeyCertificate:
+        if isinstance(self.key, SigningError):
+            raise self.key
+        return self.key
+
+
+DAY = 86_400
+END = 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("now", "number", "told"),
+    [
+        (END - 30 * DAY, "201040000013", []),
+        (END - 30 * DAY + 1, "201040000013", ["certificate:k"]),
+        (END - 1, "201040000013", ["certificate:k"]),
+        (END + 1, "201040000013", ["key:k"]),
+        (END - 400 * DAY, "201040000013", ["key:k"]),
+        (END - 100 * DAY, "060140000011", ["key:k"]),
+    ],
+)
+def test_the_key_is_looked_at_before_a_month_wants_it(now: int, number: str, told: list[str]) -> None:
+    signer = Holder(KeyCertificate("k", END - 365 * DAY, END, frozenset({number})))
+    found = notices_of_key(signer, "201040000013", now)
+    assert [":".join(notice.name.split(":")[:2]) for notice in found] == told
+    assert all("201040000013" not in notice.text + notice.subject for notice in found)
+
+
+def test_a_key_that_cant_be_opened_is_told_and_no_key_is_nothing_to_tell() -> None:
+    (notice,) = notices_of_key(Holder(SigningError("key.p12: No such file")), "201040000013", 0)
+    assert notice.subject == "The signing key can't be used" and "No such file" in notice.text
+    assert notices_of_key(None, "201040000013", 0) == []
 
 
 def test_once_over_each_channel_and_again_until_it_got_through() -> None:
