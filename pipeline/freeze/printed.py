@@ -48,17 +48,20 @@ def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
 
 
 def printed_outflows(enriched: Enriched) -> pl.DataFrame:
-    """Everything that left the pool in the month, by output."""
-    return enriched.outflows.select("txid", "vout", "address", pl.col("amount").alias("amount_sat"), "class", "block_height", "date").cast(
-        {"amount_sat": pl.String}
-    )
+    """Everything that left the pool in the month, by output; with its asset where a chain carries several."""
+    columns = ["txid", "vout", "address", pl.col("amount").alias("amount_sat"), "class", "block_height", "date"]
+    return enriched.outflows.select(*columns, *_asset(enriched.outflows)).cast({"amount_sat": pl.String})
+
+
+def _asset(frame: pl.DataFrame) -> list[str]:
+    """The asset's column where the chain does not tell it, at the end: tables of pools without tokens stay as they were."""
+    return ["asset"] if frame["asset"].n_unique() > frame["chain"].n_unique() else []
 
 
 def printed_transfers(enriched: Enriched) -> pl.DataFrame:
-    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5)."""
-    return enriched.transfers.select(
-        "txid", "address", "miner_id", pl.col("amount").alias("amount_sat"), pl.col("credited").alias("credited_sat"), "explanation", "date"
-    ).cast({"amount_sat": pl.String, "credited_sat": pl.String})
+    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5); with its asset where a chain carries several."""
+    amounts = [pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in ("amount", "credited")]
+    return enriched.transfers.select("txid", "address", "miner_id", *amounts, "explanation", "date", *_asset(enriched.transfers))
 
 
 def printed_balances(enriched: Enriched) -> pl.DataFrame:

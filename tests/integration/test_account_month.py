@@ -86,6 +86,11 @@ def test_the_month_is_frozen_and_its_bundle_holds_naming_what_rests_on_the_trace
         (ANNA, A, "ETH", "2.000000000000000000", "2.000000000000000000", "2026-10-10"),
         (BORAT, B, "USDT", "5.000000", "5.000000", "2026-10-10"),
     ]
+    outflows = pl.read_csv(made / "outflows.csv", infer_schema=False)
+    assert sorted(outflows.filter(pl.col("class") == "payout").select("asset", "amount_sat").rows()) == [
+        ("ETH", str(ETHER)), ("ETH", str(2 * ETHER)), ("USDT", "5000000"),
+    ]  # fmt: skip
+    assert outflows.filter(pl.col("class") == "fee")["asset"].to_list() == ["ETH"] * 4
     checks = {check.name: check for check in verify_bundle(made)}
     assert {name: check.detail for name, check in checks.items() if not check.holds} == {}
     said = checks["reported transfers"].detail
