@@ -63,7 +63,7 @@ def _listens(server: str, process: subprocess.Popen[bytes]) -> bool:
 
 def fresh_log(servers: str, **settings: object) -> KafkaSettings:
     """Settings of a log that nobody used before, its topics made: one replica, one partition unless said otherwise."""
-    given: dict[str, object] = {"partitions": 1, "replication_factor": 1, "min_insync_replicas": 1, "timeout_s": 20.0, **settings}
+    given: dict[str, object] = {"partitions": 1, "replication_factor": 1, "min_insync_replicas": 1, "timeout_s": 60.0, **settings}
     made = KafkaSettings(tuple(servers.split(",")), f"t{uuid.uuid4().hex[:12]}", **given)  # type: ignore[arg-type]
     make_topics(made)
     return made

@@ -212,7 +212,7 @@ def test_waiting_ends_with_the_time_or_with_something_to_read(open_log: Opener):
     with log.writer("ledger", "k") as writer:
         late = threading.Timer(0.1, lambda: writer.append(_events(1)))
         late.start()
-        assert follower.wait({}, 10)
+        assert follower.wait({}, 60)
         late.join()
     assert follower.wait({}, 0)
     assert not follower.wait({"ledger/0": 1}, 0.05)

@@ -165,7 +165,7 @@ class KafkaCluster:
         for node in list(self._processes):
             self.kill(node)
 
-    def tool(self, main: str, *arguments: str, timeout_s: float = 60) -> str:
+    def tool(self, main: str, *arguments: str, timeout_s: float = 180) -> str:
         """Run one of Kafka's own programs by its class; what it printed."""
         command = [*JAVA, "-cp", f"{_jars()}/*", main, *arguments]
         return subprocess.run(command, check=True, timeout=timeout_s, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
@@ -182,7 +182,7 @@ class KafkaCluster:
         settings = str(self._home(node) / "server.properties")
         users = [part for user in self._scram for part in ("--add-scram", user)]
         command = [*self._java(node), "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", settings, *users]
-        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, timeout=180, stdout=subprocess.DEVNULL)
 
     def _spawn(self, node: int) -> None:
         home = self._home(node)
@@ -191,7 +191,7 @@ class KafkaCluster:
                 [*self._java(node), "kafka.Kafka", str(home / "server.properties")], stdout=out, stderr=subprocess.STDOUT, cwd=home
             )
 
-    def _await(self, node: int, timeout_s: float = 90) -> None:
+    def _await(self, node: int, timeout_s: float = 180) -> None:
         until = time.monotonic() + timeout_s
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._client[node]), 1):

@@ -34,7 +34,7 @@ from tests.integration.pools import SmallPool, report_digest, small_pool
 
 from .kafka_cluster import free_ports
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("ESEP_SEED", "20261031"))
@@ -88,7 +88,7 @@ class Ingests:
         for process in self.running:
             process.terminate()
         for number, process in enumerate(self.running):
-            assert process.wait(60) == 0, self.tail(number)
+            assert process.wait(120) == 0, self.tail(number)
 
     def stop(self) -> None:
         for process in self.running:
@@ -170,7 +170,7 @@ def test_every_pools_report_is_right_whatever_is_killed(servers: str, tmp_path: 
         run.start()
         feeding.start()
         torment(run, chance)
-        feeding.join(240)
+        feeding.join(400)
         assert not feeding.is_alive(), "the months did not come in"
         settled_s = await_ready(run, settings, [pool.name for pool in pools])
         run.finish()
@@ -214,7 +214,7 @@ def await_ready(run: Ingests, settings: KafkaSettings, pools: list[str]) -> floa
         read = run.positions() if is_ready else {}
         if is_ready and all(read.get(place, 0) >= offset for place, offset in wanted.items()):
             return time.monotonic() - begun
-        assert time.monotonic() - begun < 150, (
+        assert time.monotonic() - begun < 400, (
             f"not caught up: {run.held()} {[run.ask(n, '/readyz') for n in range(PROCESSES)]} {run.tail(0)}"
         )
         time.sleep(0.5)
