@@ -48,29 +48,28 @@ def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
 
 
 def printed_outflows(enriched: Enriched) -> pl.DataFrame:
-    """Everything that left the pool in the month, by output; with its asset where a chain carries several."""
-    columns = ["txid", "vout", "address", pl.col("amount").alias("amount_sat"), "class", "block_height", "date"]
-    return enriched.outflows.select(*columns, *_asset(enriched.outflows)).cast({"amount_sat": pl.String})
-
-
-def _asset(frame: pl.DataFrame) -> list[str]:
-    """The asset's column where the chain does not tell it, at the end: tables of pools without tokens stay as they were."""
-    return ["asset"] if frame["asset"].n_unique() > frame["chain"].n_unique() else []
+    """Everything that left the pool in the month, by output; with the asset where the pool's wallets hold several."""
+    return enriched.outflows.select(
+        "txid", "vout", "address", *_asset(enriched), pl.col("amount").cast(pl.String).alias("amount_sat"), "class", "block_height", "date"
+    )
 
 
 def printed_transfers(enriched: Enriched) -> pl.DataFrame:
-    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5); with its asset where a chain carries several."""
+    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5); with the asset as in `printed_outflows`."""
     amounts = [pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in ("amount", "credited")]
-    return enriched.transfers.select("txid", "address", "miner_id", *amounts, "explanation", "date", *_asset(enriched.transfers))
+    return enriched.transfers.select("txid", "address", *_asset(enriched), "miner_id", *amounts, "explanation", "date")
 
 
 def printed_balances(enriched: Enriched) -> pl.DataFrame:
     """The proof by wallet (rule 3.4). Where wallets hold several assets, the asset stands behind the wallet's name."""
     amounts = ["opening", "in", "out", "fee", "closing", "unspent"]
-    balances = enriched.balances
-    if balances["asset"].n_unique() > 1:
-        balances = balances.with_columns(wallet=pl.concat_str("wallet", "asset", separator="/"))
-    return balances.select("wallet", *[pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in amounts])
+    wallet = pl.concat_str("wallet", *_asset(enriched), separator="/").alias("wallet")
+    return enriched.balances.select(wallet, *[pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in amounts])
+
+
+def _asset(enriched: Enriched) -> list[str]:
+    """The column that tells whole units of one asset from another's, where there is more than one."""
+    return ["asset"] if enriched.balances["asset"].n_unique() > 1 else []
 
 
 def printed_ties(enriched: Enriched) -> pl.DataFrame:
