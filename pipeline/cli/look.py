@@ -17,7 +17,7 @@ from ..errors import StoreError
 from ..log import EventLog, Positions, advance
 from ..model import Month
 from ..store import Store
-from ..store.queries import chain_state, complete_through, registry
+from ..store.queries import chain_state, complete_through, internal_calls, registry
 from .decide import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, out, progress, say, settings_of, table
 from .months import print_json
@@ -108,7 +108,8 @@ def _chain_words(chain: dict[str, Any]) -> str:
     if chain["height"] is None:
         return "no block was read yet"
     at = datetime.fromtimestamp(chain["time"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"height {chain['height']}, its block is of {at}, {_span(chain['lag_s'])} ago"
+    calls = f"; calls inside transactions: {chain['internal_calls']}" if chain["internal_calls"] else ""
+    return f"height {chain['height']}, its block is of {at}, {_span(chain['lag_s'])} ago{calls}"
 
 
 def _span(seconds: int) -> str:
@@ -122,7 +123,7 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
     connection = store.connection
     through = complete_through(connection)
     version = registry(connection)
-    tips = chain_state(connection)
+    tips, calls = chain_state(connection), internal_calls(connection)
     chains = []
     for name, chain in app.settings.chains.items():
         tip = tips.get(name)
@@ -131,6 +132,7 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
             {
                 "chain": name, "network": chain.network, "height": tip.height if tip else None, "hash": tip.hash if tip else None,
                 "time": time, "lag_s": max(0, app.now() - time) if time is not None else None,
+                "internal_calls": calls.get(name),
             }
         )  # fmt: skip
     return {
