@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from .cast import DECIMALS, Miner, Stage
+from .cast import DECIMALS, Miner, Stage, somebody
 from .chronicle import ALMATY, Sent, almaty
 
 CHAIN = "etc"
 LICENSED = "2024-01-15"
+MISTYPED = somebody("mistyped")[:-1] + {"a": "b", "A": "b"}.get(somebody("mistyped")[-1], "a")
+"""An address in the registry whose last letter is another than its checksum was made for."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def write_files(books: Books, stage: Stage, folder: Path) -> None:
     _write(
         registry / "wallets.csv",
         ["address", "chain", "miner_id", "valid_from", "valid_to"],
-        ((_written(m.address, m.number), CHAIN, m.miner_id, LICENSED, "") for m in miners),
+        [
+            *((_written(m.address, m.number), CHAIN, m.miner_id, LICENSED, "") for m in miners),
+            (MISTYPED, CHAIN, miners[-1].miner_id, LICENSED, ""),
+        ],
     )
     _write(registry / "counterparties.csv", ["address", "chain", "class", "name"], ((a, CHAIN, c, n) for a, c, n in books.counterparties))
     _write_ledger(books, folder)

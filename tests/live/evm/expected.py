@@ -32,11 +32,6 @@ def plain(tx_hash: str) -> str:
     return tx_hash.removeprefix("0x")
 
 
-def shown(claimed: int) -> int:
-    """What a liar's claim is told as: no amount has more than 38 digits."""
-    return min(claimed, 10**38 - 1)
-
-
 # --- outflows and balances -----------------------------------------------------------------------------------------
 
 
@@ -50,7 +45,6 @@ def outflows(chronicle: Chronicle) -> Counter[tuple[str, str, str, int, str, int
         for one in mined.sent:
             if not one.is_failing:
                 rows.update((plain(one.hash), move.address, move.asset, move.amount, move.outflow_class, *where) for move in one.pays)
-                rows.update((plain(one.hash), move.address, move.asset, shown(move.amount), "unknown", *where) for move in one.forged)
             if one.sender in chronicle.pool:
                 rows[plain(one.hash), "", chronicle.native, one.fee, "fee", *where] += 1
         if mined.reward:

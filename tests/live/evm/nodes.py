@@ -232,10 +232,11 @@ class Geth(Node):
     name = "geth"
     internal_calls = "debug_trace"
 
-    def __init__(self, program: Path, folder: Path, first: dict[str, Any]) -> None:
+    def __init__(self, program: Path, folder: Path, first: dict[str, Any], *, shows_calls: bool = True) -> None:
         super().__init__()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "genesis.json").write_text(json.dumps(first))
+        self._offers = "eth,net,web3,debug" if shows_calls else "eth,net,web3"
         secret = os.urandom(32)
         (folder / "secret").write_text(secret.hex())
         self._processes: list[_Process] = []
@@ -273,7 +274,8 @@ class Geth(Node):
             "--verbosity",
             "2",
         ]
-        command += ["--http", "--http.addr", "127.0.0.1", "--http.port", str(port), "--http.api", "eth,net,web3,debug,testing"]
+        command += ["--http", "--http.addr", "127.0.0.1", "--http.port", str(port), "--http.api"]
+        command += ["eth,debug,testing" if role == "builder" else self._offers]
         command += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", str(engine), "--authrpc.jwtsecret", str(folder / "secret")]
         command += ["--miner.gaslimit", str(GAS_LIMIT)]
         self._processes.append(_Process(command, log, self._rpcs[role]))
