@@ -24,7 +24,6 @@ from .traces import FlatTrace, TracedTransaction, by_transaction, decode_deep, o
 Traces = Literal["trace_block", "debug_trace"]
 CALL_TRACER = {"tracer": "callTracer"}
 _light = msgspec.json.Decoder(LightBlock | None)
-_NULL = b"null"
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ class Node:
         self.offer = Offer(
             version=self.connection.read(version, "web3_clientVersion", str) if not isinstance(version, RpcError) else "unknown",
             traces=tuple(traces),
-            has_block_receipts=_is_offered(found["receipts"]) and found["receipts"] != _NULL,
-            has_state_by_hash=not isinstance(found["by_hash"], RpcError) and found["by_hash"] != _NULL,
+            has_block_receipts=_is_offered(found["receipts"]) and not _is_null(found["receipts"]),
+            has_state_by_hash=not isinstance(found["by_hash"], RpcError) and not _is_null(found["by_hash"]),
             has_trace_filter=_is_offered(found["trace_filter"]),
         )
         return self.offer
@@ -192,7 +191,7 @@ class Node:
             if "not found" in answer.text.lower():
                 raise ChainMoved(str(answer))
             raise answer
-        if answer == _NULL:
+        if _is_null(answer):
             raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
         try:
             if way == "trace_block":
@@ -256,3 +255,7 @@ def _is_offered(answer: msgspec.Raw | RpcError) -> bool:
 def _hash_in(answer: Mapping[str, Any], field: str) -> str | None:
     value = answer.get(field)
     return value[2:].lower() if isinstance(value, str) else None
+
+
+def _is_null(answer: msgspec.Raw | RpcError) -> bool:
+    return not isinstance(answer, RpcError) and bytes(answer) == b"null"

@@ -14,8 +14,9 @@ import base64
 import http.client
 import socket
 import ssl
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -34,6 +35,8 @@ MAX_REPLY_BYTES = 256 << 20
 BATCH = 100
 """Calls in one request, unless the node takes fewer."""
 RECEIVE_BUFFER_BYTES = 4 << 20
+DEEP = 20_000
+"""Levels of nested JSON: a call may lie 1,024 calls deep, some levels each."""
 _NULL = msgspec.Raw(b"null")
 
 
@@ -190,7 +193,7 @@ class NodeConnection:
 
     def _decoded(self, decoder: msgspec.json.Decoder[T], content: bytes, method: str) -> T:
         try:
-            return decoder.decode(content)
+            return deeply(decoder.decode, content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AnswerUnreadable(
                 f"{method} at {self.name} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
@@ -300,6 +303,19 @@ class NodeConnection:
 
 _RANGED = ("eth_getLogs", "trace_filter")
 """Methods whose own range may be too large: their caller asks for less."""
+
+
+def deeply(decode: Callable[[Any], T], content: Any) -> T:
+    """Decode JSON that may be nested a thousand calls deep, deeper than Python is prepared for by default."""
+    try:
+        return decode(content)
+    except RecursionError:
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(usual, DEEP))
+        try:
+            return decode(content)
+        finally:
+            sys.setrecursionlimit(usual)
 
 
 class _TooLarge(Exception):

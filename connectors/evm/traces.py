@@ -18,6 +18,7 @@ from pipeline.evm.address import to_checksum
 
 from .answers import number
 from .movements import Call, Calls
+from .rpc import deeply
 
 _PRECOMPILED = frozenset(range(1, 0x14)) | {0x100}
 _MOVING = frozenset(("CALL", "CREATE", "CREATE2", "SELFDESTRUCT"))
@@ -180,15 +181,5 @@ def of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -> list
 
 
 def decode_deep(answer: msgspec.Raw, kind: Any) -> Any:
-    """Decode what may be nested a thousand calls deep, deeper than Python is prepared for by default."""
-    import sys
-
-    try:
-        return msgspec.json.decode(answer, type=kind)
-    except RecursionError:
-        usual = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(usual, 20_000))
-        try:
-            return msgspec.json.decode(answer, type=kind)
-        finally:
-            sys.setrecursionlimit(usual)
+    """Decode an answer that is nested as deep as calls are."""
+    return deeply(msgspec.json.Decoder(kind).decode, answer)

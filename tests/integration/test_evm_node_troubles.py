@@ -1,0 +1,299 @@
+"""Every trouble of an account chain's node has its own message, and its own answer: try again, or stop."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from connectors.evm import Connected, EvmConnector, Idle, Waiting
+from connectors.evm.errors import NodeBusy
+from connectors.log_memory import MemoryLog
+from pipeline.errors import SettingsError, SourceError
+from pipeline.events import Balances, Connect, WatchedWallet, decode
+from tests.simulation.evm_world import BATCH, CHAIN_ID, TOKEN, NodeFault, Served, Spend, World, address
+
+HOT = address(1)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(7)
+    world.mine_some([HOT], 20)
+    return world
+
+
+@pytest.fixture
+def served(world: World) -> Iterator[Served]:
+    with Served(world) as served:
+        yield served
+
+
+def connector(served: Served, log: MemoryLog | None = None, **changes: Any) -> EvmConnector:
+    settings: dict[str, Any] = {
+        "log": log or MemoryLog(), "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url,
+        "wallets": [WatchedWallet(name="hot", addresses=[HOT])], "tokens": {TOKEN: "USDT"}, "start_height": 1, "finality": 5, "timeout_s": 60.0,
+    }  # fmt: skip
+    return EvmConnector(**{**settings, **changes})
+
+
+def told(log: MemoryLog) -> list[Any]:
+    return [
+        event.transactions
+        for event in (decode(record.value) for record in log.read({}))
+        if isinstance(event, Connect) and event.transactions
+    ]
+
+
+def read_all(served: Served, **changes: Any) -> list[Any]:
+    log = MemoryLog()
+    with connector(served, log, **changes) as evm:
+        while not isinstance(evm.step(), Idle):
+            pass
+    return told(log)
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "headers", "message", "is_retryable"),
+    [
+        (429, b"slow down", {"Retry-After": "7"}, "overloaded or limits us", True),
+        (503, b"", {}, "overloaded", True),
+        (401, b"who are you", {}, "does not let us in", False),
+        (403, b"", {}, "does not let us in", False),
+        (200, b"<html>", {}, "no JSON-RPC reply", True),
+        (200, b'[{"jsonrpc":"2.0","id":0,"result":"0x1"}]', {}, "1 answers to a batch of 3", True),
+        (404, b"nothing", {}, "HTTP 404", True),
+        (200, b"[]", {"content-length": "999999999999"}, "announced an answer", True),
+        (
+            200,
+            b'{"jsonrpc":"2.0","id":null,"error":{"code":-32005,"message":"daily request count exceeded, request rate limited"}}',
+            {},
+            "more slowly",
+            True,
+        ),
+    ],
+)
+def test_whole_replies_that_are_none(
+    served: Served, status: int, content: bytes, headers: dict[str, str], message: str, is_retryable: bool
+) -> None:
+    log = MemoryLog()
+    with connector(served, log) as evm:
+        served.replies = [(status, content, headers)] * 20
+        with pytest.raises(SourceError, match=message) as raised:
+            evm.step()
+        assert raised.value.is_retryable is is_retryable
+        if isinstance(raised.value, NodeBusy) and headers:
+            assert raised.value.retry_after_s == 7
+        served.replies = []
+        assert isinstance(evm.step(), Connected)
+
+
+def test_nothing_listens_and_a_wrong_chain(served: Served, world: World) -> None:
+    with connector(served, rpc_url="http://127.0.0.1:9") as evm, pytest.raises(SourceError, match="nothing listens") as raised:
+        evm.step()
+    assert raised.value.is_retryable
+    with connector(served, network="evm:1") as evm, pytest.raises(SourceError, match="is of network evm:4242") as raised:
+        evm.step()
+    assert not raised.value.is_retryable
+
+
+def answering(served: Served, wanted: str, result: Any, times: int = 10**9) -> None:
+    """Answer one method with something else, so many times."""
+    left = [times]
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method == wanted and left[0]:
+            left[0] -= 1
+            if isinstance(result, Exception):
+                raise result
+            return result(params, answer(method, params)) if callable(result) else result
+        return answer(method, params)
+
+    served.between = between
+
+
+@pytest.mark.parametrize(
+    ("method", "result", "message"),
+    [
+        ("eth_getBlockReceipts", lambda p, a: [None, *a[1:]], "has no receipt of transaction|receipts of the"),
+        ("eth_getBlockReceipts", lambda p, a: a[1:], "gave .* receipts of the"),
+        ("eth_getBlockReceipts", lambda p, a: [{**r, "status": "0x1", "gasUsed": "0x1"} for r in a], "is said to have used 1 gas"),
+        ("eth_getBlockReceipts", lambda p, a: [{**r, "effectiveGasPrice": "0xffff"} for r in a], "and allows 100"),
+        (
+            "eth_getBlockReceipts",
+            lambda p, a: [{**r, "status": "0x0" if r["status"] == "0x1" else "0x1"} for r in a],
+            "commits to receipts",
+        ),
+        ("eth_getBlockReceipts", lambda p, a: [{**r, "blockHash": "0x" + 64 * "9"} for r in a], "keeps changing"),
+        ("eth_getBlockByNumber", lambda p, a: {**a, "gasUsed": "0x7"} if p[1] else a, "is said to have hash"),
+        ("eth_getBlockByNumber", lambda p, a: {**a, "transactions": a["transactions"][:-1]} if p[1] else a, "commits to transactions"),
+        ("eth_getBlockByNumber", lambda p, a: None if p[1] else a, "does not have block"),
+        ("trace_block", lambda p, a: a[:-1], "transactions are traced|no parent|own frame|balance"),
+        ("trace_block", lambda p, a: None, "has no trace"),
+        ("eth_getBalance", lambda p, a: 5, "something unexpected"),
+        ("eth_getBalance", NodeFault(-32000, "internal error of some kind"), "internal error"),
+        ("eth_getLogs", NodeFault(-32000, "database corrupted"), "database corrupted"),
+    ],
+)
+def test_answers_that_cannot_be_true_are_never_told(served: Served, world: World, method: str, result: Any, message: str) -> None:
+    world.mine([Spend(HOT, BATCH, 6, calls=[(BATCH, address(31), 6)]), Spend(HOT, TOKEN, tokens=[(HOT, address(32), 5)])])
+    honest = read_all(served)
+    log = MemoryLog()
+    with connector(served, log) as evm:
+        answering(served, method, result)
+        try:
+            step = evm.step()
+            assert isinstance(step, Waiting)
+            said = step.reason
+        except SourceError as error:
+            assert error.is_retryable
+            said = str(error)
+        assert re.search(message, said), said
+        assert told(log) == []
+        served.between = lambda method, params, answer: answer(method, params)
+        while not isinstance(evm.step(), Idle):
+            pass
+    assert told(log) == honest
+
+
+def test_a_node_that_takes_little_at_once_is_asked_for_little(served: Served, world: World) -> None:
+    honest = read_all(served)
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method == "eth_getLogs" and int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) >= 3:
+            raise NodeFault(-32005, "query exceeds maximum block range 3")
+        return answer(method, params)
+
+    served.between, served.max_batch = between, 2
+    assert read_all(served) == honest
+    served.max_batch = 0  # a batch of one is refused too, a call alone is not
+    assert read_all(served, user="a", password="b", headers={"X-Key": "k"}) == honest
+
+
+def test_logs_that_are_cut_off_without_a_word_are_found_all_the_same(served: Served, world: World) -> None:
+    for _ in range(3):
+        world.mine([Spend(address(20), TOKEN, tokens=[(address(20), HOT, 1)] * 400)])
+    honest = read_all(served)
+    answering(served, "eth_getLogs", lambda p, a: a[:500])
+    assert read_all(served) == honest
+    answering(served, "eth_getLogs", lambda p, a: [])  # the header's own filter says that there is something
+    assert read_all(served) == honest
+
+
+def test_nodes_of_every_offer_tell_the_same(served: Served, world: World) -> None:
+    world.mine([Spend(address(21), BATCH, 6, calls=[(BATCH, HOT, 6)])])
+    honest = read_all(served)
+    gone = {"eth_getBlockReceipts"}, {"trace_block"}, {"trace_filter", "web3_clientVersion", "eth_syncing"}
+    for missing in gone:
+
+        def between(method: str, params: list[Any], answer: Any, missing: set[str] = missing) -> Any:
+            if method in missing:
+                raise KeyError(method)
+            return answer(method, params)
+
+        served.between = between
+        assert read_all(served) == honest, missing
+    answering(served, "eth_getBalance", lambda p, a: a)
+
+    def only_by_number(method: str, params: list[Any], answer: Any) -> Any:
+        if (
+            params
+            and isinstance(params[-1], dict)
+            and "blockHash" in params[-1]
+            and method in ("eth_getBalance", "eth_getCode", "eth_call")
+        ):
+            raise NodeFault(-32602, "invalid argument 1: hex string without 0x prefix")
+        return answer(method, params)
+
+    served.between = only_by_number
+    assert read_all(served) == honest
+
+
+def test_a_pruned_state_is_a_balance_unknown_and_every_block_is_traced(served: Served, world: World) -> None:
+    world.mine([Spend(address(21), BATCH, 6, calls=[(BATCH, HOT, 6)])])
+    honest = read_all(served)
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method in ("eth_getBalance", "eth_getCode", "eth_call") and params[-1] != {"blockHash": world.blocks[-1].hash}:
+            raise NodeFault(-32000, "missing trie node 00 (path ) state 0x00 is not available")
+        return answer(method, params)
+
+    served.between = between
+    log = MemoryLog()
+    with connector(served, log) as evm:
+        while not isinstance(evm.step(), Idle):
+            pass
+        assert "no state of old blocks" in str(evm.describe()["hidden_transfers"])
+    assert told(log) == honest
+    opening = next(event for event in (decode(record.value) for record in log.read({})) if isinstance(event, Balances))
+    assert opening.rows.value == [None, None]
+
+
+def test_without_any_view_into_calls_a_contract_is_refused(served: Served, world: World) -> None:
+    def blind(method: str, params: list[Any], answer: Any) -> Any:
+        if method in ("trace_block", "debug_traceBlockByHash"):
+            raise KeyError(method)
+        return answer(method, params)
+
+    served.between = blind
+    plain = World(8)
+    plain.mine([Spend(HOT, address(33), 5)])
+    served.world = plain
+    assert len(read_all(served)) == 1  # plain accounts need none
+    plain.mine([Spend(HOT, BATCH, 6, calls=[(BATCH, address(31), 6)])])
+    with pytest.raises(SourceError, match="pays into a contract") as raised:
+        read_all(served)
+    assert not raised.value.is_retryable
+    assert len(read_all(served, internal_calls="ignore")) == 2
+    with pytest.raises(SourceError, match="is a contract"):
+        read_all(served, wallets=[WatchedWallet(name="safe", addresses=[BATCH])])
+    with pytest.raises(SourceError, match="does not offer trace_block"):
+        read_all(served, internal_calls="trace_block")
+
+
+def test_a_synchronising_node_is_followed_and_said_so(served: Served) -> None:
+    answering(served, "eth_syncing", {"currentBlock": "0x14", "highestBlock": "0x64"})
+    with connector(served) as evm:
+        assert isinstance(evm.step(), Connected)
+        step = evm.step()
+        assert isinstance(step, Waiting) and "at block 20 of 100" in step.reason
+
+
+def test_a_log_of_another_network_or_a_start_below_it_is_refused(served: Served) -> None:
+    log = MemoryLog()
+    with connector(served, log, start_height=5) as evm:
+        evm.step()
+    with connector(served, log, network="evm:7", start_height=5) as evm, pytest.raises(SettingsError, match="is of network evm:4242"):
+        evm.step()
+    with connector(served, log, start_height=4) as evm, pytest.raises(SettingsError, match="below 5"):
+        evm.step()
+
+
+def test_another_chain_of_the_same_number_is_refused(served: Served) -> None:
+    log = MemoryLog()
+    with connector(served, log) as evm:
+        evm.step()
+        served.world = World(99, time=1_700_000_000)
+        served.world.mine_some([HOT], 40)
+        with pytest.raises(SourceError, match="does not contain block") as raised:
+            evm.step()
+        assert not raised.value.is_retryable
+
+
+def test_settings_and_secrets_stay_out_of_messages() -> None:
+    with pytest.raises(SettingsError, match="is not a node's address"):
+        EvmConnector(
+            log=MemoryLog(), pool_id="p", chain="eth", asset="ETH", network="evm:1", rpc_url="ftp://x", wallets=[WatchedWallet(name="hot", addresses=[HOT])],
+            start_height=1, finality=1,
+        )  # fmt: skip
+    evm = EvmConnector(
+        log=MemoryLog(), pool_id="p", chain="eth", asset="ETH", network="evm:1", rpc_url="http://me:secret@127.0.0.1:9/v3/key",
+        wallets=[WatchedWallet(name="hot", addresses=[HOT])], start_height=1, finality=1,
+    )  # fmt: skip
+    with evm, pytest.raises(SourceError) as raised:
+        evm.step()
+    assert "secret" not in str(raised.value) and "key" not in str(raised.value)
+    assert json.dumps(evm.describe()).find("secret") == -1
