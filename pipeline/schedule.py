@@ -56,6 +56,10 @@ def keep_looking(
             continue
     finally:
         stop.set()
+        with looking:
+            # Shutting down holds the scheduler's locks until its threads are done, and a look that ends wants them for its points.
+            # After this no look touches the scheduler any more: it finds `stop` set.
+            pass
         scheduler.shutdown(wait=True)
     if failures:
         raise failures[0]
