@@ -21,6 +21,7 @@ from tests.integration.test_signing import write_p12
 from .bitcoin_world import OURS
 from .pool_world import BIN, MINER, MINER_ID, Pool, ScriptedWorld, at
 
+pytestmark = pytest.mark.timeout(900)
 OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 
 
