@@ -2,8 +2,9 @@
 
 Enters: a range as it was read. Leaves: the same range with such blocks read to the bottom. A plain account can pay only by its own
 transactions, which bodies show; so what it received unseen is what its balance grew by beyond what is known, never less than nothing, and
-comparing balances at both ends of a range, then halving, finds every such block exactly. A contract may be made to pay by anybody, and to
-receive as much in the same block: where one is watched, and where the state of a block is gone, every block's calls are read.
+comparing balances at both ends of a range, then halving, finds every such block exactly. A contract may be made to pay by anybody, and
+to receive as much in the same block: where one is watched, `trace_filter` names the blocks and balances must agree with it; where the node has none,
+they don't, or the state of a block is gone, every block's calls are read.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ class HiddenFinder:
         """How the last range was completed, for a status page."""
         self._before: tuple[str, frozenset[str], dict[str, int | None]] | None = None
         """Balances after the last range's last block, by its hash: the next range begins with them."""
+        self._ends: tuple[dict[str, int | None], dict[str, int | None]] | None = None
+        """Balances before and after the range at hand."""
+        self._code_at: tuple[str, frozenset[str], set[str]] | None = None
+        """Which addresses had code there."""
 
     def complete(self, scanned: Scanned, watching: Watching) -> None:
         """Read the blocks whose inner calls touch the pool, and take them into the range. Raises NotOffered when a watched address is
@@ -42,9 +47,7 @@ class HiddenFinder:
             self.way = "not looked for"
             return
         addresses = list(watching.watch_list.addresses)
-        first, last = headers[0], headers[-1]
-        ends = [(first.height - 1, first.prev), (last.height, last.hash)]
-        codes = [self._state.contracts(addresses, *end) for end in ends]
+        codes = self._codes(headers[0], headers[-1], addresses)
         contracts = {address for found in codes if found is not None for address in found}
         if watching.traces is None:
             if contracts:
@@ -54,16 +57,29 @@ class HiddenFinder:
                 )
             self.way = "not looked for: the node shows no calls, and no watched address is a contract"
             return
-        if contracts or None in codes:
-            self.way = (
-                "every block traced: a watched address is a contract"
-                if contracts
-                else "every block traced: the node has no state of old blocks"
-            )
-            self._read_deep(scanned, [header.height for header in headers], watching)
+        if None in codes:
+            self._trace_every_block(scanned, watching, "the node has no state of old blocks")
+        elif contracts:
+            self._follow_contracts(scanned, addresses, watching)
+        else:
+            self.way = "balances compared"
+            self._compare(scanned, addresses, watching)
+
+    def _trace_every_block(self, scanned: Scanned, watching: Watching, why: str) -> None:
+        self.way = f"every block traced: {why}"
+        self._read_deep(scanned, [header.height for header in scanned.headers], watching)
+
+    def _follow_contracts(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> None:
+        """Read the blocks that `trace_filter` names, and all of them where the node has none, or balances contradict it."""
+        why = "a watched address is a contract"
+        heights = self._node.traced_heights(scanned.headers, addresses)
+        if heights is None:
+            self._trace_every_block(scanned, watching, why)
             return
-        self.way = "balances compared"
-        self._compare(scanned, addresses, watching)
+        self.way = "trace_filter, balances compared"
+        self._read_deep(scanned, sorted(heights), watching)
+        if self._odd(scanned, addresses, watching) != []:
+            self._trace_every_block(scanned, watching, f"{why}, and trace_filter leaves balances unexplained")
 
     def _read_deep(self, scanned: Scanned, heights: Iterable[int], watching: Watching) -> None:
         first = scanned.headers[0].height
@@ -74,22 +90,37 @@ class HiddenFinder:
     # --- by balances -----------------------------------------------------------------------------------------------
 
     def _compare(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> None:
-        headers = scanned.headers
-        first, last = headers[0], headers[-1]
+        odd = self._odd(scanned, addresses, watching)
+        if odd is None:
+            self._trace_every_block(scanned, watching, "the node has no state of old blocks")
+            return
+        if odd:
+            assert self._ends is not None
+            self._read_deep(scanned, self._halve(scanned.headers, odd, *self._ends, own_changes(scanned.found, watching.asset)), watching)
+            self._report(scanned, odd, *self._ends, watching)
+
+    def _odd(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> list[str] | None:
+        """Addresses whose balances changed over the range by something else than what is known; None where a state is gone."""
+        first, last = scanned.headers[0], scanned.headers[-1]
         at_start = self._known_before(first.prev, addresses) or self._state.balances_wei(addresses, first.height - 1, first.prev)
         at_end = self._state.balances_wei(addresses, last.height, last.hash)
         if None in at_start.values() or None in at_end.values():
-            self.way = "every block traced: the node has no state of old blocks"
-            self._read_deep(scanned, [header.height for header in headers], watching)
-            return
-        self._before = (last.hash, frozenset(addresses), at_end)
+            return None
+        self._before, self._ends = (last.hash, frozenset(addresses), at_end), (at_start, at_end)
         changes = own_changes(scanned.found, watching.asset)
-        odd = [a for a in addresses if _difference(at_start, at_end, a) != sum(changes.get(a, {}).values())]
-        if not odd:
-            return
-        heights = self._halve(headers, odd, at_start, at_end, changes)
-        self._read_deep(scanned, heights, watching)
-        self._report(scanned, odd, at_start, at_end, watching)
+        return [a for a in addresses if _difference(at_start, at_end, a) != sum(changes.get(a, {}).values())]
+
+    def _codes(self, first: RawHeader, last: RawHeader, addresses: Sequence[str]) -> list[set[str] | None]:
+        """Which of the addresses have code before and after the range; None where that state is gone."""
+        known, watched = self._code_at, frozenset(addresses)
+        before = (
+            known[2]
+            if known is not None and known[:2] == (first.prev, watched)
+            else self._state.contracts(addresses, first.height - 1, first.prev)
+        )
+        after = self._state.contracts(addresses, last.height, last.hash)
+        self._code_at = (last.hash, watched, after) if after is not None else None
+        return [before, after]
 
     def _known_before(self, block_hash: str, addresses: Sequence[str]) -> dict[str, int | None] | None:
         if self._before is not None and self._before[0] == block_hash and self._before[1] == frozenset(addresses):

@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.errors import SourceError
 
-from .answers import LightBlock, RawHeader, Syncing, Tip, number, raw_header
+from .answers import LightBlock, Located, RawHeader, Syncing, Tip, number, raw_header
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
@@ -199,6 +199,24 @@ class Node:
             return of_trees(decode_deep(answer, list[TracedTransaction]), txids)
         except (ValueError, msgspec.DecodeError) as error:
             raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
+
+    def traced_heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int] | None:
+        """Heights of blocks in whose calls `trace_filter` finds one of the addresses; None where the node has no such method, or fails at it."""
+        assert self.offer is not None
+        if not self.offer.has_trace_filter:
+            return None
+        parties = [address.lower() for address in addresses]
+        span = {"fromBlock": hex(headers[0].height), "toBlock": hex(headers[-1].height)}
+        hashes = {header.height: header.hash for header in headers}
+        found: set[int] = set()
+        for answer in self.connection.ask([("trace_filter", ({**span, side: parties},)) for side in ("fromAddress", "toAddress")]):
+            if isinstance(answer, RpcError) or _is_null(answer):
+                return None
+            for trace in self.connection.read(answer, "trace_filter", list[Located]):
+                if hashes.get(trace.block_number) != trace.block_hash[2:].lower():
+                    raise ChainMoved(f"a trace is of block {trace.block_number} {trace.block_hash}, which is not the one read")
+                found.add(trace.block_number)
+        return found
 
     # --- state -----------------------------------------------------------------------------------------------------
 

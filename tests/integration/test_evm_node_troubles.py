@@ -212,6 +212,26 @@ def test_nodes_of_every_offer_tell_the_same(served: Served, world: World) -> Non
     assert read_all(served) == honest
 
 
+def test_a_watched_contract_is_followed_alike_with_a_filter_of_traces_without_and_with_one_that_lies(served: Served, world: World) -> None:
+    for _ in range(3):
+        world.mine([Spend(address(21), address(902), 6, calls=[(address(902), BATCH, 6), (BATCH, address(31), 6)])])  # in and out unseen
+        world.mine([Spend(address(21), address(902), 9, calls=[(address(902), BATCH, 9)])])
+        world.mine()
+    wallets = [WatchedWallet(name="hot", addresses=[HOT]), WatchedWallet(name="safe", addresses=[BATCH])]
+    with connector(served, wallets=wallets) as evm:
+        evm.step()
+        assert evm.describe()["hidden_transfers"] == "trace_filter, balances compared"
+    honest = read_all(served, wallets=wallets)
+    assert len(honest) >= 6
+    answering(served, "trace_filter", NodeFault(-32000, "response too large"))
+    assert read_all(served, wallets=wallets) == honest
+    answering(served, "trace_filter", lambda p, a: [])
+    with connector(served, wallets=wallets) as evm:
+        evm.step()
+        assert "unexplained" in str(evm.describe()["hidden_transfers"])
+    assert read_all(served, wallets=wallets) == honest
+
+
 def test_a_pruned_state_is_a_balance_unknown_and_every_block_is_traced(served: Served, world: World) -> None:
     world.mine([Spend(address(21), BATCH, 6, calls=[(BATCH, HOT, 6)])])
     honest = read_all(served)

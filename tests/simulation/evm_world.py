@@ -267,6 +267,8 @@ class World:
                     for place, trace in enumerate(self.blocks[int(params[0], 16)].traces)
                     for frame in self._flat(trace, int(params[0], 16), place)
                 ]
+            case "trace_filter":
+                return self._filtered(params[0])
             case "debug_traceBlockByHash":
                 found = self._by_hash(params[0])
                 if found is None:
@@ -305,6 +307,13 @@ class World:
                     ):
                         found.append(log)
         return found
+
+    def _filtered(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        """The frames of `trace_filter`, of which this one asks for one side at a time."""
+        (side, parties) = next((key, value) for key, value in wanted.items() if key in ("fromAddress", "toAddress"))
+        heights = range(int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16) + 1)
+        frames = [f for h in heights for place, trace in enumerate(self.blocks[h].traces) for f in self._flat(trace, h, place)]
+        return [frame for frame in frames if frame["action"]["from" if side == "fromAddress" else "to"] in parties]
 
     def _flat(self, trace: dict[str, Any], height: int, place: int) -> list[dict[str, Any]]:
         """callTracer's tree as `trace_block` lists it."""

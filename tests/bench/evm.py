@@ -1,0 +1,241 @@
+"""Blocks a second of following an account chain, beside ethereum-etl and cryo, on one anvil chain in one run.
+
+Enters: the path of anvil's program; folders of Python environments with `ethereum-etl` and `cryo-python`, where they are to be compared. Leaves: a
+line for each. A chain of blocks full of transfers is made; a pool wallet pays in some of them. Ours reads through to the log in memory, whole
+blocks, receipts and calls of the pool's payouts included, and so reads more than the others do. Then the bytes that anvil gave are replayed by another
+process: what remains is the client's own cost. Run: `python -m tests.bench.evm ANVIL [--etl FOLDER] [--cryo FOLDER] [--blocks 2000]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import multiprocessing
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from connectors.evm import EvmConnector, Idle
+from connectors.evm.rpc import NodeConnection
+from connectors.log_memory import MemoryLog
+from pipeline.events import WatchedWallet
+
+CHAIN_ID = 31337
+TRANSFERS = 50
+PAYOUT_EVERY = 100
+POOL = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+"""Anvil's second account; the first one makes the traffic."""
+TRAFFIC = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+def wait_for(connection: NodeConnection, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(1200):
+        if process.poll() is not None:
+            raise SystemExit(f"anvil ended with {process.returncode}")
+        try:
+            connection.call("eth_chainId", result=str)
+            return
+        except Exception as error:
+            last = error
+            time.sleep(0.05)
+    raise last
+
+
+def make_chain(connection: NodeConnection, n_blocks: int) -> None:
+    """Blocks of TRANSFERS plain transfers; in each PAYOUT_EVERY-th the pool pays too."""
+    connection.call("evm_setAutomine", False, result=Any)
+    for block in range(n_blocks):
+        calls: list[tuple[str, list[object]]] = []
+        for n in range(TRANSFERS):
+            sender = POOL if n == 0 and block % PAYOUT_EVERY == 0 else TRAFFIC
+            to = f"0x{0xA000000 + block * TRANSFERS + n:040x}"
+            calls.append(
+                ("eth_sendTransaction", [{"from": sender, "to": to, "value": hex(1000 + n), "gas": "0x5208", "gasPrice": hex(10**10)}])
+            )
+        connection.batch([*calls, ("evm_mine", [])], result=Any)
+
+
+class Taken(NamedTuple):
+    """What following the whole chain took."""
+
+    wall_s: float
+    cpu_s: float
+    """Of this process, all threads: what the client itself costs, however busy the machine is."""
+    n_requests: int
+    n_payouts: int
+
+
+def read_chain(url: str, n_blocks: int) -> Taken:
+    """Follow the whole chain."""
+    log = MemoryLog()
+    with EvmConnector(
+        log=log, pool_id="pool", chain="eth", asset="ETH", network=f"evm:{CHAIN_ID}", rpc_url=url, start_height=1, finality=64,
+        wallets=[WatchedWallet(name="hot", addresses=[POOL])], timeout_s=300.0,
+    ) as evm:  # fmt: skip
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        while not isinstance(evm.step(), Idle):
+            pass
+        wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_begun
+        found = evm.describe()
+    assert found["height"] == n_blocks, found
+    n_payouts = sum(record.value.count(b'"is_coinbase":false') for record in log.read({}, limit_bytes=1 << 40))
+    return Taken(wall_s, cpu_s, int(str(found["requests"])), n_payouts)
+
+
+class Recorder:
+    """Passes requests on to a node and keeps what it answered, by the request's bytes."""
+
+    def __init__(self, port: int) -> None:
+        self.kept: dict[bytes, bytes] = {}
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                node = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+                node.request("POST", "/", body, {"Content-Type": "application/json"})
+                answer = node.getresponse().read()
+                node.close()
+                recorder.kept[body] = answer
+                self.send_response(200)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+
+    def record(self, n_blocks: int) -> dict[bytes, bytes]:
+        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        thread.start()
+        read_chain(f"http://127.0.0.1:{self.server.server_address[1]}", n_blocks)
+        self.server.shutdown()
+        self.server.server_close()
+        thread.join()
+        return self.kept
+
+
+def replay(kept: dict[bytes, bytes], port: int, ready: Any) -> None:
+    """Answer from what was kept: in a process of its own, with as little work as possible."""
+    whole = {body: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer for body, answer in kept.items()}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            self.wfile.write(whole[self.rfile.read(int(self.headers["content-length"]))])
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    ready.set()
+    server.serve_forever()
+
+
+def timed(command: list[str]) -> float:
+    begun = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[:4])} failed:\n{done.stderr[-2000:]}")
+    return time.perf_counter() - begun
+
+
+def others(args: argparse.Namespace, url: str, folder: Path) -> dict[str, Callable[[], float]]:
+    """The programs that ours is compared with."""
+    runs: dict[str, Callable[[], float]] = {}
+    if args.etl is not None:
+        etl, last = str(args.etl / "bin" / "ethereumetl"), str(args.blocks)
+
+        def run_etl() -> float:
+            outputs = ["--blocks-output", str(folder / "blocks.csv"), "--transactions-output", str(folder / "transactions.csv")]
+            blocks_s = timed([etl, "export_blocks_and_transactions", "-s", "1", "-e", last, "-p", url, "-w", "5", *outputs])
+            return blocks_s + timed(
+                [etl, "export_token_transfers", "-s", "1", "-e", last, "-p", url, "-w", "5", "--output", str(folder / "tokens.csv")]
+            )
+
+        runs["ethereum-etl, blocks, transactions, token transfers"] = run_etl
+    if args.cryo is not None:
+        script = (
+            "import cryo,sys\n"
+            "for kind in ('blocks','transactions','erc20_transfers'):\n"
+            "    cryo.freeze(kind, blocks=[f'1:{int(sys.argv[2]) + 1}'], rpc=sys.argv[1], output_dir=sys.argv[3], overwrite=True, no_verbose=True)\n"
+        )
+
+        def run_cryo() -> float:
+            return timed([str(args.cryo / "bin" / "python"), "-c", script, url, str(args.blocks), str(folder / "cryo")])
+
+        runs["cryo, blocks, transactions, ERC-20 transfers"] = run_cryo
+    return runs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("anvil", help="anvil's program")
+    parser.add_argument("--etl", type=Path, help="a Python environment with ethereum-etl")
+    parser.add_argument("--cryo", type=Path, help="a Python environment with cryo-python")
+    parser.add_argument("--blocks", type=int, default=2000)
+    args = parser.parse_args()
+    port, folder = free_port(), Path(tempfile.mkdtemp())
+    url = f"http://127.0.0.1:{port}"
+    anvil = subprocess.Popen([args.anvil, "--port", str(port), "--silent", "--balance", "1000000000"])
+    try:
+        connection = NodeConnection(url, timeout_s=300.0)
+        wait_for(connection, anvil)
+        make_chain(connection, args.blocks)
+        connection.close()
+
+        def line(name: str, taken_s: float, more: str = "") -> None:
+            print(f"{name:56} {args.blocks / taken_s:8,.0f} blocks/s  {more}", flush=True)
+
+        for name, run in others(args, url, folder).items():
+            line(name + ", on anvil", run())
+        for _ in range(2):
+            taken = read_chain(url, args.blocks)
+            line(
+                "esep, to the log, on anvil",
+                taken.wall_s,
+                f"{taken.n_requests / args.blocks:.3f} requests a block, {taken.n_payouts} payouts told",
+            )
+        kept = Recorder(port).record(args.blocks)
+    finally:
+        anvil.terminate()
+        anvil.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    size = sum(map(len, kept.values()))
+    ready = multiprocessing.Event()
+    replay_port = free_port()
+    replaying = multiprocessing.Process(target=replay, args=(kept, replay_port, ready), daemon=True)
+    replaying.start()
+    ready.wait(60)
+    try:
+        for _ in range(3):
+            taken = read_chain(f"http://127.0.0.1:{replay_port}", args.blocks)
+            line("esep, to the log, on a replay", taken.wall_s, f"{size / args.blocks / 1000:.1f} kB a block")
+            line("esep, to the log, on a replay, our CPU time alone", taken.cpu_s)
+    finally:
+        replaying.terminate()
+        replaying.join()
+
+
+if __name__ == "__main__":
+    main()
