@@ -45,8 +45,9 @@ def outflows(chronicle: Chronicle) -> Counter[tuple[str, str, str, int, str, int
         for one in mined.sent:
             if not one.is_failing:
                 rows.update((plain(one.hash), move.address, move.asset, move.amount, move.outflow_class, *where) for move in one.pays)
-            if one.sender in chronicle.pool:
-                rows[plain(one.hash), "", chronicle.native, one.fee, "fee", *where] += 1
+            if one.sender in chronicle.pool or (one.spends and not one.is_failing):
+                fee = one.fee if one.sender in chronicle.pool else 0  # whoever sends it bears the fee
+                rows[plain(one.hash), "", chronicle.native, fee, "fee", *where] += 1
         if mined.reward:
             rows[plain(mined.block.hash), mined.reward.address, chronicle.native, mined.reward.amount, "reward", *where] += 1
     return rows
