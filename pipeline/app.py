@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +35,7 @@ from .model import Month, Rules, almaty_date
 from .open_connector import open_connector
 from .open_log import open_log
 from .render.canonical import write_report_csv
+from .scratch import scratch_folder
 from .settings import Settings
 from .store import Store
 from .store.facts import read_facts, write_enriched
@@ -113,11 +113,7 @@ class App:
     @contextlib.contextmanager
     def private_store(self, until: Positions | None = None, tell: Tell = _silent) -> Iterator[Store]:
         """A store of our own, filled from the log (up to `until`) and gone afterwards: the month is a function of the log (law 2)."""
-        self.settings.var.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (
-            tempfile.TemporaryDirectory(prefix="private-", dir=self.settings.var) as folder,
-            Store.open(Path(folder) / "store.duckdb") as store,
-        ):
+        with scratch_folder(self.settings.var) as folder, Store.open(folder / "store.duckdb") as store:
             self.fill(store, until=until, tell=tell)
             yield store
 
@@ -318,11 +314,8 @@ class App:
         """
         month = Month.parse(event.month)
         place = self.folder_of(month, event.version)
-        with (
-            self.store_as_frozen(event, tell=tell) as store,
-            tempfile.TemporaryDirectory(dir=self.settings.var, prefix="replay-") as folder,
-        ):
-            built = Path(folder) / "bundle"
+        with self.store_as_frozen(event, tell=tell) as store, scratch_folder(self.settings.var) as folder:
+            built = folder / "bundle"
             rules = Rules.from_json(event.rules)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, rules)

@@ -9,13 +9,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import structlog
 
 from ..app import App
 from ..chain_connector import step_name
-from ..errors import EsepError, LeaseLost
+from ..errors import EsepError, LeaseLost, StoreHeld
 from ..freeze.conditions import blocking_issues
 from ..ingest import IngestStep
 from ..lease import PoolLease
@@ -27,6 +27,8 @@ _journal = structlog.get_logger("esep")
 
 WAIT_S = 1.0
 """How long the store's loop waits for the log before it looks whether it should stop."""
+HELD_S = 60.0
+"""How long the store's loop waits for a store that another process has open."""
 
 Loop = Callable[[threading.Event], None]
 
@@ -142,9 +144,10 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
         metrics.health.beat(name)
         try:
             app.bring_settings_decisions()
-            with app.live_store() as store:
-                store.fence = lease.committing
-                _keep_filled(app, store, metrics, lease, stop)
+            with ExitStack() as held:
+                if (store := _hold_store(app, held, metrics, stop)) is not None:
+                    store.fence = lease.committing
+                    _keep_filled(app, store, metrics, lease, stop)
         except LeaseLost:
             raise
         except EsepError as error:
@@ -154,6 +157,24 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
             metrics.health.gone(name)
 
     return loop
+
+
+def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Event) -> Store | None:
+    """The live store, once who has it for a while (a command, a look of the scheduler) lets go; None when told to stop before.
+
+    Raises StoreHeld after `HELD_S`: then another service has it.
+    """
+    begun = time.monotonic()
+    while not stop.is_set():
+        try:
+            return held.enter_context(app.live_store())
+        except StoreHeld as error:
+            if time.monotonic() - begun > HELD_S:
+                raise
+            _journal.info("store-held", pool=app.pool, detail=str(error))
+            metrics.health.beat(f"{app.pool} store")
+            stop.wait(WAIT_S)
+    return None
 
 
 def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, stop: threading.Event) -> None:

@@ -136,7 +136,7 @@ def test_replay_gives_the_same_bytes_and_puts_a_lost_bundle_back(frozen: Path, t
     shutil.rmtree(bundle)
     assert esep("replay", "2026-10", "--config", config) == 0
     assert {path.name: path.read_bytes() for path in bundle.glob("*.csv")} == first
-    assert not list(var.glob("private-*")) and not list(var.glob("replay-*"))
+    assert not list(var.glob("scratch-*"))
     assert esep("replay", "2026-09", "--config", config) == 3
 
 
