@@ -160,6 +160,7 @@ class NodeConnection:
         response = self._http.getresponse()
         announced = response.length
         if announced is not None and announced > MAX_REPLY_BYTES:
+            response.close()
             raise AnswerUnreadable(f"the node at {self.name} announced a reply of {announced} bytes: that is no honest answer")
         content = response.read(announced) if announced is not None else response.read(MAX_REPLY_BYTES)
         if announced is not None and len(content) != announced:

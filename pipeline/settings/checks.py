@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import structlog
+
 from ..networks import is_account_network, strict_address_on
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
+
+_journal = structlog.get_logger("esep.settings")
 
 
 def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSettings]) -> list[str]:
@@ -170,9 +174,22 @@ def read_password(path: Path, place: str) -> tuple[str | None, list[str]]:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         return None, [f"{place}: {path} can't be read: {_cause(error)}"]
+    warn_if_exposed(path, place)
     if not text or "\n" in text:
         return None, [f"{place}: {path} must hold the password on one line and nothing else"]
     return text, []
+
+
+def warn_if_exposed(path: Path, place: str) -> None:
+    """Say that others on this machine can read a secret's file. It is used all the same: containers mount secrets so."""
+    try:
+        is_exposed = bool(path.stat().st_mode & 0o004)
+    except OSError:
+        return  # that it can't be read is said where it is read
+    if is_exposed:
+        _journal.warning(
+            "secret-readable-by-all", setting=place, path=str(path), advice="chmod o= it, unless nobody else is on this machine"
+        )
 
 
 def _cause(error: Exception) -> str:

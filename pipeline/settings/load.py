@@ -15,7 +15,16 @@ from typing import Any
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from ..errors import SettingsError
-from .checks import canonical_label, canonical_wallet, check_chain, check_contracts, check_decisions, read_addresses, read_password
+from .checks import (
+    canonical_label,
+    canonical_wallet,
+    check_chain,
+    check_contracts,
+    check_decisions,
+    read_addresses,
+    read_password,
+    warn_if_exposed,
+)
 from .closing import closing_faults
 from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
@@ -203,6 +212,10 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
 
     signing = placed(settings.signing, "pkcs12_file")
     filing = placed(settings.filing, "client_cert_file", "client_key_file", "ca_file", "template_file")
+    keys = (("signing.pkcs12_file", settings.signing.pkcs12_file), ("filing.client_key_file", settings.filing.client_key_file))
+    for place, path in keys:
+        if path is not None:
+            warn_if_exposed(folder / _home(path, environ), place)
     filing = filing.model_copy(update={"outbox": var / settings.filing.outbox})
     settings = settings.model_copy(update={"signing": signing, "filing": filing})
     return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})
