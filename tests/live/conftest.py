@@ -15,6 +15,7 @@ PARTS = {
     "test_bitcoin_core.py": "Bitcoin Core",
     "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
     "test_litecoin.py": "Litecoin Core",
+    "test_evm_month.py": "EVM: a month on anvil and geth",
     "test_kafka_contract.py": "Kafka: the log's contract",
     "test_kafka_log.py": "Kafka: brokers that fail",
     "test_kafka_month.py": "Kafka: a month",

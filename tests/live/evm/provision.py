@@ -1,7 +1,7 @@
 """The programs of the EVM tests: anvil and the Solidity compiler from npm, geth from its source by the Go toolchain.
 
-Enters: what `ESEP_ANVIL`, `ESEP_SOLC` and `ESEP_GETH` name, what is on PATH, or else an installation of the pinned versions into the
-user's cache, once. Leaves: paths; or, where a program can't be had, the reason, with which its tests are skipped.
+Enters: what `ESEP_ANVIL`, `ESEP_SOLC` and `ESEP_GETH` name, what is on PATH in the pinned version, or else an installation of that into
+the user's cache, once. Leaves: paths; or, where a program can't be had, the reason, with which its tests are skipped.
 """
 
 from __future__ import annotations
@@ -27,25 +27,36 @@ class Missing(Exception):
 
 def anvil() -> Path:
     """Foundry's development node."""
-    return _given("anvil", "ESEP_ANVIL") or _from_npm(f"@foundry-rs/anvil@{ANVIL_VERSION}", "anvil")
+    return _given("anvil", "ESEP_ANVIL", ANVIL_VERSION) or _from_npm(f"@foundry-rs/anvil@{ANVIL_VERSION}", "anvil")
 
 
 def solc() -> Path:
     """The Solidity compiler as JavaScript; the native one, which names its modes otherwise, is not looked for."""
-    return _given("solcjs", "ESEP_SOLC") or _from_npm(f"solc@{SOLC_VERSION}", "solcjs")
+    return _given("solcjs", "ESEP_SOLC", SOLC_VERSION) or _from_npm(f"solc@{SOLC_VERSION}", "solcjs")
 
 
 def geth() -> Path:
     """Go Ethereum. Built from source: two to three minutes on two cores, once."""
-    return _given("geth", "ESEP_GETH") or _from_go(f"github.com/ethereum/go-ethereum/cmd/geth@{GETH_VERSION}", "geth")
+    return _given("geth", "ESEP_GETH", GETH_VERSION.removeprefix("v")) or _from_go(
+        f"github.com/ethereum/go-ethereum/cmd/geth@{GETH_VERSION}", "geth"
+    )
 
 
-def _given(program: str, variable: str) -> Path | None:
+def _given(program: str, variable: str, wanted: str) -> Path | None:
+    """What the variable names, whatever its version; or what is on PATH, if it says that it is the version wanted."""
     named = os.environ.get(variable)
-    if named and not os.access(named, os.X_OK):
-        raise Missing(f"{variable} names {named}, which can't be run")
-    found = named or shutil.which(program)
-    return Path(found) if found else None
+    if named:
+        if not os.access(named, os.X_OK):
+            raise Missing(f"{variable} names {named}, which can't be run")
+        return Path(named)
+    found = shutil.which(program)
+    if found is None:
+        return None
+    try:
+        said = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Path(found) if wanted in said else None
 
 
 def _from_npm(package: str, program: str) -> Path:
