@@ -1,0 +1,16 @@
+"""What all tests share: how hypothesis searches.
+
+The same examples everywhere, so that a run that fails on one machine fails on all; `HYPOTHESIS_PROFILE=search` looks for new ones. A machine
+under load is no failure: neither a slow example nor a slow generator counts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", parent=UNHURRIED, derandomize=True, database=None)
+settings.register_profile("search", parent=UNHURRIED, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
