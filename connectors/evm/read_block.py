@@ -19,7 +19,6 @@ from pipeline.evm.address import to_checksum
 from pipeline.evm.fields import data, number
 from pipeline.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
 from pipeline.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
-from pipeline.evm.trie import prove_each, trie_root
 
 from .answers import RawHeader
 from .errors import AnswerUnreadable, NotOffered
@@ -27,6 +26,7 @@ from .movements import Calls, movements_of
 from .netting import Told, net
 from .node import Node, ReadBlock, Traces
 from .rewards import BlockReward, Uncle, block_credits
+from .tries import BlockTrie
 from .watch import WatchList
 
 EMPTY_LIST_HASH = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
@@ -66,6 +66,8 @@ class _Whole:
     raw_transactions: list[bytes] | None
     """None where some type is not known: there is no proof then."""
     raw_receipts: list[bytes] | None
+    transactions_trie: BlockTrie | None
+    receipts_trie: BlockTrie | None
 
 
 class _Untrue(ValueError):
@@ -103,19 +105,31 @@ class BlockReader:
         full = self._node.connection.read(block.raw, "eth_getBlockByNumber", _Full)
         transactions = full.transactions
         txids = [data(transaction, "hash", 32).hex() for transaction in transactions]
+        transactions_trie = receipts_trie = None
         raw_transactions = _each(transaction_rlp, transactions)
         if raw_transactions is not None:
             for raw, txid in zip(raw_transactions, txids, strict=True):
                 if transaction_hash(raw) != txid:
                     raise _Untrue(f"transaction {txid} has another hash")
-            _compare(raw_transactions, fields.transactions_root, "transactions")
+            transactions_trie = _compare(raw_transactions, fields.transactions_root, "transactions")
         answers = self._node.receipts(header, txids)
         raw_receipts = _each(receipt_rlp, answers)
         if raw_receipts is not None:
-            _compare(raw_receipts, fields.receipts_root, "receipts")
+            receipts_trie = _compare(raw_receipts, fields.receipts_root, "receipts")
         receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [_unproven(answer) for answer in answers]
         _check_bloom(receipts, fields.logs_bloom)
-        return _Whole(header, transactions, txids, receipts, _gas_used(receipts, answers), answers, raw_transactions, raw_receipts)
+        return _Whole(
+            header,
+            transactions,
+            txids,
+            receipts,
+            _gas_used(receipts, answers),
+            answers,
+            raw_transactions,
+            raw_receipts,
+            transactions_trie,
+            receipts_trie,
+        )
 
     # --- what is the pool's ----------------------------------------------------------------------------------------
 
@@ -181,8 +195,8 @@ class BlockReader:
         if not found:
             return []
         places = [place for place, *_ in found]
-        transaction_proofs = _proofs(whole.raw_transactions, places)
-        receipt_proofs = _proofs(whole.raw_receipts, places)
+        transaction_proofs = _proofs(whole.transactions_trie, places)
+        receipt_proofs = _proofs(whole.receipts_trie, places)
         return [
             Transaction(
                 txid=whole.txids[place],
@@ -253,10 +267,12 @@ def _each(encode: Any, answers: Sequence[Mapping[str, Any]]) -> list[bytes] | No
     return [encode(answer) for answer in answers] if all(answer.get("type") in known for answer in answers) else None
 
 
-def _compare(items: Sequence[bytes], root: str, what: str) -> None:
-    found = trie_root(items).hex()
+def _compare(items: Sequence[bytes], root: str, what: str) -> BlockTrie:
+    trie = BlockTrie(items)
+    found = trie.root.hex()
     if found != root[2:].lower():
         raise _Untrue(f"its header commits to {what} of root {root}, those given have root 0x{found}")
+    return trie
 
 
 def _check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
@@ -317,7 +333,7 @@ def _priority_fees_wei(whole: _Whole, base_fee: str | None) -> int:
     return sum((price - burnt) * used for price, used in zip(prices, whole.gas_used, strict=True))
 
 
-def _proofs(items: Sequence[bytes] | None, places: Sequence[int]) -> Sequence[list[str] | None]:
-    if items is None:
+def _proofs(trie: BlockTrie | None, places: Sequence[int]) -> Sequence[list[str] | None]:
+    if trie is None:
         return [None] * len(places)
-    return [[node.hex() for node in proof] for proof in prove_each(items, places)]
+    return [[node.hex() for node in trie.prove(place)] for place in places]
