@@ -35,7 +35,7 @@ from .model import Month, Rules, almaty_date
 from .open_connector import open_connector
 from .open_log import open_log
 from .render.canonical import write_report_csv
-from .scratch import scratch_folder
+from .scratch import held_folder, scratch_folder
 from .settings import Settings
 from .store import Store
 from .store.facts import read_facts, write_enriched
@@ -270,12 +270,28 @@ class App:
         """Where the version's bundle lies: `months/2026-10/v1`."""
         return version_dir(self.settings.months_path, month, version)
 
-    def freeze(self, store: Store, month: Month, *, by: str, reason: str, progress: Callable[[str], None] = lambda _: None) -> Outcome:
+    def freeze(
+        self,
+        store: Store,
+        month: Month,
+        *,
+        by: str,
+        reason: str,
+        is_first: bool = False,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Outcome:
         """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
 
-        Raises MonthError, naming each condition of rule 8.1 that is not met.
+        `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
+        condition of rule 8.1 that is not met, or that another process is at it.
         """
+        with held_folder(self.settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
+            return self._freeze(store, month, by=by, reason=reason, is_first=is_first, progress=progress)
+
+    def _freeze(self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, progress: Callable[[str], None]) -> Outcome:
         versions = self.frozen(month)
+        if versions and is_first:
+            return Outcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
         progress("enrich")
         state, assessed = self.assess(store, month)
         if versions and report_digest(assessed, self.rules) == versions[-1].digest:

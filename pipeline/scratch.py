@@ -1,4 +1,4 @@
-"""Folders for work that nobody needs afterwards: private stores, replays. What a killed process left behind is swept by the next.
+"""Folders for work that nobody needs afterwards: private stores, replays. What a killed process left behind is swept by the next. And folders held by one process.
 
 Enters: the pool's `var`. Leaves: an empty folder, mode 0700, gone when the block ends. A folder is in use while its process holds the lock on it,
 which the system lets go of when the process ends, however it ends.
@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import MonthError
 
 PREFIX = "scratch-"
 
@@ -30,6 +32,21 @@ def scratch_folder(var: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+@contextmanager
+def held_folder(folder: Path, refusal: str) -> Iterator[None]:
+    """Hold a folder, made when it is not there, against other processes for as long as the block lasts. Raises MonthError with `refusal`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MonthError(refusal) from None
+        yield
+    finally:
         os.close(held)
 
 

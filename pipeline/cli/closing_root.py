@@ -79,7 +79,7 @@ class AppMonths:
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         with self.app.current_store() as store:
-            self.app.freeze(store, month, by=by, reason=reason)
+            self.app.freeze(store, month, by=by, reason=reason, is_first=True)
 
     def read(self, month: Month, version: int, name: str) -> bytes:
         """A file of a bundle; a bundle that is missing is rebuilt from the log first."""
