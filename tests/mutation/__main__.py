@@ -78,8 +78,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only mutants whose name holds this")
     parser.add_argument("--no-baseline", action="store_true", help="trust that the selections pass without a bug")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="only every Nth mutant, from the Kth on: for several runs at once")
     options = parser.parse_args(arguments)
-    chosen = [mutant for mutant in MUTANTS if not options.only or any(text in mutant.name for text in options.only)]
+    part, parts = (int(number) for number in options.part.split("/"))
+    chosen = [mutant for mutant in MUTANTS if not options.only or any(text in mutant.name for text in options.only)][part - 1 :: parts]
     counts = {"caught": 0, "LIVES": 0, "BROKEN": 0}
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         tree = Path(folder)

@@ -86,6 +86,7 @@ class Life:
         self.deeds: Counter[str] = Counter()
         self.said: Counter[str] = Counter()
         self.labels: dict[str, str] = {}
+        self.are_labels_pending = False
         self.printed = self.months[rng.randrange(len(self.months))] if rng.random() < 0.15 else None
         self._watch_wanted = False
         self._foreign = 0
@@ -118,7 +119,11 @@ class Life:
         """Everything handed over, frozen and filed, and no draft left."""
         told = {s.month: s for s in self.standings}
         is_filed = all(month in told and told[month].life.is_filed for month in self.months)
-        return is_filed and not any(self.office.pending.values()) and not self.office.is_registry_pending and not self._watch_wanted
+        return (
+            is_filed
+            and not any(self.office.pending.values())
+            and not (self.office.is_registry_pending or self.are_labels_pending or self._watch_wanted)
+        )
 
     def tick(self, at: int, *, is_calm: bool, is_ending: bool = False) -> None:
         """The world moves to an instant; then the program looks and people act."""

@@ -27,6 +27,7 @@ def decide(life: Life, process: Process) -> None:
     """Everything that waits for a person, month by month."""
     rng = life.dice.stream("people")
     process.desk.closing.diary.refresh()
+    label_anew(life, process)
     for standing in life.standings:
         if not life.dice.is_calm and rng.random() < 0.3:
             continue
@@ -45,6 +46,15 @@ def decide(life: Life, process: Process) -> None:
             amend(life, process, standing)
 
 
+def label_anew(life: Life, process: Process) -> None:
+    """Labels that somebody gave and the log does not hold are given again: nobody rests on what was not acknowledged."""
+    if life.are_labels_pending:
+        held = {where for _, where in process.app.decisions().labels}
+        for where in sorted(life.labels.keys() - held):
+            process.app.label(chain=CHAIN, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
+        life.are_labels_pending = False
+
+
 def settle_issues(life: Life, process: Process, standing: Standing) -> None:
     """Label, mend or waive each blocking issue of the month."""
     app, rng, month = process.app, life.dice.stream("people"), standing.month
@@ -56,9 +66,9 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
             txid, _, vout = ref.rpartition(":")
             tx = life.chain.sent.get(txid)
             if tx is not None and tx.pays[int(vout)][1] in VENDORS:
-                where = address(tx.pays[int(vout)][1])
-                app.label(chain=CHAIN, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
-                life.labels[where] = "vendor"
+                life.labels[address(tx.pays[int(vout)][1])] = "vendor"
+                life.are_labels_pending = True
+                label_anew(life, process)
                 life.deeds["label"] += 1
                 continue
         if rng.random() < 0.5 and life.office.mend(code, ref):
