@@ -65,7 +65,7 @@ def _from_npm(package: str, program: str) -> Path:
     def install(fresh: Path) -> None:
         _run("npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(fresh), package)
 
-    return _installed(folder, install, "npm") / "node_modules" / ".bin" / program
+    return _installed(folder, install, "npm", package) / "node_modules" / ".bin" / program
 
 
 def _from_go(package: str, program: str) -> Path:
@@ -74,15 +74,15 @@ def _from_go(package: str, program: str) -> Path:
     def install(fresh: Path) -> None:
         _run("go", "install", package, environment={"GOBIN": str(fresh)})
 
-    return _installed(folder, install, "go") / program
+    return _installed(folder, install, "go", package) / program
 
 
-def _installed(folder: Path, install: Callable[[Path], None], tool: str) -> Path:
+def _installed(folder: Path, install: Callable[[Path], None], tool: str, package: str) -> Path:
     """The folder, filled by `install` when it is not there yet: it appears whole or not at all, and one run at a time fills it."""
     if folder.is_dir():
         return folder
     if shutil.which(tool) is None:
-        raise Missing(f"no {tool} on PATH to bring {folder.name}")
+        raise Missing(f"no {tool} on PATH to bring {package}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time(folder.with_name(f"{folder.name}.lock")):
         if folder.is_dir():
