@@ -93,7 +93,8 @@ class Sent:
 class Mined:
     block: Block
     sent: list[Sent]
-    reward: Move | None
+    rewards: list[Move]
+    """What the block itself credits to the pool."""
     holds: dict[Holding, int] = field(default_factory=dict)
     """What the pool's addresses hold after the block."""
 
@@ -167,11 +168,11 @@ class Chronicle:
 
     # --- mining ----------------------------------------------------------------------------------------------------
 
-    def mine(self, at: int | str, *sent: Sent, fee_recipient: str = NOBODY) -> Block:
+    def mine(self, at: int | str, *sent: Sent, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
         """A block of these transactions at an instant (a text is Almaty's clock), entered into the books."""
         at = almaty(at) if isinstance(at, str) else at
-        block = self.node.mine([one.raw for one in sent], at, fee_recipient)
-        self._enter(block, list(sent), fee_recipient)
+        block = self.node.mine([one.raw for one in sent], at, fee_recipient, withdrawals)
+        self._enter(block, list(sent), fee_recipient, withdrawals)
         return block
 
     def reorganise(self, fork: int, branch: Sequence[tuple[int, Sequence[Sent]]]) -> None:
@@ -184,9 +185,9 @@ class Chronicle:
                 one.block = None
         blocks = self.node.reorganise(fork, [([one.raw for one in sent], at) for at, sent in branch])
         for block, (_, sent) in zip(blocks, branch, strict=True):
-            self._enter(block, list(sent), NOBODY)
+            self._enter(block, list(sent))
 
-    def _enter(self, block: Block, sent: list[Sent], fee_recipient: str) -> None:
+    def _enter(self, block: Block, sent: list[Sent], fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> None:
         holds = dict(self.chain[-1].holds if self.chain else self._first)
         base_fee = int(self.node.rpc.call("eth_getBlockByNumber", hex(block.number), False)["baseFeePerGas"], 16) if sent else 0
         tips = 0
@@ -197,10 +198,11 @@ class Chronicle:
             one.block, one.fee = block, used * price
             tips += used * (price - base_fee)
             _book(holds, one, self.native, self.pool)
-        reward = Move(fee_recipient, self.native, tips, "reward") if fee_recipient in self.pool and tips else None
-        if reward:
-            holds[fee_recipient, self.native] += tips
-        self.chain.append(Mined(block, sent, reward, holds))
+        credits = [(fee_recipient, tips), *((address, gwei * GWEI) for address, gwei in withdrawals)]
+        rewards = [Move(address, self.native, amount, "reward") for address, amount in credits if address in self.pool and amount]
+        for reward in rewards:
+            holds[reward.address, self.native] += reward.amount
+        self.chain.append(Mined(block, sent, rewards, holds))
 
     # --- the second witness ----------------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class Chronicle:
         w3 = Web3(Web3.HTTPProvider(self.node.url))
         compared = 0
         for mined in self.chain:
-            if mined.block.number < since or not (mined.sent or mined.reward):
+            if mined.block.number < since or not (mined.sent or mined.rewards):
                 continue
             for (address, asset), amount in mined.holds.items():
                 said = self._said(w3, address, asset, mined.block.number)

@@ -48,8 +48,7 @@ def outflows(chronicle: Chronicle) -> Counter[tuple[str, str, str, int, str, int
             if one.sender in chronicle.pool or (one.spends and not one.is_failing):
                 fee = one.fee if one.sender in chronicle.pool else 0  # whoever sends it bears the fee
                 rows[plain(one.hash), "", chronicle.native, fee, "fee", *where] += 1
-        if mined.reward:
-            rows[plain(mined.block.hash), mined.reward.address, chronicle.native, mined.reward.amount, "reward", *where] += 1
+        rows.update((plain(mined.block.hash), reward.address, reward.asset, reward.amount, "reward", *where) for reward in mined.rewards)
     return rows
 
 
@@ -83,8 +82,8 @@ def balances(stage: Stage) -> dict[tuple[str, str], Balance]:
 
 
 def _add_moves(found: dict[tuple[str, str], Balance], mined: Mined, wallet_of: dict[str, str], native: str) -> None:
-    if mined.reward:
-        found[wallet_of[mined.reward.address], native].into += mined.reward.amount
+    for reward in mined.rewards:
+        found[wallet_of[reward.address], native].into += reward.amount
     for one in mined.sent:
         if one.sender in wallet_of:
             found[wallet_of[one.sender], native].fee += one.fee

@@ -322,11 +322,13 @@ class Month:
         )  # fmt: skip
 
     def _fee_recipients(self) -> None:
-        """The treasury is who blocks pay their priority fees to: a stranger's, then the pool's own."""
+        """The treasury is who blocks pay their priority fees to: a stranger's, then the pool's own; and, where blocks have them, withdrawals."""
         at = "2025-10-16 11:59"
         self.pen.mine("2025-10-16 11:00", self.pen.send(STRANGER, RELAYER.address, 1, tip=7 * 10**9), fee_recipient=TREASURY.address)
         paid = self.payout(self.miners[20], ETHER, at)
         self.pen.mine("2025-10-16 12:00", paid, self.payout(self.miners[21], ETHER, at, TREASURY), fee_recipient=TREASURY.address)
+        if self.pen.node.can_withdraw:
+            self.pen.mine("2025-10-16 13:00", withdrawals=[(TREASURY.address, 5 * 10**9), (VENDOR, 10**9), (HOT.address, 1)])
 
     def _own_moves(self) -> None:
         """Within the pool, to itself, nothing at all; to a vendor, to an exchange, and to somebody whom nobody knows."""

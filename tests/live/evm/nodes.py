@@ -152,6 +152,8 @@ class Node(ABC):
 
     name: str
     internal_calls: str
+    can_withdraw = False
+    """Whether blocks can carry withdrawals of the consensus layer (EIP-4895)."""
 
     def __init__(self) -> None:
         self.rpc: Rpc
@@ -161,8 +163,8 @@ class Node(ABC):
         return self.rpc.url
 
     @abstractmethod
-    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY) -> Block:
-        """The next block: these signed transactions in this order, its header's time, who gets the priority fees."""
+    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
+        """The next block: these signed transactions in this order, its header's time, who gets the priority fees; addresses and gwei."""
 
     @abstractmethod
     def reorganise(self, fork: int, branch: Sequence[tuple[Sequence[str], int]]) -> list[Block]:
@@ -209,7 +211,8 @@ class Anvil(Node):
         self.rpc = Rpc(f"http://127.0.0.1:{port}")
         self._process = _Process(command, folder / "anvil.log", self.rpc)
 
-    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY) -> Block:
+    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
+        assert not withdrawals, "anvil's blocks carry no withdrawals"
         self.rpc.call("anvil_setCoinbase", fee_recipient)
         for transaction in transactions:
             self.rpc.call("eth_sendRawTransaction", transaction)
@@ -231,6 +234,7 @@ class Geth(Node):
 
     name = "geth"
     internal_calls = "debug_trace"
+    can_withdraw = True
 
     def __init__(self, program: Path, folder: Path, first: dict[str, Any], *, shows_calls: bool = True) -> None:
         super().__init__()
@@ -241,6 +245,7 @@ class Geth(Node):
         (folder / "secret").write_text(secret.hex())
         self._processes: list[_Process] = []
         self._engines: dict[str, Rpc] = {}
+        self._withdrawals = 0
         self._rpcs: dict[str, Rpc] = {}
         try:
             for role in ("read", "builder"):
@@ -280,30 +285,36 @@ class Geth(Node):
         command += ["--miner.gaslimit", str(GAS_LIMIT)]
         self._processes.append(_Process(command, log, self._rpcs[role]))
 
-    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY) -> Block:
-        built = self._build(transactions, at, fee_recipient)
+    def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
+        built = self._build(transactions, at, fee_recipient, withdrawals)
         self._take("read", built)
         self._choose("read", built["executionPayload"]["blockHash"])
         return self._made(transactions, at)
 
     def reorganise(self, fork: int, branch: Sequence[tuple[Sequence[str], int]]) -> list[Block]:
         self._rpcs["builder"].call("debug_setHead", hex(fork))
-        payloads = [self._build(transactions, at, NOBODY) for transactions, at in branch]
+        payloads = [self._build(transactions, at) for transactions, at in branch]
         for built in payloads:
             self._take("read", built)
         self._choose("read", payloads[-1]["executionPayload"]["blockHash"])
         return [self.block(built["executionPayload"]["blockNumber"]) for built in payloads]
 
-    def _build(self, transactions: Sequence[str], at: int, fee_recipient: str) -> dict[str, Any]:
+    def _build(
+        self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()
+    ) -> dict[str, Any]:
         """The next block of the builder's, as an engine's envelope."""
         head = self._rpcs["builder"].call("eth_getBlockByNumber", "latest", False)["hash"]
         attributes = {
             "timestamp": hex(at),
             "prevRandao": ROOT,
             "suggestedFeeRecipient": fee_recipient,
-            "withdrawals": [],
+            "withdrawals": [
+                {"index": hex(self._withdrawals + place), "validatorIndex": "0x7", "address": address, "amount": hex(gwei)}
+                for place, (address, gwei) in enumerate(withdrawals)
+            ],
             "parentBeaconBlockRoot": ROOT,
         }
+        self._withdrawals += len(withdrawals)
         built: dict[str, Any] = self._rpcs["builder"].call("testing_buildBlockV1", head, attributes, list(transactions), "0x")
         self._take("builder", built)
         self._choose("builder", built["executionPayload"]["blockHash"])

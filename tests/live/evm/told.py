@@ -66,11 +66,13 @@ def _block_faults(mined: Mined, event: Connect | None, native: str, pool: Sequen
             yield f"block {mined.block.number}: {one.hash} is told, and is nobody's business"
         else:
             yield from _transaction_faults(one, position, transaction, native, pool)
-    if mined.reward:
+    if mined.rewards:
         coinbase = told.pop(plain(mined.block.hash), None)
-        wanted = Counter({(mined.reward.address, native): mined.reward.amount})
+        wanted: Amounts = Counter()
+        for reward in mined.rewards:
+            wanted[reward.address, native] += reward.amount
         if coinbase is None or not coinbase.is_coinbase or _outputs(coinbase) != wanted or coinbase.inputs:
-            yield f"block {mined.block.number}: the fees paid to the pool are told as {coinbase}"
+            yield f"block {mined.block.number}: what the block credits to the pool is told as {coinbase}"
     for txid in told:
         yield f"block {mined.block.number}: tells {txid}, which the script does not know"
 
