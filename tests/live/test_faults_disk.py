@@ -19,7 +19,7 @@ from tests.integration.example_month import esep as here
 
 from .faulty_disk import at_once, disk, esep, mount, told
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 FREEZE = ("freeze", "2026-10", "--by", "A. Person")
 
 

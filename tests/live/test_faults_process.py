@@ -1,0 +1,257 @@
+"""Processes killed in the windows around a sync, two on one store, a clock set back, a node of another network: each as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from connectors.log_sqlite import SqliteLog
+from pipeline.log_copy import check_log
+from tests.integration.example_month import DIGEST, OUTFLOW, RECORDED
+from tests.integration.example_month import esep as here
+
+from .faulty_disk import AT_A_SHIFTED_CLOCK, PROGRAM, at_once, esep, told
+from .regtest_node import RegtestNode, find_program
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+FREEZE = ("freeze", "2026-10", "--by", "A. Person")
+LITECOIND = find_program("litecoind", "LITECOIND")
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+DAY_S = 86_400
+
+
+@pytest.fixture(scope="module")
+def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded month, ready to freeze. Nobody changes it: copy it."""
+    var = tmp_path_factory.mktemp("closable") / "var"
+    assert here("demo", RECORDED, "--var", var) == 3
+    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
+    assert here(*waive, "--config", var / "esep.toml") == 0
+    return var
+
+
+def strace(calls: str, number: int) -> tuple[str, ...]:
+    """Kill the process at its so-many-th of these system calls, before it is made."""
+    return (
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={calls}",
+        "-e",
+        f"inject={calls}:signal=KILL:when={number}",
+    )
+
+
+def no_strace() -> str:
+    if shutil.which("strace") is None:
+        return "there is no strace on this machine"
+    done = subprocess.run([*strace("fsync", 99), "true"], capture_output=True, text=True)
+    return "" if done.returncode == 0 else f"strace may not trace here: {done.stderr.strip()}"
+
+
+def sound(var: Path) -> int:
+    """Every event of the log is as it was written; how many there are."""
+    with SqliteLog(var / "log.sqlite") as log:
+        log.check()
+        return check_log(log).events
+
+
+def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowledged_is_missing(closable: Path, tmp_path: Path) -> None:
+    if reason := no_strace():
+        pytest.skip(reason)
+    var = tmp_path / "var"
+    shutil.copytree(closable, var)
+    config = ("--config", var / "esep.toml")
+    held = sound(var)
+    syncs = "fsync,fdatasync"
+    # An append: at its first sync it is not there, or it is whole; said again it is there once.
+    complete = ("import", "complete", "2026-11-01", *config)
+    for number in (1, 2):
+        done = esep(*complete, before=strace(syncs, number))
+        assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done.stderr
+        assert sound(var) in (held, held + 1)
+    assert esep(*complete).returncode == 0 and sound(var) == held + 1
+    # An ingest into an empty store, and its publishing.
+    for file in (*var.glob("store.duckdb*"), *var.glob("published.duckdb*")):
+        file.unlink()
+    for number in (3, 9):
+        esep("ingest", *config, before=strace(syncs, number))
+    assert at_once("ingest", *config).returncode == 0
+    # A freeze: killed again and again, ever later; then it is done once.
+    killed = 0
+    for number in (12, 40):
+        killed += esep(*FREEZE, *config, before=strace(syncs, number)).returncode != 0
+    killed += esep(*FREEZE, *config, before=strace("rename,renameat,renameat2", 2)).returncode != 0
+    assert killed >= 2, "the numbers above no longer hit a freeze"
+    again = ("--reason", "after a power cut") if told("status", "2026-10", *config)["months"][0]["versions"] else ()
+    done = told(*FREEZE, *again, *config)
+    assert (done["version"], done["digest"]) == (1, DIGEST)
+    assert at_once("verify", "2026-10", *config).returncode == 0
+    assert sound(var) == held + 2
+    assert not [path for path in (var / "months" / "2026-10").iterdir() if path.name != "v1"]
+
+
+ACKNOWLEDGE = """
+import sys
+from connectors.log_sqlite import SqliteLog
+from pipeline.log import NewEvent
+with SqliteLog(sys.argv[1]) as log, log.writer("ledger", "k") as writer:
+    for n in range(int(sys.argv[2]), 10**9):
+        writer.append([NewEvent(f"{n}:{part}", b"x" * 3000) for part in range(4)])
+        print(n, flush=True)
+"""
+
+
+def test_killed_at_random_moments_again_and_again_every_acknowledged_append_is_there(tmp_path: Path) -> None:
+    path, choose, acknowledged = tmp_path / "log.sqlite", random.Random(6), -1
+    for _ in range(12):
+        process = subprocess.Popen([sys.executable, "-c", ACKNOWLEDGE, str(path), str(acknowledged + 1)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        acknowledged = int(process.stdout.readline())
+        time.sleep(choose.random() * 0.05)  # somewhere within some later append: whichever, the same must hold
+        process.kill()
+        acknowledged = max([acknowledged, *(int(line) for line in process.stdout.read().splitlines() if line)])
+        process.wait()
+        process.stdout.close()
+        with SqliteLog(path) as log:
+            ids = [record.id for record in log.read({}, limit_bytes=1 << 40)]
+        assert ids == [f"{n}:{part}" for n in range(len(ids) // 4) for part in range(4)]
+        assert len(ids) // 4 > acknowledged
+        acknowledged = len(ids) // 4 - 1
+
+
+HOLD = """
+import sys
+from pipeline.store import Store
+with Store.open(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_of_two_processes_on_one_store_the_second_is_told_who_has_it(closable: Path, tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(closable, var)
+    config = ("--config", var / "esep.toml")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(var / "store.duckdb")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdin is not None and holder.stdout is not None
+    try:
+        assert holder.stdout.readline() == "held\n"
+        done = esep("ingest", *config)
+        assert done.returncode == 7 and f"process {holder.pid}" in done.stderr and "has it open" in done.stderr, done.stderr
+        assert esep("query", "SELECT 1", *config).returncode == 0
+        done = esep("issues", "2026-10", "--json", *config)
+        assert done.returncode == 0 and len(json.loads(done.stdout)) > 20, "what only asks builds a store of its own from the log"
+    finally:
+        holder.stdin.close()
+        holder.wait()
+        holder.stdout.close()
+    assert esep("ingest", *config).returncode == 0
+
+
+def configure(var: Path, text: str) -> tuple[object, ...]:
+    config = var / "esep.toml"
+    config.write_text(config.read_text(encoding="utf-8") + text, encoding="utf-8")
+    return ("--config", config)
+
+
+CLOSING = '\n[closing]\nfirst_month = "2026-10"\nhold_hours = 0\nfile_day = 1\nfile_hour = 0\n'
+FILED_AT = 1_794_900_000
+"""17 November 2026: the month is over and due."""
+
+
+def test_a_clock_set_back_files_nothing_early_and_nothing_twice(closable: Path, tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(closable, var)
+    config = configure(var, CLOSING)
+    shift = tmp_path / "shift"
+
+    def look(at: int) -> dict:
+        shift.write_text(str(at - time.time()))
+        done = esep("close", "--json", *config, program=AT_A_SHIFTED_CLOCK, environ={"ESEP_TEST_SHIFT_S": str(shift)})
+        assert done.returncode == 0, done.stderr
+        return {row["month"]: row for row in json.loads(done.stdout)}
+
+    early = look(FILED_AT - 40 * DAY_S)
+    assert early["2026-10"]["state"] == "open" and not (var / "months").exists(), "by this clock the month is not over"
+    look(FILED_AT)  # a freeze takes its seconds: what is due after it may wait for the next look
+    first = look(FILED_AT + 60)
+    assert first["2026-10"]["state"] == "submitting"
+    placed = sorted(path.name for path in (var / "outbox").iterdir())
+    held = sound(var)
+    for at in (FILED_AT - 40 * DAY_S, FILED_AT - 3600, FILED_AT, FILED_AT + 120):
+        seen = look(at)
+        assert "2026-10" not in seen or seen["2026-10"]["state"] == "submitting"
+    assert sorted(path.name for path in (var / "outbox").iterdir()) == placed
+    assert sound(var) == held, "nothing was said twice"
+    assert len(list((var / "months" / "2026-10").iterdir())) == 1
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not on this machine (Debian: apt-get install libfaketime)")
+def test_a_clock_that_jumps_back_under_the_scheduler_files_once(closable: Path, tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(closable, var)
+    config = configure(var, CLOSING)
+    stamp = tmp_path / "clock"
+
+    def clock(at: int) -> None:
+        part = stamp.with_suffix(".part")
+        part.write_text(time.strftime("@%Y-%m-%d %H:%M:%S", time.gmtime(at)))
+        part.replace(stamp)
+
+    clock(FILED_AT)
+    environ = {**os.environ, "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(stamp), "FAKETIME_NO_CACHE": "1", "TZ": "UTC",
+               "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
+    command = [sys.executable, "-c", PROGRAM, "schedule", "--every", "1", *map(str, config)]
+    with (tmp_path / "journal").open("w+") as journal:
+        process = subprocess.Popen(command, env=environ, stderr=journal)
+        try:
+            deadline = time.monotonic() + 200
+
+            def wait_until(is_so) -> None:
+                while not is_so():
+                    assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "journal").read_text()
+                    time.sleep(0.2)
+
+            wait_until(lambda: list(var.glob("outbox/*/README.txt")))
+            held = sound(var)
+            for at in (FILED_AT - 40 * DAY_S, FILED_AT - 60, FILED_AT + 120):
+                clock(at)
+                size = (tmp_path / "journal").stat().st_size
+                time.sleep(2.5)  # a look or two at that clock; that none happens would not make the test fail
+                assert process.poll() is None, (tmp_path / "journal").read_text()[size:]
+        finally:
+            process.terminate()
+            code = process.wait(timeout=120)
+    assert code == 0
+    assert len(list((var / "outbox").iterdir())) == 1 and sound(var) == held
+
+
+@pytest.mark.skipif(LITECOIND is None, reason="there is no litecoind on this machine (Debian: apt-get install litecoind)")
+def test_a_node_swapped_for_one_of_another_network_is_refused_and_the_log_stays(closable: Path, tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(closable, var)
+    assert LITECOIND is not None
+    held = sound(var)
+    with RegtestNode(LITECOIND) as node:
+        config = var / "esep.toml"
+        text = config.read_text(encoding="utf-8").replace("http://127.0.0.1:1", node.rpc_url)
+        config.write_text(text.replace("rpc_url =", f'cookie_file = "{node.cookie_path}"\nrpc_url =', 1), encoding="utf-8")
+        done = esep("watch", "bitcoin", "--once", "--config", config)
+    assert done.returncode == 5 and "on another network" in done.stderr, done.stderr
+    assert sound(var) == held
