@@ -6,11 +6,15 @@ import base64
 import hashlib
 import json
 
+import pytest
+
 from connectors.log_memory import MemoryLog
 from pipeline.calendar import Plan
-from pipeline.closing import content_of_submission
+from pipeline.closing import Diary, Taken, content_of_submission
+from pipeline.closing_events import Approved
+from pipeline.filing import submission_id_of
 from pipeline.model import Month
-from tests.simulation.closing_world import Bundles, OtherSide, make_closing
+from tests.simulation.closing_world import POOL, Bundles, OtherSide, make_closing
 
 MONTH = Month(2026, 10)
 NOW = MONTH.end_at + 20 * 86_400
@@ -42,3 +46,31 @@ def test_a_further_version_names_the_submission_that_it_corrects() -> None:
     last = closing.diary.life(MONTH).submissions[-1].event
     assert (last.version, last.amends) == (2, first)
     assert json.loads(content_of_submission(last))["amends"] == first
+
+
+def test_the_same_submission_has_the_same_id_whoever_makes_it() -> None:
+    made = [submission_id_of("pool", "2026-10", 1, attempt, "ab" * 32) for attempt in (1, 1, 2)]
+    assert made[0] == made[1] != made[2]
+
+
+def approval(digest: str) -> Approved:
+    return Approved(id="approved:2026-10:1:A", month="2026-10", version=1, digest=digest, by="A", reason="looked at it", at=NOW)
+
+
+def test_a_step_that_another_process_took_is_not_taken_again() -> None:
+    log = MemoryLog()
+    one, two = Diary(log, POOL), Diary(log, POOL)
+    one.append(approval("ab" * 32))
+    with pytest.raises(Taken):
+        two.append(approval("ab" * 32))
+    assert log.end()["months/0"] == 1
+
+
+def test_an_approval_of_another_report_counts_for_nothing() -> None:
+    log = MemoryLog()
+    bundles = Bundles(log, MONTH)
+    bundles.freeze(MONTH, now=NOW, by="A. Person", reason="whole")
+    closing = make_closing(log, Plan(approvals=1), bundles, OtherSide())
+    closing.diary.append(approval("ab" * 32))
+    assert not closing.diary.life(MONTH).approvals
+    assert "approval(s) missing" in closing.advance(NOW)[0].step.why
