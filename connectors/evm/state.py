@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from eth_hash.auto import keccak
-
 from pipeline.events import BalanceColumns
 
+from .abi import amount, balance_of
 from .errors import AnswerUnreadable
 from .netting import MAX_UNITS
 from .node import Node
 from .rpc import Call
 from .watch import WatchList
-
-BALANCE_OF = "0x" + keccak(b"balanceOf(address)")[:4].hex()
 
 
 class StateReader:
@@ -50,8 +47,9 @@ class StateReader:
             calls.append(("eth_getBalance", (address.lower(), at)))
             for contract, name in tokens.items():
                 places.append((wallet, address, name))
-                calls.append(("eth_call", ({"to": contract.lower(), "data": BALANCE_OF + 24 * "0" + address[2:].lower()}, at)))
-        values = [self._number(answer) for answer in self._node.state(calls, height, block_hash)]
+                calls.append(("eth_call", ({"to": contract.lower(), "data": balance_of(address)}, at)))
+        answers = self._node.state(calls, height, block_hash)
+        values = [self._number(answer, is_token=method == "eth_call") for (method, _), answer in zip(calls, answers, strict=True)]
         return BalanceColumns(
             wallet=[wallet for wallet, _, _ in places],
             address=[address for _, address, _ in places],
@@ -59,10 +57,12 @@ class StateReader:
             value=[None if value is None or value > MAX_UNITS else str(value) for value in values],
         )
 
-    def _number(self, answer: str | None) -> int | None:
+    def _number(self, answer: str | None, *, is_token: bool = False) -> int | None:
         if answer is None:
             return None
         try:
-            return int(answer, 16) if answer != "0x" else 0  # no code at the contract's address yet
+            if is_token:
+                return amount(answer) if answer != "0x" else 0  # no code at the contract's address yet
+            return int(answer, 16)
         except ValueError as error:
             raise AnswerUnreadable(f"the node at {self._node.name} answered a question for a balance with {answer[:80]!r}") from error

@@ -1,0 +1,51 @@
+"""The two words of a token's contract that we speak, by web3's codec: `balanceOf`, and the log `Transfer` (ERC-20).
+
+Enters: addresses, answers. Leaves: call data, amounts. Logs by the million are taken apart by `pipeline.evm.receipts`, which tests hold against this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_typing import ABI
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.exceptions import InvalidAddress
+
+ERC20: ABI = [
+    {
+        "type": "function",
+        "name": "balanceOf",
+        "stateMutability": "view",
+        "inputs": [{"name": "owner", "type": "address"}],
+        "outputs": [{"name": "", "type": "uint256"}],
+    },
+    {
+        "type": "event",
+        "name": "Transfer",
+        "anonymous": False,
+        "inputs": [
+            {"name": "from", "type": "address", "indexed": True},
+            {"name": "to", "type": "address", "indexed": True},
+            {"name": "value", "type": "uint256", "indexed": False},
+        ],
+    },
+]
+_web3 = Web3()  # no provider: it encodes and decodes, and asks nobody
+TOKEN: Any = _web3.eth.contract(abi=ERC20)
+
+
+def balance_of(address: str) -> str:
+    """Call data that asks a token for an address's balance. Raises ValueError for what is not an address in EIP-55."""
+    try:
+        return str(TOKEN.encode_abi("balanceOf", args=[address]))
+    except InvalidAddress as error:
+        raise ValueError(f"{address!r} is not an account's address: {error}") from error
+
+
+def amount(answer: str) -> int:
+    """The number in a token's answer: its first 32 bytes. Raises ValueError for anything shorter."""
+    data = HexBytes(answer)
+    if len(data) < 32:
+        raise ValueError(f"a token answered {len(data)} bytes where a number has 32")
+    return int(_web3.codec.decode(["uint256"], data)[0])
