@@ -54,9 +54,12 @@ run: install ## Carry the example month through: recorded node to frozen, verifi
 test: install-dev ## All tests but those that need a real node
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile
 
+# Debian's packages that single parts want; each part says why it did not run where they can't be had.
+LIVE_PACKAGES := litecoind libfaketime strace
+
 test-live: install-dev ## Tests against real nodes, each part with the reason where it can't run
-	@if ! command -v litecoind >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get install -y -q litecoind >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q litecoind >/dev/null 2>&1; } || true; fi
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \
+		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
 	$(PYTEST) -m live tests/live
 
 lint: install-dev ## Format, lint and types
@@ -92,7 +95,8 @@ audit: install-dev ## Packages looked up among published vulnerabilities, and a 
 	@mkdir -p dist
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o dist/esep.cdx.json requirements.lock
 	@echo "dist/esep.cdx.json: the bill of materials (CycloneDX)"
-	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock || { \
+		echo "make audit: a vulnerability, or packages that could not be looked up (no way to the database): nothing is known of them" >&2; exit 1; }
 
 clean: ## Remove .venv and caches; what lies in var/ stays
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

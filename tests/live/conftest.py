@@ -15,12 +15,16 @@ PARTS = {
     "test_bitcoin_core.py": "Bitcoin Core",
     "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
     "test_litecoin.py": "Litecoin Core",
+    "test_evm_chain.py": "EVM: the connector on anvil and geth",
     "test_evm_month.py": "EVM: a month on anvil and geth",
+    "test_faults_disk.py": "Faults of disks",
+    "test_faults_process.py": "Faults of processes and clocks",
     "test_kafka_contract.py": "Kafka: the log's contract",
     "test_kafka_log.py": "Kafka: brokers that fail",
     "test_kafka_month.py": "Kafka: a month",
     "test_kafka_security.py": "Kafka: security",
     "test_kafka_scale.py": "Kafka: pools shared out",
+    "test_schedule.py": "Closing by the clock",
 }
 
 
