@@ -86,7 +86,7 @@ lock: install-dev ## Pin the newest versions that pyproject.toml allows, with ha
 	$(COMPILE) --upgrade --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 
 simulate: install-dev ## Years of a simulated pool's life under faults: SEEDS=1000 for the long run
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --months 3 --jobs 2
 
 mutate: install-dev ## Apply deliberate bugs to a copy, one at a time; the tests must catch every one
 	$(BIN)/python -m tests.mutation
