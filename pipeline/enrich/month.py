@@ -17,7 +17,7 @@ from .classify import classify, group_transfers, list_outflows, pool_transaction
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
 from .identify import day_of_micros, with_holder
 from .match import Matched, credit, match
-from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges
+from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding
 from .report import KEY, number_rows, sum_month
 
 
@@ -32,50 +32,53 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
     matched = match(group_transfers(outputs), facts.payments, facts.transactions, tips, rules)
+    del outputs
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
     matched = _with_payers(matched, payments)
     credits = credit(matched)
-    allocations = list_allocations(facts, month)
-    transfers = matched.transfers.sort("at", "txid", "address", "asset").with_row_index("transfer")
-    seen = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, allocations)))
-    seen = seen.join(transfers.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
-    settled = list(settle_ranges(facts, allocations, seen, transfers, month, rules, at_once=allocations_at_once))
-    report = number_rows([part.rows for part in settled])
+    allocations = list_allocations(facts)
+    held = hold_allocations(allocations, facts.accounts, month)
     balances = prove_balances(facts, month, rules)
-    issues = pl.concat(
-        [
-            check.mixed_inputs(transactions, month),
-            check.unbalanced_wallets(balances, rules),
-            unknown_assets(strangers, facts.blocks, month),
-            check.bad_addresses(facts.wallets, payments, facts.labels, month),
-            check.changed_answers(facts.doubts, month),
-            check.unknown_outflows(outflows),
-            check.overlaps(facts.wallets, ["address", "chain"], month),
-            check.overlaps(facts.accounts, ["account"], month),
-            check.bad_miner_ids(facts.miners),
-            check.unknown_accounts(allocations, payments, month),
-            check.differing_holders(matched.links, matched.transfers, month),
-            check.payments_not_on_chain(matched.orphans, month),
-            check.transfer_issues(matched.transfers, month, rules),
-            *(issues for part in settled for issues in part.issues),
-        ]
-    )
+    issues = [
+        check.mixed_inputs(transactions, month),
+        check.unbalanced_wallets(balances, rules),
+        unknown_assets(strangers, facts.blocks, month),
+        check.bad_addresses(facts.wallets, payments, facts.labels, month),
+        check.changed_answers(facts.doubts, month),
+        check.unknown_outflows(outflows),
+        check.overlaps(facts.wallets, ["address", "chain"], month),
+        check.overlaps(facts.accounts, ["account"], month),
+        check.bad_miner_ids(facts.miners),
+        check.unknown_accounts(with_holding(allocations, held.filter(pl.col("miner_id").is_null())), payments, month),
+        check.differing_holders(matched.links, matched.transfers, month),
+        check.payments_not_on_chain(matched.orphans, month),
+        check.transfer_issues(matched.transfers, month, rules),
+    ]
+    transfers = list_transfers(matched.transfers, credits)
+    moved = matched.transfers.sort("at", "txid", "address", "asset").select(*KEY, "amount", "date").with_row_index("transfer")
+    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, held)))
+    credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
+    # What only led here is let go before the report takes the most room of all.
+    del matched, payments, transactions
+    held = held.drop("allocated_at")
+    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
+    report = number_rows([part.rows for part in settled])
+    issues += [found for part in settled for found in part.issues]
     return Enriched(
         outflows=outflows,
-        transfers=list_transfers(matched.transfers, credits),
+        transfers=transfers,
         balances=balances.drop("fault"),
         report=report,
-        issues=issues.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
+        issues=pl.concat(issues).unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled]), rules),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
     )
 
 
-def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
-    """The allocations that the month sees (rule 7.1), openings among them (6.4), in no order.
-
-    ALLOCATIONS, then allocation_date, miner_id (4.4; null where nobody holds the account).
-    """
+def list_allocations(facts: Facts) -> pl.DataFrame:
+    """All allocations, openings among them (rule 6.4), as ALLOCATIONS, in no order."""
+    if facts.openings.is_empty():
+        return facts.allocations
     openings = facts.openings.select(
         pl.concat_str(pl.lit("opening"), "account", "asset", separator=":").alias("allocation_id"),
         "account",
@@ -87,15 +90,22 @@ def list_allocations(facts: Facts, month: Month) -> pl.DataFrame:
         pl.lit(None, pl.String).alias("commission_currency"),
         pl.lit(None, pl.String).alias("commission_currency_amount"),
     )
-    listed = pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
-    # Only what is asked about is joined: fifteen million texts are not copied to learn whose they are.
-    held = _with_miner(listed.select("account", "allocated_at"), facts.accounts, at="allocated_at", day="allocation_date")
-    return listed.with_columns(held["allocation_date"], held["miner_id"]).filter(pl.col("allocation_date") <= month.last)
+    return pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
 
 
-def start_at(facts: Facts, allocations: pl.DataFrame) -> int:
+def hold_allocations(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Whose each allocation is that the month sees (rules 4.4, 7.1): place (in `allocations`), allocated_at, allocation_date, miner_id.
+
+    `miner_id` is null where nobody holds the account. Nothing else is copied: fifteen million rows take their room once.
+    """
+    days = allocations.select("account", "allocated_at").with_columns(day_of_micros("allocated_at").alias("allocation_date"))
+    seen = days.with_row_index("place").filter(pl.col("allocation_date") <= month.last)
+    return with_holder(seen, accounts, keys=["account"], day="allocation_date", name="miner_id").drop("account")
+
+
+def start_at(facts: Facts, held: pl.DataFrame) -> int:
     """The instant before which transfers settle nothing, in microseconds (rule 6.4)."""
-    first = facts.openings["owed_at"].min() if facts.openings.height else allocations["allocated_at"].min()
+    first = facts.openings["owed_at"].min() if facts.openings.height else held["allocated_at"].min()
     return first if isinstance(first, int) else 0
 
 

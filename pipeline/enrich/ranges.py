@@ -40,6 +40,7 @@ class Settled:
 def settle_ranges(
     facts: Facts,
     allocations: pl.DataFrame,
+    held: pl.DataFrame,
     credits: pl.DataFrame,
     transfers: pl.DataFrame,
     month: Month,
@@ -49,13 +50,14 @@ def settle_ranges(
 ) -> Iterator[Settled]:
     """Each range of miners settled (rule 6), in the order of miners; one range at least.
 
-    `allocations`: as `month.list_allocations` leaves them; `credits`: those seen (rule 7.1), with `transfer`, their place in `transfers`.
+    `allocations` and `held`: as `month.list_allocations` and `month.hold_allocations` leave them; `credits`: those seen (rule 7.1), with
+    `transfer`, their place in `transfers`.
     """
-    ranges = _ranges(allocations, credits, at_once)
-    range_of_allocation = _place(allocations, ranges)
+    ranges = _ranges(held, credits, at_once)
+    range_of_allocation = _place(held, ranges)
     range_of_credit = _place(credits, ranges)
     for number in range(max(ranges["range"].n_unique(), 1)):
-        own = allocations.filter(range_of_allocation == number)
+        own = with_holding(allocations, held.filter(range_of_allocation == number))
         own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")
         own = own.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
         paid = credits.filter(range_of_credit == number).with_row_index("row")
@@ -73,13 +75,18 @@ def settle_ranges(
         )
 
 
+def with_holding(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """The allocations that some rows of `held` name, with their allocation_date and miner_id."""
+    return allocations[held["place"]].with_columns(held["allocation_date"], held["miner_id"])
+
+
 def _ranges(allocations: pl.DataFrame, credits: pl.DataFrame, at_once: int) -> pl.DataFrame:
     """Every miner of either side and the number of its range: miner_id, range (from 0, in the order of miners)."""
     sides = pl.concat([allocations.select("miner_id"), credits.select("miner_id")])
     counts = sides.drop_nulls().group_by("miner_id").len().sort("miner_id")
     # A new range begins where the rows before a miner fill the one before: counted from the first, so it depends on nothing but the rows.
     before = pl.col("len").cum_sum().cast(pl.Int64) - pl.col("len").cast(pl.Int64)
-    return counts.select("miner_id", range=(before // at_once).rle_id().cast(pl.Int64))
+    return counts.select("miner_id", range=(before // at_once).rle_id())
 
 
 def _place(side: pl.DataFrame, ranges: pl.DataFrame) -> pl.Series:

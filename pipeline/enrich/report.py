@@ -5,6 +5,8 @@ Enters: portions, allocations and credits seen by the month. Leaves: the report'
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from ..model import Month, Rules, from_units
@@ -13,9 +15,12 @@ from .classify import chains_of
 from .frames import REPORT, Facts
 from .identify import licences_on, miner_wallets
 from .order import sort_by_number_then_text
+from .together import put_together
 
 KEY = ["chain", "txid", "address", "asset"]
 ALLOCATION = ["miner_id", "allocation_date", "allocation_id", "asset", "is_of_month"]
+ROWS: dict[str, Any] = {name: dtype for name, dtype in REPORT.items() if name != "n"} | {"is_licensed": pl.Boolean}
+"""What `list_rows` leaves."""
 ROWS_AT_ONCE = 500_000
 COMMISSION = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
 
@@ -41,13 +46,16 @@ def list_rows(
     moved = transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
     # A slice at a time, when one miner has millions: every join copies fifteen columns.
     slices = [_describe(part, charged, moved, facts, rules) for part in rows.iter_slices(ROWS_AT_ONCE)]
-    return pl.concat(slices or [_describe(rows, charged, moved, facts, rules)])
+    return put_together(slices or [_describe(rows, charged, moved, facts, rules)], ROWS)
 
 
 def number_rows(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """The whole report, REPORT, out of its parts in their order."""
-    rows = pl.concat(parts)
-    return rows.with_columns(n=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)).select(list(REPORT))
+    numbered, first = [], 1
+    for part in parts:
+        numbered.append(part.with_columns(n=pl.int_range(first, first + pl.len(), dtype=pl.Int64)).select(list(REPORT)))
+        first += part.height
+    return put_together(numbered, REPORT)
 
 
 def _describe(rows: pl.DataFrame, charged: pl.DataFrame, moved: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
@@ -63,7 +71,7 @@ def _describe(rows: pl.DataFrame, charged: pl.DataFrame, moved: pl.DataFrame, fa
         )
         .join(names, on="miner_id", how="left", maintain_order="left")
         .with_columns(is_carried=~pl.col("is_of_month"))
-        .select([*list(REPORT)[1:], "is_licensed"])
+        .select(list(ROWS))
     )
 
 
@@ -125,33 +133,39 @@ def sum_month(report: pl.DataFrame, outstanding: pl.DataFrame, rules: Rules) -> 
 
     `outstanding`: asset, left: what is left at the month's end of allocations dated before it.
     """
-    report = report.select("asset", "amount", "txid", "wallet", "transfer_amount", *COMMISSION, "is_carried")
-    own, carried = report.filter(~pl.col("is_carried")).select("asset", "amount", "txid"), report.filter("is_carried")
-    moved = report.select("txid", "wallet", "asset", "transfer_amount").filter(pl.col("txid").is_not_null())
-    transfers = moved.unique(["txid", "wallet", "asset"])
-    charged = (
-        report.select("commission_currency", "commission_currency_amount")
-        .filter(pl.col("commission_currency").is_not_null())
-        .with_columns(pl.col("commission_currency_amount").cast(pl.Decimal(38, 8)))
+    slices = list(report.iter_slices(ROWS_AT_ONCE))
+    is_of_month, is_unsettled = ~pl.col("is_carried"), pl.col("txid").is_null()
+    transfer = ["txid", "wallet", "asset"]
+    # A slice at a time: a transfer may stand in several, and is counted once.
+    moved = [part.filter(~is_unsettled).select(*transfer, "transfer_amount").unique(transfer) for part in slices]
+    transfers = pl.concat(moved).unique(transfer) if moved else report.select(*transfer, "transfer_amount")
+    by_currency = _sum(
+        [part.with_columns(pl.col("commission_currency_amount").cast(pl.Decimal(38, 8))) for part in slices],
+        pl.col("commission_currency").is_not_null(),
+        *COMMISSION[2:],
     )
-    by_currency = charged.group_by("commission_currency").agg(pl.col("commission_currency_amount").sum()).sort("commission_currency")
     return {
-        "allocated_in_month": _printed(own, "asset", "amount", rules),
-        "carried_into_month": _printed(carried, "asset", "amount", rules),
-        "left_unsettled": _printed(own.filter(pl.col("txid").is_null()), "asset", "amount", rules),
-        "left_unsettled_of_older_months": _printed(outstanding.filter(pl.col("left") > 0), "asset", "left", rules),
-        "distinct_transfers": _printed(transfers, "asset", "transfer_amount", rules),
+        "allocated_in_month": _printed(_sum(slices, is_of_month, "asset", "amount"), rules),
+        "carried_into_month": _printed(_sum(slices, ~is_of_month, "asset", "amount"), rules),
+        "left_unsettled": _printed(_sum(slices, is_of_month & is_unsettled, "asset", "amount"), rules),
+        "left_unsettled_of_older_months": _printed(_sum([outstanding], pl.col("left") > 0, "asset", "left"), rules),
+        "distinct_transfers": _printed(_sum([transfers], pl.lit(True), "asset", "transfer_amount"), rules),
         "distinct_transfers_count": transfers.height,
-        "commission_by_asset": _printed(
-            report.filter(pl.col("commission_asset").is_not_null()), "commission_asset", "commission_asset_amount", rules
-        ),
-        "commission_by_currency": {name: _trimmed(str(amount)) for name, amount in by_currency.iter_rows()},
+        "commission_by_asset": _printed(_sum(slices, pl.col("commission_asset").is_not_null(), *COMMISSION[:2]), rules),
+        "commission_by_currency": {name: _trimmed(str(amount)) for name, amount in by_currency},
     }
 
 
-def _printed(frame: pl.DataFrame, asset: str, amount: str, rules: Rules) -> dict[str, str]:
-    sums = frame.group_by(asset).agg(pl.col(amount).sum()).sort(asset)
-    return {name: from_units(int(units), rules.assets[name].decimals) for name, units in sums.iter_rows()}
+def _sum(parts: list[pl.DataFrame], counted: pl.Expr, by: str, amount: str) -> list[tuple[str, Any]]:
+    """The sums of the rows that count, by name."""
+    if not parts:
+        return []
+    sums = pl.concat([part.filter(counted).group_by(by).agg(pl.col(amount).sum()) for part in parts])
+    return sums.group_by(by).agg(pl.col(amount).sum()).sort(by).rows()
+
+
+def _printed(sums: list[tuple[str, int]], rules: Rules) -> dict[str, str]:
+    return {name: from_units(int(units), rules.assets[name].decimals) for name, units in sums}
 
 
 def _trimmed(number: str) -> str:

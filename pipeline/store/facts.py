@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from ..enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Enriched, Facts
+from ..enrich.together import put_together
 from ..errors import StoreError
 from ..model import Asset, Month
 from .queries import statements
@@ -21,15 +22,28 @@ from .store import Store
 
 Shape = Mapping[str, type[pl.DataType]]
 _DECIMAL = pl.Decimal(38, 0)
+_ROWS_A_BATCH = 100_000
+_BATCHES_TOGETHER = 5
+ROWS_AT_ONCE = 500_000
+"""Rows of a frame that go into the store at a time."""
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
     """The facts in force, each frame exactly in its shape of `enrich.frames.SHAPES`, in the order of its keys."""
-    frames = {}
-    for name, shape in SHAPES.items():
-        frame = connection.execute(statements()[f"facts.{name}"]).pl()
-        frames[name] = frame.select(pl.col(column).cast(dtype) for column, dtype in shape.items())
-    return Facts(**frames)
+    return Facts(**{name: _read(connection, statements()[f"facts.{name}"], shape) for name, shape in SHAPES.items()})
+
+
+def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -> pl.DataFrame:
+    """What a statement gives, a batch at a time: DuckDB's answer as a whole, and ours, would take twice the room."""
+    parts, batches = [], []
+    for batch in connection.execute(statement).to_arrow_reader(_ROWS_A_BATCH):
+        frame = pl.DataFrame(batch).select(pl.col(column).cast(dtype) for column, dtype in shape.items())
+        batches.append(frame)
+        if len(batches) == _BATCHES_TOGETHER:
+            # Copied: a number's column as it came keeps the whole of DuckDB's batch alive, texts and all.
+            parts.append(pl.concat(batches, rechunk=True))
+            batches.clear()
+    return put_together([*parts, *batches], shape)
 
 
 def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapping[str, Asset] | None = None) -> None:
@@ -52,7 +66,8 @@ def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapp
     with store.transaction() as connection:
         for table, frame in shaped.items():
             connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
-            insert(connection, table, frame.select(pl.lit(month).alias("month"), pl.all()))
+            for part in frame.iter_slices(ROWS_AT_ONCE):
+                insert(connection, table, part.select(pl.lit(month).alias("month"), pl.all()))
         connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
         if assets is not None:
             rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]

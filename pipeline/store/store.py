@@ -25,6 +25,8 @@ from .dictionary import comment_statements
 STORE_VERSION = 3
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
+MEMORY_MIB, THREAD_MIB = 1024, 128
+"""How much DuckDB holds in memory, at least so much for each of its threads; what a large sort wants beyond lies in the folder PATH.tmp meanwhile."""
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """The store never fetches anything from the network."""
 _open_paths: set[Path] = set()
@@ -49,7 +51,7 @@ class Store:
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
-        """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`.
+        """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`; None: `MEMORY_MIB`.
 
         Raises `StoreError` when another process or opener has it, when the file is damaged or not a store, or when
         a newer version of the program made it.
@@ -68,6 +70,9 @@ class Store:
                 place.chmod(0o600)
             _open_paths.add(place)
             store = cls(connection, place)
+            if memory_limit is None:
+                ((used_threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+                connection.execute(f"SET memory_limit = '{max(MEMORY_MIB, used_threads * THREAD_MIB)}MiB'")
             with explained(place):
                 prepare(connection, str(place))
         except BaseException:
