@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import NamedTuple, get_args
 
 import duckdb
+import msgspec
 import polars as pl
 
 from .errors import LogError, StoreError
@@ -58,6 +59,8 @@ _EVENT: Shape = {
     "topic": pl.String, "key": pl.String, "id": pl.String, "type": pl.String, "log_offset": pl.Int64, "digest": pl.String,
 }  # fmt: skip
 _BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
+_Name = tuple[str, str, str]
+"""Topic, key and id: what an event is known by."""
 _CHAIN_EVENTS = get_args(ChainEvent)
 _CLOSING_EVENTS = get_args(ClosingEvent)
 
@@ -103,18 +106,19 @@ class Ingest:
         one that does not; and for failures of the store. Raises `LogError` for failures of the log.
         """
         before = self._store.positions()
-        records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
-        if not records:
-            return IngestStep(0, 0, 0, before, True)
-        try:
-            rows, bad = self._take(before, records)
-        except ChainBroken as broken:
-            good = records[: records.index(broken.record)]
-            if good:
-                self._take(before, good)
-            raise StoreError(f"{broken.record.where}: {broken}; {self._advice(broken.record)}") from broken
-        after = advance(before, records)
-        return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
+        with _collector_at_rest():
+            records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
+            if not records:
+                return IngestStep(0, 0, 0, before, True)
+            after = advance(before, records)
+            try:
+                rows, bad = self._take(records, after)
+            except ChainBroken as broken:
+                good = records[: records.index(broken.record)]
+                if good:
+                    self._take(good, advance(before, good))
+                raise StoreError(f"{broken.record.where}: {broken}; {self._advice(broken.record)}") from broken
+            return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
 
     def catch_up(self) -> IngestStep:
         """Step until the end, or until `until`; the steps' sum. Raises `LogError` if the log ends before `until`."""
@@ -137,14 +141,12 @@ class Ingest:
             ends = {place: min(ends.get(place, 0), offset) for place, offset in self._until.items()}
         return all(positions.get(place, 0) >= end for place, end in ends.items() if place.partition("/")[0] in self._topics)
 
-    def _take(self, before: Positions, records: Sequence[Record]) -> tuple[int, int]:
-        """Rows and positions of `records` in one transaction; how many rows, how many bad events."""
-        with _collector_at_rest(), self._store.transaction() as connection:
+    def _take(self, records: Sequence[Record], after: Positions) -> tuple[int, int]:
+        """Rows of `records` and the positions after them in one transaction; how many rows, how many bad events."""
+        with self._store.transaction() as connection:
             batch = _Batch(connection, records)
             rows = batch.write()
-            positions = pl.DataFrame(
-                sorted(advance(before, records).items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row"
-            )
+            positions = pl.DataFrame(sorted(after.items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row")
             connection.execute("DELETE FROM raw_position")
             insert(connection, "raw_position", positions)
         return rows, len(batch.bad)
@@ -179,27 +181,37 @@ class _Batch:
     def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record]) -> None:
         self._connection = connection
         self.bad: dict[Record, str] = {}
-        self._read: list[tuple[Record, AnyEvent | None, str]] = []
-        known = self._known_digests(records)
-        for record in records:
-            topic, _, _, key, id_, value = record
-            name, digest = (topic, key, id_), sha256(value).hexdigest()
+        topics, _, _, keys, ids, values = zip(*records, strict=True)
+        names = list(zip(topics, keys, ids, strict=True))
+        digests = [sha256(value).hexdigest() for value in values]
+        known = self._known_digests(ids)
+        if not known and len(set(names)) == len(names):
+            self._records, self._digests = records, digests
+        else:
+            self._records, self._digests = self._new_ones(records, names, digests, known)
+        self._events = list(map(self._decoded, self._records))
+
+    def _new_ones(
+        self, records: Sequence[Record], names: Sequence[_Name], digests: Sequence[str], known: dict[_Name, str]
+    ) -> tuple[list[Record], list[str]]:
+        """The records that were not read before, here or in the batch, and their digests; what contradicts is bad, or breaks its chain."""
+        new, digests_of_new = [], []
+        for record, name, digest in zip(records, names, digests, strict=True):
             if name not in known:
                 known[name] = digest
-                self._read.append((record, self._decoded(record), digest))
+                new.append(record)
+                digests_of_new.append(digest)
             elif known[name] != digest:
-                message = f"event {id_!r} of {key!r} was read before with different content"
-                if topic == "chain":
+                message = f"event {record.id!r} of {record.key!r} was read before with different content"
+                if record.topic == "chain":
                     raise ChainBroken(record, message)
                 self.bad[record] = message
+        return new, digests_of_new
 
-    def _known_digests(self, records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
-        topics, _, _, keys, ids, _ = zip(*records, strict=True)
-        names = pl.DataFrame({"topic": topics, "key": keys, "id": ids}, schema={"topic": pl.String, "key": pl.String, "id": pl.String})
-        self._connection.register("named", names.unique().to_arrow())
-        rows = self._connection.execute(
-            "SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (topic, key, id)"
-        ).fetchall()
+    def _known_digests(self, ids: Sequence[str]) -> dict[_Name, str]:
+        """Of events in the store with one of these ids, whatever their topic and key: there are few with another."""
+        self._connection.register("named", pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).to_arrow())
+        rows = self._connection.execute("SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (id)").fetchall()
         self._connection.unregister("named")
         return {(topic, key, id_): digest for topic, key, id_, digest in rows}
 
@@ -221,7 +233,7 @@ class _Batch:
         chain: list[tuple[Record, ChainEvent]] = []
         bulks: dict[type[BulkEvent], list[tuple[Record, BulkEvent]]] = {kind: [] for kind in BULK}
         others: list[tuple[Record, AnyEvent]] = []
-        for record, event, _ in self._read:
+        for record, event in zip(self._records, self._events, strict=True):
             if (kind := KIND_OF.get(type(event))) is not None:
                 bulks[kind].append((record, event))  # type: ignore[arg-type]
             elif isinstance(event, _CHAIN_EVENTS):
@@ -256,11 +268,10 @@ class _Batch:
 
     def _note_events(self) -> None:
         """What was read, by name and digest: how a second delivery is known."""
-        if self._read:
-            records, events, digests = zip(*self._read, strict=True)
-            topics, _, offsets, keys, ids, _ = zip(*records, strict=True)
-            types = [None if event is None else _type(type(event)) for event in events]  # type: ignore[arg-type]
-            columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": digests}
+        if self._records:
+            topics, _, offsets, keys, ids, _ = zip(*self._records, strict=True)
+            types = list(map(_type, map(type, self._events)))
+            columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": self._digests}
             insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))
 
     def _add_bulk(self, kind: type[BulkEvent], events: Sequence[tuple[Record, BulkEvent]]) -> int:
@@ -286,6 +297,6 @@ def _event_or_fault(record: Record) -> AnyEvent | str:
 
 
 @cache
-def _type(kind: type[AnyEvent]) -> str:
-    """The type of such events as their JSON names it."""
-    return str(kind.__struct_config__.tag)
+def _type(kind: type[AnyEvent | None]) -> str | None:
+    """The type of such events as their JSON names it; None for the one that could not be read."""
+    return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else None

@@ -89,10 +89,16 @@ class EventLog(Protocol):
 
 def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
     """The positions after reading `records`."""
+    if not records:
+        return dict(positions)
+    topics, partitions, offsets, *_ = zip(*records, strict=True)
     furthest: dict[tuple[str, int], int] = {}
-    for topic, partition, offset, *_ in records:
-        if offset >= furthest.get((topic, partition), 0):
-            furthest[topic, partition] = offset
+    if len(places := set(zip(topics, partitions, strict=True))) == 1:
+        furthest[places.pop()] = max(offsets)
+    else:
+        for topic, partition, offset, *_ in records:
+            if offset >= furthest.get((topic, partition), 0):
+                furthest[topic, partition] = offset
     after = dict(positions)
     for (topic, partition), offset in furthest.items():
         place = f"{topic}/{partition}"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -24,6 +25,7 @@ from .settings import KafkaSettings
 from .unpack import Stranger, Wanted, unpacking
 
 _POLL_MS = 200
+_VALUE = attrgetter("value")
 
 
 class Reader:
@@ -90,6 +92,10 @@ class Reader:
         while True:
             for partition in starts:
                 kept, stop, before = self._kept[partition], stops[partition], len(taken)
+                if whole_bytes := _bytes_if_whole(kept, stop, left_bytes):
+                    taken.extend(kept)  # type: ignore[arg-type]
+                    kept.clear()
+                    left_bytes -= whole_bytes
                 while kept and kept[0].offset < stop and (left_bytes > 0 or not taken):
                     record = kept.popleft()
                     if isinstance(record, Stranger):
@@ -164,6 +170,14 @@ class Reader:
         for partition, records in came.items():
             self._kept[partition].extend(records)
         return bool(came)
+
+
+def _bytes_if_whole(kept: deque[Record | Stranger], stop: int, limit_bytes: int) -> int:
+    """The size of all values when every one of `kept` is an event that may be taken; else 0, and they are looked at one by one."""
+    if not kept or kept[-1].offset >= stop or not set(map(type, kept)) <= {Record}:
+        return 0
+    size_bytes = sum(map(len, map(_VALUE, kept)))
+    return size_bytes if size_bytes <= limit_bytes else 0
 
 
 def _strange(partition: TopicPartition, record: Stranger) -> LogError:

@@ -100,57 +100,80 @@ def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, st
 def _unpack(
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> tuple[list[Record | Stranger], int]:
-    """Numbers are varints of seven bits a byte, zigzag (`n >> 1` for those that are never negative); two bytes are read in place, for speed."""
+    """Numbers are varints of seven bits a byte, zigzag (`n >> 1` for those that are never negative). For speed, those of two bytes
+    are read in place, and a key like the one before, its length included, is not looked at again.
+    """
     found: list[Record | Stranger] = []
-    add, new = found.append, tuple.__new__
+    add, new, starts_with = found.append, tuple.__new__, data.startswith
+    last_key: bytes | tuple[()] = ()  # nothing begins with one of no keys
+    last_size, last_name = 0, None
     for _ in range(count):
         number, at = data[at], at + 1
         if number > 127:
-            number, at = _rest(data, at, number)
+            if (high := data[at]) > 127:
+                number, at = _rest(data, at, number)
+            else:
+                number, at = number & 127 | high << 7, at + 1
         end = at + (number >> 1)
         at += 1  # attributes: none are defined
         while data[at] > 127:  # the time that its writer says
             at += 1
         number, at = data[at + 1], at + 2
         if number > 127:
-            number, at = _rest(data, at, number)
+            if (high := data[at]) > 127:
+                number, at = _rest(data, at, number)
+            else:
+                number, at = number & 127 | high << 7, at + 1
         offset = base + (number >> 1)
-        number, at = data[at], at + 1
-        if number > 127:
-            number, at = _rest(data, at, number)
-        if number & 1:  # -1: no key
-            if not _is_probe(data, at, end):
-                add(Stranger(offset))
-            at = end
-            continue
-        key = data[at : at + (number >> 1)]
-        at += number >> 1
-        try:
-            name = names[key]
-        except KeyError:
-            name = names[key] = _text(key) if is_wanted(key) else None
+        if starts_with(last_key, at):
+            at += last_size
+            name = last_name
+        else:
+            begun = at
+            number, at = data[at], at + 1
+            if number > 127:
+                number, at = _rest(data, at, number)
+            if number & 1:  # -1: no key
+                if not _is_probe(data, at, end):
+                    add(Stranger(offset))
+                at = end
+                continue
+            key = data[at : at + (number >> 1)]
+            at += number >> 1
+            try:
+                name = names[key]
+            except KeyError:
+                name = names[key] = _text(key) if is_wanted(key) else None
+            last_key, last_size, last_name = data[begun:at], at - begun, name
         if name is None:
             at = end
             continue
         number, at = data[at], at + 1
         if number > 127:
-            number, at = _rest(data, at, number)
+            if (high := data[at]) > 127:
+                number, at = _rest(data, at, number)
+            else:
+                number, at = number & 127 | high << 7, at + 1
         if number & 1:  # -1: no value
             add(Stranger(offset))
             at = end
             continue
-        value = data[at : at + (number >> 1)]
-        at += number >> 1
-        if data[at : at + 4] == _ONE_ID and not data[at + 4] & 129:  # neither longer than one byte can say, nor absent
-            at += 5
-            id_: bytes | None = data[at : at + (data[at - 1] >> 1)]
-            at += data[at - 1] >> 1
+        begun, at = at, at + (number >> 1)
+        value = data[begun:at]
+        if starts_with(_ONE_ID, at) and not (number := data[at + 4]) & 129:  # neither longer than one byte can say, nor absent
+            begun = at + 5
+            at = begun + (number >> 1)
+            id_: bytes | None = data[begun:at]
         else:
             headers, at = _headers(data, at)
             id_ = headers.get(ID)
         if at != end:
             raise ValueError(f"record {offset} ends at byte {at}, not at {end}")
-        if id_ is None or (id_text := _text(id_)) is _NO_TEXT or name is _NO_TEXT:
+        try:
+            id_text = _NO_TEXT if id_ is None else id_.decode()
+        except UnicodeDecodeError:
+            id_text = _NO_TEXT
+        if id_text is _NO_TEXT or name is _NO_TEXT:
             add(Stranger(offset))
         else:
             add(new(Record, (topic, partition, offset, name, id_text, value)))

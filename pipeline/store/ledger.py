@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import duckdb
 import msgspec
@@ -98,12 +98,32 @@ def _loosened(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[ms
 
 _LOOSE = {_loosened(kind, {"rows": _loosened(get_type_hints(kind)["rows"], {})}): kind for kind in BULK}
 _loose_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_LOOSE)])  # noqa: UP007 - made at run time
-KIND_OF: dict[type, type[BulkEvent]] = {**_LOOSE, **{kind: kind for kind in BULK}}
+
+
+def _of_one_row(kind: type[BulkEvent]) -> type[msgspec.Struct]:
+    """A class that decodes the same JSON if it has exactly one row: its lists are tuples of one, so that nothing need be counted afterwards."""
+    columns = get_type_hints(get_type_hints(kind)["rows"], include_extras=True)
+    one = [(name, tuple[_without_patterns(get_args(hint)[0])]) for name, hint in columns.items()]  # type: ignore[misc]
+    rows = msgspec.defstruct("Row", one, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False)
+    fields: list[Any] = [("schema", Literal[1], 1), ("rows", rows)]
+    return msgspec.defstruct(kind.__name__, fields, bases=(kind,), frozen=True, kw_only=True, gc=False, tag=kind.__struct_config__.tag)
+
+
+_OF_ONE_ROW = {_of_one_row(kind): kind for kind in BULK}
+_one_row_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_OF_ONE_ROW)])  # noqa: UP007 - made at run time
+KIND_OF: dict[type, type[BulkEvent]] = {**_OF_ONE_ROW, **_LOOSE, **{kind: kind for kind in BULK}}
 """The kind of a bulk event by its class, as `events` or as `decode_bulk` gives it."""
 
 
 def decode_bulk(value: bytes) -> BulkEvent | None:
-    """A bulk event of which all holds but the patterns of its texts, which `add_bulk` checks; None for anything else."""
+    """A bulk event of which all holds but the patterns of its texts, which `add_bulk` checks; None for anything else.
+
+    The columns of an event of one row may be tuples instead of lists.
+    """
+    try:
+        return _one_row_decoder.decode(value)
+    except (ValueError, RecursionError):
+        pass  # not one row, or not good: what follows tells which
     try:
         event = _loose_decoder.decode(value)
     except (ValueError, RecursionError):
