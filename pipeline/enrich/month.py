@@ -54,12 +54,13 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.payments_not_on_chain(matched.orphans, month),
         check.transfer_issues(matched.transfers, month, rules),
     ]
-    transfers = list_transfers(matched.transfers, credits)
-    moved = matched.transfers.sort("at", "txid", "address", "asset").select(*KEY, "amount", "date").with_row_index("transfer")
+    # What only led here is let go before the report takes the most room of all.
+    moved = matched.transfers
+    del matched, payments, transactions
+    transfers = list_transfers(moved, credits)
+    moved = moved.select("at", *KEY, "amount", "date").sort("at", "txid", "address", "asset").drop("at").with_row_index("transfer")
     credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, held)))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
-    # What only led here is let go before the report takes the most room of all.
-    del matched, payments, transactions
     held = held.drop("allocated_at")
     settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
     report = number_rows([part.rows for part in settled])
@@ -98,9 +99,13 @@ def hold_allocations(allocations: pl.DataFrame, accounts: pl.DataFrame, month: M
 
     `miner_id` is null where nobody holds the account. Nothing else is copied: fifteen million rows take their room once.
     """
-    days = allocations.select("account", "allocated_at").with_columns(day_of_micros("allocated_at").alias("allocation_date"))
-    seen = days.with_row_index("place").filter(pl.col("allocation_date") <= month.last)
-    return with_holder(seen, accounts, keys=["account"], day="allocation_date", name="miner_id").drop("account")
+    parts = []
+    for first in range(0, max(allocations.height, 1), ALLOCATIONS_AT_ONCE):
+        days = allocations.select("account", "allocated_at").slice(first, ALLOCATIONS_AT_ONCE)
+        seen = days.with_row_index("place", offset=first).with_columns(day_of_micros("allocated_at").alias("allocation_date"))
+        seen = seen.filter(pl.col("allocation_date") <= month.last)
+        parts.append(with_holder(seen, accounts, keys=["account"], day="allocation_date", name="miner_id").drop("account"))
+    return pl.concat(parts)
 
 
 def start_at(facts: Facts, held: pl.DataFrame) -> int:

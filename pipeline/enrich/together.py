@@ -23,15 +23,13 @@ def put_together(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.Data
 
 def _said_throughout(parts: Sequence[pl.DataFrame], columns: Sequence[str]) -> dict[str, str | None]:
     """The columns that have one value (or null) in all rows, with it."""
-    # Asked as expressions: a column that is one value already is not spelt out to be looked at.
     same: dict[str, str | None] | None = None
     for part in parts:
         if part.is_empty() or same == {}:
             continue
-        said = {name: part[0, name] for name in columns if part.select(_is_one(name)).item()}
+        # Asked as expressions: a column that is one value already would be spelt out, and stay so, if it were looked into.
+        is_one = part.select(pl.col(name).eq_missing(pl.col(name).first()).all() for name in columns).row(0)
+        first = part.select(pl.col(name).first() for name in columns).row(0)
+        said = {name: value for name, value, is_same in zip(columns, first, is_one, strict=True) if is_same}
         same = said if same is None else {name: value for name, value in same.items() if name in said and said[name] == value}
     return same or {}
-
-
-def _is_one(name: str) -> pl.Expr:
-    return pl.col(name).eq_missing(pl.col(name).first()).all()

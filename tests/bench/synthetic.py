@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,29 +92,39 @@ class _Pool:
 
 def write_month(log: EventLog, size: Size) -> None:
     """Write the whole month into an empty log."""
-    start_s = MONTH.previous.end_at
+    write_months(log, size, [MONTH])
+
+
+def write_months(log: EventLog, size: Size, months: Sequence[Month]) -> list[dict[str, int]]:
+    """Write consecutive months, each of that size, into an empty log; where the log ended after each."""
+    start_s = months[0].previous.end_at
     miners = range(size.miners)
     pool = _Pool(
         addresses=pl.Series("address", [f"bcrt1q{_hash('address', n)[:38]}" for n in miners]),
         accounts=pl.Series("account", [f"acct{n:05}" for n in miners]),
         owed_sat=pl.Series("owed", [0] * size.miners), coin=(_hash("coin", 0), 0, 10**15), at=start_s - 100 * BLOCK_S,
     )  # fmt: skip
+    ends = []
     with log.writer("registry", "pool") as registry, log.writer("ledger", "pool") as ledger, log.writer("chain", "pool/bitcoin") as chain:
         registry.append([_registry(pool, size)])
         wallet = WatchedWallet(name="pool", addresses=["bcrt1qpool"])
         chain.append([encode(Watch(id="bitcoin:0", seq=0, chain="bitcoin", network="regtest", start_height=0, wallets=[wallet]))])
         chain.append([_coinbase(pool)])
-        for number in range(size.rounds):
-            ends_s = start_s + (MONTH.end_at - start_s) * (number + 1) // size.rounds
-            _write_round(ledger, chain, pool, size, number, ends_s)
-        chain.append(list(_quiet(pool, MONTH.end_at + 86_400)))
-        ledger.append([encode(Complete(id="complete", through=str(MONTH.last)))])
+        for n, month in enumerate(months):
+            for number in range(n * size.rounds, (n + 1) * size.rounds):
+                _write_round(ledger, chain, pool, size, number, month)
+            chain.append(list(_quiet(pool, month.end_at + 86_400)))
+            ledger.append([encode(Complete(id="complete" if n == 0 else f"complete:{month}", through=str(month.last)))])
+            ends.append(dict(log.end()))
+    return ends
 
 
-def _write_round(ledger: Writer, chain: Writer, pool: _Pool, size: Size, number: int, ends_s: int) -> None:
+def _write_round(ledger: Writer, chain: Writer, pool: _Pool, size: Size, number: int, month: Month) -> None:
     """Ten allocations of every miner, then a payout to each of what makes whole units."""
     rows = size.miners * PER_PAYOUT
-    step_us = (MONTH.end_at - MONTH.previous.end_at) * 1_000_000 // (size.rounds * PER_PAYOUT)
+    start_s, length_s = month.previous.end_at, month.end_at - month.previous.end_at
+    ends_s = start_s + length_s * (number % size.rounds + 1) // size.rounds
+    step_us = length_s * 1_000_000 // (size.rounds * PER_PAYOUT)
     n, place = pl.col("n"), pl.int_range(rows) // size.miners
     allocations = pl.select(n=pl.int_range(number * rows, (number + 1) * rows)).with_columns(
         miner=pl.int_range(rows) % size.miners,
