@@ -79,6 +79,7 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
     scripts: dict[bytes, str] = {}
     indexes: dict[bytes, int] = {}
     settled: list[WatchedWallet] = []
+    names: set[str] = set()
 
     def claim(script: bytes, wallet: str, what: str) -> None:
         holder = scripts.setdefault(script, wallet)
@@ -87,8 +88,9 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
 
     for wallet in wallets:
         name = wallet.name
-        if any(other.name == name for other in settled):
+        if name in names:
             faults.append(f"wallet {name!r} is there twice: give each wallet its own name")
+        names.add(name)
         addresses: dict[str, None] = {}
         for address in wallet.addresses:
             try:

@@ -73,13 +73,13 @@ def test_ten_thousand_wallets_are_watched_and_each_gets_its_own() -> None:
 
 def test_thousands_of_miners_settle_alike_in_ranges_of_any_size(tmp_path: Path) -> None:
     with SqliteLog(tmp_path / "log.sqlite") as log, Store.memory() as store:
-        write_month(log, Size(50_000, miners=5_000))
+        write_month(log, Size(20_000, miners=2_000))
         Ingest(log, store).catch_up()
         facts = read_facts(store.connection)
     whole = enrich_month(facts, MONTH, RULES, allocations_at_once=1_000_000)
-    parts = enrich_month(facts, MONTH, RULES, allocations_at_once=900)
+    parts = enrich_month(facts, MONTH, RULES, allocations_at_once=700)
     assert whole.issues.is_empty()
-    assert whole.report["miner_id"].n_unique() == 5_000
+    assert whole.report["miner_id"].n_unique() == 2_000
     assert whole.report.equals(parts.report)
     assert whole.debts.equals(parts.debts)
     assert whole.totals == parts.totals
@@ -100,23 +100,23 @@ def test_the_twelfth_month_of_a_year_is_what_it_is_alone(tmp_path: Path) -> None
             facts = read_facts(store.connection)
     assert facts.allocations.height == 12_000
     before = None
-    for month in months:
+    for month in (months[0], months[1], months[10], months[11]):
         again = enrich_month(facts, month, RULES)
         assert again.issues.is_empty()
         assert again.report.equals(frozen[month].report), f"{month} does not change when later months come"
         assert again.totals == frozen[month].totals
-        if before is not None:
+        if month in (months[1], months[11]):
+            assert before is not None
             opened = again.debts.filter(pl.col("opening") > 0).select("miner_id", pl.col("opening").alias("owed"))
             closed = before.filter(pl.col("closing") > 0).select("miner_id", pl.col("closing").alias("owed"))
             assert opened.equals(closed), f"{month} opens with what the month before closed with"
         before = again.debts
-    assert len(frozen) == 12
 
 
 def test_filling_a_store_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     """The reader is killed (-9) once it told of a committed batch; what is there is whole, and the rest is only what was left."""
     with SqliteLog(tmp_path / "log.sqlite") as log:
-        write_month(log, Size(40_000, miners=100))
+        write_month(log, Size(10_000, miners=100))
         total = sum(log.end().values())
         process = subprocess.Popen([sys.executable, "-c", _FILL, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
@@ -128,8 +128,9 @@ def test_filling_a_store_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> 
             assert told <= there <= total
             assert Ingest(log, store).catch_up().events == total - there
             Ingest(log, whole).catch_up()
+            facts = read_facts(store.connection)
             for name, frame in vars(read_facts(whole.connection)).items():
-                assert getattr(read_facts(store.connection), name).equals(frame), name
+                assert getattr(facts, name).equals(frame), name
 
 
 _FILL = """
@@ -141,7 +142,7 @@ from pipeline.ingest import Ingest
 from pipeline.store import Store
 folder = Path(sys.argv[1])
 with SqliteLog(folder / "log.sqlite") as log, Store.open(folder / "store.duckdb") as store:
-    ingest = Ingest(log, store, limit_bytes=200_000)
+    ingest = Ingest(log, store, limit_bytes=100_000)
     while not (step := ingest.step()).at_end:
         print(sum(step.positions.values()), flush=True)
 """
