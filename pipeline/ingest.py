@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from typing import NamedTuple, get_args
@@ -217,14 +217,15 @@ class _Batch:
 
     def _decoded(self, record: Record) -> AnyEvent | None:
         """The event, or None and a line in `bad`: wrong data is a value, and the stream goes on (law 8)."""
-        if record.topic == "ledger" and (bulk := decode_bulk(record.value)) is not None:
+        topic, _, _, _, _, value = record
+        if topic == "ledger" and (bulk := decode_bulk(value)) is not None:
             return bulk
         event = _event_or_fault(record)
         if isinstance(event, str):
             self.bad[record] = event
             return None
-        if TOPIC_OF[type(event)] != record.topic:
-            self.bad[record] = f"an event of type {_type(type(event))} does not belong into topic {record.topic!r}"
+        if TOPIC_OF[type(event)] != topic:
+            self.bad[record] = f"an event of type {_type(type(event))} does not belong into topic {topic!r}"
             return None
         return event
 
@@ -233,7 +234,13 @@ class _Batch:
         chain: list[tuple[Record, ChainEvent]] = []
         bulks: dict[type[BulkEvent], list[tuple[Record, BulkEvent]]] = {kind: [] for kind in BULK}
         others: list[tuple[Record, AnyEvent]] = []
-        for record, event in zip(self._records, self._events, strict=True):
+        kinds = set(map(type, self._events))
+        if len(kinds) == 1 and (kind := KIND_OF.get(next(iter(kinds)))) is not None:
+            bulks[kind] = list(zip(self._records, self._events, strict=True))  # type: ignore[arg-type]
+            unsorted: Iterable[tuple[Record, AnyEvent | None]] = ()
+        else:
+            unsorted = zip(self._records, self._events, strict=True)
+        for record, event in unsorted:
             if (kind := KIND_OF.get(type(event))) is not None:
                 bulks[kind].append((record, event))  # type: ignore[arg-type]
             elif isinstance(event, _CHAIN_EVENTS):

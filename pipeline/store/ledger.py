@@ -7,7 +7,7 @@ is dropped, and the same (id, version) with other content contradicts what was r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import chain
 from operator import attrgetter
@@ -110,7 +110,7 @@ def _of_one_row(kind: type[BulkEvent]) -> type[msgspec.Struct]:
 
 
 _OF_ONE_ROW = {_of_one_row(kind): kind for kind in BULK}
-_one_row_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_OF_ONE_ROW)])  # noqa: UP007 - made at run time
+_decode_one_row: Callable[[bytes], BulkEvent] = msgspec.json.Decoder(Union[tuple(_OF_ONE_ROW)]).decode  # noqa: UP007 - made at run time
 KIND_OF: dict[type, type[BulkEvent]] = {**_OF_ONE_ROW, **_LOOSE, **{kind: kind for kind in BULK}}
 """The kind of a bulk event by its class, as `events` or as `decode_bulk` gives it."""
 
@@ -121,7 +121,7 @@ def decode_bulk(value: bytes) -> BulkEvent | None:
     The columns of an event of one row may be tuples instead of lists.
     """
     try:
-        return _one_row_decoder.decode(value)
+        return _decode_one_row(value)
     except (ValueError, RecursionError):
         pass  # not one row, or not good: what follows tells which
     try:
@@ -173,7 +173,7 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
 
 def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
     columns = []
-    rows = [event.rows for event in events]
+    rows = list(map(attrgetter("rows"), events))
     for name, dtype in bulk.shape.items():
         values = list(chain.from_iterable(map(attrgetter(name), rows)))
         column = pl.Series(name, values, dtype=dtype, strict=True)

@@ -15,7 +15,18 @@ from pipeline.ingest import Ingest
 from pipeline.log import TOPICS, Record
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.unit.store.streams import CHAIN_KEY, POOL, ChainTeller, Delivery, allocations, empty_store, example_events, payments, tables
+from tests.unit.store.streams import (
+    CHAIN_KEY,
+    POOL,
+    ChainTeller,
+    Delivery,
+    allocations,
+    complete,
+    empty_store,
+    example_events,
+    payments,
+    tables,
+)
 
 QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -231,6 +242,70 @@ def _all_accounted_for(store: Store, taken: list[Record]) -> None:
     assert {(record.topic, record.key, record.id) for record in taken} == known
     unread = set(store.connection.execute("SELECT topic || '/0', log_offset FROM raw_event WHERE type IS NULL").fetchall())
     assert unread <= set(store.connection.execute("SELECT place, log_offset FROM raw_bad_event").fetchall())
+
+
+ONE_ROW = st.tuples(
+    st.sampled_from(["good", "good", "good", "good", "payment", "packed", "again", "contradicts", "empty", "garbled", "complete"]),
+    st.integers(0, 9),
+    st.sampled_from(
+        [{"amount": ["1.5"]}, {"amount": ["5\n"]}, {"amount": []}, {"amount": ["1", "2"]}, {"amount": [1]}, {"version": [0]}, {"version": [1.5]},
+         {"account": [None]}, {"account": "a"}, {"more": []}, {"allocated_at": [2**63]}, {"schema": 2}, {"schema": "1"}, {"source": None}]
+    ),
+)  # fmt: skip
+
+
+def _told_one_by_one(told: list[tuple], count: int) -> Delivery:
+    """Events of mostly one row, as a live pool appends them, with every kind of fault between."""
+    delivery = Delivery(count=count)
+    for n, (how, number, fault) in enumerate(told):
+        event = payments([n], name=f"e{n}") if how == "payment" else allocations([100 * n], name=f"e{n}")
+        match how:
+            case "again" if n:
+                last = delivery.records["ledger"][-1]
+                delivery.tell_bytes("ledger", last.id, last.value)
+                continue
+            case "packed":
+                event = allocations(range(100 * n, 100 * n + number), name=f"e{n}")
+            case "contradicts" if n:
+                event = allocations([100 * (n - 1)], amount=77, name=f"e{n}")
+            case "empty":
+                event = allocations([], name=f"e{n}")
+            case "complete":
+                event = complete("2026-10-31")
+        document = json.loads(encode(event).value)
+        if how == "garbled":
+            (document if set(fault) & {"schema", "source"} else document["rows"]).update(fault)
+        delivery.tell_bytes("ledger", f"e{n}", json.dumps(document).encode())
+    return delivery
+
+
+def _taken(delivery: Delivery) -> tuple[object, dict, list[int]]:
+    """What the steps did, the rows, and where the bad events lie."""
+    store = _empty()
+    step = Ingest(delivery, store).catch_up()
+    bad = store.connection.execute("SELECT log_offset FROM raw_bad_event ORDER BY ALL").fetchall()
+    return step, tables(store.connection), [offset for (offset,) in bad]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(told=st.lists(ONE_ROW, min_size=1, max_size=25), count=st.sampled_from([2, 7, 10**9]))
+def test_one_row_events_with_bad_ones_among_them_are_taken_as_if_each_came_alone(told, count):
+    """A batch is read whole where it can be: rows, events and bad events are those of reading the same one at a time (law 8)."""
+    together = _told_one_by_one(told, count)
+    step, rows, bad = _taken(together)
+    assert (step, rows, bad) == _taken(_told_one_by_one(told, 1))
+    first = {record.id: record for record in reversed(together.records["ledger"])}
+    unreadable = {record.offset for record in first.values() if not _can_be_read(record)}
+    assert unreadable <= set(bad)
+    assert step.events == len(told)
+
+
+def _can_be_read(record: Record) -> bool:
+    try:
+        decode(record.value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def test_the_fuzz_reaches_both_sides():
