@@ -5,12 +5,19 @@ Enters: addresses, answers. Leaves: call data, amounts. Logs by the million are 
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from eth_typing import ABI
 from hexbytes import HexBytes
-from web3 import Web3
-from web3.exceptions import InvalidAddress
+
+_usual = sys.getrecursionlimit()
+from web3 import Web3  # noqa: E402
+from web3.exceptions import InvalidAddress  # noqa: E402
+
+# A library of web3's lifts the limit a hundredfold: then JSON that somebody nests deep would overflow the stack and end the process, where
+# it should be an error like any other.
+sys.setrecursionlimit(_usual)
 
 ERC20: ABI = [
     {

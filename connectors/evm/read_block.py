@@ -8,9 +8,10 @@ another network knows can't be; then number, hashes and the bloom are compared, 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,11 +22,13 @@ from pipeline.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, toke
 from pipeline.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
 
 from .answers import RawHeader
+from .chain_state import digest
 from .errors import AnswerUnreadable, NotOffered
 from .movements import Calls, movements_of
 from .netting import Told, net
 from .node import Node, ReadBlock, Traces
 from .rewards import BlockReward, Uncle, block_credits
+from .rpc import Heard
 from .tries import BlockTrie
 from .watch import WatchList
 
@@ -70,6 +73,21 @@ class _Whole:
     receipts_trie: BlockTrie | None
 
 
+class _Reading(NamedTuple):
+    """All that a reading of a block rested on, and what it came to."""
+
+    watching: Watching
+    block: bytes
+    """A digest of the block's JSON."""
+    heard: list[Heard]
+    told: bytes
+    """A digest of the transactions."""
+
+
+REMEMBERED = 10_000
+"""Readings that are kept to be compared with a second one; half a kilobyte each."""
+
+
 class _Untrue(ValueError):
     """The answer contradicts the header."""
 
@@ -79,6 +97,23 @@ class BlockReader:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._readings: dict[str, _Reading] = {}
+        """The last reading of each block by its hash, oldest first."""
+
+    def reads_the_same(self, block: ReadBlock, watching: Watching, told: bytes) -> bool:
+        """Whether the node, asked again what the reading that told this rested on, gives the same answers to the byte.
+
+        What is told follows from these answers alone, so they need not be searched again. False says nothing yet: the same
+        may be told in other words, or no such reading is remembered.
+        """
+        before = self._readings.get(block.header.hash)
+        return (
+            before is not None
+            and before.told == told
+            and before.watching == watching
+            and before.block == _digest(block)
+            and all(self._node.connection.hears_again(heard) for heard in before.heard)
+        )
 
     def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
         """What in the block is the pool's. `deep`: look into every transaction's calls, whatever shows outside.
@@ -86,6 +121,16 @@ class BlockReader:
         Raises AnswerUnreadable when something contradicts the header, NotOffered when a pool wallet's payment into a contract
         can't be followed, and what `Node` raises.
         """
+        with self._node.connection.hearing() as heard:
+            transactions = self._read(block, watching, deep=deep)
+        self._readings.pop(block.header.hash, None)
+        if transactions:
+            while len(self._readings) >= REMEMBERED:
+                del self._readings[next(iter(self._readings))]
+            self._readings[block.header.hash] = _Reading(watching, _digest(block), heard, digest(transactions))
+        return transactions
+
+    def _read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
         try:
             whole = self._whole(block)
             places = self._outside(whole, watching)
@@ -249,6 +294,10 @@ def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
             raise _Untrue(f"its uncle {named} is not given")
         found.append(Uncle(uncle.miner, int(uncle.number, 16)))
     return found
+
+
+def _digest(block: ReadBlock) -> bytes:
+    return hashlib.blake2b(block.raw, digest_size=32).digest()
 
 
 class _Full(msgspec.Struct):

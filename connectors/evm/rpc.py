@@ -11,13 +11,15 @@ http.client rather than httpx: for bodies of a hundred blocks at once it is four
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -35,8 +37,8 @@ MAX_REPLY_BYTES = 256 << 20
 BATCH = 100
 """Calls in one request, unless the node takes fewer."""
 RECEIVE_BUFFER_BYTES = 4 << 20
-DEEP = 20_000
-"""Levels of nested JSON: a call may lie 1,024 calls deep, some levels each."""
+DEEP = 6_000
+"""Levels of nested JSON: a call may lie 1,024 calls deep, some levels each. At twenty thousand a thread's stack overflows, and the process with it."""
 _NULL = msgspec.Raw(b"null")
 
 
@@ -52,6 +54,15 @@ class _Reply(msgspec.Struct):
     result: msgspec.Raw = _NULL
     error: _Error | None = None
     id: int | str | None = None
+
+
+class Heard(NamedTuple):
+    """Some calls and a digest of the node's answers to them."""
+
+    calls: tuple[Call, ...]
+    is_batch: bool
+    digest: bytes | None
+    """None where some answer was an error."""
 
 
 _reply = msgspec.json.Decoder(_Reply)
@@ -104,8 +115,7 @@ class NodeConnection:
 
     def call(self, method: str, *params: object, result: Any) -> Any:
         """The result of one call, decoded as `result`. Raises RpcError for the node's error."""
-        content = self._post(_encode({"jsonrpc": "2.0", "id": 0, "method": method, "params": params}), method)
-        return self.read(self._result(self._decoded(_reply, content, method), method), method, result)
+        return self.read(self._ask_one((method, params)), method, result)
 
     def batch(self, calls: Sequence[Call], *, result: Any) -> list[Any]:
         """The results of many calls in the order asked, each decoded as `result`. The first error is raised."""
@@ -122,7 +132,30 @@ class NodeConnection:
         answers: list[msgspec.Raw | RpcError] = []
         while len(answers) < len(calls):
             answers += self._ask_some(calls[len(answers) : len(answers) + self.batch_size])
+        self._note(tuple(calls), True, answers)
         return answers
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[Heard]]:
+        """Keep what this thread asks, and digests of what it is answered, until the end of the context."""
+        heard: list[Heard] = []
+        self._local.heard = heard
+        try:
+            yield heard
+        finally:
+            self._local.heard = None
+
+    def hears_again(self, heard: Heard) -> bool:
+        """Whether the node, asked the same once more, answers with the same bytes."""
+        if heard.digest is None:
+            return False
+        answers = self.ask(heard.calls) if heard.is_batch else [self._ask_one(call) for call in heard.calls]
+        return _digest(answers) == heard.digest
+
+    def _note(self, calls: tuple[Call, ...], is_batch: bool, answers: Sequence[msgspec.Raw | RpcError]) -> None:
+        heard: list[Heard] | None = getattr(self._local, "heard", None)
+        if heard is not None:
+            heard.append(Heard(calls, is_batch, _digest(answers)))
 
     def read(self, answer: msgspec.Raw, method: str, kind: Any) -> Any:
         """An answer decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""
@@ -166,6 +199,14 @@ class NodeConnection:
             raise error
         self.batch_size = max(1, len(calls) // 2)
         return self._ask_some(calls[: self.batch_size])
+
+    def _ask_one(self, call: Call) -> msgspec.Raw:
+        """What the node answers to one call, asked without a batch around it. Raises RpcError for the node's error."""
+        method, params = call
+        content = self._post(_encode({"jsonrpc": "2.0", "id": 0, "method": method, "params": params}), method)
+        answer = self._result(self._decoded(_reply, content, method), method)
+        self._note((call,), False, [answer])
+        return answer
 
     def _one(self, call: Call) -> list[msgspec.Raw | RpcError]:
         """One call without a batch around it: some nodes take no batches."""
@@ -299,6 +340,17 @@ class NodeConnection:
                 return AnswerUnreadable(f"what answers at {self.name} does not speak HTTP ({type(error).__name__}): check rpc_url")
             case _:
                 return NodeUnreachable(f"the node at {self.name} can't be reached: {error}")
+
+
+def _digest(answers: Sequence[msgspec.Raw | RpcError]) -> bytes | None:
+    """Thirty-two bytes that differ when any answer does; None where one is an error."""
+    found = hashlib.blake2b(digest_size=32)
+    for answer in answers:
+        if isinstance(answer, RpcError):
+            return None
+        found.update(len(memoryview(answer)).to_bytes(8, "big"))
+        found.update(answer)
+    return found.digest()
 
 
 _RANGED = ("eth_getLogs", "trace_filter")

@@ -21,7 +21,7 @@ from .node import Node, ReadBlock
 from .read_block import BlockReader, Watching, uncles_of
 
 BLOCKS_A_REQUEST = 100
-AHEAD = 3
+AHEAD = 5
 """Requests under way at once."""
 
 

@@ -16,6 +16,10 @@ _Item = tuple[bytes, bytes]
 """A key's nibbles, one a byte, and the value."""
 
 
+_VALUES = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
+"""From a hexadecimal digit to what it stands for."""
+
+
 class BlockTrie:
     """The trie of a block's transactions, or receipts, by the RLP of their index (Yellow Paper, appendix D)."""
 
@@ -100,7 +104,7 @@ def _head(length: int, base: int) -> bytes:
 
 
 def _nibbles(key: bytes) -> bytes:
-    return bytes(part for byte in key for part in (byte >> 4, byte & 15))
+    return key.hex().encode().translate(_VALUES)
 
 
 def _packed(nibbles: bytes, is_leaf: bool) -> bytes:

@@ -3,7 +3,8 @@
 Enters: the path of anvil's program; folders of Python environments with `ethereum-etl` and `cryo-python`, where they are to be compared. Leaves: a
 line for each. A chain of blocks full of transfers is made; a pool wallet pays in some of them. Ours reads through to the log in memory, whole
 blocks, receipts and calls of the pool's payouts included, and so reads more than the others do. Then the bytes that anvil gave are replayed by another
-process: what remains is the client's own cost. Run: `python -m tests.bench.evm ANVIL [--etl FOLDER] [--cryo FOLDER] [--blocks 2000]`.
+process: what remains is the client's own cost. Run: `python -m tests.bench.evm ANVIL [--etl FOLDER] [--cryo FOLDER] [--blocks 2000]`. Making the chain
+takes longest; with a node's URL in place of the program's path, one that has such a chain already is read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import multiprocessing
-import shutil
+import os
 import socket
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from connectors.evm import EvmConnector, Idle
 from connectors.evm.rpc import NodeConnection
@@ -98,7 +100,7 @@ def read_chain(url: str, n_blocks: int) -> Taken:
 class Recorder:
     """Passes requests on to a node and keeps what it answered, by the request's bytes."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, netloc: str) -> None:
         self.kept: dict[bytes, bytes] = {}
         recorder = self
 
@@ -108,7 +110,7 @@ class Recorder:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                node = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+                node = http.client.HTTPConnection(netloc, timeout=300)
                 node.request("POST", "/", body, {"Content-Type": "application/json"})
                 answer = node.getresponse().read()
                 node.close()
@@ -190,37 +192,60 @@ def others(args: argparse.Namespace, url: str, folder: Path) -> dict[str, Callab
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("anvil", help="anvil's program")
+    parser.add_argument("anvil", help="anvil's program, or the URL of one that has a chain of this kind")
     parser.add_argument("--etl", type=Path, help="a Python environment with ethereum-etl")
     parser.add_argument("--cryo", type=Path, help="a Python environment with cryo-python")
     parser.add_argument("--blocks", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=2, help="how often each program reads the chain")
     args = parser.parse_args()
-    port, folder = free_port(), Path(tempfile.mkdtemp())
-    url = f"http://127.0.0.1:{port}"
-    anvil = subprocess.Popen([args.anvil, "--port", str(port), "--silent", "--balance", "1000000000"])
+    anvil = None
+    if args.anvil.startswith("http://"):
+        url = args.anvil
+    else:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        anvil = subprocess.Popen([args.anvil, "--port", str(port), "--silent", "--balance", "1000000000"])
     try:
-        connection = NodeConnection(url, timeout_s=300.0)
-        wait_for(connection, anvil)
-        make_chain(connection, args.blocks)
-        connection.close()
+        if anvil is not None:
+            connection = NodeConnection(url, timeout_s=300.0)
+            wait_for(connection, anvil)
+            make_chain(connection, args.blocks)
+            connection.close()
+        kept = compare(args, url)
+    finally:
+        if anvil is not None:
+            anvil.terminate()
+            anvil.wait()
+    time_replay(kept, args.blocks)
 
-        def line(name: str, taken_s: float, more: str = "") -> None:
-            print(f"{name:56} {args.blocks / taken_s:8,.0f} blocks/s  {more}", flush=True)
 
-        for name, run in others(args, url, folder).items():
-            line(name + ", on anvil", run())
-        for _ in range(2):
+def line(name: str, n_blocks: int, taken_s: float, more: str = "") -> None:
+    print(f"{name:62} {n_blocks / taken_s:8,.0f} blocks/s  {more}", flush=True)
+
+
+def load() -> str:
+    """How busy the machine is: the last minute's load average."""
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def compare(args: argparse.Namespace, url: str) -> dict[bytes, bytes]:
+    """Read the chain from anvil with every program, in turns; what ours was answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = others(args, url, Path(folder))
+        for _ in range(args.rounds):
+            for name, run in runs.items():
+                line(name + ", on anvil", args.blocks, run(), load())
             taken = read_chain(url, args.blocks)
             line(
                 "esep, to the log, on anvil",
+                args.blocks,
                 taken.wall_s,
-                f"{taken.n_requests / args.blocks:.3f} requests a block, {taken.n_payouts} payouts told",
+                f"{taken.n_requests / args.blocks:.3f} requests a block, {taken.n_payouts} payouts told, {load()}",
             )
-        kept = Recorder(port).record(args.blocks)
-    finally:
-        anvil.terminate()
-        anvil.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    return Recorder(urlsplit(url).netloc).record(args.blocks)
+
+
+def time_replay(kept: dict[bytes, bytes], n_blocks: int) -> None:
     size = sum(map(len, kept.values()))
     ready = multiprocessing.Event()
     replay_port = free_port()
@@ -228,10 +253,10 @@ def main() -> None:
     replaying.start()
     ready.wait(60)
     try:
-        for _ in range(3):
-            taken = read_chain(f"http://127.0.0.1:{replay_port}", args.blocks)
-            line("esep, to the log, on a replay", taken.wall_s, f"{size / args.blocks / 1000:.1f} kB a block")
-            line("esep, to the log, on a replay, our CPU time alone", taken.cpu_s)
+        for _ in range(5):
+            taken = read_chain(f"http://127.0.0.1:{replay_port}", n_blocks)
+            line("esep, to the log, on a replay", n_blocks, taken.wall_s, f"{size / n_blocks / 1000:.1f} kB a block, {load()}")
+            line("esep, to the log, on a replay, our CPU time alone", n_blocks, taken.cpu_s)
     finally:
         replaying.terminate()
         replaying.join()
