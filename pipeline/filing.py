@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ import jinja2.sandbox
 from .closing_events import Outcome, RejectedRow
 from .errors import FilingError
 
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 MOST_DEPTH = 200
-"""Of elements within elements of an XML answer."""
+"""Of brackets within brackets, or elements within elements, of an answer."""
 KEPT_BYTES = 65_536
 """How much of an answer's body is kept in the log."""
 
@@ -223,10 +225,11 @@ def read_tree(content: bytes) -> Any:
 
     A document type, and so an entity, is never read, in whatever encoding it stands; nor is what is nested beyond reason.
     """
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        pass
+    if _is_shallow(content):
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            pass
     target = _Plain()
     parser = expat.ParserCreate(namespace_separator="}")
     parser.buffer_text = True
@@ -237,6 +240,16 @@ def read_tree(content: bytes) -> Any:
     except (expat.ExpatError, ValueError, LookupError):
         return None
     return target.found
+
+
+def _is_shallow(content: bytes) -> bool:
+    """Whether brackets outside strings nest within reason: counted before anything recursive sees them, whatever Python's own limit is."""
+    depth = 0
+    for found in _BRACKETS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        if depth > MOST_DEPTH:
+            return False
+    return True
 
 
 class _Plain:

@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis searches.
+"""What all tests share: how hypothesis searches, and how deep Python may recurse.
 
 The same examples everywhere, so that a run that fails on one machine fails on all; `HYPOTHESIS_PROFILE=search` looks for new ones. A machine
 under load is no failure: neither a slow example nor a slow generator counts.
@@ -7,6 +7,7 @@ under load is no failure: neither a slow example nor a slow generator counts.
 from __future__ import annotations
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -14,3 +15,10 @@ UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]
 settings.register_profile("same", parent=UNHURRIED, derandomize=True, database=None)
 settings.register_profile("search", parent=UNHURRIED, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+USUAL_LIMIT = sys.getrecursionlimit()
+
+
+def pytest_collection_finish() -> None:
+    """eth_account, which some tests import, lifts the limit a hundredfold: the program runs with the usual one, and so do its tests."""
+    sys.setrecursionlimit(USUAL_LIMIT)
