@@ -52,7 +52,7 @@ run: install ## Carry the example month through: recorded node to frozen, verifi
 	else exit $$status; fi
 
 test: install-dev ## All tests but those that need a real node
-	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --max-worker-restart 0
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
 LIVE_PACKAGES := litecoind libfaketime strace
