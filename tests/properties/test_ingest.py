@@ -244,14 +244,31 @@ def _all_accounted_for(store: Store, taken: list[Record]) -> None:
     assert unread <= set(store.connection.execute("SELECT place, log_offset FROM raw_bad_event").fetchall())
 
 
+ONE_ROW_FAULTS = [
+    {"amount": ["1.5"]}, {"amount": ["5\n"]}, {"amount": []}, {"amount": ["1", "2"]}, {"amount": [1]}, {"version": [0]}, {"version": [1.5]},
+    {"account": [None]}, {"account": "a"}, {"more": []}, {"allocated_at": [2**63]}, {"schema": 2}, {"schema": "1"}, {"source": None},
+]  # fmt: skip
 ONE_ROW = st.tuples(
     st.sampled_from(["good", "good", "good", "good", "payment", "packed", "again", "contradicts", "empty", "garbled", "complete"]),
     st.integers(0, 9),
-    st.sampled_from(
-        [{"amount": ["1.5"]}, {"amount": ["5\n"]}, {"amount": []}, {"amount": ["1", "2"]}, {"amount": [1]}, {"version": [0]}, {"version": [1.5]},
-         {"account": [None]}, {"account": "a"}, {"more": []}, {"allocated_at": [2**63]}, {"schema": 2}, {"schema": "1"}, {"source": None}]
-    ),
-)  # fmt: skip
+    st.sampled_from(ONE_ROW_FAULTS),
+)
+
+
+def test_every_fault_of_a_one_row_event_is_told_as_when_it_is_read_strictly():
+    told = [("good", 0, {})] + [step for fault in ONE_ROW_FAULTS for step in (("garbled", 0, fault), ("good", 0, {}))]
+    delivery = _told_one_by_one(told, 10**9)
+    store = _empty()
+    Ingest(delivery, store).catch_up()
+    strictly = []
+    for record in delivery.records["ledger"]:
+        try:
+            decode(record.value)
+        except ValueError as fault:
+            strictly.append((record.offset, str(fault)))
+    assert len(strictly) == len(ONE_ROW_FAULTS)
+    assert store.connection.execute("SELECT log_offset, error FROM raw_bad_event ORDER BY ALL").fetchall() == strictly
+    assert store.connection.execute("SELECT count(*) FROM raw_allocation").fetchall() == [(len(ONE_ROW_FAULTS) + 1,)]
 
 
 def _told_one_by_one(told: list[tuple], count: int) -> Delivery:
