@@ -112,7 +112,7 @@ def measure(size: Size, directory: Path, repeat: int) -> list[Line]:
     for n in range(repeat):
         for part in PARTS:
             with _told(f"{part} {n + 1}/{repeat}"):
-                for one in _run_apart(part, size, directory):
+                for one in run_apart(part, size, directory):
                     taken.setdefault(one.name, []).append(one)
     return [_line(step, taken) for step in STEPS]
 
@@ -141,7 +141,8 @@ def _told(what: str) -> Iterator[None]:
     print(f"{time.perf_counter() - begun:.1f} s", file=sys.stderr)
 
 
-def _run_apart(part: str, size: Size, directory: Path) -> list[Measured]:
+def run_apart(part: str, size: Size, directory: Path) -> list[Measured]:
+    """One of `PARTS` in a process of its own."""
     command = [sys.executable, "-m", "tests.bench.month", "--part", part, "--directory", str(directory)]
     command += ["--allocations", str(size.allocations), "--miners", str(size.miners), "--seed", str(size.seed)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)

@@ -31,7 +31,7 @@ ALLOCATIONS = 300_000
 LEDGER_ROWS = 200_000
 FORM_ROWS, PLAIN_PDF_ROWS = 50_000, 5_000
 CHAIN_BLOCKS, CHAIN_TRANSACTIONS = 60, 2_200
-EVM_BLOCKS = 400
+EVM_BLOCKS = 300
 ONE_ROW_EVENTS, PACKED_ROWS = 20_000, 200_000
 
 
@@ -197,7 +197,7 @@ def run_evm() -> list[Row]:
         bench.wait_for(connection, anvil)
         bench.make_chain(connection, EVM_BLOCKS)
         connection.close()
-        kept = bench.Recorder(port).record(EVM_BLOCKS)
+        kept = bench.Recorder(f"127.0.0.1:{port}").record(EVM_BLOCKS)
     finally:
         anvil.terminate()
         anvil.wait()
