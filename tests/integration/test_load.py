@@ -90,17 +90,19 @@ def test_the_twelfth_month_of_a_year_is_what_it_is_alone(tmp_path: Path) -> None
     months = [MONTH]
     while len(months) < 12:
         months.append(months[-1].next)
+    judged = [months[0], months[1], months[10], months[11]]
     frozen = {}
     with SqliteLog(tmp_path / "log.sqlite") as log:
         ends = write_months(log, Size(1_000, miners=50), months)
         with Store.open(tmp_path / "store.duckdb") as store:
             for month, until in zip(months, ends, strict=True):
                 Ingest(log, store, until=until).catch_up()
-                frozen[month] = enrich_month(read_facts(store.connection), month, RULES)
+                if month in judged:
+                    frozen[month] = enrich_month(read_facts(store.connection), month, RULES)
             facts = read_facts(store.connection)
     assert facts.allocations.height == 12_000
     before = None
-    for month in (months[0], months[1], months[10], months[11]):
+    for month in judged:
         again = enrich_month(facts, month, RULES)
         assert again.issues.is_empty()
         assert again.report.equals(frozen[month].report), f"{month} does not change when later months come"
