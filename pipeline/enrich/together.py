@@ -17,6 +17,8 @@ def put_together(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.Data
     if not parts:
         return pl.DataFrame(schema=dict(shape))
     same = _said_throughout(parts, [name for name, dtype in shape.items() if dtype == pl.String])
+    if len(same) == len(shape):
+        same.popitem()  # a frame needs one column of its own, to know how many rows it has
     rest = pl.concat([part.select(pl.exclude(same)) for part in parts])
     return rest.with_columns(pl.lit(value, shape[name]).alias(name) for name, value in same.items()).select(list(shape))
 
