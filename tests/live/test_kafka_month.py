@@ -47,7 +47,7 @@ SEED = int(os.environ.get("ESEP_SEED", "20261031"))
 KEY = "demo/bitcoin"
 PATIENCE_S = 900
 PROCESSES = {"watch": ("watch", "bitcoin"), "ingest": ("ingest", "--follow"), "schedule": ("schedule", "--every", "2")}
-LEAST_KILLS, MOST_KILLS = 3, 8
+LEAST_KILLS, MOST_KILLS = 3, 5
 """Of each process. Beyond the most it is spared: on a slow machine it must come to its end at last."""
 EXPECTED_ENDS = {LogError.exit_code, StoreHeld.exit_code}
 """Of processes that a supervisor starts again: the cluster failed them, or `schedule` had the store that `ingest` wanted."""
