@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+import threading
 from dataclasses import dataclass, field
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
@@ -157,6 +158,8 @@ class SimulatedNode(NodeConnection):
         super().__init__("http://127.0.0.1:1", Credentials(user="u", password="p"))
         self.world, self.has_rest, self.restlessness = world, has_rest, restlessness
         self._whims = random.Random(world.counter)  # its own: the world's history must not depend on who asks how often
+        self._one_answer = threading.Lock()
+        """The connector asks from several threads: the world moves between answers, never within one."""
 
     def clone(self) -> NodeConnection:
         return self
@@ -164,9 +167,12 @@ class SimulatedNode(NodeConnection):
     def close(self) -> None: ...
 
     def _exchange(self, verb: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
-        world = self.world
-        if not world.is_still and self._whims.random() < self.restlessness:
-            world.move()
+        with self._one_answer:
+            if not self.world.is_still and self._whims.random() < self.restlessness:
+                self.world.move()
+            return self._answer(verb, path, body)
+
+    def _answer(self, verb: str, path: str, body: bytes | None) -> tuple[int, bytes]:
         if verb == "GET":
             return self._rest(path) if self.has_rest else (404, b"")
         calls = json.loads(body or b"")
