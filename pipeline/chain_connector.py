@@ -1,14 +1,46 @@
 """What a connector of any chain is to the program: it brings a chain's events into the log, step by step, and says where it stands.
 
-Its steps are values of its own classes, whose names are the same in every family: Idle(height), Connected(n_blocks, height),
-Reorganised(n_disconnected, n_connected, height), Rewatched, Rereading, Doubted, Waiting(reason). `step_name` is what metrics call them.
+What a step came to is a value; only failures are exceptions. The classes here serve every family; Rewatched, Rereading and Doubted are each
+family's own. `step_name` is what metrics call them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing new: the log is at the node's tip."""
+
+    height: int
+
+
+@dataclass(frozen=True)
+class Connected:
+    """So many blocks were connected; the tip's height after it."""
+
+    n_blocks: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Reorganised:
+    """So many blocks left the main chain, and so many joined it."""
+
+    n_disconnected: int
+    n_connected: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing can be done for now, and why."""
+
+    reason: str
 
 
 class ChainConnector(Protocol):

@@ -1,19 +1,17 @@
 """What can go wrong with a node, each with its own message and its own answer: try again, or stop.
 
-Every one is a `SourceError`; `is_retryable` says whether waiting can mend it. `ChainMoved` never leaves the
-connector: it says that the main chain changed between two requests, and the step begins again.
+What any node may do is in `pipeline.node_errors`; here is what only this family's nodes do. Every one is a `SourceError`; `is_retryable`
+says whether waiting can mend it.
 """
 
 from __future__ import annotations
 
 from pipeline.errors import SourceError
-
-
-class NodeUnreachable(SourceError):
-    """No answer: refused, reset, timed out, cut off."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, is_retryable=True)
+from pipeline.node_errors import AccessRefused as AccessRefused
+from pipeline.node_errors import AnswerUnreadable as AnswerUnreadable
+from pipeline.node_errors import ChainMoved as ChainMoved
+from pipeline.node_errors import NodeUnreachable as NodeUnreachable
+from pipeline.node_errors import WrongChain as WrongChain
 
 
 class NodeBusy(SourceError):
@@ -28,17 +26,6 @@ class NodeWarmingUp(SourceError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, is_retryable=True)
-
-
-class AnswerUnreadable(SourceError):
-    """The node, or something that stands in its place, answered what can't be read or can't be true."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, is_retryable=True)
-
-
-class AccessRefused(SourceError):
-    """The node does not let us in (401), or not to this method (403)."""
 
 
 class RpcError(SourceError):
@@ -61,13 +48,5 @@ class BlockPruned(SourceError):
     """The node no longer has a block that we still have to read."""
 
 
-class WrongChain(SourceError):
-    """The node follows another network, or another chain than the log's."""
-
-
 class NotOffered(SourceError):
     """The node does not offer what the strategy asked for needs."""
-
-
-class ChainMoved(Exception):
-    """The node's main chain changed between two requests of one step."""

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Idle:
-    """Nothing new: the log is at the node's tip."""
-
-    height: int
-
-
-@dataclass(frozen=True)
-class Connected:
-    """So many blocks were connected; the tip's height after it."""
-
-    n_blocks: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Reorganised:
-    """So many blocks left the main chain, and so many joined it."""
-
-    n_disconnected: int
-    n_connected: int
-    height: int
+from pipeline.chain_connector import Connected as Connected
+from pipeline.chain_connector import Idle as Idle
+from pipeline.chain_connector import Reorganised as Reorganised
+from pipeline.chain_connector import Waiting as Waiting
 
 
 @dataclass(frozen=True)
@@ -45,13 +26,6 @@ class Rereading:
     n_scripts: int
     height: int
     of_height: int
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Nothing can be done for now, and why."""
-
-    reason: str
 
 
 Step = Idle | Connected | Reorganised | Rewatched | Rereading | Waiting

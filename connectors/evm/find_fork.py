@@ -31,10 +31,7 @@ def find_fork(state: ChainState, node: Node, status: NodeStatus, key: str) -> in
         return height
     fork = _search(state, node, min(height, status.height))
     if fork is None:
-        raise WrongChain(
-            f"the chain of the node at {node.name} does not contain block {state.hash_at(below_first)} at height {below_first}, after which "
-            f"the log of {key} begins: it is a node of another chain, or its chain was changed from before that; point rpc_url at the node that was followed"
-        )
+        raise WrongChain.parted(node.name, state.hash_at(below_first), below_first, key)
     return fork
 
 
