@@ -86,6 +86,8 @@ def live_all(plans: list[Plan], *, jobs: int) -> tuple[Report, list[Failure]]:
             for name in ("lives", "months", "versions", "kills", "cpu_s", "faults", "issues", "states", "deeds", "checked"):
                 setattr(report, name, getattr(report, name) + getattr(part, name))
             failures += broken
+            for failure in broken:
+                print(f"seed {failure.plan.seed} FAILED: {failure.what}", file=sys.stderr, flush=True)
             print(f"seeds to {share[-1].seed}: {report.lives} hold, {len(failures)} failed", file=sys.stderr, flush=True)
     return report, failures
 

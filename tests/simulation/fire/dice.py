@@ -42,7 +42,7 @@ RATES: Mapping[str, float] = {
     "process-crash": 0.015,
     "clock-jumps-ahead": 0.04,
     "clock-jumps-back": 0.04,
-    # The pool's office: of imports, or months.
+    # The pool's office: of imports, months, or lives (the wallet).
     "ledger-restates": 0.15,
     "ledger-late-row": 0.10,
     "ledger-refused-file": 0.05,
@@ -51,6 +51,7 @@ RATES: Mapping[str, float] = {
     "registry-changes-late": 0.12,
     "registry-overlaps": 0.05,
     "registry-bad-id": 0.03,
+    "wallet-joins-late": 0.12,
     # What the pool pays: of payout rounds.
     "payout-rounded": 0.25,
     "payout-less-fee": 0.15,

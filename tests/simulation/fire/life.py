@@ -7,8 +7,9 @@ the world's fault, unless its facts came too late. A crash ends the process, and
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,8 @@ LOOK_DAYS = (1.3, 3.1, 6.2, 12.0, 15.6, 18.0, 22.5, 24.4, 28.2)
 """Days of a month at which the program looks."""
 BRIEF_DAYS = (2.5, 6.2, 15.6, 22.5, 24.4)
 """And those of a brief life."""
+MOST_ROUNDS = 5
+"""Rounds of people and looks within a calm tick: label, freeze, approve, file again."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,21 @@ class Life:
         self.log = TroubledLog(self.dice)
         self.service = Service(self.dice, lambda: self.now_true)
         is_late_start = rng.random() < 0.1
-        self.start_height = 4 if is_late_start else 1
+        self.start_height = 10 if is_late_start else 1
         has_rest = is_late_start or rng.random() < 0.6
         self.strategy = "rest" if has_rest else "own-outputs"
         self.node = TroubledNode(self.chain, self.dice, has_rest=has_rest)
         approvals, hold = rng.choice((0, 0, 1)), rng.choice((0, 24, 72))
         self.has_signer = rng.random() < 0.7
-        self.config = write_settings(
-            folder, start_height=self.start_height, hold_hours=hold, approvals=approvals, freezes_by_itself=rng.random() < 0.75
-        )
+        self._write_settings = functools.partial(
+            write_settings, folder, start_height=self.start_height, hold_hours=hold, approvals=approvals,
+            freezes_by_itself=rng.random() < 0.75,
+        )  # fmt: skip
+        self._joins_at = 0
+        """When the treasury is watched, too: Unix seconds, 0 for from the beginning."""
+        if self.dice.happens("wallet-joins-late"):
+            self._joins_at = self.first.previous.end_at + self.dice.stream("wallets").randint(1, plan.months * 28) * DAY_S
+        self.config = self._write_settings(names=("pool",)) if self._joins_at else self._write_settings()
         self.process: Process | None = None
         self.standings: list[Standing] = []
         self.states: Counter[str] = Counter()
@@ -137,6 +146,8 @@ class Life:
                 self.office.change_minds(self.now_true)
         else:
             self.chain.mine_until(self.now_true)
+        if self._joins_at and (self.now_true >= self._joins_at or is_ending):
+            self._join()
         self.node.tick()
         self.log.tick()
         self.skew_s = 0
@@ -187,6 +198,13 @@ class Life:
             )
         return self.process
 
+    def _join(self) -> None:
+        """The treasury joins the wallets in the settings; the program is stopped and started for it."""
+        self._joins_at = 0
+        self._write_settings()
+        self.close()
+        self._watch_wanted = True
+
     def _kill(self) -> None:
         self.troubles["killed"] += 1
         if self.process is not None:
@@ -195,7 +213,7 @@ class Life:
             self.process = None
 
     def close(self) -> None:
-        """The end, in peace."""
+        """The program stops, in peace."""
         if self.process is not None:
             self.process.end()
             self.process.app.close_store()
@@ -205,11 +223,25 @@ class Life:
         """One look of everything that runs beside each other: connector, imports, people, closing."""
         process = self._start()
         process.follow(self._note)
-        for step in (self._hand_over, self._people, self._look):
-            try:
-                step(process)
-            except EsepError as error:
-                self._note(error)
+        self._try(self._hand_over, process)
+        for _ in range(MOST_ROUNDS):
+            before = self.deeds.total()
+            self._try(self._people, process)
+            self._try(self._look, process)
+            # In a calm world nobody lets what the look just showed wait for another day.
+            if not self.dice.is_calm or (self.deeds.total() == before and not self._waits_for_people()):
+                break
+            self._try(self._hand_over, process)
+
+    def _try(self, step: Callable[[Process], None], process: Process) -> None:
+        try:
+            step(process)
+        except EsepError as error:
+            self._note(error)
+
+    def _waits_for_people(self) -> bool:
+        """Whether the last look left a month of ours to a person."""
+        return any(s.step.act is Act.PERSON for s in self.standings if s.month in self.months)
 
     def _hand_over(self, process: Process) -> None:
         """The office's files, through the real imports."""

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,14 @@ status_url = "https://filing.invalid/submissions/{{submission_id}}"
 MOST_STEPS = 400
 
 
-def write_settings(folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool) -> Path:
-    """The pool's settings file."""
+def write_settings(
+    folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool, names: Collection[str] = tuple(WALLETS)
+) -> Path:
+    """The pool's settings file; `names`: the wallets that it names."""
     wallets = "".join(
         f'[[chains.bitcoin.wallets]]\nname = "{name}"\naddresses = [{", ".join(repr(address(s)) for s in scripts)}]\n'
         for name, scripts in WALLETS.items()
+        if name in names
     )
     path = folder / "esep.toml"
     path.write_text(
@@ -151,7 +154,7 @@ class Process:
         self.app, self._dice = app, dice
         self.connector = BitcoinConnector(
             log=app.log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
-            wallets=[WatchedWallet(name=name, addresses=[address(s) for s in scripts]) for name, scripts in WALLETS.items()],
+            wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in app.settings.chains[CHAIN].wallets],
             start_height=start_height, strategy=strategy, connection=node,
         )  # fmt: skip
         self.desk = Desk(app)
