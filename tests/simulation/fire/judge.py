@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from connectors.bitcoin.follow import BitcoinConnector
-from connectors.bitcoin.steps import Idle
 from connectors.log_memory import MemoryLog
 from pipeline.calendar import due_at
+from pipeline.chain_connector import Idle
 from pipeline.enrich.frames import SHAPES, Enriched
 from pipeline.enrich.month import enrich_month
-from pipeline.events import Frozen, WatchedWallet, decode
+from pipeline.events import Frozen, decode
 from pipeline.freeze.printed import printed_report
 from pipeline.ingest import Ingest
 from pipeline.log import TOPICS, Record
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 
 CLASSES = {"data", "internal", "change", "payout", "reward", "unknown", "vendor", "fee"}
 ALMATY = ZoneInfo("Asia/Almaty")
+Debtor = tuple[str, str]
+"""A miner and an asset."""
 
 
 class Broken(AssertionError):
@@ -92,11 +93,15 @@ class Judge:
     def count(self, letter: str, n: int = 1) -> None:
         self.checked[letter] += n
 
+    def true_facts(self) -> Tables:
+        """What the world knows of itself."""
+        return facts_of_world(self.life)
+
     # --- facts: the world, the log, the store --------------------------------------------------------------------
 
     def facts_agree(self) -> Tables:
         """The store's facts are the log's, and the log's are the world's: nothing lost, nothing made up."""
-        world = facts_of_world(self.life)
+        world = self.true_facts()
         logged = LogReader().read(self.records, self.ends).tables()
         for name in world:
             missing, strange = as_set(world[name]) - as_set(logged[name]), as_set(logged[name]) - as_set(world[name])
@@ -171,33 +176,30 @@ class Judge:
 
     def debts_balance(self, outcomes: dict[Month, Outcome], enriched: dict[Month, Enriched]) -> None:
         """(c) Opening debt + allocated - settled = closing; what is settled in all is the less of what was owed and what was paid."""
-        settled: dict[str, int] = defaultdict(int)
-        debt: dict[str, int] = defaultdict(int)
-        allocated_before: dict[str, int] = defaultdict(int)
+        settled: dict[Debtor, int] = defaultdict(int)
+        debt: dict[Debtor, int] = defaultdict(int)
+        allocated_before: dict[Debtor, int] = defaultdict(int)
         for month, made in enriched.items():
-            owed: dict[str, int] = defaultdict(int)
-            paid: dict[str, int] = defaultdict(int)
+            owed: dict[Debtor, int] = defaultdict(int)
+            paid: dict[Debtor, int] = defaultdict(int)
             for row in outcomes[month].debts:
-                owed[row["miner_id"]] += row["amount"]
+                owed[row["miner_id"], row["asset"]] += row["amount"]
             for row in outcomes[month].credits:
-                paid[row["miner_id"]] += row["amount"]
-            rows = made.report.filter(pl.col("txid").is_not_null()).group_by("miner_id").agg(pl.col("amount").sum()).rows()
-            now = {miner_id: int(amount) for miner_id, amount in rows}
-            for miner_id in sorted(owed.keys() | now.keys()):
-                settled[miner_id] += now.get(miner_id, 0)
-                allocated = owed[miner_id] - allocated_before[miner_id]
-                closing = debt[miner_id] + allocated - now.get(miner_id, 0)
-                expected = max(0, owed[miner_id] - paid[miner_id])
+                paid[row["miner_id"], row["transfer"]["asset"]] += row["amount"]
+            rows = made.report.filter(pl.col("txid").is_not_null()).group_by("miner_id", "asset").agg(pl.col("amount").sum()).rows()
+            now = {(miner_id, asset): int(amount) for miner_id, asset, amount in rows}
+            for who in sorted(owed.keys() | now.keys()):
+                settled[who] += now.get(who, 0)
+                allocated = owed[who] - allocated_before[who]
+                closing = debt[who] + allocated - now.get(who, 0)
+                expected = max(0, owed[who] - paid[who])
                 hold("c", closing == expected, f"{month}, a miner: closing debt {closing} by the rows, {expected} by the sums")
-                hold("c", settled[miner_id] == min(owed[miner_id], paid[miner_id]), f"{month}: settled {settled[miner_id]}")
-                told = (
-                    made.debts.filter(pl.col("miner_id") == miner_id).row(0, named=True)
-                    if closing or allocated or now.get(miner_id)
-                    else None
-                )
-                true = {"opening": debt[miner_id], "allocated": allocated, "settled": now.get(miner_id, 0), "closing": closing}
+                hold("c", settled[who] == min(owed[who], paid[who]), f"{month}: settled {settled[who]}")
+                own = (pl.col("miner_id") == who[0]) & (pl.col("asset") == who[1])
+                told = made.debts.filter(own).row(0, named=True) if closing or allocated or now.get(who) else None
+                true = {"opening": debt[who], "allocated": allocated, "settled": now.get(who, 0), "closing": closing}
                 hold("c", told is None or true.items() <= told.items(), f"{month}: the program says {told}, the sums say {true}")
-                debt[miner_id], allocated_before[miner_id] = closing, owed[miner_id]
+                debt[who], allocated_before[who] = closing, owed[who]
                 self.count("c")
 
     def outflows_have_one_class(self, facts: Tables, enriched: dict[Month, Enriched]) -> None:
@@ -221,6 +223,7 @@ class Judge:
 
     def frozen_as_the_oracle_says(self) -> None:
         """(e) Each frozen digest is what the log, read by other eyes up to the recorded positions, comes to."""
+        decimals = {name: asset.decimals for name, asset in self.rules.assets.items()}
         reader = LogReader()
         for event in self.frozen:
             if any(event.positions.get(place, 0) < offset for place, offset in reader.read_to.items()):
@@ -228,7 +231,7 @@ class Judge:
             facts = reader.read(self.records, event.positions).tables()
             month = Month.parse(event.month)
             outcome = apply_rules(facts, month, self.rules)
-            digest = digest_of_rows(outcome.report)
+            digest = digest_of_rows(outcome.report, decimals)
             hold("e", digest == event.digest, f"{month} v{event.version}: frozen {event.digest}, the oracle says {digest}")
             self.life.issues.update(row["code"] for row in outcome.issues)
             self.count("oracle")
@@ -294,14 +297,8 @@ class Judge:
 
     def never_reorganised(self, facts: Tables) -> None:
         """(f) A log that saw only how it ended tells the same chain."""
-        log, app = MemoryLog(), self.process.app
-        settings = app.settings.chains["bitcoin"]
-        wallets = [WatchedWallet(name=wallet.name, addresses=list(wallet.addresses)) for wallet in settings.wallets]
-        fresh = BitcoinConnector(
-            log=log, pool_id="pool", chain="bitcoin", asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1", wallets=wallets,
-            start_height=self.life.start_height, strategy=self.life.strategy, connection=self.life.node,
-        )  # fmt: skip
-        with fresh:
+        log = MemoryLog()
+        with self.life.open_connector(self.process.app, log) as fresh:
             while not isinstance(fresh.step(), Idle):
                 continue
         told = LogReader().read(log.read({}, limit_bytes=1 << 40), log.end()).tables()

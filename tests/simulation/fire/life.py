@@ -12,23 +12,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
+from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import declare_complete
 from pipeline.calendar import due_at
+from pipeline.chain_connector import ChainConnector
 from pipeline.closing import Standing
 from pipeline.errors import EsepError, InputRefused
-from pipeline.log import NewEvent
+from pipeline.events import WatchedWallet
+from pipeline.log import EventLog, NewEvent
 from pipeline.model import Month
 from pipeline.month import Act
 from tests.simulation.closing_world import Crash
 
-from .chain import PoolChain
+from .chain import PoolChain, address
 from .dice import RATES, Dice
 from .log import TroubledLog
 from .node import TroubledNode
-from .office import Office
+from .office import VENDORS, Office
 from .people import decide
-from .process import Process, SimApp, write_settings
+from .process import CHAIN, Process, SimApp, write_settings
 from .service import Service
 
 FIRST_MONTHS = (Month(2024, 2), Month(2025, 11), Month(2026, 10), Month(2027, 12))
@@ -51,10 +55,15 @@ class Plan:
     rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
     muted: tuple[tuple[str, int], ...] = ()
     is_brief: bool = False
+    chain: str = "bitcoin"
+    """The family of the pool's chain: bitcoin or evm."""
 
 
 class Life:
-    """The world and our program in it."""
+    """The world and our program in it; of a Bitcoin pool here, of an account chain's in `account_life`."""
+
+    chain_name: ClassVar[str] = CHAIN
+    """The chain's name in the settings."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
@@ -67,19 +76,19 @@ class Life:
         self.now_true = self.first.previous.end_at - 2 * DAY_S
         self.skew_s = 0
         self.folder = folder
-        self.chain = PoolChain(self.dice.stream("chain"), self.now_true - 6 * DAY_S)
-        self.office = Office(self.dice, self.chain, self.first.previous.end_at)
+        self.chain = self.make_chain(self.now_true - 6 * DAY_S)
+        self.office = self.make_office(self.first.previous.end_at)
         self.log = TroubledLog(self.dice)
         self.service = Service(self.dice, lambda: self.now_true)
         is_late_start = rng.random() < 0.1
         self.start_height = 10 if is_late_start else 1
         has_rest = is_late_start or rng.random() < 0.6
         self.strategy = "rest" if has_rest else "own-outputs"
-        self.node = TroubledNode(self.chain, self.dice, has_rest=has_rest)
+        self.node = self.make_node(has_rest=has_rest)
         approvals, hold = rng.choice((0, 0, 1)), rng.choice((0, 24, 72))
         self.has_signer = rng.random() < 0.7
         self._write_settings = functools.partial(
-            write_settings, folder, start_height=self.start_height, hold_hours=hold, approvals=approvals,
+            self.write_settings, folder, start_height=self.start_height, hold_hours=hold, approvals=approvals,
             freezes_by_itself=rng.random() < 0.75,
         )  # fmt: skip
         self._joins_at = 0
@@ -99,6 +108,36 @@ class Life:
         self.printed = self.months[rng.randrange(len(self.months))] if rng.random() < 0.15 else None
         self._watch_wanted = False
         self._foreign = 0
+
+    # --- of its family ---------------------------------------------------------------------------------------------
+
+    write_settings = staticmethod(write_settings)
+
+    def make_chain(self, start_s: int) -> Any:
+        """The chain with its first blocks."""
+        return PoolChain(self.dice.stream("chain"), start_s)
+
+    def make_office(self, start_s: int) -> Any:
+        """The pool's office, paying on that chain."""
+        return Office(self.dice, self.chain, start_s)
+
+    def make_node(self, *, has_rest: bool) -> Any:
+        """The node that shows the chain."""
+        return TroubledNode(self.chain, self.dice, has_rest=has_rest)
+
+    def open_connector(self, app: SimApp, log: EventLog) -> ChainConnector:
+        """The real connector over that node, into a log."""
+        return BitcoinConnector(
+            log=log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
+            wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in app.settings.chains[CHAIN].wallets],
+            start_height=self.start_height, strategy=self.strategy, connection=self.node,
+        )  # fmt: skip
+
+    def vendor_paid(self, ref: str) -> str | None:
+        """The vendor to whom the output TXID:VOUT goes; None where it goes to nobody that is one."""
+        txid, _, vout = ref.rpartition(":")
+        tx = self.chain.sent.get(txid)
+        return address(tx.pays[int(vout)][1]) if tx is not None and tx.pays[int(vout)][1] in VENDORS else None
 
     # --- the course of time --------------------------------------------------------------------------------------
 
@@ -193,9 +232,7 @@ class Life:
     def _start(self) -> Process:
         if self.process is None:
             app = SimApp(self.config, self.log, self.dice, lambda: self.now_true + self.skew_s)
-            self.process = Process(
-                app, self.node, self.dice, strategy=self.strategy, start_height=self.start_height, has_signer=self.has_signer
-            )
+            self.process = Process(app, self.open_connector(app, self.log), self.dice, has_signer=self.has_signer)
         return self.process
 
     def _join(self) -> None:

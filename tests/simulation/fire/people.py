@@ -13,9 +13,7 @@ from pipeline.closing_events import Approved
 from pipeline.freeze.conditions import blocking_issues
 from pipeline.month import Act, State
 
-from .chain import address
-from .office import VENDORS
-from .process import CHAIN, Process
+from .process import Process
 
 if TYPE_CHECKING:
     from .life import Life
@@ -51,7 +49,7 @@ def label_anew(life: Life, process: Process) -> None:
     if life.are_labels_pending:
         held = {where for _, where in process.app.decisions().labels}
         for where in sorted(life.labels.keys() - held):
-            process.app.label(chain=CHAIN, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
+            process.app.label(chain=life.chain_name, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
         life.are_labels_pending = False
 
 
@@ -63,10 +61,9 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
     life.issues.update(assessed.enriched.issues["code"].to_list())
     for code, ref in blocking_issues(assessed.enriched.issues, state.waivers).select("code", "ref").rows():
         if code == "unknown-outflow" and rng.random() < 0.4:
-            txid, _, vout = ref.rpartition(":")
-            tx = life.chain.sent.get(txid)
-            if tx is not None and tx.pays[int(vout)][1] in VENDORS:
-                life.labels[address(tx.pays[int(vout)][1])] = "vendor"
+            vendor = life.vendor_paid(ref)
+            if vendor is not None:
+                life.labels[vendor] = "vendor"
                 life.are_labels_pending = True
                 label_anew(life, process)
                 life.deeds["label"] += 1

@@ -19,13 +19,11 @@ from typing import Any
 import connectors.bitcoin.fetch
 import pipeline.app
 import pipeline.freeze.bundle
-from connectors.bitcoin.follow import BitcoinConnector
-from connectors.bitcoin.steps import Idle
 from pipeline.app import App
+from pipeline.chain_connector import ChainConnector, Idle
 from pipeline.cli.closing_root import Desk
 from pipeline.closing import Closing
 from pipeline.errors import EsepError
-from pipeline.events import WatchedWallet
 from pipeline.model import Month
 from pipeline.settings import load_settings
 from pipeline.store import Store
@@ -34,7 +32,7 @@ from tests.simulation.closing_world import Crash, Key
 from .chain import WALLETS, address
 from .dice import Dice
 from .log import TroubledLog
-from .node import InLine, TroubledNode
+from .node import InLine
 from .service import Service, wire
 
 CHAIN = "bitcoin"
@@ -45,15 +43,7 @@ var = "var"
 key = "pool"
 bin = "201040000013"
 name = "Simulated pool"
-[chains.bitcoin]
-network = "regtest"
-asset = "BTC"
-rpc_url = "http://127.0.0.1:1"
-start_height = {start_height}
-finality = 6
-{wallets}
-[payout_unit]
-BTC = 10000
+{chain}
 [closing]
 hold_hours = {hold_hours}
 approvals = {approvals}
@@ -63,22 +53,39 @@ way = "http"
 url = "https://filing.invalid/submissions"
 status_url = "https://filing.invalid/submissions/{{submission_id}}"
 """
+BITCOIN = """\
+[chains.bitcoin]
+network = "regtest"
+asset = "BTC"
+rpc_url = "http://127.0.0.1:1"
+start_height = {start_height}
+finality = 6
+{wallets}
+[payout_unit]
+BTC = 10000
+"""
 MOST_STEPS = 400
 
 
-def write_settings(
-    folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool, names: Collection[str] = tuple(WALLETS)
-) -> Path:
-    """The pool's settings file; `names`: the wallets that it names."""
+def bitcoin_settings(start_height: int, names: Collection[str]) -> str:
+    """The tables of a Bitcoin pool's chain."""
     wallets = "".join(
         f'[[chains.bitcoin.wallets]]\nname = "{name}"\naddresses = [{", ".join(repr(address(s)) for s in scripts)}]\n'
         for name, scripts in WALLETS.items()
         if name in names
     )
+    return BITCOIN.format(start_height=start_height, wallets=wallets)
+
+
+def write_settings(
+    folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool, names: Collection[str] = tuple(WALLETS),
+    chain: Callable[[int, Collection[str]], str] = bitcoin_settings,
+) -> Path:  # fmt: skip
+    """The pool's settings file; `names`: the wallets that it names; `chain`: its tables of the chain."""
     path = folder / "esep.toml"
     path.write_text(
         SETTINGS.format(
-            start_height=start_height, wallets=wallets, hold_hours=hold_hours, approvals=approvals,
+            chain=chain(start_height, names), hold_hours=hold_hours, approvals=approvals,
             freezes_by_itself=str(freezes_by_itself).lower(),
         )
     )  # fmt: skip
@@ -150,13 +157,8 @@ class SimApp(App):
 class Process:
     """One life of the program, from start to kill."""
 
-    def __init__(self, app: SimApp, node: TroubledNode, dice: Dice, *, strategy: str, start_height: int, has_signer: bool) -> None:
-        self.app, self._dice = app, dice
-        self.connector = BitcoinConnector(
-            log=app.log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
-            wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in app.settings.chains[CHAIN].wallets],
-            start_height=start_height, strategy=strategy, connection=node,
-        )  # fmt: skip
+    def __init__(self, app: SimApp, connector: ChainConnector, dice: Dice, *, has_signer: bool) -> None:
+        self.app, self.connector, self._dice = app, connector, dice
         self.desk = Desk(app)
         plan = replace(self.desk.plan, has_signer=has_signer)
         closing = self.desk.closing

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +27,29 @@ if TYPE_CHECKING:
 COLUMNS = ("n", "miner_id", "miner_name", "licence_number", "licence_issue_date", "wallet", "allocation_date", "asset", "amount",
            "transfer_amount", "transfer_date", "commission_asset", "commission_asset_amount", "commission_currency",
            "commission_currency_amount")  # fmt: skip
-_AMOUNTS = ("amount", "transfer_amount", "commission_asset_amount")
+_AMOUNTS = {"amount": "asset", "transfer_amount": "asset", "commission_asset_amount": "commission_asset"}
+"""Columns of amounts, and that of their asset."""
 _DAYS = ("issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
 _PLACE = ("chain", "block_hash", "txid")
 
 
-def digest_of_rows(rows: Iterable[Row]) -> str:
-    """SHA-256 of the canonical report (rule 8.2) that the oracle's rows make."""
+def digest_of_rows(rows: Iterable[Row], decimals: Mapping[str, int]) -> str:
+    """SHA-256 of the canonical report (rule 8.2) that the oracle's rows make; `decimals` of each asset."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([_text(name, row[name]) for name in COLUMNS])
+        writer.writerow([_text(row, name, decimals) for name in COLUMNS])
     return hashlib.sha256(text.getvalue().encode()).hexdigest()
 
 
-def _text(name: str, value: Any) -> str:
+def _text(row: Row, name: str, decimals: Mapping[str, int]) -> str:
+    value = row[name]
     if value is None:
         return ""
     if name in _AMOUNTS:
-        return f"{value // 10**8}.{value % 10**8:08}"
+        places = decimals[row[_AMOUNTS[name]]]
+        return f"{value // 10**places}.{value % 10**places:0{places}}"
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -59,7 +62,10 @@ class LogReader:
     def __init__(self) -> None:
         self.read_to: dict[str, int] = {}
         self._main: list[tuple[Row, list[dict[str, Any]]]] = []
-        self._wallets: list[str] = []
+        self._watched: list[Row] = []
+        self._prev_of_first: str | None = None
+        self._balances: dict[tuple[str, str, str, str], Row] = {}
+        self._doubts: list[Row] = []
         self._rows: dict[str, dict[tuple[str, ...], tuple[int, Row]]] = {"allocations": {}, "payments": {}}
         self._registry: dict[int, dict[int, dict[str, Any]]] = {}
         self._labels: dict[tuple[str, str], str] = {}
@@ -77,11 +83,20 @@ class LogReader:
     def _take(self, event: dict[str, Any]) -> None:
         kind = event["type"]
         if kind == "watch":
-            self._wallets = [wallet["name"] for wallet in event["wallets"]]
+            self._watched = [{"chain": event["chain"], "wallet": wallet["name"]} for wallet in event["wallets"]]
+        elif kind == "balances":
+            place = {"chain": event["chain"], "height": event["height"], "block_hash": event["hash"]}
+            for wallet, where, asset, value in zip(*(event["rows"][n] for n in ("wallet", "address", "asset", "value")), strict=True):
+                row = {**place, "wallet": wallet, "address": where, "asset": asset, "value": None if value is None else int(value)}
+                self._balances[event["hash"], wallet, where, asset] = row
+        elif kind == "doubt":
+            self._doubts.append({name: event[name] for name in ("chain", "height", "hash", "time", "detail")})
         elif kind == "connect":
+            self._begin(event)
             block = {name: event[name] for name in ("chain", "hash", "height", "time", "mediantime")}
             self._main.append((block, event["transactions"]))
         elif kind == "stretch":
+            self._begin(event)
             for n, block_hash in enumerate(event["hash"]):
                 block = {"chain": event["chain"], "hash": block_hash, "height": event["height"] + n}
                 self._main.append((block | {"time": event["time"][n], "mediantime": event["mediantime"][n]}, []))
@@ -95,6 +110,10 @@ class LogReader:
         elif kind == "label":
             self._labels[event["chain"], event["address"]] = event["outflow_class"]
 
+    def _begin(self, event: dict[str, Any]) -> None:
+        if not self._main:
+            self._prev_of_first = event["prev"]
+
     def _take_rows(self, kind: str, columns: dict[str, list[Any]]) -> None:
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))
@@ -107,12 +126,15 @@ class LogReader:
     def tables(self) -> Tables:
         """The facts in force."""
         facts: Tables = {name: [] for name in SHAPES}
-        facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in self._wallets]
+        facts["pool_wallets"] = list(self._watched)
+        known = {self._prev_of_first, *(block["hash"] for block, _ in self._main)}
+        facts["observations"] = [row for row in self._balances.values() if row["block_hash"] in known]
+        facts["doubts"] = list(self._doubts)
         for block, transactions in self._main:
             facts["blocks"].append(block)
             for tx in transactions:
                 place = {"chain": block["chain"], "block_hash": block["hash"], "txid": tx["txid"]}
-                kept = {name: tx[name] for name in ("position", "is_coinbase", "other_inputs", "fee_asset")}
+                kept = {name: tx.get(name) for name in ("position", "is_coinbase", "other_inputs", "fee_asset", "fee_wallet")}
                 amounts = {name: int(tx[name]) for name in ("other_inputs_value", "fee")}
                 facts["transactions"].append({**place, **kept, **amounts})
                 for spend in tx["inputs"]:
@@ -141,7 +163,7 @@ def _day(text: str | None) -> date | None:
 
 def facts_of_world(life: Life) -> Tables:
     """What the world knows of itself: its best chain, its office's books."""
-    facts: Tables = {name: [] for name in SHAPES}
+    facts = facts_of_office(life)
     facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in WALLETS]
     chain = life.chain.chain()
     for block in chain[life.start_height :]:
@@ -151,14 +173,20 @@ def facts_of_world(life: Life) -> Tables:
         )
         for position, tx in enumerate(block.txs):
             _add_transaction(facts, block, position, tx)
+    return shaped(facts)
+
+
+def facts_of_office(life: Life) -> Tables:
+    """The ledger, the registry and the labels as the world knows them; nothing yet of the chain."""
+    facts: Tables = {name: [] for name in SHAPES}
     us = 1_000_000
     facts["allocations"] = [row | {"allocated_at": row["allocated_at"] * us} for row in life.office.ledger["allocations"].values()]
     facts["payments"] = [row | {"paid_at": row["paid_at"] * us} for row in life.office.ledger["payments"].values()]
     for kind in ("miners", "accounts", "wallets"):
         facts[kind] = [dict(row) for row in life.office.tables[kind]]
     facts["licences"] = [{"suspended_from": None, "suspended_to": None, **row} for row in life.office.tables["licences"]]
-    facts["labels"] = [{"chain": "bitcoin", "address": where, "outflow_class": kind} for where, kind in life.labels.items()]
-    return shaped(facts)
+    facts["labels"] = [{"chain": life.chain_name, "address": where, "outflow_class": kind} for where, kind in life.labels.items()]
+    return facts
 
 
 def shaped(facts: Tables) -> Tables:
