@@ -10,6 +10,7 @@ from collections import defaultdict
 
 from pipeline.model import IssueCode
 
+from .accounts import token_ref
 from .registry import Case, Row, us_date
 
 WEEK_US = 7 * 24 * 3600 * 1_000_000
@@ -93,7 +94,7 @@ def explanation(case: Case, transfer: Row, transfers: list[Row], paid: int) -> s
 def explain_all(case: Case, transfers: list[Row]) -> None:
     """Rules 5.3 and 5.4 on every transfer, once all payments are linked."""
     for transfer in transfers:
-        ref = f"{transfer['txid']}:{transfer['address']}"
+        ref = token_ref(case, f"{transfer['txid']}:{transfer['address']}", transfer["asset"])
         if not transfer["payments"]:
             transfer["explained"] = "none"
             if case.rules.has_payments_ledger:

@@ -11,6 +11,7 @@ from datetime import date
 
 from pipeline.model import IssueCode, Month, almaty_date
 
+from .accounts import observed, token_ref
 from .registry import Case, Row
 
 
@@ -119,16 +120,45 @@ def write_balances(case: Case) -> None:
                 entry = line(wallet, transaction["fee_asset"])
                 entry["fee"] += share
                 entry["out"] -= share
-    for entry in sums.values():
-        entry["closing"] = entry["opening"] + entry["in"] - entry["out"] - entry["fee"]
-        if entry["closing"] != entry["unspent"]:
-            case.issue(IssueCode.WALLET_DOES_NOT_BALANCE, entry["wallet"])
+    for key, entry in list(sums.items()):
+        is_fault = False
+        if any(row["chain"] == case.chain_of(entry["asset"]) for row in case.facts.get("observations", [])):
+            told = observe(case, entry, before, after)
+            if told is None:
+                del sums[key]
+                continue
+            is_fault = told
+        if entry["opening"] is None:
+            entry["closing"] = None
+        else:
+            entry["closing"] = entry["opening"] + entry["in"] - entry["out"] - entry["fee"]
+            is_fault |= entry["unspent"] is not None and entry["closing"] != entry["unspent"]
+        if is_fault:
+            case.issue(IssueCode.WALLET_DOES_NOT_BALANCE, token_ref(case, entry["wallet"], entry["asset"]))
     case.out.balances = [sums[key] for key in sorted(sums)]
+
+
+def observe(case: Case, entry: Row, before: dict[str, int], after: dict[str, int]) -> bool | None:
+    """Opening and closing of a chain whose balances are observed (ADR 7); whether one that must be known is not.
+
+    None: the asset was not observed yet when the month began, is not there after it and did not move, so there is nothing to prove.
+    """
+    chain = case.chain_of(entry["asset"])
+    blocks = [block for block in case.facts["blocks"] if block["chain"] == chain]
+    start = before[chain] if before[chain] >= 0 else min(block["height"] for block in blocks) - 1
+    is_begun, entry["opening"] = observed(case, chain, entry["wallet"], entry["asset"], start)
+    _, entry["unspent"] = observed(case, chain, entry["wallet"], entry["asset"], after[chain])
+    if not is_begun and not entry["in"] and not entry["out"] + entry["fee"] and not entry["unspent"]:
+        return None
+    is_over = max(block["mediantime"] for block in blocks) >= case.month.end_at
+    return entry["opening"] is None or (entry["unspent"] is None and is_over)
 
 
 def fee_shares(case: Case, transaction: Row) -> dict[str, int]:
     """Rule 9.5: the fee over the inputs' values, a wallet a party, strangers one party, the remainder to the largest."""
     place = (transaction["chain"], transaction["block_hash"], transaction["txid"])
+    if transaction.get("fee_wallet") is not None:
+        return {transaction["fee_wallet"]: transaction["fee"]}  # ADR 7: who sent it bears it whole
     parties: dict[str | None, int] = defaultdict(int)
     for spend in case.inputs.get(place, []):
         if spend["asset"] == transaction["fee_asset"]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from pipeline.model import IssueCode, Month, Rules, almaty_date
 
+from .accounts import in_known_assets
+
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
@@ -87,7 +89,8 @@ class Case:
     """One month being read: its facts in order, and what has been found so far."""
 
     def __init__(self, facts: Tables, month: Month, rules: Rules) -> None:
-        self.facts, self.month, self.rules = facts, month, rules
+        self.facts, self.strangers = in_known_assets(facts, rules)
+        self.month, self.rules = month, rules
         self.out = Outcome()
         self.found: dict[tuple[str, str], Row] = {}
         self.miners = {row["miner_id"]: row for row in facts["miners"]}
@@ -95,8 +98,9 @@ class Case:
         self.wallets = grouped(facts["wallets"], "chain", "address")
         self.labels = {(row["chain"], row["address"]): row["outflow_class"] for row in facts["labels"]}
         self.blocks = {(row["chain"], row["hash"]): row for row in facts["blocks"]}
-        self.inputs = grouped(facts["inputs"], "chain", "block_hash", "txid")
-        self.outputs = grouped(facts["outputs"], "chain", "block_hash", "txid")
+        self.inputs = grouped(self.facts["inputs"], "chain", "block_hash", "txid")
+        self.outputs = grouped(self.facts["outputs"], "chain", "block_hash", "txid")
+        self.payments_of_all_assets = facts["payments"]
         self.payments = [dict(p) for p in facts["payments"] if p["asset"] in rules.assets]
         self.named = {(self.chain_of(p["asset"]), p["txid"], p["address"]) for p in self.payments}
 

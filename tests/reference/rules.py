@@ -11,6 +11,7 @@ from __future__ import annotations
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.model import Month, Rules
 
+from .accounts import check_accounts
 from .matching import explain_all, link_payments, transfers_of, write_credits
 from .outflows import classify, write_balances
 from .registry import Case, Outcome, Tables, check_registry
@@ -29,6 +30,7 @@ def apply_rules(facts: Tables, month: Month, rules: Rules) -> Outcome:
     every_output = classify(case)
     write_balances(case)
     check_registry(case)
+    check_accounts(case)
     transfers = transfers_of(case, every_output)
     link_payments(case, transfers)
     explain_all(case, transfers)
