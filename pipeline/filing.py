@@ -17,9 +17,6 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.parsers import expat
 
-import jinja2
-import jinja2.sandbox
-
 from .closing_events import Outcome, RejectedRow
 from .errors import FilingError
 
@@ -135,6 +132,8 @@ def compose(form: Form, how: BodyMap) -> Body:
     """The body's exact bytes. Raises FilingError naming a path or a place in the template that does not hold."""
     content = content_of(form)
     if how.template is not None:
+        import jinja2.sandbox  # only for pools whose other side wants a template
+
         try:
             environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=_is_xml(how.content_type))
             made = environment.from_string(how.template).render(content)

@@ -10,8 +10,6 @@ from pipeline.errors import InputRefused
 from pipeline.validate.table import RawTable
 
 from .csv_table import read_csv
-from .parquet_table import read_parquet
-from .xlsx_table import read_xlsx
 
 MAX_FILE_BYTES = 2 << 30
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
@@ -28,8 +26,12 @@ def read_table(path: Path, expected: Collection[str], *, sheet: str | None = Non
 def parse_table(data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None) -> RawTable:
     """As `read_table`, from bytes."""
     if data[:4] == b"PK\x03\x04":
+        from .xlsx_table import read_xlsx
+
         return read_xlsx(data, source, expected, sheet)
     if data[:4] == b"PAR1":
+        from .parquet_table import read_parquet
+
         return read_parquet(data, source)
     if data[:8] == bytes.fromhex("d0cf11e0a1b11ae1"):
         raise InputRefused(

@@ -20,7 +20,6 @@ from ..errors import FilingError, MonthError, SettingsError
 from ..filing import Answer
 from ..model import ALMATY
 from ..month import State
-from ..schedule import keep_looking
 from .closing_root import Desk
 from .decide import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
@@ -62,6 +61,8 @@ def schedule(
 
     [dim]esep schedule[/dim]
     """
+    from ..schedule import keep_looking
+
     configure_logs(verbose=True)
     with App(settings_of(config), now) as app:
         desk = Desk(app)

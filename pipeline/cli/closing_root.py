@@ -1,6 +1,7 @@
 """Joins the closing of months: the app's months, the configured key, the configured way of filing, the channels of notices.
 
 Enters: an `App`. Leaves: a `Closing` ready to advance, and one look that advances, watches frozen months and tells people.
+Of the keys, ways and channels only those configured are loaded: every command waits for what is imported here.
 """
 
 from __future__ import annotations
@@ -11,14 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-
-from connectors.filing_http import HttpFiling, HttpTarget
-from connectors.filing_outbox import Outbox
-from connectors.notify_smtp import Mail
-from connectors.notify_webhook import Webhook
-from connectors.sign_ncanode import NcanodeSigner
-from connectors.sign_pkcs12 import Pkcs12Signer
-from connectors.sign_timestamp import TimestampAuthority
 
 from ..amend import CAUSES, MOST_ROWS, differences, mixed
 from ..app import App, allocated_months, report_digest
@@ -224,8 +217,13 @@ def make_signer(app: App) -> Signer | None:
         return None
     password = signing.password.get_secret_value() if signing.password else None
     if signing.way == "pkcs12":
+        from connectors.sign_pkcs12 import Pkcs12Signer
+        from connectors.sign_timestamp import TimestampAuthority
+
         stamp = TimestampAuthority(signing.tsa_url, timeout_s=signing.timeout_s).stamp if signing.tsa_url else None
         return Pkcs12Signer(signing.pkcs12_file, password, app.settings.pool.bin, stamp=stamp)
+    from connectors.sign_ncanode import NcanodeSigner
+
     return NcanodeSigner(
         signing.ncanode_url,
         signing.pkcs12_file,
@@ -250,7 +248,11 @@ def make_filing(app: App) -> Filing:
     envelope = Envelope(filing.service_id, filing.sender) if filing.envelope == "smartbridge" else None
     body = BodyMap(filing.fields, template, filing.content_type, envelope)
     if filing.way == "outbox":
+        from connectors.filing_outbox import Outbox
+
         return Outbox(filing.outbox, body)
+    from connectors.filing_http import HttpFiling, HttpTarget
+
     target = HttpTarget(
         url=filing.url, method=filing.method, status_url=filing.status_url, status_method=filing.status_method, auth=filing.auth,
         user=filing.user, secret=filing.password.get_secret_value() if filing.password else "", api_key_header=filing.api_key_header,
@@ -265,6 +267,8 @@ def make_channels(app: App) -> list[Channel]:
     notices = app.settings.notices
     found: list[Channel] = []
     if notices.smtp_host:
+        from connectors.notify_smtp import Mail
+
         password = notices.password.get_secret_value() if notices.password else ""
         found.append(
             Mail(
@@ -273,5 +277,7 @@ def make_channels(app: App) -> list[Channel]:
             )
         )  # fmt: skip
     if notices.webhook_url:
+        from connectors.notify_webhook import Webhook
+
         found.append(Webhook(notices.webhook_url))
     return found

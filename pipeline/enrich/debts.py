@@ -20,7 +20,7 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.Da
     """Each miner's debts by asset, as DEBTS, by miner and asset; those who have none of the five amounts are left out.
 
     `allocations` (row, miner_id, asset, amount, allocation_date) and `credits` (row, miner_id, asset, amount, date) reach to the month's end,
-    `portions` (allocation, credit, amount) name them by `row`, `rows` are the report's (miner_id, asset, amount, txid).
+    `portions` (allocation, credit, amount) name them by `row`, `rows` are the report's (miner_id, asset, amount, transfer: null where unsettled).
     """
     owed = allocations.filter(pl.col("miner_id").is_not_null())
     paid = credits.filter(pl.col("miner_id").is_not_null())
@@ -29,7 +29,7 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.Da
         _sum(owed.filter(is_before), "allocated_before"),
         _sum(paid.filter(pl.col("date") < month.first), "paid_before"),
         _sum(owed.filter(~is_before), "allocated"),
-        _sum(rows.filter(pl.col("txid").is_not_null()), "settled"),
+        _sum(rows.filter(pl.col("transfer").is_not_null()).cast({"miner_id": pl.String}), "settled"),
         _sum(_left(owed, portions, "allocation"), "closing"),
         _sum(_left(paid, portions, "credit"), "advance"),
     ]

@@ -7,9 +7,13 @@ ledger instants Int64 microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from .report import Report
 
 UNITS = pl.Int128
 
@@ -225,10 +229,16 @@ class Enriched:
     transfers: pl.DataFrame
     """Of the whole chain: matching looks past the month's ends."""
     balances: pl.DataFrame
-    report: pl.DataFrame
+    reported: Report
+    """The report's rows, to be gone through a slice at a time: of a large month they are never whole in memory."""
     issues: pl.DataFrame
     """Those that belong to the month (rule 9.2)."""
     totals: dict[str, object]
     """The month's totals apart (rule 7.4), for the manifest; amounts as printed."""
     debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
     """Of every miner with a debt, an allocation or a settlement, as DEBTS."""
+
+    @cached_property
+    def report(self) -> pl.DataFrame:
+        """All rows of the report at once, as REPORT; kept, so only for months of which that is small."""
+        return self.reported.whole()

@@ -18,7 +18,7 @@ from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
 from .identify import day_of_micros, with_holder
 from .match import Matched, credit, match
 from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding
-from .report import KEY, number_rows, sum_month
+from .report import KEY, Report, sum_month
 
 
 def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:
@@ -62,16 +62,17 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, held)))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
-    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
-    report = number_rows([part.rows for part in settled])
+    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, at_once=allocations_at_once))
+    rows = pl.concat([part.rows for part in settled])
+    report = Report(rows, allocations, moved, facts.miners, facts.licences, facts.wallets, month, rules)
     issues += [found for part in settled for found in part.issues]
     return Enriched(
         outflows=outflows,
         transfers=transfers,
         balances=balances.drop("fault"),
-        report=report,
+        reported=report,
         issues=pl.concat(issues).unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
-        totals=sum_month(report, pl.concat([part.outstanding for part in settled]), rules),
+        totals=sum_month(report, pl.concat([part.outstanding for part in settled])),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
     )
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..model import Month, Rules
+from ..model import Month
 from . import check
 from .debts import list_debts
 from .frames import Facts
+from .identify import licences_on
 from .order import sort_by_number_then_text
-from .report import list_rows
+from .report import PLACES, list_rows
 from .settle import settle
 
 ALLOCATIONS_AT_ONCE = 500_000
@@ -29,7 +30,7 @@ class Settled:
     """What a range of miners comes to."""
 
     rows: pl.DataFrame
-    """The month's rows of these miners, as `report.list_rows` leaves them."""
+    """The month's rows of these miners, as PLACES."""
     issues: list[pl.DataFrame]
     outstanding: pl.DataFrame
     """What is left at the month's end of allocations dated before it: asset, left."""
@@ -44,7 +45,6 @@ def settle_ranges(
     credits: pl.DataFrame,
     transfers: pl.DataFrame,
     month: Month,
-    rules: Rules,
     *,
     at_once: int,
 ) -> Iterator[Settled]:
@@ -62,12 +62,12 @@ def settle_ranges(
         own = own.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
         paid = credits.filter(range_of_credit == number).with_row_index("row")
         portions = settle(own, paid)
-        rows = list_rows(facts, own, paid, transfers, portions, month, rules)
+        rows = list_rows(own, paid, transfers, portions, month)
         yield Settled(
-            rows,
+            rows.select(list(PLACES)),
             [
                 check.accounts_changed_hands(facts.accounts, own, portions, paid, month),
-                check.unlicensed_rows(rows),
+                check.unlicensed_rows(licences_on(facts.licences, _dated(rows), day="allocation_date")),
                 check.credit_issues(paid, portions, own, month),
             ],
             _outstanding(own, portions, month),
@@ -76,8 +76,13 @@ def settle_ranges(
 
 
 def with_holding(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
-    """The allocations that some rows of `held` name, with their allocation_date and miner_id."""
-    return allocations[held["place"]].with_columns(held["allocation_date"], held["miner_id"])
+    """The allocations that some rows of `held` name, with their place, allocation_date and miner_id."""
+    return allocations[held["place"]].with_columns(held["place"], held["allocation_date"], held["miner_id"])
+
+
+def _dated(rows: pl.DataFrame) -> pl.DataFrame:
+    """The distinct miners and allocation dates."""
+    return rows.select("miner_id", "allocation_date").unique().cast({"miner_id": pl.String})
 
 
 def _ranges(allocations: pl.DataFrame, credits: pl.DataFrame, at_once: int) -> pl.DataFrame:

@@ -1,10 +1,14 @@
 """The fifteen columns of month M (rule 7).
 
-Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order, and the month's totals apart.
+Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order, and the month's totals apart. A row is
+laid out as places, which allocation and which transfer, and its columns are looked up a slice at a time: the report of a large month is
+never whole in memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -12,67 +16,94 @@ import polars as pl
 from ..model import Month, Rules, from_units
 from .check import is_in_month
 from .classify import chains_of
-from .frames import REPORT, Facts
-from .identify import licences_on, miner_wallets
+from .frames import REPORT, UNITS
+from .identify import day_of_micros, licences_on, miner_wallets
 from .order import sort_by_number_then_text
 from .together import put_together
 
 KEY = ["chain", "txid", "address", "asset"]
-ALLOCATION = ["miner_id", "allocation_date", "allocation_id", "asset", "is_of_month"]
-ROWS: dict[str, Any] = {name: dtype for name, dtype in REPORT.items() if name != "n"} | {"is_licensed": pl.Boolean}
-"""What `list_rows` leaves."""
-ROWS_AT_ONCE = 500_000
+ROWS_AT_ONCE = 250_000
+"""Rows whose columns are looked up together."""
+PLACES: dict[str, Any] = {
+    "place": pl.UInt32, "miner_id": pl.Categorical, "transfer": pl.UInt32, "amount": UNITS, "is_first": pl.Boolean,
+}  # fmt: skip
+"""A row of the report: the place of its allocation among all, its miner, the place of its transfer (null: unsettled), its amount, and whether
+it is the first of its allocation."""
 COMMISSION = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
 
 
-def list_rows(
-    facts: Facts,
-    allocations: pl.DataFrame,
-    credits: pl.DataFrame,
-    transfers: pl.DataFrame,
-    portions: pl.DataFrame,
-    month: Month,
-    rules: Rules,
-) -> pl.DataFrame:
-    """The month's rows (rules 7.2 to 7.5) as REPORT without `n`, and is_licensed (rule 4.3).
+@dataclass(frozen=True)
+class Report:
+    """The month's rows (rules 7.2 to 7.5), in their order."""
 
-    `allocations` and `credits` have their place as `row`, and portions name them by it; credits name theirs in `transfers`. So rows are
-    pairs of places until the end, and a million of them are sorted and joined as numbers.
+    rows: pl.DataFrame
+    """As PLACES."""
+    allocations: pl.DataFrame
+    """ALLOCATIONS, by place."""
+    transfers: pl.DataFrame
+    """chain, txid, address, asset, amount, date, by place."""
+    miners: pl.DataFrame
+    licences: pl.DataFrame
+    wallets: pl.DataFrame
+    month: Month
+    rules: Rules
+
+    @property
+    def height(self) -> int:
+        return self.rows.height
+
+    def slices(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[pl.DataFrame]:
+        """The rows as REPORT, a slice at a time; one at least."""
+        for start in range(0, max(self.height, 1), rows_at_once):
+            rows = self._described(self.look_up(start, rows_at_once))
+            yield rows.with_columns(n=pl.int_range(start + 1, start + 1 + pl.len(), dtype=pl.Int64)).select(list(REPORT))
+
+    def whole(self) -> pl.DataFrame:
+        """All rows at once, as REPORT."""
+        return put_together(list(self.slices()), REPORT)
+
+    def look_up(self, start: int, count: int) -> pl.DataFrame:
+        """Rows with their allocation's and their transfer's columns, and the commission on an allocation's first row (rule 7.4).
+
+        miner_id, amount, then allocation_date, allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled).
+        """
+        rows = self.rows.slice(start, count)
+        charged = self.allocations.select(
+            "allocated_at", "allocation_id", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:]
+        )  # fmt: skip
+        moved = self.transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
+        found = pl.concat([rows, charged[rows["place"]], moved[rows["transfer"]]], how="horizontal")
+        found = found.with_columns(pl.col("miner_id").cast(pl.String), day_of_micros("allocated_at").alias("allocation_date"))
+        found = found.with_columns(is_of_month=is_in_month(self.month, "allocation_date"))
+        is_charged = pl.col("is_of_month") & pl.col("is_first")  # rule 7.4
+        found = found.with_columns([pl.when(is_charged).then(column).alias(column) for column in COMMISSION])
+        return found.with_columns(is_carried=~pl.col("is_of_month")).drop("place", "transfer", "is_first", "allocated_at", "is_of_month")
+
+    def settled_by(self) -> pl.DataFrame:
+        """The distinct transfers that its rows name: chain, txid, address, asset, amount, date."""
+        return self.transfers[self.rows["transfer"].drop_nulls().unique().sort()]
+
+    def _described(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """With wallet, licence and the miner's name."""
+        rows = _with_wallets(rows, self.wallets, self.rules)
+        names = self.miners.unique("miner_id", keep="first", maintain_order=True).select("miner_id", pl.col("name").alias("miner_name"))
+        licences = licences_on(self.licences, rows, day="allocation_date")
+        rows = rows.join(licences, on=["miner_id", "allocation_date"], how="left", maintain_order="left")
+        return rows.join(names, on="miner_id", how="left", maintain_order="left")
+
+
+def list_rows(
+    allocations: pl.DataFrame, credits: pl.DataFrame, transfers: pl.DataFrame, portions: pl.DataFrame, month: Month
+) -> pl.DataFrame:
+    """The rows of some miners (rules 7.2 to 7.5), in their order: PLACES, and each allocation's asset and allocation_date.
+
+    `allocations` and `credits` have their place here as `row`, and portions name them by it; allocations have their place among all as
+    `place`, credits name theirs in `transfers`. So a million rows are sorted and joined as numbers.
     """
     rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions)])
-    rows = _in_order(rows, allocations)
-    rows = rows.with_columns(is_first=pl.col("allocation").is_first_distinct())
-    charged = allocations.rename({"commission_amount": "commission_asset_amount"}).select([*ALLOCATION, *COMMISSION])
-    moved = transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
-    # A slice at a time, when one miner has millions: every join copies fifteen columns.
-    slices = [_describe(part, charged, moved, facts, rules) for part in rows.iter_slices(ROWS_AT_ONCE)]
-    return put_together(slices or [_describe(rows, charged, moved, facts, rules)], ROWS)
-
-
-def number_rows(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """The whole report, REPORT, out of its parts in their order."""
-    numbered, first = [], 1
-    for part in parts:
-        numbered.append(part.with_columns(n=pl.int_range(first, first + pl.len(), dtype=pl.Int64)).select(list(REPORT)))
-        first += part.height
-    return put_together(numbered, REPORT)
-
-
-def _describe(rows: pl.DataFrame, charged: pl.DataFrame, moved: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
-    """Places become columns: the allocation's and the transfer's, wallet, licence, name, and the commission on an allocation's first row."""
-    rows = pl.concat([rows, charged[rows["allocation"]], moved[rows["transfer"]]], how="horizontal")
-    is_charged = pl.col("is_of_month") & pl.col("is_first")  # rule 7.4
-    rows = rows.with_columns([pl.when(is_charged).then(column).alias(column) for column in COMMISSION])
-    rows = _with_wallets(rows, facts, rules)
-    names = facts.miners.unique("miner_id", keep="first", maintain_order=True).select("miner_id", pl.col("name").alias("miner_name"))
-    return (
-        rows.join(
-            licences_on(facts.licences, rows, day="allocation_date"), on=["miner_id", "allocation_date"], how="left", maintain_order="left"
-        )
-        .join(names, on="miner_id", how="left", maintain_order="left")
-        .with_columns(is_carried=~pl.col("is_of_month"))
-        .select(list(ROWS))
-    )
+    rows = _in_order(rows, allocations).with_columns(is_first=pl.col("allocation").is_first_distinct())
+    named = allocations.select("place", "asset", "allocation_date", pl.col("miner_id").cast(pl.Categorical))
+    return pl.concat([rows, named[rows["allocation"]]], how="horizontal").select([*PLACES, "asset", "allocation_date"])
 
 
 def _settled(
@@ -114,12 +145,12 @@ def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
     return rows.join(order, on="allocation").with_columns(place=place).sort("place").drop("order", "place")
 
 
-def _with_wallets(rows: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFrame:
+def _with_wallets(rows: pl.DataFrame, wallets: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Column 6: the transfer's address; of an unsettled row the miner's wallet on the allocation date."""
     chains = chains_of(rules).rename({"chain": "asset_chain"})
     rows = rows.join(chains, on="asset", how="left", maintain_order="left")
     unsettled = rows.filter(pl.col("txid").is_null()).select("miner_id", pl.col("asset_chain").alias("chain"), "allocation_date")
-    own = miner_wallets(facts.wallets, unsettled, day="allocation_date")
+    own = miner_wallets(wallets, unsettled, day="allocation_date")
     return rows.join(
         own.rename({"chain": "asset_chain", "wallet": "own_wallet"}),
         on=["miner_id", "asset_chain", "allocation_date"],
@@ -128,40 +159,45 @@ def _with_wallets(rows: pl.DataFrame, facts: Facts, rules: Rules) -> pl.DataFram
     ).with_columns(wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet"))
 
 
-def sum_month(report: pl.DataFrame, outstanding: pl.DataFrame, rules: Rules) -> dict[str, object]:
+def sum_month(report: Report, outstanding: pl.DataFrame) -> dict[str, object]:
     """The month's totals apart (rule 7.4), amounts as printed, by asset.
 
     `outstanding`: asset, left: what is left at the month's end of allocations dated before it.
     """
-    slices = list(report.iter_slices(ROWS_AT_ONCE))
     is_of_month, is_unsettled = ~pl.col("is_carried"), pl.col("txid").is_null()
-    transfer = ["txid", "wallet", "asset"]
-    # A slice at a time: a transfer may stand in several, and is counted once.
-    moved = [part.filter(~is_unsettled).select(*transfer, "transfer_amount").unique(transfer) for part in slices]
-    transfers = pl.concat(moved).unique(transfer) if moved else report.select(*transfer, "transfer_amount")
-    by_currency = _sum(
-        [part.with_columns(pl.col("commission_currency_amount").cast(pl.Decimal(38, 8))) for part in slices],
-        pl.col("commission_currency").is_not_null(),
-        *COMMISSION[2:],
-    )
+    in_currency = pl.col("commission_currency_amount").cast(pl.Decimal(38, 8)).alias("commission_currency_amount")
+    counted: dict[str, tuple[pl.Expr, str, str]] = {
+        "allocated_in_month": (is_of_month, "asset", "amount"),
+        "carried_into_month": (~is_of_month, "asset", "amount"),
+        "left_unsettled": (is_of_month & is_unsettled, "asset", "amount"),
+        "commission_by_asset": (pl.col("commission_asset").is_not_null(), *COMMISSION[:2]),
+        "commission_by_currency": (pl.col("commission_currency").is_not_null(), *COMMISSION[2:]),
+    }
+    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in counted}
+    for start in range(0, max(report.height, 1), ROWS_AT_ONCE):
+        rows = report.look_up(start, ROWS_AT_ONCE).with_columns(in_currency)
+        for name, (is_counted, by, amount) in counted.items():
+            parts[name].append(rows.filter(is_counted).group_by(by).agg(pl.col(amount).sum()))
+    sums = {name: _sum(parts[name], by, amount) for name, (_, by, amount) in counted.items()}
+    transfers = report.settled_by()
+    rules = report.rules
+    by_currency = sums.pop("commission_by_currency")
+    printed = {name: _printed(found, rules) for name, found in sums.items()}
     return {
-        "allocated_in_month": _printed(_sum(slices, is_of_month, "asset", "amount"), rules),
-        "carried_into_month": _printed(_sum(slices, ~is_of_month, "asset", "amount"), rules),
-        "left_unsettled": _printed(_sum(slices, is_of_month & is_unsettled, "asset", "amount"), rules),
-        "left_unsettled_of_older_months": _printed(_sum([outstanding], pl.col("left") > 0, "asset", "left"), rules),
-        "distinct_transfers": _printed(_sum([transfers], pl.lit(True), "asset", "transfer_amount"), rules),
+        "allocated_in_month": printed["allocated_in_month"],
+        "carried_into_month": printed["carried_into_month"],
+        "left_unsettled": printed["left_unsettled"],
+        "left_unsettled_of_older_months": _printed(_sum([outstanding.filter(pl.col("left") > 0)], "asset", "left"), rules),
+        "distinct_transfers": _printed(_sum([transfers], "asset", "amount"), rules),
         "distinct_transfers_count": transfers.height,
-        "commission_by_asset": _printed(_sum(slices, pl.col("commission_asset").is_not_null(), *COMMISSION[:2]), rules),
+        "commission_by_asset": printed["commission_by_asset"],
         "commission_by_currency": {name: _trimmed(str(amount)) for name, amount in by_currency},
     }
 
 
-def _sum(parts: list[pl.DataFrame], counted: pl.Expr, by: str, amount: str) -> list[tuple[str, Any]]:
-    """The sums of the rows that count, by name."""
-    if not parts:
-        return []
-    sums = pl.concat([part.filter(counted).group_by(by).agg(pl.col(amount).sum()) for part in parts])
-    return sums.group_by(by).agg(pl.col(amount).sum()).sort(by).rows()
+def _sum(parts: list[pl.DataFrame], by: str, amount: str) -> list[tuple[str, Any]]:
+    """The sums of all parts, by name."""
+    return pl.concat(parts).group_by(by).agg(pl.col(amount).sum()).sort(by).rows()
 
 
 def _printed(sums: list[tuple[str, int]], rules: Rules) -> dict[str, str]:

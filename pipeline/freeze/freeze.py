@@ -8,7 +8,7 @@ interrupted freeze and is built again; an event without its bundle is rebuilt by
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
             schema=enriched.issues.schema,
             orient="row",
         )
-        enriched = Enriched(**{**vars(enriched), "issues": pl.concat([enriched.issues, unreadable]).sort("code", "ref")})
+        enriched = replace(enriched, issues=pl.concat([enriched.issues, unreadable]).sort("code", "ref"))
     conditions = closing_conditions(
         state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
     )
@@ -194,7 +194,7 @@ def make_content(
 
 def transactions_to_prove(enriched: Enriched, rules: Rules) -> pl.DataFrame:
     """The month's outflows and the reported transfers: chain, txid."""
-    reported = enriched.report.filter(pl.col("txid").is_not_null()).join(chains_of(rules), on="asset").select("chain", "txid")
+    reported = enriched.reported.settled_by().select("asset", "txid").join(chains_of(rules), on="asset").select("chain", "txid")
     return pl.concat([enriched.outflows.select("chain", "txid"), reported]).unique().sort("chain", "txid")
 
 

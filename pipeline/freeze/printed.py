@@ -43,8 +43,8 @@ def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
 def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
     """The same in parts, one at least: a month of millions of rows is never all in memory as text."""
     amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
-    for start in range(0, max(enriched.report.height, 1), ROWS_AT_ONCE):
-        yield enriched.report.slice(start, ROWS_AT_ONCE).with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
+    for part in enriched.reported.slices(ROWS_AT_ONCE):
+        yield part.with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
 
 
 def printed_outflows(enriched: Enriched) -> pl.DataFrame:
@@ -74,7 +74,7 @@ def _asset(enriched: Enriched) -> list[str]:
 
 def printed_ties(enriched: Enriched) -> pl.DataFrame:
     """What ties each row of the report to its facts: its allocation and its transaction."""
-    return enriched.report.select("n", "allocation_id", "txid", "is_carried")
+    return pl.concat([part.select("n", "allocation_id", "txid", "is_carried") for part in enriched.reported.slices()])
 
 
 TABLES = {

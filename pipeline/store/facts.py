@@ -7,7 +7,7 @@ registry, in an order that depends on nothing but the rows. Amounts travel as DE
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 import msgspec
@@ -24,7 +24,7 @@ Shape = Mapping[str, type[pl.DataType]]
 _DECIMAL = pl.Decimal(38, 0)
 _ROWS_A_BATCH = 100_000
 _BATCHES_TOGETHER = 5
-ROWS_AT_ONCE = 500_000
+ROWS_AT_ONCE = 250_000
 """Rows of a frame that go into the store at a time."""
 
 
@@ -54,20 +54,19 @@ def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapp
     """
     named = Month.parse(month)
     transfers = enriched.transfers.filter(pl.col("date").is_between(named.first, named.last))
-    frames: dict[str, tuple[pl.DataFrame, Shape]] = {
-        "out_report": (enriched.report, REPORT),
-        "out_outflow": (enriched.outflows, OUTFLOWS),
-        "out_transfer": (transfers, TRANSFERS),
-        "out_balance": (enriched.balances, BALANCES),
-        "out_issue": (enriched.issues, ISSUES),
+    frames: dict[str, tuple[Iterable[pl.DataFrame], Shape]] = {
+        "out_report": (enriched.reported.slices(), REPORT),
+        "out_outflow": (enriched.outflows.iter_slices(ROWS_AT_ONCE), OUTFLOWS),
+        "out_transfer": (transfers.iter_slices(ROWS_AT_ONCE), TRANSFERS),
+        "out_balance": ([enriched.balances], BALANCES),
+        "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), ISSUES),
     }
     totals = msgspec.json.encode(enriched.totals, order="deterministic").decode()
-    shaped = {table: _shaped(table, frame, shape) for table, (frame, shape) in frames.items()}
     with store.transaction() as connection:
-        for table, frame in shaped.items():
+        for table, (parts, shape) in frames.items():
             connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
-            for part in frame.iter_slices(ROWS_AT_ONCE):
-                insert(connection, table, part.select(pl.lit(month).alias("month"), pl.all()))
+            for part in parts:
+                insert(connection, table, _shaped(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
         connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
         if assets is not None:
             rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
@@ -84,10 +83,7 @@ def _shaped(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
 def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> int:
     """Add the frame's rows to a table by the columns' names; Int128 goes in as DECIMAL(38,0). How many rows."""
     if frame.height:
-        exact = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS)
-        connection.register("incoming", exact.to_arrow())
-        try:
-            connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')  # noqa: S608 - a table of ours
-        finally:
-            connection.unregister("incoming")
+        # DuckDB finds the variable by its name. Registered as a view, the rows would stay in memory until the transaction ends.
+        incoming = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS).to_arrow()  # noqa: F841
+        connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')  # noqa: S608 - a table of ours
     return frame.height
