@@ -170,8 +170,8 @@ def sum_month(report: Report, outstanding: pl.DataFrame) -> dict[str, object]:
         "allocated_in_month": (is_of_month, "asset", "amount"),
         "carried_into_month": (~is_of_month, "asset", "amount"),
         "left_unsettled": (is_of_month & is_unsettled, "asset", "amount"),
-        "commission_by_asset": (pl.col("commission_asset").is_not_null(), *COMMISSION[:2]),
-        "commission_by_currency": (pl.col("commission_currency").is_not_null(), *COMMISSION[2:]),
+        "commission_by_asset": (pl.col("commission_asset").is_not_null(), "commission_asset", "commission_asset_amount"),
+        "commission_by_currency": (pl.col("commission_currency").is_not_null(), "commission_currency", "commission_currency_amount"),
     }
     parts: dict[str, list[pl.DataFrame]] = {name: [] for name in counted}
     for start in range(0, max(report.height, 1), ROWS_AT_ONCE):
