@@ -73,8 +73,10 @@ class EvmConnector:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 60.0,
         blocks_a_step: int | None = None,
+        connection: NodeConnection | None = None,
     ) -> None:
-        """`network` is `evm:CHAIN_ID`, `tokens` names known contracts, `finality` is in blocks. Raises SettingsError with every fault."""
+        """`network` is `evm:CHAIN_ID`, `tokens` names known contracts, `finality` is in blocks; `connection` replaces the one that `rpc_url`
+        and what logs in make. Raises SettingsError with every fault."""
         chain_id, known = checked(chain, asset, network, tokens or {}, start_height, finality, internal_calls, block_reward, blocks_a_step)
         self.key = f"{pool_id}/{chain}"
         self._chain, self._asset, self._network, self._tokens = chain, asset, network, known
@@ -84,7 +86,8 @@ class EvmConnector:
         self._log = log
         self._writer: Writer | None = None
         self._wallets = watch_list(wallets)
-        self._node = Node(NodeConnection(rpc_url, user=user, password=password, headers=headers, timeout_s=timeout_s), chain_id)
+        own = connection or NodeConnection(rpc_url, user=user, password=password, headers=headers, timeout_s=timeout_s)
+        self._node = Node(own, chain_id)
         reader = BlockReader(self._node)
         self._state_reader = StateReader(self._node)
         self._scanner = Scanner(self._node, reader)

@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--months", type=int, default=0, help="months a life")
     parser.add_argument("--years", type=float, default=1.0, help="years a life, where --months is not given")
+    parser.add_argument("--chain", choices=("bitcoin", "evm"), default="bitcoin", help="the family of the pool's chain")
     parser.add_argument("--brief", action="store_true", help="look only five times a month")
     parser.add_argument("--rate", action="append", default=[], metavar="KIND=RATE", help="another rate of a fault")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once")
@@ -49,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"--rate: no fault is named {kind!r}: use one of {', '.join(RATES)}")
         rates[kind] = float(rate)
     months = options.months or max(1, round(options.years * 12))
-    plans = [Plan(seed, months, rates, is_brief=options.brief) for seed in range(options.seed, options.seed + options.seeds)]
+    plans = [
+        Plan(seed, months, rates, is_brief=options.brief, chain=options.chain) for seed in range(options.seed, options.seed + options.seeds)
+    ]
     if options.scenario:
         plans = [from_toml(options.scenario)]
     report, failures = live_all(plans, jobs=options.jobs)
@@ -73,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def live_all(plans: list[Plan], *, jobs: int) -> tuple[Report, list[Failure]]:
     """All the lives, in so many processes; each life is one process's alone."""
-    report, failures = Report(), []
+    report, failures = Report(chain=plans[0].chain if plans else "bitcoin"), []
 
     def told(plan: Plan, failure: Failure | None) -> None:
         print(f"seed {plan.seed}: {'FAILED' if failure else 'holds'}", file=sys.stderr, flush=True)

@@ -20,22 +20,27 @@ import structlog
 from pipeline.model import IssueCode
 from pipeline.month import State
 
-from .dice import RATES
+from .dice import kinds_of
 from .judge import Judge
 from .life import Life, Plan
 from .process import joined
 
-OF_OTHER_CHAINS = {IssueCode.UNKNOWN_ASSET, IssueCode.BAD_ADDRESS, IssueCode.NODE_ANSWER_CHANGED}
+OF_ACCOUNT_CHAINS = {IssueCode.UNKNOWN_ASSET, IssueCode.BAD_ADDRESS, IssueCode.NODE_ANSWER_CHANGED}
 """Issues that only account chains raise: no Bitcoin life reaches them."""
-CODES = sorted(code.value for code in IssueCode if code not in OF_OTHER_CHAINS)
 STATES = sorted(state.value for state in State)
 SHARED_MEMORY = Path("/dev/shm")
 
 
+def codes_of(chain: str) -> list[str]:
+    """The issue codes that lives on a family's chain can reach."""
+    return sorted(code.value for code in IssueCode if chain != "bitcoin" or code not in OF_ACCOUNT_CHAINS)
+
+
 @dataclass
 class Report:
-    """What the lives of a campaign met."""
+    """What the lives of a campaign met. `chain`: the family on whose chain they were lived."""
 
+    chain: str = "bitcoin"
     lives: int = 0
     months: int = 0
     versions: int = 0
@@ -49,8 +54,8 @@ class Report:
 
     def missing(self, least: int) -> list[str]:
         """Faults that happened less than `least` times, and codes and states that were never reached."""
-        found = [f"fault {kind}: {self.faults[kind]} of {least}" for kind in RATES if self.faults[kind] < least]
-        found += [f"issue {code}: never" for code in CODES if not self.issues[code]]
+        found = [f"fault {kind}: {self.faults[kind]} of {least}" for kind in kinds_of(self.chain) if self.faults[kind] < least]
+        found += [f"issue {code}: never" for code in codes_of(self.chain) if not self.issues[code]]
         return found + [f"state {state}: never" for state in STATES if not self.states[state]]
 
     def lines(self) -> list[str]:
@@ -59,7 +64,7 @@ class Report:
         cost = f"{self.cpu_s:.0f} s of CPU ({self.cpu_s / max(years, 0.01):.1f} s a year)"
         lines = [f"{self.lives} lives, {years:.1f} years, {self.versions} versions frozen, {self.kills} kills, {cost}"]
         for name, counter, known in (
-            ("faults", self.faults, sorted(RATES)), ("issues", self.issues, CODES), ("states seen", self.states, STATES),
+            ("faults", self.faults, sorted(kinds_of(self.chain))), ("issues", self.issues, codes_of(self.chain)), ("states seen", self.states, STATES),
             ("people", self.deeds, sorted(self.deeds)), ("checked", self.checked, sorted(self.checked)),
         ):  # fmt: skip
             lines.append(f"{name}: " + ", ".join(f"{kind} {counter[kind]}" for kind in known))
@@ -81,21 +86,33 @@ class Failure:
         return self.what.split(":")[0][:60]
 
     def command(self) -> str:
-        return f"python -m tests.simulation --seed {self.plan.seed} --seeds 1 --months {self.plan.months}" + (
-            " --brief" if self.plan.is_brief else ""
-        )
+        family = "" if self.plan.chain == "bitcoin" else f" --chain {self.plan.chain}"
+        brief = " --brief" if self.plan.is_brief else ""
+        return f"python -m tests.simulation{family} --seed {self.plan.seed} --seeds 1 --months {self.plan.months}{brief}"
+
+
+def family_of(plan: Plan) -> tuple[type[Life], type[Judge]]:
+    """Whose life it is, and who judges it."""
+    if plan.chain == "bitcoin":
+        return Life, Judge
+    # web3 takes seconds to be imported: only who lives on such a chain should wait for it.
+    from .account_judge import AccountJudge
+    from .account_life import AccountLife
+
+    return AccountLife, AccountJudge
 
 
 def live_once(plan: Plan, report: Report | None = None) -> Failure | None:
     """One life, judged; its failure, or None."""
     with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
         began = time.process_time()
-        life = Life(plan, Path(folder))
+        lives, judges = family_of(plan)
+        life = lives(plan, Path(folder))
         try:
-            with joined(life.service, printed=lambda month: month == life.printed):
+            with joined(life.service, printed=lambda month: month == life.printed), life.in_line():
                 try:
                     life.live()
-                    judge = Judge(life)
+                    judge = judges(life)
                     judge.judge()
                 finally:
                     life.close()

@@ -63,6 +63,14 @@ RATES: Mapping[str, float] = {
     "payout-to-another": 0.05,
     "outflow-unknown": 0.15,
     "inputs-mixed": 0.04,
+    # An account chain's alone: of answers with something of the pool's, of ticks, of payouts, of the registry's changes.
+    "node-changes-answer": 0.10,
+    "node-loses-state": 0.05,
+    "payout-reverts": 0.08,
+    "payout-bad-address": 0.06,
+    "registry-bad-address": 0.06,
+    "token-forged": 0.10,
+    "inflow-inside": 0.15,
     # The filing service: of calls.
     "filing-timeout": 0.08,
     "filing-cut": 0.06,
@@ -77,6 +85,25 @@ RATES: Mapping[str, float] = {
     "filing-unreachable": 0.08,
 }
 """Every kind of fault and how many of its opportunities meet it."""
+
+OF_ACCOUNT_CHAINS = frozenset(
+    (
+        "node-changes-answer",
+        "node-loses-state",
+        "payout-reverts",
+        "payout-bad-address",
+        "registry-bad-address",
+        "token-forged",
+        "inflow-inside",
+    )
+)
+"""Kinds that only lives on an account chain know."""
+
+
+def kinds_of(chain: str) -> list[str]:
+    """The kinds of fault that lives on a family's chain meet."""
+    return [kind for kind in RATES if chain != "bitcoin" or kind not in OF_ACCOUNT_CHAINS]
+
 
 HARMLESS_TO_FACTS = ("filing", "node", "log", "store", "process", "clock")
 """Families that are silent when the world is calm: what is left is work for the operators."""

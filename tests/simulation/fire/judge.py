@@ -18,7 +18,7 @@ import polars as pl
 from connectors.log_memory import MemoryLog
 from pipeline.calendar import due_at
 from pipeline.chain_connector import Idle
-from pipeline.enrich.frames import SHAPES, Enriched
+from pipeline.enrich.frames import SHAPES, Enriched, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.events import Frozen, decode
 from pipeline.freeze.printed import printed_report
@@ -306,6 +306,10 @@ class Judge:
             hold("f", as_set(told[name]) == as_set(facts[name]), f"{name}: the life's log and a fresh one differ")
         self.count("f")
 
+    def is_as_before(self, name: str, before: Facts, after: Facts) -> bool:
+        """Whether a branch that came and went left a frame of the facts as it was."""
+        return bool(getattr(after, name).equals(getattr(before, name)))
+
     def reorganise_and_return(self) -> None:
         """(f) A deep branch comes and goes: the facts are what they were."""
         life, chain = self.life, self.life.chain
@@ -321,7 +325,7 @@ class Judge:
             if tip is not home and depth:
                 hold("f", not after.blocks.equals(before.blocks), "the branch was not told")
         for name in SHAPES:
-            hold("f", getattr(after, name).equals(getattr(before, name)), f"{name}: not what it was before the branch of {depth}")
+            hold("f", self.is_as_before(name, before, after), f"{name}: not what it was before the branch of {depth}")
         chain.tip = home
         assert chain.chain() == main or chain.chain()[-1] is home
         self.count("f")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -112,6 +113,11 @@ class Life:
     # --- of its family ---------------------------------------------------------------------------------------------
 
     write_settings = staticmethod(write_settings)
+    process_type: ClassVar[type[Process]] = Process
+
+    def in_line(self) -> AbstractContextManager[object]:
+        """While it lasts the family's own parts use no threads."""
+        return nullcontext()
 
     def make_chain(self, start_s: int) -> Any:
         """The chain with its first blocks."""
@@ -232,7 +238,7 @@ class Life:
     def _start(self) -> Process:
         if self.process is None:
             app = SimApp(self.config, self.log, self.dice, lambda: self.now_true + self.skew_s)
-            self.process = Process(app, self.open_connector(app, self.log), self.dice, has_signer=self.has_signer)
+            self.process = self.process_type(app, self.open_connector(app, self.log), self.dice, has_signer=self.has_signer)
         return self.process
 
     def _join(self) -> None:

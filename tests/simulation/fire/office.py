@@ -16,11 +16,12 @@ from typing import Any
 from pipeline.model import Month, almaty_date
 from tests.reference.worlds import good_miner_id
 
-from .chain import PoolChain, address
+from .chain import address
 from .dice import Dice
 
 Row = dict[str, Any]
 UNIT_SAT = 10_000
+DECIMALS = {"BTC": 8, "ETH": 18, "USDT": 6}
 VENDORS = [b"\x00\x14" + bytes([200 + n]) * 20 for n in range(4)]
 HEADINGS = {
     "allocations": ["allocation_id", "account", "asset", "allocated_at", "amount", "commission_asset", "commission_amount",
@@ -34,9 +35,10 @@ HEADINGS = {
 KEY = {"allocations": "allocation_id", "payments": "payment_id"}
 
 
-def coins(sat: int) -> str:
-    """Satoshi as a ledger prints them."""
-    return f"{sat // 10**8}.{sat % 10**8:08}"
+def coins(units: int, asset: str) -> str:
+    """Base units as a ledger prints them."""
+    places = DECIMALS[asset]
+    return f"{units // 10**places}.{units % 10**places:0{places}}"
 
 
 def instant(at: int) -> str:
@@ -48,7 +50,8 @@ class Office:
     """Books and registry. `tables` is the truth."""
 
     dice: Dice
-    chain: PoolChain
+    chain: Any
+    """A `PoolChain`; an `AccountChain` of an account chain's office."""
     start_s: int
     tables: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in HEADINGS})
     ledger: dict[str, dict[str, Row]] = field(default_factory=lambda: {"allocations": {}, "payments": {}})
@@ -74,15 +77,17 @@ class Office:
                 {"miner_id": miner_id, "licence_number": f"KZ{n:02}", "issue_date": since, "valid_from": since, "valid_to": ends}
             )
             self.tables["accounts"].append({"account": f"acct{n}", "miner_id": miner_id, "valid_from": since, "valid_to": None})
-            self.tables["wallets"].append(
-                {"address": address(self.script_of(n)), "chain": "bitcoin", "miner_id": miner_id, "valid_from": since, "valid_to": None}
-            )
+            self.tables["wallets"].append({**self.wallet_of(n), "miner_id": miner_id, "valid_from": since, "valid_to": None})
         self._next_allocation_at = self.start_s + 86_400
         self._next_payout_at = self.start_s + 6 * 86_400
 
     def script_of(self, n: int) -> bytes:
         """Where miner n is paid."""
         return b"\x00\x14" + bytes([100 + n]) * 20
+
+    def wallet_of(self, n: int) -> Row:
+        """That place as the registry names it."""
+        return {"address": address(self.script_of(n)), "chain": "bitcoin"}
 
     @property
     def accounts(self) -> list[str]:
@@ -285,7 +290,8 @@ class Office:
 
 
 def _printed(row: Row) -> Row:
-    amounts = {name: coins(row[name]) for name in ("amount", "commission_amount") if row.get(name) is not None}
+    assets = {"amount": row["asset"], "commission_amount": row.get("commission_asset")}
+    amounts = {name: coins(row[name], asset) for name, asset in assets.items() if row.get(name) is not None}
     instants = {name: instant(row[name]) for name in ("allocated_at", "paid_at") if name in row}
     return {**row, **amounts, **instants}
 

@@ -57,7 +57,8 @@ def to_toml(failure: Failure) -> str:
     muted = "".join(f'    ["{kind}", {number}],\n' for kind, number in plan.muted)
     happened = "".join(f"#   {kind} {number}\n" for kind, number in failure.occurrences)
     first = failure.what.splitlines()[0][:150]
-    return f"# {first}\n# What happens in it:\n{happened}seed = {plan.seed}\nmonths = {plan.months}\nis_brief = {str(plan.is_brief).lower()}\nmuted = [\n{muted}]\n\n[rates]\n{rates}"
+    head = f'chain = "{plan.chain}"\nseed = {plan.seed}\n'
+    return f"# {first}\n# What happens in it:\n{happened}{head}months = {plan.months}\nis_brief = {str(plan.is_brief).lower()}\nmuted = [\n{muted}]\n\n[rates]\n{rates}"
 
 
 def from_toml(path: Path) -> Plan:
@@ -73,4 +74,5 @@ def from_toml(path: Path) -> Plan:
         rates,
         tuple((kind, number) for kind, number in content.get("muted", ())),
         content.get("is_brief", False),
+        content.get("chain", "bitcoin"),
     )
