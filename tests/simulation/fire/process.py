@@ -195,10 +195,10 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
     pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
     export, render = pipeline.app.export_month, pipeline.freeze.bundle.render_all
 
-    def render_some(document: Any, folder: Path, *, languages: Any) -> Any:
+    def render_some(document: Any, folder: Path, **how: Any) -> Any:
         if printed(document.month):
-            return render(document, folder, languages=languages)
-        return render(document, folder, languages=languages, formats=("json",))
+            return render(document, folder, **how)
+        return render(document, folder, **how, formats=("json",))
 
     def export_some(connection: Any, month: str, path: Path) -> Path:
         if printed(Month.parse(month)):
