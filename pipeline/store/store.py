@@ -27,6 +27,9 @@ STORE_VERSION = 3
 
 MEMORY_MIB, THREAD_MIB = 1024, 128
 """How much DuckDB holds in memory, at least so much for each of its threads; what a large sort wants beyond lies in the folder PATH.tmp meanwhile."""
+CHECKPOINT_AT = "64MB"
+"""How long the write-ahead log grows before the file takes it in. At DuckDB's own 16 MB an ingest in full flow took a fifth more processor time; what a
+killed process leaves of this is read again within a second or so (docs/benchmarks.md)."""
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """The store never fetches anything from the network."""
 _open_paths: set[Path] = set()
@@ -60,7 +63,10 @@ class Store:
         if place in _open_paths:
             raise StoreHeld(f"the store {place} is already open in this process: close it first, or share that opening")
         config: dict[str, str | bool | int | float | list[str]] = (
-            dict(_OFFLINE) | ({"memory_limit": memory_limit} if memory_limit else {}) | ({"threads": str(threads)} if threads else {})
+            dict(_OFFLINE)
+            | {"checkpoint_threshold": CHECKPOINT_AT}
+            | ({"memory_limit": memory_limit} if memory_limit else {})
+            | ({"threads": str(threads)} if threads else {})
         )
         is_new = not place.exists()
         with explained(place):
