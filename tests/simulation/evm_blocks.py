@@ -104,11 +104,13 @@ def bloom_of(*values: bytes) -> int:
     return bits
 
 
-def transaction_of(spend: Spend, nonce: int, *, price: int | None = None, salt: int = 0, max_fee: int = MAX_FEE) -> dict[str, Any]:
-    """The signed transaction, in no block yet: of type 2, or a legacy one that pays `price` for its gas."""
+def transaction_of(
+    spend: Spend, nonce: int, *, price: int | None = None, salt: int = 0, max_fee: int = MAX_FEE, tip: int = TIP
+) -> dict[str, Any]:
+    """The signed transaction, in no block yet: of type 2, or a legacy one that pays `price` for its gas. `salt` stands for its signature."""
     made = {
         "type": "0x2", "chainId": hex(CHAIN_ID), "nonce": hex(nonce), "gas": hex(2_000_000), "maxFeePerGas": hex(max_fee),
-        "maxPriorityFeePerGas": hex(TIP), "to": spend.to, "value": hex(spend.value), "accessList": [],
+        "maxPriorityFeePerGas": hex(tip), "to": spend.to, "value": hex(spend.value), "accessList": [],
         "input": "0x" if spend.gas_used == INTRINSIC else "0x01020304", "yParity": "0x0", "r": hex(7 + salt), "s": "0x9", "from": spend.sender,
     }  # fmt: skip
     if price is not None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.evm.coding import keccak256
 from tests.simulation.evm_blocks import (
     BATCH,
     NOBODY,
@@ -31,7 +32,7 @@ from tests.simulation.evm_blocks import (
 from .chain import PoolChain
 
 GWEI, ETHER = 10**9, 10**18
-MAX_FEE_WEI = 100 * GWEI
+MAX_FEE_WEI, TIP_WEI = 100 * GWEI, 2 * GWEI
 LEGACY_PRICE_WEI = 60 * GWEI
 """What a legacy transaction pays: above every base fee here, so its fee is known before it is mined."""
 WALLETS = {"pool": [address(1), address(2)], "treasury": [address(3)]}
@@ -132,7 +133,8 @@ class AccountChain(PoolChain):
         return self._sign(old.spend, old.nonce, price=LEGACY_PRICE_WEI + fee)
 
     def _sign(self, spend: Spend, nonce: int, *, price: int | None) -> AccountTx:
-        body = transaction_of(spend, nonce, price=price, max_fee=MAX_FEE_WEI)
+        signature = int.from_bytes(keccak256(repr((spend, nonce)).encode())[:16], "big")
+        body = transaction_of(spend, nonce, price=price, salt=signature, max_fee=MAX_FEE_WEI, tip=TIP_WEI)
         tx = AccountTx(body["hash"][2:], spend, nonce, body)
         self.sent[tx.txid] = tx
         return tx
