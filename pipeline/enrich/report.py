@@ -79,6 +79,12 @@ class Report:
         found = found.with_columns([pl.when(is_charged).then(column).alias(column) for column in COMMISSION])
         return found.with_columns(is_carried=~pl.col("is_of_month")).drop("place", "transfer", "is_first", "allocated_at", "is_of_month")
 
+    def count_carried(self) -> int:
+        """How many of its rows are of allocations of earlier months (rule 7.2)."""
+        days = (self.allocations.select("allocated_at")[part["place"]] for part in self.rows.iter_slices(ROWS_AT_ONCE))
+        is_carried = day_of_micros("allocated_at") < self.month.first
+        return sum(int(part.select(is_carried.sum()).item()) for part in days)
+
     def settled_by(self) -> pl.DataFrame:
         """The distinct transfers that its rows name: chain, txid, address, asset, amount, date."""
         return self.transfers[self.rows["transfer"].drop_nulls().unique().sort()]

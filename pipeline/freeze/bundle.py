@@ -27,7 +27,7 @@ from ..enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
 from ..events import Waived
 from ..model import Month, Rules
 from ..render import Document, render_all
-from ..render.canonical import write_report_csv, write_table_csv
+from ..render.canonical import ROWS_AT_ONCE, write_report_csv, write_table_csv
 from ..render.form import Language
 from .conditions import Condition, describe_chains
 from .debts import DEBTS_CSV, printed_debts
@@ -83,7 +83,7 @@ def write_bundle(
 ) -> Bundle:
     """Write every file of the bundle into the new folder `folder` (mode 0700, files 0400, all of it synced to disk).
 
-    `export` writes `month.duckdb`. Raises FileExistsError when the folder is there already.
+    `export` writes `month.duckdb`. `progress` is told each part, and of the long ones how many rows are done. Raises FileExistsError when the folder is there already.
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ def write_bundle(
     progress("tables")
     rows = printed_report(content.enriched, content.rules)
     with (folder / "report.csv").open("wb") as file:
-        digest = write_report_csv([rows], file)
+        digest = write_report_csv(rows.iter_slices(ROWS_AT_ONCE) if rows.height else [rows], file)
     for name, printed in TABLES.items():
         with (folder / name).open("wb") as file:
             write_table_csv(printed(content.enriched), file)
@@ -103,14 +103,14 @@ def write_bundle(
     write_facts(content.facts, folder / "evidence" / "facts")
     progress("documents")
     document = Document(content.month, content.version, digest, content.header, rows, content.enriched.totals, content.frozen_at)
-    render_all(document, folder, languages=content.languages)
+    render_all(document, folder, languages=content.languages, progress=progress)
+    height = rows.height
+    del document, rows  # the database takes room of its own
     progress("database")
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     progress("manifest")
-    manifest = (
-        msgspec.json.format(msgspec.json.encode(_manifest(content, digest, rows.height, files), order="deterministic"), indent=1) + b"\n"
-    )
+    manifest = msgspec.json.format(msgspec.json.encode(_manifest(content, digest, height, files), order="deterministic"), indent=1) + b"\n"
     (folder / MANIFEST).write_bytes(manifest)
     _sync(folder)
     return Bundle(folder, digest, hashlib.sha256(manifest).hexdigest(), files)
@@ -125,8 +125,8 @@ def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -
         "version": content.version,
         "digest": digest,
         "rows": rows,
-        "rows_carried": content.enriched.report["is_carried"].sum(),
-        "rows_unsettled": content.enriched.report["txid"].null_count(),
+        "rows_carried": content.enriched.reported.count_carried(),
+        "rows_unsettled": content.enriched.reported.rows["transfer"].null_count(),
         "due": content.month.deadline.isoformat(),
         "header": content.header,
         "totals": content.enriched.totals,

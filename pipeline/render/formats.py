@@ -7,7 +7,8 @@ The canonical CSV is not among them: its bytes are the digest, and the bundle al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, get_args
 
@@ -20,9 +21,14 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def render_all(
-    document: Document, directory: Path, *, languages: Sequence[Language] = ("kk",), formats: Sequence[Format] = FORMATS
+    document: Document,
+    directory: Path,
+    *,
+    languages: Sequence[Language] = ("kk",),
+    formats: Sequence[Format] = FORMATS,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Write every format in every language; the files written, in that order.
+    """Write every format in every language; the files written, in that order. `progress` is told each file, and how many of its rows are done.
 
     Raises EsepError for a format or language that is not one of ours, or a text that a workbook's cell can't hold.
     """
@@ -31,18 +37,25 @@ def render_all(
         for language in languages:
             path = directory / file_name(one, language)
             if path not in written:
-                render_one(document, path, format=one, language=language)
+                progress(path.name)
+                render_one(document, path, format=one, language=language, tell=partial(_say, progress, path.name, document.rows.height))
                 written.append(path)
     return written
 
 
-def render_one(document: Document, path: Path, *, format: Format, language: Language = "kk") -> None:
-    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON."""
+def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> None:
+    progress(f"{name}: {done:,} of {total:,} rows")
+
+
+def render_one(
+    document: Document, path: Path, *, format: Format, language: Language = "kk", tell: Callable[[int], None] = lambda _: None
+) -> None:
+    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `tell`: how many rows are done."""
     _check(format, language)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            _write(document, file, format, language)
+            _write(document, file, format, language, tell)
         partial.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write that fails has no name of its own
@@ -64,17 +77,17 @@ def _check(format: str, language: str) -> None:
         raise EsepError(f"{language!r} is not a language of the form: choose from {', '.join(LANGUAGES)}")
 
 
-def _write(document: Document, file: IO[bytes], format: Format, language: Language) -> None:
+def _write(document: Document, file: IO[bytes], format: Format, language: Language, tell: Callable[[int], None]) -> None:
     # Each library is loaded only when its format is asked for: the command line starts quicker.
     if format == "json":
         from .json_report import write_report_json
 
-        write_report_json(document, file)
+        write_report_json(document, file, tell=tell)
     elif format == "xlsx":
         from .xlsx import write_xlsx
 
-        write_xlsx(document, file, language=language)
+        write_xlsx(document, file, language=language, tell=tell)
     else:
         from .pdf import write_pdf
 
-        write_pdf(document, file, language=language)
+        write_pdf(document, file, language=language, tell=tell)

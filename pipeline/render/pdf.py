@@ -9,6 +9,7 @@ amounts. Not tagged.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from itertools import pairwise
 from typing import IO, Final
 
@@ -24,10 +25,15 @@ _EMPTY_HEIGHT: Final = 24.0
 """Of the line that says that there are no rows."""
 _LEFT: Final = ("miner_name", "wallet")
 """Columns of running text; codes and dates are centred, amounts stand right."""
+_PAGES_BETWEEN: Final = 1_000
+"""Pages between two words about how far it is."""
 
 
-def write_pdf(document: Document, file: IO[bytes], *, language: Language = "kk") -> None:
-    """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw."""
+def write_pdf(document: Document, file: IO[bytes], *, language: Language = "kk", tell: Callable[[int], None] = lambda _: None) -> None:
+    """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
+
+    `tell`: how many rows are drawn.
+    """
     pages = Pages(document, file, language)
     table = Table(document.rows, language, INNER)
     heights = table.heights()
@@ -44,6 +50,8 @@ def write_pdf(document: Document, file: IO[bytes], *, language: Language = "kk")
         else:
             pages.y = draw_top(pages)
         _draw_table(pages, table, start, heights[start:end], has_headings=number == 0)
+        if number % _PAGES_BETWEEN == _PAGES_BETWEEN - 1:
+            tell(end)
     ending.draw()
     pages.save()
 

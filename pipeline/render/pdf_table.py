@@ -144,7 +144,7 @@ class Table:
         values = self.rows[column.name]
         longest = _count(values.str.len_chars().max())
         # Widths differ by letter: measure what could be the widest.
-        candidates = values.filter(values.str.len_chars() * 2 > longest).unique().head(5_000)
+        candidates = values.filter(values.str.len_chars() * 2 > longest).unique(maintain_order=True).head(5_000)
         return max((self.body.width(shown(column, value)) for value in candidates if value), default=0.0)
 
 

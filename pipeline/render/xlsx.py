@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import pairwise
@@ -52,13 +53,22 @@ _LEFT: Final = ("miner_name", "wallet")
 _RUNNING: Final[dict[str, Any]] = {"align": "left", "indent": 1}
 _CENTRED: Final[dict[str, Any]] = {"align": "center"}
 _KNOWN_LIMIT: Final = 20_000
+ROWS_BETWEEN: Final = 100_000
+"""Rows between two words about how far it is."""
 _LAST: Final = len(_WIDTHS) - 1
 _LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 4, 6, 10
 """Where the header block's parts end: a statement, its value, the pool's field; the field's value takes the rest."""
 
 
-def write_xlsx(document: Document, file: IO[bytes], *, language: Language = "kk", rows_per_sheet: int = ROWS_PER_SHEET) -> None:
-    """Write the workbook to a binary file.
+def write_xlsx(
+    document: Document,
+    file: IO[bytes],
+    *,
+    language: Language = "kk",
+    rows_per_sheet: int = ROWS_PER_SHEET,
+    tell: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Write the workbook to a binary file; `tell`: how many rows are done.
 
     Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
     """
@@ -78,7 +88,7 @@ def write_xlsx(document: Document, file: IO[bytes], *, language: Language = "kk"
         for number in range(sheets):
             name = form().index if number == 0 else f"{form().index} ({number + 1})"
             start = number * rows_per_sheet
-            _FormSheet(book, document, language, name).write(start, rows_per_sheet, is_last=number == sheets - 1)
+            _FormSheet(book, document, language, name).write(start, rows_per_sheet, is_last=number == sheets - 1, tell=tell)
         _write_totals(book, document, language)
 
 
@@ -108,7 +118,7 @@ class _FormSheet:
         self.known: list[dict[str, tuple[str | float, Any, int]]] = [{} for _ in _WIDTHS]
         """By column, the cells of values already met: most values of a form repeat."""
 
-    def write(self, start: int, count: int, *, is_last: bool) -> None:
+    def write(self, start: int, count: int, *, is_last: bool, tell: Callable[[int], None]) -> None:
         rows = self.document.rows.slice(start, count)
         self.widths = _widths(self.document.rows)
         for number, width in enumerate(self.widths):
@@ -116,8 +126,10 @@ class _FormSheet:
         self._write_top()
         self._write_headings()
         first = self.row
-        for values in rows.iter_rows():
+        for number, values in enumerate(rows.iter_rows(), start + 1):
             self._write_row(values)
+            if number % ROWS_BETWEEN == 0:
+                tell(number)
         if rows.height:
             self.sheet.autofilter(first - 1, 0, self.row - 1, _LAST)
             self.sheet.ignore_errors({"number_stored_as_text": f"A{first + 1}:O{self.row}"})

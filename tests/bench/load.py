@@ -5,7 +5,8 @@
     year            twelve months in one log: the twelfth beside the first
     wallets         10,000 watched wallets: following blocks, beside one wallet
     block           a block with 20,000 outputs of ours, from the node's bytes to the store
-    interrupted     filling a store is killed (-9, and by Ctrl-C) in the middle, and started again
+    freeze          a month of 1,000,000 allocations frozen: canonical CSV, facts, JSON, XLSX and PDF in three languages, the month's own DuckDB file
+    interrupted     filling a store, then freezing, is killed (-9, and by Ctrl-C) in the middle, and started again
 
 Enters: names of those wanted (all when none is given), `--scale` to make all of it smaller. Leaves: a Markdown table. Every step runs in a process of
 its own. Not part of the tests' time: the same things at a small size, judged for correctness, are `tests/integration/test_load.py`.
@@ -29,13 +30,15 @@ from pathlib import Path
 import structlog
 
 from connectors.log_sqlite import SqliteLog
+from pipeline.app import report_digest
 from pipeline.enrich.month import enrich_month
+from pipeline.freeze.freeze import Assessed
 from pipeline.ingest import Ingest
 from pipeline.model import Month
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
 
-from . import crowd, month
+from . import crowd, freezing, month
 from .measure import Measured, Measurements
 from .synthetic import MONTH, RULES, Size, write_month, write_months
 
@@ -115,6 +118,23 @@ def run_block(directory: Path, size: Size) -> list[Measured]:
     return crowd.measure_block(directory, size.miners)
 
 
+def run_freeze(directory: Path, size: Size) -> list[Measured]:
+    """The month frozen in every language, in a folder of copies: a frozen month would stay in the log."""
+    taken, _ = freezing.freeze(_copies(directory))
+    shutil.rmtree(directory / "freezing")
+    return taken
+
+
+def _copies(directory: Path) -> Path:
+    """The log and the store in a folder of their own, with nothing frozen."""
+    folder = directory / "freezing"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in ("log.sqlite", "store.duckdb"):
+        shutil.copyfile(directory / name, folder / name)
+    return folder
+
+
 def _year() -> list[Month]:
     months = [MONTH]
     while len(months) < 12:
@@ -127,6 +147,7 @@ STEPS: dict[str, Callable[[Path, Size], list[Measured]]] = {
     "ingest": run_ingest,
     "month": month.run_month,
     "tables": run_tables,
+    "freeze": run_freeze,
     "year": run_year,
     "wallets": run_wallets,
     "block": run_block,
@@ -137,6 +158,7 @@ LOADS: dict[str, tuple[Size, tuple[str, ...]]] = {
     "year": (Size(100_000, 1_000), ("year",)),
     "wallets": (Size(100_000, 10_000), ("wallets",)),
     "block": (Size(200_000, 20_000), ("block",)),
+    "freeze": (Size(1_000_000, 5_000), ("generate", "ingest", "freeze")),
     "interrupted": (Size(1_000_000, 5_000), ("generate",)),
 }
 
@@ -151,7 +173,7 @@ def run_load(name: str, size: Size, directory: Path) -> list[Measured]:
         print(f"{name}: {step} ...", flush=True, file=sys.stderr)
         done = subprocess.run(_command(step, size, directory), stdout=subprocess.PIPE, text=True, check=True, timeout=STEP_TIMEOUT_S)
         taken += [Measured(**one) for one in json.loads(done.stdout)]
-    return taken + (interrupt(size, directory) if name == "interrupted" else [])
+    return taken + (interrupt(size, directory) + interrupt_freeze(directory) if name == "interrupted" else [])
 
 
 def interrupt(size: Size, directory: Path) -> list[Measured]:
@@ -175,6 +197,28 @@ def interrupt(size: Size, directory: Path) -> list[Measured]:
                 one.connection.execute(f"SELECT count(*), sum(hash({table}))::VARCHAR FROM {table}").fetchall() for one in (store, whole)
             ]
             assert same[0] == same[1], f"{table} differs from that of a run without a break"
+    return taken
+
+
+def interrupt_freeze(directory: Path) -> list[Measured]:
+    """Freeze the month in one language, stopped twice while its workbook is written: then it comes out whole, as without a break."""
+    folder, taken = _copies(directory), []
+    for how, halves in ((signal.SIGKILL, [".v1.building"]), (signal.SIGINT, [])):
+        begun = time.perf_counter()
+        told = freezing.stop(freezing.start(folder, ("kk",)), "report.xlsx: ", how, STEP_TIMEOUT_S)
+        taken.append(Measured(f"freeze stopped by {how.name} ({told[-1]})", time.perf_counter() - begun))
+        assert freezing.left_over(folder) == halves, "a process that was killed can't tidy up, one that was asked to stop does"
+    begun = time.perf_counter()
+    process = freezing.start(folder, ("kk",))
+    said, _ = process.communicate(timeout=STEP_TIMEOUT_S)
+    done = json.loads(said)
+    taken.append(Measured("the freeze, again", time.perf_counter() - begun, peak_mib=max(one["peak_mib"] for one in done["taken"])))
+    assert freezing.left_over(folder) == [], "the next freeze builds anew what was left half done"
+    with Store.open(directory / "store.duckdb") as store:
+        whole = enrich_month(read_facts(store.connection), MONTH, RULES)
+    assert done["digest"] == report_digest(Assessed(whole, []), RULES), "the report is that of a run without a break"
+    assert freezing.changed_files(folder) == [], "every file is as the manifest says"
+    shutil.rmtree(folder)
     return taken
 
 

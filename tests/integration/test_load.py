@@ -22,7 +22,7 @@ from pipeline.ingest import Ingest
 from pipeline.log import advance
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
-from tests.bench import crowd
+from tests.bench import crowd, freezing
 from tests.bench.synthetic import MONTH, RULES, Size, write_month, write_months
 
 OUTPUTS = 20_000
@@ -81,6 +81,7 @@ def test_thousands_of_miners_settle_alike_in_ranges_of_any_size(tmp_path: Path) 
     assert whole.issues.is_empty()
     assert whole.report["miner_id"].n_unique() == 2_000
     assert whole.report.equals(parts.report)
+    assert pl.concat(whole.reported.slices(999)).equals(whole.report), "the report is the same in slices of any size"
     assert whole.debts.equals(parts.debts)
     assert whole.totals == parts.totals
 
@@ -107,6 +108,7 @@ def test_the_twelfth_month_of_a_year_is_what_it_is_alone(tmp_path: Path) -> None
         assert again.issues.is_empty()
         assert again.report.equals(frozen[month].report), f"{month} does not change when later months come"
         assert again.totals == frozen[month].totals
+        assert again.reported.count_carried() == again.report["is_carried"].sum()
         if month in (months[1], months[11]):
             assert before is not None
             opened = again.debts.filter(pl.col("opening") > 0).select("miner_id", pl.col("opening").alias("owed"))
@@ -133,6 +135,32 @@ def test_filling_a_store_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> 
             facts = read_facts(store.connection)
             for name, frame in vars(read_facts(whole.connection)).items():
                 assert getattr(facts, name).equals(frame), name
+
+
+def test_a_freeze_that_is_stopped_amid_its_documents_goes_on_to_the_same_report(tmp_path: Path) -> None:
+    """Killed (-9) when its workbook begins, then stopped by Ctrl-C when its PDF does; the next one leaves one whole version and one event."""
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    for folder in (stopped, whole):
+        folder.mkdir()
+        with SqliteLog(folder / "log.sqlite") as log:
+            write_month(log, Size(1_000, miners=50))
+    told = freezing.stop(freezing.start(stopped, ("kk",), wait_at="report.xlsx"), "report.xlsx", signal.SIGKILL, 120)
+    assert told[0] == "enrich"
+    assert "report.json: 1,050 of 1,050 rows" in told, "a long part tells how far it is"
+    assert freezing.left_over(stopped) == [".v1.building"], "a process that was killed can't tidy up"
+    freezing.stop(freezing.start(stopped, ("kk",), wait_at="report.pdf"), "report.pdf", signal.SIGINT, 120)
+    assert freezing.left_over(stopped) == [], "one that was asked to stop does, and what the killed one left is gone, too"
+    assert not (stopped / "months" / str(MONTH) / "v1").exists()
+    digests = []
+    for folder in (stopped, whole):
+        taken, digest = freezing.freeze(folder, ("kk",))
+        digests.append(digest)
+        assert [one.name for one in taken][-1] == "freeze: manifest"
+        assert freezing.changed_files(folder) == []
+        assert freezing.left_over(folder) == []
+        with SqliteLog(folder / "log.sqlite") as log:
+            assert [record.id for record in log.read({}, topics=["months"])] == [f"frozen:{MONTH}:1"]
+    assert digests[0] == digests[1]
 
 
 _FILL = """
