@@ -7,8 +7,9 @@ The canonical CSV is not among them: its bytes are the digest, and the bundle al
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import IO, Literal, get_args
 
@@ -38,7 +39,9 @@ def render_all(
             path = directory / file_name(one, language)
             if path not in written:
                 progress(path.name)
-                render_one(document, path, format=one, language=language, tell=partial(_say, progress, path.name, document.rows.height))
+                render_one(
+                    document, path, format=one, language=language, tell=functools.partial(_say, progress, path.name, document.rows.height)
+                )
                 written.append(path)
     return written
 
@@ -55,7 +58,7 @@ def render_one(
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            _write(document, file, format, language, tell)
+            _write(document, file, path, format, language, tell)
         partial.replace(path)
     except OSError as error:
         error.filename = error.filename or str(path)  # a write that fails has no name of its own
@@ -77,7 +80,7 @@ def _check(format: str, language: str) -> None:
         raise EsepError(f"{language!r} is not a language of the form: choose from {', '.join(LANGUAGES)}")
 
 
-def _write(document: Document, file: IO[bytes], format: Format, language: Language, tell: Callable[[int], None]) -> None:
+def _write(document: Document, file: IO[bytes], path: Path, format: Format, language: Language, tell: Callable[[int], None]) -> None:
     # Each library is loaded only when its format is asked for: the command line starts quicker.
     if format == "json":
         from .json_report import write_report_json
@@ -86,7 +89,9 @@ def _write(document: Document, file: IO[bytes], format: Format, language: Langua
     elif format == "xlsx":
         from .xlsx import write_xlsx
 
-        write_xlsx(document, file, language=language, tell=tell)
+        # Its rows take a gigabyte a million before they are packed: on the disk that is meant for the files, not in the system's own folder.
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            write_xlsx(document, file, language=language, folder=Path(folder), tell=tell)
     else:
         from .pdf import write_pdf
 

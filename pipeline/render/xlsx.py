@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import IO, Any, Final
 
 import polars as pl
@@ -66,14 +67,17 @@ def write_xlsx(
     *,
     language: Language = "kk",
     rows_per_sheet: int = ROWS_PER_SHEET,
+    folder: Path | None = None,
     tell: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the workbook to a binary file; `tell`: how many rows are done.
+    """Write the workbook to a binary file; `folder`: where rows lie until they are packed (None: the system's own), `tell`: how many are done.
 
     Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
     """
     text = form().text[language]
-    with xlsxwriter.Workbook(file, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(folder) if folder else None}
+    with xlsxwriter.Workbook(file, options) as book:
+        book.use_zip64()  # a sheet of a million rows with long texts passes two gigabytes before it is packed
         book.set_properties(
             {
                 "title": f"{form().index} {document.month}",

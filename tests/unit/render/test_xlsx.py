@@ -148,6 +148,16 @@ def test_rows_beyond_a_sheet_go_on_to_the_next_and_only_the_last_is_signed() -> 
     assert signed == [False, False, True, False]
 
 
+def test_a_sheet_larger_than_the_old_archives_hold_is_written_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two gigabytes, brought down to a thousand bytes here: a million rows with long texts pass them."""
+    made = hard()
+    plain = workbook_bytes(made)
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1_000)
+    content = workbook_bytes(made)
+    assert content != plain, "the limit was met"
+    assert read_rows(opened(content).worksheets[0]) == made.rows.rows()
+
+
 def test_no_rows_say_so() -> None:
     sheet = opened(workbook_bytes(document([]))).worksheets[0]
     assert sheet.cell(numbers_row(sheet) + 1, 1).value == form().text["kk"].no_rows
