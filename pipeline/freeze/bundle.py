@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -27,12 +27,12 @@ from ..enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
 from ..events import Waived
 from ..model import Month, Rules
 from ..render import Document, render_all
-from ..render.canonical import ROWS_AT_ONCE, write_report_csv, write_table_csv
+from ..render.canonical import write_report_csv, write_table_csv
 from ..render.form import Language
 from .conditions import Condition, describe_chains
 from .debts import DEBTS_CSV, printed_debts
 from .evidence import Evidence, write_evidence
-from .printed import TABLES, printed_report
+from .printed import TABLES, printed_parts
 
 MANIFEST = "manifest.json"
 NOT_REPRODUCIBLE = ("month.duckdb",)
@@ -90,9 +90,12 @@ def write_bundle(
     for inner in (folder / "evidence", folder / "evidence" / "facts"):
         inner.mkdir(mode=0o700)
     progress("tables")
-    rows = printed_report(content.enriched, content.rules)
+    printed_rows: list[pl.DataFrame] = []
     with (folder / "report.csv").open("wb") as file:
-        digest = write_report_csv(rows.iter_slices(ROWS_AT_ONCE) if rows.height else [rows], file)
+        digest = write_report_csv(
+            _kept(printed_parts(content.enriched, content.rules), printed_rows, content.enriched.reported.height, progress), file
+        )
+    rows = pl.concat(printed_rows)
     for name, printed in TABLES.items():
         with (folder / name).open("wb") as file:
             write_table_csv(printed(content.enriched), file)
@@ -105,7 +108,7 @@ def write_bundle(
     document = Document(content.month, content.version, digest, content.header, rows, content.enriched.totals, content.frozen_at)
     render_all(document, folder, languages=content.languages, progress=progress)
     height = rows.height
-    del document, rows  # the database takes room of its own
+    del document, rows, printed_rows  # the database takes room of its own
     progress("database")
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -114,6 +117,16 @@ def write_bundle(
     (folder / MANIFEST).write_bytes(manifest)
     _sync(folder)
     return Bundle(folder, digest, hashlib.sha256(manifest).hexdigest(), files)
+
+
+def _kept(parts: Iterable[pl.DataFrame], kept: list[pl.DataFrame], total: int, progress: Callable[[str], None]) -> Iterator[pl.DataFrame]:
+    """The parts as they come, each kept and told."""
+    done = 0
+    for part in parts:
+        kept.append(part)
+        yield part
+        done += part.height
+        progress(f"report.csv: {done:,} of {total:,} rows")
 
 
 def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -> dict[str, Any]:

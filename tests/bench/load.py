@@ -212,7 +212,8 @@ def interrupt_freeze(directory: Path) -> list[Measured]:
     process = freezing.start(folder, ("kk",))
     said, _ = process.communicate(timeout=STEP_TIMEOUT_S)
     done = json.loads(said)
-    taken.append(Measured("the freeze, again", time.perf_counter() - begun, peak_mib=max(one["peak_mib"] for one in done["taken"])))
+    parts = [Measured(**one) for one in done["taken"]]
+    taken += [Measured("the freeze, again", time.perf_counter() - begun, peak_mib=max(part.peak_mib for part in parts)), *parts]
     assert freezing.left_over(folder) == [], "the next freeze builds anew what was left half done"
     with Store.open(directory / "store.duckdb") as store:
         whole = enrich_month(read_facts(store.connection), MONTH, RULES)
