@@ -79,7 +79,8 @@ def observe(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month)
     """The sums of chains whose balances are observed, with `opening` and `unspent` from there and, where nobody could tell, the `fault`.
 
     `spans`: chain, from, to: heights of the last blocks before the month (null where reading began in it) and of it. A wallet's asset that
-    was not observed yet when the month began, holds nothing after it and did not move is left out: there is nothing to prove.
+    was not observed yet when the month began, holds nothing after it and did not move is left out: there is nothing to prove. A wallet of which
+    nothing was observed where others were joined the watch list later: by what was searched for it then it held nothing (ADR 7).
     """
     ends = facts.blocks.group_by("chain").agg(first=pl.col("height").min(), passed_at=pl.col("mediantime").max())
     seen = facts.observations.group_by([*OWN, "height"]).agg(
@@ -93,6 +94,12 @@ def observe(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month)
         .rename({"held": "opening", "is_told": "is_opening_told"})
         .join(seen, left_on=[*OWN, "to"], right_on=[*OWN, "height"], how="left")
         .rename({"held": "unspent", "is_told": "is_closing_told"})
+    )
+    told = facts.observations.select("chain", "wallet", pl.col("height").alias("from")).unique()
+    found = (
+        found.join(told.with_columns(is_wallet_told=True), on=["chain", "wallet", "from"], how="left")
+        .join(told.select("chain", "from").unique().with_columns(is_chain_told=True), on=["chain", "from"], how="left")
+        .with_columns(opening=pl.when(pl.col("is_chain_told") & pl.col("is_wallet_told").is_null()).then(0).otherwise(pl.col("opening")))
     )
     moved = (pl.col("in") != 0) | (pl.col("spent") != 0)
     found = found.filter(pl.col("is_opening_told").is_not_null() | moved | (pl.col("unspent") != 0).fill_null(False))

@@ -147,6 +147,9 @@ def observe(case: Case, entry: Row, before: dict[str, int], after: dict[str, int
     blocks = [block for block in case.facts["blocks"] if block["chain"] == chain]
     start = before[chain] if before[chain] >= 0 else min(block["height"] for block in blocks) - 1
     is_begun, entry["opening"] = observed(case, chain, entry["wallet"], entry["asset"], start)
+    told = [row["wallet"] for row in case.facts["observations"] if (row["chain"], row["height"]) == (chain, start)]
+    if told and entry["wallet"] not in told:
+        entry["opening"] = 0  # it is watched since later, and was found to have held nothing before
     _, entry["unspent"] = observed(case, chain, entry["wallet"], entry["asset"], after[chain])
     if not is_begun and not entry["in"] and not entry["out"] + entry["fee"] and not entry["unspent"]:
         return None

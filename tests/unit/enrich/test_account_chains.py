@@ -76,7 +76,7 @@ class Accounts(World):
             self.add("inputs", chain=CHAIN, block_hash=block, txid=txid, spent_txid=txid, spent_vout=vout, value=value, address=f"0x{wallet}",
                      wallet=wallet, asset=asset)  # fmt: skip
         for vout, (address, asset, value) in enumerate(outputs):
-            own = address if address in ("hot", "gas") else None
+            own = address if address in ("hot", "gas", "late") else None
             self.add("outputs", chain=CHAIN, block_hash=block, txid=txid, vout=vout, value=value, address=f"0x{own}" if own else address,
                      wallet=own, asset=asset, script_type="account", is_unspendable=False)  # fmt: skip
 
@@ -206,6 +206,28 @@ def test_a_balance_that_nobody_could_tell_blocks_the_month(height: int, value: o
     assert details(enriched, "wallet-does-not-balance") == [words]
     found = balance(enriched, "hot", "ETH")
     assert (found["opening"] is None, found["unspent"] is None) == (height == 9, height == 10)
+
+
+def test_a_wallet_watched_since_later_opens_with_nothing_and_its_closing_is_proven() -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    world.add("pool_wallets", chain=CHAIN, wallet="late")
+    world.held(10, "late", "ETH", 7, address="0xlate")
+    world.tx("income", [], [("late", "ETH", 7)])
+    enriched = world.month()
+    assert issues_of(enriched, "wallet-does-not-balance") == []
+    found = balance(enriched, "late", "ETH")
+    assert (found["opening"], found["in"], found["closing"], found["unspent"]) == (0, 7, 7, 7)
+    world.rows["observations"][-1]["value"] = 8
+    assert issues_of(world.month(), "wallet-does-not-balance") == ["late"]
+
+
+def test_where_nothing_was_observed_of_anybody_no_wallet_opens_with_nothing() -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    world.rows["observations"] = [row for row in world.rows["observations"] if row["height"] != 9]
+    assert "hot" in issues_of(world.month(), "wallet-does-not-balance")
+    assert "no balance was observed of ETH after block 9" in details(world.month(), "wallet-does-not-balance")
 
 
 def test_the_month_in_which_reading_began_opens_with_what_was_observed_before_its_first_block() -> None:
