@@ -97,16 +97,18 @@ class AccountChain(PoolChain):
     start_s: int
     has_safe: bool = False
     """The treasury is a contract: strangers' transactions make it pay."""
+    is_treasury_new: bool = False
+    """The treasury holds nothing in the beginning."""
     blocks: dict[str, Any] = field(default_factory=dict)
     sent: dict[str, Any] = field(default_factory=dict)
     _nonces: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.clock = self.start_s
-        rich = [*OWN, *STRANGERS, BATCH]
-        units = dict.fromkeys((*OWN, *STRANGERS), 5 * 10**12)
+        rich = [*(where for where in OWN if not (self.is_treasury_new and OWN[where] == "treasury")), *STRANGERS]
+        units = dict.fromkeys(rich, 5 * 10**12)
         contracts = {TOKEN, BATCH, *FORGED, *(WALLETS["treasury"] if self.has_safe else ())}
-        genesis = AccountBlock({}, [], [], dict.fromkeys(rich, 10**4 * ETHER), units, contracts)
+        genesis = AccountBlock({}, [], [], dict.fromkeys([*rich, BATCH], 10**4 * ETHER), units, contracts)
         seal(genesis, [], parent=None, time=self.start_s - 1, miner=NOBODY, base_fee=10 * GWEI)
         self.blocks[genesis.hash] = genesis
         self.tip: AccountBlock = genesis

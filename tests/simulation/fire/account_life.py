@@ -79,7 +79,8 @@ class AccountLife(Life):
         if self.internal_calls == "auto" and self.offer.debug_trace and rng.random() < 0.3:
             self.internal_calls = "debug_trace"
         self.shows_calls = self.offer.shows_calls and self.internal_calls != "ignore"
-        return AccountChain(self.dice.stream("chain"), start_s, has_safe=self.shows_calls and rng.random() < 0.3)
+        has_safe = self.shows_calls and rng.random() < 0.3
+        return AccountChain(self.dice.stream("chain"), start_s, has_safe=has_safe, is_treasury_new=rng.random() < 0.5)
 
     def make_office(self, start_s: int) -> AccountOffice:
         return AccountOffice(self.dice, self.chain, start_s, may_batch=self.shows_calls or self.internal_calls == "ignore")
