@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -98,8 +99,8 @@ class TroubledAccountNode(NodeConnection):
         self._view = View(world)
         self._down = 0
         self._lag = 0
-        self.changed: dict[str, str] = {}
-        """Blocks of which it said two things: hash without 0x, and what of it."""
+        self.changed: dict[str, set[str]] = defaultdict(set)
+        """Blocks of which it said two things: hash without 0x, and to which questions."""
         missing = {"trace_block": offer.trace_block, "debug_traceBlockByHash": offer.debug_trace, "trace_filter": offer.trace_filter,
                    "eth_getBlockReceipts": offer.block_receipts}  # fmt: skip
         self._missing = {method for method, is_offered in missing.items() if not is_offered}
@@ -173,14 +174,14 @@ class TroubledAccountNode(NodeConnection):
     # --- answers that change -----------------------------------------------------------------------------------------
 
     def _two_minds(self, method: str, params: list[Any], result: Any) -> Any:
-        """The answer, or once for each block something else that no root denies: a call left out, another price of gas."""
+        """The answer, or once for each block and question something else that no root denies: a call left out, another price of gas."""
         change, block = _changes.get(method), self._asked_of(method, params)
-        if change is None or block is None or block.hash[2:] in self.changed:
+        if change is None or block is None or method in self.changed.get(block.hash[2:], ()):
             return result
         other = change(json.loads(json.dumps(result)))
         if other == result or not self._dice.happens("node-changes-answer"):
             return result
-        self.changed[block.hash[2:]] = method
+        self.changed[block.hash[2:]].add(method)
         return other
 
     def _asked_of(self, method: str, params: list[Any]) -> Block | None:
