@@ -64,7 +64,7 @@ RATES: Mapping[str, float] = {
     "outflow-unknown": 0.15,
     "inputs-mixed": 0.04,
     # An account chain's alone: of answers with something of the pool's, of ticks, of payouts, of the registry's changes.
-    "node-changes-answer": 0.10,
+    "node-changes-answer": 0.25,
     "node-loses-state": 0.05,
     "payout-reverts": 0.08,
     "payout-bad-address": 0.06,
