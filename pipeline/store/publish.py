@@ -17,14 +17,17 @@ import sys
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from ..errors import StoreError
 from ..model import Month
 from .facts import insert
-from .store import Store, explained, prepare, text
+from .store import MEMORY_MIB, Store, explained, prepare, text
 
 INTERVAL_S = 60
 """A copy is made at most this often."""
+EXPORTED_AT_ONCE = 122_880
+"""Rows on their way into a month's own file: one row group of DuckDB's."""
 
 _COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
@@ -117,12 +120,13 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     part = _part(place)
     try:
         with explained(place):
-            with duckdb.connect(str(part), config={"threads": 1}) as target:
+            with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{MEMORY_MIB}MiB"}) as target:
                 part.chmod(0o600)
                 prepare(target, str(place))
                 for table, statement in export_statements().items():
                     values = {"month": month} if "$month" in statement else {}
-                    insert(target, table, connection.execute(statement, values).pl())
+                    for batch in connection.execute(statement, values).to_arrow_reader(EXPORTED_AT_ONCE):
+                        insert(target, table, pl.DataFrame(batch))
                 target.execute("CHECKPOINT")
             part.chmod(mode)
             _move(part, place)
