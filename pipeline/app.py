@@ -25,7 +25,7 @@ from .errors import LogError, StoreHeld, VerifyError
 from .events import Event, Frozen, decode, encode
 from .freeze.bundle import put_in_place
 from .freeze.debts import debts_before
-from .freeze.freeze import Assessed, MonthState, assess_month, freeze_month, version_dir
+from .freeze.freeze import Assessed, MonthState, assess_month, finish_freeze, freeze_month, version_dir
 from .freeze.printed import printed_parts
 from .freeze.replay import Replay, places_of, replay_month
 from .ingest import Ingest, IngestStep
@@ -296,11 +296,7 @@ class App:
         state, assessed = self.assess(store, month)
         if versions and report_digest(assessed, self.rules) == versions[-1].digest:
             last = versions[-1]
-            if not self.folder_of(month, last.version).exists() and not self.replay(last, progress=progress).is_same:
-                raise VerifyError(
-                    f"{month} v{last.version} is frozen, its folder is gone, and the log gives another one: esep replay {month}"
-                )
-            return Outcome(self.folder_of(month, last.version), last.digest, last.version, is_new=False)
+            return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
         self.show_month(store, month, assessed)
         bundle, event = freeze_month(
             state,
@@ -320,6 +316,26 @@ class App:
             progress=progress,
         )
         return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
+
+    def bring_back(self, event: Frozen) -> Path:
+        """The folder of a frozen version's bundle; one that is missing is finished as its freeze left it, or rebuilt from the log.
+
+        Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
+        """
+        place = self.folder_of(Month.parse(event.month), event.version)
+        if place.exists():
+            return place
+        with held_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
+            return self._bring_back(event)
+
+    def _bring_back(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
+        place = self.folder_of(Month.parse(event.month), event.version)
+        is_there = place.exists() or finish_freeze(self.settings.months_path, event)
+        if not is_there and not self.replay(event, progress=progress).is_same:
+            raise VerifyError(
+                f"{event.month} v{event.version} is frozen, its folder is gone, and the log gives another one: esep replay {event.month} shows where"
+            )
+        return place
 
     def replay(
         self, event: Frozen, *, keep: Path | None = None, tell: Tell = _silent, progress: Callable[[str], None] = lambda _: None

@@ -93,15 +93,14 @@ class AppMonths:
         part.replace(path)
 
     def folder(self, month: Month, version: int) -> Path:
-        """A bundle's folder; rebuilt from the log when it is missing. Raises MonthError."""
+        """A bundle's folder; brought back when it is missing. Raises MonthError, VerifyError."""
         folder = self.app.folder_of(month, version)
-        if not folder.exists():
-            event = next((event for event in self.app.frozen(month) if event.version == version), None)
-            if event is None:
-                raise MonthError(f"{month} has no frozen version {version}")
-            if not self.app.replay(event).is_same:
-                raise MonthError(f"{month} v{version} comes out different from the log: esep replay {month} shows where")
-        return folder
+        if folder.exists():
+            return folder
+        event = next((event for event in self.app.frozen(month) if event.version == version), None)
+        if event is None:
+            raise MonthError(f"{month} has no frozen version {version}")
+        return self.app.bring_back(event)
 
 
 class Desk:

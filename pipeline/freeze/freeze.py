@@ -2,7 +2,7 @@
 
 Enters: a store filled up to some positions of the log, the rules, the form's header. Leaves: a bundle in
 `months/2026-10/v1/` and the `frozen` event that names its digest. The event is the commit: a bundle without one is an
-interrupted freeze and is built again; an event without its bundle is rebuilt by replay.
+interrupted freeze and is built again; an event without its bundle is finished from what was built, or rebuilt by replay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import msgspec
 import polars as pl
 
 from ..enrich.classify import chains_of
@@ -23,7 +24,7 @@ from ..events import Frozen, Waived
 from ..model import IssueCode, Month, Rules
 from ..render.form import Language
 from ..store.evidence import read_evidence
-from .bundle import Bundle, Content, discard, disk_named, put_in_place, write_bundle
+from .bundle import MANIFEST, Bundle, Content, digest_of, discard, disk_named, put_in_place, write_bundle
 from .conditions import Condition, closing_conditions
 from .debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
 
@@ -119,7 +120,7 @@ def freeze_month(
         reason=reason,
     )
     final = version_dir(months_dir, month, version)
-    building = final.with_name(f".{final.name}.building")
+    building = building_dir(final)
     discard(building)
     try:
         with disk_named(building):
@@ -196,6 +197,28 @@ def transactions_to_prove(enriched: Enriched, rules: Rules) -> pl.DataFrame:
     """The month's outflows and the reported transfers: chain, txid."""
     reported = enriched.reported.settled_by().select("asset", "txid").join(chains_of(rules), on="asset").select("chain", "txid")
     return pl.concat([enriched.outflows.select("chain", "txid"), reported]).unique().sort("chain", "txid")
+
+
+def finish_freeze(months_dir: Path, event: Frozen) -> bool:
+    """Put in place what a freeze had built that ended right after its event; whether it was there, whole, and the very one frozen.
+
+    Such a bundle is not to be made again: `month.duckdb` would have other bytes, and the manifest, which is signed, names them.
+    """
+    final = version_dir(months_dir, Month.parse(event.month), event.version)
+    built = building_dir(final)
+    manifest = built / MANIFEST
+    if final.exists() or not manifest.is_file() or digest_of(manifest) != event.manifest_digest:
+        return False
+    files: dict[str, str] = msgspec.json.decode(manifest.read_bytes())["files"]
+    if not all((built / name).is_file() and digest_of(built / name) == digest for name, digest in files.items()):
+        return False
+    put_in_place(built, final)
+    return True
+
+
+def building_dir(final: Path) -> Path:
+    """Where a bundle is built before it is renamed to `final`."""
+    return final.with_name(f".{final.name}.building")
 
 
 def version_dir(months_dir: Path, month: Month, version: int) -> Path:

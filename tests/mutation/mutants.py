@@ -22,6 +22,13 @@ CHAIN = ("tests/simulation/test_bitcoin_reorganisations.py",)
 MERKLE = ("tests/unit/bitcoin/test_merkle.py",)
 ANSWERS = ("tests/integration/test_filing_http.py",)
 LEDGER = ("tests/unit/test_restate.py",)
+NETTING = ("tests/unit/connectors_evm/test_netting.py",)
+TRACES = ("tests/unit/connectors_evm/test_traces.py",)
+REWARDS = ("tests/unit/connectors_evm/test_rewards.py",)
+ACCOUNTS = ("tests/simulation/test_evm_reorganisations.py",)
+ACCOUNT_RULES = ("tests/unit/enrich/test_account_chains.py",)
+MOVEMENTS = ("tests/unit/connectors_evm/test_movements.py",)
+FREEZE = ("tests/integration/test_freeze_alone.py",)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,19 @@ MUTANTS = (
     Mutant("a disconnect too few", "connectors/bitcoin/tell_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
     Mutant("a median of ten", "connectors/bitcoin/tell_events.py", "times[-10:]", "times[-9:]", CHAIN),
     Mutant("the repeated leaf goes unseen", "pipeline/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
+    # Account chains (ADR 7)
+    Mutant("a failed transaction moves its value", "connectors/evm/movements.py", "    if failed:\n        return []\n", "", MOVEMENTS),
+    Mutant("logs are counted by transaction", "connectors/evm/movements.py", "start=first_log", "start=0", MOVEMENTS),
+    Mutant("what a contract passes on counts as its own", "connectors/evm/netting.py", "gains[(m.asset, m.sender)] -= m.value", "gains[(m.asset, m.sender)] -= 0", NETTING),
+    Mutant("calls that were undone count", "connectors/evm/traces.py", "        if node.is_failed:\n            continue\n", "", TRACES),
+    Mutant("gas at the price allowed", "connectors/evm/read_block.py", "price = number(answer, \"effectiveGasPrice\") if answer.get(\"effectiveGasPrice\") is not None else number(transaction, \"gasPrice\")", "price = number(transaction, \"maxFeePerGas\") if transaction.get(\"maxFeePerGas\") is not None else number(transaction, \"gasPrice\")", ACCOUNTS),
+    Mutant("a wallet's fee is nobody's", "connectors/evm/netting.py", "if fee_payer is not None and fee:", "if False:", NETTING),
+    Mutant("an uncle a block nearer", "connectors/evm/rewards.py", "uncle_height + 8 - height", "uncle_height + 9 - height", REWARDS),
+    Mutant("a changed answer goes unseen", "connectors/evm/second_reading.py", "if not self._is_same(state, height, block_hash, watching):", "if False:", ACCOUNTS),
+    Mutant("a month's end is passed unobserved", "connectors/evm/tell_events.py", "if month is not None and now != month and end is not None:", "if False:", ACCOUNTS),
+    Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)
+    Mutant("what a freeze had built is made again", "pipeline/freeze/freeze.py", "or digest_of(manifest) != event.manifest_digest", "or True", FREEZE),
     Mutant("an unknown outcome is sent again", "pipeline/month.py", 'return newest.outcome == "missing" or _is_undelivered(newest)', 'return newest.outcome in ("missing", "unknown") or _is_undelivered(newest)', MONTH),
     Mutant("a new id every time", "pipeline/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
     Mutant("signed over other bytes", "pipeline/closing.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
