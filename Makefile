@@ -12,6 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 # Test processes side by side in `make test`; `make test WORKERS=0` runs all in one.
 WORKERS ?= 2
 SEEDS ?= 25
+MONTHS ?= 3
 SOURCES := pipeline connectors tests
 EXAMPLE := docs/example/2026-10
 # The example's one blocking issue: an output to an address that nobody has labelled.
@@ -85,8 +86,9 @@ lock: install-dev ## Pin the newest versions that pyproject.toml allows, with ha
 	$(COMPILE) --upgrade pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --upgrade --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 
-simulate: install-dev ## Years of a simulated pool's life under faults: SEEDS=1000 for the long run
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --months 3 --jobs 2
+simulate: install-dev ## Simulated pools under faults, SEEDS of them for MONTHS each; SEEDS=1000 for a night
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --months $(MONTHS) --jobs 2
+	$(BIN)/python -m tests.simulation --chain evm --seeds $(SEEDS) --months $(MONTHS) --jobs 2
 
 mutate: install-dev ## Apply deliberate bugs to a copy, one at a time; the tests must catch every one
 	$(BIN)/python -m tests.mutation
