@@ -323,8 +323,6 @@ class App:
         Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
         """
         place = self.folder_of(Month.parse(event.month), event.version)
-        if place.exists():
-            return place
         with held_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
             return self._bring_back(event)
 

@@ -22,7 +22,7 @@ from pipeline.freeze.bundle import digest_of
 from pipeline.settings import Settings, load_settings
 
 from .measure import Measured, Measurements
-from .synthetic import MONTH
+from .synthetic import CHAIN_SETTINGS, MONTH
 
 LANGUAGES = ("kk", "ru", "en")
 _SETTINGS = """\
@@ -32,15 +32,6 @@ log = "sqlite:log.sqlite"
 key = "pool"
 bin = "201040000013"
 name = "Synthetic"
-[chains.bitcoin]
-network = "regtest"
-asset = "BTC"
-rpc_url = "http://127.0.0.1:1"
-[[chains.bitcoin.wallets]]
-name = "pool"
-addresses = ["2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"]
-[payout_unit]
-BTC = 10000
 [report]
 languages = {languages}
 """
@@ -49,7 +40,7 @@ languages = {languages}
 def settings(folder: Path, languages: tuple[str, ...] = LANGUAGES) -> Settings:
     """The settings of the synthetic pool, its var the folder."""
     path = folder / "esep.toml"
-    path.write_text(_SETTINGS.format(languages=json.dumps(languages)))
+    path.write_text(_SETTINGS.format(languages=json.dumps(languages)) + CHAIN_SETTINGS)
     return load_settings(path, {})
 
 

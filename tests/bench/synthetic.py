@@ -39,6 +39,18 @@ from tests.reference.worlds import good_miner_id
 
 MONTH = Month(2026, 10)
 UNIT_SAT = 10_000
+CHAIN_SETTINGS = """\
+[chains.bitcoin]
+network = "regtest"
+asset = "BTC"
+rpc_url = "http://127.0.0.1:1"
+[[chains.bitcoin.wallets]]
+name = "pool"
+addresses = ["2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"]
+[payout_unit]
+BTC = 10000
+"""
+"""Of a settings file, what says by which chain and rules the synthetic pool is judged."""
 RULES = Rules(
     assets={"BTC": Asset("BTC", "bitcoin", 8)}, finality={"bitcoin": 6}, payout_unit={"BTC": UNIT_SAT}, network={"bitcoin": "regtest"}
 )

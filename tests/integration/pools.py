@@ -14,7 +14,7 @@ from pipeline.log import EventLog, NewEvent, Topic, advance
 from pipeline.render.canonical import report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.bench.synthetic import MONTH, RULES, Size, write_month
+from tests.bench.synthetic import CHAIN_SETTINGS, MONTH, RULES, Size, write_month
 
 SETTINGS = """\
 log = "{log}"
@@ -25,15 +25,6 @@ bin = "201040000013"
 name = "Pool {pool}"
 [store]
 publish_every_s = {publish_every_s}
-[chains.bitcoin]
-network = "regtest"
-asset = "BTC"
-rpc_url = "http://127.0.0.1:1"
-[[chains.bitcoin.wallets]]
-name = "pool"
-addresses = ["2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"]
-[payout_unit]
-BTC = 10000
 """
 
 
@@ -57,7 +48,9 @@ class SmallPool:
         """The pool's settings file in the folder, its var beside it; `further` tables of it as TOML."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
-        content = SETTINGS.format(pool=self.name, var=folder / f"var-{self.name}", publish_every_s=publish_every_s, log=log)
+        content = (
+            SETTINGS.format(pool=self.name, var=folder / f"var-{self.name}", publish_every_s=publish_every_s, log=log) + CHAIN_SETTINGS
+        )
         path.write_text(content + further)
         return path
 
