@@ -1,6 +1,6 @@
 """What the log already says of one chain: the connector's cursor, and what following it needs to remember.
 
-Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.main_chain`), the pool's own
+Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), the pool's own
 outputs, and the header times that median times need.
 """
 
@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.wire import TxOutput, parse_transaction
-from pipeline.events import ChainEvent, Connect, Disconnect, Transaction
-from pipeline.main_chain import MainChain
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import TxOutput, parse_transaction
+from pipeline.follow.main_chain import MainChain
+from pipeline.log.events.chain import (
+    ChainEvent,
+    Connect,
+    Disconnect,
+    Transaction,
+)
 
 Outpoint = tuple[str, int]
 MEDIAN_SPAN = 11

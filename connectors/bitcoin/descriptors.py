@@ -23,8 +23,8 @@ from embit.descriptor.checksum import checksum
 from embit.descriptor.miniscript import Miniscript
 from embit.util import secp256k1
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.script import script_of
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import script_of
 
 _PRIVATE = re.compile(r"\b[a-zA-Z]prv[1-9A-HJ-NP-Za-km-z]{20,}|(?<![0-9A-Za-z])[5KL9c][1-9A-HJ-NP-Za-km-z]{50,51}(?![0-9A-Za-z])")
 _SINGLE = re.compile(r"^(?:(pkh|wpkh|tr)\(([^(),]+)\)|(sh\(wpkh)\(([^(),]+)\)\))$")

@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
-from pipeline.errors import SourceError
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
+from pipeline.model.errors import SourceError
 
 from .errors import AnswerUnreadable, ChainMoved, NodeBusy, NotOffered, RpcError
 from .node import rest_body

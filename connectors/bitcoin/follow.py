@@ -24,11 +24,17 @@ from typing import Literal
 
 import structlog
 
-from pipeline.bitcoin.networks import network as network_of
-from pipeline.bitcoin.wire import TxOutput
-from pipeline.errors import SettingsError, SourceError
-from pipeline.events import ChainEvent, Transaction, Watch, WatchedWallet, encode
-from pipeline.log import EventLog, Writer
+from pipeline.chains.bitcoin.networks import network as network_of
+from pipeline.chains.bitcoin.wire import TxOutput
+from pipeline.log.events import encode
+from pipeline.log.events.chain import (
+    ChainEvent,
+    Transaction,
+    Watch,
+    WatchedWallet,
+)
+from pipeline.log.protocol import EventLog, Writer
+from pipeline.model.errors import SettingsError, SourceError
 
 from .chain_state import ChainState, Outpoint
 from .errors import BlockPruned, ChainMoved

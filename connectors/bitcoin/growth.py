@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from pipeline.bitcoin.networks import Network
-from pipeline.events import WatchedWallet
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.log.events.chain import WatchedWallet
 
 from .chain_state import ChainState
 from .search import ScriptSearch

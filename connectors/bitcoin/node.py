@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 
 from .errors import AnswerUnreadable, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.bitcoin.merkle import merkle_root, root_of_branch
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.script import address_of, script_type
-from pipeline.bitcoin.wire import Block, Tx, TxOutput, double_sha256, parse_block
-from pipeline.events import Input, Output, Transaction
+from pipeline.chains.bitcoin.merkle import merkle_root, root_of_branch
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import address_of, script_type
+from pipeline.chains.bitcoin.wire import Block, Tx, TxOutput, double_sha256, parse_block
+from pipeline.log.events.chain import Input, Output, Transaction
 
 from .errors import AnswerUnreadable
 

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from pipeline.errors import SettingsError
+from pipeline.model.errors import SettingsError
 
 from .errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.chain_connector import Connected as Connected
-from pipeline.chain_connector import Idle as Idle
-from pipeline.chain_connector import Reorganised as Reorganised
-from pipeline.chain_connector import Waiting as Waiting
+from pipeline.follow.connector import Connected as Connected
+from pipeline.follow.connector import Idle as Idle
+from pipeline.follow.connector import Reorganised as Reorganised
+from pipeline.follow.connector import Waiting as Waiting
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.wire import HEADER_SIZE, Block, TxOutput, double_sha256
-from pipeline.events import Transaction
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Block, TxOutput, double_sha256
+from pipeline.log.events.chain import Transaction
 
 from .chain_state import Outpoint, own_outputs
 from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.events import Connect, Disconnect, Stretch, Transaction, Watch
+from pipeline.log.events.chain import (
+    Connect,
+    Disconnect,
+    Stretch,
+    Transaction,
+    Watch,
+)
 
 from .chain_state import ChainState, median_time
 from .node import RawHeader

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pipeline.bitcoin.networks import Network
-from pipeline.bitcoin.script import canonical_address, script_of
-from pipeline.errors import SettingsError
-from pipeline.events import WatchedWallet
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import canonical_address, script_of
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.errors import SettingsError
 
 from .descriptors import MAX_INDEX, ParsedDescriptor, parse_descriptor, without_checksum
 

@@ -1,6 +1,6 @@
 """The two words of a token's contract that we speak, by web3's codec: `balanceOf`, and the log `Transfer` (ERC-20).
 
-Enters: addresses, answers. Leaves: call data, amounts. Logs by the million are taken apart by `pipeline.evm.receipts`, which tests hold against this.
+Enters: addresses, answers. Leaves: call data, amounts. Logs by the million are taken apart by `pipeline.chains.evm.receipts`, which tests hold against this.
 """
 
 from __future__ import annotations

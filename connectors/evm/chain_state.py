@@ -1,6 +1,6 @@
 """What the log already says of one account chain: the connector's cursor, and what following it needs to remember.
 
-Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.main_chain`), which blocks have
+Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), which blocks have
 something of the pool's (with a digest of what), and which balances are told.
 """
 
@@ -12,9 +12,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pipeline.errors import LogError
-from pipeline.events import Balances, ChainEvent, Connect, Disconnect, Doubt, Transaction, Watch
-from pipeline.main_chain import MainChain
+from pipeline.follow.main_chain import MainChain
+from pipeline.log.events.chain import (
+    Balances,
+    ChainEvent,
+    Connect,
+    Disconnect,
+    Doubt,
+    Transaction,
+    Watch,
+)
+from pipeline.model.errors import LogError
 
 
 class ChainState(MainChain):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pipeline.errors import SettingsError
-from pipeline.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.chains.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.model.errors import SettingsError
 
 INTERNAL_CALLS = ("auto", "trace_block", "debug_trace", "ignore")
 BLOCK_REWARDS = ("none", "ecip1017")

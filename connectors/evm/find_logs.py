@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from eth_hash.auto import keccak
 
-from pipeline.evm.receipts import TRANSFER_TOPIC
+from pipeline.chains.evm.receipts import TRANSFER_TOPIC
 
 from .answers import FoundLog, RawHeader, number
 from .errors import AnswerUnreadable, ChainMoved, RpcError

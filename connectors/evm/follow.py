@@ -19,9 +19,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from pipeline.errors import SettingsError, SourceError
-from pipeline.events import Balances, ChainEvent, Watch, WatchedWallet, encode
-from pipeline.log import EventLog, Writer
+from pipeline.log.events import encode
+from pipeline.log.events.chain import (
+    Balances,
+    ChainEvent,
+    Watch,
+    WatchedWallet,
+)
+from pipeline.log.protocol import EventLog, Writer
+from pipeline.model.errors import SettingsError, SourceError
 
 from .chain_state import ChainState
 from .checks import checked

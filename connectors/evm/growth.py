@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from pipeline.events import WatchedWallet
+from pipeline.log.events.chain import WatchedWallet
 
 from .chain_state import ChainState
 from .hidden import HiddenFinder

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from pipeline.events import Transaction
+from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
 from .errors import ChainMoved, NotOffered

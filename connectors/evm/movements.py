@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evm.address import to_checksum
-from pipeline.evm.fields import number
-from pipeline.evm.receipts import Receipt, token_movement
+from pipeline.chains.evm.address import to_checksum
+from pipeline.chains.evm.fields import number
+from pipeline.chains.evm.receipts import Receipt, token_movement
 
 
 @dataclass(frozen=True, slots=True)

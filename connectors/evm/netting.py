@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import SourceError
-from pipeline.events import Input, Output
+from pipeline.log.events.chain import Input, Output
+from pipeline.model.errors import SourceError
 
 from .movements import Movement
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipeline.errors import SourceError
+from pipeline.model.errors import SourceError
 
 from .answers import LightBlock, Located, RawHeader, Syncing, Tip, number, raw_header
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain

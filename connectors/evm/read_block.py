@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pipeline.events import Transaction
-from pipeline.evm.address import to_checksum
-from pipeline.evm.fields import data, number
-from pipeline.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
-from pipeline.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
+from pipeline.chains.evm.address import to_checksum
+from pipeline.chains.evm.fields import data, number
+from pipeline.chains.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
+from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
+from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
 from .chain_state import digest

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.evm.address import to_checksum
+from pipeline.chains.evm.address import to_checksum
 
 from .answers import Withdrawal, number
 from .movements import Movement

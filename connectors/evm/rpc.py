@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from pipeline.errors import SettingsError, SourceError
+from pipeline.model.errors import SettingsError, SourceError
 
 from .errors import RATE_LIMITED, AccessRefused, AnswerUnreadable, NodeBusy, NodeUnreachable, RpcError
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from pipeline.events import Transaction
+from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
 from .errors import ChainMoved

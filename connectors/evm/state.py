@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.events import BalanceColumns
+from pipeline.log.events.chain import BalanceColumns
 
 from .abi import amount, balance_of
 from .errors import AnswerUnreadable

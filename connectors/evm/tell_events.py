@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.events import BalanceColumns, Balances, Connect, Disconnect, Doubt, Stretch, Transaction, Watch
-from pipeline.model import almaty_date
+from pipeline.log.events.chain import (
+    BalanceColumns,
+    Balances,
+    Connect,
+    Disconnect,
+    Doubt,
+    Stretch,
+    Transaction,
+    Watch,
+)
+from pipeline.model.months import almaty_date
 
 from .answers import RawHeader
 from .chain_state import ChainState

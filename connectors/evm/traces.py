@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.evm.address import to_checksum
+from pipeline.chains.evm.address import to_checksum
 
 from .answers import number
 from .movements import Call, Calls

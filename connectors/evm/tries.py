@@ -1,7 +1,7 @@
 """The trie of a whole block's items, built at once: ten times as quick as growing it item by item.
 
 Enters: every encoded item of a block, in order. Leaves: the root, and the nodes from it down to some of the items. The same as
-`pipeline.evm.trie`, which proofs are checked with; that one takes 20 ms for fifty transactions, and a catch-up builds many.
+`pipeline.chains.evm.trie`, which proofs are checked with; that one takes 20 ms for fifty transactions, and a catch-up builds many.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from eth_hash.auto import keccak
 
-from pipeline.evm.fields import Nested, shortest
+from pipeline.chains.evm.fields import Nested, shortest
 
 _Item = tuple[bytes, bytes]
 """A key's nibbles, one a byte, and the value."""

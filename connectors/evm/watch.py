@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import SettingsError
-from pipeline.events import WatchedWallet
-from pipeline.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.chains.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.errors import SettingsError
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The pool's ledger from files: allocations, payments, openings, and its word that it is complete.
 
 In: a file (CSV, XLSX, Parquet) and the log. Out: events of the topic `ledger`, all those of a file in one append, so that an import
-stands whole or not at all. A row already in the log is passed over; a changed one is appended with the next version (ADR 1, `pipeline.restate`).
+stands whole or not at all. A row already in the log is passed over; a changed one is appended with the next version (ADR 1, `pipeline.validate.restate`).
 Rule 6.4 is kept against the log, too. Left out: deletion (a row that should not be is restated with the amount 0).
 """
 
@@ -16,24 +16,23 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.events import (
+from pipeline.log.events import AnyEvent, content_digest, encode
+from pipeline.log.events.ledger import (
     AllocationColumns,
     Allocations,
-    AnyEvent,
     Complete,
-    Frozen,
     OpeningColumns,
     Openings,
     PaymentColumns,
     Payments,
-    content_digest,
-    encode,
 )
-from pipeline.log import EventLog, NewEvent
-from pipeline.model import Asset, Month
-from pipeline.restate import newest, restate
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset
 from pipeline.validate.columns import Terms, headings_of
 from pipeline.validate.ledger import COLUMNS, KEYS, LedgerKind, check_ledger, headings, older_than_opening, said
+from pipeline.validate.restate import newest, restate
 from pipeline.validate.table import Fault, refuse
 
 from .pool_log import events_of_pool

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from pipeline.errors import LogError
-from pipeline.events import AnyEvent, decode
-from pipeline.log import EventLog, Record, Topic, advance
+from pipeline.log.events import AnyEvent, decode
+from pipeline.log.protocol import EventLog, Record, Topic, advance
+from pipeline.model.errors import LogError
 
 _KNOWN_SCHEMA = 1
 

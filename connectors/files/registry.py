@@ -15,9 +15,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import InputRefused, SettingsError
-from pipeline.events import AccountRow, CounterpartyRow, LicenceRow, MinerRow, Registry, WalletRow, content_digest, encode
-from pipeline.log import EventLog, NewEvent
+from pipeline.log.events import content_digest, encode
+from pipeline.log.events.registry import (
+    AccountRow,
+    CounterpartyRow,
+    LicenceRow,
+    MinerRow,
+    Registry,
+    WalletRow,
+)
+from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.validate.columns import Terms
 from pipeline.validate.registry import (
     COLUMNS,

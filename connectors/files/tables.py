@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from pipeline.errors import InputRefused
+from pipeline.model.errors import InputRefused
 from pipeline.validate.table import RawTable
 
 from .csv_table import read_csv

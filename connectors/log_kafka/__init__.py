@@ -1,4 +1,4 @@
-"""Apache Kafka as the event log (`pipeline.log.EventLog`): many processes and machines, one truth.
+"""Apache Kafka as the event log (`pipeline.log.protocol.EventLog`): many processes and machines, one truth.
 
 `open_kafka_log("kafka://host:9092/prefix", table)` gives the log; `topics.py` makes and checks the topics; ADR 3 says why it is built so.
 """

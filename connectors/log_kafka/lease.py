@@ -9,7 +9,7 @@ The fencing token is the member's id and generation. Before every commit the gro
 holds (a heartbeat, answered from the coordinator's memory): a process that was stopped, or cut off, for longer than the session
 and comes back is refused there, whatever it believes itself. When a pool moves while its holder lives, the holder is told
 first, ends the commit it is in, closes the store, and only then does the group go on (cooperative rebalancing: pools that
-stay are not disturbed). Left out: starting and stopping the work (`pipeline/cli/share.py`).
+stay are not disturbed). Left out: starting and stopping the work (`pipeline/service/share.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.protocol.consumer import HeartbeatRequest
 from kafka.structs import MemberState
 
-from pipeline.errors import LogError
-from pipeline.lease import PoolLease
+from pipeline.log.lease import PoolLease
+from pipeline.model.errors import LogError
 
 from .log import partition_of
 from .settings import KafkaSettings
@@ -45,7 +45,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class KafkaLeases:
-    """`pipeline.lease.Leases` on a cluster: this process's membership in the group. One thread calls `held`."""
+    """`pipeline.log.lease.Leases` on a cluster: this process's membership in the group. One thread calls `held`."""
 
     def __init__(
         self, settings: KafkaSettings, pools: Iterable[str], *, session_s: float = SESSION_S, handover_s: float = HANDOVER_S

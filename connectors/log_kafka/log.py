@@ -20,8 +20,8 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 from kafka.partitioner.default import murmur2
 
-from pipeline.errors import LogError
-from pipeline.log import TOPICS, Positions, Record, Topic
+from pipeline.log.protocol import TOPICS, Positions, Record, Topic
+from pipeline.model.errors import LogError
 
 from .reader import Reader
 from .settings import KafkaSettings
@@ -46,7 +46,7 @@ def partition_of(key: str, count: int) -> int:
 
 
 class KafkaLog:
-    """`pipeline.log.EventLog` on a cluster. With `pool`, only that pool's keys and partition are read; threads may share it."""
+    """`pipeline.log.protocol.EventLog` on a cluster. With `pool`, only that pool's keys and partition are read; threads may share it."""
 
     def __init__(self, settings: KafkaSettings, *, pool: str | None = None) -> None:
         self.settings = settings

@@ -17,8 +17,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from pipeline.errors import LogError
-from pipeline.log import Record
+from pipeline.log.protocol import Record
+from pipeline.model.errors import LogError
 
 from .client import opened
 from .settings import KafkaSettings

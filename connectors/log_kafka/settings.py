@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.errors import SettingsError
-from pipeline.log import TOPICS, Topic
+from pipeline.log.protocol import TOPICS, Topic
+from pipeline.model.errors import SettingsError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

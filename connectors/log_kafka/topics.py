@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from pipeline.errors import LogError
+from pipeline.model.errors import LogError
 
 from .client import opened
 from .settings import KafkaSettings

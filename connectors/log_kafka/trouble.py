@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from kafka import errors as kafka_errors
 
-from pipeline.errors import FencedError, LogError
+from pipeline.model.errors import FencedError, LogError
 
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (kafka_errors.TopicAuthorizationFailedError, "the user may not use the topic: give it the rights listed in docs/kafka.md"),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import Fetcher
 
-from pipeline.log import Record, Topic
+from pipeline.log.protocol import Record, Topic
 
 ID = "id"
 """The header with an event's id, UTF-8."""

@@ -19,8 +19,8 @@ import structlog
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka import errors as kafka_errors
 
-from pipeline.errors import FencedError, LogError
-from pipeline.log import NewEvent, Topic
+from pipeline.log.protocol import NewEvent, Topic
+from pipeline.model.errors import FencedError, LogError
 
 from .client import opened
 from .settings import COMPRESSIONS
@@ -35,7 +35,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class KafkaWriter:
-    """`pipeline.log.Writer` on a cluster; threads may share it."""
+    """`pipeline.log.protocol.Writer` on a cluster; threads may share it."""
 
     def __init__(self, log: KafkaLog, topic: Topic, key: str) -> None:
         """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
@@ -72,7 +72,7 @@ class KafkaWriter:
             raise
 
     def append(self, events: Sequence[NewEvent]) -> int:
-        """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.Writer`."""
+        """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
         doing = f"append to {self._topic} {self._key!r}"
         with self._lock:
             if self._broken is not None:

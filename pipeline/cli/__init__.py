@@ -1,4 +1,4 @@
-"""The command line `esep`: thin commands over `pipeline.app`, one module a group of them.
+"""The command line `esep`: thin commands over `pipeline.app.app`, one module a group of them.
 
 `main` is the program's entry: it runs one command and ends the process with its exit code (`frame.EXIT_CODES`).
 """

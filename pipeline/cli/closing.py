@@ -9,22 +9,22 @@ from typing import Annotated
 
 import typer
 
-from connectors.sandbox import FAULTS, Faults, SandboxServer
-from connectors.sandbox import Desk as SandboxDesk
+from connectors.standins.filing_service import FAULTS, Faults, SandboxServer
+from connectors.standins.filing_service import Desk as SandboxDesk
+from pipeline.app.app import App
+from pipeline.app.closing import Desk
+from pipeline.closing.advance import append_answer, submit
+from pipeline.closing.calendar import points
+from pipeline.closing.filing import Answer
+from pipeline.closing.life import State
+from pipeline.log.events.months import Approved, DraftedRow
+from pipeline.model.errors import FilingError, MonthError, SettingsError
+from pipeline.model.months import ALMATY
+from pipeline.service.loops import stopped_by_signals
 
-from ..app import App
-from ..calendar import points
-from ..closing import append_answer, submit
-from ..closing_events import Approved, DraftedRow
-from ..errors import FilingError, MonthError, SettingsError
-from ..filing import Answer
-from ..model import ALMATY
-from ..month import State
-from .closing_root import Desk
 from .decide import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
 from .logs import configure_logs
-from .loops import stopped_by_signals
 from .months import err_step, print_json
 
 
@@ -61,7 +61,7 @@ def schedule(
 
     [dim]esep schedule[/dim]
     """
-    from ..schedule import keep_looking
+    from pipeline.service.schedule import keep_looking
 
     configure_logs(verbose=True)
     with App(settings_of(config), now) as app:

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from ..app import App
-from ..errors import MonthError, SettingsError
-from ..freeze.conditions import blocking_issues
-from ..model import IssueCode, Month, Severity
-from ..networks import strict_address_on
-from ..settings.models import ClassName
+from pipeline.app.app import App
+from pipeline.assess.conditions import blocking_issues
+from pipeline.chains.networks import strict_address_on
+from pipeline.model.errors import MonthError, SettingsError
+from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.months import Month
+from pipeline.settings.models import ClassName
+
 from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
 
 ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name.", metavar="NAME")]

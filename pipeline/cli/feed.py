@@ -16,22 +16,32 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from connectors.files import Imported
+from pipeline.app.app import App
+from pipeline.follow.connector import step_name
+from pipeline.log.lease import HeldLeases, PoolLease
+from pipeline.model.errors import SettingsError, SourceError
+from pipeline.service.health import Health, Limits
+from pipeline.service.loops import follow_chain, follow_log, refresh, run_together, stopped_by_signals
+from pipeline.service.metrics import Metrics
+from pipeline.service.probes import serve_probes
+from pipeline.service.share import share_pools
+from pipeline.settings import Settings
+from pipeline.settings.models import MetricsSettings
+from pipeline.validate.ledger import LedgerKind
 
-from ..app import App
-from ..chain_connector import step_name
-from ..errors import SettingsError, SourceError
-from ..health import Health, Limits
-from ..lease import HeldLeases, PoolLease
-from ..metrics import Metrics
-from ..settings import Settings
-from ..settings.models import MetricsSettings
-from ..validate.ledger import LedgerKind
-from .frame import DEFAULT_CONFIG, DEFAULT_CONFIGS, ConfigOption, ConfigsOption, JsonOption, now, progress, say, settings_of
+from .frame import (
+    DEFAULT_CONFIG,
+    DEFAULT_CONFIGS,
+    ConfigOption,
+    ConfigsOption,
+    JsonOption,
+    now,
+    progress,
+    say,
+    settings_of,
+)
 from .logs import configure_logs
-from .loops import follow_chain, follow_log, refresh, run_together, stopped_by_signals
 from .months import print_json
-from .probes import serve_probes
-from .share import share_pools
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]

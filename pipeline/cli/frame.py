@@ -25,8 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from typer.exceptions import Abort, TyperException
 
-from .. import errors
-from ..settings import Settings, load_settings
+from pipeline.model import errors
+from pipeline.settings import Settings, load_settings
+
 from .logs import mask, plain
 
 CRASHED = 70

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.app.open_log import kafka_settings_of, open_log
+from pipeline.log.copying import check_log, copy_log
+from pipeline.model.errors import LogError, SettingsError
+from pipeline.settings import Settings
 
-from ..errors import LogError, SettingsError
-from ..log_copy import check_log, copy_log
-from ..open_log import kafka_settings_of, open_log
-from ..settings import Settings
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, progress, say, settings_of
 from .months import print_json
 

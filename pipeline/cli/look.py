@@ -12,12 +12,13 @@ import duckdb
 import polars as pl
 import typer
 
-from ..app import App, allocated_months
-from ..errors import StoreError
-from ..log import EventLog, Positions, advance
-from ..model import Month
-from ..store import Store
-from ..store.queries import chain_state, complete_through, internal_calls, registry
+from pipeline.app.app import App, allocated_months
+from pipeline.log.protocol import EventLog, Positions, advance
+from pipeline.model.errors import StoreError
+from pipeline.model.months import Month
+from pipeline.store import Store
+from pipeline.store.queries import chain_state, complete_through, internal_calls, registry
+
 from .decide import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, out, progress, say, settings_of, table
 from .months import print_json

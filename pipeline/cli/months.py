@@ -11,14 +11,27 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ..app import App
-from ..errors import MonthError, SettingsError, VerifyError
-from ..freeze.signatures import load_trusted
-from ..freeze.verify import Check, verify_bundle
-from ..render import FORMATS, Document, Format, render_all
-from ..render.form import LANGUAGES, Language
+from pipeline.app.app import App
+from pipeline.model.errors import MonthError, SettingsError, VerifyError
+from pipeline.render import FORMATS, Document, Format, render_all
+from pipeline.render.form import LANGUAGES, Language
+from pipeline.verify.bundle import Check, verify_bundle
+from pipeline.verify.signatures import load_trusted
+
 from .decide import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, err, now, progress, say, settings_of, shown, table
+from .frame import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    MonthArgument,
+    err,
+    now,
+    progress,
+    say,
+    settings_of,
+    shown,
+    table,
+)
 from .logs import UNSEEN
 
 LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]

@@ -11,16 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import demo as journeys
-from ..errors import MonthError, SettingsError, VerifyError
-from ..metrics import metrics_page
-from ..reference import pages
-from ..render.json_report import report_schema
-from ..settings import template_path
-from ..settings.reference import reference_page
+from pipeline.demo import demo as journeys
+from pipeline.model.errors import MonthError, SettingsError, VerifyError
+from pipeline.render.json_report import report_schema
+from pipeline.service.metrics import metrics_page
+from pipeline.settings import template_path
+from pipeline.settings.reference import reference_page
+
 from .frame import JsonOption, now, progress, say, shown, table, use_settings
 from .look import print_issues
 from .months import err_step, print_json, report_checks
+from .reference import pages
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""

@@ -11,7 +11,10 @@ from dataclasses import replace
 
 import polars as pl
 
-from ..model import IssueCode, Month, Rules
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
 from .check import is_in_month, issues
 from .frames import Facts
 from .identify import day_of_seconds

@@ -11,7 +11,9 @@ from itertools import groupby
 
 import polars as pl
 
-from ..model import Month, Rules
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
 from .classify import chains_of
 from .frames import BALANCES, UNITS, Facts
 from .identify import day_of_seconds

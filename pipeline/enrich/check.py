@@ -10,9 +10,12 @@ from datetime import date
 
 import polars as pl
 
-from ..evm.address import has_wrong_checksum
-from ..miner_id import miner_id_fault
-from ..model import IssueCode, Month, Rules
+from pipeline.chains.evm.address import has_wrong_checksum
+from pipeline.model.issues import IssueCode
+from pipeline.model.miner_id import miner_id_fault
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
 from .frames import ISSUES
 from .identify import day_of_micros, day_of_seconds, holders
 

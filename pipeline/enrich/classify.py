@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..model import Rules
+from pipeline.model.rules import Rules
+
 from .frames import OUTFLOWS, UNITS, Facts
 from .identify import day_of_seconds, with_holder
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..model import Month
+from pipeline.model.months import Month
+
 from .frames import DEBTS, UNITS
 
 ACCOUNT = ["miner_id", "asset"]

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from ..model import Rules
+from pipeline.model.rules import Rules
+
 from .frames import UNITS
 
 WINDOW_US = 7 * 86_400 * 1_000_000

@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from ..model import Month, Rules
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
 from . import check
 from .assets import name_assets, unknown_assets
 from .balance import prove_balances

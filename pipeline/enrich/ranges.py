@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ..model import Month
+from pipeline.model.months import Month
+
 from . import check
 from .debts import list_debts
 from .frames import Facts

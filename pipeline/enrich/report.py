@@ -13,7 +13,10 @@ from typing import Any
 
 import polars as pl
 
-from ..model import Month, Rules, from_units
+from pipeline.model.amounts import from_units
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
 from .check import is_in_month
 from .classify import chains_of
 from .frames import REPORT, UNITS

@@ -23,18 +23,20 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from ..enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
-from ..events import Waived
-from ..model import Month, Rules
-from ..render import Document, render_all
-from ..render.canonical import write_report_csv, write_table_csv
-from ..render.form import Language
-from .conditions import Condition, describe_chains
-from .debts import DEBTS_CSV, printed_debts
-from .evidence import Evidence, write_evidence
-from .printed import TABLES, printed_parts
+from pipeline.assess.conditions import Condition, describe_chains
+from pipeline.assess.debts import DEBTS_CSV, printed_debts
+from pipeline.assess.printed import TABLES, printed_parts
+from pipeline.chains.evidence import Evidence
+from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
+from pipeline.freeze.evidence import write_evidence
+from pipeline.log.events.months import Waived
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.render import Document, render_all
+from pipeline.render.canonical import write_report_csv, write_table_csv
+from pipeline.render.form import Language
+from pipeline.verify.files import MANIFEST, digest_of
 
-MANIFEST = "manifest.json"
 NOT_REPRODUCIBLE = ("month.duckdb",)
 """Files whose bytes may differ between two equal freezes; their content may not."""
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
@@ -172,26 +174,6 @@ def write_facts(facts: Facts, folder: Path) -> None:
         amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
         with disk_named(folder / f"{name}.parquet") as path:
             frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(path, compression="zstd", statistics=False)
-
-
-def read_facts(folder: Path) -> Facts:
-    """What `write_facts` wrote. Raises OSError or a polars error for a file that can't be read."""
-    return Facts(**{name: _read_frame(folder / f"{name}.parquet", name) for name in SHAPES})
-
-
-def _read_frame(path: Path, name: str) -> pl.DataFrame:
-    shape = pl.Schema(SHAPES[name])
-    if name in MAY_BE_ABSENT and not MAY_BE_ABSENT[name] and not path.exists():
-        return pl.DataFrame(schema=shape)
-    frame = pl.read_parquet(path)
-    absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
-    return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

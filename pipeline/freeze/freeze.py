@@ -7,76 +7,32 @@ interrupted freeze and is built again; an event without its bundle is finished f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
 import msgspec
 import polars as pl
 
-from ..enrich.classify import chains_of
-from ..enrich.frames import Enriched, Facts
-from ..enrich.month import enrich_month
-from ..errors import MonthError
-from ..events import Frozen, Waived
-from ..model import IssueCode, Month, Rules
-from ..render.form import Language
-from ..store.evidence import read_evidence
-from .bundle import MANIFEST, Bundle, Content, digest_of, discard, disk_named, put_in_place, write_bundle
-from .conditions import Condition, closing_conditions
-from .debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
-
-
-@dataclass(frozen=True)
-class MonthState:
-    """What a store says of a month, read at one moment of it."""
-
-    facts: Facts
-    waivers: list[Waived]
-    complete_through: date | None
-    has_registry: bool
-    bad_events: list[tuple[str, str]]
-    """Place and error of each event of the log that can't be read (law 8)."""
-    positions: dict[str, int]
-    previous_digest: str | None
-    """Digest of the newest frozen version of the month before."""
-    newest: dict[str, str] = field(default_factory=dict)
-    """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
-    debts_before: DebtsBefore | None = None
-    """What that version closed with."""
-    internal_calls: Mapping[str, str] = field(default_factory=dict)
-    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
-
-
-@dataclass(frozen=True)
-class Assessed:
-    """A month as it stands: what enrichment makes of it and whether it can close."""
-
-    enriched: Enriched
-    conditions: list[Condition]
-
-    @property
-    def unmet(self) -> list[Condition]:
-        return [condition for condition in self.conditions if not condition.is_met]
-
-
-def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
-    """Enrich the month and ask every condition of rule 8.1. Events that can't be read are blocking issues."""
-    enriched = enrich_month(state.facts, month, rules)
-    if state.bad_events:
-        code = IssueCode.UNREADABLE_EVENT
-        unreadable = pl.DataFrame(
-            [(code.value, code.severity.value, place, error) for place, error in state.bad_events],
-            schema=enriched.issues.schema,
-            orient="row",
-        )
-        enriched = replace(enriched, issues=pl.concat([enriched.issues, unreadable]).sort("code", "ref"))
-    conditions = closing_conditions(
-        state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
-    )
-    return Assessed(enriched, conditions)
+from pipeline.assess.debts import closing_debts, describe_debts, sums_that_differ
+from pipeline.assess.month import Assessed, MonthState, assess_month
+from pipeline.enrich.classify import chains_of
+from pipeline.enrich.frames import Enriched
+from pipeline.freeze.bundle import (
+    Bundle,
+    Content,
+    discard,
+    disk_named,
+    put_in_place,
+    write_bundle,
+)
+from pipeline.log.events.months import Frozen
+from pipeline.model.errors import MonthError
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.render.form import Language
+from pipeline.store.evidence import read_evidence
+from pipeline.verify.files import MANIFEST, digest_of
 
 
 def freeze_month(

@@ -13,12 +13,15 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from ..errors import VerifyError
-from ..events import Frozen
-from ..log import EventLog, Record, advance
-from ..model import Month, Rules
-from .bundle import MANIFEST, NOT_REPRODUCIBLE, Bundle, digest_of, write_bundle
-from .freeze import Assessed, MonthState, assess_month, make_content
+from pipeline.assess.month import Assessed, MonthState, assess_month
+from pipeline.freeze.bundle import NOT_REPRODUCIBLE, Bundle, write_bundle
+from pipeline.freeze.freeze import make_content
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, Record, advance
+from pipeline.model.errors import VerifyError
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.verify.files import MANIFEST, digest_of
 
 
 def places_of(event: Frozen, log: EventLog) -> dict[str, int]:

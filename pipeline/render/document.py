@@ -14,8 +14,9 @@ from typing import Any, Self
 import msgspec
 import polars as pl
 
-from ..errors import VerifyError
-from ..model import Month
+from pipeline.model.errors import VerifyError
+from pipeline.model.months import Month
+
 from .canonical import check_rows, read_report_csv
 
 HEADER_FIELDS = ("bin", "name", "address", "telephone", "email", "executor_name", "executor_telephone", "head_name")

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..model import Month
+from pipeline.model.months import Month
 
 Language = Literal["kk", "ru", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal, get_args
 
-from ..errors import EsepError
+from pipeline.model.errors import EsepError
+
 from .document import Document
 from .form import LANGUAGES, Language
 

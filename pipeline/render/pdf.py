@@ -17,7 +17,17 @@ from .document import Document
 from .form import Language, form
 from .pdf_ending import Ending
 from .pdf_page import BOTTOM, INNER, MARGIN, TOP, WIDTH, CellTexts, Pages
-from .pdf_table import BODY_LEADING, BODY_SIZE, HEADING_LEADING, HEADING_SIZE, NUMBERS_HEIGHT, PAD_X, PAD_Y, Table, page_breaks
+from .pdf_table import (
+    BODY_LEADING,
+    BODY_SIZE,
+    HEADING_LEADING,
+    HEADING_SIZE,
+    NUMBERS_HEIGHT,
+    PAD_X,
+    PAD_Y,
+    Table,
+    page_breaks,
+)
 from .pdf_text import REGULAR
 from .pdf_top import draw_top
 

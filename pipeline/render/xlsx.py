@@ -21,7 +21,8 @@ from typing import IO, Any, Final
 import polars as pl
 import xlsxwriter
 
-from ..errors import EsepError
+from pipeline.model.errors import EsepError
+
 from .document import Document
 from .form import Language, form
 

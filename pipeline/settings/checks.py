@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from ..networks import is_account_network, strict_address_on
+from pipeline.chains.networks import is_account_network, strict_address_on
+
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
 
 _journal = structlog.get_logger("esep.settings")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from ..calendar import Plan
-from ..model import Month
+from pipeline.model.months import Month
+
 from .parts import FilePath, Section, Texts, as_tuple
 
 Statuses = Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], BeforeValidator(as_tuple)]
@@ -137,24 +137,6 @@ class NoticesSettings(Section):
     mail_from: str = Field(default="", description="the sender's address")
     mail_to: Texts = Field(default=(), description="the receivers' addresses")
     webhook_url: str = Field(default="", description="told of each notice by POST, as JSON; none when empty")
-
-
-def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
-    """The plan that the state machine follows."""
-    return Plan(
-        file_day=closing.file_day,
-        file_hour=closing.file_hour,
-        hold_hours=closing.hold_hours,
-        approvals=closing.approvals,
-        approvers=closing.approvers,
-        escalate_days=closing.escalate_days,
-        retry_s=closing.retry_s,
-        retry_max_s=closing.retry_max_s,
-        freezes_by_itself=closing.freezes_by_itself,
-        has_signer=signing.way != "none",
-        moved_off=tuple(date.fromisoformat(day) for day in closing.days_off),
-        moved_on=tuple(date.fromisoformat(day) for day in closing.days_on),
-    )
 
 
 def is_private(url: str) -> bool:

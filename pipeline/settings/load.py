@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from ..errors import SettingsError
+from pipeline.model.errors import SettingsError
+
 from .checks import (
     canonical_label,
     canonical_wallet,

@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from ..bitcoin.networks import NETWORKS
-from ..evm.address import canonical, has_wrong_checksum, is_account_address
-from ..miner_id import miner_id_fault
-from ..model import Asset, IssueCode, Month, Rules, Severity
-from ..networks import network_of
+from pipeline.chains.bitcoin.networks import NETWORKS
+from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_account_address
+from pipeline.chains.networks import network_of
+from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.miner_id import miner_id_fault
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
+
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
 from .kafka import KafkaLogSettings
 from .parts import FilePath, Section, Texts, as_tuple

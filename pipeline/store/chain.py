@@ -3,7 +3,7 @@
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
 raw_watch, raw_balance, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
 chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. It
-leaves out duplicates, which `pipeline.ingest` has dropped before.
+leaves out duplicates, which `pipeline.store.ingest` has dropped before.
 """
 
 from __future__ import annotations
@@ -15,9 +15,19 @@ import duckdb
 import msgspec
 import polars as pl
 
-from ..enrich.frames import UNITS
-from ..events import Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Transaction, Watch
-from ..log import Record
+from pipeline.enrich.frames import UNITS
+from pipeline.log.events.chain import (
+    Balances,
+    ChainEvent,
+    Connect,
+    Disconnect,
+    Doubt,
+    Stretch,
+    Transaction,
+    Watch,
+)
+from pipeline.log.protocol import Record
+
 from .facts import Shape, insert
 
 BLOCK: Shape = {

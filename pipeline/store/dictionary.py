@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from ..errors import StoreError
+from pipeline.model.errors import StoreError
 
 _RELATIONS = """
 SELECT table_name AS name, 'TABLE' AS kind, comment FROM duckdb_tables() WHERE NOT internal

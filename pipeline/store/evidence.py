@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from ..freeze.evidence import HEADERS, Evidence, Proof
+from pipeline.chains.evidence import HEADERS, Evidence, Proof
+
 from .queries import blocks_between, chain_state, proofs
 
 

@@ -13,10 +13,12 @@ import duckdb
 import msgspec
 import polars as pl
 
-from ..enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Enriched, Facts
-from ..enrich.together import put_together
-from ..errors import StoreError
-from ..model import Asset, Month
+from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Enriched, Facts
+from pipeline.enrich.together import put_together
+from pipeline.model.errors import StoreError
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset
+
 from .queries import statements
 from .store import Store
 

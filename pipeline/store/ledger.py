@@ -17,21 +17,19 @@ import duckdb
 import msgspec
 import polars as pl
 
-from ..enrich.frames import UNITS
-from ..events import (
+from pipeline.enrich.frames import UNITS
+from pipeline.log.events.ledger import (
     AllocationColumns,
     Allocations,
-    ClosingEvent,
     Complete,
-    Frozen,
-    Labelled,
     OpeningColumns,
     Openings,
     PaymentColumns,
     Payments,
-    Registry,
-    Waived,
 )
+from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived
+from pipeline.log.events.registry import Registry
+
 from .facts import Shape, insert
 
 BulkEvent = Allocations | Payments | Openings
@@ -262,7 +260,7 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
 
 
 def add_closing(connection: duckdb.DuckDBPyConnection, event: ClosingEvent, offset: int, value: bytes) -> int:
-    """A step of a month after its freeze, as it stands in the log. Which steps may follow each other is `pipeline.month`'s."""
+    """A step of a month after its freeze, as it stands in the log. Which steps may follow each other is `pipeline.closing.life`'s."""
     fields = ("month", "version", "submission_id", "outcome", "receipt", "by", "reason", "at")
     connection.execute(
         "INSERT INTO raw_closing VALUES ($id, $offset, $type, $month, $version, $submission_id, $outcome, $receipt, $by, $reason, $at, $event)",

@@ -19,8 +19,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from ..errors import StoreError
-from ..model import Month
+from pipeline.model.errors import StoreError
+from pipeline.model.months import Month
+
 from .facts import insert
 from .store import MEMORY_MIB, Store, explained, prepare, text
 

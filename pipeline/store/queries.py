@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import duckdb
 
-from ..events import Frozen, Labelled, Waived, decode
-from ..model import Issue, IssueCode
+from pipeline.log.events import decode
+from pipeline.log.events.months import Frozen, Labelled, Waived
+from pipeline.model.issues import Issue, IssueCode
+
 from .store import text
 
 

@@ -1,7 +1,7 @@
 """The DuckDB store: one file, one process at a time, everything in it derived from the log (law 1).
 
 In: a path. Out: an open connection whose schema, views and comments are those of this program. It leaves out what
-rows mean and where they come from (`pipeline.ingest`), and reading by others meanwhile (`store.publish`).
+rows mean and where they come from (`pipeline.store.ingest`), and reading by others meanwhile (`store.publish`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Self
 
 import duckdb
 
-from ..errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreHeld
+
 from .dictionary import comment_statements
 
 STORE_VERSION = 3
@@ -50,7 +51,7 @@ class Store:
         self.path = path
         self.lock = threading.RLock()
         self.fence: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-        """Held around every COMMIT of `transaction()`; raises LeaseLost when the store is another process's to fill (`pipeline.lease`)."""
+        """Held around every COMMIT of `transaction()`; raises LeaseLost when the store is another process's to fill (`pipeline.log.lease`)."""
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:

@@ -13,8 +13,9 @@ from functools import lru_cache
 
 import polars as pl
 
-from ..bitcoin.networks import NETWORKS
-from ..networks import address_on, is_account_network
+from pipeline.chains.bitcoin.networks import NETWORKS
+from pipeline.chains.networks import address_on, is_account_network
+
 from .table import CellType, shown
 
 ID_CHARACTERS = 200

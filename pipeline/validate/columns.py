@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ..model import Asset
+from pipeline.model.rules import Asset
+
 from .cells import TYPES, Kind, canonical_addresses, instants, value_of, why_bad
 from .table import CellType, Fault, RawColumn, RawTable, shown
 

@@ -13,7 +13,8 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from ..errors import SettingsError
+from pipeline.model.errors import SettingsError
+
 from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, check_columns, headings_of, mapping_faults
 from .table import Fault, RawTable, refuse, shown
 

@@ -14,9 +14,21 @@ from typing import Literal, get_args
 
 import polars as pl
 
-from ..errors import SettingsError
-from ..miner_id import miner_id_fault
-from .columns import ACCOUNTS, COUNTERPARTIES, LICENCES, MINERS, WALLETS, Column, Terms, check_columns, headings_of, mapping_faults
+from pipeline.model.errors import SettingsError
+from pipeline.model.miner_id import miner_id_fault
+
+from .columns import (
+    ACCOUNTS,
+    COUNTERPARTIES,
+    LICENCES,
+    MINERS,
+    WALLETS,
+    Column,
+    Terms,
+    check_columns,
+    headings_of,
+    mapping_faults,
+)
 from .ledger import single
 from .table import Fault, RawTable, shown
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ..errors import InputRefused
+from pipeline.model.errors import InputRefused
 
 SHOWN_CHARACTERS = 40
 

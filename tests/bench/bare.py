@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
 from pipeline.enrich.frames import Facts
-from pipeline.events import decode
-from pipeline.log import advance
+from pipeline.log.events import decode
+from pipeline.log.protocol import advance
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
 

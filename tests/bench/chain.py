@@ -23,10 +23,11 @@ from connectors.bitcoin import BitcoinConnector, Idle
 from connectors.bitcoin.fetch import Fetcher
 from connectors.bitcoin.search import ScriptSearch
 from connectors.bitcoin.strategies import NAMES
-from connectors.log_memory import MemoryLog
-from pipeline.bitcoin.networks import network
-from pipeline.events import WatchedWallet
-from tests.live.regtest_node import RegtestNode, find_program, lock, private_key
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.bitcoin.networks import network
+from pipeline.log.events.chain import WatchedWallet
+
+from ..live.regtest_node import RegtestNode, find_program, lock, private_key
 
 REGTEST = network("regtest")
 UNLOCK = b"\x6d\x51"  # OP_2DROP OP_TRUE: anyone may spend, with two items of ordinary size

@@ -13,19 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from connectors.bitcoin import BitcoinConnector, Idle
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
-from pipeline.bitcoin.merkle import merkle_root
-from pipeline.bitcoin.wire import double_sha256
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.wire import double_sha256
 from pipeline.enrich.balance import prove_balances
-from pipeline.events import WatchedWallet
-from pipeline.ingest import Ingest
-from pipeline.log import EventLog
-from pipeline.model import Asset, Month, Rules, almaty_date
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.log.protocol import EventLog
+from pipeline.model.months import Month, almaty_date
+from pipeline.model.rules import Asset, Rules
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.simulation.bitcoin_world import SimBlock, SimTx, SimulatedNode, World
+from pipeline.store.ingest import Ingest
 
+from ..simulation.bitcoin_world import SimBlock, SimTx, SimulatedNode, World
 from .measure import Measured, Measurements
 
 REWARD_SAT = 5_000_000_000

@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 
 from connectors.evm import EvmConnector, Idle
 from connectors.evm.rpc import NodeConnection
-from connectors.log_memory import MemoryLog
-from pipeline.events import WatchedWallet
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events.chain import WatchedWallet
 
 CHAIN_ID = 31337
 TRANSFERS = 50

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.app import App
-from pipeline.freeze.bundle import digest_of
+from pipeline.app.app import App
 from pipeline.settings import Settings, load_settings
+from pipeline.verify.files import digest_of
 
 from .measure import Measured, Measurements
 from .synthetic import CHAIN_SETTINGS, MONTH

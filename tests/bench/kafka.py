@@ -21,12 +21,14 @@ from typing import NamedTuple
 import duckdb
 
 from connectors.log_kafka import KafkaLog
-from pipeline.events import AllocationColumns, Allocations, encode
-from pipeline.ingest import Ingest
-from pipeline.log import NewEvent, advance
+from pipeline.log.events import encode
+from pipeline.log.events.ledger import AllocationColumns, Allocations
+from pipeline.log.protocol import NewEvent, advance
 from pipeline.store import Store
-from tests.contract.kafka_protocol import fresh_log
-from tests.live.kafka_cluster import KafkaCluster, why_not
+from pipeline.store.ingest import Ingest
+
+from ..contract.kafka_protocol import fresh_log
+from ..live.kafka_cluster import KafkaCluster, why_not
 
 APPEND_EVENTS = 20_000
 

@@ -24,9 +24,9 @@ from pathlib import Path
 import duckdb
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
-from tests.live.kafka_cluster import KafkaCluster, free_ports, why_not
-from tests.live.regtest_node import RegtestNode, find_program
 
+from ..live.kafka_cluster import KafkaCluster, free_ports, why_not
+from ..live.regtest_node import RegtestNode, find_program
 from .kafka import events
 
 ADDRESS = "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"

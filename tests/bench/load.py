@@ -29,14 +29,14 @@ from pathlib import Path
 
 import structlog
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.app import report_digest
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.app.app import report_digest
+from pipeline.assess.month import Assessed
 from pipeline.enrich.month import enrich_month
-from pipeline.freeze.freeze import Assessed
-from pipeline.ingest import Ingest
-from pipeline.model import Month
+from pipeline.model.months import Month
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
+from pipeline.store.ingest import Ingest
 
 from . import crowd, freezing, month
 from .measure import Measured, Measurements

@@ -30,13 +30,13 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.assess.printed import printed_parts
 from pipeline.enrich.month import enrich_month
-from pipeline.freeze.printed import printed_parts
-from pipeline.ingest import Ingest
 from pipeline.render.canonical import write_report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
+from pipeline.store.ingest import Ingest
 
 from . import bare
 from .measure import Measured, Measurements

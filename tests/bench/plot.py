@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
 
 from . import month
 from .synthetic import Size, write_month

@@ -20,22 +20,21 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.events import (
+from pipeline.log.events import content_digest, encode
+from pipeline.log.events.chain import Stretch, Watch, WatchedWallet
+from pipeline.log.events.ledger import Complete
+from pipeline.log.events.registry import (
     AccountRow,
-    Complete,
     LicenceRow,
     MinerRow,
     Registry,
-    Stretch,
     WalletRow,
-    Watch,
-    WatchedWallet,
-    content_digest,
-    encode,
 )
-from pipeline.log import EventLog, NewEvent, Writer
-from pipeline.model import Asset, Month, Rules
-from tests.reference.worlds import good_miner_id
+from pipeline.log.protocol import EventLog, NewEvent, Writer
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
+
+from ..reference.worlds import good_miner_id
 
 MONTH = Month(2026, 10)
 UNIT_SAT = 10_000

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
 from pipeline.enrich.month import enrich_month
-from pipeline.ingest import Ingest
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.reference.compare import compare
-from tests.reference.rules import apply_rules, tables_of
+from pipeline.store.ingest import Ingest
 
+from ..reference.compare import compare
+from ..reference.rules import apply_rules, tables_of
 from .bare import settle
 from .synthetic import MONTH, RULES, Size, write_month
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import FencedError, LogError
-from pipeline.log import MOST_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_beside
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.protocol import MOST_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_beside
+from pipeline.model.errors import FencedError, LogError
 
 Opener = Callable[[], EventLog]
 
@@ -21,14 +21,14 @@ def _sqlite(folder: Path) -> Opener:
 
 
 def _memory(folder: Path) -> Opener:
-    from connectors.log_memory import MemoryLog
+    from connectors.standins.log_memory import MemoryLog
 
     log = MemoryLog()
     return lambda: log
 
 
 IMPLEMENTATIONS = {"sqlite": _sqlite}
-if find_spec("connectors.log_memory") is not None:
+if find_spec("connectors.standins.log_memory") is not None:
     IMPLEMENTATIONS["memory"] = _memory
 
 

@@ -13,8 +13,8 @@ from kafka.admin import MemberToRemove
 
 from connectors.log_kafka import KafkaSettings, partition_of
 from connectors.log_kafka.lease import KafkaLeases
-from pipeline.errors import LeaseLost, LogError
-from pipeline.lease import PoolLease
+from pipeline.log.lease import PoolLease
+from pipeline.model.errors import LeaseLost, LogError
 
 from .kafka_protocol import fresh_log
 

@@ -13,19 +13,11 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from connectors.log_kafka import (
-    KafkaLog,
-    KafkaSettings,
-    alter_topics,
-    check_topics,
-    make_topics,
-    partition_of,
-    require_topics,
-)
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import LogError
-from pipeline.log import NewEvent, advance
-from pipeline.log_copy import copy_log
+from connectors.log_kafka import KafkaLog, KafkaSettings, alter_topics, check_topics, make_topics, partition_of, require_topics
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.copying import copy_log
+from pipeline.log.protocol import NewEvent, advance
+from pipeline.model.errors import LogError
 
 from .kafka_protocol import fresh_log
 

@@ -6,7 +6,7 @@ from kafka import TopicPartition
 
 from connectors.log_kafka import KafkaLog
 from connectors.log_kafka.reader import Reader
-from pipeline.log import NewEvent, Topic
+from pipeline.log.protocol import NewEvent, Topic
 
 from .kafka_protocol import fresh_log
 

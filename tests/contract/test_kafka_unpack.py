@@ -9,7 +9,7 @@ from kafka import errors as kafka_errors
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from connectors.log_kafka.unpack import ID, PROBE, Stranger, unpack_batch
-from pipeline.log import Record
+from pipeline.log.protocol import Record
 
 BASE = 4_000_000_000
 NAMES = st.sampled_from([ID, "other", PROBE, "іd"])

@@ -14,40 +14,42 @@ from zoneinfo import ZoneInfo
 
 from eth_account import Account
 
-from connectors.log_memory import MemoryLog
-from pipeline.app import month_state
-from pipeline.events import (
-    AccountRow,
-    AllocationColumns,
-    Allocations,
+from connectors.standins.log_memory import MemoryLog
+from pipeline.app.app import month_state
+from pipeline.assess.month import assess_month
+from pipeline.chains.evm.headers import header_hash, header_rlp
+from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
+from pipeline.chains.evm.trie import prove, trie_root
+from pipeline.freeze.freeze import freeze_month
+from pipeline.log.events import encode
+from pipeline.log.events.chain import (
     BalanceColumns,
     Balances,
-    Complete,
     Connect,
     Doubt,
-    Event,
-    Frozen,
     Input,
-    LicenceRow,
-    MinerRow,
     Output,
-    Registry,
     Stretch,
     Transaction,
-    WalletRow,
     Watch,
     WatchedWallet,
-    encode,
 )
-from pipeline.evm.headers import header_hash, header_rlp
-from pipeline.evm.receipts import TRANSFER_TOPIC, receipt_rlp
-from pipeline.evm.trie import prove, trie_root
-from pipeline.freeze.freeze import assess_month, freeze_month
-from pipeline.ingest import Ingest
-from pipeline.log import Topic
-from pipeline.model import Asset, Month, Rules
+from pipeline.log.events.ledger import AllocationColumns, Allocations, Complete
+from pipeline.log.events.months import Frozen
+from pipeline.log.events.parts import Event
+from pipeline.log.events.registry import (
+    AccountRow,
+    LicenceRow,
+    MinerRow,
+    Registry,
+    WalletRow,
+)
+from pipeline.log.protocol import Topic
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
 from pipeline.store import Store
 from pipeline.store.facts import write_enriched
+from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month
 
 POOL, CHAIN, MONTH = "pool", "ethereum", Month(2026, 10)

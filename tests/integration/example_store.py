@@ -8,31 +8,36 @@ from typing import Any
 
 from pipeline.enrich.frames import Enriched
 from pipeline.enrich.month import enrich_month
-from pipeline.events import (
-    AccountRow,
-    AllocationColumns,
-    Allocations,
+from pipeline.log.events.chain import (
     Connect,
-    CounterpartyRow,
-    Event,
     Input,
-    LicenceRow,
-    MinerRow,
     Output,
-    PaymentColumns,
-    Payments,
-    Registry,
     Transaction,
-    WalletRow,
     Watch,
     WatchedWallet,
 )
-from pipeline.ingest import Ingest
-from pipeline.model import Month
+from pipeline.log.events.ledger import (
+    AllocationColumns,
+    Allocations,
+    PaymentColumns,
+    Payments,
+)
+from pipeline.log.events.parts import Event
+from pipeline.log.events.registry import (
+    AccountRow,
+    CounterpartyRow,
+    LicenceRow,
+    MinerRow,
+    Registry,
+    WalletRow,
+)
+from pipeline.model.months import Month
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
-from tests.reference.capture import Capture, read_capture
-from tests.unit.store.streams import Delivery, complete, hash_of, waiver
+from pipeline.store.ingest import Ingest
+
+from ..reference.capture import Capture, read_capture
+from ..unit.store.streams import Delivery, complete, hash_of, waiver
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 MONTH = Month(2026, 10)

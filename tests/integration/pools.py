@@ -6,15 +6,16 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.assess.printed import printed_report
 from pipeline.enrich.month import enrich_month
-from pipeline.freeze.printed import printed_report
-from pipeline.ingest import Ingest
-from pipeline.log import EventLog, NewEvent, Topic, advance
+from pipeline.log.protocol import EventLog, NewEvent, Topic, advance
 from pipeline.render.canonical import report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.bench.synthetic import CHAIN_SETTINGS, MONTH, RULES, Size, write_month
+from pipeline.store.ingest import Ingest
+
+from ..bench.synthetic import CHAIN_SETTINGS, MONTH, RULES, Size, write_month
 
 SETTINGS = """\
 log = "{log}"

@@ -12,14 +12,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.errors import MonthError, StoreError
-from pipeline.freeze.account_evidence import prove_account_transaction
-from pipeline.freeze.verify import verify_bundle
-from pipeline.ingest import Ingest
+from pipeline.model.errors import MonthError, StoreError
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
+from pipeline.store.ingest import Ingest
+from pipeline.verify.account_evidence import prove_account_transaction
+from pipeline.verify.bundle import verify_bundle
 
-from .account_month import (
+from .account_month import (  # fmt: skip
     AFTER,
     ANNA,
     BATCH,
@@ -35,7 +35,7 @@ from .account_month import (
     payments_block,
     receipt_of,
     token_log,
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

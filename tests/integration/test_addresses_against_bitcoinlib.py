@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.bitcoin.networks import NETWORKS, network
-from pipeline.bitcoin.script import address_of, script_of
+from pipeline.chains.bitcoin.networks import NETWORKS, network
+from pipeline.chains.bitcoin.script import address_of, script_of
 
 PROGRAM = """
 import json, sys

@@ -12,16 +12,23 @@ from pathlib import Path
 import pytest
 
 from connectors.bitcoin import BitcoinConnector, Idle, Rereading, Rewatched, Waiting
-from connectors.bitcoin.replay import ReplayNode
 from connectors.bitcoin.strategies import NAMES
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
-from pipeline.bitcoin.merkle import root_of_branch
-from pipeline.bitcoin.wire import double_sha256, parse_header
-from pipeline.errors import LogError, SettingsError
-from pipeline.events import Connect, Disconnect, Stretch, Watch, WatchedWallet, decode
-from pipeline.log import EventLog
-from pipeline.model import almaty_date
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.bitcoin_node import ReplayNode
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.bitcoin.merkle import root_of_branch
+from pipeline.chains.bitcoin.wire import double_sha256, parse_header
+from pipeline.log.events import decode
+from pipeline.log.events.chain import (
+    Connect,
+    Disconnect,
+    Stretch,
+    Watch,
+    WatchedWallet,
+)
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import LogError, SettingsError
+from pipeline.model.months import almaty_date
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 POOL = json.loads((EXAMPLE / "pool.json").read_text())
@@ -316,7 +323,7 @@ def test_a_damaged_log_is_not_followed_on_from(node: ReplayNode):
         step_until_idle(following)
     last = events_of(log)[-1]
     assert isinstance(last, Stretch | Connect)
-    from pipeline.events import encode
+    from pipeline.log.events import encode
 
     with log.writer("chain", "pool/bitcoin") as writer:
         writer.append([encode(Disconnect(id="bitcoin:99", seq=99, chain="bitcoin", height=1, hash="a" * 64, prev="b" * 64))])

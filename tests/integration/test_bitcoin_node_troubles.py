@@ -14,7 +14,7 @@ import pytest
 
 from connectors.bitcoin.errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.errors import SettingsError, SourceError
+from pipeline.model.errors import SettingsError, SourceError
 
 Behaviour = Callable[[socket.socket, bytes], None]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.errors import VerifyError
-from pipeline.freeze.verify import verify_bundle
+from pipeline.model.errors import VerifyError
+from pipeline.verify.bundle import verify_bundle
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import typer
 
-from connectors.bitcoin.replay import ReplayNode
+from connectors.standins.bitcoin_node import ReplayNode
 from pipeline.cli import build
 from pipeline.cli.frame import EXIT_CODES
 

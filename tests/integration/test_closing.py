@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
-from connectors.notify_smtp import Mail
-from connectors.notify_webhook import Webhook
-from connectors.sandbox import Desk, Faults, SandboxServer
-from pipeline.errors import SettingsError, SourceError
-from pipeline.notices import Notice
+from connectors.notify.smtp import Mail
+from connectors.notify.webhook import Webhook
+from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from pipeline.closing.notices import Notice
+from pipeline.model.errors import SettingsError, SourceError
 from pipeline.settings import load_settings
 
 from .example_month import RECORDED, esep

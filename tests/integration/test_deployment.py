@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import build
-from pipeline.errors import FencedError, SettingsError
+from pipeline.model.errors import FencedError, SettingsError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"

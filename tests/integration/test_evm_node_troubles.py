@@ -11,10 +11,12 @@ import pytest
 
 from connectors.evm import Connected, EvmConnector, Idle, Waiting
 from connectors.evm.errors import NodeBusy
-from connectors.log_memory import MemoryLog
-from pipeline.errors import SettingsError, SourceError
-from pipeline.events import Balances, Connect, WatchedWallet, decode
-from tests.simulation.evm_world import BATCH, CHAIN_ID, TOKEN, NodeFault, Served, Spend, World, address
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import decode
+from pipeline.log.events.chain import Balances, Connect, WatchedWallet
+from pipeline.model.errors import SettingsError, SourceError
+
+from ..simulation.evm_world import BATCH, CHAIN_ID, TOKEN, NodeFault, Served, Spend, World, address
 
 HOT = address(1)
 

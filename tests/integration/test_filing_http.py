@@ -25,11 +25,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.filing_http import HttpFiling, HttpTarget
-from connectors.sandbox import Desk, Faults, SandboxServer
-from pipeline.closing_events import Submitting
-from pipeline.errors import FilingError, SettingsError
-from pipeline.filing import AnswerMap, BodyMap, Envelope, Form, compose, interpret, read_tree, submission_id_of
+from connectors.filing.http import HttpFiling, HttpTarget
+from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from pipeline.closing.filing import AnswerMap, BodyMap, Envelope, Form, compose, interpret, read_tree, submission_id_of
+from pipeline.log.events.months import Submitting
+from pipeline.model.errors import FilingError, SettingsError
 
 REPORT = json.dumps({"month": "2026-10", "digest": "ab" * 32, "header": {"name": "ЖШС «A & B»"}, "rows": [{"n": 1}]}).encode()
 FORM = Form("pool", "2026-10", 1, "ab" * 32, REPORT, b"\x30\x00", submission_id_of("pool", "2026-10", 1, 1, "cd" * 32), None, 1_795_000_000)

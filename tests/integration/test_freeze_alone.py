@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import App
-from pipeline.errors import MonthError
-from pipeline.model import Month
-from pipeline.scratch import held_folder
+from pipeline.app.app import App
+from pipeline.model.errors import MonthError
+from pipeline.model.folders import held_folder
+from pipeline.model.months import Month
 from pipeline.settings import load_settings
 
 MONTH = Month(2026, 10)

@@ -17,9 +17,9 @@ import xlsxwriter
 
 from connectors.files import import_ledger, read_ledger
 from connectors.files.tables import parse_table
-from connectors.log_memory import MemoryLog
-from pipeline.errors import InputRefused
-from pipeline.model import Asset
+from connectors.standins.log_memory import MemoryLog
+from pipeline.model.errors import InputRefused
+from pipeline.model.rules import Asset
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 NETWORKS = {"bitcoin": "regtest"}

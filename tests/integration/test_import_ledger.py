@@ -10,12 +10,14 @@ import pytest
 
 from connectors.files import declare_complete, import_ledger
 from connectors.files.ledger import BATCH_ROWS
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import FencedError, InputRefused, LogError
-from pipeline.events import Allocations, Frozen, Openings, Payments, decode, encode
-from pipeline.log import EventLog, NewEvent
-from pipeline.model import Asset
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import decode, encode
+from pipeline.log.events.ledger import Allocations, Openings, Payments
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.model.errors import FencedError, InputRefused, LogError
+from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"

@@ -12,10 +12,11 @@ import xlsxwriter
 
 from connectors.files import counterparties_of_pool, import_registry
 from connectors.files.registry import PART_BYTES
-from connectors.log_memory import MemoryLog
-from pipeline.errors import InputRefused, SettingsError
-from pipeline.events import Registry, decode
-from pipeline.log import EventLog
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import decode
+from pipeline.log.events.registry import Registry
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import InputRefused, SettingsError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 NETWORKS = {"bitcoin": "regtest"}

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import LogError, StoreError
-from pipeline.events import decode, encode
-from pipeline.ingest import Ingest
-from pipeline.log import EventLog
-from pipeline.model import Issue, IssueCode
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.events import decode, encode
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import LogError, StoreError
+from pipeline.model.issues import Issue, IssueCode
 from pipeline.store import Store
+from pipeline.store.ingest import Ingest
 from pipeline.store.queries import bad_events, chain_state
-from tests.unit.store.streams import (
+
+from ..unit.store.streams import (
     CHAIN,
     CHAIN_KEY,
     POOL,
@@ -122,7 +123,7 @@ def test_a_kill_around_every_commit_point_changes_nothing_in_the_end(tmp_path: P
         expected, end = _tables_of(log), log.end()
     Store.open(tmp_path / "store.duckdb").close()
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["pipeline.ingest", "connectors.log_sqlite", "tests.unit.store.streams", "pytest"])
+    server.set_forkserver_preload(["pipeline.store.ingest", "connectors.log_sqlite.log", "tests.unit.store.streams", "pytest"])
     moments: list[list[int]] = [[]]
     reached = 0
     while True:

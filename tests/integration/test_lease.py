@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.app import App
-from pipeline.cli.loops import follow_log
-from pipeline.cli.share import share_pools
-from pipeline.errors import LeaseLost
-from pipeline.health import Health, Limits
-from pipeline.ingest import Ingest
-from pipeline.lease import HeldLeases, PoolLease
-from pipeline.metrics import Metrics
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.app.app import App
+from pipeline.log.lease import HeldLeases, PoolLease
+from pipeline.model.errors import LeaseLost
+from pipeline.service.health import Health, Limits
+from pipeline.service.loops import follow_log
+from pipeline.service.metrics import Metrics
+from pipeline.service.share import share_pools
 from pipeline.settings import load_settings
 from pipeline.store import Store
+from pipeline.store.ingest import Ingest
 
 from .pools import SmallPool, report_digest, small_pool
 

@@ -13,17 +13,18 @@ from pathlib import Path
 import polars as pl
 
 from connectors.log_kafka import KafkaSettings
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.log_memory import MemoryLog
 from pipeline.enrich.balance import prove_balances
 from pipeline.enrich.month import enrich_month
-from pipeline.events import WatchedWallet
-from pipeline.ingest import Ingest
-from pipeline.log import advance
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.log.protocol import advance
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
-from tests.bench import crowd, freezing
-from tests.bench.synthetic import MONTH, RULES, Size, write_month, write_months
+from pipeline.store.ingest import Ingest
+
+from ..bench import crowd, freezing
+from ..bench.synthetic import MONTH, RULES, Size, write_month, write_months
 
 OUTPUTS = 20_000
 WALLETS = 10_000
@@ -167,8 +168,8 @@ _FILL = """
 import sys
 from pathlib import Path
 from connectors.log_sqlite import SqliteLog
-from pipeline.events import WatchedWallet
-from pipeline.ingest import Ingest
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.store.ingest import Ingest
 from pipeline.store import Store
 folder = Path(sys.argv[1])
 with SqliteLog(folder / "log.sqlite") as log, Store.open(folder / "store.duckdb") as store:

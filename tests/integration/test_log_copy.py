@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import LogError
-from pipeline.log import EventLog, NewEvent, Topic
-from pipeline.log_copy import copy_log, read_all
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.copying import copy_log, read_all
+from pipeline.log.protocol import EventLog, NewEvent, Topic
+from pipeline.model.errors import LogError
 
 
 def _fill(log: EventLog, plan: Sequence[tuple[Topic, str]]) -> None:

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from connectors.log_kafka import KafkaLog
-from connectors.log_memory import MemoryLog
-from connectors.log_sqlite import SqliteLog
-from pipeline.errors import VerifyError
-from pipeline.events import Frozen, decode
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.log_memory import MemoryLog
 from pipeline.freeze.replay import places_of
-from pipeline.log import EventLog, NewEvent, Topic
-from pipeline.log_copy import copy_log, read_all
-from tests.contract.kafka_protocol import fresh_log, tansu
+from pipeline.log.copying import copy_log, read_all
+from pipeline.log.events import decode
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, NewEvent, Topic
+from pipeline.model.errors import VerifyError
 
+from ..contract.kafka_protocol import fresh_log, tansu
 from .example_month import DIGEST, esep
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite import APPLICATION_ID, FORMAT_VERSION, SqliteLog
-from pipeline.errors import FencedError, LogError
-from pipeline.log import NewEvent, advance
+from connectors.log_sqlite.log import APPLICATION_ID, FORMAT_VERSION, SqliteLog
+from pipeline.log.protocol import NewEvent, advance
+from pipeline.model.errors import FencedError, LogError
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -77,7 +77,7 @@ def test_a_writer_in_another_process_is_fenced(tmp_path: Path):
 _ACKNOWLEDGE = """
 import sys
 from connectors.log_sqlite import SqliteLog
-from pipeline.log import NewEvent
+from pipeline.log.protocol import NewEvent
 log = SqliteLog(sys.argv[1])
 writer = log.writer("ledger", "k")
 for n in range(10**9):
@@ -114,7 +114,7 @@ def test_a_kill_before_commit_leaves_nothing(tmp_path: Path):
     script = """
 import os, signal, sys
 from connectors.log_sqlite import SqliteLog
-from pipeline.log import NewEvent
+from pipeline.log.protocol import NewEvent
 def events():
     yield NewEvent("b", b"{}")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -16,11 +16,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.cli.probes import serve_probes
-from pipeline.errors import SettingsError, StoreError
-from pipeline.health import Health, Limits
-from pipeline.metrics import Metrics
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.model.errors import SettingsError, StoreError
+from pipeline.service.health import Health, Limits
+from pipeline.service.metrics import Metrics
+from pipeline.service.probes import serve_probes
 
 from .example_month import ROOT, esep
 from .pools import SmallPool, small_pool

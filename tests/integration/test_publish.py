@@ -12,13 +12,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.errors import StoreError
-from pipeline.ingest import Ingest
+from pipeline.model.errors import StoreError
 from pipeline.store import Store
 from pipeline.store.dictionary import data_dictionary
+from pipeline.store.ingest import Ingest
 from pipeline.store.publish import Publisher, export_month, export_statements, publish_copy
-from tests.integration.example_store import fill
-from tests.unit.store.streams import Delivery, allocations, example_events
+
+from ..unit.store.streams import Delivery, allocations, example_events
+from .example_store import fill
 
 QUERIES = sorted((Path(__file__).parents[2] / "docs" / "queries").glob("*.sql"))
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connectors.bitcoin.replay import ReplayNode
-from pipeline.bitcoin.wire import parse_block, parse_spent_outputs
-from pipeline.errors import SourceError
-from tests.unit.bitcoin.chains import transaction
+from connectors.standins.bitcoin_node import ReplayNode
+from pipeline.chains.bitcoin.wire import parse_block, parse_spent_outputs
+from pipeline.model.errors import SourceError
 
+from ..unit.chains.bitcoin.chains import transaction
 from .recordings import GENESIS_HASH, START, Chain, txid_of
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
@@ -655,7 +655,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     chain = Chain()
     chain.extend(2)
     directory = chain.write(tmp_path / "recording")
-    command = [sys.executable, "-m", "connectors.bitcoin.replay"]
+    command = [sys.executable, "-m", "connectors.standins.bitcoin_node"]
     with subprocess.Popen([*command, directory, "--cookie", tmp_path / "cookie"], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         words = program.stdout.readline().split()

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.bitcoin.replay.recording import load
-from connectors.bitcoin.replay.state import NodeState
-from tests.unit.bitcoin.chains import UNHURRIED
+from connectors.standins.bitcoin_node.recording import load
+from connectors.standins.bitcoin_node.state import NodeState
 
+from ..unit.chains.bitcoin.chains import UNHURRIED
 from .recordings import GENESIS_HASH, Chain
 
 # Each step: how many blocks leave, how many join, whether the node's clock goes on between them.

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.scratch import scratch_folder
+from pipeline.model.folders import scratch_folder
 
 HOLD = """
 import sys
 from pathlib import Path
-from pipeline.scratch import scratch_folder
+from pipeline.model.folders import scratch_folder
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "store.duckdb").write_bytes(b"half")
     print(folder, flush=True)

@@ -20,13 +20,13 @@ from rich.console import Console
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
 from connectors.files.tables import parse_table, read_table
-from connectors.filing_http import HttpFiling, HttpTarget
-from connectors.notify_webhook import Webhook
+from connectors.filing.http import HttpFiling, HttpTarget
+from connectors.notify.webhook import Webhook
 from pipeline.cli import frame
 from pipeline.cli.logs import configure_logs
-from pipeline.errors import InputRefused, SettingsError, SourceError
-from pipeline.filing import AnswerMap, BodyMap, interpret, read_tree
-from pipeline.notices import Notice
+from pipeline.closing.filing import AnswerMap, BodyMap, interpret, read_tree
+from pipeline.closing.notices import Notice
+from pipeline.model.errors import InputRefused, SettingsError, SourceError
 from pipeline.settings.closing import is_private
 
 from .example_month import RECORDED, esep

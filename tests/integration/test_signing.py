@@ -21,11 +21,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.sign_ncanode import NcanodeSigner, key_would_leak
-from connectors.sign_pkcs12 import Pkcs12Signer, verify_signature
-from pipeline.certificate import days_left, numbers_of
-from pipeline.cms import read_signature
-from pipeline.errors import SettingsError, SigningError
+from connectors.sign.ncanode import NcanodeSigner, key_would_leak
+from connectors.sign.pkcs12 import Pkcs12Signer, verify_signature
+from pipeline.model.errors import SettingsError, SigningError
+from pipeline.signing.certificate import days_left, numbers_of
+from pipeline.signing.cms import read_signature
 
 POOL_BIN = "201040000013"
 NOW = int(datetime(2026, 11, 15, tzinfo=UTC).timestamp())

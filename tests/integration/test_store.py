@@ -13,12 +13,13 @@ import polars as pl
 import pytest
 
 from pipeline.enrich.frames import SHAPES
-from pipeline.errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreHeld
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
-from tests.integration.example_store import MONTH, fill
-from tests.reference.capture import Capture
+
+from ..reference.capture import Capture
+from .example_store import MONTH, fill
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from connectors.sign_pkcs12 import Pkcs12Signer
-from connectors.sign_timestamp import TimestampAuthority
-from pipeline.cms import read_signature, with_timestamp
-from pipeline.errors import SigningError
-from pipeline.freeze.signatures import check_signatures, load_trusted
-from pipeline.freeze.verify import verify_bundle
-from pipeline.signature import NotCheckable, check_signature, check_timestamp, signer_certificate
+from connectors.sign.pkcs12 import Pkcs12Signer
+from connectors.sign.timestamp import TimestampAuthority
+from pipeline.model.errors import SigningError
+from pipeline.signing.cms import read_signature, with_timestamp
+from pipeline.signing.signature import NotCheckable, check_signature, check_timestamp, signer_certificate
+from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.signatures import check_signatures, load_trusted
 
 from .authority import Authority, time_stamps
 from .example_month import esep

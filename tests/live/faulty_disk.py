@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.example_month import esep as here
+from ..integration.example_month import esep as here
 
 PROGRAM = "from pipeline.cli import main; main()"
 AT_A_SHIFTED_CLOCK = (

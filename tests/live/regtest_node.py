@@ -20,7 +20,7 @@ from embit.script import Script, Witness
 from embit.transaction import Transaction, TransactionInput, TransactionOutput
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.errors import SourceError
+from pipeline.model.errors import SourceError
 
 START_TIMEOUT_S = 60.0
 

@@ -17,12 +17,12 @@ from connectors.bitcoin import BitcoinConnector, Connected, Idle, Reorganised, W
 from connectors.bitcoin.errors import AccessRefused, BlockPruned, NodeUnreachable, NotOffered, RpcError, WrongChain
 from connectors.bitcoin.rpc import Credentials
 from connectors.bitcoin.strategies import NAMES
-from connectors.log_memory import MemoryLog
-from pipeline.bitcoin.networks import network
-from pipeline.bitcoin.script import address_of
-from pipeline.events import Connect, Disconnect, WatchedWallet
-from tests.integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.log.events.chain import Connect, Disconnect, WatchedWallet
 
+from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
 from .regtest_node import KINDS, Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
 BITCOIND = find_program("bitcoind", "ESEP_BITCOIND")

@@ -17,9 +17,16 @@ from pathlib import Path
 import pytest
 
 from connectors.evm import Reorganised
-from connectors.log_memory import MemoryLog
-from pipeline.errors import SourceError
-from pipeline.events import AnyEvent, Balances, Connect, Disconnect, Stretch, Watch
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import AnyEvent
+from pipeline.log.events.chain import (
+    Balances,
+    Connect,
+    Disconnect,
+    Stretch,
+    Watch,
+)
+from pipeline.model.errors import SourceError
 
 from .evm import expected
 from .evm.books import CHAIN, MISTYPED

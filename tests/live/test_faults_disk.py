@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.log import NewEvent, Record
-from pipeline.log_copy import read_all
-from tests.integration.example_month import DIGEST, OUTFLOW, RECORDED
-from tests.integration.example_month import esep as here
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.copying import read_all
+from pipeline.log.protocol import NewEvent, Record
 
+from ..integration.example_month import DIGEST, OUTFLOW, RECORDED
+from ..integration.example_month import esep as here
 from .faulty_disk import at_once, disk, esep, mount, told
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]

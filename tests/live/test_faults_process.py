@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite import SqliteLog
-from pipeline.log_copy import check_log
-from tests.integration.example_month import DIGEST, OUTFLOW, RECORDED
-from tests.integration.example_month import esep as here
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.copying import check_log
 
+from ..integration.example_month import DIGEST, OUTFLOW, RECORDED
+from ..integration.example_month import esep as here
 from .faulty_disk import AT_A_SHIFTED_CLOCK, PROGRAM, at_once, esep, told
 from .regtest_node import RegtestNode, find_program
 
@@ -107,7 +107,7 @@ def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowl
 ACKNOWLEDGE = """
 import sys
 from connectors.log_sqlite import SqliteLog
-from pipeline.log import NewEvent
+from pipeline.log.protocol import NewEvent
 with SqliteLog(sys.argv[1]) as log, log.writer("ledger", "k") as writer:
     for n in range(int(sys.argv[2]), 10**9):
         writer.append([NewEvent(f"{n}:{part}", b"x" * 3000) for part in range(4)])

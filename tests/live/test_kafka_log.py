@@ -10,10 +10,11 @@ import threading
 import pytest
 
 from connectors.log_kafka import KafkaLog
-from pipeline.errors import LogError
-from pipeline.log import NewEvent
-from tests.contract.kafka_protocol import fresh_log
-from tests.contract.test_kafka_log import *  # noqa: F403
+from pipeline.log.protocol import NewEvent
+from pipeline.model.errors import LogError
+
+from ..contract.kafka_protocol import fresh_log
+from ..contract.test_kafka_log import *  # noqa: F403
 
 pytestmark = pytest.mark.live
 

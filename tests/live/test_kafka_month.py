@@ -31,14 +31,15 @@ import duckdb
 import pytest
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
-from pipeline.demo import read_pool, write_settings
-from pipeline.errors import FencedError, LogError, StoreHeld
-from pipeline.events import Frozen, decode
-from pipeline.log import Record, Topic, advance
-from pipeline.model import Month
+from pipeline.demo.demo import read_pool, write_settings
+from pipeline.log.events import decode
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import Record, Topic, advance
+from pipeline.model.errors import FencedError, LogError, StoreHeld
+from pipeline.model.months import Month
 from pipeline.store.queries import chain_state
-from tests.integration.example_month import DIGEST, OUTFLOW, RECORDED, ROOT
 
+from ..integration.example_month import DIGEST, OUTFLOW, RECORDED, ROOT
 from .kafka_cluster import KafkaCluster, free_ports
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1500)]
@@ -131,7 +132,7 @@ class Supervisor:
 def node(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The recorded node, served by a process of its own that nobody kills; its URL and cookie."""
     (port,), cookie = free_ports(1), tmp_path / "cookie"
-    command = [sys.executable, "-m", "connectors.bitcoin.replay", str(RECORDED), "--port", str(port), "--cookie", str(cookie)]
+    command = [sys.executable, "-m", "connectors.standins.bitcoin_node", str(RECORDED), "--port", str(port), "--cookie", str(cookie)]
     with (tmp_path / "node.log").open("wb") as log:
         process = subprocess.Popen([*command, "--events-per-poll", "48"], stdout=log, stderr=log, cwd=ROOT)
     try:

@@ -27,11 +27,11 @@ from pathlib import Path
 import pytest
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
-from pipeline.log import advance
+from pipeline.log.protocol import advance
 from pipeline.store import Store
-from tests.contract.test_kafka_lease import *  # noqa: F403
-from tests.integration.pools import SmallPool, report_digest, small_pool
 
+from ..contract.test_kafka_lease import *  # noqa: F403
+from ..integration.pools import SmallPool, report_digest, small_pool
 from .kafka_cluster import free_ports
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]

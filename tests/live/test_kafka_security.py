@@ -12,8 +12,8 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, alter_topics, make_topics, open_kafka_log, require_topics
-from pipeline.errors import LogError
-from pipeline.log import NewEvent
+from pipeline.log.protocol import NewEvent
+from pipeline.model.errors import LogError
 
 from .kafka_cluster import KafkaCluster, why_not
 

@@ -11,12 +11,12 @@ import pytest
 
 from connectors.bitcoin import BitcoinConnector, Reorganised
 from connectors.bitcoin.errors import NotOffered
-from connectors.log_memory import MemoryLog
-from pipeline.bitcoin.networks import network
-from pipeline.bitcoin.script import address_of
-from pipeline.events import WatchedWallet
-from tests.integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.log.events.chain import WatchedWallet
 
+from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
 from .regtest_node import Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
 LITECOIND = find_program("litecoind", "ESEP_LITECOIND")

@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connectors.bitcoin.replay import ReplayNode
-from tests.unit.bitcoin.chains import transaction
-from tests.unit.bitcoin.test_script import TYPES
+from connectors.standins.bitcoin_node import ReplayNode
 
+from ..unit.chains.bitcoin.chains import transaction
+from ..unit.chains.bitcoin.test_script import TYPES
 from .regtest_node import RegtestNode, find_program
 
 PROGRAM = find_program("bitcoind", "ESEP_BITCOIND")

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model import ALMATY
-from tests.integration.example_month import OUTFLOW, RECORDED, esep
+from pipeline.model.months import ALMATY
+
+from ..integration.example_month import OUTFLOW, RECORDED, esep
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 FAULTS = [word for fault in ("duplicate", "error-after", "lost-receipt", "slow", "garbage") for word in ("--fault", fault)]

@@ -13,21 +13,21 @@ REGISTRY = ("tests/unit/enrich/test_registry_rules.py",)
 SETTLEMENT = ("tests/unit/enrich/test_settlement_rules.py",)
 INGEST = ("tests/integration/test_ingest.py",)
 REORDERED = ("tests/properties/test_ingest.py",)
-BYTES = ("tests/unit/test_closing_bytes.py",)
-MONTH = (*BYTES, "tests/unit/test_month.py")
-CALENDAR = ("tests/unit/test_calendar.py",)
-CONDITIONS = ("tests/unit/freeze/test_conditions.py",)
+BYTES = ("tests/unit/closing/test_filing.py",)
+MONTH = (*BYTES, "tests/unit/closing/test_life.py")
+CALENDAR = ("tests/unit/closing/test_calendar.py",)
+CONDITIONS = ("tests/unit/assess/test_conditions.py",)
 CELLS = ("tests/unit/validate/test_cells.py",)
 CHAIN = ("tests/simulation/test_bitcoin_reorganisations.py",)
-MERKLE = ("tests/unit/bitcoin/test_merkle.py",)
+MERKLE = ("tests/unit/chains/bitcoin/test_merkle.py",)
 ANSWERS = ("tests/integration/test_filing_http.py",)
-LEDGER = ("tests/unit/test_restate.py",)
-NETTING = ("tests/unit/connectors_evm/test_netting.py",)
-TRACES = ("tests/unit/connectors_evm/test_traces.py",)
-REWARDS = ("tests/unit/connectors_evm/test_rewards.py",)
+LEDGER = ("tests/unit/validate/test_restate.py",)
+NETTING = ("tests/unit/connectors/evm/test_netting.py",)
+TRACES = ("tests/unit/connectors/evm/test_traces.py",)
+REWARDS = ("tests/unit/connectors/evm/test_rewards.py",)
 ACCOUNTS = ("tests/simulation/test_evm_reorganisations.py",)
 ACCOUNT_RULES = ("tests/unit/enrich/test_account_chains.py",)
-MOVEMENTS = ("tests/unit/connectors_evm/test_movements.py",)
+MOVEMENTS = ("tests/unit/connectors/evm/test_movements.py",)
 FREEZE = ("tests/integration/test_freeze_alone.py",)
 
 
@@ -45,18 +45,18 @@ class Mutant:
 MUTANTS = (
     # Time (rules 1, 7, 8)
     Mutant("days in UTC", "pipeline/enrich/identify.py", 'ALMATY = "Asia/Almaty"', 'ALMATY = "UTC"', SETTLEMENT),
-    Mutant("months in UTC", "pipeline/model.py", 'ZoneInfo("Asia/Almaty")', 'ZoneInfo("UTC")', CALENDAR),
-    Mutant("the month ends a day early", "pipeline/model.py", "calendar.monthrange(self.year, self.number)[1])", "calendar.monthrange(self.year, self.number)[1] - 1)", CONDITIONS),
-    Mutant("due on the 26th", "pipeline/model.py", "replace(day=25)", "replace(day=26)", CALENDAR),
-    Mutant("the hold passes the 24th", "pipeline/calendar.py", "min(wished, latest)", "wished", CALENDAR),
-    Mutant("finality off by one", "pipeline/freeze/conditions.py", "confirmations >= finality", "confirmations > finality", CONDITIONS),
-    Mutant("the last block confirms nothing", "pipeline/freeze/conditions.py", 'confirmations = tip["height"] - height + 1', 'confirmations = tip["height"] - height', CONDITIONS),
-    Mutant("a block still fits into the month", "pipeline/freeze/conditions.py", 'is_past = tip["mediantime"] >= month.end_at', 'is_past = tip["mediantime"] >= month.end_at - 1', CONDITIONS),
-    Mutant("a ledger a day short is complete", "pipeline/freeze/conditions.py", "complete_through >= month.last", "complete_through.month >= month.last.month", CONDITIONS),
-    Mutant("a waiver waives its whole code", "pipeline/freeze/conditions.py", 'on=["code", "ref"], how="anti"', 'on=["code"], how="anti"', CONDITIONS),
+    Mutant("months in UTC", "pipeline/model/months.py", 'ZoneInfo("Asia/Almaty")', 'ZoneInfo("UTC")', CALENDAR),
+    Mutant("the month ends a day early", "pipeline/model/months.py", "calendar.monthrange(self.year, self.number)[1])", "calendar.monthrange(self.year, self.number)[1] - 1)", CONDITIONS),
+    Mutant("due on the 26th", "pipeline/model/months.py", "replace(day=25)", "replace(day=26)", CALENDAR),
+    Mutant("the hold passes the 24th", "pipeline/closing/calendar.py", "min(wished, latest)", "wished", CALENDAR),
+    Mutant("finality off by one", "pipeline/assess/conditions.py", "confirmations >= finality", "confirmations > finality", CONDITIONS),
+    Mutant("the last block confirms nothing", "pipeline/assess/conditions.py", 'confirmations = tip["height"] - height + 1', 'confirmations = tip["height"] - height', CONDITIONS),
+    Mutant("a block still fits into the month", "pipeline/assess/conditions.py", 'is_past = tip["mediantime"] >= month.end_at', 'is_past = tip["mediantime"] >= month.end_at - 1', CONDITIONS),
+    Mutant("a ledger a day short is complete", "pipeline/assess/conditions.py", "complete_through >= month.last", "complete_through.month >= month.last.month", CONDITIONS),
+    Mutant("a waiver waives its whole code", "pipeline/assess/conditions.py", 'on=["code", "ref"], how="anti"', 'on=["code"], how="anti"', CONDITIONS),
     # Money (rules 2, 3)
-    Mutant("amounts through a float", "pipeline/model.py", 'units = int(whole + fraction[:decimals].ljust(decimals, "0"))', "units = int(float(text) * 10**decimals)", ("tests/mutation/test_money.py",)),
-    Mutant("a leading zero of an amount is lost", "pipeline/model.py", 'rjust(decimals + 1, "0")', 'rjust(decimals, "0")', ("tests/mutation/test_money.py",)),
+    Mutant("amounts through a float", "pipeline/model/amounts.py", 'units = int(whole + fraction[:decimals].ljust(decimals, "0"))', "units = int(float(text) * 10**decimals)", ("tests/mutation/test_money.py",)),
+    Mutant("a leading zero of an amount is lost", "pipeline/model/amounts.py", 'rjust(decimals + 1, "0")', 'rjust(decimals, "0")', ("tests/mutation/test_money.py",)),
     Mutant("the fee's remainder goes to nobody", "pipeline/enrich/balance.py", "[floors[0] + fee - sum(floors), *floors[1:]]", "floors", OUTFLOWS),
     Mutant("change is counted among the payouts", "pipeline/enrich/classify.py", '.then(pl.lit("change"))', '.then(pl.lit("payout"))', OUTFLOWS),
     Mutant("any OP_RETURN is data", "pipeline/enrich/classify.py", '(pl.col("value") == 0) & pl.col("is_unspendable")', 'pl.col("is_unspendable")', OUTFLOWS),
@@ -65,7 +65,7 @@ MUTANTS = (
     Mutant("valid_to counts as a day", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col(valid_to))', '(pl.col(day) <= pl.col(valid_to))', REGISTRY),
     Mutant("the last day of a suspension counts twice", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col("suspended_to"))', '(pl.col(day) <= pl.col("suspended_to"))', REGISTRY),
     Mutant("the oldest licence is shown", "pipeline/enrich/identify.py", "descending=[False, False, True, True, True]", "descending=[False, False, True, False, True]", REGISTRY),
-    Mutant("one row of weights for a control digit", "pipeline/miner_id.py", "_SECOND = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)", "_SECOND = _FIRST", ("tests/mutation/test_money.py",)),
+    Mutant("one row of weights for a control digit", "pipeline/model/miner_id.py", "_SECOND = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)", "_SECOND = _FIRST", ("tests/mutation/test_money.py",)),
     # Matching (rule 5)
     Mutant("a difference of a whole unit is rounding", "pipeline/enrich/match.py", '(pl.col("difference").abs() < pl.col("unit"))', '(pl.col("difference").abs() <= pl.col("unit"))', MATCH),
     Mutant("seven days without their ends", "pipeline/enrich/match.py", '- group["paid_at"]) <= WINDOW_US', '- group["paid_at"]) < WINDOW_US', MATCH),
@@ -82,15 +82,15 @@ MUTANTS = (
     Mutant("a disconnect is missed", "pipeline/store/chain.py", "self._blocks[key] = block._replace(is_main=False)", "self._blocks[key] = block", INGEST),
     Mutant("a block that returns is doubled", "pipeline/store/chain.py", "            for statement in _FORGET:\n                connection.execute(statement)", "            pass", INGEST),
     Mutant("a gap in a chain is read over", "pipeline/store/chain.py", "if event.seq != expected:", "if event.seq < expected:", INGEST),
-    Mutant("positions are lost", "pipeline/ingest.py", 'insert(connection, "raw_position", positions)', 'insert(connection, "raw_position", positions.head(0))', INGEST),
-    Mutant("duplicates are not told", "pipeline/ingest.py", "            if name not in known:", "            if True:", INGEST),
-    Mutant("restatements are not looked for", "pipeline/restate.py", "joined.filter(is_new | differs)", "joined.filter(is_new)", LEDGER),
+    Mutant("positions are lost", "pipeline/store/ingest.py", 'insert(connection, "raw_position", positions)', 'insert(connection, "raw_position", positions.head(0))', INGEST),
+    Mutant("duplicates are not told", "pipeline/store/ingest.py", "            if name not in known:", "            if True:", INGEST),
+    Mutant("restatements are not looked for", "pipeline/validate/restate.py", "joined.filter(is_new | differs)", "joined.filter(is_new)", LEDGER),
     Mutant("the first version counts", "pipeline/store/views.sql", "newer.allocation_id = a.allocation_id AND newer.version > a.version", "newer.allocation_id = a.allocation_id AND newer.version < a.version", REORDERED),
     Mutant("half a registry counts", "pipeline/store/views.sql", "HAVING count(*) = any_value(parts)", "HAVING count(*) <= any_value(parts)", ("tests/unit/store/test_views.py", "tests/integration/test_store.py", "tests/properties/test_ingest.py")),
     # The chain (connector)
     Mutant("a disconnect too few", "connectors/bitcoin/tell_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
     Mutant("a median of ten", "connectors/bitcoin/tell_events.py", "times[-10:]", "times[-9:]", CHAIN),
-    Mutant("the repeated leaf goes unseen", "pipeline/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
+    Mutant("the repeated leaf goes unseen", "pipeline/chains/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
     # Account chains (ADR 7)
     Mutant("a failed transaction moves its value", "connectors/evm/movements.py", "    if failed:\n        return []\n", "", MOVEMENTS),
     Mutant("logs are counted by transaction", "connectors/evm/movements.py", "start=first_log", "start=0", MOVEMENTS),
@@ -104,11 +104,11 @@ MUTANTS = (
     Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)
     Mutant("what a freeze had built is made again", "pipeline/freeze/freeze.py", "or digest_of(manifest) != event.manifest_digest", "or True", FREEZE),
-    Mutant("an unknown outcome is sent again", "pipeline/month.py", 'return newest.outcome == "missing" or _is_undelivered(newest)', 'return newest.outcome in ("missing", "unknown") or _is_undelivered(newest)', MONTH),
-    Mutant("a new id every time", "pipeline/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
-    Mutant("signed over other bytes", "pipeline/closing.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
-    Mutant("months are frozen in any order", "pipeline/closing.py", "is_gap = is_gap or not standing.life.frozen", "is_gap = False", MONTH),
-    Mutant("a step taken by another is taken again", "pipeline/closing.py", "        if not is_new:\n            raise Taken(event.id)", "", MONTH),
-    Mutant("an approval counts for any report", "pipeline/month.py", "if frozen is not None and frozen.digest == event.digest:", "if frozen is not None:", MONTH),
-    Mutant("accepted without a receipt", "pipeline/filing.py", 'if receipt or not how.has_receipts', 'if True', ANSWERS),
+    Mutant("an unknown outcome is sent again", "pipeline/closing/life.py", 'return newest.outcome == "missing" or _is_undelivered(newest)', 'return newest.outcome in ("missing", "unknown") or _is_undelivered(newest)', MONTH),
+    Mutant("a new id every time", "pipeline/closing/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
+    Mutant("signed over other bytes", "pipeline/closing/advance.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
+    Mutant("months are frozen in any order", "pipeline/closing/advance.py", "is_gap = is_gap or not standing.life.frozen", "is_gap = False", MONTH),
+    Mutant("a step taken by another is taken again", "pipeline/closing/diary.py", "        if not is_new:\n            raise Taken(event.id)", "", MONTH),
+    Mutant("an approval counts for any report", "pipeline/closing/life.py", "if frozen is not None and frozen.digest == event.digest:", "if frozen is not None:", MONTH),
+    Mutant("accepted without a receipt", "pipeline/closing/filing.py", 'if receipt or not how.has_receipts', 'if True', ANSWERS),
 )  # fmt: skip

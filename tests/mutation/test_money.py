@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.miner_id import miner_id_fault
-from pipeline.model import from_units, to_units
+from pipeline.model.amounts import from_units, to_units
+from pipeline.model.miner_id import miner_id_fault
 
 
 @pytest.mark.parametrize(("text", "decimals", "units"), [("0.29", 8, 29_000_000), ("1.13", 8, 113_000_000), ("12345678901234567890.00000001", 8, 1234567890123456789000000001), ("0.00000001", 8, 1)])  # fmt: skip

@@ -8,13 +8,13 @@ from dataclasses import replace
 import polars as pl
 from hypothesis import given, settings
 
+from pipeline.assess.debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.frames import DEBTS, Enriched
 from pipeline.enrich.month import enrich_month
-from pipeline.freeze.debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
-from pipeline.model import Month
-from tests.reference.worlds import World, frames_of, make_world
+from pipeline.model.months import Month
 
+from ..reference.worlds import World, frames_of, make_world
 from .test_rules import worlds
 
 some = settings(max_examples=12, deadline=None, database=None, derandomize=True)

@@ -17,10 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.files import import_ledger, import_registry, read_ledger
-from connectors.log_memory import MemoryLog
-from pipeline.errors import InputRefused
-from pipeline.events import Allocations, Registry, decode
-from pipeline.model import Asset, to_units
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import decode
+from pipeline.log.events.ledger import Allocations
+from pipeline.log.events.registry import Registry
+from pipeline.model.amounts import to_units
+from pipeline.model.errors import InputRefused
+from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}

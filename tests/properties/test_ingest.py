@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.enrich.frames import Facts
-from pipeline.errors import StoreError
-from pipeline.events import decode, encode
-from pipeline.ingest import Ingest
-from pipeline.log import TOPICS, Record
+from pipeline.log.events import decode, encode
+from pipeline.log.protocol import TOPICS, Record
+from pipeline.model.errors import StoreError
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.unit.store.streams import (
+from pipeline.store.ingest import Ingest
+
+from ..unit.store.streams import (
     CHAIN_KEY,
     POOL,
     ChainTeller,

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from pipeline.enrich.frames import SHAPES, Enriched, Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.model import IssueCode, almaty_date, to_units
-from tests.reference.registry import Tables, us_date
-from tests.reference.worlds import World, frames_of, make_world
+from pipeline.model.amounts import to_units
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import almaty_date
+
+from ..reference.registry import Tables, us_date
+from ..reference.worlds import World, frames_of, make_world
 
 TABLES = ("outflows", "transfers", "balances", "report", "issues")
 worlds = st.builds(make_world, st.integers(1_000, 1_000_000))

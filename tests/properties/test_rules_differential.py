@@ -7,13 +7,15 @@ from collections import Counter
 import pytest
 
 from pipeline.enrich.month import enrich_month
-from pipeline.model import IssueCode, Month
-from tests.reference.capture import read_capture
-from tests.reference.compare import compare, differences
-from tests.reference.rules import apply_rules
-from tests.reference.shrink import describe, shrink
-from tests.reference.test_example import EXAMPLE
-from tests.reference.worlds import frames_of, make_world
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import Month
+
+from ..reference.capture import read_capture
+from ..reference.compare import compare, differences
+from ..reference.rules import apply_rules
+from ..reference.shrink import describe, shrink
+from ..reference.test_example import EXAMPLE
+from ..reference.worlds import frames_of, make_world
 
 SEEDS = range(100)
 CHUNK = 10

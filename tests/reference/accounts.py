@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from eth_hash.auto import keccak
 
-from pipeline.model import IssueCode, Rules, almaty_date
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import almaty_date
+from pipeline.model.rules import Rules
 
 if TYPE_CHECKING:
     from .registry import Case, Row, Tables

@@ -20,7 +20,8 @@ from typing import Any
 
 from embit import base58, bech32
 
-from pipeline.model import Asset, Rules, to_units
+from pipeline.model.amounts import to_units
+from pipeline.model.rules import Asset, Rules
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

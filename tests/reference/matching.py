@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pipeline.model import IssueCode
+from pipeline.model.issues import IssueCode
 
 from .accounts import token_ref
 from .registry import Case, Row, us_date

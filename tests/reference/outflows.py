@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 
-from pipeline.model import IssueCode, Month, almaty_date
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import Month, almaty_date
 
 from .accounts import observed, token_ref
 from .registry import Case, Row

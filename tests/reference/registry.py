@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from pipeline.model import IssueCode, Month, Rules, almaty_date
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import Month, almaty_date
+from pipeline.model.rules import Rules
 
 from .accounts import in_known_assets
 

@@ -10,7 +10,8 @@ from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
-from pipeline.model import IssueCode, from_units
+from pipeline.model.amounts import from_units
+from pipeline.model.issues import IssueCode
 
 from .registry import Case, Row, holder_row, licence_on
 

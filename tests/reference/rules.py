@@ -3,13 +3,14 @@
 Enters: the facts by the names and columns of `pipeline.enrich.frames.SHAPES`, as lists of dictionaries (`tables_of`
 makes them of frames), the month and the rules' parameters. Leaves: the tables of `pipeline.enrich.frames.Enriched`, as
 lists of dictionaries with the same columns. By rules 2 to 7 and 9. It shares nothing with the vectorised enrichment but
-the nouns in `pipeline.model`, and has no thought for speed: where the two differ, one has misread.
+the nouns in `pipeline.model.rules`, and has no thought for speed: where the two differ, one has misread.
 """
 
 from __future__ import annotations
 
 from pipeline.enrich.frames import SHAPES, Facts
-from pipeline.model import Month, Rules
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
 
 from .accounts import check_accounts
 from .matching import explain_all, link_payments, transfers_of, write_credits

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 
-from pipeline.model import IssueCode
+from pipeline.model.issues import IssueCode
 
 from .registry import Case, Row, us_date
 

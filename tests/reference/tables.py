@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from pipeline.model import Rules, from_units
+from pipeline.model.amounts import from_units
+from pipeline.model.rules import Rules
 
 from .registry import Outcome, Row
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model import Month
+from pipeline.model.months import Month
 
 from .capture import Capture, read_capture
 from .registry import Outcome

@@ -19,7 +19,8 @@ from typing import Any
 import polars as pl
 
 from pipeline.enrich.frames import SHAPES, Facts
-from pipeline.model import ALMATY, Asset, Month, Rules
+from pipeline.model.months import ALMATY, Month
+from pipeline.model.rules import Asset, Rules
 
 from .registry import Row, Tables, is_good_miner_id
 

@@ -13,9 +13,9 @@ import threading
 from dataclasses import dataclass, field
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.bitcoin.merkle import merkle_root
-from pipeline.bitcoin.networks import network
-from pipeline.bitcoin.wire import double_sha256
+from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.wire import double_sha256
 
 REGTEST = network("regtest")
 GENESIS_RAW = bytes.fromhex(

@@ -1,6 +1,6 @@
 """A world to close months in: bundles that notice any change, and another side that lies, stalls and forgets as it is told.
 
-`Months` and `Filing` as `pipeline.closing` wants them, over a real log. The other side keeps what it accepted: tests look there
+`Months` and `Filing` as `pipeline.closing.advance` wants them, over a real log. The other side keeps what it accepted: tests look there
 whether anything was filed twice.
 """
 
@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.calendar import Plan, months_until
-from pipeline.certificate import KeyCertificate
-from pipeline.closing import Closing, Diary, Signature
-from pipeline.closing_events import RejectedRow, Submitting
-from pipeline.events import Frozen, encode
-from pipeline.filing import Answer, Body, BodyMap, Form, compose
-from pipeline.log import EventLog
-from pipeline.model import Month
+from pipeline.closing.advance import Closing
+from pipeline.closing.calendar import Plan, months_until
+from pipeline.closing.diary import Diary
+from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
+from pipeline.log.events import encode
+from pipeline.log.events.months import Frozen, RejectedRow, Submitting
+from pipeline.log.protocol import EventLog
+from pipeline.model.months import Month
+from pipeline.signing.certificate import KeyCertificate
+from pipeline.signing.signer import Signature
 
 POOL = "pool"
 
@@ -165,7 +167,7 @@ def make_closing(
     closing = Closing(Diary(log, POOL), POOL, plan, bundles, side, Key() if plan.has_signer else None, step_done=step_done)
 
     def logged(submission_id: str) -> bytes | None:
-        from pipeline.closing import content_of_submission
+        from pipeline.closing.advance import content_of_submission
 
         closing.diary.refresh()
         found = [s for life in closing.diary.lives.values() for s in life.submissions if s.event.submission_id == submission_id]

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.evm.coding import keccak256
-from pipeline.evm.headers import header_rlp
-from pipeline.evm.receipts import TRANSFER_TOPIC, receipt_rlp
-from pipeline.evm.transactions import transaction_rlp
-from pipeline.evm.trie import trie_root
+from pipeline.chains.evm.coding import keccak256
+from pipeline.chains.evm.headers import header_rlp
+from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
+from pipeline.chains.evm.transactions import transaction_rlp
+from pipeline.chains.evm.trie import trie_root
 
 CHAIN_ID = 4242
 EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .evm_blocks import (
+from .evm_blocks import (  # fmt: skip
     BATCH,
     CHAIN_ID,
     NOBODY,
@@ -31,7 +31,7 @@ from .evm_blocks import (
     seal,
     trace_of,
     transaction_of,
-)  # fmt: skip
+)
 
 __all__ = ["BATCH", "CHAIN_ID", "NOBODY", "OPENING", "TOKEN", "UNITS", "Block", "NodeFault", "Served", "Spend", "World", "address"]
 

@@ -12,16 +12,16 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.bitcoin import BitcoinConnector, Idle
-from connectors.sandbox import SandboxServer
-from pipeline.app import App
-from pipeline.bitcoin.merkle import merkle_root
-from pipeline.bitcoin.script import address_of
-from pipeline.bitcoin.wire import double_sha256
-from pipeline.cli.closing_root import Desk
-from pipeline.closing import Standing
-from pipeline.events import WatchedWallet
-from pipeline.miner_id import control_digit
-from pipeline.model import ALMATY
+from connectors.standins.filing_service import SandboxServer
+from pipeline.app.app import App
+from pipeline.app.closing import Desk
+from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.bitcoin.wire import double_sha256
+from pipeline.closing.advance import Standing
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.miner_id import control_digit
+from pipeline.model.months import ALMATY
 from pipeline.settings import load_settings
 
 from .bitcoin_world import OURS, REGTEST, THEIRS, SimBlock, SimTx, SimulatedNode, World

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.bitcoin import BitcoinConnector, Idle
-from connectors.log_memory import MemoryLog
-from pipeline.errors import SourceError
-from pipeline.events import Stretch, WatchedWallet
-from pipeline.log import NewEvent, Topic, Writer
-from tests.integration.test_bitcoin_follow import events_of, main_chain
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events.chain import Stretch, WatchedWallet
+from pipeline.log.protocol import NewEvent, Topic, Writer
+from pipeline.model.errors import SourceError
 
+from ..integration.test_bitcoin_follow import events_of, main_chain
 from .bitcoin_world import OURS, SimulatedNode, World
 
 WALLETS = [WatchedWallet(name="pool", descriptors=[f"raw({script.hex()})" for script in OURS])]

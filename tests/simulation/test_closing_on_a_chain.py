@@ -10,14 +10,14 @@ import msgspec
 import polars as pl
 import pytest
 
-from connectors.sandbox import Desk, Faults, SandboxServer
-from pipeline.freeze.verify import verify_bundle
-from pipeline.model import Month
-from pipeline.month import State
-from pipeline.notices import Notice
-from tests.integration.example_month import esep
-from tests.integration.test_signing import write_p12
+from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from pipeline.closing.life import State
+from pipeline.closing.notices import Notice
+from pipeline.model.months import Month
+from pipeline.verify.bundle import verify_bundle
 
+from ..integration.example_month import esep
+from ..integration.test_signing import write_p12
 from .bitcoin_world import OURS
 from .pool_world import BIN, MINER, MINER_ID, Pool, ScriptedWorld, at
 

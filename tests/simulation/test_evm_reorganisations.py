@@ -8,10 +8,20 @@ from typing import Any
 import pytest
 
 from connectors.evm import Doubted, EvmConnector, Idle, Reorganised, Rewatched, Step
-from connectors.log_memory import MemoryLog
-from pipeline.errors import SourceError
-from pipeline.events import Balances, Connect, Disconnect, Doubt, Stretch, Transaction, Watch, WatchedWallet, decode
-from pipeline.evm.address import to_checksum
+from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.evm.address import to_checksum
+from pipeline.log.events import decode
+from pipeline.log.events.chain import (
+    Balances,
+    Connect,
+    Disconnect,
+    Doubt,
+    Stretch,
+    Transaction,
+    Watch,
+    WatchedWallet,
+)
+from pipeline.model.errors import SourceError
 
 from .evm_world import CHAIN_ID, OPENING, TOKEN, UNITS, Served, Spend, World, address
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.__main__ import SCENARIOS, main
-
+from .__main__ import SCENARIOS, main
 from .fire.campaign import Failure, Report, live_once, quiet, run
 from .fire.dice import RATES, Dice
 from .fire.judge import Broken, Judge

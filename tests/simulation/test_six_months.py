@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from connectors.filing_http import HttpFiling, HttpTarget
-from connectors.log_sqlite import SqliteLog
-from connectors.sandbox import FAULTS, Desk, Faults, SandboxServer
-from pipeline.calendar import Plan, due_at, months_until
-from pipeline.closing import Closing, Diary, Standing, submit
-from pipeline.filing import AnswerMap, BodyMap
-from pipeline.model import ALMATY, Month
-from pipeline.month import State
-from tests.simulation.closing_world import POOL, Bundles, Crash, Key
+from connectors.filing.http import HttpFiling, HttpTarget
+from connectors.log_sqlite.log import SqliteLog
+from connectors.standins.filing_service import FAULTS, Desk, Faults, SandboxServer
+from pipeline.closing.advance import Closing, Standing, submit
+from pipeline.closing.calendar import Plan, due_at, months_until
+from pipeline.closing.diary import Diary
+from pipeline.closing.filing import AnswerMap, BodyMap
+from pipeline.closing.life import State
+from pipeline.model.months import ALMATY, Month
+
+from .closing_world import POOL, Bundles, Crash, Key
 
 FIRST, LAST = Month(2027, 10), Month(2028, 3)
 """With new year and a 29 February among them."""
@@ -205,7 +207,7 @@ def test_a_closing_that_never_asks_would_be_caught(make_world, monkeypatch: pyte
     filing = HttpFiling(target, BodyMap(), AnswerMap())
     world.clock.now += 86_400 * 2
     event = submit(closing.diary, world.bundles, filing, POOL, life, now=world.clock.now, by="a wrong client", reason="again")
-    from pipeline.closing import content_of_submission
+    from pipeline.closing.advance import content_of_submission
 
     told = filing.send(event, content_of_submission(event))
     assert told.outcome == "rejected" and "already" in told.message

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from connectors.evm import EvmConnector, Idle
 from connectors.evm.steps import Step
-from connectors.log_memory import MemoryLog
-from pipeline.events import AnyEvent, WatchedWallet, decode
-from pipeline.log import advance
-from tests.integration.example_month import esep
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.events import AnyEvent, decode
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.log.protocol import advance
 
+from ...integration.example_month import esep
 from .books import CHAIN, write_files
 from .cast import DECIMALS, NATIVE, Stage
 from .last_night import LastNight

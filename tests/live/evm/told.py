@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pipeline.events import AnyEvent, Balances, Connect, Disconnect, Stretch, Transaction
+from pipeline.log.events import AnyEvent
+from pipeline.log.events.chain import (
+    Balances,
+    Connect,
+    Disconnect,
+    Stretch,
+    Transaction,
+)
 
 from .chronicle import Chronicle, Mined, Sent
 from .expected import plain

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.evm.coding import keccak256
-from tests.simulation.evm_blocks import (
+from pipeline.chains.evm.coding import keccak256
+
+from ..evm_blocks import (  # fmt: skip
     BATCH,
     NOBODY,
     Block,
@@ -27,8 +28,7 @@ from tests.simulation.evm_blocks import (
     seal,
     trace_of,
     transaction_of,
-)  # fmt: skip
-
+)
 from .chain import PoolChain
 
 GWEI, ETHER = 10**9, 10**18

@@ -11,11 +11,11 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, cast
 
 from pipeline.enrich.frames import Enriched, Facts
-from pipeline.model import Month, almaty_date
-from tests.reference.registry import Row, Tables
+from pipeline.model.months import Month, almaty_date
 
+from ...reference.registry import Row, Tables
 from .account_chain import OWN, WALLETS, AccountBlock
-from .account_truth import (
+from .account_truth import (  # fmt: skip
     COIN,
     DEAD_TOKEN,
     UNIT_TOKEN,
@@ -27,7 +27,7 @@ from .account_truth import (
     moves_of,
     other_givers,
     unseen_in,
-)  # fmt: skip
+)
 from .judge import Judge, hold
 from .truth import LogReader, as_set, shaped
 

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 import connectors.evm.scan
 from connectors.evm import EvmConnector
-from pipeline.chain_connector import ChainConnector, Idle, Waiting
-from pipeline.errors import EsepError
-from pipeline.events import WatchedWallet
-from pipeline.log import EventLog
-from tests.reference.accounts import checksummed
-from tests.simulation.evm_blocks import CHAIN_ID
+from pipeline.follow.connector import ChainConnector, Idle, Waiting
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import EsepError
 
+from ...reference.accounts import checksummed
+from ..evm_blocks import CHAIN_ID
 from .account_chain import OWN, VENDORS, WALLETS, AccountChain
 from .account_node import Offer, TroubledAccountNode
 from .account_office import UNIT, AccountOffice

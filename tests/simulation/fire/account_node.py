@@ -16,8 +16,8 @@ from typing import Any
 
 from connectors.evm.errors import NodeUnreachable
 from connectors.evm.rpc import NodeConnection
-from tests.simulation.evm_blocks import Answers, Block, NodeFault
 
+from ..evm_blocks import Answers, Block, NodeFault
 from .account_chain import GWEI, OWN, TOKEN, AccountBlock, AccountChain
 from .dice import Dice
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.model import almaty_date
-from tests.reference.accounts import checksummed, is_mistyped
-from tests.simulation.evm_blocks import BATCH, Spend, address
+from pipeline.model.months import almaty_date
 
+from ...reference.accounts import checksummed, is_mistyped
+from ..evm_blocks import BATCH, Spend, address
 from .account_chain import ETHER, GWEI, LEGACY_PRICE_WEI, STRANGERS, TOKEN, VENDORS, WALLETS, AccountTx
 from .account_truth import CHAIN, COIN, UNIT_TOKEN
 from .office import Office, Row, _printed, write_csv

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeline.model import almaty_date
-from tests.reference.accounts import checksummed
-from tests.reference.registry import Row, Tables
+from pipeline.model.months import almaty_date
 
+from ...reference.accounts import checksummed
+from ...reference.registry import Row, Tables
 from .account_chain import GWEI, OWN, WALLETS, AccountBlock, Mined
 from .truth import facts_of_office, shaped
 

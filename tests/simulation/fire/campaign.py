@@ -17,8 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.model import IssueCode
-from pipeline.month import State
+from pipeline.closing.life import State
+from pipeline.model.issues import IssueCode
 
 from .dice import kinds_of
 from .judge import Judge

@@ -11,11 +11,12 @@ import random
 import struct
 from dataclasses import dataclass, field
 
-from pipeline.bitcoin.merkle import merkle_root
-from pipeline.bitcoin.networks import network
-from pipeline.bitcoin.script import address_of
-from pipeline.bitcoin.wire import double_sha256
-from tests.simulation.bitcoin_world import GENESIS_RAW, Outpoint, SimBlock, SimTx
+from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.bitcoin.wire import double_sha256
+
+from ..bitcoin_world import GENESIS_RAW, Outpoint, SimBlock, SimTx
 
 REGTEST = network("regtest")
 BLOCK_S = 8 * 3600

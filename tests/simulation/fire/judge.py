@@ -15,24 +15,25 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from connectors.log_memory import MemoryLog
-from pipeline.calendar import due_at
-from pipeline.chain_connector import Idle
+from connectors.standins.log_memory import MemoryLog
+from pipeline.assess.printed import printed_report
+from pipeline.closing.calendar import due_at
 from pipeline.enrich.frames import SHAPES, Enriched, Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.events import Frozen, decode
-from pipeline.freeze.printed import printed_report
-from pipeline.ingest import Ingest
-from pipeline.log import TOPICS, Record
-from pipeline.model import Month
+from pipeline.follow.connector import Idle
+from pipeline.log.events import decode
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import TOPICS, Record
+from pipeline.model.months import Month
 from pipeline.render.canonical import report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
-from tests.reference.compare import compare
-from tests.reference.registry import Outcome, Tables
-from tests.reference.rules import apply_rules
-from tests.simulation.bitcoin_world import SimBlock
+from pipeline.store.ingest import Ingest
 
+from ...reference.compare import compare
+from ...reference.registry import Outcome, Tables
+from ...reference.rules import apply_rules
+from ..bitcoin_world import SimBlock
 from .chain import OWN
 from .truth import LogReader, as_set, digest_of_rows, facts_of_world
 

@@ -17,16 +17,16 @@ from typing import Any, ClassVar
 
 from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import declare_complete
-from pipeline.calendar import due_at
-from pipeline.chain_connector import ChainConnector
-from pipeline.closing import Standing
-from pipeline.errors import EsepError, InputRefused
-from pipeline.events import WatchedWallet
-from pipeline.log import EventLog, NewEvent
-from pipeline.model import Month
-from pipeline.month import Act
-from tests.simulation.closing_world import Crash
+from pipeline.closing.advance import Standing
+from pipeline.closing.calendar import due_at
+from pipeline.closing.life import Act
+from pipeline.follow.connector import ChainConnector
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.model.errors import EsepError, InputRefused
+from pipeline.model.months import Month
 
+from ..closing_world import Crash
 from .chain import PoolChain, address
 from .dice import RATES, Dice
 from .log import TroubledLog

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.log_memory import MemoryLog
-from pipeline.errors import LogError
-from pipeline.log import TOPICS, NewEvent, Positions, Record, Topic
-from tests.simulation.closing_world import Crash
+from connectors.standins.log_memory import MemoryLog
+from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.model.errors import LogError
 
+from ..closing_world import Crash
 from .dice import Dice
 
 

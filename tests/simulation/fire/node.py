@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from connectors.bitcoin.errors import NodeUnreachable
-from tests.simulation.bitcoin_world import SimBlock, SimulatedNode
 
+from ..bitcoin_world import SimBlock, SimulatedNode
 from .chain import PoolChain
 from .dice import Dice
 

@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.model import Month, almaty_date
-from tests.reference.worlds import good_miner_id
+from pipeline.model.months import Month, almaty_date
 
+from ...reference.worlds import good_miner_id
 from .chain import address
 from .dice import Dice
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.closing import Standing, Taken, submit
-from pipeline.closing_events import Approved
-from pipeline.freeze.conditions import blocking_issues
-from pipeline.month import Act, State
+from pipeline.assess.conditions import blocking_issues
+from pipeline.closing.advance import Standing, submit
+from pipeline.closing.diary import Taken
+from pipeline.closing.life import Act, State
+from pipeline.log.events.months import Approved
 
 from .process import Process
 

@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import connectors.bitcoin.fetch
-import pipeline.app
+import pipeline.app.app
 import pipeline.freeze.bundle
-from pipeline.app import App
-from pipeline.chain_connector import ChainConnector, Idle
-from pipeline.cli.closing_root import Desk
-from pipeline.closing import Closing
-from pipeline.errors import EsepError
-from pipeline.model import Month
+from pipeline.app.app import App
+from pipeline.app.closing import Desk
+from pipeline.closing.advance import Closing
+from pipeline.follow.connector import ChainConnector, Idle
+from pipeline.model.errors import EsepError
+from pipeline.model.months import Month
 from pipeline.settings import load_settings
 from pipeline.store import Store
-from tests.simulation.closing_world import Crash, Key
 
+from ..closing_world import Crash, Key
 from .chain import WALLETS, address
 from .dice import Dice
 from .log import TroubledLog
@@ -193,7 +193,7 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
     """While it lasts: no thread, no wait, no socket; and only the months that `printed` names are printed whole."""
     fetch: Any = connectors.bitcoin.fetch
     pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
-    export, render = pipeline.app.export_month, pipeline.freeze.bundle.render_all
+    export, render = pipeline.app.app.export_month, pipeline.freeze.bundle.render_all
 
     def render_some(document: Any, folder: Path, **how: Any) -> Any:
         if printed(document.month):
@@ -207,11 +207,11 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
         return path
 
     fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = InLine, ()
-    pipeline.app.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
+    pipeline.app.app.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
     undo = wire(service)
     try:
         yield
     finally:
         undo()
         fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = pool, waits
-        pipeline.app.export_month, pipeline.freeze.bundle.render_all = export, render
+        pipeline.app.app.export_month, pipeline.freeze.bundle.render_all = export, render

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-import connectors.filing_http as filing_http
-from connectors.sandbox import Desk, Faults
-from connectors.sandbox.server import _Handler
+import connectors.filing.http as filing_http
+from connectors.standins.filing_service import Desk, Faults
+from connectors.standins.filing_service.server import _Handler
 
 from .dice import Dice
 
@@ -77,7 +77,7 @@ class Service(httpx.BaseTransport):
 
 
 class Wired:
-    """`httpx` as `connectors.filing_http` sees it while the service stands in memory."""
+    """`httpx` as `connectors.filing.http` sees it while the service stands in memory."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

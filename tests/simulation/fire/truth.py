@@ -15,10 +15,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipeline.enrich.frames import SHAPES
-from pipeline.log import Positions, Record
-from tests.reference.registry import Row, Tables
-from tests.simulation.bitcoin_world import SimBlock, SimTx
+from pipeline.log.protocol import Positions, Record
 
+from ...reference.registry import Row, Tables
+from ..bitcoin_world import SimBlock, SimTx
 from .chain import DATA, OWN, WALLETS, address
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import polars as pl
 
 from pipeline.enrich.frames import SHAPES, Enriched, Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.model import Asset, Month, Rules
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
 
 OCTOBER = Month(2026, 10)
 RULES = Rules(

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from pipeline.enrich.frames import Enriched
-from pipeline.model import Asset, Month, Rules
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
 
 from .small_world import ANNA, BORAT, World, at, day, issues_of, rows_of
 

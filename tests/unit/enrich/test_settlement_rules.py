@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.enrich.identify import day_of_seconds
-from pipeline.model import Month, almaty_date
+from pipeline.model.months import Month, almaty_date
 
 from .small_world import ANNA, BORAT, World, a_pool, issues_of, rows_of
 

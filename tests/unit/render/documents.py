@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.model import Month
+from pipeline.model.months import Month
 from pipeline.render import Document
 from pipeline.render.canonical import read_report_csv, report_csv
 from pipeline.render.form import COLUMNS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import VerifyError
+from pipeline.model.errors import VerifyError
 from pipeline.render import Document
 from pipeline.render.canonical import report_csv
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.model import Month
+from pipeline.model.months import Month
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
 
 from .documents import EXPECTED

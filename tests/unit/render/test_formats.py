@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import EsepError
+from pipeline.model.errors import EsepError
 from pipeline.render import render_all, render_one
 
 from .documents import document

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import EsepError
+from pipeline.model.errors import EsepError
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
 from pipeline.render.xlsx import exact_decimals
 

@@ -14,35 +14,37 @@ from typing import Any
 
 import duckdb
 
-from pipeline.events import (
-    AccountRow,
-    AllocationColumns,
-    Allocations,
-    AnyEvent,
-    Complete,
+from pipeline.log.events import AnyEvent, encode
+from pipeline.log.events.chain import (
     Connect,
-    CounterpartyRow,
     Disconnect,
-    Event,
     Input,
-    Labelled,
-    LicenceRow,
-    MinerRow,
-    OpeningColumns,
-    Openings,
     Output,
-    PaymentColumns,
-    Payments,
-    Registry,
     Stretch,
     Transaction,
-    Waived,
-    WalletRow,
     Watch,
     WatchedWallet,
-    encode,
 )
-from pipeline.log import TOPICS, Positions, Record, Topic
+from pipeline.log.events.ledger import (
+    AllocationColumns,
+    Allocations,
+    Complete,
+    OpeningColumns,
+    Openings,
+    PaymentColumns,
+    Payments,
+)
+from pipeline.log.events.months import Labelled, Waived
+from pipeline.log.events.parts import Event
+from pipeline.log.events.registry import (
+    AccountRow,
+    CounterpartyRow,
+    LicenceRow,
+    MinerRow,
+    Registry,
+    WalletRow,
+)
+from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.store import Store
 
 POOL = "pool"

@@ -8,7 +8,7 @@ import tomllib
 import duckdb
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.model.errors import StoreError
 from pipeline.store.dictionary import comment_statements, data_dictionary
 from pipeline.store.store import prepare, text
 

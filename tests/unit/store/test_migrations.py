@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.model.errors import StoreError
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.store import migrate, migrations, prepare, text
 

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.ingest import Ingest
-from pipeline.model import ALMATY, almaty_date, from_units
+from pipeline.model.amounts import from_units
+from pipeline.model.months import ALMATY, almaty_date
 from pipeline.store import Store
-from tests.unit.store.streams import BIGGEST, CHAIN, Delivery, allocations, example_events, payments
+from pipeline.store.ingest import Ingest
+
+from .streams import BIGGEST, CHAIN, Delivery, allocations, example_events, payments
 
 
 @pytest.fixture(scope="module")

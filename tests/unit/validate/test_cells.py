@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.model import from_units, to_units
+from pipeline.model.amounts import from_units, to_units
 from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_bad
 from pipeline.validate.table import shown
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.errors import InputRefused, SettingsError
-from pipeline.model import Asset
+from pipeline.model.errors import InputRefused, SettingsError
+from pipeline.model.rules import Asset
 from pipeline.validate.columns import Terms
 from pipeline.validate.ledger import LedgerKind, check_ledger, headings, older_than_opening
 from pipeline.validate.registry import RegistryKind, check_registry_table, licence_warnings, reference_warnings

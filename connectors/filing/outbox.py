@@ -1,0 +1,69 @@
+"""Files by leaving a folder for a person to hand in: `outbox/2026-10-v1-SUBMISSION/` (the default way).
+
+Enters: a submission and its exact bytes. Leaves: the body, and a note that says what to do next. Placing the same submission again
+writes the same bytes. Nobody can be asked here: a person says what became of it (`esep receipt`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
+from pipeline.log.events.months import Submitting
+from pipeline.model.errors import FilingError
+
+_NOTE = """Submission {id}
+Month {month}, version {version}{amends}
+
+Hand in the file `{name}` to the tax body, then tell Esep what became of it:
+
+    esep receipt {month} accepted --receipt NUMBER --by "NAME" --reason "handed in"
+    esep receipt {month} rejected --by "NAME" --reason "what they said"
+"""
+
+
+class Outbox:
+    """`pipeline.closing.advance.Filing` into a folder."""
+
+    can_ask = False
+
+    def __init__(self, folder: Path, how: BodyMap) -> None:
+        self._folder = folder
+        self._how = how
+
+    @property
+    def target(self) -> str:
+        return f"outbox:{self._folder.name}"
+
+    def compose(self, form: Form) -> Body:
+        """The file's bytes. Raises FilingError."""
+        return compose(form, self._how)
+
+    def send(self, submission: Submitting, content: bytes) -> Answer:
+        """Place the submission; `placed`, or `unreachable` when the folder can't be written."""
+        folder = self._folder / f"{submission.month}-v{submission.version}-{submission.submission_id}"
+        name = "body.xml" if "xml" in submission.content_type else "body.json" if "json" in submission.content_type else "body"
+        amends = f", corrects submission {submission.amends}" if submission.amends else ""
+        note = _NOTE.format(id=submission.submission_id, month=submission.month, version=submission.version, amends=amends, name=name)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(folder / name, content)
+            _write(folder / "README.txt", note.encode())
+        except OSError as error:
+            return Answer("unreachable", f"{folder}: {error.strerror or error}")
+        return Answer("placed", f"hand in {folder / name}", request=f"placed {folder.name}/{name}")
+
+    def ask(self, submission: Submitting) -> Answer:
+        raise FilingError(f"an outbox can't be asked what became of {submission.submission_id}: say it with `esep receipt`")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, on disk before it returns."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.chmod(0o600)
+    part.replace(path)

@@ -1,0 +1,3 @@
+"""The embedded event log: one SQLite file."""
+
+from .log import SqliteLog as SqliteLog

@@ -1,0 +1,399 @@
+"""The embedded event log: one SQLite file that many processes append to and follow at once (law 1).
+
+In: events already encoded as JSON, from a connector's `Writer`. Out: `Record`s in the order of their offsets.
+Every topic has one partition, 0; its offsets count from 0 without gaps. A commit is on disk when `append`
+returns (WAL with synchronous=FULL). Ids are unique within (topic, key). A (topic, key) has one writer: opening
+another one raises the pair's epoch, and appends of the older epoch are refused.
+
+Every event carries a digest (`pipeline.log.digest`), and where each topic ends is kept beside: every read checks both, so that a
+damaged disk, or a hand in the file, is told with its place and never read as a fact, nor as the end.
+
+It leaves out retention and compaction: nothing is ever deleted. The values' meaning is not looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.log.digest import BEGIN, digest_of, is_as_written
+from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.model.errors import FencedError, LogError
+
+APPLICATION_ID = 0x45736570
+"""Marks the file as an Esep log (SQLite's header field of that name)."""
+FORMAT_VERSION = 2
+"""Format 1 had no digests; it is brought to 2 when it is opened."""
+POLL_S = 0.02
+"""How long a waiting follower sleeps between looks at the ends."""
+WAL_LIMIT_BYTES = 64 << 20
+
+_CREATE = """
+CREATE TABLE event (
+    topic TEXT NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (topic, "offset"));
+CREATE UNIQUE INDEX event_id ON event (topic, key, id);
+CREATE INDEX event_key ON event (topic, key, "offset");
+CREATE TABLE head (topic TEXT NOT NULL PRIMARY KEY, "end" INTEGER NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE writer (topic TEXT NOT NULL, key TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (topic, key)) WITHOUT ROWID;
+"""
+_END = 'SELECT "end", digest FROM head WHERE topic = ?'
+_SET_END = 'INSERT OR REPLACE INTO head (topic, "end", digest) VALUES (?, ?, ?)'
+_READ = 'SELECT "offset", key, id, value, digest FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
+_DIGEST = 'SELECT digest FROM event WHERE topic = ? AND "offset" = ?'
+_LAST = 'SELECT "offset", id, value, digest FROM event WHERE topic = ? AND key = ? ORDER BY "offset" DESC LIMIT 1'
+_FIND = 'SELECT value, "offset" FROM event WHERE topic = ? AND key = ? AND id = ?'
+_INSERT = 'INSERT INTO event (topic, "offset", key, id, value, digest) VALUES (?, ?, ?, ?, ?, ?)'
+_OF_FORMAT_1 = 'SELECT "offset", key, id, value FROM event_1 WHERE topic = ? ORDER BY "offset"'
+_EPOCH = "SELECT epoch FROM writer WHERE topic = ? AND key = ?"
+_NEXT_EPOCH = """
+INSERT INTO writer (topic, key, epoch) VALUES (?, ?, 1)
+ON CONFLICT (topic, key) DO UPDATE SET epoch = epoch + 1 RETURNING epoch
+"""
+
+
+class SqliteLog:
+    """`pipeline.log.protocol.EventLog` in one SQLite file; safe to share between threads, and to open in many processes."""
+
+    def __init__(self, path: str | Path, *, busy_timeout_s: float = 30.0) -> None:
+        """Open the log at `path`, creating it (mode 0600) when it is not there.
+
+        `busy_timeout_s`: how long to wait for another process's append. Raises `LogError` when the file is not a
+        log, is damaged, was made by a newer version, or can't be opened or created.
+        """
+        self.path = Path(path)
+        self._busy_timeout_s = busy_timeout_s
+        self._lock = threading.RLock()
+        self._is_closed = False
+        with self._explained("open"):
+            self._create_file()
+            self._connection = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            with self._explained("open"):
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    # --- opening
+
+    def _create_file(self) -> None:
+        """Create the file for the owner's eyes alone; SQLite gives its -wal and -shm files the same mode."""
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return
+        folder = os.open(self.path.parent, os.O_RDONLY)  # so that the new name survives a power cut, too
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _prepare(self) -> None:
+        self._use_wal()
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        if self._identity() == (0, 0):
+            with self._writing() as cursor:  # many may open a new log at once: the first one in creates
+                if self._identity() == (0, 0) and not self._tables():
+                    for statement in _CREATE.split(";"):
+                        cursor.execute(statement)
+                    cursor.executemany(_SET_END, [(topic, 0, BEGIN) for topic in TOPICS])
+                    cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        if self._identity() == (APPLICATION_ID, 1):
+            with self._writing() as cursor:
+                if self._identity() == (APPLICATION_ID, 1):
+                    _add_digests(cursor)
+        application_id, version = self._identity()
+        if application_id != APPLICATION_ID:
+            raise LogError(f"{self.path} is a SQLite database of another program, not an event log: set the log's path to another file")
+        if version > FORMAT_VERSION:
+            raise LogError(f"{self.path} has log format {version}, this program knows {FORMAT_VERSION}: upgrade the program")
+        missing = {"event", "head", "writer", "event_id", "event_key"} - self._tables()
+        if missing:
+            raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; restore the file from its backup")
+
+    def _use_wal(self) -> None:
+        """Switch to WAL. Racing openers get "locked" at once, whatever the busy timeout: so ask again until it is out."""
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                (mode,) = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
+        if mode != "wal":
+            raise LogError(f"{self.path} can't be shared: its file system has no WAL mode ({mode}); keep the log on a local disk")
+
+    def _identity(self) -> tuple[int, int]:
+        (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        return application_id, version
+
+    def _tables(self) -> set[str]:
+        return {name for (name,) in self._connection.execute("SELECT name FROM sqlite_schema")}
+
+    # --- the protocol
+
+    def writer(self, topic: Topic, key: str) -> SqliteWriter:
+        """The one writer of (topic, key) from now on: every earlier one is fenced."""
+        _known(topic)
+        with self._explained("write"), self._writing() as cursor:
+            (epoch,) = cursor.execute(_NEXT_EPOCH, (topic, key)).fetchone()
+        return SqliteWriter(self, topic, key, epoch)
+
+    def read(
+        self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
+    ) -> list[Record]:
+        """`EventLog.read`: topic after topic in the order of `topics`, until about `limit_bytes` of values are read.
+
+        Raises `LogError` when the log ends before a position already read: another file, or an older copy of it.
+        """
+        records: list[Record] = []
+        left_bytes = limit_bytes
+        with self._explained("read"), self._lock:
+            starts = self._starts(positions)
+            for topic in topics:
+                stop = 2**62 if until is None else until.get(f"{_known(topic)}/0", 0)
+                if starts.get(topic, 0) >= stop:
+                    continue
+                for record in self._records(topic, starts.get(topic, 0), stop):
+                    records.append(record)
+                    left_bytes -= len(record.value)
+                    if left_bytes <= 0:
+                        return records
+        return records
+
+    def wait(self, positions: Positions, timeout_s: float) -> bool:
+        """`EventLog.wait`: looks at the ends every 20 ms."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            if any(offset > positions.get(place, 0) for place, offset in self.end().items()):
+                return True
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(POLL_S, left_s))
+
+    def end(self) -> dict[str, int]:
+        with self._explained("read"), self._lock:
+            return {f"{topic}/0": self._head(topic)[0] for topic in TOPICS}
+
+    def last(self, topic: Topic, key: str) -> Record | None:
+        with self._explained("read"), self._lock:
+            found = self._connection.execute(_LAST, (_known(topic), key)).fetchone()
+            if found is None:
+                return None
+            record = Record(topic, 0, found[0], key, found[1], found[2])
+            self._check(record, found[3], self._digest_before(topic, found[0]))
+        return record
+
+    def check(self) -> None:
+        """Look the whole file through, its indexes too (`PRAGMA integrity_check`). Raises LogError with the first fault.
+
+        The events' digests are checked by reading them (`read`).
+        """
+        with self._explained("read"), self._lock:
+            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise LogError(f"{self.path} is damaged: {found}; restore the file from its backup")
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # --- inside
+
+    def _starts(self, positions: Positions) -> dict[str, int]:
+        starts: dict[str, int] = {}
+        for place, offset in positions.items():
+            topic, _, partition = place.partition("/")
+            if topic not in TOPICS or partition != "0":
+                raise LogError(
+                    f"{self.path} has no partition {place!r}: these positions are another log's; rebuild the store from this log"
+                )
+            end, _ = self._head(topic)
+            if offset > end:
+                raise LogError(
+                    f"{self.path} ends at {place}@{end}, but {place}@{offset} was already read: "
+                    "it is another log, or an older copy of it; bring back the newest one"
+                )
+            starts[topic] = offset
+        return starts
+
+    def _records(self, topic: Topic, start: int, stop: int) -> Iterator[Record]:
+        """Stream records, each checked; offsets have no gaps, so a gap means that rows were removed behind the log's back."""
+        before, expected = self._digest_before(topic, start), start
+        end, last = self._head(topic)
+        try:
+            with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
+                for offset, key, id_, value, digest in rows:
+                    if offset != expected:
+                        raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; restore the file from its backup")
+                    record = Record(topic, 0, offset, key, id_, value)
+                    self._check(record, digest, before)
+                    before, expected = digest, offset + 1
+                    yield record
+            if expected < min(stop, end) or (expected == end and before != last):
+                raise LogError(f"{self.path} is damaged: {topic}/0@{expected} should follow; restore the file from its backup")
+        except sqlite3.DatabaseError as error:
+            if _code(error) not in (sqlite3.SQLITE_CORRUPT, 0):  # 0: a text that is no UTF-8
+                raise
+            raise LogError(f"{self.path} is damaged at {topic}/0@{expected} ({error}); restore the file from its backup") from error
+
+    def _head(self, topic: str) -> tuple[int, bytes]:
+        """Where a topic ends, and the digest of its last event."""
+        found: tuple[int, bytes] | None = self._connection.execute(_END, (topic,)).fetchone()
+        if found is None or not (isinstance(found[0], int) and isinstance(found[1], bytes)):
+            raise LogError(f"{self.path} is damaged: it lacks the end of {topic}; restore the file from its backup")
+        return found
+
+    def _digest_before(self, topic: Topic, offset: int) -> bytes:
+        found = self._connection.execute(_DIGEST, (topic, offset - 1)).fetchone() if offset else (BEGIN,)
+        return found[0] if found else b""
+
+    def _check(self, record: Record, digest: bytes, before: bytes) -> None:
+        if not is_as_written(record, digest, before):
+            raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; restore the file from its backup")
+
+    def append(self, topic: Topic, key: str, epoch: int, events: Sequence[NewEvent]) -> int:
+        """`Writer.append` for the writer with `epoch`; use `writer(topic, key).append`."""
+        with self._explained("write"), self._writing() as cursor:
+            found = cursor.execute(_EPOCH, (topic, key)).fetchone()
+            if found is None or found[0] != epoch:
+                raise FencedError(f"{self.path}: another writer has taken over {topic} of {key!r}; stop this one, only one may run")
+            (offset, before) = (first, _) = self._head(topic)
+            for event in events:
+                known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
+                if known is None:
+                    before = digest_of(Record(topic, 0, offset, key, event.id, event.value), before)
+                    cursor.execute(_INSERT, (topic, offset, key, event.id, event.value, before))
+                    offset += 1
+                elif known[0] != event.value:
+                    raise LogError(
+                        f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
+                        "nothing was appended; the source must not change what it has said"
+                    )
+            cursor.execute(_SET_END, (topic, offset, before))
+        return offset - first
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Cursor]:
+        """A write transaction: all or nothing, on disk when it is left."""
+        with self._lock:
+            cursor = self._connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk ends the transaction by itself
+                    cursor.execute("ROLLBACK")
+                raise
+            finally:
+                cursor.close()
+
+    @contextlib.contextmanager
+    def _explained(self, verb: str) -> Iterator[None]:
+        """Turn SQLite's and the system's errors into `LogError`s that say what to do."""
+        if self._is_closed:
+            raise LogError(f"{self.path} can't {verb}: the log was closed")
+        try:
+            yield
+        except OSError as error:
+            advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, "check the folder and its permissions")
+            raise LogError(f"can't {verb} the log {self.path}: {error.strerror or error}; {advice}") from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            advice = _ADVICE.get(_code(error), "restore the file from its backup")
+            raise LogError(f"can't {verb} the log {self.path}: {error}; {advice}") from error
+
+
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process holds it for long: end that one, or try again",
+    sqlite3.SQLITE_LOCKED: "another process holds it for long: end that one, or try again",
+    sqlite3.SQLITE_FULL: "nothing was appended; free disk space and start again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "check that the folder exists, the disk is writable and this user may write to it",
+    sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or restore it from its backup",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from its backup",
+    sqlite3.SQLITE_IOERR: "the disk is full or failed, nothing was appended: free space, or check it, then start again",
+    sqlite3.SQLITE_TOOBIG: "nothing was appended; the event is too large: send its rows in smaller batches",
+}
+_ADVICE_OF_SYSTEM = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space and start again")
+
+
+def _code(error: Exception) -> int:
+    """SQLite's primary result code."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def _add_digests(cursor: sqlite3.Cursor) -> None:
+    """From format 1 to 2, in the open transaction: the events as they are, each with its digest. An older program's appends fail from here on."""
+    for index in ("event_id", "event_key"):
+        cursor.execute(f"DROP INDEX {index}")
+    cursor.execute("ALTER TABLE event RENAME TO event_1")
+    for statement in _CREATE.split(";"):
+        if "writer" not in statement:
+            cursor.execute(statement)
+    reading = cursor.connection.cursor()
+    for topic in TOPICS:
+        before, end = BEGIN, 0
+        for offset, key, id_, value in reading.execute(_OF_FORMAT_1, (topic,)):
+            before = digest_of(Record(topic, 0, offset, key, id_, value), before)
+            cursor.execute(_INSERT, (topic, offset, key, id_, value, before))
+            end = offset + 1
+        cursor.execute(_SET_END, (topic, end, before))
+    reading.close()
+    cursor.execute("DROP TABLE event_1")
+    cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+
+class SqliteWriter:
+    """`pipeline.log.protocol.Writer` of one (topic, key)."""
+
+    def __init__(self, log: SqliteLog, topic: Topic, key: str, epoch: int) -> None:
+        self._log = log
+        self._topic: Topic = topic
+        self._key = key
+        self._epoch: int | None = epoch
+
+    def append(self, events: Sequence[NewEvent]) -> int:
+        """Append all or nothing, on disk on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
+        if self._epoch is None:
+            raise LogError(f"this writer of {self._topic} {self._key!r} was closed: open another one")
+        return self._log.append(self._topic, self._key, self._epoch, events)
+
+    def close(self) -> None:
+        self._epoch = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _known(topic: Topic) -> Topic:
+    """The topic itself. Raises `LogError` for a name that is not one of the four."""
+    if topic not in TOPICS:
+        raise LogError(f"{topic!r} is not a topic; the topics are {', '.join(TOPICS)}")
+    return topic

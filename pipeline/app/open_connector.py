@@ -1,0 +1,75 @@
+"""The connector that the settings name for a chain: the one place that knows which family has which.
+
+Enters: the settings, the opened log, a chain's name. Leaves: its connector, that follows the node from the log's last event.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.bitcoin.follow import BitcoinConnector
+from pipeline.chains.networks import is_account_network
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.follow.connector import ChainConnector
+    from pipeline.log.protocol import EventLog
+
+
+def open_connector(
+    settings: Settings, log: EventLog, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None
+) -> ChainConnector:
+    """The connector of a configured chain; `rpc_url` and `cookie_file` instead of the settings'. Raises SettingsError, LogError."""
+    ours = settings.chains[chain]
+    wallets = [
+        WatchedWallet(
+            name=wallet.name,
+            addresses=list(wallet.addresses),
+            descriptors=list(wallet.descriptors),
+            descriptor_range=wallet.descriptor_range if wallet.descriptors else 0,
+        )
+        for wallet in ours.wallets
+    ]
+    password = ours.password.get_secret_value() if ours.password else None
+    if is_account_network(ours.network):
+        # web3 takes seconds to be imported: only who follows such a chain should wait for it.
+        from connectors.evm import EvmConnector
+
+        return EvmConnector(
+            log=log,
+            pool_id=settings.pool.key,
+            chain=chain,
+            asset=ours.asset,
+            network=ours.network,
+            rpc_url=rpc_url or ours.rpc_url,
+            wallets=wallets,
+            tokens={a.contract: name for name, a in settings.assets.items() if a.chain == chain and a.contract is not None},
+            start_height=ours.start_height,
+            finality=ours.finality,
+            internal_calls=ours.internal_calls,
+            block_reward=ours.block_reward,
+            user=ours.user,
+            password=password,
+            headers=ours.secret_headers(),
+            timeout_s=float(ours.timeout_s),
+        )
+    return BitcoinConnector(
+        log=log,
+        pool_id=settings.pool.key,
+        chain=chain,
+        asset=ours.asset,
+        network=ours.network,
+        rpc_url=rpc_url or ours.rpc_url,
+        wallets=wallets,
+        start_height=ours.start_height,
+        cookie_path=cookie_file or ours.cookie_file,
+        user=ours.user,
+        password=password,
+        rest=ours.rest,
+        strategy=ours.strategy,
+        gap=ours.gap,
+        first_used_height=ours.first_used_height,
+        timeout_s=float(ours.timeout_s),
+    )

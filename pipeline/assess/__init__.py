@@ -1,0 +1,1 @@
+"""What a month comes to, and whether it can close (rule 8.1)."""

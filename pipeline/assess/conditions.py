@@ -1,0 +1,122 @@
+"""Whether a month can close, item by item (rule 8.1).
+
+Enters: the chain's state, the ledger's word, the issues and waivers. Leaves: `Condition`s, each met or not, each in words. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from pipeline.enrich.balance import last_heights
+from pipeline.enrich.frames import Facts
+from pipeline.log.events.months import Waived
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that must hold before the month closes."""
+
+    name: str
+    is_met: bool
+    detail: str
+
+
+def blocking_issues(issues: pl.DataFrame, waivers: list[Waived]) -> pl.DataFrame:
+    """The blocking issues that nobody waived: code, severity, ref, detail."""
+    waived = pl.DataFrame(
+        {"code": [w.code for w in waivers], "ref": [w.ref for w in waivers]}, schema={"code": pl.String, "ref": pl.String}
+    )
+    return issues.filter(pl.col("severity") == "blocking").join(waived.unique(), on=["code", "ref"], how="anti")
+
+
+def closing_conditions(
+    facts: Facts,
+    issues: pl.DataFrame,
+    waivers: list[Waived],
+    month: Month,
+    rules: Rules,
+    *,
+    complete_through: date | None,
+    has_registry: bool,
+) -> list[Condition]:
+    """Everything that rule 8.1 asks for, in its order; the month can close when all are met."""
+    conditions = [
+        condition for chain in sorted(rules.finality) for condition in _chain_conditions(facts, chain, month, rules.finality[chain])
+    ]
+    is_complete = complete_through is not None and complete_through >= month.last
+    said = f"declared complete through {complete_through}" if complete_through else "never declared complete"
+    conditions.append(
+        Condition(
+            "ledger complete", is_complete, said + ("" if is_complete else f"; needed: {month.last} (esep import complete {month.last})")
+        )
+    )
+    conditions.append(Condition("registry loaded", has_registry, "loaded" if has_registry else "none was imported (esep import registry)"))
+    left = blocking_issues(issues, waivers)
+    by_code = ", ".join(f"{code} ({count})" for code, count in left.group_by("code").len().sort("code").iter_rows())
+    waived = issues.filter(pl.col("severity") == "blocking").height - left.height
+    conditions.append(
+        Condition(
+            "no blocking issue left",
+            left.is_empty(),
+            f"none left, {waived} waived by name" if left.is_empty() else f"{by_code}; {waived} waived (esep issues {month}; esep waive)",
+        )
+    )
+    return conditions
+
+
+def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> list[Condition]:
+    blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")
+    passed, final = f"{chain} has passed the month", f"{chain} is final"
+    if blocks.is_empty():
+        nothing = "no block was read yet (esep watch)"
+        return [Condition(passed, False, nothing), Condition(final, False, nothing)]
+    tip = blocks.row(-1, named=True)
+    is_past = tip["mediantime"] >= month.end_at
+    reached = f"tip {tip['height']} has median time {_utc(tip['mediantime'])}; the month ends {_utc(month.end_at)}"
+    last = last_heights(blocks, month)
+    if last.is_empty():
+        return [Condition(passed, is_past, reached), Condition(final, True, "its first known block lies after the month")]
+    height = last["height"][0]
+    confirmations = tip["height"] - height + 1
+    return [
+        Condition(passed, is_past, reached),
+        Condition(final, confirmations >= finality, f"the month's last block {height} has {confirmations} confirmations of {finality}"),
+    ]
+
+
+def describe_chains(
+    facts: Facts, month: Month, finality: Mapping[str, int], internal_calls: Mapping[str, str]
+) -> dict[str, dict[str, object]]:
+    """The state of each chain that the month closes on, for the manifest; how calls inside transactions were seen, where there are such."""
+    described: dict[str, dict[str, object]] = {}
+    for chain in sorted(finality):
+        blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")
+        if blocks.is_empty():
+            continue
+        tip = blocks.row(-1, named=True)
+        described[chain] = {
+            "tip_height": tip["height"],
+            "tip_hash": tip["hash"],
+            "tip_mediantime": tip["mediantime"],
+            "finality": finality[chain],
+        }
+        if chain in internal_calls:
+            described[chain]["internal_calls"] = internal_calls[chain]
+        for height in last_heights(blocks, month)["height"]:
+            last = blocks.row(by_predicate=pl.col("height") == height, named=True)
+            described[chain] |= {
+                "last_block_height": height,
+                "last_block_hash": last["hash"],
+                "last_block_confirmations": tip["height"] - height + 1,
+            }
+    return described
+
+
+def _utc(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,71 @@
+"""A month as it stands: what enrichment makes of the facts, and whether it can close (rule 8.1).
+
+Enters: what a store says of the month, read at one moment. Leaves: the enriched month and the conditions of rule 8.1. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import polars as pl
+
+from pipeline.assess.conditions import Condition, closing_conditions
+from pipeline.assess.debts import DebtsBefore
+from pipeline.enrich.frames import Enriched, Facts
+from pipeline.enrich.month import enrich_month
+from pipeline.log.events.months import Waived
+from pipeline.model.issues import IssueCode
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+
+
+@dataclass(frozen=True)
+class MonthState:
+    """What a store says of a month, read at one moment of it."""
+
+    facts: Facts
+    waivers: list[Waived]
+    complete_through: date | None
+    has_registry: bool
+    bad_events: list[tuple[str, str]]
+    """Place and error of each event of the log that can't be read (law 8)."""
+    positions: dict[str, int]
+    previous_digest: str | None
+    """Digest of the newest frozen version of the month before."""
+    newest: dict[str, str] = field(default_factory=dict)
+    """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
+    debts_before: DebtsBefore | None = None
+    """What that version closed with."""
+    internal_calls: Mapping[str, str] = field(default_factory=dict)
+    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A month as it stands: what enrichment makes of it and whether it can close."""
+
+    enriched: Enriched
+    conditions: list[Condition]
+
+    @property
+    def unmet(self) -> list[Condition]:
+        return [condition for condition in self.conditions if not condition.is_met]
+
+
+def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
+    """Enrich the month and ask every condition of rule 8.1. Events that can't be read are blocking issues."""
+    enriched = enrich_month(state.facts, month, rules)
+    if state.bad_events:
+        code = IssueCode.UNREADABLE_EVENT
+        unreadable = pl.DataFrame(
+            [(code.value, code.severity.value, place, error) for place, error in state.bad_events],
+            schema=enriched.issues.schema,
+            orient="row",
+        )
+        enriched = replace(enriched, issues=pl.concat([enriched.issues, unreadable]).sort("code", "ref"))
+    conditions = closing_conditions(
+        state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
+    )
+    return Assessed(enriched, conditions)

@@ -1,0 +1,87 @@
+"""The month's tables as they are printed: amounts with all decimals (rule 2.2), whole units where a column says `_sat`.
+
+Enters: `Enriched`. Leaves: frames of strings, days and whole numbers whose canonical CSV is the bundle's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from pipeline.enrich.frames import Enriched
+from pipeline.model.rules import Rules
+from pipeline.render.canonical import ROWS_AT_ONCE
+from pipeline.render.form import COLUMNS
+
+AMOUNTS = {"amount": "asset", "transfer_amount": "asset", "commission_asset_amount": "commission_asset"}
+"""The report's amounts, each with the column that names its asset."""
+
+
+def printed_amount(amount: str, asset: str, rules: Rules) -> pl.Expr:
+    """Whole units as text with all the decimals of the row's asset, a dot, no grouping; null stays null (rule 2.2)."""
+    text = pl.lit(None, pl.String)
+    for decimals in sorted({a.decimals for a in rules.assets.values()}):
+        names = sorted(a.name for a in rules.assets.values() if a.decimals == decimals)
+        text = pl.when(pl.col(asset).is_in(names)).then(_with_decimals(pl.col(amount), decimals)).otherwise(text)
+    return text.alias(amount)
+
+
+def _with_decimals(units: pl.Expr, decimals: int) -> pl.Expr:
+    digits = units.cast(pl.String)
+    if decimals == 0:
+        return digits
+    padded = digits.str.pad_start(decimals + 1, "0")
+    return pl.concat_str(padded.str.head(-decimals), padded.str.tail(decimals), separator=".")
+
+
+def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
+    """The form's fifteen columns, all strings, null where empty: the canonical report (rule 8.2)."""
+    return pl.concat(printed_parts(enriched, rules))
+
+
+def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
+    """The same in parts, one at least: a month of millions of rows is never all in memory as text."""
+    amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
+    for part in enriched.reported.slices(ROWS_AT_ONCE):
+        yield part.with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
+
+
+def printed_outflows(enriched: Enriched) -> pl.DataFrame:
+    """Everything that left the pool in the month, by output; with the asset where the pool's wallets hold several."""
+    return enriched.outflows.select(
+        "txid", "vout", "address", *_asset(enriched), pl.col("amount").cast(pl.String).alias("amount_sat"), "class", "block_height", "date"
+    )
+
+
+def printed_transfers(enriched: Enriched) -> pl.DataFrame:
+    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5); with the asset as in `printed_outflows`."""
+    amounts = [pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in ("amount", "credited")]
+    return enriched.transfers.select("txid", "address", *_asset(enriched), "miner_id", *amounts, "explanation", "date")
+
+
+def printed_balances(enriched: Enriched) -> pl.DataFrame:
+    """The proof by wallet (rule 3.4). Where wallets hold several assets, the asset stands behind the wallet's name."""
+    amounts = ["opening", "in", "out", "fee", "closing", "unspent"]
+    wallet = pl.concat_str("wallet", *_asset(enriched), separator="/").alias("wallet")
+    return enriched.balances.select(wallet, *[pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in amounts])
+
+
+def _asset(enriched: Enriched) -> list[str]:
+    """The column that tells whole units of one asset from another's, where there is more than one."""
+    return ["asset"] if enriched.balances["asset"].n_unique() > 1 else []
+
+
+def printed_ties(enriched: Enriched) -> pl.DataFrame:
+    """What ties each row of the report to its facts: its allocation and its transaction."""
+    return pl.concat([part.select("n", "allocation_id", "txid", "is_carried") for part in enriched.reported.slices()])
+
+
+TABLES = {
+    "outflows.csv": printed_outflows,
+    "transfers.csv": printed_transfers,
+    "balances.csv": printed_balances,
+    "issues.csv": lambda enriched: enriched.issues,
+    "rows.csv": printed_ties,
+}
+"""The bundle's tables beside the report, and what prints each."""

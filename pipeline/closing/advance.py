@@ -1,0 +1,298 @@
+"""Carries every month as far as it can go now: `advance(now)` (ADR 5).
+
+Enters: the log, `now`, and the parts that touch the world behind protocols. Leaves: events, each appended before the world can see
+its step or after the world has answered; so a crash between any two lines leaves a state from which the next `advance` goes on right.
+It leaves out when it is called: it may be called at any time, any number of times, by several processes at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from pipeline.closing.diary import Diary, Taken
+from pipeline.log.events.months import Answered, Sending, Signed, Submitting
+from pipeline.model.errors import FilingError, LogError, MonthError, SigningError
+from pipeline.model.months import Month
+from pipeline.signing.signer import SIGNED_FILES, Signer
+
+from .calendar import Plan
+from .filing import Answer, Body, Form, submission_id_of
+from .life import Act, Life, Step, Submission, next_step
+
+MOST_STEPS = 16
+"""Steps that one month takes in one go: more would be a loop."""
+SCHEDULE = "schedule"
+
+_journal = structlog.get_logger("esep.closing")
+
+
+class Filing(Protocol):
+    """The other side. `send` and `ask` never raise for what the network or the other side does: that is an `Answer`."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def can_ask(self) -> bool: ...
+    def compose(self, form: Form) -> Body: ...
+    def send(self, submission: Submitting, content: bytes) -> Answer: ...
+    def ask(self, submission: Submitting) -> Answer: ...
+
+
+class Months(Protocol):
+    """The months' facts and bundles."""
+
+    def known(self, now: int) -> list[Month]: ...
+    def unmet(self, month: Month) -> list[str]: ...
+    def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None: ...
+    def read(self, month: Month, version: int, name: str) -> bytes: ...
+    def keep(self, month: Month, version: int, name: str, content: bytes) -> None: ...
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a month stands after `advance`: the step that is due next, and what failed on the way there."""
+
+    month: Month
+    life: Life
+    step: Step
+    trouble: str = ""
+    unmet: tuple[str, ...] = ()
+
+
+class Closing:
+    """One pool's closing. `step_done` is called after every line that a crash could follow: tests crash there."""
+
+    def __init__(
+        self, diary: Diary, pool: str, plan: Plan, months: Months, filing: Filing, signer: Signer | None, *, step_done: Callable[[str], None] = lambda _: None
+    ) -> None:  # fmt: skip
+        self.diary = diary
+        self._pool = pool
+        self._plan = plan
+        self._months = months
+        self._filing = filing
+        self._signer = signer
+        self._step_done = step_done
+        self._kept: dict[str, tuple[int, ...]] = {}
+
+    def advance(self, now: int) -> list[Standing]:
+        """Carry every month as far as it can go at `now` (Unix seconds), the oldest first. Raises only what the log raises."""
+        self.diary.refresh()
+        found: list[Standing] = []
+        is_gap = False
+        for month in self._months.known(now):
+            standing = self._carry(month, now, may_freeze=not is_gap)
+            is_gap = is_gap or not standing.life.frozen
+            found.append(standing)
+        return found
+
+    def _carry(self, month: Month, now: int, *, may_freeze: bool) -> Standing:
+        """One month. A trouble of its own stops it alone; it is looked at again the next time."""
+        unmet: list[str] | None = None
+        step = Step(Act.WAIT, "")
+        for _ in range(MOST_STEPS):
+            life = self.diary.life(month)
+            try:
+                if not life.frozen and unmet is None and now >= month.end_at:
+                    unmet = self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
+                step = next_step(life, self._plan, now, unmet=unmet, can_ask=self._filing.can_ask)
+                if step.act in (Act.WAIT, Act.PERSON, Act.FACTS, Act.DONE):
+                    self._keep_files(life)
+                    return Standing(month, life, step, unmet=tuple(unmet or ()))
+                self._take(life, step, now)
+            except Taken:
+                continue
+            except (SigningError, FilingError, MonthError, OSError) as error:
+                _journal.error("month-stopped", month=str(month), step=step.act.value, error=str(error))
+                return Standing(month, life, step, str(error), tuple(unmet or ()))
+        raise AssertionError(f"{month}: {MOST_STEPS} steps and no end: the last was {step}")
+
+    def _take(self, life: Life, step: Step, now: int) -> None:
+        """Do the step. Every branch ends with its event in the log."""
+        _journal.info("step", month=str(life.month), step=step.act.value, why=step.why)
+        match step.act:
+            case Act.FREEZE:
+                try:
+                    self._months.freeze(life.month, now=now, by=SCHEDULE, reason=step.why)
+                except LogError:
+                    self.diary.refresh()
+                    if life.frozen:
+                        raise Taken(f"frozen:{life.month}:1") from None
+                    raise
+                self._step_done("frozen")
+                self.diary.refresh()
+                if not life.frozen:
+                    raise MonthError(f"{life.month}: the freeze left no event: look into the log")
+            case Act.SIGN:
+                self._sign(life, step, now)
+            case Act.SUBMIT:
+                submit(self.diary, self._months, self._filing, self._pool, life, now=now, by=SCHEDULE, reason=step.why)
+                self._step_done("submitting")
+            case Act.SEND:
+                self._send(life, step, now)
+            case Act.ASK:
+                submission = _submission(life, step)
+                answer = self._filing.ask(submission.event)
+                self._step_done("asked")
+                self.answer(life, submission, answer, asked="status", now=now, by=SCHEDULE, reason=step.why)
+            case _:
+                raise AssertionError(f"{step.act} is nothing to do")
+
+    def _sign(self, life: Life, step: Step, now: int) -> None:
+        if self._signer is None:
+            raise SigningError("a signature is wanted and no key is configured: set [signing]")
+        files = {name: self._months.read(life.month, step.version, name) for name in SIGNED_FILES}
+        if hashlib.sha256(files["manifest.json"]).hexdigest() != life.frozen[step.version].manifest_digest:
+            raise SigningError(
+                f"{life.month} v{step.version}: manifest.json is not the one frozen: `esep replay {life.month}` shows what differs"
+            )
+        signature = self._signer.sign(files, now=now)
+        self._step_done("signature made")
+        self.diary.append(
+            Signed(
+                id=f"signed:{life.month}:{step.version}",
+                month=str(life.month),
+                version=step.version,
+                signatures={name: base64.b64encode(made).decode() for name, made in signature.by_file.items()},
+                signer=signature.signer,
+                certificate_digest=signature.certificate_digest,
+                not_after=signature.not_after,
+                by=SCHEDULE,
+                reason=step.why,
+                at=now,
+            )
+        )
+        self._step_done("signed")
+
+    def _send(self, life: Life, step: Step, now: int) -> None:
+        """`sending` first: from there on the outcome is unknown until an answer is in the log."""
+        submission = _submission(life, step)
+        event = submission.event
+        number = submission.transmissions + 1
+        self.diary.append(
+            Sending(
+                id=f"sending:{event.submission_id}:{number}",
+                month=event.month,
+                version=event.version,
+                submission_id=event.submission_id,
+                transmission=number,
+                by=SCHEDULE,
+                reason=step.why,
+                at=now,
+            )
+        )
+        self._step_done("sending")
+        answer = self._filing.send(event, content_of_submission(event))
+        self._step_done("sent")
+        self.answer(life, submission, answer, asked="send", now=now, by=SCHEDULE, reason=step.why)
+
+    def answer(self, life: Life, submission: Submission, answer: Answer, *, asked: Any, now: int, by: str, reason: str) -> None:
+        """Append what became known; never lost to another process's answer: it takes the next number."""
+        append_answer(self.diary, submission, answer, asked=asked, now=now, by=by, reason=reason)
+        self._step_done("answered")
+
+    def _keep_files(self, life: Life) -> None:
+        """Write what the log holds of a month into its bundles, where it is not there yet (law 1)."""
+        size = (len(life.signed), *(len(submission.trail) for submission in life.submissions))
+        if self._kept.get(str(life.month)) == size:
+            return
+        for version, signed in life.signed.items():
+            for name, text in signed.signatures.items():
+                self._months.keep(life.month, version, f"{name}.p7s", base64.b64decode(text))
+        for submission in life.submissions:
+            event = submission.event
+            folder = f"submissions/{event.submission_id}"
+            self._months.keep(life.month, event.version, f"{folder}/body", content_of_submission(event))
+            for number, answered in enumerate(submission.answers, 1):
+                text = f"{answered.request}\n\n---\n{answered.response or answered.message}\n"
+                self._months.keep(life.month, event.version, f"{folder}/{number:04}-{answered.asked}-{answered.outcome}.txt", text.encode())
+        self._kept[str(life.month)] = size
+
+
+def content_of_submission(event: Submitting) -> bytes:
+    """The exact bytes. Raises FilingError when they are not those that the event names."""
+    content = gzip.decompress(base64.b64decode(event.body_gzip))
+    if hashlib.sha256(content).hexdigest() != event.body_digest:
+        raise FilingError(f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent")
+    return content
+
+
+def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, *, now: int, by: str, reason: str) -> Submitting:
+    """Make the submission of the newest version and put its bytes and id into the log. Nothing is sent. Raises Taken, FilingError."""
+    version = life.version
+    frozen = life.frozen[version]
+    attempt = len(life.submissions) + 1
+    report = months.read(life.month, version, "report.json")
+    signed = life.signed.get(version)
+    submission_id = submission_id_of(pool, str(life.month), version, attempt, frozen.manifest_digest)
+    form = Form(
+        pool=pool,
+        month=str(life.month),
+        version=version,
+        digest=frozen.digest,
+        report=report,
+        signature=base64.b64decode(signed.signatures["report.json"]) if signed else None,
+        submission_id=submission_id,
+        amends=life.amends,
+        at=now,
+    )
+    body = filing.compose(form)
+    event = Submitting(
+        id=f"submitting:{life.month}:{attempt}",
+        month=str(life.month),
+        version=version,
+        attempt=attempt,
+        submission_id=submission_id,
+        amends=life.amends,
+        target=filing.target,
+        content_type=body.content_type,
+        body_gzip=base64.b64encode(gzip.compress(body.content, mtime=0)).decode(),
+        body_digest=hashlib.sha256(body.content).hexdigest(),
+        by=by,
+        reason=reason,
+        at=now,
+    )
+    diary.append(event)
+    return event
+
+
+def append_answer(diary: Diary, submission: Submission, answer: Answer, *, asked: Any, now: int, by: str, reason: str) -> None:
+    """Append an answer under the next free number."""
+    event = submission.event
+    number = len(submission.answers) + 1
+    while True:
+        try:
+            diary.append(
+                Answered(
+                    id=f"answered:{event.submission_id}:{number}",
+                    month=event.month,
+                    version=event.version,
+                    submission_id=event.submission_id,
+                    number=number,
+                    asked=asked,
+                    outcome=answer.outcome,
+                    receipt=answer.receipt,
+                    message=answer.message,
+                    rows=list(answer.rows),
+                    http_status=answer.http_status,
+                    request=answer.request,
+                    response=answer.response,
+                    by=by,
+                    reason=reason,
+                    at=now,
+                )
+            )
+        except Taken:
+            number += 1
+            continue
+        return
+
+
+def _submission(life: Life, step: Step) -> Submission:
+    return next(found for found in life.submissions if found.event.submission_id == step.submission_id)

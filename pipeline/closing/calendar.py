@@ -1,0 +1,139 @@
+"""When a month is due, when it is filed, when people are called: pure arithmetic over Almaty days (rules 1.1, 1.2, 1.4).
+
+Enters: a month, the pool's plan, instants in Unix seconds. Leaves: instants, and in words why. Everything follows the time zone's
+rules, never a fixed offset. Non-working days are information only: nothing here moves a deadline by them (rule 1.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import holidays
+
+from pipeline.model.months import ALMATY, Month
+from pipeline.settings.closing import ClosingSettings, SigningSettings
+
+LAST_DAY = 24
+"""A hold for review never reaches past this day of the month after: the day before the report is due."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The pool's own calendar and patience, from the settings."""
+
+    file_day: int = 15
+    """Day of the month after on which a month is filed, 1 to 24."""
+    file_hour: int = 10
+    """Hour of that day in Almaty."""
+    hold_hours: int = 0
+    """How long a frozen month is held for review before it is filed."""
+    approvals: int = 0
+    """How many named people must let it go."""
+    approvers: tuple[str, ...] = ()
+    """Who they may be; anybody when empty."""
+    escalate_days: tuple[int, ...] = (10, 5, 2, 1)
+    """Days before the 25th on which people are called while a month is not filed."""
+    retry_s: int = 60
+    retry_max_s: int = 3600
+    freezes_by_itself: bool = True
+    has_signer: bool = False
+    moved_off: tuple[date, ...] = ()
+    """Days made free by decree."""
+    moved_on: tuple[date, ...] = ()
+    """Days made working days by decree."""
+
+
+def almaty_at(day: date, hour: int = 0) -> int:
+    """The instant of a full hour of a day in Almaty, Unix seconds; of an hour that occurs twice, the first."""
+    return int(datetime.combine(day, time(hour), ALMATY).timestamp())
+
+
+def due_at(month: Month) -> int:
+    """The first instant at which the month is late: Almaty midnight after the 25th (rule 1.1)."""
+    return almaty_at(month.deadline + timedelta(days=1))
+
+
+def file_at(month: Month, plan: Plan, frozen_at: int) -> int:
+    """When a version frozen at `frozen_at` is filed: on the pool's day, after the hold; but never later than the 24th for the hold's sake."""
+    latest = almaty_at(month.deadline.replace(day=LAST_DAY), plan.file_hour)
+    wished = max(almaty_at(month.deadline.replace(day=plan.file_day), plan.file_hour), frozen_at + plan.hold_hours * 3600)
+    return max(frozen_at, min(wished, latest))
+
+
+def escalations(month: Month, plan: Plan) -> list[tuple[int, int]]:
+    """The days before the deadline on which people are called, and the instant of each; the earliest first."""
+    days = sorted(set(plan.escalate_days), reverse=True)
+    return [(days_before, almaty_at(month.deadline - timedelta(days=days_before), plan.file_hour)) for days_before in days]
+
+
+def is_working_day(day: date, plan: Plan) -> bool:
+    """Whether Kazakhstan works on a day, by the public calendar and the settings' moved days."""
+    if day in plan.moved_on:
+        return True
+    return day.weekday() < 5 and day not in holidays.country_holidays("KZ", years=day.year) and day not in plan.moved_off
+
+
+def next_working_day(day: date, plan: Plan) -> date:
+    """The day itself, or the first working day after it: information, not a deadline (rule 1.4)."""
+    while not is_working_day(day, plan):
+        day += timedelta(days=1)
+    return day
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """Something that will happen, or must have happened, at an instant."""
+
+    at: int
+    month: str
+    what: str
+    why: str
+
+
+def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Point]:
+    """The month's calendar in order, whatever has happened of it already; an unfrozen month counts as frozen when it ends."""
+    name = str(month)
+    filed = file_at(month, plan, frozen_at if frozen_at is not None else month.end_at)
+    file_day = datetime.fromtimestamp(filed, ALMATY)
+    hold = f", held {plan.hold_hours} h for review" if plan.hold_hours else ""
+    approvals = f", when {plan.approvals} of {', '.join(plan.approvers) or 'anybody'} approved" if plan.approvals else ""
+    freeze = "frozen as soon as it can close" if plan.freezes_by_itself else "to be frozen by a person"
+    found = [
+        Point(month.end_at, name, "month ends", f"midnight in Almaty; {freeze} (rule 8.1)"),
+        Point(filed, name, "filed", f"the pool's day of filing is the {plan.file_day}{hold}{approvals}; it is {file_day:%A}"),
+    ]
+    found += [
+        Point(at, name, "people are called", f"{days} day(s) before the 25th, if it is not filed") for days, at in escalations(month, plan)
+    ]
+    working = next_working_day(month.deadline, plan)
+    note = "" if working == month.deadline else f"; the next working day, {working}, is information only: plan to the 25th (rule 1.4)"
+    found.append(Point(due_at(month), name, "late from here on", f"due by the {month.deadline:%A} {month.deadline}{note}"))
+    return sorted(found)
+
+
+def months_until(first: Month, last: Month) -> Iterable[Month]:
+    """Every month from the first to the last, both included."""
+    month = first
+    while (month.year, month.number) <= (last.year, last.number):
+        yield month
+        month = month.next
+
+
+def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
+    """The plan that the state machine follows."""
+    return Plan(
+        file_day=closing.file_day,
+        file_hour=closing.file_hour,
+        hold_hours=closing.hold_hours,
+        approvals=closing.approvals,
+        approvers=closing.approvers,
+        escalate_days=closing.escalate_days,
+        retry_s=closing.retry_s,
+        retry_max_s=closing.retry_max_s,
+        freezes_by_itself=closing.freezes_by_itself,
+        has_signer=signing.way != "none",
+        moved_off=tuple(date.fromisoformat(day) for day in closing.days_off),
+        moved_on=tuple(date.fromisoformat(day) for day in closing.days_on),
+    )

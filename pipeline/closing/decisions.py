@@ -1,0 +1,101 @@
+"""What people decide about addresses and issues, as events of the topic `months` (rules 3.5, 8.1).
+
+Enters: labels and waivers from commands or settings, and what the log holds already. Leaves: the events to append, none of
+them said before. The clock is the caller's. Left out: whether an issue exists, which is asked of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pipeline.log.events import content_digest, decode, encode
+from pipeline.log.events.months import Labelled, Waived
+from pipeline.log.protocol import EventLog, NewEvent, advance
+from pipeline.settings import LabelSettings, WaiverSettings
+
+FROM_SETTINGS = "settings"
+
+
+@dataclass
+class Decisions:
+    """What the log holds of one pool's labels and waivers."""
+
+    labels: dict[tuple[str, str], Labelled] = field(default_factory=dict)
+    """The newest label by (chain, address)."""
+    settings_labels: dict[tuple[str, str], Labelled] = field(default_factory=dict)
+    """The newest label that came from the settings."""
+    waivers: dict[tuple[str, str, str], Waived] = field(default_factory=dict)
+    """The newest waiver by (month, code, ref)."""
+
+
+def read_decisions(log: EventLog, pool: str) -> Decisions:
+    """The pool's labels and waivers. Events that can't be read are ingest's to report (law 8), and passed over here."""
+    held = Decisions()
+    for event in _events(log, pool):
+        if isinstance(event, Labelled):
+            held.labels[event.chain, event.address] = event
+            if event.id.startswith(f"label:{FROM_SETTINGS}:"):
+                held.settings_labels[event.chain, event.address] = event
+        else:
+            held.waivers[event.month, event.code, event.ref] = event
+    return held
+
+
+def _events(log: EventLog, pool: str) -> Iterator[Labelled | Waived]:
+    positions: dict[str, int] = {}
+    while records := log.read(positions, topics=["months"]):
+        positions = advance(positions, records)
+        for record in records:
+            if record.key != pool or not record.id.startswith(("label:", "waive:")):
+                continue
+            try:
+                event = decode(record.value)
+            except (msgspec.MsgspecError, ValueError):
+                continue
+            if isinstance(event, Labelled | Waived):
+                yield event
+
+
+def label_event(
+    *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str, at: int, origin: str = "person"
+) -> Labelled:
+    """A label; `at` in Unix seconds. The same words said again later are another event: the newest counts."""
+    digest = content_digest([chain, address, outflow_class, name, by, reason, at])
+    return Labelled(
+        id=f"label:{origin}:{digest[:32]}", chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at
+    )  # fmt: skip
+
+
+def waive_event(*, month: str, code: str, ref: str, by: str, reason: str, at: int) -> Waived:
+    """A waiver of one issue by name; `at` in Unix seconds."""
+    digest = content_digest([month, code, ref, by, reason, at])
+    return Waived(id=f"waive:{digest[:40]}", month=month, code=code, ref=ref, by=by, reason=reason, at=at)
+
+
+def decisions_of_settings(
+    labels: Iterable[LabelSettings], waivers: Iterable[WaiverSettings], held: Decisions, *, at: int
+) -> list[NewEvent]:
+    """The events of the settings' labels and waivers that the log does not hold as they stand now."""
+    events: list[NewEvent] = []
+    for label in labels:
+        event = label_event(
+            chain=label.chain, address=label.address, outflow_class=label.outflow_class, name=label.name, by=label.by, reason=label.reason,
+            at=at, origin=FROM_SETTINGS,
+        )  # fmt: skip
+        before = held.settings_labels.get((label.chain, label.address))
+        if before is None or _content(before) != _content(event):
+            events.append(encode(event))
+    for waiver in waivers:
+        before_waiver = held.waivers.get((waiver.month, waiver.code, waiver.ref))
+        if before_waiver is None:
+            events.append(
+                encode(waive_event(month=waiver.month, code=waiver.code, ref=waiver.ref, by=waiver.by, reason=waiver.reason, at=at))
+            )
+    return events
+
+
+def _content(event: Labelled) -> tuple[str, ...]:
+    return (event.outflow_class, event.name, event.by, event.reason)

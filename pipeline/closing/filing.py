@@ -1,0 +1,315 @@
+"""Submissions and answers: how a frozen month becomes the bytes that are filed, and how an answer is read. Pure (ADR 5).
+
+Enters: the report as filed, its signature, the operator's mapping. Leaves: exact bytes; and from an answer's status and bytes an
+`Answer`. Nobody has published the interface, so every name in it is a setting. It leaves out sending: connectors do.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from xml.parsers import expat
+
+from pipeline.log.events.months import Outcome, RejectedRow
+from pipeline.model.errors import FilingError
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
+MOST_DEPTH = 200
+"""Of brackets within brackets, or elements within elements, of an answer."""
+KEPT_BYTES = 65_536
+"""How much of an answer's body is kept in the log."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is filed."""
+
+    pool: str
+    month: str
+    version: int
+    digest: str
+    report: bytes
+    """`report.json` as it lies in the bundle: the bytes that `signature` signs."""
+    signature: bytes | None
+    """Detached CMS, DER."""
+    submission_id: str
+    amends: str | None
+    at: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """The exact bytes of a submission."""
+
+    content: bytes
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became known of a submission."""
+
+    outcome: Outcome
+    message: str = ""
+    receipt: str | None = None
+    rows: Sequence[RejectedRow] = ()
+    http_status: int | None = None
+    request: str = ""
+    response: str = ""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A SOAP envelope of the SmartBridge kind around the body."""
+
+    service_id: str
+    sender: str
+    namespace: str = "http://bip.bee.kz/SyncChannel/v10/Types"
+
+
+@dataclass(frozen=True)
+class BodyMap:
+    """How the body is made: a template, or JSON by mapping (`"document.period" = "month"`), or the whole of what there is."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
+    content_type: str = "application/json"
+    envelope: Envelope | None = None
+
+
+@dataclass(frozen=True)
+class AnswerMap:
+    """Where an answer says what: dotted paths into its JSON or XML (`result.status`; numbers count list items), and its words."""
+
+    state: str = "status"
+    receipt: str = "receipt"
+    message: str = "message"
+    rows: str = "rows"
+    row_number: str = "n"
+    row_message: str = "message"
+    accepted: tuple[str, ...] = ("accepted",)
+    received: tuple[str, ...] = ("received",)
+    rejected: tuple[str, ...] = ("rejected",)
+    duplicate: tuple[str, ...] = ("duplicate",)
+    missing: tuple[str, ...] = ("unknown", "not-found")
+    duplicate_statuses: tuple[int, ...] = (409,)
+    missing_statuses: tuple[int, ...] = (404, 410)
+    has_receipts: bool = True
+
+
+def submission_id_of(pool: str, month: str, version: int, attempt: int, manifest_digest: str) -> str:
+    """The submission's id, made from what is submitted: the same submission has the same id, whoever makes it and how often."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:esep:submission:{pool}:{month}:{version}:{attempt}:{manifest_digest}"))
+
+
+# --- bytes out -------------------------------------------------------------------------------------------------------
+
+
+def content_of(form: Form) -> dict[str, Any]:
+    """Everything that a mapping or a template may name."""
+    return {
+        "submission_id": form.submission_id,
+        "amends": form.amends,
+        "pool": form.pool,
+        "month": form.month,
+        "version": form.version,
+        "digest": form.digest,
+        "at": datetime.fromtimestamp(form.at, UTC).isoformat().replace("+00:00", "Z"),
+        "report": json.loads(form.report),
+        "report_base64": base64.b64encode(form.report).decode(),
+        "signature": base64.b64encode(form.signature).decode() if form.signature is not None else None,
+    }
+
+
+def compose(form: Form, how: BodyMap) -> Body:
+    """The body's exact bytes. Raises FilingError naming a path or a place in the template that does not hold."""
+    content = content_of(form)
+    if how.template is not None:
+        import jinja2.sandbox  # only for pools whose other side wants a template
+
+        try:
+            environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=_is_xml(how.content_type))
+            made = environment.from_string(how.template).render(content)
+        except jinja2.TemplateError as error:
+            line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+            raise FilingError(f"the body's template{line}: {error}: mend filing.template_file") from error
+    elif how.fields:
+        tree: dict[str, Any] = {}
+        for place, source in how.fields.items():
+            _put(tree, place, source[1:] if source.startswith("=") else _want(content, source))
+        made = json.dumps(tree, ensure_ascii=False)
+    else:
+        made = json.dumps({name: value for name, value in content.items() if name != "report"}, ensure_ascii=False)
+    if how.envelope is not None:
+        return Body(_enveloped(made, form, how.envelope, content["at"]).encode(), "text/xml; charset=utf-8")
+    return Body(made.encode(), how.content_type)
+
+
+def _is_xml(content_type: str) -> bool:
+    return "xml" in content_type
+
+
+def _want(content: Mapping[str, Any], path: str) -> Any:
+    found, value = look_up(content, path)
+    if not found:
+        raise FilingError(f"filing.fields: there is no {path!r} to file: use {', '.join(content)}, or report.header.name and the like")
+    return value
+
+
+def _put(tree: dict[str, Any], place: str, value: Any) -> None:
+    *folders, name = place.split(".")
+    for folder in folders:
+        tree = tree.setdefault(folder, {})
+    tree[name] = value
+
+
+def _enveloped(made: str, form: Form, envelope: Envelope, at: str) -> str:
+    """SmartBridge's SendMessage: requestInfo {messageId, serviceId, messageDate, sender}, requestData with the body as text."""
+    data = html.escape(made, quote=False)
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:typ="{html.escape(envelope.namespace)}">'
+        "<soapenv:Body><typ:SendMessage><request><requestInfo>"
+        f"<messageId>{form.submission_id}</messageId><serviceId>{html.escape(envelope.service_id)}</serviceId>"
+        f"<messageDate>{at}</messageDate><sender><senderId>{html.escape(envelope.sender)}</senderId></sender>"
+        f"</requestInfo><requestData><data>{data}</data></requestData></request></typ:SendMessage></soapenv:Body></soapenv:Envelope>"
+    )
+
+
+# --- answers in ------------------------------------------------------------------------------------------------------
+
+
+def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Answer:
+    """What an HTTP answer means. Anything that is not clearly one of the known answers is `unknown`: it is asked about again.
+
+    Transport, reception, acceptance and rejection are kept apart; an acceptance without its receipt is only a reception.
+    """
+    tree = read_tree(content)
+    word = str(_text(tree, how.state) or "").strip().lower()
+    receipt = _text(tree, how.receipt)
+    message = (_text(tree, how.message) or "")[:1000]
+    rows = _rows(tree, how)
+
+    def answer(outcome: Outcome, said: str = "") -> Answer:
+        return Answer(outcome, message or said, receipt, rows, status)
+
+    if status in how.duplicate_statuses or word in how.duplicate:
+        return answer("duplicate", "the other side has it already")
+    if asked == "status" and (status in how.missing_statuses or word in how.missing):
+        return answer("missing", "the other side knows nothing of it")
+    if word in how.rejected and status < 500:
+        return answer("rejected")
+    if 200 <= status < 300:
+        if rows:
+            return answer("rejected")
+        if word in how.accepted:
+            return answer("accepted") if receipt or not how.has_receipts else answer("received", "accepted, but no receipt came with it")
+        if word in how.received:
+            return answer("received")
+        return answer("unknown", f"the answer has no known word at {how.state!r}: {word[:80]!r}")
+    if 400 <= status < 500 and status not in (408, 425, 429):
+        return answer("refused", f"HTTP {status}")
+    return answer("unknown", f"HTTP {status}")
+
+
+def read_tree(content: bytes) -> Any:
+    """JSON as it is; XML as nested names without namespaces (repeated ones as a list); None for anything else.
+
+    A document type, and so an entity, is never read, in whatever encoding it stands; nor is what is nested beyond reason.
+    """
+    if _is_shallow(content):
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            pass
+    target = _Plain()
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = target.doctype, target.start
+    parser.EndElementHandler, parser.CharacterDataHandler = target.end, target.data
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        return None
+    return target.found
+
+
+def _is_shallow(content: bytes) -> bool:
+    """Whether brackets outside strings nest within reason: counted before anything recursive sees them, whatever Python's own limit is."""
+    depth = 0
+    for found in _BRACKETS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        if depth > MOST_DEPTH:
+            return False
+    return True
+
+
+class _Plain:
+    """Takes an XML document apart, element by element. Raises ValueError for what is never read."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Any] = {}
+        self._open: list[tuple[dict[str, list[Any]], list[str]]] = [({}, [])]
+
+    def doctype(self, *_: object) -> None:
+        raise ValueError("a document type")
+
+    def start(self, _name: str, _attributes: object) -> None:
+        if len(self._open) > MOST_DEPTH:
+            raise ValueError("nested too deep")
+        self._open.append(({}, []))
+
+    def data(self, text: str) -> None:
+        self._open[-1][1].append(text)
+
+    def end(self, name: str) -> None:
+        children, texts = self._open.pop()
+        told: Any = {child: values if len(values) > 1 else values[0] for child, values in children.items()} or "".join(texts).strip()
+        self._open[-1][0].setdefault(_local(name), []).append(told)
+        if len(self._open) == 1:
+            self.found = {_local(name): told}
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def look_up(tree: Any, path: str) -> tuple[bool, Any]:
+    """The value at a dotted path, and whether there is one; numbers count list items from 0."""
+    for name in path.split("."):
+        if isinstance(tree, Mapping) and name in tree:
+            tree = tree[name]
+        elif isinstance(tree, list) and name.isdecimal() and int(name) < len(tree):
+            tree = tree[int(name)]
+        else:
+            return False, None
+    return True, tree
+
+
+def _text(tree: Any, path: str) -> str | None:
+    found, value = look_up(tree, path) if path else (False, None)
+    return str(value) if found and isinstance(value, str | int) and str(value) != "" else None
+
+
+def _rows(tree: Any, how: AnswerMap) -> list[RejectedRow]:
+    found, value = look_up(tree, how.rows) if how.rows else (False, None)
+    if not found or not value:
+        return []
+    items = value if isinstance(value, list) else [value]
+    return [RejectedRow(n=_text(item, how.row_number) or "?", message=(_text(item, how.row_message) or str(item))[:500]) for item in items]
+
+
+def shown(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes) -> str:
+    """An answer for the log, verbatim but for cookies, its body up to 64 KiB."""
+    hidden = ("set-cookie", "authorization", "proxy-authorization")
+    head = [f"HTTP {status} {reason}".rstrip(), *(f"{name}: {'***' if name.lower() in hidden else value}" for name, value in headers)]
+    body = content[:KEPT_BYTES].decode("utf-8", "backslashreplace")
+    cut = f"\n… {len(content) - KEPT_BYTES} more bytes" if len(content) > KEPT_BYTES else ""
+    return "\n".join(head) + "\n\n" + body + cut

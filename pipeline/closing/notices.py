@@ -1,0 +1,144 @@
+"""What people must be told of, and that each thing is told once over each channel. Pure, but for the channels it is given.
+
+Enters: where the months stand, the configured key, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not hold yet. A channel
+that fails is tried again at the next look, because only a delivered notice is logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from pipeline.closing.advance import SCHEDULE, Standing
+from pipeline.closing.diary import Diary, Taken
+from pipeline.log.events.months import Notified
+from pipeline.model.errors import EsepError, SigningError
+from pipeline.signing.certificate import days_left, key_fault
+from pipeline.signing.signer import Signer
+
+from .calendar import Plan, due_at, escalations
+from .life import Act, State
+
+_journal = structlog.get_logger("esep.notices")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to tell. `name` names it once and for all."""
+
+    name: str
+    subject: str
+    text: str
+
+
+class Channel(Protocol):
+    """A way to people. Raises EsepError when the notice did not get through."""
+
+    @property
+    def name(self) -> str: ...
+    def tell(self, notice: Notice) -> None: ...
+
+
+def notices_of(standings: Iterable[Standing], plan: Plan, now: int) -> list[Notice]:
+    """Everything worth telling of the months as they stand, said before or not."""
+    return [notice for standing in standings for notice in _of_month(standing, plan, now)]
+
+
+def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days: int = 30) -> list[Notice]:
+    """What is worth telling of the configured key: it can't be used, or its certificate is about to end; long before a month wants it."""
+    if signer is None:
+        return []
+    try:
+        key = signer.certificate()
+    except SigningError as error:
+        return [Notice(f"key:{_digest(str(error))}", "The signing key can't be used", str(error))]
+    fault = key_fault(key, pool_bin, now)
+    if fault:
+        return [Notice(f"key:{key.name}:{_digest(fault)}", "The signing key can't be used", fault)]
+    left = days_left(key.not_after, now)
+    if left < warn_days:
+        text = f"The certificate that signs months ends in {left} day(s): get a new one, and put it in the old one's place."
+        return [Notice(f"certificate:{key.name}", "The signing certificate is about to end", text)]
+    return []
+
+
+def _of_month(standing: Standing, plan: Plan, now: int) -> list[Notice]:
+    life, step, month = standing.life, standing.step, str(standing.month)
+    found: list[Notice] = []
+    if now < standing.month.end_at:
+        return found
+    if not life.frozen and step.act is Act.FACTS:
+        what = "\n".join(f"- {line}" for line in standing.unmet) or step.why
+        found.append(Notice(f"blocked:{month}:{_digest(what)}", f"{month} can't close yet", what))
+    if not life.frozen and step.act is Act.PERSON:
+        found.append(Notice(f"closable:{month}", f"{month} can close", f"Every condition holds: esep freeze {month}"))
+    if standing.trouble:
+        found.append(Notice(f"trouble:{month}:{_digest(standing.trouble)}", f"{month} is stopped", standing.trouble))
+    if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED:
+        found.append(Notice(f"person:{month}:{step.version}:{_digest(step.why)}", f"{month} v{step.version} waits for you", step.why))
+    for submission in life.submissions:
+        event, verdict = submission.event, submission.verdict
+        if verdict is not None and verdict.outcome == "accepted":
+            text = (
+                f"Version {event.version} was accepted.\nReceipt: {submission.receipt or 'none given'}\nSubmission: {event.submission_id}"
+            )
+            found.append(Notice(f"filed:{event.submission_id}", f"{month} v{event.version} is filed", text))
+        elif verdict is not None:
+            rows = "\n".join(f"- row {row.n}: {row.message}" for row in verdict.rows[:50])
+            found.append(
+                Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", f"{verdict.message}\n{rows}".strip())
+            )
+    draft = life.draft
+    if draft is not None:
+        kind = "a reported transfer left the main chain" if "reorganisation" in draft.causes else "facts changed after the freeze"
+        text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). Look: esep amend {month}"
+        found.append(Notice(f"draft:{draft.id}", f"{month}: {kind}", text))
+    if not life.is_filed:
+        passed = [days for days, at in escalations(standing.month, plan) if at <= now]
+        if now >= due_at(standing.month):
+            found.append(
+                Notice(f"late:{month}", f"{month} IS LATE", f"It was due by {standing.month.deadline}. It is {life.state()}: {step.why}")
+            )
+        elif passed:
+            found.append(
+                Notice(f"deadline:{month}:{min(passed)}", f"{month} is due in {min(passed)} day(s)", f"It is {life.state()}: {step.why}")
+            )
+    return found
+
+
+def deliver(diary: Diary, channels: Sequence[Channel], notices: Iterable[Notice], now: int) -> int:
+    """Tell each notice over each channel that has not told it yet; how many were delivered."""
+    told = 0
+    for notice in notices:
+        for channel in channels:
+            if (notice.name, channel.name) in diary.notices:
+                continue
+            try:
+                channel.tell(notice)
+            except EsepError as error:
+                _journal.warning("notice-not-delivered", notice=notice.name, channel=channel.name, error=str(error))
+                continue
+            told += 1
+            try:
+                diary.append(
+                    Notified(
+                        id=f"notified:{channel.name}:{_digest(notice.name)}",
+                        notice=notice.name,
+                        channel=channel.name,
+                        subject=notice.subject,
+                        by=SCHEDULE,
+                        reason="told",
+                        at=now,
+                    )
+                )
+            except Taken:
+                continue
+    return told
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,342 @@
+"""A recorded month, carried the whole way: the node served back, followed, files imported, issues, freeze, verify.
+
+Enters: a directory of the capture's shape (`pool.json`, `chain.jsonl.gz`, `sequence.jsonl.gz`, registry and ledger files, perhaps
+`openings.csv` and an `esep.toml` of its own). Leaves: `VAR/esep.toml`, with which every other command goes on, the log, the store and
+the frozen month. Every step may be done again: what is done already is passed over. Left out: printing (`cli`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.bitcoin import Idle, Rereading, Waiting
+from connectors.files import counterparties_of_pool
+from connectors.standins.bitcoin_node import ReplayNode
+from pipeline.app.app import App, Outcome, Tell
+from pipeline.assess.conditions import Condition, blocking_issues
+from pipeline.assess.month import Assessed
+from pipeline.chains.bitcoin.networks import NETWORKS
+from pipeline.log.events import decode
+from pipeline.log.events.chain import Connect, Disconnect, Stretch
+from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.miner_id import control_digit
+from pipeline.model.months import Month
+from pipeline.settings import load_settings, template_path
+from pipeline.store import Store
+from pipeline.validate.ledger import LedgerKind
+from pipeline.verify.bundle import Check, verify_bundle
+
+FINALITY = 6
+PAYOUT_UNIT = 10_000
+"""In base units; what the recorded pools round their payouts to (rule 5.3)."""
+PERSON = "demo"
+_BIN_DIGITS = "20104000002"
+_NOBODY = "http://127.0.0.1:1"
+_MARK = "# Recording: "
+
+
+class _Wallet(msgspec.Struct):
+    name: str
+    addresses: list[str] = []
+    descriptors: list[str] = []
+
+
+class Pool(msgspec.Struct):
+    """`pool.json`."""
+
+    chain: str
+    network: str
+    month: str
+    wallets: list[_Wallet]
+    counterparties: list[dict[str, str]] = []
+
+
+def read_pool(folder: Path) -> Pool:
+    """What the recording says of its pool. Raises SourceError naming the file and what is wrong."""
+    path = folder / "pool.json"
+    try:
+        pool = msgspec.json.decode(path.read_bytes(), type=Pool)
+        Month.parse(pool.month)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}: a recorded month is a folder like docs/example/2026-10") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise SourceError(f"{path}: {error}") from error
+    return pool
+
+
+# --- settings ------------------------------------------------------------------------------------------------------
+
+
+def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
+    """Write `VAR/esep.toml` for the recording, with what its own `esep.toml` says on top; the file.
+
+    Raises SettingsError when VAR holds another recording's log, or the recording's own file has faults.
+    """
+    mark = _MARK + hashlib.sha256((folder / "pool.json").read_bytes()).hexdigest()
+    path = var / "esep.toml"
+    if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+        raise SettingsError([f"{var} holds something else already: give the demo a folder of its own with --var"], source="esep demo")
+    content = _defaults(pool)
+    content["ledger"] = {"payments": _file_of(folder, "payments") is not None}  # rule 5.4
+    own = folder / "esep.toml"
+    if own.is_file():
+        _overlay(content, _own_settings(own, pool, content))
+    text = "\n".join(
+        [
+            "# Written by `esep demo`. The recorded node is served only while the demo runs: rpc_url leads nowhere afterwards.",
+            f"# For a pool of your own begin with `esep init`; every key is explained in {template_path('esep.toml').name} that it writes.",
+            mark,
+            *_toml(content),
+            "",
+        ]
+    )
+    var.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(".esep.toml.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def _defaults(pool: Pool) -> dict[str, Any]:
+    assets = tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8"))
+    asset = next((name for name, asset in assets.items() if asset["chain"] == pool.chain), None)
+    if asset is None:
+        raise SourceError(f"pool.json: no asset is known on chain {pool.chain!r}: describe it in config/assets.toml")
+    return {
+        "var": ".",
+        "pool": {
+            "key": "demo",
+            "bin": f"{_BIN_DIGITS}{control_digit(_BIN_DIGITS)}",
+            "name": "«Мысал» майнинг пулы",
+            "address": "Алматы қ., Мысал көшесі, 1",
+            "telephone": "+7 700 000 00 00",
+            "email": "pool@example.kz",
+            "executor_name": "Мысалова А.",
+            "executor_telephone": "+7 700 000 00 01",
+            "head_name": "Үлгібаев Б.",
+        },
+        "chains": {
+            pool.chain: {
+                "network": _network(pool.chain, pool.network),
+                "asset": asset,
+                "rpc_url": _NOBODY,
+                "finality": FINALITY,
+                "wallets": [_wallet(wallet) for wallet in pool.wallets],
+            }
+        },
+        "report": {"languages": ["kk", "ru", "en"]},
+        "payout_unit": {asset: PAYOUT_UNIT},
+    }
+
+
+def _wallet(wallet: _Wallet) -> dict[str, Any]:
+    """Every address handed out is listed; descriptors stand in where none is."""
+    if wallet.addresses:
+        return {"name": wallet.name, "addresses": wallet.addresses}
+    return {"name": wallet.name, "descriptors": wallet.descriptors}
+
+
+def _network(chain: str, name: str) -> str:
+    """Our name of the network: a node calls Litecoin's regtest just `regtest`."""
+    candidates = [f"{chain}_{name}", chain if name in ("main", chain) else "", name if chain == "bitcoin" else ""]
+    return next((candidate for candidate in candidates if candidate in NETWORKS), name)
+
+
+def _own_settings(path: Path, pool: Pool, base: Mapping[str, Any]) -> dict[str, Any]:
+    """The recording's own settings in the layout of ours; `finality`, `payout_unit` and the like may stand plainly at the top."""
+    try:
+        own = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise SettingsError([f"can't be read: {error}"], source=str(path)) from None
+    chain = own.setdefault("chains", {}).setdefault(pool.chain, {})
+    asset = chain.get("asset", base["chains"][pool.chain]["asset"])
+    if "finality" in own:
+        finality = own.pop("finality")
+        chain.setdefault("finality", finality[pool.chain] if isinstance(finality, dict) and pool.chain in finality else finality)
+    if "payout_unit" in own and not isinstance(own["payout_unit"], dict):
+        own["payout_unit"] = {asset: own["payout_unit"]}
+    for label in own.get("labels", []):
+        if isinstance(label, dict):
+            label.setdefault("chain", pool.chain)
+            label.setdefault("name", label.get("class", "labelled"))
+            label.setdefault("reason", "labelled in the recording's esep.toml")
+    for waiver in own.get("waivers", []):
+        if isinstance(waiver, dict):
+            waiver.setdefault("month", pool.month)
+            waiver.setdefault("reason", "waived in the recording's esep.toml")
+    # Where things lie and what is served is the demo's business; and who the pool is in the log.
+    for key in ("var", "log", "store"):
+        own.pop(key, None)
+    if isinstance(own.get("pool"), dict):
+        own["pool"].pop("key", None)
+    for key in ("rpc_url", "cookie_file", "user", "password_file"):
+        chain.pop(key, None)
+    return own
+
+
+def _overlay(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _overlay(base[key], value)
+        else:
+            base[key] = value
+
+
+def _toml(table: Mapping[str, Any], place: str = "") -> list[str]:
+    """TOML of plain values, tables and lists of tables: values first, as TOML wants."""
+    lines: list[str] = []
+    tables: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
+        is_table = isinstance(value, dict) or (isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value))
+        if is_table:
+            tables.append((f"{place}.{name}" if place else name, value))
+        else:
+            lines.append(f"{name} = {_toml_value(value)}")
+    for name, value in tables:
+        if isinstance(value, dict):
+            lines += ["", f"[{name}]", *_toml(value, name)]
+        else:
+            for entry in value:
+                lines += ["", f"[[{name}]]", *_toml(entry, name)]
+    return lines
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list):
+        return (
+            "[\n" + "".join(f"    {_toml_value(entry)},\n" for entry in value) + "]"
+            if len(value) > 1
+            else f"[{''.join(map(_toml_value, value))}]"
+        )
+    return json.dumps(value) if isinstance(value, bool | int | float) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    """JSON writes texts as TOML does, but for one sign that TOML wants escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+# --- the way ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Journey:
+    """What the demo came to."""
+
+    month: Month
+    settings_path: Path
+    events: int = 0
+    imported: list[str] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    left_over: list[Condition] = field(default_factory=list)
+    outcome: Outcome | None = None
+    totals: dict[str, Any] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+
+def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], tell: Tell) -> None:
+    """Everything of the recording into the log: chain, registry, ledger, and the ledger's word that the month is complete."""
+    with ReplayNode(folder) as node:
+        say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
+        height = _follow(app, pool.chain, node, tell)
+    say(f"chain    followed to height {height}")
+    done = app.import_registry(folder, counterparties=counterparties_of_pool(msgspec.json.decode((folder / "pool.json").read_bytes())))
+    say(f"registry version {done.version}: " + ", ".join(f"{count} {kind}" for kind, count in done.rows.items()))
+    for warning in done.warnings:
+        say(f"         warning: {warning}")
+    kinds: tuple[LedgerKind, ...] = ("openings", "allocations", "payments")
+    for kind in kinds:
+        path = _file_of(folder, kind)
+        if path is not None:
+            imported = app.import_ledger(path, kind)
+            say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
+    app.declare_complete(Month.parse(pool.month).last)
+    say(f"ledger   declared complete through {Month.parse(pool.month).last}")
+    app.bring_settings_decisions()
+
+
+def _file_of(folder: Path, kind: str) -> Path | None:
+    return next((path for suffix in (".csv", ".xlsx", ".parquet") if (path := folder / f"{kind}{suffix}").is_file()), None)
+
+
+def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
+    """Follow the recorded node, event by event, until its recording is played to the end; the height reached.
+
+    A recorded node begins at its first block each time it is served. What the log has seen of it already is played before
+    anyone looks: a node that was far ahead yesterday and is at its beginning today would have to be taken for a reorganisation.
+    """
+    seen = _logged_tip(app, chain)
+    while seen is not None and node.tip != seen and node.play(1):
+        continue
+    with app.connector(chain, rpc_url=node.rpc_url, cookie_file=node.cookie_path) as connector:
+        while True:
+            was_finished = node.is_finished
+            step = connector.step()
+            tell(*node.progress)
+            if isinstance(step, Waiting):
+                if was_finished:
+                    raise SourceError(f"the recording was played to its end, and the connector still waits: {step.reason}")
+            elif isinstance(step, Idle) and was_finished:
+                return step.height
+            elif isinstance(step, Rereading):
+                continue
+
+
+def _logged_tip(app: App, chain: str) -> str | None:
+    """The main chain's last block by the log; None before the first."""
+    record = app.log.last("chain", f"{app.pool}/{chain}")
+    event = decode(record.value) if record is not None else None
+    if isinstance(event, Connect):
+        return event.hash
+    if isinstance(event, Stretch):
+        return event.hash[-1]
+    return event.prev if isinstance(event, Disconnect) else None
+
+
+def assess(app: App, store: Store, journey: Journey) -> Assessed:
+    """The month as it stands, its issues and what keeps it open noted in the journey."""
+    state, assessed = app.assess(store, journey.month)
+    app.show_month(store, journey.month, assessed)
+    waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
+    journey.issues = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in assessed.enriched.issues.iter_rows(named=True)]
+    journey.left_over = assessed.unmet
+    journey.totals = dict(assessed.enriched.totals)
+    return assessed
+
+
+def waive_all(app: App, store: Store, journey: Journey, reason: str) -> int:
+    """Waive each remaining blocking issue of the month by name; how many."""
+    state, assessed = app.assess(store, journey.month)
+    left = blocking_issues(assessed.enriched.issues, state.waivers)
+    for row in left.iter_rows(named=True):
+        app.waive(month=journey.month, code=row["code"], ref=row["ref"], by=PERSON, reason=reason)
+    app.fill(store)
+    return left.height
+
+
+def finish(app: App, store: Store, journey: Journey, progress: Callable[[str], None]) -> None:
+    """Freeze the month (or take the version there is, when nothing changed), publish the analysts' copy, verify the bundle."""
+    journey.outcome = app.freeze(store, journey.month, by=PERSON, reason="the recorded month, carried through", progress=progress)
+    app.fill(store)
+    if not journey.outcome.folder.exists():
+        frozen = next(event for event in app.frozen(journey.month) if event.version == journey.outcome.version)
+        app.replay(frozen, progress=progress)
+    app.publish(store)
+    journey.checks = verify_bundle(journey.outcome.folder, progress)
+
+
+def open_demo(folder: Path, var: Path, environ: Mapping[str, str], now: Callable[[], int]) -> tuple[App, Journey, Pool]:
+    """The settings written and read back, ready to go."""
+    pool = read_pool(folder)
+    path = write_settings(folder, var, pool)
+    return App(load_settings(path, environ), now), Journey(Month.parse(pool.month), path), pool

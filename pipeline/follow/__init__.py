@@ -1,0 +1,1 @@
+"""Following a chain: what the connectors of all families share."""

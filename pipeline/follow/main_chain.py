@@ -1,0 +1,114 @@
+"""The main chain as the log tells it: what every connector must know of one chain to go on from its last event.
+
+Enters: the events of one key, in order. Leaves: the hash and the header time of every block of the main chain (32 + 8 bytes a block) and the newest
+watch event. Every event is checked against the state it meets: a log that contradicts itself stops the connector (`LogError`), it is not
+mended. Leaves out: anything that is not in the log (law 4); what a family of chains remembers besides is its connector's.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pipeline.log.events import AnyEvent, decode
+from pipeline.log.events.chain import (
+    ChainEvent,
+    Connect,
+    Disconnect,
+    Stretch,
+    Watch,
+)
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import LogError
+
+
+class MainChain:
+    """Hashes, times and the watch list; a connector adds what it remembers in `_remember`."""
+
+    kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect)
+    """The events that such a chain has."""
+
+    def __init__(self) -> None:
+        self.next_seq = 0
+        self.watch: Watch | None = None
+        self._prev_of_first: str | None = None
+        self._hashes = bytearray()
+        self._times = array("q")
+
+    @property
+    def start_height(self) -> int:
+        assert self.watch is not None, "nothing is watched yet"
+        return self.watch.start_height
+
+    @property
+    def height(self) -> int:
+        """Of the tip; one below the start while no block is connected."""
+        return self.start_height + len(self._times) - 1
+
+    @property
+    def tip(self) -> str | None:
+        """The tip's hash; the hash below the start when no block is connected, and None as long as that is not known either."""
+        return self.hash_at(self.height)
+
+    def hash_at(self, height: int) -> str | None:
+        """The main chain's hash at a height from one below the start up to the tip."""
+        place = height - self.start_height
+        if place == -1:
+            return self._prev_of_first
+        if not 0 <= place < len(self._times):
+            raise IndexError(f"height {height} is not in the log's chain")
+        return self._hashes[32 * place : 32 * place + 32].hex()
+
+    def load(self, log: EventLog, key: str) -> None:
+        """Apply the key's whole history."""
+        positions: dict[str, int] = {}
+        while records := log.read(positions, topics=("chain",)):
+            for record in records:
+                positions[f"{record.topic}/{record.partition}"] = record.offset + 1
+                if record.key == key:
+                    try:
+                        self.apply(decode(record.value))
+                    except (ValueError, LogError) as error:
+                        raise LogError(f"{record.where} (key {key}) can't be followed on from: {error}") from error
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in the next event of the key. Raises LogError when it does not follow from those before it."""
+        if not isinstance(event, self.kinds):
+            raise LogError(f"{type(event).__name__} is not an event of a chain")
+        if event.seq != self.next_seq:
+            raise LogError(f"seq {event.seq} follows {self.next_seq - 1}")
+        match event:
+            case Watch():
+                if self.watch is not None and event.start_height != self.watch.start_height:
+                    raise LogError(f"the start moves from height {self.watch.start_height} to {event.start_height}")
+                self.watch = event
+            case Connect():
+                self._connect(event.height, event.prev, [event.hash], [event.time])
+            case Stretch():
+                self._connect(event.height, event.prev, event.hash, event.time)
+            case Disconnect():
+                self._disconnect(event)
+        self._remember(event)
+        self.next_seq += 1
+
+    def _remember(self, event: ChainEvent) -> None:
+        """What the family keeps of an event that the main chain has taken in. Raises LogError as `apply` does."""
+
+    def _connect(self, height: int, prev: str, hashes: Sequence[str], times: Sequence[int]) -> None:
+        if self.watch is None or height != self.height + 1:
+            raise LogError(f"block {height} is connected out of turn")
+        if self._prev_of_first is None:
+            self._prev_of_first = prev
+        if prev != self.tip:
+            raise LogError(f"block {height} is connected to {prev}, the chain ends in {self.tip}")
+        self._hashes += bytes.fromhex("".join(hashes))
+        self._times.extend(times)
+
+    def _disconnect(self, event: Disconnect) -> None:
+        if self.watch is None or event.height != self.height or event.hash != self.tip or not self._times:
+            raise LogError(f"block {event.height} {event.hash} is disconnected, and is not the tip")
+        del self._hashes[-32:]
+        self._times.pop()
+        if event.prev != self.tip:
+            raise LogError(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")

@@ -1,0 +1,1 @@
+"""The event log: its protocol, its events by topic, copying, digests and leases."""

@@ -1,0 +1,202 @@
+"""Moving and checking a log: every event of one `EventLog` into another, in order, and the proof that they hold the same.
+
+Enters: two logs of any kind. Leaves: the target with the source's events, each key's in the source's order, and a digest
+for each key that both logs were found to have. It needs no notes of its own: what the target holds says where to go on, so
+a copy that was broken off is begun again. A target whose key tells another story is refused before anything is added to that key.
+Left out: positions. Offsets differ from log to log, so a store is rebuilt from the new log. A month frozen before the move finds its
+place in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.places_of`, ADR 3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from pipeline.log.events import decode
+from pipeline.model.errors import LogError
+
+from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer, advance
+
+BATCH_BYTES = 4 << 20
+
+Key = tuple[Topic, str]
+
+
+@dataclass
+class Story:
+    """What a log holds of a (topic, key): how many events, and one digest over all of them in order."""
+
+    events: int = 0
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256, repr=False)
+
+    def add(self, record: Record) -> None:
+        self.events += 1
+        self._digest.update(mark(record))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of the events' marks in order."""
+        return self._digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy came to."""
+
+    events: int
+    """Of the source, all told."""
+    appended: int
+    """Of them, those that were not in the target yet."""
+    digests: dict[Key, str]
+    """By (topic, key): what source and target were both found to hold."""
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256, hex, for the whole log: equal for equal logs, whatever holds them."""
+        return whole_digest(self.digests)
+
+
+def whole_digest(digests: Mapping[Key, str]) -> str:
+    """One SHA-256, hex, of all keys' digests."""
+    whole = hashlib.sha256()
+    for (topic, key), digest in sorted(digests.items()):
+        whole.update(f"{topic}\0{key}\0{digest}\n".encode())
+    return whole.hexdigest()
+
+
+def mark(record: Record) -> bytes:
+    """32 bytes that stand for an event's id and content."""
+    name = record.id.encode()
+    return hashlib.sha256(len(name).to_bytes(4, "big") + name + record.value).digest()
+
+
+def read_all(log: EventLog) -> Iterator[list[Record]]:
+    """The whole log as it is now, and what is added meanwhile, in order within each partition."""
+    positions: dict[str, int] = {}
+    while records := log.read(positions):
+        positions = advance(positions, records)
+        yield records
+
+
+def copy_log(source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYTES, tell: Callable[[int], None] = lambda _: None) -> Copied:
+    """Bring `target` up to `source` and prove it. `tell` hears how many events were looked at so far.
+
+    Raises LogError when a key of the target holds other events than the source has at their place, or when what is read back
+    differs; FencedError when something else writes a key of the target meanwhile.
+    """
+    held = _marks(target)
+    stories: dict[Key, Story] = {}
+    appended = looked = 0
+    with ExitStack() as stack:
+        writers: dict[Key, Writer] = {}
+        for records in read_all(source):
+            # Runs, not groups: what one partition of the source holds in order stays in order beside other keys, too.
+            for (topic, key), run in groupby(records, key=_key):
+                story = stories.setdefault((topic, key), Story())
+                fresh = _unheld(list(run), story, held.get((topic, key), []))
+                if fresh and (topic, key) not in writers:
+                    writers[topic, key] = stack.enter_context(target.writer(topic, key))
+                for batch in _batches(fresh, batch_bytes):
+                    appended += writers[topic, key].append(batch)
+            looked += len(records)
+            tell(looked)
+    del held
+    return Copied(looked, appended, _proved(target, stories))
+
+
+def _key(record: Record) -> Key:
+    for topic in TOPICS:
+        if topic == record.topic:
+            return topic, record.key
+    raise LogError(f"{record.where}: {record.topic!r} is not a topic of the log")
+
+
+def _marks(log: EventLog) -> dict[Key, list[bytes]]:
+    """Every event's mark, by key, in order: 32 bytes each."""
+    marks: dict[Key, list[bytes]] = {}
+    for records in read_all(log):
+        for record in records:
+            marks.setdefault(_key(record), []).append(mark(record))
+    return marks
+
+
+def _unheld(run: list[Record], story: Story, held: list[bytes]) -> list[Record]:
+    """The records of `run` that come after what the target holds. Raises LogError where the two differ."""
+    fresh = []
+    for record in run:
+        if story.events >= len(held):
+            fresh.append(record)
+        elif held[story.events] != mark(record):
+            raise LogError(
+                f"the target's event {story.events + 1} of {record.topic} {record.key!r} is not the source's, {record.id!r} at {record.where}: "
+                "it is the log of another history; copy into a log that is empty, or under another prefix"
+            )
+        story.add(record)
+    return fresh
+
+
+def _batches(records: list[Record], batch_bytes: int) -> Iterator[list[NewEvent]]:
+    batch: list[NewEvent] = []
+    size = 0
+    for record in records:
+        batch.append(NewEvent(record.id, record.value))
+        size += len(record.value)
+        if size >= batch_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _proved(target: EventLog, stories: dict[Key, Story]) -> dict[Key, str]:
+    """Read the target back: each key's digest, over as many events as the source has. Raises LogError where it differs."""
+    found: dict[Key, Story] = {}
+    for records in read_all(target):
+        for record in records:
+            place = _key(record)
+            story = found.setdefault(place, Story())
+            if place in stories and story.events < stories[place].events:
+                story.add(record)
+    for (topic, key), story in sorted(stories.items()):
+        read_back = found.get((topic, key), Story())
+        if (read_back.events, read_back.digest) != (story.events, story.digest):
+            raise LogError(
+                f"the copy of {topic} {key!r} does not hold: the source has {story.events} events with digest {story.digest[:16]}, "
+                f"the target {read_back.events} with {read_back.digest[:16]}; keep the source, and copy anew into an empty log"
+            )
+    return {key: story.digest for key, story in stories.items()}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What looking a whole log through came to."""
+
+    events: int
+    digests: dict[Key, str]
+    unreadable: list[str]
+    """Place and fault of each event that this program can't read (law 8)."""
+
+    @property
+    def digest(self) -> str:
+        """As `Copied.digest`: equal for equal logs, so a backup can be compared with its log."""
+        return whole_digest(self.digests)
+
+
+def check_log(log: EventLog, *, tell: Callable[[int], None] = lambda _: None) -> Checked:
+    """Read every event, decode it, and name the whole. Raises LogError at the first place that is damaged."""
+    stories: dict[Key, Story] = {}
+    unreadable: list[str] = []
+    looked = 0
+    for records in read_all(log):
+        for record in records:
+            stories.setdefault(_key(record), Story()).add(record)
+            try:
+                decode(record.value)
+            except (ValueError, RecursionError) as error:
+                unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
+        looked += len(records)
+        tell(looked)
+    return Checked(looked, {key: story.digest for key, story in stories.items()}, unreadable)

@@ -1,0 +1,69 @@
+"""The events of the log: their JSON, each with a type and a schema version. One module a topic.
+
+Facts only (law 3). Money is whole base units as decimal strings (law 7). Instants of chains are the block's
+Unix seconds, instants of the ledger are microseconds since the Unix epoch, UTC. Bulk rows travel as columns:
+every list of a `…Columns` has the same length. A reader refuses a schema version newer than it knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, get_args
+
+import msgspec
+
+from ..protocol import NewEvent, Topic
+from .chain import Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
+from .ledger import Allocations, Complete, Openings, Payments
+from .months import ClosingEvent, Frozen, Labelled, Waived
+from .parts import Event
+from .registry import Registry
+
+LedgerEvent = Allocations | Payments | Openings | Complete
+MonthEvent = Labelled | Waived | Frozen | ClosingEvent
+AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent
+
+TOPIC_OF: dict[type[Event], Topic] = {
+    Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
+    Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
+    Registry: "registry",
+    Labelled: "months", Waived: "months", Frozen: "months",
+    **dict.fromkeys(get_args(ClosingEvent), "months"),
+}  # fmt: skip
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> NewEvent:
+    """The event as it goes into the log."""
+    return NewEvent(event.id, _encoder.encode(event))
+
+
+def decode(value: bytes) -> AnyEvent:
+    """The event of a log record.
+
+    Raises ValueError with the path of the fault: `msgspec.ValidationError`, `msgspec.DecodeError`, or
+    `UnicodeDecodeError` where the bytes are not UTF-8; and RecursionError for JSON nested beyond reason.
+    """
+    event: AnyEvent = _decoder.decode(value)
+    if event.schema != 1:
+        raise msgspec.ValidationError(f"schema {event.schema} of {type(event).__name__} is newer than this program knows (1): upgrade it")
+    return event
+
+
+def content_digest(content: Any) -> str:
+    """SHA-256, hex, of a value's canonical JSON: names batches and versions by what is in them."""
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+
+
+def json_schemas() -> dict[str, Any]:
+    """JSON Schemas of all events, by the event's `type`."""
+    kinds = list(TOPIC_OF)
+    refs, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
+    del refs
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": components,
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in kinds],
+    }

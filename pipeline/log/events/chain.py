@@ -1,0 +1,164 @@
+"""The events of topic `chain`: blocks that joined and left the main chain, with what in them touches the pool.
+
+Facts only (law 3): what the transactions mean is enrichment. Account chains (EVM) are told in the same terms (ADR 7).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from .parts import Count, Event, Hash, Height, Sequence_, Units, UnixSeconds, same_length
+
+
+class WatchedWallet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A pool wallet as it is watched."""
+
+    name: str
+    addresses: list[str] = []
+    descriptors: list[str] = []
+    descriptor_range: Annotated[int, Meta(ge=0, description="ranged descriptors are watched at indexes 0 … this - 1")] = 0
+
+
+class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An output of a pool wallet that a transaction spends."""
+
+    txid: Hash
+    vout: Count
+    value: Units
+    address: str | None
+    wallet: str
+    asset: str
+
+
+class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An output of a transaction, the pool's or not."""
+
+    vout: Annotated[
+        int, Meta(ge=0, le=2**31 - 1, description="place within the transaction; on EVM chains the running number of its movements")
+    ]
+    value: Units
+    address: str | None
+    wallet: str | None = None
+    asset: str
+    script_type: Annotated[str, Meta(description="Bitcoin Core's name of the script's type: pubkeyhash, nulldata, witness_v1_taproot, …")]
+    is_unspendable: Annotated[bool, Meta(description="no one can ever spend it: an OP_RETURN script, whatever follows it")] = False
+    ref: Annotated[str, Meta(description="where the movement stands on chain: `vout:3`; `log:7`; `call:0.2`")]
+
+
+class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A transaction that spends from, or pays to, a pool wallet."""
+
+    txid: Hash
+    position: Annotated[int, Meta(ge=0, le=2**31 - 1, description="index within the block")]
+    is_coinbase: bool
+    inputs: Annotated[list[Input], Meta(description="only those that are the pool's")]
+    other_inputs: Annotated[
+        int, Meta(ge=0, le=2**31 - 1, description="how many inputs are not the pool's; a coinbase's own is not counted")
+    ]
+    other_inputs_value: Units
+    outputs: Annotated[list[Output], Meta(description="every one")]
+    fee: Annotated[Units, Meta(description="inputs - outputs; 0 for a coinbase")]
+    fee_asset: str
+    raw: Annotated[
+        str | None, Meta(description="hex: without witnesses, its double SHA-256 is the txid; on account chains signed, its Keccak-256 is")
+    ] = None
+    branch: Annotated[list[Hash] | None, Meta(description="Merkle branch from the transaction up to the header's root")] = None
+    fee_wallet: Annotated[str | None, Meta(description="the pool wallet that bears the whole fee; null: shared over inputs (rule 9.5)")] = (
+        None
+    )
+    receipt: Annotated[str | None, Meta(description="account chains: the receipt as the header's root hashes it, hex")] = None
+    transaction_proof: Annotated[list[str] | None, Meta(description="account chains: nodes of the transactions' trie, root first, hex")] = (
+        None
+    )
+    receipt_proof: Annotated[list[str] | None, Meta(description="account chains: nodes of the receipts' trie, root first, hex")] = None
+
+
+class Watch(Event, tag="watch", frozen=True, kw_only=True):
+    """The wallets watched from here on, and where reading the chain begins."""
+
+    seq: Sequence_
+    chain: str
+    network: str
+    start_height: Height
+    wallets: list[WatchedWallet]
+    internal_calls: Annotated[
+        str | None, Meta(description="account chains: how calls inside transactions are seen, or that they are not")
+    ] = None
+
+
+class Connect(Event, tag="connect", frozen=True, kw_only=True):
+    """A block joined the main chain."""
+
+    seq: Sequence_
+    chain: str
+    height: Height
+    hash: Hash
+    prev: Hash
+    time: UnixSeconds
+    mediantime: UnixSeconds
+    header: Annotated[str | None, Meta(description="the block's header, hex: its hash is `hash`")] = None
+    transactions: list[Transaction]
+
+
+class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
+    """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
+
+    seq: Sequence_
+    chain: str
+    height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
+    prev: Annotated[Hash, Meta(description="of the first; each next one's is the hash before it")]
+    hash: list[Hash]
+    time: list[UnixSeconds]
+    mediantime: list[UnixSeconds]
+    header: list[str | None]
+
+    def __post_init__(self) -> None:
+        same_length(self, "hash", "time", "mediantime", "header")
+
+
+class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
+    """The main chain's last block left it."""
+
+    seq: Sequence_
+    chain: str
+    height: Height
+    hash: Hash
+    prev: Annotated[Hash, Meta(description="the last block of the main chain after this event")]
+
+
+class BalanceColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Balances of account chains, a column a list; null where the node could not tell."""
+
+    wallet: list[str]
+    address: list[str]
+    asset: list[str]
+    value: list[Units | None]
+
+    def __post_init__(self) -> None:
+        same_length(self, *self.__struct_fields__)
+
+
+class Balances(Event, tag="balances", frozen=True, kw_only=True):
+    """What every watched address held after the main chain's last block (before the first block: after the one below it)."""
+
+    seq: Sequence_
+    chain: str
+    height: Height
+    hash: Hash
+    rows: BalanceColumns
+
+
+class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
+    """The node answered differently when a block was read again; what follows states the block anew."""
+
+    seq: Sequence_
+    chain: str
+    height: Height
+    hash: Hash
+    time: UnixSeconds
+    detail: str
+
+
+ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Doubt

@@ -1,0 +1,92 @@
+"""Events of topic `ledger`: what the pool credited, what it believes it paid, what it owed at the start, and how far the ledger is complete.
+
+Instants are microseconds since the Unix epoch, UTC. Rows travel as columns: every list of a `…Columns` has the same length.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from pipeline.log.events.parts import (
+    Date,
+    Event,
+    Hash,
+    Units,
+    UnixMicros,
+    Version,
+    real_days,
+    same_length,
+)
+
+
+class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Allocations, a column a list. `version` counts a row's restatements from 1: the greatest one counts."""
+
+    allocation_id: list[str]
+    version: list[Version]
+    account: list[str]
+    asset: list[str]
+    allocated_at: list[UnixMicros]
+    amount: list[Units]
+    commission_asset: list[str | None]
+    commission_amount: list[Units | None]
+    commission_currency: list[str | None]
+    commission_currency_amount: list[str | None]
+
+    def __post_init__(self) -> None:
+        same_length(self, *self.__struct_fields__)
+
+
+class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Payments that the ledger believes it made."""
+
+    payment_id: list[str]
+    version: list[Version]
+    account: list[str]
+    asset: list[str]
+    address: list[str]
+    amount: list[Units]
+    txid: list[Hash]
+    paid_at: list[UnixMicros]
+
+    def __post_init__(self) -> None:
+        same_length(self, *self.__struct_fields__)
+
+
+class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was owed when the pool's records begin (rule 6.4)."""
+
+    account: list[str]
+    asset: list[str]
+    version: list[Version]
+    amount: list[Units]
+    owed_at: list[UnixMicros]
+
+    def __post_init__(self) -> None:
+        same_length(self, *self.__struct_fields__)
+
+
+class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
+    source: Annotated[str, Meta(description="file name, without its folder")]
+    rows: AllocationColumns
+
+
+class Payments(Event, tag="payments", frozen=True, kw_only=True):
+    source: str
+    rows: PaymentColumns
+
+
+class Openings(Event, tag="openings", frozen=True, kw_only=True):
+    source: str
+    rows: OpeningColumns
+
+
+class Complete(Event, tag="complete", frozen=True, kw_only=True):
+    """The ledger declares that it holds everything through a day."""
+
+    through: Date
+
+    def __post_init__(self) -> None:
+        real_days(self, "through")

@@ -1,0 +1,192 @@
+"""Events of topic `months`: labels and waivers, freezes, and the steps by which a frozen month is approved, signed, filed, answered and corrected (ADR 5).
+
+The ids of steps are made from the step, so that the same step can't be taken twice.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pipeline.log.events.parts import Count, Event, Hash, MonthName, UnixSeconds, Version_
+
+
+class Approved(Event, tag="approved", frozen=True, kw_only=True):
+    """A person looked at a frozen version and lets it be filed."""
+
+    month: MonthName
+    version: Version_
+    digest: Annotated[Hash, Meta(description="of the report that was looked at")]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Signed(Event, tag="signed", frozen=True, kw_only=True):
+    """A frozen version was signed, and each signature verified at once."""
+
+    month: MonthName
+    version: Version_
+    signatures: Annotated[dict[str, str], Meta(description="detached CMS signature (DER, base64) by the file it signs: manifest.json, …")]
+    signer: Annotated[str, Meta(description="the certificate's subject, RFC 4514")]
+    certificate_digest: Annotated[Hash, Meta(description="SHA-256 of the certificate's DER")]
+    not_after: Annotated[UnixSeconds, Meta(description="the certificate's end")]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
+    """A submission was made: its bytes and its id, before the first byte is sent."""
+
+    month: MonthName
+    version: Version_
+    attempt: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the submissions of the month")]
+    submission_id: str
+    amends: Annotated[str | None, Meta(description="the submission that this one corrects")] = None
+    target: Annotated[str, Meta(description="where it goes: a folder, or an address without secrets")]
+    content_type: str
+    body_gzip: Annotated[str, Meta(description="the exact bytes, gzip, base64")]
+    body_digest: Annotated[Hash, Meta(description="SHA-256 of the exact bytes")]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Sending(Event, tag="sending", frozen=True, kw_only=True):
+    """A transmission of a submission begins: until an answer to it is known, its outcome is unknown."""
+
+    month: MonthName
+    version: Version_
+    submission_id: str
+    transmission: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the transmissions of the submission")]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class RejectedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row of the report that the other side refused."""
+
+    n: Annotated[str, Meta(description="the row's number, as the answer gives it")]
+    message: str
+
+
+Outcome = Literal["unreachable", "unknown", "refused", "missing", "duplicate", "placed", "received", "accepted", "rejected"]
+
+
+class Answered(Event, tag="answered", frozen=True, kw_only=True):
+    """What became known of a submission: an answer, the want of one, or what a person found out."""
+
+    month: MonthName
+    version: Version_
+    submission_id: str
+    number: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the answers to the submission")]
+    asked: Annotated[Literal["send", "status", "person"], Meta(description="what was answered: a transmission, a question, a person")]
+    outcome: Outcome
+    receipt: str | None = None
+    message: str = ""
+    rows: list[RejectedRow] = msgspec.field(default_factory=list)
+    http_status: int | None = None
+    request: Annotated[str, Meta(description="what was sent: method, address, headers (secrets masked); the body is the submission's")] = ""
+    response: Annotated[str, Meta(description="status, headers and body, verbatim, of a body at most 64 KiB")] = ""
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class DraftedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A row that a further version adds, removes or changes, and why."""
+
+    change: Literal["added", "removed", "changed"]
+    allocation_id: str
+    txid: Annotated[str, Meta(description="empty for an unsettled row")]
+    cause: Annotated[
+        str, Meta(description="reorganisation, chain, watch, ledger, registry, label, rules, or follows (from another row's change)")
+    ]
+    follows: Annotated[
+        str, Meta(description="allocation and transaction of the row that this one follows from; empty when its own facts changed")
+    ] = ""
+    columns: Annotated[list[str], Meta(description="columns of the form that differ")] = []
+    before: list[str] = []
+    after: list[str] = []
+
+
+class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
+    """Facts changed after a freeze: the rows that a further version would change (rule 8.3). A person freezes it."""
+
+    month: MonthName
+    version: Annotated[int, Meta(ge=2, le=2**31 - 1, description="the version drafted")]
+    digest: Annotated[Hash, Meta(description="SHA-256 that the canonical report would have")]
+    rows: Annotated[list[DraftedRow], Meta(description="at most 1,000 of them")]
+    row_count: Count
+    causes: list[str]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Notified(Event, tag="notified", frozen=True, kw_only=True):
+    """A notice was delivered over one channel: it is not sent there again."""
+
+    notice: Annotated[str, Meta(description="names what is told, once and for all: `filed:2026-10:1`")]
+    channel: str
+    subject: str
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | Notified
+
+
+class Labelled(Event, tag="label", frozen=True, kw_only=True):
+    """A person named whose address it is; the newest label of an address counts."""
+
+    chain: str
+    address: str
+    outflow_class: str
+    name: str
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Waived(Event, tag="waive", frozen=True, kw_only=True):
+    """A person took one blocking issue of one month upon themselves (rule 8.1)."""
+
+    month: MonthName
+    code: str
+    ref: str
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
+    """A version of a month was frozen: everything needed to build its bytes again."""
+
+    month: MonthName
+    version: Version_
+    digest: Annotated[Hash, Meta(description="SHA-256 of the canonical report")]
+    positions: Annotated[dict[str, int], Meta(description="the log's positions that it is a function of")]
+    newest: Annotated[
+        dict[str, str],
+        Meta(description="the newest event of each `topic/key` that it is a function of, by id: finds its place in a log that was copied"),
+    ] = msgspec.field(default_factory=dict)
+    rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force (`model.Rules`)")]
+    header: Annotated[dict[str, str], Meta(description="the form's header: the pool's BIN, name, …")]
+    manifest_digest: Hash
+    previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
+    languages: Annotated[list[str], Meta(description="that the form was printed in")] = msgspec.field(default_factory=lambda: ["kk"])
+    closing_debts: Annotated[dict[str, str] | None, Meta(description="what is owed to miners at the month's end, by asset, as printed")] = (
+        None
+    )
+    closing_debts_digest: Annotated[
+        Hash | None, Meta(description="SHA-256 of those debts, miner by miner: what the next month opens with")
+    ] = None
+    by: str
+    reason: str
+    at: UnixSeconds

@@ -1,0 +1,1 @@
+"""The nouns, errors, identifiers and folders that every room shares."""

@@ -1,0 +1,61 @@
+"""Wrong data as values: codes, severities, issues (law 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    BLOCKING = "blocking"
+    WARNING = "warning"
+
+
+class IssueCode(StrEnum):
+    """Every issue that the rules name, in the order of the rules."""
+
+    MIXED_INPUTS = "mixed-inputs"
+    WALLET_DOES_NOT_BALANCE = "wallet-does-not-balance"
+    UNKNOWN_OUTFLOW = "unknown-outflow"
+    REGISTRY_OVERLAP = "registry-overlap"
+    WALLET_HOLDER_DIFFERS = "wallet-holder-differs"
+    LICENCE_NOT_IN_FORCE = "licence-not-in-force"
+    UNKNOWN_ACCOUNT = "unknown-account"
+    ACCOUNT_CHANGED_HANDS = "account-changed-hands"
+    BAD_MINER_ID = "bad-miner-id"
+    PAYMENT_NOT_ON_CHAIN = "payment-not-on-chain"
+    PAYMENT_AMOUNT_DIFFERS = "payment-amount-differs"
+    TRANSFER_WITHOUT_PAYMENT = "transfer-without-payment"
+    TRANSFER_BEFORE_ALLOCATION = "transfer-before-allocation"
+    TRANSFER_EXCEEDS_ALLOCATIONS = "transfer-exceeds-allocations"
+    UNREADABLE_EVENT = "unreadable-event"
+    """Law 8: an event of the log that can't be read; `ref` is its position."""
+    UNKNOWN_ASSET = "unknown-asset"
+    """ADR 7: a token of no contract in the settings left a pool wallet; `ref` is the chain and the contract, `CHAIN:0x…`."""
+    BAD_ADDRESS = "bad-address"
+    """ADR 7: mixed case with a wrong checksum (EIP-55); `ref` is the address as it is written."""
+    NODE_ANSWER_CHANGED = "node-answer-changed"
+    """ADR 7: a block read again was not what it had been; `ref` is `CHAIN:HEIGHT`."""
+
+    @property
+    def severity(self) -> Severity:
+        return Severity.WARNING if self in _WARNINGS else Severity.BLOCKING
+
+
+_WARNINGS = {
+    IssueCode.WALLET_HOLDER_DIFFERS, IssueCode.LICENCE_NOT_IN_FORCE, IssueCode.TRANSFER_WITHOUT_PAYMENT,
+    IssueCode.TRANSFER_BEFORE_ALLOCATION, IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, IssueCode.NODE_ANSWER_CHANGED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class Issue:
+    """Wrong data, as a value: what, how bad, where, and in words."""
+
+    code: IssueCode
+    ref: str
+    detail: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return self.code.severity

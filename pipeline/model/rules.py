@@ -1,0 +1,54 @@
+"""Assets and the parameters of the rules in force (rules 2.1, 5.3, 8.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An asset that is allocated and paid: its name on the form, its chain, how many decimals its base unit has."""
+
+    name: str
+    chain: str
+    decimals: int
+    contract: str | None = None
+    """The token's contract on an account chain, EIP-55; None for the chain's own asset."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules' parameters in force: with the log's positions, all that a month's report depends on."""
+
+    assets: dict[str, Asset]
+    finality: dict[str, int]
+    """Confirmations that a chain's block needs before a month closes on it (rule 8.1), by chain."""
+    payout_unit: dict[str, int]
+    """Payouts may be rounded to whole multiples of this many base units (rule 5.3), by asset; 1 for none."""
+    has_payments_ledger: bool = True
+    """Whether a ledger of payments is configured (rule 5.4)."""
+    network: dict[str, str] = field(default_factory=dict)
+    """The chain's network, by chain: bitcoin, regtest, …"""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "assets": {
+                name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})
+                for name, a in sorted(self.assets.items())
+            },
+            "finality": dict(sorted(self.finality.items())),
+            "payout_unit": dict(sorted(self.payout_unit.items())),
+            "has_payments_ledger": self.has_payments_ledger,
+            "network": dict(sorted(self.network.items())),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Rules:
+        return cls(
+            assets={name: Asset(name, a["chain"], a["decimals"], a.get("contract")) for name, a in content["assets"].items()},
+            finality=dict(content["finality"]),
+            payout_unit=dict(content["payout_unit"]),
+            has_payments_ledger=content["has_payments_ledger"],
+            network=dict(content["network"]),
+        )

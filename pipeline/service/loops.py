@@ -1,0 +1,217 @@
+"""The loops of a running service: one thread a chain, one for the store; each stops when told, or when one of them fails.
+
+A thread's failure ends all of them and is raised in the caller's, so that a supervisor sees one clear message and exit code.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from pipeline.app.app import App
+from pipeline.assess.conditions import blocking_issues
+from pipeline.follow.connector import step_name
+from pipeline.log.lease import PoolLease
+from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
+from pipeline.store import Store
+from pipeline.store.ingest import IngestStep
+from pipeline.store.queries import chain_state, frozen_months
+
+from .metrics import Metrics, MonthSeen
+
+_journal = structlog.get_logger("esep")
+
+WAIT_S = 1.0
+"""How long the store's loop waits for the log before it looks whether it should stop."""
+HELD_S = 60.0
+"""How long the store's loop waits for a store that another process has open."""
+
+Loop = Callable[[threading.Event], None]
+
+
+@contextmanager
+def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set `stop`; the second SIGINT interrupts."""
+
+    def handle(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        _journal.info("stopping", signal=signal.Signals(number).name)
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_together(loops: Mapping[str, Loop], stop: threading.Event) -> None:
+    """Run every loop in a thread until `stop` is set or one of them fails or ends; then stop all, and raise the first failure."""
+    failures: list[BaseException] = []
+
+    def guarded(name: str, loop: Loop) -> None:
+        try:
+            loop(stop)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()
+            _journal.error("loop-failed", loop=name, error=str(error))
+            raise SystemExit from error  # ends this thread alone; the caller raises what happened
+
+    threads = [threading.Thread(target=guarded, args=(name, loop), name=name) for name, loop in loops.items()]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads) and not stop.is_set():
+        stop.wait(WAIT_S)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
+    """The loop that brings a chain's events into the log."""
+    name, poll_s = f"{app.pool} {chain}", float(app.settings.chains[chain].poll_s)
+
+    def loop(stop: threading.Event) -> None:
+        metrics.health.beat(name, patience_s=poll_s)
+        try:
+            with app.connector(chain) as connector:
+
+                def tell(step: object) -> None:
+                    metrics.health.beat(name, patience_s=poll_s)
+                    state = connector.describe()
+                    journal_step(step, state)
+                    measure_step(metrics, app.pool, chain, step, state)
+
+                connector.run(stop, tell, poll_s=poll_s)
+        except EsepError as error:
+            metrics.chain_failed(app.pool, chain, error)
+            raise
+
+    return loop
+
+
+def measure_step(metrics: Metrics, pool: str, chain: str, step: object, state: dict[str, object]) -> None:
+    """A chain's step in numbers."""
+    height, node_height = state["height"], state["node_height"]
+    metrics.chain_stepped(
+        pool,
+        chain,
+        step_name(step),
+        height=height if isinstance(height, int) else None,
+        node_height=node_height if isinstance(node_height, int) else None,
+        n_disconnected=getattr(step, "n_disconnected", 0),
+        trouble=getattr(step, "reason", None),
+    )
+
+
+def journal_step(step: object, state: dict[str, object]) -> None:
+    """A chain's step as a line of the log; nothing for a look that found nothing."""
+    where = {"chain": state["chain"], "height": state["height"], "node_height": state["node_height"]}
+    said = vars(step)
+    match step_name(step):
+        case "idle":
+            pass
+        case "connected":
+            _journal.info("connected", blocks=said["n_blocks"], **where)
+        case "reorganised":
+            _journal.warning("reorganised", left=said["n_disconnected"], joined=said["n_connected"], **where)
+        case "doubted":
+            _journal.warning("doubted", block=said["doubted_height"], left=said["n_disconnected"], **where)
+        case "waiting":
+            _journal.info("waiting", reason=said["reason"], **where)
+        case name:
+            _journal.info(name, detail=str(step), **where)
+
+
+def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Loop:
+    """The loop that fills the live store, works out the open months and publishes the analysts' copy.
+
+    With a `lease`, nothing is committed or published once it is lost: the loop then ends with LeaseLost.
+    """
+    name = f"{app.pool} store"
+    lease = lease or PoolLease(app.pool)
+
+    def loop(stop: threading.Event) -> None:
+        metrics.health.beat(name)
+        try:
+            app.bring_settings_decisions()
+            with ExitStack() as held:
+                if (store := _hold_store(app, held, metrics, stop)) is not None:
+                    store.fence = lease.committing
+                    _keep_filled(app, store, metrics, lease, stop)
+        except LeaseLost:
+            raise
+        except EsepError as error:
+            metrics.ingest_failed(app.pool, error)
+            raise
+        finally:
+            metrics.health.gone(name)
+
+    return loop
+
+
+def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Event) -> Store | None:
+    """The live store, once who has it for a while (a command, a look of the scheduler) lets go; None when told to stop before.
+
+    Raises StoreHeld after `HELD_S`: then another service has it.
+    """
+    begun = time.monotonic()
+    while not stop.is_set():
+        try:
+            return held.enter_context(app.live_store())
+        except StoreHeld as error:
+            if time.monotonic() - begun > HELD_S:
+                raise
+            _journal.info("store-held", pool=app.pool, detail=str(error))
+            metrics.health.beat(f"{app.pool} store")
+            stop.wait(WAIT_S)
+    return None
+
+
+def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, stop: threading.Event) -> None:
+    shown: dict[str, int] | None = None
+    shown_at = 0.0
+    while not stop.is_set():
+        ends = app.log.end()
+
+        def seen(step: IngestStep, ends: dict[str, int] = ends) -> None:
+            metrics.health.beat(f"{app.pool} store")
+            metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
+            metrics.log_seen(app.pool, ends, step.positions, is_at_end=step.at_end)
+
+        app.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
+        is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
+        if is_due and store.positions() != shown:
+            shown, shown_at = refresh(app, store, metrics, lease), time.monotonic()
+        app.log.wait(store.positions(), WAIT_S)
+
+
+def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[str, int]:
+    """Work out the open months anew and publish the analysts' copy; the positions shown there. Raises LeaseLost before publishing."""
+    begun = time.monotonic()
+    positions = store.positions()
+    months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]
+    for month in app.open_months(store):
+        state, assessed = app.assess(store, month)
+        app.show_month(store, month, assessed)
+        unmet = [condition.name for condition in assessed.unmet]
+        blocking = blocking_issues(assessed.enriched.issues, state.waivers).height
+        months.append(MonthSeen(str(month), "open" if unmet else "closable", len(unmet), blocking))
+        _journal.info("assessed", pool=app.pool, month=str(month), unmet=unmet)
+        metrics.health.beat(f"{app.pool} store")
+    with lease.committing():
+        path = app.publish(store)
+    _journal.info("published", pool=app.pool, path=str(path))
+    tips = {chain: (tip.height, tip.time) for chain, tip in chain_state(store.connection).items()}
+    metrics.refreshed(app.pool, tips, months, at=app.now(), took_s=time.monotonic() - begun)
+    return positions

@@ -1,0 +1,1 @@
+"""Signatures: CMS, certificates and their checks."""

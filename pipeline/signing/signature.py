@@ -1,0 +1,177 @@
+"""Judges a CMS signature: over which bytes, by whose key, within which time, under which roots; a time stamp likewise. Pure.
+
+Enters: `cms.SignatureParts`, the bytes signed, certificates. Leaves: nothing, or SigningError saying what does not hold; `NotCheckable` where the
+algorithm is none that can be computed here (GOST). It leaves out revocation, which only the authority knows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import rfc3161_client
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pipeline.model.errors import SigningError
+
+from .cms import SignatureParts, read_signature, signed_attributes_digest
+
+TIMESTAMP_INFO = "1.2.840.113549.1.9.16.1.4"
+"""id-ct-TSTInfo (RFC 3161, section 2.4.2)."""
+LONGEST_CHAIN = 8
+_DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
+    "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
+    "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
+}
+_PSS = "1.2.840.113549.1.1.10"
+
+
+class NotCheckable(SigningError):
+    """The signature may hold or not: nothing here can compute its algorithm."""
+
+
+@dataclass(frozen=True)
+class Timestamp:
+    """What a time stamp says, its own signature checked."""
+
+    at: int
+    """Unix seconds."""
+    certificate: x509.Certificate
+    parts: SignatureParts
+
+
+def signer_certificate(parts: SignatureParts) -> x509.Certificate:
+    """The certificate that the signature names as its signer's. Raises SigningError when it does not carry it."""
+    for certificate in _certificates(parts):
+        if certificate.serial_number == parts.serial and certificate.issuer.public_bytes() == parts.issuer:
+            return certificate
+    raise SigningError("the signature does not carry the certificate that it names as its signer's")
+
+
+def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Certificate) -> None:
+    """Whether the certificate's key signed exactly these bytes. Raises SigningError, NotCheckable."""
+    digest = _digest(parts.digest_algorithm)
+    if parts.message_digest != _hashed(digest, content):
+        raise SigningError("the signature is of other bytes")
+    signed = signed_attributes_digest(parts)
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError) as error:
+        raise NotCheckable("the key is of a kind that can't be computed here (GOST)") from error
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and parts.signature_algorithm != _PSS:
+            key.verify(parts.signature, signed, padding.PKCS1v15(), digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(parts.signature, signed, ec.ECDSA(digest))
+        else:
+            raise NotCheckable(f"signatures of the kind {parts.signature_algorithm} can't be computed here")
+    except InvalidSignature as error:
+        raise SigningError("the signature does not verify with its certificate's key") from error
+
+
+def check_timestamp(token: bytes, stamped: bytes) -> Timestamp:
+    """Whether the token stamps exactly these bytes, signed by a certificate for time stamps in its time. Raises SigningError, NotCheckable."""
+    parts = read_signature(token)
+    if parts.content_type != TIMESTAMP_INFO or parts.content is None:
+        raise SigningError("the time stamp is no token of RFC 3161")
+    info = timestamp_info(token)
+    imprint = info.message_imprint
+    if imprint.message != _hashed(_digest(imprint.hash_algorithm.dotted_string), stamped):
+        raise SigningError("the time stamp is of another signature")
+    certificate = signer_certificate(parts)
+    check_signature(parts, parts.content, certificate)
+    at = int(info.gen_time.timestamp())
+    fault = _timestamping_fault(certificate) or validity_fault(certificate, at)
+    if fault:
+        raise SigningError(f"the time stamp's certificate {fault}")
+    return Timestamp(at, certificate, parts)
+
+
+def timestamp_info(token: bytes) -> rfc3161_client.TimeStampTokenInfo:
+    """What the token says: imprint, instant, nonce. Raises SigningError."""
+    granted = b"\x30\x03\x02\x01\x00"
+    body = granted + token
+    size = (len(body).bit_length() + 7) // 8
+    try:
+        return rfc3161_client.decode_timestamp_response(bytes([0x30, 0x80 | size]) + len(body).to_bytes(size, "big") + body).tst_info
+    except ValueError as error:
+        raise SigningError(f"the time stamp can't be read: {error}") from error
+
+
+def validity_fault(certificate: x509.Certificate, at: int) -> str:
+    """Why the certificate was not valid at an instant (Unix seconds); empty when it was."""
+    when = datetime.fromtimestamp(at, UTC)
+    if when < certificate.not_valid_before_utc:
+        return f"was not valid yet at {when:%Y-%m-%d %H:%M:%S} UTC"
+    if when > certificate.not_valid_after_utc:
+        return f"had ended by {when:%Y-%m-%d %H:%M:%S} UTC"
+    return ""
+
+
+def chain_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate], at: int) -> str:
+    """Why no chain leads from the certificate to a trusted one, every link valid at the instant; empty when one does.
+
+    `others`: certificates that may stand between. A link is an authority by its basic constraints and key usage, and its key signed the one below.
+    """
+    at_hand = [*trusted, *others]
+    current, seen = certificate, [certificate]
+    for _ in range(LONGEST_CHAIN):
+        if current in trusted:
+            return ""
+        above = [issuer for issuer in at_hand if issuer not in seen and _issued(issuer, current) and not validity_fault(issuer, at)]
+        if not above:
+            return f"no trusted certificate leads to {certificate.subject.rfc4514_string()!r}: the chain ends at {current.issuer.rfc4514_string()!r}"
+        current = next((issuer for issuer in above if issuer in trusted), above[0])
+        seen.append(current)
+    return f"the chain above {certificate.subject.rfc4514_string()!r} is longer than {LONGEST_CHAIN}"
+
+
+def others_of(parts: SignatureParts) -> list[x509.Certificate]:
+    """Every certificate that a signature carries."""
+    return _certificates(parts)
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        return False
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _timestamping_fault(certificate: x509.Certificate) -> str:
+    """RFC 3161, section 2.3: the extended key usage is critical and is for time stamps alone."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (x509.ExtensionNotFound, ValueError):
+        return "is not one for time stamps"
+    return "" if usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING] else "is not one for time stamps alone"
+
+
+def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
+    try:
+        return [x509.load_der_x509_certificate(raw) for raw in parts.certificates]
+    except ValueError as error:
+        raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
+
+
+def _digest(oid: str) -> hashes.HashAlgorithm:
+    if oid not in _DIGESTS:
+        raise NotCheckable(f"the digest {oid} is none that is computed here (SHA-256, SHA-384, SHA-512)")
+    return _DIGESTS[oid]
+
+
+def _hashed(digest: hashes.HashAlgorithm, content: bytes) -> bytes:
+    return hashlib.new(digest.name, content).digest()

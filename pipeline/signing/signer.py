@@ -1,0 +1,29 @@
+"""What a way of signing is to the program: the protocol, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.signing.certificate import KeyCertificate
+
+SIGNED_FILES = ("manifest.json", "report.json")
+"""What a signature is made for: the manifest, which names every file of the bundle, and the report, which is filed."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Signatures of one key, verified."""
+
+    by_file: dict[str, bytes]
+    """Detached CMS, DER."""
+    signer: str
+    certificate_digest: str
+    not_after: int
+
+
+class Signer(Protocol):
+    """Signs, and verifies at once. Raises SigningError for a key or certificate that may not be used."""
+
+    def sign(self, files: dict[str, bytes], *, now: int) -> Signature: ...
+    def certificate(self) -> KeyCertificate: ...

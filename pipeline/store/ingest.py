@@ -1,0 +1,303 @@
+"""From the log into the store, exactly once.
+
+In: records of an `EventLog` from the store's own positions on. Out: raw rows and the new positions, in one DuckDB
+transaction for each batch (law 4): so a crash at any moment leaves a store that goes on where it stands, and any
+batch size, any order of topics and any duplicate delivery give the same rows (law 2). An event that can't be read, or
+that contradicts one read before, goes to raw_bad_event with its place and the stream goes on (law 8); only a chain
+whose events do not follow each other stops it, because every later block would stand on a hole.
+
+It leaves out every judgement about the rows (law 3), and waiting for new events: the caller's loop does that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from typing import NamedTuple, get_args
+
+import duckdb
+import msgspec
+import polars as pl
+
+from pipeline.log.events import TOPIC_OF, AnyEvent, decode
+from pipeline.log.events.chain import ChainEvent
+from pipeline.log.events.ledger import Complete
+from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived
+from pipeline.log.events.registry import Registry
+from pipeline.log.protocol import TOPICS, EventLog, Positions, Record, Topic, advance
+from pipeline.model.errors import LogError, StoreError
+
+from . import Store
+from .chain import ChainBatch, ChainBroken
+from .facts import Shape, insert
+from .ledger import (
+    BULK,
+    KIND_OF,
+    BulkEvent,
+    Contradiction,
+    add_bulk,
+    add_closing,
+    add_complete,
+    add_decision,
+    add_registry,
+    decode_bulk,
+)
+
+LIMIT_BYTES = 16 << 20
+"""How much of the log one step takes: about 200,000 packed ledger rows."""
+
+_EVENT: Shape = {
+    "topic": pl.String, "key": pl.String, "id": pl.String, "type": pl.String, "log_offset": pl.Int64, "digest": pl.String,
+}  # fmt: skip
+_BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
+_Name = tuple[str, str, str]
+"""Topic, key and id: what an event is known by."""
+_CHAIN_EVENTS = get_args(ChainEvent)
+_CLOSING_EVENTS = get_args(ClosingEvent)
+
+
+class IngestStep(NamedTuple):
+    """What one step did."""
+
+    events: int
+    """Records taken from the log, duplicates and bad ones too."""
+    rows: int
+    """Rows added to the store."""
+    bad_events: int
+    positions: dict[str, int]
+    """The store's positions after it."""
+    at_end: bool
+    """Nothing more to read for now, or up to `until`."""
+
+
+class Ingest:
+    """Takes the log into the store, batch after batch."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: Store,
+        *,
+        until: Positions | None = None,
+        topics: Sequence[Topic] = TOPICS,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
+        """`until`: stop before these offsets (a partition absent from it is not read): the past of a frozen month.
+        `limit_bytes`: about how much of the log one step takes."""
+        self._log = log
+        self._store = store
+        self._until = until
+        self._topics = topics
+        self._limit_bytes = limit_bytes
+
+    def step(self) -> IngestStep:
+        """Take the next batch and commit it with its positions.
+
+        Raises `StoreError` when a chain's events do not follow each other, after committing everything before the
+        one that does not; and for failures of the store. Raises `LogError` for failures of the log.
+        """
+        before = self._store.positions()
+        with _collector_at_rest():
+            records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
+            if not records:
+                return IngestStep(0, 0, 0, before, True)
+            after = advance(before, records)
+            try:
+                rows, bad = self._take(records, after)
+            except ChainBroken as broken:
+                good = records[: records.index(broken.record)]
+                if good:
+                    self._take(good, advance(before, good))
+                raise StoreError(f"{broken.record.where}: {broken}; {self._advice(broken.record)}") from broken
+            return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
+
+    def catch_up(self) -> IngestStep:
+        """Step until the end, or until `until`; the steps' sum. Raises `LogError` if the log ends before `until`."""
+        events = rows = bad = 0
+        while True:
+            step = self.step()
+            events, rows, bad = events + step.events, rows + step.rows, bad + step.bad_events
+            if step.at_end:
+                break
+        for place, offset in (self._until or {}).items():
+            if place.partition("/")[0] in self._topics and step.positions.get(place, 0) < offset:
+                raise LogError(
+                    f"the log ends at {place}@{step.positions.get(place, 0)}, before {place}@{offset}: bring back the newest copy of it"
+                )
+        return step._replace(events=events, rows=rows, bad_events=bad)
+
+    def _is_at_end(self, positions: Mapping[str, int]) -> bool:
+        ends = self._log.end()
+        if self._until is not None:
+            ends = {place: min(ends.get(place, 0), offset) for place, offset in self._until.items()}
+        return all(positions.get(place, 0) >= end for place, end in ends.items() if place.partition("/")[0] in self._topics)
+
+    def _take(self, records: Sequence[Record], after: Positions) -> tuple[int, int]:
+        """Rows of `records` and the positions after them in one transaction; how many rows, how many bad events."""
+        with self._store.transaction() as connection:
+            batch = _Batch(connection, records)
+            rows = batch.write()
+            positions = pl.DataFrame(sorted(after.items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row")
+            connection.execute("DELETE FROM raw_position")
+            insert(connection, "raw_position", positions)
+        return rows, len(batch.bad)
+
+    def _advice(self, record: Record) -> str:
+        """What to do about a chain that does not follow: an unreadable event before it is the likeliest cause."""
+        with self._store.lock:
+            found = self._store.connection.execute(
+                "SELECT place || '@' || log_offset || ': ' || error FROM raw_bad_event WHERE place = $place AND key = $key ORDER BY log_offset DESC LIMIT 1",
+                {"place": f"{record.topic}/{record.partition}", "key": record.key},
+            ).fetchone()
+        if found is not None:
+            return f"an event before it could not be read ({found[0]}); if the program is older than the log, upgrade it"
+        return "nothing after it is read; check that one connector alone writes this chain, and bring back an undamaged log"
+
+
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """No search for cycles meanwhile: a batch of one-row events is half a million lists without one, and half the time went into looking."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Batch:
+    """One batch of records on its way into the open transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record]) -> None:
+        self._connection = connection
+        self.bad: dict[Record, str] = {}
+        topics, _, _, keys, ids, values = zip(*records, strict=True)
+        names = list(zip(topics, keys, ids, strict=True))
+        digests = [sha256(value).hexdigest() for value in values]
+        known = self._known_digests(ids)
+        if not known and len(set(names)) == len(names):
+            self._records, self._digests = records, digests
+        else:
+            self._records, self._digests = self._new_ones(records, names, digests, known)
+        self._events = list(map(self._decoded, self._records))
+
+    def _new_ones(
+        self, records: Sequence[Record], names: Sequence[_Name], digests: Sequence[str], known: dict[_Name, str]
+    ) -> tuple[list[Record], list[str]]:
+        """The records that were not read before, here or in the batch, and their digests; what contradicts is bad, or breaks its chain."""
+        new, digests_of_new = [], []
+        for record, name, digest in zip(records, names, digests, strict=True):
+            if name not in known:
+                known[name] = digest
+                new.append(record)
+                digests_of_new.append(digest)
+            elif known[name] != digest:
+                message = f"event {record.id!r} of {record.key!r} was read before with different content"
+                if record.topic == "chain":
+                    raise ChainBroken(record, message)
+                self.bad[record] = message
+        return new, digests_of_new
+
+    def _known_digests(self, ids: Sequence[str]) -> dict[_Name, str]:
+        """Of events in the store with one of these ids, whatever their topic and key: there are few with another."""
+        self._connection.register("named", pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).to_arrow())
+        rows = self._connection.execute("SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (id)").fetchall()
+        self._connection.unregister("named")
+        return {(topic, key, id_): digest for topic, key, id_, digest in rows}
+
+    def _decoded(self, record: Record) -> AnyEvent | None:
+        """The event, or None and a line in `bad`: wrong data is a value, and the stream goes on (law 8)."""
+        topic, _, _, _, _, value = record
+        if topic == "ledger" and (bulk := decode_bulk(value)) is not None:
+            return bulk
+        event = _event_or_fault(record)
+        if isinstance(event, str):
+            self.bad[record] = event
+            return None
+        if TOPIC_OF[type(event)] != topic:
+            self.bad[record] = f"an event of type {_type(type(event))} does not belong into topic {topic!r}"
+            return None
+        return event
+
+    def write(self) -> int:
+        """All rows of the batch; how many were added, without the bookkeeping of events and positions."""
+        chain: list[tuple[Record, ChainEvent]] = []
+        bulks: dict[type[BulkEvent], list[tuple[Record, BulkEvent]]] = {kind: [] for kind in BULK}
+        others: list[tuple[Record, AnyEvent]] = []
+        kinds = set(map(type, self._events))
+        if len(kinds) == 1 and (kind := KIND_OF.get(next(iter(kinds)))) is not None:
+            bulks[kind] = list(zip(self._records, self._events, strict=True))  # type: ignore[arg-type]
+            unsorted: Iterable[tuple[Record, AnyEvent | None]] = ()
+        else:
+            unsorted = zip(self._records, self._events, strict=True)
+        for record, event in unsorted:
+            if (kind := KIND_OF.get(type(event))) is not None:
+                bulks[kind].append((record, event))  # type: ignore[arg-type]
+            elif isinstance(event, _CHAIN_EVENTS):
+                chain.append((record, event))
+            elif event is not None:
+                others.append((record, event))
+        rows = 0
+        if chain:
+            follower = ChainBatch(self._connection, [followed for _, followed in chain])
+            for record, followed in chain:
+                follower.follow(record, followed)
+            rows += follower.write()
+        for kind, several in bulks.items():
+            rows += self._add_bulk(kind, several)
+        for record, other in others:
+            try:
+                match other:
+                    case Complete():
+                        rows += add_complete(self._connection, other)
+                    case Registry():
+                        rows += add_registry(self._connection, other)
+                    case Labelled() | Waived() | Frozen():
+                        rows += add_decision(self._connection, other, record.offset, record.value)
+                    case _ if isinstance(other, _CLOSING_EVENTS):
+                        rows += add_closing(self._connection, other, record.offset, record.value)
+            except Contradiction as contradiction:
+                self.bad[record] = str(contradiction)
+        self._note_events()
+        bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
+        insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
+        return rows
+
+    def _note_events(self) -> None:
+        """What was read, by name and digest: how a second delivery is known."""
+        if self._records:
+            topics, _, offsets, keys, ids, _ = zip(*self._records, strict=True)
+            types = list(map(_type, map(type, self._events)))
+            columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": self._digests}
+            insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))
+
+    def _add_bulk(self, kind: type[BulkEvent], events: Sequence[tuple[Record, BulkEvent]]) -> int:
+        """All at once; only where rows contradict each other, event by event, so that no good event is lost."""
+        try:
+            return add_bulk(self._connection, kind, [event for _, event in events])
+        except Contradiction as contradiction:
+            if len(events) == 1:
+                ((record, _),) = events
+                fault = _event_or_fault(record)
+                self.bad[record] = fault if isinstance(fault, str) else str(contradiction)
+                return 0
+        middle = len(events) // 2
+        return self._add_bulk(kind, events[:middle]) + self._add_bulk(kind, events[middle:])
+
+
+def _event_or_fault(record: Record) -> AnyEvent | str:
+    """The event, or why it can't be read, with the path of the fault."""
+    try:
+        return decode(record.value)
+    except (ValueError, RecursionError) as error:
+        return str(error) or type(error).__name__
+
+
+@cache
+def _type(kind: type[AnyEvent | None]) -> str | None:
+    """The type of such events as their JSON names it; None for the one that could not be read."""
+    return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else None

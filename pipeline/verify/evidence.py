@@ -1,0 +1,148 @@
+"""Proof that what the report says was transferred stands in the chain: headers, Merkle branches or tries, transactions.
+
+Enters: the store's headers and raw transactions. Leaves: `headers.csv` (a gapless chain of headers from the oldest block
+needed to the tip) and `proofs.jsonl` (a line a transaction), and the checks of both, which need nothing but these two files.
+What is shown how on an account chain is in `account_evidence`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.bitcoin.wire import double_sha256, parse_header, parse_transaction
+from pipeline.chains.evidence import HEADERS, Evidence, Networks, Proof
+from pipeline.chains.evm.headers import parse_header as parse_account_header
+from pipeline.chains.networks import AccountNetwork
+from pipeline.model.errors import VerifyError
+
+from .account_evidence import header_fault, prove_account_transaction
+
+
+def read_evidence(folder: Path) -> Evidence:
+    """What `write_evidence` wrote. Raises VerifyError naming the file and the line that can't be read."""
+    try:
+        headers = pl.read_csv(folder / "headers.csv", schema=HEADERS)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise VerifyError(f"{folder / 'headers.csv'}: {error}") from error
+    proofs = []
+    decoder = msgspec.json.Decoder(Proof)
+    try:
+        lines = (folder / "proofs.jsonl").read_bytes().splitlines()
+    except OSError as error:
+        raise VerifyError(f"{folder / 'proofs.jsonl'}: {error.strerror}") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            proofs.append(decoder.decode(line))
+        except msgspec.MsgspecError as error:
+            raise VerifyError(f"{folder / 'proofs.jsonl'}:{number}: {error}") from error
+    return Evidence(headers, proofs)
+
+
+def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
+    """What is wrong with the chains of headers: gaps, hashes, links, proof of work where the header alone shows it."""
+    faults: list[str] = []
+    for (chain,), blocks in headers.sort("chain", "height").group_by("chain", maintain_order=True):
+        previous: tuple[int, str] | None = None
+        for height, block_hash, text in blocks.select("height", "hash", "header").iter_rows():
+            where = f"{chain} block {height}"
+            try:
+                found, prev, wrong = _look_at_header(bytes.fromhex(text), height, networks[str(chain)])
+            except ValueError as error:
+                faults.append(f"{where}: {error}")
+                break
+            if found != block_hash:
+                faults.append(f"{where}: the header's hash is {found}, not {block_hash}")
+            if previous and (height, prev) != (previous[0] + 1, previous[1]):
+                faults.append(f"{where}: does not follow block {previous[0]} {previous[1]}")
+            faults += [f"{where}: {what}" for what in wrong]
+            previous = height, found
+    return faults
+
+
+def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) -> tuple[str, str, list[str]]:
+    """The header's own hash, its parent's, and what is wrong with it by itself."""
+    if isinstance(network, AccountNetwork):
+        return header_fault(raw, height)
+    header = parse_header(raw)
+    wrong = ["its hash does not meet the target of its proof of work"] if meets_target(raw, network) is False else []
+    return header.hash, header.prev, wrong
+
+
+@dataclass(frozen=True)
+class ProvenTransaction:
+    """What a transaction pays, as its bytes and its block's header show it."""
+
+    time: int
+    """Of the block, Unix seconds."""
+    block_hash: str
+    height: int
+    amounts: dict[tuple[str, str | None], int]
+    """Base units to each address, summed, by address and token's contract (None: the chain's own asset)."""
+    may_call: bool = False
+    """Whether calls inside it may have paid more, which no bytes show."""
+
+
+Proven = dict[tuple[str, str], ProvenTransaction]
+"""By chain and txid."""
+
+
+def prove_transactions(evidence: Evidence, networks: Networks) -> tuple[Proven, list[str]]:
+    """What is proven of each transaction, and the faults of the proofs."""
+    headers = {
+        (chain, height): (block_hash, header) for chain, height, block_hash, _, header in evidence.headers.select(list(HEADERS)).iter_rows()
+    }
+    proven: Proven = {}
+    faults: list[str] = []
+    for proof in evidence.proofs:
+        try:
+            block_hash, header = headers.get((proof.chain, proof.height), (None, ""))
+            if block_hash != proof.block_hash:
+                raise ValueError(f"block {proof.height} {proof.block_hash} is not among the headers")
+            proven[proof.chain, proof.txid] = _prove(proof, bytes.fromhex(header), networks[proof.chain])
+        except ValueError as error:
+            faults.append(f"{proof.chain} transaction {proof.txid}: {error}")
+    return proven, faults
+
+
+def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> ProvenTransaction:
+    """What the transaction pays. Raises ValueError when its bytes, branch or tries, and header do not agree."""
+    if isinstance(network, AccountNetwork):
+        shown = prove_account_transaction(
+            header,
+            txid=proof.txid,
+            position=proof.position,
+            raw=proof.raw,
+            receipt=proof.receipt,
+            transaction_proof=proof.transaction_proof,
+            receipt_proof=proof.receipt_proof,
+        )
+        return ProvenTransaction(parse_account_header(header).time, proof.block_hash, proof.height, shown.amounts, shown.may_call)
+    raw = bytes.fromhex(proof.raw)
+    if len(raw) == 64:
+        raise ValueError("64 bytes could be an inner node of the tree: this proves nothing")
+    if double_sha256(raw)[::-1].hex() != proof.txid:
+        raise ValueError("its bytes hash to another id")
+    parsed = parse_header(header)
+    if root_of_branch(proof.txid, proof.position, proof.branch) != parsed.merkle_root:
+        raise ValueError("its branch does not lead to the header's root")
+    sums: Counter[tuple[str, str | None]] = Counter()
+    for output in parse_transaction(raw).outputs:
+        address = address_of(output.script, network)
+        if address is not None:
+            sums[address, None] += output.value
+    return ProvenTransaction(parsed.time, proof.block_hash, proof.height, dict(sums))
+
+
+def missing_proofs(reported: Iterable[tuple[str, str]], evidence: Evidence) -> list[str]:
+    """The reported transactions (chain, txid) that no line of the evidence proves."""
+    held = {(proof.chain, proof.txid) for proof in evidence.proofs}
+    return [f"{chain} transaction {txid} has no proof" for chain, txid in sorted(set(reported) - held)]

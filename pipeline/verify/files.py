@@ -1,0 +1,32 @@
+"""A bundle's files as both its writer and its verifier know them: the manifest's name, digests, and the facts as Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
+
+MANIFEST = "manifest.json"
+
+
+def read_facts(folder: Path) -> Facts:
+    """What `write_facts` wrote. Raises OSError or a polars error for a file that can't be read."""
+    return Facts(**{name: _read_frame(folder / f"{name}.parquet", name) for name in SHAPES})
+
+
+def _read_frame(path: Path, name: str) -> pl.DataFrame:
+    shape = pl.Schema(SHAPES[name])
+    if name in MAY_BE_ABSENT and not MAY_BE_ABSENT[name] and not path.exists():
+        return pl.DataFrame(schema=shape)
+    frame = pl.read_parquet(path)
+    absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
+    return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,127 @@
+"""Checks the signatures that joined a bundle after its freeze: `manifest.json.p7s`, `report.json.p7s`. Offline.
+
+Enters: the bundle, and the roots that the auditor trusts (none, perhaps). Leaves: faults, what was seen, and what was not checked, each in words: a
+chain without roots, revocation always, a signature whose algorithm nothing here computes. The certificate must name the pool's BIN and have been
+valid when it signed: by the time stamp where there is one, else by the signer's own word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pipeline.model.errors import SigningError, VerifyError
+from pipeline.signing.certificate import numbers_of
+from pipeline.signing.cms import SignatureParts, read_signature
+from pipeline.signing.signature import (
+    NotCheckable,
+    Timestamp,
+    chain_fault,
+    check_signature,
+    check_timestamp,
+    others_of,
+    signer_certificate,
+    validity_fault,
+)
+from pipeline.signing.signer import SIGNED_FILES
+
+
+@dataclass
+class SignatureReport:
+    """What a look at the signatures came to."""
+
+    faults: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
+
+
+def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x509.Certificate] = ()) -> SignatureReport:
+    """Every signature that lies in the bundle. One that lacks beside another is a fault; none at all is none."""
+    report = SignatureReport()
+    present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").is_file()]
+    if not present:
+        report.seen.append("the bundle is not signed")
+        return report
+    report.faults += [f"{name}.p7s is missing beside {present[0]}.p7s" for name in SIGNED_FILES if name not in present]
+    for name in present:
+        try:
+            _check(folder, name, str(manifest["header"]["bin"]), trusted, report)
+        except SigningError as error:
+            report.faults.append(f"{name}.p7s: {error}")
+    return report
+
+
+def load_trusted(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file. Raises VerifyError."""
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise VerifyError(f"{path}: {error.strerror}: --trust wants a file of certificates, PEM") from error
+    except ValueError as error:
+        raise VerifyError(f"{path}: no certificates in PEM: {error}") from error
+
+
+def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certificate], report: SignatureReport) -> None:
+    parts = read_signature((folder / f"{name}.p7s").read_bytes())
+    if not parts.is_detached:
+        raise SigningError("carries content of its own: it is no signature of the file beside it")
+    certificate = signer_certificate(parts)
+    try:
+        check_signature(parts, (folder / name).read_bytes(), certificate)
+        over = f"{name}: signed over these very bytes"
+    except NotCheckable as reason:
+        over = f"{name}: certificate"
+        report.not_checked.append(f"the signature of {name} itself: {reason}; NCANode's /cms/verify can")
+    if pool_bin not in numbers_of(certificate):
+        raise SigningError("the signer's certificate does not name the pool's BIN of the form's header")
+    stamp = _stamp(parts, name, report)
+    at = stamp.at if stamp is not None else parts.signed_at
+    if at is None:
+        raise SigningError("neither a time stamp nor the signer says when it was made")
+    fault = validity_fault(certificate, at)
+    if fault:
+        raise SigningError(f"the signer's certificate {fault}")
+    by = "by its time stamp" if stamp is not None else "by the signer's own word"
+    report.seen.append(f"{over}, by a certificate of the pool's BIN valid at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, {by}")
+    _check_chains(name, certificate, parts, stamp, at, trusted, report)
+
+
+def _stamp(parts: SignatureParts, name: str, report: SignatureReport) -> Timestamp | None:
+    """The time stamp, checked; None where there is none, or one that nothing here computes."""
+    if parts.timestamp is None:
+        return None
+    try:
+        return check_timestamp(parts.timestamp, parts.signature)
+    except NotCheckable as reason:
+        report.not_checked.append(f"the time stamp of {name}: {reason}")
+        return None
+
+
+def _check_chains(
+    name: str,
+    certificate: x509.Certificate,
+    parts: SignatureParts,
+    stamp: Timestamp | None,
+    at: int,
+    trusted: Sequence[x509.Certificate],
+    report: SignatureReport,
+) -> None:
+    said = report.not_checked
+    revocation = "whether a certificate was revoked"
+    said += [revocation] if revocation not in said else []
+    if not trusted:
+        chains = "who issued the certificates: give the authorities' certificates with --trust"
+        said += [chains] if chains not in said else []
+        return
+    fault = chain_fault(certificate, others_of(parts), trusted, at)
+    if not fault and stamp is not None:
+        fault = chain_fault(stamp.certificate, others_of(stamp.parts), trusted, at)
+    if fault:
+        report.faults.append(f"{name}.p7s: {fault}")
+    else:
+        report.seen.append(f"{name}: chains end at trusted certificates")

@@ -1,0 +1,65 @@
+"""The conditions of rule 8.1 at their edges: a block, a day, a second, a waiver too few."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from pipeline.assess.conditions import blocking_issues, closing_conditions
+from pipeline.enrich.frames import ISSUES, SHAPES, Facts
+from pipeline.log.events.months import Waived
+from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Rules
+
+MONTH = Month(2026, 10)
+RULES = Rules({"BTC": Asset("BTC", "bitcoin", 8)}, {"bitcoin": 6}, {})
+NO_ISSUES = pl.DataFrame(schema=ISSUES)
+
+
+def facts(*, after: int, mediantime: int) -> Facts:
+    """A chain with its last block of the month at height 10, and so many blocks after it; the tip has that median time."""
+    times = [MONTH.end_at - 1, *(MONTH.end_at + n for n in range(after))]
+    blocks = [
+        {"chain": "bitcoin", "hash": f"{n:064x}", "height": 10 + n, "time": at, "mediantime": mediantime} for n, at in enumerate(times)
+    ]
+    frames = {name: pl.DataFrame(blocks if name == "blocks" else [], schema=shape) for name, shape in SHAPES.items()}
+    return Facts(**frames)
+
+
+def unmet(*, after: int = 9, mediantime: int = MONTH.end_at, complete: date | None = MONTH.last, has_registry: bool = True) -> list[str]:
+    made = closing_conditions(
+        facts(after=after, mediantime=mediantime), NO_ISSUES, [], MONTH, RULES, complete_through=complete, has_registry=has_registry
+    )
+    return [condition.name for condition in made if not condition.is_met]
+
+
+def test_a_month_with_everything_can_close() -> None:
+    assert unmet() == []
+
+
+@pytest.mark.parametrize(("after", "expected"), [(4, ["bitcoin is final"]), (5, [])])
+def test_the_month_s_last_block_is_its_own_first_confirmation(after: int, expected: list[str]) -> None:
+    assert unmet(after=after) == expected
+
+
+@pytest.mark.parametrize(("mediantime", "expected"), [(MONTH.end_at - 1, ["bitcoin has passed the month"]), (MONTH.end_at, [])])
+def test_the_tip_s_median_time_is_at_the_month_s_end_or_after(mediantime: int, expected: list[str]) -> None:
+    assert unmet(mediantime=mediantime) == expected
+
+
+@pytest.mark.parametrize("complete", [None, date(2026, 10, 30)])
+def test_the_ledger_is_complete_through_the_last_day(complete: date | None) -> None:
+    assert unmet(complete=complete) == ["ledger complete"]
+
+
+def test_a_registry_is_loaded() -> None:
+    assert unmet(has_registry=False) == ["registry loaded"]
+
+
+def test_a_waiver_takes_the_issue_it_names_and_no_other() -> None:
+    rows = [("unknown-outflow", "blocking", ref, "") for ref in ("a:0", "a:1")] + [("licence-not-in-force", "warning", "m", "")]
+    issues = pl.DataFrame(rows, schema=ISSUES, orient="row")
+    waiver = Waived(id="w", month="2026-10", code="unknown-outflow", ref="a:0", by="A", reason="why", at=1)
+    assert blocking_issues(issues, [waiver])["ref"].to_list() == ["a:1"]

@@ -1,0 +1,113 @@
+"""What people are told of, once over each channel, and again until it got through."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.standins.log_memory import MemoryLog
+from pipeline.closing.calendar import Plan, almaty_at, due_at
+from pipeline.closing.diary import Diary
+from pipeline.closing.notices import Notice, deliver, notices_of, notices_of_key
+from pipeline.model.errors import SigningError, SourceError
+from pipeline.model.months import Month
+from pipeline.signing.certificate import KeyCertificate
+from pipeline.signing.signer import Signature
+
+from ...simulation.closing_world import POOL, Bundles, OtherSide, make_closing
+
+MONTH = Month(2026, 10)
+PLAN = Plan(file_day=5, has_signer=True, approvals=0)
+
+
+class Post:
+    def __init__(self, name: str, *, works: bool = True) -> None:
+        self.name = name
+        self.works = works
+        self.told: list[str] = []
+
+    def tell(self, notice: Notice) -> None:
+        if not self.works:
+            raise SourceError("down")
+        self.told.append(notice.name)
+
+
+def names(bundles: Bundles, side: OtherSide, log: MemoryLog, now: int, plan: Plan = PLAN) -> list[str]:
+    standings = [s for s in make_closing(log, plan, bundles, side).advance(now) if s.month == MONTH]
+    return [notice.name.split(":")[0] for notice in notices_of(standings, plan, now)]
+
+
+def test_each_trouble_has_its_notice() -> None:
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH, open_conditions={str(MONTH): ["ledger complete: never"]}), OtherSide(mood="rejects")
+    day = MONTH.next.first
+    assert names(bundles, side, log, MONTH.end_at - 1) == []
+    assert names(bundles, side, log, almaty_at(day, 12)) == ["blocked"]
+    assert names(bundles, side, log, almaty_at(day.replace(day=16), 12)) == ["blocked", "deadline"]
+    assert names(bundles, side, log, due_at(MONTH)) == ["blocked", "late"]
+    bundles.open_conditions = {}
+    assert names(bundles, side, log, due_at(MONTH)) == ["rejected", "late"]
+    fresh = MemoryLog()
+    assert names(Bundles(fresh, MONTH), OtherSide(), fresh, due_at(MONTH)) == ["filed"]
+    other = MemoryLog()
+    assert names(Bundles(other, MONTH), OtherSide(), other, almaty_at(day, 12), Plan(freezes_by_itself=False)) == ["closable"]
+    third = MemoryLog()
+    assert names(Bundles(third, MONTH), OtherSide(), third, almaty_at(day, 12), Plan(approvals=1)) == ["person"]
+
+
+class Holder:
+    """A signer whose certificate is what a test says."""
+
+    def __init__(self, key: KeyCertificate | SigningError) -> None:
+        self.key = key
+
+    def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
+        raise AssertionError("nothing is signed to look at a certificate")
+
+    def certificate(self) -> KeyCertificate:
+        if isinstance(self.key, SigningError):
+            raise self.key
+        return self.key
+
+
+DAY = 86_400
+END = 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("now", "number", "told"),
+    [
+        (END - 30 * DAY, "201040000013", []),
+        (END - 30 * DAY + 1, "201040000013", ["certificate:k"]),
+        (END - 1, "201040000013", ["certificate:k"]),
+        (END + 1, "201040000013", ["key:k"]),
+        (END - 400 * DAY, "201040000013", ["key:k"]),
+        (END - 100 * DAY, "060140000011", ["key:k"]),
+    ],
+)
+def test_the_key_is_looked_at_before_a_month_wants_it(now: int, number: str, told: list[str]) -> None:
+    signer = Holder(KeyCertificate("k", END - 365 * DAY, END, frozenset({number})))
+    found = notices_of_key(signer, "201040000013", now)
+    assert [":".join(notice.name.split(":")[:2]) for notice in found] == told
+    assert all("201040000013" not in notice.text + notice.subject for notice in found)
+
+
+def test_a_key_that_cant_be_opened_is_told_and_no_key_is_nothing_to_tell() -> None:
+    (notice,) = notices_of_key(Holder(SigningError("key.p12: No such file")), "201040000013", 0)
+    assert notice.subject == "The signing key can't be used" and "No such file" in notice.text
+    assert notices_of_key(None, "201040000013", 0) == []
+
+
+def test_once_over_each_channel_and_again_until_it_got_through() -> None:
+    log = MemoryLog()
+    mail, hook = Post("smtp"), Post("webhook", works=False)
+    notices = [Notice("a", "s", "t"), Notice("b", "s", "t")]
+
+    def look() -> int:
+        diary = Diary(log, POOL)
+        diary.refresh()
+        return deliver(diary, [mail, hook], notices, 1)
+
+    assert look() == 2 and look() == 0
+    hook.works = True
+    assert look() == 2 and look() == 0
+    assert mail.told == ["a", "b"] and hook.told == ["a", "b"]

@@ -1,0 +1,78 @@
+"""What an operator may write, every fault named at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.evm.checks import checked
+from connectors.evm.errors import NotOffered
+from connectors.evm.node import Offer
+from connectors.evm.sight import choose
+from connectors.evm.watch import union, watch_list
+from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.errors import SettingsError
+
+GOOD = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+
+
+def wallet(name: str, *addresses: str) -> WatchedWallet:
+    return WatchedWallet(name=name, addresses=list(addresses))
+
+
+def test_addresses_are_brought_to_their_checksum() -> None:
+    found = watch_list([wallet("hot", GOOD.lower(), GOOD)])
+    assert found.wallets[0].addresses == [GOOD] and found.addresses == {GOOD: "hot"}
+    assert found.spellings == {GOOD, GOOD.lower()}
+
+
+def test_faulty_wallets_are_all_named() -> None:
+    with pytest.raises(SettingsError) as raised:
+        watch_list(
+            [
+                wallet("a", GOOD.replace("f3", "F3")),
+                wallet("b", "0x12"),
+                wallet("c"),
+                wallet("c", GOOD),
+                wallet("d", GOOD),
+                WatchedWallet(name="e", addresses=[GOOD], descriptors=["wpkh()"]),
+            ]
+        )
+    for part in ("checksum", "not an address", "no address", "twice", "belongs to one wallet", "no descriptors"):
+        assert part in str(raised.value)
+
+
+def test_what_was_once_watched_stays_watched() -> None:
+    both, warnings = union([wallet("hot", "A")], [wallet("hot", "B"), wallet("old", "C", "A")])
+    assert [(w.name, w.addresses) for w in both] == [("hot", ["A", "B"]), ("old", ["C"])]
+    assert len(warnings) == 2 and "stay watched" in warnings[0]
+
+
+def test_faulty_settings_are_all_named() -> None:
+    with pytest.raises(SettingsError) as raised:
+        checked("eth", "ETH", "regtest", {"0x1": "T", GOOD: "ETH"}, 0, 0, "some", "much", 0)
+    for part in (
+        "evm:1",
+        "start_height",
+        "finality",
+        "internal_calls",
+        "block_reward",
+        "blocks_a_step",
+        "contract's address",
+        "chain's own asset",
+    ):
+        assert part in str(raised.value)
+    with pytest.raises(SettingsError, match="two token contracts"):
+        checked("eth", "ETH", "evm:1", {GOOD: "T", "0x" + 40 * "1": "T"}, 1, 1, "auto", "none", None)
+    assert checked("eth", "ETH", "evm:61", {GOOD.lower(): "T"}, 1, 1, "auto", "none", None) == (61, {GOOD: "T"})
+
+
+def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
+    def offer(*traces: str) -> Offer:
+        return Offer("node/1", traces, True, True, True)  # type: ignore[arg-type]
+
+    assert choose("auto", offer("trace_block", "debug_trace"), "n").traces == "trace_block"
+    assert choose("auto", offer("debug_trace"), "n").name == "debug_trace"
+    assert choose("auto", offer(), "n").name == "not-offered" and not choose("auto", offer(), "n").is_blind_accepted
+    assert choose("ignore", offer("trace_block"), "n").is_blind_accepted
+    with pytest.raises(NotOffered, match="it offers trace_block"):
+        choose("debug_trace", offer("trace_block"), "n")

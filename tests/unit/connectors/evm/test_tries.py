@@ -1,0 +1,22 @@
+"""The trie built at once is the one grown item by item, and its proofs hold."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from connectors.evm.tries import BlockTrie
+from pipeline.chains.evm.trie import check, prove_each, trie_root
+
+
+@pytest.mark.parametrize(("count", "longest"), [(0, 9), (1, 40), (2, 3), (17, 3), (127, 40), (128, 3), (129, 300), (300, 60)])
+def test_root_and_proofs_are_those_of_the_library(count: int, longest: int) -> None:
+    chance = random.Random(count)
+    items = [chance.randbytes(chance.randrange(1, longest)) for _ in range(count)]
+    trie = BlockTrie(items)
+    assert trie.root == trie_root(items)
+    places = sorted({0, count // 2, count - 1}) if count else []
+    assert [trie.prove(place) for place in places] == prove_each(items, places)
+    for place in places:
+        assert check(trie.root, place, trie.prove(place)) == items[place]
