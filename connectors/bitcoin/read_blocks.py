@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.chains.bitcoin.merkle import merkle_root, root_of_branch
+from pipeline.chains.bitcoin.merkle import MerkleTree, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of, script_type
-from pipeline.chains.bitcoin.wire import Block, Tx, TxOutput, double_sha256, parse_block
+from pipeline.chains.bitcoin.wire import Block, Tx, TxOutput, parse_block
 from pipeline.log.events.chain import Input, Output, Transaction
 
 from .errors import AnswerUnreadable
@@ -28,7 +28,7 @@ def parsed_block(raw: bytes, block_hash: str, network: Network) -> Block:
     """The block in `raw`, which must be the one with that hash, whole. Raises AnswerUnreadable."""
     try:
         block = parse_block(raw, network)
-        root = merkle_root(block.txids)
+        root = MerkleTree(block.txids).root
     except ValueError as error:
         raise AnswerUnreadable(f"block {block_hash}: the node's answer is no block: {error}") from error
     if block.header.hash != block_hash:
@@ -41,13 +41,13 @@ def parsed_block(raw: bytes, block_hash: str, network: Network) -> Block:
 def read_transactions(block: Block, spent: Spent, scripts: Mapping[bytes, str], network: Network, asset: str) -> list[Transaction]:
     """The block's transactions that touch a watched script. `scripts` has each one's wallet. Values in base units."""
     found = []
-    levels: list[list[bytes]] | None = None
+    tree: MerkleTree | None = None
     for position, tx in enumerate(block.transactions):
         pays = any(output.script in scripts for output in tx.outputs)
         if not pays and not any(output.script in scripts for output in spent.get(position, ())):
             continue
-        levels = levels or _levels(block)
-        branch = _branch(levels, position)
+        tree = tree or MerkleTree(block.txids)
+        branch = tree.branch(position)
         if root_of_branch(tx.txid, position, branch) != block.header.merkle_root:
             raise AssertionError(f"the branch of {tx.txid} does not lead to the root of block {block.header.hash}")
         found.append(_transaction(tx, position, spent, scripts, network, asset, branch))
@@ -106,19 +106,3 @@ def _transaction(
         raw=tx.raw_stripped.hex(),
         branch=branch,
     )
-
-
-def _levels(block: Block) -> list[list[bytes]]:
-    """The block's Merkle tree, leaves first: built once for all branches of a block. `parsed_block` has checked the root."""
-    level = [bytes.fromhex(txid)[::-1] for txid in block.txids]
-    levels = []
-    while len(level) > 1:
-        if len(level) & 1:
-            level = [*level, level[-1]]
-        levels.append(level)
-        level = [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
-    return levels
-
-
-def _branch(levels: list[list[bytes]], position: int) -> list[str]:
-    return [level[(position >> depth) ^ 1][::-1].hex() for depth, level in enumerate(levels)]

@@ -125,7 +125,7 @@ def data_of(text: str) -> bytes:
 def raw_header(block: HeaderFields) -> RawHeader:
     """The header of a block, hashed here. Raises ValueError when a field is malformed or the hash is another.
 
-    `pipeline.chains.evm.headers.header_rlp` gives the same bytes from any JSON; this one is ten times as quick.
+    `tests/evm_encoding.py` gives the same bytes by Ethereum's own library, from any JSON; this one is ten times as quick.
     """
     b = block
     values = [data_of(b.parent_hash), data_of(b.sha3_uncles), data_of(b.miner), data_of(b.state_root), data_of(b.transactions_root)]

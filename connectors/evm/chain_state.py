@@ -7,7 +7,6 @@ something of the pool's (with a digest of what), and which balances are told.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Sequence
 
 import msgspec
@@ -41,10 +40,6 @@ class ChainState(MainChain):
         """The header time of a block of the main chain; None below the start."""
         place = height - self.start_height
         return self._times[place] if place >= 0 else None
-
-    def first_after(self, time: int) -> int:
-        """The height of the first block whose header time is after `time`; one above the tip when there is none."""
-        return self.start_height + bisect_right(self._times, time)
 
     def _remember(self, event: ChainEvent) -> None:
         match event:

@@ -32,9 +32,6 @@ from .rpc import Heard
 from .tries import BlockTrie
 from .watch import WatchList
 
-EMPTY_LIST_HASH = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
-"""The hash of no uncles."""
-
 
 @dataclass(frozen=True)
 class Watching:

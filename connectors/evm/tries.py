@@ -1,7 +1,7 @@
 """The trie of a whole block's items, built at once: ten times as quick as growing it item by item.
 
 Enters: every encoded item of a block, in order. Leaves: the root, and the nodes from it down to some of the items. The same as
-`pipeline.chains.evm.trie`, which proofs are checked with; that one takes 20 ms for fifty transactions, and a catch-up builds many.
+py-trie's, with which proofs are checked (`pipeline.chains.evm.trie`); that one takes 20 ms for fifty transactions, and a catch-up builds many.
 """
 
 from __future__ import annotations

@@ -11,33 +11,53 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
-from pipeline.log.protocol import NewEvent, Topic
+from pipeline.log.protocol import NewEvent, Record, Topic
 from pipeline.model.errors import FencedError, LogError
 
 from .client import opened
-from .settings import COMPRESSIONS
+from .settings import COMPRESSIONS, KafkaSettings
 from .trouble import as_log_error, is_fencing
 from .unpack import ID, PROBE
-
-if TYPE_CHECKING:
-    from .log import KafkaLog
 
 _OVERHEAD_BYTES = 512
 _logger = structlog.get_logger(__name__)
 
 
+class WrittenLog(Protocol):
+    """What a writer asks of the log that it writes to: `log.KafkaLog`."""
+
+    settings: KafkaSettings
+    place: str
+
+    def partition(self, topic: Topic, key: str) -> TopicPartition:
+        """Where a key lies."""
+        ...
+
+    def settled_end(self, partition: TopicPartition) -> int:
+        """The end of everything in a partition, once all of it is committed or given up."""
+        ...
+
+    def await_visible(self, partition: TopicPartition, offset: int, timeout_s: float) -> None:
+        """Wait until readers see what is at `offset`. Raises LogError when the time is out."""
+        ...
+
+    def scan(self, partition: TopicPartition, start: int, stop: int) -> Iterable[Record]:
+        """Every committed record of a partition from `start` up to before `stop`."""
+        ...
+
+
 class KafkaWriter:
     """`pipeline.log.protocol.Writer` on a cluster; threads may share it."""
 
-    def __init__(self, log: KafkaLog, topic: Topic, key: str) -> None:
+    def __init__(self, log: WrittenLog, topic: Topic, key: str) -> None:
         """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
         self._log = log
         self._settings = settings = log.settings

@@ -16,7 +16,8 @@ import msgspec
 import polars as pl
 
 from pipeline.enrich.debts import ACCOUNT
-from pipeline.enrich.frames import DEBTS, Enriched
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import DEBTS
 from pipeline.log.events.months import Frozen
 from pipeline.model.amounts import from_units, to_units
 from pipeline.model.months import Month

@@ -13,7 +13,8 @@ import polars as pl
 
 from pipeline.assess.conditions import Condition, closing_conditions
 from pipeline.assess.debts import DebtsBefore
-from pipeline.enrich.frames import Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Waived
 from pipeline.model.issues import IssueCode

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.enrich.frames import Enriched
+from pipeline.enrich.enriched import Enriched
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import ROWS_AT_ONCE
 from pipeline.render.form import COLUMNS

@@ -19,7 +19,6 @@ from .frames import BALANCES, UNITS, Facts
 from .identify import day_of_seconds
 
 OWN = ["chain", "wallet", "asset"]
-_TX = ["chain", "txid"]
 
 
 def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:

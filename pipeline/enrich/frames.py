@@ -7,13 +7,9 @@ ledger instants Int64 microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
-
-if TYPE_CHECKING:
-    from .report import Report
 
 UNITS = pl.Int128
 
@@ -218,27 +214,3 @@ DEBTS = {
     "advance": UNITS,
 }
 """What the pool owes each miner: opening + allocated − settled = closing. `advance`: credits that have nothing to settle yet (rule 6.2)."""
-
-
-@dataclass(frozen=True)
-class Enriched:
-    """What enrichment makes of a month's facts."""
-
-    outflows: pl.DataFrame
-    """Dated in the month."""
-    transfers: pl.DataFrame
-    """Of the whole chain: matching looks past the month's ends."""
-    balances: pl.DataFrame
-    reported: Report
-    """The report's rows, to be gone through a slice at a time: of a large month they are never whole in memory."""
-    issues: pl.DataFrame
-    """Those that belong to the month (rule 9.2)."""
-    totals: dict[str, object]
-    """The month's totals apart (rule 7.4), for the manifest; amounts as printed."""
-    debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
-    """Of every miner with a debt, an allocation or a settlement, as DEBTS."""
-
-    @cached_property
-    def report(self) -> pl.DataFrame:
-        """All rows of the report at once, as REPORT; kept, so only for months of which that is small."""
-        return self.reported.whole()

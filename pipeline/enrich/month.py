@@ -16,7 +16,8 @@ from . import check
 from .assets import name_assets, unknown_assets
 from .balance import prove_balances
 from .classify import classify, group_transfers, list_outflows, pool_transactions
-from .frames import ALLOCATIONS, TRANSFERS, UNITS, Enriched, Facts
+from .enriched import Enriched
+from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import day_of_micros, with_holder
 from .match import Matched, credit, match
 from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding

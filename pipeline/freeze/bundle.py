@@ -27,7 +27,8 @@ from pipeline.assess.conditions import Condition, describe_chains
 from pipeline.assess.debts import DEBTS_CSV, printed_debts
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.chains.evidence import Evidence
-from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
 from pipeline.freeze.evidence import write_evidence
 from pipeline.log.events.months import Waived
 from pipeline.model.months import Month

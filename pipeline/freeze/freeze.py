@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.assess.debts import closing_debts, describe_debts, sums_that_differ
 from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.enrich.classify import chains_of
-from pipeline.enrich.frames import Enriched
+from pipeline.enrich.enriched import Enriched
 from pipeline.freeze.bundle import (
     Bundle,
     Content,

@@ -6,7 +6,6 @@ number would lose digits, law 7), dates ISO 8601; the same document gives the sa
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from typing import IO, Any
@@ -19,13 +18,6 @@ from .form import form
 SCHEMA_ID = "urn:esep:report:1"
 ROWS_AT_ONCE = 50_000
 """Rows turned into text at a time: JSON names all fifteen columns in each."""
-
-
-def report_json(document: Document) -> bytes:
-    """The report as JSON bytes, valid by `report_schema()`."""
-    buffer = io.BytesIO()
-    write_report_json(document, buffer)
-    return buffer.getvalue()
 
 
 def write_report_json(document: Document, file: IO[bytes], *, tell: Callable[[int], None] = lambda _: None) -> None:
@@ -50,7 +42,7 @@ def write_report_json(document: Document, file: IO[bytes], *, tell: Callable[[in
 
 
 def report_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of `report_json`; headings in it are the form's."""
+    """The JSON Schema (2020-12) of what `write_report_json` writes; headings in it are the form's."""
     amount = {"type": "string", "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$"}
     by_name = {"type": "object", "additionalProperties": {"type": "string"}}
     values: dict[str, dict[str, Any]] = {

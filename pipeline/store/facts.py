@@ -13,7 +13,8 @@ import duckdb
 import msgspec
 import polars as pl
 
-from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
 from pipeline.enrich.together import put_together
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month

@@ -6,7 +6,7 @@ it. The copy is taken after a checkpoint, while the store's lock keeps writers o
 faster than copying rows, and loses nothing. Another process does the copying, because closing a file drops every
 POSIX lock that this process holds on it, DuckDB's own among them.
 
-It leaves out serving the copy, and when to make one: `now` is the caller's.
+It leaves out serving the copy, and when to make one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from pipeline.model.months import Month
 from .facts import insert
 from .store import MEMORY_MIB, Store, explained, prepare, text
 
-INTERVAL_S = 60
-"""A copy is made at most this often."""
 EXPORTED_AT_ONCE = 122_880
 """Rows on their way into a month's own file: one row group of DuckDB's."""
 
@@ -79,33 +77,6 @@ def _move(part: Path, place: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-class Publisher:
-    """Publishes after commits, at most once in `interval_s`."""
-
-    def __init__(self, store: Store, path: str | Path, *, mode: int = 0o600, interval_s: int = INTERVAL_S) -> None:
-        self._store = store
-        self._path = Path(path)
-        self._mode = mode
-        self._interval_s = interval_s
-        self._published_at_s: float | None = None
-        self._is_due = True
-
-    def committed(self) -> None:
-        """The store has changed: the copy is due again."""
-        self._is_due = True
-
-    def publish(self, now_s: float) -> bool:
-        """Make the copy if something was committed and the last one is old enough; whether it was made.
-
-        `now_s`: seconds of any clock that does not run backwards. Errors as in `publish_copy`; it is then still due.
-        """
-        if not self._is_due or (self._published_at_s is not None and now_s - self._published_at_s < self._interval_s):
-            return False
-        publish_copy(self._store, self._path, mode=self._mode)
-        self._published_at_s, self._is_due = now_s, False
-        return True
 
 
 def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | Path, *, mode: int = 0o600) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal
 
 import polars as pl
 
@@ -19,7 +19,6 @@ from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, check_colum
 from .table import Fault, RawTable, refuse, shown
 
 LedgerKind = Literal["allocations", "payments", "openings"]
-LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
 COLUMNS: dict[LedgerKind, tuple[Column, ...]] = {"allocations": ALLOCATIONS, "payments": PAYMENTS, "openings": OPENINGS}
 KEYS: dict[LedgerKind, tuple[str, ...]] = {
     "allocations": ("allocation_id",),

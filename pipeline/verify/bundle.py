@@ -20,7 +20,8 @@ from pipeline.assess.debts import check_debts
 from pipeline.assess.printed import TABLES, printed_report
 from pipeline.chains.evidence import Evidence, Networks
 from pipeline.chains.networks import network_of
-from pipeline.enrich.frames import Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import VerifyError

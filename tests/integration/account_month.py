@@ -17,9 +17,8 @@ from eth_account import Account
 from connectors.standins.log_memory import MemoryLog
 from pipeline.app.app import month_state
 from pipeline.assess.month import assess_month
-from pipeline.chains.evm.headers import header_hash, header_rlp
+from pipeline.chains.evm.headers import header_hash
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
-from pipeline.chains.evm.trie import prove, trie_root
 from pipeline.freeze.freeze import freeze_month
 from pipeline.log.events import encode
 from pipeline.log.events.chain import (
@@ -51,6 +50,7 @@ from pipeline.store import Store
 from pipeline.store.facts import write_enriched
 from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month
+from tests.evm_encoding import header_rlp, prove, trie_root
 
 POOL, CHAIN, MONTH = "pool", "ethereum", Month(2026, 10)
 ANNA, BORAT = "201040334324", "240440639442"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.enrich.frames import Enriched
+from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.chain import (
     Connect,

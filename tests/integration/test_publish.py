@@ -16,7 +16,7 @@ from pipeline.model.errors import StoreError
 from pipeline.store import Store
 from pipeline.store.dictionary import data_dictionary
 from pipeline.store.ingest import Ingest
-from pipeline.store.publish import Publisher, export_month, export_statements, publish_copy
+from pipeline.store.publish import export_month, export_statements, publish_copy
 
 from ..unit.store.streams import Delivery, allocations, example_events
 from .example_store import fill
@@ -118,27 +118,6 @@ def test_a_copy_that_fails_leaves_the_former_one(tmp_path: Path):
         assert path.read_bytes() == before
     with Store.memory() as memory, pytest.raises(StoreError, match="no file"):
         publish_copy(memory, path)
-
-
-def test_at_most_one_copy_a_minute_and_none_without_a_commit(tmp_path: Path):
-    with Store.open(tmp_path / "store.duckdb") as store:
-        publisher = Publisher(store, tmp_path / "esep.duckdb")
-        assert publisher.publish(1000.0)
-        assert not publisher.publish(2000.0), "nothing was committed since"
-        publisher.committed()
-        assert publisher.publish(2000.0)
-        publisher.committed()
-        assert not publisher.publish(2059.9)
-        assert publisher.publish(2060.0)
-
-
-def test_a_copy_that_failed_is_still_due(tmp_path: Path):
-    with Store.open(tmp_path / "store.duckdb") as store:
-        publisher = Publisher(store, tmp_path / "later" / "esep.duckdb")
-        with pytest.raises(StoreError):
-            publisher.publish(0.0)
-        (tmp_path / "later").mkdir()
-        assert publisher.publish(0.5)
 
 
 # --- the example queries

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 
 from pipeline.assess.debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
 from pipeline.enrich.debts import ACCOUNT
-from pipeline.enrich.frames import DEBTS, Enriched
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import DEBTS
 from pipeline.enrich.month import enrich_month
 from pipeline.model.months import Month
 

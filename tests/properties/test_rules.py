@@ -10,7 +10,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.enrich.frames import SHAPES, Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.model.amounts import to_units
 from pipeline.model.issues import IssueCode

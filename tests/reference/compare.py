@@ -6,7 +6,7 @@ An issue's `detail` is free.
 
 from __future__ import annotations
 
-from pipeline.enrich.frames import Enriched
+from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.month import enrich_month
 
 from .registry import Outcome, Row

@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass, field
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.merkle import MerkleTree
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.wire import double_sha256
 
@@ -112,7 +112,7 @@ class World:
             txs.append(tx)
             coins.update({(tx.txid, n): pay for n, pay in enumerate(pays)})
         coins[coinbase.txid, 0] = coinbase.pays[0]
-        root = bytes.fromhex(merkle_root([tx.txid for tx in txs]))[::-1]
+        root = bytes.fromhex(MerkleTree([tx.txid for tx in txs]).root)[::-1]
         header = (
             struct.pack("<i", 0x20000000)
             + bytes.fromhex(parent.hash)[::-1]

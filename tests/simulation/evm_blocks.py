@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.chains.evm.coding import keccak256
-from pipeline.chains.evm.headers import header_rlp
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
 from pipeline.chains.evm.transactions import transaction_rlp
-from pipeline.chains.evm.trie import trie_root
+from tests.evm_encoding import header_rlp, trie_root
 
 CHAIN_ID = 4242
 EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"

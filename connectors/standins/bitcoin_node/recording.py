@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from pipeline.chains.bitcoin.merkle import merkle_root, target_of
+from pipeline.chains.bitcoin.merkle import MerkleTree, target_of
 from pipeline.chains.bitcoin.networks import NETWORKS, Network, network
 from pipeline.chains.bitcoin.wire import Block, Tx, parse_block
 from pipeline.model.errors import SourceError
@@ -128,7 +128,7 @@ def _load_blocks(path: Path) -> tuple[Network, dict[str, RecordedBlock]]:
             raise SourceError(f"{where}: the block before {line.hash} ({line.prev}) is missing: record the node again")
         try:
             recorded = RecordedBlock(parse_block(bytes.fromhex(line.raw), network_), parent)
-            root = merkle_root(recorded.block.txids)
+            root = MerkleTree(recorded.block.txids).root
         except ValueError as error:
             raise SourceError(f"{where}: block {line.hash} can't be read: {error}") from error
         header = recorded.block.header

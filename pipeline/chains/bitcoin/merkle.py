@@ -16,25 +16,35 @@ from .networks import Network
 from .wire import HEADER_SIZE, double_sha256
 
 
-def merkle_root(txids: Sequence[str]) -> str:
-    """The root over a block's txids, as its header has it."""
-    level = _leaves(txids)
-    while len(level) > 1:
-        level = _parents(level)
-    return level[0][::-1].hex()
+class MerkleTree:
+    """The tree over a block's txids, in their order: built once for its root and for every branch.
 
+    Raises ValueError for no txids, for what is not 32 bytes in hex, and for a list whose end is repeated.
+    """
 
-def merkle_branch(txids: Sequence[str], index: int) -> list[str]:
-    """The neighbours from the transaction at `index` up to the root; none for a block of one transaction."""
-    if not 0 <= index < len(txids):
-        raise ValueError(f"there is no transaction {index} among {len(txids)}")
-    level = _leaves(txids)
-    branch: list[str] = []
-    while len(level) > 1:
-        branch.append(level[min(index ^ 1, len(level) - 1)][::-1].hex())
-        level = _parents(level)
-        index >>= 1
-    return branch
+    def __init__(self, txids: Sequence[str]) -> None:
+        if not txids:
+            raise ValueError("a block without transactions has no Merkle root")
+        level = [_hash(txid) for txid in txids]
+        self._count = len(level)
+        self._levels: list[list[bytes]] = []
+        """Leaves first, each of an even length, without the root."""
+        while len(level) > 1:
+            for left in range(0, len(level) - 1, 2):
+                if level[left] == level[left + 1]:
+                    raise ValueError(f"two neighbours in the Merkle tree are equal ({level[left][::-1].hex()}): the list has been repeated")
+            if len(level) & 1:
+                level.append(level[-1])
+            self._levels.append(level)
+            level = [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
+        self.root = level[0][::-1].hex()
+        """As the block's header has it."""
+
+    def branch(self, index: int) -> list[str]:
+        """The neighbours from the transaction at `index` up to the root; none for a block of one transaction. Raises ValueError."""
+        if not 0 <= index < self._count:
+            raise ValueError(f"there is no transaction {index} among {self._count}")
+        return [level[(index >> depth) ^ 1][::-1].hex() for depth, level in enumerate(self._levels)]
 
 
 def root_of_branch(txid: str, index: int, branch: Sequence[str]) -> str:
@@ -80,21 +90,6 @@ def _work(header_raw: bytes, network: Network) -> bytes:
     if network.pow == "scrypt":
         return hashlib.scrypt(header_raw, salt=header_raw, n=1024, r=1, p=1, dklen=32)
     return double_sha256(header_raw)
-
-
-def _leaves(txids: Sequence[str]) -> list[bytes]:
-    if not txids:
-        raise ValueError("a block without transactions has no Merkle root")
-    return [_hash(txid) for txid in txids]
-
-
-def _parents(level: list[bytes]) -> list[bytes]:
-    for left in range(0, len(level) - 1, 2):
-        if level[left] == level[left + 1]:
-            raise ValueError(f"two neighbours in the Merkle tree are equal ({level[left][::-1].hex()}): the list has been repeated")
-    if len(level) & 1:
-        level = [*level, level[-1]]
-    return [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
 
 
 def _hash(text: str) -> bytes:

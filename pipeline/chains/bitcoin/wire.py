@@ -9,7 +9,6 @@ work (between header and transactions, skipped). Judges nothing: no consensus ru
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
@@ -180,16 +179,11 @@ class Block(NamedTuple):
     header: Header
     header_raw: bytes
     transactions: list[Tx]
-    starts: list[int]  # where each transaction begins in `raw`
 
     @property
     def txids(self) -> list[str]:
         """Of every transaction, in order."""
         return [tx.txid for tx in self.transactions]
-
-    def position_at(self, offset: int) -> int:
-        """The index of the transaction that holds the byte at `offset` of the block's bytes; -1 for the header."""
-        return bisect_right(self.starts, offset) - 1
 
 
 def parse_header(raw: bytes) -> Header:
@@ -224,8 +218,7 @@ def parse_block(raw: bytes, network: Network | None = None) -> Block:
     """A whole block of `network` (None: any that is like Bitcoin itself)."""
     if len(raw) < HEADER_SIZE:
         raise ValueError(f"the block ends early: {len(raw)} bytes, a header alone has {HEADER_SIZE}")
-    transactions = list(_transactions(raw, network))
-    return Block(raw, parse_header(raw[:HEADER_SIZE]), raw[:HEADER_SIZE], transactions, [tx._start for tx in transactions])
+    return Block(raw, parse_header(raw[:HEADER_SIZE]), raw[:HEADER_SIZE], list(_transactions(raw, network)))
 
 
 def parse_transaction(raw: bytes, network: Network | None = None) -> Tx:

@@ -1,4 +1,4 @@
-"""Block headers of account chains: from a node's JSON to the bytes whose hash is the block's, and from those back.
+"""Block headers of account chains: from the bytes whose hash is the block's to what they say.
 
 A header grew with the forks, always at its end, so its length says which it is: 15 fields (before London, and Ethereum Classic
 always), 16 (London: base fee), 17 (Shanghai: withdrawals), 20 (Cancun: blobs, beacon root), 21 (Prague: requests). Left out: proof
@@ -7,12 +7,10 @@ of work and of stake, which no header shows by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from .coding import decode, encode, keccak256
-from .fields import Nested, as_bytes, as_list, as_number, data, quantity
+from .coding import decode, keccak256
+from .fields import as_bytes, as_list, as_number
 
 _FIRST = (
     ("parentHash", 32), ("sha3Uncles", 32), ("miner", 20), ("stateRoot", 32), ("transactionsRoot", 32), ("receiptsRoot", 32),
@@ -45,25 +43,6 @@ class Header:
     logs_bloom: bytes
     miner: bytes
     difficulty: int
-
-
-def header_rlp(block: Mapping[str, Any]) -> bytes:
-    """The header's RLP of a block as `eth_getBlockByNumber` gives it. Raises ValueError for a field that is missing or malformed.
-
-    Fields of forks that this program does not know are not in it: then its hash is not the block's, which the caller must compare.
-    """
-    values: list[Nested] = [_value(block, name, length) for name, length in _FIRST]
-    for fork in _FORKS:
-        if all(block.get(name) is None for name, _ in fork):
-            break
-        values += [_value(block, name, length) for name, length in fork]
-    return encode(values)
-
-
-def _value(block: Mapping[str, Any], name: str, length: int | None) -> bytes:
-    if length is None:
-        return quantity(block, name)
-    return data(block, name, None if length < 0 else length)
 
 
 def header_hash(raw: bytes) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, cast
 
-from pipeline.enrich.frames import Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
 from pipeline.model.months import Month, almaty_date
 
 from ...reference.registry import Row, Tables

@@ -11,7 +11,7 @@ import random
 import struct
 from dataclasses import dataclass, field
 
-from pipeline.chains.bitcoin.merkle import merkle_root
+from pipeline.chains.bitcoin.merkle import MerkleTree
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import double_sha256
@@ -200,7 +200,7 @@ class PoolChain:
             txs.append(tx)
         if payee in OWN or self._counter % 9 == 0:
             coins[coinbase.txid, 0] = coinbase.pays[0]
-        root = bytes.fromhex(merkle_root([tx.txid for tx in txs]))[::-1]
+        root = bytes.fromhex(MerkleTree([tx.txid for tx in txs]).root)[::-1]
         header = (
             struct.pack("<i", 0x20000000) + bytes.fromhex(parent.hash)[::-1] + root + struct.pack("<III", time, 0x207FFFFF, self._counter)
         )

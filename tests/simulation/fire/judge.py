@@ -18,7 +18,8 @@ import polars as pl
 from connectors.standins.log_memory import MemoryLog
 from pipeline.assess.printed import printed_report
 from pipeline.closing.calendar import due_at
-from pipeline.enrich.frames import SHAPES, Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.follow.connector import Idle
 from pipeline.log.events import decode

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from pipeline.enrich.frames import SHAPES, Enriched, Facts
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.enrich.frames import Enriched
+from pipeline.enrich.enriched import Enriched
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 

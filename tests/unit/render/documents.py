@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pipeline.model.months import Month
 from pipeline.render import Document
 from pipeline.render.canonical import read_report_csv, report_csv
 from pipeline.render.form import COLUMNS
+from pipeline.render.json_report import write_report_json
 
 EXPECTED = Path(__file__).parents[3] / "docs" / "example" / "2026-10" / "expected"
 HEADER = {
@@ -88,3 +90,10 @@ def hard() -> Document:
     """`HARD_ROWS`, with totals and header fields to match."""
     totals = {"allocated_in_month": {"BTC": "13.07542702", "ETH": "123.000000000000000001", "WEI": "9" * 38}, "of_another_kind": {"X": "1"}}
     return document(HARD_ROWS, totals=totals, version=2, header={**HEADER, "bin": "", "name": "Өте ұзын атаулы " * 9})
+
+
+def report_json(made: Document) -> bytes:
+    """The report as JSON, whole."""
+    buffer = io.BytesIO()
+    write_report_json(made, buffer)
+    return buffer.getvalue()

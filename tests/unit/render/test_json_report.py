@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.render import json_report
 from pipeline.render.form import COLUMNS
-from pipeline.render.json_report import report_json, report_schema
+from pipeline.render.json_report import report_schema
 
-from .documents import document, example, hard
+from .documents import document, example, hard, report_json
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chains.bitcoin.merkle import meets_target, merkle_branch, merkle_root, root_of_branch, target_of
+from pipeline.chains.bitcoin.merkle import MerkleTree, meets_target, root_of_branch, target_of
 from pipeline.chains.bitcoin.networks import network
 
 from .chains import GENESIS_HEADER, UNHURRIED, read_block
@@ -35,18 +35,18 @@ BLOCK_170 = [
 
 def test_known_root() -> None:
     root = "7dac2c5666815c17a3b36427de37bb9d2e2c5ccec3f8633eb91a4205cb4c10ff"
-    assert merkle_root(BLOCK_170) == root
-    assert merkle_branch(BLOCK_170, 1) == [BLOCK_170[0]]
+    assert MerkleTree(BLOCK_170).root == root
+    assert MerkleTree(BLOCK_170).branch(1) == [BLOCK_170[0]]
     assert root_of_branch(BLOCK_170[1], 1, [BLOCK_170[0]]) == root
 
 
 @UNHURRIED
 @given(txid_lists)
 def test_every_branch_leads_to_the_root(txids: list[str]) -> None:
-    root = merkle_root(txids)
+    root = MerkleTree(txids).root
     assert root == plain_root(txids)
     for index, txid in enumerate(txids):
-        branch = merkle_branch(txids, index)
+        branch = MerkleTree(txids).branch(index)
         assert root_of_branch(txid, index, branch) == root
         assert len(branch) == (len(txids) - 1).bit_length()
 
@@ -56,12 +56,12 @@ def test_every_branch_leads_to_the_root(txids: list[str]) -> None:
 def test_a_branch_proves_no_other_transaction(txids: list[str], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(txids) - 1))
     other = data.draw(st.integers(0, len(txids) - 1).filter(lambda other: other != index))
-    branch = merkle_branch(txids, index)
+    branch = MerkleTree(txids).branch(index)
     if index & 1 and branch[0] == txids[other]:
         with pytest.raises(ValueError, match="repetition"):
             root_of_branch(txids[other], index, branch)
     else:
-        assert root_of_branch(txids[other], index, branch) != merkle_root(txids)
+        assert root_of_branch(txids[other], index, branch) != MerkleTree(txids).root
 
 
 def test_repeated_end_is_refused() -> None:
@@ -70,11 +70,11 @@ def test_repeated_end_is_refused() -> None:
     four = [*three, three[-1]]
     assert plain_root(three) == plain_root(four)
     with pytest.raises(ValueError, match="has been repeated"):
-        merkle_root(four)
+        MerkleTree(four)
     with pytest.raises(ValueError, match="has been repeated"):
-        merkle_branch(four, 3)
-    branch = merkle_branch(three, 2)
-    assert root_of_branch(three[2], 2, branch) == merkle_root(three)
+        MerkleTree(four).branch(3)
+    branch = MerkleTree(three).branch(2)
+    assert root_of_branch(three[2], 2, branch) == MerkleTree(three).root
     with pytest.raises(ValueError, match="repetition"):
         root_of_branch(three[2], 3, branch)
 
@@ -83,12 +83,12 @@ def test_six_whose_inner_level_repeats() -> None:
     six = [f"{number:064x}" for number in range(6)]
     assert plain_root(six) == plain_root([*six, *six[4:]])
     with pytest.raises(ValueError, match="has been repeated"):
-        merkle_root([*six, *six[4:]])
+        MerkleTree([*six, *six[4:]])
     with pytest.raises(ValueError, match="repetition"):
-        root_of_branch(six[4], 6, merkle_branch(six, 4))
+        root_of_branch(six[4], 6, MerkleTree(six).branch(4))
 
 
-@pytest.mark.parametrize("call", [lambda: merkle_root([]), lambda: merkle_branch([], 0), lambda: merkle_branch(BLOCK_170, 2)])
+@pytest.mark.parametrize("call", [lambda: MerkleTree([]), lambda: MerkleTree(BLOCK_170).branch(2)])
 def test_nothing_to_prove(call) -> None:
     with pytest.raises(ValueError, match="no"):
         call()
@@ -97,7 +97,7 @@ def test_nothing_to_prove(call) -> None:
 @pytest.mark.parametrize("wrong", ["", "ab", "zz" * 32, "ab" * 33, "0x" + "ab" * 31])
 def test_not_a_hash(wrong: str) -> None:
     with pytest.raises(ValueError, match="not a hash of 32 bytes"):
-        merkle_root([wrong])
+        MerkleTree([wrong])
     with pytest.raises(ValueError, match="not a hash of 32 bytes"):
         root_of_branch(BLOCK_170[0], 0, [wrong])
 

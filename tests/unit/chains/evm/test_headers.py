@@ -8,7 +8,8 @@ import pytest
 import rlp
 from eth_hash.auto import keccak
 
-from pipeline.chains.evm.headers import header_hash, header_rlp, parse_header
+from pipeline.chains.evm.headers import header_hash, parse_header
+from tests.evm_encoding import header_rlp
 
 EMPTY_ROOT = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
 GENESIS: dict[str, Any] = {

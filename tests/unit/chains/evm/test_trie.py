@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.chains.evm.trie import check, prove, prove_each, trie_root
+from pipeline.chains.evm.trie import check
+from tests.evm_encoding import prove, prove_each, trie_root
 
 
 def items(count: int) -> list[bytes]:

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from connectors.evm.tries import BlockTrie
-from pipeline.chains.evm.trie import check, prove_each, trie_root
+from pipeline.chains.evm.trie import check
+from tests.evm_encoding import prove_each, trie_root
 
 
 @pytest.mark.parametrize(("count", "longest"), [(0, 9), (1, 40), (2, 3), (17, 3), (127, 40), (128, 3), (129, 300), (300, 60)])
