@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 SEEDS ?= 25
 MONTHS ?= 3
-SOURCES := pipeline connectors tests
+SOURCES := .ci pipeline connectors tests
 EXAMPLE := docs/example/2026-10
 # The example's one blocking issue: an output to an address that nobody has labelled.
 EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1
@@ -63,10 +63,13 @@ test-live: install-dev ## Tests against real nodes, each part with the reason wh
 		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
 	$(PYTEST) -m live tests/live
 
-lint: install-dev ## Format, lint and types
+lint: install-dev ## Format, lint, types, the laws of the rooms, the documents' links
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python .ci/house.py
+	$(BIN)/python .ci/links.py
 
 format: install-dev ## Rewrite sources in the house's format
 	$(BIN)/ruff format $(SOURCES)

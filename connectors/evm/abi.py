@@ -12,8 +12,8 @@ from eth_typing import ABI
 from hexbytes import HexBytes
 
 _usual = sys.getrecursionlimit()
-from web3 import Web3  # noqa: E402
-from web3.exceptions import InvalidAddress  # noqa: E402
+from web3 import Web3  # noqa: E402 - what follows undoes what this import does
+from web3.exceptions import InvalidAddress  # noqa: E402 - the same
 
 # A library of web3's lifts the limit a hundredfold: then JSON that somebody nests deep would overflow the stack and end the process, where
 # it should be an error like any other.

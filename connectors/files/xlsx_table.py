@@ -26,7 +26,7 @@ MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 _MAX_STRAY_FAULTS = 1_000
 _EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook's dates have no zone
-_EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
+_EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 - the same
 
 Cell = tuple[str, CellType]
 

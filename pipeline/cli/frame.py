@@ -183,7 +183,7 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
             return _crashed(error)
         fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK_TROUBLE[error.errno]}")
         return errors.DiskError.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost frame of the process
         return _crashed(error)
     finally:
         os.umask(umask)

@@ -87,6 +87,6 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFram
     """Add the frame's rows to a table by the columns' names; Int128 goes in as DECIMAL(38,0). How many rows."""
     if frame.height:
         # DuckDB finds the variable by its name. Registered as a view, the rows would stay in memory until the transaction ends.
-        incoming = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS).to_arrow()  # noqa: F841
+        incoming = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS).to_arrow()  # noqa: F841 - DuckDB finds it by name
         connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')  # noqa: S608 - a table of ours
     return frame.height

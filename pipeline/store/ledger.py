@@ -153,15 +153,15 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
     )
     try:
         keys = ", ".join(bulk.key)
-        if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {bulk.table} SEMI JOIN batch USING ({keys}))").fetchone() == (True,):  # noqa: S608
+        if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {bulk.table} SEMI JOIN batch USING ({keys}))").fetchone() == (True,):  # noqa: S608 - tables and columns of ours
             differs = " OR ".join(f"s.{name} IS DISTINCT FROM b.{name}" for name in bulk.shape)
             found = connection.execute(
-                f"SELECT {', '.join('b.' + k for k in bulk.key)} FROM {bulk.table} s JOIN batch b USING ({keys}) WHERE {differs} ORDER BY ALL LIMIT 1"  # noqa: S608
+                f"SELECT {', '.join('b.' + k for k in bulk.key)} FROM {bulk.table} s JOIN batch b USING ({keys}) WHERE {differs} ORDER BY ALL LIMIT 1"  # noqa: S608 - tables and columns of ours
             ).fetchone()
             if found is not None:
                 raise Contradiction(f"{_named(bulk, dict(zip(bulk.key, found, strict=True)))} was read before with different content")
             before = _count(connection, bulk.table)
-            connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch ANTI JOIN {bulk.table} USING ({keys})")  # noqa: S608
+            connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch ANTI JOIN {bulk.table} USING ({keys})")  # noqa: S608 - tables and columns of ours
             return _count(connection, bulk.table) - before
         connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch")  # noqa: S608 - tables and columns of ours
     finally:

@@ -50,7 +50,7 @@ def wait_for(connection: NodeConnection, process: subprocess.Popen[bytes]) -> No
         try:
             connection.call("eth_chainId", result=str)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told when the deadline has passed
             last = error
             time.sleep(0.05)
     raise last

@@ -63,7 +63,7 @@ def run_import() -> list[Row]:
         def take() -> None:
             import_ledger(log, "pool", path, "allocations", assets=RULES.assets, networks=RULES.network)
 
-        bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731
+        bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731 - one expression, used as a value
         return [
             compared("import", name, LEDGER_ROWS, "rows", take, "polars reads the file", bare)
             for name in ("allocations.csv", "the same file again")

@@ -10,7 +10,7 @@ from connectors.log_kafka import KafkaLog
 
 from . import test_event_log
 from .kafka_protocol import fresh_log
-from .test_event_log import *  # noqa: F403
+from .test_event_log import *  # noqa: F403 - the same tests, other fixtures
 
 
 @pytest.fixture

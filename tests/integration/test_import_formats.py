@@ -159,7 +159,7 @@ def test_a_number_that_the_workbook_can_not_hold_exactly_is_refused(tmp_path: Pa
 
 
 def test_dates_of_a_workbook_need_a_timezone(tmp_path: Path) -> None:
-    data = sheet(["A1", "acct", "BTC", datetime(2026, 10, 1, 0, 30, 0, 250_000), 1], allocated_at="dd.mm.yyyy hh:mm")  # noqa: DTZ001
+    data = sheet(["A1", "acct", "BTC", datetime(2026, 10, 1, 0, 30, 0, 250_000), 1], allocated_at="dd.mm.yyyy hh:mm")  # noqa: DTZ001 - dates of files have no zone
     assert "has no offset from UTC" in faults(data, tmp_path)[0]
     assert read(data, tmp_path, timezone="Asia/Almaty")["allocated_at"].to_list() == [1790796600250000]
 
@@ -190,7 +190,7 @@ def test_other_programs_workbooks_read_alike(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.epoch = openpyxl.utils.datetime.CALENDAR_MAC_1904
     book.active.append(HEADINGS)
-    book.active.append([*ROW[:3], datetime(2026, 10, 1, 0, 30), 0.5])  # noqa: DTZ001
+    book.active.append([*ROW[:3], datetime(2026, 10, 1, 0, 30), 0.5])  # noqa: DTZ001 - dates of files have no zone
     book.active.append([None, " ", None, None, None])
     book.active.append(["A2", "ЖШС «Ертіс»\n2", *ROW[2:]])
     data = io.BytesIO()
@@ -304,7 +304,7 @@ def test_exact_columns_of_parquet_are_taken(column: str, series: pl.Series, valu
         ("account", pl.Series([["x"]]), "f: account: is a column of "),
         ("amount", pl.Series([None], dtype=pl.String), "f:1: amount: is missing"),
         ("amount", pl.Series([-1]), "f:1: amount: '-1' is negative"),
-        ("allocated_at", pl.Series([datetime(2026, 9, 30, 19, 30)]), "f:1: allocated_at: '2026-09-30T19:30:00"),  # noqa: DTZ001
+        ("allocated_at", pl.Series([datetime(2026, 9, 30, 19, 30)]), "f:1: allocated_at: '2026-09-30T19:30:00"),  # noqa: DTZ001 - dates of files have no zone
         ("allocated_at", pl.Series([1790796600000000001], dtype=pl.Datetime("ns", "UTC")), "finer than a microsecond"),
     ],
 )

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ..contract.test_event_log_kafka_protocol import *  # noqa: F403
+from ..contract.test_event_log_kafka_protocol import *  # noqa: F403 - the same tests, other fixtures
 
 pytestmark = pytest.mark.live

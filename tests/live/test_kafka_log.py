@@ -14,7 +14,7 @@ from pipeline.log.protocol import NewEvent
 from pipeline.model.errors import LogError
 
 from ..contract.kafka_protocol import fresh_log
-from ..contract.test_kafka_log import *  # noqa: F403
+from ..contract.test_kafka_log import *  # noqa: F403 - the same tests, other fixtures
 
 pytestmark = pytest.mark.live
 

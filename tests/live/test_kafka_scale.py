@@ -30,7 +30,7 @@ from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
 from pipeline.log.protocol import advance
 from pipeline.store import Store
 
-from ..contract.test_kafka_lease import *  # noqa: F403
+from ..contract.test_kafka_lease import *  # noqa: F403 - the same tests, other fixtures
 from ..integration.pools import SmallPool, report_digest, small_pool
 from .kafka_cluster import free_ports
 

@@ -81,7 +81,7 @@ def last_height(case: Case, chain: str, month: Month) -> int:
     return max(heights, default=-1)
 
 
-def write_balances(case: Case) -> None:
+def write_balances(case: Case) -> None:  # noqa: C901, PLR0912 - rule 3.4 read from top to bottom, to be compared with its text
     """Rule 3.4 for each wallet and asset, by height; fees of mixed inputs are shared (rule 9.5)."""
     before = {chain: last_height(case, chain, case.month.previous) for chain in {b["chain"] for b in case.facts["blocks"]}}
     after = {chain: last_height(case, chain, case.month) for chain in before}

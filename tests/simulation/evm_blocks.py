@@ -216,7 +216,7 @@ class Answers:
     def height(self) -> int:
         return len(self.blocks) - 1
 
-    def answer(self, method: str, params: list[Any]) -> Any:
+    def answer(self, method: str, params: list[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case for each method of the node
         """The result. Raises KeyError for a method it does not know."""
         match method:
             case "eth_chainId":

@@ -140,12 +140,12 @@ def test_any_faults_and_crashes(make_world, seed: int) -> None:
 @pytest.mark.parametrize("fault", [kind for kind in LYING if kind != "down"])
 def test_each_fault_on_every_first_call_of_a_day(make_world, fault: str) -> None:
     """The fault meets every call up to the 20th of each month; then the service is well."""
-    sick = lambda now: fault if datetime.fromtimestamp(now, ALMATY).day < 20 else None  # noqa: E731
+    sick = lambda now: fault if datetime.fromtimestamp(now, ALMATY).day < 20 else None  # noqa: E731 - one expression, used as a value
     live(make_world(Faults(at=sick)), hours=20)
 
 
 def test_down_from_the_1st_to_the_24th(make_world) -> None:
-    down = lambda now: "down" if datetime.fromtimestamp(now, ALMATY).day < 24 else None  # noqa: E731
+    down = lambda now: "down" if datetime.fromtimestamp(now, ALMATY).day < 24 else None  # noqa: E731 - one expression, used as a value
     live(make_world(Faults(at=down)), hours=12)
 
 

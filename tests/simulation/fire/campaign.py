@@ -116,7 +116,7 @@ def live_once(plan: Plan, report: Report | None = None) -> Failure | None:
                     judge.judge()
                 finally:
                     life.close()
-        except Exception as error:  # whatever a life dies of is its failure, and is told with its seed
+        except Exception as error:  # noqa: BLE001 - whatever a life dies of is its failure, and is told with its seed
             where = "".join(traceback.format_exception(error)[-4:])
             return Failure(plan, f"{type(error).__name__}: {error}", where, tuple(life.dice.occurrences))
         if report is not None:

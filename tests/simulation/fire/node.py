@@ -102,7 +102,7 @@ class InLine:
         future: Future[Any] = Future()
         try:
             future.set_result(work(*arguments))
-        except BaseException as error:  # the future carries it to whoever asks for the result
+        except BaseException as error:  # noqa: BLE001 - the future carries it to whoever asks for the result
             future.set_exception(error)
         return future
 

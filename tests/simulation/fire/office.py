@@ -126,7 +126,7 @@ class Office:
         if self.dice.happens("ledger-unknown-account"):
             self.credit(at, account="ghost")
 
-    def pay(self, at: int) -> None:
+    def pay(self, at: int) -> None:  # noqa: C901, PLR0912 - each odd habit of an office is one branch
         """A round of payouts: one transaction to all who are owed something, booked as the office believes it."""
         rng, dice = self.dice.stream("office"), self.dice
         fee = rng.randint(200, 4000)

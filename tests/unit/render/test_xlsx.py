@@ -54,7 +54,7 @@ def test_cells_are_typed_where_nothing_is_lost_and_text_elsewhere() -> None:
         return found.value, found.number_format
 
     assert cell(0, "n") == (1, "0")
-    assert cell(0, "allocation_date") == (datetime(2026, 10, 1), "dd.mm.yyyy")  # noqa: DTZ001
+    assert cell(0, "allocation_date") == (datetime(2026, 10, 1), "dd.mm.yyyy")  # noqa: DTZ001 - dates of files have no zone
     assert cell(0, "amount") == (0.00237505, "0.00000000")
     assert cell(6, "miner_id") == ("180141952211", "@")
     assert cell(8, "amount") == ("9" * 38, "@")

@@ -1,0 +1,159 @@
+"""The laws that `make lint` keeps: each tool sees what it is there to forbid, and nothing else in what is right."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCSTRING = '"""A module."""\n'
+
+
+def ruff(source: str, name: str) -> list[str]:
+    """The codes of what ruff says of the source, were it the file of that name."""
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise", "--stdin-filename", name, "-"]
+    done = subprocess.run(command, input=source, text=True, capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith(name)]
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("import time\n\nNOW = time.time()\n", "TID251"),
+        ("from time import monotonic\n\nNOW = monotonic()\n", "TID251"),
+        ("import datetime\n\nNOW = datetime.datetime.now(datetime.UTC)\n", "TID251"),
+        ("from datetime import UTC, datetime\n\nNOW = datetime.now(UTC)\n", "TID251"),
+        ("import os\n\nX = os.environ['X']\n", "TID251"),
+        ("from os import environ\n\nX = environ['X']\n", "TID251"),
+        ("from pathlib import Path\n\nX = Path.home()\n", "TID251"),
+        ("import socket\n\nX = socket.socket()\n", "TID251"),
+        ("import urllib.request\n\nX = urllib.request.urlopen('https://x')\n", "TID251"),
+        ("try:\n    X = 1\nexcept Exception:\n    X = 2\n", "BLE001"),
+        ("try:\n    X = 1\nexcept:\n    X = 2\n", "E722"),
+        ("def f(a, b, c, d, e, f, g, h, i):\n    return a\n", "PLR0913"),
+    ],
+)
+def test_ruff_keeps_the_core_from_the_world(source: str, code: str) -> None:
+    assert code in ruff(DOCSTRING + "\n" + source, "pipeline/assess/never.py")
+
+
+def test_ruff_wants_every_module_to_say_what_it_is() -> None:
+    assert ruff("X = 1\n", "pipeline/store/never.py") == ["D100"]
+    assert ruff(DOCSTRING + "\nX = 1\n", "pipeline/store/never.py") == []
+
+
+def test_ruff_lets_the_edge_read_the_clock_and_put_words_to_what_a_library_throws() -> None:
+    clock = DOCSTRING + "\nimport time\n\nNOW = time.time()\n"
+    assert [ruff(clock, f"pipeline/{room}/never.py") for room in ("app", "cli", "demo", "service")] == [[], [], [], []]
+    assert ruff(clock, "connectors/evm/never.py") == []
+    assert (
+        ruff(DOCSTRING + "\ntry:\n    X = 1\nexcept Exception as error:\n    raise ValueError from error\n", "pipeline/store/never.py")
+        == []
+    )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """The sources and their contracts, to be spoilt."""
+    for name in ("pipeline", "connectors", ".ci"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/__init__.py").touch()
+    return tmp_path
+
+
+def contracts(house: Path) -> str:
+    """What import-linter says of the sources; empty when every contract is kept."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-cache", "--no-logo"], text=True, capture_output=True, cwd=house, check=False
+    )
+    assert "Contracts: " in done.stdout, done.stdout + done.stderr
+    return "" if done.returncode == 0 else done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        ("pipeline/model/never.py", "import pipeline.log.protocol", "pipeline.model is not allowed to import pipeline.log"),
+        ("pipeline/enrich/never.py", "import pipeline.render.form", "pipeline.enrich is not allowed to import pipeline.render"),
+        ("pipeline/assess/never.py", "def f():\n    import pipeline.app.app", "pipeline.assess is not allowed to import pipeline.app"),
+        ("pipeline/verify/never.py", "import pipeline.closing.life", "pipeline.verify is not allowed to import pipeline.closing"),
+        ("pipeline/service/never.py", "import connectors.files", "pipeline.service.never -> connectors.files"),
+        ("pipeline/never/__init__.py", "", "never"),
+        ("connectors/bitcoin/never.py", "import connectors.files", "connectors.bitcoin is not allowed to import connectors.files"),
+        (
+            "connectors/bitcoin/never.py",
+            "from ..log_sqlite import log",
+            "connectors.bitcoin is not allowed to import connectors.log_sqlite",
+        ),
+        ("connectors/bitcoin/never.py", "import pipeline.store.store", "connectors.bitcoin.never -> pipeline.store.store"),
+        ("pipeline/app/never.py", "import apscheduler.triggers.cron", "pipeline.app.never -> apscheduler"),
+        ("pipeline/closing/never.py", "import httpx", "pipeline.closing.never -> httpx"),
+    ],
+)
+def test_the_contracts_see_what_they_forbid(house: Path, name: str, source: str, said: str) -> None:
+    (house / name).parent.mkdir(exist_ok=True)
+    (house / name).write_text(DOCSTRING + source + "\n", encoding="utf-8")
+    assert said in contracts(house)
+
+
+def own_check(house: Path) -> str:
+    done = subprocess.run([sys.executable, ".ci/house.py"], text=True, capture_output=True, cwd=house, check=False)
+    assert done.returncode == (1 if done.stderr else 0), done.stderr
+    return done.stderr
+
+
+def test_the_house_as_it_stands_keeps_every_contract(house: Path) -> None:
+    assert contracts(house) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        ("pipeline/model/never.py", "X = 1\n" * 400, "pipeline/model/never.py: 401 lines"),
+        ("pipeline/model/never.py", "X = open('x')  # noqa: SIM115\n", "pipeline/model/never.py:2: an exception from a rule"),
+        (
+            "pipeline/store/never.py",
+            "from pathlib import Path\n\nX = Path('~').expanduser()\n",
+            "pipeline/store/never.py:4: the core is given",
+        ),
+    ],
+)
+def test_our_own_check_sees_what_it_forbids(house: Path, name: str, source: str, said: str) -> None:
+    (house / name).write_text(DOCSTRING + source, encoding="utf-8")
+    assert said in own_check(house)
+
+
+def test_our_own_check_sees_a_circle_that_is_there_for_types_only(house: Path) -> None:
+    (house / "pipeline/model/one.py").write_text(DOCSTRING + "from .two import X\n", encoding="utf-8")
+    (house / "pipeline/model/two.py").write_text(
+        DOCSTRING + "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from . import one\nX = 1\n", encoding="utf-8"
+    )
+    assert "circle: pipeline.model.one, pipeline.model.two" in own_check(house)
+
+
+def links(folder: Path) -> str:
+    subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True)
+    done = subprocess.run([sys.executable, ".ci/links.py"], text=True, capture_output=True, cwd=folder, check=False)
+    assert done.returncode == (1 if done.stderr else 0), done.stderr
+    return done.stderr
+
+
+def test_links_of_documents_lead_somewhere(house: Path) -> None:
+    page = house / "README.md"
+    page.write_text("# A heading, *here*\n[a](pyproject.toml) [b](#a-heading-here) `pipeline/model/errors.py` `tests/`\n", encoding="utf-8")
+    assert links(house) == ""
+    page.write_text("# A\n[a](not/there.md)\n[b](#b) [c](README.md#c)\n`pipeline/not_there.py`\n", encoding="utf-8")
+    assert [line.partition("README.md: ")[2] for line in links(house).splitlines()] == [
+        "the link not/there.md leads nowhere",
+        "the link #b names a heading that is not there",
+        "the link README.md#c names a heading that is not there",
+        "names pipeline/not_there.py, which is not there",
+    ]
