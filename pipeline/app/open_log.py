@@ -1,18 +1,27 @@
-"""The log that the settings name, opened: a SQLite file or a cluster. Part of the composition root, like `app`.
+"""The log that the settings name: a SQLite file or a cluster; opened, checked, its topics made. Part of the composition root, like `app`.
 
 Kafka's client takes its time to be imported, so only those who need it do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.log_sqlite.log import SqliteLog
+from pipeline.log.lease import HeldLeases, Leases
+from pipeline.model.errors import LogError, SettingsError
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from connectors.log_kafka import KafkaSettings
     from pipeline.log.protocol import EventLog
+
+
+def is_on_kafka(settings: Settings) -> bool:
+    """Whether the log lies on a cluster; else it is a file of this machine."""
+    return settings.log.startswith("kafka:")
 
 
 def kafka_settings_of(settings: Settings) -> KafkaSettings:
@@ -28,7 +37,7 @@ def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
 
     A cluster's topics are checked at every start. Raises LogError, SettingsError.
     """
-    if settings.log.startswith("kafka:"):
+    if is_on_kafka(settings):
         from connectors.log_kafka import KafkaLog, require_topics
 
         cluster = kafka_settings_of(settings)
@@ -36,3 +45,49 @@ def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
         return KafkaLog(cluster, pool=pool)
     settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return SqliteLog(settings.log_path)
+
+
+def open_kept_log(settings: Settings) -> EventLog:
+    """A log that must be there already, looked through for damage where it is a file. Raises LogError."""
+    if is_on_kafka(settings):
+        return open_log(settings)
+    if not settings.log_path.is_file():
+        raise LogError(f"there is no log {settings.log_path}: name the file as sqlite:FILE")
+    log = SqliteLog(settings.log_path)
+    try:
+        log.check()
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:
+    """Who may fill the pools that lie in this log: processes share them out on a cluster; an embedded log is one machine's."""
+    if not is_on_kafka(settings):
+        return HeldLeases(pools)
+    from connectors.log_kafka.lease import KafkaLeases
+
+    return KafkaLeases(kafka_settings_of(settings), pools)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """A cluster's topics after they were made: names of those made and altered, and what is wrong with them still."""
+
+    place: str
+    made: list[str]
+    altered: list[str]
+    faults: list[str]
+
+
+def make_log_topics(settings: Settings, *, is_altering: bool) -> Topics:
+    """Make the topics that are missing; `is_altering`: also mend settings of those that differ. Raises SettingsError, LogError."""
+    from connectors.log_kafka import alter_topics, check_topics, make_topics
+
+    if not is_on_kafka(settings):
+        raise SettingsError([f'log = "{settings.log}" lies in a file: there are no topics to make'], source="esep topics")
+    cluster = kafka_settings_of(settings)
+    made = list(make_topics(cluster))
+    altered = list(alter_topics(cluster)) if is_altering else []
+    return Topics(cluster.place, made, altered, list(check_topics(cluster)))

@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from connectors.standins.filing_service import FAULTS, Faults, SandboxServer
-from connectors.standins.filing_service import Desk as SandboxDesk
 from pipeline.app.app import App
-from pipeline.app.closing import Desk
+from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.closing.advance import append_answer, submit
 from pipeline.closing.calendar import points
 from pipeline.closing.filing import Answer
@@ -37,7 +35,7 @@ def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) ->
     [dim]esep close[/dim]
     """
     with App(settings_of(config), now) as app, progress("closing"):
-        standings = Desk(app).look()
+        standings = app.desk.look()
     rows = [
         (str(s.month), str(s.life.state(is_closable=not s.unmet and s.step.act.value == "person")), s.step.act.value, s.trouble or s.step.why, _when(s.step.until))
         for s in standings
@@ -65,7 +63,7 @@ def schedule(
 
     configure_logs(verbose=True)
     with App(settings_of(config), now) as app:
-        desk = Desk(app)
+        desk = app.desk
         stop = threading.Event()
         every_s = every or app.settings.closing.look_every_minutes * 60
         with stopped_by_signals(stop):
@@ -85,7 +83,7 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
     [dim]esep calendar[/dim]
     """
     with App(settings_of(config), now) as app:
-        desk = Desk(app)
+        desk = app.desk
         found = [point for month in desk.calendar_months() for point in points(month, desk.plan, frozen_at=desk.frozen_at(month))]
     rows = [(_when(point.at), point.month, point.what, point.why, "" if point.at > now() else "past") for point in sorted(found)]
     if as_json:
@@ -108,7 +106,7 @@ def approve(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Co
     if approvers and by not in approvers:
         raise SettingsError([f"--by: {by!r} is not among closing.approvers: {', '.join(approvers)}"], source="esep approve")
     with App(settings, now) as app:
-        diary = Desk(app).closing.diary
+        diary = app.desk.diary
         diary.refresh()
         life = diary.life(named)
         if not life.version:
@@ -148,7 +146,7 @@ def receipt(
     if outcome not in answers:
         raise SettingsError([f"OUTCOME: {outcome!r}: say one of {', '.join(answers)}"], source="esep receipt")
     with App(settings_of(config), now) as app:
-        diary = Desk(app).closing.diary
+        diary = app.desk.diary
         diary.refresh()
         submission = diary.life(named).submission
         if submission is None:
@@ -169,13 +167,13 @@ def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Con
     """
     named = parse_month(month)
     with App(settings_of(config), now) as app:
-        desk = Desk(app)
-        desk.closing.diary.refresh()
-        life = desk.closing.diary.life(named)
+        desk = app.desk
+        desk.diary.refresh()
+        life = desk.diary.life(named)
         last = life.submission
         if last is None or last.event.version != life.version or last.standing is not State.REJECTED:
             raise FilingError(f"{named} v{life.version} was not rejected (it is {life.state()}): it is not filed a second time")
-        event = submit(desk.closing.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
+        event = submit(desk.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
     say(f"{named} v{event.version}: submission {event.submission_id} is made; it is sent at the next look")
 
 
@@ -199,7 +197,7 @@ def amend(
         raise SettingsError(["--by and --reason: give both to freeze the further version, or none to look at it"], source="esep amend")
     with App(settings_of(config), now) as app:
         with progress("comparing with the frozen version"):
-            draft = Desk(app).draft(named, by=by or "esep amend", reason=reason or "looked at")
+            draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at")
         if draft is None:
             say(f"{named}: the report comes out as it was frozen: there is nothing to amend")
             return
@@ -216,8 +214,8 @@ def amend(
                 shown,
             )
         if by:
-            with app.current_store() as store:
-                outcome = app.freeze(store, named, by=by, reason=reason, progress=err_step)
+            with app.stores.current() as store:
+                outcome = app.months.freeze(store, named, by=by, reason=reason, progress=err_step)
             say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
 
 
@@ -247,12 +245,9 @@ def sandbox(
 
     [dim]esep sandbox --seed 7 --fault timeout --fault duplicate[/dim]
     """
-    try:
-        chosen = Faults(seed, share=share / 100, kinds=tuple(faults or FAULTS))
-    except ValueError as error:
-        raise SettingsError([f"--fault: {error}"], source="esep sandbox") from None
     stop = threading.Event()
-    with stopped_by_signals(stop), SandboxServer(SandboxDesk(keep), chosen, now, port=port) as server:
+    sandbox = filing_sandbox(now, port=port, seed=seed, share=share / 100, kinds=faults or (), keep=keep)
+    with stopped_by_signals(stop), sandbox as server:
         say(f"sandbox on {server.url}")
         while not stop.wait(0.5):
             continue

@@ -56,11 +56,11 @@ def label(
     if faults:
         raise SettingsError(faults, source="esep label")
     with App(settings, now) as app:
-        held = app.decisions().labels.get((chain, address))
+        held = app.decisions.held().labels.get((chain, address))
         if held and (held.outflow_class, held.name, held.by, held.reason) == (outflow_class, name, by, reason):
             say(f"already labelled: {address} is {held.outflow_class} ({held.name})")
             return
-        app.label(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason)
+        app.decisions.label(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason)
     say(f"labelled: {address} on {chain} is {outflow_class} ({name})")
 
 
@@ -88,12 +88,12 @@ def waive(
     if faults:
         raise SettingsError(faults, source="esep waive")
     with App(settings, now) as app:
-        held = app.decisions().waivers.get((str(named), code, ref))
+        held = app.decisions.held().waivers.get((str(named), code, ref))
         if held:
             say(f"already waived by {held.by}: {code} {ref} ({held.reason})")
             return
-        with progress("reading the log") as tell, app.current_store(tell) as store:
-            state, assessed = app.assess(store, named)
+        with progress("reading the log") as tell, app.stores.current(tell) as store:
+            state, assessed = app.months.assess(store, named)
         open_issues = blocking_issues(assessed.enriched.issues, state.waivers)
         refs = open_issues.filter(open_issues["code"] == code)["ref"].to_list()
         if ref not in refs:
@@ -101,7 +101,7 @@ def waive(
             raise MonthError(
                 f"{named} has no open issue {code} {ref}" + (f": did you mean {near[0]}?" if near else f": esep issues {named} lists them")
             )
-        app.waive(month=named, code=code, ref=ref, by=by, reason=reason)
+        app.decisions.waive(month=named, code=code, ref=ref, by=by, reason=reason)
     say(f"waived: {named} {code} {ref}")
 
 

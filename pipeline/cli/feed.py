@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
-from connectors.files import Imported
 from pipeline.app.app import App
+from pipeline.app.open_log import is_on_kafka, open_leases
 from pipeline.follow.connector import step_name
 from pipeline.log.lease import HeldLeases, PoolLease
 from pipeline.model.errors import SettingsError, SourceError
@@ -154,10 +154,10 @@ def ingest(
                 with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
                     run_together({"store": follow_log(app, metrics)}, stop)
                 return
-            app.bring_settings_decisions()
-            with app.live_store() as store:
+            app.decisions.bring_settings()
+            with app.stores.live() as store:
                 with progress("ingesting") as tell:
-                    events = app.fill(store, tell=tell)
+                    events = app.stores.fill(store, tell=tell)
                 refresh(app, store, metrics, PoolLease(app.pool))
             say(f"{events} event(s) read; published {app.settings.store.published}")
 
@@ -169,12 +169,11 @@ def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> 
     first = next(iter(pools.values()))
     metrics = measured(first.metrics)
     stop = threading.Event()
-    with App(first, now) as asking:
-        leases = asking.leases(list(pools)) if is_shared else HeldLeases(list(pools))
-        if is_shared and isinstance(leases, HeldLeases):
-            raise SettingsError(["--share: the log is not on Kafka: leave --share out, one process fills all pools"], source="esep ingest")
-        with stopped_by_signals(stop), probes(metrics, first.metrics, listen):
-            share_pools({key: partial(App, settings, now) for key, settings in pools.items()}, leases, metrics, stop)
+    if is_shared and not is_on_kafka(first):
+        raise SettingsError(["--share: the log is not on Kafka: leave --share out, one process fills all pools"], source="esep ingest")
+    leases = open_leases(first, list(pools)) if is_shared else HeldLeases(list(pools))
+    with stopped_by_signals(stop), probes(metrics, first.metrics, listen):
+        share_pools({key: partial(App, settings, now) for key, settings in pools.items()}, leases, metrics, stop)
 
 
 def settings_files(configs: list[Path]) -> list[Path]:
@@ -224,7 +223,7 @@ def probes(metrics: Metrics, settings: MetricsSettings, listen: str | None) -> A
 
 def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, as_json: bool) -> None:
     with App(settings_of(config), now) as app, progress(f"reading {path.name}"):
-        done: Imported = app.import_ledger(path, kind, sheet=sheet)
+        done = app.imports.ledger(path, kind, sheet=sheet)
     if as_json:
         print_json(asdict(done))
     else:
@@ -274,7 +273,7 @@ def registry(
     [dim]esep import registry registry/[/dim]
     """
     with App(settings_of(config), now) as app, progress(f"reading {folder.name}"):
-        done = app.import_registry(folder)
+        done = app.imports.registry(folder)
     if as_json:
         print_json(asdict(done))
         return
@@ -297,5 +296,5 @@ def complete(
     except ValueError:
         raise SettingsError([f"DAY: {through!r} is not a day: write it as 2026-10-31"], source="esep import complete") from None
     with App(settings_of(config), now) as app:
-        is_new = app.declare_complete(day)
+        is_new = app.imports.declare_complete(day)
     say(f"the ledger is complete through {day}" + ("" if is_new else ", as was declared before"))

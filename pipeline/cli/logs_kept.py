@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connectors.log_sqlite.log import SqliteLog
-from pipeline.app.open_log import kafka_settings_of, open_log
+from pipeline.app.open_log import make_log_topics, open_kept_log, open_log
 from pipeline.log.copying import check_log, copy_log
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.settings import Settings
@@ -30,26 +29,18 @@ def topics(
 
     [dim]esep topics[/dim]
     """
-    from connectors.log_kafka import alter_topics, check_topics, make_topics
-
-    settings = settings_of(config)
-    if not settings.log.startswith("kafka:"):
-        raise SettingsError([f'log = "{settings.log}" lies in a file: there are no topics to make'], source="esep topics")
-    cluster = kafka_settings_of(settings)
-    made = make_topics(cluster)
-    altered = alter_topics(cluster) if alter else []
-    faults = check_topics(cluster)
+    found = make_log_topics(settings_of(config), is_altering=alter)
     if as_json:
-        print_json({"made": made, "altered": altered, "faults": faults})
+        print_json({"made": found.made, "altered": found.altered, "faults": found.faults})
     else:
-        for what, names in (("made", made), ("altered", altered)):
+        for what, names in (("made", found.made), ("altered", found.altered)):
             for name in names:
                 say(f"{what} {name}")
-        if not faults:
-            say(f"the topics at {cluster.place} keep everything")
-    if faults and not as_json:
-        raise LogError(f"the topics at {cluster.place} won't do:" + "".join(f"\n  - {fault}" for fault in faults))
-    return LogError.exit_code if faults else 0
+        if not found.faults:
+            say(f"the topics at {found.place} keep everything")
+    if found.faults and not as_json:
+        raise LogError(f"the topics at {found.place} won't do:" + "".join(f"\n  - {fault}" for fault in found.faults))
+    return LogError.exit_code if found.faults else 0
 
 
 def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -97,13 +88,8 @@ def check(
     [dim]esep log check sqlite:/backup/log.sqlite[/dim]
     """
     settings = settings_of(config)
-    place = _at(url, settings) if url else settings
-    if not place.log.startswith("kafka:") and not place.log_path.is_file():
-        raise LogError(f"there is no log {place.log_path}: name the file as sqlite:FILE")
-    log = open_log(place)
+    log = open_kept_log(_at(url, settings) if url else settings)
     try:
-        if isinstance(log, SqliteLog):
-            log.check()
         total = sum(log.end().values())
         with progress("reading the log") as tell:
             checked = check_log(log, tell=lambda looked_at: tell(looked_at, total))

@@ -12,7 +12,8 @@ import duckdb
 import polars as pl
 import typer
 
-from pipeline.app.app import App, allocated_months
+from pipeline.app.app import App
+from pipeline.app.months import allocated_months
 from pipeline.log.protocol import EventLog, Positions, advance
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
@@ -39,9 +40,9 @@ def issues(
     """
     named = parse_month(month)
     with App(settings_of(config), now) as app:
-        app.bring_settings_decisions()
-        with progress("reading the log") as tell, app.current_store(tell) as store:
-            state, assessed = app.assess(store, named)
+        app.decisions.bring_settings()
+        with progress("reading the log") as tell, app.stores.current(tell) as store:
+            state, assessed = app.months.assess(store, named)
     waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
     found = assessed.enriched.issues.filter((pl.col("severity") == "blocking") | pl.lit(not blocking))
     rows: list[dict[str, Any]] = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in found.iter_rows(named=True)]
@@ -77,8 +78,8 @@ def status(
     [dim]esep status 2026-10 --json[/dim]
     """
     with App(settings_of(config), now) as app:
-        app.bring_settings_decisions()
-        with progress("reading the log") as tell, app.current_store(tell) as store:
+        app.decisions.bring_settings()
+        with progress("reading the log") as tell, app.stores.current(tell) as store:
             found = survey(app, store, [parse_month(month)] if month else None)
     if as_json:
         print_json(found)
@@ -170,8 +171,8 @@ def lag_events(log: EventLog, positions: Positions) -> dict[str, int]:
 
 
 def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
-    _, assessed = app.assess(store, month)
-    versions = [{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in app.frozen(month)]
+    _, assessed = app.months.assess(store, month)
+    versions = [{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in app.months.frozen(month)]
     state = "frozen" if versions else "open" if assessed.unmet else "closable"
     return {
         "month": str(month), "state": state, "due": str(month.deadline), "versions": versions,
@@ -181,8 +182,8 @@ def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
 
 def _months_shown(app: App, store: Store) -> list[Month]:
     """The open months, and the newest frozen one."""
-    frozen = [month for month in allocated_months(store.connection) if app.frozen(month)]
-    return sorted([*app.open_months(store), *frozen[-1:]], key=str)
+    frozen = [month for month in allocated_months(store.connection) if app.months.frozen(month)]
+    return sorted([*app.months.open(store), *frozen[-1:]], key=str)
 
 
 def query(

@@ -68,11 +68,13 @@ def freeze(
     if not by.strip():
         raise SettingsError(["--by: a frozen month has a person behind it: give a name"], source="esep freeze")
     with App(settings, now) as app:
-        if app.frozen(named) and not reason.strip():
+        if app.months.frozen(named) and not reason.strip():
             raise MonthError(f"{named} is frozen already: a further version wants a --reason (rule 8.3)")
-        app.bring_settings_decisions()
-        with progress("reading the log") as tell, app.current_store(tell) as store:
-            outcome = app.freeze(store, named, by=by, reason=reason.strip() or "the month's report", progress=lambda step: err_step(step))
+        app.decisions.bring_settings()
+        with progress("reading the log") as tell, app.stores.current(tell) as store:
+            outcome = app.months.freeze(
+                store, named, by=by, reason=reason.strip() or "the month's report", progress=lambda step: err_step(step)
+            )
     if as_json:
         print_json(
             {"month": str(named), "version": outcome.version, "digest": outcome.digest, "folder": outcome.folder, "is_new": outcome.is_new}
@@ -106,11 +108,11 @@ def replay(
     settings = settings_of(config)
     named = parse_month(month)
     with App(settings, now) as app:
-        events = [event for event in app.frozen(named) if version in (None, event.version)]
+        events = [event for event in app.months.frozen(named) if version in (None, event.version)]
         if not events:
             raise MonthError(f"{named} has no frozen version{f' {version}' if version else ''} in the log: esep freeze {named} makes one")
         with progress("replaying the log") as tell:
-            result = app.replay(events[-1], keep=keep, tell=tell, progress=err_step)
+            result = app.months.replay(events[-1], keep=keep, tell=tell, progress=err_step)
     if as_json:
         print_json(
             {

@@ -64,9 +64,9 @@ def demo(
         use_settings(app.settings)
         with progress("following the recorded node") as tell:
             journeys.bring_in(app, folder, pool, say=tell_people, tell=tell)
-        with app.live_store() as store:
+        with app.stores.live() as store:
             with progress("filling the store") as tell:
-                journey.events = app.fill(store, tell=tell)
+                journey.events = app.stores.fill(store, tell=tell)
             if waive_all is not None:
                 count = journeys.waive_all(app, store, journey, waive_all)
                 tell_people(f"waived   {count} blocking issue(s), each by name: {waive_all}")
@@ -77,7 +77,7 @@ def demo(
                 with progress("freezing"):
                     journeys.finish(app, store, journey, err_step)
             else:
-                app.publish(store)
+                app.stores.publish(store)
     return _report(journey, app.settings.store.published, as_json=as_json)
 
 

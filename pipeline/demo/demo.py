@@ -18,13 +18,15 @@ from typing import Any
 
 import msgspec
 
-from connectors.bitcoin import Idle, Rereading, Waiting
-from connectors.files import counterparties_of_pool
-from connectors.standins.bitcoin_node import ReplayNode
-from pipeline.app.app import App, Outcome, Tell
+from pipeline.app.app import App
+from pipeline.app.imports import counterparties_of_pool
+from pipeline.app.months import Outcome
+from pipeline.app.standins import ReplayNode
+from pipeline.app.stores import Tell
 from pipeline.assess.conditions import Condition, blocking_issues
 from pipeline.assess.month import Assessed
 from pipeline.chains.bitcoin.networks import NETWORKS
+from pipeline.follow.connector import Idle, Waiting
 from pipeline.log.events import decode
 from pipeline.log.events.chain import Connect, Disconnect, Stretch
 from pipeline.model.errors import SettingsError, SourceError
@@ -250,7 +252,7 @@ def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], 
         say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
         height = _follow(app, pool.chain, node, tell)
     say(f"chain    followed to height {height}")
-    done = app.import_registry(folder, counterparties=counterparties_of_pool(msgspec.json.decode((folder / "pool.json").read_bytes())))
+    done = app.imports.registry(folder, counterparties=counterparties_of_pool(msgspec.json.decode((folder / "pool.json").read_bytes())))
     say(f"registry version {done.version}: " + ", ".join(f"{count} {kind}" for kind, count in done.rows.items()))
     for warning in done.warnings:
         say(f"         warning: {warning}")
@@ -258,11 +260,11 @@ def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], 
     for kind in kinds:
         path = _file_of(folder, kind)
         if path is not None:
-            imported = app.import_ledger(path, kind)
+            imported = app.imports.ledger(path, kind)
             say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
-    app.declare_complete(Month.parse(pool.month).last)
+    app.imports.declare_complete(Month.parse(pool.month).last)
     say(f"ledger   declared complete through {Month.parse(pool.month).last}")
-    app.bring_settings_decisions()
+    app.decisions.bring_settings()
 
 
 def _file_of(folder: Path, kind: str) -> Path | None:
@@ -288,8 +290,6 @@ def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
                     raise SourceError(f"the recording was played to its end, and the connector still waits: {step.reason}")
             elif isinstance(step, Idle) and was_finished:
                 return step.height
-            elif isinstance(step, Rereading):
-                continue
 
 
 def _logged_tip(app: App, chain: str) -> str | None:
@@ -305,8 +305,8 @@ def _logged_tip(app: App, chain: str) -> str | None:
 
 def assess(app: App, store: Store, journey: Journey) -> Assessed:
     """The month as it stands, its issues and what keeps it open noted in the journey."""
-    state, assessed = app.assess(store, journey.month)
-    app.show_month(store, journey.month, assessed)
+    state, assessed = app.months.assess(store, journey.month)
+    app.months.show(store, journey.month, assessed)
     waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
     journey.issues = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in assessed.enriched.issues.iter_rows(named=True)]
     journey.left_over = assessed.unmet
@@ -316,22 +316,22 @@ def assess(app: App, store: Store, journey: Journey) -> Assessed:
 
 def waive_all(app: App, store: Store, journey: Journey, reason: str) -> int:
     """Waive each remaining blocking issue of the month by name; how many."""
-    state, assessed = app.assess(store, journey.month)
+    state, assessed = app.months.assess(store, journey.month)
     left = blocking_issues(assessed.enriched.issues, state.waivers)
     for row in left.iter_rows(named=True):
-        app.waive(month=journey.month, code=row["code"], ref=row["ref"], by=PERSON, reason=reason)
-    app.fill(store)
+        app.decisions.waive(month=journey.month, code=row["code"], ref=row["ref"], by=PERSON, reason=reason)
+    app.stores.fill(store)
     return left.height
 
 
 def finish(app: App, store: Store, journey: Journey, progress: Callable[[str], None]) -> None:
     """Freeze the month (or take the version there is, when nothing changed), publish the analysts' copy, verify the bundle."""
-    journey.outcome = app.freeze(store, journey.month, by=PERSON, reason="the recorded month, carried through", progress=progress)
-    app.fill(store)
+    journey.outcome = app.months.freeze(store, journey.month, by=PERSON, reason="the recorded month, carried through", progress=progress)
+    app.stores.fill(store)
     if not journey.outcome.folder.exists():
-        frozen = next(event for event in app.frozen(journey.month) if event.version == journey.outcome.version)
-        app.replay(frozen, progress=progress)
-    app.publish(store)
+        frozen = next(event for event in app.months.frozen(journey.month) if event.version == journey.outcome.version)
+        app.months.replay(frozen, progress=progress)
+    app.stores.publish(store)
     journey.checks = verify_bundle(journey.outcome.folder, progress)
 
 

@@ -144,7 +144,7 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
     def loop(stop: threading.Event) -> None:
         metrics.health.beat(name)
         try:
-            app.bring_settings_decisions()
+            app.decisions.bring_settings()
             with ExitStack() as held:
                 if (store := _hold_store(app, held, metrics, stop)) is not None:
                     store.fence = lease.committing
@@ -168,7 +168,7 @@ def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Eve
     begun = time.monotonic()
     while not stop.is_set():
         try:
-            return held.enter_context(app.live_store())
+            return held.enter_context(app.stores.live())
         except StoreHeld as error:
             if time.monotonic() - begun > HELD_S:
                 raise
@@ -189,7 +189,7 @@ def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, sto
             metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
             metrics.log_seen(app.pool, ends, step.positions, is_at_end=step.at_end)
 
-        app.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
+        app.stores.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
         is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
         if is_due and store.positions() != shown:
             shown, shown_at = refresh(app, store, metrics, lease), time.monotonic()
@@ -201,16 +201,16 @@ def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[
     begun = time.monotonic()
     positions = store.positions()
     months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]
-    for month in app.open_months(store):
-        state, assessed = app.assess(store, month)
-        app.show_month(store, month, assessed)
+    for month in app.months.open(store):
+        state, assessed = app.months.assess(store, month)
+        app.months.show(store, month, assessed)
         unmet = [condition.name for condition in assessed.unmet]
         blocking = blocking_issues(assessed.enriched.issues, state.waivers).height
         months.append(MonthSeen(str(month), "open" if unmet else "closable", len(unmet), blocking))
         _journal.info("assessed", pool=app.pool, month=str(month), unmet=unmet)
         metrics.health.beat(f"{app.pool} store")
     with lease.committing():
-        path = app.publish(store)
+        path = app.stores.publish(store)
     _journal.info("published", pool=app.pool, path=str(path))
     tips = {chain: (tip.height, tip.time) for chain, tip in chain_state(store.connection).items()}
     metrics.refreshed(app.pool, tips, months, at=app.now(), took_s=time.monotonic() - begun)

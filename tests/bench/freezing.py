@@ -49,7 +49,7 @@ def freeze(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, wait_at: str
     measurements = Measurements()
     with (
         App(settings(folder, languages), lambda: MONTH.end_at + 3 * 86_400) as app,
-        app.current_store() as store,
+        app.stores.current() as store,
         ExitStack() as part,
     ):
 
@@ -61,7 +61,7 @@ def freeze(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, wait_at: str
             if wait_at is not None and step.startswith(wait_at):
                 sys.stdin.read()
 
-        outcome = app.freeze(store, MONTH, by="A. Person", reason="the month's report", progress=progress)
+        outcome = app.months.freeze(store, MONTH, by="A. Person", reason="the month's report", progress=progress)
     return measurements.taken, outcome.digest
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import structlog
 
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.app.app import report_digest
+from pipeline.app.months import report_digest
 from pipeline.assess.month import Assessed
 from pipeline.enrich.month import enrich_month
 from pipeline.model.months import Month

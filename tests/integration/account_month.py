@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from eth_account import Account
 
 from connectors.standins.log_memory import MemoryLog
-from pipeline.app.app import month_state
+from pipeline.app.months import month_state
 from pipeline.assess.month import assess_month
 from pipeline.chains.evm.headers import header_hash
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp

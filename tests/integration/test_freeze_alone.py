@@ -19,14 +19,14 @@ MONTH = Month(2026, 10)
 
 def test_a_month_that_another_process_freezes_is_left_alone(frozen: Path, tmp_path: Path) -> None:
     shutil.copytree(frozen, tmp_path / "var")
-    with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app, app.current_store() as store:
+    with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app, app.stores.current() as store:
         folder = app.settings.months_path / str(MONTH)
         building = folder / ".v1.building"
         building.mkdir()
         with held_folder(folder, "busy"), pytest.raises(MonthError, match="another process is freezing 2026-10"):
-            app.freeze(store, MONTH, by="schedule", reason="due", is_first=True)
+            app.months.freeze(store, MONTH, by="schedule", reason="due", is_first=True)
         assert building.is_dir(), "what the other one builds stands"
-        outcome = app.freeze(store, MONTH, by="schedule", reason="due", is_first=True)
+        outcome = app.months.freeze(store, MONTH, by="schedule", reason="due", is_first=True)
         assert (outcome.version, outcome.is_new) == (1, False)
 
 
@@ -41,18 +41,18 @@ def ended_after_its_event(frozen: Path, copy: Path) -> tuple[Path, bytes]:
 def test_a_freeze_that_ended_right_after_its_event_is_finished_with_the_very_bundle_it_names(frozen: Path, tmp_path: Path) -> None:
     built, manifest = ended_after_its_event(frozen, tmp_path / "var")
     with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app:
-        (event,) = app.frozen(MONTH)
-        folder = app.bring_back(event)
+        (event,) = app.months.frozen(MONTH)
+        folder = app.months.bring_back(event)
         assert (folder / "manifest.json").read_bytes() == manifest, "the manifest that the event names, and no other, is signed"
         assert sha256(manifest).hexdigest() == event.manifest_digest
         assert not built.exists()
-        assert app.bring_back(event) == folder
+        assert app.months.bring_back(event) == folder
 
 
 def test_a_freeze_in_the_process_that_comes_next_finishes_it_too(frozen: Path, tmp_path: Path) -> None:
     _, manifest = ended_after_its_event(frozen, tmp_path / "var")
-    with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app, app.current_store() as store:
-        outcome = app.freeze(store, MONTH, by="operator", reason="again")
+    with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app, app.stores.current() as store:
+        outcome = app.months.freeze(store, MONTH, by="operator", reason="again")
     assert (outcome.version, outcome.is_new) == (1, False)
     assert (outcome.folder / "manifest.json").read_bytes() == manifest
 
@@ -63,6 +63,6 @@ def test_what_was_built_and_damaged_since_is_rebuilt_from_the_log(frozen: Path, 
     report.chmod(0o600)
     report.write_bytes(report.read_bytes()[:-1])
     with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app:
-        (event,) = app.frozen(MONTH)
-        folder = app.bring_back(event)
+        (event,) = app.months.frozen(MONTH)
+        folder = app.months.bring_back(event)
         assert sha256((folder / "report.csv").read_bytes()).hexdigest() == event.digest

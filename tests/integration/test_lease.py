@@ -114,7 +114,7 @@ def test_the_loop_of_a_loser_commits_and_publishes_nothing_more(pool: SmallPool,
         with pytest.raises(LeaseLost):
             follow_log(app, metrics(), lease)(lease.lost)
         assert not settings.store.published.exists()
-        with app.live_store() as store:
+        with app.stores.live() as store:
             assert store.positions() == {}
 
 

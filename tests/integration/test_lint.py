@@ -95,6 +95,8 @@ def contracts(house: Path) -> str:
         ),
         ("connectors/bitcoin/never.py", "import pipeline.store.store", "connectors.bitcoin.never -> pipeline.store.store"),
         ("pipeline/app/never.py", "import apscheduler.triggers.cron", "pipeline.app.never -> apscheduler"),
+        ("pipeline/cli/never.py", "import connectors.files", "pipeline.cli.never -> connectors.files"),
+        ("pipeline/service/never.py", "import typer", "pipeline.service.never -> typer"),
         ("pipeline/closing/never.py", "import httpx", "pipeline.closing.never -> httpx"),
     ],
 )

@@ -14,14 +14,14 @@ from pathlib import Path
 from connectors.bitcoin import BitcoinConnector, Idle
 from connectors.standins.filing_service import SandboxServer
 from pipeline.app.app import App
-from pipeline.app.closing import Desk
+from pipeline.app.months import Outcome
 from pipeline.chains.bitcoin.merkle import MerkleTree
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import double_sha256
 from pipeline.closing.advance import Standing
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.miner_id import control_digit
-from pipeline.model.months import ALMATY
+from pipeline.model.months import ALMATY, Month
 from pipeline.settings import load_settings
 
 from .bitcoin_world import OURS, REGTEST, THEIRS, SimBlock, SimTx, SimulatedNode, World
@@ -124,7 +124,7 @@ class Pool:
         self.config.write_text(settings_of(service, payments=payments, more=more), encoding="utf-8")
         self.now = at("2026-10-01 00:00")
         self.app = App(load_settings(self.config, {}), lambda: self.now)
-        self.desk = Desk(self.app)
+        self.desk = self.app.desk
 
     def __enter__(self) -> Pool:
         return self
@@ -145,7 +145,7 @@ class Pool:
         where.mkdir(exist_ok=True)
         for name, text in files.items():
             (where / f"{name}.csv").write_text(text, encoding="utf-8")
-        self.app.import_registry(where)
+        self.app.imports.registry(where)
 
     def allocate(self, *rows: tuple[str, str, str]) -> None:
         """Allocations: id, instant in Almaty, amount in BTC."""
@@ -153,14 +153,14 @@ class Pool:
         lines = [f"{name},acc,BTC,{_iso(time)},{amount},,,," for name, time, amount in rows]
         path = self.folder / "allocations.csv"
         path.write_text("\n".join([head, *lines, ""]), encoding="utf-8")
-        self.app.import_ledger(path, "allocations")
+        self.app.imports.ledger(path, "allocations")
 
     def book(self, *rows: tuple[str, str, str, str]) -> None:
         """Payments to the miner: id, instant in Almaty, amount in BTC, txid."""
         lines = [f"{name},acc,BTC,{address(MINER)},{amount},{txid},{_iso(time)}" for name, time, amount, txid in rows]
         path = self.folder / "payments.csv"
         path.write_text("\n".join(["payment_id,account,asset,address,amount,txid,paid_at", *lines, ""]), encoding="utf-8")
-        self.app.import_ledger(path, "payments")
+        self.app.imports.ledger(path, "payments")
 
     def follow(self) -> None:
         """Follow the world's chain to its tip."""
@@ -179,6 +179,11 @@ class Pool:
         """One look of the schedule at an instant in Almaty."""
         self.now = at(now)
         return {str(standing.month): standing for standing in self.desk.look()}
+
+    def amend(self, month: Month, *, reason: str) -> Outcome:
+        """A person freezes the month's further version."""
+        with self.app.stores.current() as store:
+            return self.app.months.freeze(store, month, by="A. Person", reason=reason)
 
     def bundle(self, month: str, version: int = 1) -> Path:
         return self.folder / "months" / month / f"v{version}"

@@ -13,10 +13,10 @@ import pytest
 from connectors.standins.filing_service import Desk, Faults, SandboxServer
 from pipeline.closing.life import State
 from pipeline.closing.notices import Notice
+from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
 from pipeline.verify.bundle import verify_bundle
 
-from ..integration.example_month import esep
 from ..integration.test_signing import write_p12
 from .bitcoin_world import OURS
 from .pool_world import BIN, MINER, MINER_ID, Pool, ScriptedWorld, at
@@ -77,7 +77,7 @@ def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, s
     with Pool(tmp_path / "var", world, service, more='[signing]\nway = "pkcs12"\npkcs12_file = "../key.p12"\n') as pool:
         pool.register()
         pool.follow()
-        pool.app.declare_complete(OCTOBER.last)
+        pool.app.imports.declare_complete(OCTOBER.last)
         standing = pool.look("2026-11-08 10:00")["2026-10"]
         assert standing.life.state() is State.ACCEPTED, (standing.trouble, standing.unmet)
         bundle = pool.bundle("2026-10")
@@ -96,14 +96,14 @@ def test_debts_carry_over_from_month_to_month_and_a_restatement_is_named(tmp_pat
     with Pool(tmp_path / "var", world, service) as pool:
         in_october(pool, first, second)
         pool.follow()
-        pool.app.declare_complete(OCTOBER.last)
+        pool.app.imports.declare_complete(OCTOBER.last)
         assert pool.look("2026-11-08 10:00")["2026-10"].life.is_filed
         debts = manifest(pool.bundle("2026-10"))["debts"]
         assert debts["totals"]["BTC"] == {
             "opening": "0.00000000", "allocated": "2.20000000", "settled": "2.00000000", "closing": "0.20000000", "advance": "0.00000000"
         }  # fmt: skip
         assert debts["previous"] is None
-        pool.app.declare_complete(NOVEMBER.last)
+        pool.app.imports.declare_complete(NOVEMBER.last)
         assert pool.look("2026-12-08 10:00")["2026-11"].life.is_filed
         november = manifest(pool.bundle("2026-11"))
         assert november["debts"]["previous"]["closing"] == {"BTC": "0.20000000"} and november["debts"]["restated"] is None
@@ -113,7 +113,7 @@ def test_debts_carry_over_from_month_to_month_and_a_restatement_is_named(tmp_pat
         pool.allocate(("A2", "2026-10-20 00:30", "0.80000000"))
         world.quiet(at("2026-12-08 12:00"), at("2027-01-08 00:00"))
         pool.follow()
-        pool.app.declare_complete(Month(2026, 12).last)
+        pool.app.imports.declare_complete(Month(2026, 12).last)
         assert pool.look("2027-01-08 10:00")["2026-12"].life.is_filed
         december = pool.bundle("2026-12")
         assert manifest(december)["debts"]["restated"] == {"BTC": "+0.10000000"}
@@ -126,9 +126,7 @@ def test_debts_carry_over_from_month_to_month_and_a_restatement_is_named(tmp_pat
     ]  # fmt: skip
 
 
-def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(
-    tmp_path: Path, service: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(tmp_path: Path, service: SandboxServer) -> None:
     world, told = ScriptedWorld(), Told()
     first, second = two_payouts(world)
     paid = world.tip
@@ -137,7 +135,7 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(
         pool.desk.channels.append(told)
         in_october(pool, first, second)
         pool.follow()
-        pool.app.declare_complete(OCTOBER.last)
+        pool.app.imports.declare_complete(OCTOBER.last)
         assert pool.look("2026-11-08 10:00")["2026-10"].life.is_filed
         # Far below finality another branch wins: the payout of the 25th is in none of its blocks.
         assert paid.parent is not None
@@ -151,14 +149,12 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(
         assert [notice.subject for notice in told.notices].count("2026-10: a reported transfer left the main chain") == 1
         pool.look("2026-11-09 10:15")
         assert len(life.drafts) == 1 and len(service.desk.entries) == 1, "told and drafted once; nothing is filed by itself"
-        # The ledger still says that it paid: a person takes that upon themselves, then freezes the further version.
-        monkeypatch.setattr("pipeline.cli.closing.now", lambda: at("2026-11-09 11:00"))
-        monkeypatch.setattr("pipeline.cli.decide.now", lambda: at("2026-11-09 11:00"))
-        amend = ("amend", "2026-10", "--by", "A. Person", "--reason", "the payout of 25 October left the chain", "--config", pool.config)
-        assert esep(*amend) == 3 and "payment-not-on-chain" in capsys.readouterr().err
-        waive = ("--reason", "reorganised away, to be paid anew", "--by", "A. Person", "--config", pool.config)
-        assert esep("waive", "2026-10", "payment-not-on-chain", "P2", *waive) == 0
-        assert esep(*amend) == 0
+        # The ledger still says that it paid: a person waives that issue, then freezes the further version.
+        pool.now = at("2026-11-09 11:00")
+        with pytest.raises(MonthError, match="payment-not-on-chain"):
+            pool.amend(OCTOBER, reason="the payout of 25 October left the chain")
+        pool.app.decisions.waive(month=OCTOBER, code="payment-not-on-chain", ref="P2", by="A. Person", reason="to be paid anew")
+        assert pool.amend(OCTOBER, reason="the payout of 25 October left the chain").version == 2
         life = pool.look("2026-11-09 12:00")["2026-10"].life
         assert life.is_filed and life.version == 2
         old, new = service.desk.entries.values()
@@ -167,4 +163,4 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(
         assert [sum(row["transfer_date"] is not None for row in rows) for rows in reports] == [2, 1]
         assert faults(pool.bundle("2026-10", 1)) == [] == faults(pool.bundle("2026-10", 2))
         assert manifest(pool.bundle("2026-10", 2))["debts"]["totals"]["BTC"]["closing"] == "0.70000000"
-        assert esep("replay", "2026-10", "--config", pool.config) == 0
+        assert pool.app.months.replay(pool.app.months.frozen(OCTOBER)[-1]).is_same

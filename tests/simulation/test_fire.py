@@ -71,7 +71,7 @@ def spoil_books(life: Life) -> None:
 
 def spoil_store(life: Life) -> None:
     """A row of the store is not what the log says."""
-    life.process.app._store.connection.execute("UPDATE raw_output SET value = value + 1 WHERE wallet IS NOT NULL")
+    life.process.app.sim_stores._store.connection.execute("UPDATE raw_output SET value = value + 1 WHERE wallet IS NOT NULL")
 
 
 def spoil_desk(life: Life) -> None:

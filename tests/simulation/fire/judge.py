@@ -72,7 +72,7 @@ class Judge:
         process = life.process
         assert process is not None
         self.process = process
-        with process.app.current_store() as store:
+        with process.app.stores.current() as store:
             self.store = store
         self.rules = process.app.rules
 
@@ -259,7 +259,7 @@ class Judge:
         if self.life.printed is None and rng.random() < 0.6:
             return
         last = next((e for e in self.frozen if e.month == str(self.life.printed)), self.frozen[-1])
-        replay = self.process.app.replay(last)
+        replay = self.process.app.months.replay(last)
         hold("e", replay.is_same, f"{last.month} v{last.version}: {replay.differences}")
         self.count("e")
 
@@ -315,14 +315,14 @@ class Judge:
     def reorganise_and_return(self) -> None:
         """(f) A deep branch comes and goes: the facts are what they were."""
         life, chain = self.life, self.life.chain
-        with self.process.app.current_store() as store:
+        with self.process.app.stores.current() as store:
             before = read_facts(store.connection)
         home, main = chain.tip, chain.chain()
         depth = chain.fork(life.dice.stream("judge").randint(5, 60), 2)
         for tip in (chain.tip, home):
             life.node.show(tip)
             hold("f", self.process.follow(life._note), "the connector does not come to rest")
-            with self.process.app.current_store() as store:
+            with self.process.app.stores.current() as store:
                 after = read_facts(store.connection)
             if tip is not home and depth:
                 hold("f", not after.blocks.equals(before.blocks), "the branch was not told")

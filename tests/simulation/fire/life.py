@@ -252,14 +252,14 @@ class Life:
         self.troubles["killed"] += 1
         if self.process is not None:
             self.process.end()
-            self.process.app.kill()
+            self.process.app.sim_stores.kill()
             self.process = None
 
     def close(self) -> None:
         """The program stops, in peace."""
         if self.process is not None:
             self.process.end()
-            self.process.app.close_store()
+            self.process.app.sim_stores.close_store()
             self.process = None
 
     def _run(self) -> None:
@@ -297,11 +297,11 @@ class Life:
                 writer.append([NewEvent(f"foreign:{self._foreign}", b'{"type":"allocations","id":"x"}')])
         for kind in ("allocations", "payments"):
             if office.pending[kind]:
-                app.import_ledger(office.write_ledger(self.folder, kind, everything=dice.stream("files").random() < 0.1), kind)  # type: ignore[arg-type]
+                app.imports.ledger(office.write_ledger(self.folder, kind, everything=dice.stream("files").random() < 0.1), kind)  # type: ignore[arg-type]
                 office.pending[kind].clear()
                 self._watch_wanted = True
         if office.is_registry_pending:
-            app.import_registry(office.write_registry(self.folder / "registry"))
+            app.imports.registry(office.write_registry(self.folder / "registry"))
             office.is_registry_pending = False
             self._watch_wanted = True
         for month in self.months:
@@ -318,7 +318,7 @@ class Life:
         path = self.folder / "bad.csv"
         path.write_text("payment_id,account,asset,address,amount,txid,paid_at\nX1,acct0,BTC,nowhere,1.0,ab,yesterday\n", encoding="utf-8")
         try:
-            process.app.import_ledger(path, "payments")
+            process.app.imports.ledger(path, "payments")
         except InputRefused:
             assert self.log.end() == before, "a refused file left something in the log"
             return
@@ -337,5 +337,5 @@ class Life:
             self.now_true += 2 * 3600  # patience of at most an hour passes
         self.now_true = max(began, self.now_true)
         if self._watch_wanted and (self.dice.is_calm or self.dice.stream("looks").random() < 0.15):
-            desk.watch(self.standings)
+            desk.drafts.watch(self.standings)
             self._watch_wanted = False

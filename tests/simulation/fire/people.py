@@ -36,8 +36,8 @@ def decide(life: Life, process: Process) -> None:
         if not told.frozen and life.now_true >= month.end_at and any(u.startswith("no blocking") for u in standing.unmet):
             settle_issues(life, process, standing)
         elif not told.frozen and standing.step.act is Act.PERSON:
-            with process.app.current_store() as store:
-                process.app.freeze(store, month, by=BY, reason="the month is whole")
+            with process.app.stores.current() as store:
+                process.app.months.freeze(store, month, by=BY, reason="the month is whole")
             life.deeds["freeze"] += 1
         if told.frozen:
             approve(life, process, standing)
@@ -48,17 +48,19 @@ def decide(life: Life, process: Process) -> None:
 def label_anew(life: Life, process: Process) -> None:
     """Labels that somebody gave and the log does not hold are given again: nobody rests on what was not acknowledged."""
     if life.are_labels_pending:
-        held = {where for _, where in process.app.decisions().labels}
+        held = {where for _, where in process.app.decisions.held().labels}
         for where in sorted(life.labels.keys() - held):
-            process.app.label(chain=life.chain_name, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17")
+            process.app.decisions.label(
+                chain=life.chain_name, address=where, outflow_class="vendor", name="the vendor", by=BY, reason="contract 17"
+            )
         life.are_labels_pending = False
 
 
 def settle_issues(life: Life, process: Process, standing: Standing) -> None:
     """Label, mend or waive each blocking issue of the month."""
     app, rng, month = process.app, life.dice.stream("people"), standing.month
-    with app.current_store() as store:
-        state, assessed = app.assess(store, month)
+    with app.stores.current() as store:
+        state, assessed = app.months.assess(store, month)
     life.issues.update(assessed.enriched.issues["code"].to_list())
     for code, ref in blocking_issues(assessed.enriched.issues, state.waivers).select("code", "ref").rows():
         if code == "unknown-outflow" and rng.random() < 0.4:
@@ -72,7 +74,7 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
         if rng.random() < 0.5 and life.office.mend(code, ref):
             life.deeds["mend"] += 1
             continue
-        app.waive(month=month, code=code, ref=ref, by=BY, reason="looked into, and taken upon myself")
+        app.decisions.waive(month=month, code=code, ref=ref, by=BY, reason="looked into, and taken upon myself")
         life.deeds["waive"] += 1
 
 
@@ -113,17 +115,17 @@ def amend(life: Life, process: Process, standing: Standing) -> None:
     told = process.desk.closing.diary.life(month)
     if told.draft is None or told.draft.version != told.version + 1:
         return
-    with app.current_store() as store:
-        state, assessed = app.assess(store, month)
+    with app.stores.current() as store:
+        state, assessed = app.months.assess(store, month)
         life.issues.update(assessed.enriched.issues["code"].to_list())
         blocking = blocking_issues(assessed.enriched.issues, state.waivers)
         if not blocking.is_empty():
             for code, ref in blocking.select("code", "ref").rows():
-                app.waive(month=month, code=code, ref=ref, by=BY, reason="looked into again")
+                app.decisions.waive(month=month, code=code, ref=ref, by=BY, reason="looked into again")
                 life.deeds["waive"] += 1
             return
         if assessed.unmet:
             return
-        outcome = app.freeze(store, month, by=BY, reason="the facts changed")
+        outcome = app.months.freeze(store, month, by=BY, reason="the facts changed")
     if outcome.is_new:
         life.deeds["amend"] += 1

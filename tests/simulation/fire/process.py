@@ -17,15 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import connectors.bitcoin.fetch
-import pipeline.app.app
+import pipeline.app.months
 import pipeline.freeze.bundle
 from pipeline.app.app import App
-from pipeline.app.closing import Desk
-from pipeline.closing.advance import Closing
+from pipeline.app.desk import Desk
+from pipeline.app.stores import Stores
+from pipeline.closing.calendar import plan_of
 from pipeline.follow.connector import ChainConnector, Idle
+from pipeline.log.protocol import EventLog
 from pipeline.model.errors import EsepError
 from pipeline.model.months import Month
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.store import Store
 
 from ..closing_world import Crash, Key
@@ -102,18 +104,27 @@ def empty_store() -> bytes:
 
 
 class SimApp(App):
-    """`App` over a given log, with one store that stays open until it is killed, and every commit watched."""
+    """`App` over a given log and stores that can be killed."""
 
     def __init__(self, config: Path, log: TroubledLog, dice: Dice, now: Callable[[], int]) -> None:
-        super().__init__(load_settings(config, {}), now)
-        self.__dict__["log"] = log
+        super().__init__(load_settings(config, {}), now, log=log)
+        self.sim_stores = SimStores(self.settings, log, dice)
+        self.stores = self.sim_stores
+
+
+class SimStores(Stores):
+    """One live store that stays open until it is killed, every commit of it watched."""
+
+    def __init__(self, settings: Settings, log: EventLog, dice: Dice) -> None:
+        super().__init__(settings, log)
+        self._path = settings.store.path
         self._dice = dice
         self._store: Store | None = None
 
     @contextlib.contextmanager
-    def live_store(self) -> Iterator[Store]:
+    def live(self) -> Iterator[Store]:
         if self._store is None:
-            path = self.settings.store.path
+            path = self._path
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 path.write_bytes(empty_store())
@@ -133,7 +144,7 @@ class SimApp(App):
         """The process ends here and now: what is on the disk is what the next one finds."""
         if self._store is None:
             return
-        path = self.settings.store.path
+        path = self._path
         files = [path, path.with_name(path.name + ".wal")]
         kept = [(file, file.with_name(file.name + ".kept")) for file in files if file.exists()]
         for file, copy in kept:
@@ -159,12 +170,9 @@ class Process:
 
     def __init__(self, app: SimApp, connector: ChainConnector, dice: Dice, *, has_signer: bool) -> None:
         self.app, self.connector, self._dice = app, connector, dice
-        self.desk = Desk(app)
-        plan = replace(self.desk.plan, has_signer=has_signer)
-        closing = self.desk.closing
-        signer = Key() if has_signer else None
-        self.desk.closing = Closing(closing.diary, app.pool, plan, self.desk.months, self.desk.filing, signer, step_done=self._step_done)
-        self.desk.plan = plan
+        parts = replace(app.desk_parts(), signer=Key() if has_signer else None)
+        plan = replace(plan_of(app.settings.closing, app.settings.signing), has_signer=has_signer)
+        self.desk = Desk(parts, plan=plan, step_done=self._step_done)
 
     def _step_done(self, name: str) -> None:
         if self._dice.happens("process-crash"):
@@ -193,7 +201,7 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
     """While it lasts: no thread, no wait, no socket; and only the months that `printed` names are printed whole."""
     fetch: Any = connectors.bitcoin.fetch
     pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
-    export, render = pipeline.app.app.export_month, pipeline.freeze.bundle.render_all
+    export, render = pipeline.app.months.export_month, pipeline.freeze.bundle.render_all
 
     def render_some(document: Any, folder: Path, **how: Any) -> Any:
         if printed(document.month):
@@ -207,11 +215,11 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
         return path
 
     fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = InLine, ()
-    pipeline.app.app.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
+    pipeline.app.months.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
     undo = wire(service)
     try:
         yield
     finally:
         undo()
         fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = pool, waits
-        pipeline.app.app.export_month, pipeline.freeze.bundle.render_all = export, render
+        pipeline.app.months.export_month, pipeline.freeze.bundle.render_all = export, render

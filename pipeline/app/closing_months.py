@@ -1,0 +1,95 @@
+"""The pool's months as closing sees them: `pipeline.closing.advance.Months` over the log, the stores and the bundles."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.closing.calendar import months_until
+from pipeline.closing.diary import Diary
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import MonthError
+from pipeline.model.months import Month, almaty_date
+from pipeline.settings import Settings
+
+from .decisions import PoolDecisions
+from .months import PoolMonths, allocated_months
+from .stores import Stores
+
+
+class ClosingMonths:
+    """Which months there are to close, what they still need, and their bundles."""
+
+    def __init__(
+        self, settings: Settings, log: EventLog, *, diary: Diary, stores: Stores, decisions: PoolDecisions, months: PoolMonths
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._diary = diary
+        self._stores = stores
+        self._decisions = decisions
+        self._months = months
+        self._unmet: dict[str, tuple[dict[str, int], list[str]]] = {}
+
+    def known(self, now: int) -> list[Month]:
+        """From the first month to file up to the month that `now` is in."""
+        first = self.first()
+        today = almaty_date(now)
+        return list(months_until(first, Month(today.year, today.month))) if first else []
+
+    def first(self) -> Month | None:
+        """The first month that is filed here: the settings', the first that was ever frozen, or the first with allocations."""
+        if self._settings.closing.first_month:
+            return Month.parse(self._settings.closing.first_month)
+        self._diary.refresh()
+        frozen = [life.month for life in self._diary.lives.values() if life.frozen]
+        if frozen:
+            return min(frozen, key=str)
+        with self._stores.current() as store:
+            months = allocated_months(store.connection)
+        return months[0] if months else None
+
+    def unmet(self, month: Month) -> list[str]:
+        """The conditions of rule 8.1 that do not hold; worked out anew only when the log has grown."""
+        end = self._log.end()
+        held = self._unmet.get(str(month))
+        if held is None or held[0] != end:
+            self._decisions.bring_settings()
+            with self._stores.current() as store:
+                _, assessed = self._months.assess(store, month)
+            held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
+            self._unmet[str(month)] = held
+        return held[1]
+
+    def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
+        """Freeze the month's first version; nothing when it has one. Raises MonthError."""
+        with self._stores.current() as store:
+            self._months.freeze(store, month, by=by, reason=reason, is_first=True)
+
+    def read(self, month: Month, version: int, name: str) -> bytes:
+        """A file of a bundle; a bundle that is missing is rebuilt from the log first."""
+        return (self.folder(month, version) / name).read_bytes()
+
+    def keep(self, month: Month, version: int, name: str, content: bytes) -> None:
+        """Put a file beside a bundle's own, whole or not at all; one that is there stays."""
+        path = self.folder(month, version) / name
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o400)
+        part.replace(path)
+
+    def folder(self, month: Month, version: int) -> Path:
+        """A bundle's folder; brought back when it is missing. Raises MonthError, VerifyError."""
+        folder = self._months.folder_of(month, version)
+        if folder.exists():
+            return folder
+        event = next((event for event in self._months.frozen(month) if event.version == version), None)
+        if event is None:
+            raise MonthError(f"{month} has no frozen version {version}")
+        return self._months.bring_back(event)

@@ -1,0 +1,91 @@
+"""The closing desk: one look carries every month on, watches the frozen ones and tells people; and the calendar of what comes.
+
+Enters: the parts of closing, joined by `App.desk`. Leaves: events, files in the bundles, notices. Left out: when it looks (`service`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.closing.advance import Closing, Filing, Standing
+from pipeline.closing.calendar import Plan, plan_of, points
+from pipeline.closing.diary import Diary
+from pipeline.closing.notices import Channel, deliver, notices_of, notices_of_key
+from pipeline.model.months import Month, almaty_date
+from pipeline.settings import Settings
+from pipeline.signing.signer import Signer
+
+from .closing_months import ClosingMonths
+from .drafts import Drafts
+
+AHEAD_MONTHS = 3
+"""How many months that have not ended the calendar shows."""
+
+
+@dataclass(frozen=True)
+class DeskParts:
+    """What a desk is joined from."""
+
+    settings: Settings
+    now: Callable[[], int]
+    diary: Diary
+    months: ClosingMonths
+    drafts: Drafts
+    filing: Filing
+    signer: Signer | None
+    channels: Sequence[Channel]
+
+
+class Desk:
+    """One pool's closing; one look after another, in one thread at a time."""
+
+    def __init__(self, parts: DeskParts, *, plan: Plan | None = None, step_done: Callable[[str], None] = lambda _: None) -> None:
+        """`plan`: instead of the settings'. `step_done` as in `Closing`."""
+        self._settings = parts.settings
+        self._now = parts.now
+        self.channels = list(parts.channels)
+        self._signer = parts.signer
+        self._retries: list[int] = []
+        self.diary = parts.diary
+        self.months = parts.months
+        self.drafts = parts.drafts
+        self.filing = parts.filing
+        self.plan = plan or plan_of(parts.settings.closing, parts.settings.signing)
+        self.closing = Closing(
+            parts.diary, parts.settings.pool.key, self.plan, parts.months, parts.filing, parts.signer, step_done=step_done
+        )  # fmt: skip
+
+    def look(self) -> list[Standing]:
+        """Advance every month, watch the frozen ones, tell people; where the months stand."""
+        now = self._now()
+        standings = self.closing.advance(now)
+        self.drafts.watch(standings)
+        notices = notices_of(standings, self.plan, now)
+        notices += notices_of_key(self._signer, self._settings.pool.bin, now, warn_days=self._settings.signing.warn_days)
+        deliver(self.diary, self.channels, notices, now)
+        self._retries = [standing.step.until for standing in standings if standing.step.until is not None]
+        return standings
+
+    def wake_points(self) -> list[int]:
+        """Unix seconds at which to look again: the calendar's of the months known and of the next ones, and those that steps wait for."""
+        return self._retries + [
+            point.at for month in self.calendar_months() for point in points(month, self.plan, frozen_at=self.frozen_at(month))
+        ]
+
+    def calendar_months(self) -> list[Month]:
+        """The months that are not filed, the running one, and those after it: `AHEAD_MONTHS` at least."""
+        now = self._now()
+        self.diary.refresh()
+        today = almaty_date(now)
+        month = Month(today.year, today.month)
+        found = [m for m in self.months.known(now) if not self.diary.life(m).is_filed]
+        while len([m for m in found if m.end_at > now]) < AHEAD_MONTHS:
+            found += [month] if month not in found else []
+            month = month.next
+        return found
+
+    def frozen_at(self, month: Month) -> int | None:
+        """When the month's newest version was frozen, Unix seconds; None for a month that is not frozen."""
+        life = self.diary.life(month)
+        return life.frozen[life.version].at if life.frozen else None

@@ -1,0 +1,110 @@
+"""What a further version of a frozen month would change: drafts, each logged once (rule 8.3).
+
+Enters: the months' newest frozen versions and the facts as they are now. Leaves: `drafted` events. Left out: freezing the further
+version, which a person does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import polars as pl
+
+from pipeline.closing.advance import Standing
+from pipeline.closing.amend import CAUSES, MOST_ROWS, differences, mixed
+from pipeline.closing.diary import Diary, Taken
+from pipeline.enrich.month import enrich_month
+from pipeline.log.events.months import Drafted, DraftedRow, Frozen
+from pipeline.log.protocol import EventLog
+from pipeline.model.errors import MonthError
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.verify.files import read_facts
+
+from .closing_months import ClosingMonths
+from .months import PoolMonths, report_digest
+from .stores import Stores
+
+WATCHED_MONTHS = 3
+"""How many of the newest frozen months are looked at for facts that changed."""
+
+
+class Drafts:
+    """Drafts of further versions of one pool's months."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        log: EventLog,
+        now: Callable[[], int],
+        *,
+        diary: Diary,
+        stores: Stores,
+        months: PoolMonths,
+        bundles: ClosingMonths,
+    ) -> None:
+        self._rules = rules
+        self._log = log
+        self._now = now
+        self._diary = diary
+        self._stores = stores
+        self._months = months
+        self._bundles = bundles
+        self._watched: dict[str, int] | None = None
+
+    def watch(self, standings: Iterable[Standing]) -> None:
+        """Draft a further version of each newly frozen month whose report would come out different now (rule 8.3)."""
+        end = {place: offset for place, offset in self._log.end().items() if not place.startswith("months/")}
+        if end == self._watched:
+            return
+        for standing in [standing for standing in standings if standing.life.frozen][-WATCHED_MONTHS:]:
+            self.draft(standing.month, by="schedule", reason="facts changed after the freeze")
+        self._watched = end
+
+    def draft(self, month: Month, *, by: str, reason: str) -> Drafted | None:
+        """What a further version would change, logged once for each content; None when the report comes out the same.
+
+        Raises MonthError for a month that is not frozen.
+        """
+        frozen = self._months.frozen(month)
+        if not frozen:
+            raise MonthError(f"{month} is not frozen yet: there is nothing to amend")
+        newest = frozen[-1]
+        with self._stores.current() as store:
+            state, assessed = self._months.assess(store, month)
+        digest = report_digest(assessed, self._rules)
+        if digest == newest.digest:
+            return None
+        facts = read_facts(self._bundles.folder(month, newest.version) / "evidence" / "facts")
+        rules = Rules.from_json(newest.rules)
+
+        def report_with(classes: frozenset[str]) -> pl.DataFrame:
+            in_force = self._rules if "rules" in classes else rules
+            return enrich_month(mixed(facts, state.facts, classes), month, in_force).report
+
+        was = report_with(frozenset())
+        rows = differences(facts, state.facts, was, assessed.enriched.report, report_with, rules_changed=rules != self._rules)
+        event = drafted(newest, digest, rows, by=by, reason=reason, at=self._now())
+        self._diary.refresh()
+        try:
+            self._diary.append(event)
+        except Taken:
+            return event
+        return event
+
+
+def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], *, by: str, reason: str, at: int) -> Drafted:
+    """The event of a draft; the same content has the same id."""
+    present = {row.cause for row in rows}
+    return Drafted(
+        id=f"drafted:{newest.month}:{newest.version + 1}:{digest[:32]}",
+        month=newest.month,
+        version=newest.version + 1,
+        digest=digest,
+        rows=rows[:MOST_ROWS],
+        row_count=len(rows),
+        causes=[cause for cause in CAUSES if cause in present],
+        by=by,
+        reason=reason,
+        at=at,
+    )

@@ -1,0 +1,223 @@
+"""A pool's months: worked out, frozen, brought back, replayed.
+
+Enters: a store filled from the log, the rules in force, a clock. Leaves: assessed months, bundles in `months/`, `frozen` events.
+The work itself is in `assess` and `freeze`; this joins it to the pool's log, stores and settings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from pipeline.assess.debts import debts_before
+from pipeline.assess.month import Assessed, MonthState, assess_month
+from pipeline.assess.printed import printed_parts
+from pipeline.freeze.bundle import put_in_place
+from pipeline.freeze.freeze import finish_freeze, freeze_month, version_dir
+from pipeline.freeze.replay import Replay, replay_month
+from pipeline.log.events import decode, encode
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, advance, append_beside
+from pipeline.model.errors import VerifyError
+from pipeline.model.folders import held_folder, scratch_folder
+from pipeline.model.months import Month, almaty_date
+from pipeline.model.rules import Rules
+from pipeline.render.canonical import write_report_csv
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.facts import read_facts, write_enriched
+from pipeline.store.publish import export_month
+from pipeline.store.queries import bad_events, complete_through, frozen_versions, internal_calls, newest_events, registry, waivers
+
+from .stores import Stores, Tell, silent
+
+OPEN_MONTHS = 3
+"""How many unfrozen months are worked out without being asked for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a freeze came to."""
+
+    folder: Path
+    digest: str
+    version: int
+    is_new: bool
+
+
+class PoolMonths:
+    """One pool's months."""
+
+    def __init__(self, settings: Settings, rules: Rules, log: EventLog, stores: Stores, now: Callable[[], int]) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._log = log
+        self._stores = stores
+        self._now = now
+
+    def assess(self, store: Store, month: Month) -> tuple[MonthState, Assessed]:
+        """The month as the store has it: what enrichment makes of it, and whether it can close."""
+        state = month_state(store, month)
+        return state, assess_month(state, month, self._rules)
+
+    def show(self, store: Store, month: Month, assessed: Assessed) -> None:
+        """Put what enrichment made of the month into the store, for the analysts' views."""
+        write_enriched(store, str(month), assessed.enriched, assets=self._rules.assets)
+
+    def open(self, store: Store) -> list[Month]:
+        """The newest months with allocations, not later than now, that are not frozen; at most `OPEN_MONTHS`, oldest first."""
+        today = almaty_date(self._now())
+        months = [month for month in allocated_months(store.connection) if month.first <= today and not self.frozen(month)]
+        return months[-OPEN_MONTHS:]
+
+    def frozen(self, month: Month) -> list[Frozen]:
+        """The frozen versions of the month in the log, oldest first."""
+        positions: dict[str, int] = {}
+        found: list[Frozen] = []
+        while records := self._log.read(positions, topics=["months"]):
+            positions = advance(positions, records)
+            for record in records:
+                if record.key == self._settings.pool.key and record.id.startswith(f"frozen:{month}:"):
+                    event = decode(record.value)
+                    if isinstance(event, Frozen):
+                        found.append(event)
+        return sorted(found, key=lambda event: event.version)
+
+    def folder_of(self, month: Month, version: int) -> Path:
+        """Where the version's bundle lies: `months/2026-10/v1`."""
+        return version_dir(self._settings.months_path, month, version)
+
+    def freeze(
+        self,
+        store: Store,
+        month: Month,
+        *,
+        by: str,
+        reason: str,
+        is_first: bool = False,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> Outcome:
+        """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
+
+        `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
+        condition of rule 8.1 that is not met, or that another process is at it.
+        """
+        with held_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
+            return self._freeze(store, month, by=by, reason=reason, is_first=is_first, progress=progress)
+
+    def _freeze(self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, progress: Callable[[str], None]) -> Outcome:
+        versions = self.frozen(month)
+        if versions and is_first:
+            return Outcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
+        progress("enrich")
+        state, assessed = self.assess(store, month)
+        if versions and report_digest(assessed, self._rules) == versions[-1].digest:
+            last = versions[-1]
+            return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
+        self.show(store, month, assessed)
+        bundle, event = freeze_month(
+            state,
+            store.connection,
+            month=month,
+            version=versions[-1].version + 1 if versions else 1,
+            rules=self._rules,
+            header=self._settings.header(),
+            months_dir=self._settings.months_path,
+            languages=self._settings.report.languages,
+            now=self._now(),
+            by=by,
+            reason=reason,
+            export=lambda path: export_month(store.connection, str(month), path),
+            append=self._append,
+            assessed=assessed,
+            progress=progress,
+        )
+        return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
+
+    def _append(self, event: Frozen) -> None:
+        append_beside(self._log, "months", self._settings.pool.key, [encode(event)])
+
+    def bring_back(self, event: Frozen) -> Path:
+        """The folder of a frozen version's bundle; one that is missing is finished as its freeze left it, or rebuilt from the log.
+
+        Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
+        """
+        place = self.folder_of(Month.parse(event.month), event.version)
+        with held_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
+            return self._bring_back(event)
+
+    def _bring_back(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
+        place = self.folder_of(Month.parse(event.month), event.version)
+        is_there = place.exists() or finish_freeze(self._settings.months_path, event)
+        if not is_there and not self.replay(event, progress=progress).is_same:
+            raise VerifyError(
+                f"{event.month} v{event.version} is frozen, its folder is gone, and the log gives another one: esep replay {event.month} shows where"
+            )
+        return place
+
+    def replay(
+        self, event: Frozen, *, keep: Path | None = None, tell: Tell = silent, progress: Callable[[str], None] = lambda _: None
+    ) -> Replay:
+        """Rebuild a frozen version from the log alone in an empty store and compare it with its bundle (rule 8.2).
+
+        `keep`: where to leave what was built; a bundle that is missing from `months` is put back in its place.
+        """
+        month = Month.parse(event.month)
+        place = self.folder_of(month, event.version)
+        with self._stores.as_frozen(event, tell=tell) as store, scratch_folder(self._settings.var) as folder:
+            built = folder / "bundle"
+            rules = Rules.from_json(event.rules)
+            state = dataclasses.replace(month_state(store, month), positions=event.positions)
+            assessed = assess_month(state, month, rules)
+            write_enriched(store, str(month), assessed.enriched, assets=rules.assets)
+            replay = replay_month(
+                event,
+                state,
+                store.connection,
+                built,
+                first=place if place.exists() else None,
+                export=lambda path: export_month(store.connection, str(month), path),
+                assessed=assessed,
+                progress=progress,
+            )
+            target = keep or (place if replay.is_same and not place.exists() else None)
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                put_in_place(built, target)
+                replay = dataclasses.replace(replay, bundle=dataclasses.replace(replay.bundle, folder=target))
+        return replay
+
+
+def month_state(store: Store, month: Month) -> MonthState:
+    """Everything that a month is judged by, read at one moment of the store."""
+    connection = store.connection
+    before = frozen_versions(connection, str(month.previous))
+    return MonthState(
+        facts=read_facts(connection),
+        waivers=waivers(connection, str(month)),
+        complete_through=complete_through(connection),
+        has_registry=registry(connection) is not None,
+        bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],
+        positions=store.positions(),
+        previous_digest=before[-1].digest if before else None,
+        newest=newest_events(connection),
+        internal_calls=internal_calls(connection),
+        debts_before=debts_before(before[-1] if before else None),
+    )
+
+
+def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
+    """Every month that has allocations, oldest first."""
+    statement = "SELECT DISTINCT strftime(almaty_date(allocated_at), '%Y-%m') FROM core_allocation ORDER BY 1"
+    return [Month.parse(text) for (text,) in connection.execute(statement).fetchall()]
+
+
+def report_digest(assessed: Assessed, rules: Rules) -> str:
+    """The digest that the month would have if it were frozen now (rule 8.2)."""
+    with Path(os.devnull).open("wb") as nowhere:
+        return write_report_csv(printed_parts(assessed.enriched, rules), nowhere)

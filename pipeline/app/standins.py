@@ -1,0 +1,26 @@
+"""Stand-ins for outside systems, for trials on one machine: the recorded node of the demo, the filing service of `esep sandbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from connectors.standins.bitcoin_node import ReplayNode
+from connectors.standins.filing_service import FAULTS, Desk, Faults, SandboxServer
+from pipeline.model.errors import SettingsError
+
+__all__ = ["FAULTS", "ReplayNode", "SandboxServer", "filing_sandbox"]
+
+
+def filing_sandbox(
+    now: Callable[[], int], *, port: int, seed: int | None, share: float, kinds: Sequence[str], keep: Path | None
+) -> SandboxServer:
+    """A filing service on 127.0.0.1; it misbehaves by `seed` in `share` of the calls (0 to 1), well when `seed` is None.
+
+    `kinds`: which faults, all when empty. `keep`: a file of JSON lines for what it received. Raises SettingsError for an unknown fault.
+    """
+    try:
+        faults = Faults(seed, share=share, kinds=tuple(kinds or FAULTS))
+    except ValueError as error:
+        raise SettingsError([f"--fault: {error}"], source="esep sandbox") from None
+    return SandboxServer(Desk(keep), faults, now, port=port)

@@ -1,0 +1,101 @@
+"""The stores that a process may read a month from: the pool's live one, a private one, one as it was at a freeze.
+
+Enters: the settings and the log. Leaves: open `Store`s, filled as far as each promises. Left out: what is read from them (`months`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pipeline.freeze.replay import places_of
+from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog, Positions
+from pipeline.model.errors import LogError, StoreHeld
+from pipeline.model.folders import scratch_folder
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.ingest import Ingest, IngestStep
+from pipeline.store.publish import publish_copy
+from pipeline.store.queries import newest_events
+
+Tell = Callable[[int, int], None]
+"""Progress: how many are done, of how many."""
+
+
+def silent(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Stores:
+    """One pool's stores."""
+
+    def __init__(self, settings: Settings, log: EventLog) -> None:
+        self._settings = settings
+        self._log = log
+
+    @contextlib.contextmanager
+    def live(self) -> Iterator[Store]:
+        """The live store, as far as it was filled. Raises StoreHeld when another process has it, StoreError otherwise."""
+        self._settings.store.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with Store.open(self._settings.store.path) as store:
+            yield store
+
+    @contextlib.contextmanager
+    def private(self, until: Positions | None = None, tell: Tell = silent) -> Iterator[Store]:
+        """An empty store filled from the log (up to `until`) and deleted afterwards: the month is a function of the log (law 2)."""
+        with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb") as store:
+            self.fill(store, until=until, tell=tell)
+            yield store
+
+    @contextlib.contextmanager
+    def as_frozen(self, event: Frozen, tell: Tell = silent) -> Iterator[Store]:
+        """A private store as it was when the version was frozen, also in a log that was copied since (ADR 3). Raises VerifyError."""
+        with contextlib.ExitStack() as stack:
+            try:
+                store = stack.enter_context(self.private(event.positions, tell=tell))
+                is_there = not event.newest or newest_events(store.connection) == event.newest
+            except LogError:
+                if not event.newest:
+                    raise
+                is_there = False
+            if not is_there:
+                stack.close()
+                store = stack.enter_context(self.private(places_of(event, self._log), tell=tell))
+            yield store
+
+    @contextlib.contextmanager
+    def current(self, tell: Tell = silent) -> Iterator[Store]:
+        """A store filled to the log's end: the live one, or a private one while a running service has the live one."""
+        with contextlib.ExitStack() as stack:
+            try:
+                store = stack.enter_context(self.live())
+            except StoreHeld:
+                store = stack.enter_context(self.private(tell=tell))
+            else:
+                self.fill(store, tell=tell)
+            yield store
+
+    def fill(
+        self, store: Store, *, until: Positions | None = None, tell: Tell = silent, seen: Callable[[IngestStep], None] = lambda _: None
+    ) -> int:
+        """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`.
+
+        `seen` is told of every batch once it is committed, and last of one that found nothing more to read.
+        """
+        ingest = Ingest(self._log, store, until=until)
+        total = sum((until if until is not None else self._log.end()).values())
+        events = 0
+        while not (step := ingest.step()).at_end:
+            events += step.events
+            tell(sum(step.positions.values()), total)
+            seen(step)
+        seen(step)
+        last = ingest.catch_up()
+        seen(last)
+        return events + step.events + last.events
+
+    def publish(self, store: Store) -> Path:
+        """Publish the analysts' read-only copy; its place."""
+        return publish_copy(store, self._settings.store.published, mode=int(self._settings.store.published_mode, 8))
