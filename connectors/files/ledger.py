@@ -28,6 +28,7 @@ from pipeline.log.events.ledger import (
 )
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
 from pipeline.validate.columns import Terms, headings_of
@@ -35,7 +36,6 @@ from pipeline.validate.ledger import COLUMNS, KEYS, LedgerKind, check_ledger, he
 from pipeline.validate.restate import newest, restate
 from pipeline.validate.table import Fault, refuse
 
-from .pool_log import events_of_pool
 from .tables import read_table
 
 BATCH_ROWS = 2_000
@@ -142,7 +142,7 @@ def _held(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame |
         together = pl.concat(waiting)
         return newest(together if only is None else together.join(only, keys, "semi"), keys)
 
-    for event in events_of_pool(log, pool_id, "ledger", [kind]):
+    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[kind][0]], unreadable=refuse_newer):
         waiting.append(_frame(event))
         waiting_rows += len(waiting[-1])
         if waiting_rows >= _REDUCE_ROWS + len(waiting[0]):
@@ -194,7 +194,7 @@ def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading
         first = older["allocation_id"][0]
         what = f"{len(older)} allocations in the log are older than the opening, {first!r} first: open before them, or in another log"
         faults.append(Fault(line, heading, what))
-    months = [Month.parse(event.month) for event in events_of_pool(log, pool_id, "months", ["frozen"]) if isinstance(event, Frozen)]
+    months = [Month.parse(event.month) for _, event in events_of(log, "months", pool_id, [Frozen], unreadable=refuse_newer)]
     if months:
         first_month = min(months, key=str)
         if opening_us >= first_month.previous.end_at * 1_000_000:

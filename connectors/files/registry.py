@@ -25,6 +25,7 @@ from pipeline.log.events.registry import (
     WalletRow,
 )
 from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.validate.columns import Terms
 from pipeline.validate.registry import (
@@ -38,7 +39,6 @@ from pipeline.validate.registry import (
 )
 from pipeline.validate.table import Fault, RawColumn, RawTable
 
-from .pool_log import events_of_pool
 from .tables import SUFFIXES, read_table
 
 PART_BYTES = 500_000
@@ -202,8 +202,7 @@ def _events(content: Mapping[RegistryKind, list[dict[str, Any]]], version: int, 
 def _newest(log: EventLog, pool_id: str) -> tuple[int, int, str]:
     """The greatest version seen, and the newest complete one with its digest ("" for none)."""
     seen: dict[tuple[int, str, int], set[int]] = {}
-    for event in events_of_pool(log, pool_id, "registry", ["registry"]):
-        assert isinstance(event, Registry)
+    for _, event in events_of(log, "registry", pool_id, [Registry], unreadable=refuse_newer):
         seen.setdefault((event.version, event.digest, event.parts), set()).add(event.part)
     greatest = max((version for version, _, _ in seen), default=0)
     complete = [(version, digest) for (version, digest, parts), held in seen.items() if held == set(range(parts))]

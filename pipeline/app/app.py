@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.closing.diary import Diary
 from pipeline.settings import Settings
 
 from .decisions import PoolDecisions
@@ -52,6 +53,11 @@ class App:
         return open_log(self.settings, pool=self.pool)
 
     @cached_property
+    def diary(self) -> Diary:
+        """The pool's part of the topic `months`: one fold of it for all who read it."""
+        return Diary(self.log, self.pool)
+
+    @cached_property
     def stores(self) -> Stores:
         """The stores that months are read from."""
         return Stores(self.settings, self.log)
@@ -59,7 +65,7 @@ class App:
     @cached_property
     def decisions(self) -> PoolDecisions:
         """Labels and waivers."""
-        return PoolDecisions(self.settings, self.log, self.now)
+        return PoolDecisions(self.settings, self.log, self.now, diary=self.diary)
 
     @cached_property
     def imports(self) -> Imports:
@@ -69,7 +75,7 @@ class App:
     @cached_property
     def months(self) -> PoolMonths:
         """Months worked out, frozen, brought back, replayed."""
-        return PoolMonths(self.settings, self.rules, self.log, self.stores, self.now)
+        return PoolMonths(self.settings, self.rules, self.log, self.stores, self.now, diary=self.diary)
 
     @cached_property
     def desk(self) -> Desk:
@@ -80,14 +86,12 @@ class App:
 
     def desk_parts(self) -> DeskParts:
         """What the closing desk is joined from, by the settings. Raises SettingsError as `desk`."""
-        from pipeline.closing.diary import Diary
-
         from .closing_months import ClosingMonths
         from .desk import DeskParts
         from .drafts import Drafts
         from .open_closing import open_channels, open_filing, open_signer
 
-        diary = Diary(self.log, self.pool)
+        diary = self.diary
         bundles = ClosingMonths(
             self.settings, self.log, diary=diary, stores=self.stores, decisions=self.decisions, months=self.months
         )  # fmt: skip

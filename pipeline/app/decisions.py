@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.closing.decisions import Decisions, decisions_of_settings, label_event, read_decisions, waive_event
+from pipeline.closing.decisions import Decisions, decisions_of_settings, label_event, waive_event
+from pipeline.closing.diary import Diary
 from pipeline.log.events import encode
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_beside
@@ -19,14 +20,16 @@ from pipeline.settings import Settings
 class PoolDecisions:
     """One pool's labels and waivers."""
 
-    def __init__(self, settings: Settings, log: EventLog, now: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, log: EventLog, now: Callable[[], int], *, diary: Diary) -> None:
         self._settings = settings
         self._log = log
         self._now = now
+        self._diary = diary
 
     def held(self) -> Decisions:
         """The labels and waivers that the log holds."""
-        return read_decisions(self._log, self._settings.pool.key)
+        self._diary.refresh()
+        return self._diary.decisions
 
     def bring_settings(self) -> int:
         """Append the labels and waivers of the settings that the log does not hold yet; how many."""

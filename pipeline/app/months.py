@@ -17,12 +17,13 @@ import duckdb
 from pipeline.assess.debts import debts_before
 from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
+from pipeline.closing.diary import Diary
 from pipeline.freeze.bundle import put_in_place
 from pipeline.freeze.freeze import finish_freeze, freeze_month, version_dir
 from pipeline.freeze.replay import Replay, replay_month
-from pipeline.log.events import decode, encode
+from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen
-from pipeline.log.protocol import EventLog, advance, append_beside
+from pipeline.log.protocol import EventLog, append_beside
 from pipeline.model.errors import VerifyError
 from pipeline.model.folders import held_folder, scratch_folder
 from pipeline.model.months import Month, almaty_date
@@ -32,7 +33,16 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.publish import export_month
-from pipeline.store.queries import bad_events, complete_through, frozen_versions, internal_calls, newest_events, registry, waivers
+from pipeline.store.queries import (
+    bad_events,
+    complete_through,
+    frozen_months,
+    frozen_versions,
+    internal_calls,
+    newest_events,
+    registry,
+    waivers,
+)
 
 from .stores import Stores, Tell, silent
 
@@ -53,12 +63,13 @@ class Outcome:
 class PoolMonths:
     """One pool's months."""
 
-    def __init__(self, settings: Settings, rules: Rules, log: EventLog, stores: Stores, now: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, rules: Rules, log: EventLog, stores: Stores, now: Callable[[], int], *, diary: Diary) -> None:
         self._settings = settings
         self._rules = rules
         self._log = log
         self._stores = stores
         self._now = now
+        self._diary = diary
 
     def assess(self, store: Store, month: Month) -> tuple[MonthState, Assessed]:
         """The month as the store has it: what enrichment makes of it, and whether it can close."""
@@ -72,21 +83,13 @@ class PoolMonths:
     def open(self, store: Store) -> list[Month]:
         """The newest months with allocations, not later than now, that are not frozen; at most `OPEN_MONTHS`, oldest first."""
         today = almaty_date(self._now())
-        months = [month for month in allocated_months(store.connection) if month.first <= today and not self.frozen(month)]
+        frozen = set(frozen_months(store.connection))
+        months = [month for month in allocated_months(store.connection) if month.first <= today and str(month) not in frozen]
         return months[-OPEN_MONTHS:]
 
     def frozen(self, month: Month) -> list[Frozen]:
         """The frozen versions of the month in the log, oldest first."""
-        positions: dict[str, int] = {}
-        found: list[Frozen] = []
-        while records := self._log.read(positions, topics=["months"]):
-            positions = advance(positions, records)
-            for record in records:
-                if record.key == self._settings.pool.key and record.id.startswith(f"frozen:{month}:"):
-                    event = decode(record.value)
-                    if isinstance(event, Frozen):
-                        found.append(event)
-        return sorted(found, key=lambda event: event.version)
+        return self._diary.frozen(month)
 
     def folder_of(self, month: Month, version: int) -> Path:
         """Where the version's bundle lies: `months/2026-10/v1`."""

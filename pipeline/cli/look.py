@@ -14,11 +14,12 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.months import allocated_months
-from pipeline.log.protocol import EventLog, Positions, advance
+from pipeline.log.protocol import EventLog, Positions
+from pipeline.log.read import batches
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 from pipeline.store import Store
-from pipeline.store.queries import chain_state, complete_through, internal_calls, registry
+from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry
 
 from .decide import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, out, progress, say, settings_of, table
@@ -162,9 +163,7 @@ def published_positions(path: Path) -> dict[str, int] | None:
 def lag_events(log: EventLog, positions: Positions) -> dict[str, int]:
     """How many events of each partition lie past `positions`. Counted, because offsets on Kafka have gaps."""
     behind = dict.fromkeys(log.end(), 0)
-    at = dict(positions)
-    while records := log.read(at):
-        at = advance(at, records)
+    for records in batches(log, positions):
         for record in records:
             behind[f"{record.topic}/{record.partition}"] += 1
     return behind
@@ -182,7 +181,8 @@ def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
 
 def _months_shown(app: App, store: Store) -> list[Month]:
     """The open months, and the newest frozen one."""
-    frozen = [month for month in allocated_months(store.connection) if app.months.frozen(month)]
+    are_frozen = set(frozen_months(store.connection))
+    frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]
     return sorted([*app.months.open(store), *frozen[-1:]], key=str)
 
 

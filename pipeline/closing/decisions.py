@@ -6,14 +6,12 @@ them said before. The clock is the caller's. Left out: whether an issue exists, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
-
-from pipeline.log.events import content_digest, decode, encode
+from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.months import Labelled, Waived
-from pipeline.log.protocol import EventLog, NewEvent, advance
+from pipeline.log.protocol import NewEvent
 from pipeline.settings import LabelSettings, WaiverSettings
 
 FROM_SETTINGS = "settings"
@@ -30,33 +28,15 @@ class Decisions:
     waivers: dict[tuple[str, str, str], Waived] = field(default_factory=dict)
     """The newest waiver by (month, code, ref)."""
 
-
-def read_decisions(log: EventLog, pool: str) -> Decisions:
-    """The pool's labels and waivers. Events that can't be read are ingest's to report (law 8), and passed over here."""
-    held = Decisions()
-    for event in _events(log, pool):
-        if isinstance(event, Labelled):
-            held.labels[event.chain, event.address] = event
-            if event.id.startswith(f"label:{FROM_SETTINGS}:"):
-                held.settings_labels[event.chain, event.address] = event
-        else:
-            held.waivers[event.month, event.code, event.ref] = event
-    return held
-
-
-def _events(log: EventLog, pool: str) -> Iterator[Labelled | Waived]:
-    positions: dict[str, int] = {}
-    while records := log.read(positions, topics=["months"]):
-        positions = advance(positions, records)
-        for record in records:
-            if record.key != pool or not record.id.startswith(("label:", "waive:")):
-                continue
-            try:
-                event = decode(record.value)
-            except (msgspec.MsgspecError, ValueError):
-                continue
-            if isinstance(event, Labelled | Waived):
-                yield event
+    def take(self, event: AnyEvent) -> None:
+        """Add one event of the topic `months`, in the log's order; what is no label or waiver is passed over."""
+        match event:
+            case Labelled():
+                self.labels[event.chain, event.address] = event
+                if event.id.startswith(f"label:{FROM_SETTINGS}:"):
+                    self.settings_labels[event.chain, event.address] = event
+            case Waived():
+                self.waivers[event.month, event.code, event.ref] = event
 
 
 def label_event(

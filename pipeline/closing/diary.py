@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.closing.life import Life, take
-from pipeline.log.events import AnyEvent, decode, encode
+import threading
+
+from pipeline.log.events import AnyEvent, encode
+from pipeline.log.events.months import Frozen, Notified
 from pipeline.log.events.parts import Event
-from pipeline.log.protocol import EventLog, advance, append_beside
+from pipeline.log.protocol import EventLog, append_beside
+from pipeline.log.read import KeyReader
 from pipeline.model.errors import LogError
 from pipeline.model.months import Month
+
+from .decisions import Decisions
+from .life import Life, take
 
 
 class Taken(Exception):
@@ -15,31 +21,33 @@ class Taken(Exception):
 
 
 class Diary:
-    """The pool's part of the topic `months`, folded, and kept up with the log."""
+    """The pool's part of the topic `months`, folded once for all who read it, and kept up with the log. Threads may share it."""
 
     def __init__(self, log: EventLog, pool: str) -> None:
         self.lives: dict[str, Life] = {}
+        """By the month's name: its frozen versions, approvals, signatures, submissions and drafts."""
+        self.decisions = Decisions()
+        """Labels and waivers."""
         self.notices: set[tuple[str, str]] = set()
         """Notice and channel of every notice delivered."""
         self._log = log
         self._pool = pool
-        self._positions: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._events: KeyReader[AnyEvent] = KeyReader(log, "months", pool, None, unreadable=lambda record, _: self._ids.add(record.id))
         self._ids: set[str] = set()
+        """Of every event read, of those that can't be read, too: those are ingest's to report (law 8)."""
 
     def refresh(self) -> None:
-        """Take in what the log holds now. Events that can't be read are ingest's to report (law 8)."""
-        while records := self._log.read(self._positions, topics=["months"]):
-            self._positions = advance(self._positions, records)
-            for record in records:
-                if record.key != self._pool or record.id in self._ids:
+        """Take in what the log holds now. Raises what the log raises."""
+        with self._lock:
+            for record, event in self._events.new():
+                if record.id in self._ids:
                     continue
                 self._ids.add(record.id)
-                event = _event(record.value)
-                if event is None:
-                    continue
                 take(self.lives, event)
-                if type(event).__struct_config__.tag == "notified":
-                    self.notices.add((getattr(event, "notice", ""), getattr(event, "channel", "")))
+                self.decisions.take(event)
+                if isinstance(event, Notified):
+                    self.notices.add((event.notice, event.channel))
 
     def append(self, event: Event) -> None:
         """Append one event, durable on return. Raises Taken when its id is in the log already: the step is somebody else's."""
@@ -55,11 +63,10 @@ class Diary:
             raise Taken(event.id)
 
     def life(self, month: Month) -> Life:
+        """What was taken in of the month so far."""
         return self.lives.setdefault(str(month), Life(month))
 
-
-def _event(value: bytes) -> AnyEvent | None:
-    try:
-        return decode(value)
-    except (ValueError, RecursionError):
-        return None
+    def frozen(self, month: Month) -> list[Frozen]:
+        """The month's frozen versions as the log holds them now, oldest first."""
+        self.refresh()
+        return self.life(month).versions

@@ -124,6 +124,11 @@ class Life:
         return max(self.frozen, default=0)
 
     @property
+    def versions(self) -> list[Frozen]:
+        """The frozen versions, oldest first."""
+        return [self.frozen[version] for version in sorted(self.frozen)]
+
+    @property
     def submission(self) -> Submission | None:
         """The newest submission, of whatever version."""
         return self.submissions[-1] if self.submissions else None

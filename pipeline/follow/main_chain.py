@@ -8,10 +8,10 @@ mended. Leaves out: anything that is not in the log (law 4); what a family of ch
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NoReturn
 
-from pipeline.log.events import AnyEvent, decode
+from pipeline.log.events import AnyEvent
 from pipeline.log.events.chain import (
     ChainEvent,
     Connect,
@@ -19,7 +19,8 @@ from pipeline.log.events.chain import (
     Stretch,
     Watch,
 )
-from pipeline.log.protocol import EventLog
+from pipeline.log.protocol import EventLog, Record
+from pipeline.log.read import Located, events_of
 from pipeline.model.errors import LogError
 
 
@@ -62,15 +63,12 @@ class MainChain:
 
     def load(self, log: EventLog, key: str) -> None:
         """Apply the key's whole history."""
-        positions: dict[str, int] = {}
-        while records := log.read(positions, topics=("chain",)):
-            for record in records:
-                positions[f"{record.topic}/{record.partition}"] = record.offset + 1
-                if record.key == key:
-                    try:
-                        self.apply(decode(record.value))
-                    except (ValueError, LogError) as error:
-                        raise LogError(f"{record.where} (key {key}) can't be followed on from: {error}") from error
+        events: Iterator[Located[AnyEvent]] = events_of(log, "chain", key, None, unreadable=_refuse)
+        for record, event in events:
+            try:
+                self.apply(event)
+            except LogError as error:
+                _refuse(record, error)
 
     def apply(self, event: AnyEvent) -> None:
         """Take in the next event of the key. Raises LogError when it does not follow from those before it."""
@@ -112,3 +110,8 @@ class MainChain:
         self._times.pop()
         if event.prev != self.tip:
             raise LogError(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")
+
+
+def _refuse(record: Record, error: Exception) -> NoReturn:
+    """An event of the chain that can't be read, or does not follow from those before it: the log is not mended."""
+    raise LogError(f"{record.where} (key {record.key}) can't be followed on from: {error}") from error

@@ -17,7 +17,8 @@ from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.freeze.bundle import NOT_REPRODUCIBLE, Bundle, write_bundle
 from pipeline.freeze.freeze import make_content
 from pipeline.log.events.months import Frozen
-from pipeline.log.protocol import EventLog, Record, advance
+from pipeline.log.protocol import EventLog, Record
+from pipeline.log.read import batches
 from pipeline.model.errors import VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -32,9 +33,7 @@ def places_of(event: Frozen, log: EventLog) -> dict[str, int]:
     cuts: dict[str, int] = {}
     beyond: dict[str, Record] = {}
     awaited = dict(event.newest)
-    positions: dict[str, int] = {}
-    while records := log.read(positions):
-        positions = advance(positions, records)
+    for records in batches(log):
         for record in records:
             name, place = f"{record.topic}/{record.key}", f"{record.topic}/{record.partition}"
             if name not in awaited:

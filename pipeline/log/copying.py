@@ -18,7 +18,8 @@ from itertools import groupby
 from pipeline.log.events import decode
 from pipeline.model.errors import LogError
 
-from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer, advance
+from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer
+from .read import batches
 
 BATCH_BYTES = 4 << 20
 
@@ -73,14 +74,6 @@ def mark(record: Record) -> bytes:
     return hashlib.sha256(len(name).to_bytes(4, "big") + name + record.value).digest()
 
 
-def read_all(log: EventLog) -> Iterator[list[Record]]:
-    """The whole log as it is now, and what is added meanwhile, in order within each partition."""
-    positions: dict[str, int] = {}
-    while records := log.read(positions):
-        positions = advance(positions, records)
-        yield records
-
-
 def copy_log(source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYTES, tell: Callable[[int], None] = lambda _: None) -> Copied:
     """Bring `target` up to `source` and prove it. `tell` hears how many events were looked at so far.
 
@@ -92,7 +85,7 @@ def copy_log(source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYT
     appended = looked = 0
     with ExitStack() as stack:
         writers: dict[Key, Writer] = {}
-        for records in read_all(source):
+        for records in batches(source):
             # Runs, not groups: what one partition of the source holds in order stays in order beside other keys, too.
             for (topic, key), run in groupby(records, key=_key):
                 story = stories.setdefault((topic, key), Story())
@@ -117,7 +110,7 @@ def _key(record: Record) -> Key:
 def _marks(log: EventLog) -> dict[Key, list[bytes]]:
     """Every event's mark, by key, in order: 32 bytes each."""
     marks: dict[Key, list[bytes]] = {}
-    for records in read_all(log):
+    for records in batches(log):
         for record in records:
             marks.setdefault(_key(record), []).append(mark(record))
     return marks
@@ -154,7 +147,7 @@ def _batches(records: list[Record], batch_bytes: int) -> Iterator[list[NewEvent]
 def _proved(target: EventLog, stories: dict[Key, Story]) -> dict[Key, str]:
     """Read the target back: each key's digest, over as many events as the source has. Raises LogError where it differs."""
     found: dict[Key, Story] = {}
-    for records in read_all(target):
+    for records in batches(target):
         for record in records:
             place = _key(record)
             story = found.setdefault(place, Story())
@@ -190,7 +183,7 @@ def check_log(log: EventLog, *, tell: Callable[[int], None] = lambda _: None) ->
     stories: dict[Key, Story] = {}
     unreadable: list[str] = []
     looked = 0
-    for records in read_all(log):
+    for records in batches(log):
         for record in records:
             stories.setdefault(_key(record), Story()).add(record)
             try:

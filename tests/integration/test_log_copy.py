@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
-from pipeline.log.copying import copy_log, read_all
+from pipeline.log.copying import copy_log
 from pipeline.log.protocol import EventLog, NewEvent, Topic
+from pipeline.log.read import batches
 from pipeline.model.errors import LogError
 
 
@@ -28,7 +29,7 @@ def _fill(log: EventLog, plan: Sequence[tuple[Topic, str]]) -> None:
 
 def _told(log: EventLog) -> dict[tuple[str, str], list[tuple[str, bytes]]]:
     told: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
-    for records in read_all(log):
+    for records in batches(log):
         for r in records:
             told.setdefault((r.topic, r.key), []).append((r.id, r.value))
     return told

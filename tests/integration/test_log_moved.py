@@ -12,10 +12,11 @@ from connectors.log_kafka import KafkaLog
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
 from pipeline.freeze.replay import places_of
-from pipeline.log.copying import copy_log, read_all
+from pipeline.log.copying import copy_log
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, NewEvent, Topic
+from pipeline.log.read import batches
 from pipeline.model.errors import VerifyError
 
 from ..contract.kafka_protocol import fresh_log, tansu
@@ -23,7 +24,7 @@ from .example_month import DIGEST, esep
 
 
 def frozen_event(log: EventLog) -> Frozen:
-    (record,) = (record for records in read_all(log) for record in records if record.id.startswith("frozen:"))
+    (record,) = (record for records in batches(log) for record in records if record.id.startswith("frozen:"))
     event = decode(record.value)
     assert isinstance(event, Frozen)
     return event
