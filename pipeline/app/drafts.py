@@ -6,10 +6,12 @@ version, which a person does.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 import polars as pl
 
+from pipeline.assess.month import assess_month
 from pipeline.closing.advance import Standing
 from pipeline.closing.amend import CAUSES, MOST_ROWS, differences, mixed
 from pipeline.closing.diary import Diary, Taken
@@ -61,10 +63,11 @@ class Drafts:
             self.draft(standing.month, by="schedule", reason="facts changed after the freeze")
         self._watched = end
 
-    def draft(self, month: Month, *, by: str, reason: str) -> Drafted | None:
+    def draft(self, month: Month, *, by: str, reason: str, is_amendment: bool = False, is_named: bool = True) -> Drafted | None:
         """What a further version would change, logged once for each content; None when the report comes out the same.
 
-        Raises MonthError for a month that is not frozen.
+        A frozen version is watched under its own edition of the rules; the further one takes the newest (rule 8.4). A newer edition alone is no
+        changed fact: it is drafted only for a person who asks (`is_amendment`), and logged only where that person gives a name (`is_named`). Raises MonthError for a month that is not frozen.
         """
         frozen = self._months.frozen(month)
         if not frozen:
@@ -73,6 +76,12 @@ class Drafts:
         with self._stores.current() as store:
             state, assessed = self._months.assess(store, month)
         digest = report_digest(assessed, self._rules)
+        facts_changed = digest != newest.digest
+        if not facts_changed and not is_amendment:
+            return None
+        if newest.edition != self._rules.edition:
+            assessed = assess_month(state, month, self._rules)
+            digest = report_digest(assessed, self._rules)
         if digest == newest.digest:
             return None
         facts = read_facts(self._bundles.folder(month, newest.version) / "evidence" / "facts")
@@ -84,18 +93,17 @@ class Drafts:
 
         was = report_with(frozenset())
         rows = differences(facts, state.facts, was, assessed.enriched.report, report_with, rules_changed=rules != self._rules)
-        event = drafted(newest, digest, rows, by=by, reason=reason, at=self._now())
-        self._diary.refresh()
-        try:
-            self._diary.append(event)
-        except Taken:
-            return event
+        causes = {row.cause for row in rows} | ({"rules"} if newest.edition != self._rules.edition else set())
+        event = drafted(newest, digest, rows, causes, by=by, reason=reason, at=self._now())
+        if facts_changed or is_named:
+            self._diary.refresh()
+            with contextlib.suppress(Taken):
+                self._diary.append(event)
         return event
 
 
-def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], *, by: str, reason: str, at: int) -> Drafted:
-    """The event of a draft; the same content has the same id."""
-    present = {row.cause for row in rows}
+def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str], *, by: str, reason: str, at: int) -> Drafted:
+    """The event of a draft; the same content has the same id. `causes`: those of the rows, and `rules` where the edition is a newer one."""
     return Drafted(
         id=f"drafted:{newest.month}:{newest.version + 1}:{digest[:32]}",
         month=newest.month,
@@ -103,7 +111,7 @@ def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], *, by: str, rea
         digest=digest,
         rows=rows[:MOST_ROWS],
         row_count=len(rows),
-        causes=[cause for cause in CAUSES if cause in present],
+        causes=[cause for cause in CAUSES if cause in causes],
         by=by,
         reason=reason,
         at=at,

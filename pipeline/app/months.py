@@ -71,10 +71,16 @@ class PoolMonths:
         self._now = now
         self._diary = diary
 
-    def assess(self, store: Store, month: Month) -> tuple[MonthState, Assessed]:
-        """The month as the store has it: what enrichment makes of it, and whether it can close."""
+    def assess(self, store: Store, month: Month, *, edition: int | None = None) -> tuple[MonthState, Assessed]:
+        """The month as the store has it: what enrichment makes of it, and whether it can close.
+
+        `edition` of the rules: when not given, that of the month's newest version, and of an open month the newest (rule 8.4).
+        """
+        if edition is None:
+            versions = frozen_versions(store.connection, str(month))
+            edition = versions[-1].edition if versions else self._rules.edition
         state = month_state(store, month)
-        return state, assess_month(state, month, self._rules)
+        return state, assess_month(state, month, dataclasses.replace(self._rules, edition=edition))
 
     def show(self, store: Store, month: Month, assessed: Assessed) -> None:
         """Put what enrichment made of the month into the store, for the analysts' views."""
@@ -103,31 +109,37 @@ class PoolMonths:
         by: str,
         reason: str,
         is_first: bool = False,
+        is_amendment: bool = False,
         progress: Callable[[str], None] = lambda _: None,
     ) -> Outcome:
         """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
 
+        The next version takes the newest edition of the rules (rule 8.4). That alone makes none, unless a person asks for it: `is_amendment`.
         `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
         condition of rule 8.1 that is not met, or that another process is at it.
         """
         with held_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
-            return self._freeze(store, month, by=by, reason=reason, is_first=is_first, progress=progress)
+            return self._freeze(store, month, by=by, reason=reason, is_first=is_first, is_amendment=is_amendment, progress=progress)
 
-    def _freeze(self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, progress: Callable[[str], None]) -> Outcome:
+    def _freeze(
+        self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, is_amendment: bool, progress: Callable[[str], None]
+    ) -> Outcome:
         versions = self.frozen(month)
         if versions and is_first:
             return Outcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
         progress("enrich")
-        state, assessed = self.assess(store, month)
-        if versions and report_digest(assessed, self._rules) == versions[-1].digest:
-            last = versions[-1]
+        last = versions[-1] if versions else None
+        state, assessed = self.assess(store, month, edition=last.edition if last and not is_amendment else self._rules.edition)
+        if last is not None and last.edition != self._rules.edition and report_digest(assessed, self._rules) != last.digest:
+            assessed = assess_month(state, month, self._rules)
+        if last is not None and report_digest(assessed, self._rules) == last.digest:
             return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
         self.show(store, month, assessed)
         bundle, event = freeze_month(
             state,
             store.connection,
             month=month,
-            version=versions[-1].version + 1 if versions else 1,
+            version=last.version + 1 if last else 1,
             rules=self._rules,
             header=self._settings.header(),
             months_dir=self._settings.months_path,

@@ -187,7 +187,7 @@ def amend(
     """Show what changed since a month was frozen, row by row with its cause; with a name and a reason, freeze the further version.
 
     Causes: reorganisation, chain (blocks that came later), ledger (a restated row), registry (a late row), label, watch (the pool's wallets),
-    rules (parameters in the settings); and where a row's own facts are the same, the row that it follows from.
+    rules (parameters in the settings, or a newer edition of the rules: rule 8.4); and where a row's own facts are the same, the row that it follows from.
     The further version is signed and filed as its own submission that names the one before (rule 8.3); the frozen one is never changed.
 
     [dim]esep amend 2026-10 --by "A. Person" --reason "licence 77 came late"[/dim]
@@ -197,7 +197,7 @@ def amend(
         raise SettingsError(["--by and --reason: give both to freeze the further version, or none to look at it"], source="esep amend")
     with App(settings_of(config), now) as app:
         with progress("comparing with the frozen version"):
-            draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at")
+            draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at", is_amendment=True, is_named=bool(by))
         if draft is None:
             say(f"{named}: the report comes out as it was frozen: there is nothing to amend")
             return
@@ -215,7 +215,7 @@ def amend(
             )
         if by:
             with app.stores.current() as store:
-                outcome = app.months.freeze(store, named, by=by, reason=reason, progress=err_step)
+                outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=err_step)
             say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
 
 

@@ -135,7 +135,7 @@ def _kept(parts: Iterable[pl.DataFrame], kept: list[pl.DataFrame], total: int, p
 def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -> dict[str, Any]:
     issues = content.enriched.issues
     return {
-        "schema": 1,
+        "schema": content.rules.edition,
         "form": "ЦМПМ1",
         "month": str(content.month),
         "version": content.version,

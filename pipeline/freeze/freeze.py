@@ -91,6 +91,7 @@ def freeze_month(
         digest=bundle.digest,
         positions=state.positions,
         newest=state.newest,
+        edition=rules.edition,
         rules=rules.to_json(),
         header=header,
         manifest_digest=bundle.manifest_digest,

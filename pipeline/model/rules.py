@@ -1,9 +1,14 @@
-"""Assets and the parameters of the rules in force (rules 2.1, 5.3, 8.1)."""
+"""Assets and the parameters of the rules in force (rules 2.1, 5.3, 8.1), with their edition (rule 8.4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from pipeline.model.errors import VerifyError
+
+NEWEST_EDITION = 2
+"""The edition of the rules, and of the bundle's format, that new versions are frozen under (rule 8.4; ADR 12 lists what each edition has)."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,12 @@ class Rules:
     """Whether a ledger of payments is configured (rule 5.4)."""
     network: dict[str, str] = field(default_factory=dict)
     """The chain's network, by chain: bitcoin, regtest, …"""
+    edition: int = NEWEST_EDITION
+    """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        """As JSON; edition 1 is not named, so that what was frozen before editions had names keeps its form."""
+        return ({"edition": self.edition} if self.edition > 1 else {}) | {
             "assets": {
                 name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})
                 for name, a in sorted(self.assets.items())
@@ -45,10 +53,15 @@ class Rules:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Rules:
+        """The parameters that a `frozen` event or a manifest names. Raises VerifyError for an edition that this program does not know."""
+        edition = content.get("edition", 1)
+        if not 1 <= edition <= NEWEST_EDITION:
+            raise VerifyError(f"edition {edition} of the rules is newer than this program knows ({NEWEST_EDITION}): upgrade it")
         return cls(
             assets={name: Asset(name, a["chain"], a["decimals"], a.get("contract")) for name, a in content["assets"].items()},
             finality=dict(content["finality"]),
             payout_unit=dict(content["payout_unit"]),
             has_payments_ledger=content["has_payments_ledger"],
             network=dict(content["network"]),
+            edition=edition,
         )

@@ -26,7 +26,7 @@ from pipeline.enrich.month import enrich_month
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import VerifyError
 from pipeline.model.months import Month, almaty_date
-from pipeline.model.rules import Asset, Rules
+from pipeline.model.rules import NEWEST_EDITION, Asset, Rules
 from pipeline.render.canonical import read_report_csv, report_csv, table_csv
 from pipeline.verify.evidence import (
     Proven,
@@ -120,10 +120,14 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-        if manifest["schema"] != 1:
-            raise VerifyError(f"{path}: schema {manifest['schema']} is newer than this program knows (1): upgrade it")
+        if not 1 <= manifest["schema"] <= NEWEST_EDITION:
+            raise VerifyError(f"{path}: schema {manifest['schema']} is newer than this program knows ({NEWEST_EDITION}): upgrade it")
         for key in ("month", "version", "digest", "rules", "files", "totals"):
             manifest[key]
+        if manifest["rules"].get("edition", 1) != manifest["schema"]:
+            raise VerifyError(
+                f"{path}: a bundle of schema {manifest['schema']} can't be of edition {manifest['rules'].get('edition', 1)} of the rules"
+            )
     except OSError as error:
         raise VerifyError(f"{path}: {error.strerror}; a bundle is a folder like months/2026-10/v1 with a {MANIFEST}") from error
     except (msgspec.MsgspecError, KeyError, TypeError) as error:

@@ -159,6 +159,6 @@ def test_no_manifest_no_bundle(tmp_path: Path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(VerifyError, match="not a bundle"):
         verify_bundle(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"schema": 2}')
+    (tmp_path / "manifest.json").write_text('{"schema": 3}')
     with pytest.raises(VerifyError, match="newer"):
         verify_bundle(tmp_path)

@@ -176,7 +176,8 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
         dict[str, str],
         Meta(description="the newest event of each `topic/key` that it is a function of, by id: finds its place in a log that was copied"),
     ] = msgspec.field(default_factory=dict)
-    rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force (`model.Rules`)")]
+    edition: Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the rules and of the bundle's format (rule 8.4)")] = 1
+    rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force, their edition among them (`model.Rules`)")]
     header: Annotated[dict[str, str], Meta(description="the form's header: the pool's BIN, name, …")]
     manifest_digest: Hash
     previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
@@ -190,3 +191,8 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     by: str
     reason: str
     at: UnixSeconds
+
+    def __post_init__(self) -> None:
+        """The edition stands in the event and among the parameters: they must agree."""
+        if self.rules.get("edition", 1) != self.edition:
+            raise ValueError(f"edition {self.edition}, but the rules in force are of edition {self.rules.get('edition', 1)}")
