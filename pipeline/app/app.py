@@ -44,6 +44,9 @@ class App:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Delete what was private to this process, and close the log."""
+        if "stores" in self.__dict__:
+            self.stores.close()
         if "log" in self.__dict__:
             self.log.close()
 

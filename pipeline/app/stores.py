@@ -6,19 +6,23 @@ Enters: the settings and the log. Leaves: open `Store`s, filled as far as each p
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import structlog
 
 from pipeline.freeze.replay import places_of
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Positions
-from pipeline.model.errors import LogError, StoreHeld
+from pipeline.model.errors import LogError, StoreError, StoreHeld
 from pipeline.model.folders import scratch_folder
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.ingest import Ingest, IngestStep
 from pipeline.store.publish import publish_copy
-from pipeline.store.queries import newest_events
+from pipeline.store.queries import last_read, newest_events
 
 Tell = Callable[[int, int], None]
 """Progress: how many are done, of how many."""
@@ -28,12 +32,23 @@ def silent(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
+_journal = structlog.get_logger("esep")
+
+
 class Stores:
-    """One pool's stores."""
+    """One pool's stores. `close` deletes the private one."""
 
     def __init__(self, settings: Settings, log: EventLog) -> None:
         self._settings = settings
         self._log = log
+        self._until_close = contextlib.ExitStack()
+        self._private: Path | None = None
+        """The private store's file, once `current` needed one."""
+
+    def close(self) -> None:
+        """Delete the private store, if there is one."""
+        self._until_close.close()
+        self._private = None
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Store]:
@@ -67,15 +82,40 @@ class Stores:
 
     @contextlib.contextmanager
     def current(self, tell: Tell = silent) -> Iterator[Store]:
-        """A store filled to the log's end: the live one, or a private one while a running service has the live one."""
+        """A store filled to the log's end: the live one, or a private one when another process has the live one.
+
+        The private store begins as a copy of the published one, is kept until `close`, and is filled further at each call: only what
+        the log has gained since is read.
+        """
         with contextlib.ExitStack() as stack:
-            try:
-                store = stack.enter_context(self.live())
-            except StoreHeld:
-                store = stack.enter_context(self.private(tell=tell))
-            else:
-                self.fill(store, tell=tell)
+            if self._private is None:
+                try:
+                    store = stack.enter_context(self.live())
+                except StoreHeld:
+                    self._private = self._begin_private()
+            if self._private is not None:
+                store = stack.enter_context(Store.open(self._private))
+            self.fill(store, tell=tell)
             yield store
+
+    def _begin_private(self) -> Path:
+        """Where the private store is from now on: a copy of the published store where it fits the log, else nothing yet."""
+        path = self._until_close.enter_context(scratch_folder(self._settings.var)) / "store.duckdb"
+        published = self._settings.store.published
+        if not published.is_file():
+            return path
+        try:
+            shutil.copyfile(published, path)
+            path.chmod(0o600)
+            with Store.open(path) as store:
+                fits = is_of_log(store, self._log)
+        except (OSError, StoreError) as error:
+            _journal.warning("published-copy-not-used", path=str(published), reason=str(error))
+            fits = False
+        if not fits:
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        return path
 
     def fill(
         self, store: Store, *, until: Positions | None = None, tell: Tell = silent, seen: Callable[[IngestStep], None] = lambda _: None
@@ -99,3 +139,22 @@ class Stores:
     def publish(self, store: Store) -> Path:
         """Publish the analysts' read-only copy; its place."""
         return publish_copy(store, self._settings.store.published, mode=int(self._settings.store.published_mode, 8))
+
+
+def is_of_log(store: Store, log: EventLog) -> bool:
+    """Whether the store was filled from this log: it has read no further, and of each partition the last event that it read lies where it was.
+
+    One record of each partition is read.
+    """
+    positions, end = store.positions(), log.end()
+    if any(offset > end.get(place, 0) for place, offset in positions.items()):
+        return False
+    for event in last_read(store.connection):
+        places = [place for place in positions if place.partition("/")[0] == event.topic]
+        until = dict.fromkeys(places, event.offset + 1)
+        records = log.read(dict.fromkeys(places, event.offset), topics=[event.topic], until=until, limit_bytes=1)
+        if not any(
+            (record.key, record.id, hashlib.sha256(record.value).hexdigest()) == (event.key, event.id, event.digest) for record in records
+        ):
+            return False
+    return True

@@ -99,8 +99,8 @@ class Ingest:
         Raises `StoreError` when a chain's events do not follow each other, after committing everything before the
         one that does not; and for failures of the store. Raises `LogError` for failures of the log.
         """
-        before = self._store.positions()
-        with _collector_at_rest():
+        with self._store.lock, _collector_at_rest():
+            before = self._store.positions()
             records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
             if not records:
                 return IngestStep(0, 0, 0, before, True)

@@ -15,6 +15,7 @@ import duckdb
 
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen, Labelled, Waived
+from pipeline.log.protocol import Topic
 from pipeline.model.issues import Issue, IssueCode
 
 from .store import text
@@ -78,6 +79,21 @@ def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
         Labelled(id=id_, chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at)
         for id_, chain, address, outflow_class, name, by, reason, at in rows
     ]
+
+
+class LastRead(NamedTuple):
+    """The last event of a topic that the store has read; `digest`: SHA-256 of its JSON, in hex."""
+
+    topic: Topic
+    offset: int
+    key: str
+    id: str
+    digest: str
+
+
+def last_read(connection: duckdb.DuckDBPyConnection) -> list[LastRead]:
+    """Of each topic the last event read; topics of which nothing was read are absent."""
+    return [LastRead(*row) for row in connection.execute(statements()["last_read"]).fetchall()]
 
 
 def newest_events(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -3,6 +3,9 @@
 -- newest_events: the newest event of each topic and key.
 SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL ORDER BY ALL;
 
+-- last_read: the last event of each topic that was read.
+SELECT topic, max(log_offset), arg_max(key, log_offset), arg_max(id, log_offset), arg_max(digest, log_offset) FROM raw_event GROUP BY topic ORDER BY topic;
+
 -- facts.pool_wallets: every wallet that the newest watch list of each chain names.
 SELECT chain, wallet FROM core_pool_wallet ORDER BY chain, wallet;
 
