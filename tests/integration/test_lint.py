@@ -141,6 +141,30 @@ def test_our_own_check_sees_a_circle_that_is_there_for_types_only(house: Path) -
     assert "circle: pipeline.model.one, pipeline.model.two" in own_check(house)
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("pathlib.Path('x').write_text('')", "a unit test does no I/O: open"),
+        ("pathlib.Path('x').mkdir()", "a unit test does no I/O: os.mkdir"),
+        ("socket.create_connection(('127.0.0.1', 9))", "a unit test does no I/O: socket.connect"),
+        ("subprocess.run(['true'])", "a unit test does no I/O: subprocess.Popen"),
+        ("time.sleep(0)", "a unit test does not sleep"),
+        ("tmp_path", "a unit test has no folder"),
+        ("pathlib.Path(__file__).read_text()", None),
+    ],
+)
+def test_unit_tests_do_no_input_or_output(tmp_path: Path, statement: str, said: str | None) -> None:
+    shutil.copy(ROOT / "tests/unit/conftest.py", tmp_path)
+    fixture = "tmp_path" if statement == "tmp_path" else ""
+    program = f"import pathlib, socket, subprocess, time\n\ndef test_it({fixture}):\n    {statement}\n"
+    (tmp_path / "test_it.py").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."], text=True, capture_output=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == (0 if said is None else 1), done.stdout
+    assert (said or "1 passed") in done.stdout
+
+
 def links(folder: Path) -> str:
     subprocess.run(["git", "init", "-q", "."], cwd=folder, check=True)
     done = subprocess.run([sys.executable, ".ci/links.py"], text=True, capture_output=True, cwd=folder, check=False)

@@ -1,13 +1,9 @@
 """The PDF: everything on it, nothing over the edges, the same bytes whatever the environment."""
 
 import io
-import os
 import re
-import subprocess
-import sys
 from array import array
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -148,26 +144,3 @@ def test_page_breaks_keep_every_row_once_and_in_its_page(heights: list[float], f
     for page, (start, end) in enumerate(pages):
         used, limit = sum(heights[start:end]), room if page else first_room
         assert used <= limit + 1e-6 or end - start <= 1, "only a row that is higher than a page may run over"
-
-
-PROGRAM = """
-import io, sys
-from pipeline.render.pdf import write_pdf
-from pipeline.render.xlsx import write_xlsx
-from tests.unit.render.documents import hard
-for write in (write_pdf, write_xlsx):
-    file = io.BytesIO()
-    write(hard(), file, language="kk")
-    sys.stdout.buffer.write(len(file.getvalue()).to_bytes(8, "big") + file.getvalue())
-"""
-
-
-def test_bytes_depend_on_the_document_alone() -> None:
-    from .workbook import workbook_bytes
-
-    changed = {"SOURCE_DATE_EPOCH": "1", "TZ": "America/Los_Angeles", "PYTHONHASHSEED": "7", "LC_ALL": "C", "RL_useA85": "1"}
-    root = Path(__file__).parents[3]
-    made = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, env={**os.environ, **changed}, cwd=root).stdout
-    size = int.from_bytes(made[:8], "big")
-    assert made[8 : 8 + size] == pdf_bytes(hard())
-    assert made[16 + size :] == workbook_bytes(hard())

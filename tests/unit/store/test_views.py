@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from importlib import resources
 
 import pytest
 
@@ -92,5 +94,8 @@ def test_only_the_newest_watch_list_names_the_pools_wallets(store: Store):
 
 
 def test_every_view_can_be_read(store: Store):
-    for (view,) in store.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+    views = {view for (view,) in store.connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    text = resources.files("pipeline.store").joinpath("views.sql").read_text(encoding="utf-8")
+    assert views == set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", text)) >= {"report", "issues", "months"}
+    for view in views:
         store.connection.execute(f"SELECT * FROM {view}").fetchall()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from eth_hash.auto import keccak
 from hypothesis import given
@@ -46,11 +43,3 @@ def test_balances_are_asked_for_and_read(address: str, value: int) -> None:
 def test_a_short_answer_is_no_number() -> None:
     with pytest.raises(ValueError, match="answered 4 bytes"):
         amount("0x00000001")
-
-
-def test_web3_does_not_take_the_guard_off_deep_nesting() -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", "import sys; usual = sys.getrecursionlimit(); import connectors.evm; print(sys.getrecursionlimit() - usual)"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert said.stdout.strip() == "0"

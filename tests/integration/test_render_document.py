@@ -11,7 +11,7 @@ from pipeline.model.errors import VerifyError
 from pipeline.render import Document
 from pipeline.render.canonical import report_csv
 
-from .documents import FROZEN_AT, example
+from ..unit.render.documents import FROZEN_AT, example
 
 
 @pytest.fixture

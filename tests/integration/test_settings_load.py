@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from connectors.bitcoin.strategies import NAMES
 from pipeline.model.errors import SettingsError
 from pipeline.settings import ChainSettings, Settings, load_settings, template_path
-from pipeline.settings.faults import REMOVED
 from pipeline.settings.reference import reference_page, sections
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "config" / "esep.toml"
 
 GOOD = """
@@ -198,14 +197,6 @@ def test_settings_can_not_change(tmp_path: Path) -> None:
     loaded = load(tmp_path, GOOD)
     with pytest.raises(ValueError, match="frozen"):
         loaded.pool.name = "x"  # type: ignore[misc]
-
-
-def test_removed_keys_name_keys_that_are_there() -> None:
-    page = reference_page()
-    for words in REMOVED.values():
-        named = re.search(r"is now (?:the table \[)?([\w.<>]+)", words)
-        if named:
-            assert f"`{named[1].rpartition('.')[2]}`" in page, words
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

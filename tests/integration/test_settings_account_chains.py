@@ -12,7 +12,7 @@ from connectors.standins.log_memory import MemoryLog
 from pipeline.app.open_connector import open_connector
 from pipeline.settings import Settings, load_settings
 
-from .test_load import GOOD, faults, load
+from .test_settings_load import GOOD, faults, load
 
 A = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 WRONG = "0x5aaeb6053F3E94C9b9A09f33669435E7Ef1BeAed"

@@ -7,7 +7,7 @@ import pytest
 from pipeline.model.errors import EsepError
 from pipeline.render import render_all, render_one
 
-from .documents import document
+from ..unit.render.documents import document
 
 
 def test_kazakh_has_the_plain_names_and_others_their_own(tmp_path: Path) -> None:
