@@ -6,11 +6,11 @@ writes the same bytes. Nobody can be asked here: a person says what became of it
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
 from pipeline.log.events.months import Submitting
+from pipeline.model.durable import write_whole
 from pipeline.model.errors import FilingError
 
 _NOTE = """Submission {id}
@@ -48,22 +48,11 @@ class Outbox:
         note = _NOTE.format(id=submission.submission_id, month=submission.month, version=submission.version, amends=amends, name=name)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(folder / name, content)
-            _write(folder / "README.txt", note.encode())
+            write_whole(folder / name, content)
+            write_whole(folder / "README.txt", note.encode())
         except OSError as error:
             return Answer("unreachable", f"{folder}: {error.strerror or error}")
         return Answer("placed", f"hand in {folder / name}", request=f"placed {folder.name}/{name}")
 
     def ask(self, submission: Submitting) -> Answer:
         raise FilingError(f"an outbox can't be asked what became of {submission.submission_id}: say it with `esep receipt`")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, on disk before it returns."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.chmod(0o600)
-    part.replace(path)

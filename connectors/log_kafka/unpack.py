@@ -22,6 +22,8 @@ ID = "id"
 PROBE = "esep-probe"
 """A record with this header carries nothing: a writer asks by it whether it still may write."""
 
+_NO_KEY = b"\x01"
+"""The length of a key that is absent: -1."""
 _ONE_ID = b"\x02\x04" + ID.encode()
 """One header, and its name: how the headers of every event of ours begin."""
 
@@ -100,70 +102,48 @@ def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, st
 def _unpack(
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> tuple[list[Record | Stranger], int]:
-    """Numbers are varints of seven bits a byte, zigzag (`n >> 1` for those that are never negative). For speed, those of two bytes
-    are read in place, and a key like the one before, its length included, is not looked at again.
+    """`count` records from byte `at` on, and where they end.
+
+    Numbers are varints: seven bits a byte, zigzag (`n >> 1` for those that are never negative; 1, that is -1, stands for "absent"). For speed,
+    those of one or two bytes are read in place, and a key like the one before it, its length included, is not looked up again.
     """
     found: list[Record | Stranger] = []
     add, new, starts_with = found.append, tuple.__new__, data.startswith
-    last_key: bytes | tuple[()] = ()  # nothing begins with one of no keys
-    last_size, last_name = 0, None
+    key, name = _NO_KEY, None
     for _ in range(count):
-        number, at = data[at], at + 1
-        if number > 127:
-            if (high := data[at]) > 127:
-                number, at = _rest(data, at, number)
-            else:
-                number, at = number & 127 | high << 7, at + 1
-        end = at + (number >> 1)
+        size, at = data[at], at + 1
+        if size > 127:
+            size, at = size & 127 | data[at] << 7, at + 1
+            if size > 16_383:
+                size, at = _rest(data, at, size)
+        end = at + (size >> 1)
         at += 1  # attributes: none are defined
         while data[at] > 127:  # the time that its writer says
             at += 1
-        number, at = data[at + 1], at + 2
-        if number > 127:
-            if (high := data[at]) > 127:
-                number, at = _rest(data, at, number)
-            else:
-                number, at = number & 127 | high << 7, at + 1
-        offset = base + (number >> 1)
-        if starts_with(last_key, at):
-            at += last_size
-            name = last_name
-        else:
-            begun = at
-            number, at = data[at], at + 1
-            if number > 127:
-                number, at = _rest(data, at, number)
-            if number & 1:  # -1: no key
-                if not _is_probe(data, at, end):
-                    add(Stranger(offset))
-                at = end
-                continue
-            key = data[at : at + (number >> 1)]
-            at += number >> 1
-            try:
-                name = names[key]
-            except KeyError:
-                name = names[key] = _text(key) if is_wanted(key) else None
-            last_key, last_size, last_name = data[begun:at], at - begun, name
+        delta, at = data[at + 1], at + 2
+        if delta > 127:
+            delta, at = delta & 127 | data[at] << 7, at + 1
+            if delta > 16_383:
+                delta, at = _rest(data, at, delta)
+        offset = base + (delta >> 1)
+        if not starts_with(key, at):
+            key, name = _key(data, at, names, is_wanted)
+        at += len(key)
         if name is None:
+            if key == _NO_KEY and not _is_probe(data, at, end):
+                add(Stranger(offset))
             at = end
             continue
-        number, at = data[at], at + 1
-        if number > 127:
-            if (high := data[at]) > 127:
-                number, at = _rest(data, at, number)
-            else:
-                number, at = number & 127 | high << 7, at + 1
-        if number & 1:  # -1: no value
-            add(Stranger(offset))
-            at = end
-            continue
-        begun, at = at, at + (number >> 1)
-        value = data[begun:at]
-        if starts_with(_ONE_ID, at) and not (number := data[at + 4]) & 129:  # neither longer than one byte can say, nor absent
-            begun = at + 5
-            at = begun + (number >> 1)
-            id_: bytes | None = data[begun:at]
+        size, at = data[at], at + 1
+        if size > 127:
+            size, at = size & 127 | data[at] << 7, at + 1
+            if size > 16_383:
+                size, at = _rest(data, at, size)
+        value_at, at = at, at + (size >> 1)
+        value = data[value_at:at]
+        if starts_with(_ONE_ID, at) and not (length := data[at + 4]) & 129:  # neither longer than one byte can say, nor absent
+            id_at, at = at + 5, at + 5 + (length >> 1)
+            id_: bytes | None = data[id_at:at]
         else:
             headers, at = _headers(data, at)
             id_ = headers.get(ID)
@@ -173,11 +153,23 @@ def _unpack(
             id_text = _NO_TEXT if id_ is None else id_.decode()
         except UnicodeDecodeError:
             id_text = _NO_TEXT
-        if id_text is _NO_TEXT or name is _NO_TEXT:
+        if size & 1 or id_text is _NO_TEXT or name is _NO_TEXT:
             add(Stranger(offset))
         else:
             add(new(Record, (topic, partition, offset, name, id_text, value)))
     return found, at
+
+
+def _key(data: bytes, at: int, names: dict[bytes, str | None], is_wanted: Wanted) -> tuple[bytes, str | None]:
+    """The key at `at` with its length before it, as it lies there, and as text: None for one that nobody wants, and for none at all."""
+    size, begun = _number(data, at)
+    if size < 0:
+        return _NO_KEY, None
+    end = begun + size
+    key = data[begun:end]
+    if key not in names:
+        names[key] = _text(key) if is_wanted(key) else None
+    return data[at:end], names[key]
 
 
 def _text(content: bytes) -> str:
@@ -187,9 +179,9 @@ def _text(content: bytes) -> str:
         return _NO_TEXT
 
 
-def _rest(data: bytes, at: int, first: int) -> tuple[int, int]:
-    """A varint whose first byte says that more follow, still in zigzag; and where it ends."""
-    number, shift = first & 127, 7
+def _rest(data: bytes, at: int, begun: int) -> tuple[int, int]:
+    """A varint whose first two bytes, taken together as `begun`, say that more follow; still in zigzag, and where it ends."""
+    number, shift = begun & 16_383, 14
     while (byte := data[at]) > 127:
         number |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
@@ -201,7 +193,9 @@ def _rest(data: bytes, at: int, first: int) -> tuple[int, int]:
 def _number(data: bytes, at: int) -> tuple[int, int]:
     number, at = data[at], at + 1
     if number > 127:
-        number, at = _rest(data, at, number)
+        number, at = number & 127 | data[at] << 7, at + 1
+        if number > 16_383:
+            number, at = _rest(data, at, number)
     return (number >> 1) ^ -(number & 1), at
 
 

@@ -26,6 +26,7 @@ from typing import Self
 
 from pipeline.log.digest import BEGIN, digest_of, is_as_written
 from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.model.durable import sync
 from pipeline.model.errors import FencedError, LogError
 
 APPLICATION_ID = 0x45736570
@@ -91,11 +92,7 @@ class SqliteLog:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             return
-        folder = os.open(self.path.parent, os.O_RDONLY)  # so that the new name survives a power cut, too
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(self.path.parent)  # so that the new name survives a power cut, too
 
     def _prepare(self) -> None:
         self._use_wal()

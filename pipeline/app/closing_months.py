@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
 from pipeline.log.protocol import EventLog
+from pipeline.model.durable import write_whole
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings import Settings
@@ -76,13 +76,7 @@ class ClosingMonths:
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o400)
-        part.replace(path)
+        write_whole(path, content, mode=0o400)
 
     def folder(self, month: Month, version: int) -> Path:
         """A bundle's folder; brought back when it is missing. Raises MonthError, VerifyError."""

@@ -29,6 +29,7 @@ from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.follow.connector import Idle, Waiting
 from pipeline.log.events import decode
 from pipeline.log.events.chain import Connect, Disconnect, Stretch
+from pipeline.model.durable import write_whole
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
@@ -102,9 +103,7 @@ def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
         ]
     )
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(".esep.toml.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_whole(path, text.encode())
     return path
 
 

@@ -31,6 +31,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
 from pipeline.freeze.evidence import write_evidence
 from pipeline.log.events.months import Waived
+from pipeline.model.durable import move_into_place, part_of, sync
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import Document, render_all
@@ -199,11 +200,11 @@ def put_in_place(built: Path, final: Path) -> None:
     if final.exists():
         raise FileExistsError(f"{final} is there already: a frozen version is never changed")
     try:
-        built.rename(final)
+        move_into_place(built, final)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        part = final.with_name(f".{final.name}.part")
+        part = part_of(final)
         discard(part)
         try:
             part.mkdir(mode=0o700)
@@ -211,13 +212,12 @@ def put_in_place(built: Path, final: Path) -> None:
                 target = part / path.relative_to(built)
                 target.mkdir(mode=0o700) if path.is_dir() else shutil.copyfile(path, target)
             _sync(part)
-            part.rename(final)
+            move_into_place(part, final)
         except OSError as error:
             error.filename, error.filename2 = str(part), None  # a copy names what it reads, whatever of the two fails
             raise
         finally:
             discard(part)
-    _sync_entry(final.parent)
 
 
 def discard(folder: Path) -> None:
@@ -230,13 +230,5 @@ def _sync(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file():
             path.chmod(0o400)
-        _sync_entry(path)
-    _sync_entry(folder)
-
-
-def _sync_entry(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(path)
+    sync(folder)

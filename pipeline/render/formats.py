@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal, get_args
 
+from pipeline.model.durable import whole_file
 from pipeline.model.errors import EsepError
 
 from .document import Document
@@ -56,16 +57,8 @@ def render_one(
 ) -> None:
     """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `tell`: how many rows are done."""
     _check(format, language)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            _write(document, file, path, format, language, tell)
-        partial.replace(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a write that fails has no name of its own
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path, mode=None) as file:
+        _write(document, file, path, format, language, tell)
 
 
 def file_name(format: Format, language: Language = "kk") -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from pipeline.model.durable import move_into_place, part_of
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 
@@ -52,7 +53,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
             )
         with explained(place):
             part.chmod(mode)
-            _move(part, place)
+            move_into_place(part, place)
     finally:
         _part(place)
     return place
@@ -60,23 +61,11 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
 
 def _part(place: Path) -> Path:
     """Where a file is made before it is moved to `place`; what a killed process left there is removed."""
-    part = place.with_name(f".{place.name}.part")
+    part = part_of(place)
     with explained(place):
         part.unlink(missing_ok=True)
         part.with_name(part.name + ".wal").unlink(missing_ok=True)
     return part
-
-
-def _move(part: Path, place: Path) -> None:
-    """Rename into place, durably."""
-    with part.open("rb") as content:
-        os.fsync(content.fileno())
-    part.replace(place)
-    folder = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | Path, *, mode: int = 0o600) -> Path:
@@ -101,7 +90,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
                         insert(target, table, pl.DataFrame(batch))
                 target.execute("CHECKPOINT")
             part.chmod(mode)
-            _move(part, place)
+            move_into_place(part, place)
     finally:
         _part(place)
     return place

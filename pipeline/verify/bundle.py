@@ -7,10 +7,10 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -18,7 +18,7 @@ from cryptography import x509
 
 from pipeline.assess.debts import check_debts
 from pipeline.assess.printed import TABLES, printed_report
-from pipeline.chains.evidence import Evidence, Networks
+from pipeline.chains.evidence import Evidence
 from pipeline.chains.networks import network_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
@@ -56,64 +56,81 @@ class Check:
     """What this check can't see, in words."""
 
 
+class Finding(NamedTuple):
+    """What one check came to."""
+
+    faults: list[str]
+    """What is wrong, and where; none when the check holds."""
+    seen: str
+    """What to say when nothing is wrong."""
+    not_checked: str = ""
+    """What it can't see, in words."""
+
+
+class OpenBundle:
+    """The bundle in a folder. Its parts are read and proven once, at the first check that wants them; what can't be read raises in each."""
+
+    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate]) -> None:
+        """Raises VerifyError when there is no readable manifest to start from."""
+        self.folder = folder
+        self.trusted = trusted
+        self.manifest = _read_manifest(folder)
+        self.rules = Rules.from_json(self.manifest["rules"])
+        self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Headers and proofs, as read."""
+        return read_evidence(self.folder / "evidence")
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the report was made of."""
+        return read_facts(self.folder / "evidence" / "facts")
+
+    @cached_property
+    def proven(self) -> tuple[Proven, list[str]]:
+        """What the evidence proves of each transaction, and the faults of the proofs."""
+        return prove_transactions(self.evidence, self.networks)
+
+    @cached_property
+    def enriched(self) -> Enriched:
+        """The month, computed anew from the facts in the bundle."""
+        return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
+
+    def read_report(self) -> pl.DataFrame:
+        """The rows of `report.csv`, as text; not kept, because a large month's take much room."""
+        return read_report_csv((self.folder / "report.csv").read_bytes())
+
+    def read_ties(self) -> pl.DataFrame:
+        """What ties each row of the report to its allocation and its transaction; `txid` is empty for an unsettled row."""
+        return pl.read_csv(self.folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
+
+
 def verify_bundle(
     folder: Path, progress: Callable[[str], None] = lambda _: None, *, trusted: Sequence[x509.Certificate] = ()
 ) -> list[Check]:
-    """All checks of the bundle in `folder`; `trusted`: the authorities under which signatures must stand, none for any.
+    """All checks of the bundle in `folder`, in the order of `CHECKS`; `trusted`: the authorities under which signatures must stand, none for any.
 
     Raises VerifyError only when there is no readable manifest to start from.
     """
-    manifest = _read_manifest(folder)
-    rules = Rules.from_json(manifest["rules"])
-    networks = {chain: network_of(name) for chain, name in rules.network.items()}
-    checks: list[Check] = []
-
-    def check(name: str, look: Callable[[], tuple[list[str], str]]) -> None:
-        """Run one look: faults, and what to say when there are none. What can't be read is a fault, too."""
+    bundle = OpenBundle(folder, trusted)
+    found = []
+    for name, look in CHECKS:
         progress(name)
-        try:
-            faults, seen = look()
-        except (VerifyError, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-            faults, seen = [f"{type(error).__name__}: {error}"], ""
-        shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
-        checks.append(Check(name, not faults, shown or seen))
+        found.append(_checked(name, look, bundle))
+    return found
 
-    # Read and proven once for all checks; what can't be read is said by each that needs it.
-    @cache
-    def evidence() -> Evidence:
-        return read_evidence(folder / "evidence")
 
-    @cache
-    def facts() -> Facts:
-        return read_facts(folder / "evidence" / "facts")
-
-    @cache
-    def proven() -> tuple[Proven, list[str]]:
-        return prove_transactions(evidence(), networks)
-
-    @cache
-    def enriched() -> Enriched:
-        return enrich_month(facts(), Month.parse(manifest["month"]), rules)
-
-    check("files", lambda: _file_faults(folder, manifest["files"]))
-    check("report digest", lambda: _digest_faults(folder, manifest))
-    check("report.json", lambda: _json_faults(folder, manifest))
-    check("headers", lambda: _header_check(evidence(), networks))
-    check("proofs", lambda: _proof_faults(folder, evidence(), proven()[1]))
-    check("reported transfers", lambda: _transfer_faults(folder, proven()[0], rules))
-    check("recomputed from facts", lambda: _recompute_faults(folder, enriched(), manifest, rules))
-    check("facts against chain", lambda: _fact_faults(facts(), evidence()))
-    check("debts", lambda: check_debts(folder, manifest, enriched(), rules))
-    not_checked: list[str] = []
-
-    def signatures() -> tuple[list[str], str]:
-        report = check_signatures(folder, manifest, trusted)
-        not_checked.extend(report.not_checked)
-        return report.faults, "; ".join(report.seen)
-
-    check("signatures", signatures)
-    checks[-1] = replace(checks[-1], not_checked="; ".join(not_checked))
-    return checks
+def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundle) -> Check:
+    """What one look came to; what can't be read is a fault, too."""
+    try:
+        finding = look(bundle)
+    except (VerifyError, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+        finding = Finding([f"{type(error).__name__}: {error}"], "")
+    faults = finding.faults
+    shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
+    return Check(name, not faults, shown or finding.seen, finding.not_checked)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -135,8 +152,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _file_faults(folder: Path, files: dict[str, str]) -> tuple[list[str], str]:
+def _check_files(bundle: OpenBundle) -> Finding:
     """Every file named is there with its digest, and none that is not named."""
+    folder, files = bundle.folder, bundle.manifest["files"]
     faults = []
     for name, digest in sorted(files.items()):
         path = folder / name
@@ -148,46 +166,49 @@ def _file_faults(folder: Path, files: dict[str, str]) -> tuple[list[str], str]:
             faults.append(f"{name} was changed")
     present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     faults += [f"{name} is not in the manifest" for name in sorted(present - set(files)) if not name.startswith(LATER)]
-    return faults, f"{len(files)} files as the manifest says"
+    return Finding(faults, f"{len(files)} files as the manifest says")
 
 
-def _digest_faults(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], str]:
-    digest = digest_of(folder / "report.csv")
-    return ([] if digest == manifest["digest"] else [f"report.csv has {digest}, the manifest says {manifest['digest']}"]), digest
+def _check_digest(bundle: OpenBundle) -> Finding:
+    """The canonical report is the one that was frozen (rule 8.2)."""
+    digest, told = digest_of(bundle.folder / "report.csv"), bundle.manifest["digest"]
+    return Finding([] if digest == told else [f"report.csv has {digest}, the manifest says {told}"], digest)
 
 
-def _json_faults(folder: Path, manifest: dict[str, Any]) -> tuple[list[str], str]:
+def _check_json(bundle: OpenBundle) -> Finding:
     """`report.json` says the same as `report.csv`, cell by cell."""
-    content = msgspec.json.decode((folder / "report.json").read_bytes())
-    rows = read_report_csv((folder / "report.csv").read_bytes())
-    faults = [f"{key} differs from the manifest" for key in ("digest", "month", "version", "totals") if content[key] != manifest[key]]
+    content, rows = msgspec.json.decode((bundle.folder / "report.json").read_bytes()), bundle.read_report()
+    names = ("digest", "month", "version", "totals")
+    faults = [f"{name} differs from the manifest" for name in names if content[name] != bundle.manifest[name]]
     if len(content["rows"]) != rows.height:
         faults.append(f"{len(content['rows'])} rows, report.csv has {rows.height}")
     for ours, theirs in zip(rows.iter_rows(named=True), content["rows"], strict=False):
         if {name: value or None for name, value in ours.items()} != {name: str(v) if v is not None else None for name, v in theirs.items()}:
             faults.append(f"row {ours['n']} differs")
-    return faults, f"{rows.height} rows equal report.csv"
+    return Finding(faults, f"{rows.height} rows equal report.csv")
 
 
-def _header_check(evidence: Evidence, networks: Networks) -> tuple[list[str], str]:
-    return header_faults(evidence.headers, networks), f"{evidence.headers.height} headers in an unbroken chain"
+def _check_headers(bundle: OpenBundle) -> Finding:
+    """The headers of each chain are whole and follow one another."""
+    headers = bundle.evidence.headers
+    return Finding(header_faults(headers, bundle.networks), f"{headers.height} headers in an unbroken chain")
 
 
-def _proof_faults(folder: Path, evidence: Evidence, unproven: list[str]) -> tuple[list[str], str]:
+def _check_proofs(bundle: OpenBundle) -> Finding:
     """Every transaction that a row names is proven."""
-    ties = _ties(folder).filter(pl.col("txid") != "")
+    evidence = bundle.evidence
+    ties = bundle.read_ties().filter(pl.col("txid") != "")
     known = {proof.txid: proof.chain for proof in evidence.proofs}
-    faults = unproven + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
-    return faults, f"{len(evidence.proofs)} transactions lie in their blocks"
+    faults = bundle.proven[1] + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
+    return Finding(faults, f"{len(evidence.proofs)} transactions lie in their blocks")
 
 
-def _transfer_faults(folder: Path, proven: Proven, rules: Rules) -> tuple[list[str], str]:
+def _check_transfers(bundle: OpenBundle) -> Finding:
     """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11).
 
     A sum that calls inside a transaction may have paid is in no bytes (ADR 7): it is named, and its date is checked all the same.
     """
-    rows = read_report_csv((folder / "report.csv").read_bytes())
-    ties = _ties(folder)
+    rows, ties, rules, proven = bundle.read_report(), bundle.read_ties(), bundle.rules, bundle.proven[0]
     if ties["n"].to_list() != rows["n"].to_list():
         raise VerifyError("rows.csv does not have the report's rows")
     faults: list[str] = []
@@ -213,7 +234,7 @@ def _transfer_faults(folder: Path, proven: Proven, rules: Rules) -> tuple[list[s
         said += (
             f", but {len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
         )
-    return faults, said
+    return Finding(faults, said)
 
 
 def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:
@@ -225,22 +246,20 @@ def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset
     return "" if shown == row["transfer_amount"] else f"the transaction pays {shown}, the row says {row['transfer_amount']}"
 
 
-def _ties(folder: Path) -> pl.DataFrame:
-    return pl.read_csv(folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
-
-
-def _recompute_faults(folder: Path, enriched: Enriched, manifest: dict[str, Any], rules: Rules) -> tuple[list[str], str]:
+def _check_recomputed(bundle: OpenBundle) -> Finding:
     """The report and its tables, computed anew from the facts in the bundle, have the same bytes."""
-    tables = {"report.csv": report_csv(printed_report(enriched, rules))}
+    enriched = bundle.enriched
+    tables = {"report.csv": report_csv(printed_report(enriched, bundle.rules))}
     tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
-    faults = [f"{name} comes out different" for name, content in tables.items() if (folder / name).read_bytes() != content]
-    if enriched.totals != manifest["totals"]:
+    faults = [f"{name} comes out different" for name, content in tables.items() if (bundle.folder / name).read_bytes() != content]
+    if enriched.totals != bundle.manifest["totals"]:
         faults.append("the totals come out different")
-    return faults, f"{', '.join(tables)} and the totals come out the same"
+    return Finding(faults, f"{', '.join(tables)} and the totals come out the same")
 
 
-def _fact_faults(facts: Facts, evidence: Evidence) -> tuple[list[str], str]:
+def _check_facts(bundle: OpenBundle) -> Finding:
     """The blocks among the facts are the ones whose headers stand in the evidence, from the oldest header on."""
+    facts, evidence = bundle.facts, bundle.evidence
     spans = evidence.headers.group_by("chain").agg(pl.col("height").min().alias("from"))
     within = facts.blocks.join(spans, on="chain").filter(pl.col("height") >= pl.col("from"))
     joined = within.join(
@@ -248,4 +267,30 @@ def _fact_faults(facts: Facts, evidence: Evidence) -> tuple[list[str], str]:
     )
     differing = joined.filter(pl.col("hash").ne_missing(pl.col("proven")))
     faults = [f"{chain} block {height} is not the one proven" for chain, height in differing.select("chain", "height").iter_rows()]
-    return faults, f"{within.height} blocks agree with their headers"
+    return Finding(faults, f"{within.height} blocks agree with their headers")
+
+
+def _check_debts(bundle: OpenBundle) -> Finding:
+    """Debts carry over from the month before, and are what the report's rows leave (rule 7.4)."""
+    return Finding(*check_debts(bundle.folder, bundle.manifest, bundle.enriched, bundle.rules))
+
+
+def _check_signatures(bundle: OpenBundle) -> Finding:
+    """The signatures that joined the bundle after its freeze are the pool's, over these very bytes."""
+    report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
+    return Finding(report.faults, "; ".join(report.seen), "; ".join(report.not_checked))
+
+
+CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
+    ("files", _check_files),
+    ("report digest", _check_digest),
+    ("report.json", _check_json),
+    ("headers", _check_headers),
+    ("proofs", _check_proofs),
+    ("reported transfers", _check_transfers),
+    ("recomputed from facts", _check_recomputed),
+    ("facts against chain", _check_facts),
+    ("debts", _check_debts),
+    ("signatures", _check_signatures),
+)
+"""Every check by its name, in the order in which they are made and shown."""
