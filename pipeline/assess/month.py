@@ -61,7 +61,7 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
     if state.bad_events:
         code = IssueCode.UNREADABLE_EVENT
         unreadable = pl.DataFrame(
-            [(code.value, code.severity.value, place, error) for place, error in state.bad_events],
+            [(code.value, code.severity.value, place, error, error, None) for place, error in state.bad_events],
             schema=enriched.issues.schema,
             orient="row",
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import ISSUES
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import ROWS_AT_ONCE
 from pipeline.render.form import COLUMNS
@@ -81,7 +82,7 @@ TABLES = {
     "outflows.csv": printed_outflows,
     "transfers.csv": printed_transfers,
     "balances.csv": printed_balances,
-    "issues.csv": lambda enriched: enriched.issues,
+    "issues.csv": lambda enriched: enriched.issues.select(list(ISSUES)),
     "rows.csv": printed_ties,
 }
 """The bundle's tables beside the report, and what prints each."""

@@ -14,6 +14,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.months import allocated_months
+from pipeline.enrich.frames import ISSUES
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
 from pipeline.model.errors import StoreError
@@ -46,7 +47,9 @@ def issues(
             state, assessed = app.months.assess(store, named)
     waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
     found = assessed.enriched.issues.filter((pl.col("severity") == "blocking") | pl.lit(not blocking))
-    rows: list[dict[str, Any]] = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in found.iter_rows(named=True)]
+    rows: list[dict[str, Any]] = [
+        row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in found.select(list(ISSUES)).iter_rows(named=True)
+    ]
     rows.sort(key=lambda row: (row["severity"] != "blocking", row["code"], row["ref"]))
     if as_json:
         print_json(rows)

@@ -26,6 +26,7 @@ from pipeline.app.stores import Tell
 from pipeline.assess.conditions import Condition, blocking_issues
 from pipeline.assess.month import Assessed
 from pipeline.chains.bitcoin.networks import NETWORKS
+from pipeline.enrich.frames import ISSUES
 from pipeline.follow.connector import Idle, Waiting
 from pipeline.log.events import decode
 from pipeline.log.events.chain import Connect, Disconnect, Stretch
@@ -307,7 +308,10 @@ def assess(app: App, store: Store, journey: Journey) -> Assessed:
     state, assessed = app.months.assess(store, journey.month)
     app.months.show(store, journey.month, assessed)
     waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
-    journey.issues = [row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in assessed.enriched.issues.iter_rows(named=True)]
+    journey.issues = [
+        row | {"waived_by": waived.get((row["code"], row["ref"]))}
+        for row in assessed.enriched.issues.select(list(ISSUES)).iter_rows(named=True)
+    ]
     journey.left_over = assessed.unmet
     journey.totals = dict(assessed.enriched.totals)
     return assessed

@@ -15,7 +15,7 @@ from pipeline.model.issues import IssueCode
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .check import is_in_month, issues
+from .found import is_in_month, issues
 from .frames import Facts
 from .identify import day_of_seconds
 
@@ -56,4 +56,5 @@ def unknown_assets(strangers: pl.DataFrame, blocks: pl.DataFrame, month: Month) 
         found,
         ref=pl.concat_str("chain", "asset", separator=":"),
         detail=pl.format("{} movement(s) out of pool wallets, first in {}", pl.col("movements"), pl.col("txid")),
+        facts=[pl.col("movements"), pl.col("txid")],
     )

@@ -1,63 +1,37 @@
-"""What is wrong, as values: the issues of a month (rules 3 to 6; which month an issue belongs to, rule 9.2).
+"""What is wrong with the chain, the ledger and their match, as values: the issues of a month (rules 3 to 6).
 
-Each function makes one code's issues as a frame of `code, severity, ref, detail`; `month.enrich_month` puts them together.
-Nothing here changes a row of the report.
+Each function makes one code's issues, as FOUND, of one month (rule 9.2); refs by rule 9.8. Those of the registry are in `check_registry`. Nothing here
+changes a row of the report.
 """
 
 from __future__ import annotations
-
-from datetime import date
 
 import polars as pl
 
 from pipeline.chains.evm.address import has_wrong_checksum
 from pipeline.model.issues import IssueCode
-from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .frames import ISSUES
-from .identify import day_of_micros, day_of_seconds, holders
+from .found import NO_ISSUES, chain_of_asset, credit_ref, is_in_month, issues, transfer_ref, with_token
+from .identify import day_of_micros, day_of_seconds
+from .match import Matched
 
-NO_ISSUES = pl.DataFrame(schema=ISSUES)
-
-
-def issues(code: IssueCode, found: pl.DataFrame, *, ref: pl.Expr, detail: pl.Expr) -> pl.DataFrame:
-    """Rows of `found` as issues of one code."""
-    return found.select(
-        pl.lit(code.value).alias("code"),
-        pl.lit(code.severity.value).alias("severity"),
-        ref.cast(pl.String).alias("ref"),
-        detail.alias("detail"),
-    )
-
-
-def is_in_month(month: Month, column: str = "date") -> pl.Expr:
-    """Whether a day lies in the month."""
-    return pl.col(column).is_between(pl.lit(month.first), pl.lit(month.last))
-
-
-def with_token(ref: pl.Expr, rules: Rules) -> pl.Expr:
-    """The ref, and where the row's asset is a token the asset behind it: one transaction, or wallet, may have several."""
-    tokens = sorted(a.name for a in rules.assets.values() if a.contract is not None)
-    return pl.when(pl.col("asset").is_in(tokens)).then(pl.concat_str(ref, "asset", separator=":")).otherwise(ref)
-
-
-def transfer_ref() -> pl.Expr:
-    """TXID:ADDRESS."""
-    return pl.concat_str("txid", "address", separator=":")
-
-
-def credit_ref() -> pl.Expr:
-    """A credit's payment, or its transfer where no payment is linked."""
-    return pl.when(pl.col("payment_id") != "").then("payment_id").otherwise(transfer_ref())
+CREDIT = ["payment_id", "chain", "txid", "address", "asset", "miner_id"]
+SHOWN_IDS = 20
+"""Ids that an issue's words name; all of them are among the facts that a waiver records."""
 
 
 def mixed_inputs(transactions: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Transactions of the pool with inputs of others (rule 3.2)."""
     found = transactions.filter(~pl.col("is_coinbase") & (pl.col("other_inputs") > 0) & is_in_month(month))
     return issues(
-        IssueCode.MIXED_INPUTS, found, ref=pl.col("txid"), detail=pl.format("{} input(s) are not the pool's", pl.col("other_inputs"))
+        IssueCode.MIXED_INPUTS,
+        found,
+        ref=pl.col("txid"),
+        detail=pl.format("{} input(s) are not the pool's", pl.col("other_inputs")),
+        facts=[pl.col("chain"), pl.col("other_inputs"), pl.col("other_inputs_value")],
+        place=pl.col("chain"),
     )
 
 
@@ -69,6 +43,8 @@ def unknown_outflows(outflows: pl.DataFrame) -> pl.DataFrame:
         found,
         ref=pl.concat_str("txid", "vout", separator=":"),
         detail=pl.format("{} to {}", pl.col("amount").cast(pl.String), pl.col("address").fill_null("no address")),
+        facts=[pl.col("chain"), pl.col("address"), pl.col("amount"), pl.col("asset")],
+        place=pl.col("chain"),
     )
 
 
@@ -78,25 +54,14 @@ def unbalanced_wallets(balances: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     `ref` is the wallet; of a token the wallet and the asset, `WALLET:ASSET`, since a wallet may hold many.
     """
     found = balances.filter(pl.col("fault").is_not_null())
-    return issues(IssueCode.WALLET_DOES_NOT_BALANCE, found, ref=with_token(pl.col("wallet"), rules), detail=pl.col("fault"))
-
-
-def overlaps(registry: pl.DataFrame, keys: list[str], month: Month) -> pl.DataFrame:
-    """Wallets or accounts that two miners hold on one day of the month (rules 4.1, 9.2)."""
-    spans = (
-        registry.filter(pl.col("valid_to").is_null() | (pl.col("valid_from") < pl.col("valid_to")))
-        .filter((pl.col("valid_from") <= month.last) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > month.first)))
-        .with_columns(pl.col("valid_to").fill_null(date.max))
+    return issues(
+        IssueCode.WALLET_DOES_NOT_BALANCE,
+        found,
+        ref=with_token(pl.col("wallet"), rules),
+        detail=pl.col("fault"),
+        facts=[chain_of_asset(rules), pl.col("asset"), pl.col("closing"), pl.col("unspent")],
+        place=chain_of_asset(rules),
     )
-    shared = spans.join(spans, on=keys, suffix="_2").filter(
-        (pl.col("miner_id") < pl.col("miner_id_2"))
-        & (
-            pl.max_horizontal("valid_from", "valid_from_2", pl.lit(month.first))
-            < pl.min_horizontal("valid_to", "valid_to_2", pl.lit(month.next.first))
-        )
-    )
-    found = shared.group_by(keys[0]).agg(pl.len())
-    return issues(IssueCode.REGISTRY_OVERLAP, found, ref=pl.col(keys[0]), detail=pl.lit("held by two miners on one day"))
 
 
 def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.DataFrame, month: Month) -> pl.DataFrame:
@@ -127,45 +92,81 @@ def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
     )
 
 
-def bad_miner_ids(miners: pl.DataFrame) -> pl.DataFrame:
-    """Registered miners whose IIN/BIN can't be one (rule 4.5); in every month (rule 9.2)."""
-    faults = [(miner_id, fault) for miner_id in miners["miner_id"].unique() if (fault := miner_id_fault(miner_id))]
-    found = pl.DataFrame(faults, schema={"miner_id": pl.String, "fault": pl.String}, orient="row")
-    return issues(IssueCode.BAD_MINER_ID, found, ref=pl.col("miner_id"), detail=pl.col("fault"))
+def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
+    """Allocations, and payments, of an account that nobody holds that day (rules 4.4, 9.4).
 
-
-def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Allocations, and payments, of an account that nobody holds that day (rules 4.4, 9.4)."""
-    orphaned = allocations.filter(pl.col("miner_id").is_null() & is_in_month(month, "allocation_date"))
-    unowned = payments.filter(pl.col("miner_id").is_null() & is_in_month(month, "paid_date"))
+    By the allocation date; of an opening in every month from its date on; of a payment only where it is linked, by the transfer's date (rule 9.2). In
+    edition 1 an opening's by its date alone, and of every payment by the day of `paid_at`.
+    """
+    is_shown = is_in_month(month, "allocation_date")
+    if rules.edition == 1:
+        unowned = payments.filter(is_in_month(month, "paid_date"))
+    else:
+        is_shown = is_shown | (pl.col("is_opening") & (pl.col("allocation_date") <= month.last))
+        unowned = _with_transfers(matched).filter(is_in_month(month))
     detail = pl.format("nobody holds account {} that day", pl.col("account"))
-    return pl.concat(
-        [
-            issues(IssueCode.UNKNOWN_ACCOUNT, orphaned, ref=pl.col("allocation_id"), detail=detail),
-            issues(IssueCode.UNKNOWN_ACCOUNT, unowned, ref=pl.col("payment_id"), detail=detail),
-        ]
+    facts = [pl.col("account"), pl.col("amount"), pl.col("asset")]
+    parts = []
+    for rows, key in ((allocations.filter(is_shown), "allocation"), (unowned, "payment")):
+        found = rows.filter(pl.col("miner_id").is_null())
+        parts.append(issues(IssueCode.UNKNOWN_ACCOUNT, found, ref=pl.col(f"{key}_id"), detail=detail, facts=facts, place=pl.lit(key)))
+    return pl.concat(parts)
+
+
+def allocated_twice(allocations: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
+    """Allocations of one account, asset, instant and amount under several ids (rule 4.6): once a group, by the allocation date of the smallest id.
+
+    `allocations`: ALLOCATIONS, allocation_date; every allocation of a group is among them, or none is. Edition 1 has no such rule.
+    """
+    if rules.edition == 1:
+        return NO_ISSUES
+    is_near = pl.col("allocation_date").is_between(pl.lit(month.previous.last), pl.lit(month.next.first))
+    group = ["account", "asset", "allocated_at", "amount"]
+    near = allocations.filter(is_near & (pl.col("amount") > 0)).select("allocation_id", "allocation_date", *group)
+    found = (
+        near.filter(pl.struct(group).is_duplicated())
+        .sort("allocation_id")
+        .group_by(group, maintain_order=True)
+        .agg(pl.col("allocation_date").first(), pl.col("allocation_id"), pl.col("allocation_id").n_unique().alias("ids"))
+        .filter((pl.col("ids") > 1) & is_in_month(month, "allocation_date"))
+    )
+    ids = pl.col("allocation_id").list
+    return issues(
+        IssueCode.ALLOCATION_TWICE,
+        found,
+        ref=ids.first(),
+        detail=pl.format(
+            "{} times {} {} for account {} at one instant: {}{}",
+            pl.col("ids"),
+            pl.col("amount").cast(pl.String),
+            pl.col("asset"),
+            pl.col("account"),
+            ids.head(SHOWN_IDS).list.join(", "),
+            pl.when(pl.col("ids") > SHOWN_IDS).then(pl.lit(", …")).otherwise(pl.lit("")),
+        ),
+        facts=[pl.col("account"), pl.col("asset"), pl.col("allocated_at"), pl.col("amount"), ids.join("\n")],
     )
 
 
-def differing_holders(links: pl.DataFrame, transfers: pl.DataFrame, month: Month) -> pl.DataFrame:
+def _with_transfers(matched: Matched) -> pl.DataFrame:
+    """The linked payments with their transfer's date and the holder of its address."""
+    transfers = matched.transfers.select("chain", pl.col("txid").alias("transfer_txid"), "address", "asset", "holder", "date")
+    return matched.links.join(transfers, on=["chain", "transfer_txid", "address", "asset"])
+
+
+def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
     """Linked payments whose account and address belong to different miners; nobody against somebody differs too (rules 4.2, 9.4).
 
-    An issue of the payment: it belongs to the day of `paid_at` (rule 9.2).
+    By the transfer's date; in edition 1 by the day of `paid_at` (rule 9.2).
     """
-    found = (
-        links.with_columns(paid_date=day_of_micros("paid_at"))
-        .filter(is_in_month(month, "paid_date"))
-        .join(
-            transfers.select("chain", pl.col("txid").alias("transfer_txid"), "address", "asset", "holder"),
-            on=["chain", "transfer_txid", "address", "asset"],
-        )
-        .filter(pl.col("holder").ne_missing(pl.col("miner_id")))
-    )
+    date = day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")
+    found = _with_transfers(matched).with_columns(date=date).filter(is_in_month(month) & pl.col("holder").ne_missing(pl.col("miner_id")))
     return issues(
         IssueCode.WALLET_HOLDER_DIFFERS,
         found,
         ref=pl.col("payment_id"),
         detail=pl.format("wallet {}, account {}", pl.col("holder").fill_null("nobody"), pl.col("miner_id").fill_null("nobody")),
+        facts=[pl.col("holder"), pl.col("miner_id")],
     )
 
 
@@ -177,6 +178,7 @@ def payments_not_on_chain(orphans: pl.DataFrame, month: Month) -> pl.DataFrame:
         found,
         ref=pl.col("payment_id"),
         detail=pl.format("{} to {} in {}", pl.col("amount").cast(pl.String), pl.col("address"), pl.col("txid")),
+        facts=[pl.col("amount"), pl.col("asset"), pl.col("address"), pl.col("txid")],
     )
 
 
@@ -193,34 +195,34 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
                 differing,
                 ref=with_token(transfer_ref(), rules),
                 detail=pl.format("{} on chain, {} in the ledger", amount, pl.col("paid").cast(pl.String)),
+                facts=[pl.col("chain"), pl.col("asset"), pl.col("amount"), pl.col("paid")],
+                place=pl.col("chain"),
             ),
-            issues(IssueCode.TRANSFER_WITHOUT_PAYMENT, unpaid, ref=with_token(transfer_ref(), rules), detail=amount),
+            issues(
+                IssueCode.TRANSFER_WITHOUT_PAYMENT,
+                unpaid,
+                ref=with_token(transfer_ref(), rules),
+                detail=amount,
+                facts=[pl.col("chain"), pl.col("asset"), pl.col("amount")],
+                place=pl.col("chain"),
+            ),
         ]
     )
 
 
-def unlicensed_rows(report: pl.DataFrame) -> pl.DataFrame:
-    """Miners and allocation dates of the month's rows, carried ones too, without a licence in force (rules 4.3, 9.2)."""
-    found = report.filter(~pl.col("is_licensed")).unique(["miner_id", "allocation_date"], keep="first", maintain_order=True)
-    return issues(
-        IssueCode.LICENCE_NOT_IN_FORCE,
-        found,
-        ref=pl.concat_str("miner_id", pl.col("allocation_date").dt.to_string("%Y-%m-%d"), separator=":"),
-        detail=pl.format("shows {}", pl.col("licence_number").fill_null("none")),
-    )
+def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
+    """Credits before what they settle, wherever a row of the month shows it, and credits with something left at its end (rules 6.2, 9.2).
 
-
-def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Credits of the month before what they settle, and credits with something left at its end (rules 6.2, 9.2).
-
-    `credits`, `allocations` with `row`; `portions` of settle, all seen by the month (rule 7.1).
+    In edition 1 the former by the transfer's date alone. `credits`, `allocations` with `row`; `portions` of settle, all seen by the month (rule 7.1).
     """
-    settled = portions.join(allocations.select(pl.col("row").alias("allocation"), "allocated_at"), on="allocation").join(
-        credits.select(pl.col("row").alias("credit"), "at", "date", "payment_id", "txid", "address", "miner_id"), on="credit"
-    )
+    owed = allocations.select(pl.col("row").alias("allocation"), "allocated_at", "is_of_month")
+    paid = credits.select(pl.col("row").alias("credit"), "at", "date", *CREDIT)
+    is_shown = is_in_month(month) if rules.edition == 1 else is_in_month(month) | pl.col("is_of_month")
     early = (
-        settled.filter((pl.col("at") * 1_000_000 < pl.col("allocated_at")) & is_in_month(month))
-        .group_by("credit", "payment_id", "txid", "address", "miner_id")
+        portions.join(owed, on="allocation")
+        .join(paid, on="credit")
+        .filter((pl.col("at") * 1_000_000 < pl.col("allocated_at")) & is_shown)
+        .group_by("credit", *CREDIT)
         .agg(pl.col("amount").sum())
     )
     used = portions.group_by(pl.col("credit").alias("row")).agg(pl.col("amount").sum().alias("used"))
@@ -231,67 +233,8 @@ def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl
         .filter(pl.col("amount") > 0)
     )
     detail = pl.format("{} of it, miner {}", pl.col("amount").cast(pl.String), pl.col("miner_id"))
+    facts = [pl.col("chain"), pl.col("asset"), pl.col("amount"), pl.col("miner_id")]
     return pl.concat(
-        [
-            issues(IssueCode.TRANSFER_BEFORE_ALLOCATION, early, ref=credit_ref(), detail=detail),
-            issues(IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, excess, ref=credit_ref(), detail=detail),
-        ]
-    )
-
-
-def accounts_changed_hands(
-    accounts: pl.DataFrame, allocations: pl.DataFrame, portions: pl.DataFrame, credits: pl.DataFrame, month: Month
-) -> pl.DataFrame:
-    """Accounts that pass to another miner in the month while allocations of the first are unsettled (rule 4.4).
-
-    What counts as settled is what was transferred before the day of passing.
-    """
-    passings = _passings(accounts, month)
-    if passings.is_empty():
-        return NO_ISSUES
-    owed = passings.join(
-        allocations.select("account", "miner_id", "allocation_date", "row", "amount"),
-        left_on=["account", "first"],
-        right_on=["account", "miner_id"],
-    ).filter(pl.col("allocation_date") < pl.col("passed_on"))
-    dated = portions.join(credits.select(pl.col("row").alias("credit"), "date"), on="credit").rename(
-        {"allocation": "row", "amount": "part"}
-    )
-    settled = (
-        owed.select("row", "passed_on")
-        .join(dated, on="row")
-        .filter(pl.col("date") < pl.col("passed_on"))
-        .group_by("row", "passed_on")
-        .agg(pl.col("part").sum())
-    )
-    found = (
-        owed.join(settled, on=["row", "passed_on"], how="left")
-        .with_columns(left=pl.col("amount") - pl.col("part").fill_null(0))
-        .filter(pl.col("left") > 0)
-        .group_by("account")
-        .agg(pl.col("left").sum(), pl.col("passed_on").min())
-    )
-    return issues(
-        IssueCode.ACCOUNT_CHANGED_HANDS,
-        found,
-        ref=pl.col("account"),
-        detail=pl.format("{} unsettled on {}", pl.col("left").cast(pl.String), pl.col("passed_on").dt.to_string("%Y-%m-%d")),
-    )
-
-
-def _passings(accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Accounts that go from one miner to another on a day of the month: account, first, passed_on.
-
-    A while that nobody holds it between them does not undo the passing.
-    """
-    shared = accounts.filter(pl.col("miner_id").n_unique().over("account") > 1)
-    bounds = pl.concat(
-        [shared.select("account", pl.col("valid_from").alias("day")), shared.select("account", pl.col("valid_to").alias("day"))]
-    ).drop_nulls()
-    held = holders(shared, bounds, keys=["account"], day="day").sort("account", "day")
-    return (
-        held.with_columns(first=pl.col("miner_id").shift(1).over("account"))
-        .filter(pl.col("first").is_not_null() & (pl.col("first") != pl.col("miner_id")))
-        .select("account", "first", pl.col("day").alias("passed_on"))
-        .filter(is_in_month(month, "passed_on"))
+        issues(code, found, ref=credit_ref(rules), detail=detail, facts=facts, place=pl.col("chain"))
+        for code, found in ((IssueCode.TRANSFER_BEFORE_ALLOCATION, early), (IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, excess))
     )

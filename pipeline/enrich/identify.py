@@ -5,6 +5,8 @@ Enters: registry tables and the (key, day) pairs asked about. Leaves: the holder
 
 from __future__ import annotations
 
+from datetime import time
+
 import polars as pl
 
 ALMATY = "Asia/Almaty"
@@ -18,6 +20,18 @@ def day_of_seconds(column: str) -> pl.Expr:
 def day_of_micros(column: str) -> pl.Expr:
     """The day in Almaty of an instant in Unix microseconds."""
     return pl.from_epoch(pl.col(column), time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone(ALMATY).dt.date()
+
+
+def allocation_day() -> pl.Expr:
+    """The allocation date of rows with `allocated_at` and `is_of_day_before`: an opening at 00:00 belongs to the day that ended (rule 6.4)."""
+    day = day_of_micros("allocated_at")
+    return pl.when(pl.col("is_of_day_before")).then(day.dt.offset_by("-1d")).otherwise(day)
+
+
+def is_midnight(column: str) -> pl.Expr:
+    """Whether an instant in Unix microseconds is 00:00 in Almaty, to the microsecond."""
+    local = pl.from_epoch(pl.col(column), time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone(ALMATY)
+    return local.dt.time() == time(0)
 
 
 def is_in_force(day: str, valid_from: str = "valid_from", valid_to: str = "valid_to") -> pl.Expr:

@@ -12,13 +12,14 @@ import polars as pl
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from . import check
+from . import check, check_registry
 from .assets import name_assets, unknown_assets
 from .balance import prove_balances
 from .classify import classify, group_transfers, list_outflows, pool_transactions
 from .enriched import Enriched
+from .found import is_in_month, name_apart
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
-from .identify import day_of_micros, with_holder
+from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .match import Matched, credit, match
 from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding
 from .report import KEY, Report, sum_month
@@ -32,15 +33,16 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     facts, strangers = name_assets(facts, rules)
     transactions = pool_transactions(facts)
     outputs = classify(facts, transactions, rules)
-    outflows = list_outflows(outputs, transactions).filter(check.is_in_month(month))
+    outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
     matched = match(group_transfers(outputs), facts.payments, facts.transactions, tips, rules)
     del outputs
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
     matched = _with_payers(matched, payments)
     credits = credit(matched)
-    allocations = list_allocations(facts)
+    allocations = list_allocations(facts, rules)
     held = hold_allocations(allocations, facts.accounts, month)
+    unheld = with_holding(allocations, held.filter(pl.col("miner_id").is_null()))
     balances = prove_balances(facts, month, rules)
     issues = [
         check.mixed_inputs(transactions, month),
@@ -49,23 +51,23 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.bad_addresses(facts.wallets, payments, facts.labels, month),
         check.changed_answers(facts.doubts, month),
         check.unknown_outflows(outflows),
-        check.overlaps(facts.wallets, ["address", "chain"], month),
-        check.overlaps(facts.accounts, ["account"], month),
-        check.bad_miner_ids(facts.miners),
-        check.unknown_accounts(with_holding(allocations, held.filter(pl.col("miner_id").is_null())), payments, month),
-        check.differing_holders(matched.links, matched.transfers, month),
+        check_registry.overlaps(facts.wallets, facts.accounts, month, rules),
+        check_registry.bad_miner_ids(facts.miners),
+        check.unknown_accounts(unheld, payments, matched, month, rules),
+        check.allocated_twice(unheld, month, rules),
+        check.differing_holders(matched, month, rules),
         check.payments_not_on_chain(matched.orphans, month),
         check.transfer_issues(matched.transfers, month, rules),
     ]
     # What only led here is let go before the report takes the most room of all.
     moved = matched.transfers
-    del matched, payments, transactions
+    del matched, payments, transactions, unheld
     transfers = list_transfers(moved, credits)
     moved = moved.select("at", *KEY, "amount", "date").sort("at", "txid", "address", "asset").drop("at").with_row_index("transfer")
     credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, held)))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
-    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, at_once=allocations_at_once))
+    settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
     rows = pl.concat([part.rows for part in settled])
     report = Report(rows, allocations, moved, facts.miners, facts.licences, facts.wallets, month, rules)
     issues += [found for part in settled for found in part.issues]
@@ -74,16 +76,20 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         transfers=transfers,
         balances=balances.drop("fault"),
         reported=report,
-        issues=pl.concat(issues).unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref"),
+        issues=name_apart(pl.concat(issues), rules),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled])),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
     )
 
 
-def list_allocations(facts: Facts) -> pl.DataFrame:
-    """All allocations, openings among them (rule 6.4), as ALLOCATIONS, in no order."""
+def list_allocations(facts: Facts, rules: Rules) -> pl.DataFrame:
+    """All allocations, openings among them (rule 6.4), in no order: ALLOCATIONS, is_opening, is_of_day_before.
+
+    `is_of_day_before`: an opening at 00:00 in Almaty, whose allocation date is the day before; in edition 1 there was no such rule.
+    """
+    listed = facts.allocations.select(list(ALLOCATIONS)).with_columns(is_opening=pl.lit(False), is_of_day_before=pl.lit(False))
     if facts.openings.is_empty():
-        return facts.allocations
+        return listed
     openings = facts.openings.select(
         pl.concat_str(pl.lit("opening"), "account", "asset", separator=":").alias("allocation_id"),
         "account",
@@ -94,21 +100,24 @@ def list_allocations(facts: Facts) -> pl.DataFrame:
         pl.lit(None, UNITS).alias("commission_amount"),
         pl.lit(None, pl.String).alias("commission_currency"),
         pl.lit(None, pl.String).alias("commission_currency_amount"),
+        is_opening=pl.lit(True),
+        is_of_day_before=is_midnight("owed_at") & pl.lit(rules.edition > 1),
     )
-    return pl.concat([facts.allocations.select(list(ALLOCATIONS)), openings])
+    return pl.concat([listed, openings])
 
 
 def hold_allocations(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Whose each allocation is that the month sees (rules 4.4, 7.1): place (in `allocations`), allocated_at, allocation_date, miner_id.
 
-    `miner_id` is null where nobody holds the account. Nothing else is copied: fifteen million rows take their room once.
+    `miner_id` is null where nobody holds the account on the day of the instant: the allocation date, save for an opening at 00:00 (rule 6.4). Nothing else is copied: fifteen million rows take their room once.
     """
     parts = []
     for first in range(0, max(allocations.height, 1), ALLOCATIONS_AT_ONCE):
-        days = allocations.select("account", "allocated_at").slice(first, ALLOCATIONS_AT_ONCE)
-        seen = days.with_row_index("place", offset=first).with_columns(day_of_micros("allocated_at").alias("allocation_date"))
+        days = allocations.select("account", "allocated_at", "is_of_day_before").slice(first, ALLOCATIONS_AT_ONCE)
+        seen = days.with_row_index("place", offset=first).with_columns(allocation_date=allocation_day(), day=day_of_micros("allocated_at"))
         seen = seen.filter(pl.col("allocation_date") <= month.last)
-        parts.append(with_holder(seen, accounts, keys=["account"], day="allocation_date", name="miner_id").drop("account"))
+        found = with_holder(seen, accounts, keys=["account"], day="day", name="miner_id")
+        parts.append(found.select("place", "allocated_at", "allocation_date", "miner_id"))
     return pl.concat(parts)
 
 

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.model.months import Month
+from pipeline.model.rules import Rules
 
-from . import check
+from . import check, check_registry
 from .debts import list_debts
+from .found import is_in_month
 from .frames import Facts
-from .identify import licences_on
-from .order import sort_by_number_then_text
+from .identify import day_of_micros, licences_on
 from .report import PLACES, list_rows
 from .settle import settle
+from .sorting import sort_by_number_then_text
 
 ALLOCATIONS_AT_ONCE = 500_000
 """About how many allocations a range has."""
@@ -46,6 +48,7 @@ def settle_ranges(
     credits: pl.DataFrame,
     transfers: pl.DataFrame,
     month: Month,
+    rules: Rules,
     *,
     at_once: int,
 ) -> Iterator[Settled]:
@@ -60,16 +63,18 @@ def settle_ranges(
     for number in range(max(ranges["range"].n_unique(), 1)):
         own = with_holding(allocations, held.filter(range_of_allocation == number))
         own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")
-        own = own.with_columns(is_of_month=check.is_in_month(month, "allocation_date")).with_row_index("row")
+        own = own.with_columns(is_of_month=is_in_month(month, "allocation_date"), licence_date=day_of_micros("allocated_at"))
+        own = own.with_row_index("row")
         paid = credits.filter(range_of_credit == number).with_row_index("row")
         portions = settle(own, paid)
         rows = list_rows(own, paid, transfers, portions, month)
         yield Settled(
             rows.select(list(PLACES)),
             [
-                check.accounts_changed_hands(facts.accounts, own, portions, paid, month),
-                check.unlicensed_rows(licences_on(facts.licences, _dated(rows), day="allocation_date")),
-                check.credit_issues(paid, portions, own, month),
+                check_registry.accounts_changed_hands(facts.accounts, own, portions, paid, month, rules),
+                check_registry.unlicensed_rows(_licences_of(rows, facts.licences)),
+                check.allocated_twice(own, month, rules),
+                check.credit_issues(paid, portions, own, month, rules),
             ],
             _outstanding(own, portions, month),
             list_debts(own, paid, portions, rows, month),
@@ -81,9 +86,11 @@ def with_holding(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     return allocations[held["place"]].with_columns(held["place"], held["allocation_date"], held["miner_id"])
 
 
-def _dated(rows: pl.DataFrame) -> pl.DataFrame:
-    """The distinct miners and allocation dates."""
-    return rows.select("miner_id", "allocation_date").unique().cast({"miner_id": pl.String})
+def _licences_of(rows: pl.DataFrame, licences: pl.DataFrame) -> pl.DataFrame:
+    """The distinct miners and allocation dates of rows, with the licence of the day that counts for it."""
+    days = rows.select("miner_id", "allocation_date", "licence_date").unique().cast({"miner_id": pl.String})
+    found = days.join(licences_on(licences, days, day="licence_date"), on=["miner_id", "licence_date"])
+    return found.sort("miner_id", "allocation_date", "licence_date")
 
 
 def _ranges(allocations: pl.DataFrame, credits: pl.DataFrame, at_once: int) -> pl.DataFrame:

@@ -17,12 +17,12 @@ from pipeline.model.amounts import from_units
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .check import is_in_month
 from .classify import chains_of
+from .combine import combine
+from .found import is_in_month
 from .frames import REPORT, UNITS
-from .identify import day_of_micros, licences_on, miner_wallets
-from .order import sort_by_number_then_text
-from .together import put_together
+from .identify import allocation_day, day_of_micros, licences_on, miner_wallets
+from .sorting import sort_by_number_then_text
 
 KEY = ["chain", "txid", "address", "asset"]
 ROWS_AT_ONCE = 250_000
@@ -63,29 +63,34 @@ class Report:
 
     def whole(self) -> pl.DataFrame:
         """All rows at once, as REPORT."""
-        return put_together(list(self.slices()), REPORT)
+        return combine(list(self.slices()), REPORT)
 
     def look_up(self, start: int, count: int) -> pl.DataFrame:
         """Rows with their allocation's and their transfer's columns, and the commission on an allocation's first row (rule 7.4).
 
-        miner_id, amount, then allocation_date, allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled).
+        miner_id, amount, then allocation_date, licence_date (the day by which the licence is found), allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled).
         """
         rows = self.rows.slice(start, count)
         charged = self.allocations.select(
-            "allocated_at", "allocation_id", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:]
+            "allocated_at", "is_of_day_before", "allocation_id", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:]
         )  # fmt: skip
         moved = self.transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
         found = pl.concat([rows, charged[rows["place"]], moved[rows["transfer"]]], how="horizontal")
-        found = found.with_columns(pl.col("miner_id").cast(pl.String), day_of_micros("allocated_at").alias("allocation_date"))
+        found = found.with_columns(
+            pl.col("miner_id").cast(pl.String), allocation_date=allocation_day(), licence_date=day_of_micros("allocated_at")
+        )
         found = found.with_columns(is_of_month=is_in_month(self.month, "allocation_date"))
         is_charged = pl.col("is_of_month") & pl.col("is_first")  # rule 7.4
         found = found.with_columns([pl.when(is_charged).then(column).alias(column) for column in COMMISSION])
-        return found.with_columns(is_carried=~pl.col("is_of_month")).drop("place", "transfer", "is_first", "allocated_at", "is_of_month")
+        return found.with_columns(is_carried=~pl.col("is_of_month")).drop(
+            "place", "transfer", "is_first", "allocated_at", "is_of_day_before", "is_of_month"
+        )
 
     def count_carried(self) -> int:
         """How many of its rows are of allocations of earlier months (rule 7.2)."""
-        days = (self.allocations.select("allocated_at")[part["place"]] for part in self.rows.iter_slices(ROWS_AT_ONCE))
-        is_carried = day_of_micros("allocated_at") < self.month.first
+        instants = self.allocations.select("allocated_at", "is_of_day_before")
+        days = (instants[part["place"]] for part in self.rows.iter_slices(ROWS_AT_ONCE))
+        is_carried = allocation_day() < self.month.first
         return sum(int(part.select(is_carried.sum()).item()) for part in days)
 
     def settled_by(self) -> pl.DataFrame:
@@ -96,23 +101,23 @@ class Report:
         """With wallet, licence and the miner's name."""
         rows = _with_wallets(rows, self.wallets, self.rules)
         names = self.miners.unique("miner_id", keep="first", maintain_order=True).select("miner_id", pl.col("name").alias("miner_name"))
-        licences = licences_on(self.licences, rows, day="allocation_date")
-        rows = rows.join(licences, on=["miner_id", "allocation_date"], how="left", maintain_order="left")
+        licences = licences_on(self.licences, rows, day="licence_date")
+        rows = rows.join(licences, on=["miner_id", "licence_date"], how="left", maintain_order="left")
         return rows.join(names, on="miner_id", how="left", maintain_order="left")
 
 
 def list_rows(
     allocations: pl.DataFrame, credits: pl.DataFrame, transfers: pl.DataFrame, portions: pl.DataFrame, month: Month
 ) -> pl.DataFrame:
-    """The rows of some miners (rules 7.2 to 7.5), in their order: PLACES, and each allocation's asset and allocation_date.
+    """The rows of some miners (rules 7.2 to 7.5), in their order: PLACES, and each allocation's asset, allocation_date and licence_date.
 
     `allocations` and `credits` have their place here as `row`, and portions name them by it; allocations have their place among all as
     `place`, credits name theirs in `transfers`. So a million rows are sorted and joined as numbers.
     """
     rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions)])
     rows = _in_order(rows, allocations).with_columns(is_first=pl.col("allocation").is_first_distinct())
-    named = allocations.select("place", "asset", "allocation_date", pl.col("miner_id").cast(pl.Categorical))
-    return pl.concat([rows, named[rows["allocation"]]], how="horizontal").select([*PLACES, "asset", "allocation_date"])
+    named = allocations.select("place", "asset", "allocation_date", "licence_date", pl.col("miner_id").cast(pl.Categorical))
+    return pl.concat([rows, named[rows["allocation"]]], how="horizontal").select([*PLACES, "asset", "allocation_date", "licence_date"])
 
 
 def _settled(

@@ -23,6 +23,8 @@ class IssueCode(StrEnum):
     UNKNOWN_ACCOUNT = "unknown-account"
     ACCOUNT_CHANGED_HANDS = "account-changed-hands"
     BAD_MINER_ID = "bad-miner-id"
+    ALLOCATION_TWICE = "allocation-twice"
+    """Rule 4.6, from edition 2 on."""
     PAYMENT_NOT_ON_CHAIN = "payment-not-on-chain"
     PAYMENT_AMOUNT_DIFFERS = "payment-amount-differs"
     TRANSFER_WITHOUT_PAYMENT = "transfer-without-payment"

@@ -13,9 +13,9 @@ import duckdb
 import msgspec
 import polars as pl
 
+from pipeline.enrich.combine import combine
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
-from pipeline.enrich.together import put_together
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
@@ -46,7 +46,7 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -
             # Copied: a number's column as it came keeps the whole of DuckDB's batch alive, texts and all.
             parts.append(pl.concat(batches, rechunk=True))
             batches.clear()
-    return put_together([*parts, *batches], shape)
+    return combine([*parts, *batches], shape)
 
 
 def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapping[str, Asset] | None = None) -> None:
@@ -62,7 +62,7 @@ def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapp
         "out_outflow": (enriched.outflows.iter_slices(ROWS_AT_ONCE), OUTFLOWS),
         "out_transfer": (transfers.iter_slices(ROWS_AT_ONCE), TRANSFERS),
         "out_balance": ([enriched.balances], BALANCES),
-        "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), ISSUES),
+        "out_issue": (enriched.issues.select(list(ISSUES)).iter_slices(ROWS_AT_ONCE), ISSUES),
     }
     totals = msgspec.json.encode(enriched.totals, order="deterministic").decode()
     with store.transaction() as connection:

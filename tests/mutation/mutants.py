@@ -28,6 +28,7 @@ REWARDS = ("tests/unit/connectors/evm/test_rewards.py",)
 ACCOUNTS = ("tests/simulation/test_evm_reorganisations.py",)
 ACCOUNT_RULES = ("tests/unit/enrich/test_account_chains.py",)
 MOVEMENTS = ("tests/unit/connectors/evm/test_movements.py",)
+EDITIONS = ("tests/unit/enrich/test_editions.py",)
 FREEZE = ("tests/integration/test_freeze_alone.py",)
 
 
@@ -66,6 +67,17 @@ MUTANTS = (
     Mutant("the last day of a suspension counts twice", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col("suspended_to"))', '(pl.col(day) <= pl.col("suspended_to"))', REGISTRY),
     Mutant("the oldest licence is shown", "pipeline/enrich/identify.py", "descending=[False, False, True, True, True]", "descending=[False, False, True, False, True]", REGISTRY),
     Mutant("one row of weights for a control digit", "pipeline/model/miner_id.py", "_SECOND = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)", "_SECOND = _FIRST", ("tests/mutation/test_money.py",)),
+    # What edition 2 says anew (rules 4.6, 6.4, 8.4, 9.2, 9.8)
+    Mutant("credits of nothing are told twice", "pipeline/enrich/check.py", 'near = allocations.filter(is_near & (pl.col("amount") > 0))', "near = allocations.filter(is_near)", EDITIONS),
+    Mutant("the greatest id names the group", "pipeline/enrich/check.py", "ref=ids.first(),", "ref=ids.last(),", EDITIONS),
+    Mutant("midnight belongs to the day that begins", "pipeline/enrich/month.py", 'is_midnight("owed_at") & pl.lit(rules.edition > 1)', "pl.lit(False)", EDITIONS),
+    Mutant("the first edition knows midnight", "pipeline/enrich/month.py", 'is_midnight("owed_at") & pl.lit(rules.edition > 1)', 'is_midnight("owed_at")', EDITIONS),
+    Mutant("an opening's holder by its allocation date", "pipeline/enrich/month.py", 'keys=["account"], day="day", name', 'keys=["account"], day="allocation_date", name', EDITIONS),
+    Mutant("an opening's licence by its allocation date", "pipeline/enrich/report.py", 'licences_on(self.licences, rows, day="licence_date")', 'licences_on(self.licences, rows.with_columns(licence_date="allocation_date"), day="licence_date")', EDITIONS),
+    Mutant("holders differ on the day of paid_at", "pipeline/enrich/check.py", 'day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")', 'day_of_micros("paid_at")', EDITIONS),
+    Mutant("all passings of an account are one", "pipeline/enrich/check_registry.py", 'ref=pl.concat_str("account", day_text("passed_on"), separator=":")', 'ref=pl.col("account")', EDITIONS),
+    Mutant("things of one ref are not told apart", "pipeline/enrich/found.py", '(pl.len().over("code", "ref") > 1)', "pl.lit(False)", EDITIONS),
+    Mutant("no edition is the newest", "pipeline/model/rules.py", 'content.get("edition", 1)', 'content.get("edition", NEWEST_EDITION)', EDITIONS),
     # Matching (rule 5)
     Mutant("a difference of a whole unit is rounding", "pipeline/enrich/match.py", '(pl.col("difference").abs() < pl.col("unit"))', '(pl.col("difference").abs() <= pl.col("unit"))', MATCH),
     Mutant("seven days without their ends", "pipeline/enrich/match.py", '- group["paid_at"]) <= WINDOW_US', '- group["paid_at"]) < WINDOW_US', MATCH),

@@ -43,8 +43,8 @@ def link_payments(case: Case, transfers: list[Row]) -> None:
     for payment in sorted(case.payments, key=lambda p: (p["paid_at"], p["payment_id"])):
         day, chain = us_date(payment["paid_at"]), case.chain_of(payment["asset"])
         payment["holder"] = case.account_holder(payment["account"], day)
-        if payment["holder"] is None:
-            case.issue(IssueCode.UNKNOWN_ACCOUNT, payment["payment_id"], day)  # 9.4
+        if payment["holder"] is None and case.edition == 1:  # 9.4; as the program of edition 1 read 9.2
+            case.issue(IssueCode.UNKNOWN_ACCOUNT, payment["payment_id"], day, of="payment")
         key = (payment["asset"], payment["txid"], payment["address"])
         if key in by_key:
             by_key[key]["payments"].append(payment)
@@ -94,15 +94,15 @@ def explanation(case: Case, transfer: Row, transfers: list[Row], paid: int) -> s
 def explain_all(case: Case, transfers: list[Row]) -> None:
     """Rules 5.3 and 5.4 on every transfer, once all payments are linked."""
     for transfer in transfers:
-        ref = token_ref(case, f"{transfer['txid']}:{transfer['address']}", transfer["asset"])
+        ref, of = token_ref(case, f"{transfer['txid']}:{transfer['address']}", transfer["asset"]), f"chain {transfer['chain']}"
         if not transfer["payments"]:
             transfer["explained"] = "none"
             if case.rules.has_payments_ledger:
-                case.issue(IssueCode.TRANSFER_WITHOUT_PAYMENT, ref, transfer["date"])
+                case.issue(IssueCode.TRANSFER_WITHOUT_PAYMENT, ref, transfer["date"], of=of)
             continue
         transfer["explained"] = explanation(case, transfer, transfers, sum(p["amount"] for p in transfer["payments"]))
         if transfer["explained"] == "differs":
-            case.issue(IssueCode.PAYMENT_AMOUNT_DIFFERS, ref, transfer["date"])
+            case.issue(IssueCode.PAYMENT_AMOUNT_DIFFERS, ref, transfer["date"], of=of)
 
 
 def write_credits(case: Case, transfers: list[Row]) -> None:
@@ -112,8 +112,12 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
         wallet_holder = case.wallet_holder(transfer["chain"], transfer["address"], transfer["date"])
         if payments:
             for payment in payments:
+                paid_on = us_date(payment["paid_at"])
                 if payment["holder"] != wallet_holder:  # 9.4: nobody against somebody is a difference
-                    case.issue(IssueCode.WALLET_HOLDER_DIFFERS, payment["payment_id"], us_date(payment["paid_at"]))
+                    belongs_to = paid_on if case.edition == 1 else transfer["date"]  # 9.2
+                    case.issue(IssueCode.WALLET_HOLDER_DIFFERS, payment["payment_id"], belongs_to)
+                if payment["holder"] is None and case.edition > 1:
+                    case.issue(IssueCode.UNKNOWN_ACCOUNT, payment["payment_id"], transfer["date"], of="payment")  # 9.2, 9.4
             amounts = [p["amount"] for p in payments]
             if transfer["explained"] == "differs":
                 left = transfer["amount"]
@@ -132,7 +136,8 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
             credits = [credit for credit in credits if credit["miner_id"] is not None]
         for credit in credits:
             credit["transfer"], credit["left"] = transfer, credit["amount"]
-            credit["ref"] = credit["payment_id"] or f"{transfer['txid']}:{transfer['address']}"
+            own_ref = f"{transfer['txid']}:{transfer['address']}"
+            credit["ref"] = credit["payment_id"] or (own_ref if case.edition == 1 else token_ref(case, own_ref, transfer["asset"]))
         transfer["credits"] = credits
         whose = sorted({c["miner_id"] for c in credits if c["miner_id"] is not None})
         case.out.transfers.append(

@@ -28,7 +28,7 @@ def classify(case: Case) -> list[Row]:
         if not (pays_pool if transaction["is_coinbase"] else inputs):
             continue  # 3.1: a coinbase that pays no pool wallet is not ours; 3.3: nor what strangers pay
         if transaction["other_inputs"] and not transaction["is_coinbase"]:
-            case.issue(IssueCode.MIXED_INPUTS, transaction["txid"], day)  # 3.2
+            case.issue(IssueCode.MIXED_INPUTS, transaction["txid"], day, of=f"chain {place[0]}")  # 3.2
         base = {"chain": place[0], "txid": place[2], "block_height": block["height"], "date": day}
         if not transaction["is_coinbase"]:
             every.append(
@@ -38,7 +38,7 @@ def classify(case: Case) -> list[Row]:
         for output in outputs:
             kind = outflow_class(case, output, outputs, transaction, day)
             if kind == "unknown":
-                case.issue(IssueCode.UNKNOWN_OUTFLOW, f"{place[2]}:{output['vout']}", day)  # 3.5
+                case.issue(IssueCode.UNKNOWN_OUTFLOW, f"{place[2]}:{output['vout']}", day, of=f"chain {place[0]}")  # 3.5
             every.append(
                 base | {"vout": output["vout"], "address": output["address"], "asset": output["asset"], "amount": output["value"],
                         "class": kind, "transaction": transaction, "block": block}
@@ -135,7 +135,8 @@ def write_balances(case: Case) -> None:  # noqa: C901, PLR0912 - rule 3.4 read f
             entry["closing"] = entry["opening"] + entry["in"] - entry["out"] - entry["fee"]
             is_fault |= entry["unspent"] is not None and entry["closing"] != entry["unspent"]
         if is_fault:
-            case.issue(IssueCode.WALLET_DOES_NOT_BALANCE, token_ref(case, entry["wallet"], entry["asset"]))
+            of = f"chain {case.chain_of(entry['asset'])}"
+            case.issue(IssueCode.WALLET_DOES_NOT_BALANCE, token_ref(case, entry["wallet"], entry["asset"]), of=of)
     case.out.balances = [sums[key] for key in sorted(sums)]
 
 

@@ -94,7 +94,9 @@ class Case:
         self.facts, self.strangers = in_known_assets(facts, rules)
         self.month, self.rules = month, rules
         self.out = Outcome()
-        self.found: dict[tuple[str, str], Row] = {}
+        self.edition = rules.edition
+        self.found: list[tuple[str, str, str]] = []
+        """Code, ref, and which thing it is of (an account, a wallet on a chain), as far as two things might have one ref (rule 9.8)."""
         self.miners = {row["miner_id"]: row for row in facts["miners"]}
         self.accounts = grouped(facts["accounts"], "account")
         self.wallets = grouped(facts["wallets"], "chain", "address")
@@ -106,12 +108,23 @@ class Case:
         self.payments = [dict(p) for p in facts["payments"] if p["asset"] in rules.assets]
         self.named = {(self.chain_of(p["asset"]), p["txid"], p["address"]) for p in self.payments}
 
-    def issue(self, code: IssueCode, ref: str, day: date | None = None, detail: str = "") -> None:
-        """An issue, when the day it belongs to lies in the month (rule 9.2); None is always."""
+    def issue(self, code: IssueCode, ref: str, day: date | None = None, *, of: str = "") -> None:
+        """An issue, when the day it belongs to lies in the month (rule 9.2); None is always. `of`: the thing, `KIND` or `wallet CHAIN`."""
         if day is None or self.month.first <= day <= self.month.last:
-            self.found.setdefault(
-                (code.value, ref), {"code": code.value, "severity": code.severity.value, "ref": ref, "detail": detail}
-            )  # fmt: skip
+            self.found.append((code.value, ref, of))
+
+    def issues(self) -> list[Row]:
+        """Each issue once, in order. Where two things would have one ref, `account:`, `wallet:` or the chain's name goes before it (rule 9.8)."""
+        named: set[tuple[str, str]] = set()
+        for code, ref, of in self.found:
+            others = {other for c, r, other in self.found if (c, r) == (code, ref)}
+            if self.edition == 1 or len(others) == 1:
+                named.add((code, ref))
+                continue
+            kind, _, chain = of.partition(" ")
+            has_twin = any(other != of and other.partition(" ")[0] == kind for other in others)
+            named.add((code, f"{chain if has_twin or kind == 'chain' else kind}:{ref}"))
+        return [{"code": code, "severity": IssueCode(code).severity.value, "ref": ref, "detail": ""} for code, ref in sorted(named)]
 
     def chain_of(self, asset: str) -> str:
         return self.rules.assets[asset].chain
@@ -142,5 +155,11 @@ def check_registry(case: Case) -> None:
             case.issue(IssueCode.BAD_MINER_ID, miner_id)
     days = [case.month.first + timedelta(n) for n in range((case.month.last - case.month.first).days + 1)]
     for key, rows in [*case.accounts.items(), *case.wallets.items()]:
-        if any(len({row["miner_id"] for row in rows if counts_on(row, day)}) > 1 for day in days):
-            case.issue(IssueCode.REGISTRY_OVERLAP, key[-1])
+        shared = [day for day in days if len({row["miner_id"] for row in rows if counts_on(row, day)}) > 1]
+        if case.edition == 1:
+            if shared:
+                case.issue(IssueCode.REGISTRY_OVERLAP, key[-1])
+            continue
+        for day in shared:
+            if day - timedelta(1) not in shared:  # 9.8: the first day of each unbroken run is what the ref names
+                case.issue(IssueCode.REGISTRY_OVERLAP, f"{key[-1]}:{day}", of="account" if len(key) == 1 else f"wallet {key[0]}")

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.model.amounts import from_units
 from pipeline.model.issues import IssueCode
 
-from .registry import Case, Row, holder_row, licence_on
+from .registry import Case, Row, holder_row, licence_on, us_date
 
 
 def write_report(case: Case) -> None:
@@ -50,7 +50,7 @@ def report_row(case: Case, debt: Row, entry: Row, has_commission: bool) -> Row:
     """The columns of rule 7.3's table."""
     day, transfer = debt["date"], entry["transfer"]
     licences = [row for row in case.facts["licences"] if row["miner_id"] == debt["miner_id"]]
-    licence, is_in_force = licence_on(licences, day)
+    licence, is_in_force = licence_on(licences, us_date(debt["allocated_at"]))  # an opening's own instant, whatever its date: 6.4
     if not is_in_force:
         case.issue(IssueCode.LICENCE_NOT_IN_FORCE, f"{debt['miner_id']}:{day}")  # 4.3, 9.2
     miner = case.miners.get(debt["miner_id"])

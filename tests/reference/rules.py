@@ -17,7 +17,7 @@ from .matching import explain_all, link_payments, transfers_of, write_credits
 from .outflows import classify, write_balances
 from .registry import Case, Outcome, Tables, check_registry
 from .rows import write_report
-from .settlement import settle_all
+from .settlement import check_twice, settle_all
 
 
 def tables_of(facts: Facts) -> Tables:
@@ -32,11 +32,12 @@ def apply_rules(facts: Tables, month: Month, rules: Rules) -> Outcome:
     write_balances(case)
     check_registry(case)
     check_accounts(case)
+    check_twice(case)
     transfers = transfers_of(case, every_output)
     link_payments(case, transfers)
     explain_all(case, transfers)
     write_credits(case, transfers)
     settle_all(case, transfers)
     write_report(case)
-    case.out.issues = [case.found[key] for key in sorted(case.found)]
+    case.out.issues = case.issues()
     return case.out

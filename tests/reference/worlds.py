@@ -80,6 +80,7 @@ class _Maker:
             finality={asset.chain: 6 for asset in assets},
             payout_unit={asset.name: rng.choice((1, 5, 10)) * self.scale[asset.name] for asset in assets if rng.random() < 0.9},
             has_payments_ledger=rng.random() < 0.9,
+            edition=1 if seed % 4 == 0 else 2,
         )
         self.facts: Tables = {name: [] for name in SHAPES}
         self.blocks: dict[str, list[Row]] = {}
@@ -234,13 +235,25 @@ class _Maker:
                     "commission_currency_amount": f"{rng.randrange(1000)}.{rng.randrange(100):02}",
                 }
             facts["allocations"].append(row)
+        for row in rng.sample(facts["allocations"], min(len(facts["allocations"]), rng.choice((0, 0, 1, 2)))):
+            self.allocate_again(row)
         if rng.random() < 0.3:
             self.openings()
+
+    def allocate_again(self, row: Row) -> None:
+        """Rule 4.6: the same credit under other ids; or nearly the same."""
+        for n in range(self.rng.choice((1, 1, 2))):
+            change = self.rng.choice(({}, {}, {"amount": row["amount"] + 1}, {"allocated_at": row["allocated_at"] + 1}))
+            self.facts["allocations"].append({**row, "allocation_id": f"{self.rng.choice('AB')}{row['allocation_id']}-{n}", **change})
 
     def openings(self) -> None:
         """Rule 6.4: one instant before the first month; what is older than it is refused at import."""
         rng, facts = self.rng, self.facts
         at = (self.start_s - rng.randint(1, 9 * 86400)) * 1_000_000
+        if rng.random() < 0.6:  # at midnight or a microsecond beside it, often the month's own first instant
+            days = rng.choice((0, 0, 1, rng.randint(1, 9)))
+            midnight = datetime.fromtimestamp(self.start_s, ALMATY) - timedelta(days=days)
+            at = int(midnight.timestamp()) * 1_000_000 + rng.choice((0, 0, 0, -1, 1))
         if self.facts["blocks"] and rng.random() < 0.3:  # a transfer exactly at the instant settles
             at = rng.choice([b["time"] for b in self.facts["blocks"] if b["time"] < self.start_s]) * 1_000_000
         for account in self.account_names:

@@ -22,10 +22,11 @@ def test_an_unknown_account_blocks_and_has_no_row():
     ("spans", "expected"),
     [
         ([("2026-01-01", "2026-10-10"), ("2026-10-10", None)], []),
-        ([("2026-01-01", "2026-10-11"), ("2026-10-10", None)], ["shared"]),
+        ([("2026-01-01", "2026-10-11"), ("2026-10-10", None)], ["shared:2026-10-10"]),
         ([("2026-01-01", "2026-09-30"), ("2026-09-01", None)], []),  # they overlap in September only
         ([("2026-01-01", None), ("2026-11-01", None)], []),
-        ([("2026-01-01", None), ("2026-10-31", None)], ["shared"]),
+        ([("2026-01-01", None), ("2026-10-31", None)], ["shared:2026-10-31"]),
+        ([("2026-01-01", None), ("2026-09-15", "2026-10-03")], ["shared:2026-10-01"]),
     ],
 )
 def test_two_holders_on_one_day_of_the_month_overlap(spans: list[tuple[str, str | None]], expected: list[str]):
@@ -89,7 +90,7 @@ def test_a_miner_without_any_licence_shows_none():
     assert issues_of(enriched, "licence-not-in-force") == [f"{ANNA}:2026-10-01"]
 
 
-@pytest.mark.parametrize(("paid", "expected"), [("10-14 23:59", []), ("10-15 00:00", ["a"]), (None, ["a"])])
+@pytest.mark.parametrize(("paid", "expected"), [("10-14 23:59", []), ("10-15 00:00", ["a:2026-10-15"]), (None, ["a:2026-10-15"])])
 def test_an_account_that_passes_on_with_debts_blocks(paid: str | None, expected: list[str]):
     world = World().miner(BORAT, "b", "addr-b")
     world.add("miners", miner_id=ANNA, name="A")

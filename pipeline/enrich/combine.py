@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 
-def put_together(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+def combine(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     """The rows of all parts, one after another, in the columns of `shape`. The parts' own columns are not copied."""
     if not parts:
         return pl.DataFrame(schema=dict(shape))

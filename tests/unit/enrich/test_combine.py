@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.enrich.together import put_together
+from pipeline.enrich.combine import combine
 
 TEXT = st.sampled_from(["", "a", "vendor", None])
 ROWS = st.lists(st.tuples(TEXT, TEXT), max_size=4)
@@ -17,13 +17,13 @@ WITH_NUMBER = {"address": pl.String, "amount": pl.Int128, "outflow_class": pl.St
 @given(parts=st.lists(ROWS, max_size=4))
 def test_no_row_is_lost_where_all_columns_are_texts(parts: list[list[tuple[str | None, str | None]]]) -> None:
     frames = [pl.DataFrame(rows, schema=TEXTS_ONLY, orient="row") for rows in parts]
-    assert put_together(frames, TEXTS_ONLY).rows() == [row for rows in parts for row in rows]
+    assert combine(frames, TEXTS_ONLY).rows() == [row for rows in parts for row in rows]
 
 
 @given(parts=st.lists(ROWS, max_size=4))
 def test_numbers_stand_beside_their_texts(parts: list[list[tuple[str | None, str | None]]]) -> None:
     told = [[(first, number, second) for number, (first, second) in enumerate(rows)] for rows in parts]
     frames = [pl.DataFrame(rows, schema=WITH_NUMBER, orient="row") for rows in told]
-    together = put_together(frames, WITH_NUMBER)
-    assert together.schema == pl.Schema(WITH_NUMBER)
-    assert together.rows() == [row for rows in told for row in rows]
+    combined = combine(frames, WITH_NUMBER)
+    assert combined.schema == pl.Schema(WITH_NUMBER)
+    assert combined.rows() == [row for rows in told for row in rows]
