@@ -11,6 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # Test processes side by side in `make test`; `make test WORKERS=0` runs all in one.
 WORKERS ?= 2
+# More for pytest: make test ARGS="-k signature", make test ARGS="tests/unit/enrich -x".
+ARGS ?=
 SEEDS ?= 25
 MONTHS ?= 3
 SOURCES := .ci pipeline connectors tests
@@ -20,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-live lint format golden bench simulate mutate docs lock audit clean
+.PHONY: help install install-dev run check test test-live coverage lint format golden bench simulate mutate docs site lock audit clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -52,8 +54,15 @@ run: install ## Carry the example month through: recorded node to frozen, verifi
 		$(BIN)/esep demo $(EXAMPLE) --var $(VAR); \
 	else exit $$status; fi
 
-test: install-dev ## All tests but those that need a real node
-	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --max-worker-restart 0
+check: install-dev lint ## Within a minute: format, lint, types, and the unit tests of what changed since main
+	@tests=$$($(BIN)/python .ci/changed.py) && if [ -n "$$tests" ]; then $(PYTEST) -n $(WORKERS) --dist loadfile $$tests; else echo "no unit test depends on what changed"; fi
+
+test: install-dev ## All tests but those that need a real node; ARGS="-k NAME" picks some
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
+
+# The floor stands in pyproject.toml, `[tool.coverage.report]`.
+coverage: install-dev ## The same tests, with the lines and branches they pass counted: fails below the floor
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
 LIVE_PACKAGES := litecoind libfaketime strace
@@ -61,7 +70,7 @@ LIVE_PACKAGES := litecoind libfaketime strace
 test-live: install-dev ## Tests against real nodes, each part with the reason where it can't run
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
-	$(PYTEST) -m live tests/live
+	$(PYTEST) -m live tests/live $(ARGS)
 
 lint: install-dev ## Format, lint, types, the laws of the rooms, the documents' links
 	$(BIN)/ruff format --check $(SOURCES)
@@ -83,6 +92,9 @@ bench: install-dev ## Measure: a synthetic month from log to frozen report, each
 
 docs: install ## Rewrite the generated documents: data dictionary, event schemas
 	$(BIN)/esep docs
+
+site: install-dev ## The documents as a site in build/site, for a browser without a network
+	$(BIN)/mkdocs build --strict --quiet
 
 lock: install-dev ## Pin the newest versions that pyproject.toml allows, with hashes
 	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
