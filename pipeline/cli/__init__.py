@@ -1,85 +1,25 @@
 """The command line `esep`: thin commands over `pipeline.app.app`, one module a group of them.
 
-`main` is the program's entry: it runs one command and ends the process with its exit code (`frame.EXIT_CODES`).
+`main` is the program's entry: it runs one command and ends the process with its exit code (`frame.EXIT_CODES`). The commands are imported
+only once the names that Esep is installed under are known to be its own (ADR 10).
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
 
-import typer
+from pipeline.model.errors import EsepError
 
-from . import closing, decide, feed, logs_kept, look, months, setup
-from .frame import EPILOG, run, say
-from .logs import configure_logs
-
-HELP = """Esep turns what a mining pool pays out on chain into the monthly form ЦМПМ1.
-
-Facts come in (watch, import), are judged by the rules (issues), and a month is frozen into a bundle that proves itself
-(freeze, verify, replay). Everything is rebuilt from one log; nothing is ever filed twice."""
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        say(f"esep {version('esep')}")
-        raise typer.Exit()
-
-
-def _before(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done to stderr.")] = False,
-    _version_wanted: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
-) -> None:
-    configure_logs(verbose=verbose)
-
-
-def unwrapped(text: str) -> str:
-    """A docstring's paragraphs, each on one line: the terminal wraps them to its own width."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
-
-
-def build() -> typer.Typer:
-    """The command line, assembled."""
-    app = typer.Typer(
-        name="esep", help=unwrapped(HELP), epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=True
-    )  # fmt: skip
-    imports = typer.Typer(no_args_is_help=True, help="Bring in ledger and registry files, or declare the ledger complete.")
-    app.callback(help=unwrapped(HELP), epilog=EPILOG)(_before)
-    groups: dict[str, list[Callable[..., Any]]] = {
-        "Begin": [setup.init, setup.demo, setup.docs],
-        "Facts": [feed.run, feed.watch, feed.ingest],
-        "Judge": [look.status, look.issues, decide.label, decide.waive, look.query],
-        "Close": [months.freeze, months.verify, months.replay, months.render],
-        "Keep": [logs_kept.topics],
-        "File": [
-            closing.close,
-            closing.schedule,
-            closing.calendar,
-            closing.approve,
-            closing.receipt,
-            closing.refile,
-            closing.amend,
-            closing.sandbox,
-        ],
-    }
-    for panel, commands in groups.items():
-        for command in commands:
-            app.command(help=unwrapped(command.__doc__ or ""), rich_help_panel=panel)(command)
-    for name in ("allocations", "payments", "openings", "registry", "complete"):
-        command = getattr(feed, name)
-        imports.command(help=unwrapped(command.__doc__ or ""))(command)
-    app.add_typer(imports, name="import", rich_help_panel="Facts")
-    log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
-    for moved in (logs_kept.copy, logs_kept.check):
-        log.command(help=unwrapped(moved.__doc__ or ""))(moved)
-    app.add_typer(log, name="log", rich_help_panel="Keep")
-    return app
+from .names import check_names
 
 
 def main() -> None:
     """Run the command line and end the process."""
-    sys.exit(run(typer.main.get_command(build())))
+    try:
+        check_names()
+    except EsepError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    from .commands import run_commands
+
+    sys.exit(run_commands())

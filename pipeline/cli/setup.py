@@ -43,7 +43,12 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put it.", metavar
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="A recorded month: pool.json, chain.jsonl.gz, ledger and registry files.", metavar="DIR")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A recorded month: pool.json, chain.jsonl.gz, ledger and registry files. The example without it.", metavar="[DIR]"
+        ),
+    ] = None,
     var: Annotated[Path, typer.Option("--var", help="The folder that everything is written to.", metavar="DIR")] = Path("var"),
     waive_all: Annotated[
         str | None, typer.Option("--waive-all", help="Waive every blocking issue by name, with this reason.", metavar="REASON")
@@ -56,8 +61,9 @@ def demo(
     that nobody waived are listed and end it with exit code 3: waive or label, and run it again. Run again after the freeze,
     it verifies what is there. A recording may bring an esep.toml of its own (finality, payout_unit, labels, waivers).
 
-    [dim]esep demo docs/example/2026-10 --var var[/dim]
+    [dim]esep demo --var var[/dim]
     """
+    folder = folder or journeys.example_folder()
     app, journey, pool = journeys.open_demo(folder, var, os.environ, now)
     tell_people = (lambda _line: None) if as_json else say
     with app:

@@ -39,6 +39,7 @@ from pipeline.store import Store
 from pipeline.validate.ledger import LedgerKind
 from pipeline.verify.bundle import Check, verify_bundle
 
+EXAMPLE = "2026-10"
 FINALITY = 6
 PAYOUT_UNIT = 10_000
 """In base units; what the recorded pools round their payouts to (rule 5.3)."""
@@ -64,6 +65,13 @@ class Pool(msgspec.Struct):
     counterparties: list[dict[str, str]] = []
 
 
+def example_folder() -> Path:
+    """The recorded month that comes with the program: among the documents in a checkout, in the package when installed."""
+    package = Path(__file__).resolve().parents[1]
+    beside = package.parent / "docs" / "example" / EXAMPLE
+    return beside if beside.is_dir() else package / "example" / EXAMPLE
+
+
 def read_pool(folder: Path) -> Pool:
     """What the recording says of its pool. Raises SourceError naming the file and what is wrong."""
     path = folder / "pool.json"
@@ -71,7 +79,7 @@ def read_pool(folder: Path) -> Pool:
         pool = msgspec.json.decode(path.read_bytes(), type=Pool)
         Month.parse(pool.month)
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}: a recorded month is a folder like docs/example/2026-10") from error
+        raise SourceError(f"{path}: {error.strerror}: a recorded month is a folder like {example_folder()}") from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise SourceError(f"{path}: {error}") from error
     return pool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from pipeline.cli import build
+from pipeline.cli.commands import build
 from pipeline.cli.frame import run
 
 ROOT = Path(__file__).resolve().parents[2]

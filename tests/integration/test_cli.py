@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from connectors.standins.bitcoin_node import ReplayNode
-from pipeline.cli import build
+from pipeline.cli.commands import build
 from pipeline.cli.frame import EXIT_CODES
 
 from .example_month import DIGEST, OUTFLOW, RECORDED, ROOT, esep

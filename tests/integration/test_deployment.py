@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.cli import build
+from pipeline.cli.commands import build
 from pipeline.model.errors import FencedError, SettingsError
 
 ROOT = Path(__file__).parents[2]
