@@ -18,8 +18,8 @@ from pipeline.assess.debts import debts_before
 from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
 from pipeline.closing.diary import Diary
-from pipeline.freeze.bundle import put_in_place
-from pipeline.freeze.freeze import finish_freeze, freeze_month, version_dir
+from pipeline.freeze.bundle import Content, Version, discard, put_in_place
+from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, require_closable, transactions_to_prove, version_dir
 from pipeline.freeze.replay import Replay, replay_month
 from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen
@@ -31,6 +31,7 @@ from pipeline.model.rules import Rules
 from pipeline.render.canonical import write_report_csv
 from pipeline.settings import Settings
 from pipeline.store import Store
+from pipeline.store.evidence import read_evidence
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.publish import export_month
 from pipeline.store.queries import (
@@ -130,28 +131,26 @@ class PoolMonths:
         progress("enrich")
         last = versions[-1] if versions else None
         state, assessed = self.assess(store, month, edition=last.edition if last and not is_amendment else self._rules.edition)
-        if last is not None and last.edition != self._rules.edition and report_digest(assessed, self._rules) != last.digest:
+        if last is not None and not is_amendment and last.edition != self._rules.edition:
+            if report_digest(assessed, self._rules) == last.digest:
+                return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
             assessed = assess_month(state, month, self._rules)
-        if last is not None and report_digest(assessed, self._rules) == last.digest:
+        version = Version(
+            month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason
+        )  # fmt: skip
+        if last is None:
+            require_closable(month, assessed)  # before anything is written; a further version is first compared with the last one
+        report = begin_freeze(version, assessed, self._settings.months_path, progress=progress)
+        if last is not None and report.digest == last.digest:
+            discard(report.folder)
             return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
-        self.show(store, month, assessed)
-        bundle, event = freeze_month(
-            state,
-            store.connection,
-            month=month,
-            version=last.version + 1 if last else 1,
-            rules=self._rules,
-            header=self._settings.header(),
-            months_dir=self._settings.months_path,
-            languages=self._settings.report.languages,
-            now=self._now(),
-            by=by,
-            reason=reason,
-            export=lambda path: export_month(store.connection, str(month), path),
-            append=self._append,
-            assessed=assessed,
-            progress=progress,
-        )
+        content = Content(version, state, assessed, read_evidence(store.connection, transactions_to_prove(assessed.enriched, self._rules)))
+
+        def export(path: Path) -> None:
+            self.show(store, month, assessed)
+            export_month(store.connection, str(month), path)
+
+        bundle, event = freeze_month(content, report, self._settings.months_path, export=export, append=self._append, progress=progress)
         return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
 
     def _append(self, event: Frozen) -> None:
@@ -186,18 +185,17 @@ class PoolMonths:
         place = self.folder_of(month, event.version)
         with self._stores.as_frozen(event, tell=tell) as store, scratch_folder(self._settings.var) as folder:
             built = folder / "bundle"
-            rules = Rules.from_json(event.rules)
+            version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
-            assessed = assess_month(state, month, rules)
-            write_enriched(store, str(month), assessed.enriched, assets=rules.assets)
+            assessed = assess_month(state, month, version.rules)
+            write_enriched(store, str(month), assessed.enriched, assets=version.rules.assets)
+            evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules))
             replay = replay_month(
                 event,
-                state,
-                store.connection,
+                Content(version, state, assessed, evidence),
                 built,
                 first=place if place.exists() else None,
                 export=lambda path: export_month(store.connection, str(month), path),
-                assessed=assessed,
                 progress=progress,
             )
             target = keep or (place if replay.is_same and not place.exists() else None)

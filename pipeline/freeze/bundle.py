@@ -14,28 +14,30 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import polars as pl
 
-from pipeline.assess.conditions import Condition, describe_chains
-from pipeline.assess.debts import DEBTS_CSV, printed_debts
+from pipeline.assess.conditions import describe_chains
+from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
+from pipeline.assess.month import Assessed, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
 from pipeline.freeze.evidence import write_evidence
-from pipeline.log.events.months import Waived
+from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, part_of, sync
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import Document, render_all
-from pipeline.render.canonical import write_report_csv, write_table_csv
+from pipeline.render.canonical import read_report_csv, write_report_csv, write_table_csv
 from pipeline.render.form import Language
 from pipeline.verify.files import MANIFEST, digest_of
 
@@ -46,29 +48,55 @@ _SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "
 
 
 @dataclass(frozen=True)
-class Content:
-    """Everything that a bundle is made of."""
+class Version:
+    """Which version of a month is frozen: by which rules, under which header, in which languages, when, by whom and why."""
 
     month: Month
-    version: int
+    number: int
+    """From 1; more than 1 is an amendment (rule 8.3)."""
     rules: Rules
     header: dict[str, str]
-    positions: dict[str, int]
-    previous_digest: str | None
-    frozen_at: int
+    """Of the form (rule 7.6)."""
+    languages: Sequence[Language]
+    at: int
     """Unix seconds."""
     by: str
     reason: str
-    facts: Facts
-    enriched: Enriched
+
+    @classmethod
+    def of(cls, event: Frozen) -> Self:
+        """The version that an event froze."""
+        month, rules = Month.parse(event.month), Rules.from_json(event.rules)
+        languages: list[Language] = event.languages  # type: ignore[assignment]
+        return cls(month, event.version, rules, event.header, languages, event.at, event.by, event.reason)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a bundle is made of."""
+
+    version: Version
+    state: MonthState
+    assessed: Assessed
     evidence: Evidence
-    internal_calls: Mapping[str, str]
-    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
-    waivers: Sequence[Waived]
-    conditions: Sequence[Condition]
-    languages: Sequence[Language]
-    debts: dict[str, Any]
-    """The manifest's section of that name (`debts.describe_debts`)."""
+    """Covers what `transactions_to_prove` names."""
+
+    @cached_property
+    def debts(self) -> dict[str, Any]:
+        """The manifest's section of that name."""
+        return describe_debts(self.assessed.enriched.debts, self.state.debts_before, self.version.rules)
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """The canonical report as it was written into a bundle that is being built."""
+
+    folder: Path
+    """The bundle's."""
+    digest: str
+    """SHA-256 of `report.csv`, hex (rule 8.2)."""
+    height: int
+    """How many rows."""
 
 
 @dataclass(frozen=True)
@@ -82,83 +110,93 @@ class Bundle:
     """SHA-256 by name."""
 
 
-def write_bundle(
-    content: Content, folder: Path, *, export: Callable[[Path], object], progress: Callable[[str], None] = lambda _: None
-) -> Bundle:
-    """Write every file of the bundle into the new folder `folder` (mode 0700, files 0400, all of it synced to disk).
+def write_report(enriched: Enriched, rules: Rules, folder: Path, *, progress: Callable[[str], None] = lambda _: None) -> WrittenReport:
+    """Begin a bundle in the new folder `folder` (mode 0700) with `report.csv`, whose digest is found while it is written.
 
-    `export` writes `month.duckdb`. `progress` is told each part, and of the long ones how many rows are done. Raises FileExistsError when the folder is there already.
+    `progress` is told how many rows are done. Raises FileExistsError when the folder is there already.
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
+    progress("tables")
+    height = enriched.reported.height
+    with (folder / "report.csv").open("wb") as file:
+        digest = write_report_csv(_told(printed_parts(enriched, rules), height, progress), file)
+    return WrittenReport(folder, digest, height)
+
+
+def write_bundle(
+    content: Content, report: WrittenReport, *, export: Callable[[Path], object], progress: Callable[[str], None] = lambda _: None
+) -> Bundle:
+    """Write all the other files of the bundle beside `report.csv` (files 0400, all of it synced to disk).
+
+    `export` writes `month.duckdb`. `progress` is told each part, and of the long ones how many rows are done.
+    """
+    folder, version, enriched = report.folder, content.version, content.assessed.enriched
     for inner in (folder / "evidence", folder / "evidence" / "facts"):
         inner.mkdir(mode=0o700)
-    progress("tables")
-    printed_rows: list[pl.DataFrame] = []
-    with (folder / "report.csv").open("wb") as file:
-        digest = write_report_csv(
-            _kept(printed_parts(content.enriched, content.rules), printed_rows, content.enriched.reported.height, progress), file
-        )
-    rows = pl.concat(printed_rows)
     for name, printed in TABLES.items():
         with (folder / name).open("wb") as file:
-            write_table_csv(printed(content.enriched), file)
+            write_table_csv(printed(enriched), file)
     with (folder / DEBTS_CSV).open("wb") as file:
-        write_table_csv(printed_debts(content.enriched.debts, content.rules), file)
+        write_table_csv(printed_debts(enriched.debts, version.rules), file)
     progress("evidence")
     write_evidence(content.evidence, folder / "evidence")
-    write_facts(content.facts, folder / "evidence" / "facts")
+    write_facts(content.state.facts, folder / "evidence" / "facts")
     progress("documents")
-    document = Document(content.month, content.version, digest, content.header, rows, content.enriched.totals, content.frozen_at)
-    render_all(document, folder, languages=content.languages, progress=progress)
-    height = rows.height
-    del document, rows, printed_rows  # the database takes room of its own
+    _render(content, report, progress)
     progress("database")
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     progress("manifest")
-    manifest = msgspec.json.format(msgspec.json.encode(_manifest(content, digest, height, files), order="deterministic"), indent=1) + b"\n"
+    manifest = msgspec.json.format(msgspec.json.encode(_manifest(content, report, files), order="deterministic"), indent=1) + b"\n"
     (folder / MANIFEST).write_bytes(manifest)
     _sync(folder)
-    return Bundle(folder, digest, hashlib.sha256(manifest).hexdigest(), files)
+    return Bundle(folder, report.digest, hashlib.sha256(manifest).hexdigest(), files)
 
 
-def _kept(parts: Iterable[pl.DataFrame], kept: list[pl.DataFrame], total: int, progress: Callable[[str], None]) -> Iterator[pl.DataFrame]:
-    """The parts as they come, each kept and told."""
+def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], None]) -> Iterator[pl.DataFrame]:
+    """The parts as they come, each told once it is taken."""
     done = 0
     for part in parts:
-        kept.append(part)
         yield part
         done += part.height
         progress(f"report.csv: {done:,} of {total:,} rows")
 
 
-def _manifest(content: Content, digest: str, rows: int, files: dict[str, str]) -> dict[str, Any]:
-    issues = content.enriched.issues
+def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:
+    """The report's rows as they stand in `report.csv`, printed in every format and language."""
+    version, enriched = content.version, content.assessed.enriched
+    rows = read_report_csv((report.folder / "report.csv").read_bytes())
+    document = Document(version.month, version.number, report.digest, version.header, rows, enriched.totals, version.at)
+    render_all(document, report.folder, languages=version.languages, progress=progress)
+
+
+def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) -> dict[str, Any]:
+    version, state, enriched = content.version, content.state, content.assessed.enriched
     return {
-        "schema": content.rules.edition,
+        "schema": version.rules.edition,
         "form": "ЦМПМ1",
-        "month": str(content.month),
-        "version": content.version,
-        "digest": digest,
-        "rows": rows,
-        "rows_carried": content.enriched.reported.count_carried(),
-        "rows_unsettled": content.enriched.reported.rows["transfer"].null_count(),
-        "due": content.month.deadline.isoformat(),
-        "header": content.header,
-        "totals": content.enriched.totals,
+        "month": str(version.month),
+        "version": version.number,
+        "digest": report.digest,
+        "rows": report.height,
+        "rows_carried": enriched.reported.count_carried(),
+        "rows_unsettled": enriched.reported.rows["transfer"].null_count(),
+        "due": version.month.deadline.isoformat(),
+        "header": version.header,
+        "totals": enriched.totals,
         "debts": content.debts,
-        "frozen_at": content.frozen_at,
-        "frozen_by": content.by,
-        "reason": content.reason,
-        "previous_digest": content.previous_digest,
-        "positions": content.positions,
-        "rules": content.rules.to_json(),
-        "languages": list(content.languages),
-        "chains": describe_chains(content.facts, content.month, content.rules.finality, content.internal_calls),
-        "conditions": [asdict(condition) for condition in content.conditions],
-        "issues": dict(issues.group_by("code").len().sort("code").iter_rows()),
-        "waivers": [{key: getattr(waiver, key) for key in _OF_WAIVER} for waiver in content.waivers],
+        "frozen_at": version.at,
+        "frozen_by": version.by,
+        "reason": version.reason,
+        "previous_digest": state.previous_digest,
+        "positions": state.positions,
+        "rules": version.rules.to_json(),
+        "languages": list(version.languages),
+        "chains": describe_chains(state.facts, version.month, version.rules.finality, state.internal_calls),
+        "conditions": [asdict(condition) for condition in content.assessed.conditions],
+        "issues": dict(enriched.issues.group_by("code").len().sort("code").iter_rows()),
+        "waivers": [{key: getattr(waiver, key) for key in _OF_WAIVER} for waiver in state.waivers],
         "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
         "files": files,
         "not_reproducible": list(NOT_REPRODUCIBLE),

@@ -1,153 +1,113 @@
 """A month becomes a version that never changes (rules 8.1 to 8.3).
 
-Enters: a store filled up to some positions of the log, the rules, the form's header. Leaves: a bundle in
+Enters: what a store said of the month at some positions of the log, assessed, with its evidence. Leaves: a bundle in
 `months/2026-10/v1/` and the `frozen` event that names its digest. The event is the commit: a bundle without one is an
 interrupted freeze and is built again; an event without its bundle is finished from what was built, or rebuilt by replay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import msgspec
 import polars as pl
 
-from pipeline.assess.debts import closing_debts, describe_debts, sums_that_differ
-from pipeline.assess.month import Assessed, MonthState, assess_month
+from pipeline.assess.debts import closing_debts, sums_that_differ
+from pipeline.assess.month import Assessed
 from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
-from pipeline.freeze.bundle import (
-    Bundle,
-    Content,
-    discard,
-    disk_named,
-    put_in_place,
-    write_bundle,
-)
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
-from pipeline.render.form import Language
-from pipeline.store.evidence import read_evidence
 from pipeline.verify.files import MANIFEST, digest_of
+
+from .bundle import Bundle, Content, Version, WrittenReport, discard, disk_named, put_in_place, write_bundle, write_report
+
+
+def begin_freeze(
+    version: Version, assessed: Assessed, months_dir: Path, *, progress: Callable[[str], None] = lambda _: None
+) -> WrittenReport:
+    """Write the version's report where its bundle is built; what an interrupted freeze left there is removed.
+
+    Its digest tells whether anything changed since the version before: if nothing did, `discard` the report's folder.
+    """
+    building = building_dir(version_dir(months_dir, version.month, version.number))
+    discard(building)
+    with _discarded_on_failure(building):
+        return write_report(assessed.enriched, version.rules, building, progress=progress)
 
 
 def freeze_month(
-    state: MonthState,
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    month: Month,
-    version: int,
-    rules: Rules,
-    header: dict[str, str],
+    content: Content,
+    report: WrittenReport,
     months_dir: Path,
-    languages: Sequence[Language],
-    now: int,
-    by: str,
-    reason: str,
+    *,
     export: Callable[[Path], object],
     append: Callable[[Frozen], None],
-    assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> tuple[Bundle, Frozen]:
-    """Freeze `version` of the month from `state`, as read from `connection`; `now` in Unix seconds.
+    """Finish the bundle that `begin_freeze` began, append its event, and put it in its place.
 
-    `assessed`: what `assess_month` made of this very state, when that is known already. `export` writes the month's DuckDB file, `append` makes the event durable. Raises MonthError, naming each condition that is not met.
+    `export` writes the month's DuckDB file, `append` makes the event durable. Raises MonthError, naming each condition that is not met.
     """
-    if assessed is None:
-        progress("enrich")
-        assessed = assess_month(state, month, rules)
-    if assessed.unmet:
-        raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
-    content = make_content(
-        state,
-        assessed,
-        connection,
-        month=month,
-        version=version,
-        rules=rules,
-        header=header,
-        languages=languages,
-        frozen_at=now,
-        by=by,
-        reason=reason,
-    )
-    final = version_dir(months_dir, month, version)
-    building = building_dir(final)
-    discard(building)
-    try:
-        with disk_named(building):
-            bundle = write_bundle(content, building, export=export, progress=progress)
-    except BaseException:
-        discard(building)  # on a full disk it would stand in the way of the next attempt
-        raise
+    version, state = content.version, content.state
+    with _discarded_on_failure(report.folder):
+        require_closable(version.month, content.assessed)
+        check_debts_carry_over(version.month, content.assessed)
+        bundle = write_bundle(content, report, export=export, progress=progress)
     event = Frozen(
-        id=f"frozen:{month}:{version}",
-        month=str(month),
-        version=version,
+        id=f"frozen:{version.month}:{version.number}",
+        month=str(version.month),
+        version=version.number,
         digest=bundle.digest,
         positions=state.positions,
         newest=state.newest,
-        edition=rules.edition,
-        rules=rules.to_json(),
-        header=header,
+        edition=version.rules.edition,
+        rules=version.rules.to_json(),
+        header=version.header,
         manifest_digest=bundle.manifest_digest,
         previous_digest=state.previous_digest,
-        languages=list(languages),
+        languages=list(version.languages),
         closing_debts=closing_debts(content.debts),
         closing_debts_digest=content.debts["closing_digest"],
-        by=by,
-        reason=reason,
-        at=now,
+        by=version.by,
+        reason=version.reason,
+        at=version.at,
     )
+    final = version_dir(months_dir, version.month, version.number)
     if final.exists():
         # Without its event it was never frozen: the event is the commit.
-        final.rename(final.with_name(f".{final.name}.abandoned-{now}"))
+        final.rename(final.with_name(f".{final.name}.abandoned-{version.at}"))
     append(event)
-    put_in_place(building, final)
-    return Bundle(final, bundle.digest, bundle.manifest_digest, bundle.files), event
+    put_in_place(bundle.folder, final)
+    return replace(bundle, folder=final), event
 
 
-def make_content(
-    state: MonthState,
-    assessed: Assessed,
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    month: Month,
-    version: int,
-    rules: Rules,
-    header: dict[str, str],
-    languages: Sequence[Language],
-    frozen_at: int,
-    by: str,
-    reason: str,
-) -> Content:
-    """All that the bundle is made of; its evidence covers the month's outflows and every transfer reported."""
-    enriched = assessed.enriched
-    differing = sums_that_differ(enriched.debts)
+def require_closable(month: Month, assessed: Assessed) -> None:
+    """Raises MonthError, naming each condition of rule 8.1 that is not met."""
+    if assessed.unmet:
+        raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
+
+
+def check_debts_carry_over(month: Month, assessed: Assessed) -> None:
+    """A broken assumption stops the program: settlement and the report's rows must leave the same debts."""
+    differing = sums_that_differ(assessed.enriched.debts)
     assert not differing, f"{month}: {len(differing)} debt(s) do not carry over: settlement and the report's rows contradict each other"
-    return Content(
-        month=month,
-        version=version,
-        rules=rules,
-        header=header,
-        positions=state.positions,
-        previous_digest=state.previous_digest,
-        frozen_at=frozen_at,
-        by=by,
-        reason=reason,
-        facts=state.facts,
-        enriched=enriched,
-        evidence=read_evidence(connection, transactions_to_prove(enriched, rules)),
-        internal_calls=state.internal_calls,
-        waivers=state.waivers,
-        conditions=assessed.conditions,
-        languages=languages,
-        debts=describe_debts(enriched.debts, state.debts_before, rules),
-    )
+
+
+@contextlib.contextmanager
+def _discarded_on_failure(building: Path) -> Iterator[None]:
+    """What is built goes when the block raises: on a full disk it would stand in the way of the next attempt."""
+    try:
+        with disk_named(building):
+            yield
+    except BaseException:
+        discard(building)
+        raise
 
 
 def transactions_to_prove(enriched: Enriched, rules: Rules) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Build a frozen month again from the log alone, and compare (law 2, rule 8.2).
 
-Enters: the `frozen` event, a state read from an empty store that was filled up to the event's positions. Leaves: a bundle
+Enters: the `frozen` event, and content read from an empty store that was filled up to the event's positions. Leaves: a bundle
 in another folder and the differences, file by file.
 """
 
@@ -10,19 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import msgspec
 
-from pipeline.assess.month import Assessed, MonthState, assess_month
-from pipeline.freeze.bundle import NOT_REPRODUCIBLE, Bundle, write_bundle
-from pipeline.freeze.freeze import make_content
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import batches
 from pipeline.model.errors import VerifyError
-from pipeline.model.months import Month
-from pipeline.model.rules import Rules
 from pipeline.verify.files import MANIFEST, digest_of
+
+from .bundle import NOT_REPRODUCIBLE, Bundle, Content, write_bundle, write_report
+from .freeze import check_debts_carry_over
 
 
 def places_of(event: Frozen, log: EventLog) -> dict[str, int]:
@@ -72,35 +69,17 @@ class Replay:
 
 def replay_month(
     event: Frozen,
-    state: MonthState,
-    connection: duckdb.DuckDBPyConnection,
+    content: Content,
     folder: Path,
     *,
     first: Path | None,
     export: Callable[[Path], object],
-    assessed: Assessed | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Replay:
-    """Write the version that `event` froze into the new `folder` and compare it with the bundle in `first`, if it is there.
-
-    `assessed`: what `assess_month` made of this very state under the event's rules, when that is known already.
-    """
-    rules = Rules.from_json(event.rules)
-    month = Month.parse(event.month)
-    content = make_content(
-        state,
-        assessed or assess_month(state, month, rules),
-        connection,
-        month=month,
-        version=event.version,
-        rules=rules,
-        header=event.header,
-        languages=event.languages,  # type: ignore[arg-type]
-        frozen_at=event.at,
-        by=event.by,
-        reason=event.reason,
-    )
-    bundle = write_bundle(content, folder, export=export, progress=progress)
+    """Write `content`, read from the log for the version that `event` froze, into the new `folder`; compare it with the bundle in `first`, if it is there."""
+    check_debts_carry_over(content.version.month, content.assessed)
+    report = write_report(content.assessed.enriched, content.version.rules, folder, progress=progress)
+    bundle = write_bundle(content, report, export=export, progress=progress)
     differences: list[str] = []
     compared = 0
     if first is not None and (first / MANIFEST).is_file():

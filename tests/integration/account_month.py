@@ -19,7 +19,8 @@ from pipeline.app.months import month_state
 from pipeline.assess.month import assess_month
 from pipeline.chains.evm.headers import header_hash
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
-from pipeline.freeze.freeze import freeze_month
+from pipeline.freeze.bundle import Content, Version
+from pipeline.freeze.freeze import begin_freeze, freeze_month, transactions_to_prove
 from pipeline.log.events import encode
 from pipeline.log.events.chain import (
     BalanceColumns,
@@ -47,6 +48,7 @@ from pipeline.log.protocol import Topic
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 from pipeline.store import Store
+from pipeline.store.evidence import read_evidence
 from pipeline.store.facts import write_enriched
 from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month
@@ -224,8 +226,10 @@ def freeze(log: MemoryLog, store: Store, folder: Path) -> tuple[Path, Frozen]:
     frozen: list[Frozen] = []
     assessed = assess_month(state, MONTH, RULES)
     write_enriched(store, str(MONTH), assessed.enriched, assets=RULES.assets)
+    version = Version(MONTH, 1, RULES, HEADER, ["en"], at("11-02 10:00"), "A. Person", "test")
+    evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, RULES))
     bundle, event = freeze_month(
-        state, store.connection, month=MONTH, version=1, rules=RULES, header=HEADER, months_dir=folder, languages=["en"], now=at("11-02 10:00"),
-        by="A. Person", reason="test", export=lambda path: export_month(store.connection, str(MONTH), path), append=frozen.append, assessed=assessed,
+        Content(version, state, assessed, evidence), begin_freeze(version, assessed, folder), folder,
+        export=lambda path: export_month(store.connection, str(MONTH), path), append=frozen.append,
     )  # fmt: skip
     return bundle.folder, event
