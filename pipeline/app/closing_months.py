@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.closing.calendar import months_until
@@ -29,6 +30,8 @@ class ClosingMonths:
         self._stores = stores
         self._decisions = decisions
         self._months = months
+        self.progress: Callable[[str], None] = lambda _: None
+        """Told of each part of a bundle while a month is frozen."""
         self._unmet: dict[str, tuple[dict[str, int], list[str]]] = {}
 
     def known(self, now: int) -> list[Month]:
@@ -64,7 +67,7 @@ class ClosingMonths:
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; nothing when it has one. Raises MonthError."""
         with self._stores.current() as store:
-            self._months.freeze(store, month, by=by, reason=reason, is_first=True)
+            self._months.freeze(store, month, by=by, reason=reason, is_first=True, progress=self.progress)
 
     def read(self, month: Month, version: int, name: str) -> bytes:
         """A file of a bundle; a bundle that is missing is rebuilt from the log first."""

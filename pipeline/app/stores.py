@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from pipeline.store.ingest import Ingest, IngestStep
 from pipeline.store.publish import publish_copy
 from pipeline.store.queries import last_read, newest_events
 
+Seen = Callable[[IngestStep, Positions], None]
+"""Told of a batch once it is committed, and of the log's end when filling began."""
 Tell = Callable[[int, int], None]
 """Progress: how many are done, of how many."""
 
@@ -44,6 +47,9 @@ class Stores:
         self._until_close = contextlib.ExitStack()
         self._private: Path | None = None
         """The private store's file, once `current` needed one."""
+        self._held: tuple[Store, Seen] | None = None
+        self.is_holding_live = threading.Event()
+        """Set while this process holds the live store for its service."""
 
     def close(self) -> None:
         """Delete the private store, if there is one."""
@@ -56,6 +62,22 @@ class Stores:
         self._settings.store.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with Store.open(self._settings.store.path) as store:
             yield store
+
+    @contextlib.contextmanager
+    def hold_live(self, seen: Seen) -> Iterator[Store]:
+        """The live store for as long as a service runs; `current` gives it, too, to other threads of this process, one at a time.
+
+        `seen` is told of what `current` fills. Who has the store from here holds its `lock` while using the connection. Errors as `live`.
+        """
+        with self.live() as store:
+            self._held = (store, seen)
+            self.is_holding_live.set()
+            try:
+                yield store
+            finally:
+                with store.lock:
+                    self._held = None
+                    self.is_holding_live.clear()
 
     @contextlib.contextmanager
     def private(self, until: Positions | None = None, tell: Tell = silent) -> Iterator[Store]:
@@ -84,9 +106,16 @@ class Stores:
     def current(self, tell: Tell = silent) -> Iterator[Store]:
         """A store filled to the log's end: the live one, or a private one when another process has the live one.
 
+        A live store that this process holds for its service is locked meanwhile.
         The private store begins as a copy of the published one, is kept until `close`, and is filled further at each call: only what
         the log has gained since is read.
         """
+        if (held := self._held) is not None:
+            with held[0].lock:
+                if self._held is held:
+                    self.fill(held[0], tell=tell, seen=held[1])
+                    yield held[0]
+                    return
         with contextlib.ExitStack() as stack:
             if self._private is None:
                 try:
@@ -117,23 +146,22 @@ class Stores:
             path.with_name(path.name + ".wal").unlink(missing_ok=True)
         return path
 
-    def fill(
-        self, store: Store, *, until: Positions | None = None, tell: Tell = silent, seen: Callable[[IngestStep], None] = lambda _: None
-    ) -> int:
+    def fill(self, store: Store, *, until: Positions | None = None, tell: Tell = silent, seen: Seen = lambda _step, _end: None) -> int:
         """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`.
 
-        `seen` is told of every batch once it is committed, and last of one that found nothing more to read.
+        `seen` is told of every batch, and last of one that found nothing more to read.
         """
         ingest = Ingest(self._log, store, until=until)
-        total = sum((until if until is not None else self._log.end()).values())
+        end = self._log.end()
+        total = sum((until if until is not None else end).values())
         events = 0
         while not (step := ingest.step()).at_end:
             events += step.events
             tell(sum(step.positions.values()), total)
-            seen(step)
-        seen(step)
+            seen(step, end)
+        seen(step, end)
         last = ingest.catch_up()
-        seen(last)
+        seen(last, end)
         return events + step.events + last.events
 
     def publish(self, store: Store) -> Path:

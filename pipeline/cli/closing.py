@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app.app import App
+from pipeline.app.closer import sole_closer
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.closing.advance import append_answer, submit
 from pipeline.closing.calendar import points
@@ -34,7 +35,8 @@ def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) ->
 
     [dim]esep close[/dim]
     """
-    with App(settings_of(config), now) as app, progress("closing"):
+    settings = settings_of(config)
+    with sole_closer(settings), App(settings, now) as app, progress("closing"):
         standings = app.desk.look()
     rows = [
         (str(s.month), str(s.life.state(is_closable=not s.unmet and s.step.act.value == "person")), s.step.act.value, s.trouble or s.step.why, _when(s.step.until))
@@ -54,24 +56,19 @@ def schedule(
 ) -> None:
     """Close months by the calendar, until SIGTERM: looks at the start, every few minutes, and at each of the calendar's points.
 
-    A process of its own beside `esep run`; both go through the log. Being stopped, late or asleep does no harm: at the next look what
+    A process of its own beside `esep run`, where \\[closing] in_run is false; both go through the log. One process closes a pool's
+    months: a second one is refused with exit code 11. Being stopped, late or asleep does no harm: at the next look what
     is due is done. Logs to stderr, as JSON when that is no terminal.
 
     [dim]esep schedule[/dim]
     """
-    from pipeline.service.schedule import keep_looking
+    from pipeline.service.closing import close_months
 
     configure_logs(verbose=True)
-    with App(settings_of(config), now) as app:
-        desk = app.desk
-        stop = threading.Event()
-        every_s = every or app.settings.closing.look_every_minutes * 60
-        with stopped_by_signals(stop):
-            keep_looking(lambda: void(desk.look()), stop, every_s=every_s, points=desk.wake_points, now=now)
-
-
-def void(_: object) -> None:
-    """For callers who want nothing back."""
+    settings = settings_of(config)
+    stop = threading.Event()
+    with sole_closer(settings), App(settings, now) as app, stopped_by_signals(stop):
+        close_months(app, stop, every_s=every or settings.closing.look_every_minutes * 60)
 
 
 def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import date
 from functools import partial
@@ -16,6 +16,7 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from pipeline.app.app import App
+from pipeline.app.closer import sole_closer
 from pipeline.app.open_log import is_on_kafka, open_leases
 from pipeline.follow.connector import step_name
 from pipeline.log.lease import HeldLeases, PoolLease
@@ -59,7 +60,8 @@ ListenOption = Annotated[
 
 
 def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Run everything in one process: follow all chains, fill the store, publish the analysts' copy. Ends cleanly on SIGTERM.
+    """Run everything in one process: follow all chains, fill the store, publish the analysts' copy, and close months where
+    \\[closing] in_run is true. Ends cleanly on SIGTERM.
 
     Logs to stderr, as JSON when that is no terminal. Import files, label, waive and freeze meanwhile from another
     terminal: they go through the log.
@@ -69,11 +71,19 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
     configure_logs(verbose=True)
     settings = settings_of(config)
     metrics = measured(settings.metrics)
-    with App(settings, now) as app, probes(metrics, settings.metrics, listen):
-        stop = threading.Event()
-        loops = {name: follow_chain(app, name, metrics) for name in app.settings.chains}
+    stop = threading.Event()
+    with ExitStack() as held:
+        if settings.closing.in_run:
+            held.enter_context(sole_closer(settings))
+        app = held.enter_context(App(settings, now))
+        loops = {name: follow_chain(app, name, metrics) for name in settings.chains} | {"store": follow_log(app, metrics)}
+        if settings.closing.in_run:
+            from pipeline.service.closing import close_in_run
+
+            loops["closing"] = close_in_run(app, metrics)
+        held.enter_context(probes(metrics, settings.metrics, listen))
         with stopped_by_signals(stop):
-            run_together(loops | {"store": follow_log(app, metrics)}, stop)
+            run_together(loops, stop)
 
 
 def watch(

@@ -14,9 +14,11 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from pipeline.app.app import App
+from pipeline.app.stores import Seen
 from pipeline.assess.conditions import blocking_issues
 from pipeline.follow.connector import step_name
 from pipeline.log.lease import PoolLease
+from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
 from pipeline.store import Store
 from pipeline.store.ingest import IngestStep
@@ -165,10 +167,11 @@ def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Eve
 
     Raises StoreHeld after `HELD_S`: then another service has it.
     """
+    seen = _measuring(app, metrics)
     begun = time.monotonic()
     while not stop.is_set():
         try:
-            return held.enter_context(app.stores.live())
+            return held.enter_context(app.stores.hold_live(seen))
         except StoreHeld as error:
             if time.monotonic() - begun > HELD_S:
                 raise
@@ -181,19 +184,26 @@ def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Eve
 def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, stop: threading.Event) -> None:
     shown: dict[str, int] | None = None
     shown_at = 0.0
+    seen = _measuring(app, metrics)
     while not stop.is_set():
-        ends = app.log.end()
-
-        def seen(step: IngestStep, ends: dict[str, int] = ends) -> None:
-            metrics.health.beat(f"{app.pool} store")
-            metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
-            metrics.log_seen(app.pool, ends, step.positions, is_at_end=step.at_end)
-
         app.stores.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
         is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
         if is_due and store.positions() != shown:
-            shown, shown_at = refresh(app, store, metrics, lease), time.monotonic()
+            with store.lock:
+                shown = refresh(app, store, metrics, lease)
+            shown_at = time.monotonic()
         app.log.wait(store.positions(), WAIT_S)
+
+
+def _measuring(app: App, metrics: Metrics) -> Seen:
+    """Tells the metrics of what came into the store."""
+
+    def seen(step: IngestStep, end: Positions) -> None:
+        metrics.health.beat(f"{app.pool} store")
+        metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
+        metrics.log_seen(app.pool, end, step.positions, is_at_end=step.at_end)
+
+    return seen
 
 
 def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[str, int]:

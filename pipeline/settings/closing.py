@@ -51,7 +51,8 @@ class ClosingSettings(Section):
     )
     retry_s: int = Field(default=60, ge=1, le=3600, description="seconds before the first further attempt; doubled with each one")
     retry_max_s: int = Field(default=3600, ge=1, le=86_400, description="the most that becomes")
-    look_every_minutes: int = Field(default=15, ge=1, le=1440, description="how often `esep schedule` looks what is due")
+    look_every_minutes: int = Field(default=15, ge=1, le=1440, description="how often it is looked what is due")
+    in_run: bool = Field(default=False, description="whether `esep run` closes months, too; else `esep schedule` or `esep close` does")
     days_off: Days = Field(default=(), description="days made free by decree, as 2026-05-11; information only")
     days_on: Days = Field(default=(), description="days made working days by decree; information only")
 

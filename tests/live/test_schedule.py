@@ -108,14 +108,21 @@ def sandbox(processes: list[subprocess.Popen[str]], kept: Path, *options: object
 
 
 def test_scheduler_and_sandbox_as_processes_file_the_month_once(tmp_path: Path, processes: list[subprocess.Popen[str]]) -> None:
-    """Two schedulers at once, one of them killed on the way: the log alone decides who does what."""
+    """A second scheduler is refused; when the first is killed on the way, the next goes on from the log."""
     var, kept, errors = tmp_path / "var", tmp_path / "desk.jsonl", tmp_path / "errors"
     config = ready(var, sandbox(processes, kept, "--seed", 4, "--share", 60, *FAULTS), "file_day = 1\nfile_hour = 0")
-    first, second = (start("schedule", "--every", 1, "--config", config, errors=errors) for _ in range(2))
-    processes += [first, second]
+    first = start("schedule", "--every", 1, "--config", config, errors=errors)
+    processes.append(first)
     bundle = var / "months" / "2026-10" / "v1"
-    wait_until(bundle.exists, second, errors)
+    wait_until(bundle.exists, first, errors)
+    refused = start("schedule", "--every", 1, "--config", config, errors=tmp_path / "refused")
+    processes.append(refused)
+    assert refused.wait(timeout=PATIENCE_S) == 11
+    assert f"closed by process {first.pid} already" in (tmp_path / "refused").read_text(encoding="utf-8")
     first.kill()
+    first.wait()
+    second = start("schedule", "--every", 1, "--config", config, errors=errors)
+    processes.append(second)
     wait_until(lambda: list(bundle.glob("submissions/*/*-accepted.txt")), second, errors)
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=PATIENCE_S) == 0

@@ -1,0 +1,48 @@
+"""Who may close a pool's months: one process at a time; a second one is refused.
+
+Enters: the settings. Leaves: the right, held until the block ends or the process does. The writer's fence of topic `months` can't say
+this: people append to that topic, too, and each of them would fence the closer (ADR 8). Left out: that no step is taken twice, whoever
+closes: that is the log's to see to (ADR 5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.model.errors import FencedError
+from pipeline.settings import Settings
+
+from .open_log import is_on_kafka
+
+
+def closer_file(settings: Settings) -> Path:
+    """The file whose lock the closer holds: beside an embedded log, which is one machine's; in the pool's `var` for a cluster's."""
+    if is_on_kafka(settings):
+        return settings.var / "closer.lock"
+    return settings.log_path.with_name(f"{settings.log_path.name}.closer-{settings.pool.key}")
+
+
+@contextlib.contextmanager
+def sole_closer(settings: Settings) -> Iterator[None]:
+    """Hold the right to close the pool's months. Raises FencedError, naming the process, when another one has it."""
+    path = closer_file(settings)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(file, 100).decode(errors="replace").strip() or "another process"
+            raise FencedError(
+                f"the months of pool {settings.pool.key!r} are closed by {holder} already, and by one process at a time: end that one, "
+                "or leave it to it (`esep run` closes months where [closing] in_run is true, `esep schedule` does elsewhere)"
+            ) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)
