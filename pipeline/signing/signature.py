@@ -50,7 +50,11 @@ class Timestamp:
 def signer_certificate(parts: SignatureParts) -> x509.Certificate:
     """The certificate that the signature names as its signer's. Raises SigningError when it does not carry it."""
     for certificate in _certificates(parts):
-        if certificate.serial_number == parts.serial and certificate.issuer.public_bytes() == parts.issuer:
+        try:
+            is_the_signers = certificate.serial_number == parts.serial and certificate.issuer.public_bytes() == parts.issuer
+        except ValueError as error:  # its parts are read only when they are asked for
+            raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
+        if is_the_signers:
             return certificate
     raise SigningError("the signature does not carry the certificate that it names as its signer's")
 
@@ -163,7 +167,7 @@ def _timestamping_fault(certificate: x509.Certificate) -> str:
 def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
     try:
         return [x509.load_der_x509_certificate(raw) for raw in parts.certificates]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
 
 

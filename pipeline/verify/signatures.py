@@ -62,7 +62,7 @@ def load_trusted(path: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise VerifyError(f"{path}: {error.strerror}: --trust wants a file of certificates, PEM") from error
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise VerifyError(f"{path}: no certificates in PEM: {error}") from error
 
 

@@ -153,6 +153,7 @@ def test_prometheus_can_read_every_query_of_the_dashboard(tmp_path: Path):
 
 def test_the_dashboards_panels_do_not_overlap():
     taken: set[tuple[int, int]] = set()
+    assert len(_dashboard()["panels"]) > 1
     for panel in _dashboard()["panels"]:
         place = panel["gridPos"]
         cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}

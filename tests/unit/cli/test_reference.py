@@ -23,12 +23,27 @@ def test_the_committed_page_is_current(name: str):
 
 def test_events_hold_their_schema_and_broken_ones_do_not():
     validator = jsonschema.Draft202012Validator(json_schemas())
+    seen = set()
     for events in example_events().values():
         for event in events:
             document = json.loads(encode(event).value)
+            seen.add(document["type"])
             validator.validate(document)
             assert not validator.is_valid(document | {"unexpected": 1})
             assert not validator.is_valid({k: v for k, v in document.items() if k != "id"})
+    assert seen >= {
+        "watch",
+        "connect",
+        "stretch",
+        "disconnect",
+        "allocations",
+        "payments",
+        "openings",
+        "complete",
+        "registry",
+        "label",
+        "waive",
+    }
 
 
 def test_every_kind_of_event_and_field_is_on_the_page():
