@@ -85,7 +85,7 @@ class PoolMonths:
 
     def show(self, store: Store, month: Month, assessed: Assessed) -> None:
         """Put what enrichment made of the month into the store, for the analysts' views."""
-        write_enriched(store, str(month), assessed.enriched, assets=self._rules.assets)
+        write_enriched(store, str(month), assessed.enriched)
 
     def open(self, store: Store) -> list[Month]:
         """The newest months with allocations, not later than now, that are not frozen; at most `OPEN_MONTHS`, oldest first."""
@@ -188,7 +188,7 @@ class PoolMonths:
             version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, version.rules)
-            write_enriched(store, str(month), assessed.enriched, assets=version.rules.assets)
+            write_enriched(store, str(month), assessed.enriched)
             evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules))
             replay = replay_month(
                 event,

@@ -34,6 +34,7 @@ from pipeline.model.durable import write_whole
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
+from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
 from pipeline.store import Store
 from pipeline.validate.ledger import LedgerKind
@@ -321,7 +322,7 @@ def assess(app: App, store: Store, journey: Journey) -> Assessed:
         for row in assessed.enriched.issues.select(list(ISSUES)).iter_rows(named=True)
     ]
     journey.left_over = assessed.unmet
-    journey.totals = dict(assessed.enriched.totals)
+    journey.totals = printed_totals(assessed.enriched.totals, app.rules.assets)
     return assessed
 
 

@@ -213,7 +213,7 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
 def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
     """Credits before what they settle, wherever a row of the month shows it, and credits with something left at its end (rules 6.2, 9.2).
 
-    In edition 1 the former by the transfer's date alone. `credits`, `allocations` with `row`; `portions` of settle, all seen by the month (rule 7.1).
+    In edition 1 the former by the transfer's date alone. `credits`, `allocations` with `row` and `left`; `portions` of settle, all seen by the month (rule 7.1).
     """
     owed = allocations.select(pl.col("row").alias("allocation"), "allocated_at", "is_of_month")
     paid = credits.select(pl.col("row").alias("credit"), "at", "date", *CREDIT)
@@ -225,13 +225,7 @@ def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl
         .group_by("credit", *CREDIT)
         .agg(pl.col("amount").sum())
     )
-    used = portions.group_by(pl.col("credit").alias("row")).agg(pl.col("amount").sum().alias("used"))
-    excess = (
-        credits.filter(pl.col("miner_id").is_not_null())
-        .join(used, on="row", how="left")
-        .with_columns(amount=pl.col("amount") - pl.col("used").fill_null(0))
-        .filter(pl.col("amount") > 0)
-    )
+    excess = credits.filter(pl.col("miner_id").is_not_null() & (pl.col("left") > 0)).with_columns(amount=pl.col("left"))
     detail = pl.format("{} of it, miner {}", pl.col("amount").cast(pl.String), pl.col("miner_id"))
     facts = [pl.col("chain"), pl.col("asset"), pl.col("amount"), pl.col("miner_id")]
     return pl.concat(

@@ -1,6 +1,6 @@
 """What the pool owes each miner, before and after the month: opening + allocated − settled = closing (carry-over, rule 7.4).
 
-Enters: allocations, credits and portions of some miners, and their rows of the report. Leaves: DEBTS. The two ends come by different ways: the
+Enters: allocations and credits of some miners, settled, and their rows of the report. Leaves: DEBTS. The two ends come by different ways: the
 opening by plain sums of what was allocated and credited before the month, the closing by what first in, first out left of each allocation;
 between them stand the month's allocations and what the report's own rows settle. That they meet is checked, never assumed (`freeze.debts`).
 """
@@ -17,11 +17,11 @@ ACCOUNT = ["miner_id", "asset"]
 _ZERO = pl.lit(0, UNITS)
 
 
-def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.DataFrame, rows: pl.DataFrame, month: Month) -> pl.DataFrame:
+def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, rows: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Each miner's debts by asset, as DEBTS, by miner and asset; those who have none of the five amounts are left out.
 
-    `allocations` (row, miner_id, asset, amount, allocation_date) and `credits` (row, miner_id, asset, amount, date) reach to the month's end,
-    `portions` (allocation, credit, amount) name them by `row`, `rows` are the report's (miner_id, asset, amount, transfer: null where unsettled).
+    `allocations` (miner_id, asset, amount, left, allocation_date) and `credits` (miner_id, asset, amount, left, date) reach to the month's end,
+    with what settlement leaves of each as `left`; `rows` are the report's (miner_id, asset, amount, transfer: null where unsettled).
     """
     owed = allocations.filter(pl.col("miner_id").is_not_null())
     paid = credits.filter(pl.col("miner_id").is_not_null())
@@ -31,8 +31,8 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.Da
         _sum(paid.filter(pl.col("date") < month.first), "paid_before"),
         _sum(owed.filter(~is_before), "allocated"),
         _sum(rows.filter(pl.col("transfer").is_not_null()).cast({"miner_id": pl.String}), "settled"),
-        _sum(_left(owed, portions, "allocation"), "closing"),
-        _sum(_left(paid, portions, "credit"), "advance"),
+        _sum(owed, "closing", of="left"),
+        _sum(paid, "advance", of="left"),
     ]
     debts = pl.concat([side.select(ACCOUNT) for side in sides]).unique()
     for side in sides:
@@ -48,12 +48,5 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.Da
     )
 
 
-def _sum(side: pl.DataFrame, name: str) -> pl.DataFrame:
-    return side.group_by(ACCOUNT).agg(pl.col("amount").sum().cast(UNITS).alias(name))
-
-
-def _left(side: pl.DataFrame, portions: pl.DataFrame, place: str) -> pl.DataFrame:
-    """What first in, first out left of each allocation, or of each credit."""
-    used = portions.group_by(pl.col(place).alias("row")).agg(pl.col("amount").sum().alias("used"))
-    left = side.select("row", *ACCOUNT, "amount").join(used, on="row", how="left")
-    return left.with_columns(amount=pl.col("amount") - pl.col("used").fill_null(_ZERO))
+def _sum(side: pl.DataFrame, name: str, *, of: str = "amount") -> pl.DataFrame:
+    return side.group_by(ACCOUNT).agg(pl.col(of).sum().cast(UNITS).alias(name))

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import polars as pl
 
+from pipeline.model.totals import Totals
+
 from .frames import DEBTS
 from .report import Report
 
@@ -24,8 +26,8 @@ class Enriched:
     """The report's rows, to be gone through a slice at a time: of a large month they are never whole in memory."""
     issues: pl.DataFrame
     """Those that belong to the month (rule 9.2)."""
-    totals: dict[str, object]
-    """The month's totals apart (rule 7.4), for the manifest; amounts as printed."""
+    totals: Totals
+    """The month's totals apart (rule 7.4), in whole base units."""
     debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
     """Of every miner with a debt, an allocation or a settlement, as DEBTS."""
 

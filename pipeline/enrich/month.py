@@ -22,7 +22,8 @@ from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .match import Matched, credit, match
 from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding
-from .report import KEY, Report, sum_month
+from .report import KEY, Report
+from .totals import sum_month
 
 
 def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:

@@ -21,7 +21,7 @@ from .found import is_in_month
 from .frames import Facts
 from .identify import day_of_micros, licences_on
 from .report import PLACES, list_rows
-from .settle import settle
+from .settle import settle, with_left
 from .sorting import sort_by_number_then_text
 
 ALLOCATIONS_AT_ONCE = 500_000
@@ -67,6 +67,7 @@ def settle_ranges(
         own = own.with_row_index("row")
         paid = credits.filter(range_of_credit == number).with_row_index("row")
         portions = settle(own, paid)
+        own, paid = with_left(own, portions, "allocation"), with_left(paid, portions, "credit")
         rows = list_rows(own, paid, transfers, portions, month)
         yield Settled(
             rows.select(list(PLACES)),
@@ -76,8 +77,8 @@ def settle_ranges(
                 check.allocated_twice(own, month, rules),
                 check.credit_issues(paid, portions, own, month, rules),
             ],
-            _outstanding(own, portions, month),
-            list_debts(own, paid, portions, rows, month),
+            _outstanding(own, month),
+            list_debts(own, paid, rows, month),
         )
 
 
@@ -107,14 +108,6 @@ def _place(side: pl.DataFrame, ranges: pl.DataFrame) -> pl.Series:
     return side.select("miner_id").join(ranges, on="miner_id", how="left", maintain_order="left")["range"]
 
 
-def _outstanding(allocations: pl.DataFrame, portions: pl.DataFrame, month: Month) -> pl.DataFrame:
-    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
-    return (
-        allocations.filter(pl.col("allocation_date") < month.first)
-        .select("row", "asset", "amount")
-        .join(settled, on="row", how="left")
-        .with_columns(left=pl.col("amount") - pl.col("settled").fill_null(0))
-        .filter(pl.col("left") > 0)
-        .group_by("asset")
-        .agg(pl.col("left").sum())
-    )
+def _outstanding(allocations: pl.DataFrame, month: Month) -> pl.DataFrame:
+    is_older = pl.col("allocation_date") < month.first
+    return allocations.filter(is_older & (pl.col("left") > 0)).group_by("asset").agg(pl.col("left").sum())

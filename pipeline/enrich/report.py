@@ -1,6 +1,6 @@
 """The fifteen columns of month M (rule 7).
 
-Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order, and the month's totals apart. A row is
+Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order. A row is
 laid out as places, which allocation and which transfer, and its columns are looked up a slice at a time: the report of a large month is
 never whole in memory.
 """
@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.model.amounts import from_units
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
@@ -112,9 +111,9 @@ def list_rows(
     """The rows of some miners (rules 7.2 to 7.5), in their order: PLACES, and each allocation's asset, allocation_date and licence_date.
 
     `allocations` and `credits` have their place here as `row`, and portions name them by it; allocations have their place among all as
-    `place`, credits name theirs in `transfers`. So a million rows are sorted and joined as numbers.
+    `place`, what is left of them as `left`, credits name theirs in `transfers`. So a million rows are sorted and joined as numbers.
     """
-    rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations, portions)])
+    rows = pl.concat([_settled(allocations, credits, transfers, portions, month), _unsettled(allocations)])
     rows = _in_order(rows, allocations).with_columns(is_first=pl.col("allocation").is_first_distinct())
     named = allocations.select("place", "asset", "allocation_date", "licence_date", pl.col("miner_id").cast(pl.Categorical))
     return pl.concat([rows, named[rows["allocation"]]], how="horizontal").select([*PLACES, "asset", "allocation_date", "licence_date"])
@@ -134,17 +133,11 @@ def _settled(
     )  # fmt: skip
 
 
-def _unsettled(allocations: pl.DataFrame, portions: pl.DataFrame) -> pl.DataFrame:
+def _unsettled(allocations: pl.DataFrame) -> pl.DataFrame:
     """A row for what is left of every allocation of the month, and for those of amount 0 (rule 7.2)."""
-    settled = portions.group_by(pl.col("allocation").alias("row")).agg(pl.col("amount").sum().alias("settled"))
-    return (
-        allocations.filter(pl.col("is_of_month") & pl.col("miner_id").is_not_null())
-        .select("row", "amount")
-        .join(settled, on="row", how="left")
-        .with_columns(left=pl.col("amount") - pl.col("settled").fill_null(0))
-        .filter((pl.col("left") > 0) | (pl.col("amount") == 0))
-        .select(pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("transfer"), pl.col("left").alias("amount"))
-    )
+    return allocations.filter(
+        pl.col("is_of_month") & pl.col("miner_id").is_not_null() & ((pl.col("left") > 0) | (pl.col("amount") == 0))
+    ).select(pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("transfer"), pl.col("left").alias("amount"))
 
 
 def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
@@ -171,54 +164,3 @@ def _with_wallets(rows: pl.DataFrame, wallets: pl.DataFrame, rules: Rules) -> pl
         how="left",
         maintain_order="left",
     ).with_columns(wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet"))
-
-
-def sum_month(report: Report, outstanding: pl.DataFrame) -> dict[str, object]:
-    """The month's totals apart (rule 7.4), amounts as printed, by asset.
-
-    `outstanding`: asset, left: what is left at the month's end of allocations dated before it.
-    """
-    is_of_month, is_unsettled = ~pl.col("is_carried"), pl.col("txid").is_null()
-    in_currency = pl.col("commission_currency_amount").cast(pl.Decimal(38, 8)).alias("commission_currency_amount")
-    counted: dict[str, tuple[pl.Expr, str, str]] = {
-        "allocated_in_month": (is_of_month, "asset", "amount"),
-        "carried_into_month": (~is_of_month, "asset", "amount"),
-        "left_unsettled": (is_of_month & is_unsettled, "asset", "amount"),
-        "commission_by_asset": (pl.col("commission_asset").is_not_null(), "commission_asset", "commission_asset_amount"),
-        "commission_by_currency": (pl.col("commission_currency").is_not_null(), "commission_currency", "commission_currency_amount"),
-    }
-    parts: dict[str, list[pl.DataFrame]] = {name: [] for name in counted}
-    for start in range(0, max(report.height, 1), ROWS_AT_ONCE):
-        rows = report.look_up(start, ROWS_AT_ONCE).with_columns(in_currency)
-        for name, (is_counted, by, amount) in counted.items():
-            parts[name].append(rows.filter(is_counted).group_by(by).agg(pl.col(amount).sum()))
-    sums = {name: _sum(parts[name], by, amount) for name, (_, by, amount) in counted.items()}
-    transfers = report.settled_by()
-    rules = report.rules
-    by_currency = sums.pop("commission_by_currency")
-    printed = {name: _printed(found, rules) for name, found in sums.items()}
-    return {
-        "allocated_in_month": printed["allocated_in_month"],
-        "carried_into_month": printed["carried_into_month"],
-        "left_unsettled": printed["left_unsettled"],
-        "left_unsettled_of_older_months": _printed(_sum([outstanding.filter(pl.col("left") > 0)], "asset", "left"), rules),
-        "distinct_transfers": _printed(_sum([transfers], "asset", "amount"), rules),
-        "distinct_transfers_count": transfers.height,
-        "commission_by_asset": printed["commission_by_asset"],
-        "commission_by_currency": {name: _trimmed(str(amount)) for name, amount in by_currency},
-    }
-
-
-def _sum(parts: list[pl.DataFrame], by: str, amount: str) -> list[tuple[str, Any]]:
-    """The sums of all parts, by name."""
-    return pl.concat(parts).group_by(by).agg(pl.col(amount).sum()).sort(by).rows()
-
-
-def _printed(sums: list[tuple[str, int]], rules: Rules) -> dict[str, str]:
-    return {name: from_units(int(units), rules.assets[name].decimals) for name, units in sums}
-
-
-def _trimmed(number: str) -> str:
-    """A currency sum with two decimals at least and no idle zeros after them."""
-    whole, _, fraction = number.partition(".")
-    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -18,7 +18,7 @@ def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
 
     Both sides: row, miner_id, asset, amount, in the order of settlement: allocations by (`allocated_at`, `allocation_id`), credits by
     (transfer instant, txid, address, `payment_id`). Leaves portions: allocation (row), credit (row), amount > 0. What is left of either
-    side is not here.
+    side: `with_left`.
     """
     lines = pl.concat([allocations.select(ACCOUNT), credits.select(ACCOUNT)]).unique().with_row_index("line")
     owed = _lay_out(allocations, lines).select("line", "end", pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("credit"))
@@ -37,6 +37,13 @@ def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
         .filter((pl.col("amount") > 0) & pl.col("allocation").is_not_null() & pl.col("credit").is_not_null())
         .select("allocation", "credit", "amount")
     )
+
+
+def with_left(side: pl.DataFrame, portions: pl.DataFrame, named: str) -> pl.DataFrame:
+    """Each row of one side with `left`, what settlement leaves of its amount; `named`: the column of `portions` that names the side's rows."""
+    used = portions.group_by(pl.col(named).alias("row")).agg(pl.col("amount").sum().alias("used"))
+    found = side.select("row", "amount").join(used, on="row", how="left", maintain_order="left")
+    return side.with_columns(found.select(left=pl.col("amount") - pl.col("used").fill_null(pl.lit(0, UNITS))))
 
 
 def _lay_out(side: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

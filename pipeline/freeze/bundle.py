@@ -39,6 +39,7 @@ from pipeline.model.rules import Rules
 from pipeline.render import Document, render_all
 from pipeline.render.canonical import read_report_csv, write_report_csv, write_table_csv
 from pipeline.render.form import Language
+from pipeline.render.totals import printed_totals
 from pipeline.verify.files import MANIFEST, digest_of
 
 NOT_REPRODUCIBLE = ("month.duckdb",)
@@ -80,6 +81,11 @@ class Content:
     assessed: Assessed
     evidence: Evidence
     """Covers what `transactions_to_prove` names."""
+
+    @cached_property
+    def totals(self) -> dict[str, object]:
+        """The month's totals apart, as printed (rule 7.4)."""
+        return printed_totals(self.assessed.enriched.totals, self.version.rules.assets)
 
     @cached_property
     def debts(self) -> dict[str, Any]:
@@ -165,9 +171,9 @@ def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], N
 
 def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:
     """The report's rows as they stand in `report.csv`, printed in every format and language."""
-    version, enriched = content.version, content.assessed.enriched
+    version = content.version
     rows = read_report_csv((report.folder / "report.csv").read_bytes())
-    document = Document(version.month, version.number, report.digest, version.header, rows, enriched.totals, version.at)
+    document = Document(version.month, version.number, report.digest, version.header, rows, content.totals, version.at)
     render_all(document, report.folder, languages=version.languages, progress=progress)
 
 
@@ -184,7 +190,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "rows_unsettled": enriched.reported.rows["transfer"].null_count(),
         "due": version.month.deadline.isoformat(),
         "header": version.header,
-        "totals": enriched.totals,
+        "totals": content.totals,
         "debts": content.debts,
         "frozen_at": version.at,
         "frozen_by": version.by,

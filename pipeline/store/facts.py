@@ -18,7 +18,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
-from pipeline.model.rules import Asset
+from pipeline.render.totals import printed_totals
 
 from .queries import statements
 from .store import Store
@@ -49,13 +49,13 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -
     return combine([*parts, *batches], shape)
 
 
-def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapping[str, Asset] | None = None) -> None:
+def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
     """Replace what the store shows of a month by `enriched`, in one transaction; of transfers only those dated in it.
 
-    `assets`: the settings' assets, by which views print amounts; None leaves those known before.
+    The assets by which views print amounts are those that the month was enriched with.
     Raises `StoreError` for a frame that is not in its shape, or an amount that the tables can't hold.
     """
-    named = Month.parse(month)
+    named, assets = Month.parse(month), enriched.reported.rules.assets
     transfers = enriched.transfers.filter(pl.col("date").is_between(named.first, named.last))
     frames: dict[str, tuple[Iterable[pl.DataFrame], Shape]] = {
         "out_report": (enriched.reported.slices(), REPORT),
@@ -64,17 +64,16 @@ def write_enriched(store: Store, month: str, enriched: Enriched, *, assets: Mapp
         "out_balance": ([enriched.balances], BALANCES),
         "out_issue": (enriched.issues.select(list(ISSUES)).iter_slices(ROWS_AT_ONCE), ISSUES),
     }
-    totals = msgspec.json.encode(enriched.totals, order="deterministic").decode()
+    totals = msgspec.json.encode(printed_totals(enriched.totals, assets), order="deterministic").decode()
     with store.transaction() as connection:
         for table, (parts, shape) in frames.items():
             connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
             for part in parts:
                 insert(connection, table, _shaped(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
         connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
-        if assets is not None:
-            rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
-            connection.execute("DELETE FROM out_asset")
-            insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
+        rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
+        connection.execute("DELETE FROM out_asset")
+        insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
 
 
 def _shaped(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:

@@ -78,7 +78,7 @@ def run_tables(directory: Path, size: Size) -> list[Measured]:
     with Store.open(directory / "store.duckdb") as store:
         enriched = enrich_month(read_facts(store.connection), MONTH, RULES)
         with measurements.step("analysts' tables") as step:
-            write_enriched(store, str(MONTH), enriched, assets=RULES.assets)
+            write_enriched(store, str(MONTH), enriched)
             step.rows = enriched.report.height
     return measurements.taken
 

@@ -225,7 +225,7 @@ def freeze(log: MemoryLog, store: Store, folder: Path) -> tuple[Path, Frozen]:
     state = month_state(store, MONTH)
     frozen: list[Frozen] = []
     assessed = assess_month(state, MONTH, RULES)
-    write_enriched(store, str(MONTH), assessed.enriched, assets=RULES.assets)
+    write_enriched(store, str(MONTH), assessed.enriched)
     version = Version(MONTH, 1, RULES, HEADER, ["en"], at("11-02 10:00"), "A. Person", "test")
     evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, RULES))
     bundle, event = freeze_month(

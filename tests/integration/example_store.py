@@ -56,7 +56,7 @@ def fill(store: Store) -> tuple[Capture, Enriched]:
     delivery.tell("months", [waiver("2026-10", "nothing:0")])
     Ingest(delivery, store).catch_up()
     enriched = enrich_month(read_facts(store.connection), MONTH, capture.rules)
-    write_enriched(store, str(MONTH), enriched, assets=capture.rules.assets)
+    write_enriched(store, str(MONTH), enriched)
     return capture, enriched
 
 

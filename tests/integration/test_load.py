@@ -51,7 +51,7 @@ def test_a_block_with_twenty_thousand_outputs_of_ours_is_told_stored_and_balance
         assert (balance["fault"], balance["closing"], balance["fee"]) == (None, crowd.REWARD_SAT - crowd.FEE_SAT, crowd.FEE_SAT)
         enriched = enrich_month(facts, world.month, crowd.RULES)
         assert dict(enriched.outflows["class"].value_counts().iter_rows()) == {"internal": OUTPUTS + 1, "fee": 1, "reward": 1}
-        write_enriched(store, str(world.month), enriched, assets=crowd.RULES.assets)
+        write_enriched(store, str(world.month), enriched)
         assert store.connection.execute("SELECT count(*), sum(amount) FROM out_outflow WHERE class = 'internal'").fetchall() == [
             (OUTPUTS + 1, crowd.REWARD_SAT - crowd.FEE_SAT)
         ]

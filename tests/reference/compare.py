@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.month import enrich_month
+from pipeline.render.totals import printed_totals
 
 from .registry import Outcome, Row
 from .rules import apply_rules
@@ -32,8 +33,9 @@ def compare(enriched: Enriched, outcome: Outcome) -> list[str]:
     lines += _rows(
         "issues", [{k: row[k] for k in keys} for row in enriched.issues.to_dicts()], [{k: row[k] for k in keys} for row in outcome.issues]
     )
-    for key in sorted({*enriched.totals, *outcome.totals}):
-        ours, theirs = enriched.totals.get(key), outcome.totals.get(key)
+    totals = printed_totals(enriched.totals, enriched.reported.rules.assets)
+    for key in sorted({*totals, *outcome.totals}):
+        ours, theirs = totals.get(key), outcome.totals.get(key)
         if ours != theirs:
             lines.append(f"totals: {key}: enriched {ours}, oracle {theirs}")
     return lines

@@ -57,8 +57,8 @@ def test_debts_are_carried_into_the_month_of_their_transfer():
     october, november = world.enrich(), world.enrich(Month(2026, 11))
     assert ("A1", 100_000, None) in rows_of(october, "allocation_id", "amount", "transfer_date")
     assert rows_of(november, "allocation_id", "amount", "is_carried", "commission_asset_amount") == [("A1", 100_000, True, None)]
-    assert november.totals["carried_into_month"] == {"BTC": "0.00100000"}
-    assert november.totals["left_unsettled_of_older_months"] == {"BTC": "0.00200000"}
+    assert november.totals.carried_into_month == {"BTC": 100_000}
+    assert november.totals.left_unsettled_of_older_months == {"BTC": 200_000}
 
 
 def test_commission_stands_on_the_first_row_of_its_allocation():
