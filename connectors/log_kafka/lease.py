@@ -48,16 +48,22 @@ class KafkaLeases:
     """`pipeline.log.lease.Leases` on a cluster: this process's membership in the group. One thread calls `held`."""
 
     def __init__(
-        self, settings: KafkaSettings, pools: Iterable[str], *, session_s: float = SESSION_S, handover_s: float = HANDOVER_S
+        self,
+        settings: KafkaSettings,
+        pools: Iterable[str],
+        *,
+        session_s: float = SESSION_S,
+        handover_s: float = HANDOVER_S,
+        group: str | None = None,
     ) -> None:
-        """Join nothing yet: the first `held` does. Raises LogError when no broker answers, or the topics are not there."""
+        """`group`: instead of `PREFIX.ingest`. Join nothing yet: the first `held` does. Raises LogError when no broker answers, or the topics are not there."""
         self._settings = settings
         self._session_s = session_s
         self._handover_s = handover_s
         self._lock = threading.Lock()
         self._leases: dict[str, PoolLease] = {}
         self._assigned: set[int] = set()
-        self.group = f"{settings.prefix}.ingest"
+        self.group = group or f"{settings.prefix}.ingest"
         self._topic = settings.topic("ledger")
         with explained(settings.place, f"join the group {self.group}"):
             self._consumer = KafkaConsumer(

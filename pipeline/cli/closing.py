@@ -67,8 +67,8 @@ def schedule(
     configure_logs(verbose=True)
     settings = settings_of(config)
     stop = threading.Event()
-    with sole_closer(settings), App(settings, now) as app, stopped_by_signals(stop):
-        close_months(app, stop, every_s=every or settings.closing.look_every_minutes * 60)
+    with sole_closer(settings) as check, App(settings, now) as app, stopped_by_signals(stop):
+        close_months(app, check, stop, every_s=every or settings.closing.look_every_minutes * 60)
 
 
 def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:

@@ -73,14 +73,13 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
     metrics = measured(settings.metrics)
     stop = threading.Event()
     with ExitStack() as held:
-        if settings.closing.in_run:
-            held.enter_context(sole_closer(settings))
+        check = held.enter_context(sole_closer(settings)) if settings.closing.in_run else None
         app = held.enter_context(App(settings, now))
         loops = {name: follow_chain(app, name, metrics) for name in settings.chains} | {"store": follow_log(app, metrics)}
-        if settings.closing.in_run:
+        if check is not None:
             from pipeline.service.closing import close_in_run
 
-            loops["closing"] = close_in_run(app, metrics)
+            loops["closing"] = close_in_run(app, check, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))
         with stopped_by_signals(stop):
             run_together(loops, stop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 
 from pipeline.app.app import App
+from pipeline.app.closer import Check
 from pipeline.model.errors import EsepError
 
 from .loops import Loop
@@ -18,14 +19,22 @@ from .schedule import keep_looking
 WAIT_S = 0.2
 
 
-def close_months(app: App, stop: threading.Event, *, every_s: int) -> None:
-    """Look now, every `every_s` seconds and at the calendar's points, until `stop` is set. Raises SettingsError, LogError, StoreError."""
+def close_months(app: App, check: Check, stop: threading.Event, *, every_s: int) -> None:
+    """Look now, every `every_s` seconds and at the calendar's points, until `stop` is set. Raises SettingsError, LogError, StoreError.
+
+    `check`: whether this process still has the right to close.
+    """
     desk = app.desk
-    keep_looking(lambda: _drop(desk.look()), stop, every_s=every_s, points=desk.wake_points, now=app.now)
+
+    def look() -> None:
+        check()
+        desk.look()
+
+    keep_looking(look, stop, every_s=every_s, points=desk.wake_points, now=app.now)
 
 
-def close_in_run(app: App, metrics: Metrics) -> Loop:
-    """The loop of closing beside the store's loop: it begins once that one holds the live store."""
+def close_in_run(app: App, check: Check, metrics: Metrics) -> Loop:
+    """The loop of closing beside the store's loop: it begins once that one holds the live store. `check` as in `close_months`."""
     name, store_name = f"{app.pool} closing", f"{app.pool} store"
     every_s = app.settings.closing.look_every_minutes * 60
     desk = app.desk
@@ -37,6 +46,7 @@ def close_in_run(app: App, metrics: Metrics) -> Loop:
 
     def look() -> None:
         metrics.health.beat(name)
+        check()
         desk.look()
         metrics.health.trouble(name, None)
         metrics.health.beat(name, patience_s=every_s)
@@ -54,7 +64,3 @@ def close_in_run(app: App, metrics: Metrics) -> Loop:
             metrics.health.gone(name)
 
     return loop
-
-
-def _drop(_result: object) -> None:
-    """For callers who want nothing back."""

@@ -1,0 +1,132 @@
+"""The right to close one pool's months, held by one process of all machines: membership in a group of its own.
+
+Enters: the cluster and the pool. Leaves: a `KafkaCloser` while this process is the only member of the group `PREFIX.closing.POOL`. Nothing
+is written to the log. The first one has it: who comes later is refused, once the members that the group still counts have had time to be
+missed. A process that was stopped for longer than a session is told so by the group's coordinator before its next look (`check`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
+
+from pipeline.log.lease import PoolLease
+from pipeline.model.errors import FencedError, LeaseLost, LogError
+
+from .client import opened
+from .lease import SESSION_S, KafkaLeases
+from .settings import KafkaSettings
+from .trouble import explained
+
+_POLL_S = 0.5
+_logger = structlog.get_logger(__name__)
+
+
+class KafkaCloser:
+    """This process's right to close the pool's months. Use as a context manager."""
+
+    def __init__(self, settings: KafkaSettings, pool: str, *, session_s: float = SESSION_S) -> None:
+        """Waits up to two sessions for the right. Raises FencedError when another process keeps it, LogError when no broker answers."""
+        self._pool = pool
+        self._settings = settings
+        self._group = f"{settings.prefix}.closing.{pool}"
+        self._lease: PoolLease | None = None
+        self._failure: LogError | None = None
+        self._stop = threading.Event()
+        if others := self._members_left(time.monotonic() + 2 * session_s):
+            raise FencedError(f"the months of pool {pool!r} are closed by {' and '.join(others)} already, and by one process at a time")
+        self._leases = KafkaLeases(settings, [pool], session_s=session_s, group=self._group)
+        self._thread = threading.Thread(target=self._stay, name=f"{pool} closer", daemon=True)
+        self._thread.start()
+        if not _within(time.monotonic() + 2 * session_s, lambda: self._lease is not None or self._failure is not None):
+            self.close()
+            raise FencedError(f"the months of pool {pool!r} are closed by another process already, and by one process at a time")
+        self.check()
+
+    def check(self) -> None:
+        """Raises FencedError when the right went to another process, LogError when the cluster can't be asked."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            if self._lease is not None:
+                self._lease.check()
+        except LeaseLost:
+            raise FencedError(
+                f"the months of pool {self._pool!r} are closed by another process since: this one must stay stopped"
+            ) from None
+
+    def close(self) -> None:
+        """Give the right back."""
+        self._stop.set()
+        self._thread.join()
+        if self._lease is not None:
+            self._lease.release()
+        self._leases.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _stay(self) -> None:
+        """Serve the group until `close`; the lease, once given, is never taken up anew after it was lost."""
+        while not self._stop.is_set():
+            try:
+                held = self._leases.held(_POLL_S)
+            except LogError as error:
+                self._failure = error
+                return
+            if self._lease is None and held:
+                self._lease = held[0]
+            elif self._lease is not None and self._lease.lost.is_set():
+                self._lease.release()
+                return
+
+    def _members_left(self, deadline: float) -> list[str]:
+        """The members that the group still has at the deadline, or none as soon as it has none. Raises LogError.
+
+        A member that died is counted for a session; a cluster that was never asked for a group needs a while to find out who serves it.
+        """
+        while True:
+            try:
+                others = self._members()
+            except LogError as error:
+                if not isinstance(error.__cause__, kafka_errors.RetriableError) or time.monotonic() > deadline:
+                    raise
+            else:
+                if not others or time.monotonic() > deadline:
+                    return others
+            time.sleep(_POLL_S)
+
+    def _members(self) -> list[str]:
+        """Who is in the group, by client and host as far as the broker says."""
+        with explained(self._settings.place, f"ask for the group {self._group}"):
+            admin: Any = opened(KafkaAdminClient, **self._settings.client())
+
+            async def ask() -> Any:
+                # Not `describe_groups`: it also reads rights out of the answer, and fails on those that it has no name for.
+                node = (await admin._find_coordinator_ids([self._group]))[self._group]
+                return await admin._manager.send(admin._describe_groups_request([self._group]), node_id=node)
+
+            try:
+                (found,) = admin._manager.run(ask).groups
+            finally:
+                admin.close()
+        return [f"{member.client_id or 'a process'} at {member.client_host.lstrip('/') or 'a host unknown'}" for member in found.members]
+
+
+def _within(deadline: float, is_so: Callable[[], bool]) -> bool:
+    """Whether it comes to be so before the deadline (seconds of the monotonic clock)."""
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
