@@ -63,12 +63,18 @@ def open_kept_log(settings: Settings) -> EventLog:
 
 
 def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:
-    """Who may fill the pools that lie in this log: processes share them out on a cluster; an embedded log is one machine's."""
+    """Who may fill the pools that lie in this log: processes share them out on a cluster; an embedded log is one machine's.
+
+    A cluster's topics are checked first. Raises LogError, SettingsError.
+    """
     if not is_on_kafka(settings):
         return HeldLeases(pools)
+    from connectors.log_kafka import require_topics
     from connectors.log_kafka.lease import KafkaLeases
 
-    return KafkaLeases(kafka_settings_of(settings), pools)
+    cluster = kafka_settings_of(settings)
+    require_topics(cluster)
+    return KafkaLeases(cluster, pools)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry
 from pipeline.app.app import App
 from pipeline.app.closer import sole_closer
 from pipeline.app.open_log import is_on_kafka, open_leases
-from pipeline.follow.connector import step_name
 from pipeline.log.lease import HeldLeases, PoolLease
-from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.errors import SettingsError
+from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
-from pipeline.service.loops import follow_chain, follow_log, refresh, run_together, stopped_by_signals
+from pipeline.service.loops import follow_log, refresh, run_together, stopped_by_signals
 from pipeline.service.metrics import Metrics
 from pipeline.service.probes import serve_probes
 from pipeline.service.share import share_pools
@@ -106,29 +106,14 @@ def watch(
         named = chains or list(settings.chains)
         if once:
             for name in named:
-                say(f"{name}: height {catch_up(app, name)}")
+                with progress(f"catching up with {name}") as tell:
+                    height = catch_up(app, name, tell)
+                say(f"{name}: height {height}")
             return
         configure_logs(verbose=True)
         stop, metrics = threading.Event(), measured(settings.metrics)
         with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
             run_together({name: follow_chain(app, name, metrics) for name in named}, stop)
-
-
-def catch_up(app: App, chain: str) -> int:
-    """Follow the chain up to its node's tip; the height reached. Raises SourceError when the node keeps us waiting."""
-    with app.connector(chain) as connector, progress(f"catching up with {chain}") as tell:
-        for _ in range(10_000_000):
-            step = connector.step()
-            state = connector.describe()
-            height, node_height = state["height"], state["node_height"]
-            if step_name(step) == "idle" and isinstance(height, int):
-                return height
-            reason = getattr(step, "reason", None)
-            if reason:
-                raise SourceError(f"{chain}: {reason}", is_retryable=True)
-            if isinstance(height, int) and isinstance(node_height, int):
-                tell(height, node_height)
-    raise SourceError(f"{chain}: the node's tip keeps running away")
 
 
 def ingest(

@@ -1,4 +1,4 @@
-"""The loops of a running service: one thread a chain, one for the store; each stops when told, or when one of them fails.
+"""The loops of a running service run together, and the store's own loop. Each stops when told, or when one of them fails.
 
 A thread's failure ends all of them and is raised in the caller's, so that a supervisor sees one clear message and exit code.
 """
@@ -16,7 +16,6 @@ import structlog
 from pipeline.app.app import App
 from pipeline.app.stores import Seen
 from pipeline.assess.conditions import blocking_issues
-from pipeline.follow.connector import step_name
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
@@ -77,62 +76,6 @@ def run_together(loops: Mapping[str, Loop], stop: threading.Event) -> None:
         thread.join()
     if failures:
         raise failures[0]
-
-
-def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
-    """The loop that brings a chain's events into the log."""
-    name, poll_s = f"{app.pool} {chain}", float(app.settings.chains[chain].poll_s)
-
-    def loop(stop: threading.Event) -> None:
-        metrics.health.beat(name, patience_s=poll_s)
-        try:
-            with app.connector(chain) as connector:
-
-                def tell(step: object) -> None:
-                    metrics.health.beat(name, patience_s=poll_s)
-                    state = connector.describe()
-                    journal_step(step, state)
-                    measure_step(metrics, app.pool, chain, step, state)
-
-                connector.run(stop, tell, poll_s=poll_s)
-        except EsepError as error:
-            metrics.chain_failed(app.pool, chain, error)
-            raise
-
-    return loop
-
-
-def measure_step(metrics: Metrics, pool: str, chain: str, step: object, state: dict[str, object]) -> None:
-    """A chain's step in numbers."""
-    height, node_height = state["height"], state["node_height"]
-    metrics.chain_stepped(
-        pool,
-        chain,
-        step_name(step),
-        height=height if isinstance(height, int) else None,
-        node_height=node_height if isinstance(node_height, int) else None,
-        n_disconnected=getattr(step, "n_disconnected", 0),
-        trouble=getattr(step, "reason", None),
-    )
-
-
-def journal_step(step: object, state: dict[str, object]) -> None:
-    """A chain's step as a line of the log; nothing for a look that found nothing."""
-    where = {"chain": state["chain"], "height": state["height"], "node_height": state["node_height"]}
-    said = vars(step)
-    match step_name(step):
-        case "idle":
-            pass
-        case "connected":
-            _journal.info("connected", blocks=said["n_blocks"], **where)
-        case "reorganised":
-            _journal.warning("reorganised", left=said["n_disconnected"], joined=said["n_connected"], **where)
-        case "doubted":
-            _journal.warning("doubted", block=said["doubted_height"], left=said["n_disconnected"], **where)
-        case "waiting":
-            _journal.info("waiting", reason=said["reason"], **where)
-        case name:
-            _journal.info(name, detail=str(step), **where)
 
 
 def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Loop:

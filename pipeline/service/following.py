@@ -1,0 +1,103 @@
+"""Following a chain: the loop of a running service, and catching up once. The only place that reads a connector's steps and status.
+
+Enters: an `App`, a configured chain's name. Leaves: the chain's events in the log (by its connector), numbers in the metrics, lines in the
+process's log.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from pipeline.app.app import App
+from pipeline.app.stores import Tell
+from pipeline.follow.connector import Connected, Idle, Reorganised, Waiting, step_name
+from pipeline.model.errors import EsepError, SourceError
+
+from .loops import Loop
+from .metrics import Metrics
+
+_journal = structlog.get_logger("esep")
+
+MOST_STEPS = 10_000_000
+"""Steps after which catching up gives up: the node's tip moves away faster than it is followed."""
+
+
+def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
+    """The loop that brings a chain's events into the log."""
+    name, poll_s = f"{app.pool} {chain}", float(app.settings.chains[chain].poll_s)
+
+    def loop(stop: threading.Event) -> None:
+        metrics.health.beat(name, patience_s=poll_s)
+        try:
+            with app.connector(chain) as connector:
+
+                def tell(step: object) -> None:
+                    metrics.health.beat(name, patience_s=poll_s)
+                    state = connector.describe()
+                    journal_step(step, state)
+                    measure_step(metrics, app.pool, chain, step, state)
+
+                connector.run(stop, tell, poll_s=poll_s)
+        except EsepError as error:
+            metrics.chain_failed(app.pool, chain, error)
+            raise
+
+    return loop
+
+
+def catch_up(app: App, chain: str, tell: Tell) -> int:
+    """Follow the chain up to its node's tip; the height reached. `tell`: the log's height and the node's, after each step.
+
+    Raises SourceError when the node keeps us waiting.
+    """
+    with app.connector(chain) as connector:
+        for _ in range(MOST_STEPS):
+            match connector.step():
+                case Idle(height):
+                    return height
+                case Waiting(reason):
+                    raise SourceError(f"{chain}: {reason}", is_retryable=True)
+            height_of_log, node_height = _heights(connector.describe())
+            if height_of_log is not None and node_height is not None:
+                tell(height_of_log, node_height)
+    raise SourceError(f"{chain}: the node's tip moves away faster than it is followed")
+
+
+def measure_step(metrics: Metrics, pool: str, chain: str, step: object, state: dict[str, object]) -> None:
+    """A chain's step in numbers."""
+    height, node_height = _heights(state)
+    metrics.chain_stepped(
+        pool,
+        chain,
+        step_name(step),
+        height=height,
+        node_height=node_height,
+        n_disconnected=getattr(step, "n_disconnected", 0),
+        trouble=step.reason if isinstance(step, Waiting) else None,
+    )
+
+
+def journal_step(step: object, state: dict[str, object]) -> None:
+    """A chain's step as a line of the log; nothing for a look that found nothing."""
+    where = {"chain": state["chain"], "height": state["height"], "node_height": state["node_height"]}
+    match step:
+        case Idle():
+            pass
+        case Connected(n_blocks):
+            _journal.info("connected", blocks=n_blocks, **where)
+        case Reorganised(left, joined):
+            _journal.warning("reorganised", left=left, joined=joined, **where)
+        case Waiting(reason):
+            _journal.info("waiting", reason=reason, **where)
+        case _ if step_name(step) == "doubted":
+            _journal.warning("doubted", detail=str(step), **where)
+        case _:
+            _journal.info(step_name(step), detail=str(step), **where)
+
+
+def _heights(state: dict[str, object]) -> tuple[int | None, int | None]:
+    """Of the newest block in the log and of the node's; None while not known."""
+    height, node_height = state["height"], state["node_height"]
+    return (height if isinstance(height, int) else None, node_height if isinstance(node_height, int) else None)
