@@ -16,7 +16,6 @@ import msgspec
 import polars as pl
 from cryptography import x509
 
-from pipeline.assess.debts import check_debts
 from pipeline.assess.printed import TABLES, printed_report
 from pipeline.chains.evidence import Evidence
 from pipeline.chains.networks import network_of
@@ -29,7 +28,9 @@ from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import NEWEST_EDITION, Asset, Rules
 from pipeline.render.canonical import read_report_csv, report_csv, table_csv
 from pipeline.render.totals import printed_totals
-from pipeline.verify.evidence import (
+
+from .debts import check_debts
+from .evidence import (
     Proven,
     ProvenTransaction,
     header_faults,
@@ -37,8 +38,7 @@ from pipeline.verify.evidence import (
     prove_transactions,
     read_evidence,
 )
-from pipeline.verify.files import MANIFEST, digest_of, read_facts
-
+from .files import MANIFEST, digest_of, read_facts
 from .signatures import check_signatures
 
 LATER = ("manifest.json.p7s", "report.json.p7s", "submissions/")

@@ -45,7 +45,7 @@ def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x
     report = SignatureReport()
     present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").is_file()]
     if not present:
-        report.seen.append("the bundle is not signed")
+        report.seen.append("not signed")
         return report
     report.faults += [f"{name}.p7s is missing beside {present[0]}.p7s" for name in SIGNED_FILES if name not in present]
     for name in present:

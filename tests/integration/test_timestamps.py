@@ -168,7 +168,7 @@ def test_tampering_is_seen_and_what_is_not_checked_is_said(tmp_path: Path, root:
     assert any("no trusted certificate leads" in fault for fault in check_signatures(forged, MANIFEST, [root.certificate]).faults)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert check_signatures(empty, MANIFEST).seen == ["the bundle is not signed"]
+    assert check_signatures(empty, MANIFEST).seen == ["not signed"]
 
 
 def test_a_certificate_that_may_issue_nothing_is_no_link_of_a_chain(tmp_path: Path, root: Authority) -> None:
@@ -215,7 +215,7 @@ def test_verify_judges_the_signatures_of_a_bundle_under_the_auditors_roots(
     shutil.copytree(frozen / "months" / "2026-10" / "v1", bundle)
     bundle.chmod(0o700)
     (check,) = [check for check in verify_bundle(bundle) if check.name == "signatures"]
-    assert check.holds and check.detail == "the bundle is not signed" and check.not_checked == ""
+    assert check.holds and check.detail == "not signed" and check.not_checked == ""
     pool_bin = json.loads((bundle / "manifest.json").read_bytes())["header"]["bin"]
     root.write_p12(tmp_path / "key.p12", pool_bin, key=ec.generate_private_key(ec.SECP384R1()))
     files = {name: (bundle / name).read_bytes() for name in FILES}
