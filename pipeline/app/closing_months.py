@@ -59,6 +59,8 @@ class ClosingMonths:
         if held is None or held[0] != end:
             self._decisions.bring_settings()
             with self._stores.current() as store:
+                if self._decisions.bring_waivers(self._months, store, month):
+                    self._stores.fill(store)
                 _, assessed = self._months.assess(store, month)
             held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
             self._unmet[str(month)] = held

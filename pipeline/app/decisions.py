@@ -6,15 +6,21 @@ that is waived exists, which is asked of the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from pipeline.closing.decisions import Decisions, decisions_of_settings, label_event, waive_event
+from pipeline.assess.waivers import facts_of
+from pipeline.closing.decisions import Decisions, label_event, labels_of_settings, waive_event, waivers_of_settings
 from pipeline.closing.diary import Diary
 from pipeline.log.events import encode
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_beside
 from pipeline.model.months import Month
+from pipeline.model.rules import NEWEST_EDITION
 from pipeline.settings import Settings
+from pipeline.store import Store
+
+from .months import PoolMonths
 
 
 class PoolDecisions:
@@ -32,8 +38,21 @@ class PoolDecisions:
         return self._diary.decisions
 
     def bring_settings(self) -> int:
-        """Append the labels and waivers of the settings that the log does not hold yet; how many."""
-        events = decisions_of_settings(self._settings.labels, self._settings.waivers, self.held(), at=self._now())
+        """Append the labels of the settings that the log does not hold yet; how many. Waivers wait for their issue: `bring_waivers`."""
+        events = labels_of_settings(self._settings.labels, self.held(), at=self._now())
+        if events:
+            append_beside(self._log, "months", self._settings.pool.key, events)
+        return len(events)
+
+    def bring_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
+        """Append the settings' waivers of the month that the log does not hold and whose issue stands, by the newest rules, in `store`; how many."""
+        wanted = [waiver for waiver in self._settings.waivers if waiver.month == str(month)]
+        held = self.held() if wanted else Decisions()
+        wanted = [waiver for waiver in wanted if (waiver.month, waiver.code, waiver.ref) not in held.waivers]
+        if not wanted:
+            return 0
+        _, assessed = months.assess(store, month, edition=NEWEST_EDITION)
+        events = waivers_of_settings(wanted, assessed.enriched.issues.to_dicts(), held, at=self._now())
         if events:
             append_beside(self._log, "months", self._settings.pool.key, events)
         return len(events)
@@ -43,9 +62,10 @@ class PoolDecisions:
         at = self._now()
         self._append(label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at))
 
-    def waive(self, *, month: Month, code: str, ref: str, by: str, reason: str) -> None:
-        """Let a month close although one blocking issue stands, in a person's name (rule 8.1)."""
-        self._append(waive_event(month=str(month), code=code, ref=ref, by=by, reason=reason, at=self._now()))
+    def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str) -> None:
+        """Let a month close although one blocking issue stands, in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
+        facts = facts_of(issue["facts"])
+        self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=self._now()))
 
     def _append(self, event: Event) -> None:
         append_beside(self._log, "months", self._settings.pool.key, [encode(event)])

@@ -17,6 +17,8 @@ from pipeline.log.events.months import Waived
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
+from .waivers import blocking_issues
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -25,14 +27,6 @@ class Condition:
     name: str
     is_met: bool
     detail: str
-
-
-def blocking_issues(issues: pl.DataFrame, waivers: list[Waived]) -> pl.DataFrame:
-    """The blocking issues that nobody waived: code, severity, ref, detail."""
-    waived = pl.DataFrame(
-        {"code": [w.code for w in waivers], "ref": [w.ref for w in waivers]}, schema={"code": pl.String, "ref": pl.String}
-    )
-    return issues.filter(pl.col("severity") == "blocking").join(waived.unique(), on=["code", "ref"], how="anti")
 
 
 def closing_conditions(
@@ -59,6 +53,8 @@ def closing_conditions(
     conditions.append(Condition("registry loaded", has_registry, "loaded" if has_registry else "none was imported (esep import registry)"))
     left = blocking_issues(issues, waivers)
     by_code = ", ".join(f"{code} ({count})" for code, count in left.group_by("code").len().sort("code").iter_rows())
+    lapsed = left["lapsed"].len() - left["lapsed"].null_count()
+    by_code += f"; {lapsed} of them waived before, on other facts" if lapsed else ""
     waived = issues.filter(pl.col("severity") == "blocking").height - left.height
     conditions.append(
         Condition(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import Annotated
 
+import polars as pl
 import typer
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.app.app import App
-from pipeline.assess.conditions import blocking_issues
+from pipeline.assess.waivers import with_waivers
 from pipeline.chains.networks import strict_address_on
 from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.issues import IssueCode, Severity
@@ -75,7 +76,8 @@ def waive(
     """Take one blocking issue of one month upon yourself, by name and with a reason.
 
     A waiver does not change what the report says: it lets the month close although the issue stands (rule 8.1), and is
-    printed in the frozen month's manifest. Only issues that the month has now can be waived; `esep issues` lists them.
+    printed in the frozen month's manifest. Only issues that the month has now can be waived; `esep issues` lists them, and with --next those that
+    a further version of a frozen month would have. A waiver records the ids and amounts that the issue rests on, and lapses when they change (rule 8.5).
 
     [dim]esep waive 2026-10 unknown-outflow d4dc…dfd9:1 --by "A. Person" --reason "refund, letter of 2 November"[/dim]
     """
@@ -88,20 +90,20 @@ def waive(
     if faults:
         raise SettingsError(faults, source="esep waive")
     with App(settings, now) as app:
-        held = app.decisions.held().waivers.get((str(named), code, ref))
-        if held:
-            say(f"already waived by {held.by}: {code} {ref} ({held.reason})")
-            return
         with progress("reading the log") as tell, app.stores.current(tell) as store:
-            state, assessed = app.months.assess(store, named)
-        open_issues = blocking_issues(assessed.enriched.issues, state.waivers)
-        refs = open_issues.filter(open_issues["code"] == code)["ref"].to_list()
-        if ref not in refs:
-            near = difflib.get_close_matches(ref, refs, n=1, cutoff=0.8)
+            state, assessed = app.months.assess(store, named, edition=app.rules.edition)
+        judged = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("code") == code).to_dicts()
+        found = next((row for row in judged if row["ref"] == ref), None)
+        if found is not None and found["waived_by"]:
+            say(f"already waived by {found['waived_by']}: {code} {ref} ({found['waiver_reason']})")
+            return
+        if found is None:
+            near = difflib.get_close_matches(ref, [row["ref"] for row in judged if not row["waived_by"]], n=1, cutoff=0.8)
+            listed = f"esep issues {named}{' --next' if app.months.frozen(named) else ''}"
             raise MonthError(
-                f"{named} has no open issue {code} {ref}" + (f": did you mean {near[0]}?" if near else f": esep issues {named} lists them")
+                f"{named} has no open issue {code} {ref}" + (f": did you mean {near[0]}?" if near else f": {listed} lists them")
             )
-        app.decisions.waive(month=named, code=code, ref=ref, by=by, reason=reason)
+        app.decisions.waive(month=named, issue=found, by=by, reason=reason)
     say(f"waived: {named} {code} {ref}")
 
 

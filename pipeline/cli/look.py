@@ -14,6 +14,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.months import allocated_months
+from pipeline.assess.waivers import with_waivers
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
@@ -30,13 +31,18 @@ from .months import print_json
 def issues(
     month: MonthArgument,
     blocking: Annotated[bool, typer.Option("--blocking", help="Only those that keep the month from closing.")] = False,
+    is_next: Annotated[
+        bool, typer.Option("--next", help="Of a frozen month: as its further version would have them, by the newest rules.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """List what is wrong or odd in a month: code, severity, ref, detail, and who waived it.
+    """List what is wrong or odd in a month: code, severity, ref, detail, who waived it, and why a waiver of it counts no longer.
 
     Blocking issues keep the month from closing until they are resolved (correct the ledger or registry and import again,
-    label an address) or waived by name (`esep waive`). Warnings are for your information.
+    label an address) or waived by name (`esep waive`). Warnings are for your information. A waiver lapses when the ids or amounts change that the
+    issue rested on (rule 8.5). A frozen month is shown by the edition of the rules that it was frozen under; --next shows what its further version
+    would have.
 
     [dim]esep issues 2026-10 --blocking[/dim]
     """
@@ -44,12 +50,11 @@ def issues(
     with App(settings_of(config), now) as app:
         app.decisions.bring_settings()
         with progress("reading the log") as tell, app.stores.current(tell) as store:
-            state, assessed = app.months.assess(store, named)
-    waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
+            if app.decisions.bring_waivers(app.months, store, named):
+                app.stores.fill(store)
+            state, assessed = app.months.assess(store, named, edition=app.rules.edition if is_next else None)
     found = assessed.enriched.issues.filter((pl.col("severity") == "blocking") | pl.lit(not blocking))
-    rows: list[dict[str, Any]] = [
-        row | {"waived_by": waived.get((row["code"], row["ref"]))} for row in found.select(list(ISSUES)).iter_rows(named=True)
-    ]
+    rows: list[dict[str, Any]] = with_waivers(found, state.waivers).select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
     rows.sort(key=lambda row: (row["severity"] != "blocking", row["code"], row["ref"]))
     if as_json:
         print_json(rows)
@@ -60,6 +65,7 @@ def issues(
 def print_issues(month: Month, rows: list[dict[str, Any]], *, limit: int | None = None) -> None:
     """The issues as a table (the first `limit` of them), and how many are open."""
     shown = ["severity", "code", "ref", "detail", "waived_by"]
+    shown += ["lapsed"] if any(row["lapsed"] for row in rows) else []
     if rows:
         table(f"Issues of {month}", [name.replace("_", " ") for name in shown], [[row[name] for name in shown] for row in rows[:limit]])
     if limit is not None and len(rows) > limit:
@@ -126,6 +132,8 @@ def _span(seconds: int) -> str:
 
 def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]:
     """The state of everything, as JSON."""
+    if sum(app.decisions.bring_waivers(app.months, store, month) for month in months or _months_shown(app, store)):
+        app.stores.fill(store)
     connection = store.connection
     through = complete_through(connection)
     version = registry(connection)

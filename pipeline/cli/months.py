@@ -72,6 +72,8 @@ def freeze(
             raise MonthError(f"{named} is frozen already: a further version wants a --reason (rule 8.3)")
         app.decisions.bring_settings()
         with progress("reading the log") as tell, app.stores.current(tell) as store:
+            if app.decisions.bring_waivers(app.months, store, named):
+                app.stores.fill(store)
             outcome = app.months.freeze(
                 store, named, by=by, reason=reason.strip() or "the month's report", progress=lambda step: err_step(step)
             )

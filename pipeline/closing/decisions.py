@@ -6,9 +6,11 @@ them said before. The clock is the caller's. Left out: whether an issue exists, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from pipeline.assess.waivers import facts_of
 from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.months import Labelled, Waived
 from pipeline.log.protocol import NewEvent
@@ -49,16 +51,14 @@ def label_event(
     )  # fmt: skip
 
 
-def waive_event(*, month: str, code: str, ref: str, by: str, reason: str, at: int) -> Waived:
-    """A waiver of one issue by name; `at` in Unix seconds."""
-    digest = content_digest([month, code, ref, by, reason, at])
-    return Waived(id=f"waive:{digest[:40]}", month=month, code=code, ref=ref, by=by, reason=reason, at=at)
+def waive_event(*, month: str, code: str, ref: str, facts: list[str], by: str, reason: str, at: int) -> Waived:
+    """A waiver of one issue by name; `facts`: the ids and amounts that it rests on now (rule 8.5); `at` in Unix seconds."""
+    digest = content_digest([month, code, ref, facts, by, reason, at])
+    return Waived(id=f"waive:{digest[:40]}", month=month, code=code, ref=ref, facts=facts, by=by, reason=reason, at=at)
 
 
-def decisions_of_settings(
-    labels: Iterable[LabelSettings], waivers: Iterable[WaiverSettings], held: Decisions, *, at: int
-) -> list[NewEvent]:
-    """The events of the settings' labels and waivers that the log does not hold as they stand now."""
+def labels_of_settings(labels: Iterable[LabelSettings], held: Decisions, *, at: int) -> list[NewEvent]:
+    """The events of the settings' labels that the log does not hold as they stand now."""
     events: list[NewEvent] = []
     for label in labels:
         event = label_event(
@@ -68,13 +68,23 @@ def decisions_of_settings(
         before = held.settings_labels.get((label.chain, label.address))
         if before is None or _content(before) != _content(event):
             events.append(encode(event))
-    for waiver in waivers:
-        before_waiver = held.waivers.get((waiver.month, waiver.code, waiver.ref))
-        if before_waiver is None:
-            events.append(
-                encode(waive_event(month=waiver.month, code=waiver.code, ref=waiver.ref, by=waiver.by, reason=waiver.reason, at=at))
-            )
     return events
+
+
+def waivers_of_settings(
+    waivers: Iterable[WaiverSettings], issues: Iterable[Mapping[str, Any]], held: Decisions, *, at: int
+) -> list[NewEvent]:
+    """The events of the settings' waivers that the log does not hold and whose issue stands.
+
+    `issues`: code, ref, ref_before, facts of a month. A ref of edition 1 reaches every issue that it named then. A waiver whose issue does not stand
+    yet waits: it is given on what the issue rests on (rule 8.5).
+    """
+    return [
+        encode(waive_event(month=w.month, code=w.code, ref=issue["ref"], facts=facts_of(issue["facts"]), by=w.by, reason=w.reason, at=at))
+        for w in waivers
+        for issue in issues
+        if w.code == issue["code"] and w.ref in (issue["ref"], issue["ref_before"]) and (w.month, w.code, issue["ref"]) not in held.waivers
+    ]
 
 
 def _content(event: Labelled) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ from pipeline.app.imports import counterparties_of_pool
 from pipeline.app.months import Outcome
 from pipeline.app.standins import ReplayNode
 from pipeline.app.stores import Tell
-from pipeline.assess.conditions import Condition, blocking_issues
+from pipeline.assess.conditions import Condition
 from pipeline.assess.month import Assessed
+from pipeline.assess.waivers import blocking_issues, with_waivers
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.enrich.frames import ISSUES
 from pipeline.follow.connector import Idle, Waiting
@@ -314,13 +315,11 @@ def _logged_tip(app: App, chain: str) -> str | None:
 
 def assess(app: App, store: Store, journey: Journey) -> Assessed:
     """The month as it stands, its issues and what keeps it open noted in the journey."""
+    if app.decisions.bring_waivers(app.months, store, journey.month):
+        app.stores.fill(store)
     state, assessed = app.months.assess(store, journey.month)
     app.months.show(store, journey.month, assessed)
-    waived = {(waiver.code, waiver.ref): waiver.by for waiver in state.waivers}
-    journey.issues = [
-        row | {"waived_by": waived.get((row["code"], row["ref"]))}
-        for row in assessed.enriched.issues.select(list(ISSUES)).iter_rows(named=True)
-    ]
+    journey.issues = with_waivers(assessed.enriched.issues, state.waivers).select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
     journey.left_over = assessed.unmet
     journey.totals = printed_totals(assessed.enriched.totals, app.rules.assets)
     return assessed
@@ -331,7 +330,7 @@ def waive_all(app: App, store: Store, journey: Journey, reason: str) -> int:
     state, assessed = app.months.assess(store, journey.month)
     left = blocking_issues(assessed.enriched.issues, state.waivers)
     for row in left.iter_rows(named=True):
-        app.decisions.waive(month=journey.month, code=row["code"], ref=row["ref"], by=PERSON, reason=reason)
+        app.decisions.waive(month=journey.month, issue=row, by=PERSON, reason=reason)
     app.stores.fill(store)
     return left.height
 

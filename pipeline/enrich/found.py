@@ -15,9 +15,10 @@ from pipeline.model.rules import Rules
 
 from .frames import ISSUES
 
-FOUND = {**ISSUES, "facts": pl.String, "ref_before": pl.String, "place": pl.String}
-"""ISSUES; `facts`: the ids and amounts that the issue rests on, one a line; `ref_before`: its ref in edition 1, null where it was the same; `place`: what
-goes before the ref where two things would share one, null where that can't be."""
+JUDGED = {**ISSUES, "facts": pl.String, "ref_before": pl.String}
+"""ISSUES; `facts`: the ids and amounts that the issue rests on, one a line; `ref_before`: its ref in edition 1, null where it was the same."""
+FOUND = {**JUDGED, "place": pl.String}
+"""JUDGED; `place`: what goes before the ref where two things would share one, null where that can't be."""
 NO_ISSUES = pl.DataFrame(schema=FOUND)
 _NONE = pl.lit(None, pl.String)
 
@@ -46,7 +47,7 @@ def issues(
 
 
 def name_apart(found: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Each issue once, by code and ref, as FOUND without `place`.
+    """Each issue once, by code and ref, as JUDGED.
 
     Where two things would have one ref, `account:`, `wallet:` or the chain's name goes before it, so that a waiver reaches one of them (rule 9.8);
     in edition 1 they were one issue.

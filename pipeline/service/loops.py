@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.app.app import App
 from pipeline.app.stores import Seen
-from pipeline.assess.conditions import blocking_issues
+from pipeline.assess.waivers import blocking_issues
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
@@ -155,6 +155,7 @@ def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[
     positions = store.positions()
     months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]
     for month in app.months.open(store):
+        app.decisions.bring_waivers(app.months, store, month)  # the loop's next turn reads what is appended
         state, assessed = app.months.assess(store, month)
         app.months.show(store, month, assessed)
         unmet = [condition.name for condition in assessed.unmet]

@@ -15,7 +15,8 @@ import polars as pl
 
 from pipeline.enrich.combine import combine
 from pipeline.enrich.enriched import Enriched
-from pipeline.enrich.frames import BALANCES, ISSUES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
+from pipeline.enrich.found import JUDGED
+from pipeline.enrich.frames import BALANCES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
@@ -62,7 +63,7 @@ def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
         "out_outflow": (enriched.outflows.iter_slices(ROWS_AT_ONCE), OUTFLOWS),
         "out_transfer": (transfers.iter_slices(ROWS_AT_ONCE), TRANSFERS),
         "out_balance": ([enriched.balances], BALANCES),
-        "out_issue": (enriched.issues.select(list(ISSUES)).iter_slices(ROWS_AT_ONCE), ISSUES),
+        "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), JUDGED),
     }
     totals = msgspec.json.encode(printed_totals(enriched.totals, assets), order="deterministic").decode()
     with store.transaction() as connection:

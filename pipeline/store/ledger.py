@@ -244,9 +244,9 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
             )  # fmt: skip
         case Waived():
             connection.execute(
-                "INSERT INTO raw_waiver VALUES ($id, $offset, $month, $code, $ref, $by, $reason, $at)",
+                "INSERT INTO raw_waiver VALUES ($id, $offset, $month, $code, $ref, $by, $reason, $at, $facts)",
                 {"id": event.id, "offset": offset, "month": event.month, "code": event.code, "ref": event.ref,
-                 "by": event.by, "reason": event.reason, "at": event.at},
+                 "by": event.by, "reason": event.reason, "at": event.at, "facts": None if event.facts is None else "\n".join(event.facts)},
             )  # fmt: skip
         case Frozen():
             version = {"month": event.month, "version": event.version}

@@ -69,7 +69,13 @@ def statements() -> dict[str, str]:
 def waivers(connection: duckdb.DuckDBPyConnection, month: str) -> list[Waived]:
     """The waivers given for a month (rule 8.1), oldest first."""
     rows = connection.execute(statements()["waivers"], {"month": month}).fetchall()
-    return [Waived(id=id_, month=m, code=code, ref=ref, by=by, reason=reason, at=at) for id_, m, code, ref, by, reason, at in rows]
+    return [
+        Waived(
+            id=id_, month=m, code=code, ref=ref, by=by, reason=reason, at=at,
+            facts=None if facts is None else facts.split("\n") if facts else [],
+        )
+        for id_, m, code, ref, by, reason, at, facts in rows
+    ]  # fmt: skip
 
 
 def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:

@@ -63,7 +63,7 @@ SELECT address, chain, miner_id, valid_from, valid_to FROM core_wallet ORDER BY 
 SELECT chain, address, outflow_class FROM core_label ORDER BY ALL;
 
 -- waivers: the waivers of a month, oldest first.
-SELECT event_id, month, code, ref, "by", reason, "at" FROM raw_waiver WHERE month = $month ORDER BY log_offset;
+SELECT event_id, month, code, ref, "by", reason, "at", facts FROM raw_waiver WHERE month = $month ORDER BY log_offset;
 
 -- labels: every label given, oldest first.
 SELECT event_id, chain, address, outflow_class, name, "by", reason, "at" FROM raw_label ORDER BY log_offset;

@@ -64,7 +64,7 @@ CREATE TABLE raw_counterparty (version INTEGER NOT NULL, address VARCHAR NOT NUL
 -- What people decided about months and addresses; of labels of one address the greatest log_offset counts.
 CREATE TABLE raw_label (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, chain VARCHAR NOT NULL, address VARCHAR NOT NULL, outflow_class VARCHAR NOT NULL, name VARCHAR NOT NULL,
     "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
-CREATE TABLE raw_waiver (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
+CREATE TABLE raw_waiver (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL, facts VARCHAR);
 CREATE TABLE raw_frozen (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, event JSON NOT NULL);
 -- How months were approved, signed, filed, answered, corrected and told of: an event a row, whole in `event`.
 CREATE TABLE raw_closing (
@@ -90,5 +90,5 @@ CREATE TABLE out_transfer (
 CREATE TABLE out_balance (
     month VARCHAR NOT NULL, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, opening DECIMAL(38,0), "in" DECIMAL(38,0) NOT NULL,
     "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0), unspent DECIMAL(38,0));
-CREATE TABLE out_issue (month VARCHAR NOT NULL, code VARCHAR NOT NULL, severity VARCHAR NOT NULL, ref VARCHAR NOT NULL, detail VARCHAR NOT NULL);
+CREATE TABLE out_issue (month VARCHAR NOT NULL, code VARCHAR NOT NULL, severity VARCHAR NOT NULL, ref VARCHAR NOT NULL, detail VARCHAR NOT NULL, facts VARCHAR, ref_before VARCHAR);
 CREATE TABLE out_totals (month VARCHAR PRIMARY KEY, totals JSON NOT NULL);

@@ -87,8 +87,13 @@ SELECT month, code, ref, "by" AS waived_by, reason, make_timestamp("at" * 100000
 FROM raw_waiver QUALIFY row_number() OVER (PARTITION BY month, code, ref ORDER BY log_offset DESC) = 1;
 
 CREATE OR REPLACE VIEW issues AS
-SELECT i.month, i.code, i.severity, i.ref, i.detail, w.ref IS NOT NULL AS is_waived, w.waived_by, w.reason AS waiver_reason
-FROM out_issue i LEFT JOIN waivers w ON w.month = i.month AND w.code = i.code AND w.ref = i.ref;
+SELECT i.month, i.code, i.severity, i.ref, i.detail, w.ref IS NOT NULL AS is_waived, w."by" AS waived_by, w.reason AS waiver_reason,
+    w.ref IS NULL AND g.ref IS NOT NULL AS is_waiver_lapsed
+FROM out_issue i
+LEFT JOIN raw_waiver w ON w.month = i.month AND w.code = i.code
+    AND (w.ref = i.ref AND (w.facts IS NULL OR w.facts = i.facts) OR w.ref = i.ref_before AND w.facts IS NULL)
+LEFT JOIN (SELECT DISTINCT month, code, ref FROM raw_waiver) g ON g.month = i.month AND g.code = i.code AND g.ref = i.ref
+QUALIFY row_number() OVER (PARTITION BY i.month, i.code, i.ref ORDER BY w.log_offset DESC NULLS LAST) = 1;
 
 CREATE OR REPLACE VIEW frozen_versions AS
 SELECT month, version, digest, json_extract_string(event, '$.previous_digest') AS previous_digest,

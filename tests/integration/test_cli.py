@@ -195,7 +195,7 @@ def test_issues(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
     assert esep("issues", "2026-10", "--json", "--config", frozen / "esep.toml") == 0
     rows = json.loads(printed.readouterr().out)
     assert rows[0] == {
-        "code": "unknown-outflow", "severity": "blocking", "ref": OUTFLOW, "detail": rows[0]["detail"], "waived_by": "A. Person",
+        "code": "unknown-outflow", "severity": "blocking", "ref": OUTFLOW, "detail": rows[0]["detail"], "waived_by": "A. Person", "lapsed": None,
     }  # fmt: skip
     assert len(rows) == 32
     assert esep("issues", "2026-10", "--blocking", "--config", frozen / "esep.toml") == 0

@@ -28,6 +28,7 @@ REWARDS = ("tests/unit/connectors/evm/test_rewards.py",)
 ACCOUNTS = ("tests/simulation/test_evm_reorganisations.py",)
 ACCOUNT_RULES = ("tests/unit/enrich/test_account_chains.py",)
 MOVEMENTS = ("tests/unit/connectors/evm/test_movements.py",)
+WAIVERS = ("tests/unit/assess/test_waivers.py",)
 EDITIONS = ("tests/unit/enrich/test_editions.py",)
 FREEZE = ("tests/integration/test_freeze_alone.py",)
 
@@ -54,7 +55,9 @@ MUTANTS = (
     Mutant("the last block confirms nothing", "pipeline/assess/conditions.py", 'confirmations = tip["height"] - height + 1', 'confirmations = tip["height"] - height', CONDITIONS),
     Mutant("a block still fits into the month", "pipeline/assess/conditions.py", 'is_past = tip["mediantime"] >= month.end_at', 'is_past = tip["mediantime"] >= month.end_at - 1', CONDITIONS),
     Mutant("a ledger a day short is complete", "pipeline/assess/conditions.py", "complete_through >= month.last", "complete_through.month >= month.last.month", CONDITIONS),
-    Mutant("a waiver waives its whole code", "pipeline/assess/conditions.py", 'on=["code", "ref"], how="anti"', 'on=["code"], how="anti"', CONDITIONS),
+    Mutant("a waiver waives its whole code", "pipeline/assess/waivers.py", 'numbered.join(early, on=["code", "ref"]),', 'numbered.join(early, on="code").drop("ref_right"),', WAIVERS),
+    Mutant("a waiver never lapses", "pipeline/assess/waivers.py", 'left_on=["code", "ref", "facts"], right_on=["code", "ref", "given_on"]', 'on=["code", "ref"]', WAIVERS),
+    Mutant("an early waiver of an account means nothing now", "pipeline/assess/waivers.py", 'numbered.join(early, left_on=["code", "ref_before"], right_on=["code", "ref"]),', "", WAIVERS),
     # Money (rules 2, 3)
     Mutant("amounts through a float", "pipeline/model/amounts.py", 'units = int(whole + fraction[:decimals].ljust(decimals, "0"))', "units = int(float(text) * 10**decimals)", ("tests/mutation/test_money.py",)),
     Mutant("a leading zero of an amount is lost", "pipeline/model/amounts.py", 'rjust(decimals + 1, "0")', 'rjust(decimals, "0")', ("tests/mutation/test_money.py",)),

@@ -155,11 +155,14 @@ class Labelled(Event, tag="label", frozen=True, kw_only=True):
 
 
 class Waived(Event, tag="waive", frozen=True, kw_only=True):
-    """A person took one blocking issue of one month upon themselves (rule 8.1)."""
+    """A person took one blocking issue of one month upon themselves (rule 8.1). It lapses when what the issue rests on changes (rule 8.5)."""
 
     month: MonthName
     code: str
     ref: str
+    facts: Annotated[
+        list[str] | None, Meta(description="the ids and amounts that the issue rested on; absent: given before waivers recorded them")
+    ] = None
     by: str
     reason: str
     at: UnixSeconds

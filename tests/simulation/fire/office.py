@@ -253,8 +253,8 @@ class Office:
             self.tables["miners"] = [row for row in self.tables["miners"] if row["miner_id"] != ref]
             return self._touched()
         if code == "registry-overlap":
-            rows = [row for row in self.tables["accounts"] if row["account"] == ref]
-            last = rows[-1]
+            rows = [row for row in self.tables["accounts"] if row["account"] == ref.rpartition(":")[0].removeprefix("account:")]
+            last = rows[-1] if rows else {}
             if len(rows) > 1 and last["valid_to"] is not None:
                 self.tables["accounts"].remove(last)
                 return self._touched()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.assess.conditions import blocking_issues
+from pipeline.assess.waivers import blocking_issues
 from pipeline.closing.advance import Standing, submit
 from pipeline.closing.diary import Taken
 from pipeline.closing.life import Act, State
@@ -62,7 +62,8 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
     with app.stores.current() as store:
         state, assessed = app.months.assess(store, month)
     life.issues.update(assessed.enriched.issues["code"].to_list())
-    for code, ref in blocking_issues(assessed.enriched.issues, state.waivers).select("code", "ref").rows():
+    for issue in blocking_issues(assessed.enriched.issues, state.waivers).to_dicts():
+        code, ref = issue["code"], issue["ref"]
         if code == "unknown-outflow" and rng.random() < 0.4:
             vendor = life.vendor_paid(ref)
             if vendor is not None:
@@ -74,7 +75,7 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
         if rng.random() < 0.5 and life.office.mend(code, ref):
             life.deeds["mend"] += 1
             continue
-        app.decisions.waive(month=month, code=code, ref=ref, by=BY, reason="looked into, and taken upon myself")
+        app.decisions.waive(month=month, issue=issue, by=BY, reason="looked into, and taken upon myself")
         life.deeds["waive"] += 1
 
 
@@ -120,8 +121,8 @@ def amend(life: Life, process: Process, standing: Standing) -> None:
         life.issues.update(assessed.enriched.issues["code"].to_list())
         blocking = blocking_issues(assessed.enriched.issues, state.waivers)
         if not blocking.is_empty():
-            for code, ref in blocking.select("code", "ref").rows():
-                app.decisions.waive(month=month, code=code, ref=ref, by=BY, reason="looked into again")
+            for issue in blocking.to_dicts():
+                app.decisions.waive(month=month, issue=issue, by=BY, reason="looked into again")
                 life.deeds["waive"] += 1
             return
         if assessed.unmet:

@@ -7,15 +7,15 @@ from datetime import date
 import polars as pl
 import pytest
 
-from pipeline.assess.conditions import blocking_issues, closing_conditions
-from pipeline.enrich.frames import ISSUES, SHAPES, Facts
-from pipeline.log.events.months import Waived
+from pipeline.assess.conditions import closing_conditions
+from pipeline.enrich.found import JUDGED
+from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 
 MONTH = Month(2026, 10)
 RULES = Rules({"BTC": Asset("BTC", "bitcoin", 8)}, {"bitcoin": 6}, {})
-NO_ISSUES = pl.DataFrame(schema=ISSUES)
+NO_ISSUES = pl.DataFrame(schema=JUDGED)
 
 
 def facts(*, after: int, mediantime: int) -> Facts:
@@ -56,10 +56,3 @@ def test_the_ledger_is_complete_through_the_last_day(complete: date | None) -> N
 
 def test_a_registry_is_loaded() -> None:
     assert unmet(has_registry=False) == ["registry loaded"]
-
-
-def test_a_waiver_takes_the_issue_it_names_and_no_other() -> None:
-    rows = [("unknown-outflow", "blocking", ref, "") for ref in ("a:0", "a:1")] + [("licence-not-in-force", "warning", "m", "")]
-    issues = pl.DataFrame(rows, schema=ISSUES, orient="row")
-    waiver = Waived(id="w", month="2026-10", code="unknown-outflow", ref="a:0", by="A", reason="why", at=1)
-    assert blocking_issues(issues, [waiver])["ref"].to_list() == ["a:1"]

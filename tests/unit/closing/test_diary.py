@@ -28,7 +28,7 @@ def test_frozen_versions_labels_waivers_and_notices_are_folded_together() -> Non
     writing, reading = Diary(log, POOL), Diary(log, POOL)
     old = label_event(chain="bitcoin", address="a", outflow_class="vendor", name="n", by="b", reason="r", at=1)
     new = label_event(chain="bitcoin", address="a", outflow_class="exchange", name="n", by="b", reason="r", at=2)
-    waived = waive_event(month=str(OCTOBER), code="unknown-outflow", ref="t:1", by="b", reason="r", at=3)
+    waived = waive_event(month=str(OCTOBER), code="unknown-outflow", ref="t:1", facts=[], by="b", reason="r", at=3)
     told = Notified(id="notified:smtp:1", notice="filed:2026-10:1", channel="smtp", subject="s", by="b", reason="r", at=4)
     for event in (old, frozen(1), waived, new, told, frozen(2)):
         writing.append(event)
