@@ -153,7 +153,10 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(tm
         pool.now = at("2026-11-09 11:00")
         with pytest.raises(MonthError, match="payment-not-on-chain"):
             pool.amend(OCTOBER, reason="the payout of 25 October left the chain")
-        pool.app.decisions.waive(month=OCTOBER, code="payment-not-on-chain", ref="P2", by="A. Person", reason="to be paid anew")
+        with pool.app.stores.current() as store:
+            _, assessed = pool.app.months.assess(store, OCTOBER)
+        issue = next(row for row in assessed.enriched.issues.to_dicts() if (row["code"], row["ref"]) == ("payment-not-on-chain", "P2"))
+        pool.app.decisions.waive(month=OCTOBER, issue=issue, by="A. Person", reason="to be paid anew")
         assert pool.amend(OCTOBER, reason="the payout of 25 October left the chain").version == 2
         life = pool.look("2026-11-09 12:00")["2026-10"].life
         assert life.is_filed and life.version == 2
