@@ -99,3 +99,20 @@ def test_every_view_can_be_read(store: Store):
     assert views == set(re.findall(r"CREATE OR REPLACE VIEW (\w+)", text)) >= {"report", "issues", "months"}
     for view in views:
         store.connection.execute(f"SELECT * FROM {view}").fetchall()
+
+
+def test_an_issue_is_waived_while_it_rests_on_what_the_waiver_was_given_on() -> None:
+    with Store.memory() as store:
+        issue = "INSERT INTO out_issue VALUES ('2026-10', 'allocation-twice', 'blocking', $ref, '', $facts, $before)"
+        for ref, facts, before in [
+            ("A1", "A1\nA2", None),
+            ("B1", "B1\nB2\nB3", None),
+            ("m:2026-10-10", "x", "m"),
+            ("m:2026-10-20", "y", "m"),
+        ]:
+            store.connection.execute(issue, {"ref": ref, "facts": facts, "before": before})
+        given = "INSERT INTO raw_waiver VALUES ($ref, $at, '2026-10', 'allocation-twice', $ref, 'A', 'why', 1, $facts)"
+        for at, (ref, facts) in enumerate([("A1", "A1"), ("A1", "A1\nA2"), ("B1", "B1\nB2"), ("m", None)]):
+            store.connection.execute(given, {"ref": ref, "at": at, "facts": facts})
+        shown = store.connection.execute("SELECT ref, is_waived, is_waiver_lapsed FROM issues ORDER BY ref").fetchall()
+    assert shown == [("A1", True, False), ("B1", False, True), ("m:2026-10-10", True, False), ("m:2026-10-20", True, False)]

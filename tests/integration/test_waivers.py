@@ -1,0 +1,34 @@
+"""A waiver that stands in the settings is given once its issue stands, on what that rests on (rule 8.5)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pipeline.app.app import App
+from pipeline.assess.waivers import blocking_issues
+from pipeline.model.months import Month
+from pipeline.settings import load_settings
+
+OUTFLOW = "d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1"
+OCTOBER = Month(2026, 10)
+
+
+def test_the_settings_waivers_are_given_when_their_issue_stands(blocked: Path, tmp_path: Path) -> None:
+    shutil.copytree(blocked, tmp_path / "var")
+    path = tmp_path / "var" / "esep.toml"
+    named = "".join(
+        f'\n[[waivers]]\nmonth = "2026-10"\ncode = "unknown-outflow"\nref = "{ref}"\nreason = "refund pending"\n'
+        for ref in (OUTFLOW, "gone:0")
+    )
+    path.write_text(path.read_text(encoding="utf-8") + named, encoding="utf-8")
+    with App(load_settings(path, {}), lambda: 1_795_000_000) as app, app.stores.current() as store:
+        assert app.decisions.bring_settings() == 0, "labels alone are given before anything is read"
+        assert app.decisions.bring_waivers(app.months, store, OCTOBER) == 1, "no issue, no waiver"
+        assert app.decisions.bring_waivers(app.months, store, OCTOBER) == 0, "given once"
+        app.stores.fill(store)
+        state, assessed = app.months.assess(store, OCTOBER)
+    (waiver,) = state.waivers
+    facts = {row["ref"]: row["facts"].split("\n") for row in assessed.enriched.issues.to_dicts()}
+    assert (waiver.ref, waiver.facts) == (OUTFLOW, facts[OUTFLOW])
+    assert blocking_issues(assessed.enriched.issues, state.waivers).is_empty() and not assessed.unmet
