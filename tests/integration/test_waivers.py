@@ -10,7 +10,8 @@ from pipeline.assess.waivers import blocking_issues
 from pipeline.model.months import Month
 from pipeline.settings import load_settings
 
-OUTFLOW = "d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1"
+from .example_month import OUTFLOW
+
 OCTOBER = Month(2026, 10)
 
 
