@@ -7,6 +7,7 @@ Rule 6.4 is kept against the log, too. Left out: deletion (a row that should not
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -27,13 +28,16 @@ from pipeline.log.events.ledger import (
     Payments,
 )
 from pipeline.log.events.months import Frozen
+from pipeline.log.events.registry import Registry
 from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.log.read import events_of, refuse_newer
+from pipeline.model.errors import ConsentNeeded
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
 from pipeline.validate.columns import Terms, headings_of
-from pipeline.validate.ledger import COLUMNS, KEYS, LedgerKind, check_ledger, headings, older_than_opening, said
+from pipeline.validate.ledger import COLUMNS, KEYS, LEDGER_KINDS, LedgerKind, check_ledger, headings, older_than_opening, said
 from pipeline.validate.restate import newest, restate
+from pipeline.validate.review import Consent, Known, Review, review
 from pipeline.validate.table import Fault, refuse
 
 from .tables import read_table
@@ -58,6 +62,7 @@ class Imported:
     restated: int
     unchanged: int
     events: int
+    review: Review
 
 
 def read_ledger(
@@ -83,34 +88,70 @@ def read_ledger(
     return check_ledger(table, kind, terms=Terms(assets, networks, timezone), mapping=mapping, ignored=ignored)
 
 
+def review_ledger(
+    log: EventLog,
+    pool_id: str,
+    path: Path,
+    kind: LedgerKind,
+    *,
+    known: Known,
+    columns: Mapping[str, str] | None = None,
+    networks: Mapping[str, str],
+    ignored: Collection[str] = (),
+    timezone: str | None = None,
+    sheet: str | None = None,
+    may_move: bool = False,
+) -> tuple[Review, pl.DataFrame]:
+    """What importing a ledger file would do now, and the rows it would append, each with its `version`; appends nothing.
+
+    Arguments and errors as `read_ledger`. Faults against the ledger itself are in the review.
+    """
+    rows = read_ledger(path, kind, assets=known.assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet)
+    names = headings_of(COLUMNS[kind], columns or {})
+    faults: list[Fault] = []
+    if kind == "allocations":
+        faults = older_than_opening(rows, _opening_instant(log, pool_id), names["allocated_at"])
+    if kind == "openings":
+        faults = _misplaced_openings(log, pool_id, rows, names["owed_at"])
+    held = _held(log, pool_id, kind)
+    known = dataclasses.replace(known, opening_us=_opening_instant(log, pool_id), accounts=_accounts(log, pool_id, kind))
+    found = review(rows, held, kind, known=known, names=names, may_move=may_move)
+    changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
+    return dataclasses.replace(found, faults=[*faults, *found.faults]), changes.rows
+
+
 def import_ledger(
     log: EventLog,
     pool_id: str,
     path: Path,
     kind: LedgerKind,
     *,
-    assets: Mapping[str, Asset],
+    known: Known,
     networks: Mapping[str, str],
     columns: Mapping[str, str] | None = None,
     ignored: Collection[str] = (),
     timezone: str | None = None,
     sheet: str | None = None,
+    consent: Consent | None = None,
 ) -> Imported:
-    """Append what a ledger file says anew, at once. Arguments and errors as `read_ledger`; `FencedError` if another import began meanwhile."""
-    rows = read_ledger(path, kind, assets=assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet)
+    """Append what a ledger file says anew, at once.
+
+    Arguments and errors as `read_ledger`; `ConsentNeeded` for oddities that nobody agreed to; `FencedError` if another import began meanwhile.
+    """
+    consent = consent or Consent()
     source = Path(path).name
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
-        names = headings_of(COLUMNS[kind], columns or {})
-        if kind == "allocations":
-            refuse(source, older_than_opening(rows, _opening_instant(log, pool_id), names["allocated_at"]))
-        if kind == "openings":
-            refuse(source, _misplaced_openings(log, pool_id, rows, names["owed_at"]))
-        content = rows.drop("line")
-        changes = restate(content, _held(log, pool_id, kind, only=content.select(KEYS[kind])), KEYS[kind])
-        events = list(_events(changes.rows, kind, source))
+        found, rows = review_ledger(
+            log, pool_id, path, kind, known=known, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet,
+            may_move=consent.to_moves,
+        )  # fmt: skip
+        refuse(source, found.faults)
+        if found.questions and found.new + found.restated and not consent.to_oddities:
+            raise ConsentNeeded(source, found.questions)
+        events = list(_events(rows, kind, source))
         if events:
             writer.append(events)
-    return Imported(kind, source, changes.new, changes.changed, changes.unchanged, len(events))
+    return Imported(kind, source, found.new, found.restated, found.known, len(events), found)
 
 
 def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
@@ -174,6 +215,16 @@ def _empty(kind: LedgerKind) -> pl.DataFrame:
 def _opening_instant(log: EventLog, pool_id: str) -> int | None:
     openings = _held(log, pool_id, "openings")
     return None if openings.is_empty() else int(openings["owed_at"][0])
+
+
+def _accounts(log: EventLog, pool_id: str, kind: LedgerKind) -> set[str]:
+    """Accounts that the registry, or another table of the ledger, knows already."""
+    found: set[str] = set()
+    for _, version in events_of(log, "registry", pool_id, [Registry]):
+        found.update(row.account for row in version.accounts)
+    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[other][0] for other in LEDGER_KINDS if other != kind]):
+        found.update(event.rows.account)
+    return found
 
 
 def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading: str) -> list[Fault]:

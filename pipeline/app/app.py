@@ -22,6 +22,7 @@ from .open_log import open_log
 from .stores import Stores
 
 if TYPE_CHECKING:
+    from pipeline.closing.notices import Channel
     from pipeline.follow.connector import ChainConnector
     from pipeline.log.protocol import EventLog
 
@@ -73,7 +74,7 @@ class App:
     @cached_property
     def imports(self) -> Imports:
         """Ledger and registry files into the log."""
-        return Imports(self.settings, self.rules, self.log)
+        return Imports(self.settings, self.rules, self.log, self.now)
 
     @cached_property
     def months(self) -> PoolMonths:
@@ -103,6 +104,12 @@ class App:
             settings=self.settings, now=self.now, diary=diary, months=bundles, drafts=drafts,
             filing=open_filing(self.settings), signer=open_signer(self.settings), channels=open_channels(self.settings),
         )  # fmt: skip
+
+    def channels(self) -> list[Channel]:
+        """The configured ways to people. Raises SettingsError."""
+        from .open_closing import open_channels
+
+        return open_channels(self.settings)
 
     def connector(self, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None) -> ChainConnector:
         """The connector of a configured chain; `rpc_url` and `cookie_file` instead of the settings'. Raises SettingsError, LogError."""

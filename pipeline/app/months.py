@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from pipeline.assess.debts import debts_before
 from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
 from pipeline.closing.diary import Diary
+from pipeline.closing.preview import MonthChange, preview, with_ledger_rows
 from pipeline.freeze.bundle import Content, Version, discard, put_in_place
 from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, require_closable, transactions_to_prove, version_dir
 from pipeline.freeze.replay import Replay, replay_month
@@ -44,6 +46,7 @@ from pipeline.store.queries import (
     registry,
     waivers,
 )
+from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
 
 from .stores import Stores, Tell, silent
 
@@ -93,6 +96,14 @@ class PoolMonths:
         frozen = set(frozen_months(store.connection))
         months = [month for month in allocated_months(store.connection) if month.first <= today and str(month) not in frozen]
         return months[-OPEN_MONTHS:]
+
+    def preview(self, kind: LedgerKind, rows: pl.DataFrame, tell: Tell = silent) -> list[MonthChange]:
+        """What appending `rows` of the ledger would change in the reports of the open months, and of those not frozen that they lie in."""
+        with self._stores.current(tell) as store:
+            facts, months = read_facts(store.connection), set(self.open(store))
+            frozen = {Month.parse(month) for month in frozen_months(store.connection)}
+        months |= {Month.parse(name) for name in rows.select(month_of(INSTANT[kind])).to_series().unique()} - frozen
+        return preview(facts, with_ledger_rows(facts, kind, rows), sorted(months, key=str), self._rules)
 
     def frozen(self, month: Month) -> list[Frozen]:
         """The frozen versions of the month in the log, oldest first."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decide, feed, logs_kept, look, months, setup
+from . import closing, decide, feed, imports, inbox, logs_kept, look, months, setup
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -43,7 +43,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         name="esep", help=unwrapped(HELP), epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=True
     )  # fmt: skip
-    imports = typer.Typer(no_args_is_help=True, help="Bring in ledger and registry files, or declare the ledger complete.")
+    importing = typer.Typer(no_args_is_help=True, help="Bring in ledger and registry files, or declare the ledger complete.")
     app.callback(help=unwrapped(HELP), epilog=EPILOG)(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
@@ -66,9 +66,13 @@ def build() -> typer.Typer:
         for command in commands:
             app.command(help=unwrapped(command.__doc__ or ""), rich_help_panel=panel)(command)
     for name in ("allocations", "payments", "openings", "registry", "complete"):
-        command = getattr(feed, name)
-        imports.command(help=unwrapped(command.__doc__ or ""))(command)
-    app.add_typer(imports, name="import", rich_help_panel="Facts")
+        command = getattr(imports, name)
+        importing.command(help=unwrapped(command.__doc__ or ""))(command)
+    app.add_typer(importing, name="import", rich_help_panel="Facts")
+    arriving = typer.Typer(no_args_is_help=True, help="Files that arrive in a folder: take them, or see what waits.")
+    for arrived in (inbox.look, inbox.waiting, inbox.take):
+        arriving.command(help=unwrapped(arrived.__doc__ or ""))(arrived)
+    app.add_typer(arriving, name="inbox", rich_help_panel="Facts")
     log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
     for moved in (logs_kept.copy, logs_kept.check):
         log.command(help=unwrapped(moved.__doc__ or ""))(moved)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
-from datetime import date
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,31 +20,25 @@ from pipeline.log.lease import HeldLeases, PoolLease
 from pipeline.model.errors import SettingsError
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
+from pipeline.service.inbox import follow_inbox
 from pipeline.service.loops import follow_log, refresh, run_together, stopped_by_signals
 from pipeline.service.metrics import Metrics
 from pipeline.service.probes import serve_probes
 from pipeline.service.share import share_pools
 from pipeline.settings import Settings
 from pipeline.settings.models import MetricsSettings
-from pipeline.validate.ledger import LedgerKind
 
 from .frame import (
     DEFAULT_CONFIG,
     DEFAULT_CONFIGS,
     ConfigOption,
     ConfigsOption,
-    JsonOption,
     now,
     progress,
     say,
     settings_of,
 )
 from .logs import configure_logs
-from .months import print_json
-
-FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet.", metavar="FILE")]
-SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
-
 
 ListenOption = Annotated[
     str | None,
@@ -80,6 +72,8 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
             from pipeline.service.closing import close_in_run
 
             loops["closing"] = close_in_run(app, check, metrics)
+        if settings.inbox.folder is not None:
+            loops["inbox"] = follow_inbox(app, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))
         with stopped_by_signals(stop):
             run_together(loops, stop)
@@ -213,82 +207,3 @@ def measured(settings: MetricsSettings) -> Metrics:
 def probes(metrics: Metrics, settings: MetricsSettings, listen: str | None) -> AbstractContextManager[str]:
     """Serve the process's metrics where the settings, or `--listen`, say."""
     return serve_probes(settings.listen if listen is None else listen, metrics)
-
-
-def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, as_json: bool) -> None:
-    with App(settings_of(config), now) as app, progress(f"reading {path.name}"):
-        done = app.imports.ledger(path, kind, sheet=sheet)
-    if as_json:
-        print_json(asdict(done))
-    else:
-        say(f"{done.source}: {done.new} new, {done.restated} restated, {done.unchanged} known already")
-
-
-def allocations(file: FileArgument, sheet: SheetOption = None, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """What the pool credited to its miners.
-
-    A file is taken whole or refused whole, with every fault by line (exit code 4). A row that is in the log already is passed
-    over, a changed one restates it, and both versions stay. Other headings than ours: [ledger.columns.allocations].
-
-    [dim]esep import allocations october.csv[/dim]
-    """
-    _ledger(file, "allocations", sheet, config, as_json=as_json)
-
-
-def payments(file: FileArgument, sheet: SheetOption = None, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """What the pool's ledger believes it paid.
-
-    As with allocations: whole or not at all, again and again without harm. Other headings than ours: [ledger.columns.payments].
-
-    [dim]esep import payments october.xlsx --sheet Payouts[/dim]
-    """
-    _ledger(file, "payments", sheet, config, as_json=as_json)
-
-
-def openings(file: FileArgument, sheet: SheetOption = None, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """What the pool owed when its records begin (rule 6.4).
-
-    [dim]esep import openings openings.csv[/dim]
-    """
-    _ledger(file, "openings", sheet, config, as_json=as_json)
-
-
-def registry(
-    folder: Annotated[
-        Path, typer.Argument(help="A folder with miners, licences, accounts, wallets, perhaps counterparties.", metavar="DIR")
-    ],
-    as_json: JsonOption = False,
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """The registry of miners, licences, accounts and wallets: a whole version at a time.
-
-    Each table is a CSV, XLSX or Parquet file of that name. What the rules will raise as issues is printed as warnings.
-
-    [dim]esep import registry registry/[/dim]
-    """
-    with App(settings_of(config), now) as app, progress(f"reading {folder.name}"):
-        done = app.imports.registry(folder)
-    if as_json:
-        print_json(asdict(done))
-        return
-    counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
-    say(f"registry version {done.version} {'imported' if done.is_new else 'is in force already'}: {counts}")
-    for warning in done.warnings:
-        say(f"  warning: {warning}")
-
-
-def complete(
-    through: Annotated[str, typer.Argument(help="The last day, as 2026-10-31 (Asia/Almaty).", metavar="DAY")],
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """Declare that the ledger holds everything through a day: a month can't close before its last day is declared (rule 8.1).
-
-    [dim]esep import complete 2026-10-31[/dim]
-    """
-    try:
-        day = date.fromisoformat(through)
-    except ValueError:
-        raise SettingsError([f"DAY: {through!r} is not a day: write it as 2026-10-31"], source="esep import complete") from None
-    with App(settings_of(config), now) as app:
-        is_new = app.imports.declare_complete(day)
-    say(f"the ledger is complete through {day}" + ("" if is_new else ", as was declared before"))

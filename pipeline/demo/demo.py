@@ -39,6 +39,7 @@ from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
 from pipeline.store import Store
 from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.review import Consent
 from pipeline.verify.bundle import Check, verify_bundle
 
 EXAMPLE = "2026-10"
@@ -270,7 +271,7 @@ def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], 
     for kind in kinds:
         path = _file_of(folder, kind)
         if path is not None:
-            imported = app.imports.ledger(path, kind)
+            imported = app.imports.ledger(path, kind, consent=Consent(to_oddities=True))
             say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
     app.imports.declare_complete(Month.parse(pool.month).last)
     say(f"ledger   declared complete through {Month.parse(pool.month).last}")

@@ -36,6 +36,18 @@ class InputRefused(EsepError):
         super().__init__(f"{source}: refused, nothing was imported; {len(faults)} fault(s)\n  - " + "\n  - ".join(shown) + more)
 
 
+class ConsentNeeded(EsepError):
+    """A file could be imported, but what it holds is odd, and nobody agreed to that yet; `questions` lists what."""
+
+    exit_code = 4
+
+    def __init__(self, source: str, questions: list[str]) -> None:
+        self.source = source
+        self.questions = questions
+        listed = "\n  - ".join(questions)
+        super().__init__(f"{source}: nothing was imported yet; look at this first, and say --yes if it is right:\n  - {listed}")
+
+
 class SourceError(EsepError):
     """A node, or another outside source, can't be read; retried where `is_retryable`."""
 

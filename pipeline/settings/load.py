@@ -218,5 +218,5 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
         if path is not None:
             warn_if_exposed(folder / _home(path, environ), place)
     filing = filing.model_copy(update={"outbox": var / settings.filing.outbox})
-    settings = settings.model_copy(update={"signing": signing, "filing": filing})
+    settings = settings.model_copy(update={"signing": signing, "filing": filing, "inbox": placed(settings.inbox, "folder")})
     return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})

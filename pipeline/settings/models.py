@@ -21,6 +21,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
+from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
 from .parts import FilePath, Section, Texts, as_tuple
 
@@ -240,6 +241,9 @@ class AssetSettings(Section):
     contract: Annotated[str, AfterValidator(_contract)] | None = Field(
         default=None, description="a token's contract on an EVM chain; tokens are known by it alone, never by their symbol"
     )
+    supply: int | None = Field(
+        default=None, ge=1, lt=10**38, description="the most that ever exists, whole coins: an import of more is refused"
+    )
 
 
 class LabelSettings(Section):
@@ -278,6 +282,7 @@ class Settings(Section):
     chains: dict[Slug, ChainSettings] = Field(min_length=1, description="the chains, by the name that registry and log know them by")
     ledger: LedgerSettings = Field(default_factory=LedgerSettings, description="the pool's ledger")
     registry: RegistrySettings = Field(default_factory=RegistrySettings, description="the registry")
+    inbox: InboxSettings = Field(default_factory=InboxSettings, description="a folder from which files are imported as they arrive")
     report: ReportSettings = Field(default_factory=ReportSettings, description="the printed month")
     metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="metrics and health over HTTP")
     closing: ClosingSettings = Field(default_factory=ClosingSettings, description="when a month is frozen and filed")
@@ -311,6 +316,10 @@ class Settings(Section):
             has_payments_ledger=self.ledger.payments,
             network={name: chain.network for name, chain in self.chains.items()},
         )
+
+    def supplies(self) -> dict[str, int]:
+        """The greatest supply of each asset that has one, base units."""
+        return {name: asset.supply * 10**asset.decimals for name, asset in self.assets.items() if asset.supply is not None}
 
     def header(self) -> dict[str, str]:
         """The form's header (rule 7.6): bin, name, address, telephone, email, executor_name, executor_telephone, head_name."""

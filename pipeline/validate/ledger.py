@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, check_colum
 from .table import Fault, RawTable, refuse, shown
 
 LedgerKind = Literal["allocations", "payments", "openings"]
+LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
 COLUMNS: dict[LedgerKind, tuple[Column, ...]] = {"allocations": ALLOCATIONS, "payments": PAYMENTS, "openings": OPENINGS}
 KEYS: dict[LedgerKind, tuple[str, ...]] = {
     "allocations": ("allocation_id",),
@@ -26,6 +27,10 @@ KEYS: dict[LedgerKind, tuple[str, ...]] = {
     "openings": ("account", "asset"),
 }
 """What names a row: a row with the same key and other content is its restatement."""
+INSTANT: dict[LedgerKind, str] = {"allocations": "allocated_at", "payments": "paid_at", "openings": "owed_at"}
+"""The column with a row's instant, UTC microseconds."""
+IdScope = Literal["ledger", "month", "source"]
+"""Where an id names one row: in the whole ledger, in a month (Almaty), or in files of one name."""
 OPENING_PREFIX = "opening:"
 """Openings become allocations with ids that begin so (rule 6.4)."""
 
@@ -39,14 +44,24 @@ def headings(kind: LedgerKind, mapping: Mapping[str, str]) -> list[str]:
 
 
 def check_ledger(
-    table: RawTable, kind: LedgerKind, *, terms: Terms, mapping: Mapping[str, str], ignored: Collection[str] = ()
+    table: RawTable,
+    kind: LedgerKind,
+    *,
+    terms: Terms,
+    mapping: Mapping[str, str],
+    ignored: Collection[str] = (),
+    ids_unique_in: IdScope = "ledger",
 ) -> pl.DataFrame:
     """The rows of a ledger file, in the file's order, each with its `line`; a row given twice alike stands once.
 
     Amounts are Int128 base units, instants Int64 µs, addresses as their network writes them, txids in small letters.
-    Raises `InputRefused` with every fault.
+    `ids_unique_in`: where the file's ids name one row; ids of a month or a file get its name before them. Raises `InputRefused`
+    with every fault.
     """
     rows, faults = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    if ids_unique_in != "ledger" and kind != "openings":
+        scope = month_of(INSTANT[kind]) if ids_unique_in == "month" else pl.lit(table.source.rsplit(".", 1)[0])
+        rows = rows.with_columns((scope + pl.lit(":") + pl.col(KEYS[kind][0])).alias(KEYS[kind][0]))
     names = headings_of(COLUMNS[kind], mapping)
     rows, repeated = single(rows, KEYS[kind], names)
     faults += repeated
@@ -60,6 +75,11 @@ def check_ledger(
         faults += _one_instant(rows, names["owed_at"])
     refuse(table.source, faults)
     return rows
+
+
+def month_of(at: str) -> pl.Expr:
+    """The month in Almaty of a column of instants in microseconds (rule 1.2): `2026-10`."""
+    return pl.from_epoch(at, time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m")
 
 
 def single(

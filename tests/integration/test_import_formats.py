@@ -20,8 +20,10 @@ from connectors.files.tables import parse_table
 from connectors.standins.log_memory import MemoryLog
 from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
+from pipeline.validate.review import Consent, Known
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
+CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
 HEADINGS = ["allocation_id", "account", "asset", "allocated_at", "amount"]
 ROW = ["A1", "acct", "BTC", "2026-10-01T00:30:00+05:00", "0.5"]
@@ -335,7 +337,7 @@ def test_formats_and_orders_are_one_content(tmp_path: Path) -> None:
     (tmp_path / "c.xlsx").write_bytes(sheet(*rows[::-1]))
     log = MemoryLog()
     for name, new in (("a.csv", 30), ("quoted.csv", 0), ("b.parquet", 0), ("c.xlsx", 0)):
-        found = import_ledger(log, "pool", tmp_path / name, "allocations", assets=ASSETS, networks=NETWORKS)
+        found = import_ledger(log, "pool", tmp_path / name, "allocations", known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
         assert (found.new, found.unchanged, found.events) == (new, 30 - new, 1 if new else 0), name
 
 

@@ -19,9 +19,11 @@ from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.model.errors import FencedError, InputRefused, LogError
 from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.review import Consent, Known
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
+CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
 Given = Callable[..., Path]
 
@@ -41,7 +43,7 @@ def given(tmp_path: Path) -> Given:
 
 
 def take(log: EventLog, path: Path, kind: LedgerKind = "allocations", pool: str = "pool") -> tuple[int, int, int]:
-    found = import_ledger(log, pool, path, kind, assets=ASSETS, networks=NETWORKS)
+    found = import_ledger(log, pool, path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
     return found.new, found.restated, found.unchanged
 
 

@@ -25,8 +25,10 @@ from pipeline.model.amounts import to_units
 from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.review import Consent, Known
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}
+CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
 ADDRESS = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"
 HEADINGS = ("allocation_id", "account", "asset", "allocated_at", "amount")
@@ -78,13 +80,13 @@ def take(data: bytes, kind: LedgerKind = "allocations") -> MemoryLog | None:
         path = Path(folder) / "file"
         path.write_bytes(data)
         try:
-            found = import_ledger(log, "pool", path, kind, assets=ASSETS, networks=NETWORKS)
+            found = import_ledger(log, "pool", path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
         except InputRefused as refused:
             assert refused.faults and all(fault.startswith("file") for fault in refused.faults)
             assert not any(log.end().values())
             return None
         assert sum(log.end().values()) == found.events
-        again = import_ledger(log, "pool", path, kind, assets=ASSETS, networks=NETWORKS)
+        again = import_ledger(log, "pool", path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
         assert (again.new, again.restated, again.events, again.unchanged) == (0, 0, 0, found.new)
     for record in log.read({}):
         decode(record.value)

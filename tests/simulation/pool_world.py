@@ -23,9 +23,11 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import ALMATY, Month
 from pipeline.settings import load_settings
+from pipeline.validate.review import Consent
 
 from .bitcoin_world import OURS, REGTEST, THEIRS, SimBlock, SimTx, SimulatedNode, World
 
+CONSENT = Consent(to_oddities=True)
 MINER = b"\x00\x14" + b"\x64" * 20
 BIN = f"20104000002{control_digit('20104000002')}"
 MINER_ID = f"90010130001{control_digit('90010130001')}"
@@ -153,14 +155,14 @@ class Pool:
         lines = [f"{name},acc,BTC,{_iso(time)},{amount},,,," for name, time, amount in rows]
         path = self.folder / "allocations.csv"
         path.write_text("\n".join([head, *lines, ""]), encoding="utf-8")
-        self.app.imports.ledger(path, "allocations")
+        self.app.imports.ledger(path, "allocations", consent=CONSENT)
 
     def book(self, *rows: tuple[str, str, str, str]) -> None:
         """Payments to the miner: id, instant in Almaty, amount in BTC, txid."""
         lines = [f"{name},acc,BTC,{address(MINER)},{amount},{txid},{_iso(time)}" for name, time, amount, txid in rows]
         path = self.folder / "payments.csv"
         path.write_text("\n".join(["payment_id,account,asset,address,amount,txid,paid_at", *lines, ""]), encoding="utf-8")
-        self.app.imports.ledger(path, "payments")
+        self.app.imports.ledger(path, "payments", consent=CONSENT)
 
     def follow(self) -> None:
         """Follow the world's chain to its tip."""

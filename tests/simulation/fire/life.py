@@ -25,6 +25,7 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.model.errors import EsepError, InputRefused
 from pipeline.model.months import Month
+from pipeline.validate.review import Consent
 
 from ..closing_world import Crash
 from .chain import PoolChain, address
@@ -36,6 +37,8 @@ from .people import decide
 from .process import CHAIN, Process, SimApp, write_settings
 from .service import Service
 
+CONSENT = Consent(to_oddities=True, to_moves=True)
+"""The simulated office knows what it does: oddities are its trade."""
 FIRST_MONTHS = (Month(2024, 2), Month(2025, 11), Month(2026, 10), Month(2027, 12))
 """With a change of clocks, a new year, a leap day among them."""
 DAY_S = 86_400
@@ -297,7 +300,9 @@ class Life:
                 writer.append([NewEvent(f"foreign:{self._foreign}", b'{"type":"allocations","id":"x"}')])
         for kind in ("allocations", "payments"):
             if office.pending[kind]:
-                app.imports.ledger(office.write_ledger(self.folder, kind, everything=dice.stream("files").random() < 0.1), kind)  # type: ignore[arg-type]
+                app.imports.ledger(
+                    office.write_ledger(self.folder, kind, everything=dice.stream("files").random() < 0.1), kind, consent=CONSENT
+                )  # type: ignore[arg-type]
                 office.pending[kind].clear()
                 self._watch_wanted = True
         if office.is_registry_pending:
@@ -318,7 +323,7 @@ class Life:
         path = self.folder / "bad.csv"
         path.write_text("payment_id,account,asset,address,amount,txid,paid_at\nX1,acct0,BTC,nowhere,1.0,ab,yesterday\n", encoding="utf-8")
         try:
-            process.app.imports.ledger(path, "payments")
+            process.app.imports.ledger(path, "payments", consent=CONSENT)
         except InputRefused:
             assert self.log.end() == before, "a refused file left something in the log"
             return

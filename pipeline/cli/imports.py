@@ -1,0 +1,177 @@
+"""`esep import …`: ledger and registry files into the log, first shown, then taken.
+
+Enters: files. Leaves: what an import does, or would do (`--dry-run`): rows, instants, sums by asset and month, restatements, what is odd,
+and what changes in the report of each open month.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.app.app import App
+from pipeline.closing.preview import MonthChange
+from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
+from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.review import Consent, Review, in_words
+
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, progress, say, settings_of
+from .months import print_json
+
+FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet.", metavar="FILE")]
+SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what the import would do, and import nothing.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Import although something in the file is odd.")]
+RestateOption = Annotated[bool, typer.Option("--restate", help="Rows in the log already may move to another account, asset or month.")]
+SHOWN_ROWS = 20
+
+
+def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, consent: Consent, is_dry: bool, as_json: bool) -> None:
+    with App(settings_of(config), now) as app:
+        with progress(f"reading {path.name}"):
+            found, rows = app.imports.review(path, kind, sheet=sheet, may_move=consent.to_moves)
+        if is_dry:
+            changes = []
+            if not found.faults:
+                with progress("working out the open months") as tell:
+                    changes = app.months.preview(kind, rows, tell)
+            _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
+            if found.faults:
+                raise InputRefused(path.name, [fault.at(path.name) for fault in found.faults])
+            if found.questions and not consent.to_oddities:
+                raise ConsentNeeded(path.name, found.questions)
+            return
+        if found.questions and not found.faults and not consent.to_oddities and sys.stdin.isatty() and err.is_terminal:
+            consent = Consent(to_oddities=_asked(path.name, found), to_moves=consent.to_moves)
+        with progress(f"importing {path.name}"):
+            done = app.imports.ledger(path, kind, sheet=sheet, consent=consent)
+    _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
+
+
+def _asked(name: str, found: Review) -> bool:
+    """Whether the person at the terminal agrees to what is odd."""
+    say(f"{name}:")
+    for question in found.questions:
+        say(f"  - {question}")
+    return typer.confirm("Import it all the same?", default=False)
+
+
+def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_json: bool, is_dry: bool) -> None:
+    if as_json:
+        content: dict[str, Any] = asdict(found) | {"source": name, "is_dry_run": is_dry}
+        content["faults"] = [fault.at(name) for fault in found.faults]
+        if is_dry:
+            content["open_months"] = [asdict(change) for change in changes]
+        print_json(content)
+        return
+    for line in in_words(name, found):
+        say(line)
+    if is_dry:
+        say("  dry run: nothing was imported")
+    for change in changes:
+        _print_change(change)
+
+
+def _print_change(change: MonthChange) -> None:
+    """What the report of one open month would become."""
+    if not change.row_count:
+        say(f"  {change.month}: the report stays as it is ({change.rows_before} rows)")
+        return
+    say(f"  {change.month}: {change.rows_before} rows become {change.rows_after}; {change.row_count} row(s) differ")
+    for asset, (before, after) in change.allocated.items():
+        say(f"    allocated {asset}: {before} becomes {after}")
+    for row in change.rows[:SHOWN_ROWS]:
+        told = ", ".join(f"{column} {was} -> {now}" for column, was, now in row.values) if row.change == "changed" else row.words
+        say(f"    {row.change}: {row.allocation_id} {told}")
+    if change.row_count > SHOWN_ROWS:
+        say(f"    … and {change.row_count - SHOWN_ROWS} more (--json has up to {len(change.rows)})")
+    for word, issues in (("new issue", change.issues_new), ("issue gone", change.issues_gone)):
+        for issue in issues[:SHOWN_ROWS]:
+            say(f"    {word}: {issue}")
+        if len(issues) > SHOWN_ROWS:
+            say(f"    … and {len(issues) - SHOWN_ROWS} more")
+
+
+def allocations(
+    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+) -> None:  # fmt: skip
+    """What the pool credited to its miners.
+
+    A file is taken whole or refused whole, with every fault by line (exit code 4). A row that is in the log already is passed
+    over, a changed one restates it, and both versions stay. --dry-run shows it all, and what changes in the report of each open
+    month, and imports nothing. Other headings than ours: the table's settings in docs/import.md.
+
+    [dim]esep import allocations october.csv --dry-run[/dim]
+    """
+    _ledger(file, "allocations", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+
+
+def payments(
+    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+) -> None:  # fmt: skip
+    """What the pool's ledger believes it paid.
+
+    As with allocations: whole or not at all, again and again without harm.
+
+    [dim]esep import payments october.xlsx --sheet Payouts[/dim]
+    """
+    _ledger(file, "payments", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+
+
+def openings(
+    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+) -> None:  # fmt: skip
+    """What the pool owed when its records begin (rule 6.4).
+
+    [dim]esep import openings openings.csv[/dim]
+    """
+    _ledger(file, "openings", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+
+
+def registry(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder with miners, licences, accounts, wallets, perhaps counterparties.", metavar="DIR")
+    ],
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """The registry of miners, licences, accounts and wallets: a whole version at a time.
+
+    Each table is a CSV, XLSX or Parquet file of that name. What the rules will raise as issues is printed as warnings.
+
+    [dim]esep import registry registry/[/dim]
+    """
+    with App(settings_of(config), now) as app, progress(f"reading {folder.name}"):
+        done = app.imports.registry(folder)
+    if as_json:
+        print_json(asdict(done))
+        return
+    counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
+    say(f"registry version {done.version} {'imported' if done.is_new else 'is in force already'}: {counts}")
+    for warning in done.warnings:
+        say(f"  warning: {warning}")
+
+
+def complete(
+    through: Annotated[str, typer.Argument(help="The last day, as 2026-10-31 (Asia/Almaty).", metavar="DAY")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Declare that the ledger holds everything through a day: a month can't close before its last day is declared (rule 8.1).
+
+    [dim]esep import complete 2026-10-31[/dim]
+    """
+    try:
+        day = date.fromisoformat(through)
+    except ValueError:
+        raise SettingsError([f"DAY: {through!r} is not a day: write it as 2026-10-31"], source="esep import complete") from None
+    with App(settings_of(config), now) as app:
+        is_new = app.imports.declare_complete(day)
+    say(f"the ledger is complete through {day}" + ("" if is_new else ", as was declared before"))

@@ -1,0 +1,118 @@
+"""What an import would change in the reports of the open months. Pure.
+
+Enters: the facts as they are, the rows that an import would append, the months that are not frozen, the rules. Leaves: for each month
+its report before and after, as rows that differ, totals and issues that come or go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import SHAPES, Facts
+from pipeline.enrich.month import enrich_month
+from pipeline.log.events.months import DraftedRow
+from pipeline.model.amounts import from_units
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.validate.ledger import KEYS, LedgerKind
+
+from .amend import differences
+
+MOST_ROWS = 1000
+"""Rows that are told one by one."""
+_ORDER: dict[LedgerKind, tuple[str, ...]] = {
+    "allocations": ("allocated_at", "allocation_id"),
+    "payments": ("paid_at", "payment_id"),
+    "openings": ("account", "asset"),
+}
+"""In which order the store gives each kind (`store/queries.sql`)."""
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """One row of a report that is added, removed or changed."""
+
+    change: str
+    allocation_id: str
+    words: str
+    """The row as it becomes (added) or was (removed): whose, of which day, how much, when transferred."""
+    values: list[tuple[str, str, str]]
+    """Of a changed row each column that differs: name, before, after; amounts as printed."""
+
+
+@dataclass(frozen=True)
+class MonthChange:
+    """What becomes of one month's report."""
+
+    month: str
+    rows_before: int
+    rows_after: int
+    row_count: int
+    """Rows that differ, those beyond `rows` too."""
+    rows: list[RowChange]
+    allocated: dict[str, tuple[str, str]]
+    """Allocated in the month, as printed, before and after, by asset; only where it differs."""
+    issues_new: list[str]
+    issues_gone: list[str]
+
+
+def with_ledger_rows(facts: Facts, kind: LedgerKind, rows: pl.DataFrame) -> Facts:
+    """The facts as they are once `rows` (whole rows of the ledger, the newest version each) are in the log."""
+    shape = SHAPES[kind]
+    held: pl.DataFrame = getattr(facts, kind)
+    joined = pl.concat([held.join(rows, list(KEYS[kind]), "anti"), rows.select(list(shape)).cast(pl.Schema(shape))])
+    return replace(facts, **{kind: joined.sort(*_ORDER[kind])})
+
+
+def preview(before: Facts, after: Facts, months: Sequence[Month], rules: Rules) -> list[MonthChange]:
+    """What each month's report would become."""
+    return [_change(before, after, month, rules) for month in months]
+
+
+def _change(before: Facts, after: Facts, month: Month, rules: Rules) -> MonthChange:
+    old, new = enrich_month(before, month, rules), enrich_month(after, month, rules)
+    rows = differences(before, after, old.report, new.report, lambda _: new.report)
+    assets = dict(pl.concat([old.report, new.report]).select("allocation_id", "asset").unique().iter_rows())
+    was, now = _allocated(old, rules), _allocated(new, rules)
+    return MonthChange(
+        month=str(month),
+        rows_before=old.report.height,
+        rows_after=new.report.height,
+        row_count=len(rows),
+        rows=[_row(row, assets[row.allocation_id], rules) for row in rows[:MOST_ROWS]],
+        allocated={
+            asset: (was.get(asset, "0"), now.get(asset, "0")) for asset in sorted(was | now) if was.get(asset, "0") != now.get(asset, "0")
+        },
+        issues_new=_issues(new.issues, old.issues),
+        issues_gone=_issues(old.issues, new.issues),
+    )
+
+
+def _allocated(enriched: Enriched, rules: Rules) -> dict[str, str]:
+    """Allocated in the month, as printed, by asset."""
+    sums = enriched.debts.group_by("asset").agg(pl.col("allocated").sum())
+    return {asset: from_units(units, rules.assets[asset].decimals) for asset, units in sums.iter_rows()}
+
+
+def _row(row: DraftedRow, asset: str, rules: Rules) -> RowChange:
+    decimals = rules.assets[asset].decimals
+
+    def printed(name: str, value: str) -> str:
+        return from_units(int(value), decimals) if name in ("amount", "transfer_amount") and value else value
+
+    if row.change == "changed":
+        triples = zip(row.columns, row.before, row.after, strict=True)
+        return RowChange(row.change, row.allocation_id, "", [(name, printed(name, was), printed(name, now)) for name, was, now in triples])
+    values = {name: printed(name, value) for name, value in zip(row.columns, row.after or row.before, strict=True)}
+    moved = f"transferred {values['transfer_date']}" if values["transfer_date"] else "not transferred"
+    words = f"{values['miner_name']}, allocated {values['allocation_date']}, {values['amount']} {asset}, {moved}"
+    return RowChange(row.change, row.allocation_id, words, [])
+
+
+def _issues(issues: pl.DataFrame, other: pl.DataFrame) -> list[str]:
+    only = issues.join(other, ["code", "ref"], "anti").sort("code", "ref")
+    return [f"{code} ({severity}) {ref}" for code, severity, ref in only.select("code", "severity", "ref").iter_rows()]

@@ -1,0 +1,200 @@
+"""A folder from which files are imported as they arrive: many pools' files come by SFTP.
+
+Enters: files put into the folder, rules that say by name what each is. Leaves: each file in `done/`, `refused/` or `waiting/` beside it,
+with a report of the same name and `.report.txt`. A file is taken once it is whole: not changed for some seconds; uploads under names of their
+own (`.name`, `*.part`, `*.tmp`, `*.filepart`) count when they are renamed. A kill between import and move imports nothing twice: rows in the
+log already are known. Left out: what an import does (`app`), and who is told (`closing.notices`).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import hashlib
+import stat
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from pipeline.app.app import App
+from pipeline.closing.diary import Diary
+from pipeline.closing.notices import Notice, deliver
+from pipeline.model.errors import ConsentNeeded, InputRefused, LogError, SettingsError
+from pipeline.settings.inbox import InboxRule, InboxSettings
+from pipeline.validate.review import Consent, in_words
+
+from .metrics import Metrics
+
+DONE, REFUSED, WAITING = "done", "refused", "waiting"
+_OF_UPLOADS = (".*", "~$*", "*.part", "*.tmp", "*.filepart", "*.crdownload")
+_journal = structlog.get_logger("esep.inbox")
+
+Importer = Callable[[Path, InboxRule, Consent], str]
+"""Imports one file; what it did, in words. Raises InputRefused, ConsentNeeded, SettingsError, or what the world does."""
+
+
+@dataclass(frozen=True)
+class Handled:
+    """What became of one file: `place` is done, refused or waiting; `report` the words that lie beside it."""
+
+    name: str
+    place: str
+    report: str
+
+
+@dataclass
+class Inbox:
+    """One pool's inbox. One thread looks at a time."""
+
+    folder: Path
+    rules: Sequence[InboxRule]
+    settle_s: float
+    importer: Importer
+    _seen: dict[str, tuple[tuple[int, ...], float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: InboxSettings, importer: Importer) -> Inbox:
+        """The configured inbox. Raises SettingsError where none is configured."""
+        if settings.folder is None:
+            raise SettingsError(["inbox.folder: is not set: name the folder that files arrive in"], source="esep inbox")
+        return cls(settings.folder, settings.files, float(settings.settle_s), importer)
+
+    def look(self, now: float) -> list[Handled]:
+        """Import every file that is whole by now (`now`: seconds of a clock that never goes back); what became of each, by name."""
+        if not self.folder.is_dir():
+            return []
+        handled = []
+        present = self._arrived()
+        self._seen = {name: seen for name, seen in self._seen.items() if name in present}
+        for name, signature in sorted(present.items()):
+            before = self._seen.get(name)
+            if before is None or before[0] != signature:
+                self._seen[name] = (signature, now)
+                if self.settle_s > 0:
+                    continue
+            elif now - before[1] < self.settle_s:
+                continue
+            handled.append(self._handle(self.folder / name, Consent()))
+            self._seen.pop(name, None)
+        return handled
+
+    def waiting(self) -> list[str]:
+        """Names of the files that wait for a person."""
+        folder = self.folder / WAITING
+        return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".report.txt")) if folder.is_dir() else []
+
+    def take(self, name: str, consent: Consent, *, by: str) -> Handled:
+        """Import a file that waits, agreed to by a person. Raises SettingsError for a name that is not there."""
+        if name not in self.waiting():
+            raise SettingsError(
+                [f"{name!r} is not among the files that wait: {', '.join(self.waiting()) or 'none does'}"], source="esep inbox"
+            )
+        return self._handle(self.folder / WAITING / name, consent, f"agreed to by {by}\n")
+
+    def _arrived(self) -> dict[str, tuple[int, ...]]:
+        """Files and folders that lie in the inbox itself, each with what changes while it is being written."""
+        found = {}
+        for path in self.folder.iterdir():
+            if path.name in (DONE, REFUSED, WAITING) or any(fnmatch.fnmatch(path.name, pattern) for pattern in _OF_UPLOADS):
+                continue
+            found[path.name] = _signature(path)
+        return found
+
+    def _handle(self, path: Path, consent: Consent, preface: str = "") -> Handled:
+        rule = next((rule for rule in self.rules if fnmatch.fnmatch(path.name, rule.pattern)), None)
+        try:
+            if _is_foreign(path):
+                raise InputRefused(path.name, [f"{path.name}: is a link or no plain file: put the file itself here"])
+            if rule is None:
+                patterns = ", ".join(rule.pattern for rule in self.rules) or "none"
+                raise InputRefused(path.name, [f"{path.name}: no pattern of [[inbox.files]] fits the name; those are {patterns}"])
+            place, report = DONE, self.importer(path, rule, consent)
+        except InputRefused as error:
+            place, report = REFUSED, str(error)
+        except ConsentNeeded as error:
+            place, report = WAITING, f"{error}\nTake it with: esep inbox take {path.name} --by NAME"
+        target = self._target(path, place)
+        # The report first: a kill in between leaves the file where it is, and the next look handles it again.
+        (target.parent / f"{target.name}.report.txt").write_text(preface + report + "\n", encoding="utf-8")
+        path.rename(target)
+        if path.parent.name == WAITING and place != WAITING:
+            (path.parent / f"{path.name}.report.txt").unlink(missing_ok=True)
+        _journal.info("file-handled", file=target.name, place=place)
+        return Handled(target.name, place, preface + report)
+
+    def _target(self, path: Path, place: str) -> Path:
+        """Where a file goes; one of the same name that lies there already keeps its name, the newer one gets a number."""
+        folder = self.folder / place
+        folder.mkdir(mode=0o750, exist_ok=True)
+        if path.parent == folder:
+            return path
+        target, number = folder / path.name, 1
+        while target.exists():
+            number += 1
+            target = folder / f"{path.stem}-{number}{path.suffix}"
+        return target
+
+
+def import_arrived(app: App, path: Path, rule: InboxRule, consent: Consent) -> str:
+    """Import a file, or a folder with the registry's tables; what it did, in words. Raises InputRefused, ConsentNeeded."""
+    if rule.kind == "registry":
+        done = app.imports.registry(path)
+        counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
+        what = "imported" if done.is_new else "is in force already"
+        return "\n".join([f"registry version {done.version} {what}: {counts}", *(f"  warning: {warning}" for warning in done.warnings)])
+    return "\n".join(in_words(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, consent=consent).review))
+
+
+def inbox_of(app: App) -> Inbox:
+    """The pool's inbox, as its settings say. Raises SettingsError where none is configured."""
+    return Inbox.of(app.settings.inbox, functools.partial(import_arrived, app))
+
+
+def tell_people(app: App, handled: Sequence[Handled]) -> None:
+    """A notice for each file that waits for a person or was refused."""
+    subjects = {WAITING: "{} waits for you", REFUSED: "{} was refused"}
+    notices = [
+        Notice(
+            f"inbox:{one.place}:{one.name}:{hashlib.sha256(one.report.encode()).hexdigest()[:16]}",
+            subjects[one.place].format(one.name),
+            one.report,
+        )
+        for one in handled
+        if one.place in subjects
+    ]
+    if notices:
+        deliver(Diary(app.log, app.pool), app.channels(), notices, app.now())
+
+
+def follow_inbox(app: App, metrics: Metrics) -> Callable[[threading.Event], None]:
+    """The loop that imports files as they arrive. A log that can't be reached for now is waited for; files stay where they are."""
+    name, poll_s = f"{app.pool} inbox", float(app.settings.inbox.poll_s)
+    inbox = inbox_of(app)
+
+    def loop(stop: threading.Event) -> None:
+        while not stop.is_set():
+            metrics.health.beat(name, patience_s=poll_s)
+            try:
+                tell_people(app, inbox.look(time.monotonic()))
+            except (LogError, OSError) as error:
+                _journal.warning("inbox-waits", error=str(error))
+            stop.wait(poll_s)
+
+    return loop
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    """What changes while a file, or a folder of files, is being written."""
+    inside = [path, *sorted(path.rglob("*"))] if path.is_dir() and not path.is_symlink() else [path]
+    stats = [entry.lstat() for entry in inside]
+    return tuple(value for found in stats for value in (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+def _is_foreign(path: Path) -> bool:
+    """Links, devices and pipes: an upload must not make us read another file of this machine."""
+    inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
+    return any(not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) for mode in (entry.lstat().st_mode for entry in inside))

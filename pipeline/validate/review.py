@@ -1,0 +1,310 @@
+"""What an import will do to the ledger, and what about it a person should look at first.
+
+Enters: a file's checked rows, the newest version of every row of that kind that the log holds, and what is known besides (the clock,
+the opening, accounts seen elsewhere, each asset's greatest supply). Leaves: a `Review`: counts, sums, restatements by what they change,
+faults that refuse the file, and oddities that want a person's consent. Pure; appends nothing. Left out: faults of single cells
+(`columns`) and what enrichment makes an issue of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from pipeline.model.amounts import from_units
+from pipeline.model.rules import Asset
+
+from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
+from .table import Fault, shown
+
+MOVES = ("account", "asset", "month")
+"""A restatement that changes one of these makes another row of it: refused unless asked for."""
+HABIT_ROWS = 4
+"""Rows from which on an account has a habit."""
+HABIT_TIMES = 100
+"""An amount so many times the account's median is odd; so is one so many times the ledger's greatest so far."""
+SPAN_US = 31 * 86_400 * 1_000_000
+"""Instants further than this outside what the ledger held so far are odd."""
+SHOWN_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an import is judged by, beside the file and the ledger."""
+
+    now_us: int | None = None
+    """UTC microseconds; None: nobody asks whether instants lie in the future."""
+    opening_us: int | None = None
+    accounts: Collection[str] = ()
+    """Accounts known from the registry or the ledger's other tables."""
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    supplies: Mapping[str, int] = field(default_factory=dict)
+    """The greatest supply of each asset that has one, base units."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a person agreed to before an import."""
+
+    to_oddities: bool = False
+    """Import in spite of what the review asks about."""
+    to_moves: bool = False
+    """Restatements may move rows to another account, asset or month."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a file holds of one asset in one month (Almaty): rows, and their amount as printed."""
+
+    asset: str
+    month: str
+    rows: int
+    amount: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """What an import would do."""
+
+    rows: int
+    first: str | None
+    """The earliest instant, ISO 8601 UTC; None for a file without rows."""
+    last: str | None
+    sums: list[Sum]
+    new: int
+    known: int
+    restated: int
+    restated_by: dict[str, int]
+    """Restated rows by what changes: amount, account, asset, month, instant, and the other columns by name. A row may count in several."""
+    restatements: list[str]
+    """The first of them, in words."""
+    repeated: int
+    """New rows whose account, asset, instant and amount another row has already (rule 4.6)."""
+    questions: list[str]
+    """What a person should look at; importing it wants consent."""
+    faults: list[Fault]
+    """What refuses the file."""
+
+
+def in_words(source: str, found: Review) -> list[str]:
+    """A review as lines of text: counts, span, sums, restatements, what is odd."""
+    lines = [f"{source}: {found.new} new, {found.restated} restated, {found.known} known already"]
+    if found.first:
+        lines.append(f"  {found.rows} row(s), from {found.first} to {found.last}")
+    lines += [f"  {one.month}  {one.asset}  {one.amount}  in {one.rows} row(s)" for one in found.sums]
+    if found.restated:
+        lines.append("  restated: " + ", ".join(f"{count} by {what}" for what, count in found.restated_by.items()))
+        lines += [f"    {line}" for line in found.restatements]
+    return lines + [f"  odd: {question}" for question in found.questions]
+
+
+def review(
+    rows: pl.DataFrame,
+    held: pl.DataFrame,
+    kind: LedgerKind,
+    *,
+    known: Known,
+    names: Mapping[str, str],
+    may_move: bool = False,
+) -> Review:
+    """Review `rows` (a file's, one a key, with `line`) against `held` (the newest version of every row of the kind, with `version`).
+
+    Amounts are Int128 base units, instants Int64 UTC microseconds. `names`: the file's heading of each column. `may_move`: restatements
+    may move rows to another account, asset or month.
+    """
+    keys, at = list(KEYS[kind]), INSTANT[kind]
+    rows = rows.with_columns(month=month_of(at))
+    held = held.with_columns(month=month_of(at))
+    joined = rows.join(held.select(*keys, *(pl.col(name).alias(f"{name}:held") for name in held.columns if name not in keys)), keys, "left")
+    is_new = pl.col("version:held").is_null()
+    content = [name for name in rows.columns if name not in (*keys, "line", "month")]
+    changes = [name for name in content if name != at] + ["month", at]
+    flags = joined.select(
+        "line",
+        *keys,
+        is_new=is_new,
+        **{f"d:{name}": ~is_new & pl.col(name).ne_missing(pl.col(f"{name}:held")) for name in changes},
+    )
+    is_changed = pl.any_horizontal(f"d:{name}" for name in content)
+    changed = joined.filter(flags.select(is_changed).to_series())
+    fresh = joined.filter(is_new)
+    differs = flags.filter(is_changed)
+    counts = {name: int(differs[f"d:{name}"].sum()) for name in changes}
+    counts["instant"] = counts.pop(at) - counts["month"]
+    moved = [name for name in MOVES if counts.get(name)]
+    faults = _above_supply(rows, held, keys, known, names)
+    if moved and not may_move:
+        faults += _moved(changed, differs, keys, moved, names)
+    questions = _far_instants(rows, held, at, known)
+    questions += _strangers(fresh, held, known) + _unusual(rows, held, keys, known)
+    repeated = _repeated(fresh, rows, held, keys, at) if kind == "allocations" else 0
+    if repeated:
+        questions.append(
+            f"{repeated} new row(s) have the account, asset, instant and amount of another row under another id: "
+            "the same credits numbered anew would be counted twice (rule 4.6)"
+        )
+    span = rows.select(first=pl.col(at).min(), last=pl.col(at).max()).row(0)
+    return Review(
+        rows=rows.height,
+        first=None if span[0] is None else said(span[0]),
+        last=None if span[1] is None else said(span[1]),
+        sums=_sums(rows, known.assets),
+        new=fresh.height,
+        known=rows.height - fresh.height - changed.height,
+        restated=changed.height,
+        restated_by={name: count for name, count in counts.items() if count},
+        restatements=_told(changed, keys, content, at, known.assets),
+        repeated=repeated,
+        questions=questions,
+        faults=faults,
+    )
+
+
+def _sums(rows: pl.DataFrame, assets: Mapping[str, Asset]) -> list[Sum]:
+    found = rows.group_by("asset", "month").agg(rows=pl.len(), amount=pl.col("amount").sum()).sort("month", "asset")
+    return [Sum(asset, month, count, _printed(amount, asset, assets)) for asset, month, count, amount in found.iter_rows()]
+
+
+def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
+    known = assets.get(asset)
+    return from_units(amount, known.decimals) if known else f"{amount} base units"
+
+
+def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Known, names: Mapping[str, str]) -> list[Fault]:
+    """Rows, and months' sums, of more than there ever is of an asset: mostly base units given as whole coins."""
+    if not known.supplies:
+        return []
+    limits = pl.DataFrame(
+        {"asset": list(known.supplies), "limit": list(known.supplies.values())}, schema={"asset": pl.String, "limit": pl.Int128}
+    )
+    hint = "is the column in base units (satoshi), not in coins? say so in the table's settings"
+    above = rows.join(limits, "asset", maintain_order="left").filter(pl.col("amount") > pl.col("limit"))
+    faults = [
+        Fault(line, names["amount"], f"{_printed(amount, asset, known.assets)} {asset} is more than ever exists ({limit}); {hint}")
+        for line, amount, asset, limit in (
+            (line, amount, asset, _printed(limit, asset, known.assets))
+            for line, amount, asset, limit in above.select("line", "amount", "asset", "limit").iter_rows()
+        )
+    ]
+    if faults:
+        return faults
+    after = pl.concat([held.join(rows, keys, "anti").select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
+    sums = after.group_by("asset", "month").agg(pl.col("amount").sum()).join(limits, "asset").filter(pl.col("amount") > pl.col("limit"))
+    return [
+        Fault(None, names["amount"], f"{month} would hold {_printed(amount, asset, known.assets)} {asset}, more than ever exists; {hint}")
+        for asset, month, amount in sums.sort("month", "asset").select("asset", "month", "amount").iter_rows()
+    ]
+
+
+def _moved(changed: pl.DataFrame, differs: pl.DataFrame, keys: list[str], moved: list[str], names: Mapping[str, str]) -> list[Fault]:
+    """A fault for the first rows that would move, and one that counts all."""
+    is_moved = pl.any_horizontal(f"d:{name}" for name in moved)
+    lines = differs.filter(is_moved)["line"]
+    columns = [name for name in moved if name in changed.columns]
+    faults = []
+    rows = changed.filter(pl.col("line").is_in(lines.implode())).sort("line")
+    for row in rows.head(SHOWN_ROWS).iter_rows(named=True):
+        parts = [f"{name} {shown(row[f'{name}:held'])} to {shown(row[name])}" for name in columns if row[name] != row[f"{name}:held"]]
+        key = "/".join(shown(str(row[name])) for name in keys)
+        faults.append(Fault(row["line"], names[keys[0]], f"{key} is in the log already, and would move from {', '.join(parts)}"))
+    what = (
+        f"{rows.height} row(s) would move to another {' or '.join(moved)}: do the ids begin anew each month or in each file? "
+        'then make them unique (ids = "month" or "source" in the table\'s settings); if the rows were really wrong, say --restate'
+    )
+    return [*faults, Fault(None, names[keys[0]], what)]
+
+
+def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Known) -> list[str]:
+    """Instants in the future, before the opening, or far outside of what the ledger held so far."""
+    found = []
+
+    def tell(where: pl.Expr, what: str) -> None:
+        odd = rows.filter(where).sort(at)
+        if odd.height:
+            found.append(f"{odd.height} row(s) {what}: line {odd['line'][0]}, {said(odd[at][0])}")
+
+    if known.now_us is not None:
+        tell(pl.col(at) > known.now_us, "lie in the future")
+    if known.opening_us is not None and at == "paid_at":
+        tell(pl.col(at) < known.opening_us, "lie before the opening")
+    if held.height:
+        low, high = held.select(low=pl.col(at).min(), high=pl.col(at).max()).row(0)
+        tell(pl.col(at) < low - SPAN_US, f"lie more than a month before all that the ledger held so far ({said(low)})")
+        tell(pl.col(at) > high + SPAN_US, f"lie more than a month after all that the ledger held so far ({said(high)})")
+    return found
+
+
+def _strangers(fresh: pl.DataFrame, held: pl.DataFrame, known: Known) -> list[str]:
+    """Accounts and assets that were never seen, once the ledger holds anything."""
+    if held.is_empty():
+        return []
+    found = []
+    for name, seen in (("account", set(held["account"]) | set(known.accounts)), ("asset", set(held["asset"]))):
+        strange = fresh.filter(~pl.col(name).is_in(list(seen))).sort("line")
+        values = strange[name].unique(maintain_order=True).to_list()
+        if values:
+            listed = ", ".join(shown(value) for value in values[:SHOWN_ROWS]) + (", …" if len(values) > SHOWN_ROWS else "")
+            found.append(f"{len(values)} {name}(s) never seen before: {listed} (line {strange['line'][0]} first)")
+    return found
+
+
+def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Known) -> list[str]:
+    """Amounts a hundred times an account's own median, or a hundred times the ledger's greatest so far."""
+    everything = pl.concat([held.join(rows, keys, "anti").select("account", "asset", "amount"), rows.select("account", "asset", "amount")])
+    habits = (
+        everything.filter(pl.col("amount") > 0)
+        .group_by("account", "asset")
+        .agg(habit=pl.col("amount").cast(pl.Float64).median(), n=pl.len())  # a measure of oddness, never an amount
+        .filter(pl.col("n") >= HABIT_ROWS)
+    )
+    greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
+    judged = rows.join(habits, ["account", "asset"], "left").join(greatest, "asset", "left").sort("line")
+    is_far = (pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("habit")).fill_null(False) | (
+        pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("greatest").cast(pl.Float64)
+    ).fill_null(False)
+    odd = judged.filter(is_far)
+    if odd.is_empty():
+        return []
+    line, account, asset, amount = odd.select("line", "account", "asset", "amount").row(0)
+    return [
+        (
+            f"{odd.height} row(s) have an amount at least {HABIT_TIMES} times what is usual for the account or the ledger: "
+            f"line {line}, {_printed(amount, asset, known.assets)} {asset} of {shown(account)}"
+        )
+    ]
+
+
+def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], at: str) -> int:
+    """New rows with the account, asset, instant and amount (above 0) of another row of the file or the ledger (rule 4.6)."""
+    same = ["account", "asset", at, "amount"]
+    credits = fresh.filter(pl.col("amount") > 0)
+    elsewhere = held.join(rows, keys, "anti").select(same).unique()
+    in_file = rows.group_by(same).len().filter(pl.col("len") > 1).select(same)
+    return credits.join(pl.concat([elsewhere, in_file]).unique(), same, "semi").height
+
+
+def _told(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:
+    """The first restatements in words: which row, and each value before and after."""
+    told = []
+    for row in changed.sort("line").head(SHOWN_ROWS).iter_rows(named=True):
+        parts = []
+        for name in content:
+            was, now = row[f"{name}:held"], row[name]
+            if was == now:
+                continue
+            if name == at:
+                was, now = said(was), said(now)
+            elif name == "amount":
+                was, now = (
+                    _printed(was, row["asset:held"] if "asset:held" in row else row["asset"], assets),
+                    _printed(now, row["asset"], assets),
+                )
+            parts.append(f"{name} {_plain(was)} to {_plain(now)}")
+        told.append(f"{'/'.join(str(row[name]) for name in keys)}: {', '.join(parts)}")
+    return told
+
+
+def _plain(value: object) -> str:
+    return "nothing" if value is None else str(value)
