@@ -113,3 +113,31 @@ def test_the_facts_shown_are_those_that_the_import_makes(pool: Path, tmp_path: P
             made = read_facts(store.connection)
     for name in SHAPES:
         assert getattr(shown, name).equals(getattr(made, name)), name
+
+
+def test_an_inbox_imports_what_arrives_asks_about_what_is_odd_and_imports_nothing_twice(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = pool / "esep.toml"
+    arriving = tmp_path / "arriving"
+    arriving.mkdir()
+    rule = '\n[[inbox.files]]\npattern = "credits*.csv"\nkind = "allocations"\n[[inbox.files]]\npattern = "reg*"\nkind = "registry"\n'
+    config.write_text(config.read_text() + f'\n[inbox]\nfolder = "{arriving}"\nsettle_s = 0\n' + rule)
+    written(arriving, "IN1,acct000,BTC,2026-11-05T00:30:00+05:00,0.001", name="credits-1.csv")
+    written(arriving, "IN2,acct000,BTC,2031-11-05T00:30:00+05:00,0.001", name="credits-2.csv")
+    written(arriving, "IN3,acct000,BTC,2026-11-05T00:30:00+05:00,many", name="credits-3.csv")
+    shutil.copytree(
+        RECORDED, arriving / "registry", ignore=shutil.ignore_patterns("*.gz", "*.json*", "expected", "allocations*", "payments*")
+    )
+    assert esep("inbox", "look", "--config", config) == 0
+    told = capsys.readouterr().out
+    assert "done/credits-1.csv" in told and "waiting/credits-2.csv" in told and "refused/credits-3.csv" in told and "done/registry" in told
+    assert esep("inbox", "waiting", "--config", config) == 0 and capsys.readouterr().out == "credits-2.csv\n"
+    assert esep("inbox", "take", "credits-2.csv", "--by", "A. Person", "--config", config) == 0
+    # As if the program had been killed between import and move: the file lies there again.
+    (arriving / "done" / "credits-1.csv").rename(arriving / "credits-1.csv")
+    assert esep("inbox", "look", "--config", config) == 0
+    assert "0 new, 0 restated, 1 known already" in capsys.readouterr().out
+    assert sorted(path.name for path in (arriving / "done").glob("credits*")) == [
+        "credits-1.csv", "credits-1.csv.report.txt", "credits-2.csv", "credits-2.csv.report.txt",
+    ]  # fmt: skip
