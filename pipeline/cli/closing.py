@@ -67,7 +67,7 @@ def schedule(
     configure_logs(verbose=True)
     settings = settings_of(config)
     stop = threading.Event()
-    with sole_closer(settings) as check, App(settings, now) as app, stopped_by_signals(stop):
+    with stopped_by_signals(stop), sole_closer(settings) as check, App(settings, now) as app:
         close_months(app, check, stop, every_s=every or settings.closing.look_every_minutes * 60)
 
 

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.app.closer import closer_file
 from pipeline.model.months import ALMATY
+from pipeline.settings import load_settings
 
 from ..integration.example_month import OUTFLOW, RECORDED, esep
 
@@ -123,6 +125,8 @@ def test_scheduler_and_sandbox_as_processes_file_the_month_once(tmp_path: Path, 
     first.wait()
     second = start("schedule", "--every", 1, "--config", config, errors=errors)
     processes.append(second)
+    held = closer_file(load_settings(config, {}))
+    wait_until(lambda: held.read_text(encoding="utf-8") == f"process {second.pid}\n", second, errors)
     wait_until(lambda: list(bundle.glob("submissions/*/*-accepted.txt")), second, errors)
     second.send_signal(signal.SIGTERM)
     assert second.wait(timeout=PATIENCE_S) == 0
