@@ -115,6 +115,8 @@ class HttpFiling:
                         break
                 answer = shown(response.status_code, response.reason_phrase, list(response.headers.multi_items()), bytes(read))
                 told = interpret(self._answers, asked=asked, status=response.status_code, content=b"" if cut else bytes(read))
+        except httpx.InvalidURL as error:
+            return Answer("unreachable", _without(f"InvalidURL: {error}", target), request=request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             return Answer("unreachable", _said(error, target), request=request)
         except httpx.HTTPError as error:

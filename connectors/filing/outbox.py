@@ -45,11 +45,13 @@ class Outbox:
         folder = self._folder / f"{submission.month}-v{submission.version}-{submission.submission_id}"
         name = "body.xml" if "xml" in submission.content_type else "body.json" if "json" in submission.content_type else "body"
         amends = f", corrects submission {submission.amends}" if submission.amends else ""
+        amends += f", receipt {submission.amends_receipt}" if submission.amends_receipt else ""
         note = _NOTE.format(id=submission.submission_id, month=submission.month, version=submission.version, amends=amends, name=name)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(folder / name, content)
+            # The body last: while it is not there, nobody can have handed it in.
             write_whole(folder / "README.txt", note.encode())
+            write_whole(folder / name, content)
         except OSError as error:
             return Answer("unreachable", f"{folder}: {error.strerror or error}")
         return Answer("placed", f"hand in {folder / name}", request=f"placed {folder.name}/{name}")

@@ -97,7 +97,7 @@ class App:
 
         diary = self.diary
         bundles = ClosingMonths(
-            self.settings, self.log, diary=diary, stores=self.stores, decisions=self.decisions, months=self.months
+            self.settings, self.log, self.now, diary=diary, stores=self.stores, decisions=self.decisions, months=self.months
         )  # fmt: skip
         drafts = Drafts(self.rules, self.log, self.now, diary=diary, stores=self.stores, months=self.months, bundles=bundles)
         return DeskParts(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
+from pipeline.closing.doubts import doubts_of
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_whole
 from pipeline.model.errors import MonthError
@@ -14,7 +15,7 @@ from pipeline.model.months import Month, almaty_date
 from pipeline.settings import Settings
 
 from .decisions import PoolDecisions
-from .months import PoolMonths, allocated_months
+from .months import PoolMonths
 from .stores import Stores
 
 
@@ -22,10 +23,19 @@ class ClosingMonths:
     """Which months there are to close, what they still need, and their bundles."""
 
     def __init__(
-        self, settings: Settings, log: EventLog, *, diary: Diary, stores: Stores, decisions: PoolDecisions, months: PoolMonths
+        self,
+        settings: Settings,
+        log: EventLog,
+        now: Callable[[], int],
+        *,
+        diary: Diary,
+        stores: Stores,
+        decisions: PoolDecisions,
+        months: PoolMonths,
     ) -> None:
         self._settings = settings
         self._log = log
+        self._now = now
         self._diary = diary
         self._stores = stores
         self._decisions = decisions
@@ -36,21 +46,20 @@ class ClosingMonths:
 
     def known(self, now: int) -> list[Month]:
         """From the first month to file up to the month that `now` is in."""
-        first = self.first()
         today = almaty_date(now)
-        return list(months_until(first, Month(today.year, today.month))) if first else []
+        return list(months_until(self.first(), Month(today.year, today.month)))
 
-    def first(self) -> Month | None:
-        """The first month that is filed here: the settings', the first that was ever frozen, or the first with allocations."""
+    def first(self) -> Month:
+        """The first month that is looked at: the settings'. Without it the first that a person froze, else the month before the running one: those are
+        shown, and nothing is done with them. What the ledger holds decides nothing: a mistyped year must not make months to file."""
         if self._settings.closing.first_month:
             return Month.parse(self._settings.closing.first_month)
         self._diary.refresh()
         frozen = [life.month for life in self._diary.lives.values() if life.frozen]
         if frozen:
             return min(frozen, key=str)
-        with self._stores.current() as store:
-            months = allocated_months(store.connection)
-        return months[0] if months else None
+        today = almaty_date(self._now())
+        return Month(today.year, today.month).previous
 
     def unmet(self, month: Month) -> list[str]:
         """The conditions of rule 8.1 that do not hold; worked out anew only when the log has grown."""
@@ -65,6 +74,12 @@ class ClosingMonths:
             held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
             self._unmet[str(month)] = held
         return held[1]
+
+    def doubts(self, month: Month, version: int) -> list[str]:
+        """Why a frozen version is not filed without a person's name, by the facts as they are now: nothing is filed while they give another report."""
+        with self._stores.current() as store:
+            state, assessed = self._months.assess(store, month)
+        return doubts_of(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; nothing when it has one. Raises MonthError."""

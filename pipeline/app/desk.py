@@ -51,16 +51,15 @@ class Desk:
         self.months = parts.months
         self.drafts = parts.drafts
         self.filing = parts.filing
-        self.plan = plan or plan_of(parts.settings.closing, parts.settings.signing)
+        self.plan = plan or plan_of(parts.settings.closing, parts.settings.signing, parts.settings.filing)
         self.closing = Closing(
             parts.diary, parts.settings.pool.key, self.plan, parts.months, parts.filing, parts.signer, step_done=step_done
         )  # fmt: skip
 
     def look(self) -> list[Standing]:
-        """Advance every month, watch the frozen ones, tell people; where the months stand."""
+        """Watch the frozen months, advance every month, tell people; where the months stand."""
         now = self._now()
-        standings = self.closing.advance(now)
-        self.drafts.watch(standings)
+        standings = self.closing.advance(now, stopped=self.drafts.watch())
         notices = notices_of(standings, self.plan, now)
         notices += notices_of_key(self._signer, self._settings.pool.bin, now, warn_days=self._settings.signing.warn_days)
         deliver(self.diary, self.channels, notices, now)

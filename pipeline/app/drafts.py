@@ -7,18 +7,19 @@ version, which a person does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+import msgspec
 import polars as pl
 
 from pipeline.assess.month import assess_month
-from pipeline.closing.advance import Standing
 from pipeline.closing.amend import CAUSES, MOST_ROWS, differences, mixed
 from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.steps import SCHEDULE
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Drafted, DraftedRow, Frozen
 from pipeline.log.protocol import EventLog
-from pipeline.model.errors import MonthError
+from pipeline.model.errors import EsepError, MonthError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.verify.files import read_facts
@@ -54,14 +55,24 @@ class Drafts:
         self._bundles = bundles
         self._watched: dict[str, int] | None = None
 
-    def watch(self, standings: Iterable[Standing]) -> None:
-        """Draft a further version of each newly frozen month whose report would come out different now (rule 8.3)."""
+    def watch(self) -> dict[Month, str]:
+        """Draft a further version of each frozen month whose report would come out different now (rule 8.3): of the newest ones, and of those not filed.
+
+        Leaves the months of which it can't be told, each with why.
+        """
+        self._diary.refresh()
         end = {place: offset for place, offset in self._log.end().items() if not place.startswith("months/")}
         if end == self._watched:
-            return
-        for standing in [standing for standing in standings if standing.life.frozen][-WATCHED_MONTHS:]:
-            self.draft(standing.month, by="schedule", reason="facts changed after the freeze")
-        self._watched = end
+            return {}
+        frozen = sorted((life for life in self._diary.lives.values() if life.frozen), key=lambda life: str(life.month))
+        unwatched: dict[Month, str] = {}
+        for life in [life for life in frozen[:-WATCHED_MONTHS] if not life.is_filed] + frozen[-WATCHED_MONTHS:]:
+            try:
+                self.draft(life.month, by=SCHEDULE, reason="facts changed after the freeze")
+            except (EsepError, OSError) as error:
+                unwatched[life.month] = f"whether facts changed after the freeze can't be told: {error}"
+        self._watched = None if unwatched else end
+        return unwatched
 
     def draft(self, month: Month, *, by: str, reason: str, is_amendment: bool = False, is_named: bool = True) -> Drafted | None:
         """What a further version would change, logged once for each content; None when the report comes out the same.
@@ -77,8 +88,10 @@ class Drafts:
             state, assessed = self._months.assess(store, month)
         digest = report_digest(assessed, self._rules)
         facts_changed = digest != newest.digest
-        if not facts_changed and not is_amendment:
-            return None
+        if not facts_changed:
+            self._withdraw(newest)
+            if not is_amendment:
+                return None
         if newest.edition != self._rules.edition:
             assessed = assess_month(state, month, self._rules)
             digest = report_digest(assessed, self._rules)
@@ -96,10 +109,25 @@ class Drafts:
         causes = {row.cause for row in rows} | ({"rules"} if newest.edition != self._rules.edition else set())
         event = drafted(newest, digest, rows, causes, by=by, reason=reason, at=self._now())
         if facts_changed or is_named:
-            self._diary.refresh()
-            with contextlib.suppress(Taken):
-                self._diary.append(event)
+            self._log_draft(event)
         return event
+
+    def _withdraw(self, newest: Frozen) -> None:
+        """Say that the report comes out as it was frozen, where a draft says otherwise."""
+        if self._diary.life(Month.parse(newest.month)).draft is not None:
+            reason = "the report comes out as it was frozen again"
+            self._log_draft(drafted(newest, newest.digest, [], set(), by=SCHEDULE, reason=reason, at=self._now()))
+
+    def _log_draft(self, event: Drafted) -> None:
+        """Append a draft unless it is what the newest one says. One that says again what an earlier one said is another event: the newest counts."""
+        self._diary.refresh()
+        earlier = [draft for draft in self._diary.life(Month.parse(event.month)).drafts if draft.version == event.version]
+        if earlier and earlier[-1].digest == event.digest:
+            return
+        if any(draft.digest == event.digest for draft in earlier):
+            event = msgspec.structs.replace(event, id=f"{event.id}:{len(earlier)}")
+        with contextlib.suppress(Taken):
+            self._diary.append(event)
 
 
 def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str], *, by: str, reason: str, at: int) -> Drafted:

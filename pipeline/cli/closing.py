@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +15,11 @@ from pipeline.app.closer import sole_closer
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.closing.advance import append_answer, submit
 from pipeline.closing.calendar import points
+from pipeline.closing.diary import Taken
 from pipeline.closing.filing import Answer
-from pipeline.closing.life import State
-from pipeline.log.events.months import Approved, DraftedRow
+from pipeline.closing.steps import SCHEDULE, what_changed
+from pipeline.closing.submission import State
+from pipeline.log.events.months import Approved, AsFrozen, DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
@@ -89,11 +92,20 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
         table("Calendar (Almaty)", ["at", "month", "what", "why", ""], rows)
 
 
-def approve(month: MonthArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Let the newest frozen version of a month be filed, by name. Needed where [closing] asks for approvals.
+def approve(
+    month: MonthArgument,
+    by: ByOption,
+    reason: ReasonOption,
+    as_frozen: Annotated[
+        bool, typer.Option("--as-frozen", help="File this version although facts changed since: a draft of a further one stands.")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let the newest frozen version of a month be filed, by name. Needed where [closing] asks for approvals, and where a month is unusual.
 
     It approves exactly the report whose digest it prints: a further version needs approvals of its own. Each person counts once;
-    where approvers are named in the settings, nobody else counts.
+    where approvers are named in the settings, nobody else counts. A version that facts have changed since is not approved: amend it, or
+    say --as-frozen, which holds for exactly these changes.
 
     [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
     """
@@ -109,6 +121,20 @@ def approve(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Co
         if not life.version:
             raise MonthError(f"{named} is not frozen yet: there is nothing to approve")
         version, digest = life.version, life.frozen[life.version].digest
+        if not life.is_filed:
+            with progress("comparing with the frozen version"):
+                app.desk.drafts.draft(named, by=SCHEDULE, reason="facts changed after the freeze")
+        draft = life.draft_in_the_way
+        if draft is not None:
+            if not as_frozen:
+                raise MonthError(f"{named} v{version} is not approved: {what_changed(life, draft)}")
+            event_id = f"as-frozen:{named}:{version}:{draft.digest[:32]}"
+            event = AsFrozen(
+                id=event_id, month=str(named), version=version, draft_digest=draft.digest, by=by, reason=reason, at=now()
+            )  # fmt: skip
+            with contextlib.suppress(Taken):
+                diary.append(event)
+            say(f"to be filed as frozen: {named} v{version}, although {draft.row_count} row(s) would differ now")
         if by in life.approvals.get(version, {}):
             say(f"already approved by {by}: {named} v{version}")
             return
@@ -150,7 +176,9 @@ def receipt(
             raise FilingError(f"{named} has no submission: esep close makes one when it is due")
         if submission.verdict is not None:
             raise FilingError(f"{named}: submission {submission.event.submission_id} is {submission.standing} already: it is settled")
-        append_answer(diary, submission, answers[outcome], asked="person", now=now(), by=by, reason=reason)
+        append_answer(
+            diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
+        )
     say(f"noted: {named}, submission {submission.event.submission_id}: {outcome}")
 
 
@@ -170,6 +198,8 @@ def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Con
         last = life.submission
         if last is None or last.event.version != life.version or last.standing is not State.REJECTED:
             raise FilingError(f"{named} v{life.version} was not rejected (it is {life.state()}): it is not filed a second time")
+        if (draft := life.draft_in_the_way) is not None:
+            raise MonthError(f"{named} v{life.version} is not filed again: {what_changed(life, draft)}")
         event = submit(desk.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
     say(f"{named} v{event.version}: submission {event.submission_id} is made; it is sent at the next look")
 

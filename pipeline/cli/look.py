@@ -15,6 +15,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.months import allocated_months
 from pipeline.assess.waivers import with_waivers
+from pipeline.closing.steps import what_changed
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
@@ -105,6 +106,11 @@ def status(
     for each in found["months"]:
         versions = ", ".join(f"v{v['version']} {v['digest'][:12]}…" for v in each["versions"])
         say(f"\nmonth   {each['month']}: {each['state']}" + (f" ({versions})" if versions else "") + f"; due by {each['due']}")
+        if each["submission"]:
+            told = each["submission"]
+            say(f"  submission {told['id']} of v{told['version']}: {told['state']}" + (f": {told['words']}" if told["words"] else ""))
+        if each["changed"]:
+            say(f"  {each['changed']}")
         for condition in each["conditions"]:
             say(f"  {'[x]' if condition['is_met'] else '[ ]'} {condition['name']}: {condition['detail']}")
 
@@ -183,9 +189,14 @@ def lag_events(log: EventLog, positions: Positions) -> dict[str, int]:
 def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
     _, assessed = app.months.assess(store, month)
     versions = [{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in app.months.frozen(month)]
-    state = "frozen" if versions else "open" if assessed.unmet else "closable"
+    life = app.diary.life(month)
+    last, draft = life.submission, life.draft
+    told = (
+        {"id": last.event.submission_id, "version": last.event.version, "state": str(last.standing), "words": last.words} if last else None
+    )
     return {
-        "month": str(month), "state": state, "due": str(month.deadline), "versions": versions,
+        "month": str(month), "state": str(life.state(is_closable=not assessed.unmet)), "submission": told,
+        "changed": what_changed(life, draft) if draft else None, "due": str(month.deadline), "versions": versions,
         "conditions": [{"name": c.name, "is_met": c.is_met, "detail": c.detail} for c in assessed.conditions],
     }  # fmt: skip
 

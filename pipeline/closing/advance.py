@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -24,11 +25,12 @@ from pipeline.signing.signer import SIGNED_FILES, Signer
 
 from .calendar import Plan
 from .filing import Answer, Body, Form, submission_id_of
-from .life import Act, Life, Step, Submission, next_step
+from .life import Life
+from .steps import SCHEDULE, Act, Side, Step, approvals_of, next_step
+from .submission import Submission
 
 MOST_STEPS = 16
 """Steps that one month takes in one go: more would be a loop."""
-SCHEDULE = "schedule"
 
 _journal = structlog.get_logger("esep.closing")
 
@@ -50,6 +52,10 @@ class Months(Protocol):
 
     def known(self, now: int) -> list[Month]: ...
     def unmet(self, month: Month) -> list[str]: ...
+    def doubts(self, month: Month, version: int) -> list[str]:
+        """Why a frozen version is not filed without a person's name; empty where nothing speaks against it."""
+        ...
+
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None: ...
     def read(self, month: Month, version: int, name: str) -> bytes: ...
     def keep(self, month: Month, version: int, name: str, content: bytes) -> None: ...
@@ -81,13 +87,19 @@ class Closing:
         self._step_done = step_done
         self._kept: dict[str, tuple[int, ...]] = {}
 
-    def advance(self, now: int) -> list[Standing]:
-        """Carry every month as far as it can go at `now` (Unix seconds), the oldest first. Raises only what the log raises."""
+    def advance(self, now: int, *, stopped: Mapping[Month, str] = MappingProxyType({})) -> list[Standing]:
+        """Carry every month as far as it can go at `now` (Unix seconds), the oldest first. Raises only what the log raises.
+
+        `stopped`: frozen months with which nothing is done now, each with why.
+        """
         self.diary.refresh()
         found: list[Standing] = []
         is_gap = False
         for month in self._months.known(now):
-            standing = self._carry(month, now, may_freeze=not is_gap)
+            if month in stopped:
+                standing = Standing(month, self.diary.life(month), Step(Act.WAIT, stopped[month]), stopped[month])
+            else:
+                standing = self._carry(month, now, may_freeze=not is_gap)
             is_gap = is_gap or not standing.life.frozen
             found.append(standing)
         return found
@@ -101,7 +113,8 @@ class Closing:
             try:
                 if not life.frozen and unmet is None and now >= month.end_at:
                     unmet = self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
-                step = next_step(life, self._plan, now, unmet=unmet, can_ask=self._filing.can_ask)
+                step = next_step(life, self._plan, now, unmet=unmet, side=Side(self._filing.target, self._filing.can_ask))
+                step = self._unless_doubtful(life, step)
                 if step.act in (Act.WAIT, Act.PERSON, Act.FACTS, Act.DONE):
                     self._keep_files(life)
                     return Standing(month, life, step, unmet=tuple(unmet or ()))
@@ -112,6 +125,17 @@ class Closing:
                 _journal.error("month-stopped", month=str(month), step=step.act.value, error=str(error))
                 return Standing(month, life, step, str(error), tuple(unmet or ()))
         raise AssertionError(f"{month}: {MOST_STEPS} steps and no end: the last was {step}")
+
+    def _unless_doubtful(self, life: Life, step: Step) -> Step:
+        """The step; or a person's, where a version that nobody named let go is about to be filed and something about the month is unusual."""
+        version = step.version
+        if step.act is not Act.SUBMIT or life.frozen[version].by != SCHEDULE or approvals_of(life, self._plan, version):
+            return step
+        doubts = self._months.doubts(life.month, version)
+        if not doubts:
+            return step
+        how = f"look at it, then let it go by name: esep approve {life.month} --by NAME --reason TEXT"
+        return replace(step, act=Act.PERSON, why=f"{'; '.join(doubts)}: {how}")
 
     def _take(self, life: Life, step: Step, now: int) -> None:
         """Do the step. Every branch ends with its event in the log."""
@@ -138,9 +162,10 @@ class Closing:
                 self._send(life, step, now)
             case Act.ASK:
                 submission = _submission(life, step)
+                begun = submission.transmissions
                 answer = self._filing.ask(submission.event)
                 self._step_done("asked")
-                self.answer(life, submission, answer, asked="status", now=now, by=SCHEDULE, reason=step.why)
+                self.answer(submission, answer, asked="status", transmission=begun, now=now, reason=step.why)
             case _:
                 raise AssertionError(f"{step.act} is nothing to do")
 
@@ -182,6 +207,7 @@ class Closing:
                 version=event.version,
                 submission_id=event.submission_id,
                 transmission=number,
+                target=self._filing.target if self._filing.target != event.target else "",
                 by=SCHEDULE,
                 reason=step.why,
                 at=now,
@@ -190,11 +216,11 @@ class Closing:
         self._step_done("sending")
         answer = self._filing.send(event, content_of_submission(event))
         self._step_done("sent")
-        self.answer(life, submission, answer, asked="send", now=now, by=SCHEDULE, reason=step.why)
+        self.answer(submission, answer, asked="send", transmission=number, now=now, reason=step.why)
 
-    def answer(self, life: Life, submission: Submission, answer: Answer, *, asked: Any, now: int, by: str, reason: str) -> None:
+    def answer(self, submission: Submission, answer: Answer, *, asked: Any, transmission: int, now: int, reason: str) -> None:
         """Append what became known; never lost to another process's answer: it takes the next number."""
-        append_answer(self.diary, submission, answer, asked=asked, now=now, by=by, reason=reason)
+        append_answer(self.diary, submission, answer, asked=asked, transmission=transmission, now=now, by=SCHEDULE, reason=reason)
         self._step_done("answered")
 
     def _keep_files(self, life: Life) -> None:
@@ -229,7 +255,7 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
     frozen = life.frozen[version]
     attempt = len(life.submissions) + 1
     report = months.read(life.month, version, "report.json")
-    signed = life.signed.get(version)
+    signed, amended = life.signed.get(version), life.amended
     submission_id = submission_id_of(pool, str(life.month), version, attempt, frozen.manifest_digest)
     form = Form(
         pool=pool,
@@ -239,7 +265,8 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
         report=report,
         signature=base64.b64decode(signed.signatures["report.json"]) if signed else None,
         submission_id=submission_id,
-        amends=life.amends,
+        amends=amended.event.submission_id if amended else None,
+        amends_receipt=amended.receipt if amended else None,
         at=now,
     )
     body = filing.compose(form)
@@ -249,7 +276,8 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
         version=version,
         attempt=attempt,
         submission_id=submission_id,
-        amends=life.amends,
+        amends=form.amends,
+        amends_receipt=form.amends_receipt,
         target=filing.target,
         content_type=body.content_type,
         body_gzip=base64.b64encode(gzip.compress(body.content, mtime=0)).decode(),
@@ -262,8 +290,10 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
     return event
 
 
-def append_answer(diary: Diary, submission: Submission, answer: Answer, *, asked: Any, now: int, by: str, reason: str) -> None:
-    """Append an answer under the next free number."""
+def append_answer(
+    diary: Diary, submission: Submission, answer: Answer, *, asked: Any, transmission: int, now: int, by: str, reason: str
+) -> None:
+    """Append an answer under the next free number. `transmission`: the one answered; of a question, how many had begun when it was put."""
     event = submission.event
     number = len(submission.answers) + 1
     while True:
@@ -277,6 +307,7 @@ def append_answer(diary: Diary, submission: Submission, answer: Answer, *, asked
                     number=number,
                     asked=asked,
                     outcome=answer.outcome,
+                    transmission=transmission,
                     receipt=answer.receipt,
                     message=answer.message,
                     rows=list(answer.rows),

@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 import holidays
 
 from pipeline.model.months import ALMATY, Month
-from pipeline.settings.closing import ClosingSettings, SigningSettings
+from pipeline.settings.closing import ClosingSettings, FilingSettings, SigningSettings
 
 LAST_DAY = 24
 """A hold for review never reaches past this day of the month after: the day before the report is due."""
@@ -36,7 +36,14 @@ class Plan:
     escalate_days: tuple[int, ...] = (10, 5, 2, 1)
     """Days before the 25th on which people are called while a month is not filed."""
     retry_s: int = 60
+    """Seconds before the first further attempt; doubled with each one up to `retry_max_s`."""
     retry_max_s: int = 3600
+    most_sends: int = 5
+    """How often one submission is transmitted at most before a person is called; failed connections do not count."""
+    transmission_s: int = 60
+    """How long a transmission may take: before that nobody asks what became of it."""
+    first_month: Month | None = None
+    """The first month that is frozen, signed and filed; None: nothing is, by itself."""
     freezes_by_itself: bool = True
     has_signer: bool = False
     moved_off: tuple[date, ...] = ()
@@ -56,10 +63,21 @@ def due_at(month: Month) -> int:
 
 
 def file_at(month: Month, plan: Plan, frozen_at: int) -> int:
-    """When a version frozen at `frozen_at` is filed: on the pool's day, after the hold; but never later than the 24th for the hold's sake."""
-    latest = almaty_at(month.deadline.replace(day=LAST_DAY), plan.file_hour)
+    """When a version frozen at `frozen_at` is filed: on the pool's day, after the hold. A hold never reaches past the 24th; one of a version
+    frozen after that is kept whole."""
     wished = max(almaty_at(month.deadline.replace(day=plan.file_day), plan.file_hour), frozen_at + plan.hold_hours * 3600)
-    return max(frozen_at, min(wished, latest))
+    if is_held_past_the_24th(month, plan, frozen_at):
+        return wished
+    return max(frozen_at, min(wished, _latest(month, plan)))
+
+
+def _latest(month: Month, plan: Plan) -> int:
+    return almaty_at(month.deadline.replace(day=LAST_DAY), plan.file_hour)
+
+
+def is_held_past_the_24th(month: Month, plan: Plan, frozen_at: int) -> bool:
+    """Whether a version was frozen when the 24th had come: it is held for review all the same, until a person approves it or the hold ends."""
+    return frozen_at >= _latest(month, plan)
 
 
 def escalations(month: Month, plan: Plan) -> list[tuple[int, int]]:
@@ -121,7 +139,7 @@ def months_until(first: Month, last: Month) -> Iterable[Month]:
         month = month.next
 
 
-def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
+def plan_of(closing: ClosingSettings, signing: SigningSettings, filing: FilingSettings) -> Plan:
     """The plan that the state machine follows."""
     return Plan(
         file_day=closing.file_day,
@@ -132,6 +150,9 @@ def plan_of(closing: ClosingSettings, signing: SigningSettings) -> Plan:
         escalate_days=closing.escalate_days,
         retry_s=closing.retry_s,
         retry_max_s=closing.retry_max_s,
+        most_sends=filing.most_sends,
+        transmission_s=filing.timeout_s,
+        first_month=Month.parse(closing.first_month) if closing.first_month else None,
         freezes_by_itself=closing.freezes_by_itself,
         has_signer=signing.way != "none",
         moved_off=tuple(date.fromisoformat(day) for day in closing.days_off),

@@ -41,7 +41,10 @@ class Form:
     """Detached CMS, DER."""
     submission_id: str
     amends: str | None
+    """Id of the submission that this one corrects, in whatever way that was handed in."""
     at: int
+    amends_receipt: str | None = None
+    """The receipt that the other side gave for it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ def content_of(form: Form) -> dict[str, Any]:
     return {
         "submission_id": form.submission_id,
         "amends": form.amends,
+        "amends_receipt": form.amends_receipt,
         "pool": form.pool,
         "month": form.month,
         "version": form.version,
@@ -189,12 +193,14 @@ def _enveloped(made: str, form: Form, envelope: Envelope, at: str) -> str:
 def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Answer:
     """What an HTTP answer means. Anything that is not clearly one of the known answers is `unknown`: it is asked about again.
 
-    Transport, reception, acceptance and rejection are kept apart; an acceptance without its receipt is only a reception.
+    Transport, reception, acceptance and rejection are kept apart; an acceptance without its receipt is only a reception. That the other side has
+    nothing is believed only in its own words: an answer to a question, parsed, with a configured word for it. A status, an empty body or a page of
+    something that stands in between (HTTP 404 of an ingress) says nothing.
     """
     tree = read_tree(content)
     word = str(_text(tree, how.state) or "").strip().lower()
     receipt = _text(tree, how.receipt)
-    message = (_text(tree, how.message) or "")[:1000]
+    message = _words(tree, how.message)[:1000]
     rows = _rows(tree, how)
 
     def answer(outcome: Outcome, said: str = "") -> Answer:
@@ -202,10 +208,10 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
 
     if status in how.duplicate_statuses or word in how.duplicate:
         return answer("duplicate", "the other side has it already")
-    if asked == "status" and (status in how.missing_statuses or word in how.missing):
+    if asked == "status" and word and word in how.missing and (200 <= status < 300 or status in how.missing_statuses):
         return answer("missing", "the other side knows nothing of it")
     if word in how.rejected and status < 500:
-        return answer("rejected")
+        return answer("rejected", "" if rows else excerpt(content))
     if 200 <= status < 300:
         if rows:
             return answer("rejected")
@@ -213,10 +219,11 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
             return answer("accepted") if receipt or not how.has_receipts else answer("received", "accepted, but no receipt came with it")
         if word in how.received:
             return answer("received")
-        return answer("unknown", f"the answer has no known word at {how.state!r}: {word[:80]!r}")
-    if 400 <= status < 500 and status not in (408, 425, 429):
-        return answer("refused", f"HTTP {status}")
-    return answer("unknown", f"HTTP {status}")
+        return answer("unknown", f"the answer has no known word at {how.state!r}: {word[:80] or excerpt(content)[:80]!r}")
+    said = f"HTTP {status}: {excerpt(content)}".removesuffix(": ")
+    if asked == "send" and 400 <= status < 500 and status not in (408, 425, 429):
+        return answer("refused", said)
+    return answer("unknown", said)
 
 
 def read_tree(content: bytes) -> Any:
@@ -296,6 +303,24 @@ def look_up(tree: Any, path: str) -> tuple[bool, Any]:
 def _text(tree: Any, path: str) -> str | None:
     found, value = look_up(tree, path) if path else (False, None)
     return str(value) if found and isinstance(value, str | int) and str(value) != "" else None
+
+
+def _words(tree: Any, path: str) -> str:
+    """What stands at a path for people to read: a text, a list of them, or named ones."""
+    found, value = look_up(tree, path) if path else (False, None)
+    if not found or value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_words(value, name)}" for name in value)
+    if isinstance(value, list):
+        return "; ".join(_words(value, str(place)) for place in range(len(value)))
+    return str(value)
+
+
+def excerpt(content: bytes) -> str:
+    """The beginning of an answer without its tags, in one line: for people, where the answer has no message at the configured place."""
+    text = html.unescape(re.sub(r"<[^<>]*>", " ", content[:4096].decode("utf-8", "replace")))
+    return " ".join(text.split())[:300]
 
 
 def _rows(tree: Any, how: AnswerMap) -> list[RejectedRow]:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.closing.advance import SCHEDULE, Standing
+from pipeline.closing.advance import Standing
 from pipeline.closing.diary import Diary, Taken
 from pipeline.log.events.months import Notified
 from pipeline.model.errors import EsepError, SigningError
@@ -21,7 +21,8 @@ from pipeline.signing.certificate import days_left, key_fault
 from pipeline.signing.signer import Signer
 
 from .calendar import Plan, due_at, escalations
-from .life import Act, State
+from .steps import SCHEDULE, Act
+from .submission import State
 
 _journal = structlog.get_logger("esep.notices")
 
@@ -89,9 +90,9 @@ def _of_month(standing: Standing, plan: Plan, now: int) -> list[Notice]:
             found.append(Notice(f"filed:{event.submission_id}", f"{month} v{event.version} is filed", text))
         elif verdict is not None:
             rows = "\n".join(f"- row {row.n}: {row.message}" for row in verdict.rows[:50])
-            found.append(
-                Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", f"{verdict.message}\n{rows}".strip())
-            )
+            said = verdict.message or (verdict.reason if verdict.asked == "person" else "")
+            text = f"{said}\n{rows}".strip() or "They gave no reason."
+            found.append(Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", text))
     draft = life.draft
     if draft is not None:
         kind = "a reported transfer left the main chain" if "reorganisation" in draft.causes else "facts changed after the freeze"

@@ -36,8 +36,13 @@ class ClosingSettings(Section):
     """When a month is frozen, let go and filed. The report is due by the 25th, whatever stands here."""
 
     first_month: Annotated[str, AfterValidator(_month)] | None = Field(
-        default=None, description="the first month that Esep files; when not given the first ever frozen, else the first with allocations"
+        default=None,
+        description="the first month that Esep files; without it nothing is frozen, signed or filed by itself, and nothing before it ever",
     )
+    most_apart_percent: int = Field(
+        default=25, ge=0, le=10_000,
+        description="percent of a month's allocations by which its transfers may differ from them before a person must let it go by name",
+    )  # fmt: skip
     freezes_by_itself: bool = Field(default=True, description="whether a month is frozen as soon as it can close")
     file_day: int = Field(default=15, ge=1, le=24, description="day of the month after on which a month is filed")
     file_hour: int = Field(default=10, ge=0, le=23, description="hour of that day in Almaty")
@@ -105,6 +110,12 @@ class FilingSettings(Section):
     service_id: str = Field(default="", description="the envelope's serviceId")
     sender: str = Field(default="", description="the envelope's senderId")
     timeout_s: int = Field(default=60, ge=1, le=3600, description="seconds before a transmission counts as unanswered")
+    most_sends: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        description="how often one submission is sent at most; then a person is called. Failed connections do not count",
+    )
 
 
 class AnswersSettings(Section):
@@ -121,9 +132,11 @@ class AnswersSettings(Section):
     received: Texts = Field(default=("received",), description="words for received, not judged yet")
     rejected: Texts = Field(default=("rejected",), description="words for rejected")
     duplicate: Texts = Field(default=("duplicate",), description="words for known already")
-    missing: Texts = Field(default=("not-found",), description="words for not known")
+    missing: Texts = Field(default=("not-found",), description="words for not known: only such a word says that a submission never arrived")
     duplicate_statuses: Statuses = Field(default=(409,), description="HTTP statuses for known already")
-    missing_statuses: Statuses = Field(default=(404,), description="HTTP statuses for not known, of a question")
+    missing_statuses: Statuses = Field(
+        default=(404,), description="HTTP statuses, besides 2xx, with which a word for not known counts; a status alone never does"
+    )
 
 
 class NoticesSettings(Section):

@@ -72,7 +72,9 @@ def configured(frozen: Path, tmp_path: Path, more: str) -> Path:
     var = tmp_path / "var"
     shutil.copytree(frozen, var)
     config = var / "esep.toml"
-    config.write_text(config.read_text(encoding="utf-8") + "\n[closing]\nhold_hours = 0\n" + more, encoding="utf-8")
+    config.write_text(
+        config.read_text(encoding="utf-8") + '\n[closing]\nfirst_month = "2026-10"\nhold_hours = 0\n' + more, encoding="utf-8"
+    )
     return config
 
 

@@ -241,7 +241,15 @@ def test_a_soap_envelope_is_taken_and_answered_by_the_sandbox(tmp_path: Path) ->
         ("send", 409, b"", "duplicate"),
         ("send", 200, b'{"status": "duplicate"}', "duplicate"),
         ("send", 404, b"", "refused"),
-        ("status", 404, b"", "missing"),
+        ("status", 404, b"", "unknown"),
+        ("status", 404, b"<html><title>404 Not Found</title><center>nginx</center></html>", "unknown"),
+        ("status", 404, b'{"error": "not found"}', "unknown"),
+        ("status", 404, b'{"status": "not-found"}', "missing"),
+        ("status", 503, b'{"status": "not-found"}', "unknown"),
+        ("status", 302, b'{"status": "not-found"}', "unknown"),
+        ("status", 200, b"", "unknown"),
+        ("status", 204, b"", "unknown"),
+        ("status", 401, b"", "unknown"),
         ("status", 200, b'{"status": "not-found"}', "missing"),
         ("send", 200, b'{"status": "not-found"}', "unknown"),
         ("send", 401, b"", "refused"),
@@ -269,7 +277,7 @@ def test_every_name_of_an_answer_is_a_setting() -> None:
 
     assert told("OK").outcome == "accepted" and told("ok", reg=77).receipt == "77"
     assert told("wait").outcome == "received" and told("again").outcome == "duplicate"
-    assert told("none", asked="status").outcome == "missing" and told("x", asked="status", status=204).outcome == "missing"
+    assert told("none", asked="status").outcome == "missing" and told("x", asked="status", status=204).outcome == "unknown"
     assert told("x", status=208).outcome == "duplicate"
     bad = told("bad", text="see rows", bad=[{"row": 4, "why": "licence"}])
     assert (bad.outcome, bad.message, bad.rows[0].n, bad.rows[0].message) == ("rejected", "see rows", "4", "licence")
@@ -277,7 +285,12 @@ def test_every_name_of_an_answer_is_a_setting() -> None:
 
 @given(st.sampled_from(["send", "status"]), st.integers(100, 599), st.binary(max_size=200))
 def test_any_answer_is_one_of_the_known_ones_and_no_noise_is_an_acceptance(asked: str, status: int, content: bytes) -> None:
-    assert interpret(AnswerMap(), asked=asked, status=status, content=content).outcome not in ("accepted", "received", "rejected")
+    assert interpret(AnswerMap(), asked=asked, status=status, content=content).outcome not in (
+        "accepted",
+        "received",
+        "rejected",
+        "missing",
+    )
 
 
 def test_entities_of_xml_are_never_read() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.closing.advance import Closing
 from pipeline.closing.calendar import Plan, months_until
 from pipeline.closing.diary import Diary
-from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
+from pipeline.closing.filing import Answer, AnswerMap, Body, BodyMap, Form, compose, interpret
 from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen, RejectedRow, Submitting
 from pipeline.log.protocol import EventLog
@@ -37,6 +37,8 @@ class Bundles:
     first: Month
     files: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
     open_conditions: dict[str, list[str]] = field(default_factory=dict)
+    unusual: dict[str, list[str]] = field(default_factory=dict)
+    """What asks for a person's name before a month is filed."""
 
     def known(self, now: int) -> list[Month]:
         found = []
@@ -48,6 +50,9 @@ class Bundles:
 
     def unmet(self, month: Month) -> list[str]:
         return self.open_conditions.get(str(month), [])
+
+    def doubts(self, month: Month, version: int) -> list[str]:
+        return self.unusual.get(str(month), [])
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str, version: int = 1) -> None:
         digest = hashlib.sha256(f"{month}:{version}".encode()).hexdigest()
@@ -108,10 +113,41 @@ class OtherSide:
     logged: Callable[[str], bytes | None] = lambda _: b""
     """The bytes that our log holds of a submission: what is sent must stand there already."""
 
+    may_have: set[str] = field(default_factory=set)
+    """Submissions of which a transmission may have arrived, and of which nobody said since that there is nothing."""
+    says_it_has: set[str] = field(default_factory=set)
+    """Submissions of which an answer of ours said that we have them."""
+
     def compose(self, form: Form) -> Body:
         return compose(form, BodyMap())
 
     def send(self, submission: Submitting, content: bytes) -> Answer:
+        """Take a transmission. One that comes while an earlier one may have arrived is an error, whatever we would make of it."""
+        assert submission.submission_id not in self.may_have, "sent although an earlier transmission may have arrived"
+        assert submission.submission_id not in self.says_it_has, "sent although we said that we have it"
+        answer = self._take(submission, content)
+        if answer.outcome != "unreachable":
+            self.may_have.add(submission.submission_id)
+        return self._told(submission, answer)
+
+    def _told(self, submission: Submitting, answer: Answer) -> Answer:
+        if answer.outcome in ("received", "duplicate", "accepted"):
+            self.says_it_has.add(submission.submission_id)
+        return answer
+
+    def ask(self, submission: Submitting) -> Answer:
+        """Answer a question; only our own word for it says that we have nothing."""
+        answer = self._tell(submission)
+        if answer.outcome == "missing":
+            self.may_have.discard(submission.submission_id)
+        return self._told(submission, answer)
+
+    def person_says_missing(self, submission_id: str) -> None:
+        """A person found out that we have nothing."""
+        self.may_have.discard(submission_id)
+        self.says_it_has.discard(submission_id)
+
+    def _take(self, submission: Submitting, content: bytes) -> Answer:
         assert self.logged(submission.submission_id) == content, "bytes were sent that are not in the log"
         if self.mood == "down":
             return Answer("unreachable", "connection refused")
@@ -127,14 +163,21 @@ class OtherSide:
         receipt = f"R-{len(self.books) + 1}"
         self.books[submission.submission_id] = ("accepted", content, receipt)
         self.accepted.append((submission.month, submission.version))
-        if self.mood == "timeout":
+        if self.mood in ("timeout", "ingress"):
             return Answer("unknown", "timed out")
+        if self.mood in ("wrong status address", "forgets"):
+            return Answer("received")
         if self.mood == "loses receipts":
             return Answer("received", "accepted, but no receipt came with it")
         self.receipts_given.append((submission.submission_id, receipt))
         return Answer("accepted", receipt=receipt)
 
-    def ask(self, submission: Submitting) -> Answer:
+    def _tell(self, submission: Submitting) -> Answer:
+        if self.mood in ("ingress", "wrong status address"):
+            page = b"<html><head><title>404 Not Found</title></head><body>nginx</body></html>"
+            return interpret(AnswerMap(), asked="status", status=404, content=page)
+        if self.mood == "forgets":
+            return interpret(AnswerMap(), asked="status", status=404, content=b'{"status": "not-found"}')
         if self.mood in ("down", "storm", "timeout"):
             return Answer("unreachable" if self.mood == "down" else "unknown", self.mood)
         known = self.books.get(submission.submission_id)
@@ -164,6 +207,7 @@ def make_closing(
             if left[0] < 0:
                 raise Crash(name)
 
+    plan = replace(plan, first_month=plan.first_month or bundles.first)
     closing = Closing(Diary(log, POOL), POOL, plan, bundles, side, Key() if plan.has_signer else None, step_done=step_done)
 
     def logged(submission_id: str) -> bytes | None:

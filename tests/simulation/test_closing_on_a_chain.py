@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from connectors.standins.filing_service import Desk, Faults, SandboxServer
-from pipeline.closing.life import State
 from pipeline.closing.notices import Notice
+from pipeline.closing.steps import Act
+from pipeline.closing.submission import State
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
 from pipeline.verify.bundle import verify_bundle
@@ -79,7 +80,11 @@ def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, s
         pool.follow()
         pool.app.imports.declare_complete(OCTOBER.last)
         standing = pool.look("2026-11-08 10:00")["2026-10"]
-        assert standing.life.state() is State.ACCEPTED, (standing.trouble, standing.unmet)
+        assert standing.step.act is Act.PERSON and "the ledger never held a row" in standing.step.why
+        assert not service.desk.entries, "an empty ledger is no empty month"
+        pool.allocate(("A0", "2026-09-28 01:00", "0.00000000"))
+        standing = pool.look("2026-11-08 10:15")["2026-10"]
+        assert standing.life.state() is State.ACCEPTED, (standing.trouble, standing.step, standing.unmet)
         bundle = pool.bundle("2026-10")
     assert (bundle / "report.csv").read_text().count("\n") == 1, "the header alone"
     assert manifest(bundle)["rows"] == 0 and manifest(bundle)["debts"]["totals"] == {}

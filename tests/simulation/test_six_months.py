@@ -21,14 +21,14 @@ from pipeline.closing.advance import Closing, Standing, submit
 from pipeline.closing.calendar import Plan, due_at, months_until
 from pipeline.closing.diary import Diary
 from pipeline.closing.filing import AnswerMap, BodyMap
-from pipeline.closing.life import State
+from pipeline.closing.submission import State
 from pipeline.model.months import ALMATY, Month
 
 from .closing_world import POOL, Bundles, Crash, Key
 
 FIRST, LAST = Month(2027, 10), Month(2028, 3)
 """With new year and a 29 February among them."""
-PLAN = Plan(file_day=5, file_hour=9, has_signer=True, retry_s=60)
+PLAN = Plan(file_day=5, file_hour=9, has_signer=True, retry_s=60, transmission_s=1, first_month=FIRST)
 LYING = tuple(kind for kind in FAULTS if kind != "rejected-rows")
 
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+COUNTER = "N-"
+"""How the receipts begin that the counter gives, where submissions are handed in by people."""
+
 
 @dataclass
 class Entry:
@@ -97,7 +100,9 @@ class Desk:
         if told.get("submission_id") not in (None, submission_id):
             return "the header and the body name different submissions"
         amended = self.entries.get(str(told.get("amends") or ""))
-        if told.get("amends") and (amended is None or amended.state == "rejected"):
+        # What was handed in at the counter is known by its receipt alone.
+        is_from_the_counter = amended is None and str(told.get("amends_receipt") or "").startswith(COUNTER)
+        if told.get("amends") and not is_from_the_counter and (amended is None or amended.state == "rejected"):
             return "it amends a submission that was never accepted"
         if not told.get("amends") and any(e.month == told.get("month") and e.state != "rejected" for e in self.entries.values() if e.month):
             return "the month is filed already: an amendment must name the submission that it corrects"

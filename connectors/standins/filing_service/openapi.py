@@ -26,6 +26,7 @@ def document(url: str) -> dict[str, Any]:
         "properties": {
             "submission_id": {"type": "string"},
             "amends": {"type": ["string", "null"], "description": "the accepted submission that this one corrects"},
+            "amends_receipt": {"type": ["string", "null"], "description": "the receipt given for it, however it was handed in"},
             "month": {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"},
             "version": {"type": "integer", "minimum": 1},
             "digest": {"type": "string", "description": "SHA-256 of the canonical report"},

@@ -46,6 +46,9 @@ class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
     attempt: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the submissions of the month")]
     submission_id: str
     amends: Annotated[str | None, Meta(description="the submission that this one corrects")] = None
+    amends_receipt: Annotated[
+        str | None, Meta(description="the receipt that the other side gave for that one, however it was handed in")
+    ] = None
     target: Annotated[str, Meta(description="where it goes: a folder, or an address without secrets")]
     content_type: str
     body_gzip: Annotated[str, Meta(description="the exact bytes, gzip, base64")]
@@ -62,6 +65,7 @@ class Sending(Event, tag="sending", frozen=True, kw_only=True):
     version: Version_
     submission_id: str
     transmission: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the transmissions of the submission")]
+    target: Annotated[str, Meta(description="where this transmission goes; empty: where the submission says")] = ""
     by: str
     reason: str
     at: UnixSeconds
@@ -86,6 +90,12 @@ class Answered(Event, tag="answered", frozen=True, kw_only=True):
     number: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the answers to the submission")]
     asked: Annotated[Literal["send", "status", "person"], Meta(description="what was answered: a transmission, a question, a person")]
     outcome: Outcome
+    transmission: Annotated[
+        Count | None,
+        Meta(
+            description="of a send: the one answered; else: how many had begun when the question was put. null: written before this was noted"
+        ),
+    ] = None
     receipt: str | None = None
     message: str = ""
     rows: list[RejectedRow] = msgspec.field(default_factory=list)
@@ -115,7 +125,10 @@ class DraftedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
-    """Facts changed after a freeze: the rows that a further version would change (rule 8.3). A person freezes it."""
+    """Facts changed after a freeze: the rows that a further version would change (rule 8.3). A person freezes it.
+
+    One without rows whose digest is the frozen version's says that the report comes out as frozen again: the drafts before it no longer stand.
+    """
 
     month: MonthName
     version: Annotated[int, Meta(ge=2, le=2**31 - 1, description="the version drafted")]
@@ -123,6 +136,17 @@ class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
     rows: Annotated[list[DraftedRow], Meta(description="at most 1,000 of them")]
     row_count: Count
     causes: list[str]
+    by: str
+    reason: str
+    at: UnixSeconds
+
+
+class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
+    """A person lets a frozen version be filed although a draft of a further one stands. A later draft with other content asks again."""
+
+    month: MonthName
+    version: Version_
+    draft_digest: Annotated[Hash, Meta(description="of the report as the draft would have it, which the person decided not to wait for")]
     by: str
     reason: str
     at: UnixSeconds
@@ -139,7 +163,7 @@ class Notified(Event, tag="notified", frozen=True, kw_only=True):
     at: UnixSeconds
 
 
-ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | Notified
+ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | AsFrozen | Notified
 
 
 class Labelled(Event, tag="label", frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.closing.life import State
+from pipeline.closing.submission import State
 from pipeline.model.issues import IssueCode
 
 from .dice import kinds_of

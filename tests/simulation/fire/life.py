@@ -19,7 +19,7 @@ from connectors.bitcoin.follow import BitcoinConnector
 from connectors.files import declare_complete
 from pipeline.closing.advance import Standing
 from pipeline.closing.calendar import due_at
-from pipeline.closing.life import Act
+from pipeline.closing.steps import Act
 from pipeline.follow.connector import ChainConnector
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.protocol import EventLog, NewEvent
@@ -93,7 +93,7 @@ class Life:
         self.has_signer = rng.random() < 0.7
         self._write_settings = functools.partial(
             self.write_settings, folder, start_height=self.start_height, hold_hours=hold, approvals=approvals,
-            freezes_by_itself=rng.random() < 0.75,
+            freezes_by_itself=rng.random() < 0.75, first_month=str(self.first),
         )  # fmt: skip
         self._joins_at = 0
         """When the treasury is watched, too: Unix seconds, 0 for from the beginning."""
@@ -342,5 +342,5 @@ class Life:
             self.now_true += 2 * 3600  # patience of at most an hour passes
         self.now_true = max(began, self.now_true)
         if self._watch_wanted and (self.dice.is_calm or self.dice.stream("looks").random() < 0.15):
-            desk.drafts.watch(self.standings)
+            desk.drafts.watch()
             self._watch_wanted = False

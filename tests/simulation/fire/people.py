@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pipeline.assess.waivers import blocking_issues
 from pipeline.closing.advance import Standing, submit
 from pipeline.closing.diary import Taken
-from pipeline.closing.life import Act, State
+from pipeline.closing.steps import Act
+from pipeline.closing.submission import State
 from pipeline.log.events.months import Approved
 
 from .process import Process

@@ -47,6 +47,7 @@ bin = "201040000013"
 name = "Simulated pool"
 {chain}
 [closing]
+first_month = "{first_month}"
 hold_hours = {hold_hours}
 approvals = {approvals}
 freezes_by_itself = {freezes_by_itself}
@@ -80,14 +81,14 @@ def bitcoin_settings(start_height: int, names: Collection[str]) -> str:
 
 
 def write_settings(
-    folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool, names: Collection[str] = tuple(WALLETS),
+    folder: Path, *, start_height: int, hold_hours: int, approvals: int, freezes_by_itself: bool, first_month: str, names: Collection[str] = tuple(WALLETS),
     chain: Callable[[int, Collection[str]], str] = bitcoin_settings,
 ) -> Path:  # fmt: skip
     """The pool's settings file; `names`: the wallets that it names; `chain`: its tables of the chain."""
     path = folder / "esep.toml"
     path.write_text(
         SETTINGS.format(
-            chain=chain(start_height, names), hold_hours=hold_hours, approvals=approvals,
+            chain=chain(start_height, names), first_month=first_month, hold_hours=hold_hours, approvals=approvals,
             freezes_by_itself=str(freezes_by_itself).lower(),
         )
     )  # fmt: skip
@@ -171,7 +172,7 @@ class Process:
     def __init__(self, app: SimApp, connector: ChainConnector, dice: Dice, *, has_signer: bool) -> None:
         self.app, self.connector, self._dice = app, connector, dice
         parts = replace(app.desk_parts(), signer=Key() if has_signer else None)
-        plan = replace(plan_of(app.settings.closing, app.settings.signing), has_signer=has_signer)
+        plan = replace(plan_of(app.settings.closing, app.settings.signing, app.settings.filing), has_signer=has_signer)
         self.desk = Desk(parts, plan=plan, step_done=self._step_done)
 
     def _step_done(self, name: str) -> None:

@@ -11,18 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from connectors.standins.log_memory import MemoryLog
-from pipeline.closing.advance import Standing, append_answer, submit
+from pipeline.closing.advance import Closing, Standing, append_answer, submit
 from pipeline.closing.calendar import Plan, almaty_at, due_at
+from pipeline.closing.diary import Diary
 from pipeline.closing.filing import Answer
-from pipeline.closing.life import Act, State
-from pipeline.log.events import encode
-from pipeline.log.events.months import Approved
+from pipeline.closing.life import Life, take
+from pipeline.closing.steps import Act
+from pipeline.closing.submission import State
+from pipeline.log.events import decode, encode
+from pipeline.log.events.months import Approved, AsFrozen, Drafted, Sending, Signed, Submitting
 from pipeline.model.months import Month
 
 from ...simulation.closing_world import POOL, Bundles, Crash, OtherSide, make_closing
 
 MONTH = Month(2026, 10)
-MOODS = ["well", "down", "storm", "timeout", "loses receipts", "rejects"]
+MOODS = ["well", "down", "storm", "timeout", "loses receipts", "rejects", "ingress", "wrong status address", "forgets"]
 
 
 class Lives(RuleBasedStateMachine):
@@ -31,7 +34,7 @@ class Lives(RuleBasedStateMachine):
     @initialize(signs=st.booleans(), approvals=st.integers(0, 2), can_ask=st.booleans(), hold=st.sampled_from([0, 24]))
     def begin(self, signs: bool, approvals: int, can_ask: bool, hold: int) -> None:
         self.log = MemoryLog()
-        self.plan = Plan(has_signer=signs, approvals=approvals, hold_hours=hold, retry_s=60)
+        self.plan = Plan(has_signer=signs, approvals=approvals, hold_hours=hold, retry_s=60, most_sends=2)
         self.bundles = Bundles(self.log, MONTH)
         self.side = OtherSide(can_ask=can_ask)
         self.now = MONTH.end_at - 3600
@@ -78,10 +81,35 @@ class Lives(RuleBasedStateMachine):
         self.bundles.freeze(MONTH, now=max(self.now, MONTH.end_at), by="A", reason="late row", version=version)
         self.closing.diary.refresh()
 
+    @rule(digest=st.sampled_from(["ab" * 32, "cd" * 32, None]))
+    def facts_change_after_the_freeze(self, digest: str | None) -> None:
+        """A draft of a further version; None: the report comes out as it was frozen again."""
+        life = self.closing.diary.life(MONTH)
+        if not life.version:
+            return
+        event = Drafted(
+            id=f"drafted:{MONTH}:{len(life.drafts)}", month=str(MONTH), version=life.version + 1, digest=digest or life.frozen[life.version].digest,
+            rows=[], row_count=1, causes=["ledger"], by="schedule", reason="facts changed", at=self.now,
+        )  # fmt: skip
+        self.closing.diary.append(event)
+
+    @rule()
+    def a_person_takes_the_version_as_frozen(self) -> None:
+        life = self.closing.diary.life(MONTH)
+        if (draft := life.draft_in_the_way) is not None:
+            self.closing.diary.append(
+                AsFrozen(
+                    id=f"as-frozen:{MONTH}:{life.version}:{draft.digest}", month=str(MONTH), version=life.version, draft_digest=draft.digest,
+                    by="A", reason="the difference is of no weight", at=self.now,
+                )
+            )  # fmt: skip
+
     @rule()
     def a_person_files_a_rejected_version_again(self) -> None:
         life = self.closing.diary.life(MONTH)
         last = life.submission
+        if life.draft_in_the_way is not None:
+            return
         if last is not None and last.standing is State.REJECTED and last.event.version == life.version:
             submit(self.closing.diary, self.bundles, self.side, POOL, life, now=self.now, by="A", reason="the mapping was wrong")
 
@@ -89,14 +117,17 @@ class Lives(RuleBasedStateMachine):
     def a_person_finds_out(self) -> None:
         """What a person says is what stands in the other side's books."""
         last = self.closing.diary.life(MONTH).submission
-        if last is None or last.standing not in (State.UNKNOWN, State.RECEIVED):
+        if last is None or not last.transmissions or last.verdict is not None:
             return
         known = self.side.books.get(last.event.submission_id)
         if known is None:
             answer = Answer("missing")
+            self.side.person_says_missing(last.event.submission_id)
         else:
             answer = Answer("accepted", receipt=known[2]) if known[0] == "accepted" else Answer("rejected")
-        append_answer(self.closing.diary, last, answer, asked="person", now=self.now, by="A", reason="telephoned")
+        append_answer(
+            self.closing.diary, last, answer, asked="person", transmission=last.transmissions, now=self.now, by="A", reason="telephoned"
+        )
 
     @invariant()
     def no_version_is_filed_twice(self) -> None:
@@ -126,6 +157,29 @@ class Lives(RuleBasedStateMachine):
                 taken.append(submission.event.submission_id)
 
     @invariant()
+    def nothing_outdated_goes_on_its_way(self) -> None:
+        """By the log itself: no signature, submission or transmission follows a draft that stands and that nobody took by name."""
+        if not hasattr(self, "log"):
+            return
+        lives: dict[str, Life] = {}
+        for record in self.log.read({}, topics=["months"]):
+            event = decode(record.value)
+            if isinstance(event, Signed | Submitting | Sending):
+                life = lives[str(MONTH)]
+                assert event.version == life.version, "a version that is not the newest goes on its way"
+                assert life.draft_in_the_way is None, "an outdated version goes on its way"
+            take(lives, event)
+
+    @invariant()
+    def sends_are_bounded(self) -> None:
+        """Beyond the plan's bound each transmission has a person's word behind it."""
+        if not hasattr(self, "closing"):
+            return
+        for submission in self.closing.diary.life(MONTH).submissions:
+            words = sum(answer.asked == "person" for answer in submission.answers)
+            assert submission.sends <= self.plan.most_sends + words
+
+    @invariant()
     def nothing_is_filed_without_what_it_needs(self) -> None:
         if not hasattr(self, "closing"):
             return
@@ -150,6 +204,7 @@ class Lives(RuleBasedStateMachine):
                 break
             self.somebody_approves("A")
             self.somebody_approves("B")
+            self.a_person_takes_the_version_as_frozen()
             self.a_person_finds_out()
             self.a_person_files_a_rejected_version_again()
         self.no_version_is_filed_twice()
@@ -203,6 +258,47 @@ def test_a_crash_between_any_two_steps_files_once_and_keeps_the_receipt(mood: st
         assert side.accepted == [(str(MONTH), 1)], (mood, first, second)
         submission = standing.life.submission
         assert submission is not None and submission.receipt == side.books[submission.event.submission_id][2]
+
+
+def test_a_contradiction_and_a_bound_wait_for_a_person() -> None:
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH), OtherSide(mood="forgets")
+    for day in range(6, 25):
+        (standing, *_) = make_closing(log, PLAN, bundles, side).advance(almaty_at(MONTH.next.first.replace(day=day), 12))
+    assert standing.step.act is Act.PERSON and "they said received, and later that they have nothing" in standing.step.why
+    assert standing.life.submission is not None and standing.life.submission.transmissions == 1
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH), OtherSide(mood="storm")
+    may_have_arrived = False
+    for step in range(60):
+        side.mood = "well" if may_have_arrived else "storm"
+        (standing, *_) = make_closing(log, PLAN, bundles, side).advance(almaty_at(MONTH.next.first.replace(day=6), 12) + step * 7200)
+        may_have_arrived = standing.life.submission is not None and standing.life.submission.may_have_arrived
+    assert standing.step.act is Act.PERSON and "sent 5 times and they have nothing" in standing.step.why
+
+
+def test_without_a_first_month_nothing_is_done_by_itself_and_nothing_before_it_ever() -> None:
+    for first in (None, MONTH.next):
+        log = MemoryLog()
+        bundles, side = Bundles(log, MONTH), OtherSide()
+        closing = Closing(Diary(log, POOL), POOL, Plan(file_day=5, first_month=first), bundles, side, None)
+        for frozen_by in ("", "A"):
+            if frozen_by:
+                bundles.freeze(MONTH, now=MONTH.end_at, by=frozen_by, reason="by hand")
+            standing = closing.advance(almaty_at(MONTH.next.first.replace(day=20), 12))[0]
+            assert standing.step.act is Act.PERSON and "closing.first_month" in standing.step.why
+        assert not side.books and standing.life.version == 1 and not standing.life.submissions
+
+
+def test_what_is_unusual_waits_for_a_name() -> None:
+    log = MemoryLog()
+    bundles, side = Bundles(log, MONTH, unusual={str(MONTH): ["the month is empty, and no block was read"]}), OtherSide()
+    closing = make_closing(log, Plan(file_day=5), bundles, side)
+    now = almaty_at(MONTH.next.first.replace(day=20), 12)
+    assert closing.advance(now)[0].step.act is Act.PERSON and not side.books
+    digest = closing.diary.life(MONTH).frozen[1].digest
+    closing.diary.append(Approved(id="approved:1", month=str(MONTH), version=1, digest=digest, by="A", reason="looked", at=now))
+    assert closing.advance(now)[0].step.act is Act.DONE
 
 
 def test_two_processes_take_each_step_once() -> None:

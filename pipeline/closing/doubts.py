@@ -1,0 +1,69 @@
+"""What is unusual about a month, so that it is not filed without a person's name. No issues, no conditions of rule 8.1: conditions of filing by itself.
+
+Enters: the facts and the enriched month. Leaves: reasons in words, none for a usual month. Pure.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import polars as pl
+
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
+from pipeline.model.months import Month
+
+CLOCK_S = 7200
+"""How far a block's time may run ahead of the blocks around it (Bitcoin's own limit): a block that was not read could lie so far in the month."""
+
+
+def doubts_of(facts: Facts, enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
+    """Why the month is not filed by itself. `most_apart_percent`: of the month's allocations, by which its transfers may differ from them."""
+    if enriched.report.is_empty():
+        return [f"the month is empty, and {why}" for why in coverage_faults(facts, month)]
+    return apart(enriched, month, most_apart_percent)
+
+
+def coverage_faults(facts: Facts, month: Month) -> list[str]:
+    """Why an empty month may only look empty: what was not watched, or not kept, for all of it.
+
+    A chain covers the month when the first block that was read lies before the month's first instant, by its own time (two hours are kept for
+    clocks that run ahead) and by its median time. The ledger covers it when its first row or opening lies before that instant: a ledger that
+    never held a row looks the same as one that was never connected. That chain and ledger reach the month's end is rule 8.1's to see.
+    """
+    begins_at = month.previous.end_at
+    faults = []
+    if facts.blocks.is_empty():
+        faults.append("no block was read")
+    firsts = facts.blocks.sort("chain", "height").group_by("chain", maintain_order=True).first()
+    for block in firsts.iter_rows(named=True):
+        if block["time"] + CLOCK_S > begins_at or block["mediantime"] >= begins_at:
+            faults.append(
+                f"the first block read of {block['chain']} ({block['height']}) does not lie before the month: it was not watched for all of it"
+            )
+    instants = [facts.allocations["allocated_at"].min(), facts.payments["paid_at"].min(), facts.openings["owed_at"].min()]
+    known = [int(instant) for instant in instants if isinstance(instant, int)]
+    if not known:
+        faults.append("the ledger never held a row or an opening")
+    elif min(known) >= begins_at * 1_000_000:
+        faults.append("the ledger's first row does not lie before the month: it was not kept for all of it")
+    return faults
+
+
+def apart(enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
+    """The assets whose transfers dated in the month differ from what was allocated in it by more than the share of what was allocated."""
+    is_within = pl.col("date").is_between(pl.lit(month.first), pl.lit(month.last))
+    moved = enriched.transfers.filter(is_within).group_by("asset").agg(pl.col("credited").sum().alias("moved"))
+    allocated = enriched.debts.group_by("asset").agg(pl.col("allocated").sum())
+    both = (
+        allocated.join(moved, on="asset", how="full", coalesce=True).with_columns(pl.col("allocated", "moved").fill_null(0)).sort("asset")
+    )
+    return [
+        f"{asset}: transfers of the month are {_share(moved, allocated)} of its allocations, more than {most_apart_percent} % apart (closing.most_apart_percent)"
+        for asset, allocated, moved in both.select("asset", "allocated", "moved").iter_rows()
+        if abs(moved - allocated) * 100 > most_apart_percent * allocated
+    ]
+
+
+def _share(moved: int, allocated: int) -> str:
+    return f"{Decimal(moved) / Decimal(allocated):.1%}" if allocated else "made without any"

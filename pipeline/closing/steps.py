@@ -1,0 +1,202 @@
+"""The one step of a month that is due next (ADR 5). Pure.
+
+Enters: a month's life, the pool's plan, `now`, whether the facts let the month close, whether the other side can be asked. Leaves: a `Step`.
+It leaves out doing it: `advance` does, and logs every step as an event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.log.events.months import Answered, Drafted, Sending
+from pipeline.model.months import Month
+
+from .calendar import Plan, file_at, is_held_past_the_24th
+from .life import Life
+from .submission import State, Submission, words_of
+
+SCHEDULE = "schedule"
+"""The name in `by` of what the program does by itself."""
+
+
+class Act(StrEnum):
+    """What can be due."""
+
+    FREEZE = "freeze"
+    SIGN = "sign"
+    SUBMIT = "submit"
+    SEND = "send"
+    ASK = "ask"
+    WAIT = "wait"
+    """For an instant."""
+    PERSON = "person"
+    """For somebody."""
+    FACTS = "facts"
+    """For the conditions of rule 8.1."""
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is due, why, and from when on where that is known."""
+
+    act: Act
+    why: str
+    until: int | None = None
+    version: int = 0
+    submission_id: str = ""
+
+
+OUTGOING = (Act.SIGN, Act.SUBMIT, Act.SEND)
+"""Steps by which a version goes on its way: none is taken while a draft of a further version stands."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What the way of filing in the settings can do."""
+
+    target: str = ""
+    can_ask: bool = True
+
+
+def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, side: Side) -> Step:
+    """The one step that is due. `unmet`: conditions of rule 8.1 that do not hold, None where nobody looked."""
+    outside = _outside_the_settings(life.month, plan)
+    if not life.frozen:
+        return _step_to_freeze(life, plan, now, unmet, outside)
+    step = _step_of_frozen(life, plan, now, side)
+    if step.act in (*OUTGOING, Act.ASK) and outside:
+        return Step(Act.PERSON, outside, None, step.version, step.submission_id)
+    draft = life.draft_in_the_way
+    if draft is not None and (step.act in OUTGOING or (step.act in (Act.WAIT, Act.PERSON) and not _has_submission(life))):
+        return Step(Act.PERSON, what_changed(life, draft), None, step.version, step.submission_id)
+    return step
+
+
+def _outside_the_settings(month: Month, plan: Plan) -> str:
+    """Why the program does nothing with this month by itself; empty for a month that the settings name."""
+    if plan.first_month is None:
+        return "closing.first_month is not set: nothing is frozen, signed or filed by itself. Set it to the first month that Esep files"
+    return f"it lies before closing.first_month = {plan.first_month}: Esep does not file it" if str(month) < str(plan.first_month) else ""
+
+
+def _has_submission(life: Life) -> bool:
+    last = life.submission
+    return last is not None and last.event.version == life.version
+
+
+def what_changed(life: Life, draft: Drafted) -> str:
+    """A draft in words, with what a person can do about it."""
+    causes = f" ({', '.join(draft.causes)})" if draft.causes else ""
+    return (
+        f"facts changed after v{life.version} was frozen: {draft.row_count} row(s) would differ{causes}. Look: esep amend {life.month}; with --by and "
+        f"--reason it freezes v{draft.version}. To file v{life.version} all the same: esep approve {life.month} --as-frozen --by NAME --reason TEXT"
+    )
+
+
+def _step_of_frozen(life: Life, plan: Plan, now: int, side: Side) -> Step:
+    version, last = life.version, life.submission
+    if last is None or _is_overtaken(last, version):
+        return _step_to_submit(life, plan, now, version)
+    if not last.is_settled(side.target, can_ask=side.can_ask):
+        return _step_of_submission(last, plan, now, side)
+    if last.event.version != version:
+        return _step_to_submit(life, plan, now, version)
+    named = (None, version, last.event.submission_id)
+    if last.standing is State.REJECTED:
+        said = last.words or "no reason was given"
+        what = "correct the facts and amend (esep amend), or file the same version again (esep refile)"
+        return Step(Act.PERSON, f"rejected: {said}. Then {what}", *named)
+    return Step(Act.DONE, f"filed, receipt {last.receipt or 'none given'}", *named)
+
+
+def _is_overtaken(last: Submission, version: int) -> bool:
+    """A submission of an older version that the other side surely does not have: it is left, and the newer version filed in its place."""
+    return last.event.version < version and not last.may_have_arrived and last.verdict is None
+
+
+def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, outside: str) -> Step:
+    if now < life.month.end_at:
+        return Step(Act.WAIT, "the month has not ended", life.month.end_at)
+    if outside:
+        return Step(Act.PERSON, outside)
+    if unmet is None or unmet:
+        return Step(Act.FACTS, "; ".join(unmet or ["nobody looked yet"]))
+    if not plan.freezes_by_itself:
+        return Step(Act.PERSON, f"it can close: a person freezes it (esep freeze {life.month})")
+    return Step(Act.FREEZE, "every condition of rule 8.1 holds", None, 1)
+
+
+def approvals_of(life: Life, plan: Plan, version: int) -> set[str]:
+    """The names that let a version go, of those who may."""
+    return {by for by in life.approvals.get(version, {}) if not plan.approvers or by in plan.approvers}
+
+
+def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
+    """From frozen to a submission: signed first, then let go by people, then on the pool's day."""
+    if plan.has_signer and version not in life.signed:
+        return Step(Act.SIGN, "frozen and not signed", None, version)
+    approved = approvals_of(life, plan, version)
+    if len(approved) < plan.approvals:
+        wanted = ", ".join(name for name in plan.approvers if name not in approved) or "anybody else"
+        return Step(Act.PERSON, f"{plan.approvals - len(approved)} approval(s) missing: {wanted}", None, version)
+    at = file_at(life.month, plan, life.frozen[version].at)
+    if version > 1 and life.submissions:
+        at = life.frozen[version].at + plan.hold_hours * 3600
+    elif approved and is_held_past_the_24th(life.month, plan, life.frozen[version].at):
+        at = life.frozen[version].at
+    if now < at:
+        return Step(Act.WAIT, "the pool's day of filing has not come, or the version is held for review", at, version)
+    return Step(Act.SUBMIT, "signed, approved and due to be filed" if plan.has_signer else "approved and due to be filed", None, version)
+
+
+def _step_of_submission(last: Submission, plan: Plan, now: int, side: Side) -> Step:
+    """A submission that is not settled: send it, ask for it, wait, or call a person. It is sent only where the other side surely has nothing of it."""
+    named = (last.event.version, last.event.submission_id)
+    if not last.trail:
+        return Step(Act.SEND, "made and never sent", None, *named)
+    newest, arrival = last.trail[-1], last.arrival
+    can_ask = last.can_be_asked(side.target, can_ask=side.can_ask)
+    find_out = "find out what became of it, and say so with `esep receipt`"
+    if isinstance(newest, Answered) and newest.outcome == "placed":
+        return Step(Act.PERSON, "lies in the outbox: hand it in, and say so with `esep receipt`", None, *named)
+    if arrival.contradicts:
+        why = f"they said {arrival.said[-1]}, and later that they have nothing: {find_out} (`received`: they are asked again)"
+        return Step(Act.PERSON, why, None, *named)
+    if arrival.may_have and not can_ask:
+        where = (
+            ""
+            if side.can_ask is False
+            else f" It went to {', '.join(sorted(set(arrival.may_have.values())))}, not where the settings file now."
+        )
+        return Step(Act.PERSON, f"{_told(newest)}: {find_out}.{where}", None, *named)
+    if not arrival.may_have and last.sends >= plan.most_sends and not _person_says_missing(newest):
+        why = f"sent {last.sends} times and they have nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
+        return Step(Act.PERSON, why, None, *named)
+    at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else patience(last, plan))
+    if newest.at <= now < at and not (isinstance(newest, Answered) and newest.asked == "person"):
+        return Step(Act.WAIT, f"{_told(newest)}; tried again after a while", at, *named)
+    return Step(Act.ASK if arrival.may_have else Act.SEND, _told(newest), None, *named)
+
+
+def _person_says_missing(newest: Sending | Answered) -> bool:
+    return isinstance(newest, Answered) and newest.asked == "person" and newest.outcome == "missing"
+
+
+def _told(newest: Sending | Answered) -> str:
+    """The newest event of a submission in words."""
+    if isinstance(newest, Sending):
+        return "a transmission began and no answer is known"
+    words = words_of(newest)
+    return f"{newest.outcome} ({words})" if words else newest.outcome
+
+
+def patience(submission: Submission, plan: Plan) -> int:
+    """Seconds to wait after the newest answer: doubled with each one that brought nothing new, up to the plan's limit."""
+    same = 0
+    for answer in reversed(submission.answers):
+        if answer.outcome not in ("unreachable", "unknown", "refused", "received", "duplicate", "missing"):
+            break
+        same += 1
+    return min(plan.retry_s << max(0, min(same, 20) - 1), plan.retry_max_s)
