@@ -81,10 +81,11 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
 
 
 def approve(life: Life, process: Process, standing: Standing) -> None:
-    """Let the newest version go, where the plan asks for it."""
+    """Let the newest version go, where the plan asks for it, or the month is unusual or held past the 24th."""
     desk, month = process.desk, standing.month
     told = desk.closing.diary.life(month)
-    if not desk.plan.approvals or BY in told.approvals.get(told.version, {}):
+    waits_for_a_name = standing.step.act in (Act.PERSON, Act.WAIT) and told.draft_in_the_way is None
+    if not (desk.plan.approvals or waits_for_a_name) or BY in told.approvals.get(told.version, {}):
         return
     event = Approved(
         id=f"approved:{month}:{told.version}:{BY}", month=str(month), version=told.version, digest=told.frozen[told.version].digest, by=BY,
