@@ -60,6 +60,9 @@ INSERT INTO writer (topic, key, epoch) VALUES (?, ?, 1)
 ON CONFLICT (topic, key) DO UPDATE SET epoch = epoch + 1 RETURNING epoch
 """
 
+_RESTORE = "restore the file from its backup, and remove -wal, -shm and -journal of the same name, which belong to the damaged one"
+"""SQLite would read what lies beside a log into whatever file is put in its place."""
+
 
 class SqliteLog:
     """`pipeline.log.protocol.EventLog` in one SQLite file; safe to share between threads, and to open in many processes."""
@@ -117,7 +120,7 @@ class SqliteLog:
             raise LogError(f"{self.path} has log format {version}, this program knows {FORMAT_VERSION}: upgrade the program")
         missing = {"event", "head", "writer", "event_id", "event_key"} - self._tables()
         if missing:
-            raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; restore the file from its backup")
+            raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; {_RESTORE}")
 
     def _use_wal(self) -> None:
         """Switch to WAL. Racing openers get "locked" at once, whatever the busy timeout: so ask again until it is out."""
@@ -204,7 +207,7 @@ class SqliteLog:
         with self._explained("read"), self._lock:
             (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise LogError(f"{self.path} is damaged: {found}; restore the file from its backup")
+            raise LogError(f"{self.path} is damaged: {found}; {_RESTORE}")
 
     def close(self) -> None:
         with self._lock:
@@ -244,23 +247,23 @@ class SqliteLog:
             with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
                 for offset, key, id_, value, digest in rows:
                     if offset != expected:
-                        raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; restore the file from its backup")
+                        raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; {_RESTORE}")
                     record = Record(topic, 0, offset, key, id_, value)
                     self._check(record, digest, before)
                     before, expected = digest, offset + 1
                     yield record
             if expected < min(stop, end) or (expected == end and before != last):
-                raise LogError(f"{self.path} is damaged: {topic}/0@{expected} should follow; restore the file from its backup")
+                raise LogError(f"{self.path} is damaged: {topic}/0@{expected} should follow; {_RESTORE}")
         except sqlite3.DatabaseError as error:
             if _code(error) not in (sqlite3.SQLITE_CORRUPT, 0):  # 0: a text that is no UTF-8
                 raise
-            raise LogError(f"{self.path} is damaged at {topic}/0@{expected} ({error}); restore the file from its backup") from error
+            raise LogError(f"{self.path} is damaged at {topic}/0@{expected} ({error}); {_RESTORE}") from error
 
     def _head(self, topic: str) -> tuple[int, bytes]:
         """Where a topic ends, and the digest of its last event."""
         found: tuple[int, bytes] | None = self._connection.execute(_END, (topic,)).fetchone()
         if found is None or not (isinstance(found[0], int) and isinstance(found[1], bytes)):
-            raise LogError(f"{self.path} is damaged: it lacks the end of {topic}; restore the file from its backup")
+            raise LogError(f"{self.path} is damaged: it lacks the end of {topic}; {_RESTORE}")
         return found
 
     def _digest_before(self, topic: Topic, offset: int) -> bytes:
@@ -269,7 +272,7 @@ class SqliteLog:
 
     def _check(self, record: Record, digest: bytes, before: bytes) -> None:
         if not is_as_written(record, digest, before):
-            raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; restore the file from its backup")
+            raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; {_RESTORE}")
 
     def append(self, topic: Topic, key: str, epoch: int, events: Sequence[NewEvent]) -> int:
         """`Writer.append` for the writer with `epoch`; use `writer(topic, key).append`."""
@@ -319,7 +322,7 @@ class SqliteLog:
             advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, "check the folder and its permissions")
             raise LogError(f"can't {verb} the log {self.path}: {error.strerror or error}; {advice}") from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            advice = _ADVICE.get(_code(error), "restore the file from its backup")
+            advice = _ADVICE.get(_code(error), _RESTORE)
             raise LogError(f"can't {verb} the log {self.path}: {error}; {advice}") from error
 
 
@@ -330,8 +333,8 @@ _ADVICE = {
     sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
     sqlite3.SQLITE_CANTOPEN: "check that the folder exists, the disk is writable and this user may write to it",
-    sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or restore it from its backup",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore it from its backup",
+    sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or " + _RESTORE,
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: " + _RESTORE,
     sqlite3.SQLITE_IOERR: "the disk is full or failed, nothing was appended: free space, or check it, then start again",
     sqlite3.SQLITE_TOOBIG: "nothing was appended; the event is too large: send its rows in smaller batches",
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decide, feed, imports, inbox, logs_kept, look, months, setup
+from . import closing, decide, feed, imports, inbox, logs_kept, look, months, query, setup
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -48,7 +48,7 @@ def build() -> typer.Typer:
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
         "Facts": [feed.run, feed.watch, feed.ingest],
-        "Judge": [look.status, look.issues, decide.label, decide.waive, look.query],
+        "Judge": [look.status, look.issues, decide.label, decide.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render],
         "Keep": [logs_kept.topics],
         "File": [
@@ -64,7 +64,9 @@ def build() -> typer.Typer:
     }
     for panel, commands in groups.items():
         for command in commands:
-            app.command(help=unwrapped(command.__doc__ or ""), rich_help_panel=panel)(command)
+            # A statement may begin with an SQL comment (`-- …`), which is no option.
+            settings = {"ignore_unknown_options": True} if command is query.query else None
+            app.command(help=unwrapped(command.__doc__ or ""), rich_help_panel=panel, context_settings=settings)(command)
     for name in ("allocations", "payments", "openings", "registry", "complete"):
         command = getattr(imports, name)
         importing.command(help=unwrapped(command.__doc__ or ""))(command)

@@ -1,14 +1,10 @@
-"""`esep status`, `issues`, `query`: what Esep knows, what stands in a month's way, and the analysts' copy."""
+"""`esep status` and `issues`: what Esep knows, and what stands in a month's way."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
-import duckdb
 import polars as pl
 import typer
 
@@ -22,10 +18,11 @@ from pipeline.log.read import batches
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 from pipeline.store import Store
+from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry
 
 from .decide import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, out, progress, say, settings_of, table
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
 from .months import print_json
 
 
@@ -96,7 +93,7 @@ def status(
         print_json(found)
         return
     say(f"log     {app.settings.log_path}: " + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items())))
-    say(f"copy    {_lag_words(app, found['lag'])}")
+    say(f"copy    {found['copy_fault'] or _lag_words(app, found['lag'])}")
     for chain in found["chains"]:
         say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
     say(
@@ -137,9 +134,13 @@ def _span(seconds: int) -> str:
 
 
 def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]:
-    """The state of everything, as JSON."""
+    """The state of everything, as JSON. A copy that can't be read is said and hides nothing else."""
     if sum(app.decisions.bring_waivers(app.months, store, month) for month in months or _months_shown(app, store)):
         app.stores.fill(store)
+    try:
+        published, copy_fault = published_positions(app.settings.store.published), None
+    except StoreError as error:
+        published, copy_fault = None, str(error)
     connection = store.connection
     through = complete_through(connection)
     version = registry(connection)
@@ -157,8 +158,9 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
         )  # fmt: skip
     return {
         "log": app.log.end(),
-        "published": (published := published_positions(app.settings.store.published)),
+        "published": published,
         "lag": lag_events(app.log, published) if published is not None else None,
+        "copy_fault": copy_fault,
         "chains": chains,
         "ledger_complete_through": str(through) if through else None,
         "registry_version": version[0] if version else None,
@@ -166,21 +168,10 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
     }
 
 
-def published_positions(path: Path) -> dict[str, int] | None:
-    """The log's positions that the analysts' copy shows; None when there is no copy yet. Raises StoreError for one that can't be read."""
-    if not path.is_file():
-        return None
-    try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            return dict(connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())
-    except duckdb.Error as error:
-        raise StoreError(f"{path} can't be read: {str(error).splitlines()[0]}; esep ingest publishes it anew") from error
-
-
-def lag_events(log: EventLog, positions: Positions) -> dict[str, int]:
-    """How many events of each partition lie past `positions`. Counted, because offsets on Kafka have gaps."""
+def lag_events(log: EventLog, positions: Positions, until: Positions | None = None) -> dict[str, int]:
+    """How many events of each partition lie past `positions` (and before `until`). Counted, because offsets on Kafka have gaps."""
     behind = dict.fromkeys(log.end(), 0)
-    for records in batches(log, positions):
+    for records in batches(log, positions, until=until):
         for record in records:
             behind[f"{record.topic}/{record.partition}"] += 1
     return behind
@@ -206,69 +197,3 @@ def _months_shown(app: App, store: Store) -> list[Month]:
     are_frozen = set(frozen_months(store.connection))
     frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]
     return sorted([*app.months.open(store), *frozen[-1:]], key=str)
-
-
-def query(
-    statement: Annotated[
-        str | None, typer.Argument(help="One SQL statement; a prompt opens when it is not given.", metavar="[SQL]")
-    ] = None,
-    as_json: JsonOption = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """Ask the published read-only copy in SQL (DuckDB): one statement, or a prompt.
-
-    The copy opens while the service runs, and nothing in it can be changed. The views are described in
-    docs/data-dictionary.md; `SHOW TABLES` lists them, `DESCRIBE report` shows one.
-
-    [dim]esep query "SELECT miner_id, sum(amount) FROM report GROUP BY ALL ORDER BY 2 DESC LIMIT 10"[/dim]
-    """
-    path = settings_of(config).store.published
-    if not path.is_file():
-        raise StoreError(f"{path} is not there yet: esep run publishes it, and so does esep ingest")
-    with duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"}) as connection:
-        if statement is not None:
-            _answer(connection, statement, as_json=as_json, as_csv=as_csv)
-            return
-        _prompt(connection)
-
-
-def _answer(connection: duckdb.DuckDBPyConnection, statement: str, *, as_json: bool = False, as_csv: bool = False) -> None:
-    try:
-        result = connection.execute(statement)
-        names = [column[0] for column in result.description or []]
-        rows = result.fetchall()
-    except duckdb.Error as error:
-        raise StoreError(f"the query failed: {str(error).splitlines()[0]}") from error
-    if as_json:
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
-    elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
-    else:
-        table("", names, rows)
-        say(f"{len(rows)} row(s)")
-
-
-def _prompt(connection: duckdb.DuckDBPyConnection) -> None:
-    """Statements, each ended by a semicolon, until the end of the input or `.quit`."""
-    if out.is_terminal:
-        say("The published copy, read-only. End a statement with ; and leave with .quit or Ctrl-D.")
-    waiting = ""
-    while True:
-        try:
-            line = input("   ...> " if waiting else "esep> ") if sys.stdin.isatty() else input()
-        except EOFError:
-            break
-        if line.strip() in (".quit", ".exit"):
-            break
-        waiting = f"{waiting}\n{line}".strip()
-        if waiting.endswith(";"):
-            try:
-                _answer(connection, waiting)
-            except StoreError as error:
-                say(str(error))
-            waiting = ""
-    if waiting:
-        _answer(connection, waiting)

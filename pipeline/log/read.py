@@ -46,10 +46,12 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def batches(log: EventLog, positions: Positions | None = None, *, topics: Sequence[Topic] = TOPICS) -> Iterator[list[Record]]:
-    """Everything from `positions` (None: the beginning) to the end, and what is added meanwhile; in order within each partition."""
+def batches(
+    log: EventLog, positions: Positions | None = None, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None
+) -> Iterator[list[Record]]:
+    """Everything from `positions` (None: the beginning) to the end (or `until`), and what is added meanwhile; in order within each partition."""
     at = dict(positions or {})
-    while records := log.read(at, topics=topics):
+    while records := log.read(at, topics=topics, until=until):
         at = advance(at, records)
         yield records
 

@@ -6,7 +6,11 @@ it. The copy is taken after a checkpoint, while the store's lock keeps writers o
 faster than copying rows, and loses nothing. Another process does the copying, because closing a file drops every
 POSIX lock that this process holds on it, DuckDB's own among them.
 
-It leaves out serving the copy, and when to make one.
+Beside the published copy stands `NAME.wal`, a symbolic link to /dev/null. DuckDB keeps a writer's changes in a file of
+that name and reads it with whatever file stands beside it: without the link, the changes of an analyst's read-write
+session would show in every copy published after them. With it, such a session can commit nothing.
+
+It leaves out serving the copy (`store.copies`), and when to make one.
 """
 
 from __future__ import annotations
@@ -24,10 +28,17 @@ from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 
 from .facts import insert
-from .store import MEMORY_MIB, Store, explained, prepare, text
+from .store import MEMORY_MIB, Store, prepare, text
+from .trouble import PUBLISHED_COPY, explained
 
 EXPORTED_AT_ONCE = 122_880
 """Rows on their way into a month's own file: one row group of DuckDB's."""
+
+NO_WAL = "/dev/null"
+"""Where the link beside the published copy leads. It reads as an empty write-ahead log, and takes no commit: it can't be synchronised to disk.
+A copy of the folder has an empty file there, which does no harm."""
+_WAL_NAMES = (".wal", ".wal.checkpoint", ".wal.recovery")
+"""What DuckDB 1.5 reads as the newest part of the file beside it."""
 
 _COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
@@ -42,7 +53,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
     place = Path(path).resolve()
     part = _part(place)
     try:
-        with store.lock, explained(place):
+        with store.lock, explained(place, PUBLISHED_COPY):
             store.checkpoint()
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             done = subprocess.run([sys.executable, "-I", "-S", "-c", _COPY, str(store.path), str(part)], capture_output=True, text=True)
@@ -51,9 +62,9 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
             raise StoreError(
                 f"the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays"
             )
-        with explained(place):
+        with explained(place, PUBLISHED_COPY):
             part.chmod(mode)
-            move_into_place(part, place)
+            _move(part, place, forbids_writing=True)
     finally:
         _part(place)
     return place
@@ -63,9 +74,42 @@ def _part(place: Path) -> Path:
     """Where a file is made before it is moved to `place`; what a killed process left there is removed."""
     part = part_of(place)
     with explained(place):
-        part.unlink(missing_ok=True)
-        part.with_name(part.name + ".wal").unlink(missing_ok=True)
+        for left in (part, *_wal_paths(part)):
+            left.unlink(missing_ok=True)
     return part
+
+
+def _move(part: Path, place: Path, *, forbids_writing: bool = False) -> None:
+    """Rename into place, durably, leaving nothing beside it that DuckDB would read as a part of it. Raises StoreError, OSError."""
+    if place.is_dir():
+        raise StoreError(f"{place} is a folder, and a file belongs there: move the folder away, or name another place in the settings")
+    wal, *others = _wal_paths(place)
+    for path in others:
+        _clear(path)
+    if not (forbids_writing and wal.is_symlink() and str(wal.readlink()) == NO_WAL):
+        _clear(wal)
+        while forbids_writing:
+            try:
+                wal.symlink_to(NO_WAL)
+                break
+            except FileExistsError:  # a session that is open on the former copy was quicker
+                _clear(wal)
+    move_into_place(part, place)
+
+
+def _wal_paths(place: Path) -> list[Path]:
+    return [place.with_name(place.name + ending) for ending in _WAL_NAMES]
+
+
+def _clear(path: Path) -> None:
+    """Remove a file or link that stands in the way; a folder, which is nobody's write-ahead log, is renamed and kept."""
+    if path.is_dir() and not path.is_symlink():
+        number = 1
+        while os.path.lexists(aside := path.with_name(f"{path.name}.aside-{number}")):
+            number += 1
+        path.rename(aside)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | Path, *, mode: int = 0o600) -> Path:
@@ -90,7 +134,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
                         insert(target, table, pl.DataFrame(batch))
                 target.execute("CHECKPOINT")
             part.chmod(mode)
-            move_into_place(part, place)
+            _move(part, place)
     finally:
         _part(place)
     return place

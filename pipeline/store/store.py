@@ -7,7 +7,6 @@ rows mean and where they come from (`pipeline.store.ingest`), and reading by oth
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import re
 import threading
@@ -22,6 +21,7 @@ import duckdb
 from pipeline.model.errors import StoreError, StoreHeld
 
 from .dictionary import comment_statements
+from .trouble import explained
 
 STORE_VERSION = 4
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
@@ -186,32 +186,3 @@ def migrate(connection: duckdb.DuckDBPyConnection, name: str, steps: Mapping[int
     for step in range(version + 1, max(steps) + 1):
         connection.execute(steps[step])
         connection.execute("UPDATE store_version SET version = $step", {"step": step})
-
-
-@contextlib.contextmanager
-def explained(path: Path | None) -> Iterator[None]:
-    """Turn DuckDB's and the system's errors into `StoreError`s that say what to do."""
-    place = str(path or ":memory:")
-    try:
-        yield
-    except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free disk space, then start again" if is_full else "check the folder and its permissions"
-        raise StoreError(f"the store {place}: {error.strerror or error}; {advice}") from error
-    except duckdb.Error as error:
-        said = str(error)
-        if "Conflicting lock" in said:
-            holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
-            who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
-            raise StoreHeld(f"the store {place}: {who} has it open: end that process, or read the published copy meanwhile") from error
-        if re.search(r"No space left|disk quota|Out of Memory|could not allocate", said, re.IGNORECASE):
-            advice = f"{_first_line(said)}; nothing of this step was stored: free disk space or memory, then start again"
-        elif re.search(r"Permission denied|No such file or directory|Cannot open file", said):
-            advice = f"{_first_line(said)}; check the folder and its permissions"
-        else:
-            advice = f"{_first_line(said)}; if the file is damaged, delete it with its .wal: it is rebuilt from the log"
-        raise StoreError(f"the store {place}: {advice}") from error
-
-
-def _first_line(said: str) -> str:
-    return said.strip().splitlines()[0] if said.strip() else "no reason given"

@@ -102,7 +102,7 @@ SELECT month, version, digest, json_extract_string(event, '$.previous_digest') A
 FROM raw_frozen;
 
 CREATE OR REPLACE VIEW closings AS
-SELECT month, version, type, submission_id, outcome, receipt, "by", reason, make_timestamp("at" * 1000000) AS "at"
+SELECT month, version, type, submission_id, outcome, receipt, "by" AS done_by, reason, make_timestamp("at" * 1000000) AS done_at
 FROM raw_closing ORDER BY log_offset;
 
 CREATE OR REPLACE VIEW months AS

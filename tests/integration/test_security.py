@@ -108,6 +108,9 @@ def test_no_cell_of_a_workbook_is_a_formula_or_a_link(hostile: tuple[Path, list[
 def test_everything_written_is_for_the_owner_alone_whatever_the_umask(hostile: tuple[Path, list[str]]) -> None:
     wrong = []
     for path in [hostile[0], *hostile[0].rglob("*")]:
+        if path.is_symlink():
+            assert path.name == "published.duckdb.wal", "a link has no mode of its own"
+            continue
         mode = stat.S_IMODE(path.lstat().st_mode)
         if path.name not in ("published.duckdb", "esep.toml") and mode & 0o077:
             wrong.append((str(path.relative_to(hostile[0])), oct(mode)))

@@ -1,0 +1,46 @@
+"""Read a DuckDB file that is not ours to write: the published copy.
+
+In: the path of a published copy. Out: a connection that can only read that file, and the log positions that the file
+shows. Every failure to open or read it is a `StoreError` that says what holds or ails the file, and what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from pipeline.model.errors import StoreError
+
+from .trouble import PUBLISHED_COPY, explained
+
+
+@contextlib.contextmanager
+def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The copy at `path`, read-only and without access to other files or the network.
+
+    Raises `StoreError` when it is missing, empty, damaged, or changed by somebody's session; `StoreHeld` when another
+    process has it open for writing. Errors of statements within the block pass through.
+    """
+    if not path.exists():
+        raise StoreError(f"the published copy {path} is not there yet: `esep run` publishes it, and so does `esep ingest`")
+    changes = path.with_name(path.name + ".wal")
+    if changes.is_file() and changes.stat().st_size > 0:
+        raise StoreError(
+            f"the published copy {path} was opened for writing: {changes} holds changes that are not the store's; "
+            "end that session and publish a new copy with `esep ingest`"
+        )
+    with explained(path, PUBLISHED_COPY):
+        connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"})
+    with connection:
+        yield connection
+
+
+def published_positions(path: Path) -> dict[str, int] | None:
+    """The log's positions that the copy shows: the next offset of each partition. None when there is no copy yet. Errors as in `open_copy`."""
+    if not path.exists():
+        return None
+    with open_copy(path) as connection, explained(path, PUBLISHED_COPY):
+        return dict(connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())
