@@ -71,7 +71,7 @@ class KafkaLog:
             writer = KafkaWriter(self, topic, key)
             try:
                 # Who becomes the writer reads its state next: nothing of the key may still be hidden behind another's open append.
-                self.settled_end(self.partition(topic, key))
+                writer.stands_at(self.settled_end(self.partition(topic, key)))
             except BaseException:
                 writer.close()
                 raise

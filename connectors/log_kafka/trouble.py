@@ -19,6 +19,7 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (kafka_errors.AuthorizationError, "the user lacks a right: give it those listed in docs/kafka.md"),
     (kafka_errors.SaslAuthenticationFailedError, "the cluster refused the user or the password: check [kafka] user and its password"),
     (kafka_errors.UnsupportedSaslMechanismError, "the cluster has no such mechanism: check [kafka] sasl_mechanism"),
+    (kafka_errors.InvalidProducerIdMappingError, "the cluster forgot this writer (transactional.id.expiration.ms): start again"),
     (kafka_errors.OffsetOutOfRangeError, "events that were not read yet are gone: the topic forgets, or it was made anew; bring back a copy with `esep log copy`"),
     (kafka_errors.LogTruncationError, "the cluster lost events that were read already (an unclean election): bring them back with `esep log copy`"),
     (kafka_errors.MessageSizeTooLargeError, "an event is larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
@@ -37,6 +38,12 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
 def is_fencing(error: BaseException | None) -> bool:
     """Whether the cluster says that another writer holds the transactional id."""
     return isinstance(error, kafka_errors.ProducerFencedError | kafka_errors.InvalidProducerEpochError)
+
+
+def has_expired(error: BaseException | None) -> bool:
+    """Whether the cluster says that it no longer knows the transactional id: nothing was appended for `transactional.id.expiration.ms`."""
+    # kafka-python wraps the cluster's answer in a general error.
+    return any(isinstance(found, kafka_errors.InvalidProducerIdMappingError) for found in (error, *getattr(error, "args", ())))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Enters: new events. Leaves: one transaction for each append, acknowledged by eve
 when `append` returns. Opening a writer raises the transactional id's epoch: the cluster itself refuses the older writer from
 then on. Ids that the key holds already are known from reading its partition back once, before the first append (ADR 3).
 A writer whose append failed in a way that leaves the outcome open takes no more: what is there is recognised by the next one.
+A writer that was idle for so long that the cluster forgot its transactional id begins anew by itself, when nobody else wrote meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pipeline.model.errors import FencedError, LogError
 
 from .client import opened
 from .settings import COMPRESSIONS, KafkaSettings
-from .trouble import as_log_error, is_fencing
+from .trouble import as_log_error, has_expired, is_fencing
 from .unpack import ID, PROBE
 
 _OVERHEAD_BYTES = 512
@@ -60,7 +61,7 @@ class KafkaWriter:
     def __init__(self, log: WrittenLog, topic: Topic, key: str) -> None:
         """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
         self._log = log
-        self._settings = settings = log.settings
+        self._settings = log.settings
         self._topic: Topic = topic
         self._key = key
         self._lock = threading.Lock()
@@ -68,28 +69,9 @@ class KafkaWriter:
         self._known: dict[str, bytes] | None = None
         """Digest of every event of this key, by id; None until they were read back."""
         self._broken: str | None = None
-        timeout_ms = int(settings.timeout_s * 1000)
-        self._producer: Any = opened(
-            KafkaProducer,
-            **settings.client(),
-            metrics_enabled=False,
-            transactional_id=settings.transactional_id(topic, key),
-            transaction_timeout_ms=int(settings.transaction_timeout_s * 1000),
-            acks="all",
-            # A batch that is not taken in this time is given up before the cluster gives up the transaction.
-            delivery_timeout_ms=max(16_000, int(min(settings.timeout_s, settings.transaction_timeout_s) * 800)),
-            max_block_ms=timeout_ms,
-            batch_size=256 << 10,
-            linger_ms=5,
-            max_request_size=settings.max_event_bytes + _OVERHEAD_BYTES,
-            compression_type=None if COMPRESSIONS[settings.compression] is None else settings.compression,
-            allow_auto_create_topics=False,
-        )
-        try:
-            self._producer.init_transactions()
-        except BaseException:
-            self._producer.close(timeout=1)
-            raise
+        self._mark = 0
+        """Every record of this key before this offset was read, or appended by us."""
+        self._producer: Any = self._open_producer()
 
     def append(self, events: Sequence[NewEvent]) -> int:
         """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
@@ -99,7 +81,13 @@ class KafkaWriter:
                 raise LogError(f"{self._log.place}: can't {doing}: {self._broken}")
             try:
                 fresh = self._fresh(events)
-                self._commit(fresh)
+                try:
+                    self._commit(fresh)
+                except kafka_errors.KafkaError as error:
+                    if self._broken is not None or not has_expired(error):
+                        raise
+                    self._begin_anew()
+                    self._commit(fresh)
             except kafka_errors.KafkaError as error:
                 explained = as_log_error(self._log.place, doing, error)
                 if isinstance(explained, FencedError):
@@ -122,7 +110,74 @@ class KafkaWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def stands_at(self, end: int) -> None:
+        """What lies before `end` is known to whoever asked for this writer: only records after it would be another writer's."""
+        self._mark = end
+
     # --- inside
+
+    def _open_producer(self) -> Any:
+        """A producer that holds the transactional id. Raises kafka-python's errors."""
+        timeout_ms = int(self._settings.timeout_s * 1000)
+        producer: Any = opened(
+            KafkaProducer,
+            **self._settings.client(),
+            metrics_enabled=False,
+            transactional_id=self._settings.transactional_id(self._topic, self._key),
+            transaction_timeout_ms=int(self._settings.transaction_timeout_s * 1000),
+            acks="all",
+            # A batch that is not taken in this time is given up before the cluster gives up the transaction.
+            delivery_timeout_ms=max(16_000, int(min(self._settings.timeout_s, self._settings.transaction_timeout_s) * 800)),
+            max_block_ms=timeout_ms,
+            batch_size=256 << 10,
+            linger_ms=5,
+            max_request_size=self._settings.max_event_bytes + _OVERHEAD_BYTES,
+            compression_type=None if COMPRESSIONS[self._settings.compression] is None else self._settings.compression,
+            allow_auto_create_topics=False,
+        )
+        try:
+            producer.init_transactions()
+        except BaseException:
+            producer.close(timeout=1)
+            raise
+        return producer
+
+    def _begin_anew(self) -> None:
+        """Take the transactional id again after the cluster forgot it: nobody appended for `transactional.id.expiration.ms`.
+
+        Only when the place is still ours: nobody else holds the id, and the key has no record that is not known here. Raises
+        ProducerFencedError otherwise; LogError or another KafkaError when that can't be found out, and then takes no more.
+        """
+        ours = self._producer._transaction_manager.producer_id_and_epoch
+        self._producer.close(timeout=1)
+        try:
+            self._require_unchanged()
+            if self._holder_id() not in (None, ours.producer_id):
+                raise kafka_errors.ProducerFencedError()
+            self._producer = self._open_producer()
+            self._require_unchanged()
+        except (LogError, kafka_errors.KafkaError):
+            self._break("its right to write expired at the cluster and could not be renewed; open the log again")
+            raise
+        _logger.info("began-anew", topic=self._partition.topic, key=self._key, reason="transactional id expired")
+
+    def _require_unchanged(self) -> None:
+        """Raise ProducerFencedError when the key has a record that this writer does not know: another one wrote it."""
+        end = self._log.settled_end(self._partition)
+        if any(record.key == self._key for record in self._log.scan(self._partition, self._mark, end)):
+            raise kafka_errors.ProducerFencedError()
+        self._mark = max(self._mark, end)
+
+    def _holder_id(self) -> int | None:
+        """The producer id that holds the transactional id now; None when the cluster knows of none."""
+        name = self._settings.transactional_id(self._topic, self._key)
+        admin: Any = opened(KafkaAdminClient, **self._settings.client())
+        try:
+            return int(admin.describe_transactions([name])[name].producer_id)
+        except kafka_errors.TransactionalIdNotFoundError:
+            return None
+        finally:
+            admin.close()
 
     def _fresh(self, events: Sequence[NewEvent]) -> list[NewEvent]:
         """The events that the key does not hold yet. Raises LogError for a known id with other content, and for one too large."""
@@ -143,7 +198,9 @@ class KafkaWriter:
     def _read_back(self) -> dict[str, bytes]:
         """Every id of the key. The older writer's last append is decided: opening this one ended it."""
         end = self._log.settled_end(self._partition)
-        return {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
+        known = {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
+        self._mark = max(self._mark, end)
+        return known
 
     def _check_size(self, event: NewEvent) -> None:
         size, most = len(event.value) + len(event.id.encode()) + len(self._key.encode()), self._settings.max_event_bytes
@@ -178,6 +235,7 @@ class KafkaWriter:
                 raise kafka_errors.ProducerFencedError() from error
             self._break("the cluster did not say whether the last append was committed; open the log again: what is there is recognised")
             raise
+        self._mark = max(self._mark, last + 1)
         try:
             self._log.await_visible(self._partition, last, self._settings.timeout_s)
         except (LogError, kafka_errors.KafkaError) as error:
@@ -220,7 +278,7 @@ class KafkaWriter:
     def _given_up(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
         """Abort after a failed send; the failure's first cause. Nothing of the append stays."""
         cause = self._cause(error)
-        if not is_fencing(cause):
+        if not is_fencing(cause) and not has_expired(cause):  # an id that is not known has no transaction to give up
             try:
                 self._end(commit=False, deadline=time.monotonic() + 10)
             except kafka_errors.KafkaError:

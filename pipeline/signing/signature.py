@@ -1,13 +1,12 @@
-"""Judges a CMS signature: over which bytes, by whose key, within which time, under which roots; a time stamp likewise. Pure.
+"""Judges a CMS signature: over which bytes, by whose key, within which time; a time stamp likewise. Pure.
 
 Enters: `cms.SignatureParts`, the bytes signed, certificates. Leaves: nothing, or SigningError saying what does not hold; `NotCheckable` where the
-algorithm is none that can be computed here (GOST). It leaves out revocation, which only the authority knows.
+algorithm is none that can be computed here (GOST). It leaves out the path to a trusted root (`path`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,20 +20,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pipeline.model.errors import SigningError
 
 from .cms import SignatureParts, read_signature, signed_attributes_digest
+from .path import NotCheckable
 
 TIMESTAMP_INFO = "1.2.840.113549.1.9.16.1.4"
 """id-ct-TSTInfo (RFC 3161, section 2.4.2)."""
-LONGEST_CHAIN = 8
 _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.1": hashes.SHA256(),
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
     "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
 }
 _PSS = "1.2.840.113549.1.1.10"
-
-
-class NotCheckable(SigningError):
-    """The signature may hold or not: nothing here can compute its algorithm."""
 
 
 @dataclass(frozen=True)
@@ -119,40 +114,9 @@ def validity_fault(certificate: x509.Certificate, at: int) -> str:
     return ""
 
 
-def chain_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate], at: int) -> str:
-    """Why no chain leads from the certificate to a trusted one, every link valid at the instant; empty when one does.
-
-    `others`: certificates that may stand between. A link is an authority by its basic constraints and key usage, and its key signed the one below.
-    """
-    at_hand = [*trusted, *others]
-    current, seen = certificate, [certificate]
-    for _ in range(LONGEST_CHAIN):
-        if current in trusted:
-            return ""
-        above = [issuer for issuer in at_hand if issuer not in seen and _issued(issuer, current) and not validity_fault(issuer, at)]
-        if not above:
-            return f"no trusted certificate leads to {certificate.subject.rfc4514_string()!r}: the chain ends at {current.issuer.rfc4514_string()!r}"
-        current = next((issuer for issuer in above if issuer in trusted), above[0])
-        seen.append(current)
-    return f"the chain above {certificate.subject.rfc4514_string()!r} is longer than {LONGEST_CHAIN}"
-
-
 def others_of(parts: SignatureParts) -> list[x509.Certificate]:
     """Every certificate that a signature carries."""
     return _certificates(parts)
-
-
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
-        return False
-    try:
-        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound:
-        return True
 
 
 def _timestamping_fault(certificate: x509.Certificate) -> str:
@@ -166,7 +130,10 @@ def _timestamping_fault(certificate: x509.Certificate) -> str:
 
 def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
     try:
-        return [x509.load_der_x509_certificate(raw) for raw in parts.certificates]
+        certificates = [x509.load_der_x509_certificate(raw) for raw in parts.certificates]
+        for certificate in certificates:  # a name is read only when it is asked for, and then may turn out to be no name
+            certificate.subject.public_bytes(), certificate.issuer.public_bytes()
+        return certificates
     except (ValueError, x509.InvalidVersion) as error:
         raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
 

@@ -18,10 +18,9 @@ from cryptography import x509
 from pipeline.model.errors import SigningError, VerifyError
 from pipeline.signing.certificate import numbers_of
 from pipeline.signing.cms import SignatureParts, read_signature
+from pipeline.signing.path import NotCheckable, path_fault
 from pipeline.signing.signature import (
-    NotCheckable,
     Timestamp,
-    chain_fault,
     check_signature,
     check_timestamp,
     others_of,
@@ -118,9 +117,13 @@ def _check_chains(
         chains = "who issued the certificates: give the authorities' certificates with --trust"
         said += [chains] if chains not in said else []
         return
-    fault = chain_fault(certificate, others_of(parts), trusted, at)
-    if not fault and stamp is not None:
-        fault = chain_fault(stamp.certificate, others_of(stamp.parts), trusted, at)
+    try:
+        fault = path_fault(certificate, others_of(parts), trusted, at)
+        if not fault and stamp is not None:
+            fault = path_fault(stamp.certificate, others_of(stamp.parts), trusted, at)
+    except NotCheckable as reason:
+        said.append(f"who issued the certificates of {name}: {reason}; NCANode's /cms/verify can")
+        return
     if fault:
         report.faults.append(f"{name}.p7s: {fault}")
     else:

@@ -17,7 +17,8 @@ from connectors.sign.pkcs12 import Pkcs12Signer
 from connectors.sign.timestamp import TimestampAuthority
 from pipeline.model.errors import SigningError
 from pipeline.signing.cms import read_signature, with_timestamp
-from pipeline.signing.signature import NotCheckable, check_signature, check_timestamp, signer_certificate
+from pipeline.signing.path import NotCheckable
+from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.signatures import check_signatures, load_trusted
 
