@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -11,6 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cli.logs import configure_logs, mask
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """structlog's settings are the process's: tests that run after these must not inherit them."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
