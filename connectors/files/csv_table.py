@@ -1,47 +1,50 @@
 """CSV: from bytes to a table of texts, each row with the line of the file that it begins in.
 
-UTF-8, with or without a byte order mark; fields apart by comma, semicolon or tab, whichever makes the header's headings known;
-quotes as RFC 4180 has them. Refused: other encodings, stray quotes, rows with too few or too many fields. Blank lines don't count.
+UTF-8, with or without a byte order mark, unless the layout names another encoding; fields apart by comma, semicolon or tab, whichever
+makes the header's headings known, unless the layout names it; quotes as RFC 4180 has them. Refused: other encodings, stray quotes, rows with
+too few or too many fields. Blank lines don't count.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection
+from dataclasses import replace
 
 import polars as pl
 
-from pipeline.validate.table import Fault, RawColumn, RawTable
+from pipeline.validate.layout import OWN, Layout
+from pipeline.validate.table import Fault, RawColumn, RawTable, shown
+
+from .heading import LOOKED_AT, title_above
 
 SEPARATORS = (",", ";", "\t")
 _CHUNK_ROWS = 50_000
 
 
-def read_csv(data: bytes, source: str, expected: Collection[str]) -> RawTable:
+def read_csv(data: bytes, source: str, expected: Collection[str], layout: Layout = OWN) -> RawTable:
     """The table of a CSV file. `expected`: the headings that tell the separator. Faults come with the table, none is raised."""
-    data, faults = _normal(data)
+    data, faults = _normal(data, layout)
+    if not faults:
+        data, faults = _without_top(data, expected, layout)
     if faults:
         return _nothing(source, faults)
-    if b'"' in data:
-        return _read_quoted(data.decode("utf-8"), source, expected)
-    return _read_plain(data, source, expected)
+    is_quoted = b'"' in data
+    table = _read_quoted(data.decode(), source, expected, layout) if is_quoted else _read_plain(data, source, expected, layout)
+    return _with_lost_letters(table, layout)
 
 
 def _nothing(source: str, faults: list[Fault]) -> RawTable:
     return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], faults)
 
 
-def _normal(data: bytes) -> tuple[bytes, list[Fault]]:
+def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
     """The file's bytes as UTF-8 without a mark, lines ended by LF; or what makes them unreadable."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in data:
-        return b"", [Fault(None, "", "is not UTF-8 text (UTF-16, or not text at all): save it as CSV UTF-8")]
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return b"", [Fault(line, "", "is not UTF-8 (Windows-1251, perhaps): save the file as CSV UTF-8")]
+    data, faults = _as_utf8(data, layout)
+    if faults:
+        return b"", faults
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
         if b"\n" not in data:
@@ -52,8 +55,92 @@ def _normal(data: bytes) -> tuple[bytes, list[Fault]]:
     return (data, []) if data.strip() else (b"", [Fault(None, "", "is empty: a line of headings is expected")])
 
 
-def _separator(heading_line: str, expected: Collection[str]) -> str:
-    """The separator that makes most headings known; a comma when none does."""
+def _as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
+    setting = f"in {layout.place}"
+    if data.startswith(b"\xef\xbb\xbf"):  # the file says itself what it is
+        data = data.removeprefix(b"\xef\xbb\xbf")
+    elif layout.encoding != "utf-8":
+        return _decoded(data, layout)
+    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return b"", [Fault(None, "", f'is UTF-16 text: save it as CSV UTF-8, or set encoding = "utf-16" {setting}')]
+    if b"\x00" in data:
+        return b"", [Fault(None, "", "is not text, or not UTF-8 (UTF-16, or not text at all): save it as CSV UTF-8")]
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        begin = data.rfind(b"\n", 0, error.start) + 1
+        read = data[begin : begin + 4000].split(b"\n")[0].decode("cp1251", errors="replace")
+        word = next((word for word in re.split(r"[\s,;\t\"]+", read) if re.search("[^\x00-\x7f]", word)), "")
+        if re.fullmatch(r"[\x20-\x7eА-яЁёІіҐґЄєЇїЎў«»№–—’“”…°]+", word):
+            what = f'is not UTF-8; as Windows-1251 it reads {shown(word)}: save it as CSV UTF-8, or set encoding = "windows-1251" {setting}'
+            return b"", [Fault(line, "", what)]
+        return b"", [Fault(line, "", f"is not UTF-8, nor Windows-1251: save the file as CSV UTF-8, or set encoding {setting}")]
+    return data, []
+
+
+def _decoded(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
+    """The bytes of a file in another encoding than UTF-8, as UTF-8."""
+    if layout.encoding != "utf-16" and not data.isascii() and _is_utf8(data):
+        what = f'reads as UTF-8, and {layout.place} says encoding = {layout.encoding!r}: set encoding = "utf-8", or save the file as said'
+        return b"", [Fault(None, "", what)]
+    try:
+        return data.decode(layout.encoding).removeprefix("\ufeff").encode("utf-8"), []
+    except UnicodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else None
+        return b"", [Fault(line, "", f"is not {layout.encoding}, as {layout.place} says: set encoding to what the file is")]
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tuple[bytes, list[Fault]]:
+    """The file with the lines above its headings emptied, so that lines keep their numbers; or what stands there."""
+    if told := re.match(rb"(?i)sep=(.)[ \t]*\n", data):
+        separator = told[1].decode("utf-8", errors="replace")
+        if layout.delimiter != separator:
+            cure = f"remove the line, or set delimiter = {separator!r} in {layout.place}".replace("'", '"')
+            return b"", [Fault(1, "", f"is {told[0].decode('utf-8', errors='replace').strip()!r}, a line for Excel alone: {cure}")]
+        data = data[told.end() - 1 :]
+    if layout.rows_above:
+        lines = data.split(b"\n", layout.rows_above)
+        if len(lines) <= layout.rows_above:
+            return b"", [Fault(None, "", f"has no line below the {layout.rows_above} that {layout.place} passes over (rows_above)")]
+        data = b"\n" * layout.rows_above + lines[-1]
+    top = [(line, text) for line, text in enumerate(data[: 1 << 20].decode("utf-8", errors="ignore").split("\n"), 1) if text.strip()]
+    rows = [(line, _cells(text, expected, layout)) for line, text in top[: LOOKED_AT + 1]]
+    told_title = title_above(rows[0][1], rows[1:], expected, layout) if rows else ""
+    return (b"", [Fault(rows[0][0], "", told_title)]) if told_title else (data, [])
+
+
+def _cells(text: str, expected: Collection[str], layout: Layout) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=_separator(text, expected, layout)), [])]
+    except csv.Error:
+        return []
+
+
+def _with_lost_letters(table: RawTable, layout: Layout) -> RawTable:
+    """Windows-1251 has no Kazakh letters: programs write ? for them. Such a cell is a fault where it is read."""
+    if layout.encoding != "windows-1251":
+        return table
+    columns = []
+    for column in table.columns:
+        lost = table.lines.filter(column.values.str.contains(r"\p{Cyrillic}\?|\?\p{Cyrillic}").fill_null(False))
+        what = "has a ? among its letters: Windows-1251 has no Kazakh letters, so they were lost; save the file as CSV UTF-8"
+        columns.append(replace(column, uncertain=tuple(Fault(line, column.heading, what) for line in lost)))
+    return replace(table, columns=columns)
+
+
+def _separator(heading_line: str, expected: Collection[str], layout: Layout) -> str:
+    """The layout's separator, else the one that makes most headings known; a comma when none does."""
+    if layout.delimiter:
+        return layout.delimiter
 
     def known(separator: str) -> int:
         return len({cell.strip() for cell in next(csv.reader([heading_line], delimiter=separator), [])} & set(expected))
@@ -61,14 +148,14 @@ def _separator(heading_line: str, expected: Collection[str]) -> str:
     return max(SEPARATORS, key=known)
 
 
-def _read_plain(data: bytes, source: str, expected: Collection[str]) -> RawTable:
+def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Layout) -> RawTable:
     """A file without any quote: a row a line, all of it in polars."""
     lines = pl.read_lines(io.BytesIO(data), row_index_name="line", row_index_offset=1, name="text").with_columns(
         pl.col("line").cast(pl.UInt32)
     )
     lines = lines.filter(pl.col("text").str.contains(r"\S"))
     heading_line, heading = lines.row(0)
-    separator = _separator(heading, expected)
+    separator = _separator(heading, expected, layout)
     headings = [cell.strip() for cell in heading.split(separator)]
     lines = lines.slice(1).with_columns(fields=pl.col("text").str.count_matches(separator, literal=True) + 1)
     ragged = lines.filter(pl.col("fields") != len(headings)).select("line", "fields")
@@ -79,10 +166,11 @@ def _read_plain(data: bytes, source: str, expected: Collection[str]) -> RawTable
     return _table(source, heading_line, headings, lines["line"], cells, faults)
 
 
-def _read_quoted(text: str, source: str, expected: Collection[str]) -> RawTable:
+def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layout) -> RawTable:
     """A file with quotes: fields may hold separators and line ends, so the standard library's reader takes it apart."""
     heading = next(line for line in text.split("\n") if line.strip())
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(heading, expected), strict=True)
+    separator = _separator(heading, expected, layout)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     headings: list[str] = []
     heading_line = 0
     starts: list[int] = []
@@ -97,6 +185,7 @@ def _read_quoted(text: str, source: str, expected: Collection[str]) -> RawTable:
                 waiting.append(row)
                 if len(waiting) == _CHUNK_ROWS:
                     chunks.append(_frame(waiting, len(headings)))
+                    faults += _quote_faults(chunks[-1], starts[-len(waiting) :], headings, separator)
                     waiting = []
             elif "".join(row).strip():
                 if headings:
@@ -107,6 +196,7 @@ def _read_quoted(text: str, source: str, expected: Collection[str]) -> RawTable:
     except csv.Error as error:
         faults.append(Fault(start, "", f"has a stray or unclosed quote ({error}): the lines after it were not read"))
     chunks.append(_frame(waiting, len(headings)))
+    faults += _quote_faults(chunks[-1], starts[len(starts) - len(waiting) :], headings, separator)
     lines = pl.Series("line", starts, dtype=pl.UInt32)
     return _table(source, heading_line or None, headings, lines, pl.concat(chunks), faults)
 
@@ -114,6 +204,22 @@ def _read_quoted(text: str, source: str, expected: Collection[str]) -> RawTable:
 def _frame(rows: list[list[str]], width: int) -> pl.DataFrame:
     columns = zip(*rows, strict=True) if rows else ((),) * width
     return pl.DataFrame([pl.Series(f"field_{place}", cells, dtype=pl.String) for place, cells in enumerate(columns)])
+
+
+def _quote_faults(cells: pl.DataFrame, starts: list[int], headings: list[str], separator: str) -> list[Fault]:
+    """A quote after a space, which would stay in the value; and a pair of quotes around whole rows, which would be lost in it."""
+    faults = []
+    lines = pl.Series("line", starts, dtype=pl.UInt32)
+    for heading, name in zip(headings, cells.columns, strict=True):
+        odd = cells[name].str.contains(r'^\s+"|\n')
+        for line, text in pl.DataFrame({"line": lines, "text": cells[name]}).filter(odd).iter_rows():
+            if re.match(r'\s+"', text):
+                faults.append(Fault(line, heading, "has a space before its quote: begin the field with the quote"))
+            elif text.count(separator) >= len(headings) - 1:
+                faults.append(
+                    Fault(line, heading, "a pair of quotes holds the end of this row and the begin of another: remove the stray quotes")
+                )
+    return faults
 
 
 def _ragged(line: int, fields: int, expected: int) -> Fault:

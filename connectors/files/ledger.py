@@ -34,7 +34,9 @@ from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import ConsentNeeded
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
+from pipeline.validate.check import Checked
 from pipeline.validate.columns import Terms, headings_of
+from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.ledger import COLUMNS, KEYS, LEDGER_KINDS, LedgerKind, check_ledger, headings, older_than_opening, said
 from pipeline.validate.restate import newest, restate
 from pipeline.validate.review import Consent, Known, Review, review
@@ -75,17 +77,18 @@ def read_ledger(
     ignored: Collection[str] = (),
     timezone: str | None = None,
     sheet: str | None = None,
-) -> pl.DataFrame:
-    """A ledger file's rows, checked: amounts Int128 base units, instants Int64 µs, and each row's `line`.
+    layout: Layout = OWN,
+) -> Checked:
+    """A ledger file's rows, checked, and what is told of them: amounts Int128 base units, instants Int64 µs, and each row's `line`.
 
     `columns`: the file's heading by column, where it differs; `ignored`: headings to pass over; `timezone`: of instants that
-    carry no offset (refused otherwise); `sheet`: of a workbook that has several. Raises `InputRefused` with every fault as
+    carry no offset (refused otherwise); `sheet`: of a workbook that has several; `layout`: how the file is written. Raises `InputRefused` with every fault as
     `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
     mapping = columns or {}
     expected = headings(kind, mapping)
-    table = read_table(Path(path), expected, sheet=sheet or kind)
-    return check_ledger(table, kind, terms=Terms(assets, networks, timezone), mapping=mapping, ignored=ignored)
+    table = read_table(Path(path), expected, sheet=sheet or kind, layout=layout)
+    return check_ledger(table, kind, terms=Terms(assets, networks, timezone, layout), mapping=mapping, ignored=ignored)
 
 
 def review_ledger(
@@ -100,13 +103,17 @@ def review_ledger(
     ignored: Collection[str] = (),
     timezone: str | None = None,
     sheet: str | None = None,
+    layout: Layout = OWN,
     may_move: bool = False,
 ) -> tuple[Review, pl.DataFrame]:
     """What importing a ledger file would do now, and the rows it would append, each with its `version`; appends nothing.
 
     Arguments and errors as `read_ledger`. Faults against the ledger itself are in the review.
     """
-    rows = read_ledger(path, kind, assets=known.assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet)
+    checked = read_ledger(
+        path, kind, assets=known.assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet, layout=layout
+    )
+    rows = checked.rows
     names = headings_of(COLUMNS[kind], columns or {})
     faults: list[Fault] = []
     if kind == "allocations":
@@ -117,7 +124,7 @@ def review_ledger(
     known = dataclasses.replace(known, opening_us=_opening_instant(log, pool_id), accounts=_accounts(log, pool_id, kind))
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
-    return dataclasses.replace(found, faults=[*faults, *found.faults]), changes.rows
+    return dataclasses.replace(found, faults=[*faults, *found.faults], **_told(checked, Path(path).name)), changes.rows
 
 
 def import_ledger(
@@ -132,6 +139,7 @@ def import_ledger(
     ignored: Collection[str] = (),
     timezone: str | None = None,
     sheet: str | None = None,
+    layout: Layout = OWN,
     consent: Consent | None = None,
 ) -> Imported:
     """Append what a ledger file says anew, at once.
@@ -143,7 +151,7 @@ def import_ledger(
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
         found, rows = review_ledger(
             log, pool_id, path, kind, known=known, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet,
-            may_move=consent.to_moves,
+            layout=layout, may_move=consent.to_moves,
         )  # fmt: skip
         refuse(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
@@ -152,6 +160,13 @@ def import_ledger(
         if events:
             writer.append(events)
     return Imported(kind, source, found.new, found.restated, found.known, len(events), found)
+
+
+def _told(checked: Checked, source: str) -> dict[str, Any]:
+    """What a review tells of the reading."""
+    notes = checked.notes
+    warnings = [warning.at(source) for warning in sorted(notes.warnings, key=lambda warning: warning.line or 0)]
+    return {"zones": notes.zones, "rounded": notes.rounded, "passed_over": notes.passed_over, "warnings": warnings}
 
 
 def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:

@@ -8,7 +8,7 @@ is returned as warnings, and enters the log (law 3).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.validate.columns import Terms
+from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.registry import (
     COLUMNS,
     REGISTRY_KINDS,
@@ -72,6 +73,7 @@ def import_registry(
     columns: Mapping[RegistryKind, Mapping[str, str]] | None = None,
     ignored: Collection[str] = (),
     counterparties: RawTable | None = None,
+    layouts: Mapping[RegistryKind, Layout] | None = None,
 ) -> RegistryImported:
     """Append the registry's next version, if it says anything new.
 
@@ -79,7 +81,7 @@ def import_registry(
     `columns`: for each table the file's heading by column, where it differs. `counterparties`: instead of a file of theirs
     (`counterparties_of_pool`). Raises `InputRefused` with the faults of all files, `SettingsError` for headings mapped to no column.
     """
-    tables, warnings = _read(_paths(where), Terms({}, networks), columns or {}, ignored, counterparties)
+    tables, warnings = _read(_paths(where), Terms({}, networks), columns or {}, ignored, counterparties, layouts or {})
     content = {kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}
     digest = content_digest(content)
     counts: dict[str, int] = {kind: len(rows) for kind, rows in content.items()}
@@ -142,6 +144,7 @@ def _read(
     columns: Mapping[RegistryKind, Mapping[str, str]],
     ignored: Collection[str],
     counterparties: RawTable | None,
+    layouts: Mapping[RegistryKind, Layout],
 ) -> tuple[dict[RegistryKind, pl.DataFrame], list[str]]:
     """All tables' rows, and the warnings. Raises `InputRefused` with the faults of all of them."""
     rows: dict[RegistryKind, pl.DataFrame] = {}
@@ -150,14 +153,15 @@ def _read(
     warnings: list[str] = []
     for kind in REGISTRY_KINDS:
         mapping = columns.get(kind, {})
+        layout = layouts.get(kind, OWN)
         if kind == "counterparties" and counterparties is not None:
             table = counterparties
         elif kind in paths:
-            table = read_table(paths[kind], headings(kind, mapping), sheet=kind)
+            table = read_table(paths[kind], headings(kind, mapping), sheet=kind, layout=layout)
         else:
             continue
         sources[kind] = table.source
-        rows[kind], found, told = check_registry_table(table, kind, terms=terms, mapping=mapping, ignored=ignored)
+        rows[kind], found, told = check_registry_table(table, kind, terms=replace(terms, layout=layout), mapping=mapping, ignored=ignored)
         faults += _said(found, table.source)
         warnings += _said(told, table.source)
     if faults:

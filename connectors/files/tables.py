@@ -1,4 +1,4 @@
-"""A file as a table, whatever its format: CSV, XLSX or Parquet, told by its first bytes, not by its name."""
+"""A file as a table, whatever its format: CSV, XLSX, ODS or Parquet, told by its content, not by its name."""
 
 from __future__ import annotations
 
@@ -7,37 +7,45 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.model.errors import InputRefused
+from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import RawTable
 
 from .csv_table import read_csv
+from .kinds import kind_of
 
 MAX_FILE_BYTES = 2 << 30
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".ods", ".parquet")
 
 
-def read_table(path: Path, expected: Collection[str], *, sheet: str | None = None) -> RawTable:
+def read_table(path: Path, expected: Collection[str], *, sheet: str | None = None, layout: Layout = OWN) -> RawTable:
     """The table in a file. `expected`: the headings looked for. `sheet`: which of a workbook's, when it has several.
 
-    Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with the table as faults.
+    `layout`: how the table is written. Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with
+    the table as faults.
     """
-    return parse_table(_read(path), path.name, expected, sheet=sheet)
+    return parse_table(_read(path), path.name, expected, sheet=sheet, layout=layout)
 
 
-def parse_table(data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None) -> RawTable:
+def parse_table(data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None, layout: Layout = OWN) -> RawTable:
     """As `read_table`, from bytes."""
-    if data[:4] == b"PK\x03\x04":
-        from .xlsx_table import read_xlsx
+    kind, wrong = kind_of(data)
+    match kind:
+        case "xlsx":
+            from .xlsx_table import read_xlsx
 
-        return read_xlsx(data, source, expected, sheet)
-    if data[:4] == b"PAR1":
-        from .parquet_table import read_parquet
+            return read_xlsx(data, source, expected, sheet, layout)
+        case "ods":  # a library (odfpy): see ADR 11
+            from .ods_table import read_ods
 
-        return read_parquet(data, source)
-    if data[:8] == bytes.fromhex("d0cf11e0a1b11ae1"):
-        raise InputRefused(
-            source, [f"{source}: is an old .xls workbook, or one with a password: save it as .xlsx without a password, or as CSV"]
-        )
-    return read_csv(data, source, expected)
+            return read_ods(data, source, expected, sheet, layout)
+        case "parquet":
+            from .parquet_table import read_parquet
+
+            return read_parquet(data, source)
+        case "csv":
+            return read_csv(data, source, expected, layout)
+        case _:
+            raise InputRefused(source, [f"{source}: {wrong}"])
 
 
 def _read(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 In: the file's bytes. Out: a `Workbook` that gives a sheet's XML as a stream. Guarded against what a hostile file can do: every part
 is inflated against one budget of bytes, document types (and so entities) are refused, names never leave the archive. Left out:
-formulas (their last values are read), formatting other than dates, merged cells.
+formulas (their last values are read), formatting other than dates.
 """
 
 from __future__ import annotations
@@ -51,16 +51,24 @@ class Workbook:
         parts = self._archive.infolist()
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
             raise Unsound(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
-        self._names = {part.filename for part in parts}
+        # Names of parts compare without case (ECMA-376, part 2, section 6.2.2.3): some programs write xl/SharedStrings.xml.
+        self._names = {part.filename.casefold(): part.filename for part in parts}
+        if len(self._names) < len(parts):
+            raise Unsound("is not a sound XLSX workbook: it has two parts of one name")
         unpacked = sum(part.file_size for part in parts)
         if unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
             raise Unsound(f"unpacks to {unpacked // len(data)} times its size: no honest table does; save the table as CSV")
         main = self._main_part()
         self.is_1904 = False
+        self.asks_calculation = False
+        """Whether it is to be calculated when opened, so that the values of its formulas may be stale."""
         self.sheets = self._read_sheets(main)
         kinds = {kind: target for kind, target in self._relations(main).values() if kind in ("sharedStrings", "styles")}
-        self.texts = self._read_texts(kinds["sharedStrings"]) if kinds.get("sharedStrings") in self._names else []
-        self.is_date = self._read_styles(kinds["styles"]) if kinds.get("styles") in self._names else []
+        self.texts = self._read_texts(kinds["sharedStrings"]) if self._has(kinds.get("sharedStrings")) else []
+        self.is_date = self._read_styles(kinds["styles"]) if self._has(kinds.get("styles")) else []
+
+    def _has(self, part: str | None) -> bool:
+        return part is not None and part.casefold() in self._names
 
     def parse(
         self,
@@ -98,7 +106,7 @@ class Workbook:
         if text is not None:
             parser.CharacterDataHandler = text
         try:
-            with self._archive.open(part) as stream:
+            with self._archive.open(self._names.get(part.casefold(), part)) as stream:
                 while chunk := stream.read(_CHUNK_BYTES):
                     parser.Parse(chunk)
             parser.Parse(b"", True)
@@ -143,6 +151,11 @@ class Workbook:
         def start(element: str, attributes: dict[str, str]) -> None:
             if element == "workbookPr":
                 self.is_1904 = attributes.get("date1904") in ("1", "true")
+            elif element == "calcPr":
+                self.asks_calculation = attributes.get("fullCalcOnLoad") in ("1", "true") or attributes.get("calcCompleted") in (
+                    "0",
+                    "false",
+                )
             elif element == "sheet":
                 id_ = next((value for key, value in attributes.items() if key.rpartition(":")[2] == "id"), "")
                 kind, target = relations.get(id_, ("", ""))

@@ -2,7 +2,8 @@
 
 Texts stay as they are. A number is taken only when it is exact: the workbook keeps 64-bit binary numbers, so the shortest
 decimal that stands for the same one is read, and one of more than 15 significant digits is marked `INEXACT`. Numbers shown as
-dates become ISO 8601, to the millisecond. Formulas give their last value.
+dates become ISO 8601, to the millisecond. Formulas give their last value, unless the workbook asks to be calculated when it is opened.
+Merged cells and such formulas are told with their column: they are faults where it is read.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from functools import cache
 
 import polars as pl
 
-from pipeline.validate.table import CellType, Fault, RawColumn, RawTable, shown
+from pipeline.validate.layout import OWN, Layout
+from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
 
+from .heading import LOOKED_AT, title_above
 from .xlsx_parts import MAX_TEXT, Runs, Sheet, Unsound, Workbook, unescaped
 
 EXACT_DIGITS = 15
@@ -31,11 +34,11 @@ _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 - the same
 Cell = tuple[str, CellType]
 
 
-def read_xlsx(data: bytes, source: str, expected: Collection[str], sheet: str | None = None) -> RawTable:
+def read_xlsx(data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN) -> RawTable:
     """The table of a workbook's sheet: the one named, else the only one that can be seen. Faults come with the table."""
     try:
         workbook = Workbook(data)
-        reader = _SheetReader(workbook, source)
+        reader = _SheetReader(workbook, source, expected, layout)
         workbook.parse(_chosen(workbook.sheets, sheet).part, start=reader.start, end=reader.end, text=reader.text)
         return reader.table()
     except Unsound as error:
@@ -56,12 +59,18 @@ class _Column:
     heading: str
     values: list[str | None] = field(default_factory=list)
     types: list[int] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+    uncertain: list[Fault] = field(default_factory=list)
 
 
 class _SheetReader:
     """Takes a sheet's XML, element by element, and keeps the cells under headings."""
 
-    def __init__(self, workbook: Workbook, source: str) -> None:
+    def __init__(self, workbook: Workbook, source: str, expected: Collection[str], layout: Layout) -> None:
+        self._asks_calculation = workbook.asks_calculation
+        self._expected = expected
+        self._layout = layout
+        self._formulas: list[int] = []
         self._texts = workbook.texts
         self._is_date = workbook.is_date
         self._epoch = _EPOCH_1904 if workbook.is_1904 else _EPOCH
@@ -94,6 +103,8 @@ class _SheetReader:
             self._row, self._column = following, -1
         elif name == "f":
             self._has_formula = True
+        elif name == "mergeCell":
+            self._merge(attributes.get("ref", ""))
         else:
             self._inline.start(name)
 
@@ -125,10 +136,13 @@ class _SheetReader:
             cell = self._cell()
             if cell is not None:
                 self._cells[self._column] = cell
+                if self._has_formula and self._asks_calculation and cell[1] is not CellType.ERROR:
+                    self._formulas.append(self._column)
         elif name == "row":
-            if self._cells:
+            if self._cells and self._row > self._layout.rows_above:
                 self._end_row()
-                self._cells = {}
+            self._cells = {}
+            self._formulas = []
         else:
             self._inline.end(name)
 
@@ -152,7 +166,7 @@ class _SheetReader:
                 text, kind = value, CellType.MOMENT
             case _:
                 if value == "":
-                    return ("formula", CellType.ERROR) if self._has_formula else None
+                    return (f"formula in {_column_letters(self._column)}{self._row}", CellType.ERROR) if self._has_formula else None
                 text, kind = self._number(value)
         text = text.strip()
         return (text, kind) if text else None
@@ -183,7 +197,18 @@ class _SheetReader:
             self._heading_line = self._row
             self._columns = {column: _Column(text) for column, (text, _) in self._cells.items()}
             return
+        if len(self._lines) < LOOKED_AT:
+            row = [(self._row, [text for text, _ in self._cells.values()])]
+            if told := title_above([column.heading for column in self._columns.values()], row, self._expected, self._layout):
+                raise Unsound(told)
         self._lines.append(self._row)
+        for number in self._formulas:
+            if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
+                what = (
+                    f"the cell {_column_letters(number)}{self._row} is a formula, and the workbook asks to be calculated when it is opened: "
+                    "open and save it in a spreadsheet, or paste values"
+                )
+                self._columns[number].uncertain.append(Fault(self._row, self._columns[number].heading, what))
         for number, column in self._columns.items():
             value, kind = self._cells.get(number, (None, CellType.TEXT))
             column.values.append(value)
@@ -192,11 +217,26 @@ class _SheetReader:
             if len(self._faults) < _MAX_STRAY_FAULTS:
                 self._faults.append(Fault(self._row, "", f"has a value in column {_column_letters(number)}, which has no heading"))
 
+    def _merge(self, reference: str) -> None:
+        found = re.fullmatch(r"([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})", reference)
+        if not found:
+            raise Unsound(f"is not a sound XLSX workbook: {reference[:20]!r} is no range of cells")
+        merged = Merged(int(found[2]), int(found[4]), reference)
+        for number in range(_column_number(found[1]), min(_column_number(found[3]), MAX_COLUMNS) + 1):
+            if number in self._columns and len(self._columns[number].merged) < _MAX_STRAY_FAULTS:
+                self._columns[number].merged.append(merged)
+
     def table(self) -> RawTable:
         if not self._heading_line:
             raise Unsound("is empty: a row of headings is expected")
         columns = [
-            RawColumn(column.heading, pl.Series(column.heading, column.values, dtype=pl.String), _types(column.types))
+            RawColumn(
+                column.heading,
+                pl.Series(column.heading, column.values, dtype=pl.String),
+                _types(column.types),
+                merged=tuple(column.merged),
+                uncertain=tuple(column.uncertain),
+            )
             for column in self._columns.values()
         ]
         return RawTable(self._source, self._heading_line, pl.Series("line", self._lines, dtype=pl.UInt32), columns, self._faults)

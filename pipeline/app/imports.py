@@ -5,8 +5,9 @@ Enters: the settings, the log, files. Leaves: events of topics `ledger` and `reg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,51 @@ from connectors.files import (
     review_ledger,
 )
 from pipeline.log.protocol import EventLog
+from pipeline.model.errors import SettingsError
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
+from pipeline.settings.files import TableProfile, table_settings
+from pipeline.settings.load import template_path
+from pipeline.validate.layout import Layout
+from pipeline.validate.ledger import COLUMNS as LEDGER_COLUMNS
 from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.registry import COLUMNS as REGISTRY_COLUMNS
 from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind
 from pipeline.validate.review import Consent, Known, Review
 from pipeline.validate.table import RawTable
 
 __all__ = ["Imported", "Imports", "RegistryImported", "counterparties_of_pool"]
+
+
+_PROFILES = template_path("assets.toml").parent / "profiles"
+
+
+def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layout:
+    """A table's settings as the reading takes them. Raises SettingsError for a made column that the table doesn't have."""
+    strange = [name for name in (*files.constants, *files.joined) if name not in columns]
+    if strange:
+        faults = [f"{place}: {name!r} is no column of this table; the columns are {', '.join(columns)}" for name in strange]
+        raise SettingsError(faults, source="esep import")
+    return Layout(
+        place=place,
+        encoding=files.encoding,
+        delimiter=files.delimiter,
+        decimal=files.decimal,
+        grouping=files.grouping,
+        days=files.days,
+        epoch=files.epoch,
+        zone=files.zone,
+        rows_above=files.rows_above,
+        rows_below=files.rows_below,
+        constants=files.constants,
+        joined=files.joined,
+        join_by=files.join_by,
+        only=files.only,
+        refused=files.refused,
+        is_in_base_units=files.base_units,
+        factor=Decimal(files.factor) if files.factor else None,
+        rounding=files.rounding,
+    )
 
 
 class Imports:
@@ -41,22 +79,28 @@ class Imports:
         self._log = log
         self._now = now
 
-    def review(self, path: Path, kind: LedgerKind, *, sheet: str | None = None, may_move: bool = False) -> tuple[Review, pl.DataFrame]:
+    def review(
+        self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, may_move: bool = False
+    ) -> tuple[Review, pl.DataFrame]:
         """What importing a ledger file would do now, and the rows it would append; imports nothing. Raises InputRefused, by line."""
-        return review_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet), may_move=may_move)
+        return review_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet, profile), may_move=may_move)
 
-    def ledger(self, path: Path, kind: LedgerKind, *, sheet: str | None = None, consent: Consent | None = None) -> Imported:
+    def ledger(
+        self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, consent: Consent | None = None
+    ) -> Imported:
         """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for what is odd."""
-        return import_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet), consent=consent)
+        return import_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet, profile), consent=consent)
 
-    def _reading(self, kind: LedgerKind, sheet: str | None) -> dict[str, Any]:
-        """How a ledger file is read, and what it is judged by."""
+    def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> dict[str, Any]:
+        """How a ledger file is read, and what it is judged by. `profile`: a ready one instead of that of the settings."""
         ledger = self._settings.ledger
+        files = table_settings(_PROFILES, kind, getattr(ledger.files, kind), getattr(ledger.columns, kind), profile)
         return {
             "known": Known(self._now() * 1_000_000, assets=self._rules.assets, supplies=self._settings.supplies()),
             "networks": self._rules.network,
-            "columns": getattr(ledger.columns, kind),
-            "ignored": ledger.ignored,
+            "columns": files.columns,
+            "ignored": [*ledger.ignored, *files.ignored],
+            "layout": layout_of(files, f"[ledger.files.{kind}]", [column.name for column in LEDGER_COLUMNS[kind]]),
             "timezone": ledger.timezone,
             "sheet": sheet,
         }
@@ -64,13 +108,20 @@ class Imports:
     def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
         """Append the registry's next version, if it differs from the last. Raises InputRefused with the faults of all its files."""
         registry = self._settings.registry
+        files = {
+            kind: table_settings(_PROFILES, kind, getattr(registry.files, kind), getattr(registry.columns, kind)) for kind in REGISTRY_KINDS
+        }
         return import_registry(
             self._log,
             self._settings.pool.key,
             where,
             networks=self._rules.network,
-            columns={kind: getattr(registry.columns, kind) for kind in REGISTRY_KINDS},
-            ignored=registry.ignored,
+            columns={kind: table.columns for kind, table in files.items()},
+            ignored=[*registry.ignored, *(heading for table in files.values() for heading in table.ignored)],
+            layouts={
+                kind: layout_of(table, f"[registry.files.{kind}]", [column.name for column in REGISTRY_COLUMNS[kind]])
+                for kind, table in files.items()
+            },
             counterparties=counterparties,
         )
 

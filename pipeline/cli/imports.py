@@ -23,18 +23,25 @@ from pipeline.validate.review import Consent, Review, in_words
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, progress, say, settings_of
 from .months import print_json
 
-FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet.", metavar="FILE")]
+FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="How the file is written: a ready profile, instead of the settings' one.", metavar="NAME")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what the import would do, and import nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Import although something in the file is odd.")]
 RestateOption = Annotated[bool, typer.Option("--restate", help="Rows in the log already may move to another account, asset or month.")]
 SHOWN_ROWS = 20
 
 
-def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, consent: Consent, is_dry: bool, as_json: bool) -> None:
+def _ledger(
+    path: Path, kind: LedgerKind, how: tuple[str | None, str | None], config: Path, *, consent: Consent, is_dry: bool, as_json: bool
+) -> None:
+    """`how`: the sheet and the profile."""
+    sheet, profile = how
     with App(settings_of(config), now) as app:
         with progress(f"reading {path.name}"):
-            found, rows = app.imports.review(path, kind, sheet=sheet, may_move=consent.to_moves)
+            found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
         if is_dry:
             changes = []
             if not found.faults:
@@ -49,7 +56,7 @@ def _ledger(path: Path, kind: LedgerKind, sheet: str | None, config: Path, *, co
         if found.questions and not found.faults and not consent.to_oddities and sys.stdin.isatty() and err.is_terminal:
             consent = Consent(to_oddities=_asked(path.name, found), to_moves=consent.to_moves)
         with progress(f"importing {path.name}"):
-            done = app.imports.ledger(path, kind, sheet=sheet, consent=consent)
+            done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
     _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
 
 
@@ -98,7 +105,7 @@ def _print_change(change: MonthChange) -> None:
 
 
 def allocations(
-    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool credited to its miners.
@@ -109,11 +116,11 @@ def allocations(
 
     [dim]esep import allocations october.csv --dry-run[/dim]
     """
-    _ledger(file, "allocations", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "allocations", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
 
 
 def payments(
-    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool's ledger believes it paid.
@@ -122,18 +129,18 @@ def payments(
 
     [dim]esep import payments october.xlsx --sheet Payouts[/dim]
     """
-    _ledger(file, "payments", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "payments", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
 
 
 def openings(
-    file: FileArgument, sheet: SheetOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
+    file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool owed when its records begin (rule 6.4).
 
     [dim]esep import openings openings.csv[/dim]
     """
-    _ledger(file, "openings", sheet, config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "openings", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
 
 
 def registry(

@@ -1,6 +1,6 @@
 """Structured logs to stderr: readable lines on a terminal, JSON elsewhere; numbers of people and secrets are masked.
 
-What is masked: every run of exactly 12 digits (IIN, BIN), values under keys that name a secret, and passwords and cookies in
+What is masked: every run of exactly 12 digits (IIN, BIN) that is no part of a decimal number, values under keys that name a secret, and passwords and cookies in
 addresses and headers. Masking is the last step before printing, so that nothing added on the way slips past it.
 """
 
@@ -15,7 +15,8 @@ import structlog
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters but for tab and line feed, and those that turn the direction of what is read."""
-_MINER_ID = re.compile(r"(?<![0-9A-Za-z])[0-9]{12}(?![0-9A-Za-z])")
+_MINER_ID = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][.,])[0-9]{12}(?![0-9A-Za-z]|[.,][0-9])")
+"""Digits before or after a decimal point are an amount's."""
 _LOGIN_IN_URL = re.compile(r"(\w+://)[^/@\s]+@")
 _COOKIE = re.compile(r"__cookie__:[^\s\"']+")
 _AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]{4,}")

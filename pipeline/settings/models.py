@@ -21,6 +21,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
+from .files import LedgerFiles, RegistryFiles
 from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
 from .parts import FilePath, Section, Texts, as_tuple
@@ -191,6 +192,7 @@ class LedgerSettings(Section):
     )
     ignored: Texts = Field(default=(), description="headings of columns to pass over; any other heading that is not known refuses the file")
     columns: LedgerColumns = Field(default_factory=LedgerColumns, description="headings, by kind of file")
+    files: LedgerFiles = Field(default_factory=LedgerFiles, description="how the files are written, by kind of file")
 
 
 class RegistryColumns(Section):
@@ -208,6 +210,7 @@ class RegistrySettings(Section):
 
     ignored: Texts = Field(default=(), description="headings of columns to pass over; any other heading that is not known refuses the file")
     columns: RegistryColumns = Field(default_factory=RegistryColumns, description="headings, by kind of file")
+    files: RegistryFiles = Field(default_factory=RegistryFiles, description="how the files are written, by kind of file")
 
 
 class ReportSettings(Section):

@@ -57,7 +57,7 @@ def sections(model: type[BaseModel], place: str = "") -> list[tuple[str, type[Ba
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return "Settings" in str(field.annotation) or "Columns" in str(field.annotation)
+    return any(name in str(field.annotation) for name in ("Settings", "Columns", "LedgerFiles", "RegistryFiles"))
 
 
 def _kind(section: type[BaseModel], name: str) -> str:

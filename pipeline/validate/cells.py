@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
@@ -16,7 +17,9 @@ import polars as pl
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.networks import address_on, is_account_network
 
-from .table import CellType, shown
+from .layout import OWN, Layout, Rounding
+from .table import CellType, shown, shown_amount
+from .texts import DEBRIS, DEBRIS_OF_IDS, UNSEEN_IN_ID, UNSEEN_IN_NAME, why_debris, why_unseen
 
 ID_CHARACTERS = 200
 NAME_CHARACTERS = 1_000
@@ -26,12 +29,12 @@ FIRST_YEAR, LAST_YEAR = 2009, 2099
 OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unknown", "fee"})
 """Classes that the rules give (section 3): a counterparty can't have them."""
 
-_HIDDEN = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
-_HIDDEN_IN_NAME = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _PLAIN = r"^[0-9]+(?:\.[0-9]+)?$"
 _SECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9]"
 _INSTANT = _SECONDS + r"(?:\.[0-9]{1,6}0*)?"
-_OFFSET = r" ?(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)$"
+_OFFSET = r" ?(?:Z|UTC|GMT|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)$"
+_EPOCH = {"s": r"^[0-9]{9,10}$", "ms": r"^[0-9]{12,13}$"}
+_EPOCH_US = {"s": 1_000_000, "ms": 1_000}
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ]00:00:00(?:\.0+)?)?$"
 
 
@@ -53,8 +56,13 @@ class Kind(StrEnum):
 
 _MOMENTS = frozenset({CellType.TEXT, CellType.MOMENT})
 _NUMBERS = frozenset({CellType.TEXT, CellType.NUMBER})
+_QUANTITIES = frozenset({Kind.AMOUNT, Kind.PLAIN})
 TYPES = {kind: _MOMENTS if kind in (Kind.INSTANT, Kind.DATE) else _NUMBERS for kind in Kind}
-"""The cell types that a kind may come in."""
+"""The cell types that a kind may come in, where columns have types (Parquet)."""
+TYPES_OF_WORKBOOKS = {
+    kind: types if types is _MOMENTS or kind in _QUANTITIES else frozenset({CellType.TEXT}) for kind, types in TYPES.items()
+}
+"""In a workbook a number is never an id, an account, an IIN/BIN, a licence or a reference: it has lost its zeros, or its end."""
 
 
 def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.Expr:
@@ -76,21 +84,56 @@ def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.
         case Kind.PLAIN:
             is_good = text.str.contains(_PLAIN) & (text.str.len_bytes() <= PLAIN_DIGITS)
         case Kind.NAME:
-            is_good = ~text.str.contains(_HIDDEN_IN_NAME) & (text.str.len_chars() <= NAME_CHARACTERS)
+            is_good = ~text.str.contains(UNSEEN_IN_NAME) & ~text.str.contains(DEBRIS) & (text.str.len_chars() <= NAME_CHARACTERS)
         case _:
-            is_good = ~text.str.contains(_HIDDEN) & (text.str.len_chars() <= ID_CHARACTERS)
+            is_good = ~text.str.contains(UNSEEN_IN_ID) & ~text.str.contains(DEBRIS_OF_IDS) & (text.str.len_chars() <= ID_CHARACTERS)
             if kind is Kind.CLASS:
                 is_good &= ~text.is_in(sorted(OWN_CLASSES))
     return pl.when(is_good).then(text).alias(column)
 
 
-def units(text: pl.Expr, decimals: pl.Expr) -> pl.Expr:
-    """Whole base units, Int128, of plain decimals (rule 2.1): `model.to_units`, vectorised, null where that raises."""
-    parts = pl.when(text.str.contains(_PLAIN)).then(text).str.split_exact(".", 1)
-    whole, fraction = parts.struct.field("field_0"), parts.struct.field("field_1").fill_null("")
+def units(text: pl.Expr, decimals: pl.Expr, rounding: Rounding = "none") -> pl.Expr:
+    """Whole base units, Int128, of plain decimals (rule 2.1): `model.to_units`, vectorised, null where that raises.
+
+    `rounding`: what becomes of an amount finer than the base unit; "none" makes it null.
+    """
+    whole, fraction = _parts(text)
     digits = (whole + fraction.str.slice(0, decimals).str.pad_end(decimals, "0")).str.strip_chars_start("0")
-    fits = (fraction.str.strip_chars_end("0").str.len_bytes() <= decimals) & (digits.str.len_bytes() <= 38)
-    return pl.when(fits).then(pl.when(digits == "").then(pl.lit("0")).otherwise(digits)).cast(pl.Int128)
+    finer = fraction.str.slice(decimals).str.strip_chars_end("0")
+    fits = digits.str.len_bytes() <= 38
+    if rounding == "none":
+        fits &= finer == ""
+    value = pl.when(fits).then(pl.when(digits == "").then(pl.lit("0")).otherwise(digits)).cast(pl.Int128)
+    if rounding == "half-up":
+        value += (finer >= "5").cast(pl.Int128)
+    elif rounding == "half-even":
+        value += ((finer > "5") | ((finer == "5") & digits.str.contains("[13579]$"))).cast(pl.Int128)
+    return value
+
+
+def is_finer(text: pl.Expr, decimals: pl.Expr) -> pl.Expr:
+    """Whether a plain decimal has more decimals than the asset; null where it is none."""
+    return _parts(text)[1].str.slice(decimals).str.strip_chars_end("0") != ""
+
+
+def _parts(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """The digits before and after the dot; null where the text is no plain decimal."""
+    parts = pl.when(text.str.contains(_PLAIN)).then(text).str.split_exact(".", 1)
+    whole = parts.struct.field("field_0")
+    return whole, pl.when(whole.is_not_null()).then(parts.struct.field("field_1").fill_null(""))
+
+
+def epoch_instants(texts: pl.Series, epoch: str) -> pl.Series:
+    """Microseconds since the Unix epoch of whole seconds (`s`) or milliseconds (`ms`) since then; null for other texts."""
+    text = pl.col(texts.name or "")
+    at = pl.when(text.str.contains(_EPOCH[epoch])).then(text).cast(pl.Int64) * _EPOCH_US[epoch]
+    is_near = pl.from_epoch(at, "us").dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    return texts.to_frame().select(pl.when(is_near).then(at).alias(texts.name)).to_series()
+
+
+def has_offset(texts: pl.Series) -> pl.Series:
+    """Which texts of instants name their offset from UTC."""
+    return texts.str.slice(19).str.contains(r"(?:Z|UTC|GMT|[+-][0-9:]+)$").fill_null(False)
 
 
 def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
@@ -148,54 +191,95 @@ def canonical_addresses(addresses: pl.Series, chains: pl.Series, networks: Mappi
     return found["value"].alias(addresses.name)
 
 
-def why_bad(kind: Kind, text: str, *, decimals: int | None = None, has_timezone: bool = False, network_name: str | None = None) -> str:
+def why_bad(
+    kind: Kind,
+    text: str,
+    *,
+    decimals: int | None = None,
+    has_timezone: bool = False,
+    network_name: str | None = None,
+    layout: Layout = OWN,
+) -> str:
     """What is wrong with a cell's text, and what to write instead. Only for a text without a value."""
     match kind:
         case Kind.AMOUNT | Kind.PLAIN:
-            return _why_no_amount(text, decimals)
+            return _why_no_amount(text, decimals, layout)
         case Kind.INSTANT:
-            return _why_no_instant(text, has_timezone)
+            return _why_no_instant(text, has_timezone, layout)
         case Kind.DATE:
-            return f"{shown(text)} is not a day of the calendar: write it as 2026-10-31"
+            return _why_no_day(text, layout)
         case Kind.TXID:
             return f"{shown(text)} is not a transaction id: 64 hexadecimal digits, with or without 0x"
         case Kind.ADDRESS:
             return address_fault(text, network_name)[1]
         case Kind.CLASS if text in OWN_CLASSES:
             return f"{text!r} is a class that the rules give themselves: choose another word, such as vendor or exchange"
-        case _:
-            hidden = re.search(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]", text)
-            if hidden:
-                return f"has an invisible character, U+{ord(hidden[0]):04X}: remove it"
-            return f"is too long, {len(text)} characters, or has an invisible character"
+    limit = NAME_CHARACTERS if kind is Kind.NAME else ID_CHARACTERS
+    unseen = why_unseen(text, UNSEEN_IN_NAME if kind is Kind.NAME else UNSEEN_IN_ID)
+    return unseen or why_debris(text, is_id=kind is not Kind.NAME) or f"is too long, {len(text)} characters: at most {limit}"
 
 
-def _why_no_amount(text: str, decimals: int | None) -> str:
-    plain = "write digits, with a dot before the decimals, such as 0.01234560"
-    if re.fullmatch(r"[-−].*", text):
-        return f"{shown(text)} is negative: amounts are 0 or more"
-    if re.fullmatch(r"[+]?[0-9.,]+[eE][-+]?[0-9]+", text):
-        return f"{shown(text)} has an exponent: {plain}"
-    if re.fullmatch(r"[0-9]+,[0-9]+", text):
-        return f"{shown(text)} has a comma: {plain}"
-    if re.fullmatch(r"[0-9]{1,3}([ \u00a0\u202f'_,.][0-9]{3})+([.,][0-9]+)?", text):
-        return f"{shown(text)} has thousands separators: {plain}"
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        fraction = text.partition(".")[2].rstrip("0")
-        if decimals is not None and len(fraction) > decimals:
-            return f"{shown(text)} has {len(fraction)} decimals, the asset has {decimals}"
-        return f"{shown(text)} is too large: more than 38 digits"
-    return f"{shown(text)} is not an amount: {plain}"
+def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:
+    comma = layout.decimal == ","
+    plain = f"write digits, with a {'comma' if comma else 'dot'} before the decimals, such as {'0,01234560' if comma else '0.01234560'}"
+    amount = re.fullmatch(r"[0-9]+(?:[.,]([0-9]+))?", text)
+    fraction = (amount[1] or "").rstrip("0") if amount else ""
+    groups = r"[0-9]{1,3}([ \u00a0\u2009\u202f'_,.][0-9]{3})+([.,][0-9]+)?"
+    causes = (
+        (re.fullmatch(r"[-−].*", text), "is negative: amounts are 0 or more"),
+        (re.fullmatch(r"[+]?[0-9.,]+[eEеЕ][-+]?[0-9]+", text), f"has an exponent: {plain}"),
+        (not comma and amount and "," in text, f'has a comma: {plain}, or set decimal = "," in {layout.place}'),
+        (comma and amount and "." in text, f'has a dot where {layout.place} says decimal = ",": {plain}'),
+        (
+            not amount and not layout.grouping and re.fullmatch(groups, text),
+            f"has thousands separators: {plain}, or set grouping in {layout.place}",
+        ),
+        (not amount, f"is not an amount: {plain}"),
+        (layout.is_in_base_units and fraction, f"is no whole number, and {layout.place} says base_units = true"),
+        (
+            decimals is not None and len(fraction) > decimals,
+            f"has {len(fraction)} decimals, the asset has {decimals}: write it as it was booked, or set rounding in {layout.place}",
+        ),
+    )
+    words = next((words for applies, words in causes if applies), f"is too large: more than {PLAIN_DIGITS} digits")
+    return f"{shown_amount(text)} {words}"
 
 
-def _why_no_instant(text: str, has_timezone: bool) -> str:
+def _why_no_day(text: str, layout: Layout) -> str:
+    ways = " or ".join(("2026-10-31", *(name for name in layout.days if name != "yyyy-mm-dd")))
+    if re.fullmatch(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}.*", text) and not layout.days:
+        return f'{shown(text)} is not written as 2026-10-31: write it so, or set days = ["dd.mm.yyyy"] in {layout.place}'
+    return f"{shown(text)} is not a day of the calendar: write it as {ways}"
+
+
+def _why_no_instant(text: str, has_timezone: bool, layout: Layout) -> str:
     example = "write it as 2026-10-31T23:59:59+05:00"
-    if re.match(_INSTANT + "$", text) and not has_timezone:
-        return f"{shown(text)} has no offset from UTC: {example}, or set the files' timezone"
-    if re.fullmatch(r".*\.[0-9]{7,}.*", text):
-        return f"{shown(text)} is finer than a microsecond: {example}"
-    if re.match(_INSTANT, text) and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
-        return f"{shown(text)} is not of the years {FIRST_YEAR} to {LAST_YEAR}"
-    if re.match(_INSTANT + "$", text):
-        return f"{shown(text)} is a wall clock that this timezone shows twice or never: {example}"
-    return f"{shown(text)} is not an instant: {example}"
+    years = f"of the years {FIRST_YEAR} to {LAST_YEAR}"
+    if layout.epoch:
+        unit = {"s": "seconds", "ms": "milliseconds"}[layout.epoch]
+        return f"{shown_amount(text)} is no whole number of {unit} since 1970, as {layout.place} says (epoch), {years}"
+    is_local = bool(re.match(_INSTANT + "$", text))
+    has_day = bool(re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text))
+    has_other_day = bool(re.match(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}", text))
+    is_clock = is_local and int(text[11:13]) < 24 and int(text[14:16]) < 60
+    causes = (
+        (re.fullmatch("[0-9]{9,10}", text), f'is a number: {example}, or set epoch = "s" in {layout.place}'),
+        (re.fullmatch("[0-9]{12,13}", text), f'is a number: {example}, or set epoch = "ms" in {layout.place}'),
+        (has_other_day and not layout.days, f'is not written as ISO 8601: {example}, or set days = ["dd.mm.yyyy"] in {layout.place}'),
+        (has_other_day, f"is no day and time of the calendar: {example} or as {' or '.join(layout.days)} 23:59"),
+        (has_day and not _is_day(text[:10]), f"is not a day of the calendar: {example}"),
+        (is_local and not has_timezone, f"has no offset from UTC: {example}, or set zone in {layout.place}"),
+        (re.fullmatch(r".*\.[0-9]{7,}.*", text), f"is finer than a microsecond: {example}"),
+        (re.match(_INSTANT, text) and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR, f"is not {years}"),
+        (is_clock, f"is a wall clock that this timezone shows twice or never: {example}"),
+    )
+    words = next((words for applies, words in causes if applies), f"is not an instant: {example}")
+    return f"{shown_amount(text)} {words}"
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -15,7 +15,8 @@ import polars as pl
 
 from pipeline.model.errors import SettingsError
 
-from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, check_columns, headings_of, mapping_faults
+from .check import Checked, check_columns
+from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, headings_of, mapping_faults
 from .table import Fault, RawTable, refuse, shown
 
 LedgerKind = Literal["allocations", "payments", "openings"]
@@ -51,14 +52,15 @@ def check_ledger(
     mapping: Mapping[str, str],
     ignored: Collection[str] = (),
     ids_unique_in: IdScope = "ledger",
-) -> pl.DataFrame:
-    """The rows of a ledger file, in the file's order, each with its `line`; a row given twice alike stands once.
+) -> Checked:
+    """The rows of a ledger file and what is told of them, in the file's order, each with its `line`; a row given twice alike stands once.
 
     Amounts are Int128 base units, instants Int64 µs, addresses as their network writes them, txids in small letters.
     `ids_unique_in`: where the file's ids name one row; ids of a month or a file get its name before them. Raises `InputRefused`
     with every fault.
     """
-    rows, faults = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    checked = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    rows, faults = checked.rows, checked.faults
     if ids_unique_in != "ledger" and kind != "openings":
         scope = month_of(INSTANT[kind]) if ids_unique_in == "month" else pl.lit(table.source.rsplit(".", 1)[0])
         rows = rows.with_columns((scope + pl.lit(":") + pl.col(KEYS[kind][0])).alias(KEYS[kind][0]))
@@ -74,7 +76,7 @@ def check_ledger(
     if kind == "openings":
         faults += _one_instant(rows, names["owed_at"])
     refuse(table.source, faults)
-    return rows
+    return Checked(rows, [], checked.notes)
 
 
 def month_of(at: str) -> pl.Expr:

@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.model.errors import SettingsError
 from pipeline.model.miner_id import miner_id_fault
 
+from .check import check_columns
 from .columns import (
     ACCOUNTS,
     COUNTERPARTIES,
@@ -25,7 +26,6 @@ from .columns import (
     WALLETS,
     Column,
     Terms,
-    check_columns,
     headings_of,
     mapping_faults,
 )
@@ -59,7 +59,8 @@ def check_registry_table(
     table: RawTable, kind: RegistryKind, *, terms: Terms, mapping: Mapping[str, str], ignored: Collection[str] = ()
 ) -> tuple[pl.DataFrame, list[Fault], list[Fault]]:
     """A registry file's rows with their `line` (repetitions left out), its faults, and its warnings."""
-    rows, faults = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    checked = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
+    rows, faults = checked.rows, checked.faults
     names = headings_of(COLUMNS[kind], mapping)
     if kind in _KEYS:
         rows, repeated = single(rows, _KEYS[kind], names, is_shown=kind != "miners")
@@ -75,7 +76,7 @@ def check_registry_table(
         warnings += _unknown_chains(rows, names["chain"], terms)
     if kind in _HELD:
         warnings += _overlaps(rows, _HELD[kind], names)
-    return rows, faults, warnings
+    return rows, faults, warnings + checked.notes.warnings
 
 
 def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFrame, heading: str) -> list[Fault]:

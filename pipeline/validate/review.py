@@ -86,6 +86,14 @@ class Review:
     """What a person should look at; importing it wants consent."""
     faults: list[Fault]
     """What refuses the file."""
+    zones: dict[str, int] = field(default_factory=dict)
+    """How many instants were read in which zone."""
+    rounded: dict[str, int] = field(default_factory=dict)
+    """How many amounts of a column were finer than their asset, and rounded by the settings' rule."""
+    passed_over: int = 0
+    """Rows that the settings' filters leave out."""
+    warnings: list[str] = field(default_factory=list)
+    """`file:line: column: what`, of the reading."""
 
 
 def in_words(source: str, found: Review) -> list[str]:
@@ -93,6 +101,11 @@ def in_words(source: str, found: Review) -> list[str]:
     lines = [f"{source}: {found.new} new, {found.restated} restated, {found.known} known already"]
     if found.first:
         lines.append(f"  {found.rows} row(s), from {found.first} to {found.last}")
+    lines += [f"  {count} instant(s) read in {zone}" for zone, count in found.zones.items()]
+    lines += [f"  {count} amount(s) of {name} finer than the asset: rounded as the settings say" for name, count in found.rounded.items()]
+    if found.passed_over:
+        lines.append(f"  {found.passed_over} row(s) passed over by the settings' filters")
+    lines += [f"  warning: {warning}" for warning in found.warnings]
     lines += [f"  {one.month}  {one.asset}  {one.amount}  in {one.rows} row(s)" for one in found.sums]
     if found.restated:
         lines.append("  restated: " + ", ".join(f"{count} by {what}" for what, count in found.restated_by.items()))

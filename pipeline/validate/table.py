@@ -51,6 +51,14 @@ class Fault(NamedTuple):
         return f"{place}: {self.column}: {self.what}" if self.column else f"{place}: {self.what}"
 
 
+class Merged(NamedTuple):
+    """Cells merged into one, from the first line to the last, as the file names them: `F2:F3`."""
+
+    first: int
+    last: int
+    range: str
+
+
 @dataclass(frozen=True)
 class RawColumn:
     """A column: its heading, and its cells trimmed of white space; an empty cell is null."""
@@ -60,7 +68,11 @@ class RawColumn:
     types: pl.Series | CellType = CellType.TEXT
     """One type for all cells, or a UInt8 series with a `CellType` each."""
     declared: str = ""
-    """The file's own name of the column's type, for messages."""
+    """The file's own name of the column's type, for messages; "" in formats whose cells have types each."""
+    merged: tuple[Merged, ...] = ()
+    """Ranges of merged cells that reach into the column: all but the first of each are empty in the file."""
+    uncertain: tuple[Fault, ...] = ()
+    """Faults of cells that count only when the column is read: formulas whose values may be stale."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,7 @@ class RawTable:
     lines: pl.Series
     """UInt32: the line of each row in a CSV file (of its first line), the row's number in a workbook or Parquet file, from 1."""
     columns: list[RawColumn]
+    """None when the file can't be read: then the faults say why, and nothing is said of its columns."""
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -80,6 +93,14 @@ def shown(value: str) -> str:
     """A cell's value for a message: quoted, cut short, control characters escaped, anything like an IIN/BIN masked."""
     cut = value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
     return repr(re.sub(r"(?<![0-9])[0-9]{11,12}(?![0-9])", "[12 digits]", cut))
+
+
+def shown_amount(value: str) -> str:
+    """An amount for a message. It is never masked: where it could be taken for an IIN/BIN, its digits stand in groups."""
+    if re.fullmatch(r"[0-9]{11,12}", value):
+        return repr(f"{int(value):,}".replace(",", " "))
+    is_number = re.fullmatch(r"[-+0-9.,eE]+|[0-9]{1,3}(?:[ \u00a0\u2009\u202f'_][0-9]{3})+(?:[.,][0-9]+)?", value)
+    return repr(value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…") if is_number else shown(value)
 
 
 def refuse(source: str, faults: Iterable[Fault]) -> None:

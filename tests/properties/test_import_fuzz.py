@@ -245,6 +245,6 @@ def test_formats_agree(rows: list[tuple[str, int]]) -> None:
             for column, cell in enumerate(row):
                 page.write_string(number, column, cell)
         book.close()
-        read = [read_ledger(path, "allocations", assets=ASSETS, networks=NETWORKS).drop("line") for path in files]
+        read = [read_ledger(path, "allocations", assets=ASSETS, networks=NETWORKS).rows.drop("line") for path in files]
     assert all(other.equals(read[0]) for other in read[1:])
     assert read[0]["amount"].to_list() == [amount for _, amount in rows]

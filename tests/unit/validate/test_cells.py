@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.logs import mask
 from pipeline.model.amounts import from_units, to_units
 from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_bad
 from pipeline.validate.table import shown
+from pipeline.validate.texts import look_alikes, why_debris
+from pipeline.validate.zones import heading_zone, zone_for
 
 PLAIN = st.from_regex(r"\A[0-9]{1,41}(\.[0-9]{1,41})?\Z") | st.text(alphabet="0123456789.,-+eE ' ", max_size=12)
 
@@ -130,14 +133,83 @@ def test_what_is_no_amount_is_refused_by_its_cause(text: str, what: str) -> None
 
 def test_ids_hold_nothing_that_the_eye_can_not_see() -> None:
     assert one(Kind.ID, "A 001/Ә") == "A 001/Ә"
-    for text in ("A\u200b1", "A\n1", "A\u00ad1", "\ufeffA", "A\x001", "A" * 201):
+    for text in ("A\u200b1", "A\u00ad1", "\ufeffA", "A\x001", "A\ufe0f1", "A\u31641", "A" * 201):
         assert one(Kind.ID, text) is None
         assert "character" in why_bad(Kind.ID, text)
+    assert one(Kind.ID, "A\u00a01") is None
+    assert why_bad(Kind.ID, "A\u00a01").startswith("has a space that is no plain one at place 2, U+00A0 (no-break space)")
+    assert one(Kind.ID, "A\n1") is None
+    assert why_bad(Kind.ID, "A\n1").startswith("has a line end in it, after 'A'")
 
 
-def test_names_may_run_over_lines_and_hold_any_letter() -> None:
-    assert one(Kind.NAME, "ЖШС «Ертіс\nКомпьют»\u200d") == "ЖШС «Ертіс\nКомпьют»\u200d"
-    assert one(Kind.NAME, "a\x07b") is None
+def test_names_hold_any_letter_and_stand_on_one_line() -> None:
+    assert one(Kind.NAME, "ЖШС «Ертіс\u00a0Компьют»\u200d") == "ЖШС «Ертіс\u00a0Компьют»\u200d"
+    for text in ("a\x07b", "ЖШС «Ертіс\nКомпьют»", "a\u2028b", "a\u202eb"):
+        assert one(Kind.NAME, text) is None
+        assert why_bad(Kind.NAME, text).startswith("has a")
+
+
+DEBRIS = [
+    "2,1E+15", "1.58292E+18", "1e+20", "2,02610Е+17", "#Н/Д", "#N/A", "#REF!", "#ССЫЛКА!", "#ДЕЛ/0!", "#DIV/0!", "#ИМЯ?", "#ЗНАЧ!",
+    "#GETTING_DATA", "########", "##", "Err:502", "Ошибка:502", "Қате:502", "nan", "NaN", "NULL", "None", "<NA>", "н/д", "TRUE", "ЛОЖЬ",
+    '="000123"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Kind.ID, Kind.NAME, Kind.MINER, Kind.CLASS])
+def test_what_a_spreadsheet_leaves_behind_is_no_name_and_no_id(kind: Kind) -> None:
+    assert [text for text in DEBRIS if one(kind, text) is not None] == []
+    assert all(why_debris(text, is_id=True) for text in DEBRIS)
+    for text in ("A1", "acct000", "KZ67RAA63383683", "1E10", "E+7", "Нина", "nano", "#5", "trueno", "x=1", "TOO «Null и Ко»"):
+        assert one(kind, text) == text
+
+
+def test_an_id_is_no_formula_and_has_no_mark_of_text() -> None:
+    assert all(one(Kind.ID, text) is None and why_debris(text, is_id=True) for text in ("=A1&B1", "'000123"))
+
+
+def test_a_number_with_a_point_and_zeros_is_no_id_and_may_be_a_name() -> None:
+    assert one(Kind.ID, "12345.0") is None and "took for a number" in why_bad(Kind.ID, "12345.0")
+    assert one(Kind.NAME, "2.0") == "2.0"
+
+
+def test_letters_that_look_alike_are_told_with_their_names_and_places() -> None:
+    ids = pl.Series(["acct000", "аcct001", "АВ7", "АВ7x", "KZ9", "жшс-1", None, "А1", "A1"])
+    found = look_alikes(ids, pl.Series(range(2, 11)), "account")
+    assert [fault.line for fault in found] == [3, 4, 5, 9]
+    assert found[0].what.startswith("'аcct001' has cyrillic small letter a (U+0430) at place 1, which looks like a Latin letter")
+    assert "line 10 has the same id in Latin letters" in found[3].what
+    assert look_alikes(pl.Series(["АВ-1", "ЖШС-2"]), pl.Series([2, 3]), "account") == []
+    assert "АВ" not in look_alikes(ids, pl.Series(range(2, 11)), "miner_id", is_shown=False)[1].what
+
+
+@pytest.mark.parametrize(
+    ("heading", "zone"),
+    [
+        ("Time (UTC)", "UTC"), ("created_utc", "UTC"), ("GMT time", "UTC"), ("Время UTC+5", "Etc/GMT-5"), ("Дата (+05:00)", "Etc/GMT-5"),
+        ("Time (Almaty)", "Asia/Almaty"), ("Күні (Астана)", "Asia/Almaty"), ("Время, мск", "Europe/Moscow"), ("at Europe/Berlin", "Europe/Berlin"),
+        ("allocated_at", None), ("Дата начисления", None), ("Time -1", None), ("Octave", None), ("UTC-03", "Etc/GMT+3"),
+    ],
+)  # fmt: skip
+def test_a_heading_names_its_zone(heading: str, zone: str | None) -> None:
+    assert heading_zone(heading) == (zone, "")
+
+
+def test_a_heading_whose_zone_is_uncertain_or_denied_by_the_settings_is_refused() -> None:
+    assert heading_zone("Time (EST)")[1] and heading_zone("UTC+5:30")[1] and heading_zone("Asia/Nowhere")[1]
+    assert zone_for("Time (EST)", None, "Asia/Almaty", "P")[2].endswith("set zone in P")
+    assert zone_for("Time (EST)", "America/New_York", None, "P") == ("America/New_York", "America/New_York (P)", "")
+    assert zone_for("Time (UTC)", "Asia/Almaty", None, "P")[2] == "names UTC, and P says zone = 'Asia/Almaty': leave one"
+    assert zone_for("Time (UTC)", None, "Asia/Almaty", "P") == ("UTC", "UTC (heading)", "")
+
+
+def test_messages_name_the_day_that_is_none_and_never_mask_an_amount() -> None:
+    assert why_bad(Kind.INSTANT, "2026-02-30T00:00:00Z").startswith("'2026-02-30T00:00:00Z' is not a day of the calendar")
+    assert why_bad(Kind.INSTANT, "2026-02-30 10:00:00", has_timezone=True).startswith("'2026-02-30 10:00:00' is not a day of the calendar")
+    assert why_bad(Kind.AMOUNT, "0.201040334324", decimals=8).startswith("'0.201040334324' has 12 decimals, the asset has 8")
+    assert "'201 040 334 324'" in why_bad(Kind.INSTANT, "201040334324")
+    assert mask(why_bad(Kind.AMOUNT, "201040334324,5")).startswith("'201040334324,5' has a comma")
+    assert mask(why_bad(Kind.AMOUNT, "0.201040334324", decimals=8)).startswith("'0.201040334324'")
 
 
 def test_txids_are_put_in_small_letters() -> None:

@@ -33,7 +33,7 @@ def table(*rows: dict[str, Any]) -> RawTable:
 
 
 def ledger(kind: LedgerKind, *rows: dict[str, Any], raw: RawTable | None = None, **mapping: str) -> pl.DataFrame:
-    return check_ledger(raw or table(*rows), kind, terms=TERMS, mapping=mapping)
+    return check_ledger(raw or table(*rows), kind, terms=TERMS, mapping=mapping).rows
 
 
 def faults(kind: LedgerKind, *rows: dict[str, Any], raw: RawTable | None = None, **mapping: str) -> list[str]:
@@ -90,7 +90,7 @@ def test_a_missing_a_misspelt_and_a_repeated_heading_are_told_with_what_is_meant
 
 def test_other_headings_are_mapped_and_ignored() -> None:
     raw = table({("ID" if name == "allocation_id" else name): value for name, value in (ALLOCATION | {"note": "x"}).items()})
-    rows = check_ledger(raw, "allocations", terms=TERMS, mapping={"allocation_id": "ID"}, ignored=["note"])
+    rows = check_ledger(raw, "allocations", terms=TERMS, mapping={"allocation_id": "ID"}, ignored=["note"]).rows
     assert rows["allocation_id"].to_list() == ["A1"]
     assert "mapped, or ignored" in faults("allocations", raw=raw, allocation_id="ID")[0]
     with pytest.raises(SettingsError, match="is it 'allocation_id'"):
@@ -179,9 +179,13 @@ def test_cells_of_the_wrong_type_are_refused(kind: CellType, text: str, column: 
     assert fault.startswith(f"f.xlsx:2: {column}: ") and what in fault
 
 
-def test_numbers_stand_for_amounts_and_whole_ids() -> None:
+def test_a_workbooks_number_is_no_id_and_a_whole_number_of_parquet_is() -> None:
     assert ledger("allocations", raw=typed(CellType.NUMBER, "0.5", "amount"))["amount"].to_list() == [50_000_000]
-    assert ledger("allocations", raw=typed(CellType.NUMBER, "17", "account"))["account"].to_list() == ["17"]
+    (fault,) = faults("allocations", raw=typed(CellType.NUMBER, "17", "account"))
+    assert fault.startswith("f.xlsx:2: account: '17' is a number, so leading zeros or last digits may be lost")
+    whole = table(ALLOCATION)
+    columns = [RawColumn(c.heading, pl.Series(["17"]), CellType.NUMBER, "int64") if c.heading == "account" else c for c in whole.columns]
+    assert ledger("allocations", raw=RawTable("f.parquet", None, whole.lines, columns))["account"].to_list() == ["17"]
 
 
 def test_a_column_of_floats_is_one_fault() -> None:

@@ -1,0 +1,28 @@
+"""Which row holds the headings, where a title stands above them.
+
+In: the first rows of a table and the headings looked for. Out: the sentence that says where they stand. Left out: matching (`pipeline.validate.check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from pipeline.validate.layout import Layout
+
+LOOKED_AT = 30
+"""Rows below the first in which headings are looked for."""
+
+
+def title_above(first: Collection[str], below: Iterable[tuple[int, Collection[str]]], expected: Collection[str], layout: Layout) -> str:
+    """What to do about a title above the headings; "" when the first row holds some of them, or no row below does.
+
+    `below`: the rows after the first, each with its line.
+    """
+    wanted = set(expected)
+    if wanted & set(first):
+        return ""
+    for line, cells in below:
+        if len(wanted & set(cells)) >= min(2, len(wanted)):
+            rows = f"{line - 1} row{'s' if line > 2 else ''}"
+            return f"the headings stand in row {line}, with a title above them: remove the {rows} above, or set rows_above = {line - 1} in {layout.place}"
+    return ""

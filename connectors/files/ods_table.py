@@ -1,0 +1,216 @@
+"""ODS: from bytes to a table of texts and cell types, by odfpy; the row's number in the sheet is the line.
+
+As `xlsx_table`: texts stay as they are, a number is taken only when it is exact, error values and formulas without a value are marked, merged
+cells are told with their column. Guarded: what the archive unpacks to, document types, repeated rows and columns.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from xml.sax import SAXException
+
+import polars as pl
+from odf import opendocument, teletype
+from odf.namespaces import OFFICENS, TABLENS
+from odf.table import Table
+
+from pipeline.validate.layout import OWN, Layout
+from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
+
+from .heading import LOOKED_AT, title_above
+
+MAX_UNPACKED_BYTES = 256 << 20
+MAX_RATIO = 200
+RATIO_FROM_BYTES = 16 << 20
+MAX_COLUMNS = 16_384
+MAX_ROWS = 1_048_576
+EXACT_DIGITS = 15
+_CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
+_ERRORS = re.compile(r"#.*[!?]|#N/A|#Н/Д|#+|(?:Err|Ошибка|Қате): ?[0-9]+")
+
+
+@dataclass
+class _Column:
+    heading: str
+    values: list[str | None] = field(default_factory=list)
+    types: list[int] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+
+
+def read_ods(data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN) -> RawTable:
+    """The table of a spreadsheet's sheet: the one named, else the only one. Faults come with the table, none is raised."""
+    try:
+        return _table(_chosen(_load(data), sheet), source, expected, layout)
+    except _Unsound as error:
+        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
+
+
+class _Unsound(Exception):
+    """The spreadsheet can't be read; the message says why."""
+
+
+def _load(data: bytes) -> Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = archive.infolist()
+            unpacked = sum(part.file_size for part in parts)
+            if unpacked > MAX_UNPACKED_BYTES or unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
+                raise _Unsound(f"unpacks to {unpacked >> 20} MiB: more than is read of an ODS file; save the table as CSV")
+            if any(part.filename == "META-INF/manifest.xml" and b"encryption-data" in archive.read(part) for part in parts):
+                raise _Unsound("has a password: save it without one")
+            for part in parts:
+                if part.filename.endswith(".xml") and b"<!DOCTYPE" in archive.read(part):
+                    raise _Unsound(f"{part.filename[:100]} has a document type: save the spreadsheet anew")
+        return opendocument.load(io.BytesIO(data))
+    except (zipfile.BadZipFile, zlib.error, SAXException, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise _Unsound(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+    except (ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:  # what odfpy raises for XML of another shape
+        raise _Unsound(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+
+
+def _chosen(document: Any, name: str | None) -> Any:
+    tables = document.spreadsheet.getElementsByType(Table)
+    named = [table for table in tables if name is not None and (table.getAttribute("name") or "").casefold() == name.casefold()]
+    if named or len(tables) == 1:
+        return (named or tables)[0]
+    names = ", ".join(shown(table.getAttribute("name") or "") for table in tables) or "none"
+    raise _Unsound(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
+
+
+def _rows(parent: Any) -> Iterator[Any]:
+    """The rows in order, also those within groups and header rows."""
+    for node in parent.childNodes:
+        if getattr(node, "qname", None) == (TABLENS, "table-row"):
+            yield node
+        elif getattr(node, "qname", None) in _GROUPS:
+            yield from _rows(node)
+
+
+_GROUPS = {(TABLENS, kind) for kind in ("table-row-group", "table-header-rows", "table-rows")}
+
+
+def _count(node: Any, name: str, limit: int) -> int:
+    text = node.attributes.get((TABLENS, name), "1")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise _Unsound(f"is not a sound ODS spreadsheet: {name} is {text[:20]!r}")
+    return min(int(text), limit)
+
+
+def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -> RawTable:
+    columns: dict[int, _Column] = {}
+    lines: list[int] = []
+    faults: list[Fault] = []
+    merges: list[tuple[int, int, int, int]] = []
+    heading_line, line = 0, 0
+    for row in _rows(table):
+        cells = _cells(row, line + 1, merges)
+        repeated = _count(row, "number-rows-repeated", MAX_ROWS)
+        if not cells or line + repeated <= layout.rows_above:
+            line += repeated
+            continue
+        if repeated > MAX_ROWS - line or repeated * len(cells) > 5_000_000:
+            raise _Unsound("repeats rows beyond the size of a sheet: save it anew")
+        first, line = line + 1, line + repeated
+        for at in range(first, line + 1):
+            if at <= layout.rows_above:
+                continue
+            if not heading_line:
+                heading_line, columns = at, {number: _Column(text) for number, (text, _) in cells.items()}
+                continue
+            if len(lines) < LOOKED_AT:
+                told = title_above([c.heading for c in columns.values()], [(at, [text for text, _ in cells.values()])], expected, layout)
+                if told:
+                    raise _Unsound(told)
+            lines.append(at)
+            for number, column in columns.items():
+                value, kind = cells.get(number, (None, CellType.TEXT))
+                column.values.append(value)
+                column.types.append(kind)
+            faults += [
+                Fault(at, "", f"has a value in column {_letters(number)}, which has no heading")
+                for number in sorted(cells.keys() - columns.keys())
+            ]
+    if not heading_line:
+        raise _Unsound("is empty: a row of headings is expected")
+    for first, last, left, right in merges:
+        for number in range(left, right + 1):
+            if number in columns:
+                columns[number].merged.append(Merged(first, last, f"{_letters(left)}{first}:{_letters(right)}{last}"))
+    found = [
+        RawColumn(
+            column.heading,
+            pl.Series(column.heading, column.values, dtype=pl.String),
+            pl.Series("type", column.types, dtype=pl.UInt8) if any(column.types) else CellType.TEXT,
+            merged=tuple(column.merged),
+        )
+        for column in columns.values()
+    ]
+    return RawTable(source, heading_line, pl.Series("line", lines, dtype=pl.UInt32), found, faults)
+
+
+def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]]) -> dict[int, tuple[str, CellType]]:
+    """The cells of a row that hold anything, by column from 0."""
+    cells: dict[int, tuple[str, CellType]] = {}
+    number = 0
+    for node in row.childNodes:
+        kind = getattr(node, "qname", None)
+        if kind not in ((TABLENS, "table-cell"), (TABLENS, "covered-table-cell")):
+            continue
+        repeated = _count(node, "number-columns-repeated", MAX_COLUMNS)
+        down, across = _count(node, "number-rows-spanned", MAX_ROWS), _count(node, "number-columns-spanned", MAX_COLUMNS)
+        if down > 1 or across > 1:
+            merges.append((line, line + down - 1, number, number + across - 1))
+        cell = _cell(node, f"{_letters(number)}{line}")
+        if cell is not None:
+            for place in range(number, min(number + repeated, MAX_COLUMNS)):
+                cells[place] = cell
+        number += repeated
+        if number > MAX_COLUMNS:
+            break
+    return cells
+
+
+def _cell(node: Any, place: str) -> tuple[str, CellType] | None:
+    """A cell's text and type; None when it is empty."""
+    kind = node.attributes.get((OFFICENS, "value-type"), "")
+    text = "\n".join(teletype.extractText(part) for part in node.childNodes if getattr(part, "qname", ("", ""))[1] == "p").strip()
+    if node.attributes.get((_CALCEXT, "value-type")) == "error" or ((TABLENS, "formula") in node.attributes and _ERRORS.fullmatch(text)):
+        return text or "#N/A", CellType.ERROR
+    if not kind:
+        if (TABLENS, "formula") in node.attributes:
+            return f"formula in {place}", CellType.ERROR
+        return (text, CellType.TEXT) if text else None
+    if kind == "string":
+        text = (node.attributes.get((OFFICENS, "string-value")) or text).strip()
+        return (text, CellType.TEXT) if text else None
+    if kind == "date":
+        return node.attributes.get((OFFICENS, "date-value"), text), CellType.MOMENT
+    if kind == "boolean":
+        return node.attributes.get((OFFICENS, "boolean-value"), text).upper(), CellType.BOOLEAN
+    if kind in ("float", "currency"):
+        return _number(node.attributes.get((OFFICENS, "value"), ""))
+    return text or kind, CellType.OTHER
+
+
+def _number(value: str) -> tuple[str, CellType]:
+    if not re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?", value):
+        return value, CellType.ERROR
+    exact = Decimal(value).normalize()
+    text = format(exact, "f") if exact else "0"
+    return text, CellType.NUMBER if len(exact.as_tuple().digits) <= EXACT_DIGITS else CellType.INEXACT
+
+
+def _letters(number: int) -> str:
+    letters = ""
+    number += 1
+    while number:
+        number, remainder = divmod(number - 1, 26)
+        letters = chr(65 + remainder) + letters
+    return letters

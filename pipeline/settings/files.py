@@ -1,0 +1,154 @@
+"""How each table's files are written, and ready profiles of it: `[ledger.files.…]`, `[registry.files.…]`, `config/profiles/*.toml`.
+
+In: the settings' tables and the profiles, kept as data. Out: a table's settings, those of its profile put below them (`table_settings`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+
+from pipeline.model.errors import SettingsError
+
+from .faults import explain
+from .parts import Section, Texts, as_tuple
+
+DayFormat = Literal["yyyy-mm-dd", "dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy", "yyyy/mm/dd"]
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{value!r} is no time zone: write it like Asia/Almaty, or UTC") from error
+    return value
+
+
+class FileSettings(Section):
+    """How one table's files are written, where they differ from ours."""
+
+    profile: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9-]{0,60})?$",
+        description="a ready profile, below which these keys stand: a file of config/profiles",
+    )
+    encoding: Literal["utf-8", "windows-1251", "kz-1048", "utf-16"] = Field(
+        default="utf-8", description="of CSV files; one that begins with the mark of UTF-8 is read as UTF-8 all the same"
+    )
+    delimiter: Literal["", ",", ";", "\t", "|"] = Field(
+        default="", description="between the fields of a CSV file; found by the headings when empty"
+    )
+    decimal: Literal[".", ","] = Field(default=".", description="what stands before the decimals of amounts written as text")
+    grouping: Literal["", " ", ".", ",", "'"] = Field(
+        default="", description="what stands between groups of three digits; a space stands for the no-break ones, too"
+    )
+    days: Annotated[tuple[DayFormat, ...], BeforeValidator(as_tuple)] = Field(
+        default=(),
+        description="forms of days beside 2026-10-31: dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, yyyy/mm/dd; perhaps with hh:mm or hh:mm:ss",
+    )
+    epoch: Literal["", "s", "ms"] = Field(default="", description="instants are numbers: s or ms since 1970-01-01T00:00:00Z")
+    zone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        default=None, description="zone of this table's instants that name none; a heading that names another is refused"
+    )
+    rows_above: int = Field(default=0, ge=0, le=1000, description="rows above the headings to pass over, by the file's own count")
+    rows_below: int = Field(
+        default=0, ge=0, le=1000, description="rows of totals below to pass over; one that is full like the others is refused"
+    )
+    constants: dict[str, str] = Field(default_factory=dict, description='a column that the file lacks: asset = "BTC"')
+    joined: dict[str, Texts] = Field(default_factory=dict, description='a column made of several: allocation_id = ["Block", "Worker"]')
+    join_by: str = Field(default=":", min_length=1, max_length=5, description="what stands between the parts of a joined column")
+    only: dict[str, Texts] = Field(
+        default_factory=dict, description='rows to read, by heading: type = ["Credit"]; the others are passed over, and counted'
+    )
+    refused: dict[str, Texts] = Field(default_factory=dict, description="texts under a heading that refuse the whole file")
+    base_units: bool = Field(default=False, description="amounts are whole base units (satoshi, wei)")
+    factor: str = Field(
+        default="",
+        pattern=r"^([0-9]{1,20}(\.[0-9]{1,30})?)?$",
+        description='amounts are multiplied by it, exactly: "0.001" for thousandths',
+    )
+    rounding: Literal["none", "down", "half-up", "half-even"] = Field(
+        default="none", description="of amounts finer than the asset, told with their count; none refuses them"
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.grouping and self.grouping == self.decimal:
+            raise ValueError("grouping and decimal are the same sign: one of them stands before the decimals")
+        if self.base_units and self.factor:
+            raise ValueError("base_units and factor are both given: keep one")
+        if self.factor and not self.factor.strip("0."):
+            raise ValueError("factor is 0: every amount would be 0")
+        return self
+
+
+class LedgerFiles(Section):
+    """How the pool's ledger files are written, by kind of file."""
+
+    allocations: FileSettings = Field(default_factory=FileSettings, description="allocation files")
+    payments: FileSettings = Field(default_factory=FileSettings, description="payment files")
+    openings: FileSettings = Field(default_factory=FileSettings, description="opening files")
+
+
+class RegistryFiles(Section):
+    """How the registry's files are written, by table."""
+
+    miners: FileSettings = Field(default_factory=FileSettings, description="the miners' file")
+    licences: FileSettings = Field(default_factory=FileSettings, description="the licences' file")
+    accounts: FileSettings = Field(default_factory=FileSettings, description="the accounts' file")
+    wallets: FileSettings = Field(default_factory=FileSettings, description="the wallets' file")
+    counterparties: FileSettings = Field(default_factory=FileSettings, description="the counterparties' file")
+
+
+class TableProfile(FileSettings):
+    """What a profile says of a table: also its headings."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    ignored: Texts = ()
+
+
+class Profile(Section):
+    """A file of config/profiles: what it is of, and a table for each kind of file, or `any` for all."""
+
+    about: str
+    tables: dict[str, TableProfile]
+
+
+def profile_names(folder: Path) -> list[str]:
+    """The profiles there are."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def read_profile(folder: Path, name: str, kind: str) -> TableProfile:
+    """What profile `name` says of tables of `kind`. Raises SettingsError for one that is not there, not for the kind, or damaged."""
+    names = profile_names(folder)
+    if name not in names:
+        raise SettingsError([f"profile {name!r}: there is none of that name; there are {', '.join(names)}"], source=kind)
+    path = folder / f"{name}.toml"
+    try:
+        profile = Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise SettingsError(explain(error.errors(), Profile), source=str(path)) from None
+    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError([f"is no profile: {error}"], source=str(path)) from None
+    found = profile.tables.get(kind) or profile.tables.get("any")
+    if found is None:
+        raise SettingsError([f"profile {name!r}: is for {', '.join(profile.tables)}, not for {kind}"], source=kind)
+    return found
+
+
+def table_settings(folder: Path, kind: str, own: FileSettings, columns: Mapping[str, str], profile: str | None = None) -> TableProfile:
+    """A table's settings with its profile's below them, and the headings of both. `profile`: instead of the one in the settings."""
+    name = profile or own.profile
+    below = read_profile(folder, name, kind) if name else TableProfile()
+    keys = {key: getattr(own, key) for key in own.model_fields_set if key != "profile"}
+    merged = {key: getattr(below, key) for key in below.model_fields_set} | keys
+    try:
+        return TableProfile.model_validate(merged | {"columns": {**below.columns, **columns}})
+    except ValidationError as error:
+        raise SettingsError([f"with profile {name!r}: {fault}" for fault in explain(error.errors(), TableProfile)], source=kind) from None

@@ -1,0 +1,366 @@
+"""A table's cells turned into values, every fault by its line.
+
+In: a `RawTable` and the columns expected. Out: a frame of values with each row's `line`, the faults, and what is to be told of the reading
+(`Notes`). Leaves out what spans rows (`ledger`, `registry`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from .arrange import arrange
+from .cells import (
+    TYPES,
+    TYPES_OF_WORKBOOKS,
+    Kind,
+    canonical_addresses,
+    epoch_instants,
+    has_offset,
+    instants,
+    is_finer,
+    units,
+    value_of,
+    why_bad,
+)
+from .columns import Column, Terms, headings_of, near
+from .layout import Layout, as_amounts, as_days, scaled
+from .table import CellType, Fault, RawColumn, RawTable, shown
+from .texts import look_alikes
+from .zones import zone_for
+
+OWN_OFFSET = "their own offset from UTC"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is told of a table that was read."""
+
+    zones: dict[str, int] = field(default_factory=dict)
+    """How many instants were read in which zone."""
+    rounded: dict[str, int] = field(default_factory=dict)
+    """How many amounts of a column were finer than their asset, and rounded by the layout's rule."""
+    passed_over: int = 0
+    """Rows that the layout's filters leave out."""
+    warnings: list[Fault] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table's values: a frame with `line` and every column (Int128 base units, Int64 µs, Date, String), and what is told of them."""
+
+    rows: pl.DataFrame
+    faults: list[Fault]
+    notes: Notes
+
+
+def check_columns(
+    table: RawTable, columns: Collection[Column], mapping: Mapping[str, str], ignored: Collection[str], terms: Terms
+) -> Checked:
+    """The values of a table's cells.
+
+    `mapping`: heading by column, where it is not the column's name. `ignored`: headings to pass over. A value is null where
+    its cell is empty or faulty, so the frame counts only when no faults come with it.
+    """
+    if not table.columns and table.faults:
+        return Checked(_no_rows(columns, terms), list(table.faults), Notes())
+    faults = list(table.faults)
+    names = headings_of(columns, mapping)
+    required = [names[column.name] for column in columns if not column.is_nullable]
+    table, wrong, passed_over = arrange(table, names, terms.layout, required)
+    faults += wrong
+    found, heading_faults = _match(table, columns, names, {*ignored, *terms.layout.headings})
+    faults += heading_faults
+    for raw in {id(raw): raw for raw in found.values()}.values():
+        faults += _structure_faults(table, raw)
+    texts, usable = _texts(table, columns, found, terms.layout, faults)
+    zones, zone_faults = _zones(columns, found, terms, table.heading_line)
+    faults += zone_faults
+    values = _values(texts, columns, terms, {name: zone for name, (zone, _) in zones.items()})
+    notes = Notes(_zone_counts(texts, values, zones), _rounded(texts, columns, terms), passed_over)
+    for column in columns:
+        if column.name in found and column.name in usable:
+            heading = found[column.name].heading
+            faults += _cell_faults(texts, values, column, heading, terms)
+            if column.kind in (Kind.ID, Kind.MINER):
+                notes.warnings.extend(look_alikes(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER))
+    return Checked(values.select("line", *(column.name for column in columns)), list(dict.fromkeys(faults)), notes)
+
+
+def _no_rows(columns: Collection[Column], terms: Terms) -> pl.DataFrame:
+    texts = pl.DataFrame(schema={"line": pl.UInt32, **{column.name: pl.String for column in columns}})
+    return _values(_with_written(texts, columns, {}, terms.layout), columns, terms, {}).select("line", *(c.name for c in columns))
+
+
+def _structure_faults(table: RawTable, raw: RawColumn) -> list[Fault]:
+    """Merged cells, and formulas that may be stale, in a column that is read."""
+    lines = set(table.lines.to_list()) if raw.merged or raw.uncertain else set()
+    faults = [
+        Fault(merged.first, raw.heading, f"the cells {merged.range} are merged, so all but the first are empty: unmerge them, fill each")
+        for merged in raw.merged
+        if any(line in lines for line in range(merged.first, merged.last + 1))
+    ]
+    return faults + [fault for fault in raw.uncertain if fault.line in lines]
+
+
+def _match(
+    table: RawTable, columns: Collection[Column], expected: Mapping[str, str], ignored: Collection[str]
+) -> tuple[dict[str, RawColumn], list[Fault]]:
+    """Which of the file's columns is which."""
+    wanted = set(expected.values())
+    by_heading: dict[str, RawColumn] = {}
+    faults = []
+    unknown = []
+    for number, raw in enumerate(table.columns, 1):
+        if raw.heading in by_heading:
+            faults.append(Fault(table.heading_line, raw.heading, "the heading stands twice: remove or rename one of the columns"))
+        elif raw.heading in wanted:
+            by_heading[raw.heading] = raw
+        elif raw.heading == "":
+            if raw.values.null_count() < len(raw.values):
+                faults.append(Fault(table.heading_line, f"column {number}", "has values but no heading: give it one, or empty it"))
+        elif raw.heading not in ignored:
+            unknown.append(raw.heading)
+    absent = [expected[column.name] for column in columns if expected[column.name] not in by_heading]
+    missing = [
+        column
+        for column in columns
+        if expected[column.name] in absent and (not column.is_nullable or expected.get(column.pair, "") in by_heading)
+    ]
+    for heading in unknown:
+        what = f"unknown column {shown(heading)}{near(heading, absent)}; expected {', '.join(expected.values())}"
+        faults.append(Fault(table.heading_line, "", f"{what}; other headings are mapped, or ignored, in the settings"))
+    for column in missing:
+        heading = expected[column.name]
+        faults.append(Fault(table.heading_line, heading, f"the column is missing{near(heading, unknown)}"))
+    return {name: by_heading[heading] for name, heading in expected.items() if heading in by_heading}, faults
+
+
+def _texts(
+    table: RawTable, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout, faults: list[Fault]
+) -> tuple[pl.DataFrame, set[str]]:
+    """The cells' texts by column, and `COLUMN:written`, the same as the program writes them.
+
+    Those of a type that the column can't have are faults, and neither value nor missing.
+    """
+    series = [table.lines.alias("line")]
+    usable = set()
+    for column in columns:
+        raw = found.get(column.name)
+        if raw is None:
+            series.append(pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(table.lines)))
+            continue
+        series.append(raw.values.alias(column.name))
+        if isinstance(raw.types, CellType):
+            if raw.types in _types_of(column, raw, layout):
+                usable.add(column.name)
+            else:
+                faults.append(Fault(None, raw.heading, _why_type(raw.types, "", raw.declared)))
+                continue
+        else:
+            usable.add(column.name)
+    frame = pl.DataFrame(series)
+    for column in columns:
+        raw = found.get(column.name)
+        if raw is None or column.name not in usable:
+            continue
+        bad = _bad_types(raw, column, layout)
+        if bad is not None:
+            for line, kind, text in frame.select("line", kind=raw.types, text=column.name).filter(bad).iter_rows():
+                is_person = column.kind is Kind.MINER
+                faults.append(Fault(line, raw.heading, _why_type(CellType(kind), "" if is_person else text or "", raw.declared)))
+            frame = frame.with_columns(bad.alias(f"{column.name}:type"))
+    return _with_written(frame, columns, found, layout), usable
+
+
+def _with_written(texts: pl.DataFrame, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout) -> pl.DataFrame:
+    """`COLUMN:written`: texts as the program writes them. Numbers and moments of typed cells are written so already."""
+    written = []
+    for column in columns:
+        text = texts[column.name]
+        if column.kind in (Kind.AMOUNT, Kind.PLAIN):
+            new = texts.select(as_amounts(pl.col(column.name), layout)).to_series()
+        elif column.kind in (Kind.DATE, Kind.INSTANT):
+            new = as_days(text, layout)
+        else:
+            new = text
+        raw = found.get(column.name)
+        if new is not text and raw is not None and raw.types is not CellType.TEXT:
+            types = raw.types if isinstance(raw.types, pl.Series) else pl.Series([int(raw.types)]).new_from_index(0, len(text))
+            new = (
+                pl.DataFrame({"type": types, "new": new, "text": text})
+                .select(pl.when(pl.col("type") == CellType.TEXT.value).then(pl.col("new")).otherwise(pl.col("text")))
+                .to_series()
+            )
+        if column.kind is Kind.AMOUNT and layout.factor is not None:
+            new = scaled(new, layout.factor)
+        if f"{column.name}:type" in texts.columns:
+            is_bad = texts[f"{column.name}:type"]
+            new = pl.DataFrame({"new": new, "bad": is_bad}).select(pl.when("bad").then(None).otherwise(pl.col("new"))).to_series()
+        written.append(new.cast(pl.String).alias(f"{column.name}:written"))
+    return texts.with_columns(written)
+
+
+def _types_of(column: Column, raw: RawColumn, layout: Layout) -> frozenset[CellType]:
+    """The cell types that a column may come in."""
+    types = (TYPES if raw.declared else TYPES_OF_WORKBOOKS)[column.kind]
+    return types | {CellType.NUMBER} if column.kind is Kind.INSTANT and layout.epoch else types
+
+
+def _bad_types(raw: RawColumn, column: Column, layout: Layout) -> pl.Series | None:
+    """Which cells have a type that the column can't have; None when all are fine."""
+    if raw.types is CellType.TEXT or len(raw.values) == 0:
+        return None
+    types = (
+        raw.types if isinstance(raw.types, pl.Series) else pl.Series([raw.types.value], dtype=pl.UInt8).new_from_index(0, len(raw.values))
+    )
+    frame = pl.DataFrame({"type": types, "text": raw.values})
+    is_bad = ~pl.col("type").is_in([int(kind) for kind in _types_of(column, raw, layout)])
+    is_number = pl.col("type") == CellType.NUMBER
+    if column.kind is Kind.MINER:
+        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]{12}$")
+    elif column.kind not in (Kind.AMOUNT, Kind.PLAIN):
+        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]+$")
+    bad = frame.select((is_bad & pl.col("text").is_not_null()).fill_null(False)).to_series()
+    return bad if bad.any() else None
+
+
+def _why_type(kind: CellType, text: str, declared: str) -> str:
+    match kind:
+        case CellType.INEXACT:
+            return f"{shown(text)} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text"
+        case CellType.NUMBER:
+            what = f"{shown(text)} is a number" if text else "is a number"
+            return f"{what}, so leading zeros or last digits may be lost: format the column as text and fill it from the source anew"
+        case CellType.MOMENT:
+            return f"{shown(text)} is a date: format the column as text"
+        case CellType.BOOLEAN:
+            return f"{shown(text)} is a truth value" if text else f"is a column of truth values ({declared}): write it as text"
+        case CellType.ERROR:
+            return f"{shown(text) if text else 'the cell'} is an error, or a formula without a value: calculate and save the workbook anew, or paste values"
+        case CellType.FLOAT:
+            return f"is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text"
+        case _:
+            return f"is a column of {declared or kind.name.lower()}: write it as text"
+
+
+def _zones(
+    columns: Collection[Column], found: Mapping[str, RawColumn], terms: Terms, heading_line: int | None
+) -> tuple[dict[str, tuple[str | None, str]], list[Fault]]:
+    """For each column of instants the zone of those that name none, and how it is told."""
+    zones: dict[str, tuple[str | None, str]] = {}
+    faults = []
+    for column in columns:
+        if column.kind is Kind.INSTANT:
+            heading = found[column.name].heading if column.name in found else ""
+            zone, told, wrong = zone_for(heading, terms.layout.zone, terms.timezone, terms.layout.place)
+            zones[column.name] = zone, told
+            if wrong:
+                faults.append(Fault(heading_line, heading, f"the heading {wrong}"))
+                zones[column.name] = terms.timezone, ""
+    return zones, faults
+
+
+def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, tuple[str | None, str]]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for name, (_, told) in zones.items():
+        read = texts[f"{name}:written"].filter(values[name].is_not_null())
+        zoned = int((has_offset(read) | read.str.contains("^[0-9]+$")).sum())
+        counts += Counter({OWN_OFFSET: zoned, told: len(read) - zoned})
+    return dict(counts)
+
+
+def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: Terms) -> dict[str, int]:
+    if terms.layout.rounding == "none":
+        return {}
+    amounts = [column for column in columns if column.kind is Kind.AMOUNT]
+    finer = texts.select(is_finer(pl.col(f"{c.name}:written"), _decimals(c, terms)).sum().alias(c.name) for c in amounts)
+    return {name: count for name, count in finer.row(0, named=True).items() if count}
+
+
+def _values(texts: pl.DataFrame, columns: Collection[Column], terms: Terms, zones: Mapping[str, str | None]) -> pl.DataFrame:
+    written = texts.select("line", *(pl.col(f"{column.name}:written").alias(column.name) for column in columns))
+    # Lazily, so that polars evaluates what several expressions share once.
+    expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT)]
+    values = written.lazy().select("line", *expressions).collect()
+    for column in columns:
+        if column.kind is Kind.INSTANT:
+            values = values.with_columns(_instants(written[column.name], zones.get(column.name), terms.layout))
+        elif column.kind is Kind.ADDRESS:
+            values = values.with_columns(canonical_addresses(written[column.name], _chains(written, column, terms), terms.networks))
+    return values
+
+
+def _instants(texts: pl.Series, zone: str | None, layout: Layout) -> pl.Series:
+    if not layout.epoch:
+        return instants(texts, zone)
+    is_number = texts.str.contains("^[0-9]+$").fill_null(False)
+    typed = instants(texts, zone) if not is_number.all() else pl.Series(texts.name, [None], dtype=pl.Int64).new_from_index(0, len(texts))
+    return (
+        pl.DataFrame({"epoch": epoch_instants(texts, layout.epoch), "typed": typed, "is_number": is_number})
+        .select(pl.when("is_number").then(pl.col("epoch")).otherwise(pl.col("typed")).alias(texts.name))
+        .to_series()
+    )
+
+
+def _value(column: Column, terms: Terms) -> pl.Expr:
+    if column.kind is Kind.ASSET:
+        return pl.when(pl.col(column.name).is_in(sorted(terms.assets))).then(pl.col(column.name)).alias(column.name)
+    if column.kind is Kind.AMOUNT:
+        return units(pl.col(column.name), _decimals(column, terms), terms.layout.rounding).alias(column.name)
+    return value_of(column.kind, column.name)
+
+
+def _decimals(column: Column, terms: Terms) -> pl.Expr:
+    """The decimals of each row's asset, 0 for amounts in base units; those of an unknown asset, whose row is faulty anyway, are null."""
+    decimals = {name: 0 if terms.layout.is_in_base_units else asset.decimals for name, asset in terms.assets.items()}
+    return pl.col(column.of).replace_strict(decimals, default=None, return_dtype=pl.UInt32) if decimals else pl.lit(None, pl.UInt32)
+
+
+def _chains(texts: pl.DataFrame, column: Column, terms: Terms) -> pl.Series:
+    """The chain of each row's address: its own column, or its asset's."""
+    if column.of != "asset":
+        return texts[column.of]
+    chains = {name: asset.chain for name, asset in terms.assets.items()}
+    return texts[column.of].replace_strict(chains, default=None, return_dtype=pl.String)
+
+
+def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, heading: str, terms: Terms) -> list[Fault]:
+    """Cells that are missing, and texts that give no value."""
+    text, value = texts[column.name], values[column.name]
+    typed = texts[f"{column.name}:type"] if f"{column.name}:type" in texts.columns else None
+    is_bad = text.is_not_null() & value.is_null()
+    if typed is not None:
+        is_bad &= ~typed
+    faults = []
+    if not column.is_nullable:
+        faults = [Fault(line, heading, "is missing") for line in texts["line"].filter(text.is_null())]
+    elif column.pair:
+        lonely = texts["line"].filter(text.is_null() & texts[column.pair].is_not_null())
+        faults = [Fault(line, heading, f"is missing, though {column.pair} is given") for line in lonely]
+    if not is_bad.any():
+        return faults
+    of = texts[column.of] if column.of else pl.Series([None], dtype=pl.String).new_from_index(0, len(text))
+    for line, cell, by in pl.DataFrame({"line": texts["line"], "text": text, "of": of}).filter(is_bad).iter_rows():
+        what = _why(column, cell, by, terms)
+        if what:
+            faults.append(Fault(line, heading, what))
+    return faults
+
+
+def _why(column: Column, cell: str, by: str | None, terms: Terms) -> str:
+    """What is wrong with a cell; "" when only the cell that it is read by is wrong."""
+    if column.kind is Kind.ASSET:
+        return f"{shown(cell)} is no asset of the settings{near(cell, terms.assets)}; those are {', '.join(sorted(terms.assets))}"
+    asset = terms.assets.get(by or "")
+    if column.kind is Kind.AMOUNT:
+        if asset is None:
+            return ""
+        return why_bad(column.kind, cell, decimals=0 if terms.layout.is_in_base_units else asset.decimals, layout=terms.layout)
+    chain = (asset.chain if asset else None) if column.of == "asset" else by
+    has_timezone = terms.timezone is not None or terms.layout.zone is not None
+    network_name = terms.networks.get(chain or "")
+    return why_bad(column.kind, cell, has_timezone=has_timezone, network_name=network_name, layout=terms.layout)

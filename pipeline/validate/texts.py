@@ -1,0 +1,111 @@
+"""Names and ids as texts: what a spreadsheet left in them, characters that can't be seen, letters that look alike.
+
+In: texts of cells. Out: expressions that say whether a text may stand, and the words for what is wrong with one. Left out: amounts,
+instants and addresses, which have forms of their own (`cells`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+import polars as pl
+
+from .table import Fault, shown
+
+_ERROR_VALUES = (
+    r"#[\p{Lu}0-9_/ ]{2,30}[!?]",  # #REF!, #ССЫЛКА!, #DIV/0!, #ИМЯ?: the same form in every language of a spreadsheet
+    r"#\p{Lu}{1,12}/\p{Lu}{1,12}",  # #N/A, #Н/Д
+    r"#\p{Lu}{2,}_[\p{Lu}_]+",  # #GETTING_DATA, #ОЖИДАНИЕ_ДАННЫХ
+    r"#+",  # a column too narrow
+    r"(?:Err|Ошибка|Қате): ?[0-9]{3}",  # LibreOffice
+)
+_NOTHINGS = r"(?i:nan|-nan|null|\(null\)|<null>|none|nil|nat|<na>|n/a|na|н/д|undefined|inf|-inf|нет данных|дерек жоқ|#)"
+_TRUTHS = r"TRUE|FALSE|ИСТИНА|ЛОЖЬ|АҚИҚАТ|ЖАЛҒАН"
+_EXPONENT = r"[0-9](?:[.,][0-9]+)?[eEеЕ][+-][0-9]{1,3}|[0-9][.,][0-9]+[eEеЕ][0-9]{1,3}"
+_POINT_ZERO = r"[0-9]+[.,]0+"
+_QUOTED = '"[^"]*"'
+DEBRIS = rf"^(?:{'|'.join(_ERROR_VALUES)}|{_NOTHINGS}|{_TRUTHS}|{_EXPONENT}|={_QUOTED})$"
+"""What a spreadsheet, or a program's empty value, leaves where a name or an id should stand."""
+DEBRIS_OF_IDS = rf"{DEBRIS}|^{_POINT_ZERO}$|^['=]"
+"""An id is no formula either, and has no mark of text before it; a name may begin so."""
+
+_IGNORABLE = r"\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\x{E0000}-\x{E0FFF}"
+UNSEEN_IN_ID = rf"[\p{{Cc}}\p{{Cf}}\p{{Zl}}\p{{Zp}}{_IGNORABLE}]|[^\P{{Zs}} ]"
+"""Characters that nobody sees in an id, and spaces other than the plain one."""
+UNSEEN_IN_NAME = rf"[\x00-\x08\n\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
+"""In a name: line ends, control characters, what turns the direction of reading, and what has no width."""
+
+_ALIKE = dict(zip("АВЕЅІЈКМНОРСТУХҮҺаеіјорсухһѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTYXYhaeijopcyxhsdqwABEZHIKMNOPTYXo", strict=True))
+_FOLD = str.maketrans(_ALIKE)
+_STRANGE = rf"[{''.join(_ALIKE)}]"
+TOTAL = re.compile(r"(?i)^(?:итого|всего|общий итог|сумма|баланс|жиыны|барлығы|жалпы|қорытынды|(?:grand )?totals?|sum|subtotal)(?![\w-])")
+"""How the first text of a row of totals begins, in Russian, Kazakh and English."""
+
+
+_WORDS = (
+    (r"#+", "is what a spreadsheet shows for a column too narrow: widen it and save the file anew"),
+    (r"=.*", "is a formula written out as text: write the bare value"),
+    (r"'.*", "begins with the mark by which a spreadsheet keeps text: write the value without it"),
+    (_EXPONENT, "is a number that a spreadsheet cut short: take the id from its source, with the column formatted as text"),
+    (_POINT_ZERO, "is an id that a program took for a number: take it from its source, as text"),
+    (_TRUTHS, "is a spreadsheet's truth value: write the name or id itself"),
+    (_NOTHINGS, "is a program's word for nothing: write the value, or leave the cell empty where it may be"),
+    (r"(?:#|Err:|Ошибка:|Қате:).*", "is a spreadsheet's error: mend the formula and save the file anew"),
+)
+
+
+def why_debris(text: str, *, is_id: bool) -> str:
+    """What a text is that matches `DEBRIS` (or `DEBRIS_OF_IDS`), and what to do; "" for any other."""
+    if not pl.Series([text]).str.contains(DEBRIS_OF_IDS if is_id else DEBRIS).item():
+        return ""
+    return next(f"{shown(text)} {words}" for pattern, words in _WORDS if re.fullmatch(pattern, text, re.DOTALL))
+
+
+def why_unseen(text: str, pattern: str) -> str:
+    """Which unseen character a text has, by its number and place; "" for none."""
+    for place, letter in enumerate(text, 1):
+        if pl.Series([letter]).str.contains(pattern).item():
+            if letter in "\n\r\x0b\x0c\x85\u2028\u2029":
+                return f"has a line end in it, after {shown(text[: place - 1])}: write it on one line"
+            kind = "space that is no plain one" if unicodedata.category(letter) == "Zs" else "invisible character"
+            name = unicodedata.name(letter, "a control character").lower()
+            return f"has an {kind} at place {place}, U+{ord(letter):04X} ({name}): remove it".replace("an space", "a space")
+    return ""
+
+
+def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool = True) -> list[Fault]:
+    """Ids with letters of another alphabet that look like Latin ones: within an id of Latin letters, or among ids of them.
+
+    `ids`, `lines`: the cells of a column and their lines. `is_shown`: whether the id itself may be printed.
+    """
+    frame = pl.DataFrame({"id": ids, "line": lines}).drop_nulls("id")
+    odd = frame.filter(pl.col("id").str.contains(_STRANGE))
+    if odd.is_empty():
+        return []
+    odd = odd.unique("id", keep="first", maintain_order=True)
+    folded = {text.translate(_FOLD) for text in odd["id"]}
+    twins = dict(frame.filter(pl.col("id").is_in(sorted(folded))).unique("id", keep="first", maintain_order=True).iter_rows())
+    has_latin_ids = bool(frame["id"].str.contains(r"\p{Latin}").any())
+    found = []
+    for text, line in odd.iter_rows():
+        letters = [letter for letter in text if letter.isalpha()]
+        is_mixed = bool(re.search("[A-Za-z]", text))
+        is_disguised = has_latin_ids and all(letter in _ALIKE for letter in letters)
+        twin = twins.get(text.translate(_FOLD))
+        if not (is_mixed or is_disguised or twin):
+            continue
+        what = "; ".join(_letters(text))
+        beside = f"; line {twin} has the same id in Latin letters" if twin is not None else ""
+        named = f"{shown(text)} has " if is_shown else "has "
+        found.append(Fault(line, heading, f"{named}{what}, which looks like a Latin letter{beside}: compare it with the source"))
+    return found
+
+
+def _letters(text: str) -> Iterable[str]:
+    seen = [(place, letter) for place, letter in enumerate(text, 1) if letter in _ALIKE]
+    for place, letter in seen[:3]:
+        yield f"{unicodedata.name(letter).lower()} (U+{ord(letter):04X}) at place {place}"
+    if len(seen) > 3:
+        yield f"{len(seen) - 3} more such letters"

@@ -1,0 +1,67 @@
+"""Which zone instants without an offset are read in: the heading's, the table's, or the settings' common one.
+
+In: a heading and the settings' zones. Out: the zone, where it was found, or what is wrong. Left out: the reading itself (`cells`).
+"""
+
+from __future__ import annotations
+
+import re
+from zoneinfo import ZoneInfo
+
+_OFFSET = re.compile(r"(?i)(?<![a-zа-я])(?:utc|gmt)? ?([+-])([0-9]{1,2})(?::?([0-9]{2}))?(?![0-9])")
+_UTC = re.compile(r"(?i)(?<![a-zа-я])(?:utc|gmt)(?![a-zа-я+-])")
+_REGION = re.compile(r"\b(?:Africa|America|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z_]+(?:/[A-Za-z_]+)?")
+_PLACES = {
+    r"алматы|almaty|астана|astana|қазақстан|казахстан|kazakhstan": "Asia/Almaty",
+    r"мск|msk|москва|moscow": "Europe/Moscow",
+}
+_ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[ECMP][SD]T|CET|CEST|EET|EEST|BST|IST|JST|HKT|SGT|ALMT|QYZT)(?![A-Za-z])")
+
+
+def heading_zone(heading: str) -> tuple[str | None, str]:
+    """The zone that a heading names (None for none), and what is wrong with the naming ("" for nothing)."""
+    if found := _REGION.search(heading):
+        return (found[0], "") if _is_zone(found[0]) else (None, f"names the zone {found[0]}, which is none")
+    if found := _OFFSET.search(heading):
+        sign, hours, minutes = found[1], int(found[2]), int(found[3] or 0)
+        if "utc" in found[0].lower() or "gmt" in found[0].lower() or re.search(r"\(\s*[+-][0-9:]+\s*\)", heading):
+            if minutes or hours > 14:
+                return None, f"names an offset, {found[0].strip()}, that is no whole hours from UTC"
+            # The zone database counts these westward.
+            return ("UTC" if hours == 0 else f"Etc/GMT{'-' if sign == '+' else '+'}{hours}"), ""
+    if _UTC.search(heading):
+        return "UTC", ""
+    for words, zone in _PLACES.items():
+        if re.search(rf"(?i)(?<![a-zа-яәғқңөұүһі])(?:{words})(?![a-zа-яәғқңөұүһі])", heading):
+            return zone, ""
+    if found := _ABBREVIATION.search(heading):
+        return None, f"names a zone by {found[0]}, which several zones are called"
+    return None, ""
+
+
+def zone_for(heading: str, table_zone: str | None, common_zone: str | None, place: str) -> tuple[str | None, str, str]:
+    """The zone of a column's instants that carry no offset; which that is, for the import's summary; and a fault ("" for none)."""
+    named, wrong = heading_zone(heading)
+    if wrong and table_zone is None:
+        return None, "", f"{wrong}: set zone in {place}"
+    if named is None:
+        zone = table_zone or common_zone
+        return zone, f"{zone} ({place if table_zone else 'timezone of the settings'})", ""
+    if table_zone is not None and table_zone != named:
+        return None, "", f"names {said(named)}, and {place} says zone = {table_zone!r}: leave one"
+    return named, f"{said(named)} (heading)", ""
+
+
+def said(zone: str) -> str:
+    """A zone as people write it: `Etc/GMT-5` is UTC+5."""
+    if found := re.fullmatch(r"Etc/GMT([+-])([0-9]+)", zone):
+        return f"UTC{'-' if found[1] == '+' else '+'}{found[2]}"
+    return zone
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return False
+    return True
