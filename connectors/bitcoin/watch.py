@@ -81,9 +81,13 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
     settled: list[WatchedWallet] = []
     names: set[str] = set()
 
-    def claim(script: bytes, wallet: str, what: str) -> None:
+    shared: set[tuple[str, str, str]] = set()
+
+    def claim(script: bytes, wallet: str, source: str, what: str) -> None:
+        """Give the script to the wallet. A descriptor shared with another wallet is one fault, not one for each index."""
         holder = scripts.setdefault(script, wallet)
-        if holder != wallet:
+        if holder != wallet and (wallet, holder, source) not in shared:
+            shared.add((wallet, holder, source))
             faults.append(f"wallet {wallet!r}: {what} is wallet {holder!r}'s too: a script belongs to one wallet")
 
     for wallet in wallets:
@@ -95,7 +99,7 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
         for address in wallet.addresses:
             try:
                 addresses[canonical_address(address, network)] = None
-                claim(script_of(address, network), name, f"address {address}")
+                claim(script_of(address, network), name, address, f"address {address}")
             except ValueError as error:
                 faults.append(f"wallet {name!r}: {error}")
         parsed: list[ParsedDescriptor] = []
@@ -112,8 +116,8 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
             for index, script in descriptor.scripts(0, length or 1):
                 if descriptor.is_ranged:
                     indexes[script] = index
-                claim(script, name, f"index {index} of {descriptor.text}")
-        if not parsed and not addresses and not faults:
+                claim(script, name, descriptor.text, f"index {index} of {descriptor.text}")
+        if not wallet.addresses and not wallet.descriptors:
             faults.append(f"wallet {name!r} has neither an address nor a descriptor")
         settled.append(
             WatchedWallet(
@@ -123,7 +127,7 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
     if not wallets:
         faults.append("no wallet is configured: name at least one with its addresses or descriptors")
     if faults:
-        raise SettingsError(faults[:50], source="wallets")
+        raise SettingsError(faults, source="wallets")
     return WatchList(tuple(settled), scripts, indexes)
 
 

@@ -63,7 +63,7 @@ def watch_list(wallets: Sequence[WatchedWallet]) -> WatchList:
     if not wallets:
         faults.append("no wallet is configured: name at least one with its addresses")
     if faults:
-        raise SettingsError(faults[:50], source="wallets")
+        raise SettingsError(faults, source="wallets")
     return WatchList(tuple(settled), addresses, _spellings(addresses))
 
 

@@ -166,3 +166,20 @@ def test_what_was_watched_stays_watched():
         WatchedWallet(name="gone", addresses=["z"]),
     ]
     assert len(warnings) == 1 and "'gone'" in warnings[0]
+
+
+def test_a_bad_wallet_hides_no_other():
+    wallets = [WatchedWallet(name=f"bad{n}", addresses=["nonsense"]) for n in range(60)] + [WatchedWallet(name="empty")]
+    with pytest.raises(SettingsError) as told:
+        watch_list(wallets, REGTEST)
+    for wallet in wallets:
+        assert f"wallet {wallet.name!r}" in str(told.value)
+
+
+def test_a_descriptor_that_two_wallets_share_is_one_fault():
+    text = f"wpkh({TPUB}/0/*)"
+    wallets = [WatchedWallet(name="a", descriptors=[text]), WatchedWallet(name="b", descriptors=[text]), WatchedWallet(name="c")]
+    with pytest.raises(SettingsError) as told:
+        watch_list(wallets, REGTEST)
+    assert str(told.value).count("a script belongs to one wallet") == 1
+    assert "wallet 'c' has neither" in str(told.value)
