@@ -1,6 +1,7 @@
 """Bitcoin Core and its relatives: read exactly what leaves and reaches the pool's wallets, and say it as events."""
 
-from .follow import BitcoinConnector
-from .steps import Connected, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
+from pipeline.follow.connector import Connected, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 
-__all__ = ["BitcoinConnector", "Connected", "Idle", "Reorganised", "Rereading", "Rewatched", "Step", "Waiting"]
+from .follow import BitcoinConnector
+
+__all__ = ["BitcoinConnector", "Connected", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]

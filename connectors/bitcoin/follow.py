@@ -26,6 +26,7 @@ import structlog
 
 from pipeline.chains.bitcoin.networks import network as network_of
 from pipeline.chains.bitcoin.wire import TxOutput
+from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from pipeline.log.events import encode
 from pipeline.log.events.chain import (
     ChainEvent,
@@ -36,17 +37,16 @@ from pipeline.log.events.chain import (
 from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
 
+from .build_events import Teller
 from .chain_state import ChainState, Outpoint
 from .errors import BlockPruned, ChainMoved
 from .fetch import Fetcher
 from .find_fork import fetch_earlier_times, find_fork
-from .growth import Growth, GrowthFinder
 from .node import Node, NodeStatus, Offer
+from .rescan import Rescan, RescanFinder
 from .rpc import Credentials, NodeConnection
 from .search import ScriptSearch
-from .steps import Connected, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
 from .strategies import NAMES, BlockRef, Choice, Watching, choose
-from .tell_events import Teller
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("bitcoin")
@@ -108,7 +108,7 @@ class BitcoinConnector:
         self._start_height = start_height
         self._wallets = watch_list(wallets, self._network)
         self._rest, self._wanted, self._step_size = rest, strategy, blocks_a_step
-        self._growth_finder = GrowthFinder(self._wallets, self._network, asset, gap=gap)
+        self._rescan_finder = RescanFinder(self._wallets, self._network, asset, gap=gap)
         self._first_used_height = first_used_height
         credentials = Credentials(cookie_path=Path(cookie_path) if cookie_path else None, user=user, password=password)
         connection = connection or NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
@@ -117,7 +117,7 @@ class BitcoinConnector:
         self._state: ChainState | None = None
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None
-        self._growth: Growth | None = None
+        self._rescan: Rescan | None = None
         self._offer: Offer | None = None
         self._choice: Choice | None = None
         self._told_choice: tuple[str, str] | None = None
@@ -166,24 +166,23 @@ class BitcoinConnector:
             if isinstance(step, Idle):
                 self._wait_for_block(stop, poll_s)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> ChainStatus:
         """For a status page: the node, the strategy in force and why, heights, how far behind."""
         state, status = self._state, self._status
         height = state.height if state is not None and state.watch is not None else None
-        return {
-            "chain": self._chain,
-            "network": self._network.name,
-            "node": self._node.name,
-            "node_version": f"{self._offer.subversion} ({self._offer.version})" if self._offer else None,
-            "strategy": self._choice.strategy.name if self._choice else None,
-            "strategy_why": self._choice.why if self._choice else None,
-            "start_height": state.start_height if height is not None and state is not None else self._start_height,
-            "height": height,
-            "node_height": status.blocks if status else None,
-            "lag_blocks": status.blocks - height if status and height is not None else None,
-            "watched_scripts": len((self._watch_list or self._wallets).scripts),
-            "reread_to_height": self._growth.next_height - 1 if self._growth else None,
-        }
+        return ChainStatus(
+            chain=self._chain,
+            network=self._network.name,
+            node=self._node.name,
+            node_version=f"{self._offer.subversion} ({self._offer.version})" if self._offer else None,
+            method=self._choice.strategy.name if self._choice else None,
+            method_why=self._choice.why if self._choice else None,
+            start_height=state.start_height if height is not None and state is not None else self._start_height,
+            height=height,
+            node_height=status.blocks if status else None,
+            n_watched=len((self._watch_list or self._wallets).scripts),
+            rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
+        )
 
     def close(self) -> None:
         self._fetcher.close()
@@ -212,9 +211,9 @@ class BitcoinConnector:
                 f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}, and still synchronising: waiting for it"
             )
         assert self._watch_list is not None
-        self._growth = self._growth or self._growth_finder.find(state, self._watch_list)
-        if self._growth is not None:
-            return self._grow(state, self._growth, choice, fork, status)
+        self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list)
+        if self._rescan is not None:
+            return self._grow(state, self._rescan, choice, fork, status)
         if fork == state.height and status.blocks <= fork:
             return self._nothing_new(state, status)
         return self._follow(state, choice, fork, status)
@@ -253,31 +252,31 @@ class BitcoinConnector:
 
         return choice.strategy.read(blocks, self._watching, known, tip_height)
 
-    def _grow(self, state: ChainState, growth: Growth, choice: Choice, fork: int, status: NodeStatus) -> Step:
+    def _grow(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
         """Search what was read for the new scripts; when that is done, go back to the first that was found and watch them all."""
         if fork < state.height:  # what is searched must be in the main chain
             return self._disconnect(state, fork)
-        self._check_pruned(status, growth.next_height)
+        self._check_pruned(status, rescan.next_height)
         size = self._step_size or choice.strategy.blocks_a_step
-        if not growth.search(state, choice.strategy, status.blocks, size):
-            return Rereading(len(growth.new.scripts), growth.next_height - 1, state.height)
-        down_to = state.height if growth.first_hit is None else growth.first_hit - 1
+        if not rescan.search(state, choice.strategy, status.blocks, size):
+            return Rescanning(len(rescan.new.scripts), rescan.next_height - 1, state.height)
+        down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
         depth = state.height - down_to
         if depth > MAX_APPEND:
             return self._disconnect(state, down_to)
-        watch = self._teller.watch(state.next_seq + depth, growth.target, network=self._network.name, start_height=state.start_height)
+        watch = self._teller.watch(state.next_seq + depth, rescan.target, network=self._network.name, start_height=state.start_height)
         self._write(state, [*self._teller.disconnects(state, down_to), watch])
-        self._use(growth.target)
-        self._growth = None
-        return Rewatched(len(growth.new.scripts), depth, state.height)
+        self._use(rescan.target)
+        self._rescan = None
+        return Rescanned(len(rescan.new.scripts), depth, state.height)
 
     def _disconnect(self, state: ChainState, down_to: int) -> Step:
         """Disconnect towards `down_to`, as far as one append goes."""
         lowest = max(down_to, state.height - MAX_APPEND)
         depth = state.height - lowest
         self._write(state, self._teller.disconnects(state, lowest))
-        if self._growth is not None:
-            self._growth.next_height = min(self._growth.next_height, lowest + 1)
+        if self._rescan is not None:
+            self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
         return Reorganised(depth, 0, state.height)
 
     # --- the node --------------------------------------------------------------------------------------------------
@@ -342,7 +341,7 @@ class BitcoinConnector:
                 same = list(self._wallets.wallets) == state.watch.wallets
                 self._use(self._wallets if same else watch_list(state.watch.wallets, self._network))
             self._state = state
-            self._growth = None
+            self._rescan = None
         return self._state
 
     def _check_watch(self, watch: Watch) -> None:

@@ -1,6 +1,7 @@
 """Account chains (EVM): read exactly what leaves and reaches the pool's addresses, and say it as events (ADR 7)."""
 
-from .follow import EvmConnector
-from .steps import Connected, Doubted, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
+from pipeline.follow.connector import Connected, Contradicted, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 
-__all__ = ["Connected", "Doubted", "EvmConnector", "Idle", "Reorganised", "Rereading", "Rewatched", "Step", "Waiting"]
+from .follow import EvmConnector
+
+__all__ = ["Connected", "Contradicted", "EvmConnector", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]

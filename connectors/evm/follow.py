@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
+from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from pipeline.log.events import encode
 from pipeline.log.events.chain import (
     Balances,
@@ -29,22 +31,21 @@ from pipeline.log.events.chain import (
 from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
 
+from .build_events import MonthEnd, Teller, by_month
+from .call_tracing import CallTracing, InternalCalls, choose
 from .chain_state import ChainState
 from .checks import checked
 from .errors import ChainMoved, NodeBusy
 from .find_fork import find_fork
-from .growth import Growth, find_growth
-from .hidden import HiddenFinder
+from .internal_transfers import InternalTransferFinder
 from .node import Node, NodeStatus
 from .read_block import BlockReader, Watching
+from .recheck import Doubtful, Recheck
+from .rescan import Rescan, find_rescan
 from .rewards import BlockReward
 from .rpc import NodeConnection
 from .scan import Scanner
-from .second_reading import Doubtful, SecondReading
-from .sight import InternalCalls, Sight, choose
 from .state import StateReader
-from .steps import Connected, Doubted, Idle, Reorganised, Rereading, Rewatched, Step, Waiting
-from .tell_events import MonthEnd, Teller, by_month
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("evm")
@@ -54,6 +55,18 @@ MAX_APPEND = 5000
 BLOCKS_A_STEP = 500
 MOVES = 5
 """Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvmStatus(ChainStatus):
+    """Where a connector of an account chain stands."""
+
+    internal_transfers: str | None
+    """How transfers by calls inside transactions are found."""
+    rechecked_to_height: int | None
+    """Blocks up to here were read twice."""
+    n_requests: int
+    """Requests sent to the node so far."""
 
 
 class EvmConnector:
@@ -97,12 +110,12 @@ class EvmConnector:
         reader = BlockReader(self._node)
         self._state_reader = StateReader(self._node)
         self._scanner = Scanner(self._node, reader)
-        self._hidden = HiddenFinder(self._node, self._scanner, self._state_reader)
-        self._second = SecondReading(self._node, reader, finality)
+        self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
+        self._second = Recheck(self._node, reader, finality)
         self._state: ChainState | None = None
         self._watch_list: WatchList | None = None
-        self._growth: Growth | None = None
-        self._sight: Sight | None = None
+        self._rescan: Rescan | None = None
+        self._call_tracing: CallTracing | None = None
         self._status: NodeStatus | None = None
 
     # --- the outside -----------------------------------------------------------------------------------------------
@@ -151,27 +164,26 @@ class EvmConnector:
             if isinstance(step, Idle):
                 stop.wait(poll_s)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> EvmStatus:
         """For a status page: the node, how calls inside transactions are seen and why, heights, how far behind."""
         state, status, offer = self._state, self._status, self._node.offer
         height = state.height if state is not None and state.watch is not None else None
-        return {
-            "chain": self._chain,
-            "network": self._network,
-            "node": self._node.name,
-            "node_version": offer.version if offer else None,
-            "internal_calls": self._sight.name if self._sight else None,
-            "internal_calls_why": self._sight.why if self._sight else None,
-            "hidden_transfers": self._hidden.way,
-            "start_height": state.start_height if height is not None and state is not None else self._start_height,
-            "height": height,
-            "node_height": status.height if status else None,
-            "lag_blocks": status.height - height if status and height is not None else None,
-            "watched_addresses": len((self._watch_list or self._wallets).addresses),
-            "reread_to_height": self._growth.next_height - 1 if self._growth else None,
-            "read_twice_to_height": self._second.checked_to,
-            "requests": self._node.connection.n_requests,
-        }
+        return EvmStatus(
+            chain=self._chain,
+            network=self._network,
+            node=self._node.name,
+            node_version=offer.version if offer else None,
+            method=self._call_tracing.name if self._call_tracing else None,
+            method_why=self._call_tracing.why if self._call_tracing else None,
+            internal_transfers=self._internal_transfers.way,
+            start_height=state.start_height if height is not None and state is not None else self._start_height,
+            height=height,
+            node_height=status.height if status else None,
+            n_watched=len((self._watch_list or self._wallets).addresses),
+            rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
+            rechecked_to_height=self._second.checked_to,
+            n_requests=self._node.connection.n_requests,
+        )
 
     def close(self) -> None:
         self._scanner.close()
@@ -191,9 +203,9 @@ class EvmConnector:
     def _step(self) -> Step:
         state = self._open()
         status = self._status = self._node.look()
-        sight = self._look_inside(status)
+        call_tracing = self._look_inside(status)
         if state.watch is None:
-            self._write(state, [self._watch_event(0, self._wallets, sight)])
+            self._write(state, [self._watch_event(0, self._wallets, call_tracing)])
             self._use(self._wallets)
         if status.height < state.start_height - 1:
             return Waiting(f"the node at {self._node.name} is at height {status.height}; reading starts at {state.start_height}")
@@ -203,18 +215,18 @@ class EvmConnector:
                 f"the node at {self._node.name} is at height {status.height}, below the log's {state.height}: waiting for it to catch up"
             )
         assert self._watch_list is not None and state.watch is not None
-        if state.watch.internal_calls != sight.name:
-            self._write(state, [self._watch_event(state.next_seq, self._watch_list, sight, start_height=state.start_height)])
+        if state.watch.internal_calls != call_tracing.name:
+            self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height)])
         self._tell_opening(state)
-        self._growth = self._growth or find_growth(self._wallets, self._watch_list, state)
-        if self._growth is not None:
-            return self._grow(state, self._growth, fork, sight)
-        doubtful = self._second.check(state, self._watching(sight), min(fork, state.height), self._next_last(fork, status))
+        self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state)
+        if self._rescan is not None:
+            return self._grow(state, self._rescan, fork, call_tracing)
+        doubtful = self._second.check(state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status))
         if doubtful is not None:
             return self._doubt(state, doubtful)
         if fork == state.height and status.height <= fork:
             return self._nothing_new(state, status)
-        return self._follow(state, fork, status, sight)
+        return self._follow(state, fork, status, call_tracing)
 
     def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
         if status.syncing is not None:
@@ -227,7 +239,7 @@ class EvmConnector:
     def _next_last(self, fork: int, status: NodeStatus) -> int:
         return min(status.height, fork + self._step_size)
 
-    def _follow(self, state: ChainState, fork: int, status: NodeStatus, sight: Sight) -> Step:
+    def _follow(self, state: ChainState, fork: int, status: NodeStatus, call_tracing: CallTracing) -> Step:
         """Walk back to `fork`, connect what follows it there."""
         depth = state.height - fork
         if depth > MAX_APPEND:
@@ -235,9 +247,9 @@ class EvmConnector:
         last = self._next_last(fork, status)
         if last <= fork:
             return self._disconnect(state, fork)
-        watching = self._watching(sight)
+        watching = self._watching(call_tracing)
         scanned = self._scanner.read(fork + 1, last, state.hash_at(fork), watching)
-        self._hidden.complete(scanned, watching)
+        self._internal_transfers.complete(scanned, watching)
         events: list[ChainEvent] = [*self._teller.disconnects(state, fork)]
         self._second.take_back(fork)
         for part in by_month(fork, state.hash_at(fork), state.time_at(fork), scanned.headers):
@@ -250,22 +262,24 @@ class EvmConnector:
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
-    def _grow(self, state: ChainState, growth: Growth, fork: int, sight: Sight) -> Step:
+    def _grow(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
         """Search what was read for the new addresses; when that is done, go back to the first block that was found and watch them all."""
         if fork < state.height:  # what is searched must be in the main chain
             return self._disconnect(state, fork)
-        if not growth.search(state, self._scanner, self._hidden, self._state_reader, self._watching(sight), self._step_size):
-            return Rereading(len(growth.new), growth.next_height - 1, state.height)
-        down_to = state.height if growth.first_hit is None else growth.first_hit - 1
+        if not rescan.search(
+            state, self._scanner, self._internal_transfers, self._state_reader, self._watching(call_tracing), self._step_size
+        ):
+            return Rescanning(len(rescan.new), rescan.next_height - 1, state.height)
+        down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
         depth = state.height - down_to
         if depth > MAX_APPEND:
             return self._disconnect(state, down_to)
-        watch = self._watch_event(state.next_seq + depth, growth.target, sight, start_height=state.start_height)
+        watch = self._watch_event(state.next_seq + depth, rescan.target, call_tracing, start_height=state.start_height)
         self._write(state, [*self._teller.disconnects(state, down_to), watch])
         self._second.take_back(down_to)
-        self._use(growth.target)
-        self._growth = None
-        return Rewatched(len(growth.new), depth, state.height)
+        self._use(rescan.target)
+        self._rescan = None
+        return Rescanned(len(rescan.new), depth, state.height)
 
     def _doubt(self, state: ChainState, doubtful: Doubtful) -> Step:
         """Say what differs, and take the log back to before the block."""
@@ -276,7 +290,7 @@ class EvmConnector:
         self._write(state, [self._teller.doubt(state.next_seq, height, block_hash, time, doubtful.detail)])
         while state.height >= height:
             self._disconnect(state, height - 1)
-        return Doubted(height, before - state.height, state.height)
+        return Contradicted(height, before - state.height, state.height)
 
     def _disconnect(self, state: ChainState, down_to: int) -> Step:
         """Disconnect towards `down_to`, as far as one append goes."""
@@ -284,8 +298,8 @@ class EvmConnector:
         depth = state.height - lowest
         self._write(state, self._teller.disconnects(state, lowest))
         self._second.take_back(lowest)
-        if self._growth is not None:
-            self._growth.next_height = min(self._growth.next_height, lowest + 1)
+        if self._rescan is not None:
+            self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
         return Reorganised(depth, 0, state.height)
 
     # --- balances --------------------------------------------------------------------------------------------------
@@ -308,19 +322,21 @@ class EvmConnector:
 
     # --- the node --------------------------------------------------------------------------------------------------
 
-    def _look_inside(self, status: NodeStatus) -> Sight:
+    def _look_inside(self, status: NodeStatus) -> CallTracing:
         """How calls inside transactions are seen; asked anew whenever the node may be another one."""
-        if self._node.offer is None or self._sight is None:
+        if self._node.offer is None or self._call_tracing is None:
             offer = self._node.ask_offer(status)
-            sight = choose(self._wanted, offer, self._node.name)
-            if sight != self._sight:
-                _journal.info("internal-calls", chain=self._chain, way=sight.name, why=sight.why)
-            self._sight = sight
-        return self._sight
+            call_tracing = choose(self._wanted, offer, self._node.name)
+            if call_tracing != self._call_tracing:
+                _journal.info("internal-calls", chain=self._chain, way=call_tracing.name, why=call_tracing.why)
+            self._call_tracing = call_tracing
+        return self._call_tracing
 
-    def _watching(self, sight: Sight) -> Watching:
+    def _watching(self, call_tracing: CallTracing) -> Watching:
         assert self._watch_list is not None
-        return Watching(self._watch_list, self._asset, self._tokens, sight.traces, sight.is_blind_accepted, self._block_reward)
+        return Watching(
+            self._watch_list, self._asset, self._tokens, call_tracing.traces, call_tracing.is_blind_accepted, self._block_reward
+        )
 
     # --- the log ---------------------------------------------------------------------------------------------------
 
@@ -336,7 +352,7 @@ class EvmConnector:
                 self._use(watch_list(state.watch.wallets))
                 self._second.begin(state, self._step_size)
             self._state = state
-            self._growth = None
+            self._rescan = None
         return self._state
 
     def _check_watch(self, watch: Watch) -> None:
@@ -351,9 +367,9 @@ class EvmConnector:
                 ]
             )
 
-    def _watch_event(self, seq: int, wallets: WatchList, sight: Sight, *, start_height: int | None = None) -> Watch:
+    def _watch_event(self, seq: int, wallets: WatchList, call_tracing: CallTracing, *, start_height: int | None = None) -> Watch:
         start = self._start_height if start_height is None else start_height
-        return self._teller.watch(seq, wallets, network=self._network, start_height=start, internal_calls=sight.name)
+        return self._teller.watch(seq, wallets, network=self._network, start_height=start, internal_calls=call_tracing.name)
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched

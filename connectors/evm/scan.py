@@ -2,7 +2,7 @@
 
 Enters: a range, the hash it follows, what is watched. Leaves: the headers, and by height the transactions that are the pool's. A block is read
 whole when its body names a watched address, when a `Transfer` does, when its miner, an uncle's or a withdrawal is watched, or when
-`hidden.py` found that calls inside transactions must have moved something. Several connections fetch while one thread reads.
+`internal_transfers.py` found that calls inside transactions must have moved something. Several connections fetch while one thread reads.
 """
 
 from __future__ import annotations

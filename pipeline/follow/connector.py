@@ -1,7 +1,7 @@
 """What a connector of any chain is to the program: it brings a chain's events into the log, step by step, and says where it stands.
 
-What a step came to is a value; only failures are exceptions. The classes here serve every family; Rewatched, Rereading and Doubted are each
-family's own. `step_name` is what metrics call them.
+What a step came to is a value of the union `Step`; only failures are exceptions. `step_name` is what metrics call each of them. Where a chain
+stands is a `ChainStatus`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,84 @@ class Reorganised:
 
 
 @dataclass(frozen=True)
+class Rescanning:
+    """Blocks already read are being searched for what is new on the watch list: done up to `height` of `of_height`."""
+
+    n_added: int
+    """New scripts (Bitcoin) or addresses (EVM)."""
+    height: int
+    of_height: int
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """The watch list grew and the search is over: `n_disconnected` blocks above `height` are written again."""
+
+    n_added: int
+    """New scripts (Bitcoin) or addresses (EVM)."""
+    n_disconnected: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Contradicted:
+    """The node answered differently when a block was read again: the log was taken back to before that block."""
+
+    contradicted_height: int
+    n_disconnected: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Nothing can be done for now, and why."""
 
     reason: str
 
 
+Step = Idle | Connected | Reorganised | Rescanning | Rescanned | Contradicted | Waiting
+"""What one step came to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChainStatus:
+    """Where a connector stands, for a status page and for metrics. A value is None while it is not known."""
+
+    chain: str
+    network: str
+    node: str
+    """The node's address, without secrets."""
+    node_version: str | None
+    method: str | None
+    """How blocks are read (Bitcoin) or how calls inside transactions are seen (EVM)."""
+    method_why: str | None
+    start_height: int | None
+    height: int | None
+    """Of the newest block in the log."""
+    node_height: int | None
+    """Of the newest block the node has."""
+    n_watched: int
+    """Scripts (Bitcoin) or addresses (EVM) on the watch list."""
+    rescanned_to_height: int | None = None
+    """How far a search for new entries of the watch list has come; None when there is no such search."""
+
+    @property
+    def lag_blocks(self) -> int | None:
+        """How many blocks the log is behind the node."""
+        return self.node_height - self.height if self.node_height is not None and self.height is not None else None
+
+
 class ChainConnector(Protocol):
     """Follows one chain of one pool. Not safe for several threads."""
 
-    def step(self) -> object:
+    def step(self) -> Step:
         """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
 
-    def run(self, stop: threading.Event, on_progress: Callable[[Any], None] = ..., *, poll_s: float = ...) -> None:
+    def run(self, stop: threading.Event, on_progress: Callable[[Step], None] = ..., *, poll_s: float = ...) -> None:
         """Step until `stop` is set; troubles that may pass are told as Waiting and tried again."""
 
-    def describe(self) -> dict[str, object]:
-        """For a status page: chain, height, node_height (None while not known), how it reads and why."""
+    def describe(self) -> ChainStatus:
+        """Where the connector stands now. Asks the node nothing."""
 
     def close(self) -> None: ...
 
@@ -62,6 +123,6 @@ class ChainConnector(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def step_name(step: object) -> str:
-    """`idle`, `connected`, `reorganised`, `rewatched`, `rereading`, `doubted`, `waiting`."""
+def step_name(step: Step) -> str:
+    """`idle`, `connected`, `reorganised`, `rescanning`, `rescanned`, `contradicted`, `waiting`."""
     return type(step).__name__.lower()

@@ -12,7 +12,7 @@ import structlog
 
 from pipeline.app.app import App
 from pipeline.app.stores import Tell
-from pipeline.follow.connector import Connected, Idle, Reorganised, Waiting, step_name
+from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Step, Waiting, step_name
 from pipeline.model.errors import EsepError, SourceError
 
 from .loops import Loop
@@ -33,7 +33,7 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
         try:
             with app.connector(chain) as connector:
 
-                def tell(step: object) -> None:
+                def tell(step: Step) -> None:
                     metrics.health.beat(name, patience_s=poll_s)
                     state = connector.describe()
                     journal_step(step, state)
@@ -59,29 +59,28 @@ def catch_up(app: App, chain: str, tell: Tell) -> int:
                     return height
                 case Waiting(reason):
                     raise SourceError(f"{chain}: {reason}", is_retryable=True)
-            height_of_log, node_height = _heights(connector.describe())
-            if height_of_log is not None and node_height is not None:
-                tell(height_of_log, node_height)
+            state = connector.describe()
+            if state.height is not None and state.node_height is not None:
+                tell(state.height, state.node_height)
     raise SourceError(f"{chain}: the node's tip moves away faster than it is followed")
 
 
-def measure_step(metrics: Metrics, pool: str, chain: str, step: object, state: dict[str, object]) -> None:
+def measure_step(metrics: Metrics, pool: str, chain: str, step: Step, state: ChainStatus) -> None:
     """A chain's step in numbers."""
-    height, node_height = _heights(state)
     metrics.chain_stepped(
         pool,
         chain,
         step_name(step),
-        height=height,
-        node_height=node_height,
+        height=state.height,
+        node_height=state.node_height,
         n_disconnected=getattr(step, "n_disconnected", 0),
         trouble=step.reason if isinstance(step, Waiting) else None,
     )
 
 
-def journal_step(step: object, state: dict[str, object]) -> None:
+def journal_step(step: Step, state: ChainStatus) -> None:
     """A chain's step as a line of the log; nothing for a look that found nothing."""
-    where = {"chain": state["chain"], "height": state["height"], "node_height": state["node_height"]}
+    where = {"chain": state.chain, "height": state.height, "node_height": state.node_height}
     match step:
         case Idle():
             pass
@@ -91,13 +90,7 @@ def journal_step(step: object, state: dict[str, object]) -> None:
             _journal.warning("reorganised", left=left, joined=joined, **where)
         case Waiting(reason):
             _journal.info("waiting", reason=reason, **where)
-        case _ if step_name(step) == "doubted":
-            _journal.warning("doubted", detail=str(step), **where)
+        case Contradicted():
+            _journal.warning("contradicted", detail=str(step), **where)
         case _:
             _journal.info(step_name(step), detail=str(step), **where)
-
-
-def _heights(state: dict[str, object]) -> tuple[int | None, int | None]:
-    """Of the newest block in the log and of the node's; None while not known."""
-    height, node_height = state["height"], state["node_height"]
-    return (height if isinstance(height, int) else None, node_height if isinstance(node_height, int) else None)

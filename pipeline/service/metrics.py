@@ -17,7 +17,7 @@ from pipeline.log.protocol import Positions
 
 from .health import Health, Limits
 
-CONNECTOR_STATES = ("following", "rereading", "waiting", "failed")
+CONNECTOR_STATES = ("following", "rescanning", "waiting", "failed")
 MONTH_STATES = ("open", "closable", "frozen")
 
 

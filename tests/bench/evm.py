@@ -92,9 +92,9 @@ def read_chain(url: str, n_blocks: int) -> Taken:
             pass
         wall_s, cpu_s = time.perf_counter() - begun, time.process_time() - cpu_begun
         found = evm.describe()
-    assert found["height"] == n_blocks, found
+    assert found.height == n_blocks, found
     n_payouts = sum(record.value.count(b'"is_coinbase":false') for record in log.read({}, limit_bytes=1 << 40))
-    return Taken(wall_s, cpu_s, int(str(found["requests"])), n_payouts)
+    return Taken(wall_s, cpu_s, found.n_requests, n_payouts)
 
 
 class Recorder:

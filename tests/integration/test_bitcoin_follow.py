@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin import BitcoinConnector, Idle, Rereading, Rewatched, Waiting
+from connectors.bitcoin import BitcoinConnector, Idle, Rescanned, Rescanning, Waiting
 from connectors.bitcoin.strategies import NAMES
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.bitcoin_node import ReplayNode
@@ -206,8 +206,8 @@ def _bytes_written(node: ReplayNode, strategy: str) -> list[tuple[str, bytes]]:
     log = MemoryLog()
     with connector(node, log, strategy=strategy, blocks_a_step=2000) as following:
         step_until_idle(following)
-        assert following.describe()["strategy"] == strategy
-        assert following.describe()["lag_blocks"] == 0
+        assert following.describe().method == strategy
+        assert following.describe().lag_blocks == 0
     return [(record.id, record.value) for record in log.read({})]
 
 
@@ -243,8 +243,8 @@ def test_a_range_too_short_grows_and_what_was_read_is_read_again(node: ReplayNod
     log = MemoryLog()
     with connector(node, log, wallets=wallets(addresses=False, length=2)) as following:
         steps = step_until_idle(following)
-    assert any(isinstance(step, Rewatched) and step.n_disconnected for step in steps)
-    assert any(isinstance(step, Rereading) for step in steps)
+    assert any(isinstance(step, Rescanned) and step.n_disconnected for step in steps)
+    assert any(isinstance(step, Rescanning) for step in steps)
     assert main_chain(events_of(log)) == main_chain(events_of(followed))
     newest = [event for event in events_of(log) if isinstance(event, Watch)][-1]
     assert newest.wallets[0].descriptor_range > 2

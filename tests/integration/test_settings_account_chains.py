@@ -100,4 +100,4 @@ def test_each_family_gets_its_connector(tmp_path: Path) -> None:
     for chain, kind in (("bitcoin", BitcoinConnector), ("ethereum", EvmConnector)):
         with open_connector(settings, MemoryLog(), chain) as connector:
             assert isinstance(connector, kind)
-            assert connector.describe()["chain"] == chain
+            assert connector.describe().chain == chain

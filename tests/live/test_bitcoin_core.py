@@ -186,12 +186,12 @@ def test_everything_is_found_exactly_as_the_node_tells_it_by_every_strategy(node
 def test_the_fastest_strategy_is_chosen_and_said(node: RegtestNode):
     with connector(node, MemoryLog()) as following:
         following.step()
-        assert following.describe()["strategy"] == "scanblocks-rest"
+        assert following.describe().method == "scanblocks-rest"
     with connector(node, MemoryLog(), rest="off") as following:
         following.step()
         told = following.describe()
-        assert told["strategy"] == "scanblocks-rpc"
-        assert "REST is off" in told["strategy_why"]
+        assert told.method == "scanblocks-rpc"
+        assert "REST is off" in (told.method_why or "")
 
 
 def test_reorganisations_of_a_running_node(node: RegtestNode):
@@ -233,7 +233,7 @@ def test_restart_cookie_and_a_stop_in_between():
             node.start("-rest=0", "-blockfilterindex=0")
             node.mine(address("wpkh", POOL), 30)
             step_until_idle(following)
-            assert following.describe()["strategy"] == "rpc-raw"
+            assert following.describe().method == "rpc-raw"
             assert len(told_by_log(log)) == 60
 
 
@@ -249,7 +249,7 @@ def test_run_wakes_up_for_a_new_block_and_stops_when_told(node: RegtestNode):
         thread = threading.Thread(target=following.run, args=(stop, on_progress), kwargs={"poll_s": 30.0}, daemon=True)
         thread.start()
         deadline = time.monotonic() + 20
-        while following.describe()["lag_blocks"] != 0 and time.monotonic() < deadline:
+        while following.describe().lag_blocks != 0 and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.3)
         started = time.monotonic()
@@ -309,7 +309,7 @@ def test_a_pruned_node_says_what_is_missing():
         log = MemoryLog()
         with connector(node, log, start_height=1) as following:
             step_until_idle(following)
-            assert following.describe()["strategy"] == "rpc-raw"
+            assert following.describe().method == "rpc-raw"
         pruned_to = node.rpc.call("pruneblockchain", 400)
         assert pruned_to > 100
         with connector(node, MemoryLog(), start_height=1) as following, pytest.raises(BlockPruned, match="has pruned its blocks below"):
@@ -330,7 +330,7 @@ def test_a_strategy_the_node_does_not_offer(node: RegtestNode):
             following.step()
         with connector(plain, MemoryLog(), start_height=3) as following:
             step_until_idle(following)
-            assert following.describe()["strategy"] == "rpc-verbose"
+            assert following.describe().method == "rpc-verbose"
         with connector(plain, MemoryLog(), start_height=50) as following:
             assert following.step() == Waiting(f"the node at {plain.rpc_url} is at height 5; reading starts at 50")
 

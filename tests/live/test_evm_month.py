@@ -98,7 +98,7 @@ def test_plain_accounts_are_followed_by_their_balances_and_miss_nothing(followed
     log = MemoryLog()
     with connector(log, followed.stage, plain) as followed_plainly:
         to_tip(followed_plainly)
-        assert followed_plainly.describe()["hidden_transfers"] == "balances compared"
+        assert followed_plainly.describe().internal_transfers == "balances compared"
     assert faults(events_of(log), followed.stage.chronicle, [address for own in plain.values() for address in own]) == []
 
 

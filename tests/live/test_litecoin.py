@@ -139,7 +139,7 @@ def test_both_ways_of_reading_tell_what_the_node_tells(node: RegtestNode):
         log = MemoryLog()
         with connector(node, log, strategy=strategy, blocks_a_step=500) as following:
             step_until_idle(following)
-            assert following.describe()["strategy"] == ("own-outputs" if strategy == "auto" else strategy)
+            assert following.describe().method == ("own-outputs" if strategy == "auto" else strategy)
         assert told_by_log(log) == truth
         written.append([(record.id, record.value) for record in log.read({})])
     assert written[0] == written[1] == written[2]

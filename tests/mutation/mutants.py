@@ -103,8 +103,8 @@ MUTANTS = (
     Mutant("the first version counts", "pipeline/store/views.sql", "newer.allocation_id = a.allocation_id AND newer.version > a.version", "newer.allocation_id = a.allocation_id AND newer.version < a.version", REORDERED),
     Mutant("half a registry counts", "pipeline/store/views.sql", "HAVING count(*) = any_value(parts)", "HAVING count(*) <= any_value(parts)", ("tests/unit/store/test_views.py", "tests/integration/test_store.py", "tests/properties/test_ingest.py")),
     # The chain (connector)
-    Mutant("a disconnect too few", "connectors/bitcoin/tell_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
-    Mutant("a median of ten", "connectors/bitcoin/tell_events.py", "times[-10:]", "times[-9:]", CHAIN),
+    Mutant("a disconnect too few", "connectors/bitcoin/build_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
+    Mutant("a median of ten", "connectors/bitcoin/build_events.py", "times[-10:]", "times[-9:]", CHAIN),
     Mutant("the repeated leaf goes unseen", "pipeline/chains/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
     # Account chains (ADR 7)
     Mutant("a failed transaction moves its value", "connectors/evm/movements.py", "    if failed:\n        return []\n", "", MOVEMENTS),
@@ -114,8 +114,8 @@ MUTANTS = (
     Mutant("gas at the price allowed", "connectors/evm/read_block.py", "price = number(answer, \"effectiveGasPrice\") if answer.get(\"effectiveGasPrice\") is not None else number(transaction, \"gasPrice\")", "price = number(transaction, \"maxFeePerGas\") if transaction.get(\"maxFeePerGas\") is not None else number(transaction, \"gasPrice\")", ACCOUNTS),
     Mutant("a wallet's fee is nobody's", "connectors/evm/netting.py", "if fee_payer is not None and fee:", "if False:", NETTING),
     Mutant("an uncle a block nearer", "connectors/evm/rewards.py", "uncle_height + 8 - height", "uncle_height + 9 - height", REWARDS),
-    Mutant("a changed answer goes unseen", "connectors/evm/second_reading.py", "if not self._is_same(state, height, block_hash, watching):", "if False:", ACCOUNTS),
-    Mutant("a month's end is passed unobserved", "connectors/evm/tell_events.py", "if month is not None and now != month and end is not None:", "if False:", ACCOUNTS),
+    Mutant("a changed answer goes unseen", "connectors/evm/recheck.py", "if not self._is_same(state, height, block_hash, watching):", "if False:", ACCOUNTS),
+    Mutant("a month's end is passed unobserved", "connectors/evm/build_events.py", "if month is not None and now != month and end is not None:", "if False:", ACCOUNTS),
     Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)
     Mutant("what a freeze had built is made again", "pipeline/freeze/freeze.py", "or digest_of(manifest) != event.manifest_digest", "or True", FREEZE),

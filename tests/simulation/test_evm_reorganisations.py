@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.evm import Doubted, EvmConnector, Idle, Reorganised, Rewatched, Step
+from connectors.evm import Contradicted, EvmConnector, Idle, Reorganised, Rescanned, Step
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events import decode
@@ -176,8 +176,8 @@ def test_an_answer_that_changes_is_doubted_and_stated_anew() -> None:
         for _ in range(20):
             world.mine()
         steps = to_tip(evm)
-        doubted = next(step for step in steps if isinstance(step, Doubted))
-        assert doubted.doubted_height == 1
+        doubted = next(step for step in steps if isinstance(step, Contradicted))
+        assert doubted.contradicted_height == 1
         told = events(log)
         place = next(n for n, event in enumerate(told) if isinstance(event, Doubt))
         assert isinstance(told[place + 1], Disconnect)
@@ -248,8 +248,8 @@ def test_a_wallet_added_later_is_told_from_the_first_block_that_has_it() -> None
             to_tip(evm)
         with connector(log, served, wallets=[*WALLETS, WatchedWallet(name="late", addresses=[late])]) as evm:
             steps = to_tip(evm)
-            rewatched = next(step for step in steps if isinstance(step, Rewatched))
-            assert rewatched.n_addresses == 1 and rewatched.height == 30
+            rewatched = next(step for step in steps if isinstance(step, Rescanned))
+            assert rewatched.n_added == 1 and rewatched.height == 30
         chain = main_chain(log)
         outputs = [o for t in chain[world.blocks[31].hash[2:]] for o in t.outputs if o.wallet == "late"]
         assert [(o.value, o.ref) for o in outputs] == [("9", "call:0")]
@@ -266,7 +266,7 @@ def test_a_wallet_that_held_something_before_is_told_from_the_beginning() -> Non
             world.mine_some(POOL, 40)
             to_tip(evm)
         with connector(log, served, wallets=[*WALLETS, WatchedWallet(name="late", addresses=[address(39)])]) as evm:
-            rewatched = next(step for step in to_tip(evm) if isinstance(step, Rewatched))
+            rewatched = next(step for step in to_tip(evm) if isinstance(step, Rescanned))
             assert rewatched.n_disconnected == 40 and rewatched.height == 0
         last = [event for event in events(log) if isinstance(event, Balances)][-1]
         assert last.height == 0 and to_checksum(address(39)) in last.rows.address

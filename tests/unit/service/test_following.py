@@ -10,13 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from pipeline.follow.connector import Connected, Idle, Reorganised, Waiting
+from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Waiting
 from pipeline.model.errors import SourceError
 from pipeline.service.following import catch_up, journal_step, measure_step
 from pipeline.service.health import Health, Limits
 from pipeline.service.metrics import Metrics
 
-STATE: dict[str, object] = {"chain": "bitcoin", "height": 7, "node_height": 9}
+STATE = ChainStatus(
+    chain="bitcoin", network="regtest", node="http://node", node_version=None, method=None, method_why=None, start_height=0,
+    height=7, node_height=9, n_watched=1,
+)  # fmt: skip
 
 
 class Scripted:
@@ -32,7 +35,7 @@ class Scripted:
     def step(self) -> object:
         return next(self._steps)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> ChainStatus:
         return STATE
 
 

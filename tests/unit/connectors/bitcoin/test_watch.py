@@ -1,4 +1,4 @@
-"""The watch list: scripts of addresses and descriptors, faults together, growth."""
+"""The watch list: scripts of addresses and descriptors, faults together, rescan."""
 
 from __future__ import annotations
 

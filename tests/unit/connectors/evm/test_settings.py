@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from connectors.evm.call_tracing import choose
 from connectors.evm.checks import checked
 from connectors.evm.errors import NotOffered
 from connectors.evm.node import Offer
-from connectors.evm.sight import choose
 from connectors.evm.watch import union, watch_list
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SettingsError

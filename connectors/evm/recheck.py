@@ -31,7 +31,7 @@ class Doubtful:
     detail: str
 
 
-class SecondReading:
+class Recheck:
     """Remembers up to where blocks were read twice."""
 
     def __init__(self, node: Node, reader: BlockReader, finality: int) -> None:

@@ -25,7 +25,7 @@ from .state import StateReader
 _journal = structlog.get_logger("evm")
 
 
-class HiddenFinder:
+class InternalTransferFinder:
     """Completes ranges of one chain."""
 
     def __init__(self, node: Node, scanner: Scanner, state: StateReader) -> None:

@@ -12,7 +12,7 @@ InternalCalls = Literal["auto", "trace_block", "debug_trace", "ignore"]
 
 
 @dataclass(frozen=True)
-class Sight:
+class CallTracing:
     """The way in force. `name` stands in the `watch` event."""
 
     name: str
@@ -21,20 +21,20 @@ class Sight:
     why: str
 
 
-def choose(wanted: InternalCalls, offer: Offer, node: str) -> Sight:
+def choose(wanted: InternalCalls, offer: Offer, node: str) -> CallTracing:
     """The way that is taken. Raises NotOffered when the one wanted is not there.
 
     Without any, a pool of plain accounts can still be followed: only what is paid into contracts can't, and is refused where it occurs.
     """
     if wanted == "ignore":
-        return Sight("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
+        return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
     if wanted == "auto":
         if offer.traces:
-            return Sight(offer.traces[0], offer.traces[0], False, f"{offer.version} offers {' and '.join(offer.traces)}")
-        return Sight("not-offered", None, False, f"{offer.version} offers neither trace_block nor debug_traceBlockByHash")
+            return CallTracing(offer.traces[0], offer.traces[0], False, f"{offer.version} offers {' and '.join(offer.traces)}")
+        return CallTracing("not-offered", None, False, f"{offer.version} offers neither trace_block nor debug_traceBlockByHash")
     if wanted not in offer.traces:
         raise NotOffered(
             f'the node at {node} does not offer {wanted}, which internal_calls asks for: use "auto", or a node that does '
             f"(it offers {' and '.join(offer.traces) or 'none'})"
         )
-    return Sight(wanted, wanted, False, "asked for in the settings")
+    return CallTracing(wanted, wanted, False, "asked for in the settings")

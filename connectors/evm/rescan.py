@@ -1,6 +1,6 @@
 """The watch list grows by configuration.
 
-Enters: the configured wallets, those the log watches. Leaves: a `Growth`: the list to come, the addresses that are new on it, and how far the
+Enters: the configured wallets, those the log watches. Leaves: a `Rescan`: the list to come, the addresses that are new on it, and how far the
 blocks already read have been searched for them. The first of those blocks that has one is the first whose facts must be stated again;
 the first of all when a new address held something before it, because then every month's balance is to be told with it.
 Nothing of this is stored: after a crash the search begins anew.
@@ -16,7 +16,7 @@ import structlog
 from pipeline.log.events.chain import WatchedWallet
 
 from .chain_state import ChainState
-from .hidden import HiddenFinder
+from .internal_transfers import InternalTransferFinder
 from .read_block import Watching
 from .scan import Scanner
 from .state import StateReader
@@ -26,7 +26,7 @@ _journal = structlog.get_logger("evm")
 
 
 @dataclass
-class Growth:
+class Rescan:
     """A watch list to come, while what was already read is searched for what is new on it."""
 
     target: WatchList
@@ -36,7 +36,9 @@ class Growth:
     first_hit: int | None = None
     is_opening_known: bool = False
 
-    def search(self, state: ChainState, scanner: Scanner, hidden: HiddenFinder, reader: StateReader, watching: Watching, size: int) -> bool:
+    def search(
+        self, state: ChainState, scanner: Scanner, hidden: InternalTransferFinder, reader: StateReader, watching: Watching, size: int
+    ) -> bool:
         """Search some more blocks; whether the search is over. Raises ChainMoved when the main chain is not the log's any more."""
         if not self.new or state.height < state.start_height:
             return True
@@ -59,15 +61,15 @@ class Growth:
         return self.first_hit is not None or self.next_height > state.height
 
 
-def find_growth(configured: WatchList, current: WatchList, state: ChainState) -> Growth | None:
-    """The growth that is due, if any."""
+def find_rescan(configured: WatchList, current: WatchList, state: ChainState) -> Rescan | None:
+    """The rescan that is due, if any."""
     wallets, warnings = union(configured.wallets, current.wallets)
     if _content(wallets) == _content(current.wallets):
         return None
     for warning in warnings:
         _journal.warning("still-watched", reason=warning)
     target = watch_list(wallets)
-    return Growth(target, target.changed_since(current), state.start_height)
+    return Rescan(target, target.changed_since(current), state.start_height)
 
 
 def _content(wallets: Sequence[WatchedWallet]) -> object:

@@ -1,6 +1,6 @@
 """The watch list grows: by configuration, or because the last addresses of a ranged descriptor came into use.
 
-Enters: the configured wallets, those the log watches, the scripts that were used. Leaves: a `Growth`: the list to come, the scripts that
+Enters: the configured wallets, those the log watches, the scripts that were used. Leaves: a `Rescan`: the list to come, the scripts that
 are new on it, and how far the blocks already read have been searched for them. The first of those blocks that has one is the
 first whose facts must be stated again. Nothing of this is stored: after a crash the search begins anew.
 """
@@ -24,7 +24,7 @@ _journal = structlog.get_logger("bitcoin")
 
 
 @dataclass
-class Growth:
+class Rescan:
     """A watch list to come, while what was already read is searched for what is new on it."""
 
     target: WatchList
@@ -44,7 +44,7 @@ class Growth:
         return self.first_hit is not None or self.next_height > state.height
 
 
-class GrowthFinder:
+class RescanFinder:
     """Finds out, after each step, whether the list must grow."""
 
     def __init__(self, configured: WatchList, network: Network, asset: str, *, gap: int | None) -> None:
@@ -52,14 +52,14 @@ class GrowthFinder:
         self._is_union_done = False
         self._n_used = -1
 
-    def find(self, state: ChainState, current: WatchList) -> Growth | None:
-        """The growth that is due, if any."""
+    def find(self, state: ChainState, current: WatchList) -> Rescan | None:
+        """The rescan that is due, if any."""
         wallets = self._by_configuration(current.wallets) or self._by_use(state, current)
         if wallets is None:
             return None
         target = watch_list(wallets, self._network)
         changed = target.changed_since(current)
-        return Growth(target, Watching(changed, ScriptSearch(changed), self._asset), state.start_height)
+        return Rescan(target, Watching(changed, ScriptSearch(changed), self._asset), state.start_height)
 
     def _by_configuration(self, logged: Sequence[WatchedWallet]) -> Sequence[WatchedWallet] | None:
         if self._is_union_done:
