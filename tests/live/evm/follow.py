@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.evm import EvmConnector, Idle
-from connectors.evm.steps import Step
 from connectors.standins.log_memory import MemoryLog
+from pipeline.follow.connector import Step
 from pipeline.log.events import AnyEvent, decode
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.protocol import advance
