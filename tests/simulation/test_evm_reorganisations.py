@@ -157,7 +157,7 @@ def test_a_node_that_is_behind_or_was_rolled_back_takes_nothing_back() -> None:
         assert isinstance(evm.step(), Idle)
 
 
-def test_an_answer_that_changes_is_doubted_and_stated_anew() -> None:
+def test_an_answer_that_changes_is_contradicted_and_read_again() -> None:
     world, log = World(3), MemoryLog()
     hidden = [(address(901), address(31), 70)]
     with Served(world) as served, connector(log, served) as evm:
