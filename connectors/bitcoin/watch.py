@@ -73,7 +73,7 @@ def _range_after(now: int, highest: int, gap: int | None) -> int:
     return length
 
 
-def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
+def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:  # noqa: C901 - one branch for each fault a wallet can have
     """Work out every script of the wallets. Raises SettingsError with all faults of all wallets."""
     faults: list[str] = []
     scripts: dict[bytes, str] = {}

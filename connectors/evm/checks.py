@@ -12,7 +12,7 @@ INTERNAL_CALLS = ("auto", "trace_block", "debug_trace", "ignore")
 BLOCK_REWARDS = ("none", "ecip1017")
 
 
-def checked(
+def checked(  # noqa: PLR0913 - one parameter for each setting that is checked
     chain: str,
     asset: str,
     network: str,

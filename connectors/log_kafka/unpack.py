@@ -99,7 +99,7 @@ def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, st
     return found
 
 
-def _unpack(
+def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> tuple[list[Record | Stranger], int]:
     """`count` records from byte `at` on, and where they end.

@@ -190,7 +190,7 @@ def _enveloped(made: str, form: Form, envelope: Envelope, at: str) -> str:
 # --- answers in ------------------------------------------------------------------------------------------------------
 
 
-def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Answer:
+def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Answer:  # noqa: PLR0911 - one return for each meaning, in order of precedence
     """What an HTTP answer means. Anything that is not clearly one of the known answers is `unknown`: it is asked about again.
 
     Transport, reception, acceptance and rejection are kept apart; an acceptance without its receipt is only a reception. That the other side has

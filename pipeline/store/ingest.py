@@ -250,22 +250,27 @@ class _Batch:
         for kind, several in bulks.items():
             rows += self._add_bulk(kind, several)
         for record, other in others:
-            try:
-                match other:
-                    case Complete():
-                        rows += add_complete(self._connection, other)
-                    case Registry():
-                        rows += add_registry(self._connection, other)
-                    case Labelled() | Waived() | Frozen():
-                        rows += add_decision(self._connection, other, record.offset, record.value)
-                    case _ if isinstance(other, _CLOSING_EVENTS):
-                        rows += add_closing(self._connection, other, record.offset, record.value)
-            except Contradiction as contradiction:
-                self.bad[record] = str(contradiction)
+            rows += self._add_other(record, other)
         self._note_events()
         bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
         insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
         return rows
+
+    def _add_other(self, record: Record, event: AnyEvent) -> int:
+        """The rows of an event that comes alone; one that contradicts what is there is noted as bad (law 8)."""
+        try:
+            match event:
+                case Complete():
+                    return add_complete(self._connection, event)
+                case Registry():
+                    return add_registry(self._connection, event)
+                case Labelled() | Waived() | Frozen():
+                    return add_decision(self._connection, event, record.offset, record.value)
+                case _ if isinstance(event, _CLOSING_EVENTS):
+                    return add_closing(self._connection, event, record.offset, record.value)
+        except Contradiction as contradiction:
+            self.bad[record] = str(contradiction)
+        return 0
 
     def _note_events(self) -> None:
         """What was read, by name and digest: how a second delivery is known."""
