@@ -67,6 +67,7 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
         is_in_base_units=files.base_units,
         factor=Decimal(files.factor) if files.factor else None,
         rounding=files.rounding,
+        ids=files.ids,
     )
 
 

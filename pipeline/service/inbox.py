@@ -146,7 +146,9 @@ def import_arrived(app: App, path: Path, rule: InboxRule, consent: Consent) -> s
         counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
         what = "imported" if done.is_new else "is in force already"
         return "\n".join([f"registry version {done.version} {what}: {counts}", *(f"  warning: {warning}" for warning in done.warnings)])
-    return "\n".join(in_words(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, consent=consent).review))
+    return "\n".join(
+        in_words(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, profile=rule.profile or None, consent=consent).review)
+    )
 
 
 def inbox_of(app: App) -> Inbox:

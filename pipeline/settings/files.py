@@ -76,6 +76,11 @@ class FileSettings(Section):
         default="none", description="of amounts finer than the asset, told with their count; none refuses them"
     )
 
+    ids: Literal["ledger", "month", "source"] = Field(
+        default="ledger",
+        description="where an id names one row: in the whole ledger, in a month, or in files of one name; the month or the name is put before it",
+    )
+
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.grouping and self.grouping == self.decimal:

@@ -16,6 +16,9 @@ class InboxRule(Section):
     kind: Literal["allocations", "payments", "openings", "registry"] = Field(
         description="what they hold; registry is a folder with its tables, renamed into place"
     )
+    profile: str = Field(
+        default="", pattern=r"^([a-z0-9][a-z0-9-]{0,60})?$", description="a ready profile instead of that of the table's settings"
+    )
     sheet: str | None = Field(default=None, description="the sheet of a workbook that has several")
 
 

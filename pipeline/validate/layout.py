@@ -28,6 +28,10 @@ _TAIL = r"(?<tail> ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?$"
 _SPACES = r"[ \u00a0\u202f\u2009]"
 
 
+IdScope = Literal["ledger", "month", "source"]
+"""Where an id names one row: in the whole ledger, in a month (Almaty), or in files of one name."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """How the cells of a table are written; the defaults are the program's own way."""
@@ -60,6 +64,7 @@ class Layout:
     is_in_base_units: bool = False
     factor: Decimal | None = None
     rounding: Rounding = "none"
+    ids: IdScope = "ledger"
 
     @property
     def headings(self) -> set[str]:

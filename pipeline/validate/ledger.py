@@ -30,8 +30,6 @@ KEYS: dict[LedgerKind, tuple[str, ...]] = {
 """What names a row: a row with the same key and other content is its restatement."""
 INSTANT: dict[LedgerKind, str] = {"allocations": "allocated_at", "payments": "paid_at", "openings": "owed_at"}
 """The column with a row's instant, UTC microseconds."""
-IdScope = Literal["ledger", "month", "source"]
-"""Where an id names one row: in the whole ledger, in a month (Almaty), or in files of one name."""
 OPENING_PREFIX = "opening:"
 """Openings become allocations with ids that begin so (rule 6.4)."""
 
@@ -51,18 +49,16 @@ def check_ledger(
     terms: Terms,
     mapping: Mapping[str, str],
     ignored: Collection[str] = (),
-    ids_unique_in: IdScope = "ledger",
 ) -> Checked:
     """The rows of a ledger file and what is told of them, in the file's order, each with its `line`; a row given twice alike stands once.
 
     Amounts are Int128 base units, instants Int64 µs, addresses as their network writes them, txids in small letters.
-    `ids_unique_in`: where the file's ids name one row; ids of a month or a file get its name before them. Raises `InputRefused`
-    with every fault.
+    Ids that name a row only within a month or a file (`Layout.ids`) get its name before them. Raises `InputRefused` with every fault.
     """
     checked = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
     rows, faults = checked.rows, checked.faults
-    if ids_unique_in != "ledger" and kind != "openings":
-        scope = month_of(INSTANT[kind]) if ids_unique_in == "month" else pl.lit(table.source.rsplit(".", 1)[0])
+    if terms.layout.ids != "ledger" and kind != "openings":
+        scope = month_of(INSTANT[kind]) if terms.layout.ids == "month" else pl.lit(table.source.rsplit(".", 1)[0])
         rows = rows.with_columns((scope + pl.lit(":") + pl.col(KEYS[kind][0])).alias(KEYS[kind][0]))
     names = headings_of(COLUMNS[kind], mapping)
     rows, repeated = single(rows, KEYS[kind], names)

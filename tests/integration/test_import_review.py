@@ -141,3 +141,15 @@ def test_an_inbox_imports_what_arrives_asks_about_what_is_odd_and_imports_nothin
     assert sorted(path.name for path in (arriving / "done").glob("credits*")) == [
         "credits-1.csv", "credits-1.csv.report.txt", "credits-2.csv", "credits-2.csv.report.txt",
     ]  # fmt: skip
+
+
+def test_ids_that_begin_anew_each_month_name_a_row_each_where_the_settings_say_so(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = pool / "esep.toml"
+    config.write_text(config.read_text() + '\n[ledger.files.allocations]\nids = "month"\n')
+    twice = written(tmp_path, "1,acct000,BTC,2026-11-05T00:30:00+05:00,0.001", "1,acct000,BTC,2026-12-05T00:30:00+05:00,0.001")
+    assert esep("import", "allocations", twice, "--config", config, "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["new"] == 2
+    assert esep("import", "allocations", twice, "--config", config, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["known"] == 2
