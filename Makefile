@@ -22,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test test-live coverage lint format golden bench simulate mutate docs site lock audit clean
+.PHONY: help install install-dev run check test test-live coverage lint format golden texts bench simulate mutate docs site lock audit clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -86,6 +86,9 @@ format: install-dev ## Rewrite sources in the house's format
 
 golden: install-dev ## Rewrite the golden files from what the code makes now; read the diff before you commit it
 	ESEP_GOLDEN=write $(PYTEST) tests/golden
+
+texts: install-dev ## Bring the translations' catalogues up to date with the messages in the code, and compile them
+	$(BIN)/python -m pipeline.texts.collect pipeline
 
 bench: install-dev ## Measure: a synthetic month from log to frozen report, each step beside its ceiling
 	$(BIN)/python -m tests.bench

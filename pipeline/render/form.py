@@ -9,14 +9,14 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
 from pipeline.model.months import Month
+from pipeline.texts import LANGUAGES as LANGUAGES
+from pipeline.texts import Language as Language
 
-Language = Literal["kk", "ru", "en"]
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 Kind = Literal["integer", "text", "date", "amount"]
 
 

@@ -1,0 +1,100 @@
+"""The catalogue: English sentences of the program in the reader's language, with plurals, dates and amounts as that language has them.
+
+Enters: an English message (the source of every translation), a day, a month, a printed amount. Leaves: text. Translations are gettext
+catalogues, `locale/LANGUAGE/LC_MESSAGES/esep.po`, shipped compiled; month names and number marks are those of CLDR, by Babel. The form's
+own words are the order's and are not here (`render/form.toml`). No number is computed: amounts stay the strings they are (rule 2.2).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib import resources
+from typing import Final, Literal, get_args
+
+from babel import Locale
+from babel.dates import get_month_names
+from babel.numbers import get_decimal_symbol, get_group_symbol
+
+from pipeline.model.months import Month
+
+Language = Literal["kk", "ru", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+DOMAIN: Final = "esep"
+
+_TAGS: Final = {"kk": "kk-KZ", "ru": "ru-KZ", "en": "en-GB"}
+_DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_AMOUNT: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
+
+
+def N_(message: str) -> str:
+    """Mark a message that is translated later, where its language is known; the message itself."""
+    return message
+
+
+class Texts:
+    """One language's words. Placeholders in messages are `{name}`; what is filled in is never looked into."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.tag = _TAGS[language]
+        """As documents name their language (BCP 47)."""
+        self._locale = Locale.parse(self.tag, sep="-")
+        self._translations = _translations(language)
+
+    def gettext(self, message: str, **values: object) -> str:
+        """The message in this language; one that nobody translated is English, and the tests fail."""
+        return self._translations.gettext(message).format(**values)
+
+    def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
+        """The message in the form that `count` takes in this language; `{count}` in it is the number."""
+        return self._translations.ngettext(one, many, count).format(count=count, **values)
+
+    def month(self, month: Month) -> str:
+        """The month's name, nominative, as it stands within a sentence: `қазан`, `октябрь`, `October`."""
+        name = str(get_month_names("wide", "stand-alone", self._locale)[month.number])
+        return name if self.language == "en" else name.lower()
+
+    def day(self, day: str) -> str:
+        """A day written YYYY-MM-DD as the language writes it: `31.10.2026`, `31 Oct 2026`; any other text as it is."""
+        match = _DAY.fullmatch(day)
+        if not match or not 1 <= int(match[2]) <= 12:
+            return day
+        if self.language != "en":
+            return f"{match[3]}.{match[2]}.{match[1]}"
+        return f"{int(match[3])} {get_month_names('abbreviated', 'format', self._locale)[int(match[2])]} {match[1]}"
+
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before an amount's decimals: a comma in Kazakh and Russian, a dot in English."""
+        return str(get_decimal_symbol(self._locale))
+
+    def amount(self, printed: str) -> str:
+        """A printed amount (rule 2.2) with this language's marks, every digit kept: `1 234,50`; a text that is no such amount as it is.
+
+        Thousands are parted by what may not be broken over lines, decimals by nothing.
+        """
+        match = _AMOUNT.fullmatch(printed)
+        if not match:
+            return printed
+        whole, fraction = match[1], match[2]
+        first = len(whole) % 3
+        parts = [whole[:first]] * bool(first) + [whole[start : start + 3] for start in range(first, len(whole), 3)]
+        grouped = str(get_group_symbol(self._locale)).join(parts)
+        return grouped if fraction is None else f"{grouped}{self.decimal_mark}{fraction}"
+
+
+@cache
+def texts(language: Language) -> Texts:
+    """The words of a language, read once."""
+    return Texts(language)
+
+
+def _translations(language: Language) -> NullTranslations:
+    """The packaged catalogue; English is the messages themselves. A catalogue that is not there is a broken installation: OSError."""
+    if language == "en":
+        return NullTranslations()
+    place = resources.files(__package__) / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    with place.open("rb") as file:
+        return GNUTranslations(file)

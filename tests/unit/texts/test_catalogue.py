@@ -1,0 +1,96 @@
+"""Each language's months, days, amounts and plurals; every message translated; the compiled catalogues are what the .po files say."""
+
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pipeline
+from pipeline.model.months import Month
+from pipeline.texts import LANGUAGES, Language, texts
+from pipeline.texts.collect import TRANSLATED, as_po, compiled, messages_of, po_path, read_catalogue
+
+PACKAGE = Path(pipeline.__file__).parent
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_the_catalogue_is_what_the_program_says_and_what_is_shipped(language: Language) -> None:
+    path = po_path(PACKAGE, language)
+    catalogue = read_catalogue(path, language)
+    said = messages_of(PACKAGE)
+    assert {message.id for message in catalogue if message.id} == {message.id for message in said if message.id}, "run: make texts"
+    catalogue.update(said, no_fuzzy_matching=True)
+    assert path.read_bytes() == as_po(catalogue), "run: make texts"
+    assert path.with_suffix(".mo").read_bytes() == compiled(read_catalogue(path, language)), "run: make texts"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_message_is_translated_with_its_placeholders(language: Language) -> None:
+    messages = [message for message in read_catalogue(po_path(PACKAGE, language), language) if message.id]
+    assert messages
+    for message in messages:
+        forms = message.string if isinstance(message.string, tuple) else (message.string,)
+        sources = message.id if isinstance(message.id, tuple) else (message.id,)
+        assert all(forms), f"{language} has no translation of {message.id!r}"
+        assert "fuzzy" not in message.flags, message.id
+        for form in forms:
+            assert placeholders(str(form)) == placeholders(sources[-1]), message.id
+    plural = [message for message in messages if isinstance(message.id, tuple)]
+    assert all(len(message.string) == {"kk": 2, "ru": 3}[language] for message in plural)
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_months_stand_as_a_sentence_wants_them() -> None:
+    names = {language: texts(language).month(Month(2026, 10)) for language in LANGUAGES}
+    assert names == {"kk": "қазан", "ru": "октябрь", "en": "October"}
+    title = "Statement for {month} {year}"
+    assert texts("kk").gettext(title, month="қазан", year=2026) == "2026 жылғы қазан айы бойынша салыстыру актісі"
+    assert texts("ru").gettext(title, month="октябрь", year=2026) == "Акт сверки за октябрь 2026 года"
+    assert texts("en").gettext(title, month="October", year=2026) == "Statement for October 2026"
+
+
+def test_days_are_written_as_each_language_does() -> None:
+    assert {language: texts(language).day("2026-10-05") for language in LANGUAGES} == {
+        "kk": "05.10.2026",
+        "ru": "05.10.2026",
+        "en": "5 Oct 2026",
+    }
+    assert [texts(language).day("2026-13-05") for language in LANGUAGES] == ["2026-13-05"] * 3
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "1 строка"), (2, "2 строки"), (5, "5 строк"), (11, "11 строк"), (21, "21 строка"), (104, "104 строки")]
+)
+def test_russian_has_three_plurals(count: int, said: str) -> None:
+    assert texts("ru").ngettext("{count} row", "{count} rows", count) == said
+
+
+def test_kazakh_nouns_keep_their_form_after_a_number() -> None:
+    assert [texts("kk").ngettext("{count} row", "{count} rows", count) for count in (1, 2, 5)] == ["1 жол", "2 жол", "5 жол"]
+    assert [texts("en").ngettext("{count} row", "{count} rows", count) for count in (1, 2)] == ["1 row", "2 rows"]
+
+
+def test_amounts_have_the_marks_of_the_language() -> None:
+    assert texts("ru").amount("1234567.50") == "1\u00a0234\u00a0567,50"
+    assert texts("kk").amount("0.00010000") == "0,00010000"
+    assert texts("en").amount("1234567.50") == "1,234,567.50"
+    assert texts("ru").amount("100") == "100"
+    assert texts("ru").amount("1 000,50") == "1 000,50"
+
+
+@given(st.integers(0, 10**38), st.integers(0, 18), st.sampled_from(LANGUAGES))
+def test_no_digit_of_an_amount_is_lost(units: int, decimals: int, language: Language) -> None:
+    digits = str(units).rjust(decimals + 1, "0")
+    printed = f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+    shown = texts(language).amount(printed)
+    group = "," if language == "en" else "\u00a0"
+    assert shown.replace(group, "").replace(texts(language).decimal_mark, ".") == printed
+
+
+def test_what_is_filled_in_is_not_looked_into() -> None:
+    assert texts("en").gettext("Statement for {month} {year}", month="{year}", year="%s") == "Statement for {year} %s"
