@@ -45,23 +45,39 @@ def read_catalogue(path: Path, language: Language) -> Catalog:
 def as_po(catalogue: Catalog) -> bytes:
     """The text of a catalogue: the same for the same messages, with no date and no name in it."""
     buffer = io.BytesIO()
-    head = [
+    write_po(buffer, catalogue, width=120, omit_header=True, ignore_obsolete=True, sort_output=True, include_lineno=False)
+    lines = ['msgid ""', 'msgstr ""', *(f'"{name}: {value}\\n"' for name, value in _head(catalogue)), "", ""]
+    return "\n".join(lines).encode() + buffer.getvalue().strip() + b"\n"
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """What the program reads: the catalogue's bytes as .mo, with no date in them either."""
+    plain = _Undated(locale=catalogue.locale, domain=DOMAIN)
+    for message in catalogue:
+        if message.id:
+            plain[message.id] = message
+    buffer = io.BytesIO()
+    write_mo(buffer, plain)
+    return buffer.getvalue()
+
+
+class _Undated(Catalog):
+    """A catalogue whose head says what a reader needs, and neither when nor with which version of what it was written."""
+
+    def _get_mime_headers(self) -> list[tuple[str, str]]:
+        return _head(self)
+
+    mime_headers = property(_get_mime_headers, Catalog._set_mime_headers)
+
+
+def _head(catalogue: Catalog) -> list[tuple[str, str]]:
+    return [
         ("Language", str(catalogue.locale)),
         ("Plural-Forms", catalogue.plural_forms),
         ("MIME-Version", "1.0"),
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Transfer-Encoding", "8bit"),
     ]
-    write_po(buffer, catalogue, width=120, omit_header=True, ignore_obsolete=True, sort_output=True, include_lineno=False)
-    lines = ['msgid ""', 'msgstr ""', *(f'"{name}: {value}\\n"' for name, value in head), "", ""]
-    return "\n".join(lines).encode() + buffer.getvalue().strip() + b"\n"
-
-
-def compiled(catalogue: Catalog) -> bytes:
-    """What the program reads: the catalogue's bytes as .mo."""
-    buffer = io.BytesIO()
-    write_mo(buffer, catalogue)
-    return buffer.getvalue()
 
 
 def bring_up_to_date(package: Path) -> list[Path]:
