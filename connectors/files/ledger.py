@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -67,61 +67,55 @@ class Imported:
     review: Review
 
 
-def read_ledger(
-    path: Path,
-    kind: LedgerKind,
-    *,
-    assets: Mapping[str, Asset],
-    networks: Mapping[str, str],
-    columns: Mapping[str, str] | None = None,
-    ignored: Collection[str] = (),
-    timezone: str | None = None,
-    sheet: str | None = None,
-    layout: Layout = OWN,
-) -> Checked:
+@dataclass(frozen=True)
+class Reading:
+    """How a ledger file is read."""
+
+    assets: Mapping[str, Asset]
+    networks: Mapping[str, str]
+    """The network of each chain, by chain."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The file's heading by column, where it differs."""
+    ignored: Collection[str] = ()
+    """Headings to pass over."""
+    timezone: str | None = None
+    """Of instants that carry no offset; None refuses them."""
+    sheet: str | None = None
+    """Of a workbook that has several."""
+    layout: Layout = OWN
+
+
+def read_ledger(path: Path, kind: LedgerKind, reading: Reading) -> Checked:
     """A ledger file's rows, checked, and what is told of them: amounts Int128 base units, instants Int64 µs, and each row's `line`.
 
-    `columns`: the file's heading by column, where it differs; `ignored`: headings to pass over; `timezone`: of instants that
-    carry no offset (refused otherwise); `sheet`: of a workbook that has several; `layout`: how the file is written. Raises `InputRefused` with every fault as
-    `file:line: column: what`, `SettingsError` for headings mapped to no column.
+    Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
-    mapping = columns or {}
-    expected = headings(kind, mapping)
-    table = read_table(Path(path), expected, sheet=sheet or kind, layout=layout)
-    return check_ledger(table, kind, terms=Terms(assets, networks, timezone, layout), mapping=mapping, ignored=ignored)
+    expected = headings(kind, reading.columns)
+    table = read_table(Path(path), expected, sheet=reading.sheet or kind, layout=reading.layout)
+    terms = Terms(reading.assets, reading.networks, reading.timezone, reading.layout)
+    return check_ledger(table, kind, terms=terms, mapping=reading.columns, ignored=reading.ignored)
 
 
 def review_ledger(
-    log: EventLog,
-    pool_id: str,
-    path: Path,
-    kind: LedgerKind,
-    *,
-    known: Known,
-    columns: Mapping[str, str] | None = None,
-    networks: Mapping[str, str],
-    ignored: Collection[str] = (),
-    timezone: str | None = None,
-    sheet: str | None = None,
-    layout: Layout = OWN,
-    may_move: bool = False,
+    log: EventLog, pool_id: str, path: Path, kind: LedgerKind, reading: Reading, *, known: Known | None = None, may_move: bool = False
 ) -> tuple[Review, pl.DataFrame]:
     """What importing a ledger file would do now, and the rows it would append, each with its `version`; appends nothing.
 
-    Arguments and errors as `read_ledger`. Faults against the ledger itself are in the review.
+    `known`: what is known beside file and log (the clock, supplies). Errors as `read_ledger`. Faults against the ledger itself are
+    in the review.
     """
-    checked = read_ledger(
-        path, kind, assets=known.assets, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet, layout=layout
-    )
-    rows = checked.rows
-    names = headings_of(COLUMNS[kind], columns or {})
+    checked = read_ledger(path, kind, reading)
+    rows, names = checked.rows, headings_of(COLUMNS[kind], reading.columns)
+    opening_us = _opening_instant(log, pool_id)
     faults: list[Fault] = []
     if kind == "allocations":
-        faults = older_than_opening(rows, _opening_instant(log, pool_id), names["allocated_at"])
+        faults = older_than_opening(rows, opening_us, names["allocated_at"])
     if kind == "openings":
         faults = _misplaced_openings(log, pool_id, rows, names["owed_at"])
     held = _held(log, pool_id, kind)
-    known = dataclasses.replace(known, opening_us=_opening_instant(log, pool_id), accounts=_accounts(log, pool_id, kind))
+    known = dataclasses.replace(
+        known or Known(), opening_us=opening_us, accounts=_accounts(log, pool_id, kind), assets=reading.assets
+    )  # fmt: skip
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
     return dataclasses.replace(found, faults=[*faults, *found.faults], **_told(checked, Path(path).name)), changes.rows
@@ -132,27 +126,19 @@ def import_ledger(
     pool_id: str,
     path: Path,
     kind: LedgerKind,
+    reading: Reading,
     *,
-    known: Known,
-    networks: Mapping[str, str],
-    columns: Mapping[str, str] | None = None,
-    ignored: Collection[str] = (),
-    timezone: str | None = None,
-    sheet: str | None = None,
-    layout: Layout = OWN,
+    known: Known | None = None,
     consent: Consent | None = None,
 ) -> Imported:
     """Append what a ledger file says anew, at once.
 
-    Arguments and errors as `read_ledger`; `ConsentNeeded` for oddities that nobody agreed to; `FencedError` if another import began meanwhile.
+    Arguments and errors as `review_ledger`; `ConsentNeeded` for oddities that nobody agreed to; `FencedError` if another import began meanwhile.
     """
     consent = consent or Consent()
     source = Path(path).name
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
-        found, rows = review_ledger(
-            log, pool_id, path, kind, known=known, networks=networks, columns=columns, ignored=ignored, timezone=timezone, sheet=sheet,
-            layout=layout, may_move=consent.to_moves,
-        )  # fmt: skip
+        found, rows = review_ledger(log, pool_id, path, kind, reading, known=known, may_move=consent.to_moves)
         refuse(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
             raise ConsentNeeded(source, found.questions)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from connectors.files import (
     Imported,
+    Reading,
     RegistryImported,
     counterparties_of_pool,
     declare_complete,
@@ -84,27 +84,32 @@ class Imports:
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, may_move: bool = False
     ) -> tuple[Review, pl.DataFrame]:
         """What importing a ledger file would do now, and the rows it would append; imports nothing. Raises InputRefused, by line."""
-        return review_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet, profile), may_move=may_move)
+        reading = self._reading(kind, sheet, profile)
+        return review_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), may_move=may_move)
 
     def ledger(
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, consent: Consent | None = None
     ) -> Imported:
         """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for what is odd."""
-        return import_ledger(self._log, self._settings.pool.key, path, kind, **self._reading(kind, sheet, profile), consent=consent)
+        reading = self._reading(kind, sheet, profile)
+        return import_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), consent=consent)
 
-    def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> dict[str, Any]:
-        """How a ledger file is read, and what it is judged by. `profile`: a ready one instead of that of the settings."""
+    def _known(self) -> Known:
+        return Known(self._now() * 1_000_000, supplies=self._settings.supplies())
+
+    def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> Reading:
+        """How a ledger file is read. `profile`: a ready one instead of that of the settings."""
         ledger = self._settings.ledger
         files = table_settings(_PROFILES, kind, getattr(ledger.files, kind), getattr(ledger.columns, kind), profile)
-        return {
-            "known": Known(self._now() * 1_000_000, assets=self._rules.assets, supplies=self._settings.supplies()),
-            "networks": self._rules.network,
-            "columns": files.columns,
-            "ignored": [*ledger.ignored, *files.ignored],
-            "layout": layout_of(files, f"[ledger.files.{kind}]", [column.name for column in LEDGER_COLUMNS[kind]]),
-            "timezone": ledger.timezone,
-            "sheet": sheet,
-        }
+        return Reading(
+            assets=self._rules.assets,
+            networks=self._rules.network,
+            columns=files.columns,
+            ignored=[*ledger.ignored, *files.ignored],
+            layout=layout_of(files, f"[ledger.files.{kind}]", [column.name for column in LEDGER_COLUMNS[kind]]),
+            timezone=ledger.timezone,
+            sheet=sheet,
+        )
 
     def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
         """Append the registry's next version, if it differs from the last. Raises InputRefused with the faults of all its files."""

@@ -20,9 +20,8 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from connectors.files import import_ledger
+from connectors.files import Reading, import_ledger
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.validate.review import Known
 
 from . import month
 from .row import CannotRun, Row, compared, timed, timed_with_cpu
@@ -62,7 +61,7 @@ def run_import() -> list[Row]:
         rows.write_csv(path)
 
         def take() -> None:
-            import_ledger(log, "pool", path, "allocations", known=Known(assets=RULES.assets), networks=RULES.network)
+            import_ledger(log, "pool", path, "allocations", Reading(RULES.assets, RULES.network))
 
         bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731 - one expression, used as a value
         return [

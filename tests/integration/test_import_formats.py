@@ -15,16 +15,17 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from connectors.files import import_ledger, read_ledger
+from connectors.files import Reading, import_ledger, read_ledger
 from connectors.files.tables import parse_table
 from connectors.standins.log_memory import MemoryLog
 from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
-from pipeline.validate.review import Consent, Known
+from pipeline.validate.review import Consent
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
+READING = Reading(ASSETS, NETWORKS)
 HEADINGS = ["allocation_id", "account", "asset", "allocated_at", "amount"]
 ROW = ["A1", "acct", "BTC", "2026-10-01T00:30:00+05:00", "0.5"]
 HEADER = ",".join(HEADINGS)
@@ -34,7 +35,7 @@ LINE = ",".join(ROW)
 def read(data: bytes, tmp_path: Path, **options: str) -> pl.DataFrame:
     path = tmp_path / "f"
     path.write_bytes(data)
-    return read_ledger(path, "allocations", assets=ASSETS, networks=NETWORKS, **options).rows  # type: ignore[arg-type]
+    return read_ledger(path, "allocations", Reading(assets=ASSETS, networks=NETWORKS, **options)).rows  # type: ignore[arg-type]
 
 
 def faults(data: bytes, tmp_path: Path, **options: str) -> list[str]:
@@ -110,7 +111,7 @@ def test_headings_alone_are_a_file_of_no_rows(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_no_file_is_refused(tmp_path: Path) -> None:
     for path, what in ((tmp_path / "none.csv", "no such file"), (tmp_path, "not a plain file"), (tmp_path / "\0", "no such file")):
         with pytest.raises(InputRefused, match=what):
-            read_ledger(path, "allocations", assets=ASSETS, networks=NETWORKS)
+            read_ledger(path, "allocations", READING)
 
 
 # --- XLSX
@@ -341,7 +342,7 @@ def test_formats_and_orders_are_one_content(tmp_path: Path) -> None:
     (tmp_path / "c.xlsx").write_bytes(sheet(*rows[::-1]))
     log = MemoryLog()
     for name, new in (("a.csv", 30), ("quoted.csv", 0), ("b.parquet", 0), ("c.xlsx", 0)):
-        found = import_ledger(log, "pool", tmp_path / name, "allocations", known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
+        found = import_ledger(log, "pool", tmp_path / name, "allocations", READING, consent=CONSENT)
         assert (found.new, found.unchanged, found.events) == (new, 30 - new, 1 if new else 0), name
 
 

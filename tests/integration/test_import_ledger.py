@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.files import declare_complete, import_ledger
+from connectors.files import Reading, declare_complete, import_ledger
 from connectors.files.ledger import BATCH_ROWS
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
@@ -19,12 +19,13 @@ from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.model.errors import FencedError, InputRefused, LogError
 from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
-from pipeline.validate.review import Consent, Known
+from pipeline.validate.review import Consent
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
+READING = Reading(ASSETS, NETWORKS)
 Given = Callable[..., Path]
 
 
@@ -43,7 +44,7 @@ def given(tmp_path: Path) -> Given:
 
 
 def take(log: EventLog, path: Path, kind: LedgerKind = "allocations", pool: str = "pool") -> tuple[int, int, int]:
-    found = import_ledger(log, pool, path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
+    found = import_ledger(log, pool, path, kind, READING, consent=CONSENT)
     return found.new, found.restated, found.unchanged
 
 

@@ -16,7 +16,7 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.files import import_ledger, import_registry, read_ledger
+from connectors.files import Reading, import_ledger, import_registry, read_ledger
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
 from pipeline.log.events.ledger import Allocations
@@ -25,11 +25,12 @@ from pipeline.model.amounts import to_units
 from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
-from pipeline.validate.review import Consent, Known
+from pipeline.validate.review import Consent
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
+READING = Reading(ASSETS, NETWORKS)
 ADDRESS = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"
 HEADINGS = ("allocation_id", "account", "asset", "allocated_at", "amount")
 ROWS = [(f"A{number}", "acct", "BTC", "2026-10-01T00:30:00+05:00", f"0.{number}") for number in range(1, 4)]
@@ -80,13 +81,13 @@ def take(data: bytes, kind: LedgerKind = "allocations") -> MemoryLog | None:
         path = Path(folder) / "file"
         path.write_bytes(data)
         try:
-            found = import_ledger(log, "pool", path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
+            found = import_ledger(log, "pool", path, kind, READING, consent=CONSENT)
         except InputRefused as refused:
             assert refused.faults and all(fault.startswith("file") for fault in refused.faults)
             assert not any(log.end().values())
             return None
         assert sum(log.end().values()) == found.events
-        again = import_ledger(log, "pool", path, kind, known=Known(assets=ASSETS), networks=NETWORKS, consent=CONSENT)
+        again = import_ledger(log, "pool", path, kind, READING, consent=CONSENT)
         assert (again.new, again.restated, again.events, again.unchanged) == (0, 0, 0, found.new)
     for record in log.read({}):
         decode(record.value)
@@ -245,6 +246,6 @@ def test_formats_agree(rows: list[tuple[str, int]]) -> None:
             for column, cell in enumerate(row):
                 page.write_string(number, column, cell)
         book.close()
-        read = [read_ledger(path, "allocations", assets=ASSETS, networks=NETWORKS).rows.drop("line") for path in files]
+        read = [read_ledger(path, "allocations", READING).rows.drop("line") for path in files]
     assert all(other.equals(read[0]) for other in read[1:])
     assert read[0]["amount"].to_list() == [amount for _, amount in rows]
