@@ -6,7 +6,6 @@ decoded as `Decimal` and turned into whole units (law 7). Leaves out: which bloc
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ T = TypeVar("T")
 COIN = 10**8
 
 FETCHERS = 3
-"""Connections that read ahead: the node reads the next blocks from disk while we search this one."""
+"""Threads that read ahead: the node reads the next blocks from disk while we search this one."""
 READ_AHEAD = 8
 """Blocks held in memory before they are looked at."""
 
@@ -76,27 +75,15 @@ class _VerboseBlock(msgspec.Struct):
 
 
 class Fetcher:
-    """Reads single blocks exactly. Its connections are its own, one for each thread that reads."""
+    """Reads single blocks exactly, some of them ahead, in threads of its own."""
 
     def __init__(self, connection: NodeConnection, network: Network) -> None:
         self._connection = connection
         self._network = network
-        self._threads = threading.local()
-        self._opened: list[NodeConnection] = []
         self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="bitcoin-read")
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for connection in self._opened:
-            connection.close()
-
-    @property
-    def connection(self) -> NodeConnection:
-        """This thread's own connection."""
-        if not hasattr(self._threads, "connection"):
-            self._threads.connection = self._connection.clone()
-            self._opened.append(self._threads.connection)
-        return self._threads.connection  # type: ignore[no-any-return]
 
     def ahead(self, fetch: Callable[[str], T], hashes: Sequence[str]) -> Iterator[T]:
         """`fetch` of every hash, in order, a few of them ahead of the one being looked at."""
@@ -137,15 +124,14 @@ class Fetcher:
         return FetchedBlock(block, dict(enumerate(spent)))
 
     def _get(self, path: str) -> bytes:
-        connection = self.connection
-        return rest_body(connection.name, path, *connection.get(path))
+        return rest_body(self._connection.name, path, *self._connection.get(path))
 
     # --- getblock 3 ------------------------------------------------------------------------------------------------
 
     def verbose(self, block_hash: str) -> FetchedBlock:
         """By `getblock HASH 3`, from which the block's own bytes are built again and checked."""
         try:
-            told = self.connection.call("getblock", block_hash, 3, result=_VerboseBlock)
+            told = self._connection.call("getblock", block_hash, 3, result=_VerboseBlock)
         except RpcError as error:
             raise moved(error) from error
         count = len(told.tx)
@@ -177,7 +163,7 @@ class Fetcher:
     def rpc_raw(self, block_hash: str) -> bytes:
         """A block's bytes by `getblock HASH false`, which every relative understands."""
         try:
-            text = self.connection.call("getblock", block_hash, False, result=str)
+            text = self._connection.call("getblock", block_hash, False, result=str)
         except RpcError as error:
             raise moved(error) from error
         try:
@@ -192,7 +178,7 @@ class Fetcher:
         for start in range(0, len(txids), 200):
             part = txids[start : start + 200]
             try:
-                texts = self.connection.batch("getrawtransaction", [(txid, False) for txid in part], result=str)
+                texts = self._connection.batch("getrawtransaction", [(txid, False) for txid in part], result=str)
             except RpcError as error:
                 if error.code != RpcError.NOT_FOUND:
                     raise

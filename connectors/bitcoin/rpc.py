@@ -1,28 +1,23 @@
-"""JSON-RPC and plain HTTP to one node over one keep-alive connection.
+"""A Bitcoin node's JSON-RPC and REST.
 
 Enters: a URL, a cookie file or a user and password. Leaves: decoded results, or a `SourceError` that says what
 happened and what to do. Numbers with a fraction become `Decimal`, never a float (law 7). A restarted node writes a
-new cookie: on 401 the file is read again, once a request. A connection that the node closed while idle is opened
-again, once; every call made here only reads, so sending it twice is harmless. Leaves out: retries over time
-(`follow.py`), what the methods mean (`node.py`).
-
-http.client rather than httpx: reading 1 MB bodies off loopback it is about twice as fast.
+new cookie: on 401 the file is read again, once a request. Leaves out: connections, limits and their troubles
+(`connectors.transport`), retries over time (`pipeline.follow`), what the methods mean (`node.py`).
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
 import itertools
-import socket
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar, overload
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from connectors.transport.client import NodeAddress, NodeClient, basic
+from connectors.transport.json_rpc import Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SettingsError
 
 from .errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
@@ -30,28 +25,9 @@ from .errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, Node
 T = TypeVar("T")
 
 MAX_REPLY_BYTES = 512 << 20
-"""A reply that announces more is refused: the largest honest one, a batch of raw blocks in hex, stays far below."""
+"""A longer reply is refused: the largest honest one, a batch of raw blocks in hex, stays far below."""
 
-RECEIVE_BUFFER_BYTES = 4 << 20
-
-
-class _Error(msgspec.Struct):
-    code: int = 0
-    message: str = ""
-
-
-class _Reply(msgspec.Struct):
-    """A JSON-RPC reply whose result is decoded later, as what the caller expects."""
-
-    result: msgspec.Raw = msgspec.Raw(b"null")
-    error: _Error | None = None
-    id: int | str | None = None
-
-
-_reply = msgspec.json.Decoder(_Reply)
-_replies = msgspec.json.Decoder(list[_Reply])
 _anything = msgspec.json.Decoder(float_hook=Decimal)
-_encode = msgspec.json.Encoder().encode
 
 
 class Credentials:
@@ -61,7 +37,7 @@ class Credentials:
         if cookie_path is not None and user is not None:
             raise SettingsError(["give either a cookie file or a user and password for the node, not both"])
         self.cookie_path = cookie_path
-        self._fixed = _basic(f"{user}:{password or ''}".encode()) if user is not None else None
+        self._fixed = basic(f"{user}:{password or ''}".encode()) if user is not None else None
         self._cookie: str | None = None
 
     def header(self) -> str | None:
@@ -83,42 +59,28 @@ class Credentials:
             raise AccessRefused(
                 f"the node's cookie file {self.cookie_path} can't be read ({error.strerror}): give this user the right to"
             ) from error
-        before, self._cookie = self._cookie, _basic(content)
+        before, self._cookie = self._cookie, basic(content)
         return self._cookie != before
 
     def __repr__(self) -> str:
         return f"Credentials({'cookie' if self.cookie_path else 'password' if self._fixed else 'none'})"
 
 
-def _basic(pair: bytes) -> str:
-    return "Basic " + base64.b64encode(pair).decode()
-
-
 class NodeConnection:
-    """One HTTP connection, kept open, for one thread at a time. `clone` opens another with the same settings."""
+    """A node, for any number of threads: each request has a connection of its own, kept open for the next."""
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = 60.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError([f"rpc_url {url!r} is not a node's address: write it as http://127.0.0.1:8332"])
-        if parts.username is not None:
-            credentials = Credentials(user=unquote(parts.username), password=unquote(parts.password or ""))
-        self._is_tls = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port or (443 if self._is_tls else 8332)
-        self._rpc_path = parts.path or "/"
-        self.name = f"{parts.scheme}://{self._host}:{self._port}"
+        self._address = NodeAddress.of(url, usual_port=8332, example="http://127.0.0.1:8332")
+        if self._address.user is not None:
+            credentials = Credentials(user=self._address.user, password=self._address.password)
+        self.name = self._address.name
         """The node's address without secrets, for messages."""
-        self._url, self._credentials, self.timeout_s = url, credentials, timeout_s
-        self._http: http.client.HTTPConnection | None = None
+        self._credentials, self.timeout_s = credentials, timeout_s
+        self._http = NodeClient(self._address, timeout_s=timeout_s, limit_bytes=MAX_REPLY_BYTES)
         self._ids = itertools.count(1)
 
-    def clone(self) -> NodeConnection:
-        return NodeConnection(self._url, self._credentials, timeout_s=self.timeout_s)
-
     def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        self._http.close()
 
     # --- HTTP ------------------------------------------------------------------------------------------------------
 
@@ -127,63 +89,12 @@ class NodeConnection:
         return self._exchange("GET", path, None, self.timeout_s)
 
     def _exchange(self, verb: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
-        was_open = self._http is not None
-        try:
-            return self._send(verb, path, body, timeout_s)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest) as error:
-            self.close()
-            if not was_open:
-                raise NodeUnreachable(f"the node at {self.name} closed the connection without an answer: is it shutting down?") from error
-        except Exception as error:
-            self.close()
-            raise self._failure(error, timeout_s) from error
-        try:
-            return self._send(verb, path, body, timeout_s)
-        except Exception as error:
-            self.close()
-            raise self._failure(error, timeout_s) from error
-
-    def _send(self, verb: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:
-        if self._http is None:
-            kind = http.client.HTTPSConnection if self._is_tls else http.client.HTTPConnection
-            self._http = kind(self._host, self._port, timeout=timeout_s)
-            self._http.connect()
-            self._http.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Room for a whole block: with the usual 128 KiB the node must wait for us many times within one answer.
-            self._http.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        self._http.sock.settimeout(timeout_s)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         authorization = self._credentials.header() if body is not None else None
         if authorization:
             headers["Authorization"] = authorization
-        self._http.request(verb, path, body, headers)
-        response = self._http.getresponse()
-        announced = response.length
-        if announced is not None and announced > MAX_REPLY_BYTES:
-            response.close()
-            raise AnswerUnreadable(f"the node at {self.name} announced a reply of {announced} bytes: that is no honest answer")
-        content = response.read(announced) if announced is not None else response.read(MAX_REPLY_BYTES)
-        if announced is not None and len(content) != announced:
-            raise http.client.IncompleteRead(content, announced - len(content))
-        if response.will_close:
-            self.close()
-        return response.status, content
-
-    def _failure(self, error: Exception, timeout_s: float) -> Exception:
-        """What a fault of the transport is called."""
-        match error:
-            case TimeoutError():
-                return NodeUnreachable(f"the node at {self.name} did not answer within {timeout_s:g} s: it is busy, or unreachable")
-            case ConnectionRefusedError():
-                return NodeUnreachable(f"nothing listens at {self.name}: the node is not running, or its RPC port is another one")
-            case http.client.IncompleteRead():
-                return NodeUnreachable(f"the node at {self.name} broke off in the middle of an answer: it was stopped, or the line is bad")
-            case http.client.HTTPException():
-                return AnswerUnreadable(f"what answers at {self.name} does not speak HTTP ({type(error).__name__}): check rpc_url")
-            case OSError():
-                return NodeUnreachable(f"the node at {self.name} can't be reached: {error}")
-            case _:
-                return error
+        answer = self._http.request(verb, path, body, headers, timeout_s=timeout_s)
+        return answer.status, answer.body
 
     # --- JSON-RPC --------------------------------------------------------------------------------------------------
 
@@ -194,10 +105,9 @@ class NodeConnection:
 
     def call(self, method: str, *params: object, result: Any = None, timeout_s: float | None = None) -> Any:
         """The result of one call, decoded as `result` when it is given."""
-        body = _encode({"jsonrpc": "1.0", "id": next(self._ids), "method": method, "params": params})
+        body = encode({"jsonrpc": "1.0", "id": next(self._ids), "method": method, "params": params})
         content = self._post(body, method, timeout_s)
-        reply = self._decoded(_reply, content, method)
-        return self._result(reply, method, result)
+        return self._result(read_reply(content, method, self.name), method, result)
 
     @overload
     def batch(self, method: str, params: Sequence[Sequence[object]], *, timeout_s: float | None = None) -> list[Any]: ...
@@ -209,20 +119,14 @@ class NodeConnection:
         if not params:
             return []
         calls = [{"jsonrpc": "1.0", "id": n, "method": method, "params": p} for n, p in enumerate(params)]
-        content = self._post(_encode(calls), method, timeout_s)
-        if content[:1] == b"{":  # the node refused the batch as a whole
-            self._result(self._decoded(_reply, content, method), method, None)
-            raise AnswerUnreadable(f"{method} at {self.name}: one answer to a batch of {len(params)}")
-        by_id = {reply.id: reply for reply in self._decoded(_replies, content, method)}
-        if by_id.keys() != set(range(len(params))):
-            raise AnswerUnreadable(f"{method} at {self.name}: {len(by_id)} answers to a batch of {len(params)}")
-        return [self._result(by_id[n], method, result) for n in range(len(params))]
+        replies = read_replies(self._post(encode(calls), method, timeout_s), method, self.name, len(params))
+        return [self._result(reply, method, result) for reply in ([replies] if isinstance(replies, Reply) else replies)]
 
     def _post(self, body: bytes, method: str, timeout_s: float | None) -> bytes:
         limit_s = self.timeout_s if timeout_s is None else timeout_s
-        status, content = self._exchange("POST", self._rpc_path, body, limit_s)
+        status, content = self._exchange("POST", self._address.path, body, limit_s)
         if status == 401 and self._credentials.read_again():
-            status, content = self._exchange("POST", self._rpc_path, body, limit_s)
+            status, content = self._exchange("POST", self._address.path, body, limit_s)
         if status == 401:
             raise self._unauthorised()
         if status == 403:
@@ -251,23 +155,10 @@ class NodeConnection:
             f"the node at {self.name} does not accept the user and password (401): compare them with rpcauth in its bitcoin.conf"
         )
 
-    def _decoded(self, decoder: msgspec.json.Decoder[T], content: bytes, method: str) -> T:
-        try:
-            return decoder.decode(content)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AnswerUnreadable(
-                f"{method} at {self.name} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
-            ) from error
-
-    def _result(self, reply: _Reply, method: str, kind: Any) -> Any:
+    def _result(self, reply: Reply, method: str, kind: Any) -> Any:
         if reply.error is not None:
             raise rpc_error(method, reply.error.code, reply.error.message, self.name)
-        try:
-            if kind is None:
-                return _anything.decode(reply.result)
-            return msgspec.json.decode(reply.result, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AnswerUnreadable(f"{method} at {self.name} was answered with something unexpected: {error}") from error
+        return read_result(reply.result, _anything if kind is None else kind, method, self.name)
 
 
 def rpc_error(method: str, code: int, text: str, node: str) -> Exception:

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from connectors.transport.json_rpc import deeply
 from pipeline.chains.evm.address import to_checksum
 
 from .answers import number
 from .movements import Call, Calls
-from .rpc import deeply
 
 _PRECOMPILED = frozenset(range(1, 0x14)) | {0x100}
 _MOVING = frozenset(("CALL", "CREATE", "CREATE2", "SELFDESTRUCT"))

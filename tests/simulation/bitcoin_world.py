@@ -161,9 +161,6 @@ class SimulatedNode(NodeConnection):
         self._one_answer = threading.Lock()
         """The connector asks from several threads: the world moves between answers, never within one."""
 
-    def clone(self) -> NodeConnection:
-        return self
-
     def close(self) -> None: ...
 
     def _exchange(self, verb: str, path: str, body: bytes | None, timeout_s: float) -> tuple[int, bytes]:

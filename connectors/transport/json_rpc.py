@@ -1,0 +1,96 @@
+"""JSON-RPC's envelope: replies, alone or in batches, whose results stay JSON until their caller says what they are.
+
+Enters: the bytes that a node answered. Leaves: `Reply`s in the order asked. What is no JSON-RPC reply is an `AnswerUnreadable` with the
+method and the node's name. Leaves out: what a node's own error means (each family's `rpc.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.follow.troubles import AnswerUnreadable
+
+T = TypeVar("T")
+
+DEEP = 6_000
+"""Levels of nested JSON: a call of an account chain may lie 1,024 calls deep, some levels each. At twenty thousand a thread's stack
+overflows, and the process with it."""
+_NULL = msgspec.Raw(b"null")
+
+
+class Fault(msgspec.Struct):
+    """The node's own error to a call."""
+
+    code: int = 0
+    message: str = ""
+
+
+class Reply(msgspec.Struct):
+    """A reply to one call; `result` is not decoded yet."""
+
+    result: msgspec.Raw = _NULL
+    error: Fault | None = None
+    id: int | str | None = None
+
+
+_reply = msgspec.json.Decoder(Reply)
+_replies = msgspec.json.Decoder(list[Reply])
+encode = msgspec.json.Encoder().encode
+"""A request's body."""
+
+
+def read_reply(content: bytes, method: str, node: str) -> Reply:
+    """The reply to one call. Raises AnswerUnreadable."""
+    return _decoded(_reply, content, method, node)
+
+
+def read_replies(content: bytes, method: str, node: str, n_calls: int) -> list[Reply] | Reply:
+    """The replies to a batch of calls with the ids 0, 1, …, in that order; or the one error with which the node refuses the batch as a
+    whole. Raises AnswerUnreadable."""
+    if content.lstrip()[:1] != b"[":
+        whole = read_reply(content, method, node)
+        if whole.error is None:
+            raise AnswerUnreadable(f"{method} at {node}: one answer to a batch of {n_calls}")
+        return whole
+    by_id = {reply.id: reply for reply in _decoded(_replies, content, method, node)}
+    if by_id.keys() == set(range(n_calls)):
+        return [by_id[n] for n in range(n_calls)]
+    if len(by_id) == 1 and n_calls > 1:
+        (only,) = by_id.values()
+        if only.error is not None:
+            return only
+    raise AnswerUnreadable(f"{method} at {node}: {len(by_id)} answers to a batch of {n_calls}")
+
+
+def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
+    """A result decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""
+    try:
+        return kind.decode(result) if isinstance(kind, msgspec.json.Decoder) else msgspec.json.decode(result, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AnswerUnreadable(f"{method} at {node} was answered with something unexpected: {error}") from error
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, method: str, node: str) -> T:
+    try:
+        return deeply(decoder.decode, content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AnswerUnreadable(
+            f"{method} at {node} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
+        ) from error
+
+
+def deeply(decode: Callable[[Any], T], content: Any) -> T:
+    """Decode JSON that may be nested a thousand calls deep, deeper than Python is prepared for by default."""
+    try:
+        return decode(content)
+    except RecursionError:
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(usual, DEEP))
+        try:
+            return decode(content)
+        finally:
+            sys.setrecursionlimit(usual)
