@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ from pipeline.model.months import Month
 from pipeline.texts import LANGUAGES as LANGUAGES
 from pipeline.texts import Language as Language
 
-Kind = Literal["integer", "text", "date", "amount"]
+from .columns import Kind, PrintedColumn
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +97,10 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total: list[Total]
     hyphenation: dict[Language, list[str]]
     column: list[Column]
+
+    def printed_columns(self, language: Language) -> list[PrintedColumn]:
+        """The fifteen columns as they are printed in a language."""
+        return [PrintedColumn(column.name, column.kind, column.heading(language)) for column in self.column]
 
     def statements(self, language: Language, month: Month) -> list[tuple[str, str]]:
         """The form's own lines above the table, label and value, in the order's sequence."""

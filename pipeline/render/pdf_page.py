@@ -1,6 +1,6 @@
 """The sheet of paper: its size and margins, the canvas, the pages' numbers and footers.
 
-What enters: a document, a language and a file. What leaves: pages on which others draw; the same document gives the same
+What enters: what the paper says of its document, and a file. What leaves: pages on which others draw; the same document gives the same
 bytes, whatever the clock or the environment. Sizes are in points, y grows upwards.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import IO, Any, Final, Literal
 
 from reportlab import rl_config
@@ -37,15 +39,33 @@ _ENCODED_LIMIT: Final = 100_000
 Align = Literal["left", "center", "right"]
 
 
-class Pages:
+@dataclass(frozen=True)
+class Marks:
+    """What the paper says of the document, on each page and to the reader's program."""
+
+    tag: str
+    """Of its language (BCP 47)."""
+    title: str
+    author: str
+    subject: str
+    keywords: str
+    footer: tuple[str, str]
+    """On the left and in the middle; on the right stands the page's number."""
+    page: Callable[[int, int], str]
+    """`Page 1 of 3`."""
+    at: int
+    """The file's clock, Unix seconds."""
+    identity: str
+    """The file's identifier is made of it."""
+
+
+class Paper:
     """The pages while they are drawn, from the top down; `y` is the line that the next thing hangs from."""
 
-    def __init__(self, document: Document, file: IO[bytes], language: Language) -> None:
+    def __init__(self, marks: Marks, file: IO[bytes]) -> None:
         fonts()
-        self.document, self.language, self.text = document, language, form().text[language]
-        self.canvas = Canvas(
-            file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=self.text.language_tag, initialFontName=REGULAR
-        )
+        self._marks = marks
+        self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
         self.y, self.page, self.pages = TOP, 1, 1
         self.encoded: dict[str, str] = {}
         self._set_metadata()
@@ -73,27 +93,46 @@ class Pages:
         draw(x, y, printable(content, font))
 
     def _draw_footer(self) -> None:
-        document = self.document
-        left = f"{form().index}   {document.month}   {self.text.version.format(version=document.version)}"
+        left, middle = self._marks.footer
         self.write_line(MARGIN, _FOOTER_Y, left, _FOOTER_SIZE, grey=GREY)
-        self.write_line(WIDTH / 2, _FOOTER_Y, f"SHA-256  {document.digest}", _FOOTER_SIZE, align="center", grey=GREY)
-        page = self.text.page.format(page=self.page, pages=self.pages)
+        self.write_line(WIDTH / 2, _FOOTER_Y, middle, _FOOTER_SIZE, align="center", grey=GREY)
+        page = self._marks.page(self.page, self.pages)
         self.write_line(WIDTH - MARGIN, _FOOTER_Y, page, _FOOTER_SIZE, align="right", grey=GREY)
 
     def _set_metadata(self) -> None:
-        document, canvas = self.document, self.canvas
-        canvas.setTitle(f"{form().index} {document.month}: {self.text.title}")
-        canvas.setAuthor(document.header.get("name", ""))
-        canvas.setSubject(f"{form().index} {document.month}, {self.text.version.format(version=document.version)}")
-        canvas.setKeywords(f"SHA-256 {document.digest}")
+        marks, canvas = self._marks, self.canvas
+        canvas.setTitle(marks.title)
+        canvas.setAuthor(marks.author)
+        canvas.setSubject(marks.subject)
+        canvas.setKeywords(marks.keywords)
         canvas.setCreator("Esep")
         canvas.setViewerPreference("DisplayDocTitle", "true")
-        # The file's clock is when the month was frozen, and its identifier begins with the report's digest. The library has
-        # no setters: its own would be the environment's SOURCE_DATE_EPOCH, or the year 2000.
+        # The file's clock is the document's. The library has no setters: its own would be the environment's SOURCE_DATE_EPOCH, or the year 2000.
         stamp: Any = canvas._doc._timeStamp
-        stamp.t, stamp.lt, stamp.tzname = document.frozen_at, time.gmtime(document.frozen_at), "UTC"
+        stamp.t, stamp.lt, stamp.tzname = marks.at, time.gmtime(marks.at), "UTC"
         stamp.YMDhms, stamp.dhh, stamp.dmm = tuple(stamp.lt)[:6], 0, 0
-        canvas._doc.signature = hashlib.md5(document.digest.encode(), usedforsecurity=False)
+        canvas._doc.signature = hashlib.md5(marks.identity.encode(), usedforsecurity=False)
+
+
+class Pages(Paper):
+    """The form's pages."""
+
+    def __init__(self, document: Document, file: IO[bytes], language: Language) -> None:
+        self.document, self.language, self.text = document, language, form().text[language]
+        text, name = self.text, f"{form().index} {document.month}"
+        version = text.version.format(version=document.version)
+        marks = Marks(
+            tag=text.language_tag,
+            title=f"{name}: {text.title}",
+            author=document.header.get("name", ""),
+            subject=f"{name}, {version}",
+            keywords=f"SHA-256 {document.digest}",
+            footer=(f"{form().index}   {document.month}   {version}", f"SHA-256  {document.digest}"),
+            page=lambda page, pages: text.page.format(page=page, pages=pages),
+            at=document.frozen_at,
+            identity=document.digest,
+        )
+        super().__init__(marks, file)
 
 
 class CellTexts(PDFTextObject):  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""Where everything in the PDF's table stands: column widths, heading lines, row heights, page breaks.
+"""Where everything in a PDF's table stands: column widths, heading lines, row heights, page breaks.
 
-What enters: the report's rows as strings and the language of the headings. What leaves: a layout that is a pure function
+What enters: a document's rows as strings, its columns, and how they are set. What leaves: a layout that is a pure function
 of them. Amounts of a column share one decimal point; text is broken into lines, and a row is as high as its longest cell.
 Sizes are in points.
 """
@@ -8,20 +8,17 @@ Sizes are in points.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from .form import COLUMNS, Column, Language, form
+from .columns import PrintedColumn
+from .form import Column
 from .pdf_text import REGULAR, Wrapper, printable
 
-BODY_SIZE: Final = 6.2
-BODY_LEADING: Final = 7.5
-HEADING_SIZE: Final = 5.9
-HEADING_LEADING: Final = 6.7
-NUMBERS_HEIGHT: Final = 9.5
 PAD_X: Final = 2.2
 PAD_Y: Final = 2.5
 _SLACK: Final = 0.6
@@ -30,15 +27,43 @@ _SLACK: Final = 0.6
 _KNOWN_LIMIT: Final = 100_000
 """Broken texts remembered: most values of a form repeat."""
 
-_WIDEST: Final = {"miner_name": 91.5, "wallet": 155.0, "licence_number": 68.0}
-"""How much room a column of texts takes at most; a wallet of 42 characters, the commonest, has one line."""
-_WIDEST_AMOUNT: Final = 86.0
-_WIDEST_OTHER: Final = 58.0
-_LEAST: Final = {"miner_name": 74.0, "wallet": 120.0}
-"""How much it keeps when room is short: a wallet of 62 characters has two lines."""
-_FLOOR: Final = {"miner_name": 50.0, "wallet": 74.0}
-"""How much it keeps when many decimals take the room; an amount may then be broken too, down to the one below."""
-_FLOOR_AMOUNT: Final = 40.0
+
+def shown(column: PrintedColumn | Column, value: str) -> str:
+    """A value as the printed form shows it (rule 7.5)."""
+    if column.kind == "date" and len(value) == 10 and value[4] == value[7] == "-":
+        return f"{value[8:]}.{value[5:7]}.{value[:4]}"
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a table is set: sizes, and how much room each column takes and keeps."""
+
+    body_size: float
+    body_leading: float
+    heading_size: float
+    heading_leading: float
+    numbers_height: float
+    """Of the line of numbered columns below the headings; 0 for none."""
+    widest: Mapping[str, float]
+    """How much room a column of texts takes at most."""
+    widest_amount: float
+    widest_other: float
+    least: Mapping[str, float]
+    """How much it keeps when room is short."""
+    floor: Mapping[str, float]
+    """How much it keeps when many decimals take the room; an amount may then be broken too, down to the one below."""
+    floor_amount: float
+    running: Collection[str]
+    """Columns of running text, which stands left; codes and dates are centred, amounts stand right."""
+    codes: Collection[str]
+    """Columns whose long values are cut into even parts: quicker to compare by eye."""
+    hyphenated: Sequence[str] = ()
+    """Words of headings with hyphens where they may be broken."""
+    shown: Callable[[PrintedColumn, str], str] = shown
+    """A value as this document prints it, every character of an amount's digits kept."""
+    decimal_mark: str = "."
+    """What `shown` puts before an amount's decimals."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +79,13 @@ class Geometry:
     """The table's columns on the page."""
 
     edges: tuple[float, ...]
-    """Sixteen x co-ordinates from 0."""
+    """x co-ordinates from 0: one more than there are columns."""
     headings: list[list[str]]
+    leading: float
 
     @property
     def heading_height(self) -> float:
-        return max(len(lines) for lines in self.headings) * HEADING_LEADING + 2 * PAD_Y
+        return max(len(lines) for lines in self.headings) * self.leading + 2 * PAD_Y
 
     def room(self, number: int) -> float:
         """The width that a column has for text."""
@@ -67,21 +93,22 @@ class Geometry:
 
 
 class Table:
-    """The rows of the form, broken into lines."""
+    """Rows of a document, broken into lines."""
 
-    def __init__(self, rows: pl.DataFrame, language: Language, width: float) -> None:
-        self.rows = rows
-        self.body = Wrapper(REGULAR, BODY_SIZE)
-        self.digit, self.point = self.body.width("0"), self.body.width(".")
-        self.decimals = {column.name: _most_decimals(rows, column) for column in form().column}
-        self.geometry = self._geometry(Wrapper(REGULAR, HEADING_SIZE, form().hyphenation[language]), language, width)
-        self._known: list[dict[str, Cell]] = [{} for _ in COLUMNS]
+    def __init__(self, rows: pl.DataFrame, columns: Sequence[PrintedColumn], look: Look, width: float) -> None:
+        """`rows`: strings, a column for each of `columns`."""
+        self.rows, self.columns, self.look = rows, columns, look
+        self.body = Wrapper(REGULAR, look.body_size)
+        self.digit, self.point = self.body.width("0"), self.body.width(look.decimal_mark)
+        self.decimals = {column.name: _most_decimals(rows, column) for column in columns}
+        self.geometry = self._geometry(Wrapper(REGULAR, look.heading_size, look.hyphenated), width)
+        self._known: list[dict[str, Cell]] = [{} for _ in columns]
 
     def cell(self, number: int, value: str) -> Cell:
         """A value as printed: dates DD.MM.YYYY (rule 7.5), amounts aligned at the point."""
         known = self._known[number]
         if (cell := known.get(value)) is None:
-            cell = self._lay(number, form().column[number], value)
+            cell = self._lay(number, self.columns[number], value)
             if len(known) < _KNOWN_LIMIT:
                 known[value] = cell
         return cell
@@ -91,68 +118,62 @@ class Table:
         heights = array("d")
         for values in self.rows.iter_rows():
             lines = max(len(self.cell(number, value).lines) for number, value in enumerate(values) if value)
-            heights.append(lines * BODY_LEADING + 2 * PAD_Y)
+            heights.append(lines * self.look.body_leading + 2 * PAD_Y)
         return heights
 
-    def _lay(self, number: int, column: Column, value: str) -> Cell:
+    def _lay(self, number: int, column: PrintedColumn, value: str) -> Cell:
         room = self.geometry.room(number)
-        text = printable(shown(column, value))
+        text = printable(self.look.shown(column, value))
         lines = self.body.lines(text, room)
         if column.kind == "amount":
             off = self._off_right(column, value)
             if (width := self.body.width(text)) + off <= room:
                 return Cell([(text, width)], off)
-            whole, point, fraction = text.partition(".")
+            whole, point, fraction = text.partition(self.look.decimal_mark)
             # Too long for the column: the decimals on a line of their own, if that is enough.
             if len(lines) > 1 and point and max(self.body.width(whole + point), self.body.width(fraction)) <= room:
                 lines = [whole + point, fraction]
-        elif column.name == "wallet":
+        elif column.name in self.look.codes:
             lines = _even(text, lines, self.body, room)
         return Cell([(line, self.body.width(line)) for line in lines])
 
-    def _off_right(self, column: Column, value: str) -> float:
+    def _off_right(self, column: PrintedColumn, value: str) -> float:
         """The room to the right of an amount that the column's longest fraction takes."""
         most, own = self.decimals[column.name], len(value.partition(".")[2])
         return (most - own) * self.digit + (self.point if most and not own else 0.0)
 
-    def _geometry(self, headings: Wrapper, language: Language, width: float) -> Geometry:
-        columns = form().column
-        labels = [column.heading(language) for column in columns]
+    def _geometry(self, headings: Wrapper, width: float) -> Geometry:
+        look, columns = self.look, self.columns
         whole_words = Wrapper(headings.font, headings.size)
         rooms = []
-        for column, label in zip(columns, labels, strict=True):
+        for column in columns:
             is_amount = column.kind == "amount"
-            widest = _WIDEST_AMOUNT if is_amount else _WIDEST.get(column.name, _WIDEST_OTHER)
+            widest = look.widest_amount if is_amount else look.widest.get(column.name, look.widest_other)
             text = min(self._natural(column) + 2 * PAD_X + _SLACK, widest)
-            broken, unbroken = (wrapper.narrowest(label) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
-            least = max(broken, min(text, _LEAST.get(column.name, text)))
-            tight = max(broken, min(least, _FLOOR.get(column.name, least)))
-            floor = max(broken, min(tight, _FLOOR_AMOUNT)) if is_amount else tight
+            broken, unbroken = (wrapper.narrowest(column.heading) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
+            least = max(broken, min(text, look.least.get(column.name, text)))
+            tight = max(broken, min(least, look.floor.get(column.name, least)))
+            floor = max(broken, min(tight, look.floor_amount)) if is_amount else tight
             rooms.append(_Room(max(text, unbroken), max(text, broken), least, tight, floor))
         edges = [0.0]
         for one in _fit(rooms, width):
             edges.append(edges[-1] + one)
-        lines = [headings.lines(label, b - a - 2 * PAD_X) for label, (a, b) in zip(labels, pairwise(edges), strict=True)]
-        return Geometry(tuple(edges), lines)
+        lines = [headings.lines(column.heading, b - a - 2 * PAD_X) for column, (a, b) in zip(columns, pairwise(edges), strict=True)]
+        return Geometry(tuple(edges), lines, look.heading_leading)
 
-    def _natural(self, column: Column) -> float:
+    def _natural(self, column: PrintedColumn) -> float:
         """The room in which the column's longest value stands on one line."""
         if column.kind == "amount":
             whole = self.rows[column.name].str.extract(r"^([^.]*)", 1).str.len_chars().max()
             most = self.decimals[column.name]
-            return _count(whole) * self.digit + (self.point + most * self.digit if most else 0.0)
+            digits = "0" * _count(whole)
+            marks = self.body.width(printable(self.look.shown(column, digits))) - self.body.width(digits)  # between thousands
+            return _count(whole) * self.digit + marks + (self.point + most * self.digit if most else 0.0)
         values = self.rows[column.name]
         longest = _count(values.str.len_chars().max())
         # Widths differ by letter: measure what could be the widest.
         candidates = values.filter(values.str.len_chars() * 2 > longest).unique(maintain_order=True).head(5_000)
-        return max((self.body.width(shown(column, value)) for value in candidates if value), default=0.0)
-
-
-def shown(column: Column, value: str) -> str:
-    """A value as the printed form shows it (rule 7.5)."""
-    if column.kind == "date" and len(value) == 10 and value[4] == value[7] == "-":
-        return f"{value[8:]}.{value[5:7]}.{value[:4]}"
-    return value
+        return max((self.body.width(self.look.shown(column, value)) for value in candidates if value), default=0.0)
 
 
 def page_breaks(heights: array[float], first_room: float, room: float) -> list[tuple[int, int]]:
@@ -176,7 +197,7 @@ def _even(address: str, lines: list[str], body: Wrapper, room: float) -> list[st
     return parts if is_whole else lines
 
 
-def _most_decimals(rows: pl.DataFrame, column: Column) -> int:
+def _most_decimals(rows: pl.DataFrame, column: PrintedColumn) -> int:
     if column.kind != "amount":
         return 0
     return _count(rows[column.name].str.extract(r"\.(.*)$", 1).str.len_chars().max())

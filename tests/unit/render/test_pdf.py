@@ -12,10 +12,10 @@ from pypdf import PdfReader
 
 from pipeline.render import Document
 from pipeline.render.form import LANGUAGES, Language, form
-from pipeline.render.pdf import write_pdf
+from pipeline.render.pdf import form_table, write_pdf
 from pipeline.render.pdf_page import INNER
-from pipeline.render.pdf_table import Table, page_breaks, shown
-from pipeline.render.pdf_text import printable
+from pipeline.render.pdf_table import page_breaks, shown
+from pipeline.render.pdf_text import printable, width_pt
 
 from .documents import FROZEN_AT, document, example, hard, of_rows
 
@@ -106,11 +106,11 @@ cells = (
 )
 def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str | None]], language: Language) -> None:
     made = document(rows)
-    table = Table(made.rows, language, INNER)
+    table = form_table(made.rows, language)
     assert table.geometry.edges[-1] == pytest.approx(INNER)
     assert all(right - left > 12 for left, right in pairwise(table.geometry.edges))
     for number, lines in enumerate(table.geometry.headings):
-        assert all(table_width(line) <= table.geometry.room(number) + 0.01 for line in lines)
+        assert all(width_pt(line, table.look.heading_size) <= table.geometry.room(number) + 0.01 for line in lines)
     for values in made.rows.iter_rows():
         for number, value in enumerate(values):
             if value:
@@ -119,16 +119,9 @@ def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str |
                 assert all(len(line) == 1 or width + cell.off_right <= table.geometry.room(number) + 0.01 for line, width in cell.lines)
 
 
-def table_width(line: str) -> float:
-    from pipeline.render.pdf_table import HEADING_SIZE
-    from pipeline.render.pdf_text import width_pt
-
-    return width_pt(line, HEADING_SIZE)
-
-
 def test_decimal_points_of_a_column_stand_in_line() -> None:
     made = document([{"amount": "12.5"}, {"amount": "0.12345678"}, {"amount": "1000"}])
-    table = Table(made.rows, "kk", INNER)
+    table = form_table(made.rows, "kk")
     points = []
     for value in ("12.5", "0.12345678", "1000"):
         cell = table.cell(8, value)

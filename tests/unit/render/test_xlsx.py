@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.errors import EsepError
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
-from pipeline.render.xlsx import exact_decimals
+from pipeline.render.xlsx_cells import exact_decimals
 
 from .documents import HARD_ROWS, document, example, hard, of_rows
 from .workbook import numbers_row, opened, read_rows, workbook_bytes
