@@ -85,9 +85,10 @@ class NodeAddress(NamedTuple):
 class NodeClient:
     """Requests to one node. `timeout_s`: to connect, and between any two arrivals of an answer's bytes, where a request names no other."""
 
-    def __init__(self, address: NodeAddress, *, timeout_s: float, limit_bytes: int) -> None:
+    def __init__(self, address: NodeAddress, *, timeout_s: float, limit_bytes: int, deadline_s: float | None = None) -> None:
+        """`deadline_s`: for a whole answer; `DEADLINE_TIMEOUTS` times its timeout where none is given."""
         self.name = address.name
-        self.timeout_s, self.limit_bytes = timeout_s, limit_bytes
+        self.timeout_s, self.limit_bytes, self.deadline_s = timeout_s, limit_bytes, deadline_s
         self._address = address
         self._pool = _pool(address)
 
@@ -112,7 +113,8 @@ class NodeClient:
             raise self._trouble(error, limit_s) from error
 
     def _send(self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, timeout_s: float) -> Answer:
-        deadline = time.monotonic() + DEADLINE_TIMEOUTS * timeout_s
+        deadline_s = DEADLINE_TIMEOUTS * timeout_s if self.deadline_s is None else self.deadline_s
+        give_up_at = time.monotonic() + deadline_s
         response = self._pool.urlopen(
             verb,
             path,
@@ -136,9 +138,9 @@ class NodeClient:
                 n_bytes += len(piece)
                 if n_bytes > self.limit_bytes:
                     raise AnswerTooLarge(f"the node at {self.name} gave an answer of more than {self.limit_bytes} bytes")
-                if time.monotonic() > deadline:
+                if time.monotonic() > give_up_at:
                     raise NodeUnreachable(
-                        f"the node at {self.name} did not finish an answer within {DEADLINE_TIMEOUTS * timeout_s:g} s ({n_bytes} bytes came): "
+                        f"the node at {self.name} did not finish an answer within {deadline_s:g} s ({n_bytes} bytes came): "
                         "the line is slow, or what answers is no node"
                     )
         except BaseException:

@@ -57,7 +57,7 @@ def test_what_is_served() -> None:
         assert ask(address, "/readyz")[::2] == (503, "p store: the disk is full\n")
         assert ask(address, "/healthz")[0] == 200, "trouble that is tried again is no reason to be killed"
         assert ask(address, "/metrics", "HEAD")[::2] == (200, "")
-        assert ask(address, "/")[0] == 404 and ask(address, "/metrics", "POST")[0] == 501
+        assert ask(address, "/")[0] == 404 and ask(address, "/metrics", "POST")[0] == 405
     with pytest.raises(OSError, match="refused"):
         ask(address, "/healthz")
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
+from connectors.transport.server import HttpServer, Request, Response
 from pipeline.model.errors import SourceError
 
 from .answers import Answers, hash_of, integer_of, positional
 from .errors import INVALID_REQUEST, METHOD_NOT_FOUND, MISC_ERROR, PARSE_ERROR, RpcError
-from .http import LoopbackServer, Request, Response
 from .recording import load
 from .rest import Rest
 from .state import NodeState
@@ -54,7 +54,7 @@ class ReplayNode:
         self._has_changed = threading.Condition()  # its lock guards the state
         self._is_closed = False
         try:
-            self._server = LoopbackServer(port, self._answer)
+            self._server = HttpServer("127.0.0.1", port, self._answer, name="replay-node")
         except OSError as error:
             raise SourceError(f"port {port} can't be opened on 127.0.0.1 ({error.strerror}): name another one, or 0") from error
         self._folder = tempfile.TemporaryDirectory(prefix="replay-node-") if cookie_path is None else None

@@ -11,8 +11,9 @@ import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from connectors.transport.server import HangUp, HttpServer, Request, Response
 
 from .desk import Conflict, Desk, Entry
 from .faults import Faults
@@ -37,28 +38,18 @@ class SandboxServer:
     ) -> None:
         self.desk, self.faults, self.now, self.token, self.hang_s, self.questions = desk, faults, now, token, hang_s, questions
         self.closing = threading.Event()
-        server = self
-
-        class Handler(_Handler):
-            sandbox = server
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox", daemon=True)
+        self._http = HttpServer("127.0.0.1", port, self._answer, name="sandbox", max_body_bytes=_MOST_BYTES)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"http://127.0.0.1:{self._http.port}"
 
     def start(self) -> None:
-        self._thread.start()
+        self._http.start()
 
     def close(self) -> None:
         self.closing.set()
-        if self._thread.is_alive():
-            self._http.shutdown()
-            self._thread.join()
-        self._http.server_close()
+        self._http.close()
 
     def __enter__(self) -> SandboxServer:
         self.start()
@@ -67,117 +58,87 @@ class SandboxServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    # --- answers ---------------------------------------------------------------------------------------------------
 
-class _Handler(BaseHTTPRequestHandler):
-    sandbox: SandboxServer
-    server_version = "esep-sandbox"
-    sys_version = ""
+    def _answer(self, request: Request) -> Response | HangUp:
+        match request.method, request.target:
+            case "GET", "/openapi.json":
+                return _response(request, 200, document(self.url))
+            case "GET", "/":
+                return self._page()
+            case "GET", target if target.startswith("/submissions/"):
+                return self._status(request, target.removeprefix("/submissions/"))
+            case "POST", "/submissions":
+                return self._take(request)
+            case _:
+                return _response(request, 404, {"status": "no-such-address"})
 
-    def do_GET(self) -> None:
-        if self.path == "/openapi.json":
-            self._answer(200, document(self.sandbox.url))
-        elif self.path == "/":
-            self._page()
-        elif self.path.startswith("/submissions/"):
-            self._status(self.path.removeprefix("/submissions/"))
-        else:
-            self._answer(404, {"status": "no-such-address"})
-
-    def do_POST(self) -> None:
-        if self.path != "/submissions":
-            self._answer(404, {"status": "no-such-address"})
-            return
-        sandbox = self.sandbox
-        fault = sandbox.faults.next(sandbox.now())
+    def _take(self, request: Request) -> Response | HangUp:
+        fault = self.faults.next(self.now())
         if fault == "down":
-            self.close_connection = True
-            return
-        content = self._body()
-        if content is None or not self._may_enter():
-            return
+            return HangUp()
+        if "content-length" not in request.headers:
+            return _response(request, 411, {"status": "refused", "message": "a Content-Length is needed, of at most 64 MiB"})
+        if not self._may_enter(request):
+            return _response(request, 401, {"status": "who-are-you"})
         if fault == "error-before":
-            self._answer(503, {"status": "busy"})
-            return
-        submission_id = self.headers.get("Idempotency-Key") or _message_id(content)
+            return _response(request, 503, {"status": "busy"})
+        submission_id = request.headers.get("idempotency-key") or _message_id(request.body)
         if not submission_id:
-            self._answer(400, {"status": "refused", "message": "no Idempotency-Key and no messageId"})
-            return
-        questions = sandbox.questions if fault == "slow" else 0
+            return _response(request, 400, {"status": "refused", "message": "no Idempotency-Key and no messageId"})
+        questions = self.questions if fault == "slow" else 0
         try:
-            entry, is_known = sandbox.desk.take(
-                submission_id, content, now=sandbox.now(), questions=questions, rejects=fault == "rejected-rows"
+            entry, is_known = self.desk.take(
+                submission_id, request.body, now=self.now(), questions=questions, rejects=fault == "rejected-rows"
             )
         except Conflict as error:
-            self._answer(422, {"status": "conflict", "message": str(error)})
-            return
+            return _response(request, 422, {"status": "conflict", "message": str(error)})
         except ValueError as error:
-            self._answer(400, {"status": "refused", "message": str(error)})
-            return
-        self._tell(entry, fault, is_known=is_known)
+            return _response(request, 400, {"status": "refused", "message": str(error)})
+        return self._tell(request, entry, fault, is_known=is_known)
 
-    def _tell(self, entry: Entry, fault: str | None, *, is_known: bool) -> None:
+    def _tell(self, request: Request, entry: Entry, fault: str | None, *, is_known: bool) -> Response | HangUp:
         """Answer a submission that was taken, truly or as the fault wants it."""
         told = _told(entry)
         if fault == "timeout":
-            self.sandbox.closing.wait(self.sandbox.hang_s)
-            self.close_connection = True
-        elif fault == "cut":
-            self.send_response(200)
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b'{"status": "acc')
-            self.close_connection = True
-        elif fault == "error-after":
-            self._answer(502, {"status": "bad-gateway"})
-        elif fault == "garbage":
-            self._answer(200, None)
-        elif is_known or fault == "duplicate":
-            self._answer(409, {"status": "duplicate", "message": "we have it already"})
-        elif fault == "lost-receipt":
-            self._answer(200, told | {"receipt": ""})
-        else:
-            self._answer(422 if entry.state == "rejected" else 202 if entry.state == "received" else 201, told)
+            return self._hang()
+        if fault == "cut":
+            return HangUp(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"status": "acc')
+        if fault == "error-after":
+            return _response(request, 502, {"status": "bad-gateway"})
+        if fault == "garbage":
+            return _response(request, 200, None)
+        if is_known or fault == "duplicate":
+            return _response(request, 409, {"status": "duplicate", "message": "we have it already"})
+        if fault == "lost-receipt":
+            return _response(request, 200, told | {"receipt": ""})
+        return _response(request, {"rejected": 422, "received": 202}.get(entry.state, 201), told)
 
-    def _status(self, submission_id: str) -> None:
-        fault = self.sandbox.faults.next(self.sandbox.now())
+    def _status(self, request: Request, submission_id: str) -> Response | HangUp:
+        fault = self.faults.next(self.now())
         if fault == "down":
-            self.close_connection = True
-        elif not self._may_enter():
-            return
-        elif fault in ("error-before", "error-after"):
-            self._answer(503, {"status": "busy"})
-        elif fault == "timeout":
-            self.sandbox.closing.wait(self.sandbox.hang_s)
-            self.close_connection = True
-        elif fault == "garbage":
-            self._answer(200, None)
-        else:
-            entry = self.sandbox.desk.ask(submission_id)
-            told = {"status": "not-found"} if entry is None else _told(entry)
-            self._answer(404 if entry is None else 200, told | ({"receipt": ""} if fault == "lost-receipt" and entry else {}))
+            return HangUp()
+        if not self._may_enter(request):
+            return _response(request, 401, {"status": "who-are-you"})
+        if fault in ("error-before", "error-after"):
+            return _response(request, 503, {"status": "busy"})
+        if fault == "timeout":
+            return self._hang()
+        if fault == "garbage":
+            return _response(request, 200, None)
+        entry = self.desk.ask(submission_id)
+        if entry is None:
+            return _response(request, 404, {"status": "not-found"})
+        return _response(request, 200, _told(entry) | ({"receipt": ""} if fault == "lost-receipt" else {}))
 
-    def _may_enter(self) -> bool:
-        if self.sandbox.token and self.headers.get("Authorization") != f"Bearer {self.sandbox.token}":
-            self._answer(401, {"status": "who-are-you"})
-            return False
-        return True
+    def _hang(self) -> HangUp:
+        self.closing.wait(self.hang_s)
+        return HangUp()
 
-    def _body(self) -> bytes | None:
-        try:
-            length = int(self.headers.get("Content-Length", ""))
-        except ValueError:
-            length = -1
-        if not 0 <= length <= _MOST_BYTES:
-            self._answer(411, {"status": "refused", "message": "a Content-Length is needed, of at most 64 MiB"})
-            return None
-        return self.rfile.read(length)
+    def _may_enter(self, request: Request) -> bool:
+        return not self.token or request.headers.get("authorization") == f"Bearer {self.token}"
 
-    def _answer(self, status: int, told: dict[str, Any] | None) -> None:
-        is_soap = "xml" in self.headers.get("Content-Type", "")
-        content = b"<html>it works" if told is None else _soap(told) if is_soap else json.dumps(told, ensure_ascii=False).encode()
-        self._send(status, content, "text/xml; charset=utf-8" if is_soap else "application/json")
-
-    def _page(self) -> None:
+    def _page(self) -> Response:
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>"
             for cells in (
@@ -191,27 +152,24 @@ class _Handler(BaseHTTPRequestHandler):
                     e.times_sent,
                     e.submission_id,
                 )
-                for e in reversed(list(self.sandbox.desk.entries.values()))
+                for e in reversed(list(self.desk.entries.values()))
             )
         )
         head = "".join(f"<th>{name}</th>" for name in ("at", "month", "version", "state", "receipt", "amends", "times sent", "submission"))
         page = (
             "<!doctype html><html lang=en><meta charset=utf-8><title>Esep sandbox</title>"
             "<style>body{font:15px sans-serif;margin:2em}td,th{padding:.3em .8em;text-align:left;border-bottom:1px solid #ccc}</style>"
-            f"<h1>What the sandbox received</h1><p>{len(self.sandbox.desk.entries)} submission(s). "
+            f"<h1>What the sandbox received</h1><p>{len(self.desk.entries)} submission(s). "
             f'<a href="/openapi.json">OpenAPI document</a></p><table><tr>{head}</tr>{rows}</table></html>'
         )
-        self._send(200, page.encode(), "text/html; charset=utf-8")
+        return Response(200, page.encode(), "text/html; charset=utf-8")
 
-    def _send(self, status: int, content: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing on stderr: the page shows what came."""
+def _response(request: Request, status: int, told: dict[str, Any] | None) -> Response:
+    """What is told, as JSON, or as SOAP where the request is; something that is neither for None."""
+    is_soap = "xml" in request.headers.get("content-type", "")
+    content = b"<html>it works" if told is None else _soap(told) if is_soap else json.dumps(told, ensure_ascii=False).encode()
+    return Response(status, content, "text/xml; charset=utf-8" if is_soap else "application/json")
 
 
 def _told(entry: Entry) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 server on the loopback: keep-alive, a thread per connection, one write per response.
+"""A small HTTP/1.1 server: keep-alive, a thread per connection, one write per response.
 
-Enters a function from `Request` to `Response`; nothing here knows of Bitcoin. Left out: TLS, chunked request bodies (answered
-with 501), pipelining beyond one request after another.
+Enters: an address to listen on, a function from `Request` to `Response`. Nothing here knows what is served. Left out: TLS, chunked request
+bodies (answered with 501), pipelining beyond one request after another.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 _MAX_LINE = 8192
 _MAX_HEADERS = 100
-_MAX_BODY = 32 << 20
 
 
 class Request(NamedTuple):
@@ -31,13 +31,19 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A response. `at` is what its Date says (Unix seconds)."""
+    """A response. `at` is what its Date says (Unix seconds; the time of sending where none is given)."""
 
     status: int
     body: bytes
     content_type: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    at: int = 0
+    at: int | None = None
+
+
+class HangUp(NamedTuple):
+    """In place of a response: these bytes, and the connection is closed."""
+
+    sent: bytes = b""
 
 
 class _BadRequest(Exception):
@@ -46,20 +52,35 @@ class _BadRequest(Exception):
         super().__init__(str(status))
 
 
-class LoopbackServer(socketserver.ThreadingTCPServer):
-    """Listens on 127.0.0.1 from construction on, serves from `start` to `close`."""
+class HttpServer(socketserver.ThreadingTCPServer):
+    """Listens from construction on, serves from `start` to `close`.
+
+    `max_body_bytes`: a request's longer body is refused with 413. `idle_s`: a connection that says nothing for so long is closed (None: never).
+    Raises OSError when the address can't be listened on.
+    """
 
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answer: Callable[[Request], Response]) -> None:
-        self.answer = answer
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        answer: Callable[[Request], Response | HangUp],
+        *,
+        name: str,
+        max_body_bytes: int = 32 << 20,
+        idle_s: float | None = None,
+    ) -> None:
+        self.answer, self.max_body_bytes, self.idle_s = answer, max_body_bytes, idle_s
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._guard = threading.Lock()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, name="replay-node", daemon=True)
-        super().__init__(("127.0.0.1", port), _Connection)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, name=name, daemon=True)
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        super().__init__((host, port), _Connection)
 
     @property
     def port(self) -> int:
@@ -100,10 +121,11 @@ class LoopbackServer(socketserver.ThreadingTCPServer):
 class _Connection(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
     rbufsize = 1 << 16
-    server: LoopbackServer
+    server: HttpServer
 
     def setup(self) -> None:
         super().setup()
+        self.connection.settimeout(self.server.idle_s)
         self.server.opened(self.connection)
 
     def handle(self) -> None:
@@ -114,6 +136,9 @@ class _Connection(socketserver.StreamRequestHandler):
                 if request is None:
                     return
                 response = self.server.answer(request)
+                if isinstance(response, HangUp):
+                    self.connection.sendall(response.sent)
+                    return
                 stays_open = request.headers.get("connection", "").lower() != "close"
             except _BadRequest as error:
                 response, stays_open = Response(error.status, b""), False
@@ -143,7 +168,7 @@ class _Connection(socketserver.StreamRequestHandler):
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             raise _BadRequest(400)
-        if int(length) > _MAX_BODY:
+        if int(length) > self.server.max_body_bytes:
             raise _BadRequest(413)
         if headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -171,7 +196,7 @@ def _encode(response: Response, *, has_body: bool, stays_open: bool) -> bytes:
     if response.content_type is not None:
         lines.append(f"Content-Type: {response.content_type}")
     lines += [f"{name}: {value}" for name, value in response.headers]
-    lines.append(f"Date: {formatdate(response.at, usegmt=True)}")
+    lines.append(f"Date: {formatdate(time.time() if response.at is None else response.at, usegmt=True)}")
     if response.status != HTTPStatus.NO_CONTENT:
         lines.append(f"Content-Length: {len(response.body)}")
     if not stays_open:
