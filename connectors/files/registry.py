@@ -53,6 +53,16 @@ _ROWS: dict[RegistryKind, type[msgspec.Struct]] = {
 
 
 @dataclass(frozen=True)
+class RegistryRead:
+    """A registry as its files say it."""
+
+    content: Mapping[RegistryKind, list[dict[str, Any]]]
+    """Each table's rows as they go into the log: days as texts, in the order of all their values."""
+    warnings: list[str]
+    """`file:line: column: what`; none holds an IIN/BIN."""
+
+
+@dataclass(frozen=True)
 class RegistryImported:
     """The registry's version now in force, whether this import made it, and what enrichment will have to say about it."""
 
@@ -64,9 +74,7 @@ class RegistryImported:
     rows: dict[str, int]
 
 
-def import_registry(
-    log: EventLog,
-    pool_id: str,
+def read_registry(
     where: Path | Mapping[RegistryKind, Path],
     *,
     networks: Mapping[str, str],
@@ -74,23 +82,27 @@ def import_registry(
     ignored: Collection[str] = (),
     counterparties: RawTable | None = None,
     layouts: Mapping[RegistryKind, Layout] | None = None,
-) -> RegistryImported:
-    """Append the registry's next version, if it says anything new.
+) -> RegistryRead:
+    """A registry's tables, checked, as they would go into the log.
 
     `where`: a folder with miners, licences, accounts, wallets and perhaps counterparties (`.csv`, `.xlsx`, `.parquet`), or a path for each.
     `columns`: for each table the file's heading by column, where it differs. `counterparties`: instead of a file of theirs
     (`counterparties_of_pool`). Raises `InputRefused` with the faults of all files, `SettingsError` for headings mapped to no column.
     """
     tables, warnings = _read(_paths(where), Terms({}, networks), columns or {}, ignored, counterparties, layouts or {})
-    content = {kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}
-    digest = content_digest(content)
-    counts: dict[str, int] = {kind: len(rows) for kind, rows in content.items()}
+    return RegistryRead({kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}, warnings)
+
+
+def import_registry(log: EventLog, pool_id: str, read: RegistryRead) -> RegistryImported:
+    """Append the registry's next version, if it says anything new."""
+    digest = content_digest(read.content)
+    counts: dict[str, int] = {kind: len(rows) for kind, rows in read.content.items()}
     with log.writer("registry", pool_id) as writer:  # opened before the log is read, as in `ledger.import_ledger`
         greatest, newest_version, newest_digest = _newest(log, pool_id)
         if newest_digest == digest:
-            return RegistryImported(newest_version, digest, False, warnings, counts)
-        writer.append(list(_events(content, greatest + 1, digest)))
-    return RegistryImported(greatest + 1, digest, True, warnings, counts)
+            return RegistryImported(newest_version, digest, False, read.warnings, counts)
+        writer.append(list(_events(read.content, greatest + 1, digest)))
+    return RegistryImported(greatest + 1, digest, True, read.warnings, counts)
 
 
 def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json") -> RawTable:

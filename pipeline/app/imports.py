@@ -16,10 +16,12 @@ from connectors.files import (
     Imported,
     Reading,
     RegistryImported,
+    RegistryRead,
     counterparties_of_pool,
     declare_complete,
     import_ledger,
     import_registry,
+    read_registry,
     review_ledger,
 )
 from pipeline.log.protocol import EventLog
@@ -36,7 +38,7 @@ from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind
 from pipeline.validate.review import Consent, Known, Review
 from pipeline.validate.table import RawTable
 
-__all__ = ["Imported", "Imports", "RegistryImported", "counterparties_of_pool"]
+__all__ = ["Imported", "Imports", "RegistryImported", "RegistryRead", "counterparties_of_pool"]
 
 
 _PROFILES = template_path("assets.toml").parent / "profiles"
@@ -111,15 +113,13 @@ class Imports:
             sheet=sheet,
         )
 
-    def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
-        """Append the registry's next version, if it differs from the last. Raises InputRefused with the faults of all its files."""
+    def read_registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryRead:
+        """A registry's files, checked. Raises InputRefused with the faults of all of them."""
         registry = self._settings.registry
         files = {
             kind: table_settings(_PROFILES, kind, getattr(registry.files, kind), getattr(registry.columns, kind)) for kind in REGISTRY_KINDS
         }
-        return import_registry(
-            self._log,
-            self._settings.pool.key,
+        return read_registry(
             where,
             networks=self._rules.network,
             columns={kind: table.columns for kind, table in files.items()},
@@ -130,6 +130,10 @@ class Imports:
             },
             counterparties=counterparties,
         )
+
+    def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
+        """Append the registry's next version, if it differs from the last. Raises InputRefused with the faults of all its files."""
+        return import_registry(self._log, self._settings.pool.key, self.read_registry(where, counterparties=counterparties))
 
     def declare_complete(self, through: date) -> bool:
         """Declare that the ledger holds everything through a day in Almaty (rule 8.1); whether that was new."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -19,7 +20,7 @@ from pipeline.assess.debts import debts_before
 from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
 from pipeline.closing.diary import Diary
-from pipeline.closing.preview import MonthChange, preview, with_ledger_rows
+from pipeline.closing.preview import MonthChange, preview, rows_that_differ, with_ledger_rows, with_registry
 from pipeline.freeze.bundle import Content, Version, discard, put_in_place
 from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, require_closable, transactions_to_prove, version_dir
 from pipeline.freeze.replay import Replay, replay_month
@@ -42,11 +43,13 @@ from pipeline.store.queries import (
     frozen_months,
     frozen_versions,
     internal_calls,
+    labels,
     newest_events,
     registry,
     waivers,
 )
 from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
+from pipeline.validate.registry import RegistryKind
 
 from .stores import Stores, Tell, silent
 
@@ -104,6 +107,16 @@ class PoolMonths:
             frozen = {Month.parse(month) for month in frozen_months(store.connection)}
         months |= {Month.parse(name) for name in rows.select(month_of(INSTANT[kind])).to_series().unique()} - frozen
         return preview(facts, with_ledger_rows(facts, kind, rows), sorted(months, key=str), self._rules)
+
+    def preview_registry(
+        self, content: Mapping[RegistryKind, list[dict[str, Any]]], tell: Tell = silent
+    ) -> tuple[dict[str, tuple[int, int]], list[MonthChange]]:
+        """What a registry with these rows would change: rows that come and go by table, and the reports of the open months."""
+        with self._stores.current(tell) as store:
+            facts, months = read_facts(store.connection), self.open(store)
+            labelled = {(label.chain, label.address) for label in labels(store.connection)}
+        after = with_registry(facts, content, labelled)
+        return rows_that_differ(facts, after), preview(facts, after, months, self._rules)
 
     def frozen(self, month: Month) -> list[Frozen]:
         """The frozen versions of the month in the log, oldest first."""

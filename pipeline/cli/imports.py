@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.app import App
+from pipeline.app.imports import RegistryRead
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
 from pipeline.validate.ledger import LedgerKind
@@ -147,6 +148,7 @@ def registry(
     folder: Annotated[
         Path, typer.Argument(help="A folder with miners, licences, accounts, wallets, perhaps counterparties.", metavar="DIR")
     ],
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -156,8 +158,16 @@ def registry(
 
     [dim]esep import registry registry/[/dim]
     """
-    with App(settings_of(config), now) as app, progress(f"reading {folder.name}"):
-        done = app.imports.registry(folder)
+    with App(settings_of(config), now) as app:
+        if dry_run:
+            with progress(f"reading {folder.name}"):
+                read = app.imports.read_registry(folder)
+            with progress("working out the open months") as tell:
+                differ, changes = app.months.preview_registry(read.content, tell)
+            _print_registry_review(read, differ, changes, as_json=as_json)
+            return
+        with progress(f"reading {folder.name}"):
+            done = app.imports.registry(folder)
     if as_json:
         print_json(asdict(done))
         return
@@ -165,6 +175,33 @@ def registry(
     say(f"registry version {done.version} {'imported' if done.is_new else 'is in force already'}: {counts}")
     for warning in done.warnings:
         say(f"  warning: {warning}")
+
+
+def _print_registry_review(read: RegistryRead, differ: dict[str, tuple[int, int]], changes: list[MonthChange], *, as_json: bool) -> None:
+    """What importing a registry would do."""
+    rows = {kind: len(rows) for kind, rows in read.content.items()}
+    if as_json:
+        tables = {kind: {"added": come, "gone": go} for kind, (come, go) in differ.items()}
+        print_json(
+            {
+                "rows": rows,
+                "differ": tables,
+                "warnings": read.warnings,
+                "is_dry_run": True,
+                "open_months": [asdict(c) for c in changes],
+            }
+        )
+        return
+    say("registry: " + ", ".join(f"{count} {kind}" for kind, count in rows.items()))
+    for kind, (come, go) in differ.items():
+        say(f"  {kind}: {come} row(s) new or changed, {go} gone or as they were before")
+    if not differ:
+        say("  says what is in force already")
+    for warning in read.warnings:
+        say(f"  warning: {warning}")
+    for change in changes:
+        _print_change(change)
+    say("  dry run: nothing was imported")
 
 
 def complete(

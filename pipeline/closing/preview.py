@@ -6,8 +6,9 @@ its report before and after, as rows that differ, totals and issues that come or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from pipeline.model.amounts import from_units
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.validate.ledger import KEYS, LedgerKind
+from pipeline.validate.registry import RegistryKind
 
 from .amend import differences
 
@@ -66,6 +68,34 @@ def with_ledger_rows(facts: Facts, kind: LedgerKind, rows: pl.DataFrame) -> Fact
     held: pl.DataFrame = getattr(facts, kind)
     joined = pl.concat([held.join(rows, list(KEYS[kind]), "anti"), rows.select(list(shape)).cast(pl.Schema(shape))])
     return replace(facts, **{kind: joined.sort(*_ORDER[kind])})
+
+
+def with_registry(facts: Facts, content: Mapping[RegistryKind, list[dict[str, Any]]], labelled: Collection[tuple[str, str]]) -> Facts:
+    """The facts as they are once a registry with these rows is in force. `labelled`: (chain, address) that people named; their word stands."""
+    frames = {kind: _frame(content[kind], SHAPES[kind]) for kind in ("miners", "licences", "accounts", "wallets")}
+    given = pl.DataFrame(list(labelled), schema={"chain": pl.String, "address": pl.String}, orient="row")
+    kept = facts.labels.join(given, ["chain", "address"], "semi")
+    counterparties = _frame(content["counterparties"], SHAPES["labels"]).join(given, ["chain", "address"], "anti")
+    labels = pl.concat([kept, counterparties]).unique().sort(list(SHAPES["labels"]), nulls_last=True)
+    return replace(facts, **frames, labels=labels)
+
+
+def _frame(rows: list[dict[str, Any]], shape: dict[str, Any]) -> pl.DataFrame:
+    texts = pl.DataFrame(rows, schema=dict.fromkeys(rows[0] if rows else shape, pl.String))
+    days = [name for name, dtype in shape.items() if dtype == pl.Date]
+    frame = texts.select(list(shape)).with_columns(pl.col(name).str.to_date("%Y-%m-%d") for name in days)
+    return frame.sort(list(shape), nulls_last=True)
+
+
+def rows_that_differ(before: Facts, after: Facts) -> dict[str, tuple[int, int]]:
+    """Of the registry's tables how many rows come and how many go."""
+    found = {}
+    for kind in ("miners", "licences", "accounts", "wallets", "labels"):
+        was, now = getattr(before, kind), getattr(after, kind)
+        come, go = (one.join(other, on=was.columns, how="anti", nulls_equal=True).height for one, other in ((now, was), (was, now)))
+        if come or go:
+            found[kind] = (come, go)
+    return found
 
 
 def preview(before: Facts, after: Facts, months: Sequence[Month], rules: Rules) -> list[MonthChange]:

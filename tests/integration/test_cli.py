@@ -29,6 +29,7 @@ COMMANDS = [
     "watch",
     "ingest",
     "import",
+    "inbox",
     "status",
     "issues",
     "label",

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from connectors.files import counterparties_of_pool, import_registry
+from connectors.files import counterparties_of_pool, import_registry, read_registry
 from connectors.files.registry import PART_BYTES
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
@@ -42,7 +42,7 @@ def add(path: Path, *lines: str) -> None:
 
 def test_the_example_is_one_version_until_it_says_something_else(folder: Path) -> None:
     log = MemoryLog()
-    first = import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL))
+    first = import_registry(log, "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL)))
     assert (first.version, first.is_new, first.warnings) == (1, True, [])
     assert first.rows == {"miners": 45, "licences": 46, "accounts": 46, "wallets": 48, "counterparties": 2}
     (event,) = parts(log)
@@ -51,11 +51,11 @@ def test_the_example_is_one_version_until_it_says_something_else(folder: Path) -
         frame = pl.read_csv(folder / f"{table}.csv", infer_schema=False)
         (folder / f"{table}.csv").unlink()
         pl.concat([frame.reverse(), frame.head(3)]).write_parquet(folder / f"{table}.parquet")
-    again = import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL))
+    again = import_registry(log, "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL)))
     assert (again.version, again.digest, again.is_new) == (1, first.digest, False)
-    without = import_registry(log, "pool", folder, networks=NETWORKS)
+    without = import_registry(log, "pool", read_registry(folder, networks=NETWORKS))
     assert (without.version, without.is_new) == (2, True)
-    back = import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL))
+    back = import_registry(log, "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL)))
     assert (back.version, back.is_new, back.digest) == (3, True, first.digest)
     assert len(parts(log)) == 3
 
@@ -63,8 +63,8 @@ def test_the_example_is_one_version_until_it_says_something_else(folder: Path) -
 def test_counterparties_may_come_from_a_file_of_theirs(folder: Path) -> None:
     rows = "".join(f"{entry['address']},bitcoin,{entry['class']},{entry['name']}\n" for entry in POOL["counterparties"])
     (folder / "counterparties.csv").write_text("address,chain,class,name\n" + rows, encoding="utf-8")
-    from_file = import_registry(MemoryLog(), "pool", folder, networks=NETWORKS)
-    from_pool = import_registry(MemoryLog(), "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL))
+    from_file = import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS))
+    from_pool = import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL)))
     assert from_file.digest == from_pool.digest
 
 
@@ -80,7 +80,9 @@ def test_a_pool_of_another_shape_is_refused(content: dict[str, object]) -> None:
 def test_a_pool_may_say_more_of_its_counterparties_or_not_their_names(folder: Path) -> None:
     entries = [{"address": POOL["counterparties"][0]["address"], "class": "vendor", "since": 2024, "name": None}]
     log = MemoryLog()
-    import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL | {"counterparties": entries}))
+    import_registry(
+        log, "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(POOL | {"counterparties": entries}))
+    )
     assert [(row.outflow_class, row.name) for row in parts(log)[0].counterparties] == [("vendor", "")]
 
 
@@ -91,7 +93,7 @@ def test_faults_of_all_files_are_told_and_nothing_is_appended(folder: Path) -> N
     log = MemoryLog()
     pool = POOL | {"counterparties": [{"address": "x y", "class": "vendor", "name": "n"}]}
     with pytest.raises(InputRefused) as refused:
-        import_registry(log, "pool", folder, networks=NETWORKS, counterparties=counterparties_of_pool(pool))
+        import_registry(log, "pool", read_registry(folder, networks=NETWORKS, counterparties=counterparties_of_pool(pool)))
     assert [fault.split(": ")[0] for fault in refused.value.faults] == ["miners.csv:47", "accounts.csv:48", "wallets.csv:50", "pool.json:1"]
     assert "201040334324" not in str(refused.value)
     assert log.end() == MemoryLog().end()
@@ -103,7 +105,7 @@ def test_what_the_rules_judge_is_let_through_with_a_warning(folder: Path) -> Non
     add(folder / "wallets.csv", "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7,bitcoin,240440639442,2026-01-01,")
     add(folder / "accounts.csv", "acct998,999999999999,2026-01-01,")
     add(folder / "licences.csv", "999999999999,KZ1,2026-01-01,2026-01-01,,,")
-    found = import_registry(MemoryLog(), "pool", folder, networks=NETWORKS)
+    found = import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS))
     assert [warning.split(": ")[0] for warning in found.warnings] == [
         "miners.csv:47", "miners.csv:48", "wallets.csv:50", "licences.csv:48", "accounts.csv:48", "miners.csv:47", "miners.csv:48",
     ]  # fmt: skip
@@ -115,22 +117,22 @@ def test_a_large_registry_travels_in_parts(folder: Path) -> None:
     rows = [f"acct{number:07},201040334324,2026-01-01," for number in range(15_000)]
     add(folder / "accounts.csv", *rows)
     log = MemoryLog()
-    first = import_registry(log, "pool", folder, networks=NETWORKS)
+    first = import_registry(log, "pool", read_registry(folder, networks=NETWORKS))
     found = parts(log)
     assert [(event.id, event.part, event.parts) for event in found] == [(f"registry:1:{n}", n, len(found)) for n in range(len(found))]
     assert len(found) > 2 and all(len(record.value) < PART_BYTES * 1.1 for record in log.read({}, topics=["registry"], limit_bytes=1 << 30))
     assert sum(len(event.accounts) for event in found) == first.rows["accounts"] == 15_046
-    assert not import_registry(log, "pool", folder, networks=NETWORKS).is_new
+    assert not import_registry(log, "pool", read_registry(folder, networks=NETWORKS)).is_new
 
 
 def test_missing_and_doubled_files_are_told(folder: Path) -> None:
     (folder / "miners.csv").unlink()
     shutil.copy(folder / "accounts.csv", folder / "accounts.tsv")
     with pytest.raises(InputRefused) as refused:
-        import_registry(MemoryLog(), "pool", folder, networks=NETWORKS)
+        import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS))
     assert len(refused.value.faults) == 2 and "has no miners.csv" in refused.value.faults[0] and "both there" in refused.value.faults[1]
     with pytest.raises(SettingsError, match="minors: the registry has no such table"):
-        import_registry(MemoryLog(), "pool", {"minors": folder / "x"}, networks=NETWORKS)  # type: ignore[dict-item]
+        import_registry(MemoryLog(), "pool", read_registry({"minors": folder / "x"}, networks=NETWORKS))  # type: ignore[dict-item]
 
 
 def test_a_workbook_may_hold_all_tables(folder: Path) -> None:
@@ -140,5 +142,5 @@ def test_a_workbook_may_hold_all_tables(folder: Path) -> None:
         for number, line in enumerate((folder / f"{table}.csv").read_text(encoding="utf-8").splitlines()):
             page.write_row(number, 0, line.split(","))
     book.close()
-    from_book = import_registry(MemoryLog(), "pool", dict.fromkeys(TABLES, folder / "registry.xlsx"), networks=NETWORKS)  # type: ignore[misc]
-    assert from_book.digest == import_registry(MemoryLog(), "pool", folder, networks=NETWORKS).digest
+    from_book = import_registry(MemoryLog(), "pool", read_registry(dict.fromkeys(TABLES, folder / "registry.xlsx"), networks=NETWORKS))  # type: ignore[misc]
+    assert from_book.digest == import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS)).digest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.app.app import App
-from pipeline.closing.preview import with_ledger_rows
+from pipeline.closing.preview import with_ledger_rows, with_registry
 from pipeline.enrich.frames import SHAPES
 from pipeline.settings import load_settings
 from pipeline.store.facts import read_facts
@@ -153,3 +153,29 @@ def test_ids_that_begin_anew_each_month_name_a_row_each_where_the_settings_say_s
     assert json.loads(capsys.readouterr().out)["new"] == 2
     assert esep("import", "allocations", twice, "--config", config, "--json") == 0
     assert json.loads(capsys.readouterr().out)["known"] == 2
+
+
+def test_a_registry_is_shown_before_it_is_taken(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, folder = pool / "esep.toml", tmp_path / "registry"
+    shutil.copytree(RECORDED, folder, ignore=shutil.ignore_patterns("*.gz", "*.json*", "expected", "allocations*", "payments*"))
+    content = json.loads((RECORDED / "pool.json").read_text(encoding="utf-8"))
+    rows = [f"{one['address']},bitcoin,{one['class']},{one['name']}" for one in content["counterparties"]]
+    (folder / "counterparties.csv").write_text("\n".join(["address,chain,class,name", *rows]) + "\n", encoding="utf-8")
+    assert esep("import", "registry", folder, "--dry-run", "--json", "--config", config) == 0
+    assert json.loads(capsys.readouterr().out)["differ"] == {}
+    miners = folder / "miners.csv"
+    miners.write_text(miners.read_text(encoding="utf-8").replace("ЖШС «Ертіс Компьют 0»", "ЖШС «Ертіс 0»"), encoding="utf-8")
+    assert esep("import", "registry", folder, "--dry-run", "--json", "--config", config) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["differ"] == {"miners": {"added": 1, "gone": 1}}
+    november = next(change for change in told["open_months"] if change["month"] == "2026-11")
+    assert november["row_count"] == 3 and november["rows"][0]["values"] == [["miner_name", "ЖШС «Ертіс Компьют 0»", "ЖШС «Ертіс 0»"]]
+    with App(load_settings(config, {}), lambda: NOW) as app:
+        read = app.imports.read_registry(folder)
+        with app.stores.current() as store:
+            shown = with_registry(read_facts(store.connection), read.content, set())
+        assert app.imports.registry(folder).is_new
+        with app.stores.current() as store:
+            made = read_facts(store.connection)
+    for name in SHAPES:
+        assert getattr(shown, name).equals(getattr(made, name)), name

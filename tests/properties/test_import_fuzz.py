@@ -16,7 +16,7 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.files import Reading, import_ledger, import_registry, read_ledger
+from connectors.files import Reading, import_ledger, import_registry, read_ledger, read_registry
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
 from pipeline.log.events.ledger import Allocations
@@ -200,11 +200,11 @@ def test_registries(data: st.DataObject) -> None:
         for name, text in texts.items():
             (Path(folder) / f"{name}.csv").write_bytes(broken if name == table else text.encode())
         try:
-            found = import_registry(log, "pool", Path(folder), networks=NETWORKS)
+            found = import_registry(log, "pool", read_registry(Path(folder), networks=NETWORKS))
         except InputRefused:
             assert not any(log.end().values())
             return
-        assert found.is_new and not import_registry(log, "pool", Path(folder), networks=NETWORKS).is_new
+        assert found.is_new and not import_registry(log, "pool", read_registry(Path(folder), networks=NETWORKS)).is_new
     (event,) = (decode(record.value) for record in log.read({}))
     assert isinstance(event, Registry) and event.digest == found.digest
 
