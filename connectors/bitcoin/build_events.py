@@ -9,33 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from pipeline.follow.build_events import MAX_STRETCH, EventBuilder
 from pipeline.log.events.chain import (
     Connect,
-    Disconnect,
     Stretch,
     Transaction,
     Watch,
 )
 
-from .chain_state import ChainState, median_time
+from .chain_state import median_time
 from .node import RawHeader
 from .watch import WatchList
-
-MAX_STRETCH = 1000
-"""Blocks in one stretch event (ADR 1)."""
 
 Quiet = list[tuple[RawHeader, int]]
 """Headers with their median times."""
 
 
-class Teller:
+class Teller(EventBuilder):
     """Builds the events of one chain."""
-
-    def __init__(self, chain: str) -> None:
-        self._chain = chain
-
-    def event_id(self, seq: int) -> str:
-        return f"{self._chain}:{seq}"
 
     def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int) -> Watch:
         return Watch(
@@ -46,15 +37,6 @@ class Teller:
             start_height=start_height,
             wallets=list(watch_list.wallets),
         )
-
-    def disconnects(self, state: ChainState, down_to: int) -> list[Disconnect]:
-        """The tip and what lies below it, newest first, until `down_to` is the tip."""
-        events = []
-        for seq, height in enumerate(range(state.height, down_to, -1), start=state.next_seq):
-            block_hash, prev = state.hash_at(height), state.hash_at(height - 1)
-            assert block_hash is not None and prev is not None
-            events.append(Disconnect(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, prev=prev))
-        return events
 
     def connects(
         self, seq: int, earlier_times: Sequence[int], headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]

@@ -9,16 +9,10 @@ from __future__ import annotations
 from pipeline.follow.troubles import AccessRefused as AccessRefused
 from pipeline.follow.troubles import AnswerUnreadable as AnswerUnreadable
 from pipeline.follow.troubles import ChainMoved as ChainMoved
+from pipeline.follow.troubles import NodeBusy as NodeBusy
 from pipeline.follow.troubles import NodeUnreachable as NodeUnreachable
 from pipeline.follow.troubles import WrongChain as WrongChain
 from pipeline.model.errors import SourceError
-
-
-class NodeBusy(SourceError):
-    """The node turned the request away for now: 429, 503, another scan running."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, is_retryable=True)
 
 
 class NodeWarmingUp(SourceError):

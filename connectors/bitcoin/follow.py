@@ -12,13 +12,13 @@ When the watch list grows (by configuration, or because a ranged descriptor's la
 was already read is searched for the new scripts alone. From the first block that has one on, facts are stated again:
 disconnects down to it, the new watch event, then the blocks once more. What was once watched stays watched.
 
-Leaves out: what transactions mean (enrichment), the time of day (`run` waits, and nothing else depends on a clock).
+Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,20 +26,19 @@ import structlog
 
 from pipeline.chains.bitcoin.networks import network as network_of
 from pipeline.chains.bitcoin.wire import TxOutput
-from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
-from pipeline.log.events import encode
+from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.log.events.chain import (
-    ChainEvent,
     Transaction,
     Watch,
     WatchedWallet,
 )
-from pipeline.log.protocol import EventLog, Writer
+from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError, SourceError
 
 from .build_events import Teller
 from .chain_state import ChainState, Outpoint
-from .errors import BlockPruned, ChainMoved
+from .errors import BlockPruned
 from .fetch import Fetcher
 from .find_fork import fetch_earlier_times, find_fork
 from .node import Node, NodeStatus, Offer
@@ -51,15 +50,11 @@ from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("bitcoin")
 
-MAX_APPEND = 5000
-"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
 WAIT_SLICE_S = 2.0
 """The longest time that the end of `run` may have to wait for the node."""
-MOVES = 5
-"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
 
 
-class BitcoinConnector:
+class BitcoinConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
 
     def __init__(
@@ -100,12 +95,11 @@ class BitcoinConnector:
             self._network = network_of(network)
         except ValueError as error:
             raise SettingsError([str(error)], source=f"chain {chain}") from error
-        self.key = f"{pool_id}/{chain}"
-        self._chain, self._asset = chain, asset
         self._teller = Teller(chain)
-        self._log = log
-        self._writer: Writer | None = None
-        self._start_height = start_height
+        super().__init__(
+            log, self._teller, pool_id=pool_id, chain=chain, network=self._network.name, start_height=start_height, journal=_journal
+        )
+        self._asset = asset
         self._wallets = watch_list(wallets, self._network)
         self._rest, self._wanted, self._step_size = rest, strategy, blocks_a_step
         self._rescan_finder = RescanFinder(self._wallets, self._network, asset, gap=gap)
@@ -114,57 +108,14 @@ class BitcoinConnector:
         connection = connection or NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
         self._node = Node(connection, self._network, rest=rest)
         self._fetcher = Fetcher(connection, self._network)
-        self._state: ChainState | None = None
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None
-        self._rescan: Rescan | None = None
         self._offer: Offer | None = None
         self._choice: Choice | None = None
         self._told_choice: tuple[str, str] | None = None
         self._status: NodeStatus | None = None
 
     # --- the outside -----------------------------------------------------------------------------------------------
-
-    def step(self) -> Step:
-        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
-        moved: ChainMoved | None = None
-        for _ in range(MOVES):
-            try:
-                return self._step()
-            except ChainMoved as error:
-                moved = error
-            except SourceError:
-                self._offer = None  # whatever answers next may be another node, or the same one started otherwise
-                raise
-        return Waiting(f"the main chain of the node at {self._node.name} keeps changing: {moved}")
-
-    def run(
-        self,
-        stop: threading.Event,
-        on_progress: Callable[[Step], None] = lambda _: None,
-        *,
-        poll_s: float = 2.0,
-        longest_wait_s: float = 60.0,
-    ) -> None:
-        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
-        waits; others are raised. `poll_s` is how long to wait for a new block before looking anyway."""
-        wait_s = 0.5
-        while not stop.is_set():
-            try:
-                step = self.step()
-            except SourceError as error:
-                if not error.is_retryable:
-                    raise
-                step = Waiting(str(error))
-                _journal.warning("node-trouble", chain=self._chain, trouble=str(error), next_try_s=wait_s)
-            on_progress(step)
-            if isinstance(step, Waiting):
-                stop.wait(wait_s)
-                wait_s = min(2 * wait_s, longest_wait_s)
-                continue
-            wait_s = 0.5
-            if isinstance(step, Idle):
-                self._wait_for_block(stop, poll_s)
 
     def describe(self) -> ChainStatus:
         """For a status page: the node, the strategy in force and why, heights, how far behind."""
@@ -184,23 +135,9 @@ class BitcoinConnector:
             rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
         )
 
-    def close(self) -> None:
-        self._fetcher.close()
-        self._node.connection.close()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def __enter__(self) -> BitcoinConnector:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     # --- a step ----------------------------------------------------------------------------------------------------
 
-    def _step(self) -> Step:
-        state = self._open()
+    def _step(self, state: ChainState) -> Step:
         status = self._status = self._look()
         choice = self._strategy(status, state)
         if state.watch is None:
@@ -213,7 +150,7 @@ class BitcoinConnector:
         assert self._watch_list is not None
         self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list)
         if self._rescan is not None:
-            return self._grow(state, self._rescan, choice, fork, status)
+            return self._look_back(state, self._rescan, choice, fork, status)
         if fork == state.height and status.blocks <= fork:
             return self._nothing_new(state, status)
         return self._follow(state, choice, fork, status)
@@ -232,8 +169,7 @@ class BitcoinConnector:
         self._check_pruned(status, fork + 1)
         depth = state.height - fork
         if depth > MAX_APPEND:
-            self._write(state, self._teller.disconnects(state, state.height - MAX_APPEND))
-            return Reorganised(MAX_APPEND, 0, state.height)
+            return self._disconnect(state, fork)
         if state.needs_earlier_times(fork):
             fetch_earlier_times(state, self._node)
         size = min(self._step_size or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
@@ -252,34 +188,33 @@ class BitcoinConnector:
 
         return choice.strategy.read(blocks, self._watching, known, tip_height)
 
-    def _grow(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
-        """Search what was read for the new scripts; when that is done, go back to the first that was found and watch them all."""
-        if fork < state.height:  # what is searched must be in the main chain
-            return self._disconnect(state, fork)
-        self._check_pruned(status, rescan.next_height)
-        size = self._step_size or choice.strategy.blocks_a_step
-        if not rescan.search(state, choice.strategy, status.blocks, size):
-            return Rescanning(len(rescan.new.scripts), rescan.next_height - 1, state.height)
-        down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
-        depth = state.height - down_to
-        if depth > MAX_APPEND:
-            return self._disconnect(state, down_to)
-        watch = self._teller.watch(state.next_seq + depth, rescan.target, network=self._network.name, start_height=state.start_height)
-        self._write(state, [*self._teller.disconnects(state, down_to), watch])
-        self._use(rescan.target)
-        self._rescan = None
-        return Rescanned(len(rescan.new.scripts), depth, state.height)
+    def _look_back(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
+        """Search what was read for the new scripts, by the strategy in force."""
 
-    def _disconnect(self, state: ChainState, down_to: int) -> Step:
-        """Disconnect towards `down_to`, as far as one append goes."""
-        lowest = max(down_to, state.height - MAX_APPEND)
-        depth = state.height - lowest
-        self._write(state, self._teller.disconnects(state, lowest))
-        if self._rescan is not None:
-            self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
-        return Reorganised(depth, 0, state.height)
+        def search() -> bool:
+            self._check_pruned(status, rescan.next_height)
+            return rescan.search(state, choice.strategy, status.blocks, self._step_size or choice.strategy.blocks_a_step)
+
+        def watch(seq: int) -> Watch:
+            return self._teller.watch(seq, rescan.target, network=self._network.name, start_height=state.start_height)
+
+        step = self._grow(state, rescan, fork, search, watch)
+        if isinstance(step, Rescanned):
+            self._use(rescan.target)
+        return step
 
     # --- the node --------------------------------------------------------------------------------------------------
+
+    @property
+    def node_name(self) -> str:
+        return self._node.name
+
+    def _forget_node(self) -> None:
+        self._offer = None
+
+    def _close_node(self) -> None:
+        self._fetcher.close()
+        self._node.connection.close()
 
     def _look(self) -> NodeStatus:
         status = self._node.look()
@@ -329,32 +264,12 @@ class BitcoinConnector:
 
     # --- the log ---------------------------------------------------------------------------------------------------
 
-    def _open(self) -> ChainState:
-        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
-        if self._state is None:
-            if self._writer is None:
-                self._writer = self._log.writer("chain", self.key)
-            state = ChainState(self._network)
-            state.load(self._log, self.key)
-            if state.watch is not None:
-                self._check_watch(state.watch)
-                same = list(self._wallets.wallets) == state.watch.wallets
-                self._use(self._wallets if same else watch_list(state.watch.wallets, self._network))
-            self._state = state
-            self._rescan = None
-        return self._state
+    def _empty_state(self) -> ChainState:
+        return ChainState(self._network)
 
-    def _check_watch(self, watch: Watch) -> None:
-        if watch.network != self._network.name:
-            raise SettingsError(
-                [f"the log of {self.key} is of network {watch.network}, not {self._network.name}: use another log, or another chain's name"]
-            )
-        if self._start_height < watch.start_height:
-            raise SettingsError(
-                [
-                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
-                ]
-            )
+    def _resume(self, state: ChainState, watch: Watch) -> None:
+        same = list(self._wallets.wallets) == watch.wallets
+        self._use(self._wallets if same else watch_list(watch.wallets, self._network))
 
     def _begin(self, state: ChainState, status: NodeStatus) -> None:
         """The key's first event: what is watched, and from where."""
@@ -365,16 +280,3 @@ class BitcoinConnector:
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched
         self._watching = Watching(now_watched.scripts, ScriptSearch(now_watched.scripts), self._asset)
-
-    def _write(self, state: ChainState, events: Sequence[ChainEvent]) -> None:
-        """Append all or nothing, then take the same events into the state."""
-        assert self._writer is not None
-        if not events:
-            return
-        try:
-            self._writer.append([encode(event) for event in events])
-        except BaseException:
-            self._state = None  # whether they are in the log or not is for the log to say
-            raise
-        for event in events:
-            state.apply(event)

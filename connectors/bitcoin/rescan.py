@@ -32,6 +32,10 @@ class Rescan:
     next_height: int
     first_hit: int | None = None
 
+    @property
+    def n_added(self) -> int:
+        return len(self.new.scripts)
+
     def search(self, state: ChainState, strategy: Strategy, tip_height: int, size: int) -> bool:
         """Search some more blocks; whether the search is over."""
         last = min(self.next_height + size - 1, state.height)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.follow.build_events import MAX_STRETCH, EventBuilder
 from pipeline.log.events.chain import (
     BalanceColumns,
     Balances,
     Connect,
-    Disconnect,
     Doubt,
     Stretch,
     Transaction,
@@ -23,11 +23,7 @@ from pipeline.log.events.chain import (
 from pipeline.model.months import almaty_date
 
 from .answers import RawHeader
-from .chain_state import ChainState
 from .watch import WatchList
-
-MAX_STRETCH = 1000
-"""Blocks in one stretch event (ADR 1)."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +60,8 @@ def _month(time: int) -> tuple[int, int]:
     return day.year, day.month
 
 
-class Teller:
+class Teller(EventBuilder):
     """Builds the events of one chain."""
-
-    def __init__(self, chain: str) -> None:
-        self._chain = chain
-
-    def event_id(self, seq: int) -> str:
-        return f"{self._chain}:{seq}"
 
     def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str) -> Watch:
         return Watch(
@@ -84,15 +74,6 @@ class Teller:
 
     def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str) -> Doubt:
         return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail)
-
-    def disconnects(self, state: ChainState, down_to: int, *, seq: int | None = None) -> list[Disconnect]:
-        """The tip and what lies below it, newest first, until `down_to` is the tip."""
-        events = []
-        for number, height in enumerate(range(state.height, down_to, -1), start=state.next_seq if seq is None else seq):
-            block_hash, prev = state.hash_at(height), state.hash_at(height - 1)
-            assert block_hash is not None and prev is not None
-            events.append(Disconnect(id=self.event_id(number), seq=number, chain=self._chain, height=height, hash=block_hash, prev=prev))
-        return events
 
     def connects(self, seq: int, headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]) -> Iterator[Connect | Stretch]:
         """The headers' blocks. `found` is by height."""

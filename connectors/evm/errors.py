@@ -11,18 +11,10 @@ import re
 from pipeline.follow.troubles import AccessRefused as AccessRefused
 from pipeline.follow.troubles import AnswerUnreadable as AnswerUnreadable
 from pipeline.follow.troubles import ChainMoved as ChainMoved
+from pipeline.follow.troubles import NodeBusy as NodeBusy
 from pipeline.follow.troubles import NodeUnreachable as NodeUnreachable
 from pipeline.follow.troubles import WrongChain as WrongChain
 from pipeline.model.errors import SourceError
-
-
-class NodeBusy(SourceError):
-    """The node turned the request away for now: 429, 502 to 504, its own words for a rate limit."""
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        self.retry_after_s = retry_after_s
-        """How long the node asks us to wait, where it says so (Retry-After)."""
-        super().__init__(message, is_retryable=True)
 
 
 class NotYetThere(SourceError):

@@ -9,33 +9,31 @@ the node's main chain, the step finds the fork by block hash, and writes the dis
 follows. Balances are told once the first watch event is written, and at each Almaty month's last block (ADR 7). Before a block of the
 pool's becomes final it is read a second time; if that says something else, the log is taken back to before it.
 
-Leaves out: what transactions mean (enrichment), the time of day (`run` waits, and nothing else depends on a clock).
+Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
-from pipeline.log.events import encode
+from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.log.events.chain import (
     Balances,
     ChainEvent,
     Watch,
     WatchedWallet,
 )
-from pipeline.log.protocol import EventLog, Writer
-from pipeline.model.errors import SettingsError, SourceError
+from pipeline.log.protocol import EventLog
 
 from .build_events import MonthEnd, Teller, by_month
 from .call_tracing import CallTracing, InternalCalls, choose
 from .chain_state import ChainState
 from .checks import checked
-from .errors import ChainMoved, NodeBusy
+from .errors import ChainMoved
 from .find_fork import find_fork
 from .internal_transfers import InternalTransferFinder
 from .node import Node, NodeStatus
@@ -50,11 +48,7 @@ from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("evm")
 
-MAX_APPEND = 5000
-"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
 BLOCKS_A_STEP = 500
-MOVES = 5
-"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +63,7 @@ class EvmStatus(ChainStatus):
     """Requests sent to the node so far."""
 
 
-class EvmConnector:
+class EvmConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
 
     def __init__(
@@ -97,13 +91,11 @@ class EvmConnector:
         """`network` is `evm:CHAIN_ID`, `tokens` names known contracts, `finality` is in blocks; `connection` replaces the one that `rpc_url`
         and what logs in make. Raises SettingsError with every fault."""
         chain_id, known = checked(chain, asset, network, tokens or {}, start_height, finality, internal_calls, block_reward, blocks_a_step)
-        self.key = f"{pool_id}/{chain}"
-        self._chain, self._asset, self._network, self._tokens = chain, asset, network, known
-        self._start_height, self._wanted, self._block_reward = start_height, internal_calls, block_reward
-        self._step_size = blocks_a_step or BLOCKS_A_STEP
         self._teller = Teller(chain)
-        self._log = log
-        self._writer: Writer | None = None
+        super().__init__(log, self._teller, pool_id=pool_id, chain=chain, network=network, start_height=start_height, journal=_journal)
+        self._asset, self._tokens = asset, known
+        self._wanted, self._block_reward = internal_calls, block_reward
+        self._step_size = blocks_a_step or BLOCKS_A_STEP
         self._wallets = watch_list(wallets)
         own = connection or NodeConnection(rpc_url, user=user, password=password, headers=headers, timeout_s=timeout_s)
         self._node = Node(own, chain_id)
@@ -112,57 +104,11 @@ class EvmConnector:
         self._scanner = Scanner(self._node, reader)
         self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
         self._second = Recheck(self._node, reader, finality)
-        self._state: ChainState | None = None
         self._watch_list: WatchList | None = None
-        self._rescan: Rescan | None = None
         self._call_tracing: CallTracing | None = None
         self._status: NodeStatus | None = None
 
     # --- the outside -----------------------------------------------------------------------------------------------
-
-    def step(self) -> Step:
-        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
-        moved: ChainMoved | None = None
-        for _ in range(MOVES):
-            try:
-                return self._step()
-            except ChainMoved as error:
-                moved = error
-            except SourceError:
-                self._node.offer = None  # whatever answers next may be another node, or the same one started otherwise
-                raise
-        return Waiting(f"the main chain of the node at {self._node.name} keeps changing: {moved}")
-
-    def run(
-        self,
-        stop: threading.Event,
-        on_progress: Callable[[Step], None] = lambda _: None,
-        *,
-        poll_s: float = 2.0,
-        longest_wait_s: float = 60.0,
-    ) -> None:
-        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
-        waits, or those the node asks for; others are raised. `poll_s` is how long to wait before looking for a new block."""
-        wait_s = 0.5
-        while not stop.is_set():
-            this_wait_s = wait_s
-            try:
-                step = self.step()
-            except SourceError as error:
-                if not error.is_retryable:
-                    raise
-                if isinstance(error, NodeBusy) and error.retry_after_s is not None:
-                    this_wait_s = max(wait_s, error.retry_after_s)
-                step = Waiting(str(error))
-                _journal.warning("node-trouble", chain=self._chain, trouble=str(error), next_try_s=this_wait_s)
-            on_progress(step)
-            if isinstance(step, Waiting):
-                stop.wait(this_wait_s)
-                wait_s = min(2 * wait_s, longest_wait_s)
-                continue
-            wait_s = 0.5
-            if isinstance(step, Idle):
-                stop.wait(poll_s)
 
     def describe(self) -> EvmStatus:
         """For a status page: the node, how calls inside transactions are seen and why, heights, how far behind."""
@@ -170,7 +116,7 @@ class EvmConnector:
         height = state.height if state is not None and state.watch is not None else None
         return EvmStatus(
             chain=self._chain,
-            network=self._network,
+            network=self._network_name,
             node=self._node.name,
             node_version=offer.version if offer else None,
             method=self._call_tracing.name if self._call_tracing else None,
@@ -185,23 +131,9 @@ class EvmConnector:
             n_requests=self._node.connection.n_requests,
         )
 
-    def close(self) -> None:
-        self._scanner.close()
-        self._node.connection.close()
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def __enter__(self) -> EvmConnector:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     # --- a step ----------------------------------------------------------------------------------------------------
 
-    def _step(self) -> Step:
-        state = self._open()
+    def _step(self, state: ChainState) -> Step:
         status = self._status = self._node.look()
         call_tracing = self._look_inside(status)
         if state.watch is None:
@@ -220,7 +152,7 @@ class EvmConnector:
         self._tell_opening(state)
         self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state)
         if self._rescan is not None:
-            return self._grow(state, self._rescan, fork, call_tracing)
+            return self._look_back(state, self._rescan, fork, call_tracing)
         doubtful = self._second.check(state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status))
         if doubtful is not None:
             return self._doubt(state, doubtful)
@@ -243,7 +175,7 @@ class EvmConnector:
         """Walk back to `fork`, connect what follows it there."""
         depth = state.height - fork
         if depth > MAX_APPEND:
-            return self._disconnect(state, state.height - MAX_APPEND)
+            return self._disconnect(state, fork)
         last = self._next_last(fork, status)
         if last <= fork:
             return self._disconnect(state, fork)
@@ -262,24 +194,20 @@ class EvmConnector:
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
-    def _grow(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
-        """Search what was read for the new addresses; when that is done, go back to the first block that was found and watch them all."""
-        if fork < state.height:  # what is searched must be in the main chain
-            return self._disconnect(state, fork)
-        if not rescan.search(
-            state, self._scanner, self._internal_transfers, self._state_reader, self._watching(call_tracing), self._step_size
-        ):
-            return Rescanning(len(rescan.new), rescan.next_height - 1, state.height)
-        down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
-        depth = state.height - down_to
-        if depth > MAX_APPEND:
-            return self._disconnect(state, down_to)
-        watch = self._watch_event(state.next_seq + depth, rescan.target, call_tracing, start_height=state.start_height)
-        self._write(state, [*self._teller.disconnects(state, down_to), watch])
-        self._second.take_back(down_to)
-        self._use(rescan.target)
-        self._rescan = None
-        return Rescanned(len(rescan.new), depth, state.height)
+    def _look_back(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
+        """Search what was read for the new addresses."""
+
+        def search() -> bool:
+            watching = self._watching(call_tracing)
+            return rescan.search(state, self._scanner, self._internal_transfers, self._state_reader, watching, self._step_size)
+
+        def watch(seq: int) -> Watch:
+            return self._watch_event(seq, rescan.target, call_tracing, start_height=state.start_height)
+
+        step = self._grow(state, rescan, fork, search, watch)
+        if isinstance(step, Rescanned):
+            self._use(rescan.target)
+        return step
 
     def _doubt(self, state: ChainState, doubtful: Doubtful) -> Step:
         """Say what differs, and take the log back to before the block."""
@@ -292,15 +220,8 @@ class EvmConnector:
             self._disconnect(state, height - 1)
         return Contradicted(height, before - state.height, state.height)
 
-    def _disconnect(self, state: ChainState, down_to: int) -> Step:
-        """Disconnect towards `down_to`, as far as one append goes."""
-        lowest = max(down_to, state.height - MAX_APPEND)
-        depth = state.height - lowest
-        self._write(state, self._teller.disconnects(state, lowest))
-        self._second.take_back(lowest)
-        if self._rescan is not None:
-            self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
-        return Reorganised(depth, 0, state.height)
+    def _on_disconnected(self, height: int) -> None:
+        self._second.take_back(height)
 
     # --- balances --------------------------------------------------------------------------------------------------
 
@@ -322,6 +243,17 @@ class EvmConnector:
 
     # --- the node --------------------------------------------------------------------------------------------------
 
+    @property
+    def node_name(self) -> str:
+        return self._node.name
+
+    def _forget_node(self) -> None:
+        self._node.offer = None
+
+    def _close_node(self) -> None:
+        self._scanner.close()
+        self._node.connection.close()
+
     def _look_inside(self, status: NodeStatus) -> CallTracing:
         """How calls inside transactions are seen; asked anew whenever the node may be another one."""
         if self._node.offer is None or self._call_tracing is None:
@@ -340,49 +272,16 @@ class EvmConnector:
 
     # --- the log ---------------------------------------------------------------------------------------------------
 
-    def _open(self) -> ChainState:
-        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
-        if self._state is None:
-            if self._writer is None:
-                self._writer = self._log.writer("chain", self.key)
-            state = ChainState()
-            state.load(self._log, self.key)
-            if state.watch is not None:
-                self._check_watch(state.watch)
-                self._use(watch_list(state.watch.wallets))
-                self._second.begin(state, self._step_size)
-            self._state = state
-            self._rescan = None
-        return self._state
+    def _empty_state(self) -> ChainState:
+        return ChainState()
 
-    def _check_watch(self, watch: Watch) -> None:
-        if watch.network != self._network:
-            raise SettingsError(
-                [f"the log of {self.key} is of network {watch.network}, not {self._network}: use another log, or another chain's name"]
-            )
-        if self._start_height < watch.start_height:
-            raise SettingsError(
-                [
-                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
-                ]
-            )
+    def _resume(self, state: ChainState, watch: Watch) -> None:
+        self._use(watch_list(watch.wallets))
+        self._second.begin(state, self._step_size)
 
     def _watch_event(self, seq: int, wallets: WatchList, call_tracing: CallTracing, *, start_height: int | None = None) -> Watch:
         start = self._start_height if start_height is None else start_height
-        return self._teller.watch(seq, wallets, network=self._network, start_height=start, internal_calls=call_tracing.name)
+        return self._teller.watch(seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name)
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched
-
-    def _write(self, state: ChainState, events: Sequence[ChainEvent]) -> None:
-        """Append all or nothing, then take the same events into the state."""
-        assert self._writer is not None
-        if not events:
-            return
-        try:
-            self._writer.append([encode(event) for event in events])
-        except BaseException:
-            self._state = None  # whether they are in the log or not is for the log to say
-            raise
-        for event in events:
-            state.apply(event)

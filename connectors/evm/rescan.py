@@ -36,6 +36,10 @@ class Rescan:
     first_hit: int | None = None
     is_opening_known: bool = False
 
+    @property
+    def n_added(self) -> int:
+        return len(self.new)
+
     def search(
         self, state: ChainState, scanner: Scanner, hidden: InternalTransferFinder, reader: StateReader, watching: Watching, size: int
     ) -> bool:

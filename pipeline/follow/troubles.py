@@ -23,6 +23,15 @@ class AnswerUnreadable(SourceError):
         super().__init__(message, is_retryable=True)
 
 
+class NodeBusy(SourceError):
+    """The node turned the request away for now: 429, 502 to 504, a full queue, a rate limit in words of its own."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        """How long the node asks us to wait, where it says so (Retry-After)."""
+        super().__init__(message, is_retryable=True)
+
+
 class AccessRefused(SourceError):
     """The node does not let us in (401), or not to this (403)."""
 

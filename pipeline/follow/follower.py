@@ -1,0 +1,225 @@
+"""The loop that follows one chain of one pool, whatever its family: look at the node, write what is new, wait, try again.
+
+Enters: the log, the steps of a family's connector (a subclass). Leaves: the events of the key `POOL_ID/CHAIN`, appended by its one writer; a
+`Step` each time. The cursor is the log itself (law 4): after a crash between any two appends the next run goes on from the last event. An
+append that fails leaves the question open whether its events are in the log; the state is then read from the log again.
+
+Troubles that may pass are waited out, longer each time, or as long as the node asks. A main chain that moves between two requests of a step
+begins the step again, a few times. What a search of old blocks for a grown watch list found is stated again from there on. Leaves out: how
+blocks are read, where the node's chain and the log's part, and what a family tells besides blocks.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+from pipeline.log.events import encode
+from pipeline.log.events.chain import ChainEvent, Watch
+from pipeline.log.protocol import EventLog, Writer
+from pipeline.model.errors import SettingsError, SourceError
+
+from .build_events import EventBuilder
+from .connector import Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
+from .main_chain import MainChain
+from .troubles import ChainMoved, NodeBusy
+
+MAX_APPEND = 5000
+"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
+MOVES = 5
+"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
+FIRST_WAIT_S = 0.5
+
+
+class Rescan(Protocol):
+    """A search of the blocks already read for what is new on the watch list."""
+
+    next_height: int
+    """The first block that is not searched yet."""
+    first_hit: int | None
+    """The first block that has something new, once the search found one."""
+
+    @property
+    def n_added(self) -> int:
+        """New scripts (Bitcoin) or addresses (EVM)."""
+
+
+StateT = TypeVar("StateT", bound=MainChain)
+RescanT = TypeVar("RescanT", bound=Rescan)
+
+
+class Follower(ABC, Generic[StateT, RescanT]):
+    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+
+    def __init__(
+        self, log: EventLog, events: EventBuilder, *, pool_id: str, chain: str, network: str, start_height: int, journal: Any
+    ) -> None:
+        self.key = f"{pool_id}/{chain}"
+        self._log, self._events, self._journal = log, events, journal
+        self._chain, self._network_name, self._start_height = chain, network, start_height
+        self._writer: Writer | None = None
+        self._state: StateT | None = None
+        self._rescan: RescanT | None = None
+
+    # --- what a family's connector does ----------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def node_name(self) -> str:
+        """The node's address, without secrets."""
+
+    @abstractmethod
+    def _step(self, state: StateT) -> Step:
+        """Look at the node once, and write what is new. Raises ChainMoved when the main chain changed meanwhile."""
+
+    @abstractmethod
+    def _forget_node(self) -> None:
+        """The node failed: whatever answers next may be another one, or the same one started otherwise."""
+
+    @abstractmethod
+    def _close_node(self) -> None: ...
+
+    @abstractmethod
+    def _empty_state(self) -> StateT: ...
+
+    @abstractmethod
+    def _resume(self, state: StateT, watch: Watch) -> None:
+        """The state was read from the log, whose newest watch event is `watch`: go on from there."""
+
+    def _on_disconnected(self, height: int) -> None:
+        """The log was taken back to `height`: what is remembered of the blocks above it holds no longer."""
+
+    def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
+        """Until there may be a new block, or for `poll_s`."""
+        stop.wait(poll_s)
+
+    # --- the outside -----------------------------------------------------------------------------------------------
+
+    def step(self) -> Step:
+        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+        moved: ChainMoved | None = None
+        for _ in range(MOVES):
+            try:
+                return self._step(self._open())
+            except ChainMoved as error:
+                moved = error
+            except SourceError:
+                self._forget_node()
+                raise
+        return Waiting(f"the main chain of the node at {self.node_name} keeps changing: {moved}")
+
+    def run(
+        self,
+        stop: threading.Event,
+        on_progress: Callable[[Step], None] = lambda _: None,
+        *,
+        poll_s: float = 2.0,
+        longest_wait_s: float = 60.0,
+    ) -> None:
+        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
+        waits, or those the node asks for; others are raised. `poll_s` is how long to wait for a new block before looking anyway."""
+        wait_s = FIRST_WAIT_S
+        while not stop.is_set():
+            this_wait_s = wait_s
+            try:
+                step = self.step()
+            except SourceError as error:
+                if not error.is_retryable:
+                    raise
+                if isinstance(error, NodeBusy) and error.retry_after_s is not None:
+                    this_wait_s = max(wait_s, error.retry_after_s)
+                step = Waiting(str(error))
+                self._journal.warning("node-trouble", chain=self._chain, trouble=str(error), next_try_s=this_wait_s)
+            on_progress(step)
+            if isinstance(step, Waiting):
+                stop.wait(this_wait_s)
+                wait_s = min(2 * wait_s, longest_wait_s)
+                continue
+            wait_s = FIRST_WAIT_S
+            if isinstance(step, Idle):
+                self._wait_for_block(stop, poll_s)
+
+    def close(self) -> None:
+        """Close the connections to the node, and give the writer back."""
+        self._close_node()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the log ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> StateT:
+        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
+        if self._state is None:
+            if self._writer is None:
+                self._writer = self._log.writer("chain", self.key)
+            state = self._empty_state()
+            state.load(self._log, self.key)
+            if state.watch is not None:
+                self._check_watch(state.watch)
+                self._resume(state, state.watch)
+            self._state = state
+            self._rescan = None
+        return self._state
+
+    def _check_watch(self, watch: Watch) -> None:
+        if watch.network != self._network_name:
+            raise SettingsError(
+                [f"the log of {self.key} is of network {watch.network}, not {self._network_name}: use another log, or another chain's name"]
+            )
+        if self._start_height < watch.start_height:
+            raise SettingsError(
+                [
+                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
+                ]
+            )
+
+    def _write(self, state: StateT, events: Sequence[ChainEvent]) -> None:
+        """Append all or nothing, then take the same events into the state."""
+        assert self._writer is not None
+        if not events:
+            return
+        try:
+            self._writer.append([encode(event) for event in events])
+        except BaseException:
+            self._state = None  # whether they are in the log or not is for the log to say
+            raise
+        for event in events:
+            state.apply(event)
+
+    def _disconnect(self, state: StateT, down_to: int) -> Step:
+        """Disconnect towards `down_to`, as far as one append goes."""
+        lowest = max(down_to, state.height - MAX_APPEND)
+        depth = state.height - lowest
+        self._write(state, self._events.disconnects(state, lowest))
+        self._on_disconnected(lowest)
+        if self._rescan is not None:
+            self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
+        return Reorganised(depth, 0, state.height)
+
+    def _grow(self, state: StateT, rescan: RescanT, fork: int, search: Callable[[], bool], watch: Callable[[int], Watch]) -> Step:
+        """Search what was read for what is new on the watch list; when that is done, go back to the first block that was found and watch all.
+
+        `search` searches some more blocks and says whether that was all; `watch` builds the new watch event with a `seq`. With `Rescanned` the
+        watch event is in the log, and the rescan is over.
+        """
+        if fork < state.height:  # what is searched must be in the main chain
+            return self._disconnect(state, fork)
+        if not search():
+            return Rescanning(rescan.n_added, rescan.next_height - 1, state.height)
+        down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
+        depth = state.height - down_to
+        if depth > MAX_APPEND:
+            return self._disconnect(state, down_to)
+        self._write(state, [*self._events.disconnects(state, down_to), watch(state.next_seq + depth)])
+        self._on_disconnected(down_to)
+        self._rescan = None
+        return Rescanned(rescan.n_added, depth, state.height)
