@@ -168,7 +168,9 @@ class PoolMonths:
         if last is not None and report.digest == last.digest:
             discard(report.folder)
             return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
-        content = Content(version, state, assessed, read_evidence(store.connection, transactions_to_prove(assessed.enriched, self._rules)))
+        content = Content(
+            version, state, assessed, read_evidence(store.connection, transactions_to_prove(assessed.enriched, self._rules, state.facts))
+        )
 
         def export(path: Path) -> None:
             self.show(store, month, assessed)
@@ -213,7 +215,7 @@ class PoolMonths:
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, version.rules)
             write_enriched(store, str(month), assessed.enriched)
-            evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules))
+            evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules, state.facts))
             replay = replay_month(
                 event,
                 Content(version, state, assessed, evidence),

@@ -43,6 +43,7 @@ EXIT_CODES = {
     errors.LogError.exit_code: "the event log can't be read or written",
     errors.StoreError.exit_code: "the store can't be opened, read or written",
     errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
+    errors.UndecidedError.exit_code: "a bundle holds, but something in it can't be checked here: the list says what",
     errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
     errors.FencedError.exit_code: "another process took over this chain or pool: this one must stay stopped",
     errors.FilingError.exit_code: "a submission can't be made, or can't take that step",

@@ -15,7 +15,8 @@ from pipeline.app.app import App
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
-from pipeline.verify.bundle import Check, verify_bundle
+from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.finding import Check, judge
 from pipeline.verify.signatures import load_trusted
 
 from .decide import parse_month
@@ -138,15 +139,17 @@ def verify(
     trust: Annotated[
         Path | None, typer.Option("--trust", help="Certificates of the authorities that signers must stand under, PEM.", metavar="FILE")
     ] = None,
+    is_test_network: Annotated[
+        bool, typer.Option("--test-network", help="The chain is a test network, without work behind it: do not ask for any.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> int:
     """Check a bundle, offline, with nothing but the bundle.
 
-    Files against the manifest, the report's digest, block headers and Merkle proofs, every reported transfer's address,
-    amount and date against the chain's bytes, the whole report computed anew from the facts, debts carried over, and
-    signatures with their time stamps. What can't be checked here is said. A fault ends with exit code 8. A folder needs
-    no settings; for a month they say where the bundle lies.
+    Ends with three lists: what is proved, what is on the signer's word, what is not checked here. Exit code 0: all is proved
+    that can be, and it is signed where --trust is given. 8: a check fails. 13: all hold, but something in it can't be
+    checked here. A folder needs no settings; for a month they say where the bundle lies.
 
     [dim]esep verify var/months/2026-10/v1 --trust authorities.pem[/dim]
     """
@@ -154,24 +157,31 @@ def verify(
     trusted = load_trusted(trust) if trust is not None else []
     with progress("verifying"):
         checks = verify_bundle(folder, trusted=trusted)
-    return report_checks(checks, folder, as_json=as_json)
+    return report_checks(checks, folder, is_test_network=is_test_network, as_json=as_json)
 
 
-def report_checks(checks: list[Check], folder: Path, *, as_json: bool) -> int:
-    """Print the checks; the exit code."""
-    holds = all(check.holds for check in checks)
+def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, as_json: bool) -> int:
+    """Print the checks, and what they show together; the exit code."""
+    verdict = judge(checks, is_test_network=is_test_network)
     if as_json:
-        print_json({"folder": folder, "holds": holds, "checks": [asdict(check) for check in checks]})
+        print_json({"folder": folder, "holds": verdict.holds, "checks": [asdict(check) for check in checks]} | asdict(verdict))
     else:
-        rows = [(check.name, "holds" if check.holds else "FAILS", _seen(check)) for check in checks]
+        rows = [(check.name, _outcome(check), check.detail if not check.holds else check.detail or check.undecided) for check in checks]
         table(f"Bundle {folder}", ["check", "", "seen"], rows)
-    if not holds:
+        lists = (("Proved", verdict.proved), ("On the signer's word", verdict.on_signers_word), ("Not checked here", verdict.not_checked))
+        for title, lines in lists:
+            say(f"{title}:" if lines else f"{title}: nothing")
+            for line in lines:
+                say(f"  - {line}")
+    if not verdict.holds:
         err.print(f"esep: the bundle {folder} does not hold: {', '.join(check.name for check in checks if not check.holds)}", markup=False)
-    return 0 if holds else VerifyError.exit_code
+    elif verdict.exit_code:
+        err.print(f"esep: the bundle {folder} holds, but not all of it can be checked here: see the list", markup=False)
+    return verdict.exit_code
 
 
-def _seen(check: Check) -> str:
-    return f"{check.detail}. NOT CHECKED: {check.not_checked}" if check.not_checked else check.detail
+def _outcome(check: Check) -> str:
+    return "FAILS" if not check.holds else "can't say" if check.undecided else "holds"
 
 
 def render(

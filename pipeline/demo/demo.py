@@ -40,7 +40,8 @@ from pipeline.settings import load_settings, template_path
 from pipeline.store import Store
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent
-from pipeline.verify.bundle import Check, verify_bundle
+from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.finding import Check
 
 EXAMPLE = "2026-10"
 FINALITY = 6

@@ -24,8 +24,8 @@ from typing import Any, Self
 import msgspec
 import polars as pl
 
-from pipeline.assess.conditions import describe_chains
 from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
+from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessed, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.chains.evidence import Evidence
@@ -42,8 +42,6 @@ from pipeline.render.form import Language
 from pipeline.render.totals import printed_totals
 from pipeline.verify.files import MANIFEST, digest_of
 
-NOT_REPRODUCIBLE = ("month.duckdb",)
-"""Files whose bytes may differ between two equal freezes; their content may not."""
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
 _SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "tzdata")
 
@@ -179,33 +177,22 @@ def _render(content: Content, report: WrittenReport, progress: Callable[[str], N
 
 def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) -> dict[str, Any]:
     version, state, enriched = content.version, content.state, content.assessed.enriched
-    return {
-        "schema": version.rules.edition,
-        "form": "ЦМПМ1",
-        "month": str(version.month),
+    of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
+    return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls) | {
         "version": version.number,
         "digest": report.digest,
-        "rows": report.height,
-        "rows_carried": enriched.reported.count_carried(),
-        "rows_unsettled": enriched.reported.rows["transfer"].null_count(),
-        "due": version.month.deadline.isoformat(),
         "header": version.header,
-        "totals": content.totals,
         "debts": content.debts,
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,
         "previous_digest": state.previous_digest,
         "positions": state.positions,
-        "rules": version.rules.to_json(),
         "languages": list(version.languages),
-        "chains": describe_chains(state.facts, version.month, version.rules.finality, state.internal_calls),
         "conditions": [asdict(condition) for condition in content.assessed.conditions],
-        "issues": dict(enriched.issues.group_by("code").len().sort("code").iter_rows()),
-        "waivers": [{key: getattr(waiver, key) for key in _OF_WAIVER} for waiver in state.waivers],
+        "waivers": [{key: getattr(waiver, key) for key in of_waiver} for waiver in state.waivers],
         "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
         "files": files,
-        "not_reproducible": list(NOT_REPRODUCIBLE),
     }
 
 

@@ -19,6 +19,7 @@ from pipeline.assess.debts import closing_debts, sums_that_differ
 from pipeline.assess.month import Assessed
 from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
@@ -110,8 +111,13 @@ def _discarded_on_failure(building: Path) -> Iterator[None]:
         raise
 
 
-def transactions_to_prove(enriched: Enriched, rules: Rules) -> pl.DataFrame:
-    """The month's outflows and the reported transfers: chain, txid."""
+def transactions_to_prove(enriched: Enriched, rules: Rules, facts: Facts) -> pl.DataFrame:
+    """Every transaction of the facts, so that what is spent, fees and wallets are proved by the transactions before: chain, txid.
+
+    In edition 1 only the month's outflows and the reported transfers.
+    """
+    if rules.edition > 1:
+        return facts.transactions.select("chain", "txid").unique().sort("chain", "txid")
     reported = enriched.reported.settled_by().select("asset", "txid").join(chains_of(rules), on="asset").select("chain", "txid")
     return pl.concat([enriched.outflows.select("chain", "txid"), reported]).unique().sort("chain", "txid")
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import batches
 from pipeline.model.errors import VerifyError
 from pipeline.verify.files import MANIFEST, digest_of
 
-from .bundle import NOT_REPRODUCIBLE, Bundle, Content, write_bundle, write_report
+from .bundle import Bundle, Content, write_bundle, write_report
 from .freeze import check_debts_carry_over
 
 
@@ -91,4 +92,14 @@ def replay_month(
             path = first / name
             if not path.is_file() or digest_of(path) != bundle.files.get(name):
                 differences.append(name)
+        compared += 1
+        if differing := _differing_keys(first, folder):
+            differences.append(f"{MANIFEST} ({', '.join(differing)})")
     return Replay(bundle, event.digest, differences, compared)
+
+
+def _differing_keys(first: Path, second: Path) -> list[str]:
+    """What two manifests say differently: waivers with their reasons, conditions, all else but the programs' versions and the files' digests."""
+    ours, theirs = (msgspec.json.decode((folder / MANIFEST).read_bytes()) for folder in (first, second))
+    told = {"software", "files"}  # versions of today; the files were compared one by one
+    return sorted(name for name in ours.keys() & theirs.keys() - told if ours[name] != theirs[name])

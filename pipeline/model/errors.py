@@ -96,6 +96,12 @@ class VerifyError(EsepError):
     exit_code = 8
 
 
+class UndecidedError(EsepError):
+    """A bundle's checks all hold, but something in it can't be checked here: the message names what."""
+
+    exit_code = 13
+
+
 class SigningError(EsepError):
     """A month can't be signed: the key, its certificate or the signing service; the message says which."""
 

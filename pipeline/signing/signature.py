@@ -55,15 +55,24 @@ def signer_certificate(parts: SignatureParts) -> x509.Certificate:
 
 
 def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Certificate) -> None:
-    """Whether the certificate's key signed exactly these bytes. Raises SigningError, NotCheckable."""
+    """Whether the certificate's key signed exactly these bytes. Raises SigningError, NotCheckable.
+
+    Digests are compared before anything else: the names of algorithms are not signed, and whoever changes one must not gain a "can't be checked".
+    """
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        key = None
+    if key is not None and parts.digest_algorithm not in _DIGESTS:
+        raise SigningError(
+            f"the signature names the digest {parts.digest_algorithm}, with which no key of its certificate's kind signs here"
+        )
     digest = _digest(parts.digest_algorithm)
     if parts.message_digest != _hashed(digest, content):
         raise SigningError("the signature is of other bytes")
     signed = signed_attributes_digest(parts)
-    try:
-        key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
-        raise NotCheckable("the key is of a kind that can't be computed here (GOST)") from error
+    if key is None:
+        raise NotCheckable("the key is of a kind that can't be computed here (GOST)")
     try:
         if isinstance(key, rsa.RSAPublicKey) and parts.signature_algorithm != _PSS:
             key.verify(parts.signature, signed, padding.PKCS1v15(), digest)

@@ -6,187 +6,96 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import polars as pl
 from cryptography import x509
 
 from pipeline.assess.printed import TABLES, printed_report
-from pipeline.chains.evidence import Evidence
-from pipeline.chains.networks import network_of
-from pipeline.enrich.enriched import Enriched
-from pipeline.enrich.frames import Facts
-from pipeline.enrich.month import enrich_month
 from pipeline.model.amounts import from_units
-from pipeline.model.errors import VerifyError
-from pipeline.model.months import Month, almaty_date
-from pipeline.model.rules import NEWEST_EDITION, Asset, Rules
-from pipeline.render.canonical import read_report_csv, report_csv, table_csv
+from pipeline.model.errors import EsepError, VerifyError
+from pipeline.model.months import almaty_date
+from pipeline.model.rules import Asset
+from pipeline.render.canonical import report_csv, table_csv
 from pipeline.render.totals import printed_totals
 
 from .debts import check_debts
-from .evidence import (
-    Proven,
-    ProvenTransaction,
-    header_faults,
-    missing_proofs,
-    prove_transactions,
-    read_evidence,
-)
-from .files import MANIFEST, digest_of, read_facts
+from .documents import check_documents
+from .evidence import ProvenTransaction, header_faults, missing_proofs
+from .facts import check_facts
+from .files import digest_of
+from .finding import WORK, Check, Finding
+from .manifest import check_manifest
+from .opened import OpenBundle
+from .shapes import shape_faults
 from .signatures import check_signatures
+from .work import check_work
 
-LATER = ("manifest.json.p7s", "report.json.p7s", "submissions/")
-"""What may join a bundle after its freeze."""
 SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing checked: what, whether it holds, and what was seen."""
-
-    name: str
-    holds: bool
-    detail: str
-    not_checked: str = ""
-    """What this check can't see, in words."""
-
-
-class Finding(NamedTuple):
-    """What one check came to."""
-
-    faults: list[str]
-    """What is wrong, and where; none when the check holds."""
-    seen: str
-    """What to say when nothing is wrong."""
-    not_checked: str = ""
-    """What it can't see, in words."""
-
-
-class OpenBundle:
-    """The bundle in a folder. Its parts are read and proven once, at the first check that wants them; what can't be read raises in each."""
-
-    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate]) -> None:
-        """Raises VerifyError when there is no readable manifest to start from."""
-        self.folder = folder
-        self.trusted = trusted
-        self.manifest = _read_manifest(folder)
-        self.rules = Rules.from_json(self.manifest["rules"])
-        self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
-
-    @cached_property
-    def evidence(self) -> Evidence:
-        """Headers and proofs, as read."""
-        return read_evidence(self.folder / "evidence")
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What the report was made of."""
-        return read_facts(self.folder / "evidence" / "facts")
-
-    @cached_property
-    def proven(self) -> tuple[Proven, list[str]]:
-        """What the evidence proves of each transaction, and the faults of the proofs."""
-        return prove_transactions(self.evidence, self.networks)
-
-    @cached_property
-    def enriched(self) -> Enriched:
-        """The month, computed anew from the facts in the bundle."""
-        return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
-
-    def read_report(self) -> pl.DataFrame:
-        """The rows of `report.csv`, as text; not kept, because a large month's take much room."""
-        return read_report_csv((self.folder / "report.csv").read_bytes())
-
-    def read_ties(self) -> pl.DataFrame:
-        """What ties each row of the report to its allocation and its transaction; `txid` is empty for an unsettled row."""
-        return pl.read_csv(self.folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
-
-
 def verify_bundle(
-    folder: Path, progress: Callable[[str], None] = lambda _: None, *, trusted: Sequence[x509.Certificate] = ()
+    folder: Path,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    trusted: Sequence[x509.Certificate] = (),
+    left_out: Collection[str] = (),
 ) -> list[Check]:
     """All checks of the bundle in `folder`, in the order of `CHECKS`; `trusted`: the authorities under which signatures must stand, none for any.
 
-    Raises VerifyError only when there is no readable manifest to start from.
+    `left_out`: names of checks that are not wanted. Raises VerifyError when there is no readable manifest to start from, or no plain files.
     """
     bundle = OpenBundle(folder, trusted)
     found = []
     for name, look in CHECKS:
+        if name in left_out:
+            continue
         progress(name)
         found.append(_checked(name, look, bundle))
     return found
+
+
+_UNREADABLE = (
+    EsepError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError, AssertionError,
+    pl.exceptions.PolarsError, pl.exceptions.PanicException,
+)  # fmt: skip
+"""What the libraries raise over content that no honest bundle has: a fault of the bundle, not of the program."""
 
 
 def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundle) -> Check:
     """What one look came to; what can't be read is a fault, too."""
     try:
         finding = look(bundle)
-    except (VerifyError, OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-        finding = Finding([f"{type(error).__name__}: {error}"], "")
+    except _UNREADABLE as error:
+        finding = Finding([f"can't be read: {type(error).__name__}: {' '.join(str(error).split())[:500]}"], "")
     faults = finding.faults
     shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
-    return Check(name, not faults, shown or finding.seen, finding.not_checked)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-        if not 1 <= manifest["schema"] <= NEWEST_EDITION:
-            raise VerifyError(f"{path}: schema {manifest['schema']} is newer than this program knows ({NEWEST_EDITION}): upgrade it")
-        for key in ("month", "version", "digest", "rules", "files", "totals"):
-            manifest[key]
-        if manifest["rules"].get("edition", 1) != manifest["schema"]:
-            raise VerifyError(
-                f"{path}: a bundle of schema {manifest['schema']} can't be of edition {manifest['rules'].get('edition', 1)} of the rules"
-            )
-    except OSError as error:
-        raise VerifyError(f"{path}: {error.strerror}; a bundle is a folder like months/2026-10/v1 with a {MANIFEST}") from error
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
-        raise VerifyError(f"{path}: not a bundle's manifest: {error!r}") from error
-    return manifest
+    return Check(
+        name, not faults, shown or finding.seen, finding.not_checked, finding.on_word, finding.undecided, is_test_only=finding.is_test_only
+    )
 
 
 def _check_files(bundle: OpenBundle) -> Finding:
-    """Every file named is there with its digest, and none that is not named."""
+    """Plain files of known names, every one that is named there with its digest, and none that is not named."""
     folder, files = bundle.folder, bundle.manifest["files"]
-    faults = []
-    for name, digest in sorted(files.items()):
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            faults.append(f"{name} lies outside the bundle")
-        elif not path.is_file():
-            faults.append(f"{name} is missing")
-        elif digest_of(path) != digest:
-            faults.append(f"{name} was changed")
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
-    faults += [f"{name} is not in the manifest" for name in sorted(present - set(files)) if not name.startswith(LATER)]
-    return Finding(faults, f"{len(files)} files as the manifest says")
+    faults = shape_faults(folder, files)
+    faults += [
+        f"{name} was changed" for name, digest in sorted(files.items()) if (folder / name).is_file() and digest_of(folder / name) != digest
+    ]
+    unread = (
+        "month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it"
+        if "month.duckdb" in files
+        else ""
+    )
+    return Finding(faults, f"{len(files)} plain files as the manifest says", not_checked=unread)
 
 
 def _check_digest(bundle: OpenBundle) -> Finding:
     """The canonical report is the one that was frozen (rule 8.2)."""
     digest, told = digest_of(bundle.folder / "report.csv"), bundle.manifest["digest"]
     return Finding([] if digest == told else [f"report.csv has {digest}, the manifest says {told}"], digest)
-
-
-def _check_json(bundle: OpenBundle) -> Finding:
-    """`report.json` says the same as `report.csv`, cell by cell."""
-    content, rows = msgspec.json.decode((bundle.folder / "report.json").read_bytes()), bundle.read_report()
-    names = ("digest", "month", "version", "totals")
-    faults = [f"{name} differs from the manifest" for name in names if content[name] != bundle.manifest[name]]
-    if len(content["rows"]) != rows.height:
-        faults.append(f"{len(content['rows'])} rows, report.csv has {rows.height}")
-    for ours, theirs in zip(rows.iter_rows(named=True), content["rows"], strict=False):
-        if {name: value or None for name, value in ours.items()} != {name: str(v) if v is not None else None for name, v in theirs.items()}:
-            faults.append(f"row {ours['n']} differs")
-    return Finding(faults, f"{rows.height} rows equal report.csv")
 
 
 def _check_headers(bundle: OpenBundle) -> Finding:
@@ -258,19 +167,6 @@ def _check_recomputed(bundle: OpenBundle) -> Finding:
     return Finding(faults, f"{', '.join(tables)} and the totals come out the same")
 
 
-def _check_facts(bundle: OpenBundle) -> Finding:
-    """The blocks among the facts are the ones whose headers stand in the evidence, from the oldest header on."""
-    facts, evidence = bundle.facts, bundle.evidence
-    spans = evidence.headers.group_by("chain").agg(pl.col("height").min().alias("from"))
-    within = facts.blocks.join(spans, on="chain").filter(pl.col("height") >= pl.col("from"))
-    joined = within.join(
-        evidence.headers.select("chain", "height", pl.col("hash").alias("proven")), on=["chain", "height"], how="full", coalesce=True
-    )
-    differing = joined.filter(pl.col("hash").ne_missing(pl.col("proven")))
-    faults = [f"{chain} block {height} is not the one proven" for chain, height in differing.select("chain", "height").iter_rows()]
-    return Finding(faults, f"{within.height} blocks agree with their headers")
-
-
 def _check_debts(bundle: OpenBundle) -> Finding:
     """Debts carry over from the month before, and are what the report's rows leave (rule 7.4)."""
     return Finding(*check_debts(bundle.folder, bundle.manifest, bundle.enriched, bundle.rules))
@@ -279,19 +175,21 @@ def _check_debts(bundle: OpenBundle) -> Finding:
 def _check_signatures(bundle: OpenBundle) -> Finding:
     """The signatures that joined the bundle after its freeze are the pool's, over these very bytes."""
     report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
-    return Finding(report.faults, "; ".join(report.seen), "; ".join(report.not_checked))
+    return Finding(report.faults, "; ".join(report.seen), "; ".join(report.not_checked), tuple(report.on_word), "; ".join(report.undecided))
 
 
 CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("files", _check_files),
     ("report digest", _check_digest),
-    ("report.json", _check_json),
     ("headers", _check_headers),
+    (WORK, check_work),
     ("proofs", _check_proofs),
     ("reported transfers", _check_transfers),
     ("recomputed from facts", _check_recomputed),
-    ("facts against chain", _check_facts),
+    ("facts against chain", check_facts),
+    ("manifest", check_manifest),
     ("debts", _check_debts),
+    ("documents", check_documents),
     ("signatures", _check_signatures),
 )
 """Every check by its name, in the order in which they are made and shown."""

@@ -18,13 +18,14 @@ import polars as pl
 from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.chains.bitcoin.wire import double_sha256, parse_header, parse_transaction
+from pipeline.chains.bitcoin.wire import Tx, double_sha256, parse_header, parse_transaction
 from pipeline.chains.evidence import HEADERS, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
 
 from .account_evidence import header_fault, prove_account_transaction
+from .shapes import MAX_LINE_BYTES, strict_json
 
 
 def read_evidence(folder: Path) -> Evidence:
@@ -41,8 +42,11 @@ def read_evidence(folder: Path) -> Evidence:
         raise VerifyError(f"{folder / 'proofs.jsonl'}: {error.strerror}") from error
     for number, line in enumerate(lines, 1):
         try:
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"{len(line):,} bytes are more than a proof has")
+            strict_json(line)
             proofs.append(decoder.decode(line))
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise VerifyError(f"{folder / 'proofs.jsonl'}:{number}: {error}") from error
     return Evidence(headers, proofs)
 
@@ -89,6 +93,10 @@ class ProvenTransaction:
     """Base units to each address, summed, by address and token's contract (None: the chain's own asset)."""
     may_call: bool = False
     """Whether calls inside it may have paid more, which no bytes show."""
+    position: int = 0
+    """Within its block."""
+    tx: Tx | None = None
+    """Its parts; None on account chains."""
 
 
 Proven = dict[tuple[str, str], ProvenTransaction]
@@ -104,6 +112,8 @@ def prove_transactions(evidence: Evidence, networks: Networks) -> tuple[Proven, 
     faults: list[str] = []
     for proof in evidence.proofs:
         try:
+            if (proof.chain, proof.txid) in proven:
+                raise ValueError("is proved twice")
             block_hash, header = headers.get((proof.chain, proof.height), (None, ""))
             if block_hash != proof.block_hash:
                 raise ValueError(f"block {proof.height} {proof.block_hash} is not among the headers")
@@ -135,11 +145,12 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
     if root_of_branch(proof.txid, proof.position, proof.branch) != parsed.merkle_root:
         raise ValueError("its branch does not lead to the header's root")
     sums: Counter[tuple[str, str | None]] = Counter()
-    for output in parse_transaction(raw).outputs:
+    tx = parse_transaction(raw)
+    for output in tx.outputs:
         address = address_of(output.script, network)
         if address is not None:
             sums[address, None] += output.value
-    return ProvenTransaction(parsed.time, proof.block_hash, proof.height, dict(sums))
+    return ProvenTransaction(parsed.time, proof.block_hash, proof.height, dict(sums), position=proof.position, tx=tx)
 
 
 def missing_proofs(reported: Iterable[tuple[str, str]], evidence: Evidence) -> list[str]:

@@ -9,11 +9,13 @@ import polars as pl
 
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
 
-MANIFEST = "manifest.json"
+from .shapes import MANIFEST, require_modest_frame
+
+__all__ = ["MANIFEST", "digest_of", "read_facts"]
 
 
 def read_facts(folder: Path) -> Facts:
-    """What `write_facts` wrote. Raises OSError or a polars error for a file that can't be read."""
+    """What `write_facts` wrote. Raises OSError, ValueError or a polars error for a file that can't be read, or would unpack beyond its limits."""
     return Facts(**{name: _read_frame(folder / f"{name}.parquet", name) for name in SHAPES})
 
 
@@ -21,6 +23,7 @@ def _read_frame(path: Path, name: str) -> pl.DataFrame:
     shape = pl.Schema(SHAPES[name])
     if name in MAY_BE_ABSENT and not MAY_BE_ABSENT[name] and not path.exists():
         return pl.DataFrame(schema=shape)
+    require_modest_frame(path)
     frame = pl.read_parquet(path)
     absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
     return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)

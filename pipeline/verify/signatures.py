@@ -29,6 +29,8 @@ from pipeline.signing.signature import (
 )
 from pipeline.signing.signer import SIGNED_FILES
 
+from .shapes import MAX_SIGNATURE_BYTES, read_plain
+
 
 @dataclass
 class SignatureReport:
@@ -37,14 +39,20 @@ class SignatureReport:
     faults: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
+    """What no bundle could show offline."""
+    on_word: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    """What is here and can't be checked here: such a bundle is not called proved."""
 
 
 def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x509.Certificate] = ()) -> SignatureReport:
-    """Every signature that lies in the bundle. One that lacks beside another is a fault; none at all is none."""
+    """Every signature that lies in the bundle. One that lacks beside another is a fault; none at all is one where authorities are `trusted`."""
     report = SignatureReport()
-    present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").is_file()]
+    present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").exists()]
     if not present:
-        report.seen.append("not signed")
+        (report.faults if trusted else report.not_checked).append(
+            "not signed" + (": --trust asks for the pool's signatures" if trusted else "")
+        )
         return report
     report.faults += [f"{name}.p7s is missing beside {present[0]}.p7s" for name in SIGNED_FILES if name not in present]
     for name in present:
@@ -66,7 +74,10 @@ def load_trusted(path: Path) -> list[x509.Certificate]:
 
 
 def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certificate], report: SignatureReport) -> None:
-    parts = read_signature((folder / f"{name}.p7s").read_bytes())
+    try:
+        parts = read_signature(read_plain(folder / f"{name}.p7s", MAX_SIGNATURE_BYTES))
+    except (OSError, ValueError) as error:
+        raise SigningError(f"can't be read: {error}") from error
     if not parts.is_detached:
         raise SigningError("carries content of its own: it is no signature of the file beside it")
     certificate = signer_certificate(parts)
@@ -75,7 +86,7 @@ def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certif
         over = f"{name}: signed over these very bytes"
     except NotCheckable as reason:
         over = f"{name}: certificate"
-        report.not_checked.append(f"the signature of {name} itself: {reason}; NCANode's /cms/verify can")
+        report.undecided.append(f"the signature of {name} itself: {reason}; NCANode's /cms/verify can")
     if pool_bin not in numbers_of(certificate):
         raise SigningError("the signer's certificate does not name the pool's BIN of the form's header")
     stamp = _stamp(parts, name, report)
@@ -85,6 +96,8 @@ def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certif
     fault = validity_fault(certificate, at)
     if fault:
         raise SigningError(f"the signer's certificate {fault}")
+    if stamp is None:
+        report.on_word.append(f"when {name} was signed: no time stamp says it")
     by = "by its time stamp" if stamp is not None else "by the signer's own word"
     report.seen.append(f"{over}, by a certificate of the pool's BIN valid at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, {by}")
     _check_chains(name, certificate, parts, stamp, at, trusted, report)
@@ -97,7 +110,7 @@ def _stamp(parts: SignatureParts, name: str, report: SignatureReport) -> Timesta
     try:
         return check_timestamp(parts.timestamp, parts.signature)
     except NotCheckable as reason:
-        report.not_checked.append(f"the time stamp of {name}: {reason}")
+        report.undecided.append(f"the time stamp of {name}: {reason}")
         return None
 
 
@@ -122,7 +135,7 @@ def _check_chains(
         if not fault and stamp is not None:
             fault = path_fault(stamp.certificate, others_of(stamp.parts), trusted, at)
     except NotCheckable as reason:
-        said.append(f"who issued the certificates of {name}: {reason}; NCANode's /cms/verify can")
+        report.undecided.append(f"who issued the certificates of {name}: {reason}; NCANode's /cms/verify can")
         return
     if fault:
         report.faults.append(f"{name}.p7s: {fault}")

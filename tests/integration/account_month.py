@@ -227,7 +227,7 @@ def freeze(log: MemoryLog, store: Store, folder: Path) -> tuple[Path, Frozen]:
     assessed = assess_month(state, MONTH, RULES)
     write_enriched(store, str(MONTH), assessed.enriched)
     version = Version(MONTH, 1, RULES, HEADER, ["en"], at("11-02 10:00"), "A. Person", "test")
-    evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, RULES))
+    evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, RULES, state.facts))
     bundle, event = freeze_month(
         Content(version, state, assessed, evidence), begin_freeze(version, assessed, folder), folder,
         export=lambda path: export_month(store.connection, str(MONTH), path), append=frozen.append,

@@ -26,7 +26,8 @@ def bundle(frozen: Path, tmp_path: Path) -> Path:
 
 
 def failing(bundle: Path) -> set[str]:
-    return {check.name for check in verify_bundle(bundle) if not check.holds}
+    """The checks that fail; printing the documents anew takes the most time, and is tried in tests/forgery."""
+    return {check.name for check in verify_bundle(bundle, left_out=["documents"]) if not check.holds}
 
 
 def reseal(bundle: Path) -> None:
@@ -59,7 +60,7 @@ def test_every_file_is_watched(bundle: Path):
     for name in manifest["files"]:
         content = (bundle / name).read_bytes()
         (bundle / name).write_bytes(content + b"\n")
-        assert "files" in {check.name for check in verify_bundle(bundle) if not check.holds}, name
+        assert "files" in failing(bundle), name
         (bundle / name).write_bytes(content)
         if name.endswith(".csv") and "/" not in name:  # the whole check takes a second; one per kind of file is enough
             continue

@@ -109,7 +109,7 @@ def test_again_after_the_freeze_it_verifies_and_freezes_nothing(frozen: Path, pr
 def test_verify_takes_a_folder_or_a_month_and_sees_a_changed_file(
     frozen: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]
 ) -> None:
-    assert esep("verify", "2026-10", "--json", "--config", frozen / "esep.toml") == 0
+    assert esep("verify", "2026-10", "--json", "--config", frozen / "esep.toml", "--test-network") == 0
     assert json.loads(printed.readouterr().out)["holds"] is True
     copy = tmp_path / "v1"
     shutil.copytree(frozen / "months" / "2026-10" / "v1", copy)
@@ -170,7 +170,7 @@ def test_a_restated_ledger_makes_the_next_version_and_leaves_the_first(
     shown = json.loads(printed.readouterr().out)
     assert (shown["version"], shown["is_new"]) == (2, True) and shown["digest"] != DIGEST
     assert (var / "months" / "2026-10" / "v1" / "manifest.json").read_bytes() == first
-    assert esep("verify", var / "months" / "2026-10" / "v2") == 0
+    assert esep("verify", var / "months" / "2026-10" / "v2", "--test-network") == 0
     assert esep("replay", "2026-10", "--version", "1", "--config", config) == 0
 
 

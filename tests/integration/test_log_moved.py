@@ -56,7 +56,7 @@ def test_a_month_frozen_on_sqlite_is_replayed_from_kafka_and_from_a_copy_of_that
         assert esep("log", "copy", settings.place, "sqlite:back.sqlite", "--config", config) == 0
     config.write_text(config.read_text().replace(settings.place, "sqlite:back.sqlite"))
     assert esep("replay", "2026-10", "--config", config) == 0
-    assert esep("verify", "2026-10", "--config", config) == 0, "the bundle that was lost came back"
+    assert esep("verify", "2026-10", "--config", config, "--test-network") == 0, "the bundle that was lost came back"
 
 
 # --- the places themselves

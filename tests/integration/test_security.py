@@ -84,7 +84,7 @@ def test_hostile_names_are_names_in_the_store_the_copy_and_the_bundle(
     assert esep("query", "SELECT DISTINCT name FROM raw_miner ORDER BY 1", "--json", "--config", var / "esep.toml") == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == sorted(names)
     bundle = var / "months" / "2026-10" / "v1"
-    assert esep("verify", bundle) == 0
+    assert esep("verify", bundle, "--test-network") == 0
     report = json.loads((bundle / "report.json").read_text(encoding="utf-8"))
     printed = {row["miner_name"] for row in report["rows"] if row["miner_name"]}
     assert printed and printed <= set(names)

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from pipeline.app.app import App
+from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.assess.waivers import with_waivers
-from pipeline.freeze.bundle import NOT_REPRODUCIBLE
 from pipeline.log.events import decode
 from pipeline.log.events.months import Drafted
 from pipeline.model.months import Month

@@ -92,7 +92,7 @@ def test_a_full_disk_loses_nothing_and_the_same_commands_go_on_when_there_is_spa
 
         assert at_once(*label).returncode == 0
         assert told(*FREEZE, *config)["version"] == 1
-        assert at_once("verify", "2026-10", *config).returncode == 0
+        assert at_once("verify", "2026-10", "--test-network", *config).returncode == 0
 
 
 def test_a_freeze_on_a_disk_that_fills_up_at_any_file_leaves_no_version(closable: Path, tmp_path: Path) -> None:

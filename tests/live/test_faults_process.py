@@ -99,7 +99,7 @@ def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowl
     again = ("--reason", "after a power cut") if told("status", "2026-10", *config)["months"][0]["versions"] else ()
     done = told(*FREEZE, *again, *config)
     assert (done["version"], done["digest"]) == (1, DIGEST)
-    assert at_once("verify", "2026-10", *config).returncode == 0
+    assert at_once("verify", "2026-10", "--test-network", *config).returncode == 0
     assert sound(var) == held + 2
     assert not [path for path in (var / "months" / "2026-10").iterdir() if path.name != "v1"]
 

@@ -235,7 +235,7 @@ def test_the_month_is_the_embedded_runs_whatever_is_killed(
     run.finish("freeze-again", "freeze", "2026-10", "--by", "Example operator", "--reason", "is it still the same?")
     assert "nothing in the report changed since version 1" in run.tail("freeze-again")
     run.finish("replay", "replay", "2026-10")
-    run.finish("verify", "verify", "2026-10")
+    run.finish("verify", "verify", "2026-10", "--test-network")
     check_the_log(settings)
 
 

@@ -132,7 +132,7 @@ def test_scheduler_and_sandbox_as_processes_file_the_month_once(tmp_path: Path, 
     assert second.wait(timeout=PATIENCE_S) == 0
     (entry,) = entries(kept).values()
     assert (entry["month"], entry["state"]) == ("2026-10", "accepted")
-    assert esep("verify", bundle) == 0
+    assert esep("verify", bundle, "--test-network") == 0
     shutil.rmtree(var)
 
 

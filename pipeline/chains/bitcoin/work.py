@@ -1,0 +1,118 @@
+"""The work behind a chain of headers: how much, whether a main network's, whether its difficulty moved by the network's rules. Pure.
+
+Enters: headers in order, from anybody. Leaves: faults, and the work in expected hashes. Data of each network (a checkpoint with its chain's work, the
+rules of retargeting) stand in `checkpoints.toml`. It leaves out which of two chains has more work: that takes a node.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .merkle import target_of
+from .networks import Network
+from .wire import Header
+
+DAY_S = 86_400
+TIMES = 11
+"""Headers whose times make a median time past."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a main network's headers are held against."""
+
+    height: int
+    hash: str
+    chain_work: int
+    """Expected hashes of all blocks up to `height`."""
+    interval: int
+    spacing_s: int
+    reaches_back: int
+    least_finality: int
+    greatest_payout_unit: int
+
+    @property
+    def least_work(self) -> int:
+        """Expected hashes that every header after `height` claims at least."""
+        return self.chain_work // self.height
+
+
+@cache
+def checkpoint_of(name: str) -> Checkpoint | None:
+    """The network's checkpoint; None where none is known: test networks, and merged mining."""
+    found = tomllib.loads((Path(__file__).parent / "checkpoints.toml").read_text(encoding="utf-8")).get(name)
+    return Checkpoint(**(found | {"chain_work": int(found["chain_work"], 16)})) if found else None
+
+
+def is_test_network(network: Network) -> bool:
+    """Whether anybody can make the network's blocks, or its coins are worth nothing."""
+    return network.chain != "main"
+
+
+def work_of(bits: int) -> int:
+    """The hashes expected for a header of these compact `bits`; 0 for bits that stand for no target."""
+    target = target_of(bits)
+    return (1 << 256) // (target + 1) if target > 0 else 0
+
+
+def bits_of(target: int) -> int:
+    """The compact form of a target, as nodes write it."""
+    size = (target.bit_length() + 7) // 8
+    mantissa = target << 8 * (3 - size) if size <= 3 else target >> 8 * (size - 3)
+    if mantissa & 0x800000:
+        mantissa, size = mantissa >> 8, size + 1
+    return size << 24 | mantissa
+
+
+def retargeted(bits: int, elapsed_s: int, checkpoint: Checkpoint, network: Network) -> int:
+    """The bits of the next interval: the old target by how long the last one took, at most four times easier or harder."""
+    meant = checkpoint.interval * checkpoint.spacing_s
+    return bits_of(min(target_of(bits) * min(max(elapsed_s, meant // 4), meant * 4) // meant, network.pow_limit))
+
+
+def median_times(headers: Sequence[Header], first_height: int) -> list[int | None]:
+    """Each header's median time past; None for the first ones, whose earlier headers are not here."""
+    times = [header.time for header in headers]
+    return [
+        sorted(times[max(0, place - TIMES + 1) : place + 1])[min(place + 1, TIMES) // 2]
+        if place >= TIMES - 1 or first_height == 0
+        else None
+        for place in range(len(times))
+    ]
+
+
+def work_faults(headers: Sequence[Header], first_height: int, network: Network, checkpoint: Checkpoint) -> list[str]:
+    """What shows that the headers, each of which meets its own target, are not the main network's."""
+    faults = []
+    medians = median_times(headers, first_height)
+    for place, header in enumerate(headers):
+        height, where = first_height + place, f"block {first_height + place}"
+        if height == checkpoint.height and header.hash != checkpoint.hash:
+            faults.append(f"{where}: {network.name} has block {checkpoint.hash} there")
+        if height > checkpoint.height and work_of(header.bits) < checkpoint.least_work:
+            faults.append(
+                f"{where}: claims the work of {work_of(header.bits):,} hashes; no block of {network.name} since {checkpoint.height} has so little"
+            )
+        if place == 0:
+            continue
+        before = headers[place - 1]
+        if height % checkpoint.interval:
+            if header.bits != before.bits:
+                faults.append(f"{where}: its difficulty changes where {network.name} sets none anew")
+        elif place > checkpoint.reaches_back:
+            meant = retargeted(before.bits, before.time - headers[place - 1 - checkpoint.reaches_back].time, checkpoint, network)
+            if header.bits != meant:
+                faults.append(f"{where}: its difficulty is {header.bits:08x}, by the rules it is {meant:08x}")
+        elif not work_of(before.bits) // 4 <= work_of(header.bits) <= work_of(before.bits) * 4 + 4:
+            faults.append(f"{where}: its difficulty moved by more than four times")
+        median = medians[place - 1]
+        if median is not None and header.time <= median:
+            faults.append(f"{where}: its time is not after the median time of the blocks before it")
+    span_s = max((header.time for header in headers), default=0) - min((header.time for header in headers), default=0)
+    if span_s > DAY_S and len(headers) * checkpoint.spacing_s * 2 < span_s:
+        faults.append(f"{len(headers)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // checkpoint.spacing_s}")
+    return faults

@@ -1,0 +1,223 @@
+"""The facts against the chain's bytes: every proved transaction is compared whole, every block by its header (rules 3, 9.5).
+
+Enters: a bundle's facts, and what its evidence proves. Leaves: faults, what was seen, and what no bytes in the bundle show. A transaction's outputs, its
+outpoints, its place and its kind stand in its own bytes; what an input was worth and to which wallet it paid stands in the transaction before it,
+where the bundle proves that one, too. Which addresses are the pool's is its own word; but it must be one word in all of the facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import address_of, script_type
+from pipeline.chains.bitcoin.wire import Tx, parse_header
+from pipeline.chains.bitcoin.work import median_times
+from pipeline.chains.evm.headers import parse_header as parse_account_header
+
+from .evidence import ProvenTransaction
+from .finding import Finding
+from .opened import OpenBundle
+
+Key = tuple[str, str]
+"""Chain and txid."""
+_OP_RETURN = b"\x6a"
+
+
+@dataclass
+class _Told:
+    """What the facts say of one transaction."""
+
+    row: dict[str, Any]
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def check_facts(bundle: OpenBundle) -> Finding:
+    """Blocks are the ones proven, with their times; transactions are what their bytes say."""
+    faults, seen, on_word = _blocks(bundle)
+    found, transactions, words = _transactions(bundle)
+    return Finding(faults + found, f"{seen}; {transactions}", on_word=tuple(on_word + words))
+
+
+def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
+    """Hash, time and median time of every block among the facts, from the oldest header on."""
+    headers, blocks = bundle.evidence.headers, bundle.facts.blocks
+    faults: list[str] = []
+    on_word: list[str] = []
+    compared = 0
+    if twice := blocks.filter(pl.struct("chain", "height").is_duplicated()).height:
+        faults.append(f"{twice} blocks of the facts share a height with another one")
+    unknown = set(blocks["chain"].unique()) | set(headers["chain"].unique())
+    faults += [f"the rules name no network for the chain {chain!r}" for chain in sorted(unknown - set(bundle.networks))]
+    for chain in sorted(unknown & set(bundle.networks)):
+        proven = headers.filter(pl.col("chain") == chain).sort("height")
+        told = blocks.filter(pl.col("chain") == chain)
+        first = int(proven["height"][0]) if proven.height else None
+        times = _times(bundle, chain, proven)
+        shown = proven.select("height", proven_hash="hash", stated="mediantime").with_columns(times)
+        within = told.filter(pl.col("height") >= first) if first is not None else told.clear()
+        both = within.join(shown, on="height", how="full", coalesce=True).sort("height")
+        for height, hash_, time, median, proven_hash, stated, shown_time, shown_median in both.select(
+            "height", "hash", "time", "mediantime", "proven_hash", "stated", "shown_time", "shown_median"
+        ).iter_rows():
+            if hash_ != proven_hash:
+                faults.append(f"{chain} block {height} is not the one proven")
+            elif time != shown_time:
+                faults.append(f"{chain} block {height} has the time {shown_time}, the facts say {time}")
+            elif median != stated or shown_median not in (None, median):
+                faults.append(f"{chain} block {height} has the median time {shown_median or stated}, the facts say {median}")
+        compared += within.height
+        if below := told.height - within.height:
+            on_word.append(f"{below} {chain} blocks before the oldest header, in which nothing of the pool's is reported")
+    return faults, f"{compared} blocks agree with their headers", on_word
+
+
+def _times(bundle: OpenBundle, chain: str, proven: pl.DataFrame) -> list[pl.Series]:
+    """What the headers say of their time and median time; an account chain has no median: its node's is the time itself."""
+    raws = [bytes.fromhex(text) for text in proven["header"]]
+    if not isinstance(bundle.networks[chain], Network):
+        own = [parse_account_header(raw).time for raw in raws]
+        return [pl.Series("shown_time", own, pl.Int64), pl.Series("shown_median", [None] * len(own), pl.Int64)]
+    parsed = [parse_header(raw) for raw in raws]
+    medians = median_times(parsed, int(proven["height"][0])) if parsed else []
+    return [pl.Series("shown_time", [header.time for header in parsed], pl.Int64), pl.Series("shown_median", medians, pl.Int64)]
+
+
+def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
+    """Every transaction of the facts, whole."""
+    facts, proven = bundle.facts, bundle.proven[0]
+    told, faults = _told_of(bundle)
+    native = {asset.chain: asset.name for asset in bundle.rules.assets.values() if asset.contract is None}
+    bitcoin = {chain for chain, network in bundle.networks.items() if isinstance(network, Network)}
+    faults += _wallet_faults(facts.outputs, facts.inputs)
+    spent: set[tuple[str, str, int]] = set()
+    unproved = strangers = first_seen = whole = 0
+    for key, each in told.items():
+        chain, txid = key
+        network = bundle.networks.get(chain)
+        transaction = proven.get(key)
+        if not isinstance(network, Network):
+            continue
+        if transaction is None or transaction.tx is None:
+            unproved += 1
+            if bundle.rules.edition > 1:
+                faults.append(f"{chain} transaction {txid}: nothing proves it")
+            continue
+        wrong = _own_faults(each, transaction, transaction.tx, network, native.get(chain))
+        more, counted = _input_faults(each, chain, transaction.tx, told, proven, network)
+        faults += [f"{chain} transaction {txid}: {what}" for what in wrong + more]
+        strangers, first_seen, whole = strangers + counted[0], first_seen + counted[1], whole + 1
+        for source in transaction.tx.inputs if not transaction.tx.is_coinbase else ():
+            if (place := (chain, source.txid, source.vout)) in spent:
+                faults.append(f"{chain} transaction {txid}: spends {source.txid}:{source.vout}, which another one of the facts spends, too")
+            spent.add(place)
+    faults += [f"{chain} transaction {txid} is proved, but the facts leave it out" for chain, txid in sorted(set(proven) - set(told))]
+    words = []
+    if unproved:
+        words.append(f"{unproved} transactions of the facts that the month does not report: nothing in the bundle proves them")
+    if first_seen:
+        words.append(f"what {first_seen} inputs of the pool's were worth: the transactions before them are not carried")
+    if strangers:
+        words.append(f"what {strangers} inputs of strangers were worth: the transactions before them are not carried")
+    if others := sorted({chain for chain, _ in told} - bitcoin):
+        words.append(f"what the transactions of {', '.join(others)} moved, but for the sums reported: the node's word (ADR 7)")
+    return faults, f"{whole} transactions are whole what their bytes say", words
+
+
+def _told_of(bundle: OpenBundle) -> tuple[dict[Key, _Told], list[str]]:
+    """The facts by transaction; what hangs on no transaction is a fault."""
+    facts = bundle.facts
+    told: dict[Key, _Told] = {}
+    faults: list[str] = []
+    for row in facts.transactions.iter_rows(named=True):
+        key = row["chain"], row["txid"]
+        if key in told:
+            faults.append(f"{row['chain']} transaction {row['txid']} stands in the facts twice")
+        told[key] = _Told(row)
+    for name, frame in (("inputs", facts.inputs), ("outputs", facts.outputs)):
+        for row in frame.iter_rows(named=True):
+            of = told.get((row["chain"], row["txid"]))
+            if of is None or of.row["block_hash"] != row["block_hash"]:
+                faults.append(f"{row['chain']} transaction {row['txid']}: its {name} stand in the facts, itself not")
+            else:
+                getattr(of, name).append(row)
+    return told, faults
+
+
+def _wallet_faults(outputs: pl.DataFrame, inputs: pl.DataFrame) -> list[str]:
+    """An address is one wallet's, everywhere in the facts: also where it is paid by a transaction that names it nobody's."""
+    columns = ["chain", "address", "wallet"]
+    named = pl.concat([outputs.select(columns), inputs.select(columns)]).filter(pl.col("address").is_not_null()).unique()
+    several = named.group_by("chain", "address").agg(pl.col("wallet").sort(nulls_last=True)).filter(pl.col("wallet").list.len() > 1)
+    return [
+        f"the {chain} address {address} is the pool's in one place ({wallets[0]}) and {wallets[1] or 'a stranger'}'s in another"
+        for chain, address, wallets in several.sort("chain", "address").iter_rows()
+    ]
+
+
+def _own_faults(told: _Told, transaction: ProvenTransaction, tx: Tx, network: Network, asset: str | None) -> list[str]:
+    """What the facts say of it, against its own bytes and its place."""
+    row, faults = told.row, []
+    if (row["block_hash"], row["position"]) != (transaction.block_hash, transaction.position):
+        faults.append(
+            f"stands at {transaction.position} in block {transaction.block_hash}, the facts say {row['position']} in {row['block_hash']}"
+        )
+    if row["is_coinbase"] != tx.is_coinbase:
+        faults.append(f"is {'a' if tx.is_coinbase else 'no'} coinbase, the facts say otherwise")
+    shown = [
+        (vout, output.value, address_of(output.script, network), script_type(output.script), output.script[:1] == _OP_RETURN)
+        for vout, output in enumerate(tx.outputs)
+    ]
+    said = sorted((o["vout"], o["value"], o["address"], o["script_type"], o["is_unspendable"]) for o in _without_nulls(told.outputs))
+    if said != _without_null_addresses(shown):
+        faults.append("its outputs are others than the facts say")
+    if {o["asset"] for o in told.outputs + told.inputs} | {row["fee_asset"]} != {asset} or row["fee_wallet"] is not None:
+        faults.append(f"its asset is {asset}, the facts say otherwise")
+    return faults
+
+
+def _without_nulls(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """So that rows can be sorted: no address is the empty one."""
+    return [output | {"address": output["address"] or ""} for output in outputs]
+
+
+def _without_null_addresses(shown: list[tuple[int, int, str | None, str, bool]]) -> list[tuple[int, int, str, str, bool]]:
+    return [(vout, value, address or "", kind, lost) for vout, value, address, kind, lost in shown]
+
+
+def _input_faults(
+    told: _Told, chain: str, tx: Tx, all_told: dict[Key, _Told], proven: dict[Key, ProvenTransaction], network: Network
+) -> tuple[list[str], tuple[int, int]]:
+    """The pool's inputs against the outputs that they spend, and that what goes in comes out; inputs of strangers, and of the pool, unproved."""
+    row, faults = told.row, []
+    said = {(i["spent_txid"], i["spent_vout"]): i for i in told.inputs}
+    if tx.is_coinbase:
+        is_bare = not told.inputs and not row["other_inputs"] and not row["other_inputs_value"] and not row["fee"]
+        return ([] if is_bare else ["is a coinbase, and the facts give it inputs or a fee"]), (0, 0)
+    spends = {(source.txid, source.vout) for source in tx.inputs}
+    if len(said) != len(told.inputs) or not said.keys() <= spends or row["other_inputs"] != len(spends) - len(said):
+        faults.append("its inputs are others than the facts say")
+    strangers = first_seen = 0
+    for outpoint in sorted(spends):
+        mine, before = said.get(outpoint), proven.get((chain, outpoint[0]))
+        if before is None or before.tx is None or (chain, outpoint[0]) not in all_told:
+            strangers, first_seen = strangers + (mine is None), first_seen + (mine is not None)
+            continue
+        if outpoint[1] >= len(before.tx.outputs):
+            faults.append(f"spends {outpoint[0]}:{outpoint[1]}, which does not exist")
+            continue
+        output = before.tx.outputs[outpoint[1]]
+        wallet = next((o["wallet"] for o in all_told[chain, outpoint[0]].outputs if o["vout"] == outpoint[1]), None)
+        shown = (output.value, address_of(output.script, network), wallet) if wallet is not None else None
+        if shown != ((mine["value"], mine["address"], mine["wallet"]) if mine else None):
+            faults.append(f"what it spends of {outpoint[0]}:{outpoint[1]} is not what that one pays")
+    if not row["other_inputs"] and row["other_inputs_value"]:
+        faults.append("has no inputs of strangers, and the facts give them a value")
+    came, went = sum(i["value"] for i in told.inputs) + row["other_inputs_value"], sum(output.value for output in tx.outputs)
+    if row["fee"] < 0 or came != went + row["fee"]:
+        faults.append(f"{came} go in, {went} come out, and the facts say that its fee is {row['fee']}")
+    return faults, (strangers, first_seen)

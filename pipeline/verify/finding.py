@@ -1,0 +1,86 @@
+"""What a check of a bundle comes to, and what all of them together do: three lists and an exit code.
+
+Enters: `Finding`s. Leaves: `Check`s, and the `Verdict` on them: what is proved, what is on the signer's word, what is not checked here. A bundle whose
+checks all hold may still not be proved: where its chain has no work behind it, or an algorithm can't be computed here. The exit code keeps these apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.model.errors import UndecidedError, VerifyError
+
+ON_CHAIN = ("headers", "proofs", "reported transfers", "facts against chain")
+"""The checks whose result rests on the work behind the bundle's headers."""
+WORK = "work"
+"""The check of that work."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check came to."""
+
+    faults: list[str]
+    """What is wrong, and where; none when the check holds."""
+    seen: str
+    """What is proved when nothing is wrong; "" when the check proves nothing here."""
+    not_checked: str = ""
+    """What it can't see, in words: no bundle could show it offline."""
+    on_word: tuple[str, ...] = ()
+    """What rests on the signer's word."""
+    undecided: str = ""
+    """What is in this bundle to be checked, and can't be here."""
+    is_test_only: bool = False
+    """Whether all that is undecided is that a test network has no work behind it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing checked: what, whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    detail: str
+    not_checked: str = ""
+    on_word: tuple[str, ...] = ()
+    undecided: str = ""
+    is_test_only: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks show together."""
+
+    proved: list[str]
+    on_signers_word: list[str]
+    not_checked: list[str]
+    faults: list[str]
+    """The checks that fail, with what is wrong."""
+    exit_code: int
+    """0: all is proved that can be. 8: a check fails. 13: all hold, but something in the bundle can't be checked here."""
+
+    @property
+    def holds(self) -> bool:
+        return not self.faults
+
+
+def judge(checks: Sequence[Check], *, is_test_network: bool = False) -> Verdict:
+    """The verdict on a bundle's checks. `is_test_network`: whoever asks knows that its chain is a test network without work."""
+    no_work = next((check.undecided for check in checks if check.name == WORK), "")
+    proved: list[str] = []
+    on_word: list[str] = []
+    not_checked: list[str] = []
+    undecided = False
+    for check in checks:
+        on_word += check.on_word
+        if check.holds and check.detail:
+            if no_work and check.name in ON_CHAIN:
+                not_checked.append(f"{check.name}: {check.detail}, but the headers prove nothing: {no_work}")
+            else:
+                proved.append(f"{check.name}: {check.detail}")
+        not_checked += [f"{check.name}: {text}" for text in (check.undecided, check.not_checked) if text]
+        undecided |= bool(check.undecided) and not (is_test_network and check.is_test_only)
+    faults = [f"{check.name}: {check.detail}" for check in checks if not check.holds]
+    code = VerifyError.exit_code if faults else UndecidedError.exit_code if undecided else 0
+    return Verdict(proved, on_word, not_checked, faults, code)

@@ -1,0 +1,148 @@
+"""The manifest says what comes out of the facts, and the month could close (rule 8.1): everything in it that can be computed is computed anew.
+
+Enters: a bundle. Leaves: faults, what was seen, and what only the signer knows: the ledger, the registry, the pool's wallets, the people's decisions.
+Blocking issues are judged against the waivers that the manifest names. The month before is looked at where its bundle lies beside this one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from pipeline.assess.conditions import closing_conditions
+from pipeline.assess.manifest import describe_month
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.work import checkpoint_of
+from pipeline.enrich.frames import ISSUES
+from pipeline.log.events.months import Waived
+from pipeline.model.errors import VerifyError
+from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.months import Month
+from pipeline.render.canonical import table_csv
+
+from .finding import Finding
+from .opened import OpenBundle
+from .shapes import read_manifest
+
+ISSUES_CSV = "issues.csv"
+_THROUGH = re.compile(r"declared complete through (\d{4}-\d{2}-\d{2})\b")
+SHOWN_NAMES = 5
+
+
+def check_manifest(bundle: OpenBundle) -> Finding:
+    """Rows, totals, due date, chains, issues, conditions, parameters, and the month before."""
+    manifest, month = bundle.manifest, Month.parse(bundle.manifest["month"])
+    issues, unreadable = _issues(bundle)
+    described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(manifest))
+    described["issues"] = dict(issues.group_by("code").len().sort("code").iter_rows())
+    faults = [f"the manifest's {name} comes out different from the facts" for name, value in described.items() if manifest[name] != value]
+    printed = table_csv(issues.select(list(ISSUES)))
+    if (bundle.folder / ISSUES_CSV).read_bytes() != printed:
+        faults.append(f"{ISSUES_CSV} comes out different")
+    faults += _condition_faults(bundle, issues, month)
+    faults += _parameter_faults(bundle)
+    before, words = _month_before(bundle, month)
+    waived = sorted({waiver["by"] for waiver in manifest["waivers"]})
+    if manifest["waivers"]:
+        who = ", ".join(waived[:SHOWN_NAMES]) + (" and others" if len(waived) > SHOWN_NAMES else "")
+        words.append(f"{len(manifest['waivers'])} waivers, by {who}")
+    if unreadable:
+        words.append(f"{unreadable} events of the log that could not be read")
+    seen = "rows, totals, due date, chains, issues and conditions come out the same; every blocking issue is waived by name"
+    return Finding(faults + before, seen, on_word=tuple(_words(bundle) + words))
+
+
+def _internal_calls(manifest: dict[str, Any]) -> dict[str, str]:
+    """How calls were seen: the node's own words, which are in no facts."""
+    return {chain: state["internal_calls"] for chain, state in manifest["chains"].items() if "internal_calls" in state}
+
+
+def _issues(bundle: OpenBundle) -> tuple[pl.DataFrame, int]:
+    """The issues, computed anew, with the unreadable events that the bundle names (law 8): these are in no facts, and only block."""
+    told = pl.read_csv(bundle.folder / ISSUES_CSV, infer_schema=False).filter(pl.col("code") == IssueCode.UNREADABLE_EVENT.value)
+    computed = bundle.enriched.issues
+    if told.is_empty():
+        return computed, 0
+    rows = [(row["code"], Severity.BLOCKING.value, row["ref"], row["detail"], row["detail"], None) for row in told.to_dicts()]
+    return pl.concat([computed, pl.DataFrame(rows, schema=computed.schema, orient="row")]).sort("code", "ref"), told.height
+
+
+def _condition_faults(bundle: OpenBundle, issues: pl.DataFrame, month: Month) -> list[str]:
+    """Rule 8.1, computed anew; the ledger's word and the registry's presence are taken from the manifest."""
+    stated = {condition["name"]: condition for condition in bundle.manifest["conditions"]}
+    waivers = [
+        Waived(id=f"manifest:{n}", month=str(month), code=w["code"], ref=w["ref"], by=w["by"], reason=w["reason"], at=w["at"], facts=w.get("facts"))
+        for n, w in enumerate(bundle.manifest["waivers"])
+    ]  # fmt: skip
+    faults = [f"the waiver of {w.code} {w.ref} gives no reason or no name" for w in waivers if not w.reason.strip() or not w.by.strip()]
+    said = _THROUGH.search(stated.get("ledger complete", {}).get("detail", ""))
+    computed = closing_conditions(
+        bundle.facts, issues, waivers, month, bundle.rules,
+        complete_through=date.fromisoformat(said[1]) if said else None,
+        has_registry=bool(stated.get("registry loaded", {}).get("is_met")) and bundle.facts.miners.height > 0,
+    )  # fmt: skip
+    faults += [f"the month could not close: {c.name}: {c.detail}" for c in computed if not c.is_met]
+    if [asdict(condition) for condition in computed] != bundle.manifest["conditions"]:
+        faults.append("the manifest's conditions come out different")
+    return faults
+
+
+def _parameter_faults(bundle: OpenBundle) -> list[str]:
+    """Parameters in force against the networks' floors and ceilings."""
+    faults = []
+    for chain, confirmations in bundle.rules.finality.items():
+        network = bundle.networks.get(chain)
+        checkpoint = checkpoint_of(network.name) if isinstance(network, Network) else None
+        if checkpoint is None or not isinstance(network, Network):
+            continue
+        if confirmations < checkpoint.least_finality:
+            faults.append(
+                f"{chain} is final after {confirmations} confirmations: the least for {network.name} is {checkpoint.least_finality}"
+            )
+        for asset in bundle.rules.assets.values():
+            unit = bundle.rules.payout_unit.get(asset.name, 1)
+            if asset.chain == chain and asset.contract is None and unit > checkpoint.greatest_payout_unit:
+                faults.append(f"payouts in {asset.name} are rounded to {unit} base units: the most is {checkpoint.greatest_payout_unit}")
+    return faults
+
+
+def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str]]:
+    """The digest of the month before, against its bundles where they lie beside this one."""
+    previous, said = str(month.previous), bundle.manifest["previous_digest"]
+    beside: list[dict[str, Any]] = []
+    for path in sorted((bundle.folder.resolve().parent.parent / previous).glob("v*")):
+        if re.fullmatch(r"v[1-9][0-9]{0,5}", path.name):
+            try:
+                beside.append(read_manifest(path))
+            except VerifyError as error:
+                return [f"the bundle of {previous} beside this one: {error}"], []
+    known = [manifest for manifest in beside if manifest["frozen_at"] <= bundle.manifest["frozen_at"] and manifest["month"] == previous]
+    if not known:
+        return [], [
+            f"that {previous} was reported with the digest {said}" if said else f"that {previous} was not reported before this month"
+        ]
+    if said not in {manifest["digest"] for manifest in known}:
+        return [f"previous_digest is not the digest of {previous}, whose bundle lies beside this one"], []
+    if bundle.manifest["debts"]["previous"] is None:
+        return [f"the debts name no month before, and the bundle of {previous} lies beside this one"], []
+    return [], []
+
+
+def _words(bundle: OpenBundle) -> list[str]:
+    """What no bundle shows: it is what the auditor compares with the pool's books."""
+    facts, rules = bundle.facts, bundle.rules
+    wallets = ", ".join(sorted(facts.pool_wallets["wallet"].unique())[:SHOWN_NAMES])
+    parameters = [f"finality of {chain} {count}" for chain, count in sorted(rules.finality.items())]
+    used = sorted(set(facts.allocations["asset"].unique()) & set(rules.payout_unit))
+    parameters += [f"payout unit of {asset} {rules.payout_unit[asset]}" for asset in used]
+    return [
+        f"the ledger: {facts.allocations.height} allocations, {facts.payments.height} payments, {facts.openings.height} openings, and that it is complete",
+        f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",
+        f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), and that none of their transactions is left out",
+        f"parameters in force: {', '.join(parameters)}",
+        "the form's header; who froze the month, when and why; positions in the log",
+    ]  # fmt: skip

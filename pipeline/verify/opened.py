@@ -1,0 +1,67 @@
+"""A bundle being looked at: its manifest, and its parts, each read and proven once, at the first check that wants it.
+
+Enters: a folder. Leaves: values; what can't be read raises in each check that wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from cryptography import x509
+
+from pipeline.chains.evidence import Evidence
+from pipeline.chains.networks import network_of
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.frames import Facts
+from pipeline.enrich.month import enrich_month
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.render.canonical import read_report_csv
+
+from .evidence import Proven, prove_transactions, read_evidence
+from .files import read_facts
+from .shapes import read_manifest, require_plain_files
+
+
+class OpenBundle:
+    """The bundle in a folder. Its parts are read and proven once, at the first check that wants them; what can't be read raises in each."""
+
+    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate]) -> None:
+        """Raises VerifyError when there is no readable manifest to start from, or the folder holds what is no plain file."""
+        self.folder = folder
+        self.trusted = trusted
+        self.manifest = read_manifest(folder)
+        require_plain_files(folder, self.manifest["files"])
+        self.rules = Rules.from_json(self.manifest["rules"])
+        self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Headers and proofs, as read."""
+        return read_evidence(self.folder / "evidence")
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the report was made of."""
+        return read_facts(self.folder / "evidence" / "facts")
+
+    @cached_property
+    def proven(self) -> tuple[Proven, list[str]]:
+        """What the evidence proves of each transaction, and the faults of the proofs."""
+        return prove_transactions(self.evidence, self.networks)
+
+    @cached_property
+    def enriched(self) -> Enriched:
+        """The month, computed anew from the facts in the bundle."""
+        return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
+
+    def read_report(self) -> pl.DataFrame:
+        """The rows of `report.csv`, as text; not kept, because a large month's take much room."""
+        return read_report_csv((self.folder / "report.csv").read_bytes())
+
+    def read_ties(self) -> pl.DataFrame:
+        """What ties each row of the report to its allocation and its transaction; `txid` is empty for an unsettled row."""
+        return pl.read_csv(self.folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))

@@ -1,0 +1,62 @@
+"""Whether there is work behind the headers that a bundle's proofs rest on, chain by chain.
+
+Enters: a bundle's headers and the networks that its rules name. Leaves: a finding. A chain whose work can't be seen from headers (a test network, merged
+mining, an account chain) is named as undecided: what rests on its headers agrees with itself, and anybody could have made it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import parse_header
+from pipeline.chains.bitcoin.work import checkpoint_of, is_test_network, work_faults, work_of
+from pipeline.chains.networks import AccountNetwork
+
+from .finding import Finding
+from .opened import OpenBundle
+
+
+def check_work(bundle: OpenBundle) -> Finding:
+    """The work of every chain that the month closes on."""
+    faults: list[str] = []
+    seen: list[str] = []
+    undecided: list[str] = []
+    is_test_only = True
+    for chain in sorted(bundle.rules.finality):
+        blocks = bundle.evidence.headers.filter(pl.col("chain") == chain).sort("height")
+        network = bundle.networks[chain]
+        why = _why_unseen(network, blocks)
+        if why:
+            undecided.append(f"{chain}: {why}")
+            is_test_only &= isinstance(network, Network) and is_test_network(network)
+            continue
+        assert isinstance(network, Network)
+        checkpoint = checkpoint_of(network.name)
+        assert checkpoint is not None
+        headers = [parse_header(bytes.fromhex(text)) for text in blocks["header"]]
+        first = int(blocks["height"][0])
+        faults += [f"{chain} {fault}" for fault in work_faults(headers, first, network, checkpoint)]
+        if first <= checkpoint.height:
+            undecided.append(
+                f"{chain}: the headers begin at {first}, before the checkpoint {checkpoint.height}: how little work is too little there is not known"
+            )
+            is_test_only = False
+        total = sum(work_of(header.bits) for header in headers)
+        seen.append(
+            f"{chain}: {len(headers)} headers of {network.name} from {first} to the tip {first + len(headers) - 1} {headers[-1].hash} carry "
+            f"2^{total.bit_length() - 1} hashes of work, none less than 2^{checkpoint.least_work.bit_length() - 1}"
+        )
+    tip = "whether the chain shown is the one with the most work: compare the tip's hash with any node"
+    return Finding(faults, "; ".join(seen), tip, undecided="; ".join(undecided), is_test_only=is_test_only)
+
+
+def _why_unseen(network: Network | AccountNetwork, blocks: pl.DataFrame) -> str:
+    """Why headers alone show no work; "" when they do."""
+    if isinstance(network, AccountNetwork):
+        return "no work: not checked: nothing offline shows that an account chain's headers are the network's own"
+    if is_test_network(network):
+        return f"no work: not checked: {network.name} is a test network, whose blocks anybody can make"
+    if checkpoint_of(network.name) is None:
+        return f"no work: not checked: the proof of work of {network.name} lies in another chain's blocks, which the bundle does not carry"
+    return "no header is carried" if blocks.is_empty() else ""

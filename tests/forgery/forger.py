@@ -1,0 +1,99 @@
+"""What a forger does: change facts, proofs, headers or the manifest, and make all the rest agree with them again.
+
+`rewritten` is the honest writer on forged content: report, tables, debts, documents, totals, digests and file list are all consistent. It has all that the
+pool has but its key and the chain's work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.assess.debts import DebtsBefore
+from pipeline.assess.month import MonthState, assess_month
+from pipeline.chains.evidence import Evidence
+from pipeline.enrich.frames import Facts
+from pipeline.freeze.bundle import Content, Version, write_bundle, write_report
+from pipeline.log.events.months import Waived
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.evidence import read_evidence
+from pipeline.verify.files import read_facts
+from pipeline.verify.finding import judge
+
+Change = Callable[[Any], Any]
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def manifest_of(bundle: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_bytes())
+    return manifest
+
+
+def resealed(bundle: Path, change: Change = same) -> Path:
+    """Digests and the file list made to agree with the files; then `change` of the manifest."""
+    manifest = manifest_of(bundle)
+    names = [str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file() and not path.is_symlink()]
+    manifest["files"] = {
+        name: hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+        for name in sorted(names)
+        if name != "manifest.json" and name[-4:] != ".p7s"
+    }
+    manifest["digest"] = manifest["files"]["report.csv"]
+    manifest = change(manifest) or manifest
+    (bundle / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False))
+    return bundle
+
+
+def rewritten(
+    bundle: Path,
+    *,
+    facts: Callable[[Facts], Facts] = same,
+    evidence: Callable[[Evidence], Evidence] = same,
+    rules: Callable[[Rules], Rules] = same,
+    waivers: Callable[[list[Waived]], list[Waived]] = same,
+    manifest: Change = same,
+) -> Path:
+    """The bundle written anew from forged content by the honest writer, in place; `manifest` changes what it wrote there."""
+    old = manifest_of(bundle)
+    month, forged_rules = Month.parse(old["month"]), rules(Rules.from_json(old["rules"]))
+    given = [Waived(id=f"w{n}", month=old["month"], **waiver) for n, waiver in enumerate(old["waivers"])]
+    previous = old["debts"]["previous"]
+    state = MonthState(
+        facts=facts(read_facts(bundle / "evidence" / "facts")), waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
+        positions=old["positions"], previous_digest=old["previous_digest"], debts_before=DebtsBefore(**previous) if previous else None,
+    )  # fmt: skip
+    assessed = assess_month(state, month, forged_rules)
+    proofs = evidence(read_evidence(bundle / "evidence"))
+    version = Version(month, old["version"], forged_rules, old["header"], ["kk"], old["frozen_at"], old["frozen_by"], old["reason"])
+    target = bundle.with_name("forged")
+    report = write_report(assessed.enriched, forged_rules, target)
+    write_bundle(Content(version, state, assessed, proofs), report, export=lambda path: shutil.copyfile(bundle / "month.duckdb", path))
+    shutil.rmtree(bundle)
+    target.rename(bundle)
+    for path in bundle.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return resealed(bundle, manifest)
+
+
+def frame(name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Facts], Facts]:
+    """One frame of the facts changed."""
+    return lambda facts: dataclasses.replace(facts, **{name: change(getattr(facts, name))})
+
+
+def verdict_on(bundle: Path, **wanted: Any) -> tuple[set[str], str, int]:
+    """The checks that fail, what they say, and the exit code with `--test-network`."""
+    checks = verify_bundle(bundle, **wanted)
+    verdict = judge(checks, is_test_network=True)
+    return {check.name for check in checks if not check.holds}, "\n".join(verdict.faults), verdict.exit_code
