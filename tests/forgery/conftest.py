@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.authority import Authority
 from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 
 
@@ -24,3 +25,11 @@ def bundle(honest: Path, tmp_path: Path) -> Path:
     for path in copy.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return copy
+
+
+@pytest.fixture
+def root_pem(tmp_path: Path) -> Path:
+    """Certificates that an auditor trusts."""
+    path = tmp_path / "root.pem"
+    path.write_bytes(Authority().pem())
+    return path

@@ -54,11 +54,16 @@ def fee_alone(facts: Facts) -> Facts:
 
 
 def own_output(facts: Facts) -> Facts:
-    """The pool's change is called a stranger's."""
-    txid = spending(facts)["txid"][0]
-    return frame(
-        "outputs", lambda outputs: outputs.with_columns(pl.when(pl.col("txid") == txid).then(None).otherwise("wallet").alias("wallet"))
-    )(facts)
+    """A coin of the pool's that it spends later is called a stranger's where it was made."""
+    spent = facts.inputs.select(txid="spent_txid", vout="spent_vout")
+    coin = (
+        facts.outputs.filter(pl.col("wallet").is_not_null())
+        .join(spent, on=["txid", "vout"], how="semi")
+        .sort("txid", "vout")
+        .row(0, named=True)
+    )
+    is_it = (pl.col("txid") == coin["txid"]) & (pl.col("vout") == coin["vout"])
+    return frame("outputs", lambda outputs: outputs.with_columns(pl.when(is_it).then(None).otherwise("wallet").alias("wallet")))(facts)
 
 
 def left_out_output(facts: Facts) -> Facts:

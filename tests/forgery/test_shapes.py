@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.model.errors import VerifyError
@@ -50,7 +52,7 @@ def pipe_for_a_signature(bundle: Path) -> None:
 
 def a_socket(bundle: Path) -> None:
     (bundle / "debts.csv").unlink()
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(bundle)
     try:
         with socket.socket(socket.AF_UNIX) as listening:
@@ -155,11 +157,6 @@ def many_rows(path: Path) -> None:
 
 def long_texts(path: Path) -> None:
     """A dictionary's one text stands in every row."""
-    frame = pl.DataFrame({"chain": ["b" * 1_000_000], "wallet": ["pool"]}).with_columns(pl.all().cast(pl.Categorical))
-    frame.to_arrow()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     text = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), pa.array(["b" * 1_000_000]))
     pq.write_table(pa.table({"chain": text, "wallet": pa.array(["pool"] * 5_000)}), path, compression="zstd")
 
