@@ -240,7 +240,11 @@ def require_modest_frame(path: Path) -> None:
                     f"{path.name}: {metadata.num_rows:,} rows of {metadata.num_columns} columns, {declared:,} bytes unpacked, "
                     f"are more than its {size:,} bytes may hold"
                 )
-            texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+            fields = list(file.schema_arrow)
+        plain = {field.name for field in fields if pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)}
+        texts = [field.name for field in fields if field.name not in plain]
+        if strange := [field.name for field in fields if field.name in texts and not _is_text(field.type)]:
+            raise ValueError(f"{path.name}: {', '.join(strange)} are of types that no frame has")
         total = 0
         for column in texts:
             with pq.ParquetFile(path, read_dictionary=[column]) as file:
@@ -252,6 +256,11 @@ def require_modest_frame(path: Path) -> None:
                         )
     except pa.ArrowException as error:
         raise ValueError(f"{path.name}: not a sound Parquet file: {str(error).splitlines()[0][:200]}") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _written_out(column: pa.Array) -> int:

@@ -169,7 +169,8 @@ def test_tampering_is_seen_and_what_is_not_checked_is_said(tmp_path: Path, root:
     assert any("no trusted certificate leads" in fault for fault in check_signatures(forged, MANIFEST, [root.certificate]).faults)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert check_signatures(empty, MANIFEST).seen == ["not signed"]
+    assert check_signatures(empty, MANIFEST).not_checked == ["not signed"]
+    assert check_signatures(empty, MANIFEST, [root.certificate]).faults == ["not signed: --trust asks for the pool's signatures"]
 
 
 def test_a_certificate_that_may_issue_nothing_is_no_link_of_a_chain(tmp_path: Path, root: Authority) -> None:
