@@ -19,6 +19,7 @@ from .imports import Imports
 from .months import PoolMonths
 from .open_connector import open_connector
 from .open_log import open_log
+from .statements import Statements
 from .stores import Stores
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class App:
     def months(self) -> PoolMonths:
         """Months worked out, frozen, brought back, replayed."""
         return PoolMonths(self.settings, self.rules, self.log, self.stores, self.now, diary=self.diary)
+
+    @cached_property
+    def statements(self) -> Statements:
+        """Statements of months for miners."""
+        return Statements(self.settings, self.rules, self.stores, self.months, self.now)
 
     @cached_property
     def desk(self) -> Desk:

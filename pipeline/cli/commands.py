@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decide, feed, imports, inbox, logs_kept, look, months, query, setup
+from . import closing, decide, feed, imports, inbox, logs_kept, look, months, query, setup, statement
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -49,7 +49,7 @@ def build() -> typer.Typer:
         "Begin": [setup.init, setup.demo, setup.docs],
         "Facts": [feed.run, feed.watch, feed.ingest],
         "Judge": [look.status, look.issues, decide.label, decide.waive, query.query],
-        "Close": [months.freeze, months.verify, months.replay, months.render],
+        "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [logs_kept.topics],
         "File": [
             closing.close,

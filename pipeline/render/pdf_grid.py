@@ -9,7 +9,7 @@ from array import array
 from itertools import pairwise
 from typing import Final
 
-from .pdf_page import INNER, MARGIN, WIDTH, CellTexts, Paper
+from .pdf_page import MARGIN, CellTexts, Paper
 from .pdf_table import PAD_X, PAD_Y, Table
 from .pdf_text import REGULAR
 
@@ -35,25 +35,27 @@ def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *,
         bottom = rules[-1]
     else:
         bottom, rules = frame[-1], [paper.y - EMPTY_HEIGHT]
-        paper.write_line(WIDTH / 2, paper.y - 15, no_rows, 8, align="center")
+        paper.write_line(MARGIN + table.width / 2, paper.y - 15, no_rows, 8, align="center")
     paper.y = rules[-1]
     canvas.setStrokeGray(0.35)
     canvas.setLineWidth(0.25)
-    canvas.lines([(MARGIN, y, MARGIN + INNER, y) for y in rules] + [(MARGIN + x, top, MARGIN + x, bottom) for x in table.geometry.edges])
+    canvas.lines(
+        [(MARGIN, y, MARGIN + table.width, y) for y in rules] + [(MARGIN + x, top, MARGIN + x, bottom) for x in table.geometry.edges]
+    )
     canvas.setStrokeGray(0)
     canvas.setLineWidth(0.6)
-    canvas.lines([(MARGIN, y, MARGIN + INNER, y) for y in (*frame, paper.y)])
-    canvas.lines([(x, top, x, paper.y) for x in (MARGIN, MARGIN + INNER)])
+    canvas.lines([(MARGIN, y, MARGIN + table.width, y) for y in (*frame, paper.y)])
+    canvas.lines([(x, top, x, paper.y) for x in (MARGIN, MARGIN + table.width)])
 
 
-def _shade(paper: Paper, height: float) -> None:
+def _shade(paper: Paper, width: float, height: float) -> None:
     paper.canvas.setFillGray(0.93)
-    paper.canvas.rect(MARGIN, paper.y - height, INNER, height, stroke=0, fill=1)
+    paper.canvas.rect(MARGIN, paper.y - height, width, height, stroke=0, fill=1)
 
 
 def _draw_headings(paper: Paper, table: Table) -> None:
     geometry, look = table.geometry, table.look
-    _shade(paper, geometry.heading_height)
+    _shade(paper, table.width, geometry.heading_height)
     for lines, (left, right) in zip(geometry.headings, pairwise(geometry.edges), strict=True):
         y = paper.y - (geometry.heading_height - len(lines) * look.heading_leading) / 2 - look.heading_size * 0.93
         for number, line in enumerate(lines):
@@ -62,7 +64,7 @@ def _draw_headings(paper: Paper, table: Table) -> None:
 
 
 def _draw_numbers(paper: Paper, table: Table) -> None:
-    _shade(paper, table.look.numbers_height)
+    _shade(paper, table.width, table.look.numbers_height)
     for number, (left, right) in enumerate(pairwise(table.geometry.edges), 1):
         paper.write_line(MARGIN + (left + right) / 2, paper.y - 7, str(number), 6.2, align="center")
     paper.y -= table.look.numbers_height

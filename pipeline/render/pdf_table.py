@@ -97,7 +97,7 @@ class Table:
 
     def __init__(self, rows: pl.DataFrame, columns: Sequence[PrintedColumn], look: Look, width: float) -> None:
         """`rows`: strings, a column for each of `columns`."""
-        self.rows, self.columns, self.look = rows, columns, look
+        self.rows, self.columns, self.look, self.width = rows, columns, look, width
         self.body = Wrapper(REGULAR, look.body_size)
         self.digit, self.point = self.body.width("0"), self.body.width(look.decimal_mark)
         self.decimals = {column.name: _most_decimals(rows, column) for column in columns}

@@ -96,13 +96,15 @@ class StatementWords:
         self.sheet = gettext("Statement")
         self.title = gettext("Statement for {month} {year}", month=texts.month(month), year=month.year)
         self.subject = gettext("Digital assets that the digital mining pool allocated and transferred to the digital miner")
-        self.file = f"{self.sheet} {month} {statement.label} {statement.miner_id}"
-        """Below each page."""
         self.is_draft = statement.version is None
         if statement.version is None:
+            self.version = gettext("draft")
             self.status = gettext("DRAFT as of {day}: the month is not frozen, and what stands here may change.", day=day)
         else:
+            self.version = gettext("version {version}", version=statement.version)
             self.status = gettext("By version {version} of the report, frozen on {day}.", version=statement.version, day=day)
+        self.file = f"{self.sheet}   {month}   {self.version}   {statement.miner_id}"
+        """Below each page."""
         self.digest = gettext("SHA-256 of the report")
         pool, number, name = statement.pool, gettext("IIN/BIN"), gettext("Name")
         self.parties = (

@@ -1,0 +1,69 @@
+"""Statements for miners: where a month's tables come from.
+
+Enters: a month and, for a frozen one, which version. Leaves: `MonthTables`, of a frozen month from its bundle, of another from the facts as they are
+now, marked as a draft. Left out: picking each miner's lines (`assess.statement`) and the formats (`render`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.assess.statement import MonthTables, draft_tables
+from pipeline.log.events.months import Frozen
+from pipeline.model.errors import MonthError, VerifyError
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.settings import Settings
+from pipeline.verify.files import MANIFEST, digest_of
+from pipeline.verify.tables import read_tables
+
+from .months import PoolMonths
+from .stores import Stores, Tell, silent
+
+
+class Statements:
+    """One pool's statements."""
+
+    def __init__(self, settings: Settings, rules: Rules, stores: Stores, months: PoolMonths, now: Callable[[], int]) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._stores = stores
+        self._months = months
+        self._now = now
+
+    def folder(self, month: Month) -> Path:
+        """Where a month's statements are written unless somebody says otherwise."""
+        return self._settings.var / "statements" / str(month)
+
+    def tables(self, month: Month, version: int | None = None, tell: Tell = silent) -> MonthTables:
+        """The tables of a frozen version (the newest when none is named), or of a month that is not frozen, as a draft.
+
+        A bundle that is missing is brought back from the log. Raises MonthError for a version that there is not, VerifyError for a bundle that is
+        not the one that was frozen.
+        """
+        frozen = self._months.frozen(month)
+        chosen = [event for event in frozen if version in (None, event.version)]
+        if chosen:
+            return self._frozen_tables(chosen[-1])
+        if version is not None:
+            have = (
+                f"there is {', '.join(f'v{event.version}' for event in frozen)}"
+                if frozen
+                else "it is not frozen: without --version it is a draft"
+            )
+            raise MonthError(f"{month} has no frozen version {version}; {have}")
+        with self._stores.current(tell) as store:
+            state, assessed = self._months.assess(store, month)
+        return draft_tables(state, assessed, month, self._rules, pool=self._settings.header(), at=self._now())
+
+    def _frozen_tables(self, event: Frozen) -> MonthTables:
+        folder = self._months.folder_of(Month.parse(event.month), event.version)
+        if not folder.exists():
+            folder = self._months.bring_back(event)
+        manifest = folder / MANIFEST
+        if not manifest.is_file() or digest_of(manifest) != event.manifest_digest:
+            raise VerifyError(
+                f"{manifest} is not the one that was frozen: restore the bundle, or remove its folder and esep replay {event.month}"
+            )
+        return read_tables(folder)

@@ -1,0 +1,117 @@
+"""Each miner's statement of a month, taken from the month's tables as they are printed.
+
+Enters: the report, what ties its rows to allocations and transactions, and the debts, all as text: a frozen month's own files, or a draft printed the
+same way. Leaves: `Statement`s, miner by miner, each with that miner's lines and no others. No arithmetic: rows are picked, never summed. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from pipeline.enrich.frames import DEBTS
+from pipeline.model.errors import MonthError
+from pipeline.model.months import Month
+from pipeline.model.rules import Rules
+from pipeline.render.canonical import check_rows
+from pipeline.render.statement import BALANCES, ROWS, Statement
+
+from .debts import printed_debts
+from .month import Assessed, MonthState
+from .printed import printed_report, printed_ties
+
+TIES = ("n", "allocation_id", "txid", "is_carried")
+"""The columns of `rows.csv`."""
+
+
+@dataclass(frozen=True)
+class MonthTables:
+    """A month's tables as they are printed, all strings."""
+
+    month: Month
+    version: int | None
+    """Of the frozen report; None for a draft."""
+    digest: str
+    """SHA-256, hex, of the frozen report; empty for a draft."""
+    at: int
+    """When it was frozen, or the draft worked out: Unix seconds."""
+    pool: dict[str, str]
+    """The form's header (rule 7.6)."""
+    report: pl.DataFrame = field(repr=False)
+    """The form's fifteen columns."""
+    ties: pl.DataFrame = field(repr=False)
+    """TIES, a line for each row of the report."""
+    debts: pl.DataFrame = field(repr=False)
+    """The columns of DEBTS."""
+    names: Mapping[str, str] = field(repr=False)
+    """The registry's names of miners, for those who have a debt and no row."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when the tables are not a month's, or do not belong together."""
+        check_rows(self.report)
+        for name, frame, columns in (("rows.csv", self.ties, TIES), ("debts.csv", self.debts, tuple(DEBTS))):
+            if frame.schema != dict.fromkeys(columns, pl.String):
+                raise ValueError(f"{name} has the columns {', '.join(frame.columns)}; {', '.join(columns)} are needed, all strings")
+        if not self.report["n"].equals(self.ties["n"]):
+            raise ValueError("rows.csv is not of this report: its rows have other numbers")
+
+    @property
+    def miners(self) -> list[str]:
+        """Everyone who has a row or a debt, in order."""
+        named = pl.concat([self.report.select("miner_id"), self.debts.select("miner_id")])
+        return named["miner_id"].drop_nulls().unique().sort().to_list()
+
+
+def draft_tables(state: MonthState, assessed: Assessed, month: Month, rules: Rules, *, pool: dict[str, str], at: int) -> MonthTables:
+    """A month as it stands, printed as it would be frozen."""
+    enriched = assessed.enriched
+    return MonthTables(
+        month,
+        None,
+        "",
+        at,
+        pool,
+        printed_report(enriched, rules),
+        printed_ties(enriched).cast(pl.String),
+        printed_debts(enriched.debts, rules).cast(pl.String),
+        dict(state.facts.miners.select("miner_id", "name").iter_rows()),
+    )
+
+
+def statements_of(tables: MonthTables, miner_id: str | None = None) -> Iterator[Statement]:
+    """The statement of every miner, in the order of their numbers, or of one. Raises MonthError when there is no such miner, or none at all."""
+    miners = tables.miners
+    if miner_id is not None and miner_id not in miners:
+        raise MonthError(
+            f"{tables.month}: the miner {miner_id} has no row and no debt; esep statement {tables.month} makes those of all who have"
+        )
+    if not miners:
+        raise MonthError(f"{tables.month}: no miner has a row or a debt; is the ledger imported? (esep status)")
+    rows = pl.concat([tables.report.drop("n"), tables.ties.drop("n")], how="horizontal")
+    wanted = miners if miner_id is None else [miner_id]
+    if miner_id is not None:
+        rows = rows.filter(pl.col("miner_id") == miner_id)
+    own_rows = _by_miner(rows)
+    own_debts = _by_miner(tables.debts)
+    for one in wanted:
+        found = own_rows.get(one, rows.clear())
+        name = found["miner_name"][0] if found.height else tables.names.get(one)
+        yield Statement(
+            month=tables.month,
+            version=tables.version,
+            digest=tables.digest,
+            at=tables.at,
+            pool=tables.pool,
+            miner_id=one,
+            miner_name=name or "",
+            debts=own_debts.get(one, tables.debts.clear()).select(column.name for column in BALANCES),
+            rows=found.with_columns(n=pl.int_range(1, pl.len() + 1).cast(pl.String)).select(column.name for column in ROWS),
+        )
+
+
+def _by_miner(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The frame's lines by miner, in their order."""
+    parts = frame.filter(pl.col("miner_id").is_not_null()).partition_by("miner_id", maintain_order=True, as_dict=True)
+    return {str(key[0]): part for key, part in parts.items()}

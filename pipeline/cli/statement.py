@@ -1,0 +1,81 @@
+"""`esep statement`: a month's statement for each miner, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from pipeline.app.app import App
+from pipeline.assess.statement import statements_of
+from pipeline.model.errors import SettingsError
+from pipeline.render.statement_formats import STATEMENT_FORMATS, StatementFormat, write_statement
+from pipeline.texts import LANGUAGES, Language
+
+from .decide import parse_month
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, shown
+from .months import LanguageName, print_json
+
+
+def statement(
+    month: MonthArgument,
+    miner: Annotated[str | None, typer.Option("--miner", help="One miner's IIN/BIN; every miner's when not given.", metavar="BIN")] = None,
+    version: Annotated[int | None, typer.Option("--version", help="Which frozen version; the newest when not given.", min=1)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write into.", show_default="statements/MONTH in `var`", metavar="DIR")
+    ] = None,
+    languages: Annotated[list[LanguageName] | None, typer.Option("--language", "-l", help="Say it several times for several.")] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help=f"{', '.join(STATEMENT_FORMATS)}: several with commas; all when not given.", metavar="FORMATS"),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Write each miner's statement of a month: the act of reconciliation (салыстыру актісі, акт сверки).
+
+    Opening, allocated, settled and closing debt by asset, then each row with its allocation, transaction, combined sum and commission; rows of
+    earlier months are marked. A frozen month's statement is made of its bundle's own files and says what was filed. A month that is not
+    frozen gives a draft, marked so. A file holds one miner's rows and nobody else's.
+
+    [dim]esep statement 2026-10 --miner 180141952211 --language ru --format pdf[/dim]
+    """
+    settings = settings_of(config)
+    named = parse_month(month)
+    wanted = parse_formats(formats or [])
+    chosen = [cast("Language", name.value) for name in languages or []] or [LANGUAGES[0]]
+    with App(settings, now) as app:
+        with progress("reading the month") as tell:
+            tables = app.statements.tables(named, version, tell)
+        folder = out or app.statements.folder(named)
+        folder.mkdir(parents=True, exist_ok=True)
+        written: list[Path] = []
+        count = 0
+        with progress("writing", total=1 if miner else len(tables.miners)) as tell:
+            for count, one in enumerate(statements_of(tables, miner), 1):
+                written += write_statement(one, folder, languages=chosen, formats=wanted)
+                tell(count)
+    what = "draft" if tables.version is None else f"version {tables.version}"
+    if as_json:
+        print_json(
+            {
+                "month": str(named),
+                "version": tables.version,
+                "digest": tables.digest or None,
+                "miners": count,
+                "folder": folder,
+                "files": written,
+            }
+        )
+    else:
+        say(f"{named} {what}: {count} miner(s), {len(written)} file(s) in {shown(folder)}")
+
+
+def parse_formats(said: list[str]) -> list[StatementFormat]:
+    """The formats of `--format csv,pdf`, said once or several times; all when none is said. Raises SettingsError."""
+    names = [name.strip() for one in said for name in one.split(",")]
+    unknown = [name for name in names if name not in STATEMENT_FORMATS]
+    if unknown:
+        raise SettingsError([f"--format: {name!r} is none of {', '.join(STATEMENT_FORMATS)}" for name in unknown], source="esep statement")
+    return list(dict.fromkeys(cast("list[StatementFormat]", names))) or list(STATEMENT_FORMATS)

@@ -1,0 +1,65 @@
+"""A bundle's own tables, read back as they were frozen: what statements for miners are made from.
+
+Enters: a bundle's folder. Leaves: `MonthTables`, every file's digest compared with the manifest's. Left out: whether the report is true (`bundle`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline.assess.debts import DEBTS_CSV
+from pipeline.assess.statement import MonthTables
+from pipeline.model.errors import VerifyError
+from pipeline.render import Document
+
+from .files import MANIFEST
+
+ROWS_CSV = "rows.csv"
+MINERS = "evidence/facts/miners.parquet"
+
+
+class _Files(msgspec.Struct, frozen=True):
+    files: dict[str, str]
+
+
+def read_tables(folder: Path) -> MonthTables:
+    """The tables of a bundle. Raises VerifyError for a file that is absent, unreadable, or not the one that the manifest names."""
+    document = Document.load(folder)
+    try:
+        digests = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Files).files
+        names = pl.read_parquet(io.BytesIO(_content(folder, MINERS, digests)), columns=["miner_id", "name"])
+        return MonthTables(
+            month=document.month,
+            version=document.version,
+            digest=document.digest,
+            at=document.frozen_at,
+            pool=document.header,
+            report=document.rows,
+            ties=pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False),
+            debts=pl.read_csv(_content(folder, DEBTS_CSV, digests), infer_schema=False),
+            names=dict(names.iter_rows()),
+        )
+    except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError) as error:
+        raise VerifyError(f"{folder}: {error}; esep verify {folder} says what is wrong with it") from error
+
+
+def _content(folder: Path, name: str, digests: dict[str, str]) -> bytes:
+    """A file's bytes, the very ones that the manifest names."""
+    if name not in digests:
+        raise VerifyError(f"{folder}: this bundle has no {name}: it was frozen before there were any, and statements can't be made from it")
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise VerifyError(f"{error.filename}: {error.strerror}; restore the bundle, or replay the month") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != digests[name]:
+        raise VerifyError(
+            f"{folder / name}: its SHA-256 is {digest}, the manifest says {digests[name]}; "
+            "it was changed after the freeze: restore the bundle, or replay the month"
+        )
+    return content
