@@ -15,7 +15,6 @@ from pipeline.model.errors import MonthError, VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
-from pipeline.verify.files import MANIFEST, digest_of
 from pipeline.verify.tables import read_tables
 
 from .months import PoolMonths
@@ -39,8 +38,8 @@ class Statements:
     def tables(self, month: Month, version: int | None = None, tell: Tell = silent) -> MonthTables:
         """The tables of a frozen version (the newest when none is named), or of a month that is not frozen, as a draft.
 
-        A bundle that is missing is brought back from the log. Raises MonthError for a version that there is not, VerifyError for a bundle that is
-        not the one that was frozen.
+        A bundle that is missing is brought back from the log. Raises MonthError for a version that there is not, VerifyError for a bundle whose
+        report is not the one that was frozen, or whose files are not its manifest's.
         """
         frozen = self._months.frozen(month)
         chosen = [event for event in frozen if version in (None, event.version)]
@@ -61,9 +60,10 @@ class Statements:
         folder = self._months.folder_of(Month.parse(event.month), event.version)
         if not folder.exists():
             folder = self._months.bring_back(event)
-        manifest = folder / MANIFEST
-        if not manifest.is_file() or digest_of(manifest) != event.manifest_digest:
+        tables = read_tables(folder)
+        if tables.digest != event.digest:
             raise VerifyError(
-                f"{manifest} is not the one that was frozen: restore the bundle, or remove its folder and esep replay {event.month}"
+                f"{folder / 'report.csv'} is not what was frozen: its SHA-256 is {tables.digest}, the log says {event.digest}; "
+                f"restore the bundle, or remove its folder and esep replay {event.month}"
             )
-        return read_tables(folder)
+        return tables

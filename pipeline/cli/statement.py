@@ -49,11 +49,11 @@ def statement(
         with progress("reading the month") as tell:
             tables = app.statements.tables(named, version, tell)
         folder = out or app.statements.folder(named)
-        folder.mkdir(parents=True, exist_ok=True)
         written: list[Path] = []
         count = 0
         with progress("writing", total=1 if miner else len(tables.miners)) as tell:
             for count, one in enumerate(statements_of(tables, miner), 1):
+                folder.mkdir(parents=True, exist_ok=True)
                 written += write_statement(one, folder, languages=chosen, formats=wanted)
                 tell(count)
     what = "draft" if tables.version is None else f"version {tables.version}"

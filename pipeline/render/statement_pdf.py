@@ -29,6 +29,10 @@ _BALANCES_WIDTH: Final = INNER * 0.8
 _SIGN: Final = ((110.0, 400.0), (415.0, 560.0), (575.0, 680.0))
 """Where the lines for name, signature and date begin and end; the side stands before them."""
 _SIGN_HEIGHT: Final = 36.0
+_GAP: Final = 10.0
+"""Below a table."""
+_ROWS_KEPT: Final = 4
+"""Rows that stand on the page of the signatures: nobody signs a page with nothing else on it but a line."""
 
 
 def write_statement_pdf(statement: Statement, texts: Texts, file: IO[bytes]) -> None:
@@ -85,7 +89,7 @@ def _marks(statement: Statement, words: StatementWords) -> Marks:
 def _draw(paper: Paper, words: StatementWords, balances: Table, rows: Table) -> None:
     _draw_top(paper, words)
     _draw_section(paper, words.balances, balances, words.no_balances)
-    _draw_section(paper, f"{words.rows}: {words.count}", rows, words.no_rows)
+    _draw_section(paper, f"{words.rows}: {words.count}", rows, words.no_rows, after=_ending_height(words))
     _draw_ending(paper, words)
 
 
@@ -116,8 +120,11 @@ def _draw_top(paper: Paper, words: StatementWords) -> None:
     paper.y = lowest - 6
 
 
-def _draw_section(paper: Paper, heading: str, table: Table, no_rows: str) -> None:
-    """A table under its heading, its column headings on every page; the heading never stands alone at the foot of a page."""
+def _draw_section(paper: Paper, heading: str, table: Table, no_rows: str, *, after: float = 0.0) -> None:
+    """A table under its heading, its column headings on every page; the heading never stands alone at the foot of a page.
+
+    `after`: the height of what follows. Where that needs another page, the last rows go there with it.
+    """
     heights = table.heights()
     first = heights[0] if heights else EMPTY_HEIGHT
     above = _HEADING * 2
@@ -126,20 +133,32 @@ def _draw_section(paper: Paper, heading: str, table: Table, no_rows: str) -> Non
     _write_lines(paper, MARGIN, heading, INNER, font=BOLD, size=_HEADING)
     paper.y -= above
     room = table.geometry.heading_height + BOTTOM
-    for number, (start, end) in enumerate(page_breaks(heights, paper.y - room, TOP - room)):
+    breaks = page_breaks(heights, paper.y - room, TOP - room)
+    start, end = breaks[-1]
+    left = (paper.y if len(breaks) == 1 else TOP) - room - sum(heights[start:end]) - _GAP
+    if left < after and end - start > _ROWS_KEPT:
+        breaks[-1:] = [(start, end - _ROWS_KEPT), (end - _ROWS_KEPT, end)]
+    for number, (start, end) in enumerate(breaks):
         if number:
             paper.next_page()
         draw_table(paper, table, start, heights[start:end], has_headings=True, no_rows=no_rows)
-    paper.y -= 10
+    paper.y -= _GAP
+
+
+def _notes(words: StatementWords) -> list[str]:
+    return [words.note] + ([f"{words.digest}: {words.statement.digest}"] if words.statement.digest else [])
+
+
+def _ending_height(words: StatementWords) -> float:
+    lines = sum(len(Wrapper(REGULAR, _SIZE).lines(note, INNER)) for note in _notes(words))
+    return _LEADING * lines + _SIGN_HEIGHT * len(words.sides) + 4
 
 
 def _draw_ending(paper: Paper, words: StatementWords) -> None:
-    """The note and both lines to sign on stay together: nobody signs a page with nothing else on it but a line."""
-    notes = [words.note] + ([f"{words.digest}: {words.statement.digest}"] if words.statement.digest else [])
-    needed = sum(_LEADING * len(Wrapper(REGULAR, _SIZE).lines(note, INNER)) for note in notes) + _SIGN_HEIGHT * len(words.sides) + 4
-    if paper.y - needed < BOTTOM:
+    """The note and both lines to sign on stay together."""
+    if paper.y - _ending_height(words) < BOTTOM:
         paper.next_page()
-    for note in notes:
+    for note in _notes(words):
         paper.y -= _write_lines(paper, MARGIN, note, INNER, grey=GREY)
     for side in words.sides:
         base = paper.y - _SIGN_HEIGHT + 12

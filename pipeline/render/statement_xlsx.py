@@ -23,9 +23,9 @@ from .xlsx_cells import LINE_PT, Formats, TypedCells, amount_widths, count_lines
 
 MOST_ROWS: Final = 1_000_000
 _WIDTHS: Final = {
-    "n": 5, "allocation_date": 10, "allocation_id": 17, "is_carried": 9.5, "asset": 9, "amount": 12, "transfer_date": 10, "txid": 34,
-    "wallet": 40, "transfer_amount": 12, "commission_asset": 9.5, "commission_asset_amount": 12, "commission_currency": 9.5,
-    "commission_currency_amount": 11,
+    "n": 5, "allocation_date": 9.5, "allocation_id": 11, "is_carried": 10, "asset": 8, "amount": 10.5, "transfer_date": 9.5, "txid": 29.5,
+    "wallet": 31, "transfer_amount": 11.5, "commission_asset": 9, "commission_asset_amount": 10.5, "commission_currency": 9,
+    "commission_currency_amount": 9.5,
 }  # fmt: skip
 """Column widths of the rows in characters."""
 _BALANCES_AT: Final = (0, 3, 7, 8, 9, 11)

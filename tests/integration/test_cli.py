@@ -39,6 +39,7 @@ COMMANDS = [
     "verify",
     "replay",
     "render",
+    "statement",
     "close",
     "schedule",
     "calendar",

@@ -1,0 +1,176 @@
+"""`esep statement` on the recorded month: what was filed, shared out among the miners, and nobody sees another's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+from pypdf import PdfReader
+
+from pipeline.render.statement import ROWS
+
+from .example_month import DIGEST, esep
+
+
+@pytest.fixture(scope="module")
+def made(frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every miner's statement in CSV."""
+    out = tmp_path_factory.mktemp("statements")
+    assert esep("statement", "2026-10", "--out", out, "--format", "csv", "--config", frozen / "esep.toml") == 0
+    return out
+
+
+def read(path: Path) -> pl.DataFrame:
+    return pl.read_csv(path, infer_schema=False)
+
+
+def bundle(frozen: Path) -> Path:
+    return frozen / "months" / "2026-10" / "v1"
+
+
+def test_the_sums_of_all_statements_are_the_report_s(made: Path, frozen: Path) -> None:
+    lines = pl.concat([read(path) for path in made.iterdir()])
+    manifest = json.loads((bundle(frozen) / "manifest.json").read_text())
+
+    def total(record: str, where: pl.Expr = pl.lit(True), amount: str = "amount") -> dict[str, Decimal]:  # noqa: B008 - a constant
+        sums: dict[str, Decimal] = {}
+        for asset, value in lines.filter((pl.col("record") == record) & where).select("asset", amount).iter_rows():
+            sums[asset] = sums.get(asset, Decimal()) + Decimal(value)
+        return sums
+
+    for record in ("opening", "allocated", "settled", "closing", "advance"):
+        assert total(record) == {asset: Decimal(amounts[record]) for asset, amounts in manifest["debts"]["totals"].items()}
+    is_carried, is_unsettled = pl.col("is_carried") == "true", pl.col("txid").is_null()
+    said = {
+        name: {asset: Decimal(amount) for asset, amount in manifest["totals"][name].items()}
+        for name in ("allocated_in_month", "carried_into_month", "left_unsettled")
+    }
+    assert total("row", ~is_carried) == said["allocated_in_month"]
+    assert total("row", is_carried) == said["carried_into_month"]
+    assert total("row", is_unsettled & ~is_carried) == said["left_unsettled"]
+    commission = total("row", pl.col("commission_asset").is_not_null(), "commission_asset_amount")
+    assert commission == {asset: Decimal(amount) for asset, amount in manifest["totals"]["commission_by_asset"].items()}
+    assert lines.filter(pl.col("record") == "row").height == manifest["rows"]
+
+
+def test_a_statement_holds_exactly_its_miner_s_rows(made: Path, frozen: Path) -> None:
+    folder = bundle(frozen)
+    report = pl.concat([read(folder / "report.csv").drop("n"), read(folder / "rows.csv").drop("n")], how="horizontal")
+    names = [column.name for column in ROWS if column.name != "n"]
+    miners = report["miner_id"].unique().to_list()
+    assert sorted(path.name for path in made.iterdir()) == sorted(
+        f"{miner}-v1.csv" for miner in {*miners, *read(folder / "debts.csv")["miner_id"]}
+    )
+    for miner in miners:
+        lines = read(made / f"{miner}-v1.csv")
+        assert lines["miner_id"].unique().to_list() == [miner]
+        rows = lines.filter(pl.col("record") == "row")
+        assert rows.select(names).equals(report.filter(pl.col("miner_id") == miner).select(names))
+        assert rows["n"].to_list() == [str(number) for number in range(1, rows.height + 1)]
+
+
+def test_documents_say_the_same_and_name_nobody_else(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = bundle(frozen)
+    report = pl.concat([read(folder / "report.csv").drop("n"), read(folder / "rows.csv").drop("n")], how="horizontal")
+    carried = report.filter(pl.col("is_carried") == "true")
+    miner = str(carried["miner_id"][0])
+    capsys.readouterr()
+    config = frozen / "esep.toml"
+    asked = ["--miner", miner, "-l", "kk", "-l", "ru", "--out", tmp_path / "out", "--json", "--config", config]
+    assert esep("statement", "2026-10", *asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    names = [f"{miner}-v1.csv", f"{miner}-v1.xlsx", f"{miner}-v1.ru.xlsx", f"{miner}-v1.pdf", f"{miner}-v1.ru.pdf"]
+    assert [Path(path).name for path in told["files"]] == names and (told["miners"], told["version"]) == (1, 1)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+
+    own, others = report.filter(pl.col("miner_id") == miner), report.filter(pl.col("miner_id") != miner)
+    foreign = {*others["miner_id"], *others["miner_name"], *others["allocation_id"], *others["wallet"]} - {None} - {*own["wallet"]}
+    for language, mark in (("", "иә"), (".ru", "да")):
+        pages = PdfReader(tmp_path / "out" / f"{miner}-v1{language}.pdf").pages
+        text = "".join("".join(page.extract_text() for page in pages).split())
+        sheet = openpyxl.load_workbook(tmp_path / "out" / f"{miner}-v1{language}.xlsx").worksheets[0]
+        cells = {str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value is not None}
+        for row in own.iter_rows(named=True):
+            assert row["allocation_id"] in cells and row["allocation_id"] in text
+            assert row["amount"].replace(".", ",") in text
+            assert row["txid"] is None or (row["txid"] in cells and row["txid"] in text)
+        assert mark in cells and mark in text
+        for one in foreign:
+            assert one not in cells and "".join(one.split()) not in text
+
+
+def test_a_month_that_is_not_frozen_gives_a_draft_of_the_same_figures(
+    blocked: Path, frozen: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(blocked, var)
+    assert esep("statement", "2026-10", "--format", "csv", "--config", var / "esep.toml") == 0
+    drafts = sorted((var / "statements" / "2026-10").iterdir())
+    assert [path.name for path in drafts] == [path.name.replace("-v1", "-draft") for path in sorted(made.iterdir())]
+    for path in drafts:
+        lines = read(path)
+        assert lines["version"].unique().to_list() == ["draft"]
+        assert lines.drop("version").equals(read(made / path.name.replace("-draft", "-v1")).drop("version"))
+    capsys.readouterr()
+    assert esep("statement", "2026-10", "--version", 1, "--config", var / "esep.toml") == 3
+    assert "it is not frozen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "debts.csv", "report.csv"])
+def test_a_bundle_that_was_changed_gives_no_statement(frozen: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(frozen, var)
+    path = bundle(var) / name
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
+    assert esep("statement", "2026-10", "--format", "csv", "--out", tmp_path / "out", "--config", var / "esep.toml") == 8
+    assert name in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bundle_that_agrees_with_itself_and_not_with_the_log_gives_none(
+    frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(frozen, var)
+    report, manifest = bundle(var) / "report.csv", bundle(var) / "manifest.json"
+    forged = report.read_bytes().replace(b"0.00237505", b"9.00237505")
+    for path, content in (
+        (report, forged),
+        (manifest, manifest.read_bytes().replace(DIGEST.encode(), sha256(forged).hexdigest().encode())),
+    ):
+        path.chmod(0o600)
+        path.write_bytes(content)
+    assert esep("statement", "2026-10", "--format", "csv", "--out", tmp_path / "out", "--config", var / "esep.toml") == 8
+    assert f"the log says {DIGEST}" in capsys.readouterr().err
+
+
+def test_a_bundle_that_is_gone_is_brought_back_first(frozen: Path, made: Path, tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(frozen, var)
+    shutil.rmtree(var / "months")
+    assert esep("statement", "2026-10", "--format", "csv", "--out", tmp_path / "out", "--config", var / "esep.toml") == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in made.iterdir()
+    }
+
+
+def test_what_is_not_there_is_told(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = frozen / "esep.toml"
+    for arguments, code, words in (
+        (["2026-10", "--version", 7], 3, "no frozen version 7; there is v1"),
+        (["2026-10", "--miner", "999999999999"], 3, "has no row and no debt"),
+        (["2026-10", "--format", "csv,doc"], 2, "'doc' is none of csv, xlsx, pdf"),
+        (["2026-10", "--language", "de"], 2, ""),
+        (["2020-01"], 3, "no miner has a row or a debt"),
+    ):
+        capsys.readouterr()
+        assert esep("statement", *arguments, "--out", tmp_path / "out", "--config", config) == code
+        assert words in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))

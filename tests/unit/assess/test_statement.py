@@ -1,0 +1,90 @@
+"""A miner's statement holds that miner's lines and no others, word for word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.assess.statement import MonthTables, statements_of
+from pipeline.enrich.frames import DEBTS
+from pipeline.model.errors import MonthError
+from pipeline.model.months import Month
+from pipeline.render.form import COLUMNS
+
+ONE, TWO, THREE = "180141952211", "970619382695", "240440639442"
+
+
+def tables(rows: Iterable[dict[str, str]], debts: Iterable[dict[str, str]] = (), *, version: int | None = 1) -> MonthTables:
+    """A month of these rows (the form's columns and `allocation_id`, `txid`, `is_carried`) and debts."""
+    rows = [{"n": str(number), "is_carried": "false", **row} for number, row in enumerate(rows, 1)]
+    report = pl.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], schema=dict.fromkeys(COLUMNS, pl.String))
+    ties = ("n", "allocation_id", "txid", "is_carried")
+    return MonthTables(
+        month=Month(2026, 10),
+        version=version,
+        digest="ab" * 32 if version else "",
+        at=1_790_000_000,
+        pool={"name": "Мысал пул", "bin": "201040000023"},
+        report=report,
+        ties=pl.DataFrame([{name: row.get(name) for name in ties} for row in rows], schema=dict.fromkeys(ties, pl.String)),
+        debts=pl.DataFrame([{name: debt.get(name, "0.0") for name in DEBTS} for debt in debts], schema=dict.fromkeys(DEBTS, pl.String)),
+        names={ONE: "registry's one", TWO: "registry's two", THREE: "registry's three"},
+    )
+
+
+def test_rows_are_the_miner_s_own_in_the_report_s_order_numbered_anew() -> None:
+    made = tables(
+        [
+            {"miner_id": TWO, "miner_name": "Two", "allocation_id": "b", "amount": "0.20"},
+            {"miner_id": ONE, "miner_name": "One", "allocation_id": "a", "amount": "007.10", "txid": "ff", "is_carried": "true"},
+            {"miner_id": TWO, "miner_name": "Two", "allocation_id": "c", "amount": "0.30"},
+        ]
+    )
+    one, two = statements_of(made)
+    assert (one.miner_id, one.miner_name, two.miner_id) == (ONE, "One", TWO)
+    assert one.rows.select("n", "allocation_id", "amount", "txid", "is_carried").rows() == [("1", "a", "007.10", "ff", "true")]
+    assert two.rows.select("n", "allocation_id", "amount", "txid", "is_carried").rows() == [
+        ("1", "b", "0.20", None, "false"),
+        ("2", "c", "0.30", None, "false"),
+    ]
+
+
+def test_who_is_owed_and_has_no_row_has_a_statement_with_the_registry_s_name() -> None:
+    made = tables([{"miner_id": ONE, "miner_name": "One"}], [{"miner_id": THREE, "asset": "BTC", "opening": "1.5", "closing": "1.5"}])
+    one, three = statements_of(made)
+    assert one.debts.is_empty() and three.rows.is_empty()
+    assert (three.miner_name, three.debts.row(0, named=True)["closing"]) == ("registry's three", "1.5")
+
+
+def test_one_miner_is_picked_or_named_in_the_refusal() -> None:
+    made = tables([{"miner_id": ONE}, {"miner_id": TWO}], version=None)
+    (two,) = statements_of(made, TWO)
+    assert (two.miner_id, two.label, two.version, two.digest) == (TWO, "draft", None, "")
+    with pytest.raises(MonthError, match=f"{THREE} has no row and no debt"):
+        list(statements_of(made, THREE))
+    with pytest.raises(MonthError, match="no miner has a row or a debt"):
+        list(statements_of(tables([])))
+
+
+def test_tables_that_do_not_belong_together_are_refused() -> None:
+    made = tables([{"miner_id": ONE}, {"miner_id": TWO}])
+    parts = {name: getattr(made, name) for name in ("month", "version", "digest", "at", "pool", "report", "ties", "debts", "names")}
+    with pytest.raises(ValueError, match="not of this report"):
+        MonthTables(**{**parts, "ties": made.ties.reverse()})
+    with pytest.raises(ValueError, match=r"debts\.csv has the columns"):
+        MonthTables(**{**parts, "debts": made.debts.drop("advance")})
+
+
+@given(st.lists(st.tuples(st.sampled_from([ONE, TWO, THREE]), st.integers(0, 99)), min_size=1, max_size=30))
+def test_every_row_and_debt_stands_in_exactly_one_statement(drawn: list[tuple[str, int]]) -> None:
+    rows = [{"miner_id": miner, "allocation_id": f"{number}:{place}"} for place, (miner, number) in enumerate(drawn)]
+    debts = [{"miner_id": miner, "asset": f"X{place}"} for place, (miner, _) in enumerate(drawn)]
+    made = list(statements_of(tables(rows, debts)))
+    assert [one.miner_id for one in made] == sorted({miner for miner, _ in drawn})
+    for one in made:
+        assert one.rows["allocation_id"].to_list() == [row["allocation_id"] for row in rows if row["miner_id"] == one.miner_id]
+        assert one.debts["asset"].to_list() == [debt["asset"] for debt in debts if debt["miner_id"] == one.miner_id]
