@@ -3,5 +3,6 @@
 from pipeline.follow.connector import Connected, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 
 from .follow import BitcoinConnector
+from .settings import BitcoinChain
 
-__all__ = ["BitcoinConnector", "Connected", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]
+__all__ = ["BitcoinChain", "BitcoinConnector", "Connected", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]

@@ -18,23 +18,19 @@ Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
-from pipeline.chains.bitcoin.networks import network as network_of
 from pipeline.chains.bitcoin.wire import TxOutput
 from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.log.events.chain import (
     Transaction,
     Watch,
-    WatchedWallet,
 )
 from pipeline.log.protocol import EventLog
-from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.errors import SourceError
 
 from .build_events import Teller
 from .chain_state import ChainState, Outpoint
@@ -45,7 +41,8 @@ from .node import Node, NodeStatus, Offer
 from .rescan import Rescan, RescanFinder
 from .rpc import Credentials, NodeConnection
 from .search import ScriptSearch
-from .strategies import NAMES, BlockRef, Choice, Watching, choose
+from .settings import BitcoinChain
+from .strategies import BlockRef, Choice, Watching, choose
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("bitcoin")
@@ -57,56 +54,18 @@ WAIT_SLICE_S = 2.0
 class BitcoinConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
 
-    def __init__(
-        self,
-        *,
-        log: EventLog,
-        pool_id: str,
-        chain: str,
-        asset: str,
-        network: str,
-        rpc_url: str,
-        wallets: Sequence[WatchedWallet],
-        start_height: int,
-        cookie_path: str | Path | None = None,
-        user: str | None = None,
-        password: str | None = None,
-        rest: Literal["auto", "on", "off"] = "auto",
-        strategy: str = "auto",
-        gap: int | None = None,
-        first_used_height: int | None = None,
-        blocks_a_step: int | None = None,
-        timeout_s: float = 60.0,
-        connection: NodeConnection | None = None,
-    ) -> None:
-        """`gap`: unused indexes kept ahead in a ranged descriptor (None: a fifth of its range). `first_used_height`: no
-        wallet was paid below it, says the operator; it lets spends be known from the log when reading starts above 1.
-        `blocks_a_step` None leaves the size of a step to the strategy. `connection` stands in place of one to `rpc_url`. Raises SettingsError with every fault."""
-        faults = []
-        if strategy not in ("auto", *NAMES):
-            faults.append(f"strategy {strategy!r} is not known: use auto, {', '.join(NAMES)}")
-        if rest not in ("auto", "on", "off"):
-            faults.append(f"rest {rest!r} is not known: use auto, on or off")
-        if start_height < 0:
-            faults.append(f"start_height {start_height} is negative")
-        if faults:
-            raise SettingsError(faults, source=f"chain {chain}")
-        try:
-            self._network = network_of(network)
-        except ValueError as error:
-            raise SettingsError([str(error)], source=f"chain {chain}") from error
-        self._teller = Teller(chain)
-        super().__init__(
-            log, self._teller, pool_id=pool_id, chain=chain, network=self._network.name, start_height=start_height, journal=_journal
-        )
-        self._asset = asset
-        self._wallets = watch_list(wallets, self._network)
-        self._rest, self._wanted, self._step_size = rest, strategy, blocks_a_step
-        self._rescan_finder = RescanFinder(self._wallets, self._network, asset, gap=gap)
-        self._first_used_height = first_used_height
-        credentials = Credentials(cookie_path=Path(cookie_path) if cookie_path else None, user=user, password=password)
-        connection = connection or NodeConnection(rpc_url, credentials, timeout_s=timeout_s)
-        self._node = Node(connection, self._network, rest=rest)
+    def __init__(self, log: EventLog, settings: BitcoinChain, *, connection: NodeConnection | None = None) -> None:
+        """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+        self._network = settings.checked()
+        self._teller = Teller(settings.chain)
+        super().__init__(log, settings, self._teller, journal=_journal)
+        self._settings = settings
+        self._wallets = watch_list(settings.wallets, self._network)
+        self._rescan_finder = RescanFinder(self._wallets, self._network, settings.asset, gap=settings.gap)
+        cookie_path = Path(settings.cookie_path) if settings.cookie_path else None
+        credentials = Credentials(cookie_path=cookie_path, user=settings.user, password=settings.password)
+        connection = connection or NodeConnection(settings.rpc_url, credentials, timeout_s=settings.timeout_s)
+        self._node = Node(connection, self._network, rest=settings.rest)
         self._fetcher = Fetcher(connection, self._network)
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None
@@ -172,7 +131,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             return self._disconnect(state, fork)
         if state.needs_earlier_times(fork):
             fetch_earlier_times(state, self._node)
-        size = min(self._step_size or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
+        size = min(self._settings.blocks_a_step or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
         headers = self._node.headers_after(fork, state.hash_at(fork), size) if size else []
         found = self._read([BlockRef(h.height, h.header.hash) for h in headers], choice, state, fork, status.blocks)
         connects = self._teller.connects(state.next_seq + depth, state.times_up_to(fork), headers, found)
@@ -193,7 +152,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
         def search() -> bool:
             self._check_pruned(status, rescan.next_height)
-            return rescan.search(state, choice.strategy, status.blocks, self._step_size or choice.strategy.blocks_a_step)
+            return rescan.search(state, choice.strategy, status.blocks, self._settings.blocks_a_step or choice.strategy.blocks_a_step)
 
         def watch(seq: int) -> Watch:
             return self._teller.watch(seq, rescan.target, network=self._network.name, start_height=state.start_height)
@@ -228,8 +187,10 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         assert self._offer is not None
         if self._choice is None:
             start_height = self._start_height if state.watch is None else state.start_height
-            has_all_history = start_height <= max(1, self._first_used_height or 0)
-            self._choice = choose(self._wanted, self._rest, self._offer, self._node, self._fetcher, has_all_history=has_all_history)
+            has_all_history = start_height <= max(1, self._settings.first_used_height or 0)
+            self._choice = choose(
+                self._settings.strategy, self._settings.rest, self._offer, self._node, self._fetcher, has_all_history=has_all_history
+            )
             told = (self._choice.strategy.name, self._choice.why)
             if told != self._told_choice:
                 self._told_choice = told
@@ -279,4 +240,4 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched
-        self._watching = Watching(now_watched.scripts, ScriptSearch(now_watched.scripts), self._asset)
+        self._watching = Watching(now_watched.scripts, ScriptSearch(now_watched.scripts), self._settings.asset)

@@ -3,5 +3,6 @@
 from pipeline.follow.connector import Connected, Contradicted, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 
 from .follow import EvmConnector
+from .settings import EvmChain
 
-__all__ = ["Connected", "Contradicted", "EvmConnector", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]
+__all__ = ["Connected", "Contradicted", "EvmChain", "EvmConnector", "Idle", "Reorganised", "Rescanned", "Rescanning", "Step", "Waiting"]

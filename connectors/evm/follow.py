@@ -14,7 +14,6 @@ Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -25,14 +24,12 @@ from pipeline.log.events.chain import (
     Balances,
     ChainEvent,
     Watch,
-    WatchedWallet,
 )
 from pipeline.log.protocol import EventLog
 
 from .build_events import MonthEnd, Teller, by_month
-from .call_tracing import CallTracing, InternalCalls, choose
+from .call_tracing import CallTracing, choose
 from .chain_state import ChainState
-from .checks import checked
 from .errors import ChainMoved
 from .find_fork import find_fork
 from .internal_transfers import InternalTransferFinder
@@ -40,9 +37,9 @@ from .node import Node, NodeStatus
 from .read_block import BlockReader, Watching
 from .recheck import Doubtful, Recheck
 from .rescan import Rescan, find_rescan
-from .rewards import BlockReward
 from .rpc import NodeConnection
 from .scan import Scanner
+from .settings import EvmChain
 from .state import StateReader
 from .watch import WatchList, watch_list
 
@@ -66,44 +63,23 @@ class EvmStatus(ChainStatus):
 class EvmConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
 
-    def __init__(
-        self,
-        *,
-        log: EventLog,
-        pool_id: str,
-        chain: str,
-        asset: str,
-        network: str,
-        rpc_url: str,
-        wallets: Sequence[WatchedWallet],
-        tokens: Mapping[str, str] | None = None,
-        start_height: int,
-        finality: int,
-        internal_calls: InternalCalls = "auto",
-        block_reward: BlockReward = "none",
-        user: str | None = None,
-        password: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 60.0,
-        blocks_a_step: int | None = None,
-        connection: NodeConnection | None = None,
-    ) -> None:
-        """`network` is `evm:CHAIN_ID`, `tokens` names known contracts, `finality` is in blocks; `connection` replaces the one that `rpc_url`
-        and what logs in make. Raises SettingsError with every fault."""
-        chain_id, known = checked(chain, asset, network, tokens or {}, start_height, finality, internal_calls, block_reward, blocks_a_step)
-        self._teller = Teller(chain)
-        super().__init__(log, self._teller, pool_id=pool_id, chain=chain, network=network, start_height=start_height, journal=_journal)
-        self._asset, self._tokens = asset, known
-        self._wanted, self._block_reward = internal_calls, block_reward
-        self._step_size = blocks_a_step or BLOCKS_A_STEP
-        self._wallets = watch_list(wallets)
-        own = connection or NodeConnection(rpc_url, user=user, password=password, headers=headers, timeout_s=timeout_s)
+    def __init__(self, log: EventLog, settings: EvmChain, *, connection: NodeConnection | None = None) -> None:
+        """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+        chain_id, self._tokens = settings.checked()
+        self._teller = Teller(settings.chain)
+        super().__init__(log, settings, self._teller, journal=_journal)
+        self._settings = settings
+        self._step_size = settings.blocks_a_step or BLOCKS_A_STEP
+        self._wallets = watch_list(settings.wallets)
+        own = connection or NodeConnection(
+            settings.rpc_url, user=settings.user, password=settings.password, headers=settings.headers, timeout_s=settings.timeout_s
+        )
         self._node = Node(own, chain_id)
         reader = BlockReader(self._node)
         self._state_reader = StateReader(self._node)
         self._scanner = Scanner(self._node, reader)
         self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
-        self._second = Recheck(self._node, reader, finality)
+        self._second = Recheck(self._node, reader, settings.finality)
         self._watch_list: WatchList | None = None
         self._call_tracing: CallTracing | None = None
         self._status: NodeStatus | None = None
@@ -238,7 +214,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def _balances(self, seq: int, height: int, block_hash: str) -> Balances:
         assert self._watch_list is not None
         return self._teller.balances(
-            seq, height, block_hash, self._state_reader.rows(self._watch_list, self._asset, self._tokens, height, block_hash)
+            seq, height, block_hash, self._state_reader.rows(self._watch_list, self._settings.asset, self._tokens, height, block_hash)
         )
 
     # --- the node --------------------------------------------------------------------------------------------------
@@ -258,7 +234,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         """How calls inside transactions are seen; asked anew whenever the node may be another one."""
         if self._node.offer is None or self._call_tracing is None:
             offer = self._node.ask_offer(status)
-            call_tracing = choose(self._wanted, offer, self._node.name)
+            call_tracing = choose(self._settings.internal_calls, offer, self._node.name)
             if call_tracing != self._call_tracing:
                 _journal.info("internal-calls", chain=self._chain, way=call_tracing.name, why=call_tracing.why)
             self._call_tracing = call_tracing
@@ -267,7 +243,12 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def _watching(self, call_tracing: CallTracing) -> Watching:
         assert self._watch_list is not None
         return Watching(
-            self._watch_list, self._asset, self._tokens, call_tracing.traces, call_tracing.is_blind_accepted, self._block_reward
+            self._watch_list,
+            self._settings.asset,
+            self._tokens,
+            call_tracing.traces,
+            call_tracing.is_blind_accepted,
+            self._settings.block_reward,
         )
 
     # --- the log ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.bitcoin.follow import BitcoinConnector
+from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from pipeline.chains.networks import is_account_network
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
@@ -35,41 +35,45 @@ def open_connector(
     password = ours.password.get_secret_value() if ours.password else None
     if is_account_network(ours.network):
         # web3 takes seconds to be imported: only who follows such a chain should wait for it.
-        from connectors.evm import EvmConnector
+        from connectors.evm import EvmChain, EvmConnector
 
         return EvmConnector(
-            log=log,
+            log,
+            EvmChain(
+                pool_id=settings.pool.key,
+                chain=chain,
+                asset=ours.asset,
+                network=ours.network,
+                rpc_url=rpc_url or ours.rpc_url,
+                wallets=wallets,
+                tokens={a.contract: name for name, a in settings.assets.items() if a.chain == chain and a.contract is not None},
+                start_height=ours.start_height,
+                finality=ours.finality,
+                internal_calls=ours.internal_calls,
+                block_reward=ours.block_reward,
+                user=ours.user,
+                password=password,
+                headers=ours.secret_headers(),
+                timeout_s=float(ours.timeout_s),
+            ),
+        )
+    return BitcoinConnector(
+        log,
+        BitcoinChain(
             pool_id=settings.pool.key,
             chain=chain,
             asset=ours.asset,
             network=ours.network,
             rpc_url=rpc_url or ours.rpc_url,
             wallets=wallets,
-            tokens={a.contract: name for name, a in settings.assets.items() if a.chain == chain and a.contract is not None},
             start_height=ours.start_height,
-            finality=ours.finality,
-            internal_calls=ours.internal_calls,
-            block_reward=ours.block_reward,
+            cookie_path=cookie_file or ours.cookie_file,
             user=ours.user,
             password=password,
-            headers=ours.secret_headers(),
+            rest=ours.rest,
+            strategy=ours.strategy,
+            gap=ours.gap,
+            first_used_height=ours.first_used_height,
             timeout_s=float(ours.timeout_s),
-        )
-    return BitcoinConnector(
-        log=log,
-        pool_id=settings.pool.key,
-        chain=chain,
-        asset=ours.asset,
-        network=ours.network,
-        rpc_url=rpc_url or ours.rpc_url,
-        wallets=wallets,
-        start_height=ours.start_height,
-        cookie_path=cookie_file or ours.cookie_file,
-        user=ours.user,
-        password=password,
-        rest=ours.rest,
-        strategy=ours.strategy,
-        gap=ours.gap,
-        first_used_height=ours.first_used_height,
-        timeout_s=float(ours.timeout_s),
+        ),
     )

@@ -7,9 +7,32 @@ stands is a `ChainStatus`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
+
+from pipeline.log.events.chain import WatchedWallet
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowedChain:
+    """What every connector is told of the chain it follows; each family adds its own."""
+
+    pool_id: str
+    chain: str
+    """Its name in the settings, and in the log's keys and ids."""
+    asset: str
+    """The chain's own coin."""
+    network: str
+    rpc_url: str
+    """The node's address."""
+    wallets: Sequence[WatchedWallet]
+    start_height: int
+    """The first block that is read."""
+    blocks_a_step: int | None = None
+    """Blocks read in one step; None leaves it to the connector."""
+    timeout_s: float = 60.0
+    """Seconds between any two arrivals of bytes from the node."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
 
 from .build_events import EventBuilder
-from .connector import Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
+from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
 from .troubles import ChainMoved, NodeBusy
 
@@ -53,12 +53,10 @@ RescanT = TypeVar("RescanT", bound=Rescan)
 class Follower(ABC, Generic[StateT, RescanT]):
     """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
 
-    def __init__(
-        self, log: EventLog, events: EventBuilder, *, pool_id: str, chain: str, network: str, start_height: int, journal: Any
-    ) -> None:
-        self.key = f"{pool_id}/{chain}"
-        self._log, self._events, self._journal = log, events, journal
-        self._chain, self._network_name, self._start_height = chain, network, start_height
+    def __init__(self, log: EventLog, settings: FollowedChain, events: EventBuilder, *, journal: Any) -> None:
+        self.key = f"{settings.pool_id}/{settings.chain}"
+        self._log, self._events, self._journal, self._chain = log, events, journal, settings.chain
+        self._network_name, self._start_height = settings.network, settings.start_height
         self._writer: Writer | None = None
         self._state: StateT | None = None
         self._rescan: RescanT | None = None

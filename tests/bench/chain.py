@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from connectors.bitcoin import BitcoinConnector, Idle
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
 from connectors.bitcoin.fetch import Fetcher
 from connectors.bitcoin.search import ScriptSearch
 from connectors.bitcoin.strategies import NAMES
@@ -96,17 +96,19 @@ def follow(node: RegtestNode, strategy: str, pool: Sequence[bytes], start: int) 
     log = MemoryLog()
     wallets = [WatchedWallet(name="pool", descriptors=[f"raw({script.hex()})" for script in pool])]
     with BitcoinConnector(
-        log=log,
-        pool_id="bench",
-        chain="bitcoin",
-        asset="BTC",
-        network="regtest",
-        rpc_url=node.rpc_url,
-        cookie_path=node.cookie_path,
-        wallets=wallets,
-        start_height=start,
-        first_used_height=start,
-        strategy=strategy,
+        log,
+        BitcoinChain(
+            pool_id="bench",
+            chain="bitcoin",
+            asset="BTC",
+            network="regtest",
+            rpc_url=node.rpc_url,
+            cookie_path=node.cookie_path,
+            wallets=wallets,
+            start_height=start,
+            first_used_height=start,
+            strategy=strategy,
+        ),
     ) as connector:
         started, used = time.perf_counter(), time.process_time()
         while not isinstance(connector.step(), Idle):

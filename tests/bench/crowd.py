@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from connectors.bitcoin import BitcoinConnector, Idle
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.bitcoin.merkle import MerkleTree
@@ -94,9 +94,19 @@ def transaction(spends: Sequence[tuple[str, int]], pays: Sequence[tuple[int, byt
 def follow(log: EventLog, world: World, watched: list[WatchedWallet]) -> None:
     """Follow the world's chain to its tip."""
     with BitcoinConnector(
-        log=log, pool_id="pool", chain="bitcoin", asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1", wallets=watched, start_height=1,
-        connection=SimulatedNode(world, has_rest=True), strategy="rest",
-    ) as following:  # fmt: skip
+        log,
+        BitcoinChain(
+            pool_id="pool",
+            chain="bitcoin",
+            asset="BTC",
+            network="regtest",
+            rpc_url="http://127.0.0.1:1",
+            wallets=watched,
+            start_height=1,
+            strategy="rest",
+        ),
+        connection=SimulatedNode(world, has_rest=True),
+    ) as following:
         while not isinstance(following.step(), Idle):
             pass
 

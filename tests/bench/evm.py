@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from connectors.evm import EvmConnector, Idle
+from connectors.evm import EvmChain, EvmConnector, Idle
 from connectors.evm.rpc import NodeConnection
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import WatchedWallet
@@ -84,9 +84,19 @@ def read_chain(url: str, n_blocks: int) -> Taken:
     """Follow the whole chain."""
     log = MemoryLog()
     with EvmConnector(
-        log=log, pool_id="pool", chain="eth", asset="ETH", network=f"evm:{CHAIN_ID}", rpc_url=url, start_height=1, finality=64,
-        wallets=[WatchedWallet(name="hot", addresses=[POOL])], timeout_s=300.0,
-    ) as evm:  # fmt: skip
+        log,
+        EvmChain(
+            pool_id="pool",
+            chain="eth",
+            asset="ETH",
+            network=f"evm:{CHAIN_ID}",
+            rpc_url=url,
+            start_height=1,
+            finality=64,
+            wallets=[WatchedWallet(name="hot", addresses=[POOL])],
+            timeout_s=300.0,
+        ),
+    ) as evm:
         begun, cpu_begun = time.perf_counter(), time.process_time()
         while not isinstance(evm.step(), Idle):
             pass

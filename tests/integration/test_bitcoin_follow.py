@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin import BitcoinConnector, Idle, Rescanned, Rescanning, Waiting
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle, Rescanned, Rescanning, Waiting
 from connectors.bitcoin.strategies import NAMES
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.bitcoin_node import ReplayNode
@@ -48,7 +48,6 @@ def wallets(*, addresses: bool = True, descriptors: bool = True, length: int = 6
 
 def connector(node: ReplayNode, log: EventLog, **changes: object) -> BitcoinConnector:
     settings = {
-        "log": log,
         "pool_id": "pool",
         "chain": "bitcoin",
         "asset": "BTC",
@@ -58,7 +57,7 @@ def connector(node: ReplayNode, log: EventLog, **changes: object) -> BitcoinConn
         "wallets": wallets(descriptors=False),
         "start_height": 1,
     }
-    return BitcoinConnector(**(settings | changes))  # type: ignore[arg-type]
+    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
 
 
 def step_until_idle(following: BitcoinConnector) -> list[object]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.evm import Connected, EvmConnector, Idle, Waiting
+from connectors.evm import Connected, EvmChain, EvmConnector, Idle, Waiting
 from connectors.evm.errors import NodeBusy
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
@@ -35,10 +35,10 @@ def served(world: World) -> Iterator[Served]:
 
 def connector(served: Served, log: MemoryLog | None = None, **changes: Any) -> EvmConnector:
     settings: dict[str, Any] = {
-        "log": log or MemoryLog(), "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url,
+        "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url,
         "wallets": [WatchedWallet(name="hot", addresses=[HOT])], "tokens": {TOKEN: "USDT"}, "start_height": 1, "finality": 5, "timeout_s": 60.0,
     }  # fmt: skip
-    return EvmConnector(**{**settings, **changes})
+    return EvmConnector(log or MemoryLog(), EvmChain(**(settings | changes)))
 
 
 def told(log: MemoryLog) -> list[Any]:
@@ -307,13 +307,31 @@ def test_another_chain_of_the_same_number_is_refused(served: Served) -> None:
 def test_settings_and_secrets_stay_out_of_messages() -> None:
     with pytest.raises(SettingsError, match="is not a node's address"):
         EvmConnector(
-            log=MemoryLog(), pool_id="p", chain="eth", asset="ETH", network="evm:1", rpc_url="ftp://x", wallets=[WatchedWallet(name="hot", addresses=[HOT])],
-            start_height=1, finality=1,
-        )  # fmt: skip
+            MemoryLog(),
+            EvmChain(
+                pool_id="p",
+                chain="eth",
+                asset="ETH",
+                network="evm:1",
+                rpc_url="ftp://x",
+                wallets=[WatchedWallet(name="hot", addresses=[HOT])],
+                start_height=1,
+                finality=1,
+            ),
+        )
     evm = EvmConnector(
-        log=MemoryLog(), pool_id="p", chain="eth", asset="ETH", network="evm:1", rpc_url="http://me:secret@127.0.0.1:9/v3/key",
-        wallets=[WatchedWallet(name="hot", addresses=[HOT])], start_height=1, finality=1,
-    )  # fmt: skip
+        MemoryLog(),
+        EvmChain(
+            pool_id="p",
+            chain="eth",
+            asset="ETH",
+            network="evm:1",
+            rpc_url="http://me:secret@127.0.0.1:9/v3/key",
+            wallets=[WatchedWallet(name="hot", addresses=[HOT])],
+            start_height=1,
+            finality=1,
+        ),
+    )
     with evm, pytest.raises(SourceError) as raised:
         evm.step()
     assert "secret" not in str(raised.value) and "key" not in str(raised.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin import BitcoinConnector, Connected, Idle, Reorganised, Waiting
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Connected, Idle, Reorganised, Waiting
 from connectors.bitcoin.errors import AccessRefused, BlockPruned, NodeUnreachable, NotOffered, RpcError, WrongChain
 from connectors.bitcoin.rpc import Credentials
 from connectors.bitcoin.strategies import NAMES
@@ -54,7 +54,6 @@ def address(kind: str, key: object) -> str:
 
 def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinConnector:
     settings = {
-        "log": log,
         "pool_id": "pool",
         "chain": "bitcoin",
         "asset": "BTC",
@@ -64,7 +63,7 @@ def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinCo
         "wallets": WALLETS,
         "start_height": 1,
     }
-    return BitcoinConnector(**(settings | changes))  # type: ignore[arg-type]
+    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

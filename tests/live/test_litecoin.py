@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.bitcoin import BitcoinConnector, Reorganised
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Reorganised
 from connectors.bitcoin.errors import NotOffered
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.bitcoin.networks import network
@@ -41,7 +41,6 @@ def address(kind: str, key: object) -> str:
 
 def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinConnector:
     settings = {
-        "log": log,
         "pool_id": "pool",
         "chain": "litecoin",
         "asset": "LTC",
@@ -51,7 +50,7 @@ def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinCo
         "wallets": WALLETS,
         "start_height": 1,
     }
-    return BitcoinConnector(**(settings | changes))  # type: ignore[arg-type]
+    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

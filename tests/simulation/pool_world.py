@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from connectors.bitcoin import BitcoinConnector, Idle
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
 from connectors.standins.filing_service import SandboxServer
 from pipeline.app.app import App
 from pipeline.app.months import Outcome
@@ -169,9 +169,18 @@ class Pool:
         node = SimulatedNode(self.world, has_rest=True)
         wallets = [WatchedWallet(name="pool", addresses=[address(OURS[0])])]
         with BitcoinConnector(
-            log=self.app.log, pool_id=self.app.pool, chain="bitcoin", asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
-            wallets=wallets, start_height=1, connection=node,
-        ) as following:  # fmt: skip
+            self.app.log,
+            BitcoinChain(
+                pool_id=self.app.pool,
+                chain="bitcoin",
+                asset="BTC",
+                network="regtest",
+                rpc_url="http://127.0.0.1:1",
+                wallets=wallets,
+                start_height=1,
+            ),
+            connection=node,
+        ) as following:
             for _ in range(1000):
                 if isinstance(following.step(), Idle):
                     return

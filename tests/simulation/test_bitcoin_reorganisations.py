@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.bitcoin import BitcoinConnector, Idle
+from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import Stretch, WatchedWallet
 from pipeline.log.protocol import NewEvent, Topic, Writer
@@ -51,10 +51,10 @@ class MortalLog(MemoryLog):
 
 def connector(log: MemoryLog, node: SimulatedNode, **changes: object) -> BitcoinConnector:
     given_ = {
-        "log": log, "pool_id": "p", "chain": "bitcoin", "asset": "BTC", "network": "regtest", "rpc_url": "http://127.0.0.1:1",
-        "wallets": WALLETS, "start_height": 1, "connection": node, "blocks_a_step": 7,
+        "pool_id": "p", "chain": "bitcoin", "asset": "BTC", "network": "regtest", "rpc_url": "http://127.0.0.1:1",
+        "wallets": WALLETS, "start_height": 1, "blocks_a_step": 7,
     }  # fmt: skip
-    return BitcoinConnector(**(given_ | changes))  # type: ignore[arg-type]
+    return BitcoinConnector(log, BitcoinChain(**(given_ | changes)), connection=node)  # type: ignore[arg-type]
 
 
 def finish(following: BitcoinConnector) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.evm import Contradicted, EvmConnector, Idle, Reorganised, Rescanned, Step
+from connectors.evm import Contradicted, EvmChain, EvmConnector, Idle, Reorganised, Rescanned, Step
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events import decode
@@ -33,10 +33,10 @@ WALLETS = [WatchedWallet(name="hot", addresses=[POOL[0]]), WatchedWallet(name="c
 
 def connector(log: MemoryLog, served: Served, **changes: Any) -> EvmConnector:
     settings: dict[str, Any] = {
-        "log": log, "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url, "wallets": WALLETS,
+        "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url, "wallets": WALLETS,
         "tokens": {TOKEN: "USDT"}, "start_height": 1, "finality": 12, "blocks_a_step": 25, "timeout_s": 60.0,
     }  # fmt: skip
-    return EvmConnector(**{**settings, **changes})
+    return EvmConnector(log, EvmChain(**(settings | changes)))
 
 
 def to_tip(evm: EvmConnector) -> list[Step]:

@@ -3,4 +3,5 @@
 from .desk import Desk as Desk
 from .faults import FAULTS as FAULTS
 from .faults import Faults as Faults
+from .server import Sandbox as Sandbox
 from .server import SandboxServer as SandboxServer

@@ -22,45 +22,20 @@ from .openapi import document
 _MOST_BYTES = 64 << 20
 
 
-class SandboxServer:
-    """Serves from `start` to `close`. `hang_s`: how long a call hangs that gets no answer."""
+class Sandbox:
+    """What the filing service answers. `hang_s`: how long a call hangs that gets no answer."""
+
+    url = "http://127.0.0.1"
+    """Its address, as its own document names it."""
 
     def __init__(
-        self,
-        desk: Desk,
-        faults: Faults,
-        now: Callable[[], int],
-        *,
-        port: int = 0,
-        token: str = "",
-        hang_s: float = 30.0,
-        questions: int = 2,
+        self, desk: Desk, faults: Faults, now: Callable[[], int], *, token: str = "", hang_s: float = 30.0, questions: int = 2
     ) -> None:
         self.desk, self.faults, self.now, self.token, self.hang_s, self.questions = desk, faults, now, token, hang_s, questions
         self.closing = threading.Event()
-        self._http = HttpServer("127.0.0.1", port, self._answer, name="sandbox", max_body_bytes=_MOST_BYTES)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.port}"
-
-    def start(self) -> None:
-        self._http.start()
-
-    def close(self) -> None:
-        self.closing.set()
-        self._http.close()
-
-    def __enter__(self) -> SandboxServer:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # --- answers ---------------------------------------------------------------------------------------------------
-
-    def _answer(self, request: Request) -> Response | HangUp:
+    def answer(self, request: Request) -> Response | HangUp:
+        """What the sandbox answers, truly or as a fault wants it."""
         match request.method, request.target:
             case "GET", "/openapi.json":
                 return _response(request, 200, document(self.url))
@@ -163,6 +138,39 @@ class SandboxServer:
             f'<a href="/openapi.json">OpenAPI document</a></p><table><tr>{head}</tr>{rows}</table></html>'
         )
         return Response(200, page.encode(), "text/html; charset=utf-8")
+
+
+class SandboxServer(Sandbox):
+    """The sandbox on 127.0.0.1, from `start` to `close`."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        faults: Faults,
+        now: Callable[[], int],
+        *,
+        port: int = 0,
+        token: str = "",
+        hang_s: float = 30.0,
+        questions: int = 2,
+    ) -> None:
+        super().__init__(desk, faults, now, token=token, hang_s=hang_s, questions=questions)
+        self._http = HttpServer("127.0.0.1", port, self.answer, name="sandbox", max_body_bytes=_MOST_BYTES)
+        self.url = f"http://127.0.0.1:{self._http.port}"
+
+    def start(self) -> None:
+        self._http.start()
+
+    def close(self) -> None:
+        self.closing.set()
+        self._http.close()
+
+    def __enter__(self) -> SandboxServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _response(request: Request, status: int, told: dict[str, Any] | None) -> Response:

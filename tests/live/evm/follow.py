@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connectors.evm import EvmConnector, Idle
+from connectors.evm import EvmChain, EvmConnector, Idle
 from connectors.standins.log_memory import MemoryLog
 from pipeline.follow.connector import Step
 from pipeline.log.events import AnyEvent, decode
@@ -70,17 +70,19 @@ class Followed:
 def connector(log: MemoryLog, stage: Stage, wallets: Mapping[str, list[str]] | None = None, internal_calls: str = "auto") -> EvmConnector:
     """The connector of the script's pool, or of some of its wallets."""
     return EvmConnector(
-        log=log,
-        pool_id="pool",
-        chain=CHAIN,
-        asset=NATIVE,
-        network=f"evm:{CHAIN_ID}",
-        rpc_url=stage.chronicle.node.url,
-        wallets=[WatchedWallet(name=name, addresses=addresses) for name, addresses in (wallets or stage.wallets).items()],
-        tokens={place: name for name, (_, place) in stage.chronicle.tokens.items()},
-        start_height=stage.start_height,
-        finality=FINALITY,
-        internal_calls=internal_calls,  # type: ignore[arg-type]
+        log,
+        EvmChain(
+            pool_id="pool",
+            chain=CHAIN,
+            asset=NATIVE,
+            network=f"evm:{CHAIN_ID}",
+            rpc_url=stage.chronicle.node.url,
+            wallets=[WatchedWallet(name=name, addresses=addresses) for name, addresses in (wallets or stage.wallets).items()],
+            tokens={place: name for name, (_, place) in stage.chronicle.tokens.items()},
+            start_height=stage.start_height,
+            finality=FINALITY,
+            internal_calls=internal_calls,  # type: ignore[arg-type]
+        ),
     )
 
 

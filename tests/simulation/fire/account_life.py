@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import connectors.evm.scan
-from connectors.evm import EvmConnector
+from connectors.evm import EvmChain, EvmConnector
 from pipeline.follow.connector import ChainConnector, Idle, Waiting
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.protocol import EventLog
@@ -106,11 +106,21 @@ class AccountLife(Life):
         settings = app.settings
         ours = settings.chains[CHAIN]
         return EvmConnector(
-            log=log, pool_id=app.pool, chain=CHAIN, asset=ours.asset, network=ours.network, rpc_url=ours.rpc_url,
-            wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in ours.wallets],
-            tokens={a.contract: name for name, a in settings.assets.items() if a.chain == CHAIN and a.contract is not None},
-            start_height=ours.start_height, finality=ours.finality, internal_calls=ours.internal_calls, connection=self.node,
-        )  # fmt: skip
+            log,
+            EvmChain(
+                pool_id=app.pool,
+                chain=CHAIN,
+                asset=ours.asset,
+                network=ours.network,
+                rpc_url=ours.rpc_url,
+                wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in ours.wallets],
+                tokens={a.contract: name for name, a in settings.assets.items() if a.chain == CHAIN and a.contract is not None},
+                start_height=ours.start_height,
+                finality=ours.finality,
+                internal_calls=ours.internal_calls,
+            ),
+            connection=self.node,
+        )
 
     def vendor_paid(self, ref: str) -> str | None:
         txid, _, vout = ref.rpartition(":")

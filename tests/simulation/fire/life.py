@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from connectors.bitcoin.follow import BitcoinConnector
+from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from connectors.files import declare_complete
 from pipeline.closing.advance import Standing
 from pipeline.closing.calendar import due_at
@@ -137,10 +137,19 @@ class Life:
     def open_connector(self, app: SimApp, log: EventLog) -> ChainConnector:
         """The real connector over that node, into a log."""
         return BitcoinConnector(
-            log=log, pool_id=app.pool, chain=CHAIN, asset="BTC", network="regtest", rpc_url="http://127.0.0.1:1",
-            wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in app.settings.chains[CHAIN].wallets],
-            start_height=self.start_height, strategy=self.strategy, connection=self.node,
-        )  # fmt: skip
+            log,
+            BitcoinChain(
+                pool_id=app.pool,
+                chain=CHAIN,
+                asset="BTC",
+                network="regtest",
+                rpc_url="http://127.0.0.1:1",
+                wallets=[WatchedWallet(name=one.name, addresses=list(one.addresses)) for one in app.settings.chains[CHAIN].wallets],
+                start_height=self.start_height,
+                strategy=self.strategy,
+            ),
+            connection=self.node,
+        )
 
     def vendor_paid(self, ref: str) -> str | None:
         """The vendor to whom the output TXID:VOUT goes; None where it goes to nobody that is one."""

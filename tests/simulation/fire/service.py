@@ -1,38 +1,23 @@
-"""The filing service without its socket: the sandbox's own HTTP handler, spoken to in memory by the real HTTP client.
+"""The filing service without its socket: the sandbox's own answers, asked for in memory by the real HTTP client.
 
-Enters: requests of `HttpFiling`. Leaves: the handler's bytes, read as HTTP; or the failure that a line would give. The desk keeps what it
+Enters: requests of `HttpFiling`. Leaves: what the sandbox answers; or the failure that a line would give. The desk keeps what it
 accepted and when: that is where double filing would show.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 
 import connectors.filing.http as filing_http
-from connectors.standins.filing_service import Desk, Faults
-from connectors.standins.filing_service.server import _Handler
+from connectors.standins.filing_service import Desk, Faults, Sandbox
+from connectors.transport.server import HangUp, Request
 
 from .dice import Dice
 
 KINDS = ("timeout", "cut", "error-before", "error-after", "lost-receipt", "slow", "duplicate", "garbage", "rejected-rows", "down")
-
-
-class _Line:
-    """What the handler takes for a socket."""
-
-    def __init__(self, request: bytes) -> None:
-        self._request, self.answer = io.BytesIO(request), b""
-
-    def makefile(self, *_: object, **__: object) -> io.BytesIO:
-        return self._request
-
-    def sendall(self, content: bytes) -> None:
-        self.answer += content
 
 
 class Service(httpx.BaseTransport):
@@ -42,14 +27,7 @@ class Service(httpx.BaseTransport):
         self.desk = Desk()
         self.accepted_at: dict[str, int] = {}
         self._dice, self._now = dice, now
-        waits = SimpleNamespace(wait=lambda _: None)
-        sandbox = SimpleNamespace(desk=self.desk, faults=Faults(at=self._fault), now=now, token="", hang_s=0.0, questions=2, closing=waits)
-
-        class Handler(_Handler):
-            pass
-
-        Handler.sandbox = sandbox  # type: ignore[assignment]
-        self._handler = Handler
+        self._sandbox = Sandbox(self.desk, Faults(at=self._fault), now, hang_s=0.0)
 
     def _fault(self, _: int) -> str | None:
         return next((kind for kind in KINDS if self._dice.happens(f"filing-{kind}")), None)
@@ -57,23 +35,17 @@ class Service(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if self._dice.happens("filing-unreachable"):
             raise httpx.ConnectError("connection refused", request=request)
-        body = request.read()
-        head = f"{request.method} {request.url.raw_path.decode()} HTTP/1.1\r\n"
-        head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items() if name.lower() != "connection")
-        line = _Line((head + "Connection: close\r\n\r\n").encode() + body)
-        self._handler(line, ("127.0.0.1", 1), None)  # type: ignore[arg-type]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = self._sandbox.answer(Request(request.method, request.url.raw_path.decode(), headers, request.read()))
         for entry in self.desk.entries.values():
             if entry.state != "rejected":
                 self.accepted_at.setdefault(entry.submission_id, self._now())
-        if not line.answer:
+        if isinstance(answer, HangUp):
+            if answer.sent:
+                raise httpx.RemoteProtocolError("peer closed connection without sending complete message body", request=request)
             raise httpx.ReadTimeout("timed out", request=request)
-        top, _, content = line.answer.partition(b"\r\n\r\n")
-        status, *headers = top.decode().split("\r\n")
-        pairs = [tuple(header.split(": ", 1)) for header in headers]
-        announced = next((int(value) for name, value in pairs if name.lower() == "content-length"), len(content))
-        if announced != len(content):
-            raise httpx.RemoteProtocolError("peer closed connection without sending complete message body", request=request)
-        return httpx.Response(int(status.split()[1]), headers=pairs, content=content, request=request)
+        headers = {"Content-Type": answer.content_type or "", **dict(answer.headers)}
+        return httpx.Response(answer.status, headers=headers, content=answer.body, request=request)
 
 
 class Wired:

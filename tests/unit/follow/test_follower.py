@@ -10,7 +10,7 @@ import structlog
 
 from connectors.standins.log_memory import MemoryLog
 from pipeline.follow.build_events import EventBuilder
-from pipeline.follow.connector import Connected, Idle, Reorganised, Step, Waiting
+from pipeline.follow.connector import Connected, FollowedChain, Idle, Reorganised, Step, Waiting
 from pipeline.follow.follower import MOVES, Follower, Rescan
 from pipeline.follow.main_chain import MainChain
 from pipeline.follow.troubles import AccessRefused, ChainMoved, NodeBusy, NodeUnreachable
@@ -29,9 +29,8 @@ class Scripted(Follower[MainChain, Rescan]):
     def __init__(
         self, log: EventLog, steps: Sequence[Step | Exception | Does] = (), *, network: str = "mainnet", start_height: int = 5
     ) -> None:
-        super().__init__(
-            log, EventBuilder("c"), pool_id="p", chain="c", network=network, start_height=start_height, journal=structlog.get_logger("test")
-        )
+        settings = FollowedChain(pool_id="p", chain="c", asset="C", network=network, rpc_url="", wallets=[], start_height=start_height)
+        super().__init__(log, settings, EventBuilder("c"), journal=structlog.get_logger("test"))
         self.steps = list(steps)
         self.n_forgotten = 0
         self.resumed: list[int] = []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from connectors.evm.call_tracing import choose
-from connectors.evm.checks import checked
 from connectors.evm.errors import NotOffered
 from connectors.evm.node import Offer
+from connectors.evm.settings import EvmChain
 from connectors.evm.watch import union, watch_list
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SettingsError
@@ -47,9 +49,31 @@ def test_what_was_once_watched_stays_watched() -> None:
     assert len(warnings) == 2 and "stay watched" in warnings[0]
 
 
+def chain(**changes: Any) -> EvmChain:
+    good = {
+        "pool_id": "p",
+        "chain": "eth",
+        "asset": "ETH",
+        "network": "evm:1",
+        "rpc_url": "",
+        "wallets": [],
+        "start_height": 1,
+        "finality": 1,
+    }
+    return EvmChain(**(good | changes))
+
+
 def test_faulty_settings_are_all_named() -> None:
     with pytest.raises(SettingsError) as raised:
-        checked("eth", "ETH", "regtest", {"0x1": "T", GOOD: "ETH"}, 0, 0, "some", "much", 0)
+        chain(
+            network="regtest",
+            tokens={"0x1": "T", GOOD: "ETH"},
+            start_height=0,
+            finality=0,
+            internal_calls="some",
+            block_reward="much",
+            blocks_a_step=0,
+        ).checked()
     for part in (
         "evm:1",
         "start_height",
@@ -62,8 +86,8 @@ def test_faulty_settings_are_all_named() -> None:
     ):
         assert part in str(raised.value)
     with pytest.raises(SettingsError, match="two token contracts"):
-        checked("eth", "ETH", "evm:1", {GOOD: "T", "0x" + 40 * "1": "T"}, 1, 1, "auto", "none", None)
-    assert checked("eth", "ETH", "evm:61", {GOOD.lower(): "T"}, 1, 1, "auto", "none", None) == (61, {GOOD: "T"})
+        chain(tokens={GOOD: "T", "0x" + 40 * "1": "T"}).checked()
+    assert chain(network="evm:61", tokens={GOOD.lower(): "T"}).checked() == (61, {GOOD: "T"})
 
 
 def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
@@ -76,3 +100,8 @@ def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
     assert choose("ignore", offer("trace_block"), "n").is_blind_accepted
     with pytest.raises(NotOffered, match="it offers trace_block"):
         choose("debug_trace", offer("trace_block"), "n")
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(chain(user="u", password="hunter2", headers={"Authorization": "Bearer abc"}))
+    assert "hunter2" not in shown and "abc" not in shown

@@ -1,0 +1,45 @@
+"""What the operator says of a chain of Bitcoin's family, all faults at once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.networks import network as network_of
+from pipeline.follow.connector import FollowedChain
+from pipeline.model.errors import SettingsError
+
+from .strategies import NAMES
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitcoinChain(FollowedChain):
+    """A chain of Bitcoin's family, and how its node is asked."""
+
+    cookie_path: str | Path | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    rest: Literal["auto", "on", "off"] = "auto"
+    strategy: str = "auto"
+    gap: int | None = None
+    """Unused indexes kept ahead in a ranged descriptor; None: a fifth of its range."""
+    first_used_height: int | None = None
+    """No wallet was paid below it, says the operator: it lets spends be known from the log when reading starts above 1."""
+
+    def checked(self) -> Network:
+        """The network's rules. Raises SettingsError with every fault."""
+        faults = []
+        if self.strategy not in ("auto", *NAMES):
+            faults.append(f"strategy {self.strategy!r} is not known: use auto, {', '.join(NAMES)}")
+        if self.rest not in ("auto", "on", "off"):
+            faults.append(f"rest {self.rest!r} is not known: use auto, on or off")
+        if self.start_height < 0:
+            faults.append(f"start_height {self.start_height} is negative")
+        if faults:
+            raise SettingsError(faults, source=f"chain {self.chain}")
+        try:
+            return network_of(self.network)
+        except ValueError as error:
+            raise SettingsError([str(error)], source=f"chain {self.chain}") from error
