@@ -18,7 +18,7 @@ COMMANDS = (
     "esep issues 2026-10 --blocking",
     f'esep waive 2026-10 unknown-outflow {OUTFLOW} --by "A. Person" --reason "refund, letter of 2 November"',
     'esep freeze 2026-10 --by "A. Person"',
-    "esep verify 2026-10",
+    "esep verify 2026-10 --test-network",
     "esep replay 2026-10",
 )
 

@@ -1,0 +1,117 @@
+"""Work behind headers: real headers of the main networks pass, headers that anybody can make do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.chains.bitcoin.merkle import meets_target, target_of
+from pipeline.chains.bitcoin.networks import NETWORKS, network
+from pipeline.chains.bitcoin.wire import Header, parse_header
+from pipeline.chains.bitcoin.work import bits_of, checkpoint_of, is_test_network, median_times, retargeted, work_faults, work_of
+
+from .chains import GENESIS_HEADER, read_block
+
+BITCOIN, LITECOIN = network("bitcoin"), network("litecoin")
+
+# Bitcoin's block 840,000, as any node gives it (getblockheader HASH false).
+BLOCK_840000 = bytes.fromhex(
+    "00e05f2aab948491071265ad552351d0ad625745668da54b0172010000000000000000004f89a5d73bd4d4887f25981fe81892ccafda10c27f52d6f3dd28183a7c411b03"
+    "b7072366194203177d9863ea"
+)
+# The first and the last header of three intervals of Bitcoin, and the one after: blocks 554,400 to 560,448, as any node gives them.
+INTERVALS = {
+    554400: "00004020d3b2d7d61ad2d95ffbd556d9e00f07877423600a8da015000000000000000000d192743a2c190a7421f92fefe92505579d7b8eda568cacee13b25751ac704c66"
+    "9d83195cf41e371721bae3e7",
+    556415: "00000020bc7d388bea14dab9caa937b909caecd6ece36e3c6589200000000000000000007c0900cf1a9b40411141859b98bf95fb9d414f49044e08acff21fa54506022a4"
+    "e6492a5cf41e3717d2864679",
+    556416: "00000020120b3264562d49df59c400a0f276448db2a9aa4bf6f4080000000000000000005cb4b52150fe7dec217b74db424e442ef8b24105c244ebaeb59f638db9c48ef3"
+    "c94f2a5ca5183217b412a530",
+    558431: "0000402022c9973a4f6c0623105f2a5d0dc349773848a4f02de60f000000000000000000e88eabc4c6398c80cea87f6d1d662c6640de4719f7949ae85afe75746dd04abb"
+    "abef3b5ca5183217f6d45f41",
+    558432: "00c0ff2f6550b5dae76559589e3e3e135237072b6bc498949da6280000000000000000005988783435f506d2ccfbadb484e56d6f1d5dfdd480650acae1e3b43d3464ea73"
+    "caf13b5c33d62f171d508fdb",
+    560447: "00000020d8e8e54ca5e33522b94fbba5de736efc55ff75e832cf2300000000000000000007b395f80858ee022c9c3c2f0f5cee4bd807039f0729b0559ae4326c3ba77d6b"
+    "209f4e5c33d62f1746ee356d",
+    560448: "000000206b05bd2c4a06b3d8503a033c2593396a25a79e1dcadb140000000000000000001b08df3d42cd9a38d8b66adf9dc5eb464f503633bd861085ffff723634531596"
+    "a1a24e5c35683017bf67b72a",
+}
+
+
+def real(height: int) -> Header:
+    raw = bytes.fromhex(INTERVALS[height])
+    assert meets_target(raw, BITCOIN) is True
+    return parse_header(raw)
+
+
+@pytest.mark.parametrize("first", [554400, 556416, 558432])
+def test_bitcoins_own_intervals_are_set_anew_as_the_rules_say(first: int) -> None:
+    checkpoint = checkpoint_of("bitcoin")
+    assert checkpoint is not None
+    start, last, after = real(first), real(first + 2015), real(first + 2016)
+    assert retargeted(last.bits, last.time - start.time, checkpoint, BITCOIN) == after.bits
+
+
+def test_a_real_header_after_the_checkpoint_passes_and_one_of_difficulty_1_does_not() -> None:
+    checkpoint = checkpoint_of("bitcoin")
+    assert checkpoint is not None and meets_target(BLOCK_840000, BITCOIN) is True
+    header = parse_header(BLOCK_840000)
+    assert header.hash == "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5"
+    assert work_faults([header], 840_000, BITCOIN, checkpoint) == []
+    easy = parse_header(GENESIS_HEADER)
+    assert work_of(easy.bits) == 0x100010001 and meets_target(GENESIS_HEADER, BITCOIN) is True
+    (fault,) = work_faults([easy], 840_000, BITCOIN, checkpoint)
+    assert "block 840000: claims the work of 4,295,032,833 hashes" in fault
+    assert "there" in work_faults([header], checkpoint.height, BITCOIN, checkpoint)[0]
+
+
+def test_a_real_header_of_litecoin_claims_more_than_the_least_work() -> None:
+    checkpoint, raw = checkpoint_of("litecoin"), read_block("litecoin-2265985")[:80]
+    assert checkpoint is not None and meets_target(raw, LITECOIN) is True
+    assert work_of(parse_header(raw).bits) > checkpoint.least_work > work_of(0x1E0FFFF0)
+
+
+def chain(count: int, first: int, bits: int, *, apart_s: int = 600) -> list[Header]:
+    """Headers one after another; of their hashes nothing is asked here."""
+    return [Header(f"{n:064x}", f"{n - 1:064x}", "00" * 32, 1_720_000_000 + n * apart_s, bits, 0, 4) for n in range(first, first + count)]
+
+
+def test_difficulty_moves_only_where_and_as_far_as_the_network_moves_it() -> None:
+    checkpoint, bits = checkpoint_of("bitcoin"), 0x17034219
+    assert checkpoint is not None
+    interval = 840_000 // 2016 * 2016 + 2016
+    honest = chain(2017, interval, bits)
+    meant = retargeted(bits, 2015 * 600, checkpoint, BITCOIN)
+    assert work_faults([*honest[:-1], honest[-1]._replace(bits=meant)], interval, BITCOIN, checkpoint) == []
+    assert "by the rules it is" in work_faults(honest, interval, BITCOIN, checkpoint)[0]
+    eased = [*honest[:5], honest[5]._replace(bits=0x17044219), *honest[6:9]]
+    assert "sets none anew" in work_faults(eased, interval, BITCOIN, checkpoint)[0]
+    short = [honest[0]._replace(time=1), honest[1]._replace(time=2, bits=bits_of(target_of(bits) * 5))]
+    assert any("more than four times" in fault for fault in work_faults(short, interval - 1, BITCOIN, checkpoint))
+
+
+def test_a_month_takes_as_many_blocks_as_the_network_makes_in_it() -> None:
+    checkpoint = checkpoint_of("bitcoin")
+    assert checkpoint is not None
+    assert work_faults(chain(300, 850_000, 0x17034219), 850_000, BITCOIN, checkpoint) == []
+    (fault,) = work_faults(chain(300, 850_000, 0x17034219, apart_s=6_000), 850_000, BITCOIN, checkpoint)
+    assert "300 blocks in 20 days" in fault
+
+
+def test_times_run_after_the_median_of_the_blocks_before() -> None:
+    checkpoint, headers = checkpoint_of("bitcoin"), chain(20, 850_000, 0x17034219)
+    assert checkpoint is not None
+    headers[15] = headers[15]._replace(time=headers[4].time)
+    assert any("median time" in fault for fault in work_faults(headers, 850_000, BITCOIN, checkpoint))
+    assert median_times(headers, 850_000)[:11] == [None] * 10 + [headers[5].time]
+    assert median_times(headers[:3], 0) == [headers[0].time, headers[1].time, headers[1].time]
+
+
+@pytest.mark.parametrize("bits", [0x1D00FFFF, 0x17034219, 0x1B0404CB, 0x1E0FFFF0, 0x207FFFFF, 0x1C008000])
+def test_bits_and_targets_turn_into_each_other(bits: int) -> None:
+    assert bits_of(target_of(bits)) == bits
+
+
+def test_which_networks_have_work_that_headers_show() -> None:
+    assert {name for name in NETWORKS if checkpoint_of(name)} == {"bitcoin", "litecoin"}
+    assert {name for name in NETWORKS if not is_test_network(network(name))} == {"bitcoin", "litecoin", "dogecoin"}
+    assert work_of(0) == work_of(0x1D800000) == 0
