@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.app.app import App
 from pipeline.assess.manifest import NOT_REPRODUCIBLE
+from pipeline.assess.statement import statements_of
 from pipeline.assess.waivers import with_waivers
 from pipeline.log.events import decode
 from pipeline.log.events.months import Drafted
@@ -142,3 +143,13 @@ def test_the_further_version_takes_the_newest_edition(amended: App) -> None:
     assert [check.name for check in verify_bundle(outcome.folder) if not check.holds] == []
     openings = pl.read_csv(outcome.folder / "rows.csv", infer_schema=False).filter(pl.col("allocation_id").str.starts_with("opening:"))
     assert openings["is_carried"].unique().to_list() == ["true"], "no opening of midnight is an allocation of October"
+
+
+@pytest.mark.parametrize("pool", ["example", "changes"])
+def test_statements_are_made_from_the_kept_bundle(pool: str, request: pytest.FixtureRequest) -> None:
+    with app_of(request.getfixturevalue(pool)) as app:
+        tables = app.statements.tables(OCTOBER)
+    made = list(statements_of(tables))
+    report = pl.read_csv(request.getfixturevalue(pool) / "months" / "2026-10" / "v1" / "report.csv", infer_schema=False)
+    assert tables.version == 1 and sum(one.rows.height for one in made) == report.height > 0
+    assert sum(one.debts.height for one in made) == tables.debts.height > 0
