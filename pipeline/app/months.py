@@ -21,7 +21,7 @@ from pipeline.assess.month import Assessed, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
 from pipeline.closing.diary import Diary
 from pipeline.closing.preview import MonthChange, preview, rows_that_differ, with_ledger_rows, with_registry
-from pipeline.freeze.bundle import Content, Version, discard, put_in_place
+from pipeline.freeze.bundle import Content, Version, put_in_place
 from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, require_closable, transactions_to_prove, version_dir
 from pipeline.freeze.replay import Replay, replay_month
 from pipeline.log.events import encode
@@ -141,7 +141,7 @@ class PoolMonths:
 
         The next version takes the newest edition of the rules (rule 8.4). That alone makes none, unless a person asks for it: `is_amendment`.
         `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
-        condition of rule 8.1 that is not met, or that another process is at it.
+        condition of rule 8.1 that is not met, that a further version has no reason (rule 8.3), or that another process is at it.
         """
         with held_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
             return self._freeze(store, month, by=by, reason=reason, is_first=is_first, is_amendment=is_amendment, progress=progress)
@@ -159,15 +159,18 @@ class PoolMonths:
             if report_digest(assessed, self._rules) == last.digest:
                 return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
             assessed = assess_month(state, month, self._rules)
+        if last is None:
+            require_closable(month, assessed)  # before anything is written
+        else:
+            # Compared before anything is written: where nothing changed, `months` stays as it is, times of files and folders too.
+            if report_digest(assessed, self._rules) == last.digest:
+                return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
+            if not reason.strip():
+                raise MonthError(f"{month} is frozen already, and its report would change: a further version wants a --reason (rule 8.3)")
         version = Version(
             month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason
         )  # fmt: skip
-        if last is None:
-            require_closable(month, assessed)  # before anything is written; a further version is first compared with the last one
         report = begin_freeze(version, assessed, self._settings.months_path, progress=progress)
-        if last is not None and report.digest == last.digest:
-            discard(report.folder)
-            return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
         content = Content(
             version, state, assessed, read_evidence(store.connection, transactions_to_prove(assessed.enriched, self._rules, state.facts))
         )

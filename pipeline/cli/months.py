@@ -59,7 +59,7 @@ def freeze(
 
     The month must be able to close (rule 8.1): chains past its end and final, ledger complete, registry loaded, every
     blocking issue resolved or waived. What is missing is listed, with exit code 3. When facts changed since the last
-    version, the next version is made, and wants a reason (rule 8.3); when none did, the last version stands. Works while
+    version, the next version is made, and wants a reason (rule 8.3); when none did, the last version stands and no reason is asked. Works while
     `esep run` is running: the month is then built from the log.
 
     [dim]esep freeze 2026-10 --by "A. Person"[/dim]
@@ -69,15 +69,12 @@ def freeze(
     if not by.strip():
         raise SettingsError(["--by: a frozen month has a person behind it: give a name"], source="esep freeze")
     with App(settings, now) as app:
-        if app.months.frozen(named) and not reason.strip():
-            raise MonthError(f"{named} is frozen already: a further version wants a --reason (rule 8.3)")
         app.decisions.bring_settings()
         with progress("reading the log") as tell, app.stores.current(tell) as store:
             if app.decisions.bring_waivers(app.months, store, named):
                 app.stores.fill(store)
-            outcome = app.months.freeze(
-                store, named, by=by, reason=reason.strip() or "the month's report", progress=lambda step: err_step(step)
-            )
+            why = reason.strip() or ("" if app.months.frozen(named) else "the month's report")
+            outcome = app.months.freeze(store, named, by=by, reason=why, progress=err_step)
     if as_json:
         print_json(
             {"month": str(named), "version": outcome.version, "digest": outcome.digest, "folder": outcome.folder, "is_new": outcome.is_new}

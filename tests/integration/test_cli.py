@@ -142,12 +142,12 @@ def test_replay_gives_the_same_bytes_and_puts_a_lost_bundle_back(frozen: Path, t
     assert esep("replay", "2026-09", "--config", config) == 3
 
 
-def test_freeze_of_a_frozen_month_wants_a_reason_and_changes_nothing_without_new_facts(
+def test_freeze_of_a_frozen_month_asks_no_reason_and_changes_nothing_without_new_facts(
     frozen: Path, printed: pytest.CaptureFixture[str]
 ) -> None:
     config = frozen / "esep.toml"
-    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 3
-    assert "wants a --reason" in printed.readouterr().err
+    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 0
+    assert "nothing in the report changed since version 1" in printed.readouterr().out
     assert esep("freeze", "2026-10", "--by", "A. Person", "--reason", "once more", "--json", "--config", config) == 0
     shown = json.loads(printed.readouterr().out)
     assert (shown["version"], shown["is_new"], shown["digest"]) == (1, False, DIGEST)
