@@ -27,7 +27,7 @@ from pipeline.freeze.replay import Replay, replay_month
 from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, append_beside
-from pipeline.model.errors import VerifyError
+from pipeline.model.errors import MonthError, VerifyError
 from pipeline.model.folders import held_folder, scratch_folder
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules

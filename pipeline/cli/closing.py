@@ -53,13 +53,13 @@ def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) ->
 
 def schedule(
     every: Annotated[
-        int | None, typer.Option("--every", min=1, help="Seconds between looks, instead of [closing].", metavar="SECONDS")
+        int | None, typer.Option("--every", min=1, help="Seconds between looks, instead of \\[closing].", metavar="SECONDS")
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Close months by the calendar, until SIGTERM: looks at the start, every few minutes, and at each of the calendar's points.
 
-    A process of its own beside `esep run`, where \\[closing] in_run is false; both go through the log. One process closes a pool's
+    A process of its own beside `esep run`, where [closing] in_run is false; both go through the log. One process closes a pool's
     months: a second one is refused with exit code 11. Being stopped, late or asleep does no harm: at the next look what
     is due is done. Logs to stderr, as JSON when that is no terminal.
 

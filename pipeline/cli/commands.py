@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -34,8 +35,10 @@ def _before(
 
 
 def unwrapped(text: str) -> str:
-    """A docstring's paragraphs, each on one line: the terminal wraps them to its own width."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
+    """A docstring's paragraphs, each on one line: the terminal wraps them to its own width. Words in brackets (`[closing]`) are shown as they
+    are: `[dim]`, for examples, is the only markup of a help text."""
+    joined = "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
+    return re.sub(r"(?<!\\)\[(?=[a-z#/@])(?!/?dim\])", r"\\[", joined)
 
 
 def build() -> typer.Typer:

@@ -53,7 +53,7 @@ ListenOption = Annotated[
 
 def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run everything in one process: follow all chains, fill the store, publish the analysts' copy, and close months where
-    \\[closing] in_run is true. Ends cleanly on SIGTERM.
+    [closing] in_run is true. Ends cleanly on SIGTERM.
 
     Logs to stderr, as JSON when that is no terminal. Import files, label, waive and freeze meanwhile from another
     terminal: they go through the log.

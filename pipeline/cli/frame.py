@@ -153,7 +153,9 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
         task = bar.add_task(plain(what), total=total)
 
         def tell(done: int, total: int | None = None) -> None:
-            bar.update(task, completed=done, total=total) if total is not None else bar.update(task, completed=done)
+            # A source may give more than it promised (events that came meanwhile): the total grows with what is done, never "305 of 255".
+            promised = total if total is not None else bar.tasks[0].total
+            bar.update(task, completed=done, total=max(promised, done) if promised is not None else None)
 
         yield tell
 

@@ -16,7 +16,7 @@ from .imports import RestateOption
 
 
 def look(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Import the files that have arrived whole, once. `esep run` does so all the time where \\[inbox] folder is set.
+    """Import the files that have arrived whole, once. `esep run` does so all the time where [inbox] folder is set.
 
     [dim]esep inbox look[/dim]
     """

@@ -92,7 +92,10 @@ def status(
     if as_json:
         print_json(found)
         return
-    say(f"log     {app.settings.log_path}: " + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items())))
+    say(
+        f"log     {app.settings.log if app.settings.log.startswith('kafka:') else app.settings.log_path}: "
+        + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items()))
+    )
     say(f"copy    {found['copy_fault'] or _lag_words(app, found['lag'])}")
     for chain in found["chains"]:
         say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
