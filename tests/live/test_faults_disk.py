@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.log.copying import read_all
 from pipeline.log.protocol import NewEvent, Record
+from pipeline.log.read import batches
 
 from ..integration.example_month import DIGEST, OUTFLOW, RECORDED
 from ..integration.example_month import esep as here
@@ -35,7 +35,7 @@ def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def records(var: Path) -> list[Record]:
     with SqliteLog(var / "log.sqlite") as log:
-        return [record for batch in read_all(log) for record in batch]
+        return [record for batch in batches(log) for record in batch]
 
 
 def test_a_full_disk_loses_nothing_and_the_same_commands_go_on_when_there_is_space(closable: Path, tmp_path: Path) -> None:

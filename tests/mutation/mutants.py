@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant("months in UTC", "pipeline/model/months.py", 'ZoneInfo("Asia/Almaty")', 'ZoneInfo("UTC")', CALENDAR),
     Mutant("the month ends a day early", "pipeline/model/months.py", "calendar.monthrange(self.year, self.number)[1])", "calendar.monthrange(self.year, self.number)[1] - 1)", CONDITIONS),
     Mutant("due on the 26th", "pipeline/model/months.py", "replace(day=25)", "replace(day=26)", CALENDAR),
-    Mutant("the hold passes the 24th", "pipeline/closing/calendar.py", "min(wished, latest)", "wished", CALENDAR),
+    Mutant("the hold passes the 24th", "pipeline/closing/calendar.py", "min(wished, _latest(month, plan))", "wished", CALENDAR),
     Mutant("finality off by one", "pipeline/assess/conditions.py", "confirmations >= finality", "confirmations > finality", CONDITIONS),
     Mutant("the last block confirms nothing", "pipeline/assess/conditions.py", 'confirmations = tip["height"] - height + 1', 'confirmations = tip["height"] - height', CONDITIONS),
     Mutant("a block still fits into the month", "pipeline/assess/conditions.py", 'is_past = tip["mediantime"] >= month.end_at', 'is_past = tip["mediantime"] >= month.end_at - 1', CONDITIONS),
@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant("the first version counts", "pipeline/store/views.sql", "newer.allocation_id = a.allocation_id AND newer.version > a.version", "newer.allocation_id = a.allocation_id AND newer.version < a.version", REORDERED),
     Mutant("half a registry counts", "pipeline/store/views.sql", "HAVING count(*) = any_value(parts)", "HAVING count(*) <= any_value(parts)", ("tests/unit/store/test_views.py", "tests/integration/test_store.py", "tests/properties/test_ingest.py")),
     # The chain (connector)
-    Mutant("a disconnect too few", "connectors/bitcoin/build_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
+    Mutant("a disconnect too few", "pipeline/follow/build_events.py", "range(state.height, down_to, -1)", "range(state.height, down_to + 1, -1)", CHAIN),
     Mutant("a median of ten", "connectors/bitcoin/build_events.py", "times[-10:]", "times[-9:]", CHAIN),
     Mutant("the repeated leaf goes unseen", "pipeline/chains/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
     # Account chains (ADR 7)
@@ -119,7 +119,7 @@ MUTANTS = (
     Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)
     Mutant("what a freeze had built is made again", "pipeline/freeze/freeze.py", "or digest_of(manifest) != event.manifest_digest", "or True", FREEZE),
-    Mutant("an unknown outcome is sent again", "pipeline/closing/life.py", 'return newest.outcome == "missing" or _is_undelivered(newest)', 'return newest.outcome in ("missing", "unknown") or _is_undelivered(newest)', MONTH),
+    Mutant("an unknown outcome is sent again", "pipeline/closing/submission.py", 'return answer.asked == "send" and answer.outcome == "unreachable"', 'return answer.asked == "send" and answer.outcome in ("unreachable", "unknown")', MONTH),
     Mutant("a new id every time", "pipeline/closing/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
     Mutant("signed over other bytes", "pipeline/closing/advance.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
     Mutant("months are frozen in any order", "pipeline/closing/advance.py", "is_gap = is_gap or not standing.life.frozen", "is_gap = False", MONTH),

@@ -72,7 +72,9 @@ def spoil_books(life: AccountLife) -> Undo:
 
 def spoil_gas(life: AccountLife) -> Undo:
     """The store's gas of a transaction is not what was paid; nor is it the sum of what came and went."""
-    connection = life.process.app._store.connection
+    store = life.process.app.sim_stores._store
+    assert store is not None
+    connection = store.connection
     connection.execute("UPDATE raw_transaction SET fee = fee + 1 WHERE fee > 0")
     return lambda: connection.execute("UPDATE raw_transaction SET fee = fee - 1 WHERE fee > 1") and None
 
