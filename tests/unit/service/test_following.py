@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
@@ -55,6 +56,7 @@ def test_a_node_that_keeps_us_waiting_ends_it_with_the_reason() -> None:
 
 def test_steps_become_lines_and_numbers() -> None:
     metrics = Metrics(CollectorRegistry(), Health(lambda: 0.0, Limits()))
+    structlog.reset_defaults()  # a test in the same process may have asked for warnings alone
     with capture_logs() as lines:
         for step in (Idle(7), Connected(3, 7), Reorganised(2, 4, 9), Waiting("out of reach")):
             journal_step(step, STATE)
