@@ -84,12 +84,12 @@ def _check_files(bundle: OpenBundle) -> Finding:
     faults += [
         f"{name} was changed" for name, digest in sorted(files.items()) if (folder / name).is_file() and digest_of(folder / name) != digest
     ]
-    unread = (
-        "month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it"
-        if "month.duckdb" in files
-        else ""
-    )
-    return Finding(faults, f"{len(files)} plain files as the manifest says", not_checked=unread)
+    unread = []
+    if "month.duckdb" in files:
+        unread.append("month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it")
+    if (folder / "submissions").is_dir():
+        unread.append("submissions: what was filed and answered, as the pool kept it")
+    return Finding(faults, f"{len(files)} plain files as the manifest says", not_checked="; ".join(unread))
 
 
 def _check_digest(bundle: OpenBundle) -> Finding:

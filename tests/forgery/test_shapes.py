@@ -71,7 +71,12 @@ def beside_the_signature(bundle: Path) -> None:
 
 
 def folder_beside(bundle: Path) -> None:
-    (bundle / "submissions").mkdir()
+    (bundle / "attachments").mkdir()
+
+
+def beside_the_submissions(bundle: Path) -> None:
+    (bundle / "submissions" / "2026-10-v1-1").mkdir(parents=True)
+    (bundle / "submissions" / "2026-10-v1-1" / "run.exe").write_bytes(b"MZ")
 
 
 def unknown_name(bundle: Path) -> None:
@@ -90,6 +95,7 @@ def unknown_name(bundle: Path) -> None:
         (pipe_for_the_manifest, "not a plain file"),
         (beside_the_signature, "'manifest.json.p7s.exe' is not in the manifest"),
         (folder_beside, "a folder that no bundle has"),
+        (beside_the_submissions, "run.exe' is not in the manifest"),
         (unknown_name, "'readme.html', which is no file of a bundle"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
