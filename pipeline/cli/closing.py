@@ -86,6 +86,9 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
         desk = app.desk
         found = [point for month in desk.calendar_months() for point in points(month, desk.plan, frozen_at=desk.frozen_at(month))]
     rows = [(_when(point.at), point.month, point.what, point.why, "" if point.at > now() else "past") for point in sorted(found)]
+    if not as_json:
+        # Only months that are not filed are listed: the day of filing is past without the filing.
+        rows = [(*row[:4], "past, not done") if row[2] == "filed" and row[4] else row for row in rows]
     if as_json:
         print_json([dict(zip(("at", "month", "what", "why", "past"), row, strict=True)) for row in rows])
     else:

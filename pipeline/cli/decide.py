@@ -10,7 +10,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.app.app import App
-from pipeline.assess.waivers import with_waivers
+from pipeline.assess.waivers import short_name, with_waivers
 from pipeline.chains.networks import strict_address_on
 from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.issues import IssueCode, Severity
@@ -67,10 +67,10 @@ def label(
 
 def waive(
     month: MonthArgument,
-    code: Annotated[str, typer.Argument(help="The issue's code, as `esep issues` prints it.", metavar="CODE")],
-    ref: Annotated[str, typer.Argument(help="The issue's ref, as `esep issues` prints it.", metavar="REF")],
+    code: Annotated[str, typer.Argument(help="The issue's code; or its short name alone, as `esep issues` prints it.", metavar="CODE")],
     by: ByOption,
     reason: ReasonOption,
+    ref: Annotated[str | None, typer.Argument(help="The issue's ref; not needed after a short name.", metavar="[REF]")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Take one blocking issue of one month upon yourself, by name and with a reason.
@@ -79,12 +79,14 @@ def waive(
     printed in the frozen month's manifest. Only issues that the month has now can be waived; `esep issues` lists them, and with --next those that
     a further version of a frozen month would have. A waiver records the ids and amounts that the issue rests on, and lapses when they change (rule 8.5).
 
+    [dim]esep waive 2026-10 k7qf --by "A. Person" --reason "refund, letter of 2 November"[/dim]
+
     [dim]esep waive 2026-10 unknown-outflow d4dc…dfd9:1 --by "A. Person" --reason "refund, letter of 2 November"[/dim]
     """
     settings = settings_of(config)
     named = parse_month(month)
     faults = _person_faults(by, reason)
-    if code not in {known.value for known in IssueCode if known.severity is Severity.BLOCKING}:
+    if ref is not None and code not in {known.value for known in IssueCode if known.severity is Severity.BLOCKING}:
         near = difflib.get_close_matches(code, [known.value for known in IssueCode], n=1)
         faults.append(f"CODE: {code!r} is no blocking issue" + (f": did you mean {near[0]}?" if near else ""))
     if faults:
@@ -92,7 +94,10 @@ def waive(
     with App(settings, now) as app:
         with progress("reading the log") as tell, app.stores.current(tell) as store:
             state, assessed = app.months.assess(store, named, edition=app.rules.edition)
-        judged = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("code") == code).to_dicts()
+        issues = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("severity") == "blocking")
+        if ref is None:
+            code, ref = _named(named, code, issues.select("code", "ref").rows())
+        judged = issues.filter(pl.col("code") == code).to_dicts()
         found = next((row for row in judged if row["ref"] == ref), None)
         if found is not None and found["waived_by"]:
             say(f"already waived by {found['waived_by']}: {code} {ref} ({found['waiver_reason']})")
@@ -105,6 +110,19 @@ def waive(
             )
         app.decisions.waive(month=named, issue=found, by=by, reason=reason)
     say(f"waived: {named} {code} {ref}")
+
+
+def _named(month: Month, name: str, issues: list[tuple[str, str]]) -> tuple[str, str]:
+    """Code and ref of the one blocking issue that has this short name. Raises MonthError when none or several have it."""
+    found = sorted({(code, ref) for code, ref in issues if short_name(code, ref) == name.lower()})
+    if not found:
+        raise MonthError(
+            f"{month} has no blocking issue with the short name {name!r}: esep issues {month} --blocking lists them; after a CODE the REF is needed"
+        )
+    if len(found) > 1:
+        both = "; ".join(f"{code} {ref}" for code, ref in found)
+        raise MonthError(f"{name} is the short name of several issues: {both}. Give CODE and REF, nothing was waived")
+    return found[0]
 
 
 def parse_month(text: str) -> Month:

@@ -10,7 +10,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.months import allocated_months
-from pipeline.assess.waivers import with_waivers
+from pipeline.assess.waivers import short_name, with_waivers
 from pipeline.closing.steps import what_changed
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.protocol import EventLog, Positions
@@ -62,7 +62,8 @@ def issues(
 
 def print_issues(month: Month, rows: list[dict[str, Any]], *, limit: int | None = None) -> None:
     """The issues as a table (the first `limit` of them), and how many are open."""
-    shown = ["severity", "code", "ref", "detail", "waived_by"]
+    rows = [{"name": short_name(row["code"], row["ref"]), **row} for row in rows]
+    shown = ["name", "severity", "code", "ref", "detail", "waived_by"]
     shown += ["lapsed"] if any(row["lapsed"] for row in rows) else []
     if rows:
         table(f"Issues of {month}", [name.replace("_", " ") for name in shown], [[row[name] for name in shown] for row in rows[:limit]])
