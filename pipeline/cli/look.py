@@ -62,7 +62,7 @@ def issues(
 
 def print_issues(month: Month, rows: list[dict[str, Any]], *, limit: int | None = None) -> None:
     """The issues as a table (the first `limit` of them), and how many are open."""
-    rows = [{"name": short_name(row["code"], row["ref"]), **row} for row in rows]
+    rows = [{"name": short_name(row["code"], row["ref"]) if row["severity"] == "blocking" else "", **row} for row in rows]
     shown = ["name", "severity", "code", "ref", "detail", "waived_by"]
     shown += ["lapsed"] if any(row["lapsed"] for row in rows) else []
     if rows:
