@@ -170,7 +170,7 @@ def test_every_balance_closes_to_the_wei_and_is_what_the_node_holds(frozen: Foll
 def test_the_bundle_verifies_and_is_built_again_from_the_log(frozen: Followed, capsys: pytest.CaptureFixture[str]) -> None:
     assert frozen.esep("replay", "2025-10") == 0
     capsys.readouterr()
-    assert frozen.esep("verify", frozen.bundle) == 0
+    assert frozen.esep("verify", frozen.bundle) == 13  # an account chain's work can't be checked here
     said = " ".join(capsys.readouterr().out.split())
     assert f"{TRACED} transfer(s) of which the sum rests on the node's trace of calls" in said, said
 

@@ -66,6 +66,8 @@ class Books:
         commission = (asset, amount // 100) if miner.number < 10 else None
         in_kzt = f"{(miner.number + 1) * 100}.50" if 10 <= miner.number < 13 else None
         at = almaty(at) if isinstance(at, str) else at
+        while any((known.miner, known.asset, known.allocated_at, known.amount) == (miner, asset, at, amount) for known in self.allocations):
+            at -= 1  # the same credit twice would be an issue (rule 4.6)
         self.allocations.append(Allocation(f"A{len(self.allocations):05}", miner, asset, at, amount, commission, in_kzt))
 
 
