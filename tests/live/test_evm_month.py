@@ -40,7 +40,7 @@ from .evm.told import faults
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
-REPORT = "def87254e21efcddf5518fe9f81d4d49c2d7fed7a6dd71874690feab3965c2da"
+REPORT = "b3888363fdbba5115685108071a5118dfa89472bd0981500e20e48b9a34a15a1"
 """Digest of the report, whichever node told the month."""
 TRACED = 200 + 2 + 2 + 2 + 1 + 4
 """Transfers that no root proves: two batches, one with a refusal, the contract wallet, one by self-destruction, the delegated account."""
