@@ -215,6 +215,8 @@ def disk_named(path: Path) -> Iterator[Path]:
     try:
         yield path
     except OSError as error:
+        if error.errno is None and (number := re.search(r"\(os error ([0-9]+)\)", str(error))):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error  # polars says it in words alone
         error.filename = error.filename or str(path)
         raise
     except pl.exceptions.PolarsError as error:
