@@ -2,29 +2,31 @@
 
 Enters: a submission and its exact bytes, or a question for its status. Leaves: an `Answer`; never an exception for what the network or
 the other side does. Only where no connection came about at all is a transmission `unreachable`; anything cut off later is `unknown`.
-Redirects are not followed: a submission goes where the settings say, or nowhere. Secrets never reach an answer's texts.
+Redirects are not followed: a submission goes where the settings say, or nowhere. Our secrets are hidden in all that is kept, however the other side spells them.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-import httpx
-
+from connectors.transport.deadline import tls_context
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.closing.filing import Answer, AnswerMap, Body, BodyMap, Form, compose, interpret, shown
-from pipeline.log.events.months import Submitting
+from pipeline.log.events.months import RejectedRow, Submitting
+from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import FilingError, SettingsError
+from pipeline.model.secret_mask import SecretMask
 
 _LIMIT = 8 << 20
 """An answer longer than this is not read further."""
-_SECRET = ("authorization", "cookie", "proxy-authorization")
+_SECRET_NAME = re.compile(r"(?i)authori[sz]ation|cookie|secret|token|passw|credential|api-?key")
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,16 @@ class HttpFiling:
     """`pipeline.closing.advance.Filing` by HTTP."""
 
     def __init__(self, target: HttpTarget, body: BodyMap, answers: AnswerMap) -> None:
-        """Raises SettingsError for certificates that can't be loaded."""
+        """Raises SettingsError for an address that is none or would carry secrets in the clear, and for certificates that can't be loaded."""
         self._target = target
         self._body = body
         self._answers = answers
+        self._url = _parsed("url", target.url)
+        self._status_url = _parsed("status_url", target.status_url) if target.status_url else None
+        self._hide = SecretMask(_secrets_of(target))
         # Without TLS there is nothing to trust, and loading the system's certificates takes a while.
-        self._trust: ssl.SSLContext | bool = _trust(target) if "https:" in (target.url + target.status_url) else False
+        is_tls = self._url.is_tls or (self._status_url is not None and self._status_url.is_tls)
+        self._trust = _trust(target) if is_tls else None
 
     @property
     def target(self) -> str:
@@ -66,7 +72,7 @@ class HttpFiling:
 
     @property
     def can_ask(self) -> bool:
-        return bool(self._target.status_url)
+        return self._status_url is not None
 
     def compose(self, form: Form) -> Body:
         """The body's bytes. Raises FilingError."""
@@ -74,15 +80,15 @@ class HttpFiling:
 
     def send(self, submission: Submitting, content: bytes) -> Answer:
         """Transmit the bytes as they are."""
-        return self._call("send", self._target.method, self._target.url, submission, content)
+        return self._call("send", self._target.method, self._url, submission, content)
 
     def ask(self, submission: Submitting) -> Answer:
         """Ask what became of it. Raises FilingError when there is nowhere to ask."""
-        if not self.can_ask:
+        if self._status_url is None:
             raise FilingError("filing.status_url is not set: nobody can be asked; say what became of it with `esep receipt`")
-        return self._call("status", self._target.status_method, self._target.status_url, submission, None)
+        return self._call("status", self._target.status_method, self._status_url, submission, None)
 
-    def _call(self, asked: str, method: str, address: str, submission: Submitting, content: bytes | None) -> Answer:
+    def _call(self, asked: str, method: str, address: Address, submission: Submitting, content: bytes | None) -> Answer:
         target = self._target
         url = _filled(address, submission)
         headers = {"Accept": "application/json, text/xml", **target.headers}
@@ -93,42 +99,54 @@ class HttpFiling:
         secret = _login(target)
         request = "\n".join(
             [
-                f"{method} {url}",
-                *(f"{n}: {'***' if n.lower() in _SECRET else v}" for n, v in headers.items()),
+                f"{method} {url.name}{url.path}",
+                *(f"{n}: {'***' if _SECRET_NAME.search(n) else v}" for n, v in headers.items()),
                 *(f"{n}: ***" for n in secret),
             ]
         )
         if content is not None:
             request += f"\n\n[body: {len(content)} bytes, SHA-256 {submission.body_digest}]"
+        hide = self._hide
         try:
-            with (
-                httpx.Client(verify=self._trust, timeout=target.timeout_s, trust_env=False, follow_redirects=False) as client,
-                client.stream(method, url, headers={**headers, **secret}, content=content) as response,
-            ):
-                read, cut, begun = bytearray(), False, time.monotonic()
-                for part in response.iter_bytes():
-                    read += part
-                    if time.monotonic() - begun > target.timeout_s:
-                        raise httpx.ReadTimeout(f"the answer was not whole within {target.timeout_s:g} s")
-                    if len(read) > _LIMIT:
-                        read, cut = read[:_LIMIT], True
-                        break
-                answer = shown(response.status_code, response.reason_phrase, list(response.headers.multi_items()), bytes(read))
-                told = interpret(self._answers, asked=asked, status=response.status_code, content=b"" if cut else bytes(read))
-        except httpx.InvalidURL as error:
-            return Answer("unreachable", _without(f"InvalidURL: {error}", target), request=request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            return Answer("unreachable", _said(error, target), request=request)
-        except httpx.HTTPError as error:
-            return Answer("unknown", _said(error, target), request=request)
-        return Answer(told.outcome, told.message, told.receipt, told.rows, told.http_status, request, _without(answer, target))
+            got = ask(url, method, {**headers, **secret}, content, Limits(target.timeout_s, _LIMIT), trust=self._trust)
+        except NotConnected as error:
+            return Answer("unreachable", hide(str(error)), request=hide(request))
+        except NoAnswer as error:
+            return Answer("unknown", hide(str(error)), request=hide(request))
+        told = interpret(self._answers, asked=asked, status=got.status, content=b"" if got.fault else got.body)
+        message = f"{told.message}; {got.fault}".removeprefix("; ") if got.fault else told.message
+        return Answer(
+            told.outcome,
+            hide(message),
+            None if told.receipt is None else hide(told.receipt),
+            [RejectedRow(n=hide(row.n), message=hide(row.message)) for row in told.rows],
+            told.http_status,
+            hide(request),
+            shown(got.status, got.reason, got.headers, got.body, hide),
+        )
 
 
-def _filled(address: str, submission: Submitting) -> str:
+def _parsed(key: str, url: str) -> Address:
+    try:
+        return parse_address(url, carries_secret=True)
+    except ValueError as error:
+        raise SettingsError([f"filing.{key}: {error}"], source="filing") from None
+
+
+def _filled(address: Address, submission: Submitting) -> Address:
     values = {"submission_id": submission.submission_id, "month": submission.month, "version": str(submission.version)}
+    path = address.path
     for name, value in values.items():
-        address = address.replace("{" + name + "}", quote(value, safe=""))
-    return address
+        path = path.replace("{" + name + "}", quote(value, safe=""))
+    return address._replace(path=path)
+
+
+def _secrets_of(target: HttpTarget) -> list[str]:
+    """What must not stand in an event, should the other side echo it: the login, and headers whose names say that they are secret."""
+    named = [value for name, value in target.headers.items() if _SECRET_NAME.search(name)]
+    if not target.secret:
+        return named
+    return [target.secret, base64.b64encode(f"{target.user}:{target.secret}".encode()).decode(), *named]
 
 
 def _login(target: HttpTarget) -> dict[str, str]:
@@ -141,21 +159,9 @@ def _login(target: HttpTarget) -> dict[str, str]:
 
 def _trust(target: HttpTarget) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
+        context = tls_context(target.ca_file)
         if target.client_cert_file:
             context.load_cert_chain(target.client_cert_file, target.client_key_file)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError([f"filing: ca_file, client_cert_file or client_key_file can't be loaded: {error}"], source="filing") from error
     return context
-
-
-def _said(error: httpx.HTTPError, target: HttpTarget) -> str:
-    return _without(f"{type(error).__name__}: {error}", target)
-
-
-def _without(text: str, target: HttpTarget) -> str:
-    """The text without our secret, should the other side echo it."""
-    if not target.secret:
-        return text
-    pair = base64.b64encode(f"{target.user}:{target.secret}".encode()).decode()
-    return text.replace(target.secret, "***").replace(pair, "***")

@@ -12,6 +12,7 @@ from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
 from pipeline.log.events.months import Submitting
 from pipeline.model.durable import write_whole
 from pipeline.model.errors import FilingError
+from pipeline.model.paths import path_within
 
 _NOTE = """Submission {id}
 Month {month}, version {version}{amends}
@@ -42,7 +43,10 @@ class Outbox:
 
     def send(self, submission: Submitting, content: bytes) -> Answer:
         """Place the submission; `placed`, or `unreachable` when the folder can't be written."""
-        folder = self._folder / f"{submission.month}-v{submission.version}-{submission.submission_id}"
+        try:
+            folder = path_within(self._folder, f"{submission.month}-v{submission.version}-{submission.submission_id}")
+        except ValueError as error:
+            return Answer("unreachable", f"nothing was placed: {error}")
         name = "body.xml" if "xml" in submission.content_type else "body.json" if "json" in submission.content_type else "body"
         amends = f", corrects submission {submission.amends}" if submission.amends else ""
         amends += f", receipt {submission.amends_receipt}" if submission.amends_receipt else ""

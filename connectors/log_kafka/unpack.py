@@ -3,7 +3,7 @@
 Enters: batches that kafka-python fetched and cut apart. Leaves: `Record`s, in order; a `Stranger` for what no writer of ours wrote.
 kafka-python decodes every number by a call and builds two objects for each record, one of them of thirteen fields: about twice the time
 (`docs/benchmarks.md`), where at 80,000 one-row events a second each has 12 µs from the cluster into a committed store. So the insides of a batch (message format 2, KIP-98) are
-read here, and nothing else: sessions, leaders, errors, positions, check sums, decompression and which transactions were given up
+read here, and nothing else: sessions, leaders, errors, positions, check sums and which transactions were given up
 stay kafka-python's. Left out: formats before 2, which have no headers and so no events.
 """
 
@@ -16,6 +16,8 @@ from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import Fetcher
 
 from pipeline.log.protocol import Record, Topic
+
+from .decompress import decompress
 
 ID = "id"
 """The header with an event's id, UTF-8."""
@@ -88,7 +90,7 @@ def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, st
 
     Raises CorruptRecordError for bytes that are no records.
     """
-    iter(batch)  # decompresses
+    decompress(batch)
     data = bytes(batch._buffer)
     try:
         found, at = _unpack(data, batch._pos, batch.records_count, batch.base_offset, topic, partition, names, is_wanted)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import smtplib
-import ssl
+import socket
 from collections.abc import Sequence
 from email.message import EmailMessage
+from urllib.parse import quote
 
+from connectors.transport.deadline import connect, exchange, tls_context
 from pipeline.closing.notices import Notice
+from pipeline.model.address import host_of, is_this_machine
 from pipeline.model.errors import SettingsError, SourceError
 
-_HERE = ("127.0.0.1", "::1", "localhost")
+_MOST_BYTES = 1 << 20
+"""Of all that the server says."""
 
 
 class Mail:
@@ -22,7 +26,11 @@ class Mail:
         self, host: str, port: int, *, security: str, sender: str, receivers: Sequence[str], user: str = "", password: str = "", timeout_s: float = 20
     ) -> None:  # fmt: skip
         """Raises SettingsError for a server elsewhere without TLS."""
-        if security == "none" and host not in _HERE:
+        try:
+            host = host_of(host)
+        except ValueError as error:
+            raise SettingsError([f"notices.smtp_host: {error}"], source="notices") from None
+        if security == "none" and not is_this_machine(host):
             raise SettingsError([f"notices.smtp_security: none is for a mail server on this machine, not {host}"], source="notices")
         self._host, self._port, self._security, self._timeout_s = host, port, security, timeout_s
         self._sender, self._receivers, self._user, self._password = sender, list(receivers), user, password
@@ -30,21 +38,46 @@ class Mail:
     def tell(self, notice: Notice) -> None:
         """Send one message. Raises SourceError when the server did not take it for every receiver."""
         message = EmailMessage()
-        message["Subject"] = f"Esep: {notice.subject}".replace("\n", " ")
+        message["Subject"] = _line(f"Esep: {notice.subject}")
         message["From"] = self._sender
         message["To"] = ", ".join(self._receivers)
-        message["X-Esep-Notice"] = notice.name
+        message["X-Esep-Notice"] = quote(notice.name, safe=":/")
         message.set_content(notice.text + "\n")
+        refused: dict[str, tuple[int, bytes]] | None = None
         try:
-            trust = ssl.create_default_context() if self._security != "none" else None
-            kind = smtplib.SMTP_SSL if self._security == "tls" else smtplib.SMTP
-            with kind(self._host, self._port, timeout=self._timeout_s) as server:
-                if self._security == "starttls":
-                    server.starttls(context=trust)
-                if self._user:
-                    server.login(self._user, self._password)
-                refused = server.send_message(message)
-        except (OSError, smtplib.SMTPException) as error:
-            raise SourceError(f"mail server {self._host}:{self._port}: {type(error).__name__}", is_retryable=True) from error
+            with exchange(self._timeout_s, _MOST_BYTES):
+                trust = tls_context() if self._security != "none" else None
+                with (
+                    _TlsServer(self._host, self._port, context=trust)
+                    if self._security == "tls"
+                    else _Server(self._host, self._port) as server
+                ):
+                    if self._security == "starttls":
+                        server.starttls(context=trust)
+                    if self._user:
+                        server.login(self._user, self._password)
+                    refused = server.send_message(message)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            if refused is None:  # else it was taken, and only the parting failed
+                raise SourceError(f"mail server {self._host}:{self._port}: {type(error).__name__}", is_retryable=True) from error
         if refused:
             raise SourceError(f"mail server {self._host}:{self._port} refused {len(refused)} receiver(s)", is_retryable=True)
+
+
+class _Server(smtplib.SMTP):
+    """Over timed sockets: the exchange bounds all that is said."""
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return connect(host, port)
+
+
+class _TlsServer(smtplib.SMTP_SSL):
+    """The same, within TLS from the first byte."""
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return self.context.wrap_socket(connect(host, port), server_hostname=host)
+
+
+def _line(text: str) -> str:
+    """One line: a header ends at a line's end."""
+    return " ".join(text.split())

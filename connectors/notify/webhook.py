@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
+import json
+from urllib.parse import quote
 
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.closing.notices import Notice
-from pipeline.model.errors import SourceError
+from pipeline.model.address import parse_address
+from pipeline.model.errors import SettingsError, SourceError
 
 
 class Webhook:
@@ -14,19 +17,21 @@ class Webhook:
     name = "webhook"
 
     def __init__(self, url: str, *, timeout_s: float = 20) -> None:
-        self._url = url
+        """Raises SettingsError for what is no address, or one that would carry its secret in the clear."""
+        try:
+            self._address = parse_address(url, carries_secret=True)
+        except ValueError as error:
+            raise SettingsError([f"notices.webhook_url: {error}"], source="notices") from None
         self._timeout_s = timeout_s
 
     def tell(self, notice: Notice) -> None:
         """Send one notice. The address is not shown in errors: it often holds a secret."""
+        told = json.dumps({"notice": notice.name, "subject": notice.subject, "text": notice.text}).encode()
+        # The name may hold an event's own id, and so any letters: in a header they are spelt out.
+        headers = {"Content-Type": "application/json", "Idempotency-Key": quote(notice.name, safe=":/")}
         try:
-            told = {"notice": notice.name, "subject": notice.subject, "text": notice.text}
-            with (
-                httpx.Client(timeout=self._timeout_s, trust_env=False, follow_redirects=False) as client,
-                client.stream("POST", self._url, json=told, headers={"Idempotency-Key": notice.name}) as response,
-            ):
-                status = response.status_code  # what else it says is not read, however much that is
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceError(f"webhook: {type(error).__name__}", is_retryable=True) from None
-        if not 200 <= status < 300:
-            raise SourceError(f"webhook: HTTP {status}", is_retryable=True)
+            answer = ask(self._address, "POST", headers, told, Limits(self._timeout_s, 0), reads=False)
+        except (NotConnected, NoAnswer) as error:
+            raise SourceError(f"webhook: {type(error.__cause__ or error).__name__}", is_retryable=True) from None
+        if not 200 <= answer.status < 300:
+            raise SourceError(f"webhook: HTTP {answer.status}", is_retryable=True)

@@ -12,22 +12,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
 from cryptography import x509
 
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
+from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
+from pipeline.model.secret_mask import SecretMask
 from pipeline.signing.certificate import KeyCertificate, certificate_fault
 from pipeline.signing.cms import read_signature
 from pipeline.signing.signature import signer_certificate
 from pipeline.signing.signer import Signature
 
+_LONG_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
 MOST_ANSWER_BYTES = 32 << 20
 """Of one answer: a signature and its certificates are some kilobytes."""
 
@@ -40,24 +42,26 @@ class NcanodeSigner:
         tsa_policy: str | None = None, timeout_s: float = 30,
     ) -> None:  # fmt: skip
         """Raises SettingsError for an address that would carry the key over a network in the clear."""
-        fault = key_would_leak(url)
-        if fault:
-            raise SettingsError([f"signing.ncanode_url: {fault}"], source="signing")
-        self._url, self._path, self._password, self._bin = url.rstrip("/"), path, password, pool_bin
+        try:
+            self._address = parse_address(url, carries_secret=True)
+        except ValueError as error:
+            raise SettingsError(
+                [f"signing.ncanode_url: {error}: the key travels in the request; write it like http://127.0.0.1:14579"], source="signing"
+            ) from None
+        self._path, self._password, self._bin = path, password, pool_bin
         self._key_alias, self._with_tsp, self._tsa_policy, self._timeout_s = key_alias, with_tsp, tsa_policy, timeout_s
 
     def sign(self, files: dict[str, bytes], *, now: int) -> Signature:
         """Detached CMS of each file, each verified. Raises SigningError."""
         made: dict[str, bytes] = {}
         certificate: x509.Certificate | None = None
-        with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
-            for name, content in files.items():
-                made[name] = self._sign(client, content)
-                certificate = signer_certificate(read_signature(made[name]))
-                fault = certificate_fault(certificate, self._bin, now)
-                if fault:
-                    raise SigningError(f"{self._path}: {fault}")
-                self._verify(client, made[name], content)
+        for name, content in files.items():
+            made[name] = self._sign(content)
+            certificate = signer_certificate(read_signature(made[name]))
+            fault = certificate_fault(certificate, self._bin, now)
+            if fault:
+                raise SigningError(f"{self._path}: {fault}")
+            self._verify(made[name], content)
         assert certificate is not None, "nothing to sign"
         return Signature(
             made,
@@ -68,15 +72,14 @@ class NcanodeSigner:
 
     def certificate(self) -> KeyCertificate:
         """The certificate of the key, as NCANode reads it (`/pkcs12/info`). Raises SigningError."""
-        with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
-            answer = self._post(client, "/pkcs12/info", {"keys": [self._signer()], "revocationCheck": []})
+        answer = self._post("/pkcs12/info", {"keys": [self._signer()], "revocationCheck": []})
         try:
             (told,) = answer["signers"]
             begins, ends = (int(datetime.fromisoformat(told[name]).timestamp()) for name in ("notBefore", "notAfter"))
             numbers = {str(told["subject"].get(name) or "") for name in ("bin", "iin")} - {""}
             return KeyCertificate(str(told["serialNumber"]), begins, ends, frozenset(numbers))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SigningError(f"{self._url}/pkcs12/info: the answer tells of no certificate: is this NCANode 3?") from error
+            raise SigningError(f"{self._address.name}/pkcs12/info: the answer tells of no certificate: is this NCANode 3?") from error
 
     def _signer(self) -> dict[str, Any]:
         """The key as it travels. Raises SigningError for a file that can't be read, or a key without a password."""
@@ -88,58 +91,52 @@ class NcanodeSigner:
             raise SigningError(f"{self._path}: NCANode takes no key without a password: set signing.password_file or ESEP_SIGNING_PASSWORD")
         return {"key": key, "password": self._password, "keyAlias": self._key_alias}
 
-    def _sign(self, client: httpx.Client, content: bytes) -> bytes:
+    def _sign(self, content: bytes) -> bytes:
         wanted: dict[str, Any] = {"data": _base64(content), "signers": [self._signer()], "withTsp": self._with_tsp, "detached": True}
         if self._with_tsp and self._tsa_policy:
             wanted["tsaPolicy"] = self._tsa_policy
-        answer = self._post(client, "/cms/sign", wanted)
+        answer = self._post("/cms/sign", wanted)
         try:
             return base64.b64decode(answer["cms"], validate=True)
         except (KeyError, TypeError, ValueError) as error:
-            raise SigningError(f"{self._url}/cms/sign: no signature in the answer: {answer.get('message', '')!r}") from error
+            raise SigningError(f"{self._address.name}/cms/sign: no signature in the answer: {self._said(answer)!r}") from error
 
-    def _verify(self, client: httpx.Client, signature: bytes, content: bytes) -> None:
+    def _verify(self, signature: bytes, content: bytes) -> None:
         if read_signature(signature).is_detached is False:
-            raise SigningError(f"{self._url}/cms/sign: the signature carries the content: it was asked for a detached one")
-        answer = self._post(client, "/cms/verify", {"cms": _base64(signature), "data": _base64(content)})
+            raise SigningError(f"{self._address.name}/cms/sign: the signature carries the content: it was asked for a detached one")
+        answer = self._post("/cms/verify", {"cms": _base64(signature), "data": _base64(content)})
         if answer.get("valid") is not True:
-            raise SigningError(f"{self._url}/cms/verify: the signature just made does not verify: {answer.get('message', 'not valid')!r}")
+            raise SigningError(
+                f"{self._address.name}/cms/verify: the signature just made does not verify: {self._said(answer) or 'not valid'!r}"
+            )
 
-    def _post(self, client: httpx.Client, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """One request; the key in it never shows in an error."""
+    def _said(self, answer: dict[str, Any]) -> str:
+        """What NCANode says, without our password and without what may be our key: long runs of base64.
+
+        It says `message`; what fails before it is asked (an empty password, an unknown policy) is Spring's own `error`.
+        """
+        hide = SecretMask([self._password or ""])
+        return hide.beginning(_LONG_BASE64.sub("***", str(answer.get("message") or answer.get("error") or "")), 500)
+
+    def _post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        """One request; the key in it never shows in an error, nor does its password, should the answer repeat it."""
+        place, hide = f"{self._address.name}{path}", SecretMask([self._password or ""])
+        address = self._address._replace(path=self._address.path.rstrip("/") + path)
+        body = json.dumps(content).encode()
         try:
-            with client.stream("POST", self._url + path, json=content, follow_redirects=False) as response:
-                read = bytearray()
-                for part in response.iter_bytes():
-                    read += part
-                    if len(read) > MOST_ANSWER_BYTES:
-                        raise SigningError(
-                            f"{self._url}{path}: the answer is longer than {MOST_ANSWER_BYTES >> 20} MiB: is this NCANode 3?"
-                        )
-            answer: Any = json.loads(read)
-        except httpx.HTTPError as error:
-            raise SigningError(f"{self._url}{path}: {type(error).__name__}: is NCANode running?") from None
+            got = ask(address, "POST", {"Content-Type": "application/json"}, body, Limits(self._timeout_s, MOST_ANSWER_BYTES))
+        except (NotConnected, NoAnswer) as error:
+            raise SigningError(f"{place}: {hide(str(error))}: is NCANode running?") from None
+        if got.fault:
+            raise SigningError(f"{place}: {got.fault}: is this NCANode 3?")
+        try:
+            answer: Any = json.loads(got.body)
         except (ValueError, RecursionError):
-            raise SigningError(f"{self._url}{path}: HTTP {response.status_code} and no JSON: is this NCANode 3?") from None
-        if response.status_code != 200 or not isinstance(answer, dict) or answer.get("status") not in (200, None):
-            # NCANode says `message`; what fails before it is asked (an empty password, an unknown policy) is Spring's own `error`.
-            said = (answer.get("message") or answer.get("error") or "") if isinstance(answer, dict) else ""
-            raise SigningError(f"{self._url}{path}: HTTP {response.status_code}: {said!r}")
+            raise SigningError(f"{place}: HTTP {got.status} and no JSON: is this NCANode 3?") from None
+        if got.status != 200 or not isinstance(answer, dict) or answer.get("status") not in (200, None):
+            said = self._said(answer) if isinstance(answer, dict) else ""
+            raise SigningError(f"{place}: HTTP {got.status}: {said!r}")
         return answer
-
-
-def key_would_leak(url: str) -> str:
-    """Why an address may not be given the key; empty when it may: TLS, or this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return ""
-    if parts.scheme != "http" or not parts.hostname:
-        return f"{url!r} is no address: write it like http://127.0.0.1:14579"
-    try:
-        is_here = ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        is_here = parts.hostname == "localhost"
-    return "" if is_here else "the key travels in the request: use https, or NCANode on this machine (127.0.0.1)"
 
 
 def _base64(content: bytes) -> str:

@@ -6,10 +6,11 @@ time stamps in its time. Only a digest travels, so plain http is allowed. Left o
 
 from __future__ import annotations
 
-import httpx
 from rfc3161_client import HashAlgorithm, TimestampRequestBuilder, decode_timestamp_response
 
-from pipeline.model.errors import SigningError
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
+from pipeline.model.address import parse_address
+from pipeline.model.errors import SettingsError, SigningError
 from pipeline.signing.signature import check_timestamp, timestamp_info
 
 GRANTED = (0, 1)
@@ -21,7 +22,12 @@ class TimestampAuthority:
     """An authority at an address. `stamp` raises SigningError; signing is tried again at the next look."""
 
     def __init__(self, url: str, *, timeout_s: float = 30) -> None:
-        self._url, self._timeout_s = url, timeout_s
+        """Raises SettingsError for what is no address."""
+        try:
+            self._address = parse_address(url, carries_secret=False)
+        except ValueError as error:
+            raise SettingsError([f"signing.tsa_url: {error} (only a digest travels)"], source="signing") from None
+        self._name, self._timeout_s = self._address.name, timeout_s
 
     def stamp(self, content: bytes) -> bytes:
         """The token (DER) of a time stamp over these bytes, SHA-256."""
@@ -39,33 +45,25 @@ class TimestampAuthority:
             status, said = response.status, "; ".join(response.status_string)
             token = response.time_stamp_token() if status in GRANTED else b""
         except ValueError as error:
-            raise SigningError(f"{self._url}: no answer of a time stamp authority: {error}") from error
+            raise SigningError(f"{self._name}: no answer of a time stamp authority: {error}") from error
         if not token:
-            raise SigningError(f"{self._url}: the time stamp was refused (status {status}): {said or 'no reason given'}")
+            raise SigningError(f"{self._name}: the time stamp was refused (status {status}): {said or 'no reason given'}")
         if timestamp_info(token).nonce != request.nonce:
-            raise SigningError(f"{self._url}: the time stamp answers another question (nonce)")
+            raise SigningError(f"{self._name}: the time stamp answers another question (nonce)")
         try:
             check_timestamp(token, content)
         except SigningError as error:
-            raise SigningError(f"{self._url}: {error}") from error
+            raise SigningError(f"{self._name}: {error}") from error
         return token
 
     def _ask(self, request: bytes) -> bytes:
         headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
         try:
-            with (
-                httpx.Client(timeout=self._timeout_s, trust_env=False) as client,
-                client.stream("POST", self._url, content=request, headers=headers) as response,
-            ):
-                if response.status_code != 200:
-                    raise SigningError(f"{self._url}: HTTP {response.status_code} instead of a time stamp")
-                answer = b""
-                for part in response.iter_bytes():
-                    answer += part
-                    if len(answer) > _MOST_BYTES:
-                        raise SigningError(f"{self._url}: an answer of more than 1 MiB is no time stamp")
-                return answer
-        except httpx.HTTPError as error:
-            raise SigningError(
-                f"{self._url}: {type(error).__name__}: the time stamp authority does not answer; signing is tried again"
-            ) from None
+            got = ask(self._address, "POST", headers, request, Limits(self._timeout_s, _MOST_BYTES))
+        except (NotConnected, NoAnswer) as error:
+            raise SigningError(f"{self._name}: {error}: the time stamp authority does not answer; signing is tried again") from None
+        if got.status != 200:
+            raise SigningError(f"{self._name}: HTTP {got.status} instead of a time stamp")
+        if got.fault:
+            raise SigningError(f"{self._name}: no time stamp: {got.fault}")
+        return got.body

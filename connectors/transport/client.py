@@ -13,18 +13,18 @@ from __future__ import annotations
 import base64
 import http.client
 import socket
-import ssl
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from pipeline.follow.troubles import AnswerUnreadable, NodeUnreachable
+from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import SettingsError, SourceError
+
+from .deadline import DeadlinePassed, TooManyBytes, exchange, timed, tls_context
 
 RECEIVE_BUFFER_BYTES = 4 << 20
 """Room for a whole block: with the usual 128 KiB the node must wait for us many times within one answer."""
@@ -35,6 +35,8 @@ ARRIVAL_BYTES = 1 << 20
 """Of an answer whose length is not announced, as much as has arrived is read, up to so much."""
 IDLE_CONNECTIONS = 8
 """Connections kept open for later: one for each thread that asks at the same time."""
+OVERHEAD_BYTES = 1 << 20
+"""Of an answer besides its body: headers, and the framing of chunks, which may be as long as what they frame."""
 DEADLINE_TIMEOUTS = 20
 """So many timeouts after it was asked, an answer that is still coming is given up: the timeout alone starts anew with every byte."""
 
@@ -52,34 +54,32 @@ class AnswerTooLarge(AnswerUnreadable):
 
 
 class NodeAddress(NamedTuple):
-    """A node's URL, taken apart. `name` has no secrets: those may stand before the host, and, with some providers, in the path."""
+    """A node's URL, taken apart. `name` has no secrets: with some providers one stands in the path."""
 
     is_tls: bool
     host: str
     port: int
     path: str
     """With the query."""
-    user: str | None
-    password: str | None
+    user: None = None
+    password: None = None
+    """An address holds neither: both have settings of their own."""
 
     @property
     def name(self) -> str:
-        return f"{'https' if self.is_tls else 'http'}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return Address(self.is_tls, self.host, self.port, self.path).name
 
     @classmethod
     def of(cls, url: str, *, usual_port: int, example: str) -> NodeAddress:
-        """`usual_port`: of the family's nodes over plain HTTP. Raises SettingsError."""
+        """`usual_port`: of the family's nodes over plain HTTP. Raises SettingsError, which does not show the address.
+
+        Whether a login may travel there is the settings' to judge: they know whether there is one.
+        """
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError([f"rpc_url {url!r} is not a node's address: write it as {example}"])
-        is_tls = parts.scheme == "https"
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        user = None if parts.username is None else unquote(parts.username)
-        return cls(is_tls, parts.hostname, port or (443 if is_tls else usual_port), path, user, unquote(parts.password or ""))
+            address = parse_address(url, carries_secret=False, usual_port=usual_port)
+        except ValueError as error:
+            raise SettingsError([f"rpc_url {error}: write it as {example}"]) from None
+        return cls(address.is_tls, address.host, address.port, address.path)
 
 
 class NodeClient:
@@ -102,19 +102,19 @@ class NodeClient:
     ) -> Answer:
         """The node's answer, whole. Raises NodeUnreachable, AnswerUnreadable; AnswerTooLarge beyond the limit."""
         limit_s = self.timeout_s if timeout_s is None else timeout_s
+        deadline_s = DEADLINE_TIMEOUTS * limit_s if self.deadline_s is None else self.deadline_s
         try:
-            try:
-                return self._send(verb, path, body, headers, limit_s)
-            except ProtocolError as error:
-                if not isinstance(_cause(error), _ClosedWhileIdle):
-                    raise
-                return self._send(verb, path, body, headers, limit_s)
+            with exchange(deadline_s, 2 * self.limit_bytes + OVERHEAD_BYTES):
+                try:
+                    return self._send(verb, path, body, headers, limit_s)
+                except ProtocolError as error:
+                    if not isinstance(_cause(error), _ClosedWhileIdle):
+                        raise
+                    return self._send(verb, path, body, headers, limit_s)
         except (HTTPError, OSError) as error:
             raise self._trouble(error, limit_s) from error
 
     def _send(self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, timeout_s: float) -> Answer:
-        deadline_s = DEADLINE_TIMEOUTS * timeout_s if self.deadline_s is None else self.deadline_s
-        give_up_at = time.monotonic() + deadline_s
         response = self._pool.urlopen(
             verb,
             path,
@@ -138,11 +138,6 @@ class NodeClient:
                 n_bytes += len(piece)
                 if n_bytes > self.limit_bytes:
                     raise AnswerTooLarge(f"the node at {self.name} gave an answer of more than {self.limit_bytes} bytes")
-                if time.monotonic() > give_up_at:
-                    raise NodeUnreachable(
-                        f"the node at {self.name} did not finish an answer within {deadline_s:g} s ({n_bytes} bytes came): "
-                        "the line is slow, or what answers is no node"
-                    )
         except BaseException:
             response.close()
             raise
@@ -153,6 +148,12 @@ class NodeClient:
         """What a fault of the transport is called."""
         cause = _cause(error)
         match cause:
+            case DeadlinePassed():
+                return NodeUnreachable(
+                    f"the node at {self.name} did not finish an answer: {cause}: the line is slow, or what answers is no node"
+                )
+            case TooManyBytes():
+                return AnswerTooLarge(f"the node at {self.name} gave an answer of more than {self.limit_bytes} bytes")
             case ReadTimeoutError() | ConnectTimeoutError() | TimeoutError():
                 return NodeUnreachable(f"the node at {self.name} did not answer within {timeout_s:g} s: it is busy, or unreachable")
             case ConnectionRefusedError():
@@ -176,9 +177,12 @@ class _ClosedWhileIdle(_Closed):
 
 
 class _Watched(HTTPConnection):
-    """Tells a connection that was closed while idle from a node that hangs up on us."""
+    """Tells a connection that was closed while idle from a node that hangs up on us; over timed sockets, so that the deadline bounds headers, too."""
 
     _has_answered = False
+
+    def _new_conn(self) -> socket.socket:
+        return timed(super()._new_conn())
 
     def connect(self) -> None:
         super().connect()
@@ -208,15 +212,15 @@ class _TlsPool(HTTPSConnectionPool):
 def _pool(address: NodeAddress) -> HTTPConnectionPool:
     options = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)]
     if address.is_tls:
-        return _TlsPool(
-            address.host, address.port, maxsize=IDLE_CONNECTIONS, socket_options=options, ssl_context=ssl.create_default_context()
-        )
+        return _TlsPool(address.host, address.port, maxsize=IDLE_CONNECTIONS, socket_options=options, ssl_context=tls_context())
     return _Pool(address.host, address.port, maxsize=IDLE_CONNECTIONS, socket_options=options)
 
 
 def _cause(error: BaseException) -> BaseException:
     """The fault below the client's own names for it."""
     match error:
+        case HTTPError() if isinstance(error.__context__, DeadlinePassed | TooManyBytes):
+            return error.__context__
         case ProtocolError(args=(_, BaseException() as inner)):
             return inner
         case NewConnectionError() if error.__cause__ is not None:

@@ -12,7 +12,9 @@ from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_whole
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month, almaty_date
+from pipeline.model.paths import path_within
 from pipeline.settings import Settings
+from pipeline.verify.files import digest_of
 
 from .decisions import PoolDecisions
 from .months import PoolMonths
@@ -88,15 +90,26 @@ class ClosingMonths:
 
     def read(self, month: Month, version: int, name: str) -> bytes:
         """A file of a bundle; a bundle that is missing is rebuilt from the log first."""
-        return (self.folder(month, version) / name).read_bytes()
+        return self._path(month, version, name).read_bytes()
+
+    def digest(self, month: Month, version: int, name: str) -> str:
+        """SHA-256 of a file of a bundle, hex; a bundle that is missing is rebuilt first."""
+        return digest_of(self._path(month, version, name))
 
     def keep(self, month: Month, version: int, name: str, content: bytes) -> None:
-        """Put a file beside a bundle's own, whole or not at all; one that is there stays."""
-        path = self.folder(month, version) / name
+        """Put a file beside a bundle's own, whole or not at all; one that is there stays. Raises MonthError for a name that is no file's within the bundle."""
+        path = self._path(month, version, name)
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, content, mode=0o400)
+
+    def _path(self, month: Month, version: int, name: str) -> Path:
+        """Where a file of a bundle lies. Raises MonthError for a name that leads out of the bundle."""
+        try:
+            return path_within(self.folder(month, version), name)
+        except ValueError as error:
+            raise MonthError(f"{month} v{version}: nothing was read or written: {error}") from error
 
     def folder(self, month: Month, version: int) -> Path:
         """A bundle's folder; brought back when it is missing. Raises MonthError, VerifyError."""

@@ -8,7 +8,7 @@ It leaves out when it is called: it may be called at any time, any number of tim
 from __future__ import annotations
 
 import base64
-import gzip
+import binascii
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,10 +21,12 @@ from pipeline.closing.diary import Diary, Taken
 from pipeline.log.events.months import Answered, Sending, Signed, Submitting
 from pipeline.model.errors import FilingError, LogError, MonthError, SigningError
 from pipeline.model.months import Month
+from pipeline.model.packed import pack, unpack
 from pipeline.signing.signer import SIGNED_FILES, Signer
 
 from .calendar import Plan
 from .filing import Answer, Body, Form, submission_id_of
+from .frozen_files import Files, read_frozen
 from .life import Life
 from .steps import SCHEDULE, Act, Side, Step, approvals_of, next_step
 from .submission import Submission
@@ -47,7 +49,7 @@ class Filing(Protocol):
     def ask(self, submission: Submitting) -> Answer: ...
 
 
-class Months(Protocol):
+class Months(Files, Protocol):
     """The months' facts and bundles."""
 
     def known(self, now: int) -> list[Month]: ...
@@ -57,7 +59,6 @@ class Months(Protocol):
         ...
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None: ...
-    def read(self, month: Month, version: int, name: str) -> bytes: ...
     def keep(self, month: Month, version: int, name: str, content: bytes) -> None: ...
 
 
@@ -172,11 +173,7 @@ class Closing:
     def _sign(self, life: Life, step: Step, now: int) -> None:
         if self._signer is None:
             raise SigningError("a signature is wanted and no key is configured: set [signing]")
-        files = {name: self._months.read(life.month, step.version, name) for name in SIGNED_FILES}
-        if hashlib.sha256(files["manifest.json"]).hexdigest() != life.frozen[step.version].manifest_digest:
-            raise SigningError(
-                f"{life.month} v{step.version}: manifest.json is not the one frozen: `esep replay {life.month}` shows what differs"
-            )
+        files = read_frozen(self._months, life.frozen[step.version], SIGNED_FILES, failure=SigningError, whole=True)
         signature = self._signer.sign(files, now=now)
         self._step_done("signature made")
         self.diary.append(
@@ -184,7 +181,7 @@ class Closing:
                 id=f"signed:{life.month}:{step.version}",
                 month=str(life.month),
                 version=step.version,
-                signatures={name: base64.b64encode(made).decode() for name, made in signature.by_file.items()},
+                signatures={name: base64.b64encode(signature.by_file[name]).decode() for name in SIGNED_FILES},
                 signer=signature.signer,
                 certificate_digest=signature.certificate_digest,
                 not_after=signature.not_after,
@@ -199,6 +196,7 @@ class Closing:
         """`sending` first: from there on the outcome is unknown until an answer is in the log."""
         submission = _submission(life, step)
         event = submission.event
+        content = self._content_as_frozen(life, event)
         number = submission.transmissions + 1
         self.diary.append(
             Sending(
@@ -214,9 +212,25 @@ class Closing:
             )
         )
         self._step_done("sending")
-        answer = self._filing.send(event, content_of_submission(event))
+        answer = self._filing.send(event, content)
         self._step_done("sent")
         self.answer(submission, answer, asked="send", transmission=number, now=now, reason=step.why)
+
+    def _content_as_frozen(self, life: Life, event: Submitting) -> bytes:
+        """A submission's bytes, if it is one of what was frozen and the bundle still is. Raises FilingError."""
+        frozen = life.frozen.get(event.version)
+        if frozen is None:
+            raise FilingError(
+                f"{event.month}: submission {event.submission_id} is of version {event.version}, which was never frozen: nothing is sent"
+            )
+        own = submission_id_of(self._pool, event.month, event.version, event.attempt, frozen.manifest_digest)
+        if event.submission_id != own:
+            raise FilingError(
+                f"{event.month} v{event.version}: submission {event.submission_id} is none of the manifest that was frozen ({frozen.manifest_digest}), "
+                f"whose submission {event.attempt} is {own}: nothing is sent; look who wrote event {event.id!r}"
+            )
+        read_frozen(self._months, frozen, ["report.json"], failure=FilingError)
+        return content_of_submission(event)
 
     def answer(self, submission: Submission, answer: Answer, *, asked: Any, transmission: int, now: int, reason: str) -> None:
         """Append what became known; never lost to another process's answer: it takes the next number."""
@@ -229,8 +243,8 @@ class Closing:
         if self._kept.get(str(life.month)) == size:
             return
         for version, signed in life.signed.items():
-            for name, text in signed.signatures.items():
-                self._months.keep(life.month, version, f"{name}.p7s", base64.b64decode(text))
+            for name in signed.signatures:
+                self._months.keep(life.month, version, f"{name}.p7s", signature_of(signed, name))
         for submission in life.submissions:
             event = submission.event
             folder = f"submissions/{event.submission_id}"
@@ -242,11 +256,27 @@ class Closing:
 
 
 def content_of_submission(event: Submitting) -> bytes:
-    """The exact bytes. Raises FilingError when they are not those that the event names."""
-    content = gzip.decompress(base64.b64decode(event.body_gzip))
-    if hashlib.sha256(content).hexdigest() != event.body_digest:
-        raise FilingError(f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent")
+    """The exact bytes. Raises FilingError when they are not those that the event names, or unpack to more than a submission has."""
+    try:
+        content = unpack(event.body_gzip)
+    except ValueError as error:
+        raise FilingError(f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent ({error})") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != event.body_digest:
+        raise FilingError(
+            f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent (SHA-256 {digest}, not {event.body_digest})"
+        )
     return content
+
+
+def signature_of(event: Signed, name: str) -> bytes:
+    """The signature (DER) that an event has for a file. Raises SigningError where it has none, or what is no base64."""
+    try:
+        return base64.b64decode(event.signatures[name], validate=True)  # type: ignore[index]
+    except (KeyError, binascii.Error, ValueError) as error:
+        raise SigningError(
+            f"{event.month} v{event.version}: the log holds no signature of {name} ({error!r}): look at event {event.id!r}"
+        ) from error
 
 
 def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, *, now: int, by: str, reason: str) -> Submitting:
@@ -254,7 +284,7 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
     version = life.version
     frozen = life.frozen[version]
     attempt = len(life.submissions) + 1
-    report = months.read(life.month, version, "report.json")
+    report = read_frozen(months, frozen, ["report.json"], failure=FilingError)["report.json"]
     signed, amended = life.signed.get(version), life.amended
     submission_id = submission_id_of(pool, str(life.month), version, attempt, frozen.manifest_digest)
     form = Form(
@@ -263,7 +293,7 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
         version=version,
         digest=frozen.digest,
         report=report,
-        signature=base64.b64decode(signed.signatures["report.json"]) if signed else None,
+        signature=signature_of(signed, "report.json") if signed else None,
         submission_id=submission_id,
         amends=amended.event.submission_id if amended else None,
         amends_receipt=amended.receipt if amended else None,
@@ -280,7 +310,7 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
         amends_receipt=form.amends_receipt,
         target=filing.target,
         content_type=body.content_type,
-        body_gzip=base64.b64encode(gzip.compress(body.content, mtime=0)).decode(),
+        body_gzip=_packed(body.content, life.month),
         body_digest=hashlib.sha256(body.content).hexdigest(),
         by=by,
         reason=reason,
@@ -288,6 +318,13 @@ def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, 
     )
     diary.append(event)
     return event
+
+
+def _packed(content: bytes, month: Month) -> str:
+    try:
+        return pack(content)
+    except ValueError as error:
+        raise FilingError(f"{month}: the submission can't be kept in the log, so it is not made: {error}") from error
 
 
 def append_answer(

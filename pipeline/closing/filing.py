@@ -19,12 +19,17 @@ from xml.parsers import expat
 
 from pipeline.log.events.months import Outcome, RejectedRow
 from pipeline.model.errors import FilingError
+from pipeline.model.secret_mask import SecretMask
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 MOST_DEPTH = 200
 """Of brackets within brackets, or elements within elements, of an answer."""
 KEPT_BYTES = 65_536
 """How much of an answer's body is kept in the log."""
+MOST_ROWS = 1_000
+"""How many rejected rows of an answer are kept."""
+MOST_RECEIPT_CHARACTERS = 65_536
+_NO_RECEIPT = ("", "false", "true", "null", "none", "nil", "undefined", "0", "-", "n/a")
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
     """
     tree = read_tree(content)
     word = str(_text(tree, how.state) or "").strip().lower()
-    receipt = _text(tree, how.receipt)
+    receipt = _receipt(tree, how.receipt)
     message = _words(tree, how.message)[:1000]
     rows = _rows(tree, how)
 
@@ -305,6 +310,15 @@ def _text(tree: Any, path: str) -> str | None:
     return str(value) if found and isinstance(value, str | int) and str(value) != "" else None
 
 
+def _receipt(tree: Any, path: str) -> str | None:
+    """The receipt at a path: a text that says something, or a number. `false`, `null`, 0 and the like are none, whether JSON or XML says them."""
+    found, value = look_up(tree, path) if path else (False, None)
+    if not found or isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value).strip()
+    return text if text.lower() not in _NO_RECEIPT and len(text) <= MOST_RECEIPT_CHARACTERS else None
+
+
 def _words(tree: Any, path: str) -> str:
     """What stands at a path for people to read: a text, a list of them, or named ones."""
     found, value = look_up(tree, path) if path else (False, None)
@@ -328,13 +342,20 @@ def _rows(tree: Any, how: AnswerMap) -> list[RejectedRow]:
     if not found or not value:
         return []
     items = value if isinstance(value, list) else [value]
-    return [RejectedRow(n=_text(item, how.row_number) or "?", message=(_text(item, how.row_message) or str(item))[:500]) for item in items]
+    rows = [
+        RejectedRow(n=(_text(item, how.row_number) or "?")[:100], message=(_text(item, how.row_message) or str(item)[:500])[:500])
+        for item in items[:MOST_ROWS]
+    ]
+    more = len(items) - MOST_ROWS
+    return [*rows, RejectedRow(n="…", message=f"and {more} more rows: ask the other side for them")] if more > 0 else rows
 
 
-def shown(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes) -> str:
-    """An answer for the log, verbatim but for cookies, its body up to 64 KiB."""
+def shown(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes, hide: SecretMask) -> str:
+    """An answer for the log, verbatim but for cookies and our own secrets: its head up to 64 KiB, its body up to 64 KiB."""
     hidden = ("set-cookie", "authorization", "proxy-authorization")
     head = [f"HTTP {status} {reason}".rstrip(), *(f"{name}: {'***' if name.lower() in hidden else value}" for name, value in headers)]
-    body = content[:KEPT_BYTES].decode("utf-8", "backslashreplace")
+    # Hidden before it is cut: the half of a secret that a cut leaves would be found by no pattern.
+    window = content[: KEPT_BYTES + hide.longest].decode("utf-8", "backslashreplace")
+    body = hide.beginning(window, len(content[:KEPT_BYTES].decode("utf-8", "backslashreplace")))
     cut = f"\n… {len(content) - KEPT_BYTES} more bytes" if len(content) > KEPT_BYTES else ""
-    return "\n".join(head) + "\n\n" + body + cut
+    return hide.beginning("\n".join(head), KEPT_BYTES) + "\n\n" + body + cut

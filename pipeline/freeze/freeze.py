@@ -24,7 +24,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
-from pipeline.verify.files import MANIFEST, digest_of
+from pipeline.verify.files import MANIFEST, digest_of, holds
 
 from .bundle import Bundle, Content, Version, WrittenReport, discard, disk_named, put_in_place, write_bundle, write_report
 
@@ -133,7 +133,7 @@ def finish_freeze(months_dir: Path, event: Frozen) -> bool:
     if final.exists() or not manifest.is_file() or digest_of(manifest) != event.manifest_digest:
         return False
     files: dict[str, str] = msgspec.json.decode(manifest.read_bytes())["files"]
-    if not all((built / name).is_file() and digest_of(built / name) == digest for name, digest in files.items()):
+    if not all(holds(built, name, digest) for name, digest in files.items()):
         return False
     put_in_place(built, final)
     return True

@@ -17,7 +17,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import batches
 from pipeline.model.errors import VerifyError
-from pipeline.verify.files import MANIFEST, digest_of
+from pipeline.verify.files import MANIFEST, holds
 
 from .bundle import Bundle, Content, write_bundle, write_report
 from .freeze import check_debts_carry_over
@@ -89,8 +89,7 @@ def replay_month(
             if name in NOT_REPRODUCIBLE:
                 continue
             compared += 1
-            path = first / name
-            if not path.is_file() or digest_of(path) != bundle.files.get(name):
+            if not holds(first, name, bundle.files.get(name)):
                 differences.append(name)
         compared += 1
         if differing := _differing_keys(first, folder):

@@ -12,6 +12,7 @@ import structlog
 
 from pipeline.chains.networks import is_account_network, strict_address_on
 
+from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
 
 _journal = structlog.get_logger("esep.settings")
@@ -38,6 +39,11 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
         faults.append(f"{place}: user without a password: set password_file or ESEP_CHAINS_{name.upper().replace('-', '_')}_PASSWORD")
     elif chain.password and not chain.user:
         faults.append(f"{place}: a password without user")
+    if chain.cookie_file or chain.password or chain.bearer or chain.header:
+        faults += [
+            f"{fault}, on the way to the node: bring it here by a tunnel"
+            for fault in address_faults(f"{place}.rpc_url", chain.rpc_url, carries_secret=True)
+        ]
     faults += _check_wallets(place, chain)
     return faults
 

@@ -5,17 +5,19 @@ Shapes and limits of single keys; what must be together is `closing_faults`.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from pipeline.model.address import host_of, is_this_machine, parse_address
 from pipeline.model.months import Month
 
 from .parts import FilePath, Section, Texts, as_tuple
 
+_CONTENT_TYPE = re.compile(r"[\x20-\x7e]{1,200}")
 Statuses = Annotated[tuple[Annotated[int, Field(ge=100, le=599)], ...], BeforeValidator(as_tuple)]
 
 
@@ -153,14 +155,23 @@ class NoticesSettings(Section):
     webhook_url: str = Field(default="", description="told of each notice by POST, as JSON; none when empty")
 
 
-def is_private(url: str) -> bool:
-    """Whether nobody between reads along: TLS, or this machine. The host is looked at, not how the address begins."""
+def address_faults(place: str, url: str, *, carries_secret: bool) -> list[str]:
+    """What is wrong with an address, as lines; none shows it."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parse_address(url, carries_secret=carries_secret)
+    except ValueError as error:
+        return [f"{place}: {error}"]
+    return []
+
+
+def _mail_server_faults(notices: NoticesSettings) -> list[str]:
+    try:
+        host = host_of(notices.smtp_host)
     except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "localhost", "::1")))
+        return ["notices.smtp_host: is no host: write its name or IP address, without a scheme or port"]
+    if notices.smtp_security == "none" and not is_this_machine(host):
+        return [f"notices.smtp_security: none is for a mail server on this machine, not {host}"]
+    return []
 
 
 def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: FilingSettings, notices: NoticesSettings) -> list[str]:
@@ -168,26 +179,43 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
     faults = []
     if closing.approvers and len(set(closing.approvers)) < closing.approvals:
         faults.append(f"closing.approvers: {closing.approvals} approvals need as many different names")
-    if signing.tsa_url and not signing.tsa_url.startswith(("https://", "http://")):
-        faults.append("signing.tsa_url: must begin with https:// or http:// (only a digest travels)")
-    if signing.tsa_url and signing.way == "ncanode":
-        faults.append("signing.tsa_url: is for way = 'pkcs12'; for ncanode set with_tsp, and the address in NCANode itself")
-    if signing.way != "none" and signing.pkcs12_file is None:
-        faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
+    faults += _signing_faults(signing)
     if filing.way == "http":
-        for name, url in (("url", filing.url), ("status_url", filing.status_url)):
-            if (url or name == "url") and not is_private(url):
-                faults.append(f"filing.{name}: must begin with https:// (http:// only on this machine)")
-        if filing.auth in ("bearer", "basic", "api-key") and filing.password is None:
-            faults.append(f"filing.password_file: is needed for auth = {filing.auth!r}; or ESEP_FILING_PASSWORD")
-        if filing.auth == "mtls" and not (filing.client_cert_file and filing.client_key_file):
-            faults.append("filing.client_cert_file, client_key_file: are needed for auth = 'mtls'")
-        if filing.envelope == "smartbridge" and not (filing.service_id and filing.sender):
-            faults.append("filing.service_id, sender: are needed for envelope = 'smartbridge'")
+        faults += _http_faults(filing)
+    if not _CONTENT_TYPE.fullmatch(filing.content_type):
+        faults.append("filing.content_type: travels in a header: write one line of ASCII, like application/json")
     if filing.fields and filing.template_file:
         faults.append("filing: has both fields and template_file: keep one way to make the body")
-    if notices.webhook_url and not is_private(notices.webhook_url):
-        faults.append("notices.webhook_url: must begin with https:// (http:// only on this machine): the address itself is a secret")
+    if notices.webhook_url:
+        faults += address_faults("notices.webhook_url", notices.webhook_url, carries_secret=True)
+    if notices.smtp_host:
+        faults += _mail_server_faults(notices)
     if notices.smtp_host and not (notices.mail_from and notices.mail_to):
         faults.append("notices.mail_from, mail_to: are needed for e-mail")
+    return faults
+
+
+def _signing_faults(signing: SigningSettings) -> list[str]:
+    faults = []
+    if signing.tsa_url:
+        faults += address_faults("signing.tsa_url", signing.tsa_url, carries_secret=False)
+    if signing.way == "ncanode":
+        faults += address_faults("signing.ncanode_url", signing.ncanode_url, carries_secret=True)
+        if signing.tsa_url:
+            faults.append("signing.tsa_url: is for way = 'pkcs12'; for ncanode set with_tsp, and the address in NCANode itself")
+    if signing.way != "none" and signing.pkcs12_file is None:
+        faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
+    return faults
+
+
+def _http_faults(filing: FilingSettings) -> list[str]:
+    faults = address_faults("filing.url", filing.url, carries_secret=True)
+    if filing.status_url:
+        faults += address_faults("filing.status_url", filing.status_url, carries_secret=True)
+    if filing.auth in ("bearer", "basic", "api-key") and filing.password is None:
+        faults.append(f"filing.password_file: is needed for auth = {filing.auth!r}; or ESEP_FILING_PASSWORD")
+    if filing.auth == "mtls" and not (filing.client_cert_file and filing.client_key_file):
+        faults.append("filing.client_cert_file, client_key_file: are needed for auth = 'mtls'")
+    if filing.envelope == "smartbridge" and not (filing.service_id and filing.sender):
+        faults.append("filing.service_id, sender: are needed for envelope = 'smartbridge'")
     return faults

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_account_address
 from pipeline.chains.networks import network_of
+from pipeline.model.address import parse_address
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
@@ -78,11 +79,10 @@ def _bin(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("http", "https") or not rest:
-        raise ValueError(f"{value!r} is no address of a node: write it like http://127.0.0.1:8332")
-    if "@" in rest.split("/")[0]:
-        raise ValueError("holds a password: use cookie_file, or user with password_file")
+    try:
+        parse_address(value, carries_secret=False)
+    except ValueError as error:
+        raise ValueError(f"{error}; write it like http://127.0.0.1:8332, and log in by cookie_file, or user with password_file") from None
     return value
 
 

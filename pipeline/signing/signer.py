@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.log.events.months import SignedFile
 from pipeline.signing.certificate import KeyCertificate
 
-SIGNED_FILES = ("manifest.json", "report.json")
+SIGNED_FILES: tuple[SignedFile, ...] = ("manifest.json", "report.json")
 """What a signature is made for: the manifest, which names every file of the bundle, and the report, which is filed."""
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
+from pipeline.model.paths import path_within
 
 from .shapes import MANIFEST, require_modest_frame
 
-__all__ = ["MANIFEST", "digest_of", "read_facts"]
+__all__ = ["MANIFEST", "digest_of", "holds", "read_facts"]
 
 
 def read_facts(folder: Path) -> Facts:
@@ -33,3 +34,12 @@ def digest_of(path: Path) -> str:
     """SHA-256 of a file, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def holds(folder: Path, name: str, digest: str | None) -> bool:
+    """Whether the folder has a plain file of this name with this SHA-256. False for a name that leads elsewhere, whatever lies there."""
+    try:
+        path = path_within(folder, name)
+    except ValueError:
+        return False
+    return path.is_file() and not path.is_symlink() and digest_of(path) == digest

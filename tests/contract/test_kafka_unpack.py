@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka import errors as kafka_errors
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
+from connectors.log_kafka.decompress import decompress
 from connectors.log_kafka.unpack import ID, PROBE, Stranger, unpack_batch
 from pipeline.log.protocol import Record
 
@@ -92,3 +95,30 @@ def test_a_batch_that_ends_early_is_an_error():
     for size in range(62, len(content)):
         with pytest.raises(kafka_errors.CorruptRecordError):
             unpacked(content[:size])
+
+
+def packed(codec: int, content: bytes) -> bytes:
+    """A batch whose records are `content`, packed as a writer that means harm would."""
+    if codec == 1:
+        inner = gzip.compress(content)
+    elif codec == 3:
+        inner = pytest.importorskip("lz4.frame", reason="the optional package lz4 is not installed").compress(content)
+    else:
+        inner = pytest.importorskip("zstandard", reason="the optional package zstandard is not installed").compress(content)
+    head = bytearray(batch_of([(b"pool", b"{}", [(ID, b"e")], 0)])[:61])
+    head[21:23] = codec.to_bytes(2, "big")
+    return bytes(head) + inner
+
+
+@pytest.mark.parametrize("codec", [1, 3, 4], ids=["gzip", "lz4", "zstd"])
+def test_a_batch_unpacks_within_its_limit_or_not_at_all(codec: int):
+    bomb = packed(codec, bytes(4 << 20))
+    assert len(bomb) < 20_000
+    with pytest.raises(kafka_errors.CorruptRecordError, match="unpack to more than 4194303"):
+        decompress(DefaultRecordBatch(bomb), (4 << 20) - 1)
+    batch = DefaultRecordBatch(bomb)
+    decompress(batch, 4 << 20)
+    assert batch._buffer == bytearray(4 << 20) and batch._pos == 0
+    for damaged in (bomb[:-9], bomb[:70] + b"\xff" * 20 + bomb[90:]):
+        with pytest.raises(kafka_errors.CorruptRecordError):
+            unpacked(damaged)

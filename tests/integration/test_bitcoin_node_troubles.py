@@ -133,7 +133,10 @@ def test_an_address_that_is_none():
 
 
 def test_secrets_of_the_url_are_not_shown():
-    connection = NodeConnection("http://me:s%40fe@localhost:1", Credentials())
+    with pytest.raises(SettingsError, match="holds a user or password") as refused:
+        NodeConnection("http://me:s%40fe@localhost:1", Credentials())
+    assert "s%40fe" not in str(refused.value) and "s@fe" not in str(refused.value)
+    connection = NodeConnection("http://localhost:1/key", Credentials(user="me", password="s@fe"))
     assert connection.name == "http://localhost:1"
     assert connection._credentials.header() == "Basic " + base64.b64encode(b"me:s@fe").decode()
     assert "s@fe" not in repr(connection._credentials)

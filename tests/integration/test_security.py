@@ -27,7 +27,7 @@ from pipeline.cli.logs import configure_logs
 from pipeline.closing.filing import AnswerMap, BodyMap, interpret, read_tree
 from pipeline.closing.notices import Notice
 from pipeline.model.errors import InputRefused, SettingsError, SourceError
-from pipeline.settings.closing import is_private
+from pipeline.settings.closing import address_faults
 
 from .example_month import RECORDED, esep
 from .test_filing_http import submitting
@@ -333,10 +333,14 @@ def test_no_answer_is_read_without_end_and_none_sends_us_elsewhere(endless: str)
         ("ftp://127.0.0.1/x", False),
         ("https://", False),
         ("http://[", False),
+        ("HTTPS://files.example.kz/x", True),
+        ("HTTP://files.example.kz/x", False),
+        ("https://user:word@files.example.kz/x", False),
+        ("https://files.example.kz\\@evil.example/x", False),
     ],
 )
 def test_secrets_travel_by_tls_or_stay_on_this_machine(url: str, holds: bool) -> None:
-    assert is_private(url) is holds
+    assert (address_faults("x", url, carries_secret=True) == []) is holds
 
 
 def test_settings_that_would_send_secrets_in_the_clear_are_refused(

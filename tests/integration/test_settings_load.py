@@ -134,7 +134,7 @@ def test_all_faults_come_together(tmp_path: Path) -> None:
         (("rpc_url", "rpc_ulr"), "chains.bitcoin.rpc_ulr: no such key: did you mean rpc_url?"),
         (('name = "Pool"', 'name = "Pool"\nphone = "1"'), "pool.phone: is now pool.telephone"),
         (('name = "Pool"', ""), "pool.name: is missing"),
-        (('"http://127.0.0.1:1"', '"http://u:p@127.0.0.1:1"'), "chains.bitcoin.rpc_url: holds a password: use cookie_file, or user with password_file"),
+        (('"http://127.0.0.1:1"', '"http://u:p@127.0.0.1:1"'), "chains.bitcoin.rpc_url: holds a user or password: they have settings of their own; write it like http://127.0.0.1:8332, and log in by cookie_file, or user with password_file"),
         (('asset = "BTC"', 'asset = "BTC"\npassword = "hush"'), "chains.bitcoin.password: is not kept in the settings"),
         (('asset = "BTC"', 'asset = "BTC"\nfinality = "6"'), "chains.bitcoin.finality: must be a valid integer, not '6'"),
         (('asset = "BTC"', 'asset = "BTC"\nfinality = 0'), "chains.bitcoin.finality: must be greater than or equal to 1, not 0"),

@@ -104,7 +104,7 @@ def test_an_answer_that_comes_in_drops_is_given_up_after_the_deadline() -> None:
 
     with server(drip) as (url, _):
         node = NodeClient(NodeAddress.of(url, usual_port=1, example="x"), timeout_s=30, limit_bytes=1 << 20, deadline_s=0.2)
-        with pytest.raises(NodeUnreachable, match=r"did not finish an answer within 0\.2 s"):
+        with pytest.raises(NodeUnreachable, match=r"did not finish an answer: not done within 0\.2 s"):
             node.request("GET", "/")
         node.close()
 
@@ -112,7 +112,7 @@ def test_an_answer_that_comes_in_drops_is_given_up_after_the_deadline() -> None:
 @pytest.mark.parametrize(
     ("url", "name", "path"),
     [
-        ("http://me:s%40fe@node.example", "http://node.example:8332", "/"),
+        ("HTTP://Node.Example", "http://node.example:8332", "/"),
         ("https://node.example/v3/KEY?x=1", "https://node.example:443", "/v3/KEY?x=1"),
         ("http://[::1]:7/", "http://[::1]:7", "/"),
     ],
@@ -120,11 +120,9 @@ def test_an_answer_that_comes_in_drops_is_given_up_after_the_deadline() -> None:
 def test_an_address_is_named_without_its_secrets(url: str, name: str, path: str) -> None:
     address = NodeAddress.of(url, usual_port=8332, example="x")
     assert (address.name, address.path) == (name, path)
-    if "me:" in url:
-        assert (address.user, address.password) == ("me", "s@fe")
 
 
-@pytest.mark.parametrize("url", ["node:8332", "ftp://node", "http://", "http://[", "http://node:port", ""])
+@pytest.mark.parametrize("url", ["node:8332", "ftp://node", "http://", "http://[", "http://node:port", "", "http://me:s%40fe@node.example"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"write it as http://127"):
         NodeAddress.of(url, usual_port=1, example="http://127.0.0.1:8332")

@@ -58,7 +58,8 @@ class Bundles:
         digest = hashlib.sha256(f"{month}:{version}".encode()).hexdigest()
         report = {"month": str(month), "version": version, "digest": digest, "rows": []}
         self.write(month, version, "report.json", json.dumps(report).encode())
-        manifest = f"manifest of {month} v{version}".encode()
+        report_digest = hashlib.sha256(self.files[str(month), version, "report.json"]).hexdigest()
+        manifest = json.dumps({"month": str(month), "version": version, "files": {"report.json": report_digest}}).encode()
         self.write(month, version, "manifest.json", manifest)
         event = Frozen(
             id=f"frozen:{month}:{version}",
@@ -82,6 +83,9 @@ class Bundles:
 
     def read(self, month: Month, version: int, name: str) -> bytes:
         return self.files[str(month), version, name]
+
+    def digest(self, month: Month, version: int, name: str) -> str:
+        return hashlib.sha256(self.files[str(month), version, name]).hexdigest()
 
     def keep(self, month: Month, version: int, name: str, content: bytes) -> None:
         assert name not in ("report.json", "manifest.json")

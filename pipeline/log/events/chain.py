@@ -9,15 +9,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .parts import Count, Event, Hash, Height, Sequence_, Units, UnixSeconds, same_length
+from .parts import Count, Event, Hash, Height, Id, Sequence_, Text, Units, UnixSeconds, same_length
 
 
 class WatchedWallet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pool wallet as it is watched."""
 
-    name: str
-    addresses: list[str] = []
-    descriptors: list[str] = []
+    name: Id
+    addresses: list[Id] = []
+    descriptors: list[Text] = []
     descriptor_range: Annotated[int, Meta(ge=0, description="ranged descriptors are watched at indexes 0 … this - 1")] = 0
 
 
@@ -27,9 +27,9 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     txid: Hash
     vout: Count
     value: Units
-    address: str | None
-    wallet: str
-    asset: str
+    address: Id | None
+    wallet: Id
+    asset: Id
 
 
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,12 +39,12 @@ class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=0, le=2**31 - 1, description="place within the transaction; on EVM chains the running number of its movements")
     ]
     value: Units
-    address: str | None
-    wallet: str | None = None
-    asset: str
-    script_type: Annotated[str, Meta(description="Bitcoin Core's name of the script's type: pubkeyhash, nulldata, witness_v1_taproot, …")]
+    address: Id | None
+    wallet: Id | None = None
+    asset: Id
+    script_type: Annotated[Id, Meta(description="Bitcoin Core's name of the script's type: pubkeyhash, nulldata, witness_v1_taproot, …")]
     is_unspendable: Annotated[bool, Meta(description="no one can ever spend it: an OP_RETURN script, whatever follows it")] = False
-    ref: Annotated[str, Meta(description="where the movement stands on chain: `vout:3`; `log:7`; `call:0.2`")]
+    ref: Annotated[Text, Meta(description="where the movement stands on chain: `vout:3`; `log:7`; `call:0.2`")]
 
 
 class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     other_inputs_value: Units
     outputs: Annotated[list[Output], Meta(description="every one")]
     fee: Annotated[Units, Meta(description="inputs - outputs; 0 for a coinbase")]
-    fee_asset: str
+    fee_asset: Id
     raw: Annotated[
         str | None, Meta(description="hex: without witnesses, its double SHA-256 is the txid; on account chains signed, its Keccak-256 is")
     ] = None
@@ -79,8 +79,8 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
     """The wallets watched from here on, and where reading the chain begins."""
 
     seq: Sequence_
-    chain: str
-    network: str
+    chain: Id
+    network: Id
     start_height: Height
     wallets: list[WatchedWallet]
     internal_calls: Annotated[
@@ -92,7 +92,7 @@ class Connect(Event, tag="connect", frozen=True, kw_only=True):
     """A block joined the main chain."""
 
     seq: Sequence_
-    chain: str
+    chain: Id
     height: Height
     hash: Hash
     prev: Hash
@@ -106,7 +106,7 @@ class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
     """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
 
     seq: Sequence_
-    chain: str
+    chain: Id
     height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
     prev: Annotated[Hash, Meta(description="of the first; each next one's is the hash before it")]
     hash: list[Hash]
@@ -122,7 +122,7 @@ class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
     """The main chain's last block left it."""
 
     seq: Sequence_
-    chain: str
+    chain: Id
     height: Height
     hash: Hash
     prev: Annotated[Hash, Meta(description="the last block of the main chain after this event")]
@@ -131,9 +131,9 @@ class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
 class BalanceColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Balances of account chains, a column a list; null where the node could not tell."""
 
-    wallet: list[str]
-    address: list[str]
-    asset: list[str]
+    wallet: list[Id]
+    address: list[Id]
+    asset: list[Id]
     value: list[Units | None]
 
     def __post_init__(self) -> None:
@@ -144,7 +144,7 @@ class Balances(Event, tag="balances", frozen=True, kw_only=True):
     """What every watched address held after the main chain's last block (before the first block: after the one below it)."""
 
     seq: Sequence_
-    chain: str
+    chain: Id
     height: Height
     hash: Hash
     rows: BalanceColumns
@@ -154,11 +154,11 @@ class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     """The node answered differently when a block was read again; what follows states the block anew."""
 
     seq: Sequence_
-    chain: str
+    chain: Id
     height: Height
     hash: Hash
     time: UnixSeconds
-    detail: str
+    detail: Text
 
 
 ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Doubt

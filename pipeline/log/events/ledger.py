@@ -13,6 +13,8 @@ from pipeline.log.events.parts import (
     Date,
     Event,
     Hash,
+    Id,
+    Text,
     Units,
     UnixMicros,
     Version,
@@ -24,16 +26,16 @@ from pipeline.log.events.parts import (
 class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Allocations, a column a list. `version` counts a row's restatements from 1: the greatest one counts."""
 
-    allocation_id: list[str]
+    allocation_id: list[Id]
     version: list[Version]
-    account: list[str]
-    asset: list[str]
+    account: list[Id]
+    asset: list[Id]
     allocated_at: list[UnixMicros]
     amount: list[Units]
-    commission_asset: list[str | None]
+    commission_asset: list[Id | None]
     commission_amount: list[Units | None]
-    commission_currency: list[str | None]
-    commission_currency_amount: list[str | None]
+    commission_currency: list[Id | None]
+    commission_currency_amount: list[Id | None]
 
     def __post_init__(self) -> None:
         same_length(self, *self.__struct_fields__)
@@ -42,11 +44,11 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Payments that the ledger believes it made."""
 
-    payment_id: list[str]
+    payment_id: list[Id]
     version: list[Version]
-    account: list[str]
-    asset: list[str]
-    address: list[str]
+    account: list[Id]
+    asset: list[Id]
+    address: list[Id]
     amount: list[Units]
     txid: list[Hash]
     paid_at: list[UnixMicros]
@@ -58,8 +60,8 @@ class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What was owed when the pool's records begin (rule 6.4)."""
 
-    account: list[str]
-    asset: list[str]
+    account: list[Id]
+    asset: list[Id]
     version: list[Version]
     amount: list[Units]
     owed_at: list[UnixMicros]
@@ -69,17 +71,17 @@ class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
-    source: Annotated[str, Meta(description="file name, without its folder")]
+    source: Annotated[Text, Meta(description="file name, without its folder")]
     rows: AllocationColumns
 
 
 class Payments(Event, tag="payments", frozen=True, kw_only=True):
-    source: str
+    source: Text
     rows: PaymentColumns
 
 
 class Openings(Event, tag="openings", frozen=True, kw_only=True):
-    source: str
+    source: Text
     rows: OpeningColumns
 
 

@@ -10,7 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from pipeline.log.events.parts import Count, Event, Hash, MonthName, UnixSeconds, Version_
+from pipeline.log.events.parts import ContentType, Count, Event, Hash, Id, Language, MonthName, SubmissionId, Text, UnixSeconds, Version_
+
+SignedFile = Literal["manifest.json", "report.json"]
+Packed = Annotated[str, Meta(max_length=256 << 20, description="the exact bytes, gzip, base64")]
 
 
 class Approved(Event, tag="approved", frozen=True, kw_only=True):
@@ -19,8 +22,8 @@ class Approved(Event, tag="approved", frozen=True, kw_only=True):
     month: MonthName
     version: Version_
     digest: Annotated[Hash, Meta(description="of the report that was looked at")]
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -29,12 +32,15 @@ class Signed(Event, tag="signed", frozen=True, kw_only=True):
 
     month: MonthName
     version: Version_
-    signatures: Annotated[dict[str, str], Meta(description="detached CMS signature (DER, base64) by the file it signs: manifest.json, …")]
-    signer: Annotated[str, Meta(description="the certificate's subject, RFC 4514")]
+    signatures: Annotated[
+        dict[SignedFile, Annotated[str, Meta(max_length=2 << 20)]],
+        Meta(description="detached CMS signature (DER, base64) by the file it signs"),
+    ]
+    signer: Annotated[Text, Meta(description="the certificate's subject, RFC 4514")]
     certificate_digest: Annotated[Hash, Meta(description="SHA-256 of the certificate's DER")]
     not_after: Annotated[UnixSeconds, Meta(description="the certificate's end")]
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -44,17 +50,17 @@ class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
     month: MonthName
     version: Version_
     attempt: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the submissions of the month")]
-    submission_id: str
-    amends: Annotated[str | None, Meta(description="the submission that this one corrects")] = None
+    submission_id: SubmissionId
+    amends: Annotated[SubmissionId | None, Meta(description="the submission that this one corrects")] = None
     amends_receipt: Annotated[
-        str | None, Meta(description="the receipt that the other side gave for that one, however it was handed in")
+        Text | None, Meta(description="the receipt that the other side gave for that one, however it was handed in")
     ] = None
-    target: Annotated[str, Meta(description="where it goes: a folder, or an address without secrets")]
-    content_type: str
-    body_gzip: Annotated[str, Meta(description="the exact bytes, gzip, base64")]
+    target: Annotated[Text, Meta(description="where it goes: a folder, or an address without secrets")]
+    content_type: ContentType
+    body_gzip: Packed
     body_digest: Annotated[Hash, Meta(description="SHA-256 of the exact bytes")]
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -63,19 +69,19 @@ class Sending(Event, tag="sending", frozen=True, kw_only=True):
 
     month: MonthName
     version: Version_
-    submission_id: str
+    submission_id: SubmissionId
     transmission: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the transmissions of the submission")]
-    target: Annotated[str, Meta(description="where this transmission goes; empty: where the submission says")] = ""
-    by: str
-    reason: str
+    target: Annotated[Text, Meta(description="where this transmission goes; empty: where the submission says")] = ""
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
 class RejectedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row of the report that the other side refused."""
 
-    n: Annotated[str, Meta(description="the row's number, as the answer gives it")]
-    message: str
+    n: Annotated[Text, Meta(description="the row's number, as the answer gives it")]
+    message: Text
 
 
 Outcome = Literal["unreachable", "unknown", "refused", "missing", "duplicate", "placed", "received", "accepted", "rejected"]
@@ -86,7 +92,7 @@ class Answered(Event, tag="answered", frozen=True, kw_only=True):
 
     month: MonthName
     version: Version_
-    submission_id: str
+    submission_id: SubmissionId
     number: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the answers to the submission")]
     asked: Annotated[Literal["send", "status", "person"], Meta(description="what was answered: a transmission, a question, a person")]
     outcome: Outcome
@@ -96,14 +102,18 @@ class Answered(Event, tag="answered", frozen=True, kw_only=True):
             description="of a send: the one answered; else: how many had begun when the question was put. null: written before this was noted"
         ),
     ] = None
-    receipt: str | None = None
-    message: str = ""
+    receipt: Annotated[str, Meta(max_length=65_536)] | None = None
+    message: Text = ""
     rows: list[RejectedRow] = msgspec.field(default_factory=list)
     http_status: int | None = None
-    request: Annotated[str, Meta(description="what was sent: method, address, headers (secrets masked); the body is the submission's")] = ""
-    response: Annotated[str, Meta(description="status, headers and body, verbatim, of a body at most 64 KiB")] = ""
-    by: str
-    reason: str
+    request: Annotated[
+        str, Meta(max_length=1 << 20, description="what was sent: method, address, headers (secrets masked); the body is the submission's")
+    ] = ""
+    response: Annotated[
+        str, Meta(max_length=1 << 20, description="status, headers and body, of a body at most 64 KiB; verbatim, but for our secrets")
+    ] = ""
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -111,7 +121,7 @@ class DraftedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row that a further version adds, removes or changes, and why."""
 
     change: Literal["added", "removed", "changed"]
-    allocation_id: str
+    allocation_id: Id
     txid: Annotated[str, Meta(description="empty for an unsettled row")]
     cause: Annotated[
         str, Meta(description="reorganisation, chain, watch, ledger, registry, label, rules, or follows (from another row's change)")
@@ -135,9 +145,9 @@ class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
     digest: Annotated[Hash, Meta(description="SHA-256 that the canonical report would have")]
     rows: Annotated[list[DraftedRow], Meta(description="at most 1,000 of them")]
     row_count: Count
-    causes: list[str]
-    by: str
-    reason: str
+    causes: list[Text]
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -147,19 +157,19 @@ class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
     month: MonthName
     version: Version_
     draft_digest: Annotated[Hash, Meta(description="of the report as the draft would have it, which the person decided not to wait for")]
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
 class Notified(Event, tag="notified", frozen=True, kw_only=True):
     """A notice was delivered over one channel: it is not sent there again."""
 
-    notice: Annotated[str, Meta(description="names what is told, once and for all: `filed:2026-10:1`")]
-    channel: str
-    subject: str
-    by: str
-    reason: str
+    notice: Annotated[Text, Meta(description="names what is told, once and for all: `filed:2026-10:1`")]
+    channel: Id
+    subject: Text
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -169,12 +179,12 @@ ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | A
 class Labelled(Event, tag="label", frozen=True, kw_only=True):
     """A person named whose address it is; the newest label of an address counts."""
 
-    chain: str
-    address: str
-    outflow_class: str
-    name: str
-    by: str
-    reason: str
+    chain: Id
+    address: Id
+    outflow_class: Id
+    name: Text
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -182,13 +192,13 @@ class Waived(Event, tag="waive", frozen=True, kw_only=True):
     """A person took one blocking issue of one month upon themselves (rule 8.1). It lapses when what the issue rests on changes (rule 8.5)."""
 
     month: MonthName
-    code: str
-    ref: str
+    code: Id
+    ref: Text
     facts: Annotated[
         list[str] | None, Meta(description="the ids and amounts that the issue rested on; absent: given before waivers recorded them")
     ] = None
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -205,18 +215,20 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     edition: Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the rules and of the bundle's format (rule 8.4)")] = 1
     rules: Annotated[dict[str, Any], Meta(description="the rules' parameters in force, their edition among them (`model.Rules`)")]
-    header: Annotated[dict[str, str], Meta(description="the form's header: the pool's BIN, name, …")]
+    header: Annotated[dict[str, Text], Meta(description="the form's header: the pool's BIN, name, …")]
     manifest_digest: Hash
     previous_digest: Annotated[Hash | None, Meta(description="digest of the month before, if it was frozen")] = None
-    languages: Annotated[list[str], Meta(description="that the form was printed in")] = msgspec.field(default_factory=lambda: ["kk"])
+    languages: Annotated[list[Language], Meta(max_length=100, description="that the form was printed in")] = msgspec.field(
+        default_factory=lambda: ["kk"]
+    )
     closing_debts: Annotated[dict[str, str] | None, Meta(description="what is owed to miners at the month's end, by asset, as printed")] = (
         None
     )
     closing_debts_digest: Annotated[
         Hash | None, Meta(description="SHA-256 of those debts, miner by miner: what the next month opens with")
     ] = None
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
     def __post_init__(self) -> None:

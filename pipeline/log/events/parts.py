@@ -11,6 +11,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import astuple
 
+from pipeline.model.paths import NAME_PATTERN
+
 _END = r"$(?!\n)"
 """The end of the text: `$` alone also matches before a last newline."""
 
@@ -25,6 +27,16 @@ Sequence_ = Annotated[int, Meta(ge=0, le=2**62, description="running number of t
 Height = Annotated[int, Meta(ge=0, le=2**62, description="the block's number, the first block's is 0")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
+
+MOST_EVENT_BYTES = 256 << 20
+"""Of one event as JSON: nothing larger is written or read."""
+Id = Annotated[str, Meta(max_length=1_000)]
+"""An id of a chain's, a ledger's or a registry's; imports take 200 characters."""
+Text = Annotated[str, Meta(max_length=32_768)]
+"""A name, a reason, a message: written by people, or told by another side and cut when it was taken."""
+SubmissionId = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}" + _END, description="names files, so it is a plain name")]
+ContentType = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,200}" + _END, description="travels in a header, so it is one line of ASCII")]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}" + _END, description="names files, so it is a plain name")]
 
 Version_ = Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the frozen month, from 1")]
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, description="a calendar month: 2026-10")]

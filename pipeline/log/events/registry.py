@@ -12,18 +12,20 @@ from pipeline.log.events.parts import (
     Date,
     Event,
     Hash,
+    Id,
+    Text,
     real_days,
 )
 
 
 class MinerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    miner_id: str
-    name: str
+    miner_id: Id
+    name: Text
 
 
 class LicenceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    miner_id: str
-    licence_number: str
+    miner_id: Id
+    licence_number: Id
     issue_date: Date
     valid_from: Date
     valid_to: Date | None = None
@@ -35,8 +37,8 @@ class LicenceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    account: str
-    miner_id: str
+    account: Id
+    miner_id: Id
     valid_from: Date
     valid_to: Date | None = None
 
@@ -45,9 +47,9 @@ class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    address: str
-    chain: str
-    miner_id: str
+    address: Id
+    chain: Id
+    miner_id: Id
     valid_from: Date
     valid_to: Date | None = None
 
@@ -56,10 +58,10 @@ class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    address: str
-    chain: str
-    outflow_class: str
-    name: str
+    address: Id
+    chain: Id
+    outflow_class: Id
+    name: Text
 
 
 class Registry(Event, tag="registry", frozen=True, kw_only=True):

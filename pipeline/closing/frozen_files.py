@@ -1,0 +1,63 @@
+"""What is signed and filed is what was frozen: files of a bundle, read and compared with the `frozen` event before anything is done with them.
+
+Enters: a `frozen` event, and the bundle's files as they lie on the disk. Leaves: their bytes; or a failure that names the file and both digests. The
+event's `manifest_digest` vouches for the manifest, and the manifest for every other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from pipeline.log.events.months import Frozen
+from pipeline.model.errors import EsepError
+from pipeline.model.months import Month
+
+MANIFEST = "manifest.json"
+
+
+class Files(Protocol):
+    """The files of bundles, as they lie on the disk."""
+
+    def read(self, month: Month, version: int, name: str) -> bytes: ...
+    def digest(self, month: Month, version: int, name: str) -> str: ...
+
+
+class _Manifest(msgspec.Struct):
+    files: dict[str, str]
+
+
+def read_frozen(files: Files, event: Frozen, names: Iterable[str], *, failure: type[EsepError], whole: bool = False) -> dict[str, bytes]:
+    """The bytes of the named files, each as it was frozen. `whole`: every other file that the manifest names is compared, too.
+
+    Raises `failure` for the first that is not, with both digests; OSError for one that can't be read.
+    """
+    month = Month.parse(event.month)
+    manifest = files.read(month, event.version, MANIFEST)
+    _require(event, MANIFEST, hashlib.sha256(manifest).hexdigest(), event.manifest_digest, failure)
+    try:
+        digests = msgspec.json.decode(manifest, type=_Manifest).files
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise failure(f"{event.month} v{event.version}: {MANIFEST} is as frozen and names no files: {error}") from error
+    found = {MANIFEST: manifest}
+    for name in names:
+        if name == MANIFEST:
+            continue
+        found[name] = files.read(month, event.version, name)
+        _require(event, name, hashlib.sha256(found[name]).hexdigest(), digests.get(name, "no digest"), failure)
+    if whole:
+        for name, digest in sorted(digests.items()):
+            if name not in found:
+                _require(event, name, files.digest(month, event.version, name), digest, failure)
+    return found
+
+
+def _require(event: Frozen, name: str, found: str, frozen: str, failure: type[EsepError]) -> None:
+    if found != frozen:
+        raise failure(
+            f"{event.month} v{event.version}: {name} on the disk is not the one that was frozen: its SHA-256 is {found}, frozen was {frozen}. Nothing was signed "
+            f"or sent: find out who changed it (`esep replay {event.month}` shows all that differs), then move the folder away: it is rebuilt from the log"
+        )

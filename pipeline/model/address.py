@@ -1,0 +1,100 @@
+"""Addresses of services, parsed once: by this function for nodes, filing, NCANode, time stamps and webhooks, and its parts for mail servers.
+
+Enters: an address as a person wrote it. Leaves: its parts, the scheme and host in lower case; or ValueError, which never shows the address, since secrets
+stand in some. What a client connects to is this `Address`, never the text again: so what was judged is what is used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_NOT_PLAIN = re.compile(r"[^\x21-\x7e]|\\")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9.])?")
+_PORTS = {"http": 80, "https": 443}
+
+
+class Address(NamedTuple):
+    """An address of http or https, taken apart."""
+
+    is_tls: bool
+    host: str
+    """A name, or an IP address without brackets; lower case."""
+    port: int
+    path: str
+    """With the query."""
+
+    @property
+    def name(self) -> str:
+        """Scheme, host and port, for messages: with some services the path holds a secret."""
+        return f"{'https' if self.is_tls else 'http'}://{self.host_in_url}:{self.port}"
+
+    @property
+    def host_in_url(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody between reads along: TLS, or this machine."""
+        return self.is_tls or is_this_machine(self.host)
+
+
+def parse_address(text: str, *, carries_secret: bool, usual_port: int = 80) -> Address:
+    """An address of http or https. `usual_port`: of http, where the address names none.
+
+    Raises ValueError for any other scheme, a user or password within it, a host or port that is none, characters that stand in no address, and, where a secret
+    travels (`carries_secret`), for plain http to anywhere but this machine.
+    """
+    if not text:
+        raise ValueError("is empty: write an address that begins with https://")
+    if _NOT_PLAIN.search(text):
+        raise ValueError("has a space, a backslash, or a character that stands in no address: write it as %XX, and a host as xn--…")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError("has a host or port that is none: write it like https://host:8443/path") from error
+    scheme = parts.scheme.lower()
+    if scheme not in _PORTS or not text[len(scheme) :].startswith("://"):
+        raise ValueError(
+            "must begin with https:// (http:// only on this machine)" if carries_secret else "must begin with https:// or http://"
+        )
+    if "@" in parts.netloc:
+        raise ValueError("holds a user or password: they have settings of their own")
+    if parts.fragment or "#" in text:
+        raise ValueError("has a # in it: what follows one is never sent")
+    host = host_of(parts.hostname or "")
+    if port == 0:
+        raise ValueError("has the port 0, which is none")
+    address = Address(
+        scheme == "https",
+        host,
+        port or (usual_port if scheme == "http" else _PORTS[scheme]),
+        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+    )
+    if carries_secret and not address.is_private:
+        raise ValueError("must begin with https:// (http:// only on this machine): a secret travels")
+    return address
+
+
+def host_of(text: str) -> str:
+    """A host's name or IP address, in lower case. Raises ValueError for what is neither."""
+    host = text.lower()
+    try:
+        return str(ipaddress.ip_address(host)) if "%" not in host else _no_host()
+    except ValueError:
+        return host if _HOST.fullmatch(host) and ".." not in host else _no_host()
+
+
+def _no_host() -> str:
+    raise ValueError("has no host, or one that is none: write it like https://host:8443/path")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine by its very name: localhost, or an IP address of the loopback. No name is looked up."""
+    try:
+        return ipaddress.ip_address(host.lower()).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
