@@ -1,7 +1,7 @@
 """Structured logs to stderr: readable lines on a terminal, JSON elsewhere; numbers of people and secrets are masked.
 
-What is masked: every run of exactly 12 digits (IIN, BIN) that is no part of a decimal number, values under keys that name a secret, and passwords and cookies in
-addresses and headers. Masking is the last step before printing, so that nothing added on the way slips past it.
+What is masked: every run of exactly 12 digits (IIN, BIN), letters beside it or not, that is no part of a decimal number or a hash; values under keys that
+name a secret; passwords and cookies in addresses and headers. Masking is the last step before printing, so that nothing added on the way slips past it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import structlog
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters but for tab and line feed, and those that turn the direction of what is read."""
-_MINER_ID = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][.,])[0-9]{12}(?![0-9A-Za-z]|[.,][0-9])")
-"""Digits before or after a decimal point are an amount's."""
+_MINER_ID = re.compile(
+    r"(?P<hash>(?<![0-9A-Za-z])(?:0x)?[0-9a-fA-F]{32,}(?![0-9A-Za-z]))|(?<![0-9])(?<![0-9][.,])(?P<number>[0-9]{12})(?![0-9]|[.,][0-9])"
+)
+"""Twelve digits, letters beside them or not (`BIN201040334324`). Digits before or after a decimal point are an amount's, those of a hash a hash's."""
 _LOGIN_IN_URL = re.compile(r"(\w+://)[^/@\s]+@")
 _COOKIE = re.compile(r"__cookie__:[^\s\"']+")
 _AUTHORIZATION = re.compile(r"(?i)\b(basic|bearer) [A-Za-z0-9+/=._~-]{4,}")
@@ -26,7 +28,7 @@ _SECRET_KEY = re.compile(r"(?i)passw|secret|token|cookie|authori[sz]ation|privat
 
 def mask(text: str) -> str:
     """The text with IINs and BINs as `********dddd` and secrets as `***`."""
-    text = _MINER_ID.sub(lambda found: "********" + found[0][-4:], text)
+    text = _MINER_ID.sub(lambda found: found[0] if found["hash"] else "********" + found[0][-4:], text)
     text = _LOGIN_IN_URL.sub(r"\1***@", text)
     text = _COOKIE.sub("__cookie__:***", text)
     text = _AUTHORIZATION.sub(r"\1 ***", text)

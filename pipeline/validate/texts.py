@@ -34,7 +34,7 @@ DEBRIS_OF_IDS = rf"{DEBRIS}|^{_POINT_ZERO}$|^['=]"
 _IGNORABLE = r"\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\x{E0000}-\x{E0FFF}"
 UNSEEN_IN_ID = rf"[\p{{Cc}}\p{{Cf}}\p{{Zl}}\p{{Zp}}{_IGNORABLE}]|[^\P{{Zs}} ]"
 """Characters that nobody sees in an id, and spaces other than the plain one."""
-UNSEEN_IN_NAME = rf"[\x00-\x08\n\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
+UNSEEN_IN_NAME = rf"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
 """In a name: line ends, control characters, what turns the direction of reading, and what has no width."""
 
 _ALIKE = dict(zip("АВЕЅІЈКМНОРСТУХҮҺаеіјорсухһѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTYXYhaeijopcyxhsdqwABEZHIKMNOPTYXo", strict=True))

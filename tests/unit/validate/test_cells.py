@@ -156,6 +156,12 @@ DEBRIS = [
 ]  # fmt: skip
 
 
+def test_a_control_character_in_a_name_is_said_by_its_number_and_place() -> None:
+    for code in (0x00, 0x09, 0x1B, 0x7F, 0x9B, 0x061C, 0x200E, 0x200F, 0x202E, 0x2066):
+        said = why_bad(Kind.NAME, f"A{chr(code)}B")
+        assert said.startswith(f"has an invisible character at place 2, U+{code:04X} ("), (hex(code), said)
+
+
 @pytest.mark.parametrize("kind", [Kind.ID, Kind.NAME, Kind.MINER, Kind.CLASS])
 def test_what_a_spreadsheet_leaves_behind_is_no_name_and_no_id(kind: Kind) -> None:
     assert [text for text in DEBRIS if one(kind, text) is not None] == []
