@@ -22,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test test-live coverage lint format golden texts bench simulate mutate docs site lock audit clean
+.PHONY: help install install-dev run check test test-live coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -117,6 +117,12 @@ audit: install-dev ## Packages looked up among published vulnerabilities, and a 
 	@echo "dist/esep.cdx.json: the bill of materials (CycloneDX)"
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock || { \
 		echo "make audit: a vulnerability, or packages that could not be looked up (no way to the database): nothing is known of them" >&2; exit 1; }
+
+VERIFIER := dist/esep-verify.pyz
+
+verifier: install-dev ## The verifier in one file for an auditor, dist/esep-verify.pyz, and its tests run from that file
+	$(BIN)/python .ci/verifier.py $(VERIFIER)
+	ESEP_VERIFIER=$(abspath $(VERIFIER)) $(PYTEST) tests/integration/test_verifier_alone.py tests/forgery -n $(WORKERS) --dist loadfile $(ARGS)
 
 clean: ## Remove .venv and caches; what lies in var/ stays
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -26,9 +26,10 @@ from rich.table import Table
 from typer.exceptions import Abort, TyperException
 
 from pipeline.model import errors
+from pipeline.model.plain import plain
 from pipeline.settings import Settings, load_settings
 
-from .logs import mask, plain
+from .logs import mask
 
 CRASHED = 70
 INTERRUPTED = 130

@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import structlog
 
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Control characters but for tab and line feed, and those that turn the direction of what is read."""
+from pipeline.model.plain import plain
+
 _MINER_ID = re.compile(
     r"(?P<hash>(?<![0-9A-Za-z])(?:0x)?[0-9a-fA-F]{32,}(?![0-9A-Za-z]))|(?<![0-9])(?<![0-9][.,])(?P<number>[0-9]{12})(?![0-9]|[.,][0-9])"
 )
@@ -33,11 +33,6 @@ def mask(text: str) -> str:
     text = _COOKIE.sub("__cookie__:***", text)
     text = _AUTHORIZATION.sub(r"\1 ***", text)
     return _ASSIGNED.sub(r"\1\2***", text)
-
-
-def plain(text: str) -> str:
-    """The text without what would steer a terminal or mislead a reader: such characters are spelt out (`\\x1b`)."""
-    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def mask_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -13,8 +12,10 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
+from pipeline.model.plain import UNSEEN, plain
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
+from pipeline.verify import telling
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check, judge
 from pipeline.verify.signatures import load_trusted
@@ -33,7 +34,6 @@ from .frame import (
     shown,
     table,
 )
-from .logs import UNSEEN
 
 LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]
 FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
@@ -161,24 +161,17 @@ def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, a
     """Print the checks, and what they show together; the exit code."""
     verdict = judge(checks, is_test_network=is_test_network)
     if as_json:
-        print_json({"folder": folder, "holds": verdict.holds, "checks": [asdict(check) for check in checks]} | asdict(verdict))
+        print_json(telling.as_json(checks, verdict, folder))
     else:
-        rows = [(check.name, _outcome(check), check.detail if not check.holds else check.detail or check.undecided) for check in checks]
+        rows = [
+            (check.name, telling.outcome(check), check.detail if not check.holds else check.detail or check.undecided) for check in checks
+        ]
         table(f"Bundle {folder}", ["check", "", "seen"], rows)
-        lists = (("Proved", verdict.proved), ("On the signer's word", verdict.on_signers_word), ("Not checked here", verdict.not_checked))
-        for title, lines in lists:
-            say(f"{title}:" if lines else f"{title}: nothing")
-            for line in lines:
-                say(f"  - {line}")
-    if not verdict.holds:
-        err.print(f"esep: the bundle {folder} does not hold: {', '.join(check.name for check in checks if not check.holds)}", markup=False)
-    elif verdict.exit_code:
-        err.print(f"esep: the bundle {folder} holds, but not all of it can be checked here: see the list", markup=False)
+        for line in telling.list_lines(verdict):
+            say(line)
+    if said := telling.summary(checks, verdict, folder):
+        err.print(f"esep: {plain(said)}", markup=False)
     return verdict.exit_code
-
-
-def _outcome(check: Check) -> str:
-    return "FAILS" if not check.holds else "can't say" if check.undecided else "holds"
 
 
 def render(

@@ -25,13 +25,14 @@ from pipeline.app.app import App
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreHeld
+from pipeline.model.plain import plain
 from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.trouble import PUBLISHED_COPY, is_damage, store_error
 
 from .feed import measured
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, out, progress, say, settings_of, table
-from .logs import mask, plain
+from .logs import mask
 from .look import lag_events
 from .months import print_json
 
