@@ -19,6 +19,7 @@ import polars as pl
 
 from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.ledger import (
+    Agreed,
     AllocationColumns,
     Allocations,
     Complete,
@@ -39,7 +40,7 @@ from pipeline.validate.columns import Terms, headings_of
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.ledger import COLUMNS, KEYS, LEDGER_KINDS, LedgerKind, check_ledger, headings, older_than_opening, said
 from pipeline.validate.restate import newest, restate
-from pipeline.validate.review import Consent, Known, Review, review
+from pipeline.validate.review import MOVES, Consent, Known, Review, review
 from pipeline.validate.table import Fault, refuse
 
 from .tables import read_table
@@ -142,10 +143,19 @@ def import_ledger(
         refuse(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
             raise ConsentNeeded(source, found.questions)
-        events = list(_events(rows, kind, source))
+        events = list(_events(rows, kind, source, _agreed(found, consent, (known or Known()).now_us)))
         if events:
             writer.append(events)
     return Imported(kind, source, found.new, found.restated, found.known, len(events), found)
+
+
+def _agreed(found: Review, consent: Consent, now_us: int | None) -> Agreed | None:
+    """Who agreed to what the review asks, and when; None where nothing was asked, or nobody gave a name."""
+    moves = [f"{count} row(s) move to another {name}" for name, count in found.restated_by.items() if name in MOVES]
+    asked = [*found.questions, *moves]
+    if not asked or not consent.by or now_us is None:
+        return None
+    return Agreed(by=consent.by, at=now_us, to=asked)
 
 
 def _told(checked: Checked, source: str) -> dict[str, Any]:
@@ -162,13 +172,13 @@ def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
         return writer.append([encode(event)]) == 1
 
 
-def _events(rows: pl.DataFrame, kind: LedgerKind, source: str) -> Iterator[NewEvent]:
-    """The rows in batches; an event's id is the digest of what is in it."""
+def _events(rows: pl.DataFrame, kind: LedgerKind, source: str, agreed: Agreed | None) -> Iterator[NewEvent]:
+    """The rows in batches; an event's id is the digest of its rows."""
     event, columns = _EVENTS[kind]
     texts = rows.with_columns(pl.col(name).cast(pl.String) for name in _UNITS if name in rows.columns)
     for batch in texts.iter_slices(BATCH_ROWS):
         held = columns(**batch.select(columns.__struct_fields__).to_dict(as_series=False))
-        yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held))
+        yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held, agreed=agreed))
 
 
 # --- what the log holds ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ and what changes in the report of each open month.
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +32,9 @@ ProfileOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what the import would do, and import nothing.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Import although something in the file is odd.")]
 RestateOption = Annotated[bool, typer.Option("--restate", help="Rows in the log already may move to another account, asset or month.")]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who agrees to what is odd (--yes) or moves (--restate): stands in the log.", metavar="PERSON")
+]
 SHOWN_ROWS = 20
 
 
@@ -55,7 +58,7 @@ def _ledger(
                 raise ConsentNeeded(path.name, found.questions)
             return
         if found.questions and not found.faults and not consent.to_oddities and sys.stdin.isatty() and err.is_terminal:
-            consent = Consent(to_oddities=_asked(path.name, found), to_moves=consent.to_moves)
+            consent = replace(consent, to_oddities=_asked(path.name, found))
         with progress(f"importing {path.name}"):
             done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
     _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
@@ -107,7 +110,7 @@ def _print_change(change: MonthChange) -> None:
 
 def allocations(
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
-    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool credited to its miners.
 
@@ -117,12 +120,12 @@ def allocations(
 
     [dim]esep import allocations october.csv --dry-run[/dim]
     """
-    _ledger(file, "allocations", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "allocations", (sheet, profile), config, consent=Consent(yes, restate, by.strip()), is_dry=dry_run, as_json=as_json)
 
 
 def payments(
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
-    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool's ledger believes it paid.
 
@@ -130,18 +133,18 @@ def payments(
 
     [dim]esep import payments october.xlsx --sheet Payouts[/dim]
     """
-    _ledger(file, "payments", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "payments", (sheet, profile), config, consent=Consent(yes, restate, by.strip()), is_dry=dry_run, as_json=as_json)
 
 
 def openings(
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
-    as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
+    by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
     """What the pool owed when its records begin (rule 6.4).
 
     [dim]esep import openings openings.csv[/dim]
     """
-    _ledger(file, "openings", (sheet, profile), config, consent=Consent(yes, restate), is_dry=dry_run, as_json=as_json)
+    _ledger(file, "openings", (sheet, profile), config, consent=Consent(yes, restate, by.strip()), is_dry=dry_run, as_json=as_json)
 
 
 def registry(

@@ -15,7 +15,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -88,12 +88,14 @@ class Inbox:
         return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".report.txt")) if folder.is_dir() else []
 
     def take(self, name: str, consent: Consent, *, by: str) -> Handled:
-        """Import a file that waits, agreed to by a person. Raises SettingsError for a name that is not there."""
+        """Import a file that waits, agreed to by a person, whose name goes into the log. Raises SettingsError for a name that is not there."""
+        if not by.strip():
+            raise SettingsError(["--by: is empty: say who agrees"], source="esep inbox")
         if name not in self.waiting():
             raise SettingsError(
                 [f"{name!r} is not among the files that wait: {', '.join(self.waiting()) or 'none does'}"], source="esep inbox"
             )
-        return self._handle(self.folder / WAITING / name, consent, f"agreed to by {by}\n")
+        return self._handle(self.folder / WAITING / name, replace(consent, by=by), f"agreed to by {by}\n")
 
     def _arrived(self) -> dict[str, tuple[int, ...]]:
         """Files and folders that lie in the inbox itself, each with what changes while it is being written."""

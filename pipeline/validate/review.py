@@ -52,6 +52,8 @@ class Consent:
     """Import in spite of what the review asks about."""
     to_moves: bool = False
     """Restatements may move rows to another account, asset or month."""
+    by: str = ""
+    """Who agrees, for the log; "" where nobody said."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ import pytest
 from pipeline.app.app import App
 from pipeline.closing.preview import with_ledger_rows, with_registry
 from pipeline.enrich.frames import SHAPES
+from pipeline.log.events import decode
+from pipeline.log.events.ledger import AllocationColumns, Allocations
+from pipeline.log.read import events_of
 from pipeline.settings import load_settings
 from pipeline.store.facts import read_facts
 from pipeline.validate.ledger import LedgerKind
@@ -56,6 +59,21 @@ def test_ids_that_begin_anew_each_month_are_refused_and_restated_only_when_asked
     assert esep("import", "allocations", path, "--config", pool / "esep.toml", "--yes", "--restate", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["restated"] == 12 and told["restated_by"]["month"] == 12 and told["new"] == 0
+
+
+def test_who_agreed_on_the_command_line_stands_in_the_log_where_a_name_was_given(pool: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, *(f"A{n:06},acct{n - 1:03},BTC,2026-11-05T00:30:00+05:00,0.001" for n in range(1, 13)), name="again.csv")
+    options = ("--yes", "--restate", "--by", "A. Person", "--config", pool / "esep.toml")
+    assert esep("import", "allocations", path, *options) == 0
+    with App(load_settings(pool / "esep.toml", {}), lambda: NOW) as app:
+        (agreed,) = [e.agreed for _, e in events_of(app.log, "ledger", app.pool, [Allocations]) if e.source == "again.csv"]
+    assert agreed is not None and agreed.by == "A. Person" and "12 row(s) move to another month" in agreed.to
+
+
+def test_an_event_of_before_agreements_were_recorded_decodes() -> None:
+    rows = {name: [] for name in AllocationColumns.__struct_fields__}
+    event = decode(json.dumps({"type": "allocations", "id": "allocations:1", "schema": 1, "source": "a.csv", "rows": rows}).encode())
+    assert isinstance(event, Allocations) and event.agreed is None
 
 
 def test_an_odd_file_wants_consent_and_a_dry_run_imports_nothing(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +152,13 @@ def test_an_inbox_imports_what_arrives_asks_about_what_is_odd_and_imports_nothin
     assert "done/credits-1.csv" in told and "waiting/credits-2.csv" in told and "refused/credits-3.csv" in told and "done/registry" in told
     assert esep("inbox", "waiting", "--config", config) == 0 and capsys.readouterr().out == "credits-2.csv\n"
     assert esep("inbox", "take", "credits-2.csv", "--by", "A. Person", "--config", config) == 0
+    with App(load_settings(config, {}), lambda: NOW) as app:
+        events = {e.source: e.agreed for _, e in events_of(app.log, "ledger", app.pool, [Allocations]) if e.source.startswith("credits")}
+    agreed = events["credits-2.csv"]
+    assert events["credits-1.csv"] is None and agreed is not None and agreed.by == "A. Person" and agreed.at > NOW * 1_000_000
+    assert any("lie in the future" in asked for asked in agreed.to)
+    assert esep("inbox", "take", "credits-2.csv", "--by", " ", "--config", config) == 2
+    capsys.readouterr()
     # As if the program had been killed between import and move: the file lies there again.
     (arriving / "done" / "credits-1.csv").rename(arriving / "credits-1.csv")
     assert esep("inbox", "look", "--config", config) == 0

@@ -70,19 +70,33 @@ class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         same_length(self, *self.__struct_fields__)
 
 
+class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named person agreed to what the import asked about (what was odd in the file, or rows that moved)."""
+
+    by: Text
+    at: UnixMicros
+    to: Annotated[list[Text], Meta(description="what was asked, in words")]
+
+
+_AgreedTo = Annotated[Agreed | None, Meta(description="who agreed to what was odd in the file; null: nothing was asked, or no name was given")]
+
+
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
     source: Annotated[Text, Meta(description="file name, without its folder")]
     rows: AllocationColumns
+    agreed: _AgreedTo = None
 
 
 class Payments(Event, tag="payments", frozen=True, kw_only=True):
     source: Text
     rows: PaymentColumns
+    agreed: _AgreedTo = None
 
 
 class Openings(Event, tag="openings", frozen=True, kw_only=True):
     source: Text
     rows: OpeningColumns
+    agreed: _AgreedTo = None
 
 
 class Complete(Event, tag="complete", frozen=True, kw_only=True):
