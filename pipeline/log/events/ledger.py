@@ -78,7 +78,9 @@ class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     to: Annotated[list[Text], Meta(description="what was asked, in words")]
 
 
-_AgreedTo = Annotated[Agreed | None, Meta(description="who agreed to what was odd in the file; null: nothing was asked, or no name was given")]
+_AgreedTo = Annotated[
+    Agreed | None, Meta(description="who agreed to what was odd in the file; null: nothing was asked, or no name was given")
+]
 
 
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
