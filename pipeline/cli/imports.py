@@ -108,7 +108,7 @@ def _print_change(change: MonthChange) -> None:
             say(f"    … and {len(issues) - SHOWN_ROWS} more")
 
 
-def allocations(
+def allocations(  # noqa: PLR0913 - a command's options are its parameters
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
@@ -123,7 +123,7 @@ def allocations(
     _ledger(file, "allocations", (sheet, profile), config, consent=Consent(yes, restate, by.strip()), is_dry=dry_run, as_json=as_json)
 
 
-def payments(
+def payments(  # noqa: PLR0913 - a command's options are its parameters
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
@@ -136,7 +136,7 @@ def payments(
     _ledger(file, "payments", (sheet, profile), config, consent=Consent(yes, restate, by.strip()), is_dry=dry_run, as_json=as_json)
 
 
-def openings(
+def openings(  # noqa: PLR0913 - a command's options are its parameters
     file: FileArgument, sheet: SheetOption = None, profile: ProfileOption = None, dry_run: DryRunOption = False, yes: YesOption = False, restate: RestateOption = False,
     by: ByOption = "", as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:  # fmt: skip
