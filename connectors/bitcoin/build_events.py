@@ -25,7 +25,7 @@ Quiet = list[tuple[RawHeader, int]]
 """Headers with their median times."""
 
 
-class Teller(EventBuilder):
+class BitcoinEventBuilder(EventBuilder):
     """Builds the events of one chain."""
 
     def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int) -> Watch:

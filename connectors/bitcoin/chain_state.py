@@ -59,12 +59,12 @@ class ChainState(MainChain):
     def _remember(self, event: ChainEvent) -> None:
         match event:
             case Connect():
-                self._take_in(event.height, event.transactions)
+                self._add_outputs(event.height, event.transactions)
             case Disconnect():
                 for outpoint in self._own_by_height.pop(event.height, ()):
                     self.own.pop(outpoint, None)
 
-    def _take_in(self, height: int, transactions: Iterable[Transaction]) -> None:
+    def _add_outputs(self, height: int, transactions: Iterable[Transaction]) -> None:
         for outpoint, output in own_outputs(transactions, self.network):
             self.used.add(output.script)
             self.own[outpoint] = OwnOutput(height, output)

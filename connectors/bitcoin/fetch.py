@@ -85,12 +85,12 @@ class Fetcher:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def ahead(self, fetch: Callable[[str], T], hashes: Sequence[str]) -> Iterator[T]:
+    def prefetch(self, fetch: Callable[[str], T], hashes: Sequence[str]) -> Iterator[T]:
         """`fetch` of every hash, in order, a few of them ahead of the one being looked at."""
         pending: deque[Future[T]] = deque()
         try:
             for block_hash in hashes:
-                pending.append(self._pool.submit(_patiently, fetch, block_hash))
+                pending.append(self._pool.submit(_retry_while_busy, fetch, block_hash))
                 if len(pending) >= READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
@@ -133,7 +133,7 @@ class Fetcher:
         try:
             told = self._connection.call("getblock", block_hash, 3, result=_VerboseBlock)
         except RpcError as error:
-            raise moved(error) from error
+            raise chain_moved(error) from error
         count = len(told.tx)
         try:
             raw = b"".join(
@@ -165,7 +165,7 @@ class Fetcher:
         try:
             text = self._connection.call("getblock", block_hash, False, result=str)
         except RpcError as error:
-            raise moved(error) from error
+            raise chain_moved(error) from error
         try:
             return bytes.fromhex(text)
         except ValueError as error:
@@ -201,7 +201,7 @@ class Fetcher:
             ) from error
 
 
-def _patiently(fetch: Callable[[str], T], block_hash: str) -> T:
+def _retry_while_busy(fetch: Callable[[str], T], block_hash: str) -> T:
     for wait_s in BUSY_WAITS_S:
         try:
             return fetch(block_hash)
@@ -210,7 +210,7 @@ def _patiently(fetch: Callable[[str], T], block_hash: str) -> T:
     return fetch(block_hash)
 
 
-def moved(error: RpcError) -> Exception:
+def chain_moved(error: RpcError) -> Exception:
     """A block that was there a moment ago and is not found now: the chain moved."""
     return ChainMoved(str(error)) if error.code == RpcError.NOT_FOUND else error
 

@@ -32,12 +32,12 @@ from pipeline.log.events.chain import (
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SourceError
 
-from .build_events import Teller
+from .build_events import BitcoinEventBuilder
 from .chain_state import ChainState, Outpoint
 from .errors import BlockPruned
 from .fetch import Fetcher
 from .find_fork import fetch_earlier_times, find_fork
-from .node import Node, NodeStatus, Offer
+from .node import Node, NodeFeatures, NodeStatus
 from .rescan import Rescan, RescanFinder
 from .rpc import Credentials, NodeConnection
 from .search import ScriptSearch
@@ -57,8 +57,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
     def __init__(self, log: EventLog, settings: BitcoinChain, *, connection: NodeConnection | None = None) -> None:
         """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         self._network = settings.checked()
-        self._teller = Teller(settings.chain)
-        super().__init__(log, settings, self._teller, journal=_journal)
+        self._event_builder = BitcoinEventBuilder(settings.chain)
+        super().__init__(log, settings, self._event_builder, journal=_journal)
         self._settings = settings
         self._wallets = watch_list(settings.wallets, self._network)
         self._rescan_finder = RescanFinder(self._wallets, self._network, settings.asset, gap=settings.gap)
@@ -69,7 +69,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         self._fetcher = Fetcher(connection, self._network)
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None
-        self._offer: Offer | None = None
+        self._features: NodeFeatures | None = None
         self._choice: Choice | None = None
         self._told_choice: tuple[str, str] | None = None
         self._status: NodeStatus | None = None
@@ -84,7 +84,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             chain=self._chain,
             network=self._network.name,
             node=self._node.name,
-            node_version=f"{self._offer.subversion} ({self._offer.version})" if self._offer else None,
+            node_version=f"{self._features.subversion} ({self._features.version})" if self._features else None,
             method=self._choice.strategy.name if self._choice else None,
             method_why=self._choice.why if self._choice else None,
             start_height=state.start_height if height is not None and state is not None else self._start_height,
@@ -97,7 +97,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _step(self, state: ChainState) -> Step:
-        status = self._status = self._look()
+        status = self._status = self._read_status()
         choice = self._strategy(status, state)
         if state.watch is None:
             self._begin(state, status)
@@ -109,7 +109,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         assert self._watch_list is not None
         self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list)
         if self._rescan is not None:
-            return self._look_back(state, self._rescan, choice, fork, status)
+            return self._search_history(state, self._rescan, choice, fork, status)
         if fork == state.height and status.blocks <= fork:
             return self._nothing_new(state, status)
         return self._follow(state, choice, fork, status)
@@ -134,8 +134,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         size = min(self._settings.blocks_a_step or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
         headers = self._node.headers_after(fork, state.hash_at(fork), size) if size else []
         found = self._read([BlockRef(h.height, h.header.hash) for h in headers], choice, state, fork, status.blocks)
-        connects = self._teller.connects(state.next_seq + depth, state.times_up_to(fork), headers, found)
-        self._write(state, [*self._teller.disconnects(state, fork), *connects])
+        connects = self._event_builder.connects(state.next_seq + depth, state.times_up_to(fork), headers, found)
+        self._write(state, [*self._event_builder.disconnects(state, fork), *connects])
         return Reorganised(depth, len(headers), state.height) if depth else Connected(len(headers), state.height)
 
     def _read(self, blocks: list[BlockRef], choice: Choice, state: ChainState, fork: int, tip_height: int) -> dict[int, list[Transaction]]:
@@ -147,7 +147,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
         return choice.strategy.read(blocks, self._watching, known, tip_height)
 
-    def _look_back(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
+    def _search_history(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
         """Search what was read for the new scripts, by the strategy in force."""
 
         def search() -> bool:
@@ -155,7 +155,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             return rescan.search(state, choice.strategy, status.blocks, self._settings.blocks_a_step or choice.strategy.blocks_a_step)
 
         def watch(seq: int) -> Watch:
-            return self._teller.watch(seq, rescan.target, network=self._network.name, start_height=state.start_height)
+            return self._event_builder.watch(seq, rescan.target, network=self._network.name, start_height=state.start_height)
 
         step = self._grow(state, rescan, fork, search, watch)
         if isinstance(step, Rescanned):
@@ -169,27 +169,27 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         return self._node.name
 
     def _forget_node(self) -> None:
-        self._offer = None
+        self._features = None
 
     def _close_node(self) -> None:
         self._fetcher.close()
         self._node.connection.close()
 
-    def _look(self) -> NodeStatus:
-        status = self._node.look()
-        if self._offer is None:
+    def _read_status(self) -> NodeStatus:
+        status = self._node.read_status()
+        if self._features is None:
             self._node.check_genesis()
-            self._offer = self._node.ask_offer(status.bestblockhash)
+            self._features = self._node.probe_features(status.bestblockhash)
             self._choice = None
         return status
 
     def _strategy(self, status: NodeStatus, state: ChainState) -> Choice:
-        assert self._offer is not None
+        assert self._features is not None
         if self._choice is None:
             start_height = self._start_height if state.watch is None else state.start_height
             has_all_history = start_height <= max(1, self._settings.first_used_height or 0)
             self._choice = choose(
-                self._settings.strategy, self._settings.rest, self._offer, self._node, self._fetcher, has_all_history=has_all_history
+                self._settings.strategy, self._settings.rest, self._features, self._node, self._fetcher, has_all_history=has_all_history
             )
             told = (self._choice.strategy.name, self._choice.why)
             if told != self._told_choice:
@@ -235,7 +235,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
     def _begin(self, state: ChainState, status: NodeStatus) -> None:
         """The key's first event: what is watched, and from where."""
         self._check_pruned(status, self._start_height)
-        self._write(state, [self._teller.watch(0, self._wallets, network=self._network.name, start_height=self._start_height)])
+        self._write(state, [self._event_builder.watch(0, self._wallets, network=self._network.name, start_height=self._start_height)])
         self._use(self._wallets)
 
     def _use(self, now_watched: WatchList) -> None:

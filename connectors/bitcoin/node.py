@@ -1,6 +1,6 @@
 """A node as the connector sees it: which network it is on, what it offers, where its main chain stands.
 
-Enters: one connection. Leaves: checked values (`NodeStatus`, `Offer`, headers that chain to each other). A node on another
+Enters: one connection. Leaves: checked values (`NodeStatus`, `NodeFeatures`, headers that chain to each other). A node on another
 network stops the connector. Header hashes are computed, never believed. Leaves out: blocks' contents (`strategies.py`).
 """
 
@@ -36,7 +36,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     pruneheight: int | None = None
 
 
-class Offer(NamedTuple):
+class NodeFeatures(NamedTuple):
     """What a node offers for reading blocks."""
 
     version: int
@@ -89,7 +89,7 @@ class Node:
 
     # --- who are you -----------------------------------------------------------------------------------------------
 
-    def look(self) -> NodeStatus:
+    def read_status(self) -> NodeStatus:
         """Where the node stands now. Raises WrongChain when it is on another network."""
         status = self.connection.call("getblockchaininfo", result=NodeStatus)
         if status.chain != self.network.chain:
@@ -112,12 +112,12 @@ class Node:
                 f"the node at {self.name} has the first block {genesis}, and {self.network.name} begins with {self.network.genesis}: it is on another network"
             )
 
-    def ask_offer(self, tip: str) -> Offer:
+    def probe_features(self, tip: str) -> NodeFeatures:
         """Find out what the node offers, by trying it."""
         info = self.connection.call("getnetworkinfo", result=_NetworkInfo)
         is_core = info.subversion.startswith("/Satoshi:")
         self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin")
-        return Offer(
+        return NodeFeatures(
             version=info.version,
             subversion=info.subversion,
             has_rest=self._has_rest,
@@ -137,10 +137,10 @@ class Node:
         except RpcError as error:
             if error.code != RpcError.METHOD_NOT_FOUND:
                 raise
-            return _Index(synced=name == "txindex" and self._finds_any_transaction())
+            return _Index(synced=name == "txindex" and self._has_transaction_index())
         return found
 
-    def _finds_any_transaction(self) -> bool:
+    def _has_transaction_index(self) -> bool:
         """Whether a transaction is found by its id alone, asked of nodes that don't list their indexes."""
         first = self.connection.call("getblockhash", 1, result=str)
         txid = self.connection.call("getblock", first, True)["tx"][0]

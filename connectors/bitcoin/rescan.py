@@ -78,7 +78,7 @@ class RescanFinder:
         if len(state.used) == self._n_used:
             return None
         self._n_used = len(state.used)
-        return current.grown(state.used, gap=self._gap)
+        return current.extended(state.used, gap=self._gap)
 
 
 def _content(wallets: Sequence[WatchedWallet]) -> object:

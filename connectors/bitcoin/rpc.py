@@ -70,7 +70,7 @@ class NodeConnection:
     """A node, for any number of threads: each request has a connection of its own, kept open for the next."""
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = 60.0) -> None:
-        self._address = NodeAddress.of(url, usual_port=8332, example="http://127.0.0.1:8332")
+        self._address = NodeAddress.of(url, default_port=8332, example="http://127.0.0.1:8332")
         if self._address.user is not None:
             credentials = Credentials(user=self._address.user, password=self._address.password)
         self.name = self._address.name

@@ -49,7 +49,7 @@ class ScriptSearch:
             self._shapes.append((re.compile(length + b"(?=(" + rest + b"))", re.DOTALL), heads))
         self._whole.sort()
 
-    def may_hold(self, raw: bytes) -> bool:
+    def may_contain(self, raw: bytes) -> bool:
         """Whether one of the scripts may be an output in `raw`."""
         if any(sized in raw for sized in self._whole):
             return True

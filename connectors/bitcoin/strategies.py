@@ -32,7 +32,7 @@ from pipeline.log.events.chain import Transaction
 from .chain_state import Outpoint, own_outputs
 from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
 from .fetch import FetchedBlock, Fetcher
-from .node import Node, Offer
+from .node import Node, NodeFeatures
 from .read_blocks import parsed_block, read_transactions
 from .search import ScriptSearch
 
@@ -54,7 +54,7 @@ class Watching(NamedTuple):
     asset: str
 
 
-Known = Callable[[Outpoint], TxOutput | None]
+KnownOutput = Callable[[Outpoint], TxOutput | None]
 """An output of the main chain, below the blocks being read, that pays a watched script."""
 Found = dict[int, list[Transaction]]
 
@@ -64,7 +64,7 @@ class Strategy(Protocol):
     blocks_a_step: int
     """How many blocks are read before events are written: about a second's work."""
 
-    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found: ...
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found: ...
 
 
 class SearchRest:
@@ -79,15 +79,15 @@ class SearchRest:
     def __init__(self, fetcher: Fetcher, network: Network) -> None:
         self._fetcher, self._network = fetcher, network
 
-    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found:
         found: Found = {}
         # The genesis block spends nothing and its output can't be spent: nodes have nothing to say about it.
         blocks = [block for block in blocks if block.height > 0]
-        fetched = self._fetcher.ahead(self._fetcher.rest_bytes, [block.hash for block in blocks])
+        fetched = self._fetcher.prefetch(self._fetcher.rest_bytes, [block.hash for block in blocks])
         for block, (raw, raw_spent) in zip(blocks, fetched, strict=True):
             check_answers(block.hash, raw, raw_spent)
-            if watching.search.may_hold(raw_spent) or watching.search.may_hold(raw):
-                _note(found, block, self._fetcher.read_rest(block.hash, raw, raw_spent), watching, self._network)
+            if watching.search.may_contain(raw_spent) or watching.search.may_contain(raw):
+                _add_found(found, block, self._fetcher.read_rest(block.hash, raw, raw_spent), watching, self._network)
         return found
 
 
@@ -100,11 +100,11 @@ class ReadAll:
     def __init__(self, fetcher: Fetcher, network: Network, fetch: Callable[[str], FetchedBlock]) -> None:
         self._fetcher, self._network, self._fetch = fetcher, network, fetch
 
-    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found:
         found: Found = {}
         blocks = [block for block in blocks if block.height > 0]
-        for block, fetched in zip(blocks, self._fetcher.ahead(self._fetch, [block.hash for block in blocks]), strict=True):
-            _note(found, block, fetched, watching, self._network)
+        for block, fetched in zip(blocks, self._fetcher.prefetch(self._fetch, [block.hash for block in blocks]), strict=True):
+            _add_found(found, block, fetched, watching, self._network)
         return found
 
 
@@ -116,7 +116,7 @@ class ScanFilters:
     def __init__(self, name: str, node: Node, exact: Strategy) -> None:
         self.name, self._node, self._exact = name, node, exact
 
-    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found:
         reach = min(tip_height - MARGIN, self._node.filters_reach() if len(blocks) > MARGIN else -1)
         scanned = [block for block in blocks if 0 < block.height <= reach]
         rest = [block for block in blocks if block.height > max(reach, 0)]
@@ -161,7 +161,7 @@ class FollowOutputs:
         self.blocks_a_step = 50
         self._fetcher, self._network, self._raw, self._exact = fetcher, network, raw, exact
 
-    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: Known, tip_height: int) -> Found:
+    def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found:
         found: Found = {}
         created: dict[Outpoint, TxOutput] = {}
 
@@ -169,17 +169,17 @@ class FollowOutputs:
             return created.get(outpoint) or known(outpoint)
 
         blocks = [block for block in blocks if block.height > 0]
-        for ref, raw in zip(blocks, self._fetcher.ahead(self._raw, [block.hash for block in blocks]), strict=True):
+        for ref, raw in zip(blocks, self._fetcher.prefetch(self._raw, [block.hash for block in blocks]), strict=True):
             block = parsed_block(raw, ref.hash, self._network)
-            positions = self._hits(block, watching, output_of, may_pay=watching.search.may_hold(raw))
+            positions = self._hits(block, watching, output_of, may_pay=watching.search.may_contain(raw))
             if not positions:
                 continue
             fetched = self._exact(ref.hash) if self._exact else FetchedBlock(block, self._spent(block, positions, output_of))
-            _note(found, ref, fetched, watching, self._network)
+            _add_found(found, ref, fetched, watching, self._network)
             created.update(own_outputs(found.get(ref.height, ()), self._network))
         return found
 
-    def _hits(self, block: Block, watching: Watching, output_of: Known, *, may_pay: bool) -> list[int]:
+    def _hits(self, block: Block, watching: Watching, output_of: KnownOutput, *, may_pay: bool) -> list[int]:
         """Positions of the transactions that touch us; what one creates, a later one of the block may spend."""
         positions = []
         new: set[Outpoint] = set()
@@ -193,7 +193,7 @@ class FollowOutputs:
                 positions.append(position)
         return positions
 
-    def _spent(self, block: Block, positions: Sequence[int], output_of: Known) -> Mapping[int, Sequence[TxOutput]]:
+    def _spent(self, block: Block, positions: Sequence[int], output_of: KnownOutput) -> Mapping[int, Sequence[TxOutput]]:
         """What those transactions spend: ours as we know it, outputs of the same block from it, the rest by txindex."""
         inside = {tx.txid: tx.outputs for tx in block.transactions}
         outputs: dict[Outpoint, TxOutput] = {}
@@ -243,7 +243,7 @@ def check_answers(block_hash: str, raw: bytes, raw_spent: bytes) -> None:
         raise AnswerUnreadable(f"block {block_hash}: what the node says it spends is of another number of transactions")
 
 
-def _note(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Watching, network: Network) -> None:
+def _add_found(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Watching, network: Network) -> None:
     transactions = read_transactions(fetched.block, fetched.spent, watching.scripts, network, watching.asset)
     if transactions:
         found[ref.height] = transactions
@@ -262,12 +262,14 @@ class Choice(NamedTuple):
 NAMES = ("scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex")
 
 
-def missing(name: str, offer: Offer, *, has_all_history: bool) -> str | None:
+def missing_features(name: str, features: NodeFeatures, *, has_all_history: bool) -> str | None:
     """What the node lacks for a strategy; None when nothing."""
     history = None if has_all_history else "start_height is above 1, so outputs from before it can't be known by their spends"
-    prevouts = None if offer.has_prevouts else f"getblock 3 needs Bitcoin Core >= 25, the node is {offer.subversion} {offer.version}"
-    filters = None if offer.has_filters else "there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)"
-    spent = None if offer.has_rest_spent else "REST is off (rest=1), or has no spenttxouts (Core >= 30)"
+    prevouts = (
+        None if features.has_prevouts else f"getblock 3 needs Bitcoin Core >= 25, the node is {features.subversion} {features.version}"
+    )
+    filters = None if features.has_filters else "there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)"
+    spent = None if features.has_rest_spent else "REST is off (rest=1), or has no spenttxouts (Core >= 30)"
     return {
         "scanblocks-rest": filters or spent,
         "rest": spent,
@@ -275,31 +277,31 @@ def missing(name: str, offer: Offer, *, has_all_history: bool) -> str | None:
         "rpc-raw": prevouts or history,
         "rpc-verbose": prevouts,
         "own-outputs": history,
-        "txindex": None if offer.has_txindex else "there is no index of transactions (txindex=1)",
+        "txindex": None if features.has_txindex else "there is no index of transactions (txindex=1)",
     }[name]
 
 
-def choose(wanted: str, rest: str, offer: Offer, node: Node, fetcher: Fetcher, *, has_all_history: bool) -> Choice:
+def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: Fetcher, *, has_all_history: bool) -> Choice:
     """The fastest strategy the node offers, or the one `wanted` by name. Raises NotOffered."""
     network = node.network
-    if rest == "on" and not offer.has_rest:
+    if rest == "on" and not features.has_rest:
         raise NotOffered(f"the node at {node.name} does not answer by REST, and `rest` is on: start it with rest=1, or set `rest` to auto")
-    lacks = {name: missing(name, offer, has_all_history=has_all_history) for name in NAMES}
+    lacks = {name: missing_features(name, features, has_all_history=has_all_history) for name in NAMES}
     if wanted != "auto":
         if lacks[wanted]:
             raise NotOffered(f"strategy {wanted!r} can't be used with the node at {node.name}: {lacks[wanted]}; or set strategy to auto")
-        return Choice(_build(wanted, offer, node, fetcher, network), "asked for by name")
+        return Choice(_build(wanted, features, node, fetcher, network), "asked for by name")
     passed: list[str] = []
     for name in NAMES:
         if lacks[name] is None:
-            return Choice(_build(name, offer, node, fetcher, network), "; ".join(passed) or "the node offers all it needs")
+            return Choice(_build(name, features, node, fetcher, network), "; ".join(passed) or "the node offers all it needs")
         passed.append(f"not {name}: {lacks[name]}")
     raise NotOffered(f"the node at {node.name} offers no exact way to read blocks: {'; '.join(passed)}")
 
 
-def _build(name: str, offer: Offer, node: Node, fetcher: Fetcher, network: Network) -> Strategy:
+def _build(name: str, features: NodeFeatures, node: Node, fetcher: Fetcher, network: Network) -> Strategy:
     verbose = ReadAll(fetcher, network, fetcher.verbose)
-    raw = fetcher.rest_raw if offer.has_rest else fetcher.rpc_raw
+    raw = fetcher.rest_raw if features.has_rest else fetcher.rpc_raw
     match name:
         case "scanblocks-rest":
             return ScanFilters(name, node, SearchRest(fetcher, network))

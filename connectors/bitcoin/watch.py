@@ -35,7 +35,7 @@ class WatchList:
     indexes: dict[bytes, int]
     """The index of each script of a ranged descriptor."""
 
-    def grown(self, used: Iterable[bytes], *, gap: int | None) -> tuple[WatchedWallet, ...] | None:
+    def extended(self, used: Iterable[bytes], *, gap: int | None) -> tuple[WatchedWallet, ...] | None:
         """The wallets with longer ranges, when a used script lies within the last `gap` indexes; None when all lie below.
 
         `gap` None means the last fifth of the range. A range at least doubles, so a wallet that keeps using addresses

@@ -60,7 +60,7 @@ def _month(time: int) -> tuple[int, int]:
     return day.year, day.month
 
 
-class Teller(EventBuilder):
+class EvmEventBuilder(EventBuilder):
     """Builds the events of one chain."""
 
     def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str) -> Watch:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import NotOffered
-from .node import Offer, Traces
+from .node import NodeFeatures, Traces
 
 InternalCalls = Literal["auto", "trace_block", "debug_trace", "ignore"]
 
@@ -17,11 +17,11 @@ class CallTracing:
 
     name: str
     traces: Traces | None
-    is_blind_accepted: bool
+    is_untraced_accepted: bool
     why: str
 
 
-def choose(wanted: InternalCalls, offer: Offer, node: str) -> CallTracing:
+def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTracing:
     """The way that is taken. Raises NotOffered when the one wanted is not there.
 
     Without any, a pool of plain accounts can still be followed: only what is paid into contracts can't, and is refused where it occurs.
@@ -29,12 +29,12 @@ def choose(wanted: InternalCalls, offer: Offer, node: str) -> CallTracing:
     if wanted == "ignore":
         return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
     if wanted == "auto":
-        if offer.traces:
-            return CallTracing(offer.traces[0], offer.traces[0], False, f"{offer.version} offers {' and '.join(offer.traces)}")
-        return CallTracing("not-offered", None, False, f"{offer.version} offers neither trace_block nor debug_traceBlockByHash")
-    if wanted not in offer.traces:
+        if features.traces:
+            return CallTracing(features.traces[0], features.traces[0], False, f"{features.version} offers {' and '.join(features.traces)}")
+        return CallTracing("not-offered", None, False, f"{features.version} offers neither trace_block nor debug_traceBlockByHash")
+    if wanted not in features.traces:
         raise NotOffered(
             f'the node at {node} does not offer {wanted}, which internal_calls asks for: use "auto", or a node that does '
-            f"(it offers {' and '.join(offer.traces) or 'none'})"
+            f"(it offers {' and '.join(features.traces) or 'none'})"
         )
     return CallTracing(wanted, wanted, False, "asked for in the settings")

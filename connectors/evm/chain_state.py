@@ -31,7 +31,7 @@ class ChainState(MainChain):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told_balances: dict[int, str] = {}
+        self.logged_balances: dict[int, str] = {}
         """Heights whose balances were told since the newest watch event, with the block's hash."""
         self.touched: dict[int, bytes] = {}
         """Blocks of the main chain with something of the pool's, by height in order: a digest of what, to compare a second reading with."""
@@ -44,13 +44,13 @@ class ChainState(MainChain):
     def _remember(self, event: ChainEvent) -> None:
         match event:
             case Watch():
-                self.told_balances.clear()
+                self.logged_balances.clear()
             case Connect():
                 if event.transactions:
                     self.touched[event.height] = digest(event.transactions)
             case Disconnect():
                 self.touched.pop(event.height, None)
-                self.told_balances.pop(event.height, None)
+                self.logged_balances.pop(event.height, None)
             case Balances():
                 self._observe(event)
             case Doubt():
@@ -64,7 +64,7 @@ class ChainState(MainChain):
             self._prev_of_first = event.hash
         if event.hash != self.tip:
             raise LogError(f"balances are told after {event.hash}, the chain ends in {self.tip}")
-        self.told_balances[event.height] = event.hash
+        self.logged_balances[event.height] = event.hash
 
 
 def digest(transactions: Sequence[Transaction]) -> bytes:

@@ -19,9 +19,9 @@ from .errors import AnswerUnreadable, ChainMoved, RpcError
 from .node import Node
 from .rpc import Call
 
-SUSPICIOUS = 500
+TRUNCATION_UNIT = 500
 """An answer with a whole multiple of so many logs may be one that was cut off."""
-WORTH_READING = 0.02
+MAX_FALSE_POSITIVES = 0.02
 """Blocks that a bloom filter may send us to in vain, as a share."""
 FIRST_SPAN = 2000
 MAX_ADDRESSES = 500
@@ -50,7 +50,7 @@ class LogFinder:
                 f"the node at {self._node.name} gives logs of block {min(wrong)} that its header's bloom filter excludes"
             )
         doubtful = perhaps - found
-        return found | {header.height for header in headers if header.height in doubtful and blooms.is_telling(header.fields.logs_bloom)}
+        return found | {header.height for header in headers if header.height in doubtful and blooms.is_selective(header.fields.logs_bloom)}
 
     def _ask(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int]:
         hashes = {header.height: header.hash for header in headers}
@@ -87,7 +87,7 @@ class LogFinder:
                     raise answer
                 return None
             some = self._node.connection.read(answer, "eth_getLogs", list[FoundLog])
-            if some and len(some) % SUSPICIOUS == 0 and first != last:
+            if some and len(some) % TRUNCATION_UNIT == 0 and first != last:
                 return None
             logs += some
         return logs
@@ -104,10 +104,10 @@ class _Blooms:
         filled = int(bloom, 16)
         return filled & self._transfer == self._transfer and any(filled & party == party for party in self._parties)
 
-    def is_telling(self, bloom: str) -> bool:
+    def is_selective(self, bloom: str) -> bool:
         """Whether "perhaps" means something: whether so full a filter would rarely say it in vain."""
         share = int(bloom, 16).bit_count() / 2048
-        return share**3 * len(self._parties) < WORTH_READING
+        return share**3 * len(self._parties) < MAX_FALSE_POSITIVES
 
 
 def _bits(value: bytes) -> int:

@@ -27,7 +27,7 @@ from pipeline.log.events.chain import (
 )
 from pipeline.log.protocol import EventLog
 
-from .build_events import MonthEnd, Teller, by_month
+from .build_events import EvmEventBuilder, MonthEnd, by_month
 from .call_tracing import CallTracing, choose
 from .chain_state import ChainState
 from .errors import ChainMoved
@@ -66,8 +66,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def __init__(self, log: EventLog, settings: EvmChain, *, connection: NodeConnection | None = None) -> None:
         """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         chain_id, self._tokens = settings.checked()
-        self._teller = Teller(settings.chain)
-        super().__init__(log, settings, self._teller, journal=_journal)
+        self._event_builder = EvmEventBuilder(settings.chain)
+        super().__init__(log, settings, self._event_builder, journal=_journal)
         self._settings = settings
         self._step_size = settings.blocks_a_step or BLOCKS_A_STEP
         self._wallets = watch_list(settings.wallets)
@@ -88,13 +88,13 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def describe(self) -> EvmStatus:
         """For a status page: the node, how calls inside transactions are seen and why, heights, how far behind."""
-        state, status, offer = self._state, self._status, self._node.offer
+        state, status, features = self._state, self._status, self._node.features
         height = state.height if state is not None and state.watch is not None else None
         return EvmStatus(
             chain=self._chain,
             network=self._network_name,
             node=self._node.name,
-            node_version=offer.version if offer else None,
+            node_version=features.version if features else None,
             method=self._call_tracing.name if self._call_tracing else None,
             method_why=self._call_tracing.why if self._call_tracing else None,
             internal_transfers=self._internal_transfers.way,
@@ -110,8 +110,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _step(self, state: ChainState) -> Step:
-        status = self._status = self._node.look()
-        call_tracing = self._look_inside(status)
+        status = self._status = self._node.read_status()
+        call_tracing = self._choose_call_tracing(status)
         if state.watch is None:
             self._write(state, [self._watch_event(0, self._wallets, call_tracing)])
             self._use(self._wallets)
@@ -125,10 +125,10 @@ class EvmConnector(Follower[ChainState, Rescan]):
         assert self._watch_list is not None and state.watch is not None
         if state.watch.internal_calls != call_tracing.name:
             self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height)])
-        self._tell_opening(state)
+        self._append_opening_balances(state)
         self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state)
         if self._rescan is not None:
-            return self._look_back(state, self._rescan, fork, call_tracing)
+            return self._search_history(state, self._rescan, fork, call_tracing)
         doubtful = self._second.check(state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status))
         if doubtful is not None:
             return self._doubt(state, doubtful)
@@ -158,19 +158,19 @@ class EvmConnector(Follower[ChainState, Rescan]):
         watching = self._watching(call_tracing)
         scanned = self._scanner.read(fork + 1, last, state.hash_at(fork), watching)
         self._internal_transfers.complete(scanned, watching)
-        events: list[ChainEvent] = [*self._teller.disconnects(state, fork)]
-        self._second.take_back(fork)
+        events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
+        self._second.roll_back(fork)
         for part in by_month(fork, state.hash_at(fork), state.time_at(fork), scanned.headers):
             seq = state.next_seq + len(events)
             if isinstance(part, MonthEnd):
-                if state.told_balances.get(part.height) != part.hash:
+                if state.logged_balances.get(part.height) != part.hash:
                     events.append(self._balances(seq, part.height, part.hash))
             else:
-                events += self._teller.connects(seq, part, scanned.found)
+                events += self._event_builder.connects(seq, part, scanned.found)
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
-    def _look_back(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
+    def _search_history(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
         """Search what was read for the new addresses."""
 
         def search() -> bool:
@@ -191,20 +191,20 @@ class EvmConnector(Follower[ChainState, Rescan]):
         block_hash, time = state.hash_at(height), state.time_at(height)
         assert block_hash is not None and time is not None
         _journal.warning("answer-changed", chain=self._chain, height=height, detail=doubtful.detail)
-        self._write(state, [self._teller.doubt(state.next_seq, height, block_hash, time, doubtful.detail)])
+        self._write(state, [self._event_builder.doubt(state.next_seq, height, block_hash, time, doubtful.detail)])
         while state.height >= height:
             self._disconnect(state, height - 1)
         return Contradicted(height, before - state.height, state.height)
 
     def _on_disconnected(self, height: int) -> None:
-        self._second.take_back(height)
+        self._second.roll_back(height)
 
     # --- balances --------------------------------------------------------------------------------------------------
 
-    def _tell_opening(self, state: ChainState) -> None:
+    def _append_opening_balances(self, state: ChainState) -> None:
         """Before the first block: what every address holds after the block below it."""
         height = state.start_height - 1
-        if state.height > height or height in state.told_balances:
+        if state.height > height or height in state.logged_balances:
             return
         block_hash = state.hash_at(height) or self._node.hashes_at([height])[0]
         if block_hash is None:
@@ -213,7 +213,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def _balances(self, seq: int, height: int, block_hash: str) -> Balances:
         assert self._watch_list is not None
-        return self._teller.balances(
+        return self._event_builder.balances(
             seq, height, block_hash, self._state_reader.rows(self._watch_list, self._settings.asset, self._tokens, height, block_hash)
         )
 
@@ -224,17 +224,17 @@ class EvmConnector(Follower[ChainState, Rescan]):
         return self._node.name
 
     def _forget_node(self) -> None:
-        self._node.offer = None
+        self._node.features = None
 
     def _close_node(self) -> None:
         self._scanner.close()
         self._node.connection.close()
 
-    def _look_inside(self, status: NodeStatus) -> CallTracing:
+    def _choose_call_tracing(self, status: NodeStatus) -> CallTracing:
         """How calls inside transactions are seen; asked anew whenever the node may be another one."""
-        if self._node.offer is None or self._call_tracing is None:
-            offer = self._node.ask_offer(status)
-            call_tracing = choose(self._settings.internal_calls, offer, self._node.name)
+        if self._node.features is None or self._call_tracing is None:
+            features = self._node.probe_features(status)
+            call_tracing = choose(self._settings.internal_calls, features, self._node.name)
             if call_tracing != self._call_tracing:
                 _journal.info("internal-calls", chain=self._chain, way=call_tracing.name, why=call_tracing.why)
             self._call_tracing = call_tracing
@@ -247,7 +247,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             self._settings.asset,
             self._tokens,
             call_tracing.traces,
-            call_tracing.is_blind_accepted,
+            call_tracing.is_untraced_accepted,
             self._settings.block_reward,
         )
 
@@ -262,7 +262,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def _watch_event(self, seq: int, wallets: WatchList, call_tracing: CallTracing, *, start_height: int | None = None) -> Watch:
         start = self._start_height if start_height is None else start_height
-        return self._teller.watch(seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name)
+        return self._event_builder.watch(seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name)
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched

@@ -43,7 +43,7 @@ class InternalTransferFinder:
         """Read the blocks whose inner calls touch the pool, and take them into the range. Raises NotOffered when a watched address is
         a contract and the node shows no calls, unless that is accepted."""
         headers = scanned.headers
-        if not headers or watching.is_blind_accepted:
+        if not headers or watching.is_untraced_accepted:
             self.way = "not looked for"
             return
         addresses = list(watching.watch_list.addresses)
@@ -78,7 +78,7 @@ class InternalTransferFinder:
             return
         self.way = "trace_filter, balances compared"
         self._read_deep(scanned, sorted(heights), watching)
-        if self._odd(scanned, addresses, watching) != []:
+        if self._unexplained(scanned, addresses, watching) != []:
             self._trace_every_block(scanned, watching, f"{why}, and trace_filter leaves balances unexplained")
 
     def _read_deep(self, scanned: Scanned, heights: Iterable[int], watching: Watching) -> None:
@@ -90,16 +90,18 @@ class InternalTransferFinder:
     # --- by balances -----------------------------------------------------------------------------------------------
 
     def _compare(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> None:
-        odd = self._odd(scanned, addresses, watching)
-        if odd is None:
+        unexplained = self._unexplained(scanned, addresses, watching)
+        if unexplained is None:
             self._trace_every_block(scanned, watching, "the node has no state of old blocks")
             return
-        if odd:
+        if unexplained:
             assert self._ends is not None
-            self._read_deep(scanned, self._halve(scanned.headers, odd, *self._ends, own_changes(scanned.found, watching.asset)), watching)
-            self._report(scanned, odd, *self._ends, watching)
+            self._read_deep(
+                scanned, self._bisect(scanned.headers, unexplained, *self._ends, own_changes(scanned.found, watching.asset)), watching
+            )
+            self._report(scanned, unexplained, *self._ends, watching)
 
-    def _odd(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> list[str] | None:
+    def _unexplained(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> list[str] | None:
         """Addresses whose balances changed over the range by something else than what is known; None where a state is gone."""
         first, last = scanned.headers[0], scanned.headers[-1]
         at_start = self._known_before(first.prev, addresses) or self._state.balances_wei(addresses, first.height - 1, first.prev)
@@ -127,17 +129,17 @@ class InternalTransferFinder:
             return self._before[2]
         return None
 
-    def _halve(
+    def _bisect(
         self,
         headers: Sequence[RawHeader],
-        odd: Sequence[str],
+        unexplained: Sequence[str],
         at_start: Mapping[str, int | None],
         at_end: Mapping[str, int | None],
         changes: Mapping[str, Mapping[int, int]],
     ) -> list[int]:
         """Heights of the blocks over which a balance changed by something else than what is known."""
         found: list[int] = []
-        todo = [(0, len(headers), list(odd), dict(at_start), dict(at_end))]
+        todo = [(0, len(headers), list(unexplained), dict(at_start), dict(at_end))]
         while todo:
             begin, end, addresses, before, after = todo.pop()
             if end - begin == 1:
@@ -156,11 +158,16 @@ class InternalTransferFinder:
         return sorted(found)
 
     def _report(
-        self, scanned: Scanned, odd: Sequence[str], at_start: Mapping[str, int | None], at_end: Mapping[str, int | None], watching: Watching
+        self,
+        scanned: Scanned,
+        unexplained: Sequence[str],
+        at_start: Mapping[str, int | None],
+        at_end: Mapping[str, int | None],
+        watching: Watching,
     ) -> None:
         """Say where balances still differ; the month's balance proof (rule 3.4) will not let it pass."""
         changes = own_changes(scanned.found, watching.asset)
-        for address in odd:
+        for address in unexplained:
             difference = _difference(at_start, at_end, address) - sum(changes.get(address, {}).values())
             if difference:
                 _journal.warning(

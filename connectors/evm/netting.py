@@ -24,7 +24,7 @@ SCRIPT_TYPE = "account"
 
 
 @dataclass(frozen=True)
-class Told:
+class NettedTransaction:
     """A transaction's movements as inputs and outputs."""
 
     inputs: list[Input]
@@ -42,7 +42,7 @@ def net(
     known: frozenset[str],
     fee: int = 0,
     fee_payer: str | None = None,
-) -> Told | None:
+) -> NettedTransaction | None:
     """The transaction as the log tells it, or None when it is none of the pool's.
 
     `watched` names the wallet of each pool address, `fee_payer` is the pool address that bears `fee` (ADR 7), `known` the
@@ -52,7 +52,7 @@ def net(
     if fee_payer is None and not any(m.sender in watched or m.recipient in watched for m in movements):
         return None
     debited = {m.asset for m in movements if m.sender in watched}
-    receive, pass_on, gains = _strangers(movements, watched)
+    receive, pass_on, gains = _other_parties(movements, watched)
     inputs: list[Input] = []
     outputs: list[Output] = []
     for m in movements:
@@ -72,14 +72,14 @@ def net(
         inputs.append(_input(txid, len(inputs), _units(fee, asset, txid, known), fee_payer, watched[fee_payer], asset))
     losers = _losers(movements, watched, debited, gains)
     lost = sum(value for (name, _), value in losers.items() if name == asset)
-    return Told(inputs, outputs, len({address for _, address in losers}), int(_units(lost, asset, txid, known)))
+    return NettedTransaction(inputs, outputs, len({address for _, address in losers}), int(_units(lost, asset, txid, known)))
 
 
 Place = tuple[str, str]
 """An asset and an address."""
 
 
-def _strangers(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[set[Place], set[Place], dict[Place, int]]:
+def _other_parties(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[set[Place], set[Place], dict[Place, int]]:
     """Of strangers: who receives, who passes on, and each one's gain (below 0: loss)."""
     receive: set[Place] = set()
     pass_on: set[Place] = set()

@@ -19,7 +19,7 @@ from .answers import LightBlock, Located, RawHeader, Syncing, Tip, number, raw_h
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
-from .traces import FlatTrace, TracedTransaction, by_transaction, decode_deep, of_trees
+from .traces import FlatTrace, TracedTransaction, calls_by_transaction, calls_of_trees, decode_deep
 
 Traces = Literal["trace_block", "debug_trace"]
 CALL_TRACER = {"tracer": "callTracer"}
@@ -36,7 +36,7 @@ class NodeStatus:
 
 
 @dataclass(frozen=True)
-class Offer:
+class NodeFeatures:
     """What the node offers."""
 
     version: str
@@ -63,11 +63,11 @@ class Node:
     def __init__(self, connection: NodeConnection, chain_id: int) -> None:
         self.connection, self.chain_id = connection, chain_id
         self.name = connection.name
-        self.offer: Offer | None = None
+        self.features: NodeFeatures | None = None
 
     # --- the node itself -------------------------------------------------------------------------------------------
 
-    def look(self) -> NodeStatus:
+    def read_status(self) -> NodeStatus:
         """Where the node stands, in one request. Raises WrongChain for another network's node."""
         calls: list[Call] = [("eth_chainId", ()), ("eth_syncing", ()), ("eth_getBlockByNumber", ("latest", False))]
         chain_id, syncing, tip = self.connection.ask(calls)
@@ -82,7 +82,7 @@ class Node:
             self._number(newest.number, "number"), newest.hash[2:].lower(), progress if isinstance(progress, Syncing) else None
         )
 
-    def ask_offer(self, status: NodeStatus) -> Offer:
+    def probe_features(self, status: NodeStatus) -> NodeFeatures:
         """Find out what the node offers, by trying it on its newest block."""
         height, by_hash = hex(status.height), {"blockHash": "0x" + status.hash}
         nobody = "0x" + 40 * "0"
@@ -100,14 +100,14 @@ class Node:
         for way in ("trace_block", "debug_trace"):
             if _is_offered(found[way]):
                 traces.append(way)
-        self.offer = Offer(
+        self.features = NodeFeatures(
             version=self.connection.read(version, "web3_clientVersion", str) if not isinstance(version, RpcError) else "unknown",
             traces=tuple(traces),
             has_block_receipts=_is_offered(found["receipts"]) and not _is_null(found["receipts"]),
             has_state_by_hash=not isinstance(found["by_hash"], RpcError) and not _is_null(found["by_hash"]),
             has_trace_filter=_is_offered(found["trace_filter"]),
         )
-        return self.offer
+        return self.features
 
     # --- the main chain --------------------------------------------------------------------------------------------
 
@@ -149,9 +149,9 @@ class Node:
         """The receipts of all transactions of a block, in order, each of that block."""
         if not txids:
             return []
-        assert self.offer is not None
+        assert self.features is not None
         found: list[dict[str, Any] | None] | None
-        if self.offer.has_block_receipts:
+        if self.features.has_block_receipts:
             found = self.connection.call("eth_getBlockReceipts", "0x" + block.hash, result=list[dict[str, Any] | None] | None)
             if found is None:
                 raise NotYetThere(f"the node at {self.name} has no receipts of block {block.height} {block.hash} yet")
@@ -195,15 +195,15 @@ class Node:
             raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
         try:
             if way == "trace_block":
-                return by_transaction(decode_deep(answer, list[FlatTrace]), block.hash, txids)
-            return of_trees(decode_deep(answer, list[TracedTransaction]), txids)
+                return calls_by_transaction(decode_deep(answer, list[FlatTrace]), block.hash, txids)
+            return calls_of_trees(decode_deep(answer, list[TracedTransaction]), txids)
         except (ValueError, msgspec.DecodeError) as error:
             raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
 
     def traced_heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int] | None:
         """Heights of blocks in whose calls `trace_filter` finds one of the addresses; None where the node has no such method, or fails at it."""
-        assert self.offer is not None
-        if not self.offer.has_trace_filter:
+        assert self.features is not None
+        if not self.features.has_trace_filter:
             return None
         parties = [address.lower() for address in addresses]
         span = {"fromBlock": hex(headers[0].height), "toBlock": hex(headers[-1].height)}
@@ -222,15 +222,15 @@ class Node:
 
     def at(self, height: int, block_hash: str) -> object:
         """How a block is named in a question about state."""
-        assert self.offer is not None
-        return {"blockHash": "0x" + block_hash} if self.offer.has_state_by_hash else hex(height)
+        assert self.features is not None
+        return {"blockHash": "0x" + block_hash} if self.features.has_state_by_hash else hex(height)
 
     def state(self, calls: Sequence[Call], height: int, block_hash: str) -> list[str | None]:
         """The answers to questions about the state after one block, hexadecimal; None where the node no longer has it.
 
         The calls name the block by `at`. Raises ChainMoved when the block has left the main chain.
         """
-        assert self.offer is not None
+        assert self.features is not None
         if not calls:
             return []
         answers: list[str | None] = []
@@ -246,7 +246,7 @@ class Node:
                     raise ChainMoved(str(answer))
             else:
                 raise answer
-        if not self.offer.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
+        if not self.features.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
             raise ChainMoved(f"block {height} is not {block_hash} any more")
         return answers
 

@@ -22,14 +22,14 @@ from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, tr
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
+from .block_trie import BlockTrie
 from .chain_state import digest
 from .errors import AnswerUnreadable, NotOffered
 from .movements import Calls, movements_of
-from .netting import Told, net
+from .netting import NettedTransaction, net
 from .node import Node, ReadBlock, Traces
 from .rewards import BlockReward, Uncle, block_credits
-from .rpc import Heard
-from .tries import BlockTrie
+from .rpc import RecordedAnswers
 from .watch import WatchList
 
 
@@ -43,7 +43,7 @@ class Watching:
     """Known tokens by contract, EIP-55."""
     traces: Traces | None
     """How calls inside transactions are seen; None when they are not."""
-    is_blind_accepted: bool
+    is_untraced_accepted: bool
     """The operator accepts not seeing them."""
     block_reward: BlockReward
 
@@ -53,7 +53,7 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class _Whole:
+class _CheckedBlock:
     """A block with all that was read of it."""
 
     header: RawHeader
@@ -76,16 +76,16 @@ class _Reading(NamedTuple):
     watching: Watching
     block: bytes
     """A digest of the block's JSON."""
-    heard: list[Heard]
+    heard: list[RecordedAnswers]
     told: bytes
     """A digest of the transactions."""
 
 
-REMEMBERED = 10_000
+MAX_READINGS = 10_000
 """Readings that are kept to be compared with a second one; half a kilobyte each."""
 
 
-class _Untrue(ValueError):
+class _HeaderMismatch(ValueError):
     """The answer contradicts the header."""
 
 
@@ -97,7 +97,7 @@ class BlockReader:
         self._readings: dict[str, _Reading] = {}
         """The last reading of each block by its hash, oldest first."""
 
-    def reads_the_same(self, block: ReadBlock, watching: Watching, told: bytes) -> bool:
+    def is_unchanged(self, block: ReadBlock, watching: Watching, told: bytes) -> bool:
         """Whether the node, asked again what the reading that told this rested on, gives the same answers to the byte.
 
         What is told follows from these answers alone, so they need not be searched again. False says nothing yet: the same
@@ -109,7 +109,7 @@ class BlockReader:
             and before.told == told
             and before.watching == watching
             and before.block == _digest(block)
-            and all(self._node.connection.hears_again(heard) for heard in before.heard)
+            and all(self._node.connection.gives_same_answers(heard) for heard in before.heard)
         )
 
     def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
@@ -118,11 +118,11 @@ class BlockReader:
         Raises AnswerUnreadable when something contradicts the header, NotOffered when a pool wallet's payment into a contract
         can't be followed, and what `Node` raises.
         """
-        with self._node.connection.hearing() as heard:
+        with self._node.connection.record_answers() as heard:
             transactions = self._read(block, watching, deep=deep)
         self._readings.pop(block.header.hash, None)
         if transactions:
-            while len(self._readings) >= REMEMBERED:
+            while len(self._readings) >= MAX_READINGS:
                 del self._readings[next(iter(self._readings))]
             self._readings[block.header.hash] = _Reading(watching, _digest(block), heard, digest(transactions))
         return transactions
@@ -130,11 +130,11 @@ class BlockReader:
     def _read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
         try:
             whole = self._whole(block)
-            places = self._outside(whole, watching)
+            places = self._visible_places(whole, watching)
             calls = self._calls(whole, places, watching, deep=deep)
             if calls is not None:
                 places = list(range(len(whole.txids)))
-            told = self._tell(whole, places, calls, watching)
+            told = self._build_transactions(whole, places, calls, watching)
             credits = self._credits(block, whole, watching)
         except ValueError as error:
             raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {self._node.name}: {error}") from error
@@ -142,7 +142,7 @@ class BlockReader:
 
     # --- what the header commits to --------------------------------------------------------------------------------
 
-    def _whole(self, block: ReadBlock) -> _Whole:
+    def _whole(self, block: ReadBlock) -> _CheckedBlock:
         header, fields = block.header, block.header.fields
         full = self._node.connection.read(block.raw, "eth_getBlockByNumber", _Full)
         transactions = full.transactions
@@ -152,7 +152,7 @@ class BlockReader:
         if raw_transactions is not None:
             for raw, txid in zip(raw_transactions, txids, strict=True):
                 if transaction_hash(raw) != txid:
-                    raise _Untrue(f"transaction {txid} has another hash")
+                    raise _HeaderMismatch(f"transaction {txid} has another hash")
             transactions_trie = _compare(raw_transactions, fields.transactions_root, "transactions")
         answers = self._node.receipts(header, txids)
         raw_receipts = _each(receipt_rlp, answers)
@@ -160,7 +160,7 @@ class BlockReader:
             receipts_trie = _compare(raw_receipts, fields.receipts_root, "receipts")
         receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [_unproven(answer) for answer in answers]
         _check_bloom(receipts, fields.logs_bloom)
-        return _Whole(
+        return _CheckedBlock(
             header,
             transactions,
             txids,
@@ -175,7 +175,7 @@ class BlockReader:
 
     # --- what is the pool's ----------------------------------------------------------------------------------------
 
-    def _outside(self, whole: _Whole, watching: Watching) -> list[int]:
+    def _visible_places(self, whole: _CheckedBlock, watching: Watching) -> list[int]:
         """Places of transactions that touch the pool by what they and their logs show."""
         spellings, addresses = watching.watch_list.spellings, watching.watch_list.addresses
         places = []
@@ -188,7 +188,7 @@ class BlockReader:
                 places.append(place)
         return places
 
-    def _calls(self, whole: _Whole, places: Sequence[int], watching: Watching, *, deep: bool) -> list[Calls] | None:
+    def _calls(self, whole: _CheckedBlock, places: Sequence[int], watching: Watching, *, deep: bool) -> list[Calls] | None:
         """The calls of all the block's transactions, where one that matters may have some."""
         ran = [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
         if watching.traces is not None:
@@ -198,20 +198,22 @@ class BlockReader:
             for place in ran
             if number(whole.transactions[place], "value") and whole.transactions[place]["from"] in watching.watch_list.spellings
         ]
-        if paid and not watching.is_blind_accepted:
+        if paid and not watching.is_untraced_accepted:
             raise NotOffered(
                 f"transaction {whole.txids[paid[0]]} of block {whole.header.height} pays into a contract, and the node at {self._node.name} shows no calls inside "
                 'transactions: use a node with trace_block or debug_traceBlockByHash, or accept not to see where it went (internal_calls = "ignore")'
             )
         return None
 
-    def _tell(self, whole: _Whole, places: Sequence[int], calls: Sequence[Calls] | None, watching: Watching) -> list[Transaction]:
+    def _build_transactions(
+        self, whole: _CheckedBlock, places: Sequence[int], calls: Sequence[Calls] | None, watching: Watching
+    ) -> list[Transaction]:
         addresses = watching.watch_list.addresses
         first_log, first_logs = 0, []
         for receipt in whole.receipts:
             first_logs.append(first_log)
             first_log += len(receipt.logs)
-        found: list[tuple[int, Told, int, str | None]] = []
+        found: list[tuple[int, NettedTransaction, int, str | None]] = []
         for place in places:
             transaction, answer = whole.transactions[place], whole.answers[place]
             movements = movements_of(
@@ -233,7 +235,9 @@ class BlockReader:
                 found.append((place, told, fee, addresses.get(payer)))
         return self._with_proofs(whole, found, watching)
 
-    def _with_proofs(self, whole: _Whole, found: Sequence[tuple[int, Told, int, str | None]], watching: Watching) -> list[Transaction]:
+    def _with_proofs(
+        self, whole: _CheckedBlock, found: Sequence[tuple[int, NettedTransaction, int, str | None]], watching: Watching
+    ) -> list[Transaction]:
         if not found:
             return []
         places = [place for place, *_ in found]
@@ -261,7 +265,7 @@ class BlockReader:
 
     # --- the block's own credits -----------------------------------------------------------------------------------
 
-    def _credits(self, block: ReadBlock, whole: _Whole, watching: Watching) -> Transaction | None:
+    def _credits(self, block: ReadBlock, whole: _CheckedBlock, watching: Watching) -> Transaction | None:
         """What the block credits to pool wallets, as one coinbase transaction."""
         fields = block.header.fields
         spellings, height = watching.watch_list.spellings, block.header.height
@@ -288,7 +292,7 @@ def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
     found = []
     for named, uncle in zip(block.light.uncles, node.connection.batch(calls, result=_Uncle | None), strict=True):
         if uncle is None or uncle.hash.lower() != named.lower():
-            raise _Untrue(f"its uncle {named} is not given")
+            raise _HeaderMismatch(f"its uncle {named} is not given")
         found.append(Uncle(uncle.miner, int(uncle.number, 16)))
     return found
 
@@ -317,7 +321,7 @@ def _compare(items: Sequence[bytes], root: str, what: str) -> BlockTrie:
     trie = BlockTrie(items)
     found = trie.root.hex()
     if found != root[2:].lower():
-        raise _Untrue(f"its header commits to {what} of root {root}, those given have root 0x{found}")
+        raise _HeaderMismatch(f"its header commits to {what} of root {root}, those given have root 0x{found}")
     return trie
 
 
@@ -326,7 +330,7 @@ def _check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
     for receipt in receipts:
         found |= int.from_bytes(receipt.bloom, "big")
     if found != int(bloom, 16):
-        raise _Untrue("the receipts' blooms are not the header's")
+        raise _HeaderMismatch("the receipts' blooms are not the header's")
 
 
 def _unproven(answer: Mapping[str, Any]) -> Receipt:
@@ -349,7 +353,7 @@ def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]])
     for receipt, answer in zip(receipts, answers, strict=True):
         used, before = receipt.cumulative_gas_used - before, receipt.cumulative_gas_used
         if used != number(answer, "gasUsed"):
-            raise _Untrue(
+            raise _HeaderMismatch(
                 f"transaction {answer.get('transactionHash')} is said to have used {number(answer, 'gasUsed')} gas, and by the running sum used {used}"
             )
         found.append(used)
@@ -368,11 +372,11 @@ def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int
     price = number(answer, "effectiveGasPrice") if answer.get("effectiveGasPrice") is not None else number(transaction, "gasPrice")
     limit = number(transaction, "maxFeePerGas") if transaction.get("maxFeePerGas") is not None else number(transaction, "gasPrice")
     if price > limit:
-        raise _Untrue(f"transaction {answer.get('transactionHash')} is said to have paid {price} for gas, and allows {limit}")
+        raise _HeaderMismatch(f"transaction {answer.get('transactionHash')} is said to have paid {price} for gas, and allows {limit}")
     return price
 
 
-def _priority_fees_wei(whole: _Whole, base_fee: str | None) -> int:
+def _priority_fees_wei(whole: _CheckedBlock, base_fee: str | None) -> int:
     """What the transactions paid to the block's miner: all that is not burnt."""
     burnt = int(base_fee, 16) if base_fee is not None else 0
     prices = (_price_wei(transaction, answer) for transaction, answer in zip(whole.transactions, whole.answers, strict=True))

@@ -43,7 +43,7 @@ class Recheck:
         """After the log was read: what its last steps connected counts as read once."""
         self.checked_to = max(state.start_height - 1, state.height - self._finality - step_size)
 
-    def take_back(self, height: int) -> None:
+    def roll_back(self, height: int) -> None:
         """Blocks above `height` leave the log."""
         self.checked_to = min(self.checked_to, height)
 
@@ -70,7 +70,7 @@ class Recheck:
 
     def _is_same(self, state: ChainState, height: int, block_hash: str, watching: Watching) -> bool:
         block = self._node.block(block_hash)
-        if self._reader.reads_the_same(block, watching, state.touched[height]):
+        if self._reader.is_unchanged(block, watching, state.touched[height]):
             return True
         if digest(self._reader.read(block, watching, deep=False)) == state.touched[height]:
             return True

@@ -41,7 +41,13 @@ class Rescan:
         return len(self.new)
 
     def search(
-        self, state: ChainState, scanner: Scanner, hidden: InternalTransferFinder, reader: StateReader, watching: Watching, size: int
+        self,
+        state: ChainState,
+        scanner: Scanner,
+        internal_transfers: InternalTransferFinder,
+        reader: StateReader,
+        watching: Watching,
+        size: int,
     ) -> bool:
         """Search some more blocks; whether the search is over. Raises ChainMoved when the main chain is not the log's any more."""
         if not self.new or state.height < state.start_height:
@@ -58,7 +64,7 @@ class Rescan:
         last = min(self.next_height + size - 1, state.height)
         if self.next_height <= last:
             scanned = scanner.read(self.next_height, last, state.hash_at(self.next_height - 1), narrow)
-            hidden.complete(scanned, narrow)
+            internal_transfers.complete(scanned, narrow)
             if scanned.found:
                 self.first_hit = min(scanned.found)
             self.next_height = last + 1

@@ -31,7 +31,7 @@ BATCH = 100
 """Calls in one request, unless the node takes fewer."""
 
 
-class Heard(NamedTuple):
+class RecordedAnswers(NamedTuple):
     """Some calls and a digest of the node's answers to them."""
 
     calls: tuple[Call, ...]
@@ -52,7 +52,7 @@ class NodeConnection:
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 60.0,
     ) -> None:
-        address = NodeAddress.of(url, usual_port=80, example="http://127.0.0.1:8545")
+        address = NodeAddress.of(url, default_port=80, example="http://127.0.0.1:8545")
         if address.user is not None:
             user, password = address.user, address.password
         self.name = address.name
@@ -98,16 +98,16 @@ class NodeConnection:
         return answers
 
     @contextmanager
-    def hearing(self) -> Iterator[list[Heard]]:
+    def record_answers(self) -> Iterator[list[RecordedAnswers]]:
         """Keep what this thread asks, and digests of what it is answered, until the end of the context."""
-        heard: list[Heard] = []
+        heard: list[RecordedAnswers] = []
         self._local.heard = heard
         try:
             yield heard
         finally:
             self._local.heard = None
 
-    def hears_again(self, heard: Heard) -> bool:
+    def gives_same_answers(self, heard: RecordedAnswers) -> bool:
         """Whether the node, asked the same once more, answers with the same bytes."""
         if heard.digest is None:
             return False
@@ -115,9 +115,9 @@ class NodeConnection:
         return _digest(answers) == heard.digest
 
     def _note(self, calls: tuple[Call, ...], is_batch: bool, answers: Sequence[msgspec.Raw | RpcError]) -> None:
-        heard: list[Heard] | None = getattr(self._local, "heard", None)
+        heard: list[RecordedAnswers] | None = getattr(self._local, "heard", None)
         if heard is not None:
-            heard.append(Heard(calls, is_batch, _digest(answers)))
+            heard.append(RecordedAnswers(calls, is_batch, _digest(answers)))
 
     def read(self, answer: msgspec.Raw, method: str, kind: Any) -> Any:
         """An answer decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""

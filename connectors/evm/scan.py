@@ -21,7 +21,7 @@ from .node import Node, ReadBlock
 from .read_block import BlockReader, Watching, uncles_of
 
 BLOCKS_A_REQUEST = 100
-AHEAD = 5
+PARALLEL_REQUESTS = 5
 """Requests under way at once."""
 
 
@@ -53,13 +53,13 @@ class Scanner:
         """The blocks of a range. `prev` is the hash they follow, where it is known. Raises ChainMoved when they don't hang together."""
         headers: list[RawHeader] = []
         touched: dict[int, ReadBlock] = {}
-        for blocks in self._bodies(first, last):
+        for blocks in self._read_ahead(first, last):
             for block in blocks:
                 if prev is not None and block.header.prev != prev:
                     raise ChainMoved(f"block {block.header.height} {block.header.hash} does not follow {prev}")
                 prev = block.header.hash
                 headers.append(block.header)
-                if self._shows(block, watching):
+                if self._names_watched(block, watching):
                     touched[block.header.height] = block
         for height in sorted(self._logs.heights(headers, list(watching.watch_list.addresses)) - touched.keys()):
             touched[height] = self._node.block(headers[height - first].hash)
@@ -77,7 +77,7 @@ class Scanner:
         else:
             scanned.found.pop(block.header.height, None)
 
-    def _shows(self, block: ReadBlock, watching: Watching) -> bool:
+    def _names_watched(self, block: ReadBlock, watching: Watching) -> bool:
         """Whether the block's body names a watched address."""
         light, watched = block.light, watching.watch_list.spellings
         if light.miner in watched:
@@ -91,19 +91,19 @@ class Scanner:
             return False
         return any(uncle.miner in watched for uncle in uncles_of(self._node, block))
 
-    def _bodies(self, first: int, last: int) -> Iterator[list[ReadBlock]]:
+    def _read_ahead(self, first: int, last: int) -> Iterator[list[ReadBlock]]:
         """The blocks of a range, a request's worth at a time, in order; fetched ahead over several connections."""
         spans = [(start, min(last, start + BLOCKS_A_REQUEST - 1)) for start in range(first, last + 1, BLOCKS_A_REQUEST)]
         if len(spans) < 2:
             yield from (self._node.blocks(*span) for span in spans)
             return
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(AHEAD, thread_name_prefix="evm-blocks")
+            self._threads = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="evm-blocks")
         under_way: deque[Future[list[ReadBlock]]] = deque()
         try:
             for span in spans:
                 under_way.append(self._threads.submit(self._node.blocks, *span))
-                if len(under_way) == AHEAD:
+                if len(under_way) == PARALLEL_REQUESTS:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()

@@ -100,7 +100,7 @@ def calls_of_tree(frame: Frame) -> Calls:
             below = _node_of(child)
             node.children.append(below)
             todo.append((below, child))
-    return Calls(root.is_failed, list(_moving(root)))
+    return Calls(root.is_failed, list(_value_calls(root)))
 
 
 def _node_of(frame: Frame) -> _Node:
@@ -131,10 +131,10 @@ def calls_of_list(traces: Sequence[FlatTrace]) -> Calls:
             nodes[path[:-1]].children.append(node)
     if () not in nodes:
         raise ValueError("the transaction's own frame is missing")
-    return Calls(nodes[()].is_failed, list(_moving(nodes[()])))
+    return Calls(nodes[()].is_failed, list(_value_calls(nodes[()])))
 
 
-def _moving(root: _Node) -> Iterator[Call]:
+def _value_calls(root: _Node) -> Iterator[Call]:
     """Calls with value below the root, in the order in which they began, without what was undone."""
     todo: list[tuple[_Node, tuple[int, ...]]] = [(root, ())]
     while todo:
@@ -149,7 +149,7 @@ def _moving(root: _Node) -> Iterator[Call]:
         todo += [(child, (*path, place)) for place, child in reversed(list(enumerate(shown)))]
 
 
-def by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Sequence[str]) -> list[Calls]:
+def calls_by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Sequence[str]) -> list[Calls]:
     """The calls of each transaction of a block, in order, from `trace_block`. Raises ValueError when they are not that block's."""
     grouped: dict[int, list[FlatTrace]] = defaultdict(list)
     for trace in traces:
@@ -166,7 +166,7 @@ def by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Sequence
     return [calls_of_list(grouped[place]) for place in range(len(txids))]
 
 
-def of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -> list[Calls]:
+def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -> list[Calls]:
     """The calls of each transaction of a block, in order, from callTracer. Raises ValueError when they are not that block's."""
     if len(answers) != len(txids):
         raise ValueError(f"{len(answers)} of {len(txids)} transactions are traced")

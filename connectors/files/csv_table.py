@@ -18,7 +18,7 @@ import polars as pl
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import Fault, RawColumn, RawTable, shown
 
-from .heading import LOOKED_AT, title_above
+from .heading import SEARCHED_ROWS, title_above
 
 SEPARATORS = (",", ";", "\t")
 _CHUNK_ROWS = 50_000
@@ -113,7 +113,7 @@ def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tupl
             return b"", [Fault(None, "", f"has no line below the {layout.rows_above} that {layout.place} passes over (rows_above)")]
         data = b"\n" * layout.rows_above + lines[-1]
     top = [(line, text) for line, text in enumerate(data[: 1 << 20].decode("utf-8", errors="ignore").split("\n"), 1) if text.strip()]
-    rows = [(line, _cells(text, expected, layout)) for line, text in top[: LOOKED_AT + 1]]
+    rows = [(line, _cells(text, expected, layout)) for line, text in top[: SEARCHED_ROWS + 1]]
     told_title = title_above(rows[0][1], rows[1:], expected, layout) if rows else ""
     return (b"", [Fault(rows[0][0], "", told_title)]) if told_title else (data, [])
 

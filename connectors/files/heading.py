@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from pipeline.validate.layout import Layout
 
-LOOKED_AT = 30
+SEARCHED_ROWS = 30
 """Rows below the first in which headings are looked for."""
 
 

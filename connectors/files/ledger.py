@@ -36,12 +36,12 @@ from pipeline.model.errors import ConsentNeeded
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
 from pipeline.validate.check import Checked
-from pipeline.validate.columns import Terms, headings_of
+from pipeline.validate.columns import CellContext, headings_of
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.ledger import COLUMNS, KEYS, LEDGER_KINDS, LedgerKind, check_ledger, headings, older_than_opening, said
 from pipeline.validate.restate import newest, restate
-from pipeline.validate.review import MOVES, Consent, Known, Review, review
-from pipeline.validate.table import Fault, refuse
+from pipeline.validate.review import MOVES, Consent, Review, ReviewContext, review
+from pipeline.validate.table import Fault, raise_if_faults
 
 from .tables import read_table
 
@@ -56,7 +56,7 @@ _UNITS = ("amount", "commission_amount")
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """What an import did: how many of the file's rows are new, restated, or in the log already, and the events appended."""
 
     kind: LedgerKind
@@ -69,7 +69,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How a ledger file is read."""
 
     assets: Mapping[str, Asset]
@@ -86,19 +86,26 @@ class Reading:
     layout: Layout = OWN
 
 
-def read_ledger(path: Path, kind: LedgerKind, reading: Reading) -> Checked:
+def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
     """A ledger file's rows, checked, and what is told of them: amounts Int128 base units, instants Int64 µs, and each row's `line`.
 
     Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
     expected = headings(kind, reading.columns)
     table = read_table(Path(path), expected, sheet=reading.sheet or kind, layout=reading.layout)
-    terms = Terms(reading.assets, reading.networks, reading.timezone, reading.layout)
+    terms = CellContext(reading.assets, reading.networks, reading.timezone, reading.layout)
     return check_ledger(table, kind, terms=terms, mapping=reading.columns, ignored=reading.ignored)
 
 
 def review_ledger(
-    log: EventLog, pool_id: str, path: Path, kind: LedgerKind, reading: Reading, *, known: Known | None = None, may_move: bool = False
+    log: EventLog,
+    pool_id: str,
+    path: Path,
+    kind: LedgerKind,
+    reading: ReadOptions,
+    *,
+    known: ReviewContext | None = None,
+    may_move: bool = False,
 ) -> tuple[Review, pl.DataFrame]:
     """What importing a ledger file would do now, and the rows it would append, each with its `version`; appends nothing.
 
@@ -113,13 +120,13 @@ def review_ledger(
         faults = older_than_opening(rows, opening_us, names["allocated_at"])
     if kind == "openings":
         faults = _misplaced_openings(log, pool_id, rows, names["owed_at"])
-    held = _held(log, pool_id, kind)
+    held = _rows_in_log(log, pool_id, kind)
     known = dataclasses.replace(
-        known or Known(), opening_us=opening_us, accounts=_accounts(log, pool_id, kind), assets=reading.assets
+        known or ReviewContext(), opening_us=opening_us, accounts=_accounts(log, pool_id, kind), assets=reading.assets
     )  # fmt: skip
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
-    return dataclasses.replace(found, faults=[*faults, *found.faults], **_told(checked, Path(path).name)), changes.rows
+    return dataclasses.replace(found, faults=[*faults, *found.faults], **_reading_notes(checked, Path(path).name)), changes.rows
 
 
 def import_ledger(
@@ -127,11 +134,11 @@ def import_ledger(
     pool_id: str,
     path: Path,
     kind: LedgerKind,
-    reading: Reading,
+    reading: ReadOptions,
     *,
-    known: Known | None = None,
+    known: ReviewContext | None = None,
     consent: Consent | None = None,
-) -> Imported:
+) -> ImportResult:
     """Append what a ledger file says anew, at once.
 
     Arguments and errors as `review_ledger`; `ConsentNeeded` for oddities that nobody agreed to; `FencedError` if another import began meanwhile.
@@ -140,13 +147,13 @@ def import_ledger(
     source = Path(path).name
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
         found, rows = review_ledger(log, pool_id, path, kind, reading, known=known, may_move=consent.to_moves)
-        refuse(source, found.faults)
+        raise_if_faults(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
             raise ConsentNeeded(source, found.questions)
-        events = list(_events(rows, kind, source, _agreed(found, consent, (known or Known()).now_us)))
+        events = list(_events(rows, kind, source, _agreed(found, consent, (known or ReviewContext()).now_us)))
         if events:
             writer.append(events)
-    return Imported(kind, source, found.new, found.restated, found.known, len(events), found)
+    return ImportResult(kind, source, found.new, found.restated, found.known, len(events), found)
 
 
 def _agreed(found: Review, consent: Consent, now_us: int | None) -> Agreed | None:
@@ -158,7 +165,7 @@ def _agreed(found: Review, consent: Consent, now_us: int | None) -> Agreed | Non
     return Agreed(by=consent.by, at=now_us, to=asked)
 
 
-def _told(checked: Checked, source: str) -> dict[str, Any]:
+def _reading_notes(checked: Checked, source: str) -> dict[str, Any]:
     """What a review tells of the reading."""
     notes = checked.notes
     warnings = [warning.at(source) for warning in sorted(notes.warnings, key=lambda warning: warning.line or 0)]
@@ -184,7 +191,7 @@ def _events(rows: pl.DataFrame, kind: LedgerKind, source: str, agreed: Agreed | 
 # --- what the log holds ----------------------------------------------------------------------------------------------
 
 
-def _held(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame | None = None) -> pl.DataFrame:
+def _rows_in_log(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame | None = None) -> pl.DataFrame:
     """The newest version of each row in the log; only of those whose keys are in `only`, if given."""
     keys = list(KEYS[kind])
     waiting: list[pl.DataFrame] = []
@@ -194,7 +201,7 @@ def _held(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.DataFrame |
         together = pl.concat(waiting)
         return newest(together if only is None else together.join(only, keys, "semi"), keys)
 
-    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[kind][0]], unreadable=refuse_newer):
+    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[kind][0]], on_unreadable=refuse_newer):
         waiting.append(_frame(event))
         waiting_rows += len(waiting[-1])
         if waiting_rows >= _REDUCE_ROWS + len(waiting[0]):
@@ -224,7 +231,7 @@ def _empty(kind: LedgerKind) -> pl.DataFrame:
 
 
 def _opening_instant(log: EventLog, pool_id: str) -> int | None:
-    openings = _held(log, pool_id, "openings")
+    openings = _rows_in_log(log, pool_id, "openings")
     return None if openings.is_empty() else int(openings["owed_at"][0])
 
 
@@ -245,18 +252,18 @@ def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading
         return []
     opening_us, line = int(rows["owed_at"][0]), int(rows["line"][0])
     faults = []
-    kept = _held(log, pool_id, "openings").join(rows, list(KEYS["openings"]), "anti")
+    kept = _rows_in_log(log, pool_id, "openings").join(rows, list(KEYS["openings"]), "anti")
     elsewhere = kept.filter(pl.col("owed_at") != opening_us)
     if len(elsewhere):
         account, asset, at_us = elsewhere.select("account", "asset", "owed_at").row(0)
         what = f"{len(elsewhere)} openings in the log stand at {said(at_us)}, that of {account!r} in {asset} first: give them all, at one instant"
         faults.append(Fault(line, heading, what))
-    older = _held(log, pool_id, "allocations").filter(pl.col("allocated_at") < opening_us).sort("allocated_at", "allocation_id")
+    older = _rows_in_log(log, pool_id, "allocations").filter(pl.col("allocated_at") < opening_us).sort("allocated_at", "allocation_id")
     if len(older):
         first = older["allocation_id"][0]
         what = f"{len(older)} allocations in the log are older than the opening, {first!r} first: open before them, or in another log"
         faults.append(Fault(line, heading, what))
-    months = [Month.parse(event.month) for _, event in events_of(log, "months", pool_id, [Frozen], unreadable=refuse_newer)]
+    months = [Month.parse(event.month) for _, event in events_of(log, "months", pool_id, [Frozen], on_unreadable=refuse_newer)]
     if months:
         first_month = min(months, key=str)
         if opening_us >= first_month.previous.end_at * 1_000_000:

@@ -24,7 +24,7 @@ from odf.table import Table
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
 
-from .heading import LOOKED_AT, title_above
+from .heading import SEARCHED_ROWS, title_above
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
@@ -47,12 +47,12 @@ class _Column:
 def read_ods(data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN) -> RawTable:
     """The table of a spreadsheet's sheet: the one named, else the only one. Faults come with the table, none is raised."""
     try:
-        return _table(_chosen(_load(data), sheet), source, expected, layout)
-    except _Unsound as error:
+        return _table(_choose_sheet(_load(data), sheet), source, expected, layout)
+    except _UnreadableSpreadsheet as error:
         return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
 
 
-class _Unsound(Exception):
+class _UnreadableSpreadsheet(Exception):
     """The spreadsheet can't be read; the message says why."""
 
 
@@ -62,26 +62,26 @@ def _load(data: bytes) -> Any:
             parts = archive.infolist()
             unpacked = sum(part.file_size for part in parts)
             if unpacked > MAX_UNPACKED_BYTES or unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
-                raise _Unsound(f"unpacks to {unpacked >> 20} MiB: more than is read of an ODS file; save the table as CSV")
+                raise _UnreadableSpreadsheet(f"unpacks to {unpacked >> 20} MiB: more than is read of an ODS file; save the table as CSV")
             if any(part.filename == "META-INF/manifest.xml" and b"encryption-data" in archive.read(part) for part in parts):
-                raise _Unsound("has a password: save it without one")
+                raise _UnreadableSpreadsheet("has a password: save it without one")
             for part in parts:
                 if part.filename.endswith(".xml") and b"<!DOCTYPE" in archive.read(part):
-                    raise _Unsound(f"{part.filename[:100]} has a document type: save the spreadsheet anew")
+                    raise _UnreadableSpreadsheet(f"{part.filename[:100]} has a document type: save the spreadsheet anew")
         return opendocument.load(io.BytesIO(data))
     except (zipfile.BadZipFile, zlib.error, SAXException, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise _Unsound(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
     except (ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:  # what odfpy raises for XML of another shape
-        raise _Unsound(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
 
 
-def _chosen(document: Any, name: str | None) -> Any:
+def _choose_sheet(document: Any, name: str | None) -> Any:
     tables = document.spreadsheet.getElementsByType(Table)
     named = [table for table in tables if name is not None and (table.getAttribute("name") or "").casefold() == name.casefold()]
     if named or len(tables) == 1:
         return (named or tables)[0]
     names = ", ".join(shown(table.getAttribute("name") or "") for table in tables) or "none"
-    raise _Unsound(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
+    raise _UnreadableSpreadsheet(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
 
 
 def _rows(parent: Any) -> Iterator[Any]:
@@ -99,7 +99,7 @@ _GROUPS = {(TABLENS, kind) for kind in ("table-row-group", "table-header-rows", 
 def _count(node: Any, name: str, limit: int) -> int:
     text = node.attributes.get((TABLENS, name), "1")
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise _Unsound(f"is not a sound ODS spreadsheet: {name} is {text[:20]!r}")
+        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {name} is {text[:20]!r}")
     return min(int(text), limit)
 
 
@@ -116,7 +116,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
             line += repeated
             continue
         if repeated > MAX_ROWS - line or repeated * len(cells) > 5_000_000:
-            raise _Unsound("repeats rows beyond the size of a sheet: save it anew")
+            raise _UnreadableSpreadsheet("repeats rows beyond the size of a sheet: save it anew")
         first, line = line + 1, line + repeated
         for at in range(first, line + 1):
             if at <= layout.rows_above:
@@ -124,10 +124,10 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
             if not heading_line:
                 heading_line, columns = at, {number: _Column(text) for number, (text, _) in cells.items()}
                 continue
-            if len(lines) < LOOKED_AT:
+            if len(lines) < SEARCHED_ROWS:
                 told = title_above([c.heading for c in columns.values()], [(at, [text for text, _ in cells.values()])], expected, layout)
                 if told:
-                    raise _Unsound(told)
+                    raise _UnreadableSpreadsheet(told)
             lines.append(at)
             for number, column in columns.items():
                 value, kind = cells.get(number, (None, CellType.TEXT))
@@ -138,7 +138,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
                 for number in sorted(cells.keys() - columns.keys())
             ]
     if not heading_line:
-        raise _Unsound("is empty: a row of headings is expected")
+        raise _UnreadableSpreadsheet("is empty: a row of headings is expected")
     for first, last, left, right in merges:
         for number in range(left, right + 1):
             if number in columns:

@@ -27,7 +27,7 @@ from pipeline.log.events.registry import (
 from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import InputRefused, SettingsError
-from pipeline.validate.columns import Terms
+from pipeline.validate.columns import CellContext
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.registry import (
     COLUMNS,
@@ -53,7 +53,7 @@ _ROWS: dict[RegistryKind, type[msgspec.Struct]] = {
 
 
 @dataclass(frozen=True)
-class RegistryRead:
+class RegistryContent:
     """A registry as its files say it."""
 
     content: Mapping[RegistryKind, list[dict[str, Any]]]
@@ -63,7 +63,7 @@ class RegistryRead:
 
 
 @dataclass(frozen=True)
-class RegistryImported:
+class RegistryImportResult:
     """The registry's version now in force, whether this import made it, and what enrichment will have to say about it."""
 
     version: int
@@ -82,27 +82,27 @@ def read_registry(
     ignored: Collection[str] = (),
     counterparties: RawTable | None = None,
     layouts: Mapping[RegistryKind, Layout] | None = None,
-) -> RegistryRead:
+) -> RegistryContent:
     """A registry's tables, checked, as they would go into the log.
 
     `where`: a folder with miners, licences, accounts, wallets and perhaps counterparties (`.csv`, `.xlsx`, `.parquet`), or a path for each.
     `columns`: for each table the file's heading by column, where it differs. `counterparties`: instead of a file of theirs
     (`counterparties_of_pool`). Raises `InputRefused` with the faults of all files, `SettingsError` for headings mapped to no column.
     """
-    tables, warnings = _read(_paths(where), Terms({}, networks), columns or {}, ignored, counterparties, layouts or {})
-    return RegistryRead({kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}, warnings)
+    tables, warnings = _read(_paths(where), CellContext({}, networks), columns or {}, ignored, counterparties, layouts or {})
+    return RegistryContent({kind: _normal(tables[kind], kind) if kind in tables else [] for kind in REGISTRY_KINDS}, warnings)
 
 
-def import_registry(log: EventLog, pool_id: str, read: RegistryRead) -> RegistryImported:
+def import_registry(log: EventLog, pool_id: str, read: RegistryContent) -> RegistryImportResult:
     """Append the registry's next version, if it says anything new."""
     digest = content_digest(read.content)
     counts: dict[str, int] = {kind: len(rows) for kind, rows in read.content.items()}
     with log.writer("registry", pool_id) as writer:  # opened before the log is read, as in `ledger.import_ledger`
         greatest, newest_version, newest_digest = _newest(log, pool_id)
         if newest_digest == digest:
-            return RegistryImported(newest_version, digest, False, read.warnings, counts)
+            return RegistryImportResult(newest_version, digest, False, read.warnings, counts)
         writer.append(list(_events(read.content, greatest + 1, digest)))
-    return RegistryImported(greatest + 1, digest, True, read.warnings, counts)
+    return RegistryImportResult(greatest + 1, digest, True, read.warnings, counts)
 
 
 def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json") -> RawTable:
@@ -152,7 +152,7 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
 
 def _read(
     paths: Mapping[RegistryKind, Path],
-    terms: Terms,
+    terms: CellContext,
     columns: Mapping[RegistryKind, Mapping[str, str]],
     ignored: Collection[str],
     counterparties: RawTable | None,
@@ -174,18 +174,18 @@ def _read(
             continue
         sources[kind] = table.source
         rows[kind], found, told = check_registry_table(table, kind, terms=replace(terms, layout=layout), mapping=mapping, ignored=ignored)
-        faults += _said(found, table.source)
-        warnings += _said(told, table.source)
+        faults += _fault_lines(found, table.source)
+        warnings += _fault_lines(told, table.source)
     if faults:
         raise InputRefused(", ".join(dict.fromkeys(fault.split(":")[0] for fault in faults)), faults)
     for kind in ("licences", "accounts", "wallets"):
         heading = columns.get(kind, {}).get("miner_id", "miner_id")
-        warnings += _said(reference_warnings(kind, rows[kind], rows["miners"], heading), sources[kind])
-    warnings += _said(licence_warnings(rows["miners"], rows["licences"]), sources["miners"])
+        warnings += _fault_lines(reference_warnings(kind, rows[kind], rows["miners"], heading), sources[kind])
+    warnings += _fault_lines(licence_warnings(rows["miners"], rows["licences"]), sources["miners"])
     return rows, warnings
 
 
-def _said(faults: Collection[Fault], source: str) -> list[str]:
+def _fault_lines(faults: Collection[Fault], source: str) -> list[str]:
     return [fault.at(source) for fault in sorted(faults, key=lambda fault: (fault.line is not None, fault.line or 0))]
 
 
@@ -218,7 +218,7 @@ def _events(content: Mapping[RegistryKind, list[dict[str, Any]]], version: int, 
 def _newest(log: EventLog, pool_id: str) -> tuple[int, int, str]:
     """The greatest version seen, and the newest complete one with its digest ("" for none)."""
     seen: dict[tuple[int, str, int], set[int]] = {}
-    for _, event in events_of(log, "registry", pool_id, [Registry], unreadable=refuse_newer):
+    for _, event in events_of(log, "registry", pool_id, [Registry], on_unreadable=refuse_newer):
         seen.setdefault((event.version, event.digest, event.parts), set()).add(event.part)
     greatest = max((version for version, _, _ in seen), default=0)
     complete = [(version, digest) for (version, digest, parts), held in seen.items() if held == set(range(parts))]

@@ -29,7 +29,7 @@ _DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *rang
 """The built-in number formats that are dates or times (section 18.8.30)."""
 
 
-class Unsound(Exception):
+class UnreadableWorkbook(Exception):
     """The workbook can't be read; the message says why, for a `Fault`."""
 
 
@@ -41,23 +41,23 @@ class Sheet:
 
 
 class Workbook:
-    """An open workbook. Raises `Unsound` wherever it is not one."""
+    """An open workbook. Raises `UnreadableWorkbook` wherever it is not one."""
 
     def __init__(self, data: bytes) -> None:
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, RuntimeError) as error:
-            raise Unsound(f"is not a sound XLSX workbook: {error}") from error
+            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {error}") from error
         parts = self._archive.infolist()
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
-            raise Unsound(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
+            raise UnreadableWorkbook(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
         # Names of parts compare without case (ECMA-376, part 2, section 6.2.2.3): some programs write xl/SharedStrings.xml.
         self._names = {part.filename.casefold(): part.filename for part in parts}
         if len(self._names) < len(parts):
-            raise Unsound("is not a sound XLSX workbook: it has two parts of one name")
+            raise UnreadableWorkbook("is not a sound XLSX workbook: it has two parts of one name")
         unpacked = sum(part.file_size for part in parts)
         if unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
-            raise Unsound(f"unpacks to {unpacked // len(data)} times its size: no honest table does; save the table as CSV")
+            raise UnreadableWorkbook(f"unpacks to {unpacked // len(data)} times its size: no honest table does; save the table as CSV")
         main = self._main_part()
         self.is_1904 = False
         self.asks_calculation = False
@@ -87,7 +87,7 @@ class Workbook:
         parser.buffer_text = True
 
         def no_doctype(*_: Any) -> None:
-            raise Unsound(f"{part} has a document type: workbooks have none; save the workbook anew")
+            raise UnreadableWorkbook(f"{part} has a document type: workbooks have none; save the workbook anew")
 
         def first(name: str, attributes: dict[str, str]) -> None:
             # Names are prefixed throughout a part or not at all, and stripping each costs a third of the time.
@@ -111,7 +111,7 @@ class Workbook:
                     parser.Parse(chunk)
             parser.Parse(b"", True)
         except KeyError:
-            raise Unsound(f"is not a sound XLSX workbook: it has no part {part[:100]!r}") from None
+            raise UnreadableWorkbook(f"is not a sound XLSX workbook: it has no part {part[:100]!r}") from None
         except (
             expat.ExpatError,
             zipfile.BadZipFile,
@@ -123,13 +123,13 @@ class Workbook:
             ValueError,
             LookupError,
         ) as error:
-            raise Unsound(f"is not a sound XLSX workbook: {part[:100]}: {error}") from error
+            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {part[:100]}: {error}") from error
 
     def _main_part(self) -> str:
         for kind, target in self._relations("").values():
             if kind == "officeDocument":
                 return target
-        raise Unsound("is not an XLSX workbook: it names no main part")
+        raise UnreadableWorkbook("is not an XLSX workbook: it names no main part")
 
     def _relations(self, part: str) -> dict[str, tuple[str, str]]:
         """What a part refers to: kind and part, by id."""
@@ -235,7 +235,7 @@ class Runs:
         if self._is_text:
             self._length += len(text)
             if self._length > MAX_TEXT:
-                raise Unsound(f"has a text of more than {MAX_TEXT} characters in one cell")
+                raise UnreadableWorkbook(f"has a text of more than {MAX_TEXT} characters in one cell")
             self._parts.append(text)
 
     def text(self) -> str:

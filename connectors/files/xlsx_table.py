@@ -21,8 +21,8 @@ import polars as pl
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
 
-from .heading import LOOKED_AT, title_above
-from .xlsx_parts import MAX_TEXT, Runs, Sheet, Unsound, Workbook, unescaped
+from .heading import SEARCHED_ROWS, title_above
+from .xlsx_parts import MAX_TEXT, Runs, Sheet, UnreadableWorkbook, Workbook, unescaped
 
 EXACT_DIGITS = 15
 MAX_ROWS = 1_048_576
@@ -39,19 +39,19 @@ def read_xlsx(data: bytes, source: str, expected: Collection[str], sheet: str | 
     try:
         workbook = Workbook(data)
         reader = _SheetReader(workbook, source, expected, layout)
-        workbook.parse(_chosen(workbook.sheets, sheet).part, start=reader.start, end=reader.end, text=reader.text)
+        workbook.parse(_choose_sheet(workbook.sheets, sheet).part, start=reader.start, end=reader.end, text=reader.text)
         return reader.table()
-    except Unsound as error:
+    except UnreadableWorkbook as error:
         return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
 
 
-def _chosen(sheets: list[Sheet], name: str | None) -> Sheet:
+def _choose_sheet(sheets: list[Sheet], name: str | None) -> Sheet:
     seen = [sheet for sheet in sheets if not sheet.is_hidden]
     named = [sheet for sheet in sheets if name is not None and sheet.name.casefold() == name.casefold()]
     if named or len(seen) == 1:
         return (named or seen)[0]
     names = ", ".join(shown(sheet.name) for sheet in seen) or "none"
-    raise Unsound(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
+    raise UnreadableWorkbook(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
 
 
 @dataclass
@@ -99,7 +99,7 @@ class _SheetReader:
             row = attributes.get("r", "")
             following = int(row) if re.fullmatch(r"[0-9]{1,7}", row) else self._row + 1
             if not self._row < following <= MAX_ROWS:
-                raise Unsound(f"is not a sound XLSX workbook: row {following} after row {self._row}")
+                raise UnreadableWorkbook(f"is not a sound XLSX workbook: row {following} after row {self._row}")
             self._row, self._column = following, -1
         elif name == "f":
             self._has_formula = True
@@ -112,7 +112,7 @@ class _SheetReader:
         reference = attributes.get("r")
         following = self._column + 1 if reference is None else _column_number(reference.rstrip("0123456789"))
         if not self._column < following < MAX_COLUMNS:
-            raise Unsound(f"is not a sound XLSX workbook: a cell out of order in row {self._row}")
+            raise UnreadableWorkbook(f"is not a sound XLSX workbook: a cell out of order in row {self._row}")
         self._column = following
         self._type = attributes.get("t", "n")
         self._style = attributes.get("s", "")
@@ -125,7 +125,7 @@ class _SheetReader:
         if self._is_value:
             self._value += text
             if len(self._value) > MAX_TEXT:
-                raise Unsound(f"has a value of more than {MAX_TEXT} characters in row {self._row}")
+                raise UnreadableWorkbook(f"has a value of more than {MAX_TEXT} characters in row {self._row}")
         else:
             self._inline.add(text)
 
@@ -152,7 +152,7 @@ class _SheetReader:
         match self._type:
             case "s":
                 if not value.isdecimal() or int(value) >= len(self._texts):
-                    raise Unsound(f"is not a sound XLSX workbook: row {self._row} refers to a text that it lacks")
+                    raise UnreadableWorkbook(f"is not a sound XLSX workbook: row {self._row} refers to a text that it lacks")
                 text, kind = self._texts[int(value)], CellType.TEXT
             case "inlineStr":
                 text, kind = self._inline.text(), CellType.TEXT
@@ -197,10 +197,10 @@ class _SheetReader:
             self._heading_line = self._row
             self._columns = {column: _Column(text) for column, (text, _) in self._cells.items()}
             return
-        if len(self._lines) < LOOKED_AT:
+        if len(self._lines) < SEARCHED_ROWS:
             row = [(self._row, [text for text, _ in self._cells.values()])]
             if told := title_above([column.heading for column in self._columns.values()], row, self._expected, self._layout):
-                raise Unsound(told)
+                raise UnreadableWorkbook(told)
         self._lines.append(self._row)
         for number in self._formulas:
             if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
@@ -220,7 +220,7 @@ class _SheetReader:
     def _merge(self, reference: str) -> None:
         found = re.fullmatch(r"([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})", reference)
         if not found:
-            raise Unsound(f"is not a sound XLSX workbook: {reference[:20]!r} is no range of cells")
+            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {reference[:20]!r} is no range of cells")
         merged = Merged(int(found[2]), int(found[4]), reference)
         for number in range(_column_number(found[1]), min(_column_number(found[3]), MAX_COLUMNS) + 1):
             if number in self._columns and len(self._columns[number].merged) < _MAX_STRAY_FAULTS:
@@ -228,7 +228,7 @@ class _SheetReader:
 
     def table(self) -> RawTable:
         if not self._heading_line:
-            raise Unsound("is empty: a row of headings is expected")
+            raise UnreadableWorkbook("is empty: a row of headings is expected")
         columns = [
             RawColumn(
                 column.heading,
@@ -250,7 +250,7 @@ def _types(types: list[int]) -> pl.Series | CellType:
 def _column_number(letters: str) -> int:
     """`C` is column 2."""
     if not re.fullmatch(r"[A-Z]{1,3}", letters):
-        raise Unsound(f"is not a sound XLSX workbook: {letters[:20]!r} is no column")
+        raise UnreadableWorkbook(f"is not a sound XLSX workbook: {letters[:20]!r} is no column")
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - 64

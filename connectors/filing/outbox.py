@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
 from pipeline.log.events.months import Submitting
-from pipeline.model.durable import write_whole
+from pipeline.model.durable import write_atomically
 from pipeline.model.errors import FilingError
 from pipeline.model.paths import path_within
 
@@ -54,8 +54,8 @@ class Outbox:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # The body last: while it is not there, nobody can have handed it in.
-            write_whole(folder / "README.txt", note.encode())
-            write_whole(folder / name, content)
+            write_atomically(folder / "README.txt", note.encode())
+            write_atomically(folder / name, content)
         except OSError as error:
             return Answer("unreachable", f"{folder}: {error.strerror or error}")
         return Answer("placed", f"hand in {folder / name}", request=f"placed {folder.name}/{name}")

@@ -14,7 +14,7 @@ from kafka.net.compat import KafkaNetClient
 Client = TypeVar("Client")
 
 
-def opened(kind: Callable[..., Client], **config: Any) -> Client:
+def open_client(kind: Callable[..., Client], **config: Any) -> Client:
     """`kind(**config)`: a `KafkaConsumer`, `KafkaProducer` or `KafkaAdminClient`. Raises kafka-python's errors."""
     networks: list[Any] = []
 

@@ -20,10 +20,10 @@ from kafka import errors as kafka_errors
 from pipeline.log.lease import PoolLease
 from pipeline.model.errors import FencedError, LeaseLost, LogError
 
-from .client import opened
+from .client import open_client
+from .errors import translate_errors
 from .lease import SESSION_S, KafkaLeases
 from .settings import KafkaSettings
-from .trouble import explained
 
 _POLL_S = 0.5
 _logger = structlog.get_logger(__name__)
@@ -43,9 +43,9 @@ class KafkaCloser:
         if others := self._members_left(time.monotonic() + 2 * session_s):
             raise FencedError(f"the months of pool {pool!r} are closed by {' and '.join(others)} already, and by one process at a time")
         self._leases = KafkaLeases(settings, [pool], session_s=session_s, group=self._group)
-        self._thread = threading.Thread(target=self._stay, name=f"{pool} closer", daemon=True)
+        self._thread = threading.Thread(target=self._keep_membership, name=f"{pool} closer", daemon=True)
         self._thread.start()
-        if not _within(time.monotonic() + 2 * session_s, lambda: self._lease is not None or self._failure is not None):
+        if not _wait_until(time.monotonic() + 2 * session_s, lambda: self._lease is not None or self._failure is not None):
             self.close()
             raise FencedError(f"the months of pool {pool!r} are closed by another process already, and by one process at a time")
         self.check()
@@ -76,11 +76,11 @@ class KafkaCloser:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _stay(self) -> None:
+    def _keep_membership(self) -> None:
         """Serve the group until `close`; the lease, once given, is never taken up anew after it was lost."""
         while not self._stop.is_set():
             try:
-                held = self._leases.held(_POLL_S)
+                held = self._leases.poll(_POLL_S)
             except LogError as error:
                 self._failure = error
                 return
@@ -108,8 +108,8 @@ class KafkaCloser:
 
     def _members(self) -> list[str]:
         """Who is in the group, by client and host as far as the broker says."""
-        with explained(self._settings.place, f"ask for the group {self._group}"):
-            admin: Any = opened(KafkaAdminClient, **self._settings.client())
+        with translate_errors(self._settings.place, f"ask for the group {self._group}"):
+            admin: Any = open_client(KafkaAdminClient, **self._settings.client())
 
             async def ask() -> Any:
                 # Not `describe_groups`: it also reads rights out of the answer, and fails on those that it has no name for.
@@ -123,7 +123,7 @@ class KafkaCloser:
         return [f"{member.client_id or 'a process'} at {member.client_host.lstrip('/') or 'a host unknown'}" for member in found.members]
 
 
-def _within(deadline: float, is_so: Callable[[], bool]) -> bool:
+def _wait_until(deadline: float, is_so: Callable[[], bool]) -> bool:
     """Whether it comes to be so before the deadline (seconds of the monotonic clock)."""
     while not is_so():
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
 """Record batches unpacked within a limit: whoever may write to a topic decides what a batch of a few bytes unpacks to.
 
 Enters: a batch of message format 2 as kafka-python cut it out. Leaves: the same, unpacked, as kafka-python's own walk would have left it. Raises
-CorruptRecordError for one that is damaged or unpacks to more than `MOST_BATCH_BYTES`. Snappy stays kafka-python's: three of its bytes make 64 at most.
+CorruptRecordError for one that is damaged or unpacks to more than `MAX_BATCH_BYTES`. Snappy stays kafka-python's: three of its bytes make 64 at most.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from kafka import errors as kafka_errors
 
 from pipeline.model.packed import inflate
 
-MOST_BATCH_BYTES = 512 << 20
+MAX_BATCH_BYTES = 512 << 20
 """Twice the largest event; the batches of our own writer have some megabytes."""
 _GZIP, _LZ4, _ZSTD = 1, 3, 4
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
-def decompress(batch: Any, most_bytes: int = MOST_BATCH_BYTES) -> None:
+def decompress(batch: Any, most_bytes: int = MAX_BATCH_BYTES) -> None:
     """Unpack the batch in place. Raises CorruptRecordError; UnsupportedCodecError where a package is wanting."""
     codec = batch.compression_type
     if codec not in (_GZIP, _LZ4, _ZSTD) or batch._decompressed:

@@ -30,9 +30,9 @@ from kafka.structs import MemberState
 from pipeline.log.lease import PoolLease
 from pipeline.model.errors import LogError
 
+from .errors import translate_errors
 from .log import partition_of
 from .settings import KafkaSettings
-from .trouble import explained
 
 SESSION_S = 10.0
 """After so long without a heartbeat the group gives a process's pools to the others. Brokers take 6 s or more unless told."""
@@ -45,7 +45,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class KafkaLeases:
-    """`pipeline.log.lease.Leases` on a cluster: this process's membership in the group. One thread calls `held`."""
+    """`pipeline.log.lease.Leases` on a cluster: this process's membership in the group. One thread calls `poll`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class KafkaLeases:
         handover_s: float = HANDOVER_S,
         group: str | None = None,
     ) -> None:
-        """`group`: instead of `PREFIX.ingest`. Join nothing yet: the first `held` does. Raises LogError when no broker answers, or the topics are not there."""
+        """`group`: instead of `PREFIX.ingest`. Join nothing yet: the first `poll` does. Raises LogError when no broker answers, or the topics are not there."""
         self._settings = settings
         self._session_s = session_s
         self._handover_s = handover_s
@@ -65,7 +65,7 @@ class KafkaLeases:
         self._assigned: set[int] = set()
         self.group = group or f"{settings.prefix}.ingest"
         self._topic = settings.topic("ledger")
-        with explained(settings.place, f"join the group {self.group}"):
+        with translate_errors(settings.place, f"join the group {self.group}"):
             self._consumer = KafkaConsumer(
                 **settings.client(),
                 metrics_enabled=False,
@@ -85,9 +85,9 @@ class KafkaLeases:
         self._partition = {pool: partition_of(pool, count) for pool in pools}
         self._consumer.subscribe([self._topic], listener=_Listener(self))
 
-    def held(self, timeout_s: float) -> Sequence[PoolLease]:
-        """`Leases.held`. Serves the group meanwhile: call it at least every few seconds."""
-        with explained(self._settings.place, f"stay in the group {self.group}"):
+    def poll(self, timeout_s: float) -> Sequence[PoolLease]:
+        """`Leases.poll`. Serves the group meanwhile: call it at least every few seconds."""
+        with translate_errors(self._settings.place, f"stay in the group {self.group}"):
             self._consumer.poll(int(timeout_s * 1000))  # nothing is fetched: every partition is paused
         with self._lock:
             for pool, partition in self._partition.items():
@@ -98,7 +98,7 @@ class KafkaLeases:
 
     def close(self) -> None:
         """`Leases.close`: the group gives the pools to the others at once."""
-        self._lose(self._partition.values())
+        self._revoke(self._partition.values())
         self._consumer.close(autocommit=False, timeout_ms=2000)
 
     # --- the fencing token
@@ -126,7 +126,7 @@ class KafkaLeases:
             if time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE_S)
-        lease.lose()
+        lease.revoke()
 
     def _ask(self, member: Any) -> Any:
         """A heartbeat in the member's name; the class of the coordinator's answer, without any of kafka-python's own conclusions from it."""
@@ -145,7 +145,7 @@ class KafkaLeases:
 
     # --- told by the group
 
-    def _gain(self, partitions: Iterable[TopicPartition]) -> None:
+    def _grant(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)  # a place to stand, so that the cluster is not asked for one
@@ -153,14 +153,14 @@ class KafkaLeases:
             self._assigned |= {partition.partition for partition in partitions}
         _logger.info("partitions-gained", group=self.group, partitions=sorted(p.partition for p in partitions))
 
-    def _lose(self, partitions: Iterable[int]) -> list[PoolLease]:
+    def _revoke(self, partitions: Iterable[int]) -> list[PoolLease]:
         """From now on nothing of these is committed; the leases that were held."""
         gone = set(partitions)
         with self._lock:
             self._assigned -= gone
             leases = [lease for pool, lease in self._leases.items() if self._partition[pool] in gone and not lease.released.is_set()]
         for lease in leases:
-            lease.lose()
+            lease.revoke()
         return leases
 
 
@@ -171,7 +171,7 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         self._leases = leases
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._leases._gain(list(assigned))
+        self._leases._grant(list(assigned))
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         await self._let_go(revoked)
@@ -181,7 +181,7 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _let_go(self, partitions: Iterable[TopicPartition]) -> None:
         numbers = sorted(partition.partition for partition in partitions)
-        leases = self._leases._lose(numbers)
+        leases = self._leases._revoke(numbers)
         deadline = time.monotonic() + self._leases._handover_s
         while not all(lease.released.is_set() for lease in leases) and (
             time.monotonic() < deadline

@@ -23,9 +23,9 @@ from kafka.partitioner.default import murmur2
 from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.model.errors import LogError
 
+from .errors import translate_errors
 from .reader import Reader
 from .settings import KafkaSettings
-from .trouble import explained
 from .unpack import Wanted
 from .writer import KafkaWriter
 
@@ -71,14 +71,14 @@ class KafkaLog:
             writer = KafkaWriter(self, topic, key)
             try:
                 # Who becomes the writer reads its state next: nothing of the key may still be hidden behind another's open append.
-                writer.stands_at(self.settled_end(self.partition(topic, key)))
+                writer.assume_read_to(self.settled_end(self.partition(topic, key)))
             except BaseException:
                 writer.close()
                 raise
             self._writers.add(writer)
             return writer
 
-        return self._answered(f"become the writer of {_known(topic)} {key!r}", become)
+        return self._retried(f"become the writer of {_known(topic)} {key!r}", become)
 
     def read(
         self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
@@ -87,7 +87,7 @@ class KafkaLog:
 
         def ask() -> list[Record]:
             with self._lock:
-                follower = self._following()
+                follower = self._follower_reader()
                 starts = self._starts(positions, topics)
                 if until is not None:
                     starts = {p: start for p, start in starts.items() if self._named(p) in until}
@@ -95,9 +95,9 @@ class KafkaLog:
                 if until is not None:
                     stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
                 behind = {p: start for p, start in starts.items() if start < stops[p]}
-                return follower.take(behind, stops, limit_bytes) if behind else []
+                return follower.read(behind, stops, limit_bytes) if behind else []
 
-        return self._answered("read", ask)
+        return self._retried("read", ask)
 
     def wait(self, positions: Positions, timeout_s: float) -> bool:
         """`EventLog.wait`: the cluster answers as soon as something is committed."""
@@ -105,12 +105,12 @@ class KafkaLog:
 
         def ask() -> bool:
             with self._lock:
-                return self._following().has_more(self._starts(positions, TOPICS), min(left_s, 0.5))
+                return self._follower_reader().has_more(self._starts(positions, TOPICS), min(left_s, 0.5))
 
         while True:
             # In slices, so that other threads can read meanwhile.
             left_s = max(0.0, deadline - time.monotonic())
-            if self._answered("read", ask):
+            if self._retried("read", ask):
                 return True
             if left_s <= 0.5:
                 return False
@@ -119,18 +119,18 @@ class KafkaLog:
         """`EventLog.end`: offsets have gaps, so it may lie past the position after the last record."""
 
         def ask() -> dict[str, int]:
-            with self._looking() as looker:
+            with self._query_reader() as looker:
                 partitions = [p for topic in TOPICS for p in self.partitions(topic)]
                 return {self._named(p): end for p, end in sorted(looker.ends(partitions).items())}
 
-        return self._answered("read", ask)
+        return self._retried("read", ask)
 
     def last(self, topic: Topic, key: str) -> Record | None:
         """`EventLog.last`: looked for from the end backwards; a key without records costs its whole partition."""
         self._check_key(key)
 
         def ask() -> Record | None:
-            with self._looking():
+            with self._query_reader():
                 partition = self.partition(topic, key)
                 stop = self.settled_end(partition)
                 window = _WINDOW
@@ -145,7 +145,7 @@ class KafkaLog:
                     stop, window = start, window * 4
                 return None
 
-        return self._answered(f"read the last event of {_known(topic)} {key!r}", ask)
+        return self._retried(f"read the last event of {_known(topic)} {key!r}", ask)
 
     def close(self) -> None:
         """Give every connection back, the writers' too."""
@@ -184,7 +184,7 @@ class KafkaLog:
         An append of another key that is still open hides what was committed after it, from readers and from us. It ends
         by itself, at the latest when the cluster gives its writer up. Raises LogError when it does not.
         """
-        with self._looking() as looker:
+        with self._query_reader() as looker:
             if self._heads is None:
                 self._heads = Reader(self.settings, is_committed=False)
             end = self._heads.ends([partition])[partition]
@@ -193,14 +193,14 @@ class KafkaLog:
 
     def await_visible(self, partition: TopicPartition, offset: int, timeout_s: float) -> None:
         """Wait until readers see what is at `offset`. Raises LogError when the time is out."""
-        with self._looking() as looker:
+        with self._query_reader() as looker:
             self._await_stable(looker, partition, offset + 1, timeout_s)
 
     def scan(self, partition: TopicPartition, start: int, stop: int) -> Iterator[Record]:
         """Every committed record of a partition from `start` up to before `stop`, whoever's key it has."""
-        with self._looking() as looker:
+        with self._query_reader() as looker:
             at = start
-            while records := looker.take({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
+            while records := looker.read({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
                 at = records[-1].offset + 1
                 yield from records
 
@@ -217,7 +217,7 @@ class KafkaLog:
             time.sleep(pause_s)
             pause_s = min(0.1, pause_s * 2)
 
-    def _following(self) -> Reader:
+    def _follower_reader(self) -> Reader:
         if self._follower is None:
             self._follower = Reader(self.settings, is_wanted=self._is_ours())
         return self._follower
@@ -229,20 +229,20 @@ class KafkaLog:
         return lambda key: key == pool or key.startswith(start)
 
     @contextlib.contextmanager
-    def _looking(self) -> Iterator[Reader]:
+    def _query_reader(self) -> Iterator[Reader]:
         """The reader for questions about the log, beside the one that follows it."""
         with self._look_lock:
             if self._looker is None:
                 self._looker = Reader(self.settings)
             yield self._looker
 
-    def _answered(self, doing: str, ask: Callable[[], Answer]) -> Answer:
+    def _retried(self, action: str, ask: Callable[[], Answer]) -> Answer:
         """Ask again while the cluster's trouble may pass, for `timeout_s`; then it is a LogError. What is asked may be asked twice."""
         deadline = time.monotonic() + self.settings.timeout_s
         while True:
             if self._is_closed:
-                raise LogError(f"{self.place}: can't {doing}: the log was closed")
-            with explained(self.place, doing):
+                raise LogError(f"{self.place}: can't {action}: the log was closed")
+            with translate_errors(self.place, action):
                 try:
                     return ask()
                 except kafka_errors.RetriableError:
@@ -253,7 +253,7 @@ class KafkaLog:
 
     def _count(self, name: str) -> int:
         if name not in self._counts:
-            with self._looking() as looker:
+            with self._query_reader() as looker:
                 self._counts[name] = len(looker.partitions(name))
         return self._counts[name]
 

@@ -20,9 +20,9 @@ from kafka import KafkaConsumer, TopicPartition
 from pipeline.log.protocol import Record
 from pipeline.model.errors import LogError
 
-from .client import opened
+from .client import open_client
 from .settings import KafkaSettings
-from .unpack import Stranger, Wanted, unpacking
+from .unpack import ForeignRecord, Wanted, partition_records_class
 
 _POLL_MS = 200
 _VALUE = attrgetter("value")
@@ -37,7 +37,7 @@ class Reader:
     def __init__(self, settings: KafkaSettings, *, is_committed: bool = True, is_wanted: Wanted = lambda key: True) -> None:
         self._place = settings.place
         self._timeout_s = settings.timeout_s
-        self._consumer: Any = opened(
+        self._consumer: Any = open_client(
             KafkaConsumer,
             **settings.client(),
             metrics_enabled=False,
@@ -52,8 +52,8 @@ class Reader:
             receive_message_max_bytes=max(100_000_000, 4 * settings.max_event_bytes),
             max_poll_records=sys.maxsize,  # all that came: it is cut apart by whole batches, see `unpack`
         )
-        self._consumer._fetcher.PartitionRecords = unpacking(settings.topic_names, is_wanted)
-        self._kept: dict[TopicPartition, deque[Record | Stranger]] = {}
+        self._consumer._fetcher.PartitionRecords = partition_records_class(settings.topic_names, is_wanted)
+        self._kept: dict[TopicPartition, deque[Record | ForeignRecord]] = {}
         self._next: dict[TopicPartition, int] = {}
         """Where the owner goes on: right after the last record it was given, or where it asked to begin."""
         self._paused: set[TopicPartition] = set()
@@ -79,13 +79,13 @@ class Reader:
             else:
                 return ends
 
-    def take(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Record]:
+    def read(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Record]:
         """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.
 
         Returns when all stops are reached or the limit is; raises LogError when the cluster gives nothing for `timeout_s`, and
         for a record that no writer of ours wrote.
         """
-        self._go_to(starts)
+        self._seek(starts)
         taken: list[Record] = []
         left_bytes = limit_bytes
         patience = time.monotonic() + self._timeout_s
@@ -98,9 +98,9 @@ class Reader:
                     left_bytes -= whole_bytes
                 while kept and kept[0].offset < stop and (left_bytes > 0 or not taken):
                     record = kept.popleft()
-                    if isinstance(record, Stranger):
+                    if isinstance(record, ForeignRecord):
                         self._next.clear()  # what was taken is to be given again
-                        raise _strange(partition, record)
+                        raise _foreign_record_error(partition, record)
                     left_bytes -= len(record.value)
                     taken.append(record)
                 if len(taken) > before:
@@ -117,7 +117,7 @@ class Reader:
 
     def has_more(self, starts: Mapping[TopicPartition, int], timeout_s: float) -> bool:
         """Whether a record comes at or after `starts` within the time; what is there already counts even with no time."""
-        self._go_to(starts)
+        self._seek(starts)
         deadline = time.monotonic() + timeout_s
         stops = self.ends(starts)
         while not any(self._kept[p] for p in starts):
@@ -135,7 +135,7 @@ class Reader:
 
     # --- inside
 
-    def _go_to(self, starts: Mapping[TopicPartition, int]) -> None:
+    def _seek(self, starts: Mapping[TopicPartition, int]) -> None:
         """Be ready to give what comes at `starts`: nothing to do for a partition that is there already."""
         if not set(starts) <= set(self._kept):
             together = set(starts) | set(self._kept)
@@ -172,7 +172,7 @@ class Reader:
         return bool(came)
 
 
-def _bytes_if_whole(kept: deque[Record | Stranger], stop: int, limit_bytes: int) -> int:
+def _bytes_if_whole(kept: deque[Record | ForeignRecord], stop: int, limit_bytes: int) -> int:
     """The size of all values when every one of `kept` is an event that may be taken; else 0, and they are looked at one by one."""
     if not kept or kept[-1].offset >= stop or not set(map(type, kept)) <= {Record}:
         return 0
@@ -180,7 +180,7 @@ def _bytes_if_whole(kept: deque[Record | Stranger], stop: int, limit_bytes: int)
     return size_bytes if size_bytes <= limit_bytes else 0
 
 
-def _strange(partition: TopicPartition, record: Stranger) -> LogError:
+def _foreign_record_error(partition: TopicPartition, record: ForeignRecord) -> LogError:
     return LogError(
         f"{partition.topic}/{partition.partition}@{record.offset} is not an event of this log (no key, value or id): "
         "another program writes to the topic; give it a topic of its own, and write rights to nobody else"

@@ -17,9 +17,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from pipeline.model.errors import LogError
 
-from .client import opened
+from .client import open_client
+from .errors import translate_errors
 from .settings import KafkaSettings
-from .trouble import explained
 
 
 def wanted_configs(settings: KafkaSettings) -> dict[str, str]:
@@ -134,9 +134,9 @@ def _why(key: str, needed: str) -> str:
 
 
 @contextlib.contextmanager
-def _administering(settings: KafkaSettings, doing: str) -> Iterator[Any]:
-    with explained(settings.place, doing):
-        admin: Any = opened(KafkaAdminClient, **settings.client())
+def _administering(settings: KafkaSettings, action: str) -> Iterator[Any]:
+    with translate_errors(settings.place, action):
+        admin: Any = open_client(KafkaAdminClient, **settings.client())
         try:
             yield admin
         finally:

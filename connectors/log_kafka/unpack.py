@@ -1,6 +1,6 @@
 """Record batches as they lie in a fetch's answer, turned into the log's records, a batch at a time.
 
-Enters: batches that kafka-python fetched and cut apart. Leaves: `Record`s, in order; a `Stranger` for what no writer of ours wrote.
+Enters: batches that kafka-python fetched and cut apart. Leaves: `Record`s, in order; a `ForeignRecord` for what no writer of ours wrote.
 kafka-python decodes every number by a call and builds two objects for each record, one of them of thirteen fields: about twice the time
 (`docs/benchmarks.md`), where at 80,000 one-row events a second each has 12 µs from the cluster into a committed store. So the insides of a batch (message format 2, KIP-98) are
 read here, and nothing else: sessions, leaders, errors, positions, check sums and which transactions were given up
@@ -34,7 +34,7 @@ _NO_TEXT = "not UTF-8"
 """This very object stands for bytes that are no text."""
 
 
-class Stranger(NamedTuple):
+class ForeignRecord(NamedTuple):
     """The place of a record that is no event: it lacks a key, a value or an id, or they are no text."""
 
     offset: int
@@ -43,7 +43,7 @@ class Stranger(NamedTuple):
 Wanted = Callable[[bytes], bool]
 
 
-def unpacking(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
+def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
     """What a consumer's fetcher is to use as its `PartitionRecords`. Keys that `is_wanted` refuses are passed over."""
     names: dict[bytes, str | None] = {}
 
@@ -53,7 +53,9 @@ def unpacking(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
         A consumer must not ask for a part of it (`max_poll_records`): `next_fetch_offset` goes from batch to batch.
         """
 
-        def _unpack_records(self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any) -> Iterator[Record | Stranger]:
+        def _unpack_records(
+            self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any
+        ) -> Iterator[Record | ForeignRecord]:
             topic, partition = topic_names[tp.topic], int(tp.partition)
             while (batch := records.next_batch()) is not None:
                 if self.check_crcs and not batch.validate_crc():
@@ -61,7 +63,7 @@ def unpacking(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
                     self.drain()
                     raise kafka_errors.CorruptRecordError(f"{tp.topic}/{partition}@{batch.base_offset}: wrong check sum")
                 if batch.magic != 2:
-                    yield Stranger(batch.base_offset)
+                    yield ForeignRecord(batch.base_offset)
                     continue
                 if not self._is_passed_over(batch):
                     found = unpack_batch(batch, topic, partition, names, is_wanted)
@@ -85,7 +87,9 @@ def unpacking(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
     return Unpacked
 
 
-def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted) -> list[Record | Stranger]:
+def unpack_batch(
+    batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
+) -> list[Record | ForeignRecord]:
     """The records of one batch. `names` keeps the keys met so far as text, None for those nobody wants.
 
     Raises CorruptRecordError for bytes that are no records.
@@ -103,13 +107,13 @@ def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, st
 
 def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
-) -> tuple[list[Record | Stranger], int]:
+) -> tuple[list[Record | ForeignRecord], int]:
     """`count` records from byte `at` on, and where they end.
 
     Numbers are varints: seven bits a byte, zigzag (`n >> 1` for those that are never negative; 1, that is -1, stands for "absent"). For speed,
     those of one or two bytes are read in place, and a key like the one before it, its length included, is not looked up again.
     """
-    found: list[Record | Stranger] = []
+    found: list[Record | ForeignRecord] = []
     add, new, starts_with = found.append, tuple.__new__, data.startswith
     key, name = _NO_KEY, None
     for _ in range(count):
@@ -133,7 +137,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
         at += len(key)
         if name is None:
             if key == _NO_KEY and not _is_probe(data, at, end):
-                add(Stranger(offset))
+                add(ForeignRecord(offset))
             at = end
             continue
         size, at = data[at], at + 1
@@ -156,7 +160,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
         except UnicodeDecodeError:
             id_text = _NO_TEXT
         if size & 1 or id_text is _NO_TEXT or name is _NO_TEXT:
-            add(Stranger(offset))
+            add(ForeignRecord(offset))
         else:
             add(new(Record, (topic, partition, offset, name, id_text, value)))
     return found, at

@@ -23,16 +23,16 @@ from kafka import errors as kafka_errors
 from pipeline.log.protocol import NewEvent, Record, Topic
 from pipeline.model.errors import FencedError, LogError
 
-from .client import opened
+from .client import open_client
+from .errors import as_log_error, has_expired, is_fencing
 from .settings import COMPRESSIONS, KafkaSettings
-from .trouble import as_log_error, has_expired, is_fencing
 from .unpack import ID, PROBE
 
 _OVERHEAD_BYTES = 512
 _logger = structlog.get_logger(__name__)
 
 
-class WrittenLog(Protocol):
+class WritableLog(Protocol):
     """What a writer asks of the log that it writes to: `log.KafkaLog`."""
 
     settings: KafkaSettings
@@ -58,7 +58,7 @@ class WrittenLog(Protocol):
 class KafkaWriter:
     """`pipeline.log.protocol.Writer` on a cluster; threads may share it."""
 
-    def __init__(self, log: WrittenLog, topic: Topic, key: str) -> None:
+    def __init__(self, log: WritableLog, topic: Topic, key: str) -> None:
         """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
         self._log = log
         self._settings = log.settings
@@ -69,32 +69,32 @@ class KafkaWriter:
         self._known: dict[str, bytes] | None = None
         """Digest of every event of this key, by id; None until they were read back."""
         self._broken: str | None = None
-        self._mark = 0
+        self._read_to = 0
         """Every record of this key before this offset was read, or appended by us."""
         self._producer: Any = self._open_producer()
 
     def append(self, events: Sequence[NewEvent]) -> int:
         """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
-        doing = f"append to {self._topic} {self._key!r}"
+        action = f"append to {self._topic} {self._key!r}"
         with self._lock:
             if self._broken is not None:
-                raise LogError(f"{self._log.place}: can't {doing}: {self._broken}")
+                raise LogError(f"{self._log.place}: can't {action}: {self._broken}")
             try:
-                fresh = self._fresh(events)
+                fresh = self._new_events(events)
                 try:
                     self._commit(fresh)
                 except kafka_errors.KafkaError as error:
                     if self._broken is not None or not has_expired(error):
                         raise
-                    self._begin_anew()
+                    self._renew_producer()
                     self._commit(fresh)
             except kafka_errors.KafkaError as error:
-                explained = as_log_error(self._log.place, doing, error)
+                explained = as_log_error(self._log.place, action, error)
                 if isinstance(explained, FencedError):
                     self._break("another writer has taken it over; stop this one, only one may run")
                 raise explained from error
             assert self._known is not None
-            self._known |= fresh_digests(fresh)
+            self._known |= digests_by_id(fresh)
             return len(fresh)
 
     def close(self) -> None:
@@ -110,16 +110,16 @@ class KafkaWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def stands_at(self, end: int) -> None:
+    def assume_read_to(self, end: int) -> None:
         """What lies before `end` is known to whoever asked for this writer: only records after it would be another writer's."""
-        self._mark = end
+        self._read_to = end
 
     # --- inside
 
     def _open_producer(self) -> Any:
         """A producer that holds the transactional id. Raises kafka-python's errors."""
         timeout_ms = int(self._settings.timeout_s * 1000)
-        producer: Any = opened(
+        producer: Any = open_client(
             KafkaProducer,
             **self._settings.client(),
             metrics_enabled=False,
@@ -142,7 +142,7 @@ class KafkaWriter:
             raise
         return producer
 
-    def _begin_anew(self) -> None:
+    def _renew_producer(self) -> None:
         """Take the transactional id again after the cluster forgot it: nobody appended for `transactional.id.expiration.ms`.
 
         Only when the place is still ours: nobody else holds the id, and the key has no record that is not known here. Raises
@@ -164,14 +164,14 @@ class KafkaWriter:
     def _require_unchanged(self) -> None:
         """Raise ProducerFencedError when the key has a record that this writer does not know: another one wrote it."""
         end = self._log.settled_end(self._partition)
-        if any(record.key == self._key for record in self._log.scan(self._partition, self._mark, end)):
+        if any(record.key == self._key for record in self._log.scan(self._partition, self._read_to, end)):
             raise kafka_errors.ProducerFencedError()
-        self._mark = max(self._mark, end)
+        self._read_to = max(self._read_to, end)
 
     def _holder_id(self) -> int | None:
         """The producer id that holds the transactional id now; None when the cluster knows of none."""
         name = self._settings.transactional_id(self._topic, self._key)
-        admin: Any = opened(KafkaAdminClient, **self._settings.client())
+        admin: Any = open_client(KafkaAdminClient, **self._settings.client())
         try:
             return int(admin.describe_transactions([name])[name].producer_id)
         except kafka_errors.TransactionalIdNotFoundError:
@@ -179,7 +179,7 @@ class KafkaWriter:
         finally:
             admin.close()
 
-    def _fresh(self, events: Sequence[NewEvent]) -> list[NewEvent]:
+    def _new_events(self, events: Sequence[NewEvent]) -> list[NewEvent]:
         """The events that the key does not hold yet. Raises LogError for a known id with other content, and for one too large."""
         known = self._known = self._read_back() if self._known is None else self._known
         fresh: dict[str, NewEvent] = {}
@@ -199,7 +199,7 @@ class KafkaWriter:
         """Every id of the key. The older writer's last append is decided: opening this one ended it."""
         end = self._log.settled_end(self._partition)
         known = {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
-        self._mark = max(self._mark, end)
+        self._read_to = max(self._read_to, end)
         return known
 
     def _check_size(self, event: NewEvent) -> None:
@@ -226,7 +226,7 @@ class KafkaWriter:
             # Every batch is acknowledged before the commit is asked for: a lost one must not be committed around.
             last = max(s.get(timeout=max(0.1, deadline - time.monotonic())).offset for s in sent)
         except kafka_errors.KafkaError as error:
-            raise self._given_up(error) from error
+            raise self._abort(error) from error
         try:
             self._end(commit=True, deadline=deadline)
         except kafka_errors.KafkaError as error:
@@ -235,7 +235,7 @@ class KafkaWriter:
                 raise kafka_errors.ProducerFencedError() from error
             self._break("the cluster did not say whether the last append was committed; open the log again: what is there is recognised")
             raise
-        self._mark = max(self._mark, last + 1)
+        self._read_to = max(self._read_to, last + 1)
         try:
             self._log.await_visible(self._partition, last, self._settings.timeout_s)
         except (LogError, kafka_errors.KafkaError) as error:
@@ -256,7 +256,7 @@ class KafkaWriter:
         ours = self._producer._transaction_manager.producer_id_and_epoch
         name = self._settings.transactional_id(self._topic, self._key)
         try:
-            admin: Any = opened(KafkaAdminClient, **self._settings.client())
+            admin: Any = open_client(KafkaAdminClient, **self._settings.client())
             try:
                 for pause_s in (0.0, 0.1, 0.3, 0.6, 1.0):
                     time.sleep(pause_s)
@@ -275,7 +275,7 @@ class KafkaWriter:
         except kafka_errors.KafkaError as error:
             raise self._cause(error) from error
 
-    def _given_up(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
+    def _abort(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
         """Abort after a failed send; the failure's first cause. Nothing of the append stays."""
         cause = self._cause(error)
         if not is_fencing(cause) and not has_expired(cause):  # an id that is not known has no transaction to give up
@@ -313,5 +313,5 @@ def digest(value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=16).digest()
 
 
-def fresh_digests(events: Sequence[NewEvent]) -> dict[str, bytes]:
+def digests_by_id(events: Sequence[NewEvent]) -> dict[str, bytes]:
     return {event.id: digest(event.value) for event in events}

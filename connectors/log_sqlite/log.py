@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.log.digest import BEGIN, digest_of, is_as_written
+from pipeline.log.digest import INITIAL_DIGEST, chained_digest, is_intact
 from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
 from pipeline.model.durable import sync
 from pipeline.model.errors import FencedError, LogError
@@ -77,11 +77,11 @@ class SqliteLog:
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.RLock()
         self._is_closed = False
-        with self._explained("open"):
+        with self._translate_errors("open"):
             self._create_file()
             self._connection = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
         try:
-            with self._explained("open"):
+            with self._translate_errors("open"):
                 self._prepare()
         except BaseException:
             self._connection.close()
@@ -106,7 +106,7 @@ class SqliteLog:
                 if self._identity() == (0, 0) and not self._tables():
                     for statement in _CREATE.split(";"):
                         cursor.execute(statement)
-                    cursor.executemany(_SET_END, [(topic, 0, BEGIN) for topic in TOPICS])
+                    cursor.executemany(_SET_END, [(topic, 0, INITIAL_DIGEST) for topic in TOPICS])
                     cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                     cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         if self._identity() == (APPLICATION_ID, 1):
@@ -149,7 +149,7 @@ class SqliteLog:
     def writer(self, topic: Topic, key: str) -> SqliteWriter:
         """The one writer of (topic, key) from now on: every earlier one is fenced."""
         _known(topic)
-        with self._explained("write"), self._writing() as cursor:
+        with self._translate_errors("write"), self._writing() as cursor:
             (epoch,) = cursor.execute(_NEXT_EPOCH, (topic, key)).fetchone()
         return SqliteWriter(self, topic, key, epoch)
 
@@ -162,7 +162,7 @@ class SqliteLog:
         """
         records: list[Record] = []
         left_bytes = limit_bytes
-        with self._explained("read"), self._lock:
+        with self._translate_errors("read"), self._lock:
             starts = self._starts(positions)
             for topic in topics:
                 stop = 2**62 if until is None else until.get(f"{_known(topic)}/0", 0)
@@ -187,11 +187,11 @@ class SqliteLog:
             time.sleep(min(POLL_S, left_s))
 
     def end(self) -> dict[str, int]:
-        with self._explained("read"), self._lock:
+        with self._translate_errors("read"), self._lock:
             return {f"{topic}/0": self._head(topic)[0] for topic in TOPICS}
 
     def last(self, topic: Topic, key: str) -> Record | None:
-        with self._explained("read"), self._lock:
+        with self._translate_errors("read"), self._lock:
             found = self._connection.execute(_LAST, (_known(topic), key)).fetchone()
             if found is None:
                 return None
@@ -204,7 +204,7 @@ class SqliteLog:
 
         The events' digests are checked by reading them (`read`).
         """
-        with self._explained("read"), self._lock:
+        with self._translate_errors("read"), self._lock:
             (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise LogError(f"{self.path} is damaged: {found}; {_RESTORE}")
@@ -267,16 +267,16 @@ class SqliteLog:
         return found
 
     def _digest_before(self, topic: Topic, offset: int) -> bytes:
-        found = self._connection.execute(_DIGEST, (topic, offset - 1)).fetchone() if offset else (BEGIN,)
+        found = self._connection.execute(_DIGEST, (topic, offset - 1)).fetchone() if offset else (INITIAL_DIGEST,)
         return found[0] if found else b""
 
     def _check(self, record: Record, digest: bytes, before: bytes) -> None:
-        if not is_as_written(record, digest, before):
+        if not is_intact(record, digest, before):
             raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; {_RESTORE}")
 
     def append(self, topic: Topic, key: str, epoch: int, events: Sequence[NewEvent]) -> int:
         """`Writer.append` for the writer with `epoch`; use `writer(topic, key).append`."""
-        with self._explained("write"), self._writing() as cursor:
+        with self._translate_errors("write"), self._writing() as cursor:
             found = cursor.execute(_EPOCH, (topic, key)).fetchone()
             if found is None or found[0] != epoch:
                 raise FencedError(f"{self.path}: another writer has taken over {topic} of {key!r}; stop this one, only one may run")
@@ -284,7 +284,7 @@ class SqliteLog:
             for event in events:
                 known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
                 if known is None:
-                    before = digest_of(Record(topic, 0, offset, key, event.id, event.value), before)
+                    before = chained_digest(Record(topic, 0, offset, key, event.id, event.value), before)
                     cursor.execute(_INSERT, (topic, offset, key, event.id, event.value, before))
                     offset += 1
                 elif known[0] != event.value:
@@ -312,7 +312,7 @@ class SqliteLog:
                 cursor.close()
 
     @contextlib.contextmanager
-    def _explained(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         """Turn SQLite's and the system's errors into `LogError`s that say what to do."""
         if self._is_closed:
             raise LogError(f"{self.path} can't {verb}: the log was closed")
@@ -356,9 +356,9 @@ def _add_digests(cursor: sqlite3.Cursor) -> None:
             cursor.execute(statement)
     reading = cursor.connection.cursor()
     for topic in TOPICS:
-        before, end = BEGIN, 0
+        before, end = INITIAL_DIGEST, 0
         for offset, key, id_, value in reading.execute(_OF_FORMAT_1, (topic,)):
-            before = digest_of(Record(topic, 0, offset, key, id_, value), before)
+            before = chained_digest(Record(topic, 0, offset, key, id_, value), before)
             cursor.execute(_INSERT, (topic, offset, key, id_, value, before))
             end = offset + 1
         cursor.execute(_SET_END, (topic, end, before))

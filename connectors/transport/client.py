@@ -70,13 +70,13 @@ class NodeAddress(NamedTuple):
         return Address(self.is_tls, self.host, self.port, self.path).name
 
     @classmethod
-    def of(cls, url: str, *, usual_port: int, example: str) -> NodeAddress:
-        """`usual_port`: of the family's nodes over plain HTTP. Raises SettingsError, which does not show the address.
+    def of(cls, url: str, *, default_port: int, example: str) -> NodeAddress:
+        """`default_port`: of the family's nodes over plain HTTP. Raises SettingsError, which does not show the address.
 
         Whether a login may travel there is the settings' to judge: they know whether there is one.
         """
         try:
-            address = parse_address(url, carries_secret=False, usual_port=usual_port)
+            address = parse_address(url, carries_secret=False, default_port=default_port)
         except ValueError as error:
             raise SettingsError([f"rpc_url {error}: write it as {example}"]) from None
         return cls(address.is_tls, address.host, address.port, address.path)

@@ -9,7 +9,7 @@ from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
 from pipeline.closing.doubts import doubts_of
 from pipeline.log.protocol import EventLog
-from pipeline.model.durable import write_whole
+from pipeline.model.durable import write_atomically
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
@@ -102,7 +102,7 @@ class ClosingMonths:
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, content, mode=0o400)
+        write_atomically(path, content, mode=0o400)
 
     def _path(self, month: Month, version: int, name: str) -> Path:
         """Where a file of a bundle lies. Raises MonthError for a name that leads out of the bundle."""

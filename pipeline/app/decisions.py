@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.assess.waivers import facts_of
+from pipeline.assess.waivers import waiver_facts
 from pipeline.closing.decisions import Decisions, label_event, labels_of_settings, waive_event, waivers_of_settings
 from pipeline.closing.diary import Diary
 from pipeline.log.events import encode
 from pipeline.log.events.parts import Event
-from pipeline.log.protocol import EventLog, append_beside
+from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.months import Month
 from pipeline.model.rules import NEWEST_EDITION
 from pipeline.settings import Settings
@@ -41,7 +41,7 @@ class PoolDecisions:
         """Append the labels of the settings that the log does not hold yet; how many. Waivers wait for their issue: `bring_waivers`."""
         events = labels_of_settings(self._settings.labels, self.held(), at=self._now())
         if events:
-            append_beside(self._log, "months", self._settings.pool.key, events)
+            append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
 
     def bring_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
@@ -54,7 +54,7 @@ class PoolDecisions:
         _, assessed = months.assess(store, month, edition=NEWEST_EDITION)
         events = waivers_of_settings(wanted, assessed.enriched.issues.to_dicts(), held, at=self._now())
         if events:
-            append_beside(self._log, "months", self._settings.pool.key, events)
+            append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
 
     def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:
@@ -64,8 +64,8 @@ class PoolDecisions:
 
     def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str) -> None:
         """Let a month close although one blocking issue stands, in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
-        facts = facts_of(issue["facts"])
+        facts = waiver_facts(issue["facts"])
         self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=self._now()))
 
     def _append(self, event: Event) -> None:
-        append_beside(self._log, "months", self._settings.pool.key, [encode(event)])
+        append_shared(self._log, "months", self._settings.pool.key, [encode(event)])

@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from connectors.files import (
-    Imported,
-    Reading,
-    RegistryImported,
-    RegistryRead,
+    ImportResult,
+    ReadOptions,
+    RegistryContent,
+    RegistryImportResult,
     counterparties_of_pool,
     declare_complete,
     import_ledger,
@@ -35,10 +35,10 @@ from pipeline.validate.ledger import COLUMNS as LEDGER_COLUMNS
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.registry import COLUMNS as REGISTRY_COLUMNS
 from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind
-from pipeline.validate.review import Consent, Known, Review
+from pipeline.validate.review import Consent, Review, ReviewContext
 from pipeline.validate.table import RawTable
 
-__all__ = ["Imported", "Imports", "RegistryImported", "RegistryRead", "counterparties_of_pool"]
+__all__ = ["ImportResult", "Imports", "RegistryContent", "RegistryImportResult", "counterparties_of_pool"]
 
 
 _PROFILES = template_path("assets.toml").parent / "profiles"
@@ -91,19 +91,19 @@ class Imports:
 
     def ledger(
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, consent: Consent | None = None
-    ) -> Imported:
+    ) -> ImportResult:
         """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for what is odd."""
         reading = self._reading(kind, sheet, profile)
         return import_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), consent=consent)
 
-    def _known(self) -> Known:
-        return Known(self._now() * 1_000_000, supplies=self._settings.supplies())
+    def _known(self) -> ReviewContext:
+        return ReviewContext(self._now() * 1_000_000, supplies=self._settings.supplies())
 
-    def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> Reading:
+    def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> ReadOptions:
         """How a ledger file is read. `profile`: a ready one instead of that of the settings."""
         ledger = self._settings.ledger
         files = table_settings(_PROFILES, kind, getattr(ledger.files, kind), getattr(ledger.columns, kind), profile)
-        return Reading(
+        return ReadOptions(
             assets=self._rules.assets,
             networks=self._rules.network,
             columns=files.columns,
@@ -113,7 +113,7 @@ class Imports:
             sheet=sheet,
         )
 
-    def read_registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryRead:
+    def read_registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryContent:
         """A registry's files, checked. Raises InputRefused with the faults of all of them."""
         registry = self._settings.registry
         files = {
@@ -131,7 +131,7 @@ class Imports:
             counterparties=counterparties,
         )
 
-    def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImported:
+    def registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryImportResult:
         """Append the registry's next version, if it differs from the last. Raises InputRefused with the faults of all its files."""
         return import_registry(self._log, self._settings.pool.key, self.read_registry(where, counterparties=counterparties))
 

@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipeline.assess.debts import debts_before
-from pipeline.assess.month import Assessed, MonthState, assess_month
+from pipeline.assess.debts import previous_debts
+from pipeline.assess.month import Assessment, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
 from pipeline.closing.diary import Diary
 from pipeline.closing.preview import MonthChange, preview, rows_that_differ, with_ledger_rows, with_registry
@@ -26,9 +26,9 @@ from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, re
 from pipeline.freeze.replay import Replay, replay_month
 from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen
-from pipeline.log.protocol import EventLog, append_beside
+from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import MonthError, VerifyError
-from pipeline.model.folders import held_folder, scratch_folder
+from pipeline.model.folders import locked_folder, scratch_folder
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import write_report_csv
@@ -78,7 +78,7 @@ class PoolMonths:
         self._now = now
         self._diary = diary
 
-    def assess(self, store: Store, month: Month, *, edition: int | None = None) -> tuple[MonthState, Assessed]:
+    def assess(self, store: Store, month: Month, *, edition: int | None = None) -> tuple[MonthState, Assessment]:
         """The month as the store has it: what enrichment makes of it, and whether it can close.
 
         `edition` of the rules: when not given, that of the month's newest version, and of an open month the newest (rule 8.4).
@@ -89,7 +89,7 @@ class PoolMonths:
         state = month_state(store, month)
         return state, assess_month(state, month, dataclasses.replace(self._rules, edition=edition))
 
-    def show(self, store: Store, month: Month, assessed: Assessed) -> None:
+    def show(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Put what enrichment made of the month into the store, for the analysts' views."""
         write_enriched(store, str(month), assessed.enriched)
 
@@ -143,7 +143,7 @@ class PoolMonths:
         `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
         condition of rule 8.1 that is not met, that a further version has no reason (rule 8.3), or that another process is at it.
         """
-        with held_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
+        with locked_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
             return self._freeze(store, month, by=by, reason=reason, is_first=is_first, is_amendment=is_amendment, progress=progress)
 
     def _freeze(
@@ -183,7 +183,7 @@ class PoolMonths:
         return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
 
     def _append(self, event: Frozen) -> None:
-        append_beside(self._log, "months", self._settings.pool.key, [encode(event)])
+        append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
 
     def bring_back(self, event: Frozen) -> Path:
         """The folder of a frozen version's bundle; one that is missing is finished as its freeze left it, or rebuilt from the log.
@@ -191,7 +191,7 @@ class PoolMonths:
         Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
         """
         place = self.folder_of(Month.parse(event.month), event.version)
-        with held_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
+        with locked_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
             return self._bring_back(event)
 
     def _bring_back(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
@@ -249,7 +249,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         previous_digest=before[-1].digest if before else None,
         newest=newest_events(connection),
         internal_calls=internal_calls(connection),
-        debts_before=debts_before(before[-1] if before else None),
+        previous_debts=previous_debts(before[-1] if before else None),
     )
 
 
@@ -259,7 +259,7 @@ def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
     return [Month.parse(text) for (text,) in connection.execute(statement).fetchall()]
 
 
-def report_digest(assessed: Assessed, rules: Rules) -> str:
+def report_digest(assessed: Assessment, rules: Rules) -> str:
     """The digest that the month would have if it were frozen now (rule 8.2)."""
     with Path(os.devnull).open("wb") as nowhere:
         return write_report_csv(printed_parts(assessed.enriched, rules), nowhere)

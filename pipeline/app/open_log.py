@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.log.lease import HeldLeases, Leases
+from pipeline.log.lease import Leases, LocalLeases
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.settings import Settings
 
@@ -68,7 +68,7 @@ def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:
     A cluster's topics are checked first. Raises LogError, SettingsError.
     """
     if not is_on_kafka(settings):
-        return HeldLeases(pools)
+        return LocalLeases(pools)
     from connectors.log_kafka import require_topics
     from connectors.log_kafka.lease import KafkaLeases
 

@@ -17,7 +17,7 @@ import structlog
 from pipeline.freeze.replay import places_of
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Positions
-from pipeline.model.errors import LogError, StoreError, StoreHeld
+from pipeline.model.errors import LogError, StoreError, StoreLocked
 from pipeline.model.folders import scratch_folder
 from pipeline.settings import Settings
 from pipeline.store import Store
@@ -58,7 +58,7 @@ class Stores:
 
     @contextlib.contextmanager
     def live(self) -> Iterator[Store]:
-        """The live store, as far as it was filled. Raises StoreHeld when another process has it, StoreError otherwise."""
+        """The live store, as far as it was filled. Raises StoreLocked when another process has it, StoreError otherwise."""
         self._settings.store.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with Store.open(self._settings.store.path) as store:
             yield store
@@ -120,7 +120,7 @@ class Stores:
             if self._private is None:
                 try:
                     store = stack.enter_context(self.live())
-                except StoreHeld:
+                except StoreLocked:
                     self._private = self._begin_private()
             if self._private is not None:
                 store = stack.enter_context(Store.open(self._private))

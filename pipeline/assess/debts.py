@@ -27,7 +27,7 @@ AMOUNTS = [name for name in DEBTS if name not in ACCOUNT]
 
 
 @dataclass(frozen=True)
-class DebtsBefore:
+class PreviousDebts:
     """What the month before was frozen with."""
 
     month: str
@@ -37,11 +37,11 @@ class DebtsBefore:
     closing_digest: str
 
 
-def debts_before(event: Frozen | None) -> DebtsBefore | None:
+def previous_debts(event: Frozen | None) -> PreviousDebts | None:
     """The closing debts that a `frozen` event states; None where there is no event, or one that states none."""
     if event is None or event.closing_debts is None or event.closing_debts_digest is None:
         return None
-    return DebtsBefore(event.month, event.version, event.closing_debts, event.closing_debts_digest)
+    return PreviousDebts(event.month, event.version, event.closing_debts, event.closing_debts_digest)
 
 
 def printed_debts(debts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -55,7 +55,7 @@ def sums_that_differ(debts: pl.DataFrame) -> list[int]:
     return lines.filter(pl.col("opening") + pl.col("allocated") - pl.col("settled") != pl.col("closing"))["line"].to_list()
 
 
-def describe_debts(debts: pl.DataFrame, before: DebtsBefore | None, rules: Rules) -> dict[str, Any]:
+def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rules) -> dict[str, Any]:
     """The manifest's section: totals by asset, the digests of both ends, and how the opening stands to the month before."""
     totals = _totals(debts, rules)
     opening_digest = _digest_of_debts(debts, "opening", rules)

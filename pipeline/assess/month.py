@@ -12,7 +12,7 @@ from datetime import date
 import polars as pl
 
 from pipeline.assess.conditions import Condition, closing_conditions
-from pipeline.assess.debts import DebtsBefore
+from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
@@ -37,14 +37,14 @@ class MonthState:
     """Digest of the newest frozen version of the month before."""
     newest: dict[str, str] = field(default_factory=dict)
     """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
-    debts_before: DebtsBefore | None = None
+    previous_debts: PreviousDebts | None = None
     """What that version closed with."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
 
 
 @dataclass(frozen=True)
-class Assessed:
+class Assessment:
     """A month as it stands: what enrichment makes of it and whether it can close."""
 
     enriched: Enriched
@@ -55,7 +55,7 @@ class Assessed:
         return [condition for condition in self.conditions if not condition.is_met]
 
 
-def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
+def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
     """Enrich the month and ask every condition of rule 8.1. Events that can't be read are blocking issues."""
     enriched = enrich_month(state.facts, month, rules)
     if state.bad_events:
@@ -69,4 +69,4 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessed:
     conditions = closing_conditions(
         state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
     )
-    return Assessed(enriched, conditions)
+    return Assessment(enriched, conditions)

@@ -73,7 +73,7 @@ def _asset(enriched: Enriched) -> list[str]:
     return ["asset"] if enriched.balances["asset"].n_unique() > 1 else []
 
 
-def printed_ties(enriched: Enriched) -> pl.DataFrame:
+def printed_links(enriched: Enriched) -> pl.DataFrame:
     """What ties each row of the report to its facts: its allocation and its transaction."""
     return pl.concat([part.select("n", "allocation_id", "txid", "is_carried") for part in enriched.reported.slices()])
 
@@ -83,6 +83,6 @@ TABLES = {
     "transfers.csv": printed_transfers,
     "balances.csv": printed_balances,
     "issues.csv": lambda enriched: enriched.issues.select(list(ISSUES)),
-    "rows.csv": printed_ties,
+    "rows.csv": printed_links,
 }
 """The bundle's tables beside the report, and what prints each."""

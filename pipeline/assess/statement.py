@@ -19,10 +19,10 @@ from pipeline.render.canonical import check_rows
 from pipeline.render.statement import BALANCES, ROWS, Statement
 
 from .debts import printed_debts
-from .month import Assessed, MonthState
-from .printed import printed_report, printed_ties
+from .month import Assessment, MonthState
+from .printed import printed_links, printed_report
 
-TIES = ("n", "allocation_id", "txid", "is_carried")
+LINKS = ("n", "allocation_id", "txid", "is_carried")
 """The columns of `rows.csv`."""
 
 
@@ -41,7 +41,7 @@ class MonthTables:
     """The form's header (rule 7.6)."""
     report: pl.DataFrame = field(repr=False)
     """The form's fifteen columns."""
-    ties: pl.DataFrame = field(repr=False)
+    links: pl.DataFrame = field(repr=False)
     """TIES, a line for each row of the report."""
     debts: pl.DataFrame = field(repr=False)
     """The columns of DEBTS."""
@@ -51,10 +51,10 @@ class MonthTables:
     def __post_init__(self) -> None:
         """Raises ValueError when the tables are not a month's, or do not belong together."""
         check_rows(self.report)
-        for name, frame, columns in (("rows.csv", self.ties, TIES), ("debts.csv", self.debts, tuple(DEBTS))):
+        for name, frame, columns in (("rows.csv", self.links, LINKS), ("debts.csv", self.debts, tuple(DEBTS))):
             if frame.schema != dict.fromkeys(columns, pl.String):
                 raise ValueError(f"{name} has the columns {', '.join(frame.columns)}; {', '.join(columns)} are needed, all strings")
-        if not self.report["n"].equals(self.ties["n"]):
+        if not self.report["n"].equals(self.links["n"]):
             raise ValueError("rows.csv is not of this report: its rows have other numbers")
 
     @property
@@ -64,7 +64,7 @@ class MonthTables:
         return named["miner_id"].drop_nulls().unique().sort().to_list()
 
 
-def draft_tables(state: MonthState, assessed: Assessed, month: Month, rules: Rules, *, pool: dict[str, str], at: int) -> MonthTables:
+def draft_tables(state: MonthState, assessed: Assessment, month: Month, rules: Rules, *, pool: dict[str, str], at: int) -> MonthTables:
     """A month as it stands, printed as it would be frozen."""
     enriched = assessed.enriched
     return MonthTables(
@@ -74,7 +74,7 @@ def draft_tables(state: MonthState, assessed: Assessed, month: Month, rules: Rul
         at,
         pool,
         printed_report(enriched, rules),
-        printed_ties(enriched).cast(pl.String),
+        printed_links(enriched).cast(pl.String),
         printed_debts(enriched.debts, rules).cast(pl.String),
         dict(state.facts.miners.select("miner_id", "name").iter_rows()),
     )
@@ -89,7 +89,7 @@ def statements_of(tables: MonthTables, miner_id: str | None = None) -> Iterator[
         )
     if not miners:
         raise MonthError(f"{tables.month}: no miner has a row or a debt; is the ledger imported? (esep status)")
-    rows = pl.concat([tables.report.drop("n"), tables.ties.drop("n")], how="horizontal")
+    rows = pl.concat([tables.report.drop("n"), tables.links.drop("n")], how="horizontal")
     wanted = miners if miner_id is None else [miner_id]
     if miner_id is not None:
         rows = rows.filter(pl.col("miner_id") == miner_id)

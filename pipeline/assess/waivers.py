@@ -1,6 +1,6 @@
 """Which issues a person waived, and which waivers lapsed (rules 8.1, 8.5).
 
-Enters: a month's issues, as `enrich.found.FOUND` has them, and its waivers. Leaves: the issues with who waived each, or why a waiver of it counts no
+Enters: a month's issues, as `enrich.issue_rows.ISSUE_ROWS` has them, and its waivers. Leaves: the issues with who waived each, or why a waiver of it counts no
 longer. A waiver records the ids and amounts that its issue rested on, and lapses when they change. One given before waivers recorded them names the
 issue as edition 1 of the rules did, and counts for what it meant then.
 """
@@ -53,7 +53,7 @@ def blocking_issues(issues: pl.DataFrame, waivers: Sequence[Waived]) -> pl.DataF
     return left.drop("waived_by", "waiver_reason")
 
 
-def facts_of(issue: str) -> list[str]:
+def waiver_facts(issue: str) -> list[str]:
     """An issue's facts, one a line, as a waiver of it records them."""
     return issue.split("\n") if issue else []
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.app.app import App
 from pipeline.app.closer import sole_closer
 from pipeline.app.open_log import is_on_kafka, open_leases
-from pipeline.log.lease import HeldLeases, PoolLease
+from pipeline.log.lease import LocalLeases, PoolLease
 from pipeline.model.errors import SettingsError
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
@@ -159,7 +159,7 @@ def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> 
     stop = threading.Event()
     if is_shared and not is_on_kafka(first):
         raise SettingsError(["--share: the log is not on Kafka: leave --share out, one process fills all pools"], source="esep ingest")
-    leases = open_leases(first, list(pools)) if is_shared else HeldLeases(list(pools))
+    leases = open_leases(first, list(pools)) if is_shared else LocalLeases(list(pools))
     with stopped_by_signals(stop), probes(metrics, first.metrics, listen):
         share_pools({key: partial(App, settings, now) for key, settings in pools.items()}, leases, metrics, stop)
 

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.app import App
-from pipeline.app.imports import RegistryRead
+from pipeline.app.imports import RegistryContent
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
 from pipeline.validate.ledger import LedgerKind
-from pipeline.validate.review import Consent, Review, in_words
+from pipeline.validate.review import Consent, Review, review_lines
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, progress, say, settings_of
 from .months import print_json
@@ -80,7 +80,7 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
             content["open_months"] = [asdict(change) for change in changes]
         print_json(content)
         return
-    for line in in_words(name, found):
+    for line in review_lines(name, found):
         say(line)
     if is_dry:
         say("  dry run: nothing was imported")
@@ -180,7 +180,7 @@ def registry(
         say(f"  warning: {warning}")
 
 
-def _print_registry_review(read: RegistryRead, differ: dict[str, tuple[int, int]], changes: list[MonthChange], *, as_json: bool) -> None:
+def _print_registry_review(read: RegistryContent, differ: dict[str, tuple[int, int]], changes: list[MonthChange], *, as_json: bool) -> None:
     """What importing a registry would do."""
     rows = {kind: len(rows) for kind, rows in read.content.items()}
     if as_json:

@@ -59,7 +59,7 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     try:
         total = sum(old.end().values())
         with progress("copying the log") as tell:
-            copied = copy_log(old, new, tell=lambda looked_at: tell(looked_at, total))
+            copied = copy_log(old, new, on_progress=lambda looked_at: tell(looked_at, total))
     finally:
         old.close()
         new.close()
@@ -92,7 +92,7 @@ def check(
     try:
         total = sum(log.end().values())
         with progress("reading the log") as tell:
-            checked = check_log(log, tell=lambda looked_at: tell(looked_at, total))
+            checked = check_log(log, on_progress=lambda looked_at: tell(looked_at, total))
     finally:
         log.close()
     if as_json:

@@ -24,11 +24,11 @@ from rich.cells import cell_len
 from pipeline.app.app import App
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
-from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreHeld
+from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreLocked
 from pipeline.model.plain import plain
 from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
-from pipeline.store.trouble import PUBLISHED_COPY, is_damage, store_error
+from pipeline.store.errors import PUBLISHED_COPY, is_damage, store_error
 
 from .feed import measured
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, out, progress, say, settings_of, table
@@ -174,7 +174,7 @@ def _freshen(app: App) -> None:
                 app.stores.fill(store, tell=tell)
             refresh(app, store, measured(app.settings.metrics), PoolLease(app.pool))
         return
-    except StoreHeld as held:
+    except StoreLocked as held:
         reason = held
     patience_s = 2 * app.settings.store.publish_every_s + _WAIT_MARGIN_S
     deadline = time.monotonic() + patience_s

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.assess.waivers import facts_of
+from pipeline.assess.waivers import waiver_facts
 from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.months import Labelled, Waived
 from pipeline.log.protocol import NewEvent
@@ -80,7 +80,9 @@ def waivers_of_settings(
     yet waits: it is given on what the issue rests on (rule 8.5).
     """
     return [
-        encode(waive_event(month=w.month, code=w.code, ref=issue["ref"], facts=facts_of(issue["facts"]), by=w.by, reason=w.reason, at=at))
+        encode(
+            waive_event(month=w.month, code=w.code, ref=issue["ref"], facts=waiver_facts(issue["facts"]), by=w.by, reason=w.reason, at=at)
+        )
         for w in waivers
         for issue in issues
         if w.code == issue["code"] and w.ref in (issue["ref"], issue["ref_before"]) and (w.month, w.code, issue["ref"]) not in held.waivers

@@ -7,7 +7,7 @@ import threading
 from pipeline.log.events import AnyEvent, encode
 from pipeline.log.events.months import Frozen, Notified
 from pipeline.log.events.parts import Event
-from pipeline.log.protocol import EventLog, append_beside
+from pipeline.log.protocol import EventLog, append_shared
 from pipeline.log.read import KeyReader
 from pipeline.model.errors import LogError
 from pipeline.model.months import Month
@@ -33,7 +33,7 @@ class Diary:
         self._log = log
         self._pool = pool
         self._lock = threading.RLock()
-        self._events: KeyReader[AnyEvent] = KeyReader(log, "months", pool, None, unreadable=lambda record, _: self._ids.add(record.id))
+        self._events: KeyReader[AnyEvent] = KeyReader(log, "months", pool, None, on_unreadable=lambda record, _: self._ids.add(record.id))
         self._ids: set[str] = set()
         """Of every event read, of those that can't be read, too: those are ingest's to report (law 8)."""
 
@@ -52,7 +52,7 @@ class Diary:
     def append(self, event: Event) -> None:
         """Append one event, durable on return. Raises Taken when its id is in the log already: the step is somebody else's."""
         try:
-            is_new = append_beside(self._log, "months", self._pool, [encode(event)]) == 1
+            is_new = append_shared(self._log, "months", self._pool, [encode(event)]) == 1
         except LogError:
             self.refresh()
             if event.id in self._ids:

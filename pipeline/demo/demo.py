@@ -24,14 +24,14 @@ from pipeline.app.months import Outcome
 from pipeline.app.standins import ReplayNode
 from pipeline.app.stores import Tell
 from pipeline.assess.conditions import Condition
-from pipeline.assess.month import Assessed
+from pipeline.assess.month import Assessment
 from pipeline.assess.waivers import blocking_issues, with_waivers
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.enrich.frames import ISSUES
 from pipeline.follow.connector import Idle, Waiting
 from pipeline.log.events import decode
 from pipeline.log.events.chain import Connect, Disconnect, Stretch
-from pipeline.model.durable import write_whole
+from pipeline.model.durable import write_atomically
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
@@ -116,7 +116,7 @@ def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
         ]
     )
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(path, text.encode())
+    write_atomically(path, text.encode())
     return path
 
 
@@ -315,7 +315,7 @@ def _logged_tip(app: App, chain: str) -> str | None:
     return event.prev if isinstance(event, Disconnect) else None
 
 
-def assess(app: App, store: Store, journey: Journey) -> Assessed:
+def assess(app: App, store: Store, journey: Journey) -> Assessment:
     """The month as it stands, its issues and what keeps it open noted in the journey."""
     if app.decisions.bring_waivers(app.months, store, journey.month):
         app.stores.fill(store)

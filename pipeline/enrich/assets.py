@@ -15,9 +15,9 @@ from pipeline.model.issues import IssueCode
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .found import is_in_month, issues
 from .frames import Facts
 from .identify import day_of_seconds
+from .issue_rows import is_in_month, make_issues
 
 _KEY = ["chain", "asset"]
 
@@ -51,7 +51,7 @@ def unknown_assets(strangers: pl.DataFrame, blocks: pl.DataFrame, month: Month) 
         .group_by(_KEY)
         .agg(pl.len().alias("movements"), pl.col("txid").sort_by("time", "txid").first())
     )
-    return issues(
+    return make_issues(
         IssueCode.UNKNOWN_ASSET,
         found,
         ref=pl.concat_str("chain", "asset", separator=":"),

@@ -61,7 +61,7 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
     )
     is_observed = pl.col("chain").is_in(facts.observations["chain"].unique().to_list())
     return (
-        pl.concat([sums.filter(~is_observed), observe(sums.filter(is_observed), facts, spans, month)])
+        pl.concat([sums.filter(~is_observed), apply_observations(sums.filter(is_observed), facts, spans, month)])
         .with_columns(closing=pl.col("opening") + pl.col("in") - pl.col("out") - pl.col("fee"))
         .with_columns(fault=pl.col("fault").fill_null(_difference()))
         .sort("wallet", "asset", "chain")
@@ -76,7 +76,7 @@ def _difference() -> pl.Expr:
     )
 
 
-def observe(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month) -> pl.DataFrame:
+def apply_observations(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month) -> pl.DataFrame:
     """The sums of chains whose balances are observed, with `opening` and `unspent` from there and, where nobody could tell, the `fault`.
 
     `spans`: chain, from, to: heights of the last blocks before the month (null where reading began in it) and of it. A wallet's asset that
@@ -107,13 +107,13 @@ def observe(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month)
     is_over = pl.col("passed_at") >= month.end_at  # before that, the month's last observation is still to come
     return found.with_columns(
         fault=pl.when(pl.col("opening").is_null())
-        .then(_untold("is_opening_told", "from"))
+        .then(_why_unknown("is_opening_told", "from"))
         .when(pl.col("unspent").is_null() & is_over)
-        .then(_untold("is_closing_told", "to"))
+        .then(_why_unknown("is_closing_told", "to"))
     ).select(sums.columns)
 
 
-def _untold(is_told: str, height: str) -> pl.Expr:
+def _why_unknown(is_told: str, height: str) -> pl.Expr:
     """Why a balance is not known."""
     place = pl.format("{} after block {}", pl.col("asset"), pl.col(height))
     return (

@@ -1,6 +1,6 @@
 """What is wrong with the chain, the ledger and their match, as values: the issues of a month (rules 3 to 6).
 
-Each function makes one code's issues, as FOUND, of one month (rule 9.2); refs by rule 9.8. Those of the registry are in `check_registry`. Nothing here
+Each function makes one code's issues, as ISSUE_ROWS, of one month (rule 9.2); refs by rule 9.8. Those of the registry are in `check_registry`. Nothing here
 changes a row of the report.
 """
 
@@ -13,8 +13,8 @@ from pipeline.model.issues import IssueCode
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .found import NO_ISSUES, chain_of_asset, credit_ref, is_in_month, issues, transfer_ref, with_token
 from .identify import day_of_micros, day_of_seconds
+from .issue_rows import NO_ISSUES, chain_of_asset, credit_ref, is_in_month, make_issues, transfer_ref, with_token
 from .match import Matched
 
 CREDIT = ["payment_id", "chain", "txid", "address", "asset", "miner_id"]
@@ -25,7 +25,7 @@ SHOWN_IDS = 20
 def mixed_inputs(transactions: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Transactions of the pool with inputs of others (rule 3.2)."""
     found = transactions.filter(~pl.col("is_coinbase") & (pl.col("other_inputs") > 0) & is_in_month(month))
-    return issues(
+    return make_issues(
         IssueCode.MIXED_INPUTS,
         found,
         ref=pl.col("txid"),
@@ -38,7 +38,7 @@ def mixed_inputs(transactions: pl.DataFrame, month: Month) -> pl.DataFrame:
 def unknown_outflows(outflows: pl.DataFrame) -> pl.DataFrame:
     """Outputs of the month that nothing explains (rule 3.5)."""
     found = outflows.filter(pl.col("class") == "unknown")
-    return issues(
+    return make_issues(
         IssueCode.UNKNOWN_OUTFLOW,
         found,
         ref=pl.concat_str("txid", "vout", separator=":"),
@@ -54,7 +54,7 @@ def unbalanced_wallets(balances: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     `ref` is the wallet; of a token the wallet and the asset, `WALLET:ASSET`, since a wallet may hold many.
     """
     found = balances.filter(pl.col("fault").is_not_null())
-    return issues(
+    return make_issues(
         IssueCode.WALLET_DOES_NOT_BALANCE,
         found,
         ref=with_token(pl.col("wallet"), rules),
@@ -73,7 +73,7 @@ def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.Data
     paid = payments.filter(is_in_month(month, "paid_date"))
     named = pl.concat([frame.select("address").filter(pl.col("address").str.starts_with("0x")) for frame in (held, paid, labels)])
     wrong = named.unique().filter(pl.col("address").map_elements(has_wrong_checksum, return_dtype=pl.Boolean))
-    return issues(
+    return make_issues(
         IssueCode.BAD_ADDRESS,
         wrong,
         ref=pl.col("address"),
@@ -84,7 +84,7 @@ def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.Data
 def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Blocks that were told differently when they were read again, by the day of the block (ADR 7)."""
     found = doubts.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
-    return issues(
+    return make_issues(
         IssueCode.NODE_ANSWER_CHANGED,
         found,
         ref=pl.concat_str("chain", pl.col("height").cast(pl.String), separator=":"),
@@ -109,7 +109,7 @@ def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, matched:
     parts = []
     for rows, key in ((allocations.filter(is_shown), "allocation"), (unowned, "payment")):
         found = rows.filter(pl.col("miner_id").is_null())
-        parts.append(issues(IssueCode.UNKNOWN_ACCOUNT, found, ref=pl.col(f"{key}_id"), detail=detail, facts=facts, place=pl.lit(key)))
+        parts.append(make_issues(IssueCode.UNKNOWN_ACCOUNT, found, ref=pl.col(f"{key}_id"), detail=detail, facts=facts, place=pl.lit(key)))
     return pl.concat(parts)
 
 
@@ -131,7 +131,7 @@ def allocated_twice(allocations: pl.DataFrame, month: Month, rules: Rules) -> pl
         .filter((pl.col("ids") > 1) & is_in_month(month, "allocation_date"))
     )
     ids = pl.col("allocation_id").list
-    return issues(
+    return make_issues(
         IssueCode.ALLOCATION_TWICE,
         found,
         ref=ids.first(),
@@ -161,7 +161,7 @@ def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFr
     """
     date = day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")
     found = _with_transfers(matched).with_columns(date=date).filter(is_in_month(month) & pl.col("holder").ne_missing(pl.col("miner_id")))
-    return issues(
+    return make_issues(
         IssueCode.WALLET_HOLDER_DIFFERS,
         found,
         ref=pl.col("payment_id"),
@@ -173,7 +173,7 @@ def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFr
 def payments_not_on_chain(orphans: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Payments that were judged and linked to nothing, by the day of `paid_at` (rules 5.2, 9.2)."""
     found = orphans.with_columns(paid_date=day_of_micros("paid_at")).filter(is_in_month(month, "paid_date"))
-    return issues(
+    return make_issues(
         IssueCode.PAYMENT_NOT_ON_CHAIN,
         found,
         ref=pl.col("payment_id"),
@@ -190,7 +190,7 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
     amount = pl.col("amount").cast(pl.String)
     return pl.concat(
         [
-            issues(
+            make_issues(
                 IssueCode.PAYMENT_AMOUNT_DIFFERS,
                 differing,
                 ref=with_token(transfer_ref(), rules),
@@ -198,7 +198,7 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
                 facts=[pl.col("chain"), pl.col("asset"), pl.col("amount"), pl.col("paid")],
                 place=pl.col("chain"),
             ),
-            issues(
+            make_issues(
                 IssueCode.TRANSFER_WITHOUT_PAYMENT,
                 unpaid,
                 ref=with_token(transfer_ref(), rules),
@@ -229,6 +229,6 @@ def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl
     detail = pl.format("{} of it, miner {}", pl.col("amount").cast(pl.String), pl.col("miner_id"))
     facts = [pl.col("chain"), pl.col("asset"), pl.col("amount"), pl.col("miner_id")]
     return pl.concat(
-        issues(code, found, ref=credit_ref(rules), detail=detail, facts=facts, place=pl.col("chain"))
+        make_issues(code, found, ref=credit_ref(rules), detail=detail, facts=facts, place=pl.col("chain"))
         for code, found in ((IssueCode.TRANSFER_BEFORE_ALLOCATION, early), (IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, excess))
     )

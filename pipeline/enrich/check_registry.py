@@ -1,6 +1,6 @@
 """Issues of the registry: overlaps, accounts that change hands, miners without a licence, ids that can't be one (rules 4.1, 4.3 to 4.5).
 
-Each function makes one code's issues, as FOUND, of one month (rule 9.2); refs by rule 9.8. Nothing here changes a row of the report.
+Each function makes one code's issues, as ISSUE_ROWS, of one month (rule 9.2); refs by rule 9.8. Nothing here changes a row of the report.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
-from .found import NO_ISSUES, day_text, is_in_month, issues
 from .identify import holders
+from .issue_rows import NO_ISSUES, day_text, is_in_month, make_issues
 
 _SHARED = {"key": pl.String, "chain": pl.String, "from": pl.Date, "to": pl.Date, "miners": pl.String}
 
@@ -39,7 +39,7 @@ def overlaps(wallets: pl.DataFrame, accounts: pl.DataFrame, month: Month, rules:
     )
     is_wallet = pl.col("chain").is_not_null()
     chains = pl.col("chain").drop_nulls().n_unique().over("key", "from")
-    return issues(
+    return make_issues(
         IssueCode.REGISTRY_OVERLAP,
         runs,
         ref=pl.concat_str("key", day_text("from"), separator=":"),
@@ -86,14 +86,14 @@ def _overlaps_of_edition_1(registry: pl.DataFrame, keys: list[str], month: Month
         )
     )
     found = shared.group_by(keys[0]).agg(pl.len())
-    return issues(IssueCode.REGISTRY_OVERLAP, found, ref=pl.col(keys[0]), detail=pl.lit("held by two miners on one day"))
+    return make_issues(IssueCode.REGISTRY_OVERLAP, found, ref=pl.col(keys[0]), detail=pl.lit("held by two miners on one day"))
 
 
 def bad_miner_ids(miners: pl.DataFrame) -> pl.DataFrame:
     """Registered miners whose IIN/BIN can't be one (rule 4.5); in every month (rule 9.2)."""
     faults = [(miner_id, fault) for miner_id in miners["miner_id"].unique() if (fault := miner_id_fault(miner_id))]
     found = pl.DataFrame(faults, schema={"miner_id": pl.String, "fault": pl.String}, orient="row")
-    return issues(IssueCode.BAD_MINER_ID, found, ref=pl.col("miner_id"), detail=pl.col("fault"))
+    return make_issues(IssueCode.BAD_MINER_ID, found, ref=pl.col("miner_id"), detail=pl.col("fault"))
 
 
 def unlicensed_rows(rows: pl.DataFrame) -> pl.DataFrame:
@@ -102,7 +102,7 @@ def unlicensed_rows(rows: pl.DataFrame) -> pl.DataFrame:
     `rows`: miner_id, allocation_date, and what `licences_on` says of the day that counts for the licence (an opening's own day, rule 6.4).
     """
     found = rows.filter(~pl.col("is_licensed")).unique(["miner_id", "allocation_date"], keep="first", maintain_order=True)
-    return issues(
+    return make_issues(
         IssueCode.LICENCE_NOT_IN_FORCE,
         found,
         ref=pl.concat_str("miner_id", day_text("allocation_date"), separator=":"),
@@ -118,7 +118,7 @@ def accounts_changed_hands(
 
     What counts as settled is what was transferred before the day of passing. Each passing is an issue of its own (rule 9.8); in edition 1 all of an account were one.
     """
-    passings = _passings(accounts, month)
+    passings = _holder_changes(accounts, month)
     if passings.is_empty():
         return NO_ISSUES
     owed = passings.join(
@@ -144,7 +144,7 @@ def accounts_changed_hands(
     if rules.edition == 1:
         found = left.group_by("account").agg(pl.col("left").sum(), pl.col("passed_on").min())
         detail = pl.format("{} unsettled on {}", pl.col("left").cast(pl.String), day_text("passed_on"))
-        return issues(IssueCode.ACCOUNT_CHANGED_HANDS, found, ref=pl.col("account"), detail=detail)
+        return make_issues(IssueCode.ACCOUNT_CHANGED_HANDS, found, ref=pl.col("account"), detail=detail)
     found = (
         left.group_by("account", "first", "second", "passed_on", "asset")
         .agg(pl.col("left").sum())
@@ -152,7 +152,7 @@ def accounts_changed_hands(
         .group_by("account", "first", "second", "passed_on", maintain_order=True)
         .agg(pl.format("{} {}", pl.col("left").cast(pl.String), pl.col("asset")).str.join("\n").alias("left"))
     )
-    return issues(
+    return make_issues(
         IssueCode.ACCOUNT_CHANGED_HANDS,
         found,
         ref=pl.concat_str("account", day_text("passed_on"), separator=":"),
@@ -162,7 +162,7 @@ def accounts_changed_hands(
     )
 
 
-def _passings(accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
+def _holder_changes(accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Accounts that go from one miner to another on a day of the month: account, first, second, passed_on.
 
     A gap between two holders still counts as a change.

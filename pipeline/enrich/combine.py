@@ -16,14 +16,14 @@ def combine(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.DataType]
     """The rows of all parts, one after another, in the columns of `shape`. The parts' own columns are not copied."""
     if not parts:
         return pl.DataFrame(schema=dict(shape))
-    same = _said_throughout(parts, [name for name, dtype in shape.items() if dtype == pl.String])
+    same = _constant_columns(parts, [name for name, dtype in shape.items() if dtype == pl.String])
     if len(same) == len(shape):
         same.popitem()  # a frame needs one column of its own, to know how many rows it has
     rest = pl.concat([part.select(pl.exclude(same)) for part in parts])
     return rest.with_columns(pl.lit(value, shape[name]).alias(name) for name, value in same.items()).select(list(shape))
 
 
-def _said_throughout(parts: Sequence[pl.DataFrame], columns: Sequence[str]) -> dict[str, str | None]:
+def _constant_columns(parts: Sequence[pl.DataFrame], columns: Sequence[str]) -> dict[str, str | None]:
     """The columns that have one value (or null) in all rows, with it."""
     same: dict[str, str | None] | None = None
     for part in parts:

@@ -17,11 +17,11 @@ from .assets import name_assets, unknown_assets
 from .balance import prove_balances
 from .classify import classify, group_transfers, list_outflows, pool_transactions
 from .enriched import Enriched
-from .found import is_in_month, name_apart
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import allocation_day, day_of_micros, is_midnight, with_holder
+from .issue_rows import is_in_month, make_refs_unique
 from .match import Matched, credit, match
-from .ranges import ALLOCATIONS_AT_ONCE, settle_ranges, with_holding
+from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
 from .report import KEY, Report
 from .totals import sum_month
 
@@ -42,8 +42,8 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     matched = _with_payers(matched, payments)
     credits = credit(matched)
     allocations = list_allocations(facts, rules)
-    held = hold_allocations(allocations, facts.accounts, month)
-    unheld = with_holding(allocations, held.filter(pl.col("miner_id").is_null()))
+    held = assign_holders(allocations, facts.accounts, month)
+    unheld = select_allocations(allocations, held.filter(pl.col("miner_id").is_null()))
     balances = prove_balances(facts, month, rules)
     issues = [
         check.mixed_inputs(transactions, month),
@@ -65,7 +65,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     del matched, payments, transactions, unheld
     transfers = list_transfers(moved, credits)
     moved = moved.select("at", *KEY, "amount", "date").sort("at", "txid", "address", "asset").drop("at").with_row_index("transfer")
-    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= start_at(facts, held)))
+    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= settlement_start(facts, held)))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
     settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
@@ -77,7 +77,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         transfers=transfers,
         balances=balances.drop("fault"),
         reported=report,
-        issues=name_apart(pl.concat(issues), rules),
+        issues=make_refs_unique(pl.concat(issues), rules),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled])),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
     )
@@ -107,7 +107,7 @@ def list_allocations(facts: Facts, rules: Rules) -> pl.DataFrame:
     return pl.concat([listed, openings])
 
 
-def hold_allocations(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
+def assign_holders(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Whose each allocation is that the month sees (rules 4.4, 7.1): place (in `allocations`), allocated_at, allocation_date, miner_id.
 
     `miner_id` is null where nobody holds the account on the day of the instant: the allocation date, save for an opening at 00:00 (rule 6.4). Nothing else is copied: fifteen million rows take their room once.
@@ -122,7 +122,7 @@ def hold_allocations(allocations: pl.DataFrame, accounts: pl.DataFrame, month: M
     return pl.concat(parts)
 
 
-def start_at(facts: Facts, held: pl.DataFrame) -> int:
+def settlement_start(facts: Facts, held: pl.DataFrame) -> int:
     """The instant before which transfers settle nothing, in microseconds (rule 6.4)."""
     first = facts.openings["owed_at"].min() if facts.openings.height else held["allocated_at"].min()
     return first if isinstance(first, int) else 0

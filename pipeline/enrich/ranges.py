@@ -17,9 +17,9 @@ from pipeline.model.rules import Rules
 
 from . import check, check_registry
 from .debts import list_debts
-from .found import is_in_month
 from .frames import Facts
 from .identify import day_of_micros, licences_on
+from .issue_rows import is_in_month
 from .report import PLACES, list_rows
 from .settle import settle, with_left
 from .sorting import sort_by_number_then_text
@@ -54,14 +54,14 @@ def settle_ranges(
 ) -> Iterator[Settled]:
     """Each range of miners settled (rule 6), in the order of miners; one range at least.
 
-    `allocations` and `held`: as `month.list_allocations` and `month.hold_allocations` leave them; `credits`: those seen (rule 7.1), with
+    `allocations` and `held`: as `month.list_allocations` and `month.assign_holders` leave them; `credits`: those seen (rule 7.1), with
     `transfer`, their place in `transfers`.
     """
     ranges = _ranges(held, credits, at_once)
     range_of_allocation = _place(held, ranges)
     range_of_credit = _place(credits, ranges)
     for number in range(max(ranges["range"].n_unique(), 1)):
-        own = with_holding(allocations, held.filter(range_of_allocation == number))
+        own = select_allocations(allocations, held.filter(range_of_allocation == number))
         own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")
         own = own.with_columns(is_of_month=is_in_month(month, "allocation_date"), licence_date=day_of_micros("allocated_at"))
         own = own.with_row_index("row")
@@ -82,7 +82,7 @@ def settle_ranges(
         )
 
 
-def with_holding(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+def select_allocations(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """The allocations that some rows of `held` name, with their place, allocation_date and miner_id."""
     return allocations[held["place"]].with_columns(held["place"], held["allocation_date"], held["miner_id"])
 

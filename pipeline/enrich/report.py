@@ -18,9 +18,9 @@ from pipeline.model.rules import Rules
 
 from .classify import chains_of
 from .combine import combine
-from .found import is_in_month
 from .frames import REPORT, UNITS
 from .identify import allocation_day, day_of_micros, licences_on, miner_wallets
+from .issue_rows import is_in_month
 from .sorting import sort_by_number_then_text
 
 KEY = ["chain", "txid", "address", "asset"]

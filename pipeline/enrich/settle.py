@@ -21,8 +21,12 @@ def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
     side: `with_left`.
     """
     lines = pl.concat([allocations.select(ACCOUNT), credits.select(ACCOUNT)]).unique().with_row_index("line")
-    owed = _lay_out(allocations, lines).select("line", "end", pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("credit"))
-    paid = _lay_out(credits, lines).select("line", "end", pl.lit(None, pl.UInt32).alias("allocation"), pl.col("row").alias("credit"))
+    owed = _cumulative_ends(allocations, lines).select(
+        "line", "end", pl.col("row").alias("allocation"), pl.lit(None, pl.UInt32).alias("credit")
+    )
+    paid = _cumulative_ends(credits, lines).select(
+        "line", "end", pl.lit(None, pl.UInt32).alias("allocation"), pl.col("row").alias("credit")
+    )
     points = pl.concat([owed, paid]).sort("line", "end")
     here = pl.col("line")
     start = pl.when(here == here.shift(1)).then(pl.col("end").shift(1)).otherwise(pl.lit(0, UNITS)).fill_null(pl.lit(0, UNITS))
@@ -46,7 +50,7 @@ def with_left(side: pl.DataFrame, portions: pl.DataFrame, named: str) -> pl.Data
     return side.with_columns(found.select(left=pl.col("amount") - pl.col("used").fill_null(pl.lit(0, UNITS))))
 
 
-def _lay_out(side: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+def _cumulative_ends(side: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Each row's `end` on its miner's line of amounts."""
     return (
         side.filter((pl.col("amount") > 0) & pl.col("miner_id").is_not_null())

@@ -63,7 +63,7 @@ class MainChain:
 
     def load(self, log: EventLog, key: str) -> None:
         """Apply the key's whole history."""
-        events: Iterator[Located[AnyEvent]] = events_of(log, "chain", key, None, unreadable=_refuse)
+        events: Iterator[Located[AnyEvent]] = events_of(log, "chain", key, None, on_unreadable=_refuse)
         for record, event in events:
             try:
                 self.apply(event)

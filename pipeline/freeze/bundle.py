@@ -26,14 +26,14 @@ import polars as pl
 
 from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
 from pipeline.assess.manifest import describe_month
-from pipeline.assess.month import Assessed, MonthState
+from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
 from pipeline.freeze.evidence import write_evidence
 from pipeline.log.events.months import Frozen
-from pipeline.model.durable import move_into_place, part_of, sync
+from pipeline.model.durable import move_into_place, sync, temporary_path
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import Document, render_all
@@ -76,7 +76,7 @@ class Content:
 
     version: Version
     state: MonthState
-    assessed: Assessed
+    assessed: Assessment
     evidence: Evidence
     """Covers what `transactions_to_prove` names."""
 
@@ -88,7 +88,7 @@ class Content:
     @cached_property
     def debts(self) -> dict[str, Any]:
         """The manifest's section of that name."""
-        return describe_debts(self.assessed.enriched.debts, self.state.debts_before, self.version.rules)
+        return describe_debts(self.assessed.enriched.debts, self.state.previous_debts, self.version.rules)
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def put_in_place(built: Path, final: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        part = part_of(final)
+        part = temporary_path(final)
         discard(part)
         try:
             part.mkdir(mode=0o700)

@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from pipeline.assess.debts import closing_debts, sums_that_differ
-from pipeline.assess.month import Assessed
+from pipeline.assess.month import Assessment
 from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
@@ -30,7 +30,7 @@ from .bundle import Bundle, Content, Version, WrittenReport, discard, disk_named
 
 
 def begin_freeze(
-    version: Version, assessed: Assessed, months_dir: Path, *, progress: Callable[[str], None] = lambda _: None
+    version: Version, assessed: Assessment, months_dir: Path, *, progress: Callable[[str], None] = lambda _: None
 ) -> WrittenReport:
     """Write the version's report where its bundle is built; what an interrupted freeze left there is removed.
 
@@ -88,13 +88,13 @@ def freeze_month(
     return replace(bundle, folder=final), event
 
 
-def require_closable(month: Month, assessed: Assessed) -> None:
+def require_closable(month: Month, assessed: Assessment) -> None:
     """Raises MonthError, naming each condition of rule 8.1 that is not met."""
     if assessed.unmet:
         raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
 
 
-def check_debts_carry_over(month: Month, assessed: Assessed) -> None:
+def check_debts_carry_over(month: Month, assessed: Assessment) -> None:
     """A broken assumption stops the program: settlement and the report's rows must leave the same debts."""
     differing = sums_that_differ(assessed.enriched.debts)
     assert not differing, f"{month}: {len(differing)} debt(s) do not carry over: settlement and the report's rows contradict each other"

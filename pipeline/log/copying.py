@@ -27,7 +27,7 @@ Key = tuple[Topic, str]
 
 
 @dataclass
-class Story:
+class RunningDigest:
     """What a log holds of a (topic, key): how many events, and one digest over all of them in order."""
 
     events: int = 0
@@ -35,7 +35,7 @@ class Story:
 
     def add(self, record: Record) -> None:
         self.events += 1
-        self._digest.update(mark(record))
+        self._digest.update(event_digest(record))
 
     @property
     def digest(self) -> str:
@@ -44,7 +44,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyResult:
     """What a copy came to."""
 
     events: int
@@ -57,10 +57,10 @@ class Copied:
     @property
     def digest(self) -> str:
         """One SHA-256, hex, for the whole log: equal for equal logs, whatever holds them."""
-        return whole_digest(self.digests)
+        return combined_digest(self.digests)
 
 
-def whole_digest(digests: Mapping[Key, str]) -> str:
+def combined_digest(digests: Mapping[Key, str]) -> str:
     """One SHA-256, hex, of all keys' digests."""
     whole = hashlib.sha256()
     for (topic, key), digest in sorted(digests.items()):
@@ -68,36 +68,38 @@ def whole_digest(digests: Mapping[Key, str]) -> str:
     return whole.hexdigest()
 
 
-def mark(record: Record) -> bytes:
+def event_digest(record: Record) -> bytes:
     """32 bytes that stand for an event's id and content."""
     name = record.id.encode()
     return hashlib.sha256(len(name).to_bytes(4, "big") + name + record.value).digest()
 
 
-def copy_log(source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYTES, tell: Callable[[int], None] = lambda _: None) -> Copied:
-    """Bring `target` up to `source` and prove it. `tell` hears how many events were looked at so far.
+def copy_log(
+    source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYTES, on_progress: Callable[[int], None] = lambda _: None
+) -> CopyResult:
+    """Bring `target` up to `source` and prove it. `on_progress` hears how many events were looked at so far.
 
     Raises LogError when a key of the target holds other events than the source has at their place, or when what is read back
     differs; FencedError when something else writes a key of the target meanwhile.
     """
-    held = _marks(target)
-    stories: dict[Key, Story] = {}
+    held = _event_digests(target)
+    source_digests: dict[Key, RunningDigest] = {}
     appended = looked = 0
     with ExitStack() as stack:
         writers: dict[Key, Writer] = {}
         for records in batches(source):
             # Runs, not groups: what one partition of the source holds in order stays in order beside other keys, too.
             for (topic, key), run in groupby(records, key=_key):
-                story = stories.setdefault((topic, key), Story())
-                fresh = _unheld(list(run), story, held.get((topic, key), []))
+                running = source_digests.setdefault((topic, key), RunningDigest())
+                fresh = _missing_in_target(list(run), running, held.get((topic, key), []))
                 if fresh and (topic, key) not in writers:
                     writers[topic, key] = stack.enter_context(target.writer(topic, key))
                 for batch in _batches(fresh, batch_bytes):
                     appended += writers[topic, key].append(batch)
             looked += len(records)
-            tell(looked)
+            on_progress(looked)
     del held
-    return Copied(looked, appended, _proved(target, stories))
+    return CopyResult(looked, appended, _verify_target(target, source_digests))
 
 
 def _key(record: Record) -> Key:
@@ -107,27 +109,27 @@ def _key(record: Record) -> Key:
     raise LogError(f"{record.where}: {record.topic!r} is not a topic of the log")
 
 
-def _marks(log: EventLog) -> dict[Key, list[bytes]]:
+def _event_digests(log: EventLog) -> dict[Key, list[bytes]]:
     """Every event's mark, by key, in order: 32 bytes each."""
     marks: dict[Key, list[bytes]] = {}
     for records in batches(log):
         for record in records:
-            marks.setdefault(_key(record), []).append(mark(record))
+            marks.setdefault(_key(record), []).append(event_digest(record))
     return marks
 
 
-def _unheld(run: list[Record], story: Story, held: list[bytes]) -> list[Record]:
+def _missing_in_target(run: list[Record], running: RunningDigest, held: list[bytes]) -> list[Record]:
     """The records of `run` that come after what the target holds. Raises LogError where the two differ."""
     fresh = []
     for record in run:
-        if story.events >= len(held):
+        if running.events >= len(held):
             fresh.append(record)
-        elif held[story.events] != mark(record):
+        elif held[running.events] != event_digest(record):
             raise LogError(
-                f"the target's event {story.events + 1} of {record.topic} {record.key!r} is not the source's, {record.id!r} at {record.where}: "
+                f"the target's event {running.events + 1} of {record.topic} {record.key!r} is not the source's, {record.id!r} at {record.where}: "
                 "it is the log of another history; copy into a log that is empty, or under another prefix"
             )
-        story.add(record)
+        running.add(record)
     return fresh
 
 
@@ -144,27 +146,27 @@ def _batches(records: list[Record], batch_bytes: int) -> Iterator[list[NewEvent]
         yield batch
 
 
-def _proved(target: EventLog, stories: dict[Key, Story]) -> dict[Key, str]:
+def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -> dict[Key, str]:
     """Read the target back: each key's digest, over as many events as the source has. Raises LogError where it differs."""
-    found: dict[Key, Story] = {}
+    found: dict[Key, RunningDigest] = {}
     for records in batches(target):
         for record in records:
             place = _key(record)
-            story = found.setdefault(place, Story())
-            if place in stories and story.events < stories[place].events:
-                story.add(record)
-    for (topic, key), story in sorted(stories.items()):
-        read_back = found.get((topic, key), Story())
-        if (read_back.events, read_back.digest) != (story.events, story.digest):
+            running = found.setdefault(place, RunningDigest())
+            if place in source_digests and running.events < source_digests[place].events:
+                running.add(record)
+    for (topic, key), running in sorted(source_digests.items()):
+        read_back = found.get((topic, key), RunningDigest())
+        if (read_back.events, read_back.digest) != (running.events, running.digest):
             raise LogError(
-                f"the copy of {topic} {key!r} does not hold: the source has {story.events} events with digest {story.digest[:16]}, "
+                f"the copy of {topic} {key!r} does not hold: the source has {running.events} events with digest {running.digest[:16]}, "
                 f"the target {read_back.events} with {read_back.digest[:16]}; keep the source, and copy anew into an empty log"
             )
-    return {key: story.digest for key, story in stories.items()}
+    return {key: running.digest for key, running in source_digests.items()}
 
 
 @dataclass(frozen=True)
-class Checked:
+class LogCheck:
     """What looking a whole log through came to."""
 
     events: int
@@ -174,22 +176,22 @@ class Checked:
 
     @property
     def digest(self) -> str:
-        """As `Copied.digest`: equal for equal logs, so a backup can be compared with its log."""
-        return whole_digest(self.digests)
+        """As `CopyResult.digest`: equal for equal logs, so a backup can be compared with its log."""
+        return combined_digest(self.digests)
 
 
-def check_log(log: EventLog, *, tell: Callable[[int], None] = lambda _: None) -> Checked:
+def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: None) -> LogCheck:
     """Read every event, decode it, and name the whole. Raises LogError at the first place that is damaged."""
-    stories: dict[Key, Story] = {}
+    source_digests: dict[Key, RunningDigest] = {}
     unreadable: list[str] = []
     looked = 0
     for records in batches(log):
         for record in records:
-            stories.setdefault(_key(record), Story()).add(record)
+            source_digests.setdefault(_key(record), RunningDigest()).add(record)
             try:
                 decode(record.value)
             except (ValueError, RecursionError) as error:
                 unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
         looked += len(records)
-        tell(looked)
-    return Checked(looked, {key: story.digest for key, story in stories.items()}, unreadable)
+        on_progress(looked)
+    return LogCheck(looked, {key: running.digest for key, running in source_digests.items()}, unreadable)

@@ -11,20 +11,20 @@ import hashlib
 
 from .protocol import Record
 
-BEGIN = bytes(32)
+INITIAL_DIGEST = bytes(32)
 """Stands for the digest before a topic's first event."""
 
 
-def digest_of(record: Record, before: bytes) -> bytes:
-    """SHA-256 that stands for an event at its place and, by `before`, for all events before it in its topic."""
-    found = hashlib.sha256(before)
+def chained_digest(record: Record, previous: bytes) -> bytes:
+    """SHA-256 that stands for an event at its place and, by `previous`, for all events before it in its topic."""
+    found = hashlib.sha256(previous)
     for part in (record.topic.encode(), record.offset.to_bytes(8, "big"), record.key.encode(), record.id.encode(), record.value):
         found.update(len(part).to_bytes(8, "big"))
         found.update(part)
     return found.digest()
 
 
-def is_as_written(record: Record, digest: bytes, before: bytes) -> bool:
+def is_intact(record: Record, digest: bytes, previous: bytes) -> bool:
     """Whether a record read back, of whatever types a damaged file gives, has the digest that stands beside it."""
     has_types = isinstance(record.key, str) and isinstance(record.id, str) and isinstance(record.value, bytes)
-    return has_types and isinstance(before, bytes) and digest_of(record, before) == digest
+    return has_types and isinstance(previous, bytes) and chained_digest(record, previous) == digest

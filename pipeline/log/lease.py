@@ -4,7 +4,7 @@ Enters: a set of pools that this process is able to fill. Leaves: a `PoolLease` 
 happens in this order: `lost` is set, commits are refused, the one commit that had begun is waited for, and only then may
 another process be given the pool. So two processes never commit for the same pool, and the loser's next commit fails.
 
-`HeldLeases` is for a log that one machine has to itself: everything is ours as long as the process lives, and DuckDB's own lock
+`LocalLeases` is for a log that one machine has to itself: everything is ours as long as the process lives, and DuckDB's own lock
 keeps a second process out. `connectors/log_kafka/lease.py` shares pools among processes by Kafka's group protocol. Left out:
 what a holder does with its pool, and when it starts again after a failure.
 """
@@ -52,7 +52,7 @@ class PoolLease:
         """Whether a commit is under way."""
         return self._committing.locked()
 
-    def lose(self) -> None:
+    def revoke(self) -> None:
         """Take the lease back: from now on no commit begins. One that has begun ends meanwhile: see `is_committing`."""
         self.lost.set()
 
@@ -65,7 +65,7 @@ class PoolLease:
 class Leases(Protocol):
     """Grants leases on pools."""
 
-    def held(self, timeout_s: float) -> Sequence[PoolLease]:
+    def poll(self, timeout_s: float) -> Sequence[PoolLease]:
         """The leases held now, after waiting up to about `timeout_s` for a change; to be called again and again.
 
         Raises LogError when whoever grants them can't be asked.
@@ -77,15 +77,15 @@ class Leases(Protocol):
         ...
 
 
-class HeldLeases:
+class LocalLeases:
     """Every pool is ours from the beginning to the end."""
 
     def __init__(self, pools: Sequence[str]) -> None:
         self._leases = [PoolLease(pool) for pool in pools]
         self._closed = threading.Event()
 
-    def held(self, timeout_s: float) -> Sequence[PoolLease]:
-        """`Leases.held`: a lease that its holder released is granted anew."""
+    def poll(self, timeout_s: float) -> Sequence[PoolLease]:
+        """`Leases.poll`: a lease that its holder released is granted anew."""
         self._closed.wait(timeout_s)
         self._leases = [PoolLease(lease.pool) if lease.released.is_set() else lease for lease in self._leases]
         return self._leases
@@ -93,5 +93,5 @@ class HeldLeases:
     def close(self) -> None:
         """`Leases.close`."""
         for lease in self._leases:
-            lease.lose()
+            lease.revoke()
         self._closed.set()

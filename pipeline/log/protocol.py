@@ -106,19 +106,19 @@ def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
     return after
 
 
-MOST_ATTEMPTS = 10
+MAX_ATTEMPTS = 10
 
 
-def append_beside(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent]) -> int:
+def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent]) -> int:
     """Append where others append, too, each for a moment (`months`): who is fenced meanwhile opens the writer anew; how many were new.
 
     What an attempt left is known by its ids. Raises FencedError when the key is taken away again and again, LogError as `Writer.append`.
     """
-    for attempt in range(MOST_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         try:
             with log.writer(topic, key) as writer:
                 return writer.append(events)
         except FencedError:
-            if attempt == MOST_ATTEMPTS - 1:
+            if attempt == MAX_ATTEMPTS - 1:
                 raise
     raise AssertionError("unreachable")

@@ -1,7 +1,7 @@
 """Reading a log: everything there is, batch by batch; or the events of one key, by their types, each with its place.
 
 Enters: a log, a topic and a key, the types wanted. Leaves: events in the log's order, from the first or from where the last look ended.
-An event that can't be read is handed to `unreadable`: passed over by default, because ingest reports it (law 8). It leaves out
+An event that can't be read is handed to `on_unreadable`: passed over by default, because ingest reports it (law 8). It leaves out
 exactly-once reading into a store: that is `store.ingest`.
 """
 
@@ -21,7 +21,7 @@ from .protocol import TOPICS, EventLog, Positions, Record, Topic, advance
 KNOWN_SCHEMA = 1
 
 E = TypeVar("E", bound=Event)
-Unreadable = Callable[[Record, Exception], None]
+OnUnreadable = Callable[[Record, Exception], None]
 """What is done about an event that can't be read: nothing, or an exception of its own."""
 
 
@@ -56,7 +56,7 @@ def batches(
         yield records
 
 
-def pass_over(record: Record, error: Exception) -> None:
+def skip_unreadable(record: Record, error: Exception) -> None:
     """Leave an unreadable event to ingest, which reports it as an issue (law 8)."""
 
 
@@ -70,17 +70,17 @@ class KeyReader(Generic[E]):
     """The events of some types of one key, or (`kinds` None) all of it, kept up with the log: each look gives what came since the last one."""
 
     def __init__(
-        self, log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, unreadable: Unreadable = pass_over
+        self, log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, on_unreadable: OnUnreadable = skip_unreadable
     ) -> None:
         self._log = log
         self._topic: Topic = topic
         self._key = key
         self._tags = None if kinds is None else frozenset(_tag(kind) for kind in kinds)
-        self._unreadable = unreadable
+        self._on_unreadable = on_unreadable
         self._positions: dict[str, int] = {}
 
     def new(self) -> Iterator[Located[E]]:
-        """The events that came since the last look; to be read to their end. Raises what `unreadable` raises, and LogError of the log."""
+        """The events that came since the last look; to be read to their end. Raises what `on_unreadable` raises, and LogError of the log."""
         for records in batches(self._log, self._positions, topics=[self._topic]):
             for record in records:
                 if record.key == self._key and (event := self._read(record)) is not None:
@@ -97,17 +97,17 @@ class KeyReader(Generic[E]):
                     raise NewerSchema(f"schema {head.schema} of {head.type!r} is newer than this program knows ({KNOWN_SCHEMA})")
             event: Any = decode(record.value)
         except (ValueError, RecursionError) as error:
-            self._unreadable(record, error)
+            self._on_unreadable(record, error)
             return None
         found: E = event
         return found
 
 
 def events_of(
-    log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, unreadable: Unreadable = pass_over
+    log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, on_unreadable: OnUnreadable = skip_unreadable
 ) -> Iterator[Located[E]]:
     """The events of some types of one key, or (`kinds` None) all of it, from the log's first to its last."""
-    return KeyReader(log, topic, key, kinds, unreadable=unreadable).new()
+    return KeyReader(log, topic, key, kinds, on_unreadable=on_unreadable).new()
 
 
 def _tag(kind: type[Event]) -> object:

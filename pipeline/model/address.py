@@ -41,8 +41,8 @@ class Address(NamedTuple):
         return self.is_tls or is_this_machine(self.host)
 
 
-def parse_address(text: str, *, carries_secret: bool, usual_port: int = 80) -> Address:
-    """An address of http or https. `usual_port`: of http, where the address names none.
+def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) -> Address:
+    """An address of http or https. `default_port`: of http, where the address names none.
 
     Raises ValueError for any other scheme, a user or password within it, a host or port that is none, characters that stand in no address, and, where a secret
     travels (`carries_secret`), for plain http to anywhere but this machine.
@@ -71,7 +71,7 @@ def parse_address(text: str, *, carries_secret: bool, usual_port: int = 80) -> A
     address = Address(
         scheme == "https",
         host,
-        port or (usual_port if scheme == "http" else _PORTS[scheme]),
+        port or (default_port if scheme == "http" else _PORTS[scheme]),
         (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
     if carries_secret and not address.is_private:

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import IO
 
 
-def part_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """Where a file is made before it is renamed to `path`: beside it, so that the renaming is one step."""
     return path.with_name(f".{path.name}.part")
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, mode: int | None = 0o600) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path, *, mode: int | None = 0o600) -> Iterator[IO[bytes]]:
     """A binary file to write; at the block's end it appears at `path` with `mode` (None: as the process makes files), in place of what was there.
 
     Nothing of it stays when the block raises.
     """
-    part = part_of(path)
+    part = temporary_path(path)
     try:
         part.unlink(missing_ok=True)
         with open(part, "xb", opener=_private if mode is not None else None) as file:
@@ -40,9 +40,9 @@ def whole_file(path: Path, *, mode: int | None = 0o600) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """The file at `path` with this content and `mode`, in place of what was there."""
-    with whole_file(path, mode=mode) as file:
+    with atomic_file(path, mode=mode) as file:
         file.write(content)
 
 

@@ -80,7 +80,7 @@ class StoreError(EsepError):
     exit_code = 7
 
 
-class StoreHeld(StoreError):
+class StoreLocked(StoreError):
     """Another process, or another opening in this one, has the store."""
 
 

@@ -36,7 +36,7 @@ def scratch_folder(var: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def held_folder(folder: Path, refusal: str) -> Iterator[None]:
+def locked_folder(folder: Path, refusal: str) -> Iterator[None]:
     """Hold a folder, made when it is not there, against other processes for as long as the block lasts. Raises MonthError with `refusal`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = os.open(folder, os.O_RDONLY)

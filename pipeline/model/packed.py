@@ -1,6 +1,6 @@
 """Bytes packed into a text, and unpacked again within a limit: nothing that is small is trusted to stay small.
 
-Enters: bytes, or the text (gzip, base64) that an event carries. Leaves: the other. What would unpack to more than `most_unpacked` allows is
+Enters: bytes, or the text (gzip, base64) that an event carries. Leaves: the other. What would unpack to more than `max_unpacked` allows is
 refused before it takes that memory. Raises ValueError for a text that is not sound; whose it is, the caller says.
 """
 
@@ -11,25 +11,25 @@ import binascii
 import gzip
 import zlib
 
-MOST_UNPACKED_BYTES = 1 << 30
+MAX_UNPACKED_BYTES = 1 << 30
 """Of anything packed that an event carries."""
 FREE_UNPACKED_BYTES = 64 << 20
 """So much may come out of however few bytes; beyond it the packing must be plausible."""
-MOST_TIMES = 200
+MAX_RATIO = 200
 """How many times its packed size something larger may unpack to: the same limits as for workbooks."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def most_unpacked(packed_bytes: int) -> int:
+def max_unpacked(packed_bytes: int) -> int:
     """How many bytes may come out of so many packed ones."""
-    return min(MOST_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MOST_TIMES * packed_bytes))
+    return min(MAX_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MAX_RATIO * packed_bytes))
 
 
 def pack(content: bytes) -> str:
     """The bytes as gzip (without a time: the same bytes give the same text), base64. Raises ValueError for more than `unpack` takes."""
     packed = gzip.compress(content, mtime=0)
-    if len(content) > most_unpacked(len(packed)):
-        raise ValueError(f"{len(content)} bytes are more than can be read again: at most {most_unpacked(len(packed))}")
+    if len(content) > max_unpacked(len(packed)):
+        raise ValueError(f"{len(content)} bytes are more than can be read again: at most {max_unpacked(len(packed))}")
     return base64.b64encode(packed).decode()
 
 
@@ -39,7 +39,7 @@ def unpack(text: str) -> bytes:
         packed = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"no base64: {error}") from error
-    return inflate(packed, _GZIP, most_unpacked(len(packed)))
+    return inflate(packed, _GZIP, max_unpacked(len(packed)))
 
 
 def inflate(packed: bytes, window_bits: int, most_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 """One part of a path."""
 _NAME = re.compile(NAME_PATTERN)
-MOST_PARTS = 8
+MAX_PARTS = 8
 
 
 def path_within(folder: Path, name: str) -> Path:
@@ -21,7 +21,7 @@ def path_within(folder: Path, name: str) -> Path:
     A link within `folder` that leads out of it is refused, too.
     """
     parts = name.split("/")
-    if len(parts) > MOST_PARTS or not all(_NAME.fullmatch(part) for part in parts):
+    if len(parts) > MAX_PARTS or not all(_NAME.fullmatch(part) for part in parts):
         raise ValueError(f"{name[:200]!r} is no name of a file within {folder}")
     path = folder.joinpath(*parts)
     if not path.resolve().is_relative_to(folder.resolve()):

@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "***"
-LEAST_CHARACTERS = 4
+MIN_CHARACTERS = 4
 """Shorter ones are not looked for: they would be found in receipts and words, and whoever guesses finds them anyway."""
-_MOST_PER_CHARACTER = 32
+_MAX_PER_CHARACTER = 32
 """Characters that one character of a secret may be spelled with."""
-_LEAST_IN_BASE64 = 6
+_MIN_IN_BASE64 = 6
 """Fewer characters in a row would hide what is no secret."""
 
 
@@ -24,10 +24,10 @@ class SecretMask:
     """Callable: the text without the secrets."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= LEAST_CHARACTERS}, key=len, reverse=True)
+        known = sorted({secret for secret in secrets if len(secret) >= MIN_CHARACTERS}, key=len, reverse=True)
         forms = [form for secret in known for form in (_spelled(secret), *_in_base64(secret.encode()), *_in_hex(secret.encode()))]
         self._pattern = re.compile("|".join(forms)) if forms else None
-        self.longest = max((len(secret.encode()) * _MOST_PER_CHARACTER for secret in known), default=0)
+        self.longest = max((len(secret.encode()) * _MAX_PER_CHARACTER for secret in known), default=0)
         """How many characters a secret may take in a text: whoever cuts one short must look so far beyond."""
 
     def __call__(self, text: str) -> str:
@@ -76,7 +76,7 @@ def _in_base64(secret: bytes) -> list[str]:
     for before in range(3):
         whole = base64.b64encode(bytes(before) + secret).decode()
         certain = whole[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
-        if len(certain) >= _LEAST_IN_BASE64:
+        if len(certain) >= _MIN_IN_BASE64:
             found.append("".join(r"(?:[+-]|%2[bB])" if c == "+" else r"(?:\\*[/_]|%2[fF])" if c == "/" else re.escape(c) for c in certain))
     return found
 

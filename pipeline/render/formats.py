@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal, get_args
 
-from pipeline.model.durable import whole_file
+from pipeline.model.durable import atomic_file
 from pipeline.model.errors import EsepError
 
 from .document import Document
@@ -42,7 +42,11 @@ def render_all(
             if path not in written:
                 progress(path.name)
                 render_one(
-                    document, path, format=one, language=language, tell=functools.partial(_say, progress, path.name, document.rows.height)
+                    document,
+                    path,
+                    format=one,
+                    language=language,
+                    on_progress=functools.partial(_say, progress, path.name, document.rows.height),
                 )
                 written.append(path)
     return written
@@ -53,12 +57,12 @@ def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> N
 
 
 def render_one(
-    document: Document, path: Path, *, format: Format, language: Language = "kk", tell: Callable[[int], None] = lambda _: None
+    document: Document, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `tell`: how many rows are done."""
+    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `on_progress`: how many rows are done."""
     _check(format, language)
-    with whole_file(path, mode=None) as file:
-        _write(document, file, path, format, language, tell)
+    with atomic_file(path, mode=None) as file:
+        _write(document, file, path, format, language, on_progress)
 
 
 def file_name(format: Format, language: Language = "kk") -> str:
@@ -74,19 +78,19 @@ def _check(format: str, language: str) -> None:
         raise EsepError(f"{language!r} is not a language of the form: choose from {', '.join(LANGUAGES)}")
 
 
-def _write(document: Document, file: IO[bytes], path: Path, format: Format, language: Language, tell: Callable[[int], None]) -> None:
+def _write(document: Document, file: IO[bytes], path: Path, format: Format, language: Language, on_progress: Callable[[int], None]) -> None:
     # Each library is loaded only when its format is asked for: the command line starts quicker.
     if format == "json":
         from .json_report import write_report_json
 
-        write_report_json(document, file, tell=tell)
+        write_report_json(document, file, on_progress=on_progress)
     elif format == "xlsx":
         from .xlsx import write_xlsx
 
         # Its rows take a gigabyte a million before they are packed: on the disk that is meant for the files, not in the system's own folder.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            write_xlsx(document, file, language=language, folder=Path(folder), tell=tell)
+            write_xlsx(document, file, language=language, folder=Path(folder), on_progress=on_progress)
     else:
         from .pdf import write_pdf
 
-        write_pdf(document, file, language=language, tell=tell)
+        write_pdf(document, file, language=language, on_progress=on_progress)

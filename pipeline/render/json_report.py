@@ -20,8 +20,8 @@ ROWS_AT_ONCE = 50_000
 """Rows turned into text at a time: JSON names all fifteen columns in each."""
 
 
-def write_report_json(document: Document, file: IO[bytes], *, tell: Callable[[int], None] = lambda _: None) -> None:
-    """Write the report as JSON to a binary file, a slice of the rows at a time; `tell`: how many are done."""
+def write_report_json(document: Document, file: IO[bytes], *, on_progress: Callable[[int], None] = lambda _: None) -> None:
+    """Write the report as JSON to a binary file, a slice of the rows at a time; `on_progress`: how many are done."""
     head = {
         "schema": SCHEMA_ID,
         "form": form().index,
@@ -37,7 +37,7 @@ def write_report_json(document: Document, file: IO[bytes], *, tell: Callable[[in
         part = document.rows.slice(start, ROWS_AT_ONCE)
         lines = part.with_columns(pl.col("n").cast(pl.Int64), pl.exclude("n").replace("", None)).write_ndjson().rstrip("\n")
         file.write((",\n  " if start else "\n  ").encode() + lines.replace("\n", ",\n  ").encode())
-        tell(start + part.height)
+        on_progress(start + part.height)
     file.write(b"\n ]\n}\n" if document.rows.height else b"]\n}\n")
 
 

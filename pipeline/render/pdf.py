@@ -19,10 +19,10 @@ from .form import Language, form
 from .pdf_ending import Ending
 from .pdf_grid import EMPTY_HEIGHT, draw_table
 from .pdf_page import BOTTOM, INNER, TOP, Pages
-from .pdf_table import Look, Table, page_breaks
+from .pdf_table import Table, TableStyle, page_breaks
 from .pdf_top import draw_top
 
-_LOOK: Final = Look(
+_LOOK: Final = TableStyle(
     body_size=6.2,
     body_leading=7.5,
     heading_size=5.9,
@@ -42,10 +42,12 @@ _PAGES_BETWEEN: Final = 1_000
 """Pages between two words about how far it is."""
 
 
-def write_pdf(document: Document, file: IO[bytes], *, language: Language = "kk", tell: Callable[[int], None] = lambda _: None) -> None:
+def write_pdf(
+    document: Document, file: IO[bytes], *, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
+) -> None:
     """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
 
-    `tell`: how many rows are drawn.
+    `on_progress`: how many rows are drawn.
     """
     pages = Pages(document, file, language)
     table = form_table(document.rows, language)
@@ -64,7 +66,7 @@ def write_pdf(document: Document, file: IO[bytes], *, language: Language = "kk",
             pages.y = draw_top(pages)
         draw_table(pages, table, start, heights[start:end], has_headings=number == 0, no_rows=pages.text.no_rows)
         if number % _PAGES_BETWEEN == _PAGES_BETWEEN - 1:
-            tell(end)
+            on_progress(end)
     ending.draw()
     pages.save()
 

@@ -40,7 +40,7 @@ Align = Literal["left", "center", "right"]
 
 
 @dataclass(frozen=True)
-class Marks:
+class PageMarks:
     """What the paper says of the document, on each page and to the reader's program."""
 
     tag: str
@@ -62,7 +62,7 @@ class Marks:
 class Paper:
     """The pages while they are drawn, from the top down; `y` is the line that the next thing hangs from."""
 
-    def __init__(self, marks: Marks, file: IO[bytes]) -> None:
+    def __init__(self, marks: PageMarks, file: IO[bytes]) -> None:
         fonts()
         self._marks = marks
         self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
@@ -121,7 +121,7 @@ class Pages(Paper):
         self.document, self.language, self.text = document, language, form().text[language]
         text, name = self.text, f"{form().index} {document.month}"
         version = text.version.format(version=document.version)
-        marks = Marks(
+        marks = PageMarks(
             tag=text.language_tag,
             title=f"{name}: {text.title}",
             author=document.header.get("name", ""),

@@ -36,7 +36,7 @@ def shown(column: PrintedColumn | Column, value: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class TableStyle:
     """How a table is set: sizes, and how much room each column takes and keeps."""
 
     body_size: float
@@ -95,7 +95,7 @@ class Geometry:
 class Table:
     """Rows of a document, broken into lines."""
 
-    def __init__(self, rows: pl.DataFrame, columns: Sequence[PrintedColumn], look: Look, width: float) -> None:
+    def __init__(self, rows: pl.DataFrame, columns: Sequence[PrintedColumn], look: TableStyle, width: float) -> None:
         """`rows`: strings, a column for each of `columns`."""
         self.rows, self.columns, self.look, self.width = rows, columns, look, width
         self.body = Wrapper(REGULAR, look.body_size)
@@ -134,7 +134,7 @@ class Table:
             if len(lines) > 1 and point and max(self.body.width(whole + point), self.body.width(fraction)) <= room:
                 lines = [whole + point, fraction]
         elif column.name in self.look.codes:
-            lines = _even(text, lines, self.body, room)
+            lines = _split_evenly(text, lines, self.body, room)
         return Cell([(line, self.body.width(line)) for line in lines])
 
     def _off_right(self, column: PrintedColumn, value: str) -> float:
@@ -149,7 +149,7 @@ class Table:
         for column in columns:
             is_amount = column.kind == "amount"
             widest = look.widest_amount if is_amount else look.widest.get(column.name, look.widest_other)
-            text = min(self._natural(column) + 2 * PAD_X + _SLACK, widest)
+            text = min(self._natural_width(column) + 2 * PAD_X + _SLACK, widest)
             broken, unbroken = (wrapper.narrowest(column.heading) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
             least = max(broken, min(text, look.least.get(column.name, text)))
             tight = max(broken, min(least, look.floor.get(column.name, least)))
@@ -161,7 +161,7 @@ class Table:
         lines = [headings.lines(column.heading, b - a - 2 * PAD_X) for column, (a, b) in zip(columns, pairwise(edges), strict=True)]
         return Geometry(tuple(edges), lines, look.heading_leading)
 
-    def _natural(self, column: PrintedColumn) -> float:
+    def _natural_width(self, column: PrintedColumn) -> float:
         """The room in which the column's longest value stands on one line."""
         if column.kind == "amount":
             whole = self.rows[column.name].str.extract(r"^([^.]*)", 1).str.len_chars().max()
@@ -189,7 +189,7 @@ def page_breaks(heights: array[float], first_room: float, room: float) -> list[t
     return pages
 
 
-def _even(address: str, lines: list[str], body: Wrapper, room: float) -> list[str]:
+def _split_evenly(address: str, lines: list[str], body: Wrapper, room: float) -> list[str]:
     """An address that takes several lines, cut into even parts: quicker to compare by eye."""
     size = -(-len(address) // len(lines))
     parts = [address[start : start + size] for start in range(0, len(address), size)]

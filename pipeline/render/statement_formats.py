@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 from urllib.parse import quote
 
-from pipeline.model.durable import whole_file
+from pipeline.model.durable import atomic_file
 from pipeline.texts import Language, texts
 
 from .statement import Statement
@@ -28,7 +28,7 @@ def write_statement(statement: Statement, folder: Path, *, languages: Sequence[L
         for language in languages:
             path = folder / statement_file(statement, one, language)
             if path not in written:
-                with whole_file(path, mode=None) as file:
+                with atomic_file(path, mode=None) as file:
                     _write(statement, file, one, language)
                 written.append(path)
     return written

@@ -13,8 +13,8 @@ from pipeline.texts import Texts
 
 from .columns import PrintedColumn
 from .pdf_grid import EMPTY_HEIGHT, draw_table
-from .pdf_page import BOTTOM, GREY, INNER, MARGIN, TOP, Marks, Paper
-from .pdf_table import Look, Table, page_breaks
+from .pdf_page import BOTTOM, GREY, INNER, MARGIN, TOP, PageMarks, Paper
+from .pdf_table import Table, TableStyle, page_breaks
 from .pdf_text import BOLD, REGULAR, Wrapper
 from .statement import BALANCES, ROWS, Statement, StatementWords
 
@@ -38,7 +38,7 @@ _ROWS_KEPT: Final = 4
 def write_statement_pdf(statement: Statement, texts: Texts, file: IO[bytes]) -> None:
     """Write the PDF to a binary file: drawn once to see how many pages there are, then again with that number on each."""
     words = StatementWords(statement, texts)
-    look = _look(texts)
+    look = _style(texts)
     balances = Table(statement.debts, words.columns(BALANCES), look, _BALANCES_WIDTH)
     rows = Table(words.printed_rows(), words.columns(ROWS), look, INNER)
     measured = Paper(_marks(statement, words), io.BytesIO())
@@ -49,11 +49,11 @@ def write_statement_pdf(statement: Statement, texts: Texts, file: IO[bytes]) -> 
     paper.save()
 
 
-def _look(texts: Texts) -> Look:
+def _style(texts: Texts) -> TableStyle:
     def shown(column: PrintedColumn, value: str) -> str:
         return texts.day(value) if column.kind == "date" else texts.amount(value) if column.kind == "amount" else value
 
-    return Look(
+    return TableStyle(
         body_size=6.6,
         body_leading=8.0,
         heading_size=6.2,
@@ -72,8 +72,8 @@ def _look(texts: Texts) -> Look:
     )
 
 
-def _marks(statement: Statement, words: StatementWords) -> Marks:
-    return Marks(
+def _marks(statement: Statement, words: StatementWords) -> PageMarks:
+    return PageMarks(
         tag=words.texts.tag,
         title=words.title,
         author=statement.pool.get("name", ""),

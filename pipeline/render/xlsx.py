@@ -41,9 +41,9 @@ def write_xlsx(
     language: Language = "kk",
     rows_per_sheet: int = ROWS_PER_SHEET,
     folder: Path | None = None,
-    tell: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the workbook to a binary file; `folder`: where rows lie until they are packed (None: the system's own), `tell`: how many are done.
+    """Write the workbook to a binary file; `folder`: where rows lie until they are packed (None: the system's own), `on_progress`: how many are done.
 
     Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
     """
@@ -65,7 +65,7 @@ def write_xlsx(
         for number in range(sheets):
             name = form().index if number == 0 else f"{form().index} ({number + 1})"
             start = number * rows_per_sheet
-            _FormSheet(book, document, language, name).write(start, rows_per_sheet, is_last=number == sheets - 1, tell=tell)
+            _FormSheet(book, document, language, name).write(start, rows_per_sheet, is_last=number == sheets - 1, on_progress=on_progress)
         _write_totals(book, document, language)
 
 
@@ -83,7 +83,7 @@ class _FormSheet:
         self.widths = amount_widths(_WIDTHS, self.columns, document.rows)
         self.cells = TypedCells(self.columns, self.widths, self.cell, running=_LEFT, where=self.where)
 
-    def write(self, start: int, count: int, *, is_last: bool, tell: Callable[[int], None]) -> None:
+    def write(self, start: int, count: int, *, is_last: bool, on_progress: Callable[[int], None]) -> None:
         rows = self.document.rows.slice(start, count)
         for number, width in enumerate(self.widths):
             self.sheet.set_column(number, number, width, self.formats())
@@ -94,7 +94,7 @@ class _FormSheet:
             self.cells.write_row(self.sheet, self.row, values)
             self.row += 1
             if number % ROWS_BETWEEN == 0:
-                tell(number)
+                on_progress(number)
         if rows.height:
             self.sheet.autofilter(first - 1, 0, self.row - 1, _LAST)
             self.sheet.ignore_errors({"number_stored_as_text": f"A{first + 1}:O{self.row}"})

@@ -25,7 +25,7 @@ from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Notice, deliver
 from pipeline.model.errors import ConsentNeeded, InputRefused, LogError, SettingsError
 from pipeline.settings.inbox import InboxRule, InboxSettings
-from pipeline.validate.review import Consent, in_words
+from pipeline.validate.review import Consent, review_lines
 
 from .metrics import Metrics
 
@@ -149,7 +149,7 @@ def import_arrived(app: App, path: Path, rule: InboxRule, consent: Consent) -> s
         what = "imported" if done.is_new else "is in force already"
         return "\n".join([f"registry version {done.version} {what}: {counts}", *(f"  warning: {warning}" for warning in done.warnings)])
     return "\n".join(
-        in_words(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, profile=rule.profile or None, consent=consent).review)
+        review_lines(path.name, app.imports.ledger(path, rule.kind, sheet=rule.sheet, profile=rule.profile or None, consent=consent).review)
     )
 
 

@@ -18,7 +18,7 @@ from pipeline.app.stores import Seen
 from pipeline.assess.waivers import blocking_issues
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
-from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
+from pipeline.model.errors import EsepError, LeaseLost, StoreLocked
 from pipeline.store import Store
 from pipeline.store.ingest import IngestStep
 from pipeline.store.queries import chain_state, frozen_months
@@ -108,14 +108,14 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
 def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Event) -> Store | None:
     """The live store, once who has it for a while (a command, a look of the scheduler) lets go; None when told to stop before.
 
-    Raises StoreHeld after `HELD_S`: then another service has it.
+    Raises StoreLocked after `HELD_S`: then another service has it.
     """
     seen = _measuring(app, metrics)
     begun = time.monotonic()
     while not stop.is_set():
         try:
             return held.enter_context(app.stores.hold_live(seen))
-        except StoreHeld as error:
+        except StoreLocked as error:
             if time.monotonic() - begun > HELD_S:
                 raise
             _journal.info("store-held", pool=app.pool, detail=str(error))

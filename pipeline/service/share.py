@@ -16,7 +16,7 @@ import structlog
 
 from pipeline.app.app import App
 from pipeline.log.lease import Leases, PoolLease
-from pipeline.model.errors import EsepError, LeaseLost, StoreHeld
+from pipeline.model.errors import EsepError, LeaseLost, StoreLocked
 
 from .loops import follow_log
 from .metrics import Metrics
@@ -45,14 +45,14 @@ def share_pools(apps: Mapping[str, OpenApp], leases: Leases, metrics: Metrics, s
         try:
             while not stop.is_set():
                 metrics.health.beat("leases")
-                for lease in leases.held(LOOK_S):
+                for lease in leases.poll(LOOK_S):
                     if lease not in workers and not lease.lost.is_set():
                         workers[lease] = threads.submit(work, lease)
                 for lease in [lease for lease, worker in workers.items() if worker.done()]:
                     workers.pop(lease).result()  # raises what a defect of the program raised
         finally:
             for lease in workers:
-                lease.lose()
+                lease.revoke()
             wait(workers.values())
             leases.close()
 
@@ -68,7 +68,7 @@ def _fill_pool(opened: OpenApp, lease: PoolLease, metrics: Metrics) -> None:
                 follow_log(app, metrics, lease)(lease.lost)
         except LeaseLost:
             break
-        except StoreHeld as held:
+        except StoreLocked as held:
             # Its last holder has not let go yet, or a person has it open: soon or at last it is free.
             _journal.info("store-held", pool=pool, detail=str(held))
             lease.lost.wait(FIRST_PAUSE_S)

@@ -14,14 +14,14 @@ import duckdb
 
 from pipeline.model.errors import StoreError
 
-from .trouble import PUBLISHED_COPY, explained
+from .errors import PUBLISHED_COPY, translate_errors
 
 
 @contextlib.contextmanager
 def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The copy at `path`, read-only and without access to other files or the network.
 
-    Raises `StoreError` when it is missing, empty, damaged, or changed by somebody's session; `StoreHeld` when another
+    Raises `StoreError` when it is missing, empty, damaged, or changed by somebody's session; `StoreLocked` when another
     process has it open for writing. Errors of statements within the block pass through.
     """
     if not path.exists():
@@ -32,7 +32,7 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             f"the published copy {path} was opened for writing: {changes} holds changes that are not the store's; "
             "end that session and publish a new copy with `esep ingest`"
         )
-    with explained(path, PUBLISHED_COPY):
+    with translate_errors(path, PUBLISHED_COPY):
         connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"})
     with connection:
         yield connection
@@ -42,5 +42,5 @@ def published_positions(path: Path) -> dict[str, int] | None:
     """The log's positions that the copy shows: the next offset of each partition. None when there is no copy yet. Errors as in `open_copy`."""
     if not path.exists():
         return None
-    with open_copy(path) as connection, explained(path, PUBLISHED_COPY):
+    with open_copy(path) as connection, translate_errors(path, PUBLISHED_COPY):
         return dict(connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())

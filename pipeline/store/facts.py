@@ -15,8 +15,8 @@ import polars as pl
 
 from pipeline.enrich.combine import combine
 from pipeline.enrich.enriched import Enriched
-from pipeline.enrich.found import JUDGED
 from pipeline.enrich.frames import BALANCES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
+from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
@@ -27,7 +27,7 @@ from .store import Store
 Shape = Mapping[str, type[pl.DataType]]
 _DECIMAL = pl.Decimal(38, 0)
 _ROWS_A_BATCH = 100_000
-_BATCHES_TOGETHER = 5
+_BATCHES_PER_PART = 5
 ROWS_AT_ONCE = 250_000
 """Rows of a frame that go into the store at a time."""
 
@@ -43,7 +43,7 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -
     for batch in connection.execute(statement).to_arrow_reader(_ROWS_A_BATCH):
         frame = pl.DataFrame(batch).select(pl.col(column).cast(dtype) for column, dtype in shape.items())
         batches.append(frame)
-        if len(batches) == _BATCHES_TOGETHER:
+        if len(batches) == _BATCHES_PER_PART:
             # Copied: a number's column as it came keeps the whole of DuckDB's batch alive, texts and all.
             parts.append(pl.concat(batches, rechunk=True))
             batches.clear()
@@ -63,21 +63,21 @@ def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
         "out_outflow": (enriched.outflows.iter_slices(ROWS_AT_ONCE), OUTFLOWS),
         "out_transfer": (transfers.iter_slices(ROWS_AT_ONCE), TRANSFERS),
         "out_balance": ([enriched.balances], BALANCES),
-        "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), JUDGED),
+        "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), ISSUES_WITH_FACTS),
     }
     totals = msgspec.json.encode(printed_totals(enriched.totals, assets), order="deterministic").decode()
     with store.transaction() as connection:
         for table, (parts, shape) in frames.items():
             connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
             for part in parts:
-                insert(connection, table, _shaped(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
+                insert(connection, table, _check_shape(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
         connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
         rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
         connection.execute("DELETE FROM out_asset")
         insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
 
 
-def _shaped(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
+def _check_shape(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
     if list(frame.columns) != list(shape):
         raise StoreError(f"{table}: enrichment gave the columns {frame.columns}, its shape is {list(shape)}")
     return frame.with_columns(pl.col(column).cast(dtype) for column, dtype in shape.items())

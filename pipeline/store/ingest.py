@@ -99,7 +99,7 @@ class Ingest:
         Raises `StoreError` when a chain's events do not follow each other, after committing everything before the
         one that does not; and for failures of the store. Raises `LogError` for failures of the log.
         """
-        with self._store.lock, _collector_at_rest():
+        with self._store.lock, _garbage_collection_paused():
             before = self._store.positions()
             records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
             if not records:
@@ -158,7 +158,7 @@ class Ingest:
 
 
 @contextlib.contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def _garbage_collection_paused() -> Iterator[None]:
     """No search for cycles meanwhile: a batch of one-row events is half a million lists without one, and half the time went into looking."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -182,10 +182,10 @@ class _Batch:
         if not known and len(set(names)) == len(names):
             self._records, self._digests = records, digests
         else:
-            self._records, self._digests = self._new_ones(records, names, digests, known)
+            self._records, self._digests = self._new_records(records, names, digests, known)
         self._events = list(map(self._decoded, self._records))
 
-    def _new_ones(
+    def _new_records(
         self, records: Sequence[Record], names: Sequence[_Name], digests: Sequence[str], known: dict[_Name, str]
     ) -> tuple[list[Record], list[str]]:
         """The records that were not read before, here or in the batch, and their digests; what contradicts is bad, or breaks its chain."""
@@ -251,7 +251,7 @@ class _Batch:
             rows += self._add_bulk(kind, several)
         for record, other in others:
             rows += self._add_other(record, other)
-        self._note_events()
+        self._record_events()
         bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
         insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
         return rows
@@ -272,7 +272,7 @@ class _Batch:
             self.bad[record] = str(contradiction)
         return 0
 
-    def _note_events(self) -> None:
+    def _record_events(self) -> None:
         """What was read, by name and digest: how a second delivery is known."""
         if self._records:
             topics, _, offsets, keys, ids, _ = zip(*self._records, strict=True)

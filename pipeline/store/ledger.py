@@ -86,7 +86,7 @@ def _without_patterns(hint: Any) -> Any:
     return hint
 
 
-def _loosened(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[msgspec.Struct]:
+def _relaxed(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[msgspec.Struct]:
     """A subclass that decodes the same JSON, with other types for the fields that have patterns or stand in `replaced`."""
     hints = get_type_hints(struct, include_extras=True)
     fields = {name: replaced.get(name) or _without_patterns(hints[name]) for name in struct.__struct_fields__}
@@ -94,11 +94,11 @@ def _loosened(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[ms
     return msgspec.defstruct(struct.__name__, changed, bases=(struct,), frozen=True, kw_only=True, tag=struct.__struct_config__.tag)
 
 
-_LOOSE = {_loosened(kind, {"rows": _loosened(get_type_hints(kind)["rows"], {})}): kind for kind in BULK}
-_loose_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_LOOSE)])  # noqa: UP007 - made at run time
+_RELAXED = {_relaxed(kind, {"rows": _relaxed(get_type_hints(kind)["rows"], {})}): kind for kind in BULK}
+_relaxed_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_RELAXED)])  # noqa: UP007 - made at run time
 
 
-def _of_one_row(kind: type[BulkEvent]) -> type[msgspec.Struct]:
+def _single_row_type(kind: type[BulkEvent]) -> type[msgspec.Struct]:
     """A class that decodes the same JSON if it has exactly one row: its lists are tuples of one, so that nothing need be counted afterwards."""
     columns = get_type_hints(get_type_hints(kind)["rows"], include_extras=True)
     one = [(name, tuple[_without_patterns(get_args(hint)[0])]) for name, hint in columns.items()]  # type: ignore[misc]
@@ -107,9 +107,9 @@ def _of_one_row(kind: type[BulkEvent]) -> type[msgspec.Struct]:
     return msgspec.defstruct(kind.__name__, fields, bases=(kind,), frozen=True, kw_only=True, gc=False, tag=kind.__struct_config__.tag)
 
 
-_OF_ONE_ROW = {_of_one_row(kind): kind for kind in BULK}
-_decode_one_row: Callable[[bytes], BulkEvent] = msgspec.json.Decoder(Union[tuple(_OF_ONE_ROW)]).decode  # noqa: UP007 - made at run time
-KIND_OF: dict[type, type[BulkEvent]] = {**_OF_ONE_ROW, **_LOOSE, **{kind: kind for kind in BULK}}
+_SINGLE_ROW = {_single_row_type(kind): kind for kind in BULK}
+_decode_one_row: Callable[[bytes], BulkEvent] = msgspec.json.Decoder(Union[tuple(_SINGLE_ROW)]).decode  # noqa: UP007 - made at run time
+KIND_OF: dict[type, type[BulkEvent]] = {**_SINGLE_ROW, **_RELAXED, **{kind: kind for kind in BULK}}
 """The kind of a bulk event by its class, as `events` or as `decode_bulk` gives it."""
 
 
@@ -123,7 +123,7 @@ def decode_bulk(value: bytes) -> BulkEvent | None:
     except (ValueError, RecursionError):
         pass  # not one row, or not good: what follows tells which
     try:
-        event = _loose_decoder.decode(value)
+        event = _relaxed_decoder.decode(value)
     except (ValueError, RecursionError):
         return None
     return event if event.schema == 1 else None
@@ -145,7 +145,7 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
         frame = frame.unique(maintain_order=True)
         twice = frame.filter(pl.struct(bulk.key).is_duplicated())
         if twice.height:
-            raise Contradiction(f"{_named(bulk, twice.row(0, named=True))} stands twice with different content")
+            raise Contradiction(f"{_describe_row(bulk, twice.row(0, named=True))} stands twice with different content")
     if not frame.height:
         return 0
     connection.register(
@@ -159,7 +159,9 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
                 f"SELECT {', '.join('b.' + k for k in bulk.key)} FROM {bulk.table} s JOIN batch b USING ({keys}) WHERE {differs} ORDER BY ALL LIMIT 1"  # noqa: S608 - tables and columns of ours
             ).fetchone()
             if found is not None:
-                raise Contradiction(f"{_named(bulk, dict(zip(bulk.key, found, strict=True)))} was read before with different content")
+                raise Contradiction(
+                    f"{_describe_row(bulk, dict(zip(bulk.key, found, strict=True)))} was read before with different content"
+                )
             before = _count(connection, bulk.table)
             connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch ANTI JOIN {bulk.table} USING ({keys})")  # noqa: S608 - tables and columns of ours
             return _count(connection, bulk.table) - before
@@ -181,7 +183,7 @@ def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(pl.col(name).cast(UNITS) for name in _AMOUNTS if name in bulk.shape)
 
 
-def _named(bulk: Bulk, row: dict[str, Any]) -> str:
+def _describe_row(bulk: Bulk, row: dict[str, Any]) -> str:
     return f"{bulk.table.removeprefix('raw_')} " + ", ".join(f"{name} {row[name]!r}" for name in bulk.key)
 
 

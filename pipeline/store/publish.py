@@ -23,13 +23,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipeline.model.durable import move_into_place, part_of
+from pipeline.model.durable import move_into_place, temporary_path
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
 
+from .errors import PUBLISHED_COPY, translate_errors
 from .facts import insert
 from .store import MEMORY_MIB, Store, prepare, text
-from .trouble import PUBLISHED_COPY, explained
 
 EXPORTED_AT_ONCE = 122_880
 """Rows on their way into a month's own file: one row group of DuckDB's."""
@@ -53,7 +53,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
     place = Path(path).resolve()
     part = _part(place)
     try:
-        with store.lock, explained(place, PUBLISHED_COPY):
+        with store.lock, translate_errors(place, PUBLISHED_COPY):
             store.checkpoint()
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             done = subprocess.run([sys.executable, "-I", "-S", "-c", _COPY, str(store.path), str(part)], capture_output=True, text=True)
@@ -62,7 +62,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
             raise StoreError(
                 f"the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays"
             )
-        with explained(place, PUBLISHED_COPY):
+        with translate_errors(place, PUBLISHED_COPY):
             part.chmod(mode)
             _move(part, place, forbids_writing=True)
     finally:
@@ -72,8 +72,8 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
 
 def _part(place: Path) -> Path:
     """Where a file is made before it is moved to `place`; what a killed process left there is removed."""
-    part = part_of(place)
-    with explained(place):
+    part = temporary_path(place)
+    with translate_errors(place):
         for left in (part, *_wal_paths(part)):
             left.unlink(missing_ok=True)
     return part
@@ -124,7 +124,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     place = Path(path).resolve()
     part = _part(place)
     try:
-        with explained(place):
+        with translate_errors(place):
             with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{MEMORY_MIB}MiB"}) as target:
                 part.chmod(0o600)
                 prepare(target, str(place))

@@ -18,10 +18,10 @@ from typing import Self
 
 import duckdb
 
-from pipeline.model.errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreLocked
 
 from .dictionary import comment_statements
-from .trouble import explained
+from .errors import translate_errors
 
 STORE_VERSION = 4
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
@@ -62,7 +62,7 @@ class Store:
         """
         place = Path(path).resolve()
         if place in _open_paths:
-            raise StoreHeld(f"the store {place} is already open in this process: close it first, or share that opening")
+            raise StoreLocked(f"the store {place} is already open in this process: close it first, or share that opening")
         config: dict[str, str | bool | int | float | list[str]] = (
             dict(_OFFLINE)
             | {"checkpoint_threshold": CHECKPOINT_AT}
@@ -70,7 +70,7 @@ class Store:
             | ({"threads": str(threads)} if threads else {})
         )
         is_new = not place.exists()
-        with explained(place):
+        with translate_errors(place):
             connection = duckdb.connect(str(place), config=config)
         try:
             if is_new:
@@ -80,7 +80,7 @@ class Store:
             if memory_limit is None:
                 ((used_threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
                 connection.execute(f"SET memory_limit = '{max(MEMORY_MIB, used_threads * THREAD_MIB)}MiB'")
-            with explained(place):
+            with translate_errors(place):
                 prepare(connection, str(place))
         except BaseException:
             _open_paths.discard(place)
@@ -107,7 +107,7 @@ class Store:
         Raises `StoreError` for DuckDB's failures (disk full, damaged file); other exceptions pass through, rolled back,
         `LeaseLost` of the fence among them.
         """
-        with self.lock, explained(self.path):
+        with self.lock, translate_errors(self.path):
             self.connection.execute("BEGIN TRANSACTION")
             try:
                 yield self.connection
@@ -120,7 +120,7 @@ class Store:
 
     def checkpoint(self) -> None:
         """Bring everything committed into the file itself, leaving no write-ahead log beside it."""
-        with self.lock, explained(self.path):
+        with self.lock, translate_errors(self.path):
             self.connection.execute("CHECKPOINT")
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
         if isinstance(error, duckdb.Error):  # of a question asked outside `transaction()`: a damaged page shows when it is read
-            with explained(self.path):
+            with translate_errors(self.path):
                 raise error
 
 

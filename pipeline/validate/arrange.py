@@ -32,11 +32,11 @@ def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required:
     table, faults = _without_totals(table, layout, required)
     before = len(table.lines)
     for heading, texts in layout.refused.items():
-        values = have_of(table, heading)
+        values = filled_in(table, heading)
         for line, text in pl.DataFrame({"line": table.lines, "text": values}).filter(pl.col("text").is_in(list(texts))).iter_rows():
             faults.append(Fault(line, heading, f"is {shown(text)}: {layout.place} can't read files with such rows rightly"))
     for heading, texts in layout.only.items():
-        table = kept(table, have_of(table, heading).is_in(list(texts)).fill_null(False))
+        table = filter_rows(table, filled_in(table, heading).is_in(list(texts)).fill_null(False))
     made = [
         RawColumn(names[column], pl.Series([text], dtype=pl.String).new_from_index(0, len(table.lines)))
         for column, text in layout.constants.items()
@@ -49,11 +49,11 @@ def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required:
     return replace(table, columns=[c for c in table.columns if c.heading not in new] + made), faults, before - len(table.lines)
 
 
-def have_of(table: RawTable, heading: str) -> pl.Series:
+def filled_in(table: RawTable, heading: str) -> pl.Series:
     return next(column.values for column in table.columns if column.heading == heading)
 
 
-def kept(table: RawTable, is_kept: pl.Series) -> RawTable:
+def filter_rows(table: RawTable, is_kept: pl.Series) -> RawTable:
     """The table's rows where `is_kept`."""
     if is_kept.all():
         return table
@@ -69,7 +69,7 @@ def kept(table: RawTable, is_kept: pl.Series) -> RawTable:
 
 
 def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: Layout) -> tuple[RawColumn, list[Fault]]:
-    parts = pl.DataFrame([have_of(table, name).alias(name) for name in headings])
+    parts = pl.DataFrame([filled_in(table, name).alias(name) for name in headings])
     faults = []
     for name in headings:
         column = next(column for column in table.columns if column.heading == name)
@@ -96,7 +96,7 @@ def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) 
         for line, full in zip(table.lines[rows - below :], is_full[rows - below :], strict=True)
         if full
     ]
-    table = kept(table, pl.int_range(0, rows, eager=True) < rows - below)
+    table = filter_rows(table, pl.int_range(0, rows, eager=True) < rows - below)
     rows -= below
     is_odd = ~is_full[:rows]
     totals = [place for place in is_odd.arg_true().to_list() if _is_total(table, place)]
@@ -105,7 +105,7 @@ def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) 
     at_end = totals[-1] - totals[0] == rows - 1 - totals[0] and totals == list(range(totals[0], rows))
     cure = f"remove it, or set rows_below = {below + len(totals)} in {layout.place}" if at_end else "remove it"
     faults += [Fault(table.lines[place], "", f"looks like a row of totals: {cure}") for place in totals]
-    return kept(table, ~pl.int_range(0, rows, eager=True).is_in(totals)), faults
+    return filter_rows(table, ~pl.int_range(0, rows, eager=True).is_in(totals)), faults
 
 
 def _is_total(table: RawTable, place: int) -> bool:

@@ -19,7 +19,7 @@ from pipeline.chains.networks import address_on, is_account_network
 
 from .layout import OWN, Layout, Rounding
 from .table import CellType, shown, shown_amount
-from .texts import DEBRIS, DEBRIS_OF_IDS, UNSEEN_IN_ID, UNSEEN_IN_NAME, why_debris, why_unseen
+from .texts import INVISIBLE_IN_ID, INVISIBLE_IN_NAME, NOT_A_VALUE, NOT_AN_ID, why_invisible, why_not_a_value
 
 ID_CHARACTERS = 200
 NAME_CHARACTERS = 1_000
@@ -84,9 +84,9 @@ def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.
         case Kind.PLAIN:
             is_good = text.str.contains(_PLAIN) & (text.str.len_bytes() <= PLAIN_DIGITS)
         case Kind.NAME:
-            is_good = ~text.str.contains(UNSEEN_IN_NAME) & ~text.str.contains(DEBRIS) & (text.str.len_chars() <= NAME_CHARACTERS)
+            is_good = ~text.str.contains(INVISIBLE_IN_NAME) & ~text.str.contains(NOT_A_VALUE) & (text.str.len_chars() <= NAME_CHARACTERS)
         case _:
-            is_good = ~text.str.contains(UNSEEN_IN_ID) & ~text.str.contains(DEBRIS_OF_IDS) & (text.str.len_chars() <= ID_CHARACTERS)
+            is_good = ~text.str.contains(INVISIBLE_IN_ID) & ~text.str.contains(NOT_AN_ID) & (text.str.len_chars() <= ID_CHARACTERS)
             if kind is Kind.CLASS:
                 is_good &= ~text.is_in(sorted(OWN_CLASSES))
     return pl.when(is_good).then(text).alias(column)
@@ -191,7 +191,7 @@ def canonical_addresses(addresses: pl.Series, chains: pl.Series, networks: Mappi
     return found["value"].alias(addresses.name)
 
 
-def why_bad(
+def why_invalid(
     kind: Kind,
     text: str,
     *,
@@ -215,8 +215,8 @@ def why_bad(
         case Kind.CLASS if text in OWN_CLASSES:
             return f"{text!r} is a class that the rules give themselves: choose another word, such as vendor or exchange"
     limit = NAME_CHARACTERS if kind is Kind.NAME else ID_CHARACTERS
-    unseen = why_unseen(text, UNSEEN_IN_NAME if kind is Kind.NAME else UNSEEN_IN_ID)
-    return unseen or why_debris(text, is_id=kind is not Kind.NAME) or f"is too long, {len(text)} characters: at most {limit}"
+    unseen = why_invisible(text, INVISIBLE_IN_NAME if kind is Kind.NAME else INVISIBLE_IN_ID)
+    return unseen or why_not_a_value(text, is_id=kind is not Kind.NAME) or f"is too long, {len(text)} characters: at most {limit}"
 
 
 def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:

@@ -24,9 +24,9 @@ from .cells import (
     is_finer,
     units,
     value_of,
-    why_bad,
+    why_invalid,
 )
-from .columns import Column, Terms, headings_of, near
+from .columns import CellContext, Column, headings_of, near
 from .layout import Layout, as_amounts, as_days, scaled
 from .table import CellType, Fault, RawColumn, RawTable, shown
 from .texts import look_alikes
@@ -58,7 +58,7 @@ class Checked:
 
 
 def check_columns(
-    table: RawTable, columns: Collection[Column], mapping: Mapping[str, str], ignored: Collection[str], terms: Terms
+    table: RawTable, columns: Collection[Column], mapping: Mapping[str, str], ignored: Collection[str], terms: CellContext
 ) -> Checked:
     """The values of a table's cells.
 
@@ -90,7 +90,7 @@ def check_columns(
     return Checked(values.select("line", *(column.name for column in columns)), list(dict.fromkeys(faults)), notes)
 
 
-def _no_rows(columns: Collection[Column], terms: Terms) -> pl.DataFrame:
+def _no_rows(columns: Collection[Column], terms: CellContext) -> pl.DataFrame:
     texts = pl.DataFrame(schema={"line": pl.UInt32, **{column.name: pl.String for column in columns}})
     return _values(_with_written(texts, columns, {}, terms.layout), columns, terms, {}).select("line", *(c.name for c in columns))
 
@@ -248,7 +248,7 @@ def _why_type(kind: CellType, text: str, declared: str) -> str:
 
 
 def _zones(
-    columns: Collection[Column], found: Mapping[str, RawColumn], terms: Terms, heading_line: int | None
+    columns: Collection[Column], found: Mapping[str, RawColumn], terms: CellContext, heading_line: int | None
 ) -> tuple[dict[str, tuple[str | None, str]], list[Fault]]:
     """For each column of instants the zone of those that name none, and how it is told."""
     zones: dict[str, tuple[str | None, str]] = {}
@@ -273,7 +273,7 @@ def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, 
     return dict(counts)
 
 
-def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: Terms) -> dict[str, int]:
+def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext) -> dict[str, int]:
     if terms.layout.rounding == "none":
         return {}
     amounts = [column for column in columns if column.kind is Kind.AMOUNT]
@@ -281,7 +281,7 @@ def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: Terms) -> 
     return {name: count for name, count in finer.row(0, named=True).items() if count}
 
 
-def _values(texts: pl.DataFrame, columns: Collection[Column], terms: Terms, zones: Mapping[str, str | None]) -> pl.DataFrame:
+def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext, zones: Mapping[str, str | None]) -> pl.DataFrame:
     written = texts.select("line", *(pl.col(f"{column.name}:written").alias(column.name) for column in columns))
     # Lazily, so that polars evaluates what several expressions share once.
     expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT)]
@@ -306,7 +306,7 @@ def _instants(texts: pl.Series, zone: str | None, layout: Layout) -> pl.Series:
     )
 
 
-def _value(column: Column, terms: Terms) -> pl.Expr:
+def _value(column: Column, terms: CellContext) -> pl.Expr:
     if column.kind is Kind.ASSET:
         return pl.when(pl.col(column.name).is_in(sorted(terms.assets))).then(pl.col(column.name)).alias(column.name)
     if column.kind is Kind.AMOUNT:
@@ -314,13 +314,13 @@ def _value(column: Column, terms: Terms) -> pl.Expr:
     return value_of(column.kind, column.name)
 
 
-def _decimals(column: Column, terms: Terms) -> pl.Expr:
+def _decimals(column: Column, terms: CellContext) -> pl.Expr:
     """The decimals of each row's asset, 0 for amounts in base units; those of an unknown asset, whose row is faulty anyway, are null."""
     decimals = {name: 0 if terms.layout.is_in_base_units else asset.decimals for name, asset in terms.assets.items()}
     return pl.col(column.of).replace_strict(decimals, default=None, return_dtype=pl.UInt32) if decimals else pl.lit(None, pl.UInt32)
 
 
-def _chains(texts: pl.DataFrame, column: Column, terms: Terms) -> pl.Series:
+def _chains(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Series:
     """The chain of each row's address: its own column, or its asset's."""
     if column.of != "asset":
         return texts[column.of]
@@ -328,7 +328,7 @@ def _chains(texts: pl.DataFrame, column: Column, terms: Terms) -> pl.Series:
     return texts[column.of].replace_strict(chains, default=None, return_dtype=pl.String)
 
 
-def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, heading: str, terms: Terms) -> list[Fault]:
+def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, heading: str, terms: CellContext) -> list[Fault]:
     """Cells that are missing, and texts that give no value."""
     text, value = texts[column.name], values[column.name]
     typed = texts[f"{column.name}:type"] if f"{column.name}:type" in texts.columns else None
@@ -351,7 +351,7 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, head
     return faults
 
 
-def _why(column: Column, cell: str, by: str | None, terms: Terms) -> str:
+def _why(column: Column, cell: str, by: str | None, terms: CellContext) -> str:
     """What is wrong with a cell; "" when only the cell that it is read by is wrong."""
     if column.kind is Kind.ASSET:
         return f"{shown(cell)} is no asset of the settings{near(cell, terms.assets)}; those are {', '.join(sorted(terms.assets))}"
@@ -359,8 +359,8 @@ def _why(column: Column, cell: str, by: str | None, terms: Terms) -> str:
     if column.kind is Kind.AMOUNT:
         if asset is None:
             return ""
-        return why_bad(column.kind, cell, decimals=0 if terms.layout.is_in_base_units else asset.decimals, layout=terms.layout)
+        return why_invalid(column.kind, cell, decimals=0 if terms.layout.is_in_base_units else asset.decimals, layout=terms.layout)
     chain = (asset.chain if asset else None) if column.of == "asset" else by
     has_timezone = terms.timezone is not None or terms.layout.zone is not None
     network_name = terms.networks.get(chain or "")
-    return why_bad(column.kind, cell, has_timezone=has_timezone, network_name=network_name, layout=terms.layout)
+    return why_invalid(column.kind, cell, has_timezone=has_timezone, network_name=network_name, layout=terms.layout)

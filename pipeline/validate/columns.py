@@ -31,7 +31,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Terms:
+class CellContext:
     """What cells are read by, from the settings."""
 
     assets: Mapping[str, Asset] = field(default_factory=dict)

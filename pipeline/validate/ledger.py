@@ -16,8 +16,8 @@ import polars as pl
 from pipeline.model.errors import SettingsError
 
 from .check import Checked, check_columns
-from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, Column, Terms, headings_of, mapping_faults
-from .table import Fault, RawTable, refuse, shown
+from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, CellContext, Column, headings_of, mapping_faults
+from .table import Fault, RawTable, raise_if_faults, shown
 
 LedgerKind = Literal["allocations", "payments", "openings"]
 LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
@@ -46,7 +46,7 @@ def check_ledger(
     table: RawTable,
     kind: LedgerKind,
     *,
-    terms: Terms,
+    terms: CellContext,
     mapping: Mapping[str, str],
     ignored: Collection[str] = (),
 ) -> Checked:
@@ -61,7 +61,7 @@ def check_ledger(
         scope = month_of(INSTANT[kind]) if terms.layout.ids == "month" else pl.lit(table.source.rsplit(".", 1)[0])
         rows = rows.with_columns((scope + pl.lit(":") + pl.col(KEYS[kind][0])).alias(KEYS[kind][0]))
     names = headings_of(COLUMNS[kind], mapping)
-    rows, repeated = single(rows, KEYS[kind], names)
+    rows, repeated = drop_repeats(rows, KEYS[kind], names)
     faults += repeated
     if kind == "allocations":
         borrowed = rows.filter(pl.col("allocation_id").str.starts_with(OPENING_PREFIX))
@@ -71,7 +71,7 @@ def check_ledger(
         ]
     if kind == "openings":
         faults += _one_instant(rows, names["owed_at"])
-    refuse(table.source, faults)
+    raise_if_faults(table.source, faults)
     return Checked(rows, [], checked.notes)
 
 
@@ -80,7 +80,7 @@ def month_of(at: str) -> pl.Expr:
     return pl.from_epoch(at, time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m")
 
 
-def single(
+def drop_repeats(
     rows: pl.DataFrame, key: Collection[str], names: Mapping[str, str], *, is_shown: bool = True
 ) -> tuple[pl.DataFrame, list[Fault]]:
     """Rows without exact repetitions (of several the first stays), and a fault for each key that names different rows.

@@ -24,12 +24,12 @@ from .columns import (
     LICENCES,
     MINERS,
     WALLETS,
+    CellContext,
     Column,
-    Terms,
     headings_of,
     mapping_faults,
 )
-from .ledger import single
+from .ledger import drop_repeats
 from .table import Fault, RawTable, shown
 
 RegistryKind = Literal["miners", "licences", "accounts", "wallets", "counterparties"]
@@ -56,14 +56,14 @@ def headings(kind: RegistryKind, mapping: Mapping[str, str]) -> list[str]:
 
 
 def check_registry_table(
-    table: RawTable, kind: RegistryKind, *, terms: Terms, mapping: Mapping[str, str], ignored: Collection[str] = ()
+    table: RawTable, kind: RegistryKind, *, terms: CellContext, mapping: Mapping[str, str], ignored: Collection[str] = ()
 ) -> tuple[pl.DataFrame, list[Fault], list[Fault]]:
     """A registry file's rows with their `line` (repetitions left out), its faults, and its warnings."""
     checked = check_columns(table, COLUMNS[kind], mapping, ignored, terms)
     rows, faults = checked.rows, checked.faults
     names = headings_of(COLUMNS[kind], mapping)
     if kind in _KEYS:
-        rows, repeated = single(rows, _KEYS[kind], names, is_shown=kind != "miners")
+        rows, repeated = drop_repeats(rows, _KEYS[kind], names, is_shown=kind != "miners")
         faults += repeated
     else:
         rows = rows.unique([name for name in rows.columns if name != "line"], keep="first", maintain_order=True)
@@ -116,7 +116,7 @@ def _bad_ids(rows: pl.DataFrame, names: Mapping[str, str]) -> list[Fault]:
     return [Fault(line, names["miner_id"], f"the IIN/BIN {what}: issue bad-miner-id (rule 4.5)") for line, what in found if what]
 
 
-def _unknown_chains(rows: pl.DataFrame, heading: str, terms: Terms) -> list[Fault]:
+def _unknown_chains(rows: pl.DataFrame, heading: str, terms: CellContext) -> list[Fault]:
     known = ", ".join(sorted(terms.networks)) or "none"
     strange = rows.filter(~pl.col("chain").is_in(sorted(terms.networks)))
     return [

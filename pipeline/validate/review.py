@@ -31,7 +31,7 @@ SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Known:
+class ReviewContext:
     """What an import is judged by, beside the file and the ledger."""
 
     now_us: int | None = None
@@ -98,7 +98,7 @@ class Review:
     """`file:line: column: what`, of the reading."""
 
 
-def in_words(source: str, found: Review) -> list[str]:
+def review_lines(source: str, found: Review) -> list[str]:
     """A review as lines of text: counts, span, sums, restatements, what is odd."""
     lines = [f"{source}: {found.new} new, {found.restated} restated, {found.known} known already"]
     if found.first:
@@ -120,7 +120,7 @@ def review(
     held: pl.DataFrame,
     kind: LedgerKind,
     *,
-    known: Known,
+    known: ReviewContext,
     names: Mapping[str, str],
     may_move: bool = False,
 ) -> Review:
@@ -153,7 +153,7 @@ def review(
     if moved and not may_move:
         faults += _moved(changed, differs, keys, moved, names)
     questions = _far_instants(rows, held, at, known)
-    questions += _strangers(fresh, held, known) + _unusual(rows, held, keys, known)
+    questions += _never_seen(fresh, held, known) + _unusual(rows, held, keys, known)
     repeated = _repeated(fresh, rows, held, keys, at) if kind == "allocations" else 0
     if repeated:
         questions.append(
@@ -170,7 +170,7 @@ def review(
         known=rows.height - fresh.height - changed.height,
         restated=changed.height,
         restated_by={name: count for name, count in counts.items() if count},
-        restatements=_told(changed, keys, content, at, known.assets),
+        restatements=_describe_restatements(changed, keys, content, at, known.assets),
         repeated=repeated,
         questions=questions,
         faults=faults,
@@ -187,7 +187,7 @@ def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
     return from_units(amount, known.decimals) if known else f"{amount} base units"
 
 
-def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Known, names: Mapping[str, str]) -> list[Fault]:
+def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
     """Rows, and months' sums, of more than there ever is of an asset: mostly base units given as whole coins."""
     if not known.supplies:
         return []
@@ -231,7 +231,7 @@ def _moved(changed: pl.DataFrame, differs: pl.DataFrame, keys: list[str], moved:
     return [*faults, Fault(None, names[keys[0]], what)]
 
 
-def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Known) -> list[str]:
+def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: ReviewContext) -> list[str]:
     """Instants in the future, before the opening, or far outside of what the ledger held so far."""
     found = []
 
@@ -251,7 +251,7 @@ def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Known)
     return found
 
 
-def _strangers(fresh: pl.DataFrame, held: pl.DataFrame, known: Known) -> list[str]:
+def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -> list[str]:
     """Accounts and assets that were never seen, once the ledger holds anything."""
     if held.is_empty():
         return []
@@ -265,7 +265,7 @@ def _strangers(fresh: pl.DataFrame, held: pl.DataFrame, known: Known) -> list[st
     return found
 
 
-def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Known) -> list[str]:
+def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext) -> list[str]:
     """Amounts a hundred times an account's own median, or a hundred times the ledger's greatest so far."""
     everything = pl.concat([held.join(rows, keys, "anti").select("account", "asset", "amount"), rows.select("account", "asset", "amount")])
     habits = (
@@ -300,7 +300,7 @@ def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys:
     return credits.join(pl.concat([elsewhere, in_file]).unique(), same, "semi").height
 
 
-def _told(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:
+def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:
     """The first restatements in words: which row, and each value before and after."""
     told = []
     for row in changed.sort("line").head(SHOWN_ROWS).iter_rows(named=True):

@@ -103,7 +103,7 @@ def shown_amount(value: str) -> str:
     return repr(value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…") if is_number else shown(value)
 
 
-def refuse(source: str, faults: Iterable[Fault]) -> None:
+def raise_if_faults(source: str, faults: Iterable[Fault]) -> None:
     """Raise `InputRefused` with all of `faults`, in the order of the file's lines; return when there are none."""
     ordered = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line is not None, fault.line or 0))
     if ordered:

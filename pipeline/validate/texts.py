@@ -26,15 +26,15 @@ _TRUTHS = r"TRUE|FALSE|ИСТИНА|ЛОЖЬ|АҚИҚАТ|ЖАЛҒАН"
 _EXPONENT = r"[0-9](?:[.,][0-9]+)?[eEеЕ][+-][0-9]{1,3}|[0-9][.,][0-9]+[eEеЕ][0-9]{1,3}"
 _POINT_ZERO = r"[0-9]+[.,]0+"
 _QUOTED = '"[^"]*"'
-DEBRIS = rf"^(?:{'|'.join(_ERROR_VALUES)}|{_NOTHINGS}|{_TRUTHS}|{_EXPONENT}|={_QUOTED})$"
+NOT_A_VALUE = rf"^(?:{'|'.join(_ERROR_VALUES)}|{_NOTHINGS}|{_TRUTHS}|{_EXPONENT}|={_QUOTED})$"
 """What a spreadsheet, or a program's empty value, leaves where a name or an id should stand."""
-DEBRIS_OF_IDS = rf"{DEBRIS}|^{_POINT_ZERO}$|^['=]"
+NOT_AN_ID = rf"{NOT_A_VALUE}|^{_POINT_ZERO}$|^['=]"
 """An id is no formula either, and has no mark of text before it; a name may begin so."""
 
 _IGNORABLE = r"\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\x{E0000}-\x{E0FFF}"
-UNSEEN_IN_ID = rf"[\p{{Cc}}\p{{Cf}}\p{{Zl}}\p{{Zp}}{_IGNORABLE}]|[^\P{{Zs}} ]"
+INVISIBLE_IN_ID = rf"[\p{{Cc}}\p{{Cf}}\p{{Zl}}\p{{Zp}}{_IGNORABLE}]|[^\P{{Zs}} ]"
 """Characters that nobody sees in an id, and spaces other than the plain one."""
-UNSEEN_IN_NAME = rf"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
+INVISIBLE_IN_NAME = rf"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
 """In a name: line ends, control characters, what turns the direction of reading, and what has no width."""
 
 _ALIKE = dict(zip("АВЕЅІЈКМНОРСТУХҮҺаеіјорсухһѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTYXYhaeijopcyxhsdqwABEZHIKMNOPTYXo", strict=True))
@@ -56,14 +56,14 @@ _WORDS = (
 )
 
 
-def why_debris(text: str, *, is_id: bool) -> str:
-    """What a text is that matches `DEBRIS` (or `DEBRIS_OF_IDS`), and what to do; "" for any other."""
-    if not pl.Series([text]).str.contains(DEBRIS_OF_IDS if is_id else DEBRIS).item():
+def why_not_a_value(text: str, *, is_id: bool) -> str:
+    """What a text is that matches `NOT_A_VALUE` (or `NOT_AN_ID`), and what to do; "" for any other."""
+    if not pl.Series([text]).str.contains(NOT_AN_ID if is_id else NOT_A_VALUE).item():
         return ""
     return next(f"{shown(text)} {words}" for pattern, words in _WORDS if re.fullmatch(pattern, text, re.DOTALL))
 
 
-def why_unseen(text: str, pattern: str) -> str:
+def why_invisible(text: str, pattern: str) -> str:
     """Which unseen character a text has, by its number and place; "" for none."""
     for place, letter in enumerate(text, 1):
         if pl.Series([letter]).str.contains(pattern).item():

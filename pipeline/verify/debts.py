@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, DebtsBefore, closing_debts, describe_debts, printed_debts, sums_that_differ
+from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, PreviousDebts, closing_debts, describe_debts, printed_debts, sums_that_differ
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.enriched import Enriched
 from pipeline.model.months import Month
@@ -55,7 +55,7 @@ def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]
     return faults
 
 
-def _chain_faults(folder: Path, manifest: dict[str, Any], before: DebtsBefore | None) -> tuple[list[str], str]:
+def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts | None) -> tuple[list[str], str]:
     """The opening against the closing of the month before: by this manifest, and by that month's bundle where it lies beside this one."""
     section = manifest["debts"]
     if before is None:
@@ -89,9 +89,9 @@ def _restated_lines(folder: Path, beside: Path) -> list[str]:
     return [str(line) if line is not None else "gone" for line in changed["line"]]
 
 
-def _before(section: dict[str, Any]) -> DebtsBefore | None:
+def _before(section: dict[str, Any]) -> PreviousDebts | None:
     previous = section["previous"]
-    return DebtsBefore(**previous) if previous is not None else None
+    return PreviousDebts(**previous) if previous is not None else None
 
 
 def _in_units(frame: pl.DataFrame, amounts: list[str]) -> pl.DataFrame:

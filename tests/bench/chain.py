@@ -120,7 +120,7 @@ def ceiling(node: RegtestNode, hashes: Sequence[str], fetch: Callable[[Fetcher],
     """Seconds, and seconds of our own processor time, that fetching the blocks takes when nobody looks at them."""
     fetcher = Fetcher(node.rpc, REGTEST)
     started, used = time.perf_counter(), time.process_time()
-    for _ in fetcher.ahead(fetch(fetcher), hashes):
+    for _ in fetcher.prefetch(fetch(fetcher), hashes):
         pass
     fetcher.close()
     return time.perf_counter() - started, time.process_time() - used
@@ -134,7 +134,7 @@ def search_table(raw: bytes) -> None:
             times = []
             for _ in range(9):
                 started = time.perf_counter()
-                search.may_hold(raw)
+                search.may_contain(raw)
                 times.append(time.perf_counter() - started)
             print(f"  {count:>6} scripts, {name:<10} {1000 * statistics.median(times):8.2f}")
 

@@ -31,7 +31,7 @@ import structlog
 
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.app.months import report_digest
-from pipeline.assess.month import Assessed
+from pipeline.assess.month import Assessment
 from pipeline.enrich.month import enrich_month
 from pipeline.model.months import Month
 from pipeline.store import Store
@@ -217,7 +217,7 @@ def interrupt_freeze(directory: Path) -> list[Measured]:
     assert freezing.left_over(folder) == [], "the next freeze builds anew what was left half done"
     with Store.open(directory / "store.duckdb") as store:
         whole = enrich_month(read_facts(store.connection), MONTH, RULES)
-    assert done["digest"] == report_digest(Assessed(whole, []), RULES), "the report is that of a run without a break"
+    assert done["digest"] == report_digest(Assessment(whole, []), RULES), "the report is that of a run without a break"
     assert freezing.changed_files(folder) == [], "every file is as the manifest says"
     shutil.rmtree(folder)
     return taken

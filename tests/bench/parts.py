@@ -20,7 +20,7 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from connectors.files import Reading, import_ledger
+from connectors.files import ReadOptions, import_ledger
 from connectors.log_sqlite.log import SqliteLog
 
 from . import month
@@ -61,7 +61,7 @@ def run_import() -> list[Row]:
         rows.write_csv(path)
 
         def take() -> None:
-            import_ledger(log, "pool", path, "allocations", Reading(RULES.assets, RULES.network))
+            import_ledger(log, "pool", path, "allocations", ReadOptions(RULES.assets, RULES.network))
 
         bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731 - one expression, used as a value
         return [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.log.protocol import MOST_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_beside
+from pipeline.log.protocol import MAX_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_shared
 from pipeline.model.errors import FencedError, LogError
 
 Opener = Callable[[], EventLog]
@@ -169,14 +169,14 @@ class Contested:
 
 
 def test_an_append_beside_others_is_tried_again_when_it_is_fenced(log: EventLog):
-    assert append_beside(Contested(log, 2), "months", "k", _events(1, 2)) == 2
-    assert append_beside(Contested(log, 1), "months", "k", _events(2, 3)) == 1
+    assert append_shared(Contested(log, 2), "months", "k", _events(1, 2)) == 2
+    assert append_shared(Contested(log, 1), "months", "k", _events(2, 3)) == 1
     assert [r.id for r in log.read({})] == ["e1", "e2", "e3"]
 
 
 def test_an_append_beside_others_gives_up_at_last(log: EventLog):
     with pytest.raises(FencedError):
-        append_beside(Contested(log, MOST_ATTEMPTS), "months", "k", _events(1))
+        append_shared(Contested(log, MAX_ATTEMPTS), "months", "k", _events(1))
     assert log.read({}) == []
 
 

@@ -39,7 +39,7 @@ class Member:
 
     def _live(self) -> None:
         while not self._stop.is_set():
-            self.held = {lease.pool: lease for lease in self.leases.held(0.1) if not lease.lost.is_set()}
+            self.held = {lease.pool: lease for lease in self.leases.poll(0.1) if not lease.lost.is_set()}
 
     def watch(self) -> None:
         """Let go of what is lost, as a worker does."""

@@ -24,7 +24,7 @@ def test_a_partition_that_was_passed_over_is_read_after_another_has_joined(serve
 
         def read(*topics: Topic) -> list[str]:
             partitions = [log.partition(topic, "pool") for topic in topics]
-            records = reader.take({p: at.get(p, 0) for p in partitions}, reader.ends(partitions), 1 << 20)
+            records = reader.read({p: at.get(p, 0) for p in partitions}, reader.ends(partitions), 1 << 20)
             for record in records:
                 at[TopicPartition(settings.topic(record.topic), record.partition)] = record.offset + 1
             return sorted(record.id for record in records)

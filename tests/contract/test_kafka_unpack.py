@@ -11,7 +11,7 @@ from kafka import errors as kafka_errors
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from connectors.log_kafka.decompress import decompress
-from connectors.log_kafka.unpack import ID, PROBE, Stranger, unpack_batch
+from connectors.log_kafka.unpack import ID, PROBE, ForeignRecord, unpack_batch
 from pipeline.log.protocol import Record
 
 BASE = 4_000_000_000
@@ -36,19 +36,19 @@ def batch_of(records: list[tuple], *, compression: int = 0) -> bytes:
     return bytes(content)
 
 
-def expected(content: bytes) -> list[Record | Stranger]:
+def expected(content: bytes) -> list[Record | ForeignRecord]:
     """By kafka-python: what is an event, and what is none."""
-    found: list[Record | Stranger] = []
+    found: list[Record | ForeignRecord] = []
     for raw in DefaultRecordBatch(content):
         headers = dict(raw.headers)
         if raw.key is not None and raw.value is not None and headers.get(ID) is not None:
             found.append(Record("ledger", 3, raw.offset, raw.key.decode(), headers[ID].decode(), raw.value))
         elif raw.key is not None or PROBE not in headers:
-            found.append(Stranger(raw.offset))
+            found.append(ForeignRecord(raw.offset))
     return found
 
 
-def unpacked(content: bytes, is_wanted=lambda key: True) -> list[Record | Stranger]:
+def unpacked(content: bytes, is_wanted=lambda key: True) -> list[Record | ForeignRecord]:
     return unpack_batch(DefaultRecordBatch(content), "ledger", 3, {}, is_wanted)
 
 
@@ -73,7 +73,7 @@ def test_a_key_or_an_id_that_is_no_text_is_no_event(key: bytes, id_: bytes):
 @given(st.lists(KEYS, min_size=1, max_size=20))
 def test_keys_that_nobody_wants_are_passed_over(keys: list[bytes | None]):
     content = batch_of([(key, b"{}", [(ID, b"e")], 0) for key in keys])
-    wanted = [record for record in expected(content) if isinstance(record, Stranger) or record.key.startswith("pool")]
+    wanted = [record for record in expected(content) if isinstance(record, ForeignRecord) or record.key.startswith("pool")]
     assert unpacked(content, lambda key: key.startswith(b"pool")) == wanted
 
 

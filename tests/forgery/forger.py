@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.assess.debts import DebtsBefore
+from pipeline.assess.debts import PreviousDebts
 from pipeline.assess.month import MonthState, assess_month
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
@@ -76,7 +76,7 @@ def rewritten(
     previous = old["debts"]["previous"]
     state = MonthState(
         facts=facts(read_facts(bundle / "evidence" / "facts")), waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
-        positions=old["positions"], previous_digest=old["previous_digest"], debts_before=DebtsBefore(**previous) if previous else None,
+        positions=old["positions"], previous_digest=old["previous_digest"], previous_debts=PreviousDebts(**previous) if previous else None,
     )  # fmt: skip
     assessed = assess_month(state, month, forged_rules)
     proofs = evidence(read_evidence(bundle / "evidence"))

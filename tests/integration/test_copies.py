@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.model.errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.store import Store
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.ingest import Ingest
@@ -237,9 +237,9 @@ def test_a_file_that_another_process_holds_is_said_with_its_number(live, tmp_pat
     copy = publish_copy(live[0], tmp_path / "esep.duckdb")
     with analyst(copy) as session:
         assert session.does("SELECT 1") == "done"
-        with pytest.raises(StoreHeld, match=rf"the published copy .*process {session.process.pid} .*has it open"), open_copy(copy):
+        with pytest.raises(StoreLocked, match=rf"the published copy .*process {session.process.pid} .*has it open"), open_copy(copy):
             pass
-        with pytest.raises(StoreHeld, match=rf"process {session.process.pid} "):
+        with pytest.raises(StoreLocked, match=rf"process {session.process.pid} "):
             Store.open(copy)
         publish_copy(live[0], copy)
         assert _rows(copy) == 100

@@ -8,32 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.durable import part_of, whole_file, write_whole
+from pipeline.model.durable import atomic_file, temporary_path, write_atomically
 
 
 def test_a_file_is_whole_with_its_mode_and_nothing_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    part_of(path).write_bytes(b"left by a killed process")
-    part_of(path).chmod(0o400)
-    write_whole(path, b"one", mode=0o400)
-    write_whole(path, b"two", mode=0o640)
+    temporary_path(path).write_bytes(b"left by a killed process")
+    temporary_path(path).chmod(0o400)
+    write_atomically(path, b"one", mode=0o400)
+    write_atomically(path, b"two", mode=0o640)
     assert path.read_bytes() == b"two" and path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_it_is_for_the_owners_eyes_while_it_is_written(tmp_path: Path) -> None:
-    with whole_file(tmp_path / "a", mode=0o644) as file:
+    with atomic_file(tmp_path / "a", mode=0o644) as file:
         file.write(b"1")
-        assert part_of(tmp_path / "a").stat().st_mode & 0o777 == 0o600 and not (tmp_path / "a").exists()
+        assert temporary_path(tmp_path / "a").stat().st_mode & 0o777 == 0o600 and not (tmp_path / "a").exists()
 
 
 def test_a_failure_leaves_what_was_there_and_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
-    write_whole(path, b"one")
-    with pytest.raises(OSError, match="No space left") as raised, whole_file(path) as file:
+    write_atomically(path, b"one")
+    with pytest.raises(OSError, match="No space left") as raised, atomic_file(path) as file:
         file.write(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert raised.value.filename == str(path)
     assert path.read_bytes() == b"one" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError, match="absent"):
-        write_whole(tmp_path / "absent" / "a", b"")
+        write_atomically(tmp_path / "absent" / "a", b"")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.app.app import App
 from pipeline.model.errors import MonthError
-from pipeline.model.folders import held_folder
+from pipeline.model.folders import locked_folder
 from pipeline.model.months import Month
 from pipeline.settings import load_settings
 
@@ -23,7 +23,7 @@ def test_a_month_that_another_process_freezes_is_left_alone(frozen: Path, tmp_pa
         folder = app.settings.months_path / str(MONTH)
         building = folder / ".v1.building"
         building.mkdir()
-        with held_folder(folder, "busy"), pytest.raises(MonthError, match="another process is freezing 2026-10"):
+        with locked_folder(folder, "busy"), pytest.raises(MonthError, match="another process is freezing 2026-10"):
             app.months.freeze(store, MONTH, by="schedule", reason="due", is_first=True)
         assert building.is_dir(), "what the other one builds stands"
         outcome = app.months.freeze(store, MONTH, by="schedule", reason="due", is_first=True)

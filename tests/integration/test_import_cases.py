@@ -82,11 +82,11 @@ def test_a_case_is_refused_by_one_fitting_sentence_for_each_fault(esep, name: st
 
 def test_a_merged_suspension_is_refused_with_the_range(tmp_path: Path) -> None:
     from connectors.files.tables import parse_table
-    from pipeline.validate.columns import Terms
+    from pipeline.validate.columns import CellContext
     from pipeline.validate.registry import check_registry_table, headings
 
     table = parse_table((CASES / "merged_susp.xlsx").read_bytes(), "m.xlsx", headings("licences", {}))
-    _, faults, _ = check_registry_table(table, "licences", terms=Terms(), mapping={})
+    _, faults, _ = check_registry_table(table, "licences", terms=CellContext(), mapping={})
     assert [fault.at("m.xlsx").split(", so")[0] for fault in faults] == [
         "m.xlsx:2: suspended_from: the cells F2:F3 are merged",
         "m.xlsx:2: suspended_to: the cells G2:G3 are merged",

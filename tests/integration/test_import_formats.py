@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from connectors.files import Reading, import_ledger, read_ledger
+from connectors.files import ReadOptions, import_ledger, read_ledger
 from connectors.files.tables import parse_table
 from connectors.standins.log_memory import MemoryLog
 from pipeline.model.errors import InputRefused
@@ -25,7 +25,7 @@ from pipeline.validate.review import Consent
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
-READING = Reading(ASSETS, NETWORKS)
+READING = ReadOptions(ASSETS, NETWORKS)
 HEADINGS = ["allocation_id", "account", "asset", "allocated_at", "amount"]
 ROW = ["A1", "acct", "BTC", "2026-10-01T00:30:00+05:00", "0.5"]
 HEADER = ",".join(HEADINGS)
@@ -35,7 +35,7 @@ LINE = ",".join(ROW)
 def read(data: bytes, tmp_path: Path, **options: str) -> pl.DataFrame:
     path = tmp_path / "f"
     path.write_bytes(data)
-    return read_ledger(path, "allocations", Reading(assets=ASSETS, networks=NETWORKS, **options)).rows  # type: ignore[arg-type]
+    return read_ledger(path, "allocations", ReadOptions(assets=ASSETS, networks=NETWORKS, **options)).rows  # type: ignore[arg-type]
 
 
 def faults(data: bytes, tmp_path: Path, **options: str) -> list[str]:

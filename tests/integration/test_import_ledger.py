@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.files import Reading, declare_complete, import_ledger
+from connectors.files import ReadOptions, declare_complete, import_ledger
 from connectors.files.ledger import BATCH_ROWS
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
-READING = Reading(ASSETS, NETWORKS)
+READING = ReadOptions(ASSETS, NETWORKS)
 Given = Callable[..., Path]
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.app.app import App
-from pipeline.log.lease import HeldLeases, PoolLease
+from pipeline.log.lease import LocalLeases, PoolLease
 from pipeline.model.errors import LeaseLost
 from pipeline.service.health import Health, Limits
 from pipeline.service.loops import follow_log
@@ -66,7 +66,7 @@ def test_a_loser_stops_before_its_next_commit(pool: SmallPool, tmp_path: Path, c
         nonlocal allowed
         allowed -= 1
         if allowed < 0:
-            lease.lose()  # what the grantor says when it is asked right before the commit
+            lease.revoke()  # what the grantor says when it is asked right before the commit
 
     lease = PoolLease("alpha", confirm)
     with SqliteLog(tmp_path / "log.sqlite") as log:
@@ -79,7 +79,7 @@ def test_a_loser_stops_before_its_next_commit(pool: SmallPool, tmp_path: Path, c
             before, rows = store.positions(), tables(store)
             assert (commits_before == 0) == (before == {})
             if lost_when == "before the batch is read":
-                lease.lose()
+                lease.revoke()
             with pytest.raises(LeaseLost, match="'alpha' was given to another process"):
                 ingest.step()
             with pytest.raises(LeaseLost):
@@ -96,7 +96,7 @@ def test_a_commit_that_has_begun_ends_and_the_next_one_does_not_begin() -> None:
     lease = PoolLease("alpha")
     with lease.committing():
         assert lease.is_committing()
-        lease.lose()
+        lease.revoke()
         assert lease.is_committing(), "whoever takes the lease sees that a commit is under way"
     assert not lease.is_committing()
     with pytest.raises(LeaseLost), lease.committing():
@@ -108,7 +108,7 @@ def test_a_commit_that_has_begun_ends_and_the_next_one_does_not_begin() -> None:
 
 def test_the_loop_of_a_loser_commits_and_publishes_nothing_more(pool: SmallPool, tmp_path: Path) -> None:
     settings = load_settings(pool.write_settings(tmp_path), {})
-    lease = PoolLease("alpha", lambda lease: lease.lose())
+    lease = PoolLease("alpha", lambda lease: lease.revoke())
     with App(settings, lambda: NOW) as app:
         pool.append_to(app.log)
         with pytest.raises(LeaseLost):
@@ -128,7 +128,7 @@ def test_pools_of_one_process_are_filled_and_a_failing_one_disturbs_nobody(tmp_p
     seen, stop = metrics(), threading.Event()
     sharing = threading.Thread(
         target=share_pools,
-        args=({name: partial(App, one, lambda: NOW) for name, one in loaded.items()}, HeldLeases(list(pools)), seen, stop),
+        args=({name: partial(App, one, lambda: NOW) for name, one in loaded.items()}, LocalLeases(list(pools)), seen, stop),
     )
     sharing.start()
     try:
@@ -159,15 +159,15 @@ def test_a_defect_of_the_program_ends_the_process(pool: SmallPool, tmp_path: Pat
     with App(settings, lambda: NOW) as app:
         pool.append_to(app.log)
     with pytest.raises(ZeroDivisionError):
-        share_pools({"alpha": partial(App, settings, broken)}, HeldLeases(["alpha"]), metrics(), threading.Event())
+        share_pools({"alpha": partial(App, settings, broken)}, LocalLeases(["alpha"]), metrics(), threading.Event())
 
 
 def test_held_leases_grant_again_what_was_released() -> None:
-    leases = HeldLeases(["alpha", "beta"])
-    first, second = leases.held(0)
-    assert leases.held(0) == [first, second]
+    leases = LocalLeases(["alpha", "beta"])
+    first, second = leases.poll(0)
+    assert leases.poll(0) == [first, second]
     first.release()
-    again, still = leases.held(0)
+    again, still = leases.poll(0)
     assert again.pool == "alpha" and again is not first and not again.lost.is_set() and still is second
     leases.close()
     with pytest.raises(LeaseLost):

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from pipeline.enrich.frames import SHAPES
-from pipeline.model.errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
@@ -44,10 +44,10 @@ def test_a_second_opener_is_told_who_has_it(tmp_path: Path):
     path = tmp_path / "store.duckdb"
     script = "import sys; from pipeline.store import Store; Store.open(sys.argv[1])"
     with Store.open(path) as store:
-        with pytest.raises(StoreHeld, match="already open in this process"):
+        with pytest.raises(StoreLocked, match="already open in this process"):
             Store.open(path)
         other = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
-        assert "StoreHeld" in other.stderr
+        assert "StoreLocked" in other.stderr
         assert "published copy" in other.stderr
         assert store.positions() == {}
     Store.open(path).close()

@@ -19,7 +19,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def client(url: str, *, timeout_s: float = 2.0, limit_bytes: int = 1 << 20) -> NodeClient:
-    return NodeClient(NodeAddress.of(url, usual_port=1, example="x"), timeout_s=timeout_s, limit_bytes=limit_bytes)
+    return NodeClient(NodeAddress.of(url, default_port=1, example="x"), timeout_s=timeout_s, limit_bytes=limit_bytes)
 
 
 def test_connections_are_kept_and_each_thread_has_its_own() -> None:
@@ -103,7 +103,7 @@ def test_an_answer_that_comes_in_drops_is_given_up_after_the_deadline() -> None:
             time.sleep(0.02)
 
     with server(drip) as (url, _):
-        node = NodeClient(NodeAddress.of(url, usual_port=1, example="x"), timeout_s=30, limit_bytes=1 << 20, deadline_s=0.2)
+        node = NodeClient(NodeAddress.of(url, default_port=1, example="x"), timeout_s=30, limit_bytes=1 << 20, deadline_s=0.2)
         with pytest.raises(NodeUnreachable, match=r"did not finish an answer: not done within 0\.2 s"):
             node.request("GET", "/")
         node.close()
@@ -118,11 +118,11 @@ def test_an_answer_that_comes_in_drops_is_given_up_after_the_deadline() -> None:
     ],
 )
 def test_an_address_is_named_without_its_secrets(url: str, name: str, path: str) -> None:
-    address = NodeAddress.of(url, usual_port=8332, example="x")
+    address = NodeAddress.of(url, default_port=8332, example="x")
     assert (address.name, address.path) == (name, path)
 
 
 @pytest.mark.parametrize("url", ["node:8332", "ftp://node", "http://", "http://[", "http://node:port", "", "http://me:s%40fe@node.example"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"write it as http://127"):
-        NodeAddress.of(url, usual_port=1, example="http://127.0.0.1:8332")
+        NodeAddress.of(url, default_port=1, example="http://127.0.0.1:8332")

@@ -35,7 +35,7 @@ from pipeline.demo.demo import read_pool, write_settings
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import Record, Topic, advance
-from pipeline.model.errors import FencedError, LogError, StoreHeld
+from pipeline.model.errors import FencedError, LogError, StoreLocked
 from pipeline.model.months import Month
 from pipeline.store.queries import chain_state
 
@@ -50,7 +50,7 @@ PATIENCE_S = 900
 PROCESSES = {"watch": ("watch", "bitcoin"), "ingest": ("ingest", "--follow"), "schedule": ("schedule", "--every", "2")}
 LEAST_KILLS, MOST_KILLS = 3, 5
 """Of each process. Beyond the most it is spared: on a slow machine it must come to its end at last."""
-EXPECTED_ENDS = {LogError.exit_code, StoreHeld.exit_code}
+EXPECTED_ENDS = {LogError.exit_code, StoreLocked.exit_code}
 """Of processes that a supervisor starts again: the cluster failed them, or `schedule` had the store that `ingest` wanted."""
 SETTINGS = f"""
 [kafka]

@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant("an opening's licence by its allocation date", "pipeline/enrich/report.py", 'licences_on(self.licences, rows, day="licence_date")', 'licences_on(self.licences, rows.with_columns(licence_date="allocation_date"), day="licence_date")', EDITIONS),
     Mutant("holders differ on the day of paid_at", "pipeline/enrich/check.py", 'day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")', 'day_of_micros("paid_at")', EDITIONS),
     Mutant("all passings of an account are one", "pipeline/enrich/check_registry.py", 'ref=pl.concat_str("account", day_text("passed_on"), separator=":")', 'ref=pl.col("account")', EDITIONS),
-    Mutant("things of one ref are not told apart", "pipeline/enrich/found.py", '(pl.len().over("code", "ref") > 1)', "pl.lit(False)", EDITIONS),
+    Mutant("things of one ref are not told apart", "pipeline/enrich/issue_rows.py", '(pl.len().over("code", "ref") > 1)', "pl.lit(False)", EDITIONS),
     Mutant("no edition is the newest", "pipeline/model/rules.py", 'content.get("edition", 1)', 'content.get("edition", NEWEST_EDITION)', EDITIONS),
     # Matching (rule 5)
     Mutant("a difference of a whole unit is rounding", "pipeline/enrich/match.py", '(pl.col("difference").abs() < pl.col("unit"))', '(pl.col("difference").abs() <= pl.col("unit"))', MATCH),
@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant("last in, first out", "pipeline/enrich/ranges.py", 'own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")', 'own = sort_by_number_then_text(own, -pl.col("allocated_at"), "allocation_id")', SETTLEMENT),
     Mutant("commission on every row", "pipeline/enrich/report.py", 'is_charged = pl.col("is_of_month") & pl.col("is_first")', 'is_charged = pl.col("is_of_month")', SETTLEMENT),
     Mutant("allocations of nothing have no row", "pipeline/enrich/report.py", '| (pl.col("amount") == 0))', ")", SETTLEMENT),
-    Mutant("a credit just before the opening settles", "pipeline/enrich/month.py", "1_000_000 >= start_at", "1_000_001 >= start_at", SETTLEMENT),
+    Mutant("a credit just before the opening settles", "pipeline/enrich/month.py", "1_000_000 >= settlement_start", "1_000_001 >= settlement_start", SETTLEMENT),
     # The log and the store (laws 2, 4, 8)
     Mutant("a disconnect is missed", "pipeline/store/chain.py", "self._blocks[key] = block._replace(is_main=False)", "self._blocks[key] = block", INGEST),
     Mutant("a block that returns is doubled", "pipeline/store/chain.py", "            for statement in _FORGET:\n                connection.execute(statement)", "            pass", INGEST),

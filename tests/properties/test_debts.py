@@ -8,7 +8,7 @@ from dataclasses import replace
 import polars as pl
 from hypothesis import given, settings
 
-from pipeline.assess.debts import DebtsBefore, closing_debts, describe_debts, sums_that_differ
+from pipeline.assess.debts import PreviousDebts, closing_debts, describe_debts, sums_that_differ
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import DEBTS
@@ -39,11 +39,11 @@ def test_opening_and_allocated_less_settled_is_closing(world: World) -> None:
 @given(worlds)
 def test_a_month_opens_with_what_the_one_before_closed_with(world: World) -> None:
     months = (world.month.previous, world.month, world.month.next)
-    before: DebtsBefore | None = None
+    before: PreviousDebts | None = None
     for month in months:
         section = describe_debts(enriched(world, month).debts, before, world.rules)
         assert section["restated"] is None
-        before = DebtsBefore(str(month), 1, closing_debts(section), section["closing_digest"])
+        before = PreviousDebts(str(month), 1, closing_debts(section), section["closing_digest"])
 
 
 @some
@@ -71,7 +71,7 @@ def test_a_debt_that_went_missing_between_months_is_told_apart() -> None:
     world = next(world for world in map(make_world, range(100)) if (enriched(world, world.month).debts["opening"] > 0).any())
     debts = enriched(world, world.month).debts
     section = describe_debts(debts, None, world.rules)
-    said = DebtsBefore("before", 1, {asset: sums["opening"] for asset, sums in section["totals"].items()}, section["opening_digest"])
+    said = PreviousDebts("before", 1, {asset: sums["opening"] for asset, sums in section["totals"].items()}, section["opening_digest"])
     assert describe_debts(debts, said, world.rules)["restated"] is None
     other = describe_debts(debts, replace(said, closing_digest="0" * 64), world.rules)["restated"]
     assert other is not None and {amount.strip("0.") for amount in other.values()} == {""}, "the sums agree, the miners do not"

@@ -16,7 +16,7 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.files import Reading, import_ledger, import_registry, read_ledger, read_registry
+from connectors.files import ReadOptions, import_ledger, import_registry, read_ledger, read_registry
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
 from pipeline.log.events.ledger import Allocations
@@ -30,7 +30,7 @@ from pipeline.validate.review import Consent
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}
 CONSENT = Consent(to_oddities=True, to_moves=True)
 NETWORKS = {"bitcoin": "regtest"}
-READING = Reading(ASSETS, NETWORKS)
+READING = ReadOptions(ASSETS, NETWORKS)
 ADDRESS = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"
 HEADINGS = ("allocation_id", "account", "asset", "allocated_at", "amount")
 ROWS = [(f"A{number}", "acct", "BTC", "2026-10-01T00:30:00+05:00", f"0.{number}") for number in range(1, 4)]

@@ -1,7 +1,7 @@
 """The tries whose roots a header holds: a block's transactions, or receipts, by the RLP of their index.
 
 Enters: the root and the proof of one item, its nodes from the root down. Leaves: that item. Walking is py-trie's; a block's
-tries are built by `connectors.evm.tries`.
+tries are built by `connectors.evm.block_trie`.
 """
 
 from __future__ import annotations

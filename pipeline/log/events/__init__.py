@@ -18,7 +18,7 @@ from ..protocol import NewEvent, Topic
 from .chain import Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
 from .ledger import Allocations, Complete, Openings, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived
-from .parts import MOST_EVENT_BYTES, Event
+from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
 
 LedgerEvent = Allocations | Payments | Openings | Complete
@@ -40,8 +40,8 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 def encode(event: Event) -> NewEvent:
     """The event as it goes into the log. Raises LogError for one larger than `decode` takes."""
     value = _encoder.encode(event)
-    if len(value) > MOST_EVENT_BYTES:
-        raise LogError(f"event {event.id!r} has {len(value)} bytes: an event has at most {MOST_EVENT_BYTES}, so it was not written")
+    if len(value) > MAX_EVENT_BYTES:
+        raise LogError(f"event {event.id!r} has {len(value)} bytes: an event has at most {MAX_EVENT_BYTES}, so it was not written")
     return NewEvent(event.id, value)
 
 
@@ -51,8 +51,8 @@ def decode(value: bytes) -> AnyEvent:
     Raises ValueError with the path of the fault: `msgspec.ValidationError`, `msgspec.DecodeError`, or
     `UnicodeDecodeError` where the bytes are not UTF-8; and RecursionError for JSON nested beyond reason.
     """
-    if len(value) > MOST_EVENT_BYTES:
-        raise msgspec.ValidationError(f"{len(value)} bytes: an event has at most {MOST_EVENT_BYTES}")
+    if len(value) > MAX_EVENT_BYTES:
+        raise msgspec.ValidationError(f"{len(value)} bytes: an event has at most {MAX_EVENT_BYTES}")
     event: AnyEvent = _decoder.decode(value)
     if event.schema != 1:
         raise msgspec.ValidationError(f"schema {event.schema} of {type(event).__name__} is newer than this program knows (1): upgrade it")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .parts import Count, Event, Hash, Height, Id, Sequence_, Text, Units, UnixSeconds, same_length
+from .parts import Count, Event, Hash, Height, Id, SequenceNumber, Text, Units, UnixSeconds, check_same_length
 
 
 class WatchedWallet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +78,7 @@ class Transaction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Watch(Event, tag="watch", frozen=True, kw_only=True):
     """The wallets watched from here on, and where reading the chain begins."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     network: Id
     start_height: Height
@@ -91,7 +91,7 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
 class Connect(Event, tag="connect", frozen=True, kw_only=True):
     """A block joined the main chain."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     height: Height
     hash: Hash
@@ -105,7 +105,7 @@ class Connect(Event, tag="connect", frozen=True, kw_only=True):
 class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
     """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
     prev: Annotated[Hash, Meta(description="of the first; each next one's is the hash before it")]
@@ -115,13 +115,13 @@ class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
     header: list[str | None]
 
     def __post_init__(self) -> None:
-        same_length(self, "hash", "time", "mediantime", "header")
+        check_same_length(self, "hash", "time", "mediantime", "header")
 
 
 class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
     """The main chain's last block left it."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     height: Height
     hash: Hash
@@ -137,13 +137,13 @@ class BalanceColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     value: list[Units | None]
 
     def __post_init__(self) -> None:
-        same_length(self, *self.__struct_fields__)
+        check_same_length(self, *self.__struct_fields__)
 
 
 class Balances(Event, tag="balances", frozen=True, kw_only=True):
     """What every watched address held after the main chain's last block (before the first block: after the one below it)."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     height: Height
     hash: Hash
@@ -153,7 +153,7 @@ class Balances(Event, tag="balances", frozen=True, kw_only=True):
 class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     """The node answered differently when a block was read again; what follows states the block anew."""
 
-    seq: Sequence_
+    seq: SequenceNumber
     chain: Id
     height: Height
     hash: Hash

@@ -18,8 +18,8 @@ from pipeline.log.events.parts import (
     Units,
     UnixMicros,
     Version,
-    real_days,
-    same_length,
+    check_days,
+    check_same_length,
 )
 
 
@@ -38,7 +38,7 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     commission_currency_amount: list[Id | None]
 
     def __post_init__(self) -> None:
-        same_length(self, *self.__struct_fields__)
+        check_same_length(self, *self.__struct_fields__)
 
 
 class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paid_at: list[UnixMicros]
 
     def __post_init__(self) -> None:
-        same_length(self, *self.__struct_fields__)
+        check_same_length(self, *self.__struct_fields__)
 
 
 class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +67,7 @@ class OpeningColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     owed_at: list[UnixMicros]
 
     def __post_init__(self) -> None:
-        same_length(self, *self.__struct_fields__)
+        check_same_length(self, *self.__struct_fields__)
 
 
 class Agreed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,4 +107,4 @@ class Complete(Event, tag="complete", frozen=True, kw_only=True):
     through: Date
 
     def __post_init__(self) -> None:
-        real_days(self, "through")
+        check_days(self, "through")

@@ -10,7 +10,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from pipeline.log.events.parts import ContentType, Count, Event, Hash, Id, Language, MonthName, SubmissionId, Text, UnixSeconds, Version_
+from pipeline.log.events.parts import (
+    ContentType,
+    Count,
+    Event,
+    FrozenVersion,
+    Hash,
+    Id,
+    Language,
+    MonthName,
+    SubmissionId,
+    Text,
+    UnixSeconds,
+)
 
 SignedFile = Literal["manifest.json", "report.json"]
 Packed = Annotated[str, Meta(max_length=256 << 20, description="the exact bytes, gzip, base64")]
@@ -20,7 +32,7 @@ class Approved(Event, tag="approved", frozen=True, kw_only=True):
     """A person looked at a frozen version and lets it be filed."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     digest: Annotated[Hash, Meta(description="of the report that was looked at")]
     by: Text
     reason: Text
@@ -31,7 +43,7 @@ class Signed(Event, tag="signed", frozen=True, kw_only=True):
     """A frozen version was signed, and each signature verified at once."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     signatures: Annotated[
         dict[SignedFile, Annotated[str, Meta(max_length=2 << 20)]],
         Meta(description="detached CMS signature (DER, base64) by the file it signs"),
@@ -48,7 +60,7 @@ class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
     """A submission was made: its bytes and its id, before the first byte is sent."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     attempt: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the submissions of the month")]
     submission_id: SubmissionId
     amends: Annotated[SubmissionId | None, Meta(description="the submission that this one corrects")] = None
@@ -68,7 +80,7 @@ class Sending(Event, tag="sending", frozen=True, kw_only=True):
     """A transmission of a submission begins: until an answer to it is known, its outcome is unknown."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     submission_id: SubmissionId
     transmission: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the transmissions of the submission")]
     target: Annotated[Text, Meta(description="where this transmission goes; empty: where the submission says")] = ""
@@ -91,7 +103,7 @@ class Answered(Event, tag="answered", frozen=True, kw_only=True):
     """What became known of a submission: an answer, the want of one, or what a person found out."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     submission_id: SubmissionId
     number: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts the answers to the submission")]
     asked: Annotated[Literal["send", "status", "person"], Meta(description="what was answered: a transmission, a question, a person")]
@@ -155,7 +167,7 @@ class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
     """A person lets a frozen version be filed although a draft of a further one stands. A later draft with other content asks again."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     draft_digest: Annotated[Hash, Meta(description="of the report as the draft would have it, which the person decided not to wait for")]
     by: Text
     reason: Text
@@ -206,7 +218,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     """A version of a month was frozen: everything needed to build its bytes again."""
 
     month: MonthName
-    version: Version_
+    version: FrozenVersion
     digest: Annotated[Hash, Meta(description="SHA-256 of the canonical report")]
     positions: Annotated[dict[str, int], Meta(description="the log's positions that it is a function of")]
     newest: Annotated[

@@ -23,12 +23,12 @@ UnixSeconds = Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds
 UnixMicros = Annotated[
     int, Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999, description="microseconds since the Unix epoch, UTC, years 1 to 9999")
 ]
-Sequence_ = Annotated[int, Meta(ge=0, le=2**62, description="running number of the key's events, from 0, without gaps")]
+SequenceNumber = Annotated[int, Meta(ge=0, le=2**62, description="running number of the key's events, from 0, without gaps")]
 Height = Annotated[int, Meta(ge=0, le=2**62, description="the block's number, the first block's is 0")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
 
-MOST_EVENT_BYTES = 256 << 20
+MAX_EVENT_BYTES = 256 << 20
 """Of one event as JSON: nothing larger is written or read."""
 Id = Annotated[str, Meta(max_length=1_000)]
 """An id of a chain's, a ledger's or a registry's; imports take 200 characters."""
@@ -38,11 +38,11 @@ SubmissionId = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}" + _END, descriptio
 ContentType = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,200}" + _END, description="travels in a header, so it is one line of ASCII")]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}" + _END, description="names files, so it is a plain name")]
 
-Version_ = Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the frozen month, from 1")]
+FrozenVersion = Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the frozen month, from 1")]
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, description="a calendar month: 2026-10")]
 
 
-def same_length(columns: Struct, *names: str) -> None:
+def check_same_length(columns: Struct, *names: str) -> None:
     """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
     if names == columns.__struct_fields__ and len(set(map(len, astuple(columns)))) <= 1:
         return  # all of them at once: one-row events come by the hundred thousand
@@ -53,7 +53,7 @@ def same_length(columns: Struct, *names: str) -> None:
         )
 
 
-def real_days(row: Struct, *names: str) -> None:
+def check_days(row: Struct, *names: str) -> None:
     """A day must be in the calendar: 2026-02-30 matches the pattern and is refused here, with ValueError."""
     for name in names:
         day = getattr(row, name)

@@ -14,7 +14,7 @@ from pipeline.log.events.parts import (
     Hash,
     Id,
     Text,
-    real_days,
+    check_days,
 )
 
 
@@ -33,7 +33,7 @@ class LicenceRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     suspended_to: Date | None = None
 
     def __post_init__(self) -> None:
-        real_days(self, "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
+        check_days(self, "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to")
 
 
 class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class AccountRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_to: Date | None = None
 
     def __post_init__(self) -> None:
-        real_days(self, "valid_from", "valid_to")
+        check_days(self, "valid_from", "valid_to")
 
 
 class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ class WalletRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_to: Date | None = None
 
     def __post_init__(self) -> None:
-        real_days(self, "valid_from", "valid_to")
+        check_days(self, "valid_from", "valid_to")
 
 
 class CounterpartyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

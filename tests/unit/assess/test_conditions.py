@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from pipeline.assess.conditions import closing_conditions
-from pipeline.enrich.found import JUDGED
 from pipeline.enrich.frames import SHAPES, Facts
+from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 
 MONTH = Month(2026, 10)
 RULES = Rules({"BTC": Asset("BTC", "bitcoin", 8)}, {"bitcoin": 6}, {})
-NO_ISSUES = pl.DataFrame(schema=JUDGED)
+NO_ISSUES = pl.DataFrame(schema=ISSUES_WITH_FACTS)
 
 
 def facts(*, after: int, mediantime: int) -> Facts:

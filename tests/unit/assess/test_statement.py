@@ -22,7 +22,7 @@ def tables(rows: Iterable[dict[str, str]], debts: Iterable[dict[str, str]] = (),
     """A month of these rows (the form's columns and `allocation_id`, `txid`, `is_carried`) and debts."""
     rows = [{"n": str(number), "is_carried": "false", **row} for number, row in enumerate(rows, 1)]
     report = pl.DataFrame([{name: row.get(name) for name in COLUMNS} for row in rows], schema=dict.fromkeys(COLUMNS, pl.String))
-    ties = ("n", "allocation_id", "txid", "is_carried")
+    links = ("n", "allocation_id", "txid", "is_carried")
     return MonthTables(
         month=Month(2026, 10),
         version=version,
@@ -30,7 +30,7 @@ def tables(rows: Iterable[dict[str, str]], debts: Iterable[dict[str, str]] = (),
         at=1_790_000_000,
         pool={"name": "Мысал пул", "bin": "201040000023"},
         report=report,
-        ties=pl.DataFrame([{name: row.get(name) for name in ties} for row in rows], schema=dict.fromkeys(ties, pl.String)),
+        links=pl.DataFrame([{name: row.get(name) for name in links} for row in rows], schema=dict.fromkeys(links, pl.String)),
         debts=pl.DataFrame([{name: debt.get(name, "0.0") for name in DEBTS} for debt in debts], schema=dict.fromkeys(DEBTS, pl.String)),
         names={ONE: "registry's one", TWO: "registry's two", THREE: "registry's three"},
     )
@@ -72,9 +72,9 @@ def test_one_miner_is_picked_or_named_in_the_refusal() -> None:
 
 def test_tables_that_do_not_belong_together_are_refused() -> None:
     made = tables([{"miner_id": ONE}, {"miner_id": TWO}])
-    parts = {name: getattr(made, name) for name in ("month", "version", "digest", "at", "pool", "report", "ties", "debts", "names")}
+    parts = {name: getattr(made, name) for name in ("month", "version", "digest", "at", "pool", "report", "links", "debts", "names")}
     with pytest.raises(ValueError, match="not of this report"):
-        MonthTables(**{**parts, "ties": made.ties.reverse()})
+        MonthTables(**{**parts, "links": made.links.reverse()})
     with pytest.raises(ValueError, match=r"debts\.csv has the columns"):
         MonthTables(**{**parts, "debts": made.debts.drop("advance")})
 

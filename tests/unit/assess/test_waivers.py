@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.assess.waivers import blocking_issues, facts_of, with_waivers
-from pipeline.enrich.found import JUDGED
+from pipeline.assess.waivers import blocking_issues, waiver_facts, with_waivers
+from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.log.events.months import Waived
 
 
 def issues(*rows: tuple[str, str, str, str | None]) -> pl.DataFrame:
     """Blocking issues: code, ref, facts, ref in edition 1."""
-    return pl.DataFrame([(code, "blocking", ref, "", facts, before) for code, ref, facts, before in rows], schema=JUDGED, orient="row")
+    return pl.DataFrame(
+        [(code, "blocking", ref, "", facts, before) for code, ref, facts, before in rows], schema=ISSUES_WITH_FACTS, orient="row"
+    )
 
 
 def waiver(code: str, ref: str, facts: list[str] | None, by: str = "A") -> Waived:
@@ -36,7 +38,7 @@ def test_a_waiver_without_facts_counts_for_the_ref_it_names() -> None:
 
 def test_a_waiver_of_an_issue_that_rests_on_nothing_counts() -> None:
     found = issues(("bad-miner-id", "1", "", None))
-    assert open_refs(found, waiver("bad-miner-id", "1", facts_of(""))) == []
+    assert open_refs(found, waiver("bad-miner-id", "1", waiver_facts(""))) == []
 
 
 def test_a_waiver_given_on_three_ids_does_not_cover_a_fourth() -> None:

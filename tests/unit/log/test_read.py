@@ -68,17 +68,17 @@ DAMAGED = (b"{", b"\xff", b'{"type":"label"}', b"[" * 100_000)
 def test_what_cant_be_read_is_passed_over_and_told(value: bytes) -> None:
     log = log_of(encode(label(1)), NewEvent("label:person:x", value), encode(label(2)))
     told: list[str] = []
-    found = events_of(log, "months", "pool", [Labelled], unreadable=lambda record, _: told.append(record.where))
+    found = events_of(log, "months", "pool", [Labelled], on_unreadable=lambda record, _: told.append(record.where))
     assert [event.at for _, event in found] == [1, 2]
     assert told == ["months/0@1"]
-    assert [event.at for _, event in events_of(log, "months", "pool", [Labelled], unreadable=refuse_newer)] == [1, 2]
+    assert [event.at for _, event in events_of(log, "months", "pool", [Labelled], on_unreadable=refuse_newer)] == [1, 2]
 
 
 def test_a_newer_schema_of_a_type_that_is_wanted_is_refused_where_it_must_not_be_missed() -> None:
     newer = msgspec.json.encode({"type": "label", "schema": 2, "id": "label:person:9", "something": "new"})
     log = log_of(NewEvent("label:person:9", newer), encode(waiver(1)))
     with pytest.raises(LogError, match=r"months/0@0: schema 2 of 'label' is newer .* upgrade it"):
-        list(events_of(log, "months", "pool", [Labelled], unreadable=refuse_newer))
-    assert [event.at for _, event in events_of(log, "months", "pool", [Waived], unreadable=refuse_newer)] == [1]
+        list(events_of(log, "months", "pool", [Labelled], on_unreadable=refuse_newer))
+    assert [event.at for _, event in events_of(log, "months", "pool", [Waived], on_unreadable=refuse_newer)] == [1]
     assert list(events_of(log, "months", "pool", [Labelled])) == []
     assert list(events_of(log, "months", "pool", [Frozen])) == []

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.cli.logs import mask
 from pipeline.model.amounts import from_units, to_units
-from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_bad
+from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_invalid
 from pipeline.validate.table import shown
-from pipeline.validate.texts import look_alikes, why_debris
+from pipeline.validate.texts import look_alikes, why_not_a_value
 from pipeline.validate.zones import heading_zone, zone_for
 
 PLAIN = st.from_regex(r"\A[0-9]{1,41}(\.[0-9]{1,41})?\Z") | st.text(alphabet="0123456789.,-+eE ' ", max_size=12)
@@ -80,7 +80,7 @@ def test_instants_are_those_of_the_standard_library(moment: datetime, offset_min
 )
 def test_what_is_no_instant_is_refused_with_what_to_write(text: str) -> None:
     assert instants(pl.Series([text]), None).to_list() == [None]
-    assert shown(text) in (why := why_bad(Kind.INSTANT, text)) and ("2026-10-31T23:59:59+05:00" in why or "2009" in why)
+    assert shown(text) in (why := why_invalid(Kind.INSTANT, text)) and ("2026-10-31T23:59:59+05:00" in why or "2009" in why)
 
 
 def test_digits_after_the_microsecond_may_be_zeros() -> None:
@@ -93,8 +93,8 @@ def test_a_wall_clock_is_read_in_the_timezone_that_is_set() -> None:
     at = instants(texts, "Asia/Almaty").to_list()
     expected = ["2024-02-29T16:30:00+00:00", None, "2024-02-29T19:30:00.500000+00:00", "2024-02-29T18:30:00+00:00"]
     assert [value and datetime.fromtimestamp(value / 1e6, UTC).isoformat() for value in at] == expected
-    assert "twice or never" in why_bad(Kind.INSTANT, texts[1], has_timezone=True)
-    assert "no offset" in why_bad(Kind.INSTANT, texts[1])
+    assert "twice or never" in why_invalid(Kind.INSTANT, texts[1], has_timezone=True)
+    assert "no offset" in why_invalid(Kind.INSTANT, texts[1])
 
 
 def test_days() -> None:
@@ -128,28 +128,28 @@ def test_days() -> None:
 def test_what_is_no_amount_is_refused_by_its_cause(text: str, what: str) -> None:
     frame = pl.DataFrame({"text": [text]})
     assert frame.lazy().select(units(pl.col("text"), pl.lit(8, pl.UInt32))).collect().item() is None
-    assert what in why_bad(Kind.AMOUNT, text, decimals=8)
+    assert what in why_invalid(Kind.AMOUNT, text, decimals=8)
 
 
 def test_ids_hold_nothing_that_the_eye_can_not_see() -> None:
     assert one(Kind.ID, "A 001/Ә") == "A 001/Ә"
     for text in ("A\u200b1", "A\u00ad1", "\ufeffA", "A\x001", "A\ufe0f1", "A\u31641", "A" * 201):
         assert one(Kind.ID, text) is None
-        assert "character" in why_bad(Kind.ID, text)
+        assert "character" in why_invalid(Kind.ID, text)
     assert one(Kind.ID, "A\u00a01") is None
-    assert why_bad(Kind.ID, "A\u00a01").startswith("has a space that is no plain one at place 2, U+00A0 (no-break space)")
+    assert why_invalid(Kind.ID, "A\u00a01").startswith("has a space that is no plain one at place 2, U+00A0 (no-break space)")
     assert one(Kind.ID, "A\n1") is None
-    assert why_bad(Kind.ID, "A\n1").startswith("has a line end in it, after 'A'")
+    assert why_invalid(Kind.ID, "A\n1").startswith("has a line end in it, after 'A'")
 
 
 def test_names_hold_any_letter_and_stand_on_one_line() -> None:
     assert one(Kind.NAME, "ЖШС «Ертіс\u00a0Компьют»\u200d") == "ЖШС «Ертіс\u00a0Компьют»\u200d"
     for text in ("a\x07b", "ЖШС «Ертіс\nКомпьют»", "a\u2028b", "a\u202eb"):
         assert one(Kind.NAME, text) is None
-        assert why_bad(Kind.NAME, text).startswith("has a")
+        assert why_invalid(Kind.NAME, text).startswith("has a")
 
 
-DEBRIS = [
+NOT_A_VALUE = [
     "2,1E+15", "1.58292E+18", "1e+20", "2,02610Е+17", "#Н/Д", "#N/A", "#REF!", "#ССЫЛКА!", "#ДЕЛ/0!", "#DIV/0!", "#ИМЯ?", "#ЗНАЧ!",
     "#GETTING_DATA", "########", "##", "Err:502", "Ошибка:502", "Қате:502", "nan", "NaN", "NULL", "None", "<NA>", "н/д", "TRUE", "ЛОЖЬ",
     '="000123"',
@@ -158,24 +158,24 @@ DEBRIS = [
 
 def test_a_control_character_in_a_name_is_said_by_its_number_and_place() -> None:
     for code in (0x00, 0x09, 0x1B, 0x7F, 0x9B, 0x061C, 0x200E, 0x200F, 0x202E, 0x2066):
-        said = why_bad(Kind.NAME, f"A{chr(code)}B")
+        said = why_invalid(Kind.NAME, f"A{chr(code)}B")
         assert said.startswith(f"has an invisible character at place 2, U+{code:04X} ("), (hex(code), said)
 
 
 @pytest.mark.parametrize("kind", [Kind.ID, Kind.NAME, Kind.MINER, Kind.CLASS])
 def test_what_a_spreadsheet_leaves_behind_is_no_name_and_no_id(kind: Kind) -> None:
-    assert [text for text in DEBRIS if one(kind, text) is not None] == []
-    assert all(why_debris(text, is_id=True) for text in DEBRIS)
+    assert [text for text in NOT_A_VALUE if one(kind, text) is not None] == []
+    assert all(why_not_a_value(text, is_id=True) for text in NOT_A_VALUE)
     for text in ("A1", "acct000", "KZ67RAA63383683", "1E10", "E+7", "Нина", "nano", "#5", "trueno", "x=1", "TOO «Null и Ко»"):
         assert one(kind, text) == text
 
 
 def test_an_id_is_no_formula_and_has_no_mark_of_text() -> None:
-    assert all(one(Kind.ID, text) is None and why_debris(text, is_id=True) for text in ("=A1&B1", "'000123"))
+    assert all(one(Kind.ID, text) is None and why_not_a_value(text, is_id=True) for text in ("=A1&B1", "'000123"))
 
 
 def test_a_number_with_a_point_and_zeros_is_no_id_and_may_be_a_name() -> None:
-    assert one(Kind.ID, "12345.0") is None and "took for a number" in why_bad(Kind.ID, "12345.0")
+    assert one(Kind.ID, "12345.0") is None and "took for a number" in why_invalid(Kind.ID, "12345.0")
     assert one(Kind.NAME, "2.0") == "2.0"
 
 
@@ -210,12 +210,14 @@ def test_a_heading_whose_zone_is_uncertain_or_denied_by_the_settings_is_refused(
 
 
 def test_messages_name_the_day_that_is_none_and_never_mask_an_amount() -> None:
-    assert why_bad(Kind.INSTANT, "2026-02-30T00:00:00Z").startswith("'2026-02-30T00:00:00Z' is not a day of the calendar")
-    assert why_bad(Kind.INSTANT, "2026-02-30 10:00:00", has_timezone=True).startswith("'2026-02-30 10:00:00' is not a day of the calendar")
-    assert why_bad(Kind.AMOUNT, "0.201040334324", decimals=8).startswith("'0.201040334324' has 12 decimals, the asset has 8")
-    assert "'201 040 334 324'" in why_bad(Kind.INSTANT, "201040334324")
-    assert mask(why_bad(Kind.AMOUNT, "201040334324,5")).startswith("'201040334324,5' has a comma")
-    assert mask(why_bad(Kind.AMOUNT, "0.201040334324", decimals=8)).startswith("'0.201040334324'")
+    assert why_invalid(Kind.INSTANT, "2026-02-30T00:00:00Z").startswith("'2026-02-30T00:00:00Z' is not a day of the calendar")
+    assert why_invalid(Kind.INSTANT, "2026-02-30 10:00:00", has_timezone=True).startswith(
+        "'2026-02-30 10:00:00' is not a day of the calendar"
+    )
+    assert why_invalid(Kind.AMOUNT, "0.201040334324", decimals=8).startswith("'0.201040334324' has 12 decimals, the asset has 8")
+    assert "'201 040 334 324'" in why_invalid(Kind.INSTANT, "201040334324")
+    assert mask(why_invalid(Kind.AMOUNT, "201040334324,5")).startswith("'201040334324,5' has a comma")
+    assert mask(why_invalid(Kind.AMOUNT, "0.201040334324", decimals=8)).startswith("'0.201040334324'")
 
 
 def test_txids_are_put_in_small_letters() -> None:
@@ -227,7 +229,7 @@ def test_txids_are_put_in_small_letters() -> None:
 def test_a_counterparty_can_not_have_a_class_of_the_rules() -> None:
     assert one(Kind.CLASS, "vendor") == "vendor"
     assert one(Kind.CLASS, "payout") is None
-    assert "rules give" in why_bad(Kind.CLASS, "payout")
+    assert "rules give" in why_invalid(Kind.CLASS, "payout")
 
 
 REGTEST = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"
@@ -259,6 +261,6 @@ def test_an_address_that_is_none_is_refused_by_its_cause() -> None:
 
 def test_a_message_never_shows_what_may_be_an_iin() -> None:
     assert "201040334324" not in shown("201040334324")
-    assert "201040334324" not in why_bad(Kind.DATE, "201040334324")
+    assert "201040334324" not in why_invalid(Kind.DATE, "201040334324")
     assert shown("x" * 100) == repr("x" * 40 + "…")
     assert "\n" not in shown("a\nb")

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.model.rules import Asset
 from pipeline.validate.ledger import LedgerKind
-from pipeline.validate.review import Known, Review, review
+from pipeline.validate.review import Review, ReviewContext, review
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "LTC": Asset("LTC", "litecoin", 8)}
 SUPPLIES = {"BTC": 21_000_000 * 10**8, "LTC": 84_000_000 * 10**8}
@@ -39,7 +39,7 @@ def held(*given: tuple[Any, ...]) -> pl.DataFrame:
 
 
 def look(file: pl.DataFrame, log: pl.DataFrame, *, kind: LedgerKind = "allocations", may_move: bool = False, **known: Any) -> Review:
-    given = Known(**{"now_us": int(NOW.timestamp()) * 1_000_000, "assets": ASSETS, "supplies": SUPPLIES, **known})
+    given = ReviewContext(**{"now_us": int(NOW.timestamp()) * 1_000_000, "assets": ASSETS, "supplies": SUPPLIES, **known})
     return review(file, log, kind, known=given, names=NAMES, may_move=may_move)
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.model.rules import Asset
-from pipeline.validate.columns import Terms
+from pipeline.validate.columns import CellContext
 from pipeline.validate.ledger import LedgerKind, check_ledger, headings, older_than_opening
 from pipeline.validate.registry import RegistryKind, check_registry_table, licence_warnings, reference_warnings
 from pipeline.validate.table import CellType, RawColumn, RawTable
 
-TERMS = Terms({"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}, {"bitcoin": "regtest"})
+TERMS = CellContext({"BTC": Asset("BTC", "bitcoin", 8), "ETH": Asset("ETH", "ethereum", 18)}, {"bitcoin": "regtest"})
 ALLOCATION = {"allocation_id": "A1", "account": "a", "asset": "BTC", "allocated_at": "2026-10-01T00:30:00+05:00", "amount": "0.5"}
 COMMISSION = {"commission_asset": None, "commission_amount": None, "commission_currency": None, "commission_currency_amount": None}
 ADDRESS = "bcrt1qvacl7f9caxha3pctsrn5wgfeszzkyccfhwhsr7"

@@ -129,14 +129,14 @@ def test_a_range_grows_when_its_last_fifth_is_used():
     watched = a_list(20)
     by_index = {index: script for script, index in watched.indexes.items()}
     assert len(by_index) == 20
-    assert watched.grown([by_index[15]], gap=None) is None
-    grown = watched.grown([by_index[16]], gap=None)
-    assert grown is not None and grown[0].descriptor_range == 40
-    assert watched.grown([by_index[16]], gap=3) is None
-    grown = watched.grown([by_index[17]], gap=3)
-    assert grown is not None and grown[0].descriptor_range == 40
-    assert watched.grown([b"unknown"], gap=None) is None
-    new = watch_list(grown, REGTEST).changed_since(watched)
+    assert watched.extended([by_index[15]], gap=None) is None
+    extended = watched.extended([by_index[16]], gap=None)
+    assert extended is not None and extended[0].descriptor_range == 40
+    assert watched.extended([by_index[16]], gap=3) is None
+    extended = watched.extended([by_index[17]], gap=3)
+    assert extended is not None and extended[0].descriptor_range == 40
+    assert watched.extended([b"unknown"], gap=None) is None
+    new = watch_list(extended, REGTEST).changed_since(watched)
     assert len(new) == 20 and set(new.values()) == {"w"}
 
 
@@ -144,8 +144,8 @@ def test_a_range_grows_when_its_last_fifth_is_used():
 def test_after_growing_no_used_index_lies_in_the_gap(gap: int | None):
     for length in (1, 2, 3, 10):
         watched = a_list(length)
-        grown = watched.grown(list(watched.indexes), gap=gap)
-        after = grown[0].descriptor_range if grown else length
+        extended = watched.extended(list(watched.indexes), gap=gap)
+        after = extended[0].descriptor_range if extended else length
         assert after - 1 - (length - 1) >= (gap if gap is not None else 1)
 
 

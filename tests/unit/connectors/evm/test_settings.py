@@ -8,7 +8,7 @@ import pytest
 
 from connectors.evm.call_tracing import choose
 from connectors.evm.errors import NotOffered
-from connectors.evm.node import Offer
+from connectors.evm.node import NodeFeatures
 from connectors.evm.settings import EvmChain
 from connectors.evm.watch import union, watch_list
 from pipeline.log.events.chain import WatchedWallet
@@ -91,13 +91,13 @@ def test_faulty_settings_are_all_named() -> None:
 
 
 def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
-    def offer(*traces: str) -> Offer:
-        return Offer("node/1", traces, True, True, True)  # type: ignore[arg-type]
+    def offer(*traces: str) -> NodeFeatures:
+        return NodeFeatures("node/1", traces, True, True, True)  # type: ignore[arg-type]
 
     assert choose("auto", offer("trace_block", "debug_trace"), "n").traces == "trace_block"
     assert choose("auto", offer("debug_trace"), "n").name == "debug_trace"
-    assert choose("auto", offer(), "n").name == "not-offered" and not choose("auto", offer(), "n").is_blind_accepted
-    assert choose("ignore", offer("trace_block"), "n").is_blind_accepted
+    assert choose("auto", offer(), "n").name == "not-offered" and not choose("auto", offer(), "n").is_untraced_accepted
+    assert choose("ignore", offer("trace_block"), "n").is_untraced_accepted
     with pytest.raises(NotOffered, match="it offers trace_block"):
         choose("debug_trace", offer("trace_block"), "n")
 

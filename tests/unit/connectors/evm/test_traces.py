@@ -12,11 +12,11 @@ from connectors.evm.traces import (
     FlatTrace,
     Frame,
     TracedTransaction,
-    by_transaction,
+    calls_by_transaction,
     calls_of_list,
     calls_of_tree,
+    calls_of_trees,
     decode_deep,
-    of_trees,
 )
 
 PRECOMPILED = "0x" + 39 * "0" + "2"
@@ -92,17 +92,17 @@ def test_a_list_that_does_not_hang_together_is_refused(traces: list[FlatTrace], 
 
 def test_traces_of_another_block_or_of_too_few_transactions_are_refused() -> None:
     of_block = [msgspec.structs.replace(trace, block_hash="0x" + "aa" * 32, transaction_position=0) for trace in LIST]
-    assert by_transaction(of_block, "aa" * 32, ["11" * 32])[0].inner == EXPECTED
+    assert calls_by_transaction(of_block, "aa" * 32, ["11" * 32])[0].inner == EXPECTED
     with pytest.raises(ValueError, match="is of block"):
-        by_transaction(of_block, "bb" * 32, ["11" * 32])
+        calls_by_transaction(of_block, "bb" * 32, ["11" * 32])
     with pytest.raises(ValueError, match="1 of 2 transactions"):
-        by_transaction(of_block, "aa" * 32, ["11" * 32, "22" * 32])
+        calls_by_transaction(of_block, "aa" * 32, ["11" * 32, "22" * 32])
     with pytest.raises(ValueError, match="1 of 2 transactions"):
-        of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame))], ["11" * 32, "22" * 32])
+        calls_of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame))], ["11" * 32, "22" * 32])
     with pytest.raises(ValueError, match="stands in place"):
-        of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame), tx_hash="0x" + "22" * 32)], ["11" * 32])
+        calls_of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame), tx_hash="0x" + "22" * 32)], ["11" * 32])
     with pytest.raises(ValueError, match="could not be traced: late"):
-        of_trees([TracedTransaction(error="late")], ["11" * 32])
+        calls_of_trees([TracedTransaction(error="late")], ["11" * 32])
 
 
 def test_calls_a_thousand_deep_are_read() -> None:

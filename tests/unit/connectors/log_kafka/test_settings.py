@@ -6,7 +6,7 @@ import pytest
 from kafka import errors as kafka_errors
 
 from connectors.log_kafka import KafkaSettings, kafka_settings, partition_of, pool_of
-from connectors.log_kafka.trouble import as_log_error, explained
+from connectors.log_kafka.errors import as_log_error, translate_errors
 from pipeline.model.errors import FencedError, LogError, SettingsError
 
 
@@ -118,5 +118,5 @@ def test_an_error_says_what_happened_and_what_to_do(error: kafka_errors.KafkaErr
 
 
 def test_a_broken_assumption_is_not_dressed_up():
-    with pytest.raises(TypeError), explained("kafka://b1:9092/esep", "read"):
+    with pytest.raises(TypeError), translate_errors("kafka://b1:9092/esep", "read"):
         raise TypeError("a defect of ours")

@@ -1,7 +1,7 @@
 """DuckDB's and the system's failures in words: what happened, to which file, who holds it, what to do.
 
 In: exceptions raised while a DuckDB file is opened, read or written, and what kind of file it is. Out: `StoreError`,
-or `StoreHeld` when another process has the file locked. A failing question in SQL is not judged here, only the file.
+or `StoreLocked` when another process has the file locked. A failing question in SQL is not judged here, only the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.model.errors import StoreError, StoreHeld
+from pipeline.model.errors import StoreError, StoreLocked
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ _ACCESS = re.compile(r"Permission denied|No such file or directory|Cannot open f
 
 
 @contextlib.contextmanager
-def explained(path: Path | None, kind: FileKind = LIVE_STORE) -> Iterator[None]:
+def translate_errors(path: Path | None, kind: FileKind = LIVE_STORE) -> Iterator[None]:
     """Turn DuckDB's and the system's errors into `StoreError`s that say what to do."""
     place = str(path or ":memory:")
     try:
@@ -67,7 +67,7 @@ def store_error(error: duckdb.Error, path: Path | None, kind: FileKind = LIVE_ST
     if "Conflicting lock" in said:
         holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
         who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
-        return StoreHeld(f"{place}: {who} has it open: {kind.when_held}")
+        return StoreLocked(f"{place}: {who} has it open: {kind.when_held}")
     if path is not None and path.is_dir():
         return StoreError(f"{place}: a folder stands in the file's place: move it away, then start again")
     if "database file with version number" in said or "newer version of DuckDB" in said:

@@ -1,6 +1,6 @@
 """How an issue is written down: its code, its ref (rule 9.8), its words, and the facts that a waiver of it records (rule 8.5).
 
-Enters: rows of what is wrong. Leaves: FOUND, and of a whole month's the refs made to differ where two things would share one.
+Enters: rows of what is wrong. Leaves: ISSUE_ROWS, and of a whole month's the refs made to differ where two things would share one.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pipeline.model.rules import Rules
 
 from .frames import ISSUES
 
-JUDGED = {**ISSUES, "facts": pl.String, "ref_before": pl.String}
+ISSUES_WITH_FACTS = {**ISSUES, "facts": pl.String, "ref_before": pl.String}
 """ISSUES; `facts`: the ids and amounts that the issue rests on, one a line; `ref_before`: its ref in edition 1, null where it was the same."""
-FOUND = {**JUDGED, "place": pl.String}
-"""JUDGED; `place`: what goes before the ref where two things would share one, null where that can't be."""
-NO_ISSUES = pl.DataFrame(schema=FOUND)
+ISSUE_ROWS = {**ISSUES_WITH_FACTS, "place": pl.String}
+"""ISSUES_WITH_FACTS; `place`: what goes before the ref where two things would share one, null where that can't be."""
+NO_ISSUES = pl.DataFrame(schema=ISSUE_ROWS)
 _NONE = pl.lit(None, pl.String)
 
 
-def issues(
+def make_issues(
     code: IssueCode,
     found: pl.DataFrame,
     *,
@@ -33,7 +33,7 @@ def issues(
     place: pl.Expr = _NONE,
     ref_before: pl.Expr = _NONE,
 ) -> pl.DataFrame:
-    """Rows of `found` as issues of one code, as FOUND. `facts`: ids and amounts; a list of texts counts as several."""
+    """Rows of `found` as issues of one code, as ISSUE_ROWS. `facts`: ids and amounts; a list of texts counts as several."""
     lines = [expr.cast(pl.String).fill_null("") for expr in facts]
     return found.select(
         pl.lit(code.value).alias("code"),
@@ -46,8 +46,8 @@ def issues(
     )
 
 
-def name_apart(found: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Each issue once, by code and ref, as JUDGED.
+def make_refs_unique(found: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Each issue once, by code and ref, as ISSUES_WITH_FACTS.
 
     Where two things would have one ref, `account:`, `wallet:` or the chain's name goes before it, so that a waiver reaches one of them (rule 9.8);
     in edition 1 they were one issue.

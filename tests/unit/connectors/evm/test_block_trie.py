@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from connectors.evm.tries import BlockTrie
+from connectors.evm.block_trie import BlockTrie
 from pipeline.chains.evm.trie import check
 from tests.evm_encoding import prove_each, trie_root
 

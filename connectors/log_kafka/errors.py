@@ -47,25 +47,25 @@ def has_expired(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def explained(place: str, doing: str) -> Iterator[None]:
-    """Turn the cluster's errors into `LogError`s: `explained("kafka://…", "read chain")`."""
+def translate_errors(place: str, action: str) -> Iterator[None]:
+    """Turn the cluster's errors into `LogError`s: `translate_errors("kafka://…", "read chain")`."""
     try:
         yield
     except kafka_errors.KafkaError as error:
-        raise as_log_error(place, doing, error) from error
+        raise as_log_error(place, action, error) from error
     except OSError as error:
-        raise LogError(f"{place}: can't {doing}: {error.strerror or error}; check the network and the files that [kafka] names") from error
+        raise LogError(f"{place}: can't {action}: {error.strerror or error}; check the network and the files that [kafka] names") from error
 
 
-def as_log_error(place: str, doing: str, error: kafka_errors.KafkaError) -> LogError:
+def as_log_error(place: str, action: str, error: kafka_errors.KafkaError) -> LogError:
     """The same failure in the log's words."""
     if is_fencing(error):
-        return FencedError(f"{place}: can't {doing}: another writer has taken it over; stop this one, only one may run")
+        return FencedError(f"{place}: can't {action}: another writer has taken it over; stop this one, only one may run")
     advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "see the brokers' own log")
     if isinstance(error, kafka_errors.KafkaTimeoutError) and "bootstrap" in str(error):
         # kafka-python keeps to itself why: a refused user looks to it like a broker that is away.
         advice = "no broker took the connection: check that they run and can be reached, and [kafka] security_protocol, user and password"
-    return LogError(f"{place}: can't {doing}: {_words(error)}; {advice}")
+    return LogError(f"{place}: can't {action}: {_words(error)}; {advice}")
 
 
 def _words(error: kafka_errors.KafkaError) -> str:
