@@ -1,6 +1,6 @@
-"""Apache Kafka as the event log (`pipeline.log.protocol.EventLog`): many processes and machines, one truth.
+"""Apache Kafka as the event log (`pipeline.log.protocol.EventLog`), shared by many processes and machines.
 
-`open_kafka_log("kafka://host:9092/prefix", table)` gives the log; `topics.py` makes and checks the topics; ADR 3 says why it is built so.
+`open_kafka_log("kafka://host:9092/prefix", table)` opens the log; `topics.py` creates and checks the topics; ADR 3 gives the design.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = [
 
 
 def open_kafka_log(url: str, table: Mapping[str, Any] | None = None, *, password: str | None = None, pool: str | None = None) -> KafkaLog:
-    """The log at `url`, with what the `[kafka]` table says; with `pool`, that pool's part of it.
+    """The log at `url` with the settings of the `[kafka]` table; with `pool`, only that pool's keys.
 
-    Raises SettingsError for what is written wrongly. The first reading or writing raises LogError when no broker answers.
+    Raises SettingsError for wrong settings. It does not connect: the first read or write raises LogError when no broker answers.
     """
     return KafkaLog(kafka_settings(url, table, password=password), pool=pool)

@@ -1,7 +1,7 @@
-"""Clients of kafka-python, opened so that a start that fails leaves nothing behind.
+"""Opens kafka-python clients without leaking resources on failure.
 
-kafka-python connects while it constructs a client; when no broker answers, it raises and leaves its thread running. Here the
-thread is ended and its connections are closed.
+kafka-python connects in a client's constructor; when no broker answers it raises, but leaves its thread running. `open_client` then
+stops the thread and closes its connections.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The right to close one pool's months, held by one process of all machines: membership in a group of its own.
+"""The right to close one pool's months, held by one process at a time: membership in the consumer group `PREFIX.closing.POOL`.
 
-Enters: the cluster and the pool. Leaves: a `KafkaCloser` while this process is the only member of the group `PREFIX.closing.POOL`. Nothing
-is written to the log. The first one has it: who comes later is refused, once the members that the group still counts have had time to be
-missed. A process that was stopped for longer than a session is told so by the group's coordinator before its next look (`check`).
+Enters: the cluster and the pool. Leaves: a `KafkaCloser` while this process is the group's only member. Nothing is written to the log.
+The first process gets the right; a later one is refused, after waiting long enough for the session of a dead member to expire.
+A process that was suspended for longer than a session learns from the group's coordinator that it lost the right (`check`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class KafkaCloser:
     """This process's right to close the pool's months. Use as a context manager."""
 
     def __init__(self, settings: KafkaSettings, pool: str, *, session_s: float = SESSION_S) -> None:
-        """Waits up to two sessions for the right. Raises FencedError when another process keeps it, LogError when no broker answers."""
+        """Waits up to two sessions for the right. Raises FencedError when another process has it, LogError when no broker answers."""
         self._pool = pool
         self._settings = settings
         self._group = f"{settings.prefix}.closing.{pool}"
@@ -51,7 +51,7 @@ class KafkaCloser:
         self.check()
 
     def check(self) -> None:
-        """Raises FencedError when the right went to another process, LogError when the cluster can't be asked."""
+        """Raises FencedError when another process got the right, LogError when the cluster can't be reached."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -77,7 +77,7 @@ class KafkaCloser:
         self.close()
 
     def _keep_membership(self) -> None:
-        """Serve the group until `close`; the lease, once given, is never taken up anew after it was lost."""
+        """Stay in the group until `close`. A lease that was lost is not taken again."""
         while not self._stop.is_set():
             try:
                 held = self._leases.poll(_POLL_S)
@@ -91,9 +91,9 @@ class KafkaCloser:
                 return
 
     def _members_left(self, deadline: float) -> list[str]:
-        """The members that the group still has at the deadline, or none as soon as it has none. Raises LogError.
+        """The group's members at the deadline; returns at once when it has none. Raises LogError.
 
-        A member that died is counted for a session; a cluster that was never asked for a group needs a while to find out who serves it.
+        A dead member stays listed for a session, and a new cluster needs some time to assign the group's coordinator.
         """
         while True:
             try:
@@ -107,12 +107,12 @@ class KafkaCloser:
             time.sleep(_POLL_S)
 
     def _members(self) -> list[str]:
-        """Who is in the group, by client and host as far as the broker says."""
+        """The group's members by client and host, as far as the broker tells."""
         with translate_errors(self._settings.place, f"ask for the group {self._group}"):
             admin: Any = open_client(KafkaAdminClient, **self._settings.client())
 
             async def ask() -> Any:
-                # Not `describe_groups`: it also reads rights out of the answer, and fails on those that it has no name for.
+                # Not `describe_groups`: it also decodes the authorised operations, and fails on values it does not know.
                 node = (await admin._find_coordinator_ids([self._group]))[self._group]
                 return await admin._manager.send(admin._describe_groups_request([self._group]), node_id=node)
 
@@ -124,7 +124,7 @@ class KafkaCloser:
 
 
 def _wait_until(deadline: float, is_so: Callable[[], bool]) -> bool:
-    """Whether it comes to be so before the deadline (seconds of the monotonic clock)."""
+    """Poll until the condition holds; whether it did before the deadline (seconds of the monotonic clock)."""
     while not is_so():
         if time.monotonic() > deadline:
             return False

@@ -1,7 +1,7 @@
-"""Record batches unpacked within a limit: whoever may write to a topic decides what a batch of a few bytes unpacks to.
+"""Decompresses record batches with a size limit, as protection against decompression bombs.
 
-Enters: a batch of message format 2 as kafka-python cut it out. Leaves: the same, unpacked, as kafka-python's own walk would have left it. Raises
-CorruptRecordError for one that is damaged or unpacks to more than `MAX_BATCH_BYTES`. Snappy stays kafka-python's: three of its bytes make 64 at most.
+Enters: a batch of message format 2 as split by kafka-python. Leaves: the same batch decompressed, as kafka-python would have done. Raises
+CorruptRecordError for one that is damaged or larger than `MAX_BATCH_BYTES`. Snappy is left to kafka-python: its ratio is at most 64 to 3.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from kafka import errors as kafka_errors
 from pipeline.model.packed import inflate
 
 MAX_BATCH_BYTES = 512 << 20
-"""Twice the largest event; the batches of our own writer have some megabytes."""
+"""Twice the largest event; batches of this program's writer have a few megabytes."""
 _GZIP, _LZ4, _ZSTD = 1, 3, 4
 _GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
 def decompress(batch: Any, most_bytes: int = MAX_BATCH_BYTES) -> None:
-    """Unpack the batch in place. Raises CorruptRecordError; UnsupportedCodecError where a package is wanting."""
+    """Decompress the batch in place. Raises CorruptRecordError; UnsupportedCodecError where a Python package is missing."""
     codec = batch.compression_type
     if codec not in (_GZIP, _LZ4, _ZSTD) or batch._decompressed:
-        iter(batch)  # kafka-python's own: nothing to unpack, snappy, or a codec that nobody knows
+        iter(batch)  # left to kafka-python: uncompressed, snappy, or an unknown codec
         return
     batch._assert_has_codec(codec)
     damage: tuple[type[Exception], ...] = (ValueError, EOFError, RuntimeError)

@@ -1,7 +1,6 @@
-"""kafka-python's errors as the log's: what happened, to which thing, what to do now.
+"""kafka-python's errors as `LogError`s that say what happened, to which thing, and what to do.
 
-Wrong answers of the cluster become `LogError`, a lost right to write becomes `FencedError`. Errors of our own making
-(`TypeError`, a broken assumption) pass through.
+A fenced producer becomes `FencedError`. Programming errors (`TypeError`, a failed assertion) pass through.
 """
 
 from __future__ import annotations
@@ -58,12 +57,12 @@ def translate_errors(place: str, action: str) -> Iterator[None]:
 
 
 def as_log_error(place: str, action: str, error: kafka_errors.KafkaError) -> LogError:
-    """The same failure in the log's words."""
+    """The error as a `LogError` (or `FencedError`) with advice."""
     if is_fencing(error):
         return FencedError(f"{place}: can't {action}: another writer has taken it over; stop this one, only one may run")
     advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "see the brokers' own log")
     if isinstance(error, kafka_errors.KafkaTimeoutError) and "bootstrap" in str(error):
-        # kafka-python keeps to itself why: a refused user looks to it like a broker that is away.
+        # kafka-python does not tell the cause: a refused user looks like an unreachable broker.
         advice = "no broker took the connection: check that they run and can be reached, and [kafka] security_protocol, user and password"
     return LogError(f"{place}: can't {action}: {_words(error)}; {advice}")
 

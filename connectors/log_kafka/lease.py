@@ -1,15 +1,14 @@
-"""Pools shared among processes by Kafka's group protocol: each pool's store is filled by one process at a time.
+"""Pools shared among processes with Kafka's group protocol: one process at a time writes each pool's store.
 
-Enters: the pools whose settings this process was given; every member of the group must be given the same. Leaves: a lease for
-each pool whose partition of the topic `ledger` the group assigned to this process (a pool is one partition of every topic, ADR 3),
-so that pools of one partition go together. The group is `PREFIX.ingest`; it shares pools out and nothing else: positions are the
-store's, none are kept in the cluster (law 4).
+Enters: the pools that this process has settings for; every member of the group must have the same. Leaves: a lease for each pool
+whose partition of the topic `ledger` the group assigned to this process (a pool is one partition of every topic, ADR 3), so pools
+of one partition move together. The group `PREFIX.ingest` only assigns pools: positions are in the store, none in the cluster (law 4).
 
-The fencing token is the member's id and generation. Before every commit the group's coordinator is asked whether it still
-holds (a heartbeat, answered from the coordinator's memory): a process that was stopped, or cut off, for longer than the session
-and comes back is refused there, whatever it believes itself. When a pool moves while its holder lives, the holder is told
-first, ends the commit it is in, closes the store, and only then does the group go on (cooperative rebalancing: pools that
-stay are not disturbed). Left out: starting and stopping the work (`pipeline/service/share.py`).
+The fencing token is the member's id and generation. Before every commit the group's coordinator is asked whether it is still valid
+(a heartbeat, answered from the coordinator's memory), so a process that was suspended or cut off for longer than the session is
+refused when it comes back. When a pool moves away from a live holder, the holder first finishes its commit and closes the store;
+only then does the rebalance go on (cooperative rebalancing: other pools are not disturbed). Left out: starting and stopping the
+work (`pipeline/service/share.py`).
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ from .log import partition_of
 from .settings import KafkaSettings
 
 SESSION_S = 10.0
-"""After so long without a heartbeat the group gives a process's pools to the others. Brokers take 6 s or more unless told."""
+"""Without a heartbeat for this long, a process's pools go to the others. Brokers accept no less than 6 s by default."""
 HANDOVER_S = 20.0
-"""How long a holder that lives may take to end its commit and close the store before the group goes on without waiting."""
+"""How long a live holder may take to finish its commit and close the store before the rebalance goes on without it."""
 
 _PAUSE_S = 0.05
 _GONE = (kafka_errors.IllegalGenerationError, kafka_errors.UnknownMemberIdError, kafka_errors.FencedInstanceIdError)
@@ -86,7 +85,7 @@ class KafkaLeases:
         self._consumer.subscribe([self._topic], listener=_Listener(self))
 
     def poll(self, timeout_s: float) -> Sequence[PoolLease]:
-        """`Leases.poll`. Serves the group meanwhile: call it at least every few seconds."""
+        """`Leases.poll`. It also takes part in rebalances: call it at least every few seconds."""
         with translate_errors(self._settings.place, f"stay in the group {self.group}"):
             self._consumer.poll(int(timeout_s * 1000))  # nothing is fetched: every partition is paused
         with self._lock:
@@ -104,10 +103,10 @@ class KafkaLeases:
     # --- the fencing token
 
     def _confirm(self, lease: PoolLease) -> None:
-        """Ask the coordinator whether this process is still a member of the generation in which it was given the pool.
+        """Ask the coordinator whether this process is still a member of the generation in which it got the pool.
 
-        While the group is sharing out anew, pools that stay ours stay ours: it is waited for. Without an answer for a whole session
-        another process may have the pool: raises LeaseLost.
+        During a rebalance it waits: a pool that is not moved stays valid. Raises LeaseLost when there is no answer for a whole session,
+        because another process may have the pool by then.
         """
         deadline = time.monotonic() + self._session_s
         while not lease.lost.is_set():
@@ -129,7 +128,7 @@ class KafkaLeases:
         lease.revoke()
 
     def _ask(self, member: Any) -> Any:
-        """A heartbeat in the member's name; the class of the coordinator's answer, without any of kafka-python's own conclusions from it."""
+        """Send a heartbeat for the member; the error class of the coordinator's answer, without kafka-python reacting to it."""
         coordinator = self._consumer._coordinator
         node = coordinator.coordinator_id
         if node is None:
@@ -143,18 +142,18 @@ class KafkaLeases:
 
         return kafka_errors.for_code(coordinator._manager.run(ask).error_code)
 
-    # --- told by the group
+    # --- rebalancing
 
     def _grant(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
             self._consumer.pause(partition)
-            self._consumer.seek(partition, 0)  # a place to stand, so that the cluster is not asked for one
+            self._consumer.seek(partition, 0)  # any position, so that the client does not ask the cluster for one
         with self._lock:
             self._assigned |= {partition.partition for partition in partitions}
         _logger.info("partitions-gained", group=self.group, partitions=sorted(p.partition for p in partitions))
 
     def _revoke(self, partitions: Iterable[int]) -> list[PoolLease]:
-        """From now on nothing of these is committed; the leases that were held."""
+        """Revoke the leases on these partitions; the leases that were held."""
         gone = set(partitions)
         with self._lock:
             self._assigned -= gone
@@ -165,7 +164,7 @@ class KafkaLeases:
 
 
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
-    """What the group says to this member. Runs on the client's own loop, which goes on sending heartbeats while we wait."""
+    """Rebalance callbacks. They run on the client's event loop, which keeps sending heartbeats while they wait."""
 
     def __init__(self, leases: KafkaLeases) -> None:
         self._leases = leases
@@ -185,7 +184,7 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]
         deadline = time.monotonic() + self._leases._handover_s
         while not all(lease.released.is_set() for lease in leases) and (
             time.monotonic() < deadline
-            # A commit that has begun is worth as long again: whoever is given the pool must not commit beside it.
+            # A commit under way gets twice the time: the next holder must not commit while it runs.
             or (any(lease.is_committing() for lease in leases) and time.monotonic() < deadline + self._leases._handover_s)
         ):
             await self._leases._consumer._net.sleep(_PAUSE_S)

@@ -1,9 +1,9 @@
 """`KafkaLog`: a Kafka cluster as the event log.
 
-Enters: events of writers; positions of readers. Leaves: records in order within each key. Four topics `PREFIX.chain` …, the
-same number of partitions in each; a key lies in the partition that its pool (the key up to its first `/`) hashes to, so that
-a pool is one partition of every topic (ADR 3). An append is one transaction, readers see committed ones only. Left out: making
-topics (`topics.py`), and which process owns a pool.
+Enters: events to append; positions to read from. Leaves: records in order within each key. There are four topics `PREFIX.chain` …
+with the same number of partitions. A key's partition is the hash of its pool (the key up to its first `/`), so a pool is one
+partition of every topic (ADR 3). An append is one transaction, and readers see committed ones only. Left out: creating topics
+(`topics.py`), and which process owns a pool (`lease.py`).
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class KafkaLog:
     # --- EventLog
 
     def writer(self, topic: Topic, key: str) -> KafkaWriter:
-        """`EventLog.writer`: from here on the cluster refuses every older writer of this (topic, key)."""
+        """`EventLog.writer`: from now on the cluster fences every older writer of this (topic, key)."""
         self._check_key(key)
 
         def become() -> KafkaWriter:
             writer = KafkaWriter(self, topic, key)
             try:
-                # Who becomes the writer reads its state next: nothing of the key may still be hidden behind another's open append.
+                # The caller reads the key next, so no record of it may still be hidden behind another writer's open transaction.
                 writer.assume_read_to(self.settled_end(self.partition(topic, key)))
             except BaseException:
                 writer.close()
@@ -83,7 +83,7 @@ class KafkaLog:
     def read(
         self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
     ) -> list[Record]:
-        """`EventLog.read`. Only what is committed, up to the first append of anybody that is still open."""
+        """`EventLog.read`: committed records only, up to the partition's first open transaction."""
 
         def ask() -> list[Record]:
             with self._lock:
@@ -126,7 +126,7 @@ class KafkaLog:
         return self._retried("read", ask)
 
     def last(self, topic: Topic, key: str) -> Record | None:
-        """`EventLog.last`: looked for from the end backwards; a key without records costs its whole partition."""
+        """`EventLog.last`: searches backwards from the end; for a key without records that is the whole partition."""
         self._check_key(key)
 
         def ask() -> Record | None:
@@ -148,7 +148,7 @@ class KafkaLog:
         return self._retried(f"read the last event of {_known(topic)} {key!r}", ask)
 
     def close(self) -> None:
-        """Give every connection back, the writers' too."""
+        """Close every connection, also those of the writers."""
         self._is_closed = True
         for writer in list(self._writers):
             writer.close()
@@ -167,7 +167,7 @@ class KafkaLog:
     # --- for the writer
 
     def partition(self, topic: Topic, key: str) -> TopicPartition:
-        """Where a key lies."""
+        """The partition of a key."""
         name = self.settings.topic(topic)
         return TopicPartition(name, partition_of(key, self._count(name)))
 
@@ -179,10 +179,10 @@ class KafkaLog:
         return [TopicPartition(name, number) for number in chosen]
 
     def settled_end(self, partition: TopicPartition) -> int:
-        """The end of everything in a partition now, once all of it is decided: committed or given up.
+        """The end of a partition, once every transaction before it is committed or aborted.
 
-        An append of another key that is still open hides what was committed after it, from readers and from us. It ends
-        by itself, at the latest when the cluster gives its writer up. Raises LogError when it does not.
+        An open transaction, of any key, hides the records committed after it. It ends by itself, at the latest when the cluster's
+        transaction timeout aborts it. Raises LogError when it does not.
         """
         with self._query_reader() as looker:
             if self._heads is None:
@@ -197,7 +197,7 @@ class KafkaLog:
             self._await_stable(looker, partition, offset + 1, timeout_s)
 
     def scan(self, partition: TopicPartition, start: int, stop: int) -> Iterator[Record]:
-        """Every committed record of a partition from `start` up to before `stop`, whoever's key it has."""
+        """Every committed record of a partition from `start` up to before `stop`, of any key."""
         with self._query_reader() as looker:
             at = start
             while records := looker.read({partition: at}, {partition: stop}, 16 << 20) if at < stop else []:
@@ -230,14 +230,14 @@ class KafkaLog:
 
     @contextlib.contextmanager
     def _query_reader(self) -> Iterator[Reader]:
-        """The reader for questions about the log, beside the one that follows it."""
+        """The reader for look-ups, separate from the one that follows the log."""
         with self._look_lock:
             if self._looker is None:
                 self._looker = Reader(self.settings)
             yield self._looker
 
     def _retried(self, action: str, ask: Callable[[], Answer]) -> Answer:
-        """Ask again while the cluster's trouble may pass, for `timeout_s`; then it is a LogError. What is asked may be asked twice."""
+        """Call `ask`, retrying errors that may pass for up to `timeout_s`; then raises LogError. `ask` must be safe to repeat."""
         deadline = time.monotonic() + self.settings.timeout_s
         while True:
             if self._is_closed:
@@ -277,7 +277,7 @@ class KafkaLog:
         return {p: positions.get(place, 0) for place, p in all_places.items() if place.partition("/")[0] in wanted}
 
     def _ends(self, reader: Reader, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Where reading stops now. A position past the end is another log's, unless a new leader is still catching up."""
+        """Where reading stops now. A position after the end belongs to another log, unless a new leader is still catching up."""
         deadline = time.monotonic() + _SETTLE_S
         while True:
             ends = reader.ends(starts)

@@ -1,9 +1,9 @@
 """Committed records of some partitions, from explicit positions on.
 
-Enters: starts and stops (offsets by partition). Leaves: `Record`s in order within each partition. The cluster keeps
-no position for us (law 4), and offsets have gaps: a transaction's end takes one, an abandoned append takes all of its own.
-So a position is "the next offset to read", and the place after the last record equals every place up to the next one.
-What was fetched and not asked for yet is kept for the next time.
+Enters: starts and stops (offsets by partition). Leaves: `Record`s in order within each partition. No position is stored in the
+cluster (law 4). Offsets have gaps: commit and abort markers take offsets, and so do the records of an aborted transaction. A position
+is therefore "the next offset to read", and all positions between two records are equivalent. Records fetched beyond what was asked
+for are kept for the next call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VALUE = attrgetter("value")
 class Reader:
     """One consumer. Not for two threads at once: its owner holds a lock around every call.
 
-    `is_wanted` chooses keys; records of those it refuses are passed over. With `is_committed=False` only `ends` makes sense.
+    Records whose key `is_wanted` refuses are skipped. With `is_committed=False` only `ends` is useful.
     """
 
     def __init__(self, settings: KafkaSettings, *, is_committed: bool = True, is_wanted: Wanted = lambda key: True) -> None:
@@ -50,12 +50,12 @@ class Reader:
             fetch_max_bytes=16 << 20,
             max_partition_fetch_bytes=4 << 20,
             receive_message_max_bytes=max(100_000_000, 4 * settings.max_event_bytes),
-            max_poll_records=sys.maxsize,  # all that came: it is cut apart by whole batches, see `unpack`
+            max_poll_records=sys.maxsize,  # everything fetched: `unpack` works on whole batches
         )
         self._consumer._fetcher.PartitionRecords = partition_records_class(settings.topic_names, is_wanted)
         self._kept: dict[TopicPartition, deque[Record | ForeignRecord]] = {}
         self._next: dict[TopicPartition, int] = {}
-        """Where the owner goes on: right after the last record it was given, or where it asked to begin."""
+        """The next offset to return, by partition: after the last record returned, or where reading was asked to begin."""
         self._paused: set[TopicPartition] = set()
 
     def partitions(self, name: str) -> list[int]:
@@ -66,7 +66,7 @@ class Reader:
         return sorted(found)
 
     def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offset of each: of what is committed, up to the first append still open; or, uncommitted, of all there is."""
+        """The end of each partition: of its committed records up to the first open transaction, or (`is_committed=False`) of all records."""
         wanted = list(partitions)
         deadline = time.monotonic() + self._timeout_s
         while True:
@@ -82,8 +82,8 @@ class Reader:
     def read(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Record]:
         """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.
 
-        Returns when all stops are reached or the limit is; raises LogError when the cluster gives nothing for `timeout_s`, and
-        for a record that no writer of ours wrote.
+        Returns when all stops or the limit are reached. Raises LogError when the cluster returns nothing for `timeout_s`, and for a
+        record that is not an event.
         """
         self._seek(starts)
         taken: list[Record] = []
@@ -99,7 +99,7 @@ class Reader:
                 while kept and kept[0].offset < stop and (left_bytes > 0 or not taken):
                     record = kept.popleft()
                     if isinstance(record, ForeignRecord):
-                        self._next.clear()  # what was taken is to be given again
+                        self._next.clear()  # the records read so far are returned again by the next call
                         raise _foreign_record_error(partition, record)
                     left_bytes -= len(record.value)
                     taken.append(record)
@@ -116,7 +116,7 @@ class Reader:
                 )
 
     def has_more(self, starts: Mapping[TopicPartition, int], timeout_s: float) -> bool:
-        """Whether a record comes at or after `starts` within the time; what is there already counts even with no time."""
+        """Whether there is a record at or after `starts`, waiting at most `timeout_s` for one."""
         self._seek(starts)
         deadline = time.monotonic() + timeout_s
         stops = self.ends(starts)
@@ -136,11 +136,11 @@ class Reader:
     # --- inside
 
     def _seek(self, starts: Mapping[TopicPartition, int]) -> None:
-        """Be ready to give what comes at `starts`: nothing to do for a partition that is there already."""
+        """Position the consumer at `starts`, leaving partitions that are already there."""
         if not set(starts) <= set(self._kept):
             together = set(starts) | set(self._kept)
             self._consumer.assign(list(together))
-            self._consumer.resume(*together)  # those that stay assigned stay paused, too, and nobody would wake them
+            self._consumer.resume(*together)  # partitions that stay assigned would stay paused
             self._kept = {partition: deque() for partition in together}
             self._next = {}
             self._paused = set()
@@ -153,14 +153,14 @@ class Reader:
                 self._next[partition] = start
 
     def _has_reached(self, partition: TopicPartition, stop: int) -> bool:
-        """Whether nothing before `stop` is still to be fetched or given."""
+        """Whether every record before `stop` was fetched and returned."""
         kept = self._kept[partition]
         if kept:
             return bool(kept[0].offset >= stop)
         return self._next[partition] >= stop or (self._consumer.position(partition, timeout_ms=1000) or 0) >= stop
 
     def _fetch(self, wanted: set[TopicPartition], timeout_ms: int) -> bool:
-        """Ask the cluster once, for these partitions only; whether anything came."""
+        """One fetch of these partitions; whether anything came."""
         paused = set(self._kept) - wanted
         if paused != self._paused:
             self._consumer.resume(*(self._paused - paused))
@@ -173,7 +173,7 @@ class Reader:
 
 
 def _bytes_if_whole(kept: deque[Record | ForeignRecord], stop: int, limit_bytes: int) -> int:
-    """The size of all values when every one of `kept` is an event that may be taken; else 0, and they are looked at one by one."""
+    """The size of all values if all of `kept` can be returned at once; else 0, and they are checked one by one."""
     if not kept or kept[-1].offset >= stop or not set(map(type, kept)) <= {Record}:
         return 0
     size_bytes = sum(map(len, map(_VALUE, kept)))

@@ -1,8 +1,8 @@
-"""Where the cluster is, what the topics are called, how to log in, how long to wait.
+"""Settings of the Kafka log: brokers, topic names, authentication, timeouts.
 
 Enters: a log's URL (`kafka://host:9092,host:9092/prefix`) and the `[kafka]` table of the settings. Leaves: `KafkaSettings`, or a
-`SettingsError` with every fault; and from it the keyword arguments that kafka-python's clients take. Passwords come from the
-caller, who has them from the environment or a file: they never stand in the URL and never print.
+`SettingsError` with every fault; and the keyword arguments for kafka-python's clients. Passwords come from the caller, who reads
+them from the environment or a file: they are never in the URL and never printed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pipeline.model.errors import SettingsError
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 COMPRESSIONS = {"none": None, "gzip": "zlib", "lz4": "lz4", "zstd": "zstandard"}
-"""What a batch may be compressed with, and the module that this needs beside the standard library."""
+"""The compressions of a batch, and the Python module that each needs (None: no extra one)."""
 
 _URL = re.compile(r"kafka://(?P<servers>[^/?#@]+)(?:/(?P<prefix>[A-Za-z0-9._-]*))?")
 
 
 @dataclass(frozen=True)
 class KafkaSettings:
-    """A cluster as a log: which, under what names, and by what rules."""
+    """A cluster used as the event log."""
 
     servers: tuple[str, ...]
-    """`host:port` of some brokers; the others are learnt from them."""
+    """`host:port` of some brokers; the client discovers the others."""
     prefix: str = "esep"
     """Topics are `PREFIX.chain`, `PREFIX.ledger`, …; transactional ids begin with `PREFIX.`."""
     partitions: int = 12
@@ -42,7 +42,7 @@ class KafkaSettings:
     timeout_s: float = 60.0
     """How long an append, or the wait for an answer, may take while brokers fail and come back."""
     transaction_timeout_s: float = 60.0
-    """After so long the cluster itself gives up a dead writer's append, and readers go on past it."""
+    """After this long the cluster aborts a dead writer's transaction, so that readers can go on."""
     security_protocol: str = "PLAINTEXT"
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -62,7 +62,7 @@ class KafkaSettings:
         return {self.topic(topic): topic for topic in TOPICS}
 
     def transactional_id(self, topic: Topic, key: str) -> str:
-        """One for each (topic, key): the cluster lets only its newest holder write."""
+        """One per (topic, key): the cluster lets only the newest producer with it write."""
         return f"{self.prefix}.{topic}/{key}"
 
     @property
@@ -71,7 +71,7 @@ class KafkaSettings:
         return f"kafka://{','.join(self.servers)}/{self.prefix}"
 
     def client(self) -> dict[str, Any]:
-        """What every kind of client is given."""
+        """Keyword arguments for every kafka-python client."""
         given: dict[str, Any] = {
             "bootstrap_servers": list(self.servers),
             "security_protocol": self.security_protocol,
@@ -79,7 +79,7 @@ class KafkaSettings:
             "retry_backoff_ms": 20,
             "reconnect_backoff_max_ms": 1_000,
             "bootstrap_timeout_ms": int(self.timeout_s * 1000),
-            # Leaders move while brokers come and go: a minute-old map of them would be learnt from errors only.
+            # Refreshed often: otherwise moved partition leaders are noticed only by errors.
             "metadata_max_age_ms": 30_000,
         }
         if "SSL" in self.security_protocol:

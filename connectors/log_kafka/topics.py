@@ -1,8 +1,8 @@
-"""The log's topics: made so that they never forget, and checked at every start.
+"""The log's topics: created without retention limits, and checked at every start.
 
-Enters: the settings. Leaves: four topics with unlimited retention, no compaction, no unclean election; or the faults of those
-that are there, each with the command that mends it. A log that could forget, lose what it acknowledged or move keys between
-partitions is refused, for then a month could not be rebuilt (laws 1 and 2).
+Enters: the settings. Leaves: four topics with unlimited retention, no compaction and no unclean leader election; or the faults of
+existing topics, each with the command that fixes it. A topic that could delete events, lose acknowledged ones or move keys between
+partitions is refused, because a month could not be rebuilt from it (laws 1 and 2).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from .settings import KafkaSettings
 
 
 def wanted_configs(settings: KafkaSettings) -> dict[str, str]:
-    """What every topic of the log must be set to; `max.message.bytes` may be greater, `min.insync.replicas` too."""
+    """The configuration that every topic must have; `max.message.bytes` and `min.insync.replicas` may be greater."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": "-1",
         "retention.bytes": "-1",
         "min.insync.replicas": str(settings.min_insync_replicas),
         "unclean.leader.election.enable": "false",
-        # The limit is for a batch as it travels: one event, its header and the batch's own.
+        # The limit counts a whole batch: one event, its header and the batch's header.
         "max.message.bytes": str(settings.max_event_bytes + 4096),
     }
 
 
 def make_topics(settings: KafkaSettings) -> list[str]:
-    """Make the topics that are not there yet; their names. Those that are there stay as they are."""
+    """Create the topics that do not exist yet; their names. Existing topics are not changed."""
     with _administering(settings, "make the topics") as admin:
         there = _described(admin, settings)
         missing = [name for name in settings.topic_names if name not in there]
@@ -53,7 +53,7 @@ def make_topics(settings: KafkaSettings) -> list[str]:
 
 
 def alter_topics(settings: KafkaSettings) -> list[str]:
-    """Set what is set otherwise on the topics that are there; a line for each change. Replicas and partitions are left alone."""
+    """Correct the configuration of existing topics; a line for each change. Replicas and partitions are not changed."""
     with _administering(settings, "alter the topics") as admin:
         changed = []
         there = [name for name in settings.topic_names if name in _described(admin, settings)]
@@ -66,7 +66,7 @@ def alter_topics(settings: KafkaSettings) -> list[str]:
 
 
 def check_topics(settings: KafkaSettings) -> list[str]:
-    """What is wrong with the topics, a line each with the command that mends it; empty when the log can be trusted."""
+    """What is wrong with the topics, one line each with the command that fixes it; empty when all is right."""
     with _administering(settings, "check the topics") as admin:
         described = _described(admin, settings)
         faults = [f"there is no topic {name}: `esep topics` makes it" for name in settings.topic_names if name not in described]
@@ -82,7 +82,7 @@ def check_topics(settings: KafkaSettings) -> list[str]:
 
 
 def require_topics(settings: KafkaSettings) -> None:
-    """Raises LogError with every fault of the topics: for the start of each process."""
+    """Raises LogError with every fault of the topics; called when a process starts."""
     faults = check_topics(settings)
     if faults:
         raise LogError(f"{settings.place}: the topics can't be trusted with the log\n  - " + "\n  - ".join(faults))
@@ -111,7 +111,7 @@ def _shape_faults(settings: KafkaSettings, name: str, partitions: list[dict[str,
 
 
 def _differences(settings: KafkaSettings, held: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """By setting: what it is, and what it should be."""
+    """The configuration that differs, by setting: the actual value and the required one."""
     off = {}
     for key, needed in wanted_configs(settings).items():
         value = held.get(key, "not said")
@@ -144,7 +144,7 @@ def _administering(settings: KafkaSettings, action: str) -> Iterator[Any]:
 
 
 def _described(admin: Any, settings: KafkaSettings) -> dict[str, dict[str, Any]]:
-    """The topics that are there, by name. Raises kafka-python's error for one that may not be seen."""
+    """The existing topics by name. Raises kafka-python's error for one that the user may not describe."""
     found = {}
     for topic in admin.describe_topics(list(settings.topic_names)):
         kind = kafka_errors.for_code(topic["error_code"])

@@ -1,10 +1,10 @@
-"""Record batches as they lie in a fetch's answer, turned into the log's records, a batch at a time.
+"""Decodes fetched record batches into the log's records, a batch at a time.
 
-Enters: batches that kafka-python fetched and cut apart. Leaves: `Record`s, in order; a `ForeignRecord` for what no writer of ours wrote.
-kafka-python decodes every number by a call and builds two objects for each record, one of them of thirteen fields: about twice the time
-(`docs/benchmarks.md`), where at 80,000 one-row events a second each has 12 µs from the cluster into a committed store. So the insides of a batch (message format 2, KIP-98) are
-read here, and nothing else: sessions, leaders, errors, positions, check sums and which transactions were given up
-stay kafka-python's. Left out: formats before 2, which have no headers and so no events.
+Enters: batches that kafka-python fetched and split. Leaves: `Record`s, in order; a `ForeignRecord` for what is not an event of this log.
+kafka-python calls a function for every number and builds two objects for each record, one of thirteen fields: about twice the time
+(`docs/benchmarks.md`), where at 80,000 one-row events a second each has 12 µs from the cluster into a committed store. So only the
+records within a batch (message format 2, KIP-98) are decoded here: sessions, leaders, errors, positions, checksums and aborted
+transactions stay with kafka-python. Left out: message formats before 2, which have no headers and so no event ids.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from .decompress import decompress
 ID = "id"
 """The header with an event's id, UTF-8."""
 PROBE = "esep-probe"
-"""A record with this header carries nothing: a writer asks by it whether it still may write."""
+"""The header of an empty record that a writer sends, in an aborted transaction, to learn whether it is fenced."""
 
 _NO_KEY = b"\x01"
 """The length of a key that is absent: -1."""
 _ONE_ID = b"\x02\x04" + ID.encode()
-"""One header, and its name: how the headers of every event of ours begin."""
+"""A header count of one and the header's name: how the headers of an event begin."""
 
 
 _NO_TEXT = "not UTF-8"
-"""This very object stands for bytes that are no text."""
+"""Marker for bytes that are not UTF-8; compared by identity."""
 
 
 class ForeignRecord(NamedTuple):
-    """The place of a record that is no event: it lacks a key, a value or an id, or they are no text."""
+    """The offset of a record that is not an event of this log: its key, value or id is missing or not UTF-8."""
 
     offset: int
 
@@ -44,13 +44,13 @@ Wanted = Callable[[bytes], bool]
 
 
 def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) -> type[Any]:
-    """What a consumer's fetcher is to use as its `PartitionRecords`. Keys that `is_wanted` refuses are passed over."""
+    """The class that a consumer's fetcher uses as its `PartitionRecords`. Records whose key `is_wanted` refuses are skipped."""
     names: dict[bytes, str | None] = {}
 
     class Unpacked(Fetcher.PartitionRecords):  # type: ignore[misc]
-        """kafka-python's own walk over batches, but for what is inside them.
+        """kafka-python's iteration over batches, with our own decoding of the records.
 
-        A consumer must not ask for a part of it (`max_poll_records`): `next_fetch_offset` goes from batch to batch.
+        The consumer's `max_poll_records` must not split a batch: `next_fetch_offset` advances by whole batches.
         """
 
         def _unpack_records(
@@ -59,7 +59,7 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
             topic, partition = topic_names[tp.topic], int(tp.partition)
             while (batch := records.next_batch()) is not None:
                 if self.check_crcs and not batch.validate_crc():
-                    # Drained first: kafka-python would ask an iterator that has failed again and again.
+                    # Drained first: otherwise kafka-python keeps calling the failed iterator.
                     self.drain()
                     raise kafka_errors.CorruptRecordError(f"{tp.topic}/{partition}@{batch.base_offset}: wrong check sum")
                 if batch.magic != 2:
@@ -75,7 +75,7 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
             self.drain()
 
         def _is_passed_over(self, batch: Any) -> bool:
-            """Whether the batch is a transaction's end, or belongs to one that was given up (read_committed, as kafka-python has it)."""
+            """Whether the batch is a commit or abort marker, or belongs to an aborted transaction (read_committed, as in kafka-python)."""
             if batch.has_producer_id():
                 self._consume_aborted_transactions_up_to(batch.last_offset)
                 if self._contains_abort_marker(batch):
@@ -90,9 +90,9 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
 def unpack_batch(
     batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> list[Record | ForeignRecord]:
-    """The records of one batch. `names` keeps the keys met so far as text, None for those nobody wants.
+    """The records of one batch. `names` caches decoded keys, None for unwanted ones.
 
-    Raises CorruptRecordError for bytes that are no records.
+    Raises CorruptRecordError for malformed bytes.
     """
     decompress(batch)
     data = bytes(batch._buffer)
@@ -110,8 +110,8 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
 ) -> tuple[list[Record | ForeignRecord], int]:
     """`count` records from byte `at` on, and where they end.
 
-    Numbers are varints: seven bits a byte, zigzag (`n >> 1` for those that are never negative; 1, that is -1, stands for "absent"). For speed,
-    those of one or two bytes are read in place, and a key like the one before it, its length included, is not looked up again.
+    Numbers are zigzag varints, seven bits a byte (`n >> 1` for those that are never negative; 1, that is -1, means "absent"). For speed,
+    those of one or two bytes are decoded inline, and a key equal to the previous one is not looked up again.
     """
     found: list[Record | ForeignRecord] = []
     add, new, starts_with = found.append, tuple.__new__, data.startswith
@@ -124,7 +124,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
                 size, at = _rest(data, at, size)
         end = at + (size >> 1)
         at += 1  # attributes: none are defined
-        while data[at] > 127:  # the time that its writer says
+        while data[at] > 127:  # the timestamp delta
             at += 1
         delta, at = data[at + 1], at + 2
         if delta > 127:
@@ -147,7 +147,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
                 size, at = _rest(data, at, size)
         value_at, at = at, at + (size >> 1)
         value = data[value_at:at]
-        if starts_with(_ONE_ID, at) and not (length := data[at + 4]) & 129:  # neither longer than one byte can say, nor absent
+        if starts_with(_ONE_ID, at) and not (length := data[at + 4]) & 129:  # a length of one byte, and not "absent"
             id_at, at = at + 5, at + 5 + (length >> 1)
             id_: bytes | None = data[id_at:at]
         else:
@@ -167,7 +167,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
 
 
 def _key(data: bytes, at: int, names: dict[bytes, str | None], is_wanted: Wanted) -> tuple[bytes, str | None]:
-    """The key at `at` with its length before it, as it lies there, and as text: None for one that nobody wants, and for none at all."""
+    """The key at `at`: its bytes with the length prefix, and its text (None for an unwanted or absent key)."""
     size, begun = _number(data, at)
     if size < 0:
         return _NO_KEY, None
@@ -186,7 +186,7 @@ def _text(content: bytes) -> str:
 
 
 def _rest(data: bytes, at: int, begun: int) -> tuple[int, int]:
-    """A varint whose first two bytes, taken together as `begun`, say that more follow; still in zigzag, and where it ends."""
+    """The rest of a varint of more than two bytes, whose first two were combined into `begun`; its zigzag value, and where it ends."""
     number, shift = begun & 16_383, 14
     while (byte := data[at]) > 127:
         number |= (byte & 127) << shift
@@ -219,7 +219,7 @@ def _headers(data: bytes, at: int) -> tuple[dict[str, bytes | None], int]:
 
 
 def _is_probe(data: bytes, at: int, end: int) -> bool:
-    """Whether the record whose value begins at `at` is a writer's question."""
+    """Whether the record whose value begins at `at` is a writer's probe."""
     size, at = _number(data, at)
     headers, at = _headers(data, at + max(0, size))
     if at != end:

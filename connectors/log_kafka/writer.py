@@ -1,10 +1,10 @@
 """`KafkaWriter`: the one writer of a (topic, key).
 
-Enters: new events. Leaves: one transaction for each append, acknowledged by every replica in step and visible to readers
-when `append` returns. Opening a writer raises the transactional id's epoch: the cluster itself refuses the older writer from
-then on. Ids that the key holds already are known from reading its partition back once, before the first append (ADR 3).
-A writer whose append failed in a way that leaves the outcome open takes no more: what is there is recognised by the next one.
-A writer that was idle for so long that the cluster forgot its transactional id begins anew by itself, when nobody else wrote meanwhile.
+Enters: new events. Leaves: one transaction per append, acknowledged by every in-sync replica and visible to readers when `append`
+returns. Opening a writer raises the transactional id's epoch, so the cluster fences the older writer. The ids that the key already
+holds are read back from its partition once, before the first append (ADR 3).
+A writer whose append ended with an unknown outcome accepts no more: the next writer finds out what was committed.
+A writer whose transactional id expired at the cluster while it was idle renews it, if nobody else wrote the key meanwhile.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _logger = structlog.get_logger(__name__)
 
 
 class WritableLog(Protocol):
-    """What a writer asks of the log that it writes to: `log.KafkaLog`."""
+    """The part of `log.KafkaLog` that a writer uses."""
 
     settings: KafkaSettings
     place: str
 
     def partition(self, topic: Topic, key: str) -> TopicPartition:
-        """Where a key lies."""
+        """The partition of a key."""
         ...
 
     def settled_end(self, partition: TopicPartition) -> int:
-        """The end of everything in a partition, once all of it is committed or given up."""
+        """The end of a partition, once every transaction before it is committed or aborted."""
         ...
 
     def await_visible(self, partition: TopicPartition, offset: int, timeout_s: float) -> None:
@@ -56,10 +56,10 @@ class WritableLog(Protocol):
 
 
 class KafkaWriter:
-    """`pipeline.log.protocol.Writer` on a cluster; threads may share it."""
+    """`pipeline.log.protocol.Writer` on a cluster. Threads may share it."""
 
     def __init__(self, log: WritableLog, topic: Topic, key: str) -> None:
-        """Take the (topic, key) over. Raises kafka-python's errors: `KafkaLog.writer` explains them."""
+        """Take over the (topic, key). Raises kafka-python's errors; `KafkaLog.writer` translates them."""
         self._log = log
         self._settings = log.settings
         self._topic: Topic = topic
@@ -67,14 +67,14 @@ class KafkaWriter:
         self._lock = threading.Lock()
         self._partition = log.partition(topic, key)
         self._known: dict[str, bytes] | None = None
-        """Digest of every event of this key, by id; None until they were read back."""
+        """Digest of every event of this key, by id; None before they are read back."""
         self._broken: str | None = None
         self._read_to = 0
-        """Every record of this key before this offset was read, or appended by us."""
+        """Every record of this key before this offset was read, or appended by this writer."""
         self._producer: Any = self._open_producer()
 
     def append(self, events: Sequence[NewEvent]) -> int:
-        """Append all or nothing, on every replica in step on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
+        """Append all or nothing, on every in-sync replica on return; the number that were new. Errors as in `pipeline.log.protocol.Writer`."""
         action = f"append to {self._topic} {self._key!r}"
         with self._lock:
             if self._broken is not None:
@@ -98,7 +98,7 @@ class KafkaWriter:
             return len(fresh)
 
     def close(self) -> None:
-        """Give the connection back; the (topic, key) stays ours until another writer is opened."""
+        """Close the connection."""
         with self._lock:
             if self._broken != _CLOSED:
                 self._broken = _CLOSED
@@ -111,7 +111,7 @@ class KafkaWriter:
         self.close()
 
     def assume_read_to(self, end: int) -> None:
-        """What lies before `end` is known to whoever asked for this writer: only records after it would be another writer's."""
+        """Treat the records before `end` as known: only one at or after it would be another writer's."""
         self._read_to = end
 
     # --- inside
@@ -126,7 +126,7 @@ class KafkaWriter:
             transactional_id=self._settings.transactional_id(self._topic, self._key),
             transaction_timeout_ms=int(self._settings.transaction_timeout_s * 1000),
             acks="all",
-            # A batch that is not taken in this time is given up before the cluster gives up the transaction.
+            # A batch that is not acknowledged in this time fails before the cluster aborts the transaction.
             delivery_timeout_ms=max(16_000, int(min(self._settings.timeout_s, self._settings.transaction_timeout_s) * 800)),
             max_block_ms=timeout_ms,
             batch_size=256 << 10,
@@ -143,10 +143,10 @@ class KafkaWriter:
         return producer
 
     def _renew_producer(self) -> None:
-        """Take the transactional id again after the cluster forgot it: nobody appended for `transactional.id.expiration.ms`.
+        """Register the transactional id again after it expired at the cluster (no append for `transactional.id.expiration.ms`).
 
-        Only when the place is still ours: nobody else holds the id, and the key has no record that is not known here. Raises
-        ProducerFencedError otherwise; LogError or another KafkaError when that can't be found out, and then takes no more.
+        Only if no other producer holds the id and the key has no record unknown here; raises ProducerFencedError otherwise. Raises
+        LogError or another KafkaError when that can't be determined; the writer then accepts no more.
         """
         ours = self._producer._transaction_manager.producer_id_and_epoch
         self._producer.close(timeout=1)
@@ -162,14 +162,14 @@ class KafkaWriter:
         _logger.info("began-anew", topic=self._partition.topic, key=self._key, reason="transactional id expired")
 
     def _require_unchanged(self) -> None:
-        """Raise ProducerFencedError when the key has a record that this writer does not know: another one wrote it."""
+        """Raise ProducerFencedError when the key has a record unknown to this writer: another writer appended it."""
         end = self._log.settled_end(self._partition)
         if any(record.key == self._key for record in self._log.scan(self._partition, self._read_to, end)):
             raise kafka_errors.ProducerFencedError()
         self._read_to = max(self._read_to, end)
 
     def _holder_id(self) -> int | None:
-        """The producer id that holds the transactional id now; None when the cluster knows of none."""
+        """The producer id that holds the transactional id now; None when the cluster does not know the id."""
         name = self._settings.transactional_id(self._topic, self._key)
         admin: Any = open_client(KafkaAdminClient, **self._settings.client())
         try:
@@ -180,7 +180,7 @@ class KafkaWriter:
             admin.close()
 
     def _new_events(self, events: Sequence[NewEvent]) -> list[NewEvent]:
-        """The events that the key does not hold yet. Raises LogError for a known id with other content, and for one too large."""
+        """The events that the key does not hold yet. Raises LogError for a known id with other content, and for an event that is too large."""
         known = self._known = self._read_back() if self._known is None else self._known
         fresh: dict[str, NewEvent] = {}
         for event in events:
@@ -191,12 +191,12 @@ class KafkaWriter:
             elif held != digest(event.value):
                 raise LogError(
                     f"{self._log.place}: {self._topic} of {self._key!r} already holds event {event.id!r} with other content; "
-                    "nothing was appended; the source must not change what it has said"
+                    "nothing was appended; an event in the log never changes: find out why the source produced this id again"
                 )
         return list(fresh.values())
 
     def _read_back(self) -> dict[str, bytes]:
-        """Every id of the key. The older writer's last append is decided: opening this one ended it."""
+        """The digest of every event of the key, by id. The older writer has no open transaction: opening this writer ended it."""
         end = self._log.settled_end(self._partition)
         known = {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
         self._read_to = max(self._read_to, end)
@@ -211,7 +211,7 @@ class KafkaWriter:
             )
 
     def _commit(self, fresh: Sequence[NewEvent]) -> None:
-        """One transaction. With nothing new it is a probe, given up again: the cluster says whether we may still write."""
+        """Append in one transaction. With nothing new, an aborted transaction still checks that this writer is not fenced."""
         begun = time.monotonic()
         deadline = begun + self._settings.timeout_s
         producer, name, number = self._producer, self._partition.topic, self._partition.partition
@@ -223,14 +223,14 @@ class KafkaWriter:
                 return
             key = self._key.encode()
             sent = [producer.send(name, value=e.value, key=key, headers=[(ID, e.id.encode())], partition=number) for e in fresh]
-            # Every batch is acknowledged before the commit is asked for: a lost one must not be committed around.
+            # Every batch must be acknowledged before the commit: otherwise a commit could leave out a lost batch.
             last = max(s.get(timeout=max(0.1, deadline - time.monotonic())).offset for s in sent)
         except kafka_errors.KafkaError as error:
             raise self._abort(error) from error
         try:
             self._end(commit=True, deadline=deadline)
         except kafka_errors.KafkaError as error:
-            # After that time the cluster fences a writer for its slowness, with no other one in sight.
+            # After that time the cluster also fences a writer because its transaction timed out, without another writer.
             if time.monotonic() - begun < self._settings.transaction_timeout_s and (is_fencing(error) or self._has_successor()):
                 raise kafka_errors.ProducerFencedError() from error
             self._break("the cluster did not say whether the last append was committed; open the log again: what is there is recognised")
@@ -239,19 +239,19 @@ class KafkaWriter:
         try:
             self._log.await_visible(self._partition, last, self._settings.timeout_s)
         except (LogError, kafka_errors.KafkaError) as error:
-            # It is committed and durable; only its being seen waits, for somebody else's open append.
+            # It is committed and durable; only its visibility waits for another writer's open transaction.
             _logger.warning("appended, but readers don't see it yet", topic=name, partition=number, offset=last, error=str(error))
 
     def _break(self, why: str) -> None:
-        """Take no more. The producer goes too: by itself it would try to get its right back, perhaps from its successor."""
+        """Accept no more appends. The producer is closed too: it would try to register again, and could fence its successor."""
         self._broken = why
         self._producer.close(timeout=1)
 
     def _has_successor(self) -> bool:
-        """Ask who holds the transactional id, after a commit with an open outcome.
+        """Whether another producer holds the transactional id now; asked after a commit with an unknown outcome.
 
-        A coordinator that is just fencing us answers a commit with "unknown server error" instead of "fenced", and counts
-        the new epoch a moment later: so it is asked more than once.
+        While a coordinator is fencing a producer, it may answer its commit with "unknown server error" and raise the epoch only a
+        moment later: so it is asked several times.
         """
         ours = self._producer._transaction_manager.producer_id_and_epoch
         name = self._settings.transactional_id(self._topic, self._key)
@@ -266,7 +266,7 @@ class KafkaWriter:
             finally:
                 admin.close()
         except kafka_errors.KafkaError:
-            pass  # the outcome stays open, which is what the caller then says
+            pass  # the outcome stays unknown, and the caller says so
         return False
 
     def _begin(self) -> None:
@@ -276,7 +276,7 @@ class KafkaWriter:
             raise self._cause(error) from error
 
     def _abort(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
-        """Abort after a failed send; the failure's first cause. Nothing of the append stays."""
+        """Abort the transaction after a failed send; the failure's first cause."""
         cause = self._cause(error)
         if not is_fencing(cause) and not has_expired(cause):  # an id that is not known has no transaction to give up
             try:
@@ -286,14 +286,14 @@ class KafkaWriter:
         return cause
 
     def _cause(self, error: kafka_errors.KafkaError) -> kafka_errors.KafkaError:
-        """What the cluster said first: kafka-python wraps it in a general error after a fatal one."""
+        """The cluster's original error: after a fatal one kafka-python raises a general error instead."""
         first = self._producer._transaction_manager.last_error
         return first if isinstance(first, kafka_errors.KafkaError) else error
 
     def _end(self, *, commit: bool, deadline: float) -> None:
-        """Commit or abort, but not for ever: `commit_transaction` itself would wait as long as the cluster is away.
+        """Commit or abort within `deadline`; kafka-python's own methods wait for ever while the cluster is unreachable.
 
-        It does what that method does, with a time. Raises what the cluster said, KafkaTimeoutError when it said nothing.
+        Raises the cluster's error, KafkaTimeoutError when there was no answer.
         """
         state = self._producer._transaction_manager
         try:
@@ -309,7 +309,7 @@ _CLOSED = "this writer was closed: open another one"
 
 
 def digest(value: bytes) -> bytes:
-    """16 bytes that stand for an event's content in memory."""
+    """A 16-byte BLAKE2b digest of an event's content, kept in memory."""
     return hashlib.blake2b(value, digest_size=16).digest()
 
 

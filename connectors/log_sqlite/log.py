@@ -5,10 +5,10 @@ Every topic has one partition, 0; its offsets count from 0 without gaps. A commi
 returns (WAL with synchronous=FULL). Ids are unique within (topic, key). A (topic, key) has one writer: opening
 another one raises the pair's epoch, and appends of the older epoch are refused.
 
-Every event carries a digest (`pipeline.log.digest`), and where each topic ends is kept beside: every read checks both, so that a
-damaged disk, or a hand in the file, is told with its place and never read as a fact, nor as the end.
+Every event has a digest (`pipeline.log.digest`), and the end of each topic is stored too. Every read checks both, so damage or
+manual edits of the file are reported with their position instead of being read as events or as the end of the log.
 
-It leaves out retention and compaction: nothing is ever deleted. The values' meaning is not looked at.
+Left out: retention and compaction (nothing is ever deleted), and the meaning of the values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ APPLICATION_ID = 0x45736570
 FORMAT_VERSION = 2
 """Format 1 had no digests; it is brought to 2 when it is opened."""
 POLL_S = 0.02
-"""How long a waiting follower sleeps between looks at the ends."""
+"""Pause between polls of a waiting reader."""
 WAL_LIMIT_BYTES = 64 << 20
 
 _CREATE = """
@@ -61,7 +61,7 @@ ON CONFLICT (topic, key) DO UPDATE SET epoch = epoch + 1 RETURNING epoch
 """
 
 _RESTORE = "restore the file from its backup, and remove -wal, -shm and -journal of the same name, which belong to the damaged one"
-"""SQLite would read what lies beside a log into whatever file is put in its place."""
+"""SQLite would apply left-over journal files to the restored file."""
 
 
 class SqliteLog:
@@ -90,7 +90,7 @@ class SqliteLog:
     # --- opening
 
     def _create_file(self) -> None:
-        """Create the file for the owner's eyes alone; SQLite gives its -wal and -shm files the same mode."""
+        """Create the file with mode 0600; SQLite gives its -wal and -shm files the same mode."""
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
@@ -123,7 +123,7 @@ class SqliteLog:
             raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; {_RESTORE}")
 
     def _use_wal(self) -> None:
-        """Switch to WAL. Racing openers get "locked" at once, whatever the busy timeout: so ask again until it is out."""
+        """Switch to WAL. Concurrent openers get "locked" at once, despite the busy timeout: so retry until it has passed."""
         deadline = time.monotonic() + self._busy_timeout_s
         while True:
             try:
@@ -176,7 +176,7 @@ class SqliteLog:
         return records
 
     def wait(self, positions: Positions, timeout_s: float) -> bool:
-        """`EventLog.wait`: looks at the ends every 20 ms."""
+        """`EventLog.wait`: polls every POLL_S."""
         deadline = time.monotonic() + timeout_s
         while True:
             if any(offset > positions.get(place, 0) for place, offset in self.end().items()):
@@ -200,9 +200,9 @@ class SqliteLog:
         return record
 
     def check(self) -> None:
-        """Look the whole file through, its indexes too (`PRAGMA integrity_check`). Raises LogError with the first fault.
+        """Check the whole file with its indexes (`PRAGMA integrity_check`). Raises LogError with the first fault.
 
-        The events' digests are checked by reading them (`read`).
+        The events' digests are checked by `read`, not here.
         """
         with self._translate_errors("read"), self._lock:
             (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
@@ -240,7 +240,7 @@ class SqliteLog:
         return starts
 
     def _records(self, topic: Topic, start: int, stop: int) -> Iterator[Record]:
-        """Stream records, each checked; offsets have no gaps, so a gap means that rows were removed behind the log's back."""
+        """Stream records, each checked. Offsets have no gaps, so a gap means that rows were deleted from the file."""
         before, expected = self._digest_before(topic, start), start
         end, last = self._head(topic)
         try:
@@ -290,7 +290,7 @@ class SqliteLog:
                 elif known[0] != event.value:
                     raise LogError(
                         f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
-                        "nothing was appended; the source must not change what it has said"
+                        "nothing was appended; an event in the log never changes: find out why the source produced this id again"
                     )
             cursor.execute(_SET_END, (topic, offset, before))
         return offset - first
@@ -305,7 +305,7 @@ class SqliteLog:
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # a full disk ends the transaction by itself
+                if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
                     cursor.execute("ROLLBACK")
                 raise
             finally:
@@ -347,7 +347,7 @@ def _code(error: Exception) -> int:
 
 
 def _add_digests(cursor: sqlite3.Cursor) -> None:
-    """From format 1 to 2, in the open transaction: the events as they are, each with its digest. An older program's appends fail from here on."""
+    """Migrate from format 1 to 2 in the open transaction: adds a digest to every event. Appends of an older program fail from then on."""
     for index in ("event_id", "event_key"):
         cursor.execute(f"DROP INDEX {index}")
     cursor.execute("ALTER TABLE event RENAME TO event_1")

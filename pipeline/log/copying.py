@@ -1,10 +1,10 @@
-"""Moving and checking a log: every event of one `EventLog` into another, in order, and the proof that they hold the same.
+"""Copying one event log into another, verifying the copy, and checking a single log.
 
-Enters: two logs of any kind. Leaves: the target with the source's events, each key's in the source's order, and a digest
-for each key that both logs were found to have. It needs no notes of its own: what the target holds says where to go on, so
-a copy that was broken off is begun again. A target whose key tells another story is refused before anything is added to that key.
-Left out: positions. Offsets differ from log to log, so a store is rebuilt from the new log. A month frozen before the move finds its
-place in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.places_of`, ADR 3).
+Enters: two logs of any kind. Leaves: the target with all of the source's events, in the source's order within each key, and one digest
+per key that source and target agree on. A copy keeps no state of its own: it resumes after the events that the target already holds.
+A key whose events in the target differ from the source's is refused before anything is appended to it.
+Left out: positions. Offsets differ between logs, so a store is rebuilt from the new log. A month frozen before the copy finds its
+position in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.places_of`, ADR 3).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Key = tuple[Topic, str]
 
 @dataclass
 class RunningDigest:
-    """What a log holds of a (topic, key): how many events, and one digest over all of them in order."""
+    """The number of events of one (topic, key) read so far, and one digest over them in order."""
 
     events: int = 0
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256, repr=False)
@@ -39,29 +39,29 @@ class RunningDigest:
 
     @property
     def digest(self) -> str:
-        """SHA-256, hex, of the events' marks in order."""
+        """SHA-256, hex, of the events' digests in order."""
         return self._digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What a copy came to."""
+    """The result of a copy."""
 
     events: int
-    """Of the source, all told."""
+    """All events of the source."""
     appended: int
-    """Of them, those that were not in the target yet."""
+    """Those of them that the target did not have yet."""
     digests: dict[Key, str]
-    """By (topic, key): what source and target were both found to hold."""
+    """SHA-256, hex, of each (topic, key), the same in source and target."""
 
     @property
     def digest(self) -> str:
-        """One SHA-256, hex, for the whole log: equal for equal logs, whatever holds them."""
+        """SHA-256, hex, of the whole log: equal logs have equal digests, whatever their kind."""
         return combined_digest(self.digests)
 
 
 def combined_digest(digests: Mapping[Key, str]) -> str:
-    """One SHA-256, hex, of all keys' digests."""
+    """SHA-256, hex, of all keys' digests, sorted by topic and key."""
     whole = hashlib.sha256()
     for (topic, key), digest in sorted(digests.items()):
         whole.update(f"{topic}\0{key}\0{digest}\n".encode())
@@ -69,7 +69,7 @@ def combined_digest(digests: Mapping[Key, str]) -> str:
 
 
 def event_digest(record: Record) -> bytes:
-    """32 bytes that stand for an event's id and content."""
+    """SHA-256 (32 bytes) of an event's id and content."""
     name = record.id.encode()
     return hashlib.sha256(len(name).to_bytes(4, "big") + name + record.value).digest()
 
@@ -77,10 +77,10 @@ def event_digest(record: Record) -> bytes:
 def copy_log(
     source: EventLog, target: EventLog, *, batch_bytes: int = BATCH_BYTES, on_progress: Callable[[int], None] = lambda _: None
 ) -> CopyResult:
-    """Bring `target` up to `source` and prove it. `on_progress` hears how many events were looked at so far.
+    """Append to `target` the events of `source` that it lacks, then read it back and compare. `on_progress`: source events read so far.
 
-    Raises LogError when a key of the target holds other events than the source has at their place, or when what is read back
-    differs; FencedError when something else writes a key of the target meanwhile.
+    Raises LogError when a key of the target begins with other events than the source's, or when what is read back differs;
+    FencedError when another writer takes over a key of the target meanwhile.
     """
     held = _event_digests(target)
     source_digests: dict[Key, RunningDigest] = {}
@@ -88,7 +88,7 @@ def copy_log(
     with ExitStack() as stack:
         writers: dict[Key, Writer] = {}
         for records in batches(source):
-            # Runs, not groups: what one partition of the source holds in order stays in order beside other keys, too.
+            # Consecutive records of one key, not all of a key at once: this also keeps the order between the keys of a partition.
             for (topic, key), run in groupby(records, key=_key):
                 running = source_digests.setdefault((topic, key), RunningDigest())
                 fresh = _missing_in_target(list(run), running, held.get((topic, key), []))
@@ -110,16 +110,16 @@ def _key(record: Record) -> Key:
 
 
 def _event_digests(log: EventLog) -> dict[Key, list[bytes]]:
-    """Every event's mark, by key, in order: 32 bytes each."""
-    marks: dict[Key, list[bytes]] = {}
+    """The digest of every event (32 bytes each), by key, in order."""
+    digests: dict[Key, list[bytes]] = {}
     for records in batches(log):
         for record in records:
-            marks.setdefault(_key(record), []).append(event_digest(record))
-    return marks
+            digests.setdefault(_key(record), []).append(event_digest(record))
+    return digests
 
 
 def _missing_in_target(run: list[Record], running: RunningDigest, held: list[bytes]) -> list[Record]:
-    """The records of `run` that come after what the target holds. Raises LogError where the two differ."""
+    """The records of `run` beyond those that the target holds. Raises LogError where the two differ."""
     fresh = []
     for record in run:
         if running.events >= len(held):
@@ -127,7 +127,7 @@ def _missing_in_target(run: list[Record], running: RunningDigest, held: list[byt
         elif held[running.events] != event_digest(record):
             raise LogError(
                 f"the target's event {running.events + 1} of {record.topic} {record.key!r} is not the source's, {record.id!r} at {record.where}: "
-                "it is the log of another history; copy into a log that is empty, or under another prefix"
+                "it is a different log; copy into a log that is empty, or under another prefix"
             )
         running.add(record)
     return fresh
@@ -147,7 +147,7 @@ def _batches(records: list[Record], batch_bytes: int) -> Iterator[list[NewEvent]
 
 
 def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -> dict[Key, str]:
-    """Read the target back: each key's digest, over as many events as the source has. Raises LogError where it differs."""
+    """Read the target back; each key's digest over as many events as the source has. Raises LogError where it differs from the source's."""
     found: dict[Key, RunningDigest] = {}
     for records in batches(target):
         for record in records:
@@ -159,7 +159,7 @@ def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -
         read_back = found.get((topic, key), RunningDigest())
         if (read_back.events, read_back.digest) != (running.events, running.digest):
             raise LogError(
-                f"the copy of {topic} {key!r} does not hold: the source has {running.events} events with digest {running.digest[:16]}, "
+                f"the copy of {topic} {key!r} differs: the source has {running.events} events with digest {running.digest[:16]}, "
                 f"the target {read_back.events} with {read_back.digest[:16]}; keep the source, and copy anew into an empty log"
             )
     return {key: running.digest for key, running in source_digests.items()}
@@ -167,31 +167,31 @@ def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -
 
 @dataclass(frozen=True)
 class LogCheck:
-    """What looking a whole log through came to."""
+    """The result of checking a whole log."""
 
     events: int
     digests: dict[Key, str]
     unreadable: list[str]
-    """Place and fault of each event that this program can't read (law 8)."""
+    """Place and error of each event that this program can't decode (law 8)."""
 
     @property
     def digest(self) -> str:
-        """As `CopyResult.digest`: equal for equal logs, so a backup can be compared with its log."""
+        """As `CopyResult.digest`: a backup and its log have the same one."""
         return combined_digest(self.digests)
 
 
 def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: None) -> LogCheck:
-    """Read every event, decode it, and name the whole. Raises LogError at the first place that is damaged."""
-    source_digests: dict[Key, RunningDigest] = {}
+    """Read and decode every event and digest the whole log. `on_progress`: events read so far. Raises LogError at the first damaged place."""
+    digests: dict[Key, RunningDigest] = {}
     unreadable: list[str] = []
     looked = 0
     for records in batches(log):
         for record in records:
-            source_digests.setdefault(_key(record), RunningDigest()).add(record)
+            digests.setdefault(_key(record), RunningDigest()).add(record)
             try:
                 decode(record.value)
             except (ValueError, RecursionError) as error:
                 unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
         looked += len(records)
         on_progress(looked)
-    return LogCheck(looked, {key: running.digest for key, running in source_digests.items()}, unreadable)
+    return LogCheck(looked, {key: running.digest for key, running in digests.items()}, unreadable)

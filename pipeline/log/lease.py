@@ -1,12 +1,12 @@
-"""Who may fill a pool's store: a lease, held by one process at a time and asked again before every commit.
+"""Leases: which process may write a pool's store. One process holds a pool's lease at a time, and confirms it before every commit.
 
-Enters: a set of pools that this process is able to fill. Leaves: a `PoolLease` for each pool that is its to fill now. Losing one
-happens in this order: `lost` is set, commits are refused, the one commit that had begun is waited for, and only then may
-another process be given the pool. So two processes never commit for the same pool, and the loser's next commit fails.
+Enters: the pools that this process could serve. Leaves: a `PoolLease` for each pool that it may write now. A lease is lost in this
+order: `lost` is set, new commits are refused, a commit under way is waited for, and only then is the pool given to another
+process. So two processes never commit for the same pool, and the next commit of the former holder fails.
 
-`LocalLeases` is for a log that one machine has to itself: everything is ours as long as the process lives, and DuckDB's own lock
-keeps a second process out. `connectors/log_kafka/lease.py` shares pools among processes by Kafka's group protocol. Left out:
-what a holder does with its pool, and when it starts again after a failure.
+`LocalLeases` is for a log on one machine: the process holds every pool as long as it lives, and DuckDB's file lock keeps a second
+process out. `connectors/log_kafka/lease.py` shares pools among processes with Kafka's group protocol. Left out: what a holder does
+with its pool, and when it starts again after a failure.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from pipeline.model.errors import LeaseLost
 
 
 class PoolLease:
-    """The right to fill one pool's store, until `lost` is set. Threads may share it.
+    """The right to write one pool's store, until `lost` is set. Threads may share it.
 
-    `confirm` asks whoever grants leases whether this one still holds, and raises LeaseLost when it does not.
+    `confirm` asks the grantor whether the lease is still valid, and raises LeaseLost when it is not.
     """
 
     def __init__(self, pool: str, confirm: Callable[[PoolLease], None] = lambda lease: None) -> None:
         self.pool = pool
         self.lost = threading.Event()
-        """Set when the pool is not ours any more: the holder's loop ends on it, as on any stop."""
+        """Set when the lease is lost: the holder's loop ends on it, as on any stop."""
         self.released = threading.Event()
-        """Set by the holder when it has closed everything of the pool."""
+        """Set by the holder once it has closed the pool's store."""
         self._confirm = confirm
         self._committing = threading.Lock()
 
     @contextlib.contextmanager
     def committing(self) -> Iterator[None]:
-        """Around a commit: the pool is ours when it begins, and nobody is given it before it ends. Raises LeaseLost."""
+        """Wraps a commit: confirms the lease first, and the pool is not given to another process before it ends. Raises LeaseLost."""
         with self._committing:
             self.check()
             yield
 
     def check(self) -> None:
-        """Raises LeaseLost when the pool is not ours (any more)."""
+        """Raises LeaseLost when the lease is no longer held."""
         if not self.lost.is_set():
             self._confirm(self)
         if self.lost.is_set():
@@ -53,11 +53,11 @@ class PoolLease:
         return self._committing.locked()
 
     def revoke(self) -> None:
-        """Take the lease back: from now on no commit begins. One that has begun ends meanwhile: see `is_committing`."""
+        """Called by the grantor: no new commit begins from now on. One under way may still be running: see `is_committing`."""
         self.lost.set()
 
     def release(self) -> None:
-        """The holder says that it has let go of the pool."""
+        """Called by the holder: it has stopped using the pool."""
         self.lost.set()
         self.released.set()
 
@@ -66,9 +66,9 @@ class Leases(Protocol):
     """Grants leases on pools."""
 
     def poll(self, timeout_s: float) -> Sequence[PoolLease]:
-        """The leases held now, after waiting up to about `timeout_s` for a change; to be called again and again.
+        """The leases held now, after waiting up to about `timeout_s` for a change. Call it repeatedly.
 
-        Raises LogError when whoever grants them can't be asked.
+        Raises LogError when the grantor can't be reached.
         """
         ...
 
@@ -78,7 +78,7 @@ class Leases(Protocol):
 
 
 class LocalLeases:
-    """Every pool is ours from the beginning to the end."""
+    """`Leases` on one machine: every pool is held until `close`."""
 
     def __init__(self, pools: Sequence[str]) -> None:
         self._leases = [PoolLease(pool) for pool in pools]

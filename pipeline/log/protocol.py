@@ -1,7 +1,7 @@
-"""The log that everything is rebuilt from (law 1): what a log must do, whatever holds it.
+"""The protocol of the event log that everything is rebuilt from (law 1).
 
-Four topics; an event has a key (the pool and chain for `chain`, the pool for the rest) and keeps its order
-within the key. `connectors/log_sqlite/log.py` is the embedded implementation.
+There are four topics. An event has a key (the pool and chain for `chain`, the pool for the rest); events of one key keep their
+order. Implementations: `connectors/log_sqlite/log.py` (embedded) and `connectors/log_kafka`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Positions = Mapping[str, int]
 
 
 class Record(NamedTuple):
-    """One event as it lies in the log."""
+    """One event as stored in the log."""
 
     topic: str
     partition: int
@@ -32,12 +32,12 @@ class Record(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The record's place for a message: `chain/0@4711`."""
+        """The record's position, for messages: `chain/0@4711`."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
 class NewEvent(NamedTuple):
-    """An event about to be appended."""
+    """An event to append."""
 
     id: str
     value: bytes
@@ -47,7 +47,7 @@ class Writer(Protocol):
     """The one writer of a (topic, key). Opening another one for the same pair fences this one."""
 
     def append(self, events: Sequence[NewEvent]) -> int:
-        """Append all or nothing, durable on return; how many were new.
+        """Append all or nothing, durable on return; the number that were new.
 
         An id that this key already holds with the same value is skipped; with another value it is a `LogError`.
         Raises `FencedError` once another writer has been opened for the same (topic, key).
@@ -73,7 +73,7 @@ class EventLog(Protocol):
         ...
 
     def wait(self, positions: Positions, timeout_s: float) -> bool:
-        """Block until there is something to read past `positions`, or the time is out; whether there is."""
+        """Wait until there is something to read after `positions`, at most `timeout_s`; whether there is."""
         ...
 
     def end(self) -> dict[str, int]:
@@ -110,9 +110,9 @@ MAX_ATTEMPTS = 10
 
 
 def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent]) -> int:
-    """Append where others append, too, each for a moment (`months`): who is fenced meanwhile opens the writer anew; how many were new.
+    """Append to a key that several processes write briefly (`months`), reopening the writer when it is fenced; the number that were new.
 
-    What an attempt left is known by its ids. Raises FencedError when the key is taken away again and again, LogError as `Writer.append`.
+    Retrying is safe: ids already appended are skipped. Raises FencedError after MAX_ATTEMPTS, LogError as `Writer.append`.
     """
     for attempt in range(MAX_ATTEMPTS):
         try:

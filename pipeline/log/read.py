@@ -1,8 +1,8 @@
-"""Reading a log: everything there is, batch by batch; or the events of one key, by their types, each with its place.
+"""Reading a log: all records in batches, or the decoded events of one key, each with its record.
 
-Enters: a log, a topic and a key, the types wanted. Leaves: events in the log's order, from the first or from where the last look ended.
-An event that can't be read is handed to `on_unreadable`: passed over by default, because ingest reports it (law 8). It leaves out
-exactly-once reading into a store: that is `store.ingest`.
+Enters: a log, a topic and a key, the event types wanted. Leaves: events in the log's order. An event that can't be decoded is handed
+to `on_unreadable`; by default it is skipped, because ingest reports it (law 8). Left out: exactly-once reading into a store
+(`store.ingest`).
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ KNOWN_SCHEMA = 1
 
 E = TypeVar("E", bound=Event)
 OnUnreadable = Callable[[Record, Exception], None]
-"""What is done about an event that can't be read: nothing, or an exception of its own."""
+"""Called for each event that can't be decoded: returns to skip it, or raises."""
 
 
 class NewerSchema(ValueError):
-    """The event has a type that is wanted, in a schema that this program does not know yet."""
+    """An event of a wanted type has a newer schema version than this program knows."""
 
 
 class Located(NamedTuple, Generic[E]):
-    """An event and the record it lies in: `record.where` is its place for a message."""
+    """An event and its record: `record.where` is its position, for messages."""
 
     record: Record
     event: E
 
 
 class _Head(msgspec.Struct):
-    """As much of an event as tells whether to read on."""
+    """The fields that decide whether to decode the rest."""
 
     type: str
     schema: int = 1
@@ -49,7 +49,7 @@ _head = msgspec.json.Decoder(_Head)
 def batches(
     log: EventLog, positions: Positions | None = None, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None
 ) -> Iterator[list[Record]]:
-    """Everything from `positions` (None: the beginning) to the end (or `until`), and what is added meanwhile; in order within each partition."""
+    """All records from `positions` (None: the beginning) to `until` (None: the end, including what is appended meanwhile); in order within each partition."""
     at = dict(positions or {})
     while records := log.read(at, topics=topics, until=until):
         at = advance(at, records)
@@ -57,17 +57,17 @@ def batches(
 
 
 def skip_unreadable(record: Record, error: Exception) -> None:
-    """Leave an unreadable event to ingest, which reports it as an issue (law 8)."""
+    """Skip the event; ingest reports it as an issue (law 8)."""
 
 
 def refuse_newer(record: Record, error: Exception) -> None:
-    """Stop at an event of a newer schema, where what it says must not be missed. Raises LogError; what is damaged is passed over."""
+    """For readers that must not miss an event: raises LogError for a newer schema version. Damaged events are skipped."""
     if isinstance(error, NewerSchema):
         raise LogError(f"{record.where}: {error}: upgrade it, then try again") from error
 
 
 class KeyReader(Generic[E]):
-    """The events of some types of one key, or (`kinds` None) all of it, kept up with the log: each look gives what came since the last one."""
+    """Follows the events of one key, of some types or (`kinds` None) of all: each call of `new` gives those appended since the last one."""
 
     def __init__(
         self, log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, on_unreadable: OnUnreadable = skip_unreadable
@@ -80,7 +80,7 @@ class KeyReader(Generic[E]):
         self._positions: dict[str, int] = {}
 
     def new(self) -> Iterator[Located[E]]:
-        """The events that came since the last look; to be read to their end. Raises what `on_unreadable` raises, and LogError of the log."""
+        """The events appended since the last call; exhaust the iterator. Raises what `on_unreadable` raises, and LogError."""
         for records in batches(self._log, self._positions, topics=[self._topic]):
             for record in records:
                 if record.key == self._key and (event := self._read(record)) is not None:
@@ -106,7 +106,7 @@ class KeyReader(Generic[E]):
 def events_of(
     log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, on_unreadable: OnUnreadable = skip_unreadable
 ) -> Iterator[Located[E]]:
-    """The events of some types of one key, or (`kinds` None) all of it, from the log's first to its last."""
+    """All events of one key, of some types or (`kinds` None) of all, in the log's order."""
     return KeyReader(log, topic, key, kinds, on_unreadable=on_unreadable).new()
 
 

@@ -1,4 +1,4 @@
-"""Moving a log: all of it, in order, resumed where it broke off, refused where the target tells another story."""
+"""Moving a log: all of it, in order, resumed where it broke off, refused where the target holds other events."""
 
 from __future__ import annotations
 
@@ -142,5 +142,5 @@ def test_what_is_read_back_must_be_what_was_sent():
                 writer.append = len
             return writer
 
-    with pytest.raises(LogError, match=r"the copy of chain 'p/litecoin' does not hold: the source has 20 events .* the target 0"):
+    with pytest.raises(LogError, match=r"the copy of chain 'p/litecoin' differs: the source has 20 events .* the target 0"):
         copy_log(source, Lossy())  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 
 
 def encode(event: Event) -> NewEvent:
-    """The event as it goes into the log. Raises LogError for one larger than `decode` takes."""
+    """The event as it is appended to the log. Raises LogError for one larger than MAX_EVENT_BYTES."""
     value = _encoder.encode(event)
     if len(value) > MAX_EVENT_BYTES:
         raise LogError(f"event {event.id!r} has {len(value)} bytes: an event has at most {MAX_EVENT_BYTES}, so it was not written")
@@ -48,8 +48,8 @@ def encode(event: Event) -> NewEvent:
 def decode(value: bytes) -> AnyEvent:
     """The event of a log record.
 
-    Raises ValueError with the path of the fault: `msgspec.ValidationError`, `msgspec.DecodeError`, or
-    `UnicodeDecodeError` where the bytes are not UTF-8; and RecursionError for JSON nested beyond reason.
+    Raises ValueError with the JSON path of the fault: `msgspec.ValidationError`, `msgspec.DecodeError`, or
+    `UnicodeDecodeError` where the bytes are not UTF-8; and RecursionError for JSON that is nested too deep.
     """
     if len(value) > MAX_EVENT_BYTES:
         raise msgspec.ValidationError(f"{len(value)} bytes: an event has at most {MAX_EVENT_BYTES}")
@@ -60,7 +60,7 @@ def decode(value: bytes) -> AnyEvent:
 
 
 def content_digest(content: Any) -> str:
-    """SHA-256, hex, of a value's canonical JSON: names batches and versions by what is in them."""
+    """SHA-256, hex, of a value's canonical JSON: used as the id of a batch or version."""
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
 
 

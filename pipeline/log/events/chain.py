@@ -1,6 +1,6 @@
-"""The events of topic `chain`: blocks that joined and left the main chain, with what in them touches the pool.
+"""The events of topic `chain`: blocks that joined and left the main chain, with their transactions that touch the pool.
 
-Facts only (law 3): what the transactions mean is enrichment. Account chains (EVM) are told in the same terms (ADR 7).
+Facts only (law 3): what the transactions mean is decided in enrichment. Account chains (EVM) use the same events (ADR 7).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
     start_height: Height
     wallets: list[WatchedWallet]
     internal_calls: Annotated[
-        str | None, Meta(description="account chains: how calls inside transactions are seen, or that they are not")
+        str | None, Meta(description="account chains: how calls inside transactions are read, or that they are not")
     ] = None
 
 
@@ -103,7 +103,7 @@ class Connect(Event, tag="connect", frozen=True, kw_only=True):
 
 
 class Stretch(Event, tag="stretch", frozen=True, kw_only=True):
-    """Blocks in a row that joined the main chain with nothing of the pool's in them; all lists of one length."""
+    """Consecutive blocks that joined the main chain without a transaction of the pool; all lists have one length."""
 
     seq: SequenceNumber
     chain: Id
@@ -129,7 +129,7 @@ class Disconnect(Event, tag="disconnect", frozen=True, kw_only=True):
 
 
 class BalanceColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Balances of account chains, a column a list; null where the node could not tell."""
+    """Balances on account chains, one list per column; null where the node no longer has the state."""
 
     wallet: list[Id]
     address: list[Id]
@@ -151,7 +151,7 @@ class Balances(Event, tag="balances", frozen=True, kw_only=True):
 
 
 class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
-    """The node answered differently when a block was read again; what follows states the block anew."""
+    """A block read a second time differed from the first reading; the events after this one give the block again."""
 
     seq: SequenceNumber
     chain: Id

@@ -1,4 +1,4 @@
-"""Events of topic `ledger`: what the pool credited, what it believes it paid, what it owed at the start, and how far the ledger is complete.
+"""Events of topic `ledger`: allocations, payments, opening debts, and the day through which the ledger is complete.
 
 Instants are microseconds since the Unix epoch, UTC. Rows travel as columns: every list of a `…Columns` has the same length.
 """
@@ -24,7 +24,7 @@ from pipeline.log.events.parts import (
 
 
 class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Allocations, a column a list. `version` counts a row's restatements from 1: the greatest one counts."""
+    """Allocations, one list per column. `version` counts a row's restatements from 1: the greatest version counts."""
 
     allocation_id: list[Id]
     version: list[Version]
@@ -42,7 +42,7 @@ class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Payments that the ledger believes it made."""
+    """Payments that the ledger records as made."""
 
     payment_id: list[Id]
     version: list[Version]

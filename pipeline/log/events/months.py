@@ -29,11 +29,11 @@ Packed = Annotated[str, Meta(max_length=256 << 20, description="the exact bytes,
 
 
 class Approved(Event, tag="approved", frozen=True, kw_only=True):
-    """A person looked at a frozen version and lets it be filed."""
+    """A person approved a frozen version for filing."""
 
     month: MonthName
     version: FrozenVersion
-    digest: Annotated[Hash, Meta(description="of the report that was looked at")]
+    digest: Annotated[Hash, Meta(description="of the report that was approved")]
     by: Text
     reason: Text
     at: UnixSeconds
@@ -57,7 +57,7 @@ class Signed(Event, tag="signed", frozen=True, kw_only=True):
 
 
 class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
-    """A submission was made: its bytes and its id, before the first byte is sent."""
+    """A submission was prepared: its bytes and its id, recorded before anything is sent."""
 
     month: MonthName
     version: FrozenVersion
@@ -77,7 +77,7 @@ class Submitting(Event, tag="submitting", frozen=True, kw_only=True):
 
 
 class Sending(Event, tag="sending", frozen=True, kw_only=True):
-    """A transmission of a submission begins: until an answer to it is known, its outcome is unknown."""
+    """A transmission of a submission begins; its outcome is unknown until an `answered` event."""
 
     month: MonthName
     version: FrozenVersion
@@ -100,7 +100,7 @@ Outcome = Literal["unreachable", "unknown", "refused", "missing", "duplicate", "
 
 
 class Answered(Event, tag="answered", frozen=True, kw_only=True):
-    """What became known of a submission: an answer, the want of one, or what a person found out."""
+    """What became known about a submission: an answer, a missing answer, or what a person found out."""
 
     month: MonthName
     version: FrozenVersion
@@ -147,9 +147,9 @@ class DraftedRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
-    """Facts changed after a freeze: the rows that a further version would change (rule 8.3). A person freezes it.
+    """Facts changed after a freeze: the rows that the next version would change (rule 8.3). A person decides whether to freeze it.
 
-    One without rows whose digest is the frozen version's says that the report comes out as frozen again: the drafts before it no longer stand.
+    A draft without rows and with the frozen version's digest means that the report equals the frozen one again; it cancels earlier drafts.
     """
 
     month: MonthName
@@ -164,7 +164,7 @@ class Drafted(Event, tag="drafted", frozen=True, kw_only=True):
 
 
 class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
-    """A person lets a frozen version be filed although a draft of a further one stands. A later draft with other content asks again."""
+    """A person decided to file a frozen version although a draft of the next one exists. A later draft with other content needs a new decision."""
 
     month: MonthName
     version: FrozenVersion
@@ -175,7 +175,7 @@ class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
 
 
 class Notified(Event, tag="notified", frozen=True, kw_only=True):
-    """A notice was delivered over one channel: it is not sent there again."""
+    """A notice was delivered over one channel; it is not sent there again."""
 
     notice: Annotated[Text, Meta(description="names what is told, once and for all: `filed:2026-10:1`")]
     channel: Id
@@ -189,7 +189,7 @@ ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | A
 
 
 class Labelled(Event, tag="label", frozen=True, kw_only=True):
-    """A person named whose address it is; the newest label of an address counts."""
+    """A person named the owner of an address; the newest label of an address counts."""
 
     chain: Id
     address: Id
@@ -201,7 +201,7 @@ class Labelled(Event, tag="label", frozen=True, kw_only=True):
 
 
 class Waived(Event, tag="waive", frozen=True, kw_only=True):
-    """A person took one blocking issue of one month upon themselves (rule 8.1). It lapses when what the issue rests on changes (rule 8.5)."""
+    """A person waived one blocking issue of one month (rule 8.1). The waiver lapses when the facts behind the issue change (rule 8.5)."""
 
     month: MonthName
     code: Id

@@ -1,7 +1,4 @@
-"""What events are made of: the kinds of their values, with limits, and what every event has.
-
-Nothing here knows an event: `events` and `closing_events` are made from these parts.
-"""
+"""The types of event fields with their limits, and the base class of all events."""
 
 from __future__ import annotations
 
@@ -29,11 +26,11 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts restatements from 1; the greatest counts")]
 
 MAX_EVENT_BYTES = 256 << 20
-"""Of one event as JSON: nothing larger is written or read."""
+"""Largest event as JSON; a larger one is neither written nor read."""
 Id = Annotated[str, Meta(max_length=1_000)]
-"""An id of a chain's, a ledger's or a registry's; imports take 200 characters."""
+"""An id from a chain, a ledger or a registry; imports accept at most 200 characters."""
 Text = Annotated[str, Meta(max_length=32_768)]
-"""A name, a reason, a message: written by people, or told by another side and cut when it was taken."""
+"""A name, a reason or a message, written by a person or received from another system (and then cut to this length)."""
 SubmissionId = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}" + _END, description="names files, so it is a plain name")]
 ContentType = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,200}" + _END, description="travels in a header, so it is one line of ASCII")]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2,3}" + _END, description="names files, so it is a plain name")]
@@ -43,7 +40,7 @@ MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])" + _END, des
 
 
 def check_same_length(columns: Struct, *names: str) -> None:
-    """Every list of bulk rows has one length; else ValueError, which `decode` reports with the path."""
+    """Check that all lists of bulk rows have one length. Raises ValueError, which `decode` reports with the path."""
     if names == columns.__struct_fields__ and len(set(map(len, astuple(columns)))) <= 1:
         return  # all of them at once: one-row events come by the hundred thousand
     lengths = [len(getattr(columns, name)) for name in names]
@@ -54,7 +51,7 @@ def check_same_length(columns: Struct, *names: str) -> None:
 
 
 def check_days(row: Struct, *names: str) -> None:
-    """A day must be in the calendar: 2026-02-30 matches the pattern and is refused here, with ValueError."""
+    """Check that each day exists: 2026-02-30 matches the pattern, so it is refused here. Raises ValueError."""
     for name in names:
         day = getattr(row, name)
         if day is not None:
