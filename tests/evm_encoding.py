@@ -11,7 +11,7 @@ from typing import Any
 
 from trie import HexaryTrie
 
-from pipeline.chains.evm.coding import encode
+from pipeline.chains.evm.coding import encode, keccak256
 from pipeline.chains.evm.fields import Nested, data, quantity, shortest
 from pipeline.chains.evm.headers import _FIRST, _FORKS
 
@@ -52,6 +52,16 @@ def prove_each(items: Sequence[bytes], indexes: Sequence[int]) -> list[list[byte
             raise IndexError(f"there is no item {index} among {len(items)}")
     built = _build(items)
     return [[encode(node) for node in built.get_proof(encode(shortest(index)))] for index in indexes]
+
+
+def state_trie(held: Mapping[str, int]) -> tuple[bytes, dict[str, list[bytes]]]:
+    """The root of a state in which each address (0x…) holds so many base units, and the nodes from it down to each."""
+    built = HexaryTrie({}, prune=True)
+    keys = {address: keccak256(bytes.fromhex(address[2:])) for address in held}
+    for address, value in held.items():
+        empty = keccak256(encode(b"")), keccak256(b"")
+        built[keys[address]] = encode([b"", shortest(value), *empty])
+    return bytes(built.root_hash), {address: [encode(node) for node in built.get_proof(key)] for address, key in keys.items()}
 
 
 def _build(items: Sequence[bytes]) -> HexaryTrie:

@@ -88,6 +88,12 @@ class FoundLog(msgspec.Struct, rename="camel"):
     removed: bool = False
 
 
+class ProvedAccount(msgspec.Struct, rename="camel"):
+    """What `eth_getProof` gives of an account: the nodes alone are read, since they prove the rest."""
+
+    account_proof: list[str]
+
+
 class Located(msgspec.Struct, rename="camel"):
     """Where a trace of `trace_filter` stands."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.follow.build_events import MAX_STRETCH, EventBuilder
 from pipeline.log.events.chain import (
+    Accounts,
     BalanceColumns,
     Balances,
     Connect,
@@ -22,6 +23,7 @@ from pipeline.log.events.chain import (
 )
 from pipeline.model.months import almaty_date
 
+from .account_proofs import ProvedAccounts
 from .answers import RawHeader
 from .watch import WatchList
 
@@ -75,20 +77,39 @@ class EvmEventBuilder(EventBuilder):
     def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str) -> Doubt:
         return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail)
 
-    def connects(self, seq: int, headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]) -> Iterator[Connect | Stretch]:
-        """The headers' blocks. `found` is by height."""
+    def accounts(self, seq: int, proved: ProvedAccounts, asset: str, *, has_header: bool = True) -> Accounts:
+        """`has_header`: whether an event of a block has it."""
+        header = proved.header
+        return Accounts(
+            id=self.event_id(seq), seq=seq, chain=self._chain, height=header.height, hash=header.hash, asset=asset,
+            header=None if has_header else header.raw.hex(), rows=proved.rows,
+        )  # fmt: skip
+
+    def connects(
+        self,
+        seq: int,
+        headers: Sequence[RawHeader],
+        found: Mapping[int, list[Transaction]],
+        proved: Mapping[int, ProvedAccounts],
+        asset: str,
+    ) -> Iterator[Connect | Stretch | Accounts]:
+        """The headers' blocks, and after some of them what accounts held. `found` and `proved` are by height."""
         quiet: list[RawHeader] = []
         for header in headers:
             transactions = found.get(header.height)
+            held = proved.get(header.height)
             if not transactions:
                 quiet.append(header)
-                if len(quiet) < MAX_STRETCH:
+                if len(quiet) < MAX_STRETCH and held is None:
                     continue
             if quiet:
                 yield self._quiet(quiet, seq)
                 seq, quiet = seq + 1, []
             if transactions:
                 yield self._connect(header, transactions, seq)
+                seq += 1
+            if held is not None:
+                yield self.accounts(seq, held, asset)
                 seq += 1
         if quiet:
             yield self._quiet(quiet, seq)

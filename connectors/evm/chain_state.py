@@ -13,6 +13,7 @@ import msgspec
 
 from pipeline.follow.main_chain import MainChain
 from pipeline.log.events.chain import (
+    Accounts,
     Balances,
     ChainEvent,
     Connect,
@@ -27,7 +28,7 @@ from pipeline.model.errors import LogError
 class ChainState(MainChain):
     """The main chain as the log tells it, with what is told of balances and of the pool's blocks."""
 
-    kinds = (*MainChain.kinds, Balances, Doubt)
+    kinds = (*MainChain.kinds, Balances, Accounts, Doubt)
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,19 +53,22 @@ class ChainState(MainChain):
                 self.touched.pop(event.height, None)
                 self.logged_balances.pop(event.height, None)
             case Balances():
-                self._observe(event)
+                self._require_tip(event)
+                self.logged_balances[event.height] = event.hash
+            case Accounts():
+                self._require_tip(event)
             case Doubt():
                 if self.hash_at(event.height) != event.hash:
                     raise LogError(f"block {event.height} {event.hash} is doubted, and is not in the main chain")
 
-    def _observe(self, event: Balances) -> None:
+    def _require_tip(self, event: Balances | Accounts) -> None:
+        """What is observed is told of the main chain's last block, or of the one below the first."""
         if self.watch is None or event.height != self.height:
             raise LogError(f"balances after block {event.height} are told out of turn")
         if self._prev_of_first is None:
             self._prev_of_first = event.hash
         if event.hash != self.tip:
             raise LogError(f"balances are told after {event.hash}, the chain ends in {self.tip}")
-        self.logged_balances[event.height] = event.hash
 
 
 def digest(transactions: Sequence[Transaction]) -> bytes:

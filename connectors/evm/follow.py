@@ -1,6 +1,6 @@
 """Follow one account chain of one pool: from a node's blocks to the log's events, in order, without a gap.
 
-Enters: the log, what to watch, a node. Leaves: `watch`, `balances`, `connect`, `stretch`, `disconnect` and `doubt` events of the key
+Enters: the log, what to watch, a node. Leaves: `watch`, `balances`, `connect`, `stretch`, `accounts`, `disconnect` and `doubt` events of the key
 `POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
 run goes on from the last event. Everything a step writes hangs together by hashes that were computed here.
 
@@ -27,6 +27,7 @@ from pipeline.log.events.chain import (
 )
 from pipeline.log.protocol import EventLog
 
+from .account_proofs import AccountProver
 from .build_events import EvmEventBuilder, MonthEnd, by_month
 from .call_tracing import CallTracing, choose
 from .chain_state import ChainState
@@ -77,6 +78,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._node = Node(own, chain_id)
         reader = BlockReader(self._node)
         self._state_reader = StateReader(self._node)
+        self._prover = AccountProver(self._node)
         self._scanner = Scanner(self._node, reader)
         self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
         self._second = Recheck(self._node, reader, settings.finality)
@@ -160,13 +162,21 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._internal_transfers.complete(scanned, watching)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
         self._second.roll_back(fork)
-        for part in by_month(fork, state.hash_at(fork), state.time_at(fork), scanned.headers):
+        assert self._watch_list is not None
+        asset, fork_hash = self._settings.asset, state.hash_at(fork)
+        parts = list(by_month(fork, fork_hash, state.time_at(fork), scanned.headers))
+        ends = {end.height: end.hash for end in parts if isinstance(end, MonthEnd) and state.logged_balances.get(end.height) != end.hash}
+        proved = self._prover.around(scanned.headers, scanned.found, ends, self._watch_list, asset, (fork, fork_hash))
+        if fork in proved:
+            is_below = fork < state.start_height
+            events.append(self._event_builder.accounts(state.next_seq + len(events), proved[fork], asset, has_header=not is_below))
+        for part in parts:
             seq = state.next_seq + len(events)
             if isinstance(part, MonthEnd):
-                if state.logged_balances.get(part.height) != part.hash:
+                if part.height in ends:
                     events.append(self._balances(seq, part.height, part.hash))
             else:
-                events += self._event_builder.connects(seq, part, scanned.found)
+                events += self._event_builder.connects(seq, part, scanned.found, proved, asset)
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
@@ -209,7 +219,12 @@ class EvmConnector(Follower[ChainState, Rescan]):
         block_hash = state.hash_at(height) or self._node.hashes_at([height])[0]
         if block_hash is None:
             raise ChainMoved(f"the node at {self._node.name} does not have block {height}")
-        self._write(state, [self._balances(state.next_seq, height, block_hash)])
+        events: list[ChainEvent] = [self._balances(state.next_seq, height, block_hash)]
+        assert self._watch_list is not None
+        proved = self._prover.at(height, block_hash, self._watch_list.addresses, self._watch_list)
+        if proved is not None:
+            events.append(self._event_builder.accounts(state.next_seq + 1, proved, self._settings.asset, has_header=False))
+        self._write(state, events)
 
     def _balances(self, seq: int, height: int, block_hash: str) -> Balances:
         assert self._watch_list is not None

@@ -15,7 +15,7 @@ import msgspec
 
 from pipeline.model.errors import SourceError
 
-from .answers import LightBlock, Located, RawHeader, Syncing, Tip, number, raw_header
+from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
@@ -46,6 +46,8 @@ class NodeFeatures:
     has_state_by_hash: bool
     """State can be asked for by a block's hash (EIP-1898)."""
     has_trace_filter: bool
+    has_account_proofs: bool
+    """What an account held can be proved by the header (EIP-1186)."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Node:
             "debug_trace": ("debug_traceBlockByHash", ("0x" + status.hash, CALL_TRACER)),
             "receipts": ("eth_getBlockReceipts", ("0x" + status.hash,)),
             "by_hash": ("eth_getBalance", (nobody, by_hash)),
+            "proof": ("eth_getProof", (nobody, (), height)),
             "trace_filter": ("trace_filter", ({"fromBlock": height, "toBlock": height, "fromAddress": [nobody]},)),
         }
         found = dict(zip(calls, self.connection.ask(list(calls.values())), strict=True))
@@ -106,6 +109,7 @@ class Node:
             has_block_receipts=_is_offered(found["receipts"]) and not _is_null(found["receipts"]),
             has_state_by_hash=not isinstance(found["by_hash"], RpcError) and not _is_null(found["by_hash"]),
             has_trace_filter=_is_offered(found["trace_filter"]),
+            has_account_proofs=not isinstance(found["proof"], RpcError) and not _is_null(found["proof"]),
         )
         return self.features
 
@@ -225,18 +229,24 @@ class Node:
         assert self.features is not None
         return {"blockHash": "0x" + block_hash} if self.features.has_state_by_hash else hex(height)
 
-    def state(self, calls: Sequence[Call], height: int, block_hash: str) -> list[str | None]:
-        """The answers to questions about the state after one block, hexadecimal; None where the node no longer has it.
+    def account_proofs(self, addresses: Sequence[str], height: int, block_hash: str) -> list[list[str] | None]:
+        """Nodes of the state's trie, root first, that prove each account after one block; None where the node no longer has them. As `state`."""
+        at = self.at(height, block_hash)
+        found = self.state([("eth_getProof", (address.lower(), (), at)) for address in addresses], height, block_hash, result=ProvedAccount)
+        return [answer and answer.account_proof for answer in found]
+
+    def state(self, calls: Sequence[Call], height: int, block_hash: str, *, result: Any = str) -> list[Any]:
+        """The answers to questions about the state after one block, decoded as `result`; None where the node no longer has it.
 
         The calls name the block by `at`. Raises ChainMoved when the block has left the main chain.
         """
         assert self.features is not None
         if not calls:
             return []
-        answers: list[str | None] = []
+        answers: list[Any] = []
         for (method, _), answer in zip(calls, self.connection.ask(calls), strict=True):
             if not isinstance(answer, RpcError):
-                answers.append(self.connection.read(answer, method, str))
+                answers.append(self.connection.read(answer, method, result))
             elif answer.is_state_missing or (method == "eth_call" and "revert" in answer.text.lower()):
                 answers.append(None)
             elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():

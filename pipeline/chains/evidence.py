@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import polars as pl
@@ -38,9 +38,23 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     receipt_proof: list[str] | None = None
 
 
+class AccountProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an account of an account chain held after a block: its place under the header's state root."""
+
+    chain: str
+    height: int
+    block_hash: str
+    address: str
+    proof: list[str]
+    """Nodes of the state's trie, root first, hex."""
+    header: str | None = None
+    """The block's header, hex, where it lies below the first block that was read."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a bundle proves its transfers with."""
 
     headers: pl.DataFrame
     proofs: list[Proof]
+    accounts: list[AccountProof] = field(default_factory=list)

@@ -21,7 +21,7 @@ FORM = [name for name in REPORT if name not in ("n", "allocation_id", "txid", "i
 _KEY = ["allocation_id", "txid", "wallet"]
 MOST_ROWS = 1000
 CLASSES: dict[str, tuple[str, ...]] = {
-    "chain": ("blocks", "transactions", "inputs", "outputs", "observations", "doubts"),
+    "chain": ("blocks", "transactions", "inputs", "outputs", "observations", "doubts", "proved_balances"),
     "watch": ("pool_wallets",),
     "ledger": ("allocations", "payments", "openings"),
     "registry": ("miners", "licences", "accounts", "wallets"),

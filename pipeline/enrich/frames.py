@@ -63,6 +63,8 @@ OBSERVATIONS = {
     "value": UNITS,
 }
 """What addresses held after a block of the main chain, or after the one below the first that was read (ADR 7); null: nobody could tell."""
+PROVED_BALANCES = OBSERVATIONS
+"""The same of single addresses and the chain's own asset, where the block's header proves it: around the pool's transactions, and at months' ends (ADR 7)."""
 DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String}
 """Blocks that were told differently when they were read again (ADR 7); `time` is the header's."""
 ALLOCATIONS = {
@@ -122,6 +124,7 @@ class Facts:
     labels: pl.DataFrame
     observations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OBSERVATIONS))
     doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOUBTS))
+    proved_balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROVED_BALANCES))
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -140,8 +143,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "labels": LABELS,
     "observations": OBSERVATIONS,
     "doubts": DOUBTS,
+    "proved_balances": PROVED_BALANCES,
 }
-MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {"observations": (), "doubts": (), "transactions": ("fee_wallet",)}
+MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {"observations": (), "doubts": (), "proved_balances": (), "transactions": ("fee_wallet",)}
 """Frames, and columns of frames, that bundles leave out where they say nothing: so the bundles of chains without them stay as they were."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}

@@ -23,6 +23,7 @@ from .issue_rows import is_in_month, make_refs_unique
 from .match import Matched, credit, match
 from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
 from .report import KEY, Report
+from .state import contradicted_blocks
 from .totals import sum_month
 
 
@@ -48,6 +49,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     issues = [
         check.mixed_inputs(transactions, month),
         check.unbalanced_wallets(balances, rules),
+        contradicted_blocks(facts, month),
         unknown_assets(strangers, facts.blocks, month),
         check.bad_addresses(facts.wallets, payments, facts.labels, month),
         check.changed_answers(facts.doubts, month),

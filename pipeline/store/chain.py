@@ -1,7 +1,7 @@
 """Chain events into rows: who is in the main chain, and what its blocks hold.
 
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
-raw_watch, raw_balance, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
+raw_watch, raw_balance, raw_account_proof, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
 chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. It
 leaves out duplicates, which `pipeline.store.ingest` has dropped before.
 """
@@ -17,6 +17,7 @@ import polars as pl
 
 from pipeline.enrich.frames import UNITS
 from pipeline.log.events.chain import (
+    Accounts,
     Balances,
     ChainEvent,
     Connect,
@@ -58,6 +59,10 @@ WATCH: Shape = {
 BALANCE: Shape = {
     "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "wallet": pl.String, "address": pl.String, "asset": pl.String,
     "value": pl.String,
+}  # fmt: skip
+ACCOUNT: dict[str, Any] = {
+    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "header": pl.String, "asset": pl.String, "wallet": pl.String,
+    "address": pl.String, "value": pl.String, "proof": pl.List(pl.String),
 }  # fmt: skip
 DOUBT: Shape = {
     "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String,
@@ -116,6 +121,7 @@ class ChainBatch:
         self._transactions: dict[Key, Sequence[Transaction]] = {}
         self._watches: list[tuple[Any, ...]] = []
         self._balances: list[tuple[Any, ...]] = []
+        self._accounts: list[tuple[Any, ...]] = []
         self._doubts: list[tuple[Any, ...]] = []
         self._touched: dict[Key, None] = {}
 
@@ -142,7 +148,7 @@ class ChainBatch:
                 wallets = msgspec.json.encode(event.wallets).decode()
                 self._watches.append((event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls))
                 after = last._replace(seq=event.seq)
-            case Balances():
+            case Balances() | Accounts():
                 after = self._observe(record, event, last)
             case Doubt():
                 self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail))
@@ -204,15 +210,22 @@ class ChainBatch:
         self._touched[key] = None
         return _Tip(event.seq, event.prev, event.height - 1)
 
-    def _observe(self, record: Record, event: Balances, tip: _Tip) -> _Tip:
+    def _observe(self, record: Record, event: Balances | Accounts, tip: _Tip) -> _Tip:
         """Balances stand after the main chain's last block, or before the first one that is read (ADR 7)."""
         if tip.hash is not None and (event.hash, event.height) != (tip.hash, tip.height):
             raise ChainBroken(
                 record,
                 f"balances after block {event.hash} ({event.height}), but the main chain of {event.chain!r} ends with {tip.hash} ({tip.height})",
             )
-        told = zip(event.rows.wallet, event.rows.address, event.rows.asset, event.rows.value, strict=True)
-        self._balances += [(event.chain, event.seq, event.height, event.hash, *row) for row in told]
+        where = event.chain, event.seq, event.height, event.hash
+        if isinstance(event, Accounts):
+            rows = event.rows
+            self._accounts += [
+                (*where, event.header, event.asset, *row) for row in zip(rows.wallet, rows.address, rows.value, rows.proof, strict=True)
+            ]
+        else:
+            told = zip(event.rows.wallet, event.rows.address, event.rows.asset, event.rows.value, strict=True)
+            self._balances += [(*where, *row) for row in told]
         return tip._replace(seq=event.seq)
 
     def write(self) -> int:
@@ -239,6 +252,7 @@ class ChainBatch:
         rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(told))
         rows += _insert_rows(connection, "raw_watch", WATCH, self._watches)
         rows += _insert_rows(connection, "raw_balance", BALANCE, self._balances)
+        rows += _insert_rows(connection, "raw_account_proof", ACCOUNT, self._accounts)
         rows += _insert_rows(connection, "raw_doubt", DOUBT, self._doubts)
         tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
         connection.execute("DELETE FROM raw_chain_tip")

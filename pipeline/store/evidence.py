@@ -5,14 +5,18 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from pipeline.chains.evidence import HEADERS, Evidence, Proof
+from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Proof
 
-from .queries import blocks_between, chain_state, proofs
+from .queries import account_proofs, block_at, blocks_between, chain_state, proofs
 
 
 def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFrame) -> Evidence:
-    """Proofs of `transactions` (chain, txid) and the headers from the oldest of their blocks to the tip."""
+    """Proofs of `transactions` (chain, txid) and the headers from the oldest of their blocks to the tip.
+
+    Where the log has proofs of what accounts held, they come with the headers from the block before that oldest one on, so that each changes from one to the next.
+    """
     proven: list[Proof] = []
+    held: list[AccountProof] = []
     headers: list[tuple[str, int, str, int, str]] = []
     tips = chain_state(connection)
     for (chain,), wanted in transactions.unique().sort("chain", "txid").group_by("chain", maintain_order=True):
@@ -34,9 +38,16 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFr
         ]
         if of_chain:
             oldest = min(proof.height for proof in of_chain)
+            accounts = account_proofs(connection, str(chain))
+            if accounts and block_at(connection, str(chain), oldest - 1) is not None:
+                oldest -= 1
+            oldest = min([oldest, *(told.height + 1 for told in accounts if told.header is not None)])
+            held += [
+                AccountProof(chain=str(chain), **told._asdict()) for told in accounts if told.height >= oldest or told.header is not None
+            ]
             blocks = blocks_between(connection, str(chain), oldest, tips[str(chain)].height or oldest)
             headers += [
                 (block.chain, block.height, block.hash, block.mediantime, block.header) for block in blocks if block.header is not None
             ]
         proven += of_chain
-    return Evidence(pl.DataFrame(headers, schema=HEADERS, orient="row"), proven)
+    return Evidence(pl.DataFrame(headers, schema=HEADERS, orient="row"), proven, held)

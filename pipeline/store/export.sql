@@ -74,6 +74,12 @@ WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND strftime(al
               AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY chain, height, seq, wallet, address, asset;
 
+-- table: raw_account_proof: those after the month's blocks, and those before its first block.
+SELECT o.* FROM raw_account_proof o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month
+              AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY chain, height, seq, wallet, address, asset;
+
 -- table: raw_doubt: those of the month's blocks.
 SELECT * FROM raw_doubt d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
 

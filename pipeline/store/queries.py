@@ -152,6 +152,21 @@ def proofs(connection: duckdb.DuckDBPyConnection, chain: str, txids: Sequence[st
     return [Proof(*row) for row in rows]
 
 
+class AccountProof(NamedTuple):
+    """What proves an account's balance after a block; `header` where `raw_block` does not have the block."""
+
+    height: int
+    block_hash: str
+    address: str
+    proof: list[str]
+    header: str | None
+
+
+def account_proofs(connection: duckdb.DuckDBPyConnection, chain: str) -> list[AccountProof]:
+    """What proves the accounts' balances after blocks of the main chain, in the chain's order."""
+    return [AccountProof(*row) for row in connection.execute(statements()["account_proofs"], {"chain": chain}).fetchall()]
+
+
 def bad_events(connection: duckdb.DuckDBPyConnection) -> list[Issue]:
     """Events that can't be read, as blocking issues (law 8); `ref` is the event's place: `ledger/0@17`."""
     rows = connection.execute(statements()["bad_events"]).fetchall()

@@ -34,6 +34,13 @@ SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FR
 WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
 
+-- facts.proved_balances: what addresses held after blocks, with a proof under the block's state root.
+WITH told AS (
+    SELECT * FROM raw_account_proof QUALIFY row_number() OVER (PARTITION BY chain, block_hash, wallet, address, asset ORDER BY seq DESC) = 1)
+SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FROM told o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
+
 -- facts.doubts: blocks that were told differently when they were read again.
 SELECT chain, height, hash, time, detail FROM raw_doubt ORDER BY chain, seq;
 
@@ -98,6 +105,13 @@ WHERE chain = $chain AND height BETWEEN $first AND $last ORDER BY height;
 SELECT t.txid, t.block_hash, b.height, t.position, t.raw, t.branch, t.receipt, t.transaction_proof, t.receipt_proof
 FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
 WHERE t.chain = $chain AND t.txid IN (SELECT unnest($txids::VARCHAR[])) ORDER BY b.height, t.position;
+
+-- account_proofs: what proves the accounts' balances from a height on, in the chain's order.
+WITH told AS (
+    SELECT * FROM raw_account_proof QUALIFY row_number() OVER (PARTITION BY chain, block_hash, wallet, address, asset ORDER BY seq DESC) = 1)
+SELECT o.height, o.block_hash, o.address, o.proof, o.header FROM told o
+WHERE o.chain = $chain AND EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY o.height, o.address;
 
 -- bad_events: events that can't be read, by their places.
 SELECT place, log_offset, error FROM raw_bad_event ORDER BY place, log_offset;

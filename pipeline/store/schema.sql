@@ -33,6 +33,10 @@ CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VAR
 CREATE TABLE raw_balance (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, wallet VARCHAR NOT NULL,
     address VARCHAR NOT NULL, asset VARCHAR NOT NULL, value DECIMAL(38,0));
+-- What accounts held, each with its proof under the block's state root, those of blocks that left the main chain too.
+CREATE TABLE raw_account_proof (
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, header VARCHAR, asset VARCHAR NOT NULL,
+    wallet VARCHAR NOT NULL, address VARCHAR NOT NULL, value DECIMAL(38,0) NOT NULL, proof VARCHAR[] NOT NULL);
 -- Blocks that were told differently when they were read again.
 CREATE TABLE raw_doubt (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, detail VARCHAR NOT NULL);

@@ -21,6 +21,7 @@ from pipeline.model.rules import Asset
 from pipeline.render.canonical import report_csv, table_csv
 from pipeline.render.totals import printed_totals
 
+from .balances import check_balances
 from .debts import check_debts
 from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
@@ -139,12 +140,9 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
             traced[f"{row['transfer_amount']} {asset.name} to {row['wallet']} in {txid}"] = None
         seen += 1
     said = f"{seen} rows show the address, sum and date that the chain shows"
-    if traced:
-        more = f"; and {len(traced) - SHOWN} more" if len(traced) > SHOWN else ""
-        said += (
-            f", but {len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
-        )
-    return Finding(faults, said)
+    more = f"; and {len(traced) - SHOWN} more" if len(traced) > SHOWN else ""
+    word = f"{len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
+    return Finding(faults, said + (f", {len(traced)} of them but for their sum" if traced else ""), on_word=(word,) if traced else ())
 
 
 def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:
@@ -187,6 +185,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("reported transfers", _check_transfers),
     ("recomputed from facts", _check_recomputed),
     ("facts against chain", check_facts),
+    ("account balances", check_balances),
     ("manifest", check_manifest),
     ("debts", _check_debts),
     ("documents", check_documents),

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import polars as pl
@@ -19,13 +20,15 @@ from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import Tx, double_sha256, parse_header, parse_transaction
-from pipeline.chains.evidence import HEADERS, Evidence, Networks, Proof
+from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
 
 from .account_evidence import header_fault, prove_account_transaction
 from .shapes import MAX_LINE_BYTES, strict_json
+
+_Line = TypeVar("_Line")
 
 
 def read_evidence(folder: Path) -> Evidence:
@@ -34,21 +37,28 @@ def read_evidence(folder: Path) -> Evidence:
         headers = pl.read_csv(folder / "headers.csv", schema=HEADERS)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise VerifyError(f"{folder / 'headers.csv'}: {error}") from error
-    proofs = []
-    decoder = msgspec.json.Decoder(Proof)
+    proofs = _read_lines(folder / "proofs.jsonl", Proof)
+    accounts = folder / "account_proofs.jsonl"
+    return Evidence(headers, proofs, _read_lines(accounts, AccountProof) if accounts.exists() else [])
+
+
+def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
+    """A JSON document a line, each of this kind. Raises VerifyError naming the line."""
+    found = []
+    decoder = msgspec.json.Decoder(kind)
     try:
-        lines = (folder / "proofs.jsonl").read_bytes().splitlines()
+        lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise VerifyError(f"{folder / 'proofs.jsonl'}: {error.strerror}") from error
+        raise VerifyError(f"{path}: {error.strerror}") from error
     for number, line in enumerate(lines, 1):
         try:
             if len(line) > MAX_LINE_BYTES:
                 raise ValueError(f"{len(line):,} bytes are more than a proof has")
             strict_json(line)
-            proofs.append(decoder.decode(line))
+            found.append(decoder.decode(line))
         except (ValueError, RecursionError) as error:
-            raise VerifyError(f"{folder / 'proofs.jsonl'}:{number}: {error}") from error
-    return Evidence(headers, proofs)
+            raise VerifyError(f"{path}:{number}: {error}") from error
+    return found
 
 
 def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:

@@ -23,6 +23,8 @@ from pipeline.freeze.bundle import Content, Version
 from pipeline.freeze.freeze import begin_freeze, freeze_month, transactions_to_prove
 from pipeline.log.events import encode
 from pipeline.log.events.chain import (
+    AccountColumns,
+    Accounts,
     BalanceColumns,
     Balances,
     Connect,
@@ -52,7 +54,7 @@ from pipeline.store.evidence import read_evidence
 from pipeline.store.facts import write_enriched
 from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month
-from tests.evm_encoding import header_rlp, prove, trie_root
+from tests.evm_encoding import header_rlp, prove, state_trie, trie_root
 
 POOL, CHAIN, MONTH = "pool", "ethereum", Month(2026, 10)
 ANNA, BORAT = "201040334324", "240440639442"
@@ -81,9 +83,19 @@ def at(text: str) -> int:
     return int(datetime.strptime(f"2026-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo("Asia/Almaty")).timestamp())
 
 
-def header_of(number: int, prev: str, when: str, transactions: list[bytes], receipts: list[bytes]) -> bytes:
+STRANGERS = {f"0x{number:040x}": number * ETHER for number in range(1, 40)}
+
+
+@cache
+def state_of(held: int) -> tuple[bytes, list[bytes]]:
+    """The root of the state in which the pool's wallet holds so many wei, and the nodes that prove it."""
+    root, nodes = state_trie({**STRANGERS, HOT: held})
+    return root, nodes[HOT]
+
+
+def header_of(number: int, prev: str, when: str, transactions: list[bytes], receipts: list[bytes], held: int) -> bytes:
     block: dict[str, Any] = {
-        "parentHash": f"0x{prev}", "sha3Uncles": "0x" + "11" * 32, "miner": "0x" + "22" * 20, "stateRoot": "0x" + "33" * 32,
+        "parentHash": f"0x{prev}", "sha3Uncles": "0x" + "11" * 32, "miner": "0x" + "22" * 20, "stateRoot": "0x" + state_of(held)[0].hex(),
         "transactionsRoot": "0x" + trie_root(transactions).hex(), "receiptsRoot": "0x" + trie_root(receipts).hex(), "logsBloom": "0x" + "00" * 256,
         "difficulty": "0x0", "number": hex(number), "gasLimit": "0x1c9c380", "gasUsed": "0x33450", "timestamp": hex(at(when)), "extraData": "0x",
         "mixHash": "0x" + "44" * 32, "nonce": "0x" + "00" * 8, "baseFeePerGas": "0x7", "withdrawalsRoot": "0x" + "55" * 32,
@@ -150,16 +162,17 @@ def payments_block(prev: str) -> tuple[bytes, list[Transaction]]:
                 receipt_proof=[node.hex() for node in prove(receipts, position)],
             )
         )
-    return header_of(101, prev, "10-10 12:00", raws, receipts), told
+    return header_of(101, prev, "10-10 12:00", raws, receipts, AFTER["ETH"]), told
 
 
-def chain_events(after: dict[str, int | None] | None = None) -> list[Event]:
-    """From the watch list to two blocks of November; what the wallet held after October may be told otherwise."""
-    before = hashlib.sha256(b"block 99").hexdigest()
-    first = header_of(100, before, "10-01 00:10", [], [])
+def chain_events(after: dict[str, int | None] | None = None, *, is_proved: bool = False) -> list[Event]:
+    """From the watch list to two blocks of November; what the wallet held after October may be told otherwise. `is_proved`: with account proofs."""
+    below = header_of(99, hashlib.sha256(b"block 98").hexdigest(), "09-30 23:59", [], [], BEFORE["ETH"])
+    before = header_hash(below)
+    first = header_of(100, before, "10-01 00:10", [], [], BEFORE["ETH"])
     paying, told = payments_block(header_hash(first))
-    last = header_of(102, header_hash(paying), "10-31 23:59", [], [])
-    next_ = header_of(103, header_hash(last), "11-01 00:01", [], [])
+    last = header_of(102, header_hash(paying), "10-31 23:59", [], [], AFTER["ETH"])
+    next_ = header_of(103, header_hash(last), "11-01 00:01", [], [], AFTER["ETH"])
     events: list[Event] = []
 
     def base() -> dict[str, Any]:
@@ -174,14 +187,25 @@ def chain_events(after: dict[str, int | None] | None = None) -> list[Event]:
         return Connect(**base(), height=height, hash=header_hash(header), prev=prev, time=at(when), mediantime=at(when), header=header.hex(),
                        transactions=transactions)  # fmt: skip
 
+    def proved(header: bytes, height: int, wei: int, *, is_below: bool = False) -> list[Accounts]:
+        rows = AccountColumns(wallet=["hot"], address=[HOT], value=[str(wei)], proof=[[node.hex() for node in state_of(wei)[1]]])
+        told = Accounts(
+            **base(), height=height, hash=header_hash(header), asset="ETH", header=header.hex() if is_below else None, rows=rows
+        )
+        return [told] if is_proved else []
+
     wallet = WatchedWallet(name="hot", addresses=[HOT])
     events.append(Watch(**base(), network="evm:1", start_height=100, wallets=[wallet], internal_calls="debug_trace"))
     events.append(held(99, before, dict(BEFORE)))
+    events += proved(below, 99, BEFORE["ETH"], is_below=True)
     events.append(joined(first, before, 100, "10-01 00:10", []))
+    events += proved(first, 100, BEFORE["ETH"])
     events.append(joined(paying, header_hash(first), 101, "10-10 12:00", told))
+    events += proved(paying, 101, AFTER["ETH"])
     events.append(Doubt(**base(), height=101, hash=header_hash(paying), time=at("10-10 12:00"), detail="a log was missing"))
     events.append(Stretch(**base(), height=102, prev=header_hash(paying), hash=[header_hash(last)], time=[at("10-31 23:59")],
                           mediantime=[at("10-31 23:59")], header=[last.hex()]))  # fmt: skip
+    events += proved(last, 102, AFTER["ETH"])
     events.append(held(102, header_hash(last), dict(AFTER) if after is None else after))
     events.append(joined(next_, header_hash(last), 103, "11-01 00:01", []))
     return events

@@ -93,7 +93,7 @@ def test_the_month_is_frozen_and_its_bundle_holds_naming_what_rests_on_the_trace
     assert outflows.filter(pl.col("class") == "fee")["asset"].to_list() == ["ETH"] * 4
     checks = {check.name: check for check in verify_bundle(made)}
     assert {name: check.detail for name, check in checks.items() if not check.holds} == {}
-    said = checks["reported transfers"].detail
+    (said,) = checks["reported transfers"].on_word
     assert f"1 transfer(s) of which the sum rests on the node's trace of calls: 1.000000000000000000 ETH to {A} in " in said
     manifest = json.loads((made / "manifest.json").read_bytes())
     assert manifest["chains"][CHAIN]["internal_calls"] == "debug_trace"

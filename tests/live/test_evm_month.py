@@ -173,6 +173,8 @@ def test_the_bundle_verifies_and_is_built_again_from_the_log(frozen: Followed, c
     assert frozen.esep("verify", frozen.bundle) == 13  # an account chain's work can't be checked here
     said = " ".join(capsys.readouterr().out.split())
     assert f"{TRACED} transfer(s) of which the sum rests on the node's trace of calls" in said, said
+    assert "balances lie under their headers' state roots" in said, said
+    assert "held before and after a block that moved some of it" not in said, "every block that pays stands between two proved states"
 
 
 def test_manifest_and_status_say_how_internal_calls_are_seen(frozen: Followed, capsys: pytest.CaptureFixture[str]) -> None:

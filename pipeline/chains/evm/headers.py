@@ -38,6 +38,7 @@ class Header:
     number: int
     time: int
     """Unix seconds."""
+    state_root: bytes
     transactions_root: bytes
     receipts_root: bytes
     logs_bloom: bytes
@@ -63,6 +64,7 @@ def parse_header(raw: bytes) -> Header:
         prev=found["parentHash"].hex(),
         number=as_number(found["number"], "number"),
         time=as_number(found["timestamp"], "timestamp"),
+        state_root=found["stateRoot"],
         transactions_root=found["transactionsRoot"],
         receipts_root=found["receiptsRoot"],
         logs_bloom=found["logsBloom"],

@@ -1,6 +1,6 @@
-"""The tries whose roots a header holds: a block's transactions, or receipts, by the RLP of their index.
+"""The tries whose roots a header holds: a block's transactions, or receipts, by the RLP of their index; the state's accounts, by the hash of their address.
 
-Enters: the root and the proof of one item, its nodes from the root down. Leaves: that item. Walking is py-trie's; a block's
+Enters: the root and the proof of one item, its nodes from the root down. Leaves: that item, or what an account holds. Walking is py-trie's; a block's
 tries are built by `connectors.evm.block_trie`.
 """
 
@@ -9,23 +9,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .coding import decode, encode, keccak256
-from .fields import shortest
+from .fields import as_bytes, as_list, as_number, shortest
+
+MOST_NODES = 65
+"""Of a proof: a path has 64 nibbles."""
 
 
 def check(root: bytes, index: int, nodes: Sequence[bytes]) -> bytes:
     """The item of that index, as the nodes prove it below `root`. Raises ValueError when they prove none."""
-    from trie import HexaryTrie
-
-    if not nodes or keccak256(nodes[0]) != root:
-        raise ValueError("its proof does not begin at the header's root")
-    try:
-        item = bytes(HexaryTrie.get_from_proof(root, _key(index), [decode(node) for node in nodes]))
-    except Exception as error:  # forged nodes make the library fail in many ways
-        raise ValueError(f"its proof does not hold: {type(error).__name__} {error}") from error
+    item = _found(root, encode(shortest(index)), nodes)
     if not item:
         raise ValueError("its proof shows that there is nothing at its place")
     return item
 
 
-def _key(index: int) -> bytes:
-    return encode(shortest(index))
+def account_balance(state_root: bytes, address: str, nodes: Sequence[bytes]) -> int:
+    """What the account at `address` (0x…) holds of the chain's own asset, in base units, as the nodes prove it; 0 where they prove that there is none.
+
+    Raises ValueError when they prove neither (EIP-1186; Yellow Paper, section 4.1).
+    """
+    item = _found(state_root, keccak256(bytes.fromhex(address[2:])), nodes)
+    if not item:
+        return 0
+    account = as_list(decode(item), "account")
+    if len(account) != 4:
+        raise ValueError(f"an account has 4 fields, this one has {len(account)}")
+    as_bytes(account[2], "storageHash", 32), as_bytes(account[3], "codeHash", 32)
+    return as_number(account[1], "balance")
+
+
+def _found(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
+    """What stands at the key; nothing where the nodes prove that nothing does."""
+    from trie import HexaryTrie
+
+    if not nodes or len(nodes) > MOST_NODES or keccak256(nodes[0]) != root:
+        raise ValueError("its proof does not begin at the header's root")
+    try:
+        return bytes(HexaryTrie.get_from_proof(root, key, [decode(node) for node in nodes]))
+    except Exception as error:  # forged nodes make the library fail in many ways
+        raise ValueError(f"its proof does not hold: {type(error).__name__} {error}") from error

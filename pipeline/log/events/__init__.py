@@ -15,7 +15,7 @@ import msgspec
 from pipeline.model.errors import LogError
 
 from ..protocol import NewEvent, Topic
-from .chain import Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
+from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
 from .ledger import Allocations, Complete, Openings, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived
 from .parts import MAX_EVENT_BYTES, Event
@@ -27,6 +27,7 @@ AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
+    Accounts: "chain",
     Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
     Labelled: "months", Waived: "months", Frozen: "months",

@@ -150,6 +150,30 @@ class Balances(Event, tag="balances", frozen=True, kw_only=True):
     rows: BalanceColumns
 
 
+class AccountColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What accounts held, a column a list, each with its proof under the block's state root."""
+
+    wallet: list[Id]
+    address: list[Id]
+    value: list[Units]
+    proof: Annotated[list[list[str]], Meta(description="nodes of the state's trie, root first, hex")]
+
+    def __post_init__(self) -> None:
+        check_same_length(self, *self.__struct_fields__)
+
+
+class Accounts(Event, tag="accounts", frozen=True, kw_only=True):
+    """What some watched addresses held of the chain's own asset after the main chain's last block (or the one below the first), proved by its header."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Height
+    hash: Hash
+    asset: Id
+    header: Annotated[str | None, Meta(description="the block's header, hex, where no event of a block has it: below the first")] = None
+    rows: AccountColumns
+
+
 class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     """A block read a second time differed from the first reading; the events after this one give the block again."""
 
@@ -161,4 +185,4 @@ class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     detail: Text
 
 
-ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Doubt
+ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt

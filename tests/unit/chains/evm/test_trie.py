@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.chains.evm.trie import check
-from tests.evm_encoding import prove, prove_each, trie_root
+from pipeline.chains.evm.coding import keccak256
+from pipeline.chains.evm.trie import account_balance, check
+from tests.evm_encoding import prove, prove_each, state_trie, trie_root
 
 
 def items(count: int) -> list[bytes]:
@@ -47,3 +48,26 @@ def test_a_changed_proof_holds_nothing() -> None:
 def test_an_item_that_is_not_there_is_not_proven() -> None:
     with pytest.raises(IndexError, match="no item 5 among 5"):
         prove(items(5), 5)
+
+
+HELD = {f"0x{number:040x}": number * 10**18 for number in range(1, 60)}
+
+
+def test_what_an_account_holds_is_proved_below_the_states_root_and_so_is_that_there_is_none() -> None:
+    root, nodes = state_trie(HELD)
+    for address, value in HELD.items():
+        assert account_balance(root, address, nodes[address]) == value
+    absent = "0x" + "ab" * 20
+    path = next(
+        nodes[address] for address in HELD if keccak256(bytes.fromhex(address[2:]))[0] >> 4 == keccak256(bytes.fromhex(absent[2:]))[0] >> 4
+    )
+    assert account_balance(root, absent, path) == 0, "the branch on its way leads elsewhere"
+
+
+def test_nodes_that_lead_to_no_account_prove_nothing() -> None:
+    root, nodes = state_trie(HELD)
+    mine, others = nodes["0x" + f"{7:040x}"], nodes["0x" + f"{8:040x}"]
+    for forged in ([], mine[1:], mine[:-1], [mine[0], *others[1:]], [b"\x80"], mine * 40):
+        with pytest.raises(ValueError, match="its proof does"):
+            account_balance(root, "0x" + f"{7:040x}", forged)
+    assert account_balance(keccak256(b"\x80"), "0x" + f"{7:040x}", [b"\x80"]) == 0, "nobody holds anything in the empty state"

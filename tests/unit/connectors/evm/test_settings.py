@@ -92,7 +92,7 @@ def test_faulty_settings_are_all_named() -> None:
 
 def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
     def offer(*traces: str) -> NodeFeatures:
-        return NodeFeatures("node/1", traces, True, True, True)  # type: ignore[arg-type]
+        return NodeFeatures("node/1", traces, True, True, True, True)  # type: ignore[arg-type]
 
     assert choose("auto", offer("trace_block", "debug_trace"), "n").traces == "trace_block"
     assert choose("auto", offer("debug_trace"), "n").name == "debug_trace"
