@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from pipeline.assess.coins import previous_coins
 from pipeline.assess.debts import previous_debts
 from pipeline.assess.month import Assessment, MonthState, assess_month
 from pipeline.assess.printed import printed_parts
@@ -250,6 +251,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         newest=newest_events(connection),
         internal_calls=internal_calls(connection),
         previous_debts=previous_debts(before[-1] if before else None),
+        previous_coins=previous_coins(before[-1] if before else None),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import date
 
 import polars as pl
 
+from pipeline.assess.coins import PreviousCoins
 from pipeline.assess.conditions import Condition, closing_conditions
 from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
@@ -39,6 +40,8 @@ class MonthState:
     """Id of the newest event of each `topic/key`: what `positions` mean in any copy of the log."""
     previous_debts: PreviousDebts | None = None
     """What that version closed with."""
+    previous_coins: PreviousCoins | None = None
+    """And its closing sets of coins."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from pipeline.app.app import App
+from pipeline.app.audit import verify_with_node
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.model.plain import UNSEEN, plain
 from pipeline.render import FORMATS, Document, Format, render_all
@@ -139,21 +140,38 @@ def verify(
     is_test_network: Annotated[
         bool, typer.Option("--test-network", help="The chain is a test network, without work behind it: do not ask for any.")
     ] = False,
+    node: Annotated[
+        str | None, typer.Option("--node", help="A Bitcoin-like node of yours to compare the pool's coins with.", metavar="URL")
+    ] = None,
+    node_login: Annotated[
+        Path | None, typer.Option("--node-login", help="A file with USER:PASSWORD for the node: its cookie file.", metavar="FILE")
+    ] = None,
+    reads_blocks: Annotated[
+        bool, typer.Option("--node-blocks", help="Let the node show every block of the month, too, or those that its filters name.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> int:
-    """Check a bundle, offline, with nothing but the bundle.
+    """Check a bundle, offline, with nothing but the bundle; with --node, against the chain of today, too.
 
     Ends with three lists: what is proved, what is on the signer's word, what is not checked here. Exit code 0: all is proved
     that can be, and it is signed where --trust is given. 8: a check fails. 13: all hold, but something in it can't be
     checked here. A folder needs no settings; for a month they say where the bundle lies.
 
+    --node asks a node of the pool's coins: which are unspent today, and who spent the others after the month. So a payout that was left out
+    whole, with its proof, is found. What it says is that node's word: ask one of your own.
+
     [dim]esep verify var/months/2026-10/v1 --trust authorities.pem[/dim]
     """
     folder = bundle_folder(bundle, config)
     trusted = load_trusted(trust) if trust is not None else []
+    if node is None and (node_login is not None or reads_blocks):
+        raise SettingsError(["--node-login and --node-blocks go with --node URL"], source="esep verify")
     with progress("verifying"):
-        checks = verify_bundle(folder, trusted=trusted)
+        if node is None:
+            checks = verify_bundle(folder, trusted=trusted)
+        else:
+            checks = verify_with_node(folder, node, node_login, trusted=trusted, reads_blocks=reads_blocks)
     return report_checks(checks, folder, is_test_network=is_test_network, as_json=as_json)
 
 

@@ -24,6 +24,7 @@ from typing import Any, Self
 import msgspec
 import polars as pl
 
+from pipeline.assess.coins import COINS_CSV, FIRST_EDITION, MonthCoins, describe_coins, month_coins, printed_coins
 from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
@@ -90,6 +91,17 @@ class Content:
         """The manifest's section of that name."""
         return describe_debts(self.assessed.enriched.debts, self.state.previous_debts, self.version.rules)
 
+    @cached_property
+    def coins(self) -> MonthCoins | None:
+        """The month's coins (ADR 15); None before the edition that has them."""
+        version = self.version
+        return month_coins(self.state.facts, version.month, version.rules) if version.rules.edition >= FIRST_EDITION else None
+
+    @cached_property
+    def coins_section(self) -> dict[str, Any] | None:
+        """The manifest's section of that name; None with no coins."""
+        return describe_coins(self.coins, self.state.previous_coins) if self.coins is not None else None
+
 
 @dataclass(frozen=True)
 class WrittenReport:
@@ -143,6 +155,9 @@ def write_bundle(
             write_table_csv(printed(enriched), file)
     with (folder / DEBTS_CSV).open("wb") as file:
         write_table_csv(printed_debts(enriched.debts, version.rules), file)
+    if content.coins is not None:
+        with (folder / COINS_CSV).open("wb") as file:
+            write_table_csv(printed_coins(content.coins), file)
     progress("evidence")
     write_evidence(content.evidence, folder / "evidence")
     write_facts(content.state.facts, folder / "evidence" / "facts")
@@ -183,6 +198,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "digest": report.digest,
         "header": version.header,
         "debts": content.debts,
+        **({"coins": content.coins_section} if content.coins_section is not None else {}),
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from pipeline.assess.coins import closing_coins
 from pipeline.assess.debts import closing_debts, sums_that_differ
 from pipeline.assess.month import Assessment
 from pipeline.enrich.classify import chains_of
@@ -75,6 +76,7 @@ def freeze_month(
         languages=list(version.languages),
         closing_debts=closing_debts(content.debts),
         closing_debts_digest=content.debts["closing_digest"],
+        closing_coins=closing_coins(content.coins_section) if content.coins_section is not None else None,
         by=version.by,
         reason=version.reason,
         at=version.at,

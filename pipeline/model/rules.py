@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.model.errors import VerifyError
 
-NEWEST_EDITION = 2
+NEWEST_EDITION = 3
 """The edition of the rules, and of the bundle's format, that new versions are frozen under (rule 8.4; ADR 12 lists what each edition has)."""
 
 
@@ -36,7 +36,7 @@ class Rules:
     network: dict[str, str] = field(default_factory=dict)
     """The chain's network, by chain: bitcoin, regtest, …"""
     edition: int = NEWEST_EDITION
-    """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4."""
+    """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4, 3 has the pool's coins in the bundle (ADR 15)."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON; edition 1 is not named, so that what was frozen before editions had names keeps its form."""

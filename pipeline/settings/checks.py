@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
 from pipeline.chains.networks import is_account_network, strict_address_on
 
 from .closing import address_faults
@@ -33,6 +34,8 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
     elif asset.contract is not None:
         faults.append(f"{place}.asset: {chain.asset} is a token: name the chain's own asset, in which fees are paid")
     faults += _family_faults(place, chain)
+    if fault := finality_fault(chain.network, chain.finality):
+        faults.append(f"{place}.finality: {fault}: esep verify refuses a month that closed on fewer")
     if chain.cookie_file and (chain.user or chain.password_file):
         faults.append(f"{place}: has both cookie_file and user or password_file: keep one way to log in")
     elif chain.user and not chain.password:
@@ -138,6 +141,11 @@ def check_decisions(settings: Settings) -> list[str]:
     for name in settings.payout_unit:
         if name not in settings.assets:
             faults.append(f"payout_unit.{name}: no asset is named {name!r}: use one of {', '.join(sorted(settings.assets))}")
+            continue
+        asset = settings.assets[name]
+        chain = settings.chains.get(asset.chain)
+        if chain is not None and asset.contract is None and (fault := payout_unit_fault(chain.network, settings.payout_unit[name])):
+            faults.append(f"payout_unit.{name}: {fault}: esep verify refuses a month whose payouts are rounded further")
     return faults
 
 

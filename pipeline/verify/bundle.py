@@ -7,6 +7,7 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import polars as pl
 from cryptography import x509
 
 from pipeline.assess.printed import TABLES, printed_report
+from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import EsepError, VerifyError
 from pipeline.model.months import almaty_date
@@ -22,6 +24,7 @@ from pipeline.render.canonical import report_csv, table_csv
 from pipeline.render.totals import printed_totals
 
 from .balances import check_balances
+from .coins import check_coins
 from .debts import check_debts
 from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
@@ -29,6 +32,7 @@ from .facts import check_facts
 from .files import digest_of
 from .finding import WORK, Check, Finding
 from .manifest import check_manifest
+from .node import NODE, check_node
 from .opened import OpenBundle
 from .shapes import shape_faults
 from .signatures import check_signatures
@@ -43,18 +47,23 @@ def verify_bundle(
     *,
     trusted: Sequence[x509.Certificate] = (),
     left_out: Collection[str] = (),
+    node: CoinNode | None = None,
+    reads_blocks: bool = False,
 ) -> list[Check]:
     """All checks of the bundle in `folder`, in the order of `CHECKS`; `trusted`: the authorities under which signatures must stand, none for any.
 
-    `left_out`: names of checks that are not wanted. Raises VerifyError when there is no readable manifest to start from, or no plain files.
+    `left_out`: names of checks that are not wanted. `node`: asked of the pool's coins last; `reads_blocks`: and of each block of the month. Raises VerifyError when there is no readable manifest to start from, or no plain files.
     """
-    bundle = OpenBundle(folder, trusted)
+    bundle = OpenBundle(folder, trusted, is_node_asked=node is not None)
     found = []
     for name, look in CHECKS:
         if name in left_out:
             continue
         progress(name)
         found.append(_checked(name, look, bundle))
+    if node is not None:
+        progress(NODE)
+        found.append(_checked(NODE, partial(check_node, node=node, reads_blocks=reads_blocks), bundle))
     return found
 
 
@@ -186,6 +195,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("recomputed from facts", _check_recomputed),
     ("facts against chain", check_facts),
     ("account balances", check_balances),
+    ("coins", check_coins),
     ("manifest", check_manifest),
     ("debts", _check_debts),
     ("documents", check_documents),

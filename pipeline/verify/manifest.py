@@ -16,7 +16,7 @@ import polars as pl
 from pipeline.assess.conditions import closing_conditions
 from pipeline.assess.manifest import describe_month
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.work import checkpoint_of
+from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
@@ -96,17 +96,14 @@ def _parameter_faults(bundle: OpenBundle) -> list[str]:
     faults = []
     for chain, confirmations in bundle.rules.finality.items():
         network = bundle.networks.get(chain)
-        checkpoint = checkpoint_of(network.name) if isinstance(network, Network) else None
-        if checkpoint is None or not isinstance(network, Network):
+        if not isinstance(network, Network):
             continue
-        if confirmations < checkpoint.least_finality:
-            faults.append(
-                f"{chain} is final after {confirmations} confirmations: the least for {network.name} is {checkpoint.least_finality}"
-            )
+        if fault := finality_fault(network.name, confirmations):
+            faults.append(f"{chain} is {fault}")
         for asset in bundle.rules.assets.values():
             unit = bundle.rules.payout_unit.get(asset.name, 1)
-            if asset.chain == chain and asset.contract is None and unit > checkpoint.greatest_payout_unit:
-                faults.append(f"payouts in {asset.name} are rounded to {unit} base units: the most is {checkpoint.greatest_payout_unit}")
+            if asset.chain == chain and asset.contract is None and (fault := payout_unit_fault(network.name, unit)):
+                faults.append(f"payouts in {asset.name} are {fault}")
     return faults
 
 

@@ -5,6 +5,7 @@ Enters: a folder. Leaves: values; what can't be read raises in each check that w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import polars as pl
 from cryptography import x509
 
+from pipeline.assess.coins import MonthCoins, month_coins
 from pipeline.chains.evidence import Evidence
 from pipeline.chains.networks import network_of
 from pipeline.enrich.enriched import Enriched
@@ -29,10 +31,11 @@ from .shapes import read_manifest, require_plain_files
 class OpenBundle:
     """The bundle in a folder. Its parts are read and proven once, at the first check that wants them; what can't be read raises in each."""
 
-    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate]) -> None:
-        """Raises VerifyError when there is no readable manifest to start from, or the folder holds what is no plain file."""
+    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate], *, is_node_asked: bool = False) -> None:
+        """`is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
         self.folder = folder
         self.trusted = trusted
+        self.is_node_asked = is_node_asked
         self.manifest = read_manifest(folder)
         require_plain_files(folder, self.manifest["files"])
         self.rules = Rules.from_json(self.manifest["rules"])
@@ -52,6 +55,22 @@ class OpenBundle:
     def proven(self) -> tuple[Proven, list[str]]:
         """What the evidence proves of each transaction, and the faults of the proofs."""
         return prove_transactions(self.evidence, self.networks)
+
+    @cached_property
+    def coins(self) -> MonthCoins:
+        """The month's coins, computed anew."""
+        return month_coins(self.facts, Month.parse(self.manifest["month"]), self.rules)
+
+    @cached_property
+    def before(self) -> OpenBundle | None:
+        """The bundle of the month before that this one names by its digest, where it lies beside this one. Raises VerifyError when it can't be read."""
+        previous = str(Month.parse(self.manifest["month"]).previous)
+        for path in sorted((self.folder.resolve().parent.parent / previous).glob("v*")):
+            if re.fullmatch(r"v[1-9][0-9]{0,5}", path.name):
+                found = OpenBundle(path, self.trusted)
+                if (found.manifest["month"], found.manifest["digest"]) == (previous, self.manifest["previous_digest"]):
+                    return found
+        return None
 
     @cached_property
     def enriched(self) -> Enriched:

@@ -31,7 +31,7 @@ REQUIRED = (
     "evidence/headers.csv", "evidence/proofs.jsonl",
 )  # fmt: skip
 _KNOWN = re.compile(
-    r"(report|outflows|transfers|balances|issues|rows|debts)\.csv|report\.json|report(\.[a-z]{2})?\.(xlsx|pdf)|month\.duckdb"
+    r"(report|outflows|transfers|balances|issues|rows|debts|coins)\.csv|report\.json|report(\.[a-z]{2})?\.(xlsx|pdf)|month\.duckdb"
     r"|evidence/(headers\.csv|proofs\.jsonl|account_proofs\.jsonl)|evidence/facts/(" + "|".join(SHAPES) + r")\.parquet"
 )
 FOLDERS = ("evidence", "evidence/facts")
@@ -99,6 +99,29 @@ class _Debts(msgspec.Struct):
     restated: Amounts | None
 
 
+class _CoinsOfChain(msgspec.Struct, forbid_unknown_fields=True):
+    first_height: Whole
+    opening_height: Whole | None
+    closing_height: Whole
+    opening: Whole
+    created: Whole
+    spent: Whole
+    closing: Whole
+    opening_digest: Digest
+    closing_digest: Digest
+
+
+class _PreviousCoins(msgspec.Struct, forbid_unknown_fields=True):
+    month: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
+    version: Annotated[int, Meta(ge=1, le=1_000_000)]
+    closing: dict[str, Digest]
+
+
+class _Coins(msgspec.Struct, forbid_unknown_fields=True):
+    chains: dict[str, _CoinsOfChain]
+    previous: _PreviousCoins | None
+
+
 class _Manifest(msgspec.Struct):
     """The types of everything in a manifest that is read."""
 
@@ -128,6 +151,7 @@ class _Manifest(msgspec.Struct):
     software: dict[str, str]
     files: dict[str, Digest]
     not_reproducible: list[str]
+    coins: _Coins | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.assess.debts import PreviousDebts
+from pipeline.assess.coins import PreviousCoins, closing_coins
+from pipeline.assess.debts import PreviousDebts, closing_debts
 from pipeline.assess.month import MonthState, assess_month
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
@@ -68,15 +69,20 @@ def rewritten(
     rules: Callable[[Rules], Rules] = same,
     waivers: Callable[[list[Waived]], list[Waived]] = same,
     manifest: Change = same,
+    month: Month | None = None,
+    before: Path | None = None,
 ) -> Path:
-    """The bundle written anew from forged content by the honest writer, in place; `manifest` changes what it wrote there."""
+    """The bundle written anew from forged content by the honest writer, in place; `manifest` changes what it wrote there.
+
+    `month`: of another month of the same facts. `before`: the bundle of the month before that it follows.
+    """
     old = manifest_of(bundle)
-    month, forged_rules = Month.parse(old["month"]), rules(Rules.from_json(old["rules"]))
+    month, forged_rules = month or Month.parse(old["month"]), rules(Rules.from_json(old["rules"]))
     given = [Waived(id=f"w{n}", month=old["month"], **waiver) for n, waiver in enumerate(old["waivers"])]
-    previous = old["debts"]["previous"]
+    followed = manifest_of(before) if before is not None else None
     state = MonthState(
         facts=facts(read_facts(bundle / "evidence" / "facts")), waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
-        positions=old["positions"], previous_digest=old["previous_digest"], previous_debts=PreviousDebts(**previous) if previous else None,
+        positions=old["positions"], **_before(followed, old),
     )  # fmt: skip
     assessed = assess_month(state, month, forged_rules)
     proofs = evidence(read_evidence(bundle / "evidence"))
@@ -89,6 +95,23 @@ def rewritten(
     for path in bundle.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return resealed(bundle, manifest)
+
+
+def _before(followed: dict[str, Any] | None, old: dict[str, Any]) -> dict[str, Any]:
+    """What the month before closed with: by the manifest of its bundle, or as the bundle said before it was forged."""
+    if followed is None:
+        debts, coins = old["debts"]["previous"], (old.get("coins") or {"previous": None})["previous"]
+        return {
+            "previous_digest": old["previous_digest"],
+            "previous_debts": PreviousDebts(**debts) if debts else None,
+            "previous_coins": PreviousCoins(**coins) if coins else None,
+        }
+    which = followed["month"], followed["version"]
+    return {
+        "previous_digest": followed["digest"],
+        "previous_debts": PreviousDebts(*which, closing_debts(followed["debts"]), followed["debts"]["closing_digest"]),
+        "previous_coins": PreviousCoins(*which, closing_coins(followed["coins"])),
+    }
 
 
 def frame(name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable[[Facts], Facts]:

@@ -159,6 +159,43 @@ def test_each_fault_says_where_and_what(tmp_path: Path, change: tuple[str, str],
     assert any(line.startswith(fault) for line in found), found
 
 
+@pytest.mark.parametrize(
+    ("network", "asset", "keys", "fault"),
+    [
+        ("bitcoin", "BTC", "finality = 2", "chains.bitcoin.finality: final after 2 confirmations: the least for bitcoin is 3"),
+        ("bitcoin", "BTC", "finality = 3", None),
+        ("litecoin", "LTC", "finality = 5", "chains.litecoin.finality: final after 5 confirmations: the least for litecoin is 6"),
+        ("regtest", "BTC", "finality = 1", None),
+        ("bitcoin", "BTC", "[payout_unit]\nBTC = 100001", "payout_unit.BTC: rounded to 100001 base units: the most for bitcoin is 100000"),
+        ("bitcoin", "BTC", "[payout_unit]\nBTC = 100000", None),
+        ("regtest", "BTC", "[payout_unit]\nBTC = 100000000", None),
+    ],
+)
+def test_what_verify_would_refuse_is_no_setting(tmp_path: Path, network: str, asset: str, keys: str, fault: str | None) -> None:
+    chain = "litecoin" if network == "litecoin" else "bitcoin"
+    address = {"bitcoin": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "litecoin": "LM2WMpR1Rp6j3Sa59cMXMs1SPzj9eXpGc1"}
+    wallets = f'[[chains.{chain}.wallets]]\nname = "pool"\naddresses = ["{address.get(network, "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg")}"]'
+    of_chain, tables = (keys, "") if keys.startswith("finality") else ("", keys)
+    text = f"""
+[pool]
+key = "p"
+bin = "201040000013"
+name = "Pool"
+[chains.{chain}]
+network = "{network}"
+asset = "{asset}"
+rpc_url = "http://127.0.0.1:1"
+{of_chain}
+{wallets}
+{tables}
+"""
+    if fault is None:
+        load(tmp_path, text)
+    else:
+        found = faults(tmp_path, text)
+        assert len(found) == 1 and found[0].startswith(fault), found
+
+
 def test_addresses_from_a_file_are_read_and_its_faults_named_by_line(tmp_path: Path) -> None:
     text = GOOD.replace('addresses = ["2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"]', 'addresses_file = "a.txt"')
     (tmp_path / "a.txt").write_text("# the pool\n2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg # change\n\n")

@@ -48,6 +48,22 @@ def checkpoint_of(name: str) -> Checkpoint | None:
     return Checkpoint(**(found | {"chain_work": int(found["chain_work"], 16)})) if found else None
 
 
+def finality_fault(name: str, confirmations: int) -> str:
+    """Why so many confirmations are too few for a month to close on (rule 8.1) on the network of that name; "" where they are not."""
+    checkpoint = checkpoint_of(name)
+    if checkpoint is None or confirmations >= checkpoint.least_finality:
+        return ""
+    return f"final after {confirmations} confirmations: the least for {name} is {checkpoint.least_finality}"
+
+
+def payout_unit_fault(name: str, unit: int) -> str:
+    """Why payouts in the coin of the network of that name can't be rounded to so many base units (rule 5.3); "" where they can."""
+    checkpoint = checkpoint_of(name)
+    if checkpoint is None or unit <= checkpoint.greatest_payout_unit:
+        return ""
+    return f"rounded to {unit} base units: the most for {name} is {checkpoint.greatest_payout_unit}"
+
+
 def is_test_network(network: Network) -> bool:
     """Whether anybody can make the network's blocks, or its coins are worth nothing."""
     return network.chain != "main"

@@ -239,6 +239,9 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     closing_debts_digest: Annotated[
         Hash | None, Meta(description="SHA-256 of those debts, miner by miner: what the next month opens with")
     ] = None
+    closing_coins: Annotated[
+        dict[str, Hash] | None, Meta(description="SHA-256 of the coins unspent after the month's last block, by chain (ADR 15)")
+    ] = None
     by: Text
     reason: Text
     at: UnixSeconds

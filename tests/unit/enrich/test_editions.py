@@ -20,7 +20,7 @@ SEPTEMBER, NOVEMBER = Month(2026, 9), Month(2026, 11)
 
 def test_rules_without_an_edition_are_of_the_first_and_keep_their_form() -> None:
     assert "edition" not in FIRST.to_json() and Rules.from_json(FIRST.to_json()) == FIRST
-    assert Rules.from_json(RULES.to_json()) == RULES and RULES.to_json()["edition"] == NEWEST_EDITION == 2
+    assert Rules.from_json(RULES.to_json()) == RULES and RULES.to_json()["edition"] == NEWEST_EDITION == 3
 
 
 @pytest.mark.parametrize("edition", [0, NEWEST_EDITION + 1])

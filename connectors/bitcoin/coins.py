@@ -1,0 +1,150 @@
+"""What a node says of coins: which are unspent, who spends the others, which transactions touch them (`pipeline.chains.bitcoin.coins`).
+
+Enters: a connection, scripts, outpoints. Leaves: values. Every block that is read is checked against its hash. The set of unspent outputs is the node's own
+word: nothing in the chain commits to it. Left out: what follows from it (`pipeline.verify.node`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from pipeline.chains.bitcoin.coins import Outpoint, Spend, Unspent, UnspentCoin
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import Block
+from pipeline.model.errors import SettingsError
+
+from .errors import AnswerUnreadable, RpcError
+from .fetch import COIN, Fetcher
+from .node import Node, NodeStatus
+from .read_blocks import parsed_block
+from .rpc import Credentials, NodeConnection
+
+SCAN_TIMEOUT_S = 1800.0
+"""For a scan of all unspent outputs, or of a month's filters."""
+BLOCKS_AT_ONCE = 100
+
+
+class _Unspent(msgspec.Struct):
+    txid: str
+    vout: int
+    amount: Decimal
+    height: int
+
+
+class _Set(msgspec.Struct):
+    success: bool
+    unspents: list[_Unspent]
+    height: int
+
+
+class _Scan(msgspec.Struct):
+    from_height: int
+    to_height: int
+    relevant_blocks: list[str]
+    completed: bool = True
+
+
+class _Transaction(msgspec.Struct):
+    blockhash: str | None = None
+
+
+class _BlockHeight(msgspec.Struct):
+    height: int
+
+
+class NodeOfCoins:
+    """A node, asked of coins. Close it when done."""
+
+    def __init__(self, url: str, login: Path | None, networks: Sequence[Network], *, timeout_s: float = 120.0) -> None:
+        """`login`: a file of one line USER:PASSWORD, as a node's cookie file is. `networks`: those that the node may be of.
+
+        Raises SettingsError for an address or a file that can't be used, SourceError when the node does not answer or is of none of the networks.
+        """
+        if "@" in url:
+            raise SettingsError(["--node: an address holds no password: put USER:PASSWORD into a file and name it with --node-login"])
+        self._connection = NodeConnection(url, Credentials(cookie_path=login), timeout_s=timeout_s)
+        self.name = self._connection.name
+        self.genesis = self._connection.call("getblockhash", 0, result=str)
+        self.network = next((network for network in networks if network.genesis == self.genesis), None)
+        if self.network is None:
+            told = ", ".join(sorted({network.name for network in networks})) or "no chain of coins"
+            raise SettingsError([f"--node: the node at {self.name} has the first block {self.genesis}; the bundle is of {told}"])
+        self._node = Node(self._connection, self.network)
+        self._fetcher = Fetcher(self._connection, self.network)
+
+    def close(self) -> None:
+        """End the threads and connections."""
+        self._fetcher.close()
+        self._connection.close()
+
+    def tip_height(self) -> int:
+        return self._connection.call("getblockchaininfo", result=NodeStatus).blocks
+
+    def hash_at(self, height: int) -> str:
+        return self._node.hashes_at([height])[0]
+
+    def unspent(self, scripts: Collection[bytes]) -> Unspent:
+        objects = [f"raw({script.hex()})" for script in sorted(scripts)]
+        found = self._connection.call("scantxoutset", "start", objects, result=_Set, timeout_s=SCAN_TIMEOUT_S)
+        if not found.success:
+            raise AnswerUnreadable(f"scantxoutset at {self.name} did not finish: ask again")
+        return Unspent(found.height, [UnspentCoin(coin.txid, coin.vout, self._units(coin), coin.height) for coin in found.unspents])
+
+    def _units(self, coin: _Unspent) -> int:
+        units = coin.amount * COIN
+        if units != int(units):
+            raise AnswerUnreadable(f"scantxoutset at {self.name}: {coin.amount} is not a whole number of units")
+        return int(units)
+
+    def spends(self, coins: Collection[Outpoint], after: int) -> dict[Outpoint, Spend]:
+        wanted, found = set(coins), dict[Outpoint, Spend]()
+        for height, block in self._blocks(after + 1, self.tip_height()) if wanted else ():
+            for tx in block.transactions:
+                for source in tx.inputs:
+                    if (source.txid, source.vout) in wanted:
+                        found[source.txid, source.vout] = Spend(tx.txid, height)
+            if len(found) == len(wanted):
+                break
+        return found
+
+    def created_at(self, txid: str) -> int | None:
+        try:
+            block_hash = self._connection.call("getrawtransaction", txid, True, result=_Transaction).blockhash
+        except RpcError:
+            return None
+        return None if block_hash is None else self._connection.call("getblockheader", block_hash, True, result=_BlockHeight).height
+
+    def touching(self, scripts: Collection[bytes], coins: Collection[Outpoint], first: int, last: int) -> Iterator[Spend]:
+        watched, known = set(scripts), set(coins)
+        for height, block in self._blocks(first, last, self._relevant(scripts, first, last)):
+            for tx in block.transactions:
+                paid = [(tx.txid, vout) for vout, output in enumerate(tx.outputs) if output.script in watched]
+                known.update(paid)
+                if paid or any((source.txid, source.vout) in known for source in tx.inputs):
+                    yield Spend(tx.txid, height)
+
+    def _relevant(self, scripts: Collection[bytes], first: int, last: int) -> set[str] | None:
+        """The blocks that the node's filters name, which never miss one; None where it has no filters."""
+        offer = self._node.ask_offer(self.hash_at(last))
+        if not offer.has_filters or self._node.filters_reach() < last:
+            return None
+        objects = [f"raw({script.hex()})" for script in sorted(scripts)]
+        answer = self._connection.call("scanblocks", "start", objects, first, last, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S)
+        if not answer.completed or (answer.from_height, answer.to_height) != (first, last):
+            raise AnswerUnreadable(f"scanblocks at {self.name} covered {answer.from_height} to {answer.to_height}, not {first} to {last}")
+        return set(answer.relevant_blocks)
+
+    def _blocks(self, first: int, last: int, only: set[str] | None = None) -> Iterator[tuple[int, Block]]:
+        """The main chain's blocks in order, each checked against its hash."""
+        assert self.network is not None
+        for start in range(first, last + 1, BLOCKS_AT_ONCE):
+            heights = range(start, min(start + BLOCKS_AT_ONCE, last + 1))
+            hashes = self._node.hashes_at(heights)
+            named = [(height, hash_) for height, hash_ in zip(heights, hashes, strict=True) if only is None or hash_ in only]
+            raws = self._fetcher.ahead(self._fetcher.rpc_raw, [hash_ for _, hash_ in named])
+            for (height, hash_), raw in zip(named, raws, strict=True):
+                yield height, parsed_block(raw, hash_, self.network)

@@ -1,0 +1,164 @@
+"""A bundle's coins against a node (ADR 15): what is unspent today, who spent the rest, and which of the month's blocks touch the pool's scripts.
+
+Enters: a bundle, and a node by the protocol `CoinNode`. Leaves: a finding, which rests on that node's word. Nothing here opens a connection: who asks
+brings the node (`app.audit`). A node that can't answer decides nothing, and that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.assess.coins import all_coins
+from pipeline.chains.bitcoin.coins import CoinNode, Outpoint
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import script_of
+from pipeline.model.errors import SourceError
+
+from .finding import Finding
+from .opened import OpenBundle
+
+NODE = "node"
+"""The check's name."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a node is asked of one chain of a bundle."""
+
+    chain: str
+    network: Network
+    first: int
+    """The first block that was read."""
+    start: int | None
+    """The last block before the month."""
+    end: int
+    """The month's last block."""
+    coins: dict[Outpoint, dict[str, object]]
+    """COINS of the whole history."""
+    scripts: set[bytes]
+
+
+def check_node(bundle: OpenBundle, node: CoinNode, *, reads_blocks: bool) -> Finding:
+    """The chain of the bundle that the node is of. `reads_blocks`: also every block of the month, or those that the node's filters name."""
+    chain = next((c for c, n in sorted(bundle.networks.items()) if isinstance(n, Network) and n.genesis == node.genesis), None)
+    if chain is None or chain not in bundle.coins.spans:
+        return Finding([], "", undecided=f"the node at {node.name} is of no chain of which the bundle has coins")
+    asked = _asked(bundle, chain)
+    try:
+        height = node.tip_height()
+        if height < asked.end:
+            return Finding(
+                [],
+                "",
+                undecided=f"the node at {node.name} is at block {height}, the month ends at {asked.end}: ask again when it has caught up",
+            )
+        return _compare(bundle, asked, node, reads_blocks=reads_blocks)
+    except SourceError as error:
+        return Finding([], "", undecided=f"the node could not be asked: {error}")
+
+
+def _asked(bundle: OpenBundle, chain: str) -> _Asked:
+    network = bundle.networks[chain]
+    assert isinstance(network, Network)
+    first, start, end = bundle.coins.spans[chain]
+    coins = {
+        (row["txid"], row["vout"]): row
+        for row in all_coins(bundle.facts, bundle.rules).filter(pl.col("chain") == chain).iter_rows(named=True)
+    }
+    scripts = set()
+    for (txid, vout), row in coins.items():
+        proven = bundle.proven[0].get((chain, txid))
+        if proven is not None and proven.tx is not None:
+            scripts.add(proven.tx.outputs[vout].script)
+        elif row["address"] is not None:
+            scripts.add(script_of(str(row["address"]), network))
+    return _Asked(chain, network, first, start, end, coins, scripts)
+
+
+def _compare(bundle: OpenBundle, asked: _Asked, node: CoinNode, *, reads_blocks: bool) -> Finding:
+    faults, words, seen = [], list[str](), list[str]()
+    shown = dict(bundle.evidence.headers.filter(pl.col("chain") == asked.chain).select("height", "hash").iter_rows())
+    if shown.get(asked.end) != (told := node.hash_at(asked.end)):
+        return Finding([f"block {asked.end} of the node at {node.name} is {told}: the bundle's is another chain"], "")
+    tip = max(shown)
+    if node.tip_height() >= tip and node.hash_at(tip) == shown[tip]:
+        seen.append(f"the tip {tip} is in the main chain of the node at {node.name}")
+    else:
+        words.append(f"blocks after the month: the tip {tip} is not in the main chain of the node at {node.name}")
+    unspent = node.unspent(asked.scripts)
+    now = {(coin.txid, coin.vout): coin for coin in unspent.coins}
+    closing = {(txid, vout) for txid, vout in bundle.coins.closing(asked.chain).select("txid", "vout").iter_rows()}
+    older = 0
+    for outpoint, coin in sorted(now.items()):
+        if coin.height > asked.end or outpoint in closing:
+            continue
+        if coin.height < asked.first:
+            older += 1
+            continue
+        faults.append(
+            f"{coin.txid}:{coin.vout}, created by block {coin.height}, is unspent, and the closing set lacks it: its creation is left out, or its spend invented"
+        )
+    if older:
+        words.append(f"{older} unspent coins of the pool's scripts are older than block {asked.first}, where reading began")
+    faults += _spend_faults(asked, node, closing - now.keys(), shown)
+    faults += _age_faults(asked, node, words)
+    spent = len(closing - now.keys())
+    seen.append(
+        f"at block {unspent.height} {len(closing) - spent} coins of the closing set are unspent, {spent} were spent after block {asked.end}, "
+        f"and no other coin of the pool's scripts that is as old is unspent"
+    )
+    left = ""
+    if reads_blocks:
+        faults += _block_faults(bundle, asked, node)
+        seen.append(f"every transaction of blocks {_from(asked)} to {asked.end} that touches the pool's scripts stands in the facts")
+    else:
+        left = "whether coins came and went within the month in transactions left out: --node-blocks reads its blocks"
+    return Finding(faults, "; ".join(seen), not_checked=left, on_word=tuple(words))
+
+
+def _spend_faults(asked: _Asked, node: CoinNode, gone: set[Outpoint], shown: dict[int, str]) -> list[str]:
+    """Every coin of the closing set that is spent by now was spent after the month: by a block of the bundle that the node has, too, or by a later one."""
+    unexplained = set()
+    for outpoint in gone:
+        height = asked.coins[outpoint]["spent_height"]
+        if not isinstance(height, int) or height > node.tip_height() or node.hash_at(height) != shown.get(height):
+            unexplained.add(outpoint)
+    found = node.spends(unexplained, asked.end)
+    return [
+        f"{txid}:{vout} is spent, but in no block after {asked.end}: a transaction that spends it is left out"
+        for txid, vout in sorted(unexplained - found.keys())
+    ]
+
+
+def _age_faults(asked: _Asked, node: CoinNode, words: list[str]) -> list[str]:
+    """A coin whose creation the facts do not have is older than the first block that was read."""
+    faults = []
+    untold = 0
+    for (txid, vout), row in sorted(asked.coins.items()):
+        if row["created_height"] is None:
+            height = node.created_at(txid)
+            untold += height is None
+            if height is not None and height >= asked.first:
+                faults.append(f"{txid}:{vout} was created by block {height}, and no transaction of the facts creates it")
+    if untold:
+        words.append(
+            f"that {untold} coins spent since are older than block {asked.first}: the node has no index of transactions (txindex=1) to say"
+        )
+    return faults
+
+
+def _block_faults(bundle: OpenBundle, asked: _Asked, node: CoinNode) -> list[str]:
+    """Every transaction of the month's blocks that touches the pool's scripts stands in the facts."""
+    known = set(bundle.facts.transactions.filter(pl.col("chain") == asked.chain)["txid"])
+    return [
+        f"transaction {spend.txid} of block {spend.height} touches the pool's scripts, and the facts leave it out"
+        for spend in node.touching(asked.scripts, asked.coins.keys(), _from(asked), asked.end)
+        if spend.txid not in known
+    ]
+
+
+def _from(asked: _Asked) -> int:
+    """The first block of the month."""
+    return asked.first if asked.start is None else asked.start + 1
