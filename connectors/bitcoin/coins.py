@@ -129,8 +129,8 @@ class NodeOfCoins:
 
     def _relevant(self, scripts: Collection[bytes], first: int, last: int) -> set[str] | None:
         """The blocks that the node's filters name, which never miss one; None where it has no filters."""
-        offer = self._node.ask_offer(self.hash_at(last))
-        if not offer.has_filters or self._node.filters_reach() < last:
+        features = self._node.probe_features(self.hash_at(last))
+        if not features.has_filters or self._node.filters_reach() < last:
             return None
         objects = [f"raw({script.hex()})" for script in sorted(scripts)]
         answer = self._connection.call("scanblocks", "start", objects, first, last, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S)
@@ -145,6 +145,6 @@ class NodeOfCoins:
             heights = range(start, min(start + BLOCKS_AT_ONCE, last + 1))
             hashes = self._node.hashes_at(heights)
             named = [(height, hash_) for height, hash_ in zip(heights, hashes, strict=True) if only is None or hash_ in only]
-            raws = self._fetcher.ahead(self._fetcher.rpc_raw, [hash_ for _, hash_ in named])
+            raws = self._fetcher.prefetch(self._fetcher.rpc_raw, [hash_ for _, hash_ in named])
             for (height, hash_), raw in zip(named, raws, strict=True):
                 yield height, parsed_block(raw, hash_, self.network)
