@@ -1,17 +1,17 @@
 """What can go wrong with a node, each with its own message and its own answer: try again, or stop.
 
-What any node may do is in `pipeline.follow.troubles`; here is what only this family's nodes do. Every one is a `SourceError`; `is_retryable`
+What any node may do is in `pipeline.follow.node_errors`; here is what only this family's nodes do. Every one is a `SourceError`; `is_retryable`
 says whether waiting can mend it.
 """
 
 from __future__ import annotations
 
-from pipeline.follow.troubles import AccessRefused as AccessRefused
-from pipeline.follow.troubles import AnswerUnreadable as AnswerUnreadable
-from pipeline.follow.troubles import ChainMoved as ChainMoved
-from pipeline.follow.troubles import NodeBusy as NodeBusy
-from pipeline.follow.troubles import NodeUnreachable as NodeUnreachable
-from pipeline.follow.troubles import WrongChain as WrongChain
+from pipeline.follow.node_errors import AccessRefused as AccessRefused
+from pipeline.follow.node_errors import AnswerUnreadable as AnswerUnreadable
+from pipeline.follow.node_errors import ChainMoved as ChainMoved
+from pipeline.follow.node_errors import NodeBusy as NodeBusy
+from pipeline.follow.node_errors import NodeUnreachable as NodeUnreachable
+from pipeline.follow.node_errors import WrongChain as WrongChain
 from pipeline.model.errors import SourceError
 
 

@@ -28,7 +28,7 @@ def find_fork(state: ChainState, node: Node, status: NodeStatus, key: str) -> in
         return None
     fork = _walk_back(state, node, min(height, status.blocks))
     if fork is None:
-        raise WrongChain.parted(node.name, state.hash_at(below_first), below_first, key)
+        raise WrongChain.diverged(node.name, state.hash_at(below_first), below_first, key)
     return fork
 
 

@@ -157,7 +157,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         def watch(seq: int) -> Watch:
             return self._event_builder.watch(seq, rescan.target, network=self._network.name, start_height=state.start_height)
 
-        step = self._grow(state, rescan, fork, search, watch)
+        step = self._continue_rescan(state, rescan, fork, search, watch)
         if isinstance(step, Rescanned):
             self._use(rescan.target)
         return step

@@ -31,7 +31,7 @@ def find_fork(state: ChainState, node: Node, status: NodeStatus, key: str) -> in
         return height
     fork = _search(state, node, min(height, status.height))
     if fork is None:
-        raise WrongChain.parted(node.name, state.hash_at(below_first), below_first, key)
+        raise WrongChain.diverged(node.name, state.hash_at(below_first), below_first, key)
     return fork
 
 

@@ -190,7 +190,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         def watch(seq: int) -> Watch:
             return self._watch_event(seq, rescan.target, call_tracing, start_height=state.start_height)
 
-        step = self._grow(state, rescan, fork, search, watch)
+        step = self._continue_rescan(state, rescan, fork, search, watch)
         if isinstance(step, Rescanned):
             self._use(rescan.target)
         return step

@@ -19,7 +19,7 @@ from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
-from .traces import FlatTrace, TracedTransaction, calls_by_transaction, calls_of_trees, decode_deep
+from .traces import FlatTrace, TracedTransaction, calls_by_transaction, calls_of_trees, decode_nested
 
 Traces = Literal["trace_block", "debug_trace"]
 CALL_TRACER = {"tracer": "callTracer"}
@@ -199,8 +199,8 @@ class Node:
             raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
         try:
             if way == "trace_block":
-                return calls_by_transaction(decode_deep(answer, list[FlatTrace]), block.hash, txids)
-            return calls_of_trees(decode_deep(answer, list[TracedTransaction]), txids)
+                return calls_by_transaction(decode_nested(answer, list[FlatTrace]), block.hash, txids)
+            return calls_of_trees(decode_nested(answer, list[TracedTransaction]), txids)
         except (ValueError, msgspec.DecodeError) as error:
             raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
 

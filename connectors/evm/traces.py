@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.transport.json_rpc import deeply
+from connectors.transport.json_rpc import decode_deep
 from pipeline.chains.evm.address import to_checksum
 
 from .answers import number
@@ -180,6 +180,6 @@ def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -
     return found
 
 
-def decode_deep(answer: msgspec.Raw, kind: Any) -> Any:
+def decode_nested(answer: msgspec.Raw, kind: Any) -> Any:
     """Decode an answer that is nested as deep as calls are."""
-    return deeply(msgspec.json.Decoder(kind).decode, answer)
+    return decode_deep(msgspec.json.Decoder(kind).decode, answer)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from connectors.transport.deadline import tls_context
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
-from pipeline.closing.filing import Answer, AnswerMap, Body, BodyMap, Form, compose, interpret, shown
+from pipeline.closing.filing import Answer, AnswerMap, Body, BodyMap, Form, compose, format_answer, interpret
 from pipeline.log.events.months import RejectedRow, Submitting
 from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import FilingError, SettingsError
@@ -122,7 +122,7 @@ class HttpFiling:
             [RejectedRow(n=hide(row.n), message=hide(row.message)) for row in told.rows],
             told.http_status,
             hide(request),
-            shown(got.status, got.reason, got.headers, got.body, hide),
+            format_answer(got.status, got.reason, got.headers, got.body, hide),
         )
 
 

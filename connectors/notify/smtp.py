@@ -35,7 +35,7 @@ class Mail:
         self._host, self._port, self._security, self._timeout_s = host, port, security, timeout_s
         self._sender, self._receivers, self._user, self._password = sender, list(receivers), user, password
 
-    def tell(self, notice: Notice) -> None:
+    def send(self, notice: Notice) -> None:
         """Send one message. Raises SourceError when the server did not take it for every receiver."""
         message = EmailMessage()
         message["Subject"] = _line(f"Esep: {notice.subject}")

@@ -24,7 +24,7 @@ class Webhook:
             raise SettingsError([f"notices.webhook_url: {error}"], source="notices") from None
         self._timeout_s = timeout_s
 
-    def tell(self, notice: Notice) -> None:
+    def send(self, notice: Notice) -> None:
         """Send one notice. The address is not shown in errors: it often holds a secret."""
         told = json.dumps({"notice": notice.name, "subject": notice.subject, "text": notice.text}).encode()
         # The name may hold an event's own id, and so any letters: in a header they are spelt out.

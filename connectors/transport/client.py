@@ -20,7 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError, ReadTimeoutError
 
-from pipeline.follow.troubles import AnswerUnreadable, NodeUnreachable
+from pipeline.follow.node_errors import AnswerUnreadable, NodeUnreachable
 from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import SettingsError, SourceError
 
@@ -28,10 +28,10 @@ from .deadline import DeadlinePassed, TooManyBytes, exchange, timed, tls_context
 
 RECEIVE_BUFFER_BYTES = 4 << 20
 """Room for a whole block: with the usual 128 KiB the node must wait for us many times within one answer."""
-PIECE_BYTES = 64 << 20
+CHUNK_BYTES = 64 << 20
 """Read at once of an answer whose length is announced: a block, or a batch of them, is read whole, which is twice as fast as in pieces. Between two pieces the
 limits are looked at."""
-ARRIVAL_BYTES = 1 << 20
+MAX_READ_BYTES = 1 << 20
 """Of an answer whose length is not announced, as much as has arrived is read, up to so much."""
 IDLE_CONNECTIONS = 8
 """Connections kept open for later: one for each thread that asks at the same time."""
@@ -133,7 +133,7 @@ class NodeClient:
                     f"the node at {self.name} announced an answer of {announced} bytes: no more than {self.limit_bytes} are read at once"
                 )
             pieces, n_bytes = [], 0
-            while piece := response.read1(ARRIVAL_BYTES) if announced is None else response.read(PIECE_BYTES):
+            while piece := response.read1(MAX_READ_BYTES) if announced is None else response.read(CHUNK_BYTES):
                 pieces.append(piece)
                 n_bytes += len(piece)
                 if n_bytes > self.limit_bytes:

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.follow.troubles import AnswerUnreadable
+from pipeline.follow.node_errors import AnswerUnreadable
 
 T = TypeVar("T")
 
-DEEP = 6_000
+DEEP_NESTING = 6_000
 """Levels of nested JSON: a call of an account chain may lie 1,024 calls deep, some levels each. At twenty thousand a thread's stack
 overflows, and the process with it."""
 _NULL = msgspec.Raw(b"null")
@@ -76,20 +76,20 @@ def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
 
 def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, method: str, node: str) -> T:
     try:
-        return deeply(decoder.decode, content)
+        return decode_deep(decoder.decode, content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerUnreadable(
             f"{method} at {node} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
         ) from error
 
 
-def deeply(decode: Callable[[Any], T], content: Any) -> T:
+def decode_deep(decode: Callable[[Any], T], content: Any) -> T:
     """Decode JSON that may be nested a thousand calls deep, deeper than Python is prepared for by default."""
     try:
         return decode(content)
     except RecursionError:
         usual = sys.getrecursionlimit()
-        sys.setrecursionlimit(max(usual, DEEP))
+        sys.setrecursionlimit(max(usual, DEEP_NESTING))
         try:
             return decode(content)
         finally:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.follow.connector import ChainConnector
     from pipeline.log.protocol import EventLog
 
-    from .desk import Desk, DeskParts
+    from .desk import ClosingDesk, DeskParts
 
 
 class App:
@@ -88,11 +88,11 @@ class App:
         return Statements(self.settings, self.rules, self.stores, self.months, self.now)
 
     @cached_property
-    def desk(self) -> Desk:
+    def desk(self) -> ClosingDesk:
         """The closing desk. Raises SettingsError for keys, certificates and templates that can't be used."""
-        from .desk import Desk
+        from .desk import ClosingDesk
 
-        return Desk(self.desk_parts())
+        return ClosingDesk(self.desk_parts())
 
     def desk_parts(self) -> DeskParts:
         """What the closing desk is joined from, by the settings. Raises SettingsError as `desk`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
-from pipeline.closing.doubts import doubts_of
+from pipeline.closing.review import review_reasons
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import MonthError
@@ -68,20 +68,20 @@ class ClosingMonths:
         end = self._log.end()
         held = self._unmet.get(str(month))
         if held is None or held[0] != end:
-            self._decisions.bring_settings()
+            self._decisions.record_settings_labels()
             with self._stores.current() as store:
-                if self._decisions.bring_waivers(self._months, store, month):
+                if self._decisions.record_settings_waivers(self._months, store, month):
                     self._stores.fill(store)
                 _, assessed = self._months.assess(store, month)
             held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
             self._unmet[str(month)] = held
         return held[1]
 
-    def doubts(self, month: Month, version: int) -> list[str]:
+    def review_reasons(self, month: Month, version: int) -> list[str]:
         """Why a frozen version is not filed without a person's name, by the facts as they are now: nothing is filed while they give another report."""
         with self._stores.current() as store:
             state, assessed = self._months.assess(store, month)
-        return doubts_of(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
+        return review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; nothing when it has one. Raises MonthError."""
@@ -119,4 +119,4 @@ class ClosingMonths:
         event = next((event for event in self._months.frozen(month) if event.version == version), None)
         if event is None:
             raise MonthError(f"{month} has no frozen version {version}")
-        return self._months.bring_back(event)
+        return self._months.restore(event)

@@ -37,14 +37,14 @@ class PoolDecisions:
         self._diary.refresh()
         return self._diary.decisions
 
-    def bring_settings(self) -> int:
-        """Append the labels of the settings that the log does not hold yet; how many. Waivers wait for their issue: `bring_waivers`."""
+    def record_settings_labels(self) -> int:
+        """Append the labels of the settings that the log does not hold yet; how many. Waivers wait for their issue: `record_settings_waivers`."""
         events = labels_of_settings(self._settings.labels, self.held(), at=self._now())
         if events:
             append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
 
-    def bring_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
+    def record_settings_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
         """Append the settings' waivers of the month that the log does not hold and whose issue stands, by the newest rules, in `store`; how many."""
         wanted = [waiver for waiver in self._settings.waivers if waiver.month == str(month)]
         held = self.held() if wanted else Decisions()

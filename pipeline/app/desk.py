@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.closing.advance import Closing, Filing, Standing
+from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, plan_of, points
 from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Channel, deliver, notices_of, notices_of_key
@@ -37,7 +37,7 @@ class DeskParts:
     channels: Sequence[Channel]
 
 
-class Desk:
+class ClosingDesk:
     """One pool's closing; one look after another, in one thread at a time."""
 
     def __init__(self, parts: DeskParts, *, plan: Plan | None = None, step_done: Callable[[str], None] = lambda _: None) -> None:
@@ -56,15 +56,15 @@ class Desk:
             parts.diary, parts.settings.pool.key, self.plan, parts.months, parts.filing, parts.signer, step_done=step_done
         )  # fmt: skip
 
-    def look(self) -> list[Standing]:
+    def look(self) -> list[MonthStatus]:
         """Watch the frozen months, advance every month, tell people; where the months stand."""
         now = self._now()
-        standings = self.closing.advance(now, stopped=self.drafts.watch())
-        notices = notices_of(standings, self.plan, now)
+        statuses = self.closing.advance(now, stopped=self.drafts.watch())
+        notices = notices_of(statuses, self.plan, now)
         notices += notices_of_key(self._signer, self._settings.pool.bin, now, warn_days=self._settings.signing.warn_days)
         deliver(self.diary, self.channels, notices, now)
-        self._retries = [standing.step.until for standing in standings if standing.step.until is not None]
-        return standings
+        self._retries = [status.step.until for status in statuses if status.step.until is not None]
+        return statuses
 
     def wake_points(self) -> list[int]:
         """Unix seconds at which to look again: the calendar's of the months known and of the next ones, and those that steps wait for."""

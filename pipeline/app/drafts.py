@@ -13,8 +13,8 @@ import msgspec
 import polars as pl
 
 from pipeline.assess.month import assess_month
-from pipeline.closing.amend import CAUSES, MOST_ROWS, differences, mixed
-from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.amend import CAUSES, MAX_ROWS, differences, mix_facts
+from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.closing.steps import SCHEDULE
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Drafted, DraftedRow, Frozen
@@ -102,7 +102,7 @@ class Drafts:
 
         def report_with(classes: frozenset[str]) -> pl.DataFrame:
             in_force = self._rules if "rules" in classes else rules
-            return enrich_month(mixed(facts, state.facts, classes), month, in_force).report
+            return enrich_month(mix_facts(facts, state.facts, classes), month, in_force).report
 
         was = report_with(frozenset())
         rows = differences(facts, state.facts, was, assessed.enriched.report, report_with, rules_changed=rules != self._rules)
@@ -126,7 +126,7 @@ class Drafts:
             return
         if any(draft.digest == event.digest for draft in earlier):
             event = msgspec.structs.replace(event, id=f"{event.id}:{len(earlier)}")
-        with contextlib.suppress(Taken):
+        with contextlib.suppress(StepAlreadyTaken):
             self._diary.append(event)
 
 
@@ -137,7 +137,7 @@ def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str
         month=newest.month,
         version=newest.version + 1,
         digest=digest,
-        rows=rows[:MOST_ROWS],
+        rows=rows[:MAX_ROWS],
         row_count=len(rows),
         causes=[cause for cause in CAUSES if cause in causes],
         by=by,

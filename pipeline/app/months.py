@@ -52,14 +52,14 @@ from pipeline.store.queries import (
 from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
 from pipeline.validate.registry import RegistryKind
 
-from .stores import Stores, Tell, silent
+from .stores import Progress, Stores, no_progress
 
 OPEN_MONTHS = 3
 """How many unfrozen months are worked out without being asked for."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FreezeOutcome:
     """What a freeze came to."""
 
     folder: Path
@@ -90,31 +90,31 @@ class PoolMonths:
         state = month_state(store, month)
         return state, assess_month(state, month, dataclasses.replace(self._rules, edition=edition))
 
-    def show(self, store: Store, month: Month, assessed: Assessment) -> None:
+    def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Put what enrichment made of the month into the store, for the analysts' views."""
         write_enriched(store, str(month), assessed.enriched)
 
-    def open(self, store: Store) -> list[Month]:
+    def open_months(self, store: Store) -> list[Month]:
         """The newest months with allocations, not later than now, that are not frozen; at most `OPEN_MONTHS`, oldest first."""
         today = almaty_date(self._now())
         frozen = set(frozen_months(store.connection))
         months = [month for month in allocated_months(store.connection) if month.first <= today and str(month) not in frozen]
         return months[-OPEN_MONTHS:]
 
-    def preview(self, kind: LedgerKind, rows: pl.DataFrame, tell: Tell = silent) -> list[MonthChange]:
+    def preview(self, kind: LedgerKind, rows: pl.DataFrame, on_progress: Progress = no_progress) -> list[MonthChange]:
         """What appending `rows` of the ledger would change in the reports of the open months, and of those not frozen that they lie in."""
-        with self._stores.current(tell) as store:
-            facts, months = read_facts(store.connection), set(self.open(store))
+        with self._stores.current(on_progress) as store:
+            facts, months = read_facts(store.connection), set(self.open_months(store))
             frozen = {Month.parse(month) for month in frozen_months(store.connection)}
         months |= {Month.parse(name) for name in rows.select(month_of(INSTANT[kind])).to_series().unique()} - frozen
         return preview(facts, with_ledger_rows(facts, kind, rows), sorted(months, key=str), self._rules)
 
     def preview_registry(
-        self, content: Mapping[RegistryKind, list[dict[str, Any]]], tell: Tell = silent
+        self, content: Mapping[RegistryKind, list[dict[str, Any]]], on_progress: Progress = no_progress
     ) -> tuple[dict[str, tuple[int, int]], list[MonthChange]]:
         """What a registry with these rows would change: rows that come and go by table, and the reports of the open months."""
-        with self._stores.current(tell) as store:
-            facts, months = read_facts(store.connection), self.open(store)
+        with self._stores.current(on_progress) as store:
+            facts, months = read_facts(store.connection), self.open_months(store)
             labelled = {(label.chain, label.address) for label in labels(store.connection)}
         after = with_registry(facts, content, labelled)
         return rows_that_differ(facts, after), preview(facts, after, months, self._rules)
@@ -137,7 +137,7 @@ class PoolMonths:
         is_first: bool = False,
         is_amendment: bool = False,
         progress: Callable[[str], None] = lambda _: None,
-    ) -> Outcome:
+    ) -> FreezeOutcome:
         """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
 
         The next version takes the newest edition of the rules (rule 8.4). That alone makes none, unless a person asks for it: `is_amendment`.
@@ -149,23 +149,23 @@ class PoolMonths:
 
     def _freeze(
         self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, is_amendment: bool, progress: Callable[[str], None]
-    ) -> Outcome:
+    ) -> FreezeOutcome:
         versions = self.frozen(month)
         if versions and is_first:
-            return Outcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
+            return FreezeOutcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
         progress("enrich")
         last = versions[-1] if versions else None
         state, assessed = self.assess(store, month, edition=last.edition if last and not is_amendment else self._rules.edition)
         if last is not None and not is_amendment and last.edition != self._rules.edition:
             if report_digest(assessed, self._rules) == last.digest:
-                return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
+                return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             assessed = assess_month(state, month, self._rules)
         if last is None:
             require_closable(month, assessed)  # before anything is written
         else:
             # Compared before anything is written: where nothing changed, `months` stays as it is, times of files and folders too.
             if report_digest(assessed, self._rules) == last.digest:
-                return Outcome(self._bring_back(last, progress), last.digest, last.version, is_new=False)
+                return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             if not reason.strip():
                 raise MonthError(f"{month} is frozen already, and its report would change: a further version wants a --reason (rule 8.3)")
         version = Version(
@@ -177,25 +177,25 @@ class PoolMonths:
         )
 
         def export(path: Path) -> None:
-            self.show(store, month, assessed)
+            self.write_enriched(store, month, assessed)
             export_month(store.connection, str(month), path)
 
         bundle, event = freeze_month(content, report, self._settings.months_path, export=export, append=self._append, progress=progress)
-        return Outcome(bundle.folder, bundle.digest, event.version, is_new=True)
+        return FreezeOutcome(bundle.folder, bundle.digest, event.version, is_new=True)
 
     def _append(self, event: Frozen) -> None:
         append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
 
-    def bring_back(self, event: Frozen) -> Path:
+    def restore(self, event: Frozen) -> Path:
         """The folder of a frozen version's bundle; one that is missing is finished as its freeze left it, or rebuilt from the log.
 
         Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
         """
         place = self.folder_of(Month.parse(event.month), event.version)
         with locked_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
-            return self._bring_back(event)
+            return self._restore(event)
 
-    def _bring_back(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
+    def _restore(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
         place = self.folder_of(Month.parse(event.month), event.version)
         is_there = place.exists() or finish_freeze(self._settings.months_path, event)
         if not is_there and not self.replay(event, progress=progress).is_same:
@@ -205,7 +205,12 @@ class PoolMonths:
         return place
 
     def replay(
-        self, event: Frozen, *, keep: Path | None = None, tell: Tell = silent, progress: Callable[[str], None] = lambda _: None
+        self,
+        event: Frozen,
+        *,
+        keep: Path | None = None,
+        on_progress: Progress = no_progress,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> Replay:
         """Rebuild a frozen version from the log alone in an empty store and compare it with its bundle (rule 8.2).
 
@@ -213,7 +218,7 @@ class PoolMonths:
         """
         month = Month.parse(event.month)
         place = self.folder_of(month, event.version)
-        with self._stores.as_frozen(event, tell=tell) as store, scratch_folder(self._settings.var) as folder:
+        with self._stores.as_frozen(event, on_progress=on_progress) as store, scratch_folder(self._settings.var) as folder:
             built = folder / "bundle"
             version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from connectors.standins.bitcoin_node import ReplayNode
-from connectors.standins.filing_service import FAULTS, Desk, Faults, SandboxServer
+from connectors.standins.filing_service import FAULTS, Faults, ReceivedSubmissions, SandboxServer
 from pipeline.model.errors import SettingsError
 
 __all__ = ["FAULTS", "ReplayNode", "SandboxServer", "filing_sandbox"]
@@ -23,4 +23,4 @@ def filing_sandbox(
         faults = Faults(seed, share=share, kinds=tuple(kinds or FAULTS))
     except ValueError as error:
         raise SettingsError([f"--fault: {error}"], source="esep sandbox") from None
-    return SandboxServer(Desk(keep), faults, now, port=port)
+    return SandboxServer(ReceivedSubmissions(keep), faults, now, port=port)

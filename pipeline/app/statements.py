@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.verify.tables import read_tables
 
 from .months import PoolMonths
-from .stores import Stores, Tell, silent
+from .stores import Progress, Stores, no_progress
 
 
 class Statements:
@@ -35,7 +35,7 @@ class Statements:
         """Where a month's statements are written unless somebody says otherwise."""
         return self._settings.var / "statements" / str(month)
 
-    def tables(self, month: Month, version: int | None = None, tell: Tell = silent) -> MonthTables:
+    def tables(self, month: Month, version: int | None = None, on_progress: Progress = no_progress) -> MonthTables:
         """The tables of a frozen version (the newest when none is named), or of a month that is not frozen, as a draft.
 
         A bundle that is missing is brought back from the log. Raises MonthError for a version that there is not, VerifyError for a bundle whose
@@ -52,14 +52,14 @@ class Statements:
                 else "it is not frozen: without --version it is a draft"
             )
             raise MonthError(f"{month} has no frozen version {version}; {have}")
-        with self._stores.current(tell) as store:
+        with self._stores.current(on_progress) as store:
             state, assessed = self._months.assess(store, month)
         return draft_tables(state, assessed, month, self._rules, pool=self._settings.header(), at=self._now())
 
     def _frozen_tables(self, event: Frozen) -> MonthTables:
         folder = self._months.folder_of(Month.parse(event.month), event.version)
         if not folder.exists():
-            folder = self._months.bring_back(event)
+            folder = self._months.restore(event)
         tables = read_tables(folder)
         if tables.digest != event.digest:
             raise VerifyError(

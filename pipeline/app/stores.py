@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.freeze.replay import places_of
+from pipeline.freeze.replay import positions_in_log
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.model.errors import LogError, StoreError, StoreLocked
@@ -25,13 +25,13 @@ from pipeline.store.ingest import Ingest, IngestStep
 from pipeline.store.publish import publish_copy
 from pipeline.store.queries import last_read, newest_events
 
-Seen = Callable[[IngestStep, Positions], None]
+OnBatch = Callable[[IngestStep, Positions], None]
 """Told of a batch once it is committed, and of the log's end when filling began."""
-Tell = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Progress: how many are done, of how many."""
 
 
-def silent(_done: int, _total: int) -> None:
+def no_progress(_done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
@@ -47,7 +47,7 @@ class Stores:
         self._until_close = contextlib.ExitStack()
         self._private: Path | None = None
         """The private store's file, once `current` needed one."""
-        self._held: tuple[Store, Seen] | None = None
+        self._held: tuple[Store, OnBatch] | None = None
         self.is_holding_live = threading.Event()
         """Set while this process holds the live store for its service."""
 
@@ -64,13 +64,13 @@ class Stores:
             yield store
 
     @contextlib.contextmanager
-    def hold_live(self, seen: Seen) -> Iterator[Store]:
+    def hold_live(self, on_batch: OnBatch) -> Iterator[Store]:
         """The live store for as long as a service runs; `current` gives it, too, to other threads of this process, one at a time.
 
-        `seen` is told of what `current` fills. Who has the store from here holds its `lock` while using the connection. Errors as `live`.
+        `on_batch` is told of what `current` fills. Who has the store from here holds its `lock` while using the connection. Errors as `live`.
         """
         with self.live() as store:
-            self._held = (store, seen)
+            self._held = (store, on_batch)
             self.is_holding_live.set()
             try:
                 yield store
@@ -80,18 +80,18 @@ class Stores:
                     self.is_holding_live.clear()
 
     @contextlib.contextmanager
-    def private(self, until: Positions | None = None, tell: Tell = silent) -> Iterator[Store]:
+    def private(self, until: Positions | None = None, on_progress: Progress = no_progress) -> Iterator[Store]:
         """An empty store filled from the log (up to `until`) and deleted afterwards: the month is a function of the log (law 2)."""
         with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb") as store:
-            self.fill(store, until=until, tell=tell)
+            self.fill(store, until=until, on_progress=on_progress)
             yield store
 
     @contextlib.contextmanager
-    def as_frozen(self, event: Frozen, tell: Tell = silent) -> Iterator[Store]:
+    def as_frozen(self, event: Frozen, on_progress: Progress = no_progress) -> Iterator[Store]:
         """A private store as it was when the version was frozen, also in a log that was copied since (ADR 3). Raises VerifyError."""
         with contextlib.ExitStack() as stack:
             try:
-                store = stack.enter_context(self.private(event.positions, tell=tell))
+                store = stack.enter_context(self.private(event.positions, on_progress=on_progress))
                 is_there = not event.newest or newest_events(store.connection) == event.newest
             except LogError:
                 if not event.newest:
@@ -99,11 +99,11 @@ class Stores:
                 is_there = False
             if not is_there:
                 stack.close()
-                store = stack.enter_context(self.private(places_of(event, self._log), tell=tell))
+                store = stack.enter_context(self.private(positions_in_log(event, self._log), on_progress=on_progress))
             yield store
 
     @contextlib.contextmanager
-    def current(self, tell: Tell = silent) -> Iterator[Store]:
+    def current(self, on_progress: Progress = no_progress) -> Iterator[Store]:
         """A store filled to the log's end: the live one, or a private one when another process has the live one.
 
         A live store that this process holds for its service is locked meanwhile.
@@ -113,7 +113,7 @@ class Stores:
         if (held := self._held) is not None:
             with held[0].lock:
                 if self._held is held:
-                    self.fill(held[0], tell=tell, seen=held[1])
+                    self.fill(held[0], on_progress=on_progress, on_batch=held[1])
                     yield held[0]
                     return
         with contextlib.ExitStack() as stack:
@@ -124,7 +124,7 @@ class Stores:
                     self._private = self._begin_private()
             if self._private is not None:
                 store = stack.enter_context(Store.open(self._private))
-            self.fill(store, tell=tell)
+            self.fill(store, on_progress=on_progress)
             yield store
 
     def _begin_private(self) -> Path:
@@ -146,10 +146,17 @@ class Stores:
             path.with_name(path.name + ".wal").unlink(missing_ok=True)
         return path
 
-    def fill(self, store: Store, *, until: Positions | None = None, tell: Tell = silent, seen: Seen = lambda _step, _end: None) -> int:
+    def fill(
+        self,
+        store: Store,
+        *,
+        until: Positions | None = None,
+        on_progress: Progress = no_progress,
+        on_batch: OnBatch = lambda _step, _end: None,
+    ) -> int:
         """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`.
 
-        `seen` is told of every batch, and last of one that found nothing more to read.
+        `on_batch` is told of every batch, and last of one that found nothing more to read.
         """
         ingest = Ingest(self._log, store, until=until)
         end = self._log.end()
@@ -157,11 +164,11 @@ class Stores:
         events = 0
         while not (step := ingest.step()).at_end:
             events += step.events
-            tell(sum(step.positions.values()), total)
-            seen(step, end)
-        seen(step, end)
+            on_progress(sum(step.positions.values()), total)
+            on_batch(step, end)
+        on_batch(step, end)
         last = ingest.catch_up()
-        seen(last, end)
+        on_batch(last, end)
         return events + step.events + last.events
 
     def publish(self, store: Store) -> Path:

@@ -15,7 +15,7 @@ from pipeline.app.closer import sole_closer
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.closing.advance import append_answer, submit
 from pipeline.closing.calendar import points
-from pipeline.closing.diary import Taken
+from pipeline.closing.diary import StepAlreadyTaken
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import SCHEDULE, what_changed
 from pipeline.closing.submission import State
@@ -24,10 +24,10 @@ from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
 
-from .decide import ByOption, ReasonOption, parse_month
+from .decisions import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
 from .logs import configure_logs
-from .months import err_step, print_json
+from .months import print_json, print_step
 
 
 def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -40,10 +40,10 @@ def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) ->
     """
     settings = settings_of(config)
     with sole_closer(settings), App(settings, now) as app, progress("closing"):
-        standings = app.desk.look()
+        statuses = app.desk.look()
     rows = [
         (str(s.month), str(s.life.state(is_closable=not s.unmet and s.step.act.value == "person")), s.step.act.value, s.trouble or s.step.why, _when(s.step.until))
-        for s in standings
+        for s in statuses
     ]  # fmt: skip
     if as_json:
         print_json([dict(zip(("month", "state", "due", "why", "from"), row, strict=True)) for row in rows])
@@ -127,7 +127,7 @@ def approve(
         if not life.is_filed:
             with progress("comparing with the frozen version"):
                 app.desk.drafts.draft(named, by=SCHEDULE, reason="facts changed after the freeze")
-        draft = life.draft_in_the_way
+        draft = life.blocking_draft
         if draft is not None:
             if not as_frozen:
                 raise MonthError(f"{named} v{version} is not approved: {what_changed(life, draft)}")
@@ -135,7 +135,7 @@ def approve(
             event = AsFrozen(
                 id=event_id, month=str(named), version=version, draft_digest=draft.digest, by=by, reason=reason, at=now()
             )  # fmt: skip
-            with contextlib.suppress(Taken):
+            with contextlib.suppress(StepAlreadyTaken):
                 diary.append(event)
             say(f"to be filed as frozen: {named} v{version}, although {draft.row_count} row(s) would differ now")
         if by in life.approvals.get(version, {}):
@@ -178,7 +178,7 @@ def receipt(
         if submission is None:
             raise FilingError(f"{named} has no submission: esep close makes one when it is due")
         if submission.verdict is not None:
-            raise FilingError(f"{named}: submission {submission.event.submission_id} is {submission.standing} already: it is settled")
+            raise FilingError(f"{named}: submission {submission.event.submission_id} is {submission.state} already: it is settled")
         append_answer(
             diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
         )
@@ -199,9 +199,9 @@ def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Con
         desk.diary.refresh()
         life = desk.diary.life(named)
         last = life.submission
-        if last is None or last.event.version != life.version or last.standing is not State.REJECTED:
+        if last is None or last.event.version != life.version or last.state is not State.REJECTED:
             raise FilingError(f"{named} v{life.version} was not rejected (it is {life.state()}): it is not filed a second time")
-        if (draft := life.draft_in_the_way) is not None:
+        if (draft := life.blocking_draft) is not None:
             raise MonthError(f"{named} v{life.version} is not filed again: {what_changed(life, draft)}")
         event = submit(desk.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
     say(f"{named} v{event.version}: submission {event.submission_id} is made; it is sent at the next look")
@@ -245,7 +245,7 @@ def amend(
             )
         if by:
             with app.stores.current() as store:
-                outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=err_step)
+                outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=print_step)
             say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
 
 

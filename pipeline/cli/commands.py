@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decide, feed, imports, inbox, logs_kept, look, months, query, setup, statement
+from . import closing, decisions, imports, inbox, log_commands, months, query, services, setup, statement, status
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -50,10 +50,10 @@ def build() -> typer.Typer:
     app.callback(help=unwrapped(HELP), epilog=EPILOG)(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
-        "Facts": [feed.run, feed.watch, feed.ingest],
-        "Judge": [look.status, look.issues, decide.label, decide.waive, query.query],
+        "Facts": [services.run, services.watch, services.ingest],
+        "Judge": [status.status, status.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
-        "Keep": [logs_kept.topics],
+        "Keep": [log_commands.topics],
         "File": [
             closing.close,
             closing.schedule,
@@ -79,7 +79,7 @@ def build() -> typer.Typer:
         arriving.command(help=unwrapped(arrived.__doc__ or ""))(arrived)
     app.add_typer(arriving, name="inbox", rich_help_panel="Facts")
     log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
-    for moved in (logs_kept.copy, logs_kept.check):
+    for moved in (log_commands.copy, log_commands.check):
         log.command(help=unwrapped(moved.__doc__ or ""))(moved)
     app.add_typer(log, name="log", rich_help_panel="Keep")
     return app

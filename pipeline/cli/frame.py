@@ -145,7 +145,7 @@ def shown(path: Path) -> str:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Any]:
-    """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `tell(done, total=None)`."""
+    """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `on_progress(done, total=None)`."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=err, transient=True, disable=not err.is_terminal,
@@ -153,12 +153,12 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
     with bar:
         task = bar.add_task(plain(what), total=total)
 
-        def tell(done: int, total: int | None = None) -> None:
+        def on_progress(done: int, total: int | None = None) -> None:
             # A source may give more than it promised (events that came meanwhile): the total grows with what is done, never "305 of 255".
             promised = total if total is not None else bar.tasks[0].total
             bar.update(task, completed=done, total=max(promised, done) if promised is not None else None)
 
-        yield tell
+        yield on_progress
 
 
 def run(command: Any, arguments: list[str] | None = None) -> int:

@@ -49,8 +49,8 @@ def _ledger(
         if is_dry:
             changes = []
             if not found.faults:
-                with progress("working out the open months") as tell:
-                    changes = app.months.preview(kind, rows, tell)
+                with progress("working out the open months") as on_progress:
+                    changes = app.months.preview(kind, rows, on_progress)
             _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
             if found.faults:
                 raise InputRefused(path.name, [fault.at(path.name) for fault in found.faults])
@@ -165,8 +165,8 @@ def registry(
         if dry_run:
             with progress(f"reading {folder.name}"):
                 read = app.imports.read_registry(folder)
-            with progress("working out the open months") as tell:
-                differ, changes = app.months.preview_registry(read.content, tell)
+            with progress("working out the open months") as on_progress:
+                differ, changes = app.months.preview_registry(read.content, on_progress)
             _print_registry_review(read, differ, changes, as_json=as_json)
             return
         with progress(f"reading {folder.name}"):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app.app import App
-from pipeline.service.inbox import Handled, inbox_of, tell_people
+from pipeline.service.inbox import HandledFile, inbox_of, notify_people
 from pipeline.validate.review import Consent
 
 from .frame import DEFAULT_CONFIG, ConfigOption, now, say, settings_of
@@ -26,7 +26,7 @@ def look(config: ConfigOption = DEFAULT_CONFIG) -> None:
         if inbox.settle_s:
             time.sleep(inbox.settle_s)
             handled += inbox.look(time.monotonic())
-        tell_people(app, handled)
+        notify_people(app, handled)
         for one in handled:
             _print(one)
         if not handled:
@@ -57,10 +57,10 @@ def take(
     [dim]esep inbox take october.csv --by "A. Person"[/dim]
     """
     with App(settings_of(config), now) as app:
-        _print(inbox_of(app).take(name, Consent(to_oddities=True, to_moves=restate), by=by))
+        _print(inbox_of(app).import_waiting(name, Consent(to_oddities=True, to_moves=restate), by=by))
 
 
-def _print(one: Handled) -> None:
+def _print(one: HandledFile) -> None:
     say(f"{one.place}/{one.name}")
     for line in one.report.splitlines():
         say(f"  {line}")

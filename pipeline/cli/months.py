@@ -21,7 +21,7 @@ from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check, judge
 from pipeline.verify.signatures import load_trusted
 
-from .decide import parse_month
+from .decisions import parse_month
 from .frame import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -70,12 +70,12 @@ def freeze(
     if not by.strip():
         raise SettingsError(["--by: a frozen month has a person behind it: give a name"], source="esep freeze")
     with App(settings, now) as app:
-        app.decisions.bring_settings()
-        with progress("reading the log") as tell, app.stores.current(tell) as store:
-            if app.decisions.bring_waivers(app.months, store, named):
+        app.decisions.record_settings_labels()
+        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+            if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
             why = reason.strip() or ("" if app.months.frozen(named) else "the month's report")
-            outcome = app.months.freeze(store, named, by=by, reason=why, progress=err_step)
+            outcome = app.months.freeze(store, named, by=by, reason=why, progress=print_step)
     if as_json:
         print_json(
             {"month": str(named), "version": outcome.version, "digest": outcome.digest, "folder": outcome.folder, "is_new": outcome.is_new}
@@ -86,7 +86,7 @@ def freeze(
     say(f"{named} version {outcome.version}: {shown(outcome.folder)}\ndigest {outcome.digest}")
 
 
-def err_step(step: str) -> None:
+def print_step(step: str) -> None:
     """A line on stderr for people who wait; nothing where nobody watches."""
     if err.is_terminal:
         err.print(f"  {step}", markup=False, style="dim")
@@ -112,8 +112,8 @@ def replay(
         events = [event for event in app.months.frozen(named) if version in (None, event.version)]
         if not events:
             raise MonthError(f"{named} has no frozen version{f' {version}' if version else ''} in the log: esep freeze {named} makes one")
-        with progress("replaying the log") as tell:
-            result = app.months.replay(events[-1], keep=keep, tell=tell, progress=err_step)
+        with progress("replaying the log") as on_progress:
+            result = app.months.replay(events[-1], keep=keep, on_progress=on_progress, progress=print_step)
     if as_json:
         print_json(
             {

@@ -1,6 +1,6 @@
 """`esep query`: questions in SQL to the published copy, and how far that copy is behind the log.
 
-Enters: a statement, a file, a ready query's name, or lines at a prompt. Leaves: a table, or each row upright where a table
+Enters: a statement, a file, a ready query's name, or lines at a prompt. Leaves: a table, or each row print_vertical where a table
 would not fit the terminal, or JSON or CSV on stdout; on stderr one line on the copy's lag. The ready queries are the files
 of docs/queries, which travel with the program.
 """
@@ -30,11 +30,11 @@ from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.errors import PUBLISHED_COPY, is_damage, store_error
 
-from .feed import measured
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, out, progress, say, settings_of, table
 from .logs import mask
-from .look import lag_events
 from .months import print_json
+from .services import measured
+from .status import lag_events
 
 _POLL_S = 0.2
 _WAIT_MARGIN_S = 60
@@ -170,8 +170,8 @@ def _freshen(app: App) -> None:
         return
     try:
         with app.stores.live() as store:
-            with progress("reading the log") as tell:
-                app.stores.fill(store, tell=tell)
+            with progress("reading the log") as on_progress:
+                app.stores.fill(store, on_progress=on_progress)
             refresh(app, store, measured(app.settings.metrics), PoolLease(app.pool))
         return
     except StoreLocked as held:
@@ -213,7 +213,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, statement: str, path: Path, *
         writer.writerows(rows)
     else:
         if out.is_terminal and table_width(names, rows) > out.width:
-            say("\n".join(upright(names, rows)))
+            say("\n".join(print_vertical(names, rows)))
         else:
             table("", names, rows)
         say(f"{len(rows)} row(s)")
@@ -227,7 +227,7 @@ def table_width(names: list[str], rows: Iterable[tuple[Any, ...]]) -> int:
     return sum(widths) + _COLUMN_GAP * max(0, len(widths) - 1)
 
 
-def upright(names: list[str], rows: list[tuple[Any, ...]]) -> list[str]:
+def print_vertical(names: list[str], rows: list[tuple[Any, ...]]) -> list[str]:
     """Each row as lines of `name  value`, numbered, for a terminal that is too narrow for a table."""
     longest = max((cell_len(name) for name in names), default=0)
     lines = []

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.demo import demo as journeys
+from pipeline.demo import demo as demo_steps
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.render.json_report import report_schema
 from pipeline.service.metrics import metrics_page
@@ -20,9 +20,9 @@ from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
 from .frame import JsonOption, now, progress, say, shown, table, use_settings
-from .look import print_issues
-from .months import err_step, print_json, report_checks
+from .months import print_json, print_step, report_checks
 from .reference import pages
+from .status import print_issues
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""
@@ -64,80 +64,80 @@ def demo(
 
     [dim]esep demo --var var[/dim]
     """
-    folder = folder or journeys.example_folder()
-    app, journey, pool = journeys.open_demo(folder, var, os.environ, now)
+    folder = folder or demo_steps.example_folder()
+    app, run, pool = demo_steps.open_demo(folder, var, os.environ, now)
     tell_people = (lambda _line: None) if as_json else say
     with app:
         use_settings(app.settings)
-        with progress("following the recorded node") as tell:
-            journeys.bring_in(app, folder, pool, say=tell_people, tell=tell)
+        with progress("following the recorded node") as on_progress:
+            demo_steps.import_recording(app, folder, pool, say=tell_people, on_progress=on_progress)
         with app.stores.live() as store:
-            with progress("filling the store") as tell:
-                journey.events = app.stores.fill(store, tell=tell)
+            with progress("filling the store") as on_progress:
+                run.events = app.stores.fill(store, on_progress=on_progress)
             if waive_all is not None:
-                count = journeys.waive_all(app, store, journey, waive_all)
+                count = demo_steps.waive_all(app, store, run, waive_all)
                 tell_people(f"waived   {count} blocking issue(s), each by name: {waive_all}")
-            journeys.assess(app, store, journey)
+            demo_steps.assess(app, store, run)
             if not as_json:
-                _print_issues(journey)
-            if not journey.left_over:
+                _print_issues(run)
+            if not run.unmet:
                 with progress("freezing"):
-                    journeys.finish(app, store, journey, err_step)
+                    demo_steps.finish(app, store, run, print_step)
             else:
                 app.stores.publish(store)
-    return _report(journey, app.settings.store.published, as_json=as_json)
+    return _report(run, app.settings.store.published, as_json=as_json)
 
 
-def _print_issues(journey: journeys.Journey) -> None:
+def _print_issues(run: demo_steps.DemoRun) -> None:
     """Blocking issues one by one, warnings by code: `esep issues` lists them all."""
-    rows = sorted(journey.issues, key=lambda row: (row["code"], row["ref"]))
+    rows = sorted(run.issues, key=lambda row: (row["code"], row["ref"]))
     blocking = [row for row in rows if row["severity"] == "blocking"]
     warnings = Counter(row["code"] for row in rows if row["severity"] != "blocking")
     say()
-    print_issues(journey.month, blocking, limit=LISTED)
+    print_issues(run.month, blocking, limit=LISTED)
     if warnings:
         say("warnings: " + ", ".join(f"{count} {code}" for code, count in sorted(warnings.items())))
     say()
 
 
-def _report(journey: journeys.Journey, published: Path, *, as_json: bool) -> int:
-    outcome, month = journey.outcome, journey.month
+def _report(run: demo_steps.DemoRun, published: Path, *, as_json: bool) -> int:
+    outcome, month = run.outcome, run.month
     if as_json:
         print_json(
             {
-                "month": str(month), "settings": journey.settings_path, "issues": journey.issues,
-                "left_over": [asdict(condition) for condition in journey.left_over], "totals": journey.totals,
-                "bundle": outcome and asdict(outcome), "checks": [asdict(check) for check in journey.checks],
+                "month": str(month), "settings": run.settings_path, "issues": run.issues,
+                "left_over": [asdict(condition) for condition in run.unmet], "totals": run.totals,
+                "bundle": outcome and asdict(outcome), "checks": [asdict(check) for check in run.checks],
             }
         )  # fmt: skip
     if outcome is None:
         if not as_json:
-            for condition in journey.left_over:
+            for condition in run.unmet:
                 say(f"[ ] {condition.name}: {condition.detail}")
         raise MonthError(
-            f"{month} can't close yet: {len(journey.left_over)} condition(s) open. Resolve, label or waive the blocking issues listed "
-            f"(esep waive {month} CODE REF --by NAME --reason TEXT --config {journey.settings_path}), then run the demo again"
+            f"{month} can't close yet: {len(run.unmet)} condition(s) open. Resolve, label or waive the blocking issues listed "
+            f"(esep waive {month} CODE REF --by NAME --reason TEXT --config {run.settings_path}), then run the demo again"
         )
     if as_json:
-        return judge(journey.checks, is_test_network=True).exit_code
+        return judge(run.checks, is_test_network=True).exit_code
     say("The recorded chain is a test network: it is verified as with esep verify --test-network")
-    code = report_checks(journey.checks, outcome.folder, is_test_network=True, as_json=False)
+    code = report_checks(run.checks, outcome.folder, is_test_network=True, as_json=False)
     say()
     table(
         f"{month} version {outcome.version}" + ("" if outcome.is_new else " (frozen before, nothing changed)"),
         ["", ""],
-        _summary(journey, published),
+        _summary(run, published),
     )
     return code
 
 
-def _summary(journey: journeys.Journey, published: Path) -> list[tuple[str, str]]:
-    assert journey.outcome is not None
-    folder = journey.outcome.folder
-    rows = [("bundle", shown(folder)), ("digest", journey.outcome.digest)]
-    rows += [(name.replace("_", " "), _total(value)) for name, value in journey.totals.items()]
-    rows += [("the form", f"{shown(folder / 'report.pdf')}, {shown(folder / 'report.xlsx')}"), ("settings", str(journey.settings_path))]
-    return [*rows, ("for analysts", f"{shown(published)} (esep query --config {journey.settings_path})")]
+def _summary(run: demo_steps.DemoRun, published: Path) -> list[tuple[str, str]]:
+    assert run.outcome is not None
+    folder = run.outcome.folder
+    rows = [("bundle", shown(folder)), ("digest", run.outcome.digest)]
+    rows += [(name.replace("_", " "), _total(value)) for name, value in run.totals.items()]
+    rows += [("the form", f"{shown(folder / 'report.pdf')}, {shown(folder / 'report.xlsx')}"), ("settings", str(run.settings_path))]
+    return [*rows, ("for analysts", f"{shown(published)} (esep query --config {run.settings_path})")]
 
 
 def _total(value: Any) -> str:

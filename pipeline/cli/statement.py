@@ -13,7 +13,7 @@ from pipeline.model.errors import SettingsError
 from pipeline.render.statement_formats import STATEMENT_FORMATS, StatementFormat, write_statement
 from pipeline.texts import LANGUAGES, Language
 
-from .decide import parse_month
+from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, shown
 from .months import LanguageName, print_json
 
@@ -46,16 +46,16 @@ def statement(
     wanted = parse_formats(formats or [])
     chosen = [cast("Language", name.value) for name in languages or []] or [LANGUAGES[0]]
     with App(settings, now) as app:
-        with progress("reading the month") as tell:
-            tables = app.statements.tables(named, version, tell)
+        with progress("reading the month") as on_progress:
+            tables = app.statements.tables(named, version, on_progress)
         folder = out or app.statements.folder(named)
         written: list[Path] = []
         count = 0
-        with progress("writing", total=1 if miner else len(tables.miners)) as tell:
+        with progress("writing", total=1 if miner else len(tables.miners)) as on_progress:
             for count, one in enumerate(statements_of(tables, miner), 1):
                 folder.mkdir(parents=True, exist_ok=True)
                 written += write_statement(one, folder, languages=chosen, formats=wanted)
-                tell(count)
+                on_progress(count)
     what = "draft" if tables.version is None else f"version {tables.version}"
     if as_json:
         print_json(

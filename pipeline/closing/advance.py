@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Answered, Sending, Signed, Submitting
 from pipeline.model.errors import FilingError, LogError, MonthError, SigningError
 from pipeline.model.months import Month
@@ -28,10 +28,10 @@ from .calendar import Plan
 from .filing import Answer, Body, Form, submission_id_of
 from .frozen_files import Files, read_frozen
 from .life import Life
-from .steps import SCHEDULE, Act, Side, Step, approvals_of, next_step
+from .steps import SCHEDULE, Act, FilingWay, Step, approvals_of, next_step
 from .submission import Submission
 
-MOST_STEPS = 16
+MAX_STEPS = 16
 """Steps that one month takes in one go: more would be a loop."""
 
 _journal = structlog.get_logger("esep.closing")
@@ -54,7 +54,7 @@ class Months(Files, Protocol):
 
     def known(self, now: int) -> list[Month]: ...
     def unmet(self, month: Month) -> list[str]: ...
-    def doubts(self, month: Month, version: int) -> list[str]:
+    def review_reasons(self, month: Month, version: int) -> list[str]:
         """Why a frozen version is not filed without a person's name; empty where nothing speaks against it."""
         ...
 
@@ -63,7 +63,7 @@ class Months(Files, Protocol):
 
 
 @dataclass(frozen=True)
-class Standing:
+class MonthStatus:
     """Where a month stands after `advance`: the step that is due next, and what failed on the way there."""
 
     month: Month
@@ -88,57 +88,57 @@ class Closing:
         self._step_done = step_done
         self._kept: dict[str, tuple[int, ...]] = {}
 
-    def advance(self, now: int, *, stopped: Mapping[Month, str] = MappingProxyType({})) -> list[Standing]:
+    def advance(self, now: int, *, stopped: Mapping[Month, str] = MappingProxyType({})) -> list[MonthStatus]:
         """Carry every month as far as it can go at `now` (Unix seconds), the oldest first. Raises only what the log raises.
 
         `stopped`: frozen months with which nothing is done now, each with why.
         """
         self.diary.refresh()
-        found: list[Standing] = []
+        found: list[MonthStatus] = []
         is_gap = False
         for month in self._months.known(now):
             if month in stopped:
-                standing = Standing(month, self.diary.life(month), Step(Act.WAIT, stopped[month]), stopped[month])
+                status = MonthStatus(month, self.diary.life(month), Step(Act.WAIT, stopped[month]), stopped[month])
             else:
-                standing = self._carry(month, now, may_freeze=not is_gap)
-            is_gap = is_gap or not standing.life.frozen
-            found.append(standing)
+                status = self._carry(month, now, may_freeze=not is_gap)
+            is_gap = is_gap or not status.life.frozen
+            found.append(status)
         return found
 
-    def _carry(self, month: Month, now: int, *, may_freeze: bool) -> Standing:
+    def _carry(self, month: Month, now: int, *, may_freeze: bool) -> MonthStatus:
         """One month. A trouble of its own stops it alone; it is looked at again the next time."""
         unmet: list[str] | None = None
         step = Step(Act.WAIT, "")
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             life = self.diary.life(month)
             try:
                 if not life.frozen and unmet is None and now >= month.end_at:
                     unmet = self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
-                step = next_step(life, self._plan, now, unmet=unmet, side=Side(self._filing.target, self._filing.can_ask))
-                step = self._unless_doubtful(life, step)
+                step = next_step(life, self._plan, now, unmet=unmet, way=FilingWay(self._filing.target, self._filing.can_ask))
+                step = self._unless_review_needed(life, step)
                 if step.act in (Act.WAIT, Act.PERSON, Act.FACTS, Act.DONE):
                     self._keep_files(life)
-                    return Standing(month, life, step, unmet=tuple(unmet or ()))
-                self._take(life, step, now)
-            except Taken:
+                    return MonthStatus(month, life, step, unmet=tuple(unmet or ()))
+                self._do(life, step, now)
+            except StepAlreadyTaken:
                 continue
             except (SigningError, FilingError, MonthError, OSError) as error:
                 _journal.error("month-stopped", month=str(month), step=step.act.value, error=str(error))
-                return Standing(month, life, step, str(error), tuple(unmet or ()))
-        raise AssertionError(f"{month}: {MOST_STEPS} steps and no end: the last was {step}")
+                return MonthStatus(month, life, step, str(error), tuple(unmet or ()))
+        raise AssertionError(f"{month}: {MAX_STEPS} steps and no end: the last was {step}")
 
-    def _unless_doubtful(self, life: Life, step: Step) -> Step:
+    def _unless_review_needed(self, life: Life, step: Step) -> Step:
         """The step; or a person's, where a version that nobody named let go is about to be filed and something about the month is unusual."""
         version = step.version
         if step.act is not Act.SUBMIT or life.frozen[version].by != SCHEDULE or approvals_of(life, self._plan, version):
             return step
-        doubts = self._months.doubts(life.month, version)
-        if not doubts:
+        reasons = self._months.review_reasons(life.month, version)
+        if not reasons:
             return step
         how = f"look at it, then let it go by name: esep approve {life.month} --by NAME --reason TEXT"
-        return replace(step, act=Act.PERSON, why=f"{'; '.join(doubts)}: {how}")
+        return replace(step, act=Act.PERSON, why=f"{'; '.join(reasons)}: {how}")
 
-    def _take(self, life: Life, step: Step, now: int) -> None:
+    def _do(self, life: Life, step: Step, now: int) -> None:
         """Do the step. Every branch ends with its event in the log."""
         _journal.info("step", month=str(life.month), step=step.act.value, why=step.why)
         match step.act:
@@ -148,7 +148,7 @@ class Closing:
                 except LogError:
                     self.diary.refresh()
                     if life.frozen:
-                        raise Taken(f"frozen:{life.month}:1") from None
+                        raise StepAlreadyTaken(f"frozen:{life.month}:1") from None
                     raise
                 self._step_done("frozen")
                 self.diary.refresh()
@@ -280,12 +280,12 @@ def signature_of(event: Signed, name: str) -> bytes:
 
 
 def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, *, now: int, by: str, reason: str) -> Submitting:
-    """Make the submission of the newest version and put its bytes and id into the log. Nothing is sent. Raises Taken, FilingError."""
+    """Make the submission of the newest version and put its bytes and id into the log. Nothing is sent. Raises StepAlreadyTaken, FilingError."""
     version = life.version
     frozen = life.frozen[version]
     attempt = len(life.submissions) + 1
     report = read_frozen(months, frozen, ["report.json"], failure=FilingError)["report.json"]
-    signed, amended = life.signed.get(version), life.amended
+    signed, amended = life.signed.get(version), life.submission_to_amend
     submission_id = submission_id_of(pool, str(life.month), version, attempt, frozen.manifest_digest)
     form = Form(
         pool=pool,
@@ -356,7 +356,7 @@ def append_answer(
                     at=now,
                 )
             )
-        except Taken:
+        except StepAlreadyTaken:
             number += 1
             continue
         return

@@ -19,7 +19,7 @@ from pipeline.log.events.months import DraftedRow
 
 FORM = [name for name in REPORT if name not in ("n", "allocation_id", "txid", "is_carried")]
 _KEY = ["allocation_id", "txid", "wallet"]
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 CLASSES: dict[str, tuple[str, ...]] = {
     "chain": ("blocks", "transactions", "inputs", "outputs", "observations", "doubts", "proved_balances"),
     "watch": ("pool_wallets",),
@@ -37,7 +37,7 @@ Key = tuple[Any, ...]
 ReportWith = Callable[[frozenset[str]], pl.DataFrame]
 
 
-def mixed(before: Facts, after: Facts, classes: frozenset[str]) -> Facts:
+def mix_facts(before: Facts, after: Facts, classes: frozenset[str]) -> Facts:
     """The facts of `before` with those classes taken from `after`."""
     return replace(before, **{frame: getattr(after, frame) for name in classes for frame in CLASSES[name]})
 

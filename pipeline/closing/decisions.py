@@ -30,7 +30,7 @@ class Decisions:
     waivers: dict[tuple[str, str, str], Waived] = field(default_factory=dict)
     """The newest waiver by (month, code, ref)."""
 
-    def take(self, event: AnyEvent) -> None:
+    def apply(self, event: AnyEvent) -> None:
         """Add one event of the topic `months`, in the log's order; what is no label or waiver is passed over."""
         match event:
             case Labelled():

@@ -13,10 +13,10 @@ from pipeline.model.errors import LogError
 from pipeline.model.months import Month
 
 from .decisions import Decisions
-from .life import Life, take
+from .life import Life, apply_event
 
 
-class Taken(Exception):
+class StepAlreadyTaken(Exception):
     """Another process took this very step."""
 
 
@@ -44,23 +44,23 @@ class Diary:
                 if record.id in self._ids:
                     continue
                 self._ids.add(record.id)
-                take(self.lives, event)
-                self.decisions.take(event)
+                apply_event(self.lives, event)
+                self.decisions.apply(event)
                 if isinstance(event, Notified):
                     self.notices.add((event.notice, event.channel))
 
     def append(self, event: Event) -> None:
-        """Append one event, durable on return. Raises Taken when its id is in the log already: the step is somebody else's."""
+        """Append one event, durable on return. Raises StepAlreadyTaken when its id is in the log already: the step is somebody else's."""
         try:
             is_new = append_shared(self._log, "months", self._pool, [encode(event)]) == 1
         except LogError:
             self.refresh()
             if event.id in self._ids:
-                raise Taken(event.id) from None
+                raise StepAlreadyTaken(event.id) from None
             raise
         self.refresh()
         if not is_new:
-            raise Taken(event.id)
+            raise StepAlreadyTaken(event.id)
 
     def life(self, month: Month) -> Life:
         """What was taken in of the month so far."""

@@ -22,11 +22,11 @@ from pipeline.model.errors import FilingError
 from pipeline.model.secret_mask import SecretMask
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
-MOST_DEPTH = 200
+MAX_DEPTH = 200
 """Of brackets within brackets, or elements within elements, of an answer."""
 KEPT_BYTES = 65_536
 """How much of an answer's body is kept in the log."""
-MOST_ROWS = 1_000
+MAX_ROWS = 1_000
 """How many rejected rows of an answer are kept."""
 MOST_RECEIPT_CHARACTERS = 65_536
 _NO_RECEIPT = ("", "false", "true", "null", "none", "nil", "undefined", "0", "-", "n/a")
@@ -120,7 +120,7 @@ def submission_id_of(pool: str, month: str, version: int, attempt: int, manifest
 # --- bytes out -------------------------------------------------------------------------------------------------------
 
 
-def content_of(form: Form) -> dict[str, Any]:
+def template_fields(form: Form) -> dict[str, Any]:
     """Everything that a mapping or a template may name."""
     return {
         "submission_id": form.submission_id,
@@ -139,7 +139,7 @@ def content_of(form: Form) -> dict[str, Any]:
 
 def compose(form: Form, how: BodyMap) -> Body:
     """The body's exact bytes. Raises FilingError naming a path or a place in the template that does not hold."""
-    content = content_of(form)
+    content = template_fields(form)
     if how.template is not None:
         import jinja2.sandbox  # only for pools whose other side wants a template
 
@@ -258,7 +258,7 @@ def _is_shallow(content: bytes) -> bool:
     depth = 0
     for found in _BRACKETS.finditer(content):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
-        if depth > MOST_DEPTH:
+        if depth > MAX_DEPTH:
             return False
     return True
 
@@ -274,7 +274,7 @@ class _Plain:
         raise ValueError("a document type")
 
     def start(self, _name: str, _attributes: object) -> None:
-        if len(self._open) > MOST_DEPTH:
+        if len(self._open) > MAX_DEPTH:
             raise ValueError("nested too deep")
         self._open.append(({}, []))
 
@@ -344,13 +344,13 @@ def _rows(tree: Any, how: AnswerMap) -> list[RejectedRow]:
     items = value if isinstance(value, list) else [value]
     rows = [
         RejectedRow(n=(_text(item, how.row_number) or "?")[:100], message=(_text(item, how.row_message) or str(item)[:500])[:500])
-        for item in items[:MOST_ROWS]
+        for item in items[:MAX_ROWS]
     ]
-    more = len(items) - MOST_ROWS
+    more = len(items) - MAX_ROWS
     return [*rows, RejectedRow(n="…", message=f"and {more} more rows: ask the other side for them")] if more > 0 else rows
 
 
-def shown(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes, hide: SecretMask) -> str:
+def format_answer(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes, hide: SecretMask) -> str:
     """An answer for the log, verbatim but for cookies and our own secrets: its head up to 64 KiB, its body up to 64 KiB."""
     hidden = ("set-cookie", "authorization", "proxy-authorization")
     head = [f"HTTP {status} {reason}".rstrip(), *(f"{name}: {'***' if name.lower() in hidden else value}" for name, value in headers)]

@@ -44,16 +44,16 @@ class Life:
         return self.submissions[-1] if self.submissions else None
 
     @property
-    def amended(self) -> Submission | None:
+    def submission_to_amend(self) -> Submission | None:
         """The newest submission that the other side took, in whatever way it was handed in: what a further version corrects."""
-        taken = [s for s in self.submissions if s.standing in (State.ACCEPTED, State.RECEIVED)]
+        taken = [s for s in self.submissions if s.state in (State.ACCEPTED, State.RECEIVED)]
         return taken[-1] if taken else None
 
     @property
     def is_filed(self) -> bool:
         """Whether the newest version was accepted."""
         last = self.submission
-        return last is not None and last.event.version == self.version and last.standing is State.ACCEPTED
+        return last is not None and last.event.version == self.version and last.state is State.ACCEPTED
 
     @property
     def draft(self) -> Drafted | None:
@@ -64,7 +64,7 @@ class Life:
         return newest
 
     @property
-    def draft_in_the_way(self) -> Drafted | None:
+    def blocking_draft(self) -> Drafted | None:
         """The draft that keeps the newest version from being filed by itself: one that stands, and that nobody took upon themselves by name."""
         draft = self.draft
         if draft is None or any(e.version == self.version and e.draft_digest == draft.digest for e in self.as_frozen):
@@ -77,7 +77,7 @@ class Life:
             return State.CLOSABLE if is_closable else State.OPEN
         last = self.submission
         if last is not None and last.event.version == self.version:
-            return last.standing
+            return last.state
         return State.SIGNED if self.version in self.signed else State.FROZEN
 
 
@@ -85,11 +85,11 @@ def fold(events: Iterable[AnyEvent]) -> dict[str, Life]:
     """The lives of all months that the events speak of, by the month's name. The first event of a step counts; one that repeats it is passed over."""
     lives: dict[str, Life] = {}
     for event in events:
-        take(lives, event)
+        apply_event(lives, event)
     return lives
 
 
-def take(lives: dict[str, Life], event: AnyEvent) -> None:
+def apply_event(lives: dict[str, Life], event: AnyEvent) -> None:
     """Add one event to the lives."""
     if not isinstance(event, Frozen | Approved | Signed | Submitting | Sending | Answered | Drafted | AsFrozen):
         return

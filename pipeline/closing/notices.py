@@ -13,8 +13,8 @@ from typing import Protocol
 
 import structlog
 
-from pipeline.closing.advance import Standing
-from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.advance import MonthStatus
+from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Notified
 from pipeline.model.errors import EsepError, SigningError
 from pipeline.signing.certificate import days_left, key_fault
@@ -41,12 +41,12 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str: ...
-    def tell(self, notice: Notice) -> None: ...
+    def send(self, notice: Notice) -> None: ...
 
 
-def notices_of(standings: Iterable[Standing], plan: Plan, now: int) -> list[Notice]:
+def notices_of(statuses: Iterable[MonthStatus], plan: Plan, now: int) -> list[Notice]:
     """Everything worth telling of the months as they stand, said before or not."""
-    return [notice for standing in standings for notice in _of_month(standing, plan, now)]
+    return [notice for status in statuses for notice in _of_month(status, plan, now)]
 
 
 def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days: int = 30) -> list[Notice]:
@@ -67,18 +67,18 @@ def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days:
     return []
 
 
-def _of_month(standing: Standing, plan: Plan, now: int) -> list[Notice]:
-    life, step, month = standing.life, standing.step, str(standing.month)
+def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
+    life, step, month = status.life, status.step, str(status.month)
     found: list[Notice] = []
-    if now < standing.month.end_at:
+    if now < status.month.end_at:
         return found
     if not life.frozen and step.act is Act.FACTS:
-        what = "\n".join(f"- {line}" for line in standing.unmet) or step.why
+        what = "\n".join(f"- {line}" for line in status.unmet) or step.why
         found.append(Notice(f"blocked:{month}:{_digest(what)}", f"{month} can't close yet", what))
     if not life.frozen and step.act is Act.PERSON:
         found.append(Notice(f"closable:{month}", f"{month} can close", f"Every condition holds: esep freeze {month}"))
-    if standing.trouble:
-        found.append(Notice(f"trouble:{month}:{_digest(standing.trouble)}", f"{month} is stopped", standing.trouble))
+    if status.trouble:
+        found.append(Notice(f"trouble:{month}:{_digest(status.trouble)}", f"{month} is stopped", status.trouble))
     if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED:
         found.append(Notice(f"person:{month}:{step.version}:{_digest(step.why)}", f"{month} v{step.version} waits for you", step.why))
     for submission in life.submissions:
@@ -99,10 +99,10 @@ def _of_month(standing: Standing, plan: Plan, now: int) -> list[Notice]:
         text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). Look: esep amend {month}"
         found.append(Notice(f"draft:{draft.id}", f"{month}: {kind}", text))
     if not life.is_filed:
-        passed = [days for days, at in escalations(standing.month, plan) if at <= now]
-        if now >= due_at(standing.month):
+        passed = [days for days, at in escalations(status.month, plan) if at <= now]
+        if now >= due_at(status.month):
             found.append(
-                Notice(f"late:{month}", f"{month} IS LATE", f"It was due by {standing.month.deadline}. It is {life.state()}: {step.why}")
+                Notice(f"late:{month}", f"{month} IS LATE", f"It was due by {status.month.deadline}. It is {life.state()}: {step.why}")
             )
         elif passed:
             found.append(
@@ -119,7 +119,7 @@ def deliver(diary: Diary, channels: Sequence[Channel], notices: Iterable[Notice]
             if (notice.name, channel.name) in diary.notices:
                 continue
             try:
-                channel.tell(notice)
+                channel.send(notice)
             except EsepError as error:
                 _journal.warning("notice-not-delivered", notice=notice.name, channel=channel.name, error=str(error))
                 continue
@@ -136,7 +136,7 @@ def deliver(diary: Diary, channels: Sequence[Channel], notices: Iterable[Notice]
                         at=now,
                     )
                 )
-            except Taken:
+            except StepAlreadyTaken:
                 continue
     return told
 

@@ -24,7 +24,7 @@ from pipeline.validate.registry import RegistryKind
 
 from .amend import differences
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """Rows that are told one by one."""
 _ORDER: dict[LedgerKind, tuple[str, ...]] = {
     "allocations": ("allocated_at", "allocation_id"),
@@ -113,7 +113,7 @@ def _change(before: Facts, after: Facts, month: Month, rules: Rules) -> MonthCha
         rows_before=old.report.height,
         rows_after=new.report.height,
         row_count=len(rows),
-        rows=[_row(row, assets[row.allocation_id], rules) for row in rows[:MOST_ROWS]],
+        rows=[_row(row, assets[row.allocation_id], rules) for row in rows[:MAX_ROWS]],
         allocated={
             asset: (was.get(asset, "0"), now.get(asset, "0")) for asset in sorted(was | now) if was.get(asset, "0") != now.get(asset, "0")
         },

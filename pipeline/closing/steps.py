@@ -14,7 +14,7 @@ from pipeline.model.months import Month
 
 from .calendar import Plan, file_at, is_held_past_the_24th
 from .life import Life
-from .submission import State, Submission, words_of
+from .submission import State, Submission, summary_of
 
 SCHEDULE = "schedule"
 """The name in `by` of what the program does by itself."""
@@ -53,22 +53,22 @@ OUTGOING = (Act.SIGN, Act.SUBMIT, Act.SEND)
 
 
 @dataclass(frozen=True)
-class Side:
+class FilingWay:
     """What the way of filing in the settings can do."""
 
     target: str = ""
     can_ask: bool = True
 
 
-def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, side: Side) -> Step:
+def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way: FilingWay) -> Step:
     """The one step that is due. `unmet`: conditions of rule 8.1 that do not hold, None where nobody looked."""
     outside = _outside_the_settings(life.month, plan)
     if not life.frozen:
         return _step_to_freeze(life, plan, now, unmet, outside)
-    step = _step_of_frozen(life, plan, now, side)
+    step = _step_of_frozen(life, plan, now, way)
     if step.act in (*OUTGOING, Act.ASK) and outside:
         return Step(Act.PERSON, outside, None, step.version, step.submission_id)
-    draft = life.draft_in_the_way
+    draft = life.blocking_draft
     if draft is not None and (step.act in OUTGOING or (step.act in (Act.WAIT, Act.PERSON) and not _has_submission(life))):
         return Step(Act.PERSON, what_changed(life, draft), None, step.version, step.submission_id)
     return step
@@ -95,17 +95,17 @@ def what_changed(life: Life, draft: Drafted) -> str:
     )
 
 
-def _step_of_frozen(life: Life, plan: Plan, now: int, side: Side) -> Step:
+def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
     version, last = life.version, life.submission
     if last is None or _is_overtaken(last, version):
         return _step_to_submit(life, plan, now, version)
-    if not last.is_settled(side.target, can_ask=side.can_ask):
-        return _step_of_submission(last, plan, now, side)
+    if not last.is_settled(way.target, can_ask=way.can_ask):
+        return _step_of_submission(last, plan, now, way)
     if last.event.version != version:
         return _step_to_submit(life, plan, now, version)
     named = (None, version, last.event.submission_id)
-    if last.standing is State.REJECTED:
-        said = last.words or "no reason was given"
+    if last.state is State.REJECTED:
+        said = last.summary or "no reason was given"
         what = "correct the facts and amend (esep amend), or file the same version again (esep refile)"
         return Step(Act.PERSON, f"rejected: {said}. Then {what}", *named)
     return Step(Act.DONE, f"filed, receipt {last.receipt or 'none given'}", *named)
@@ -113,7 +113,7 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, side: Side) -> Step:
 
 def _is_overtaken(last: Submission, version: int) -> bool:
     """A submission of an older version that the other side surely does not have: it is left, and the newer version filed in its place."""
-    return last.event.version < version and not last.may_have_arrived and last.verdict is None
+    return last.event.version < version and not last.may_be_delivered and last.verdict is None
 
 
 def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, outside: str) -> Step:
@@ -151,48 +151,48 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
     return Step(Act.SUBMIT, "signed, approved and due to be filed" if plan.has_signer else "approved and due to be filed", None, version)
 
 
-def _step_of_submission(last: Submission, plan: Plan, now: int, side: Side) -> Step:
+def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) -> Step:
     """A submission that is not settled: send it, ask for it, wait, or call a person. It is sent only where the other side surely has nothing of it."""
     named = (last.event.version, last.event.submission_id)
     if not last.trail:
         return Step(Act.SEND, "made and never sent", None, *named)
-    newest, arrival = last.trail[-1], last.arrival
-    can_ask = last.can_be_asked(side.target, can_ask=side.can_ask)
+    newest, delivery = last.trail[-1], last.delivery
+    can_ask = last.can_be_asked(way.target, can_ask=way.can_ask)
     find_out = "find out what became of it, and say so with `esep receipt`"
     if isinstance(newest, Answered) and newest.outcome == "placed":
         return Step(Act.PERSON, "lies in the outbox: hand it in, and say so with `esep receipt`", None, *named)
-    if arrival.contradicts:
-        why = f"they said {arrival.said[-1]}, and later that they have nothing: {find_out} (`received`: they are asked again)"
+    if delivery.is_contradicted:
+        why = f"they said {delivery.confirmations[-1]}, and later that they have nothing: {find_out} (`received`: they are asked again)"
         return Step(Act.PERSON, why, None, *named)
-    if arrival.may_have and not can_ask:
+    if delivery.possibly_delivered and not can_ask:
         where = (
             ""
-            if side.can_ask is False
-            else f" It went to {', '.join(sorted(set(arrival.may_have.values())))}, not where the settings file now."
+            if way.can_ask is False
+            else f" It went to {', '.join(sorted(set(delivery.possibly_delivered.values())))}, not where the settings file now."
         )
-        return Step(Act.PERSON, f"{_told(newest)}: {find_out}.{where}", None, *named)
-    if not arrival.may_have and last.sends >= plan.most_sends and not _person_says_missing(newest):
+        return Step(Act.PERSON, f"{_last_event_text(newest)}: {find_out}.{where}", None, *named)
+    if not delivery.possibly_delivered and last.sends >= plan.most_sends and not _person_says_missing(newest):
         why = f"sent {last.sends} times and they have nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
         return Step(Act.PERSON, why, None, *named)
-    at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else patience(last, plan))
+    at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else retry_delay_s(last, plan))
     if newest.at <= now < at and not (isinstance(newest, Answered) and newest.asked == "person"):
-        return Step(Act.WAIT, f"{_told(newest)}; tried again after a while", at, *named)
-    return Step(Act.ASK if arrival.may_have else Act.SEND, _told(newest), None, *named)
+        return Step(Act.WAIT, f"{_last_event_text(newest)}; tried again after a while", at, *named)
+    return Step(Act.ASK if delivery.possibly_delivered else Act.SEND, _last_event_text(newest), None, *named)
 
 
 def _person_says_missing(newest: Sending | Answered) -> bool:
     return isinstance(newest, Answered) and newest.asked == "person" and newest.outcome == "missing"
 
 
-def _told(newest: Sending | Answered) -> str:
+def _last_event_text(newest: Sending | Answered) -> str:
     """The newest event of a submission in words."""
     if isinstance(newest, Sending):
         return "a transmission began and no answer is known"
-    words = words_of(newest)
+    words = summary_of(newest)
     return f"{newest.outcome} ({words})" if words else newest.outcome
 
 
-def patience(submission: Submission, plan: Plan) -> int:
+def retry_delay_s(submission: Submission, plan: Plan) -> int:
     """Seconds to wait after the newest answer: doubled with each one that brought nothing new, up to the plan's limit."""
     same = 0
     for answer in reversed(submission.answers):

@@ -28,19 +28,19 @@ class State(StrEnum):
     REJECTED = "rejected"
 
 
-ARRIVED = ("received", "duplicate", "accepted")
+CONFIRMING_OUTCOMES = ("received", "duplicate", "accepted")
 """Outcomes by which the other side says that it has the submission."""
 
 
 @dataclass
-class Arrival:
+class Delivery:
     """Whether the other side may have the submission, as far as the events tell."""
 
-    may_have: dict[int, str] = field(default_factory=dict)
+    possibly_delivered: dict[int, str] = field(default_factory=dict)
     """Transmissions that may have arrived, by number, and the target of each."""
-    said: list[str] = field(default_factory=list)
+    confirmations: list[str] = field(default_factory=list)
     """The outcomes by which the other side said that it has it."""
-    contradicts: bool = False
+    is_contradicted: bool = False
     """It said that it has it, later that it has nothing, and no person has said since what is true."""
 
 
@@ -77,68 +77,68 @@ class Submission:
         return next((answer for answer in reversed(self.answers) if answer.outcome in ("accepted", "rejected")), None)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What the other side said with its verdict, or with its newest answer: message, rejected rows; what a person was told, in that person's words."""
         answer = self.verdict or next(iter(reversed(self.answers)), None)
-        return words_of(answer) if answer is not None else ""
+        return summary_of(answer) if answer is not None else ""
 
     @property
-    def arrival(self) -> Arrival:
+    def delivery(self) -> Delivery:
         """Which transmissions may have arrived. One whose connection never came about did not; nor did those that began before the other side was
         asked and said in its own words that it has nothing, unless it had said before that it has it."""
-        found, begun = Arrival(), 0
+        found, begun = Delivery(), 0
         for event in self.trail:
             if isinstance(event, Sending):
                 begun = event.transmission
-                found.may_have[begun] = event.target or self.event.target
+                found.possibly_delivered[begun] = event.target or self.event.target
             else:
-                _take_answer(found, event, begun)
+                _add_answer(found, event, begun)
         return found
 
     @property
-    def may_have_arrived(self) -> bool:
+    def may_be_delivered(self) -> bool:
         """Whether the other side may have it."""
-        return bool(self.arrival.may_have)
+        return bool(self.delivery.possibly_delivered)
 
     @property
-    def standing(self) -> State:
+    def state(self) -> State:
         """What is known for certain."""
         verdict = self.verdict
         if verdict is not None:
             return State.ACCEPTED if verdict.outcome == "accepted" else State.REJECTED
-        last, arrival = (self.trail[-1] if self.trail else None), self.arrival
-        if not arrival.may_have or (isinstance(last, Answered) and last.outcome == "placed"):
+        last, delivery = (self.trail[-1] if self.trail else None), self.delivery
+        if not delivery.possibly_delivered or (isinstance(last, Answered) and last.outcome == "placed"):
             return State.SUBMITTING
-        return State.RECEIVED if "received" in arrival.said and not arrival.contradicts else State.UNKNOWN
+        return State.RECEIVED if "received" in delivery.confirmations and not delivery.is_contradicted else State.UNKNOWN
 
     def can_be_asked(self, target: str, *, can_ask: bool) -> bool:
         """Whether the way of filing in the settings can tell what became of it: only where everything that may have arrived went there."""
-        return can_ask and all(place == target for place in self.arrival.may_have.values())
+        return can_ask and all(place == target for place in self.delivery.possibly_delivered.values())
 
     def is_settled(self, target: str, *, can_ask: bool) -> bool:
         """Whether nothing more is to come: a reception counts only where nobody can be asked further."""
-        if self.standing in (State.ACCEPTED, State.REJECTED):
+        if self.state in (State.ACCEPTED, State.REJECTED):
             return True
-        return self.standing is State.RECEIVED and not self.can_be_asked(target, can_ask=can_ask)
+        return self.state is State.RECEIVED and not self.can_be_asked(target, can_ask=can_ask)
 
 
-def _take_answer(found: Arrival, answer: Answered, begun: int) -> None:
+def _add_answer(found: Delivery, answer: Answered, begun: int) -> None:
     """Add what an answer says of arrival; `begun`: the number of the newest transmission before it."""
     is_person = answer.asked == "person"
     transmission = begun if answer.transmission is None else answer.transmission
     if _is_undelivered(answer):
-        found.may_have.pop(transmission, None)
-    elif answer.outcome in ARRIVED:
-        found.said.append(answer.outcome)
-        found.contradicts = found.contradicts and not is_person
+        found.possibly_delivered.pop(transmission, None)
+    elif answer.outcome in CONFIRMING_OUTCOMES:
+        found.confirmations.append(answer.outcome)
+        found.is_contradicted = found.is_contradicted and not is_person
     elif answer.outcome == "missing" and is_person:
-        found.may_have = {number: place for number, place in found.may_have.items() if number > transmission}
-        found.said, found.contradicts = [], False
-    elif answer.outcome == "missing" and found.said:
-        found.contradicts = True
+        found.possibly_delivered = {number: place for number, place in found.possibly_delivered.items() if number > transmission}
+        found.confirmations, found.is_contradicted = [], False
+    elif answer.outcome == "missing" and found.confirmations:
+        found.is_contradicted = True
     elif answer.outcome == "missing" and answer.transmission is not None:
         # Events without the number are of versions that took any HTTP 404 for this word: they prove nothing.
-        found.may_have = {number: place for number, place in found.may_have.items() if number > transmission}
+        found.possibly_delivered = {number: place for number, place in found.possibly_delivered.items() if number > transmission}
 
 
 def _is_undelivered(answer: Answered) -> bool:
@@ -146,7 +146,7 @@ def _is_undelivered(answer: Answered) -> bool:
     return answer.asked == "send" and answer.outcome == "unreachable"
 
 
-def words_of(answer: Answered) -> str:
+def summary_of(answer: Answered) -> str:
     """An answer in one line: the message, and the first rejected rows with their reasons."""
     said = answer.message or (answer.reason if answer.asked == "person" else "")
     rows = [f"row {row.n}: {row.message}" for row in answer.rows[:SHOWN_ROWS]]

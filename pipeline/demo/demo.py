@@ -20,9 +20,9 @@ import msgspec
 
 from pipeline.app.app import App
 from pipeline.app.imports import counterparties_of_pool
-from pipeline.app.months import Outcome
+from pipeline.app.months import FreezeOutcome
 from pipeline.app.standins import ReplayNode
-from pipeline.app.stores import Tell
+from pipeline.app.stores import Progress
 from pipeline.assess.conditions import Condition
 from pipeline.assess.month import Assessment
 from pipeline.assess.waivers import blocking_issues, with_waivers
@@ -244,7 +244,7 @@ def _text(value: str) -> str:
 
 
 @dataclass
-class Journey:
+class DemoRun:
     """What the demo came to."""
 
     month: Month
@@ -252,17 +252,17 @@ class Journey:
     events: int = 0
     imported: list[str] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
-    left_over: list[Condition] = field(default_factory=list)
-    outcome: Outcome | None = None
+    unmet: list[Condition] = field(default_factory=list)
+    outcome: FreezeOutcome | None = None
     totals: dict[str, Any] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
 
 
-def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], tell: Tell) -> None:
+def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], on_progress: Progress) -> None:
     """Everything of the recording into the log: chain, registry, ledger, and the ledger's word that the month is complete."""
     with ReplayNode(folder) as node:
         say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
-        height = _follow(app, pool.chain, node, tell)
+        height = _follow(app, pool.chain, node, on_progress)
     say(f"chain    followed to height {height}")
     done = app.imports.registry(folder, counterparties=counterparties_of_pool(msgspec.json.decode((folder / "pool.json").read_bytes())))
     say(f"registry version {done.version}: " + ", ".join(f"{count} {kind}" for kind, count in done.rows.items()))
@@ -276,14 +276,14 @@ def bring_in(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], 
             say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
     app.imports.declare_complete(Month.parse(pool.month).last)
     say(f"ledger   declared complete through {Month.parse(pool.month).last}")
-    app.decisions.bring_settings()
+    app.decisions.record_settings_labels()
 
 
 def _file_of(folder: Path, kind: str) -> Path | None:
     return next((path for suffix in (".csv", ".xlsx", ".parquet") if (path := folder / f"{kind}{suffix}").is_file()), None)
 
 
-def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
+def _follow(app: App, chain: str, node: ReplayNode, on_progress: Progress) -> int:
     """Follow the recorded node, event by event, until its recording is played to the end; the height reached.
 
     A recorded node begins at its first block each time it is served. What the log has seen of it already is played before
@@ -296,7 +296,7 @@ def _follow(app: App, chain: str, node: ReplayNode, tell: Tell) -> int:
         while True:
             was_finished = node.is_finished
             step = connector.step()
-            tell(*node.progress)
+            on_progress(*node.progress)
             if isinstance(step, Waiting):
                 if was_finished:
                     raise SourceError(f"the recording was played to its end, and the connector still waits: {step.reason}")
@@ -315,41 +315,41 @@ def _logged_tip(app: App, chain: str) -> str | None:
     return event.prev if isinstance(event, Disconnect) else None
 
 
-def assess(app: App, store: Store, journey: Journey) -> Assessment:
-    """The month as it stands, its issues and what keeps it open noted in the journey."""
-    if app.decisions.bring_waivers(app.months, store, journey.month):
+def assess(app: App, store: Store, run: DemoRun) -> Assessment:
+    """The month as it stands, its issues and what keeps it open noted in the run."""
+    if app.decisions.record_settings_waivers(app.months, store, run.month):
         app.stores.fill(store)
-    state, assessed = app.months.assess(store, journey.month)
-    app.months.show(store, journey.month, assessed)
-    journey.issues = with_waivers(assessed.enriched.issues, state.waivers).select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
-    journey.left_over = assessed.unmet
-    journey.totals = printed_totals(assessed.enriched.totals, app.rules.assets)
+    state, assessed = app.months.assess(store, run.month)
+    app.months.write_enriched(store, run.month, assessed)
+    run.issues = with_waivers(assessed.enriched.issues, state.waivers).select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
+    run.unmet = assessed.unmet
+    run.totals = printed_totals(assessed.enriched.totals, app.rules.assets)
     return assessed
 
 
-def waive_all(app: App, store: Store, journey: Journey, reason: str) -> int:
+def waive_all(app: App, store: Store, run: DemoRun, reason: str) -> int:
     """Waive each remaining blocking issue of the month by name; how many."""
-    state, assessed = app.months.assess(store, journey.month)
+    state, assessed = app.months.assess(store, run.month)
     left = blocking_issues(assessed.enriched.issues, state.waivers)
     for row in left.iter_rows(named=True):
-        app.decisions.waive(month=journey.month, issue=row, by=PERSON, reason=reason)
+        app.decisions.waive(month=run.month, issue=row, by=PERSON, reason=reason)
     app.stores.fill(store)
     return left.height
 
 
-def finish(app: App, store: Store, journey: Journey, progress: Callable[[str], None]) -> None:
+def finish(app: App, store: Store, run: DemoRun, progress: Callable[[str], None]) -> None:
     """Freeze the month (or take the version there is, when nothing changed), publish the analysts' copy, verify the bundle."""
-    journey.outcome = app.months.freeze(store, journey.month, by=PERSON, reason="the recorded month, carried through", progress=progress)
+    run.outcome = app.months.freeze(store, run.month, by=PERSON, reason="the recorded month, carried through", progress=progress)
     app.stores.fill(store)
-    if not journey.outcome.folder.exists():
-        frozen = next(event for event in app.months.frozen(journey.month) if event.version == journey.outcome.version)
+    if not run.outcome.folder.exists():
+        frozen = next(event for event in app.months.frozen(run.month) if event.version == run.outcome.version)
         app.months.replay(frozen, progress=progress)
     app.stores.publish(store)
-    journey.checks = verify_bundle(journey.outcome.folder, progress)
+    run.checks = verify_bundle(run.outcome.folder, progress)
 
 
-def open_demo(folder: Path, var: Path, environ: Mapping[str, str], now: Callable[[], int]) -> tuple[App, Journey, Pool]:
+def open_demo(folder: Path, var: Path, environ: Mapping[str, str], now: Callable[[], int]) -> tuple[App, DemoRun, Pool]:
     """The settings written and read back, ready to go."""
     pool = read_pool(folder)
     path = write_settings(folder, var, pool)
-    return App(load_settings(path, environ), now), Journey(Month.parse(pool.month), path), pool
+    return App(load_settings(path, environ), now), DemoRun(Month.parse(pool.month), path), pool

@@ -24,11 +24,11 @@ from pipeline.model.errors import SettingsError, SourceError
 from .build_events import EventBuilder
 from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
-from .troubles import ChainMoved, NodeBusy
+from .node_errors import ChainMoved, NodeBusy
 
 MAX_APPEND = 5000
 """Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
-MOVES = 5
+MAX_RESTARTS = 5
 """Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
 FIRST_WAIT_S = 0.5
 
@@ -98,7 +98,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
     def step(self) -> Step:
         """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
         moved: ChainMoved | None = None
-        for _ in range(MOVES):
+        for _ in range(MAX_RESTARTS):
             try:
                 return self._step(self._open())
             except ChainMoved as error:
@@ -203,7 +203,9 @@ class Follower(ABC, Generic[StateT, RescanT]):
             self._rescan.next_height = min(self._rescan.next_height, lowest + 1)
         return Reorganised(depth, 0, state.height)
 
-    def _grow(self, state: StateT, rescan: RescanT, fork: int, search: Callable[[], bool], watch: Callable[[int], Watch]) -> Step:
+    def _continue_rescan(
+        self, state: StateT, rescan: RescanT, fork: int, search: Callable[[], bool], watch: Callable[[int], Watch]
+    ) -> Step:
         """Search what was read for what is new on the watch list; when that is done, go back to the first block that was found and watch all.
 
         `search` searches some more blocks and says whether that was all; `watch` builds the new watch event with a `seq`. With `Rescanned` the

@@ -221,12 +221,12 @@ def write_facts(facts: Facts, folder: Path) -> None:
             if frame.is_empty() and not MAY_BE_ABSENT[name]:
                 continue
         amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
-        with disk_named(folder / f"{name}.parquet") as path:
+        with naming_file_in_disk_errors(folder / f"{name}.parquet") as path:
             frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(path, compression="zstd", statistics=False)
 
 
 @contextlib.contextmanager
-def disk_named(path: Path) -> Iterator[Path]:
+def naming_file_in_disk_errors(path: Path) -> Iterator[Path]:
     """The disk's troubles within name `path`: a write has no name of its own, and polars says them in words alone. Raises OSError."""
     try:
         yield path

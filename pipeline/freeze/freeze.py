@@ -27,7 +27,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.verify.files import MANIFEST, digest_of, holds
 
-from .bundle import Bundle, Content, Version, WrittenReport, discard, disk_named, put_in_place, write_bundle, write_report
+from .bundle import Bundle, Content, Version, WrittenReport, discard, naming_file_in_disk_errors, put_in_place, write_bundle, write_report
 
 
 def begin_freeze(
@@ -106,7 +106,7 @@ def check_debts_carry_over(month: Month, assessed: Assessment) -> None:
 def _discarded_on_failure(building: Path) -> Iterator[None]:
     """What is built goes when the block raises: on a full disk it would stand in the way of the next attempt."""
     try:
-        with disk_named(building):
+        with naming_file_in_disk_errors(building):
             yield
     except BaseException:
         discard(building)

@@ -23,7 +23,7 @@ from .bundle import Bundle, Content, write_bundle, write_report
 from .freeze import check_debts_carry_over
 
 
-def places_of(event: Frozen, log: EventLog) -> dict[str, int]:
+def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
     """The positions in `log` that mean what the event's meant in the log where it was frozen: right after the newest event of each key.
 
     Raises VerifyError when the log lacks one of those events, or has others before them.

@@ -4,7 +4,7 @@ Enters: two logs of any kind. Leaves: the target with all of the source's events
 per key that source and target agree on. A copy keeps no state of its own: it resumes after the events that the target already holds.
 A key whose events in the target differ from the source's is refused before anything is appended to it.
 Left out: positions. Offsets differ between logs, so a store is rebuilt from the new log. A month frozen before the copy finds its
-position in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.places_of`, ADR 3).
+position in the new log by the newest event of each key, which its `frozen` event names (`freeze.replay.positions_in_log`, ADR 3).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pipeline.model.errors import EsepError
 
 from .loops import Loop
 from .metrics import Metrics
-from .schedule import keep_looking
+from .schedule import look_on_schedule
 
 WAIT_S = 0.2
 
@@ -30,7 +30,7 @@ def close_months(app: App, check: Check, stop: threading.Event, *, every_s: int)
         check()
         desk.look()
 
-    keep_looking(look, stop, every_s=every_s, points=desk.wake_points, now=app.now)
+    look_on_schedule(look, stop, every_s=every_s, points=desk.wake_points, now=app.now)
 
 
 def close_in_run(app: App, check: Check, metrics: Metrics) -> Loop:
@@ -56,11 +56,11 @@ def close_in_run(app: App, check: Check, metrics: Metrics) -> Loop:
         try:
             while not stop.is_set() and not app.stores.is_holding_live.wait(WAIT_S):
                 continue
-            keep_looking(look, stop, every_s=every_s, points=desk.wake_points, now=app.now)
+            look_on_schedule(look, stop, every_s=every_s, points=desk.wake_points, now=app.now)
         except EsepError as error:
             metrics.health.trouble(name, str(error))
             raise
         finally:
-            metrics.health.gone(name)
+            metrics.health.ended(name)
 
     return loop

@@ -11,7 +11,7 @@ import threading
 import structlog
 
 from pipeline.app.app import App
-from pipeline.app.stores import Tell
+from pipeline.app.stores import Progress
 from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Step, Waiting, step_name
 from pipeline.model.errors import EsepError, SourceError
 
@@ -33,13 +33,13 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
         try:
             with app.connector(chain) as connector:
 
-                def tell(step: Step) -> None:
+                def on_progress(step: Step) -> None:
                     metrics.health.beat(name, patience_s=poll_s)
                     state = connector.describe()
-                    journal_step(step, state)
-                    measure_step(metrics, app.pool, chain, step, state)
+                    log_step(step, state)
+                    count_step(metrics, app.pool, chain, step, state)
 
-                connector.run(stop, tell, poll_s=poll_s)
+                connector.run(stop, on_progress, poll_s=poll_s)
         except EsepError as error:
             metrics.chain_failed(app.pool, chain, error)
             raise
@@ -47,8 +47,8 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
     return loop
 
 
-def catch_up(app: App, chain: str, tell: Tell) -> int:
-    """Follow the chain up to its node's tip; the height reached. `tell`: the log's height and the node's, after each step.
+def catch_up(app: App, chain: str, on_progress: Progress) -> int:
+    """Follow the chain up to its node's tip; the height reached. `on_progress`: the log's height and the node's, after each step.
 
     Raises SourceError when the node keeps us waiting.
     """
@@ -61,11 +61,11 @@ def catch_up(app: App, chain: str, tell: Tell) -> int:
                     raise SourceError(f"{chain}: {reason}", is_retryable=True)
             state = connector.describe()
             if state.height is not None and state.node_height is not None:
-                tell(state.height, state.node_height)
+                on_progress(state.height, state.node_height)
     raise SourceError(f"{chain}: the node's tip moves away faster than it is followed")
 
 
-def measure_step(metrics: Metrics, pool: str, chain: str, step: Step, state: ChainStatus) -> None:
+def count_step(metrics: Metrics, pool: str, chain: str, step: Step, state: ChainStatus) -> None:
     """A chain's step in numbers."""
     metrics.chain_stepped(
         pool,
@@ -78,7 +78,7 @@ def measure_step(metrics: Metrics, pool: str, chain: str, step: Step, state: Cha
     )
 
 
-def journal_step(step: Step, state: ChainStatus) -> None:
+def log_step(step: Step, state: ChainStatus) -> None:
     """A chain's step as a line of the log; nothing for a look that found nothing."""
     where = {"chain": state.chain, "height": state.height, "node_height": state.node_height}
     match step:

@@ -43,7 +43,7 @@ class Health:
         with self._lock:
             self._beats[loop] = self._clock() + patience_s
 
-    def gone(self, loop: str) -> None:
+    def ended(self, loop: str) -> None:
         """The loop ended as it should, and is not waited for."""
         with self._lock:
             self._beats.pop(loop, None)

@@ -38,7 +38,7 @@ Importer = Callable[[Path, InboxRule, Consent], str]
 
 
 @dataclass(frozen=True)
-class Handled:
+class HandledFile:
     """What became of one file: `place` is done, refused or waiting; `report` the words that lie beside it."""
 
     name: str
@@ -63,7 +63,7 @@ class Inbox:
             raise SettingsError(["inbox.folder: is not set: name the folder that files arrive in"], source="esep inbox")
         return cls(settings.folder, settings.files, float(settings.settle_s), importer)
 
-    def look(self, now: float) -> list[Handled]:
+    def look(self, now: float) -> list[HandledFile]:
         """Import every file that is whole by now (`now`: seconds of a clock that never goes back); what became of each, by name."""
         if not self.folder.is_dir():
             return []
@@ -87,7 +87,7 @@ class Inbox:
         folder = self.folder / WAITING
         return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".report.txt")) if folder.is_dir() else []
 
-    def take(self, name: str, consent: Consent, *, by: str) -> Handled:
+    def import_waiting(self, name: str, consent: Consent, *, by: str) -> HandledFile:
         """Import a file that waits, agreed to by a person, whose name goes into the log. Raises SettingsError for a name that is not there."""
         if not by.strip():
             raise SettingsError(["--by: is empty: say who agrees"], source="esep inbox")
@@ -106,7 +106,7 @@ class Inbox:
             found[path.name] = _signature(path)
         return found
 
-    def _handle(self, path: Path, consent: Consent, preface: str = "") -> Handled:
+    def _handle(self, path: Path, consent: Consent, preface: str = "") -> HandledFile:
         rule = next((rule for rule in self.rules if fnmatch.fnmatch(path.name, rule.pattern)), None)
         try:
             if _is_foreign(path):
@@ -126,7 +126,7 @@ class Inbox:
         if path.parent.name == WAITING and place != WAITING:
             (path.parent / f"{path.name}.report.txt").unlink(missing_ok=True)
         _journal.info("file-handled", file=target.name, place=place)
-        return Handled(target.name, place, preface + report)
+        return HandledFile(target.name, place, preface + report)
 
     def _target(self, path: Path, place: str) -> Path:
         """Where a file goes; one of the same name that lies there already keeps its name, the newer one gets a number."""
@@ -158,7 +158,7 @@ def inbox_of(app: App) -> Inbox:
     return Inbox.of(app.settings.inbox, functools.partial(import_arrived, app))
 
 
-def tell_people(app: App, handled: Sequence[Handled]) -> None:
+def notify_people(app: App, handled: Sequence[HandledFile]) -> None:
     """A notice for each file that waits for a person or was refused."""
     subjects = {WAITING: "{} waits for you", REFUSED: "{} was refused"}
     notices = [
@@ -183,7 +183,7 @@ def follow_inbox(app: App, metrics: Metrics) -> Callable[[threading.Event], None
         while not stop.is_set():
             metrics.health.beat(name, patience_s=poll_s)
             try:
-                tell_people(app, inbox.look(time.monotonic()))
+                notify_people(app, inbox.look(time.monotonic()))
             except (LogError, OSError) as error:
                 _journal.warning("inbox-waits", error=str(error))
             stop.wait(poll_s)

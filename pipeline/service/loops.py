@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from pipeline.app.app import App
-from pipeline.app.stores import Seen
+from pipeline.app.stores import OnBatch
 from pipeline.assess.waivers import blocking_issues
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
@@ -53,7 +53,7 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_together(loops: Mapping[str, Loop], stop: threading.Event) -> None:
+def run_loops(loops: Mapping[str, Loop], stop: threading.Event) -> None:
     """Run every loop in a thread until `stop` is set or one of them fails or ends; then stop all, and raise the first failure."""
     failures: list[BaseException] = []
 
@@ -89,7 +89,7 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
     def loop(stop: threading.Event) -> None:
         metrics.health.beat(name)
         try:
-            app.decisions.bring_settings()
+            app.decisions.record_settings_labels()
             with ExitStack() as held:
                 if (store := _hold_store(app, held, metrics, stop)) is not None:
                     store.fence = lease.committing
@@ -100,7 +100,7 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
             metrics.ingest_failed(app.pool, error)
             raise
         finally:
-            metrics.health.gone(name)
+            metrics.health.ended(name)
 
     return loop
 
@@ -110,11 +110,11 @@ def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Eve
 
     Raises StoreLocked after `HELD_S`: then another service has it.
     """
-    seen = _measuring(app, metrics)
+    on_batch = _measuring(app, metrics)
     begun = time.monotonic()
     while not stop.is_set():
         try:
-            return held.enter_context(app.stores.hold_live(seen))
+            return held.enter_context(app.stores.hold_live(on_batch))
         except StoreLocked as error:
             if time.monotonic() - begun > HELD_S:
                 raise
@@ -127,9 +127,11 @@ def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Eve
 def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, stop: threading.Event) -> None:
     shown: dict[str, int] | None = None
     shown_at = 0.0
-    seen = _measuring(app, metrics)
+    on_batch = _measuring(app, metrics)
     while not stop.is_set():
-        app.stores.fill(store, tell=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), seen=seen)
+        app.stores.fill(
+            store, on_progress=lambda done, total: _journal.info("ingested", pool=app.pool, records=done, of=total), on_batch=on_batch
+        )
         is_due = shown is None or time.monotonic() - shown_at >= app.settings.store.publish_every_s
         if is_due and store.positions() != shown:
             with store.lock:
@@ -138,15 +140,15 @@ def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, sto
         app.log.wait(store.positions(), WAIT_S)
 
 
-def _measuring(app: App, metrics: Metrics) -> Seen:
+def _measuring(app: App, metrics: Metrics) -> OnBatch:
     """Tells the metrics of what came into the store."""
 
-    def seen(step: IngestStep, end: Positions) -> None:
+    def on_batch(step: IngestStep, end: Positions) -> None:
         metrics.health.beat(f"{app.pool} store")
         metrics.ingested(app.pool, events=step.events, rows=step.rows, bad_events=step.bad_events, at=app.now())
-        metrics.log_seen(app.pool, end, step.positions, is_at_end=step.at_end)
+        metrics.log_read(app.pool, end, step.positions, is_at_end=step.at_end)
 
-    return seen
+    return on_batch
 
 
 def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[str, int]:
@@ -154,10 +156,10 @@ def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[
     begun = time.monotonic()
     positions = store.positions()
     months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]
-    for month in app.months.open(store):
-        app.decisions.bring_waivers(app.months, store, month)  # the loop's next turn reads what is appended
+    for month in app.months.open_months(store):
+        app.decisions.record_settings_waivers(app.months, store, month)  # the loop's next turn reads what is appended
         state, assessed = app.months.assess(store, month)
-        app.months.show(store, month, assessed)
+        app.months.write_enriched(store, month, assessed)
         unmet = [condition.name for condition in assessed.unmet]
         blocking = blocking_issues(assessed.enriched.issues, state.waivers).height
         months.append(MonthSeen(str(month), "open" if unmet else "closable", len(unmet), blocking))

@@ -76,7 +76,7 @@ class Metrics:
 
     # --- the store
 
-    def log_seen(self, pool: str, ends: Positions, positions: Positions, *, is_at_end: bool) -> None:
+    def log_read(self, pool: str, ends: Positions, positions: Positions, *, is_at_end: bool) -> None:
         """Where the log ended and how far the store has read. `is_at_end`: nothing was left to read before those ends.
 
         Then there is no lag, whatever the offsets say: on Kafka some belong to no event, and some to other pools' events.

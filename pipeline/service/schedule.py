@@ -18,7 +18,7 @@ STOP_WITHIN_S = 0.2
 """How often `stop` is looked at between two looks."""
 
 
-def keep_looking(
+def look_on_schedule(
     look: Callable[[], None], stop: threading.Event, *, every_s: int, points: Callable[[], Iterable[int]], now: Callable[[], int]
 ) -> None:
     """Look now, then at every wake-up, until `stop` is set. What a look raises is raised here.

@@ -83,7 +83,13 @@ def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundl
     faults = finding.faults
     shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
     return Check(
-        name, not faults, shown or finding.seen, finding.not_checked, finding.on_word, finding.undecided, is_test_only=finding.is_test_only
+        name,
+        not faults,
+        shown or finding.proved,
+        finding.not_checked,
+        finding.on_word,
+        finding.undecided,
+        is_test_only=finding.is_test_only,
     )
 
 
@@ -182,7 +188,9 @@ def _check_debts(bundle: OpenBundle) -> Finding:
 def _check_signatures(bundle: OpenBundle) -> Finding:
     """The signatures that joined the bundle after its freeze are the pool's, over these very bytes."""
     report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
-    return Finding(report.faults, "; ".join(report.seen), "; ".join(report.not_checked), tuple(report.on_word), "; ".join(report.undecided))
+    return Finding(
+        report.faults, "; ".join(report.proved), "; ".join(report.not_checked), tuple(report.on_word), "; ".join(report.undecided)
+    )
 
 
 CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (

@@ -28,7 +28,7 @@ _OP_RETURN = b"\x6a"
 
 
 @dataclass
-class _Told:
+class _Claimed:
     """What the facts say of one transaction."""
 
     row: dict[str, Any]
@@ -90,7 +90,7 @@ def _times(bundle: OpenBundle, chain: str, proven: pl.DataFrame) -> list[pl.Seri
 def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
     """Every transaction of the facts, whole."""
     facts, proven = bundle.facts, bundle.proven[0]
-    told, faults = _told_of(bundle)
+    told, faults = _claimed(bundle)
     native = {asset.chain: asset.name for asset in bundle.rules.assets.values() if asset.contract is None}
     bitcoin = {chain for chain, network in bundle.networks.items() if isinstance(network, Network)}
     faults += _wallet_faults(facts.outputs, facts.inputs)
@@ -128,16 +128,16 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
     return faults, f"{whole} transactions are whole what their bytes say", words
 
 
-def _told_of(bundle: OpenBundle) -> tuple[dict[Key, _Told], list[str]]:
+def _claimed(bundle: OpenBundle) -> tuple[dict[Key, _Claimed], list[str]]:
     """The facts by transaction; what hangs on no transaction is a fault."""
     facts = bundle.facts
-    told: dict[Key, _Told] = {}
+    told: dict[Key, _Claimed] = {}
     faults: list[str] = []
     for row in facts.transactions.iter_rows(named=True):
         key = row["chain"], row["txid"]
         if key in told:
             faults.append(f"{row['chain']} transaction {row['txid']} stands in the facts twice")
-        told[key] = _Told(row)
+        told[key] = _Claimed(row)
     for name, frame in (("inputs", facts.inputs), ("outputs", facts.outputs)):
         for row in frame.iter_rows(named=True):
             of = told.get((row["chain"], row["txid"]))
@@ -159,7 +159,7 @@ def _wallet_faults(outputs: pl.DataFrame, inputs: pl.DataFrame) -> list[str]:
     ]
 
 
-def _own_faults(told: _Told, transaction: ProvenTransaction, tx: Tx, network: Network, asset: str | None) -> list[str]:
+def _own_faults(told: _Claimed, transaction: ProvenTransaction, tx: Tx, network: Network, asset: str | None) -> list[str]:
     """What the facts say of it, against its own bytes and its place."""
     row, faults = told.row, []
     if (row["block_hash"], row["position"]) != (transaction.block_hash, transaction.position):
@@ -190,7 +190,7 @@ def _without_null_addresses(shown: list[tuple[int, int, str | None, str, bool]])
 
 
 def _input_faults(
-    told: _Told, chain: str, tx: Tx, all_told: dict[Key, _Told], proven: dict[Key, ProvenTransaction], network: Network
+    told: _Claimed, chain: str, tx: Tx, all_told: dict[Key, _Claimed], proven: dict[Key, ProvenTransaction], network: Network
 ) -> tuple[list[str], tuple[int, int]]:
     """The pool's inputs against the outputs that they spend, and that what goes in comes out; inputs of strangers, and of the pool, unproved."""
     row, faults = told.row, []

@@ -23,7 +23,7 @@ class Finding:
 
     faults: list[str]
     """What is wrong, and where; none when the check holds."""
-    seen: str
+    proved: str
     """What is proved when nothing is wrong; "" when the check proves nothing here."""
     not_checked: str = ""
     """What it can't see, in words: no bundle could show it offline."""

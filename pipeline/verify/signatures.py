@@ -37,7 +37,7 @@ class SignatureReport:
     """What a look at the signatures came to."""
 
     faults: list[str] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
     """What no bundle could show offline."""
     on_word: list[str] = field(default_factory=list)
@@ -99,7 +99,9 @@ def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certif
     if stamp is None:
         report.on_word.append(f"when {name} was signed: no time stamp says it")
     by = "by its time stamp" if stamp is not None else "by the signer's own word"
-    report.seen.append(f"{over}, by a certificate of the pool's BIN valid at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, {by}")
+    report.proved.append(
+        f"{over}, by a certificate of the pool's BIN valid at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, {by}"
+    )
     _check_chains(name, certificate, parts, stamp, at, trusted, report)
 
 
@@ -140,4 +142,4 @@ def _check_chains(
     if fault:
         report.faults.append(f"{name}.p7s: {fault}")
     else:
-        report.seen.append(f"{name}: chains end at trusted certificates")
+        report.proved.append(f"{name}: chains end at trusted certificates")

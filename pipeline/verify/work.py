@@ -20,7 +20,7 @@ from .opened import OpenBundle
 def check_work(bundle: OpenBundle) -> Finding:
     """The work of every chain that the month closes on."""
     faults: list[str] = []
-    seen: list[str] = []
+    proved: list[str] = []
     undecided: list[str] = []
     is_test_only = True
     for chain in sorted(bundle.rules.finality):
@@ -43,12 +43,12 @@ def check_work(bundle: OpenBundle) -> Finding:
             )
             is_test_only = False
         total = sum(work_of(header.bits) for header in headers)
-        seen.append(
+        proved.append(
             f"{chain}: {len(headers)} headers of {network.name} from {first} to the tip {first + len(headers) - 1} {headers[-1].hash} carry "
             f"2^{total.bit_length() - 1} hashes of work, none less than 2^{checkpoint.least_work.bit_length() - 1}"
         )
     tip = "whether the chain shown is the one with the most work: compare the tip's hash with any node"
-    return Finding(faults, "; ".join(seen), tip, undecided="; ".join(undecided), is_test_only=is_test_only)
+    return Finding(faults, "; ".join(proved), tip, undecided="; ".join(undecided), is_test_only=is_test_only)
 
 
 def _why_unseen(network: Network | AccountNetwork, blocks: pl.DataFrame) -> str:

@@ -330,7 +330,7 @@ def test_a_defect_writes_a_crash_report_without_secrets(
     def broken(*_: object) -> None:
         raise RuntimeError("http://user:hush@127.0.0.1 said 201040334324")
 
-    monkeypatch.setattr("pipeline.cli.look.survey", broken)
+    monkeypatch.setattr("pipeline.cli.status.survey", broken)
     assert esep("status", "--config", var / "esep.toml") == 70
     shown = printed.readouterr().err
     assert "a defect of the program (RuntimeError)" in shown and "Traceback" not in shown and "hush" not in shown

@@ -27,7 +27,7 @@ from .example_month import DIGEST, OUTFLOW, ROOT, esep
 OCTOBER = Month(2026, 10)
 NOW = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
 """Past the pool's day of filing, whenever the test runs."""
-RUN = f"import pipeline.cli.feed as feed; feed.now = lambda: {NOW}; from pipeline.cli import main; main()"
+RUN = f"import pipeline.cli.services as services; services.now = lambda: {NOW}; from pipeline.cli import main; main()"
 PATIENCE_S = 120
 
 

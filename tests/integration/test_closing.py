@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 
 from connectors.notify.smtp import Mail
 from connectors.notify.webhook import Webhook
-from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 from pipeline.closing.notices import Notice
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.settings import load_settings
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def service() -> Iterator[SandboxServer]:
-    with SandboxServer(Desk(), Faults(), lambda: NOW) as server:
+    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: NOW) as server:
         yield server
 
 
@@ -107,7 +107,7 @@ def test_the_month_is_signed_filed_once_told_and_still_verifies(
     assert close(config, capsys)["2026-10"]["due"] == "done"
     filed = [letter for letter in letters.received if b"2026-10 v1 is filed" in letter]
     assert len(filed) == 1, "told once, and again until delivered"
-    (entry,) = service.desk.entries.values()
+    (entry,) = service.submissions.entries.values()
     assert (entry.month, entry.state, entry.times_sent) == ("2026-10", "accepted", 1)
     assert entry.receipt.encode() in filed[0]
     bundle = var / "months" / "2026-10" / "v1"
@@ -162,7 +162,7 @@ def test_a_restated_ledger_is_drafted_amended_and_filed_as_a_submission_that_nam
     assert esep("amend", "2026-10", "--by", "A. Person", "--config", config) == 2
     assert esep("amend", "2026-10", "--by", "A. Person", "--reason", "restated", "--config", config) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
-    first, second = service.desk.entries.values()
+    first, second = service.submissions.entries.values()
     assert (second.version, second.amends, second.state) == ("2", first.submission_id, "accepted")
     assert esep("refile", "2026-10", "--by", "A", "--reason", "again", "--config", config) == 10
 
@@ -193,7 +193,7 @@ def test_approvals_are_waited_for_and_counted_by_name(
     approve = ("approve", "2026-10", "--reason", "compared", "--config", config, "--by")
     assert esep(*approve, "C. Three") == 2
     assert esep(*approve, "A. One") == 0 and esep(*approve, "A. One") == 0
-    assert close(config, capsys)["2026-10"]["due"] == "person" and not service.desk.entries
+    assert close(config, capsys)["2026-10"]["due"] == "person" and not service.submissions.entries
     assert esep(*approve, "B. Two") == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
 
@@ -206,7 +206,7 @@ def test_a_key_of_another_organisation_stops_the_month_and_says_so(
     (config.parent / "word").write_text("secret")
     told = close(config, capsys)["2026-10"]
     assert told["state"] == "frozen" and "does not name the pool's BIN" in told["why"]
-    assert not service.desk.entries
+    assert not service.submissions.entries
 
 
 def test_the_calendar_says_what_when_and_why(frozen: Path, tmp_path: Path, clock: list[int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,18 +225,18 @@ def test_the_calendar_says_what_when_and_why(frozen: Path, tmp_path: Path, clock
 def test_a_webhook_is_told_and_its_failure_shows_no_address(service: SandboxServer) -> None:
     notice = Notice("n", "s", "t")
     with pytest.raises(SourceError, match="webhook: HTTP 404") as caught:
-        Webhook(f"{service.url}/hook?key=secret").tell(notice)
+        Webhook(f"{service.url}/hook?key=secret").send(notice)
     assert "secret" not in str(caught.value)
     with pytest.raises(SourceError, match="ConnectionRefusedError"):
-        Webhook("http://127.0.0.1:1/secret").tell(notice)
+        Webhook("http://127.0.0.1:1/secret").send(notice)
 
 
 def test_mail_goes_in_the_clear_to_this_machine_alone(post_office: tuple[Letters, int]) -> None:
     with pytest.raises(SettingsError, match="on this machine"):
         Mail("mail.example.kz", 25, security="none", sender="a@b", receivers=["c@d"])
     letters, port = post_office
-    Mail("127.0.0.1", port, security="none", sender="a@b.kz", receivers=["c@d.kz"]).tell(Notice("n", "Есеп\nBcc: x@y", "мәтін"))
+    Mail("127.0.0.1", port, security="none", sender="a@b.kz", receivers=["c@d.kz"]).send(Notice("n", "Есеп\nBcc: x@y", "мәтін"))
     assert b"\nBcc:" not in letters.received[0]
     with pytest.raises(SourceError):
-        Mail("127.0.0.1", port, security="starttls", sender="a@b.kz", receivers=["c@d.kz"]).tell(Notice("n", "s", "t"))
+        Mail("127.0.0.1", port, security="starttls", sender="a@b.kz", receivers=["c@d.kz"]).send(Notice("n", "s", "t"))
     assert issubclass(smtplib.SMTPException, OSError)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
 from .example_month import RECORDED, esep
 from .test_closing import NOW, close, configured, http
@@ -61,7 +61,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def service() -> Iterator[SandboxServer]:
-    with SandboxServer(Desk(), Faults(), lambda: NOW) as server:
+    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: NOW) as server:
         yield server
 
 
@@ -114,14 +114,14 @@ def test_a_mistyped_year_closes_nothing(
     assert all(row["due"] in ("person", "wait") for row in told.values()), told
     assert "closing.first_month is not set" in told["2026-10"]["why"]
     assert (
-        not service.desk.entries
+        not service.submissions.entries
         and not list((config.parent / "months").glob("2025-*"))
         and not list((config.parent / "months").glob("2026-09"))
     )
     config.write_text(named, encoding="utf-8")
     assert min(close(config, capsys)) == "2026-10", "nothing before the first month, ever"
     assert not list((config.parent / "months").glob("2025-*"))
-    assert {entry.month for entry in service.desk.entries.values()} <= {"2026-10"}
+    assert {entry.month for entry in service.submissions.entries.values()} <= {"2026-10"}
 
 
 def restate(config: Path, folder: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_version_known_to_be_outdated_is_neither_approved_nor_sent(
     restate(config, tmp_path)
     told = close(config, capsys)["2026-10"]
     assert told["due"] == "person" and "facts changed after v1 was frozen" in told["why"] and "esep amend 2026-10" in told["why"]
-    assert not service.desk.entries
+    assert not service.submissions.entries
     approve = ("approve", "2026-10", "--by", "A. Person", "--reason", "compared", "--config", config)
     assert esep(*approve) == 3
     assert "facts changed" in capsys.readouterr().err
@@ -150,7 +150,7 @@ def test_a_version_known_to_be_outdated_is_neither_approved_nor_sent(
     assert "facts changed after v1" in capsys.readouterr().out
     assert esep(*approve, "--as-frozen") == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
-    (entry,) = service.desk.entries.values()
+    (entry,) = service.submissions.entries.values()
     assert entry.version == "1"
 
 
@@ -162,7 +162,7 @@ def test_an_outdated_version_is_amended_and_only_the_new_one_is_sent(
     assert close(config, capsys)["2026-10"]["due"] == "person"
     assert esep("amend", "2026-10", "--by", "A. Person", "--reason", "restated", "--config", config) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
-    assert [entry.version for entry in service.desk.entries.values()] == ["2"]
+    assert [entry.version for entry in service.submissions.entries.values()] == ["2"]
 
 
 def test_what_was_handed_in_by_a_person_is_amended_over_http(
@@ -176,13 +176,13 @@ def test_what_was_handed_in_by_a_person_is_amended_over_http(
     config.write_text(config.read_text(encoding="utf-8") + http(service), encoding="utf-8")
     assert esep("amend", "2026-10", "--by", "A. Person", "--reason", "restated", "--config", config) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
-    (entry,) = service.desk.entries.values()
+    (entry,) = service.submissions.entries.values()
     body = json.loads(next((config.parent / "months" / "2026-10" / "v2").glob("submissions/*/body")).read_bytes())
     assert entry.version == "2" and body["amends_receipt"] == "N-7" and body["amends"] == entry.amends
 
 
 def test_the_words_of_a_rejection_reach_people(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with SandboxServer(Desk(), Faults(at=lambda _: "rejected-rows"), lambda: NOW) as service:
+    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), lambda: NOW) as service:
         config = configured(frozen, tmp_path, http(service))
         told = close(config, capsys)["2026-10"]
     assert told["due"] == "person" and "row 1: the licence is not known to us" in told["why"]

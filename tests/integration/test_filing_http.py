@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.filing.http import HttpFiling, HttpTarget
-from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 from pipeline.closing.filing import AnswerMap, BodyMap, Envelope, Form, compose, interpret, read_tree, submission_id_of
 from pipeline.log.events.months import Submitting
 from pipeline.model.errors import FilingError, SettingsError
@@ -128,7 +128,7 @@ def test_only_a_connection_that_never_was_is_unreachable(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert send(f"http://127.0.0.1:{silent.getsockname()[1]}/x") == "unknown"
     for fault in ("timeout", "cut", "error-after", "garbage", "down"):
-        with SandboxServer(Desk(), Faults(at=lambda _, fault=fault: fault), lambda: 1, hang_s=0.5) as server:
+        with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _, fault=fault: fault), lambda: 1, hang_s=0.5) as server:
             assert send(f"{server.url}/submissions") in ("unknown", "refused")
 
 
@@ -212,13 +212,13 @@ def test_a_soap_envelope_is_taken_and_answered_by_the_sandbox(tmp_path: Path) ->
     data = "Envelope.Body.SendMessageResponse.response.responseData.data"
     answers = AnswerMap(state=f"{data}.status", receipt=f"{data}.receipt", message=f"{data}.message", rows=f"{data}.rows")
     kept = tmp_path / "desk.jsonl"
-    with SandboxServer(Desk(kept), Faults(), lambda: 1) as server:
+    with SandboxServer(ReceivedSubmissions(kept), Faults(), lambda: 1) as server:
         filing = HttpFiling(HttpTarget(f"{server.url}/submissions", id_header=""), body, answers)
         first = filing.send(submitting(made.content, made.content_type), made.content)
         assert first.outcome == "accepted" and first.receipt
         assert filing.send(submitting(made.content, made.content_type), made.content).outcome == "duplicate"
-    assert Desk(kept).entries[FORM.submission_id].times_sent == 2
-    with SandboxServer(Desk(), Faults(at=lambda _: "rejected-rows"), lambda: 1) as server:
+    assert ReceivedSubmissions(kept).entries[FORM.submission_id].times_sent == 2
+    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), lambda: 1) as server:
         told = HttpFiling(HttpTarget(f"{server.url}/submissions", id_header=""), body, answers).send(
             submitting(made.content, made.content_type), made.content
         )
@@ -298,7 +298,7 @@ def test_entities_of_xml_are_never_read() -> None:
 
 
 def test_the_sandbox_shows_what_it_received_and_describes_itself() -> None:
-    with SandboxServer(Desk(), Faults(), lambda: 1, token="t") as server:
+    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: 1, token="t") as server:
         made = compose(FORM, BodyMap())
         target = HttpTarget(f"{server.url}/submissions", auth="bearer", secret="t")
         assert HttpFiling(target, BodyMap(), AnswerMap()).send(submitting(made.content), made.content).outcome == "accepted"

@@ -42,11 +42,11 @@ def test_a_freeze_that_ended_right_after_its_event_is_finished_with_the_very_bun
     built, manifest = ended_after_its_event(frozen, tmp_path / "var")
     with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app:
         (event,) = app.months.frozen(MONTH)
-        folder = app.months.bring_back(event)
+        folder = app.months.restore(event)
         assert (folder / "manifest.json").read_bytes() == manifest, "the manifest that the event names, and no other, is signed"
         assert sha256(manifest).hexdigest() == event.manifest_digest
         assert not built.exists()
-        assert app.months.bring_back(event) == folder
+        assert app.months.restore(event) == folder
 
 
 def test_a_freeze_in_the_process_that_comes_next_finishes_it_too(frozen: Path, tmp_path: Path) -> None:
@@ -64,5 +64,5 @@ def test_what_was_built_and_damaged_since_is_rebuilt_from_the_log(frozen: Path, 
     report.write_bytes(report.read_bytes()[:-1])
     with App(load_settings(tmp_path / "var" / "esep.toml", {}), lambda: 1_795_000_000) as app:
         (event,) = app.months.frozen(MONTH)
-        folder = app.months.bring_back(event)
+        folder = app.months.restore(event)
         assert sha256((folder / "report.csv").read_bytes()).hexdigest() == event.digest

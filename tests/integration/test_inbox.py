@@ -104,8 +104,8 @@ def test_an_odd_file_waits_is_taken_by_name_and_its_report_says_by_whom(inbox: I
     assert "esep inbox take alloc-1.csv" in (inbox.folder / "waiting" / "alloc-1.csv.report.txt").read_text()
     assert inbox.look(1000.0) == [] and office.taken == []
     with pytest.raises(SettingsError, match=r"not among the files that wait: alloc-1\.csv"):
-        inbox.take("alloc-2.csv", Consent(to_oddities=True), by="A. Person")
-    assert inbox.take("alloc-1.csv", Consent(to_oddities=True), by="A. Person").place == "done"
+        inbox.import_waiting("alloc-2.csv", Consent(to_oddities=True), by="A. Person")
+    assert inbox.import_waiting("alloc-1.csv", Consent(to_oddities=True), by="A. Person").place == "done"
     assert office.taken == [("alloc-1.csv", "allocations", Consent(to_oddities=True, by="A. Person"))]
     assert inbox.waiting() == [] and not list((inbox.folder / "waiting").iterdir())
     assert (inbox.folder / "done" / "alloc-1.csv.report.txt").read_text().startswith("agreed to by A. Person\n")

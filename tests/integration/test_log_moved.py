@@ -11,7 +11,7 @@ import pytest
 from connectors.log_kafka import KafkaLog
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
-from pipeline.freeze.replay import places_of
+from pipeline.freeze.replay import positions_in_log
 from pipeline.log.copying import copy_log
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen
@@ -46,7 +46,7 @@ def test_a_month_frozen_on_sqlite_is_replayed_from_kafka_and_from_a_copy_of_that
         with SqliteLog(tmp_path / "old.sqlite") as old, KafkaLog(settings, pool="demo") as new:
             event = frozen_event(new)
             assert event == frozen_event(old)
-            assert places_of(event, old) == event.positions != places_of(event, new)
+            assert positions_in_log(event, old) == event.positions != positions_in_log(event, new)
         capsys.readouterr()
         assert esep("replay", "2026-10", "--json", "--config", config) == 0
         told = json.loads(capsys.readouterr().out)
@@ -87,12 +87,12 @@ def event_with(newest: dict[str, str]) -> Frozen:
 
 
 def test_places_lie_right_after_the_newest_event_of_every_key():
-    assert places_of(event_with(NEWEST), log_of(PLAN)) == {"chain/0": 3, "ledger/0": 1}
+    assert positions_in_log(event_with(NEWEST), log_of(PLAN)) == {"chain/0": 3, "ledger/0": 1}
 
 
 def test_a_log_that_lacks_an_event_is_refused():
     with pytest.raises(VerifyError, match=r"function of event 'b' of ledger/p, which the log does not hold"):
-        places_of(event_with({"ledger/p": "b"}), log_of(PLAN))
+        positions_in_log(event_with({"ledger/p": "b"}), log_of(PLAN))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_log_that_lacks_an_event_is_refused():
 )
 def test_a_log_with_others_in_between_is_refused(newest: dict[str, str]):
     with pytest.raises(VerifyError, match="was not there when it was frozen"):
-        places_of(event_with(newest), log_of(PLAN))
+        positions_in_log(event_with(newest), log_of(PLAN))
 
 
 def test_a_copy_that_is_resumed_keeps_the_places(tmp_path: Path):
@@ -110,4 +110,4 @@ def test_a_copy_that_is_resumed_keeps_the_places(tmp_path: Path):
     with SqliteLog(tmp_path / "target.sqlite") as target:
         copy_log(log_of(PLAN[:2]), target)
         copy_log(log_of(PLAN), target)
-        assert places_of(event_with(NEWEST), target) == {"chain/0": 3, "ledger/0": 1}
+        assert positions_in_log(event_with(NEWEST), target) == {"chain/0": 3, "ledger/0": 1}

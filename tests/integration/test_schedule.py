@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pipeline.service.schedule import keep_looking
+from pipeline.service.schedule import look_on_schedule
 
 
 def test_it_looks_at_the_start_and_at_points_that_move() -> None:
@@ -25,7 +25,7 @@ def test_it_looks_at_the_start_and_at_points_that_move() -> None:
         if len(looks) == 3:
             stop.set()
 
-    keep_looking(look, stop, every_s=86_400, points=points, now=lambda: int(time.time()))
+    look_on_schedule(look, stop, every_s=86_400, points=points, now=lambda: int(time.time()))
     assert len(looks) == 3
     assert all(at >= point for at, point in zip(looks[1:], asked, strict=False)), "no look before its point"
 
@@ -42,7 +42,7 @@ def test_a_point_that_comes_while_we_look_wakes_us_at_once() -> None:
         if len(looks) == 2:
             stop.set()
 
-    keep_looking(look, stop, every_s=86_400, points=lambda: [150], now=lambda: clock[0])
+    look_on_schedule(look, stop, every_s=86_400, points=lambda: [150], now=lambda: clock[0])
     assert looks == [100, 200]
 
 
@@ -59,7 +59,7 @@ def test_it_looks_every_so_often_and_never_twice_at_once() -> None:
         if len(looks) == 3:
             stop.set()
 
-    keep_looking(look, stop, every_s=1, points=lambda: [int(time.time()) + 1], now=lambda: int(time.time()))
+    look_on_schedule(look, stop, every_s=1, points=lambda: [int(time.time()) + 1], now=lambda: int(time.time()))
     assert len(looks) >= 3
 
 
@@ -68,4 +68,4 @@ def test_a_look_that_fails_is_raised_here() -> None:
         raise RuntimeError("the log is gone")
 
     with pytest.raises(RuntimeError, match="the log is gone"):
-        keep_looking(look, threading.Event(), every_s=1, points=list, now=lambda: 0)
+        look_on_schedule(look, threading.Event(), every_s=1, points=list, now=lambda: 0)

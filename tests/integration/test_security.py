@@ -304,9 +304,9 @@ def test_no_answer_is_read_without_end_and_none_sends_us_elsewhere(endless: str)
 
     begun = time.monotonic()
     assert [file(path) for path in ("/flood", "/drip", "/elsewhere")] == ["unknown"] * 3
-    Webhook(endless + "/flood", timeout_s=1).tell(Notice("n", "s", "t"))  # what it says is not read
+    Webhook(endless + "/flood", timeout_s=1).send(Notice("n", "s", "t"))  # what it says is not read
     with pytest.raises(SourceError, match="HTTP 302"):
-        Webhook(endless + "/elsewhere", timeout_s=1).tell(Notice("n", "s", "t"))
+        Webhook(endless + "/elsewhere", timeout_s=1).send(Notice("n", "s", "t"))
     node = NodeConnection(endless + "/announced", Credentials(), timeout_s=1)
     with pytest.raises(SourceError, match="announced an answer"):
         node.call("getblockchaininfo")

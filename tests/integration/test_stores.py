@@ -94,8 +94,8 @@ def test_the_looks_of_a_closer_read_no_facts_again(served: App) -> None:
     log: Any = served.log
     served.desk.look()
     log.count()
-    standings = served.desk.look()
-    assert [str(standing.month) for standing in standings] == ["2026-10", "2026-11"]
+    statuses = served.desk.look()
+    assert [str(status.month) for status in statuses] == ["2026-10", "2026-11"]
     assert {topic: count for topic, count in log.counts.items() if topic != "months"} == {}, "chain, ledger and registry stand still"
 
 

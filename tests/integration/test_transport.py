@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient
-from pipeline.follow.troubles import NodeUnreachable
+from pipeline.follow.node_errors import NodeUnreachable
 from pipeline.model.errors import SettingsError
 
 from .raw_server import always, answer, hang_up, server

@@ -24,9 +24,9 @@ def test_the_settings_waivers_are_given_when_their_issue_stands(blocked: Path, t
     )
     path.write_text(path.read_text(encoding="utf-8") + named, encoding="utf-8")
     with App(load_settings(path, {}), lambda: 1_795_000_000) as app, app.stores.current() as store:
-        assert app.decisions.bring_settings() == 0, "labels alone are given before anything is read"
-        assert app.decisions.bring_waivers(app.months, store, OCTOBER) == 1, "no issue, no waiver"
-        assert app.decisions.bring_waivers(app.months, store, OCTOBER) == 0, "given once"
+        assert app.decisions.record_settings_labels() == 0, "labels alone are given before anything is read"
+        assert app.decisions.record_settings_waivers(app.months, store, OCTOBER) == 1, "no issue, no waiver"
+        assert app.decisions.record_settings_waivers(app.months, store, OCTOBER) == 0, "given once"
         app.stores.fill(store)
         state, assessed = app.months.assess(store, OCTOBER)
     (waiver,) = state.waivers

@@ -44,7 +44,7 @@ def changes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = unpacked(tmp_path_factory.mktemp("changes"), "changes")
     with app_of(folder) as app:
         (event,) = app.months.frozen(OCTOBER)
-        app.months.bring_back(event)
+        app.months.restore(event)
     return folder
 
 

@@ -122,8 +122,8 @@ MUTANTS = (
     Mutant("an unknown outcome is sent again", "pipeline/closing/submission.py", 'return answer.asked == "send" and answer.outcome == "unreachable"', 'return answer.asked == "send" and answer.outcome in ("unreachable", "unknown")', MONTH),
     Mutant("a new id every time", "pipeline/closing/filing.py", 'return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', 'return str(uuid.uuid4()) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn', MONTH),
     Mutant("signed over other bytes", "pipeline/closing/advance.py", "signature = self._signer.sign(files, now=now)", "signature = self._signer.sign({name: made.strip() + b' ' for name, made in files.items()}, now=now)", MONTH),
-    Mutant("months are frozen in any order", "pipeline/closing/advance.py", "is_gap = is_gap or not standing.life.frozen", "is_gap = False", MONTH),
-    Mutant("a step taken by another is taken again", "pipeline/closing/diary.py", "        if not is_new:\n            raise Taken(event.id)", "", MONTH),
+    Mutant("months are frozen in any order", "pipeline/closing/advance.py", "is_gap = is_gap or not status.life.frozen", "is_gap = False", MONTH),
+    Mutant("a step taken by another is taken again", "pipeline/closing/diary.py", "        if not is_new:\n            raise StepAlreadyTaken(event.id)", "", MONTH),
     Mutant("an approval counts for any report", "pipeline/closing/life.py", "if frozen is not None and frozen.digest == event.digest:", "if frozen is not None:", MONTH),
     Mutant("accepted without a receipt", "pipeline/closing/filing.py", 'if receipt or not how.has_receipts', 'if True', ANSWERS),
 )  # fmt: skip

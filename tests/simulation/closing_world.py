@@ -51,7 +51,7 @@ class Bundles:
     def unmet(self, month: Month) -> list[str]:
         return self.open_conditions.get(str(month), [])
 
-    def doubts(self, month: Month, version: int) -> list[str]:
+    def review_reasons(self, month: Month, version: int) -> list[str]:
         return self.unusual.get(str(month), [])
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str, version: int = 1) -> None:
@@ -103,7 +103,7 @@ class Key:
 
 
 @dataclass
-class OtherSide:
+class FilingService:
     """The filing service. `mood` names what it does to the next call; it always keeps its own books right."""
 
     can_ask: bool = True
@@ -198,7 +198,7 @@ class OtherSide:
 
 
 def make_closing(
-    log: EventLog, plan: Plan, bundles: Bundles, side: OtherSide, *, crash_after: int | None = None, steps: list[str] | None = None
+    log: EventLog, plan: Plan, bundles: Bundles, side: FilingService, *, crash_after: int | None = None, steps: list[str] | None = None
 ) -> Closing:
     """A fresh process over the log; it crashes after so many steps."""
     left = [crash_after]

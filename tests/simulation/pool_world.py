@@ -14,11 +14,11 @@ from pathlib import Path
 from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
 from connectors.standins.filing_service import SandboxServer
 from pipeline.app.app import App
-from pipeline.app.months import Outcome
+from pipeline.app.months import FreezeOutcome
 from pipeline.chains.bitcoin.merkle import MerkleTree
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import double_sha256
-from pipeline.closing.advance import Standing
+from pipeline.closing.advance import MonthStatus
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import ALMATY, Month
@@ -186,12 +186,12 @@ class Pool:
                     return
         raise AssertionError("it does not come to rest")
 
-    def look(self, now: str) -> dict[str, Standing]:
+    def look(self, now: str) -> dict[str, MonthStatus]:
         """One look of the schedule at an instant in Almaty."""
         self.now = at(now)
-        return {str(standing.month): standing for standing in self.desk.look()}
+        return {str(status.month): status for status in self.desk.look()}
 
-    def amend(self, month: Month, *, reason: str) -> Outcome:
+    def amend(self, month: Month, *, reason: str) -> FreezeOutcome:
         """A person freezes the month's further version."""
         with self.app.stores.current() as store:
             return self.app.months.freeze(store, month, by="A. Person", reason=reason)

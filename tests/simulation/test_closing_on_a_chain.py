@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from connectors.standins.filing_service import Desk, Faults, SandboxServer
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 from pipeline.closing.notices import Notice
 from pipeline.closing.steps import Act
 from pipeline.closing.submission import State
@@ -28,7 +28,7 @@ OCTOBER, NOVEMBER = Month(2026, 10), Month(2026, 11)
 
 @pytest.fixture
 def service() -> Iterator[SandboxServer]:
-    with SandboxServer(Desk(), Faults(), lambda: at("2026-12-01 00:00")) as server:
+    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: at("2026-12-01 00:00")) as server:
         yield server
 
 
@@ -40,7 +40,7 @@ class Told:
     def __init__(self) -> None:
         self.notices: list[Notice] = []
 
-    def tell(self, notice: Notice) -> None:
+    def send(self, notice: Notice) -> None:
         self.notices.append(notice)
 
 
@@ -79,17 +79,17 @@ def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, s
         pool.register()
         pool.follow()
         pool.app.imports.declare_complete(OCTOBER.last)
-        standing = pool.look("2026-11-08 10:00")["2026-10"]
-        assert standing.step.act is Act.PERSON and "the ledger never held a row" in standing.step.why
-        assert not service.desk.entries, "an empty ledger is no empty month"
+        status = pool.look("2026-11-08 10:00")["2026-10"]
+        assert status.step.act is Act.PERSON and "the ledger never held a row" in status.step.why
+        assert not service.submissions.entries, "an empty ledger is no empty month"
         pool.allocate(("A0", "2026-09-28 01:00", "0.00000000"))
-        standing = pool.look("2026-11-08 10:15")["2026-10"]
-        assert standing.life.state() is State.ACCEPTED, (standing.trouble, standing.step, standing.unmet)
+        status = pool.look("2026-11-08 10:15")["2026-10"]
+        assert status.life.state() is State.ACCEPTED, (status.trouble, status.step, status.unmet)
         bundle = pool.bundle("2026-10")
     assert (bundle / "report.csv").read_text().count("\n") == 1, "the header alone"
     assert manifest(bundle)["rows"] == 0 and manifest(bundle)["debts"]["totals"] == {}
     assert faults(bundle) == []
-    (entry,) = service.desk.entries.values()
+    (entry,) = service.submissions.entries.values()
     assert json.loads((bundle / "submissions" / entry.submission_id / "body").read_bytes())["signature"]
     assert (bundle / "report.pdf").read_bytes().startswith(b"%PDF")
 
@@ -153,7 +153,7 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(tm
         assert rows == {("removed", "A2", second): ("reorganisation", ""), ("changed", "A2", ""): ("reorganisation", f"A2 {second}")}
         assert [notice.subject for notice in told.notices].count("2026-10: a reported transfer left the main chain") == 1
         pool.look("2026-11-09 10:15")
-        assert len(life.drafts) == 1 and len(service.desk.entries) == 1, "told and drafted once; nothing is filed by itself"
+        assert len(life.drafts) == 1 and len(service.submissions.entries) == 1, "told and drafted once; nothing is filed by itself"
         # The ledger still says that it paid: a person waives that issue, then freezes the further version.
         pool.now = at("2026-11-09 11:00")
         with pytest.raises(MonthError, match="payment-not-on-chain"):
@@ -165,7 +165,7 @@ def test_a_reorganisation_after_filing_is_told_drafted_amended_and_filed_anew(tm
         assert pool.amend(OCTOBER, reason="the payout of 25 October left the chain").version == 2
         life = pool.look("2026-11-09 12:00")["2026-10"].life
         assert life.is_filed and life.version == 2
-        old, new = service.desk.entries.values()
+        old, new = service.submissions.entries.values()
         assert (new.version, new.amends, new.state) == ("2", old.submission_id, "accepted")
         reports = [msgspec.json.decode((pool.bundle("2026-10", version) / "report.json").read_bytes())["rows"] for version in (1, 2)]
         assert [sum(row["transfer_date"] is not None for row in rows) for rows in reports] == [2, 1]

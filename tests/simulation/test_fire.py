@@ -76,8 +76,8 @@ def spoil_store(life: Life) -> None:
 
 def spoil_desk(life: Life) -> None:
     """The other side has the month twice."""
-    entry = next(iter(life.service.desk.entries.values()))
-    life.service.desk.entries["twice"] = replace(entry, submission_id="twice")
+    entry = next(iter(life.service.submissions.entries.values()))
+    life.service.submissions.entries["twice"] = replace(entry, submission_id="twice")
     life.service.accepted_at["twice"] = 0
 
 
@@ -96,7 +96,7 @@ def spoil_time(life: Life) -> None:
 )
 def test_the_judge_sees_what_is_wrong(calm_life: Life, spoil, letter: str) -> None:
     Judge(calm_life).filed_once()
-    kept = (dict(calm_life.office.ledger["allocations"]), dict(calm_life.service.desk.entries), list(calm_life.log.acknowledged))
+    kept = (dict(calm_life.office.ledger["allocations"]), dict(calm_life.service.submissions.entries), list(calm_life.log.acknowledged))
     times = dict(calm_life.service.accepted_at)
     spoil(calm_life)
     try:
@@ -104,7 +104,7 @@ def test_the_judge_sees_what_is_wrong(calm_life: Life, spoil, letter: str) -> No
             Judge(calm_life).judge()
         assert broken.value.letter == letter
     finally:
-        calm_life.office.ledger["allocations"], calm_life.service.desk.entries = kept[0], kept[1]
+        calm_life.office.ledger["allocations"], calm_life.service.submissions.entries = kept[0], kept[1]
         calm_life.log.acknowledged, calm_life.service.accepted_at = kept[2], times
 
 

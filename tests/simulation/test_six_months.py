@@ -16,8 +16,8 @@ import pytest
 
 from connectors.filing.http import HttpFiling, HttpTarget
 from connectors.log_sqlite.log import SqliteLog
-from connectors.standins.filing_service import FAULTS, Desk, Faults, SandboxServer
-from pipeline.closing.advance import Closing, Standing, submit
+from connectors.standins.filing_service import FAULTS, Faults, ReceivedSubmissions, SandboxServer
+from pipeline.closing.advance import Closing, MonthStatus, submit
 from pipeline.closing.calendar import Plan, due_at, months_until
 from pipeline.closing.diary import Diary
 from pipeline.closing.filing import AnswerMap, BodyMap
@@ -44,7 +44,7 @@ class Day:
 class World:
     clock: Day
     log: SqliteLog
-    desk: Desk
+    desk: ReceivedSubmissions
     server: SandboxServer
     bundles: Bundles
     filed_at: dict[str, int] = field(default_factory=dict)
@@ -65,19 +65,19 @@ class World:
             Diary(self.log, POOL), POOL, PLAN, self.bundles, HttpFiling(target, BodyMap(), AnswerMap()), Key(), step_done=step_done
         )
 
-    def tick(self, *, crash_after: int | None = None) -> list[Standing]:
+    def tick(self, *, crash_after: int | None = None) -> list[MonthStatus]:
         """The running process looks; one that is to crash is a fresh one, and so is the next after it."""
-        standings: list[Standing] = []
+        statuses: list[MonthStatus] = []
         if crash_after is not None or self.running is None:
             self.running = self.process(crash_after=crash_after)
         try:
-            standings = self.running.advance(self.clock.now + self.clock.skew_s)
+            statuses = self.running.advance(self.clock.now + self.clock.skew_s)
         except Crash:
             self.running = None
         for entry in self.desk.entries.values():
             if entry.state != "rejected":
                 self.filed_at.setdefault(entry.month, self.clock.now)
-        return standings
+        return statuses
 
     def judge(self) -> None:
         """Every month once, in time, with its receipt in the log."""
@@ -100,7 +100,7 @@ def make_world(tmp_path: Path) -> Iterator:
 
     def make(faults: Faults) -> World:
         clock = Day(FIRST.end_at - 3600)
-        desk = Desk(tmp_path / "desk.jsonl")
+        desk = ReceivedSubmissions(tmp_path / "desk.jsonl")
         server = SandboxServer(desk, faults, lambda: clock.now, hang_s=0.4)
         server.start()
         log = SqliteLog(tmp_path / "log.sqlite")
@@ -122,9 +122,9 @@ def live(
         day = datetime.fromtimestamp(world.clock.now, ALMATY)
         world.clock.skew_s = (skewed or {}).get(day.month, 0)
         if day.day not in sleeps:
-            standings = world.tick(crash_after=chance.randrange(8) if chance and chance.random() < 0.5 else None)
-            open_now = [s for s in standings if world.clock.now >= s.month.end_at and not s.life.is_filed]
-            ahead = [s.month.end_at for s in standings if s.month.end_at > world.clock.now]
+            statuses = world.tick(crash_after=chance.randrange(8) if chance and chance.random() < 0.5 else None)
+            open_now = [s for s in statuses if world.clock.now >= s.month.end_at and not s.life.is_filed]
+            ahead = [s.month.end_at for s in statuses if s.month.end_at > world.clock.now]
             if ahead and not open_now and not skewed:
                 world.clock.now = max(world.clock.now, min(ahead) - hours * 3600)  # nothing is due before the next month ends
         world.clock.now += hours * 3600
@@ -173,7 +173,7 @@ def test_rejected_rows_wait_for_a_person_and_are_then_filed_once(make_world) -> 
         diary.refresh()
         for life in diary.lives.values():
             last = life.submission
-            if last is not None and last.standing is State.REJECTED:
+            if last is not None and last.state is State.REJECTED:
                 sent = sum(e.times_sent for e in world.desk.entries.values() if e.month == str(life.month))
                 world.tick()
                 assert sum(e.times_sent for e in world.desk.entries.values() if e.month == str(life.month)) == sent

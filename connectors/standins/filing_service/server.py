@@ -15,9 +15,9 @@ from typing import Any
 
 from connectors.transport.server import HangUp, HttpServer, Request, Response
 
-from .desk import Conflict, Desk, Entry
 from .faults import Faults
 from .openapi import document
+from .submissions import Conflict, Entry, ReceivedSubmissions
 
 _MOST_BYTES = 64 << 20
 
@@ -29,9 +29,23 @@ class Sandbox:
     """Its address, as its own document names it."""
 
     def __init__(
-        self, desk: Desk, faults: Faults, now: Callable[[], int], *, token: str = "", hang_s: float = 30.0, questions: int = 2
+        self,
+        submissions: ReceivedSubmissions,
+        faults: Faults,
+        now: Callable[[], int],
+        *,
+        token: str = "",
+        hang_s: float = 30.0,
+        questions: int = 2,
     ) -> None:
-        self.desk, self.faults, self.now, self.token, self.hang_s, self.questions = desk, faults, now, token, hang_s, questions
+        self.submissions, self.faults, self.now, self.token, self.hang_s, self.questions = (
+            submissions,
+            faults,
+            now,
+            token,
+            hang_s,
+            questions,
+        )
         self.closing = threading.Event()
 
     def answer(self, request: Request) -> Response | HangUp:
@@ -63,7 +77,7 @@ class Sandbox:
             return _response(request, 400, {"status": "refused", "message": "no Idempotency-Key and no messageId"})
         questions = self.questions if fault == "slow" else 0
         try:
-            entry, is_known = self.desk.take(
+            entry, is_known = self.submissions.receive(
                 submission_id, request.body, now=self.now(), questions=questions, rejects=fault == "rejected-rows"
             )
         except Conflict as error:
@@ -101,7 +115,7 @@ class Sandbox:
             return self._hang()
         if fault == "garbage":
             return _response(request, 200, None)
-        entry = self.desk.ask(submission_id)
+        entry = self.submissions.status_of(submission_id)
         if entry is None:
             return _response(request, 404, {"status": "not-found"})
         return _response(request, 200, _told(entry) | ({"receipt": ""} if fault == "lost-receipt" else {}))
@@ -127,14 +141,14 @@ class Sandbox:
                     e.times_sent,
                     e.submission_id,
                 )
-                for e in reversed(list(self.desk.entries.values()))
+                for e in reversed(list(self.submissions.entries.values()))
             )
         )
         head = "".join(f"<th>{name}</th>" for name in ("at", "month", "version", "state", "receipt", "amends", "times sent", "submission"))
         page = (
             "<!doctype html><html lang=en><meta charset=utf-8><title>Esep sandbox</title>"
             "<style>body{font:15px sans-serif;margin:2em}td,th{padding:.3em .8em;text-align:left;border-bottom:1px solid #ccc}</style>"
-            f"<h1>What the sandbox received</h1><p>{len(self.desk.entries)} submission(s). "
+            f"<h1>What the sandbox received</h1><p>{len(self.submissions.entries)} submission(s). "
             f'<a href="/openapi.json">OpenAPI document</a></p><table><tr>{head}</tr>{rows}</table></html>'
         )
         return Response(200, page.encode(), "text/html; charset=utf-8")
@@ -145,7 +159,7 @@ class SandboxServer(Sandbox):
 
     def __init__(
         self,
-        desk: Desk,
+        submissions: ReceivedSubmissions,
         faults: Faults,
         now: Callable[[], int],
         *,
@@ -154,7 +168,7 @@ class SandboxServer(Sandbox):
         hang_s: float = 30.0,
         questions: int = 2,
     ) -> None:
-        super().__init__(desk, faults, now, token=token, hang_s=hang_s, questions=questions)
+        super().__init__(submissions, faults, now, token=token, hang_s=hang_s, questions=questions)
         self._http = HttpServer("127.0.0.1", port, self.answer, name="sandbox", max_body_bytes=_MOST_BYTES)
         self.url = f"http://127.0.0.1:{self._http.port}"
 

@@ -265,7 +265,7 @@ class Judge:
 
     def filed_once(self) -> None:
         """(g) One acceptance a version, the newest version accepted, and the first in time when the world allowed it."""
-        life, desk = self.life, self.life.service.desk
+        life, desk = self.life, self.life.service.submissions
         lives = self.process.desk.closing.diary.lives
         newest = {event.month: event for event in self.frozen}
         for month in life.months:

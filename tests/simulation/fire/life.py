@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from connectors.files import declare_complete
-from pipeline.closing.advance import Standing
+from pipeline.closing.advance import MonthStatus
 from pipeline.closing.calendar import due_at
 from pipeline.closing.steps import Act
 from pipeline.follow.connector import ChainConnector
@@ -101,7 +101,7 @@ class Life:
             self._joins_at = self.first.previous.end_at + self.dice.stream("wallets").randint(1, plan.months * 28) * DAY_S
         self.config = self._write_settings(names=("pool",)) if self._joins_at else self._write_settings()
         self.process: Process | None = None
-        self.standings: list[Standing] = []
+        self.statuses: list[MonthStatus] = []
         self.states: Counter[str] = Counter()
         self.issues: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
@@ -178,12 +178,12 @@ class Life:
             self.tick(self.now_true + DAY_S // 2, is_calm=True, is_ending=True)
             if self.is_at_rest():
                 return
-        states = {str(s.month): (s.step.act.value, s.step.why, s.trouble) for s in self.standings if s.month in self.months}
+        states = {str(s.month): (s.step.act.value, s.step.why, s.trouble) for s in self.statuses if s.month in self.months}
         raise AssertionError(f"the life does not come to rest: {states}; troubles: {self.said.most_common(8)}")
 
     def is_at_rest(self) -> bool:
         """Everything handed over, frozen and filed, and no draft left."""
-        told = {s.month: s for s in self.standings}
+        told = {s.month: s for s in self.statuses}
         is_filed = all(month in told and told[month].life.is_filed for month in self.months)
         return (
             is_filed
@@ -296,7 +296,7 @@ class Life:
 
     def _waits_for_people(self) -> bool:
         """Whether the last look left a month of ours to a person."""
-        return any(s.step.act is Act.PERSON for s in self.standings if s.month in self.months)
+        return any(s.step.act is Act.PERSON for s in self.statuses if s.month in self.months)
 
     def _hand_over(self, process: Process) -> None:
         """The office's files, through the real imports."""
@@ -343,10 +343,10 @@ class Life:
         desk = process.desk
         began = self.now_true
         for _ in range(4):
-            self.standings = desk.closing.advance(process.app.now())
-            for standing in self.standings:
-                self.states[standing.life.state(is_closable=standing.step.act is Act.PERSON).value] += 1
-            if all(s.life.is_filed or not s.life.submissions for s in self.standings):
+            self.statuses = desk.closing.advance(process.app.now())
+            for status in self.statuses:
+                self.states[status.life.state(is_closable=status.step.act is Act.PERSON).value] += 1
+            if all(s.life.is_filed or not s.life.submissions for s in self.statuses):
                 break
             self.now_true += 2 * 3600  # patience of at most an hour passes
         self.now_true = max(began, self.now_true)

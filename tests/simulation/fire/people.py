@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.assess.waivers import blocking_issues
-from pipeline.closing.advance import Standing, submit
-from pipeline.closing.diary import Taken
+from pipeline.closing.advance import MonthStatus, submit
+from pipeline.closing.diary import StepAlreadyTaken
 from pipeline.closing.steps import Act
 from pipeline.closing.submission import State
 from pipeline.log.events.months import Approved
@@ -28,22 +28,22 @@ def decide(life: Life, process: Process) -> None:
     rng = life.dice.stream("people")
     process.desk.closing.diary.refresh()
     label_anew(life, process)
-    for standing in life.standings:
+    for status in life.statuses:
         if not life.dice.is_calm and rng.random() < 0.3:
             continue
-        month, told = standing.month, process.desk.closing.diary.life(standing.month)
+        month, told = status.month, process.desk.closing.diary.life(status.month)
         if month not in life.months:
             continue
-        if not told.frozen and life.now_true >= month.end_at and any(u.startswith("no blocking") for u in standing.unmet):
-            settle_issues(life, process, standing)
-        elif not told.frozen and standing.step.act is Act.PERSON:
+        if not told.frozen and life.now_true >= month.end_at and any(u.startswith("no blocking") for u in status.unmet):
+            settle_issues(life, process, status)
+        elif not told.frozen and status.step.act is Act.PERSON:
             with process.app.stores.current() as store:
                 process.app.months.freeze(store, month, by=BY, reason="the month is whole")
             life.deeds["freeze"] += 1
         if told.frozen:
-            approve(life, process, standing)
-            refile(life, process, standing)
-            amend(life, process, standing)
+            approve(life, process, status)
+            refile(life, process, status)
+            amend(life, process, status)
 
 
 def label_anew(life: Life, process: Process) -> None:
@@ -57,9 +57,9 @@ def label_anew(life: Life, process: Process) -> None:
         life.are_labels_pending = False
 
 
-def settle_issues(life: Life, process: Process, standing: Standing) -> None:
+def settle_issues(life: Life, process: Process, status: MonthStatus) -> None:
     """Label, mend or waive each blocking issue of the month."""
-    app, rng, month = process.app, life.dice.stream("people"), standing.month
+    app, rng, month = process.app, life.dice.stream("people"), status.month
     with app.stores.current() as store:
         state, assessed = app.months.assess(store, month)
     life.issues.update(assessed.enriched.issues["code"].to_list())
@@ -80,11 +80,11 @@ def settle_issues(life: Life, process: Process, standing: Standing) -> None:
         life.deeds["waive"] += 1
 
 
-def approve(life: Life, process: Process, standing: Standing) -> None:
+def approve(life: Life, process: Process, status: MonthStatus) -> None:
     """Let the newest version go, where the plan asks for it, or the month is unusual or held past the 24th."""
-    desk, month = process.desk, standing.month
+    desk, month = process.desk, status.month
     told = desk.closing.diary.life(month)
-    waits_for_a_name = standing.step.act in (Act.PERSON, Act.WAIT) and told.draft_in_the_way is None
+    waits_for_a_name = status.step.act in (Act.PERSON, Act.WAIT) and told.blocking_draft is None
     if not (desk.plan.approvals or waits_for_a_name) or BY in told.approvals.get(told.version, {}):
         return
     event = Approved(
@@ -93,28 +93,28 @@ def approve(life: Life, process: Process, standing: Standing) -> None:
     )  # fmt: skip
     try:
         desk.closing.diary.append(event)
-    except Taken:
+    except StepAlreadyTaken:
         return
     life.deeds["approve"] += 1
 
 
-def refile(life: Life, process: Process, standing: Standing) -> None:
+def refile(life: Life, process: Process, status: MonthStatus) -> None:
     """A rejected version is filed once more: the simulated service rejects by whim."""
-    desk, month = process.desk, standing.month
+    desk, month = process.desk, status.month
     told = desk.closing.diary.life(month)
     last = told.submission
-    if last is None or last.event.version != told.version or last.standing is not State.REJECTED:
+    if last is None or last.event.version != told.version or last.state is not State.REJECTED:
         return
     try:
         submit(desk.closing.diary, desk.months, desk.filing, process.app.pool, told, now=process.app.now(), by=BY, reason="their mistake")
-    except Taken:
+    except StepAlreadyTaken:
         return
     life.deeds["refile"] += 1
 
 
-def amend(life: Life, process: Process, standing: Standing) -> None:
+def amend(life: Life, process: Process, status: MonthStatus) -> None:
     """A draft becomes the next version, once nothing blocks it."""
-    app, month = process.app, standing.month
+    app, month = process.app, status.month
     told = process.desk.closing.diary.life(month)
     if told.draft is None or told.draft.version != told.version + 1:
         return

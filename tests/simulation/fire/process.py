@@ -20,7 +20,7 @@ import connectors.bitcoin.fetch
 import pipeline.app.months
 import pipeline.freeze.bundle
 from pipeline.app.app import App
-from pipeline.app.desk import Desk
+from pipeline.app.desk import ClosingDesk
 from pipeline.app.stores import Stores
 from pipeline.closing.calendar import plan_of
 from pipeline.follow.connector import ChainConnector, Idle
@@ -173,7 +173,7 @@ class Process:
         self.app, self.connector, self._dice = app, connector, dice
         parts = replace(app.desk_parts(), signer=Key() if has_signer else None)
         plan = replace(plan_of(app.settings.closing, app.settings.signing, app.settings.filing), has_signer=has_signer)
-        self.desk = Desk(parts, plan=plan, step_done=self._step_done)
+        self.desk = ClosingDesk(parts, plan=plan, step_done=self._step_done)
 
     def _step_done(self, name: str) -> None:
         if self._dice.happens("process-crash"):

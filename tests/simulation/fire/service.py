@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 import connectors.filing.http as filing_http
-from connectors.standins.filing_service import Desk, Faults, Sandbox
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, Sandbox
 from connectors.transport.server import HangUp, Request
 
 from .dice import Dice
@@ -24,10 +24,10 @@ class Service(httpx.BaseTransport):
     """The sandbox, its faults drawn by the dice."""
 
     def __init__(self, dice: Dice, now: Callable[[], int]) -> None:
-        self.desk = Desk()
+        self.submissions = ReceivedSubmissions()
         self.accepted_at: dict[str, int] = {}
         self._dice, self._now = dice, now
-        self._sandbox = Sandbox(self.desk, Faults(at=self._fault), now, hang_s=0.0)
+        self._sandbox = Sandbox(self.submissions, Faults(at=self._fault), now, hang_s=0.0)
 
     def _fault(self, _: int) -> str | None:
         return next((kind for kind in KINDS if self._dice.happens(f"filing-{kind}")), None)
@@ -37,7 +37,7 @@ class Service(httpx.BaseTransport):
             raise httpx.ConnectError("connection refused", request=request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         answer = self._sandbox.answer(Request(request.method, request.url.raw_path.decode(), headers, request.read()))
-        for entry in self.desk.entries.values():
+        for entry in self.submissions.entries.values():
             if entry.state != "rejected":
                 self.accepted_at.setdefault(entry.submission_id, self._now())
         if isinstance(answer, HangUp):

@@ -8,7 +8,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from pipeline.closing.amend import differences, mixed
+from pipeline.closing.amend import differences, mix_facts
 from pipeline.enrich.frames import REPORT, SHAPES, Facts
 
 ROW = {
@@ -121,5 +121,5 @@ def test_rows_come_and_go_and_numbers_alone_are_no_change() -> None:
 
 def test_facts_are_taken_class_by_class() -> None:
     after = replace(FACTS, **CHANGES["registry"], **CHANGES["label"])
-    taken = mixed(FACTS, after, frozenset({"registry"}))
+    taken = mix_facts(FACTS, after, frozenset({"registry"}))
     assert taken.licences.equals(after.licences) and taken.labels.equals(FACTS.labels)

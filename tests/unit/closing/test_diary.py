@@ -6,7 +6,7 @@ import pytest
 
 from connectors.standins.log_memory import MemoryLog
 from pipeline.closing.decisions import label_event, waive_event
-from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Frozen, Notified
 from pipeline.log.protocol import NewEvent
 from pipeline.model.errors import LogError
@@ -43,11 +43,11 @@ def test_a_step_that_is_in_the_log_is_taken_even_if_what_it_says_cant_be_read() 
     log = MemoryLog()
     diary = Diary(log, POOL)
     diary.append(frozen(1))
-    with pytest.raises(Taken):
+    with pytest.raises(StepAlreadyTaken):
         diary.append(frozen(1))
     with log.writer("months", POOL) as writer:
         writer.append([NewEvent("frozen:2026-10:2", b'{"type":"frozen","schema":9}')])
-    with pytest.raises(Taken):
+    with pytest.raises(StepAlreadyTaken):
         diary.append(frozen(2))
     assert diary.frozen(OCTOBER) == [frozen(1)]
     with log.writer("months", "another") as writer:

@@ -11,12 +11,12 @@ import pytest
 from connectors.standins.log_memory import MemoryLog
 from pipeline.closing.advance import content_of_submission
 from pipeline.closing.calendar import Plan
-from pipeline.closing.diary import Diary, Taken
+from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.closing.filing import submission_id_of
 from pipeline.log.events.months import Approved
 from pipeline.model.months import Month
 
-from ...simulation.closing_world import POOL, Bundles, OtherSide, make_closing
+from ...simulation.closing_world import POOL, Bundles, FilingService, make_closing
 
 MONTH = Month(2026, 10)
 NOW = MONTH.end_at + 20 * 86_400
@@ -24,8 +24,8 @@ NOW = MONTH.end_at + 20 * 86_400
 
 def test_the_signature_filed_is_over_the_very_report_filed() -> None:
     log = MemoryLog()
-    bundles, side = Bundles(log, MONTH), OtherSide()
-    closing = make_closing(log, Plan(has_signer=True), bundles, side)
+    bundles, service = Bundles(log, MONTH), FilingService()
+    closing = make_closing(log, Plan(has_signer=True), bundles, service)
     closing.advance(NOW)
     life = closing.diary.life(MONTH)
     assert life.is_filed and life.submission is not None
@@ -39,8 +39,8 @@ def test_the_signature_filed_is_over_the_very_report_filed() -> None:
 
 def test_a_further_version_names_the_submission_that_it_corrects() -> None:
     log = MemoryLog()
-    bundles, side = Bundles(log, MONTH), OtherSide()
-    closing = make_closing(log, Plan(), bundles, side)
+    bundles, service = Bundles(log, MONTH), FilingService()
+    closing = make_closing(log, Plan(), bundles, service)
     closing.advance(NOW)
     first = closing.diary.life(MONTH).submissions[0].event.submission_id
     bundles.freeze(MONTH, now=NOW, by="A. Person", reason="a late row", version=2)
@@ -63,7 +63,7 @@ def test_a_step_that_another_process_took_is_not_taken_again() -> None:
     log = MemoryLog()
     one, two = Diary(log, POOL), Diary(log, POOL)
     one.append(approval("ab" * 32))
-    with pytest.raises(Taken):
+    with pytest.raises(StepAlreadyTaken):
         two.append(approval("ab" * 32))
     assert log.end()["months/0"] == 1
 
@@ -72,7 +72,7 @@ def test_an_approval_of_another_report_counts_for_nothing() -> None:
     log = MemoryLog()
     bundles = Bundles(log, MONTH)
     bundles.freeze(MONTH, now=NOW, by="A. Person", reason="whole")
-    closing = make_closing(log, Plan(approvals=1), bundles, OtherSide())
+    closing = make_closing(log, Plan(approvals=1), bundles, FilingService())
     closing.diary.append(approval("ab" * 32))
     assert not closing.diary.life(MONTH).approvals
     assert "approval(s) missing" in closing.advance(NOW)[0].step.why

@@ -13,7 +13,7 @@ from pipeline.model.months import Month
 from pipeline.signing.certificate import KeyCertificate
 from pipeline.signing.signer import Signature
 
-from ...simulation.closing_world import POOL, Bundles, OtherSide, make_closing
+from ...simulation.closing_world import POOL, Bundles, FilingService, make_closing
 
 MONTH = Month(2026, 10)
 PLAN = Plan(file_day=5, has_signer=True, approvals=0)
@@ -25,33 +25,33 @@ class Post:
         self.works = works
         self.told: list[str] = []
 
-    def tell(self, notice: Notice) -> None:
+    def send(self, notice: Notice) -> None:
         if not self.works:
             raise SourceError("down")
         self.told.append(notice.name)
 
 
-def names(bundles: Bundles, side: OtherSide, log: MemoryLog, now: int, plan: Plan = PLAN) -> list[str]:
-    standings = [s for s in make_closing(log, plan, bundles, side).advance(now) if s.month == MONTH]
-    return [notice.name.split(":")[0] for notice in notices_of(standings, plan, now)]
+def names(bundles: Bundles, service: FilingService, log: MemoryLog, now: int, plan: Plan = PLAN) -> list[str]:
+    statuses = [s for s in make_closing(log, plan, bundles, service).advance(now) if s.month == MONTH]
+    return [notice.name.split(":")[0] for notice in notices_of(statuses, plan, now)]
 
 
 def test_each_trouble_has_its_notice() -> None:
     log = MemoryLog()
-    bundles, side = Bundles(log, MONTH, open_conditions={str(MONTH): ["ledger complete: never"]}), OtherSide(mood="rejects")
+    bundles, service = Bundles(log, MONTH, open_conditions={str(MONTH): ["ledger complete: never"]}), FilingService(mood="rejects")
     day = MONTH.next.first
-    assert names(bundles, side, log, MONTH.end_at - 1) == []
-    assert names(bundles, side, log, almaty_at(day, 12)) == ["blocked"]
-    assert names(bundles, side, log, almaty_at(day.replace(day=16), 12)) == ["blocked", "deadline"]
-    assert names(bundles, side, log, due_at(MONTH)) == ["blocked", "late"]
+    assert names(bundles, service, log, MONTH.end_at - 1) == []
+    assert names(bundles, service, log, almaty_at(day, 12)) == ["blocked"]
+    assert names(bundles, service, log, almaty_at(day.replace(day=16), 12)) == ["blocked", "deadline"]
+    assert names(bundles, service, log, due_at(MONTH)) == ["blocked", "late"]
     bundles.open_conditions = {}
-    assert names(bundles, side, log, due_at(MONTH)) == ["rejected", "late"]
+    assert names(bundles, service, log, due_at(MONTH)) == ["rejected", "late"]
     fresh = MemoryLog()
-    assert names(Bundles(fresh, MONTH), OtherSide(), fresh, due_at(MONTH)) == ["filed"]
+    assert names(Bundles(fresh, MONTH), FilingService(), fresh, due_at(MONTH)) == ["filed"]
     other = MemoryLog()
-    assert names(Bundles(other, MONTH), OtherSide(), other, almaty_at(day, 12), Plan(freezes_by_itself=False)) == ["closable"]
+    assert names(Bundles(other, MONTH), FilingService(), other, almaty_at(day, 12), Plan(freezes_by_itself=False)) == ["closable"]
     third = MemoryLog()
-    assert names(Bundles(third, MONTH), OtherSide(), third, almaty_at(day, 12), Plan(approvals=1)) == ["person"]
+    assert names(Bundles(third, MONTH), FilingService(), third, almaty_at(day, 12), Plan(approvals=1)) == ["person"]
 
 
 class Holder:

@@ -31,18 +31,18 @@ def _missing(asked: Any, begun: int | None, number: int = 1) -> Answered:
 @pytest.mark.parametrize("asked", ["status", "person"])
 def test_an_answer_to_a_question_put_before_a_transmission_says_nothing_of_it(asked: str) -> None:
     first = _submission(_sending(1), _sending(2), _missing(asked, 1))
-    assert first.arrival.may_have == {2: "https://filing.example/"}
-    assert first.standing is State.UNKNOWN
+    assert first.delivery.possibly_delivered == {2: "https://filing.example/"}
+    assert first.state is State.UNKNOWN
     stale = _submission(_sending(1), _missing(asked, 0))
-    assert stale.arrival.may_have == {1: "https://filing.example/"}
-    assert stale.standing is State.UNKNOWN
+    assert stale.delivery.possibly_delivered == {1: "https://filing.example/"}
+    assert stale.state is State.UNKNOWN
 
 
 def test_an_answer_to_a_question_put_after_the_transmissions_clears_them_all() -> None:
     found = _submission(_sending(1), _sending(2), _missing("status", 2))
-    assert found.arrival.may_have == {}
-    assert found.standing is State.SUBMITTING
+    assert found.delivery.possibly_delivered == {}
+    assert found.state is State.SUBMITTING
 
 
 def test_an_answer_without_a_number_of_transmissions_proves_nothing() -> None:
-    assert _submission(_sending(1), _missing("status", None)).may_have_arrived
+    assert _submission(_sending(1), _missing("status", None)).may_be_delivered

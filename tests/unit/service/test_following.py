@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Waiting
 from pipeline.model.errors import SourceError
-from pipeline.service.following import catch_up, journal_step, measure_step
+from pipeline.service.following import catch_up, count_step, log_step
 from pipeline.service.health import Health, Limits
 from pipeline.service.metrics import Metrics
 
@@ -59,8 +59,8 @@ def test_steps_become_lines_and_numbers() -> None:
     structlog.reset_defaults()  # a test in the same process may have asked for warnings alone
     with capture_logs() as lines:
         for step in (Idle(7), Connected(3, 7), Reorganised(2, 4, 9), Waiting("out of reach")):
-            journal_step(step, STATE)
-            measure_step(metrics, "pool", "bitcoin", step, STATE)
+            log_step(step, STATE)
+            count_step(metrics, "pool", "bitcoin", step, STATE)
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("connected", "info"), ("reorganised", "warning"), ("waiting", "info"),
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def test_names_keep_prometheus_habits(metrics: Metrics) -> None:
 
 
 def test_lag_is_what_is_still_to_be_read_of_each_partition(metrics: Metrics) -> None:
-    metrics.log_seen("p", {"chain/3": 20, "ledger/3": 7}, {"chain/3": 5}, is_at_end=False)
+    metrics.log_read("p", {"chain/3": 20, "ledger/3": 7}, {"chain/3": 5}, is_at_end=False)
     assert value(metrics, "log_lag_events", pool="p", topic="chain", partition="3") == 15
     assert value(metrics, "log_lag_events", pool="p", topic="ledger", partition="3") == 7
     assert value(metrics, "store_position", pool="p", topic="chain", partition="3") == 5
@@ -61,7 +61,7 @@ def test_lag_is_what_is_still_to_be_read_of_each_partition(metrics: Metrics) -> 
 
 
 def test_offsets_that_hold_no_event_are_no_lag(metrics: Metrics) -> None:
-    metrics.log_seen("p", {"chain/3": 20}, {"chain/3": 5}, is_at_end=True)
+    metrics.log_read("p", {"chain/3": 20}, {"chain/3": 5}, is_at_end=True)
     assert value(metrics, "log_lag_events", pool="p", topic="chain", partition="3") == 0
     assert value(metrics, "store_position", pool="p", topic="chain", partition="3") == 5
     assert metrics.health.behind() == []
@@ -116,7 +116,7 @@ def test_months_are_those_last_seen(metrics: Metrics) -> None:
 def test_a_pool_that_moved_elsewhere_is_not_told_of_here(metrics: Metrics) -> None:
     for pool in ("p", "q"):
         metrics.lease_gained(pool)
-        metrics.log_seen(pool, {"chain/0": 500}, {}, is_at_end=False)
+        metrics.log_read(pool, {"chain/0": 500}, {}, is_at_end=False)
         metrics.ingested(pool, events=1, rows=1, bad_events=0, at=5)
         metrics.ingest_failed(pool, StoreError("held"))
     metrics.lease_ended("p", is_lost=True)
@@ -141,7 +141,7 @@ def test_a_loop_that_stopped_going_round_is_stalled(metrics: Metrics, clock: Clo
     clock.now += 30
     assert len(health.stalled()) == 2
     health.beat("store")
-    health.gone("chain")
+    health.ended("chain")
     assert health.stalled() == []
 
 

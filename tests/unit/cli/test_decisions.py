@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.assess.waivers import short_name
-from pipeline.cli import decide
+from pipeline.cli import decisions
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
 
@@ -16,9 +16,9 @@ ISSUES = [("unknown-outflow", f"{n:064x}:0") for n in range(3)]
 def test_a_short_name_finds_its_issue_whatever_else_is_listed_and_in_whatever_order() -> None:
     name = short_name(*ISSUES[1])
     assert len(name) == 4
-    assert decide._named(MONTH, name, ISSUES) == decide._named(MONTH, name.upper(), ISSUES[::-1]) == ISSUES[1]
+    assert decisions._named(MONTH, name, ISSUES) == decisions._named(MONTH, name.upper(), ISSUES[::-1]) == ISSUES[1]
     with pytest.raises(MonthError, match="no blocking issue"):
-        decide._named(MONTH, name, [ISSUES[0], ISSUES[2]])
+        decisions._named(MONTH, name, [ISSUES[0], ISSUES[2]])
 
 
 def test_a_short_name_of_two_issues_is_refused_and_both_are_named() -> None:
@@ -31,5 +31,5 @@ def test_a_short_name_of_two_issues_is_refused_and_both_are_named() -> None:
     else:
         raise AssertionError("no two share a name")
     with pytest.raises(MonthError, match="several issues") as refused:
-        decide._named(MONTH, short_name(*issue), [issue, other])
+        decisions._named(MONTH, short_name(*issue), [issue, other])
     assert issue[1] in str(refused.value) and other[1] in str(refused.value)

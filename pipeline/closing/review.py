@@ -17,7 +17,7 @@ CLOCK_S = 7200
 """How far a block's time may run ahead of the blocks around it (Bitcoin's own limit): a block that was not read could lie so far in the month."""
 
 
-def doubts_of(facts: Facts, enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
+def review_reasons(facts: Facts, enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
     """Why the month is not filed by itself. `most_apart_percent`: of the month's allocations, by which its transfers may differ from them."""
     if enriched.report.is_empty():
         return [f"the month is empty, and {why}" for why in coverage_faults(facts, month)]

@@ -43,7 +43,7 @@ class Conflict(Exception):
     """The id is known with other bytes."""
 
 
-class Desk:
+class ReceivedSubmissions:
     """The books of the trial service."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -55,7 +55,7 @@ class Desk:
                 entry = Entry(**json.loads(line))
                 self.entries[entry.submission_id] = entry
 
-    def take(self, submission_id: str, content: bytes, *, now: int, questions: int = 0, rejects: bool = False) -> tuple[Entry, bool]:
+    def receive(self, submission_id: str, content: bytes, *, now: int, questions: int = 0, rejects: bool = False) -> tuple[Entry, bool]:
         """Take a submission; the entry, and whether it was known. Raises Conflict, or ValueError for what is no submission."""
         digest = hashlib.sha256(content).hexdigest()
         with self._lock:
@@ -85,7 +85,7 @@ class Desk:
             self._write(entry)
             return entry, False
 
-    def ask(self, submission_id: str) -> Entry | None:
+    def status_of(self, submission_id: str) -> Entry | None:
         """What became of a submission; None where it is not known."""
         with self._lock:
             entry = self.entries.get(submission_id)

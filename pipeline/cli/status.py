@@ -21,7 +21,7 @@ from pipeline.store import Store
 from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry
 
-from .decide import parse_month
+from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
 from .months import print_json
 
@@ -46,9 +46,9 @@ def issues(
     """
     named = parse_month(month)
     with App(settings_of(config), now) as app:
-        app.decisions.bring_settings()
-        with progress("reading the log") as tell, app.stores.current(tell) as store:
-            if app.decisions.bring_waivers(app.months, store, named):
+        app.decisions.record_settings_labels()
+        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+            if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
             state, assessed = app.months.assess(store, named, edition=app.rules.edition if is_next else None)
     found = assessed.enriched.issues.filter((pl.col("severity") == "blocking") | pl.lit(not blocking))
@@ -87,8 +87,8 @@ def status(
     [dim]esep status 2026-10 --json[/dim]
     """
     with App(settings_of(config), now) as app:
-        app.decisions.bring_settings()
-        with progress("reading the log") as tell, app.stores.current(tell) as store:
+        app.decisions.record_settings_labels()
+        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
             found = survey(app, store, [parse_month(month)] if month else None)
     if as_json:
         print_json(found)
@@ -139,7 +139,7 @@ def _span(seconds: int) -> str:
 
 def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]:
     """The state of everything, as JSON. A copy that can't be read is said and hides nothing else."""
-    if sum(app.decisions.bring_waivers(app.months, store, month) for month in months or _months_shown(app, store)):
+    if sum(app.decisions.record_settings_waivers(app.months, store, month) for month in months or _months_shown(app, store)):
         app.stores.fill(store)
     try:
         published, copy_fault = published_positions(app.settings.store.published), None
@@ -187,7 +187,7 @@ def _month_state(app: App, store: Store, month: Month) -> dict[str, Any]:
     life = app.diary.life(month)
     last, draft = life.submission, life.draft
     told = (
-        {"id": last.event.submission_id, "version": last.event.version, "state": str(last.standing), "words": last.words} if last else None
+        {"id": last.event.submission_id, "version": last.event.version, "state": str(last.state), "words": last.summary} if last else None
     )
     return {
         "month": str(month), "state": str(life.state(is_closable=not assessed.unmet)), "submission": told,
@@ -200,4 +200,4 @@ def _months_shown(app: App, store: Store) -> list[Month]:
     """The open months, and the newest frozen one."""
     are_frozen = set(frozen_months(store.connection))
     frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]
-    return sorted([*app.months.open(store), *frozen[-1:]], key=str)
+    return sorted([*app.months.open_months(store), *frozen[-1:]], key=str)

@@ -40,7 +40,7 @@ class WrongChain(SourceError):
     """The node follows another network, or another chain than the log's."""
 
     @classmethod
-    def parted(cls, node: str, block_hash: str | None, height: int, key: str) -> WrongChain:
+    def diverged(cls, node: str, block_hash: str | None, height: int, key: str) -> WrongChain:
         """The node's chain and the log's part below the log's beginning, which is after the block of that hash."""
         return cls(
             f"the chain of the node at {node} does not contain block {block_hash} at height {height}, after which "

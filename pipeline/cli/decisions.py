@@ -92,7 +92,7 @@ def waive(
     if faults:
         raise SettingsError(faults, source="esep waive")
     with App(settings, now) as app:
-        with progress("reading the log") as tell, app.stores.current(tell) as store:
+        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
             state, assessed = app.months.assess(store, named, edition=app.rules.edition)
         issues = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("severity") == "blocking")
         if ref is None:

@@ -21,7 +21,7 @@ from pipeline.model.errors import SettingsError
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
 from pipeline.service.inbox import follow_inbox
-from pipeline.service.loops import follow_log, refresh, run_together, stopped_by_signals
+from pipeline.service.loops import follow_log, refresh, run_loops, stopped_by_signals
 from pipeline.service.metrics import Metrics
 from pipeline.service.probes import serve_probes
 from pipeline.service.share import share_pools
@@ -76,7 +76,7 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
             loops["inbox"] = follow_inbox(app, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))
         with stopped_by_signals(stop):
-            run_together(loops, stop)
+            run_loops(loops, stop)
 
 
 def watch(
@@ -100,14 +100,14 @@ def watch(
         named = chains or list(settings.chains)
         if once:
             for name in named:
-                with progress(f"catching up with {name}") as tell:
-                    height = catch_up(app, name, tell)
+                with progress(f"catching up with {name}") as on_progress:
+                    height = catch_up(app, name, on_progress)
                 say(f"{name}: height {height}")
             return
         configure_logs(verbose=True)
         stop, metrics = threading.Event(), measured(settings.metrics)
         with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
-            run_together({name: follow_chain(app, name, metrics) for name in named}, stop)
+            run_loops({name: follow_chain(app, name, metrics) for name in named}, stop)
 
 
 def ingest(
@@ -140,12 +140,12 @@ def ingest(
                 configure_logs(verbose=True)
                 stop = threading.Event()
                 with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
-                    run_together({"store": follow_log(app, metrics)}, stop)
+                    run_loops({"store": follow_log(app, metrics)}, stop)
                 return
-            app.decisions.bring_settings()
+            app.decisions.record_settings_labels()
             with app.stores.live() as store:
-                with progress("ingesting") as tell:
-                    events = app.stores.fill(store, tell=tell)
+                with progress("ingesting") as on_progress:
+                    events = app.stores.fill(store, on_progress=on_progress)
                 refresh(app, store, metrics, PoolLease(app.pool))
             say(f"{events} event(s) read; published {app.settings.store.published}")
 

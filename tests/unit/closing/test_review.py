@@ -7,7 +7,7 @@ from typing import Any, cast
 import polars as pl
 import pytest
 
-from pipeline.closing.doubts import CLOCK_S, apart, coverage_faults, doubts_of
+from pipeline.closing.review import CLOCK_S, apart, coverage_faults, review_reasons
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.model.months import Month
@@ -93,6 +93,6 @@ def test_a_ledger_that_never_held_a_row_is_a_fault() -> None:
 
 def test_an_empty_month_is_doubted_for_coverage_only_and_others_for_their_sums_only() -> None:
     uncovered = _facts(first_block=None)
-    assert len(doubts_of(uncovered, _enriched({}, [], rows=0), MONTH, 0)) == 2
-    assert doubts_of(uncovered, _enriched({"BTC": 5}, [("BTC", 5, MONTH.first)]), MONTH, 0) == []
-    assert doubts_of(_facts(first_block=EARLY, owed_at=0), _enriched({}, [], rows=0), MONTH, 0) == []
+    assert len(review_reasons(uncovered, _enriched({}, [], rows=0), MONTH, 0)) == 2
+    assert review_reasons(uncovered, _enriched({"BTC": 5}, [("BTC", 5, MONTH.first)]), MONTH, 0) == []
+    assert review_reasons(_facts(first_block=EARLY, owed_at=0), _enriched({}, [], rows=0), MONTH, 0) == []

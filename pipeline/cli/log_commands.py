@@ -58,8 +58,8 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     old, new = open_log(_at(source, settings)), open_log(_at(target, settings))
     try:
         total = sum(old.end().values())
-        with progress("copying the log") as tell:
-            copied = copy_log(old, new, on_progress=lambda looked_at: tell(looked_at, total))
+        with progress("copying the log") as on_progress:
+            copied = copy_log(old, new, on_progress=lambda looked_at: on_progress(looked_at, total))
     finally:
         old.close()
         new.close()
@@ -91,8 +91,8 @@ def check(
     log = open_kept_log(_at(url, settings) if url else settings)
     try:
         total = sum(log.end().values())
-        with progress("reading the log") as tell:
-            checked = check_log(log, on_progress=lambda looked_at: tell(looked_at, total))
+        with progress("reading the log") as on_progress:
+            checked = check_log(log, on_progress=lambda looked_at: on_progress(looked_at, total))
     finally:
         log.close()
     if as_json:
