@@ -1,7 +1,7 @@
-"""Addresses of services, parsed once: by this function for nodes, filing, NCANode, time stamps and webhooks, and its parts for mail servers.
+"""HTTP addresses of services, parsed once: nodes, filing, NCANode, time stamps, webhooks; for mail servers the host check alone.
 
-Enters: an address as a person wrote it. Leaves: its parts, the scheme and host in lower case; or ValueError, which never shows the address, since secrets
-stand in some. What a client connects to is this `Address`, never the text again: so what was judged is what is used.
+Enters: an address from the settings. Leaves: its parts, scheme and host in lower case; or a ValueError that never shows the address,
+which may hold secrets. Clients connect by this `Address`, never by the text, so that what was checked is what is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class Address(NamedTuple):
-    """An address of http or https, taken apart."""
+    """An http or https address in parts."""
 
     is_tls: bool
     host: str
@@ -37,15 +37,15 @@ class Address(NamedTuple):
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody between reads along: TLS, or this machine."""
+        """Whether nobody on the network can read the traffic: TLS, or this machine."""
         return self.is_tls or is_this_machine(self.host)
 
 
 def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) -> Address:
-    """An address of http or https. `default_port`: of http, where the address names none.
+    """Parse an http or https address. `default_port`: the port of an http address without one.
 
-    Raises ValueError for any other scheme, a user or password within it, a host or port that is none, characters that stand in no address, and, where a secret
-    travels (`carries_secret`), for plain http to anywhere but this machine.
+    Raises ValueError for another scheme, a user or password in it, an invalid host, port or character, and, where a secret is sent
+    (`carries_secret`), for plain http to another machine.
     """
     if not text:
         raise ValueError("is empty: write an address that begins with https://")
@@ -80,7 +80,7 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
 
 
 def host_of(text: str) -> str:
-    """A host's name or IP address, in lower case. Raises ValueError for what is neither."""
+    """A host name or IP address in lower case. Raises ValueError for anything else."""
     host = text.lower()
     try:
         return str(ipaddress.ip_address(host)) if "%" not in host else _no_host()
@@ -93,7 +93,7 @@ def _no_host() -> str:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is this machine by its very name: localhost, or an IP address of the loopback. No name is looked up."""
+    """Whether a host is localhost or a loopback IP address. No name is looked up."""
     try:
         return ipaddress.ip_address(host.lower()).is_loopback
     except ValueError:

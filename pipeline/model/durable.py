@@ -1,7 +1,7 @@
-"""Files that are whole or not there, also after a power cut: written beside their place, synced, then renamed.
+"""Atomic, durable file writes: a file is written to a temporary path beside its target, synced, then renamed.
 
-Enters: a place, and what is to stand there. Leaves: it, on disk before the call returns; the former content stays until then, and after a
-failure. What a killed process left beside the place is overwritten by the next attempt. Errors are OSErrors that name the file.
+Enters: a target path and its new content. Leaves: the file, on disk before the call returns; until then, and after a failure, the
+former content stays. A temporary file left by a killed process is overwritten by the next write. Raises OSErrors that name the file.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import IO
 
 
 def temporary_path(path: Path) -> Path:
-    """Where a file is made before it is renamed to `path`: beside it, so that the renaming is one step."""
+    """The temporary path beside `path` (on the same file system, so that the rename is atomic)."""
     return path.with_name(f".{path.name}.part")
 
 
 @contextlib.contextmanager
 def atomic_file(path: Path, *, mode: int | None = 0o600) -> Iterator[IO[bytes]]:
-    """A binary file to write; at the block's end it appears at `path` with `mode` (None: as the process makes files), in place of what was there.
+    """A binary file to write; at the end of the block it replaces `path`, with `mode` (None: the process's default).
 
-    Nothing of it stays when the block raises.
+    When the block raises, the file is removed and `path` is unchanged.
     """
     part = temporary_path(path)
     try:
@@ -34,27 +34,27 @@ def atomic_file(path: Path, *, mode: int | None = 0o600) -> Iterator[IO[bytes]]:
             part.chmod(mode)
         move_into_place(part, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a write that fails has no name of its own
+        error.filename = error.filename or str(path)  # an error of write() names no file
         raise
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """The file at `path` with this content and `mode`, in place of what was there."""
+    """Replace the file at `path` by one with this content and `mode`."""
     with atomic_file(path, mode=mode) as file:
         file.write(content)
 
 
 def move_into_place(part: Path, path: Path) -> None:
-    """Rename a file or a finished folder to its place: its content is on disk before, its name after."""
+    """Rename a file or a finished folder durably: its content is synced before, the folder that holds it after."""
     sync(part)
     part.rename(path)
     sync(path.parent)
 
 
 def sync(path: Path) -> None:
-    """Have the system write a file's content, or a folder's names, to the disk."""
+    """fsync a file, or a folder (its entries)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The failures that a person must act on, and the exit codes that a script reads.
+"""The exceptions that a person must act on, with the exit codes for scripts.
 
 Wrong data is not here: it is a value (`model.Issue`). A broken assumption is not here either: it is an
 `AssertionError` and stops the program.
@@ -37,7 +37,7 @@ class InputRefused(EsepError):
 
 
 class ConsentNeeded(EsepError):
-    """A file could be imported, but what it holds is odd, and nobody agreed to that yet; `questions` lists what."""
+    """A file is valid but unusual, and needs a person's consent before it is imported; `questions` lists why."""
 
     exit_code = 4
 
@@ -91,13 +91,13 @@ class MonthError(EsepError):
 
 
 class VerifyError(EsepError):
-    """A bundle or a replay does not hold: the message names what differs."""
+    """A bundle or a replay failed verification: the message names what differs."""
 
     exit_code = 8
 
 
 class UndecidedError(EsepError):
-    """A bundle's checks all hold, but something in it can't be checked here: the message names what."""
+    """A bundle passed all checks that were possible, but something in it can't be checked here: the message names what."""
 
     exit_code = 13
 

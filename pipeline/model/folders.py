@@ -1,7 +1,7 @@
-"""Folders for work that nobody needs afterwards: private stores, replays. What a killed process left behind is swept by the next. And folders held by one process.
+"""Temporary folders for private stores and replays, and folders locked by one process.
 
-Enters: the pool's `var`. Leaves: an empty folder, mode 0700, gone when the block ends. A folder is in use while its process holds the lock on it,
-which the system lets go of when the process ends, however it ends.
+Enters: the pool's `var`. Leaves: an empty folder, mode 0700, removed when the block ends. Its process holds a file lock on it, which the
+system releases when the process ends in any way; the next process removes folders whose lock is free.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PREFIX = "scratch-"
 
 @contextmanager
 def scratch_folder(var: Path) -> Iterator[Path]:
-    """A folder of our own in `var` for as long as the block lasts. Raises OSError when it can't be made."""
+    """A temporary folder in `var` for the duration of the block. Raises OSError when it can't be created."""
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(var, fcntl.LOCK_EX):  # nobody sweeps between the making of a folder and its locking
+    with _locked(var, fcntl.LOCK_EX):  # no other process may sweep between creating a folder and locking it
         _sweep(var)
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=var))
         held = os.open(folder, os.O_RDONLY)
@@ -37,7 +37,7 @@ def scratch_folder(var: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked_folder(folder: Path, refusal: str) -> Iterator[None]:
-    """Hold a folder, made when it is not there, against other processes for as long as the block lasts. Raises MonthError with `refusal`."""
+    """Lock a folder (created when it is missing) for the duration of the block. Raises MonthError with `refusal` when another process has it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = os.open(folder, os.O_RDONLY)
     try:
@@ -61,7 +61,7 @@ def _locked(folder: Path, kind: int) -> Iterator[None]:
 
 
 def _sweep(var: Path) -> None:
-    """Remove the folders that no process holds."""
+    """Remove the temporary folders that no process has locked."""
     for folder in sorted(var.glob(PREFIX + "*")):
         try:
             with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):

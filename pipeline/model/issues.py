@@ -52,7 +52,7 @@ _WARNINGS = {
 
 @dataclass(frozen=True, order=True)
 class Issue:
-    """Wrong data, as a value: what, how bad, where, and in words."""
+    """Wrong data as a value: code, severity, reference, explanation."""
 
     code: IssueCode
     ref: str

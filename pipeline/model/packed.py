@@ -1,7 +1,7 @@
-"""Bytes packed into a text, and unpacked again within a limit: nothing that is small is trusted to stay small.
+"""Bytes as gzip + base64 text in events, decompressed with a size limit.
 
-Enters: bytes, or the text (gzip, base64) that an event carries. Leaves: the other. What would unpack to more than `max_unpacked` allows is
-refused before it takes that memory. Raises ValueError for a text that is not sound; whose it is, the caller says.
+Enters: bytes, or the text (gzip, base64) of an event's field. Leaves: the other. Decompression stops at the limit of `max_unpacked`.
+Raises ValueError for invalid text; the caller adds whose it is.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import gzip
 import zlib
 
 MAX_UNPACKED_BYTES = 1 << 30
-"""Of anything packed that an event carries."""
+"""The limit for any packed field of an event."""
 FREE_UNPACKED_BYTES = 64 << 20
-"""So much may come out of however few bytes; beyond it the packing must be plausible."""
+"""Up to this size any ratio is accepted; beyond it MAX_RATIO applies."""
 MAX_RATIO = 200
-"""How many times its packed size something larger may unpack to: the same limits as for workbooks."""
+"""The greatest ratio of unpacked to packed size above FREE_UNPACKED_BYTES: the same limits as for workbooks."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 def max_unpacked(packed_bytes: int) -> int:
-    """How many bytes may come out of so many packed ones."""
+    """The unpacked size allowed for a packed size, both in bytes."""
     return min(MAX_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, MAX_RATIO * packed_bytes))
 
 
 def pack(content: bytes) -> str:
-    """The bytes as gzip (without a time: the same bytes give the same text), base64. Raises ValueError for more than `unpack` takes."""
+    """The bytes as gzip (without a timestamp, so deterministic) in base64. Raises ValueError for more than `unpack` accepts."""
     packed = gzip.compress(content, mtime=0)
     if len(content) > max_unpacked(len(packed)):
         raise ValueError(f"{len(content)} bytes are more than can be read again: at most {max_unpacked(len(packed))}")
@@ -34,7 +34,7 @@ def pack(content: bytes) -> str:
 
 
 def unpack(text: str) -> bytes:
-    """The bytes that `pack` was given. Raises ValueError for what is no base64, no gzip, cut short, followed by more, or unpacks to too much."""
+    """The inverse of `pack`. Raises ValueError for invalid base64 or gzip, truncated data, trailing data, or a result beyond the limit."""
     try:
         packed = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -43,9 +43,9 @@ def unpack(text: str) -> bytes:
 
 
 def inflate(packed: bytes, window_bits: int, most_bytes: int) -> bytes:
-    """One whole stream of zlib's, at most `most_bytes` out of it. `window_bits` as zlib wants them: 31 for gzip, 15 for zlib, -15 for neither's head.
+    """Decompress one zlib stream, to at most `most_bytes`. `window_bits`: 31 for gzip, 15 for zlib, -15 for raw deflate.
 
-    Raises ValueError for a stream that is damaged, cut short, followed by something, or longer.
+    Raises ValueError for a stream that is damaged, truncated, followed by other data, or too long.
     """
     inflating = zlib.decompressobj(window_bits)
     try:

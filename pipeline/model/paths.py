@@ -1,7 +1,7 @@
-"""Names that become files' names: checked before they are paths.
+"""Untrusted file names, checked before they are used as paths (against path traversal).
 
-Enters: a folder and a name that came from elsewhere (an event, a manifest, an answer). Leaves: a path within that folder, or ValueError. Every
-part of a name is plain: letters, digits, `.`, `_` and `-` of ASCII, and no dot at its beginning.
+Enters: a folder and a name from an event, a manifest or an answer. Leaves: a path within that folder, or ValueError. Every part of a
+name has only ASCII letters, digits, `.`, `_` and `-`, and begins with a letter or digit.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-"""One part of a path."""
+"""The pattern of one part of a path."""
 _NAME = re.compile(NAME_PATTERN)
 MAX_PARTS = 8
 
 
 def path_within(folder: Path, name: str) -> Path:
-    """`folder/name`, where `name` may have folders of its own (`submissions/ID/body`). Raises ValueError for any other kind of name.
+    """`folder/name`, where `name` may have several parts (`submissions/ID/body`). Raises ValueError for any other name.
 
-    A link within `folder` that leads out of it is refused, too.
+    A symbolic link within `folder` that leads out of it is refused, too.
     """
     parts = name.split("/")
     if len(parts) > MAX_PARTS or not all(_NAME.fullmatch(part) for part in parts):

@@ -24,7 +24,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules' parameters in force: with the log's positions, all that a month's report depends on."""
+    """The parameters of the rules in force. A month's report depends on them and on the log's positions, and on nothing else."""
 
     assets: dict[str, Asset]
     finality: dict[str, int]
@@ -39,7 +39,7 @@ class Rules:
     """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4, 3 has the pool's coins in the bundle (ADR 15)."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON; edition 1 is not named, so that what was frozen before editions had names keeps its form."""
+        """As JSON; edition 1 is left out, so that months frozen before editions existed keep their bytes."""
         return ({"edition": self.edition} if self.edition > 1 else {}) | {
             "assets": {
                 name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})

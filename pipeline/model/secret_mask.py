@@ -1,7 +1,7 @@
-"""Hides our own secrets in what another side says, before it is kept: however it spells them.
+"""Masks this program's secrets in answers of other systems before they are stored.
 
-Enters: secrets, a text. Leaves: the text with `***` wherever one stands: as it is, with any of its characters escaped (as in JSON, XML, addresses), in
-base64 at any place of a longer text, in hex.
+Enters: secrets, a text. Leaves: the text with `***` in place of each secret: written plainly, with escaped characters (as in JSON, XML,
+URLs), in hex, or in base64 at any offset of a longer text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterable
 
 HIDDEN = "***"
 MIN_CHARACTERS = 4
-"""Shorter ones are not looked for: they would be found in receipts and words, and whoever guesses finds them anyway."""
+"""Shorter secrets are not masked: they would match ordinary words and receipts, and can be guessed anyway."""
 _MAX_PER_CHARACTER = 32
-"""Characters that one character of a secret may be spelled with."""
+"""The most characters that the escaped form of one character takes."""
 _MIN_IN_BASE64 = 6
-"""Fewer characters in a row would hide what is no secret."""
+"""Shorter base64 fragments are not masked: they would match other text."""
 
 
 class SecretMask:
@@ -28,13 +28,13 @@ class SecretMask:
         forms = [form for secret in known for form in (_spelled(secret), *_in_base64(secret.encode()), *_in_hex(secret.encode()))]
         self._pattern = re.compile("|".join(forms)) if forms else None
         self.longest = max((len(secret.encode()) * _MAX_PER_CHARACTER for secret in known), default=0)
-        """How many characters a secret may take in a text: whoever cuts one short must look so far beyond."""
+        """The most characters that a secret takes in a text: to truncate a text, read this many characters beyond the cut."""
 
     def __call__(self, text: str) -> str:
         return self.beginning(text, len(text))
 
     def beginning(self, text: str, size: int) -> str:
-        """The first `size` characters of the text, masked; a secret that begins within them is hidden whole, so give `longest` characters more."""
+        """The first `size` characters of the text, masked. Pass `longest` more characters, so that a secret across the cut is masked whole."""
         made, at = [], 0
         for found in self._pattern.finditer(text) if self._pattern else ():
             if found.start() >= size:
@@ -45,7 +45,7 @@ class SecretMask:
 
 
 def _spelled(secret: str) -> str:
-    """A pattern of the secret with each character as it is or escaped; NULs between, as of UTF-16 that was read as something else."""
+    """A pattern of the secret with each character plain or escaped; also with NULs between (UTF-16 decoded as a one-byte encoding)."""
     return "\x00?".join(_letter(letter) for letter in secret)
 
 
@@ -71,7 +71,7 @@ def _letter(letter: str) -> str:
 
 
 def _in_base64(secret: bytes) -> list[str]:
-    """What of a secret stands in the base64 of a longer text, whichever of three places it begins at."""
+    """The base64 fragments that a secret leaves in a longer text, one for each of the three alignments."""
     found = []
     for before in range(3):
         whole = base64.b64encode(bytes(before) + secret).decode()

@@ -12,7 +12,7 @@ Units = Mapping[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """What a month comes to, by asset."""
+    """A month's totals by asset (whole base units)."""
 
     allocated_in_month: Units
     carried_into_month: Units

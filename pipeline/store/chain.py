@@ -1,9 +1,9 @@
-"""Chain events into rows: who is in the main chain, and what its blocks hold.
+"""Chain events into rows: which blocks are in the main chain, and their contents.
 
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
 raw_watch, raw_balance, raw_account_proof, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
-chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. It
-leaves out duplicates, which `pipeline.store.ingest` has dropped before.
+chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. Left out:
+duplicates, which `pipeline.store.ingest` has dropped before.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _FORGET = (
 
 
 class ChainBroken(Exception):
-    """A chain event that can't follow those before it; `record` is where it stands."""
+    """A chain event does not follow from the events before it; `record` is its record."""
 
     def __init__(self, record: Record, message: str) -> None:
         self.record = record
@@ -88,7 +88,7 @@ class ChainBroken(Exception):
 
 
 class _Block(NamedTuple):
-    """What a hash stands for, and whether the block is in the main chain."""
+    """A known block, and whether it is in the main chain."""
 
     height: int
     prev: str
@@ -111,7 +111,7 @@ class ChainBatch:
     """Follows the chains through a batch of events, then writes what changed."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, events: Sequence[ChainEvent]) -> None:
-        """`connection` within a transaction; `events` are those that `follow` will be given, to look up their blocks at once."""
+        """`connection` within a transaction; `events`: those to be passed to `follow`, so that their blocks are looked up at once."""
         self._connection = connection
         rows = connection.execute("SELECT chain, seq, hash, height FROM raw_chain_tip").fetchall()
         self._tips = {chain: _Tip(seq, hash_, height) for chain, seq, hash_, height in rows}
@@ -136,7 +136,7 @@ class ChainBatch:
         return {(row[0], row[1]): _Block(*row[2:]) for row in rows}
 
     def follow(self, record: Record, event: ChainEvent) -> None:
-        """Take one event. Raises `ChainBroken` when it can't follow the ones before."""
+        """Apply one event. Raises `ChainBroken` when it does not follow from the events before."""
         tip = self._tips.get(event.chain)
         expected = 0 if tip is None else tip.seq + 1
         if event.seq != expected:
@@ -211,7 +211,7 @@ class ChainBatch:
         return _Tip(event.seq, event.prev, event.height - 1)
 
     def _observe(self, record: Record, event: Balances | Accounts, tip: _Tip) -> _Tip:
-        """Balances stand after the main chain's last block, or before the first one that is read (ADR 7)."""
+        """Balances must refer to the main chain's last block, or to the one before the first block read (ADR 7)."""
         if tip.hash is not None and (event.hash, event.height) != (tip.hash, tip.height):
             raise ChainBroken(
                 record,
@@ -229,7 +229,7 @@ class ChainBatch:
         return tip._replace(seq=event.seq)
 
     def write(self) -> int:
-        """Write what changed into the open transaction; how many rows were added."""
+        """Write the changes into the open transaction; the number of rows added."""
         connection = self._connection
         new = [key for key in self._touched if key not in self._stored]
         moved = [(*key, self._blocks[key].is_main) for key in self._touched if key in self._stored]
@@ -238,7 +238,7 @@ class ChainBatch:
             connection.register("moved", pl.DataFrame(moved, schema=["chain", "hash", "is_main"], orient="row").to_arrow())
             connection.execute(_MOVE)
             connection.unregister("moved")
-        if again:  # a block that returns is told anew: its rows are those of the last telling, never doubled
+        if again:  # a block that joins again: its rows are replaced by those of the newest event
             connection.register("again", pl.DataFrame(again, schema=["chain", "hash"], orient="row").to_arrow())
             for statement in _FORGET:
                 connection.execute(statement)
@@ -270,7 +270,7 @@ def _hashes(event: ChainEvent) -> Iterable[str]:
 
 
 def _insert_rows(connection: duckdb.DuckDBPyConnection, table: str, shape: Shape, rows: Iterable[tuple[Any, ...]]) -> int:
-    """Add rows given as tuples in the order of `shape`, through columns: amounts go from text to Int128, exactly."""
+    """Insert rows (tuples in the order of `shape`) column by column: amounts go from text to Int128, exactly."""
     columns = list(zip(*rows, strict=True))
     if not columns:
         return 0

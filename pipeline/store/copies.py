@@ -1,7 +1,7 @@
-"""Read a DuckDB file that is not ours to write: the published copy.
+"""Read the published copy of the store.
 
-In: the path of a published copy. Out: a connection that can only read that file, and the log positions that the file
-shows. Every failure to open or read it is a `StoreError` that says what holds or ails the file, and what to do.
+In: the path of a published copy. Out: a read-only connection to it, and the log positions that it shows. Every failure to open or
+read it is a `StoreError` that says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .errors import PUBLISHED_COPY, translate_errors
 def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The copy at `path`, read-only and without access to other files or the network.
 
-    Raises `StoreError` when it is missing, empty, damaged, or changed by somebody's session; `StoreLocked` when another
-    process has it open for writing. Errors of statements within the block pass through.
+    Raises `StoreError` when it is missing, empty, damaged, or was opened for writing by someone; `StoreLocked` when another
+    process has it open for writing now. Errors of statements within the block pass through.
     """
     if not path.exists():
         raise StoreError(f"the published copy {path} is not there yet: `esep run` publishes it, and so does `esep ingest`")

@@ -1,8 +1,7 @@
-"""What every table, view and column means: comments into the catalogue, and the data dictionary out of it.
+"""Comments on every table, view and column, and the data dictionary made from them.
 
-In: comments.toml (a text for each name of a column, which may differ in one table) and a database. Out: COMMENT ON
-statements, and the dictionary as Markdown, made from the database's catalogue: so `DESCRIBE`, `duckdb_columns()` and
-the page say the same.
+In: comments.toml (a text per column name, which a table may override) and a database. Out: COMMENT ON statements, and the
+dictionary as Markdown, generated from the database's catalogue, so that `DESCRIBE`, `duckdb_columns()` and the page agree.
 """
 
 from __future__ import annotations

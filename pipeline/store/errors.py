@@ -1,7 +1,7 @@
-"""DuckDB's and the system's failures in words: what happened, to which file, who holds it, what to do.
+"""DuckDB's and the system's errors as `StoreError`s: what happened, to which file, which process has it, what to do.
 
-In: exceptions raised while a DuckDB file is opened, read or written, and what kind of file it is. Out: `StoreError`,
-or `StoreLocked` when another process has the file locked. A failing question in SQL is not judged here, only the file.
+In: exceptions raised while a DuckDB file is opened, read or written, and what kind of file it is. Out: `StoreError`, or `StoreLocked`
+when another process has the file locked. Errors in SQL statements themselves are not translated here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.model.errors import StoreError, StoreLocked
 
 @dataclass(frozen=True)
 class FileKind:
-    """One kind of DuckDB file, and what a person does about it."""
+    """A kind of DuckDB file, with the advice for its failures."""
 
     name: str
     when_held: str
@@ -62,7 +62,7 @@ def translate_errors(path: Path | None, kind: FileKind = LIVE_STORE) -> Iterator
 
 
 def store_error(error: duckdb.Error, path: Path | None, kind: FileKind = LIVE_STORE) -> StoreError:
-    """The failure in words. An empty file, a folder in the file's place and a newer DuckDB's file are told apart."""
+    """The error as a `StoreError` with advice; tells apart an empty file, a folder in its place, and a file of a newer DuckDB."""
     said, place = str(error), f"{kind.name} {path or ':memory:'}"
     if "Conflicting lock" in said:
         holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
@@ -84,7 +84,7 @@ def store_error(error: duckdb.Error, path: Path | None, kind: FileKind = LIVE_ST
 
 
 def is_damage(error: duckdb.Error) -> bool:
-    """Whether the failure is the file's, and not that of what was asked of it."""
+    """Whether the error comes from a damaged file, not from the statement."""
     return bool(_DAMAGE.search(str(error)))
 
 

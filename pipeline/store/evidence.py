@@ -1,4 +1,4 @@
-"""What a bundle's evidence is read from: headers and raw transactions of the main chain."""
+"""Reads the evidence of a bundle from the store: headers and raw transactions of the main chain."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Facts out of the store, in the shapes that enrichment takes; and what enrichment makes of them, back in.
+"""Reads the facts for enrichment from the store, and writes the results of enrichment back.
 
-In: committed raw rows. Out: `Facts`, main chain only, the version in force of every ledger row, the newest complete
-registry, in an order that depends on nothing but the rows. Amounts travel as DECIMAL(38,0) and Int128, never as floats
-(law 7). It leaves out every judgement: that is `enrich`.
+In: committed raw rows. Out: `Facts`: the main chain only, the version in force of every ledger row, the newest complete registry, in an
+order that depends only on the rows. Amounts are DECIMAL(38,0) and Int128, never floats (law 7). Left out: every judgement (`enrich`).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _DECIMAL = pl.Decimal(38, 0)
 _ROWS_A_BATCH = 100_000
 _BATCHES_PER_PART = 5
 ROWS_AT_ONCE = 250_000
-"""Rows of a frame that go into the store at a time."""
+"""Rows inserted into the store at a time."""
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
@@ -38,22 +37,22 @@ def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
 
 
 def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -> pl.DataFrame:
-    """What a statement gives, a batch at a time: DuckDB's answer as a whole, and ours, would take twice the room."""
+    """The result of a statement, converted batch by batch: both whole results in memory would take twice the space."""
     parts, batches = [], []
     for batch in connection.execute(statement).to_arrow_reader(_ROWS_A_BATCH):
         frame = pl.DataFrame(batch).select(pl.col(column).cast(dtype) for column, dtype in shape.items())
         batches.append(frame)
         if len(batches) == _BATCHES_PER_PART:
-            # Copied: a number's column as it came keeps the whole of DuckDB's batch alive, texts and all.
+            # Copied: a column that refers to DuckDB's batch would keep all of the batch in memory.
             parts.append(pl.concat(batches, rechunk=True))
             batches.clear()
     return combine([*parts, *batches], shape)
 
 
 def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
-    """Replace what the store shows of a month by `enriched`, in one transaction; of transfers only those dated in it.
+    """Replace the month's results in the store by `enriched`, in one transaction; of the transfers only those dated in the month.
 
-    The assets by which views print amounts are those that the month was enriched with.
+    The views print amounts with the assets that the month was enriched with.
     Raises `StoreError` for a frame that is not in its shape, or an amount that the tables can't hold.
     """
     named, assets = Month.parse(month), enriched.reported.rules.assets
@@ -84,9 +83,9 @@ def _check_shape(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> int:
-    """Add the frame's rows to a table by the columns' names; Int128 goes in as DECIMAL(38,0). How many rows."""
+    """Insert the frame's rows into a table by column name, Int128 as DECIMAL(38,0); the number of rows."""
     if frame.height:
-        # DuckDB finds the variable by its name. Registered as a view, the rows would stay in memory until the transaction ends.
+        # DuckDB finds the variable by its name. Registered as a view instead, the rows would stay in memory until the transaction ends.
         incoming = frame.with_columns(pl.col(column).cast(_DECIMAL) for column, dtype in frame.schema.items() if dtype == UNITS).to_arrow()  # noqa: F841 - DuckDB finds it by name
         connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM incoming')  # noqa: S608 - a table of ours
     return frame.height

@@ -1,12 +1,12 @@
 """From the log into the store, exactly once.
 
 In: records of an `EventLog` from the store's own positions on. Out: raw rows and the new positions, in one DuckDB
-transaction for each batch (law 4): so a crash at any moment leaves a store that goes on where it stands, and any
-batch size, any order of topics and any duplicate delivery give the same rows (law 2). An event that can't be read, or
-that contradicts one read before, goes to raw_bad_event with its place and the stream goes on (law 8); only a chain
-whose events do not follow each other stops it, because every later block would stand on a hole.
+transaction for each batch (law 4): after a crash at any moment the store continues from its positions, and any batch size, order
+of topics or duplicate delivery gives the same rows (law 2). An event that can't be decoded, or that contradicts an earlier one, goes
+to raw_bad_event with its position, and ingest continues (law 8). Only a gap or contradiction in a chain's events stops ingest,
+because every later block depends on it.
 
-It leaves out every judgement about the rows (law 3), and waiting for new events: the caller's loop does that.
+Left out: every judgement about the rows (law 3), and waiting for new events, which the caller's loop does.
 """
 
 from __future__ import annotations
@@ -47,34 +47,34 @@ from .ledger import (
 )
 
 LIMIT_BYTES = 16 << 20
-"""How much of the log one step takes: about 200,000 packed ledger rows."""
+"""How much of the log one step reads: about 200,000 ledger rows in bulk events."""
 
 _EVENT: Shape = {
     "topic": pl.String, "key": pl.String, "id": pl.String, "type": pl.String, "log_offset": pl.Int64, "digest": pl.String,
 }  # fmt: skip
 _BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
 _Name = tuple[str, str, str]
-"""Topic, key and id: what an event is known by."""
+"""Topic, key and id: they identify an event."""
 _CHAIN_EVENTS = get_args(ChainEvent)
 _CLOSING_EVENTS = get_args(ClosingEvent)
 
 
 class IngestStep(NamedTuple):
-    """What one step did."""
+    """The result of one step."""
 
     events: int
-    """Records taken from the log, duplicates and bad ones too."""
+    """Records read from the log, including duplicates and bad events."""
     rows: int
     """Rows added to the store."""
     bad_events: int
     positions: dict[str, int]
     """The store's positions after it."""
     at_end: bool
-    """Nothing more to read for now, or up to `until`."""
+    """Whether the end of the log, or `until`, was reached."""
 
 
 class Ingest:
-    """Takes the log into the store, batch after batch."""
+    """Writes the log into the store, batch by batch."""
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class Ingest:
         topics: Sequence[Topic] = TOPICS,
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
-        """`until`: stop before these offsets (a partition absent from it is not read): the past of a frozen month.
-        `limit_bytes`: about how much of the log one step takes."""
+        """`until`: stop before these offsets (a partition absent from it is not read), to rebuild the state of a frozen month.
+        `limit_bytes`: about how much of the log one step reads."""
         self._log = log
         self._store = store
         self._until = until
@@ -94,10 +94,10 @@ class Ingest:
         self._limit_bytes = limit_bytes
 
     def step(self) -> IngestStep:
-        """Take the next batch and commit it with its positions.
+        """Read the next batch and commit it with its positions.
 
-        Raises `StoreError` when a chain's events do not follow each other, after committing everything before the
-        one that does not; and for failures of the store. Raises `LogError` for failures of the log.
+        Raises `StoreError` when a chain's events do not follow each other (everything before the offending event is committed), and for
+        failures of the store; `LogError` for failures of the log.
         """
         with self._store.lock, _garbage_collection_paused():
             before = self._store.positions()
@@ -115,7 +115,7 @@ class Ingest:
             return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
 
     def catch_up(self) -> IngestStep:
-        """Step until the end, or until `until`; the steps' sum. Raises `LogError` if the log ends before `until`."""
+        """Step until the end of the log or `until`; the sum of the steps. Raises `LogError` if the log ends before `until`."""
         events = rows = bad = 0
         while True:
             step = self.step()
@@ -136,7 +136,7 @@ class Ingest:
         return all(positions.get(place, 0) >= end for place, end in ends.items() if place.partition("/")[0] in self._topics)
 
     def _take(self, records: Sequence[Record], after: Positions) -> tuple[int, int]:
-        """Rows of `records` and the positions after them in one transaction; how many rows, how many bad events."""
+        """Commit the rows of `records` with the positions after them; the numbers of rows and of bad events."""
         with self._store.transaction() as connection:
             batch = _Batch(connection, records)
             rows = batch.write()
@@ -146,7 +146,7 @@ class Ingest:
         return rows, len(batch.bad)
 
     def _advice(self, record: Record) -> str:
-        """What to do about a chain that does not follow: an unreadable event before it is the likeliest cause."""
+        """Advice for a gap in a chain's events: the likeliest cause is an unreadable event before it."""
         with self._store.lock:
             found = self._store.connection.execute(
                 "SELECT place || '@' || log_offset || ': ' || error FROM raw_bad_event WHERE place = $place AND key = $key ORDER BY log_offset DESC LIMIT 1",
@@ -159,7 +159,7 @@ class Ingest:
 
 @contextlib.contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """No search for cycles meanwhile: a batch of one-row events is half a million lists without one, and half the time went into looking."""
+    """Pause Python's garbage collector: a batch of one-row events makes half a million lists without cycles, and collection took half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -170,7 +170,7 @@ def _garbage_collection_paused() -> Iterator[None]:
 
 
 class _Batch:
-    """One batch of records on its way into the open transaction."""
+    """One batch of records, to be written into the open transaction."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record]) -> None:
         self._connection = connection
@@ -188,7 +188,7 @@ class _Batch:
     def _new_records(
         self, records: Sequence[Record], names: Sequence[_Name], digests: Sequence[str], known: dict[_Name, str]
     ) -> tuple[list[Record], list[str]]:
-        """The records that were not read before, here or in the batch, and their digests; what contradicts is bad, or breaks its chain."""
+        """The records not read before (in the store or this batch) and their digests. A known id with other content is a bad event, or breaks its chain."""
         new, digests_of_new = [], []
         for record, name, digest in zip(records, names, digests, strict=True):
             if name not in known:
@@ -203,14 +203,14 @@ class _Batch:
         return new, digests_of_new
 
     def _known_digests(self, ids: Sequence[str]) -> dict[_Name, str]:
-        """Of events in the store with one of these ids, whatever their topic and key: there are few with another."""
+        """Digests of the events in the store with one of these ids, of any topic and key: few ids occur under several."""
         self._connection.register("named", pl.DataFrame({"id": pl.Series(ids, dtype=pl.String)}).to_arrow())
         rows = self._connection.execute("SELECT e.topic, e.key, e.id, e.digest FROM raw_event e SEMI JOIN named USING (id)").fetchall()
         self._connection.unregister("named")
         return {(topic, key, id_): digest for topic, key, id_, digest in rows}
 
     def _decoded(self, record: Record) -> AnyEvent | None:
-        """The event, or None and a line in `bad`: wrong data is a value, and the stream goes on (law 8)."""
+        """The event; or None, and an entry in `bad` (law 8)."""
         topic, _, _, _, _, value = record
         if topic == "ledger" and (bulk := decode_bulk(value)) is not None:
             return bulk
@@ -224,7 +224,7 @@ class _Batch:
         return event
 
     def write(self) -> int:
-        """All rows of the batch; how many were added, without the bookkeeping of events and positions."""
+        """Write all rows of the batch; the number added, not counting those for events and positions."""
         chain: list[tuple[Record, ChainEvent]] = []
         bulks: dict[type[BulkEvent], list[tuple[Record, BulkEvent]]] = {kind: [] for kind in BULK}
         others: list[tuple[Record, AnyEvent]] = []
@@ -257,7 +257,7 @@ class _Batch:
         return rows
 
     def _add_other(self, record: Record, event: AnyEvent) -> int:
-        """The rows of an event that comes alone; one that contradicts what is there is noted as bad (law 8)."""
+        """Write the rows of one event that is not bulk; one that contradicts the store is recorded as bad (law 8)."""
         try:
             match event:
                 case Complete():
@@ -273,7 +273,7 @@ class _Batch:
         return 0
 
     def _record_events(self) -> None:
-        """What was read, by name and digest: how a second delivery is known."""
+        """Record the events read, with their digests, to recognise duplicates."""
         if self._records:
             topics, _, offsets, keys, ids, _ = zip(*self._records, strict=True)
             types = list(map(_type, map(type, self._events)))
@@ -281,7 +281,7 @@ class _Batch:
             insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))
 
     def _add_bulk(self, kind: type[BulkEvent], events: Sequence[tuple[Record, BulkEvent]]) -> int:
-        """All at once; only where rows contradict each other, event by event, so that no good event is lost."""
+        """Write all events at once; if that fails on contradicting rows, one by one, so that no good event is lost."""
         try:
             return add_bulk(self._connection, kind, [event for _, event in events])
         except Contradiction as contradiction:
@@ -295,7 +295,7 @@ class _Batch:
 
 
 def _event_or_fault(record: Record) -> AnyEvent | str:
-    """The event, or why it can't be read, with the path of the fault."""
+    """The event, or why it can't be decoded, with the JSON path of the fault."""
     try:
         return decode(record.value)
     except (ValueError, RecursionError) as error:
@@ -304,5 +304,5 @@ def _event_or_fault(record: Record) -> AnyEvent | str:
 
 @cache
 def _type(kind: type[AnyEvent | None]) -> str | None:
-    """The type of such events as their JSON names it; None for the one that could not be read."""
+    """The `type` of such events in their JSON; None for an event that could not be decoded."""
     return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else None

@@ -1,8 +1,7 @@
 """Ledger, registry and month events into rows.
 
-In: decoded events. Out: rows of their raw_* tables. Rules: every version of a ledger row is kept, the same row again
-is dropped, and the same (id, version) with other content contradicts what was read: the event that says so is bad
-(law 8). It leaves out which version counts: that is the core_* views'.
+In: decoded events. Out: rows of their raw_* tables. Rules: every version of a ledger row is kept; an identical row is dropped; an
+event with a known (id, version) but other content is bad (law 8). Left out: which version counts, which the core_* views decide.
 """
 
 from __future__ import annotations
@@ -36,13 +35,13 @@ BulkEvent = Allocations | Payments | Openings
 
 
 class Bulk(NamedTuple):
-    """Where the rows of a kind of bulk event go, and what must hold for them."""
+    """The table of one kind of bulk event, and the constraints of its rows."""
 
     table: str
     key: tuple[str, ...]
     shape: Shape
     patterns: dict[str, str]
-    """Patterns that every text of a column must match, by column, as `events` declares them."""
+    """The patterns that the texts of a column must match, by column, from the event types."""
 
 
 _INTEGERS: Shape = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
@@ -75,7 +74,7 @@ BULK: dict[type[BulkEvent], Bulk] = {
 
 
 def _without_patterns(hint: Any) -> Any:
-    """The type as it is, but for patterns: they are checked a column at a time, which takes a tenth of the time."""
+    """The type without its patterns, which are checked column by column instead: ten times as fast."""
     if get_origin(hint) is Annotated:
         kept = [part for part in hint.__metadata__ if not (isinstance(part, msgspec.Meta) and part.pattern is not None)]
         return Annotated[(hint.__origin__, *kept)] if kept else hint.__origin__
@@ -87,7 +86,7 @@ def _without_patterns(hint: Any) -> Any:
 
 
 def _relaxed(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[msgspec.Struct]:
-    """A subclass that decodes the same JSON, with other types for the fields that have patterns or stand in `replaced`."""
+    """A subclass that decodes the same JSON, with other types for the fields that have patterns or are in `replaced`."""
     hints = get_type_hints(struct, include_extras=True)
     fields = {name: replaced.get(name) or _without_patterns(hints[name]) for name in struct.__struct_fields__}
     changed = [(name, hint) for name, hint in fields.items() if hint != hints[name]]
@@ -99,7 +98,7 @@ _relaxed_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[t
 
 
 def _single_row_type(kind: type[BulkEvent]) -> type[msgspec.Struct]:
-    """A class that decodes the same JSON if it has exactly one row: its lists are tuples of one, so that nothing need be counted afterwards."""
+    """A class that decodes the same JSON only if it has exactly one row: its lists are tuples of one, so no lengths need checking."""
     columns = get_type_hints(get_type_hints(kind)["rows"], include_extras=True)
     one = [(name, tuple[_without_patterns(get_args(hint)[0])]) for name, hint in columns.items()]  # type: ignore[misc]
     rows = msgspec.defstruct("Row", one, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False)
@@ -114,14 +113,14 @@ KIND_OF: dict[type, type[BulkEvent]] = {**_SINGLE_ROW, **_RELAXED, **{kind: kind
 
 
 def decode_bulk(value: bytes) -> BulkEvent | None:
-    """A bulk event of which all holds but the patterns of its texts, which `add_bulk` checks; None for anything else.
+    """A bulk event, checked except for the patterns of its texts (`add_bulk` checks them); None for anything else.
 
     The columns of an event of one row may be tuples instead of lists.
     """
     try:
         return _decode_one_row(value)
     except (ValueError, RecursionError):
-        pass  # not one row, or not good: what follows tells which
+        pass  # not one row, or invalid: the decoder below tells which
     try:
         event = _relaxed_decoder.decode(value)
     except (ValueError, RecursionError):
@@ -130,14 +129,14 @@ def decode_bulk(value: bytes) -> BulkEvent | None:
 
 
 class Contradiction(Exception):
-    """The event says otherwise than it must, or than one read before."""
+    """The event is invalid, or contradicts an earlier one."""
 
 
 def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], events: Sequence[BulkEvent]) -> int:
-    """Add the rows of bulk events of one kind, whole columns at a time; how many were new.
+    """Insert the rows of bulk events of one kind; the number that were new.
 
-    Raises `Contradiction` before anything is written when a text does not match its pattern, or when a row differs
-    from the same version of it in the store, or in another of the events.
+    Raises `Contradiction`, before anything is written, when a text does not match its pattern, or a row differs from the same version
+    in the store or in another of the events.
     """
     bulk = BULK[kind]
     frame = _frame(bulk, events)
@@ -192,7 +191,7 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def add_complete(connection: duckdb.DuckDBPyConnection, event: Complete) -> int:
-    """The day through which the ledger is complete; once for each day."""
+    """Insert the day through which the ledger is complete, if it is new."""
     before = _count(connection, "raw_complete")
     connection.execute(
         "INSERT INTO raw_complete SELECT $day WHERE NOT EXISTS (SELECT 1 FROM raw_complete WHERE through = $day)",
@@ -202,7 +201,7 @@ def add_complete(connection: duckdb.DuckDBPyConnection, event: Complete) -> int:
 
 
 def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
-    """One part of a registry version. Raises `Contradiction` when the version is known with another digest or this part already."""
+    """Insert one part of a registry version. Raises `Contradiction` when the version has another digest, or this part other content."""
     if event.part >= event.parts:
         raise Contradiction(f"part {event.part} of {event.parts} of registry {event.version}: parts count from 0")
     rows = connection.execute(
@@ -236,7 +235,7 @@ def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
 
 
 def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | Frozen, offset: int, value: bytes) -> int:
-    """What a person, or the freeze, decided. Raises `Contradiction` for a frozen version that is known already."""
+    """Insert a label, a waiver or a freeze. Raises `Contradiction` for a version that was frozen before."""
     match event:
         case Labelled():
             connection.execute(
@@ -262,7 +261,7 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
 
 
 def add_closing(connection: duckdb.DuckDBPyConnection, event: ClosingEvent, offset: int, value: bytes) -> int:
-    """A step of a month after its freeze, as it stands in the log. Which steps may follow each other is `pipeline.closing.life`'s."""
+    """Insert a step of a month after its freeze. `pipeline.closing.life` decides which steps may follow each other."""
     fields = ("month", "version", "submission_id", "outcome", "receipt", "by", "reason", "at")
     connection.execute(
         "INSERT INTO raw_closing VALUES ($id, $offset, $type, $month, $version, $submission_id, $outcome, $receipt, $by, $reason, $at, $event)",

@@ -1,16 +1,15 @@
-"""Copies of the store for others: the read-only copy that analysts open, and a frozen month's own file.
+"""Copies of the store: the read-only copy that analysts open, and a frozen month's own file.
 
-In: the open store. Out: DuckDB files with the same tables, views and comments, put in place by an atomic rename, so
-that a reader sees the former copy or the new one, whole. The live file can't be shared: DuckDB lets one process have
-it. The copy is taken after a checkpoint, while the store's lock keeps writers out, as bytes: that is many times
-faster than copying rows, and loses nothing. Another process does the copying, because closing a file drops every
-POSIX lock that this process holds on it, DuckDB's own among them.
+In: the open store. Out: DuckDB files with the same tables, views and comments, replaced by an atomic rename, so that a reader sees
+either the former copy or the new one. The live file can't be shared, because DuckDB allows one process at a time. The file is copied as
+bytes (many times faster than copying rows) after a checkpoint, while the store's lock keeps writers out. A child process copies it,
+because closing a file releases all POSIX locks that this process holds on it, also DuckDB's.
 
-Beside the published copy stands `NAME.wal`, a symbolic link to /dev/null. DuckDB keeps a writer's changes in a file of
-that name and reads it with whatever file stands beside it: without the link, the changes of an analyst's read-write
-session would show in every copy published after them. With it, such a session can commit nothing.
+Beside the published copy is `NAME.wal`, a symbolic link to /dev/null. DuckDB writes a session's changes to a file of that name, and
+applies it to the database file beside it: without the link, the changes of an analyst's read-write session would appear in every
+later copy. With it, such a session can't commit.
 
-It leaves out serving the copy (`store.copies`), and when to make one.
+Left out: reading the copy (`store.copies`), and when to publish.
 """
 
 from __future__ import annotations
@@ -32,19 +31,19 @@ from .facts import insert
 from .store import MEMORY_MIB, Store, prepare, text
 
 EXPORTED_AT_ONCE = 122_880
-"""Rows on their way into a month's own file: one row group of DuckDB's."""
+"""Rows written to a month's file at a time: one DuckDB row group."""
 
 NO_WAL = "/dev/null"
-"""Where the link beside the published copy leads. It reads as an empty write-ahead log, and takes no commit: it can't be synchronised to disk.
-A copy of the folder has an empty file there, which does no harm."""
+"""Target of the link beside the published copy. It reads as an empty write-ahead log and can't be synced, so that no commit succeeds.
+In a copy of the folder it is an empty file, which does no harm."""
 _WAL_NAMES = (".wal", ".wal.checkpoint", ".wal.recovery")
-"""What DuckDB 1.5 reads as the newest part of the file beside it."""
+"""Suffixes of the write-ahead logs that DuckDB 1.5 applies to the file beside them."""
 
 _COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
 
 
 def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
-    """Put a copy of everything committed at `path`, in place of the former one; the place.
+    """Publish a copy of everything committed at `path`, replacing the former one; its path.
 
     `mode` 0o640 lets the file's group read it. Raises `StoreError` when it can't be written: the former copy then stays.
     """
@@ -71,7 +70,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
 
 
 def _part(place: Path) -> Path:
-    """Where a file is made before it is moved to `place`; what a killed process left there is removed."""
+    """The temporary path for `place`; removes what a killed process left there."""
     part = temporary_path(place)
     with translate_errors(place):
         for left in (part, *_wal_paths(part)):
@@ -80,7 +79,7 @@ def _part(place: Path) -> Path:
 
 
 def _move(part: Path, place: Path, *, forbids_writing: bool = False) -> None:
-    """Rename into place, durably, leaving nothing beside it that DuckDB would read as a part of it. Raises StoreError, OSError."""
+    """Rename durably, and remove write-ahead logs that DuckDB would apply to the new file. Raises StoreError, OSError."""
     if place.is_dir():
         raise StoreError(f"{place} is a folder, and a file belongs there: move the folder away, or name another place in the settings")
     wal, *others = _wal_paths(place)
@@ -92,7 +91,7 @@ def _move(part: Path, place: Path, *, forbids_writing: bool = False) -> None:
             try:
                 wal.symlink_to(NO_WAL)
                 break
-            except FileExistsError:  # a session that is open on the former copy was quicker
+            except FileExistsError:  # a session on the former copy created it meanwhile
                 _clear(wal)
     move_into_place(part, place)
 
@@ -102,7 +101,7 @@ def _wal_paths(place: Path) -> list[Path]:
 
 
 def _clear(path: Path) -> None:
-    """Remove a file or link that stands in the way; a folder, which is nobody's write-ahead log, is renamed and kept."""
+    """Remove a file or link at `path`; a folder, which is no write-ahead log, is renamed and kept."""
     if path.is_dir() and not path.is_symlink():
         number = 1
         while os.path.lexists(aside := path.with_name(f"{path.name}.aside-{number}")):
@@ -113,9 +112,9 @@ def _clear(path: Path) -> None:
 
 
 def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | Path, *, mode: int = 0o600) -> Path:
-    """Write a month's own `month.duckdb`: its results, and of the facts those that they rest on; the place.
+    """Write a month's own `month.duckdb` with its results and the facts behind them; its path.
 
-    What goes along is named table by table in `export.sql`. The tables, views and comments are the store's.
+    `export.sql` selects the rows of each table. Tables, views and comments are the same as in the store.
     Raises `StoreError` when the file can't be written or the month has no results.
     """
     Month.parse(month)
@@ -141,7 +140,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
 
 
 def export_statements() -> dict[str, str]:
-    """What of each table goes into a month's own file, by table, in the file's order."""
+    """The statement that selects each table's rows for a month's file, by table, in the file's order."""
     found = {}
     for block in text("export.sql").split("-- table: ")[1:]:
         head, _, statement = block.partition("\n")

@@ -1,6 +1,6 @@
-"""What the program asks the store besides the facts: values and small lists, by the statements of queries.sql.
+"""Typed functions for the statements of queries.sql: single values and short lists.
 
-Everything is read from committed rows of one connection; nothing is written. Amounts are not here: see `facts`.
+They read committed rows of one connection and write nothing. Amounts are not here: see `facts`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ChainTip(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """A transaction of the main chain with what proves it; what follows `position` is None where the chain gives none."""
+    """A transaction of the main chain with its proof; the fields after `position` are None where the chain has none."""
 
     txid: str
     block_hash: str
@@ -98,12 +98,12 @@ class LastRead(NamedTuple):
 
 
 def last_read(connection: duckdb.DuckDBPyConnection) -> list[LastRead]:
-    """Of each topic the last event read; topics of which nothing was read are absent."""
+    """The last event read of each topic; topics without events are absent."""
     return [LastRead(*row) for row in connection.execute(statements()["last_read"]).fetchall()]
 
 
 def newest_events(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """The id of the newest event read, by `topic/key`: where the store stands, in the words of any copy of the log."""
+    """The id of the newest event read, by `topic/key`: the store's position in any copy of the log, whose offsets may differ."""
     return dict(connection.execute(statements()["newest_events"]).fetchall())
 
 
@@ -130,7 +130,7 @@ def chain_state(connection: duckdb.DuckDBPyConnection) -> dict[str, ChainTip]:
 
 
 def internal_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """How calls inside transactions are seen, by chain; chains without such calls are absent (ADR 7)."""
+    """How calls inside transactions are read, by chain; chains without such calls are absent (ADR 7)."""
     return dict(connection.execute(statements()["internal_calls"]).fetchall())
 
 
@@ -147,7 +147,7 @@ def blocks_between(connection: duckdb.DuckDBPyConnection, chain: str, first: int
 
 
 def proofs(connection: duckdb.DuckDBPyConnection, chain: str, txids: Sequence[str]) -> list[Proof]:
-    """What proves the main chain's transactions named by `txids`, in the chain's order."""
+    """The main chain's transactions among `txids` with their proofs, in the chain's order."""
     rows = connection.execute(statements()["proofs"], {"chain": chain, "txids": list(txids)}).fetchall()
     return [Proof(*row) for row in rows]
 

@@ -1,7 +1,7 @@
 """The DuckDB store: one file, one process at a time, everything in it derived from the log (law 1).
 
-In: a path. Out: an open connection whose schema, views and comments are those of this program. It leaves out what
-rows mean and where they come from (`pipeline.store.ingest`), and reading by others meanwhile (`store.publish`).
+In: a path. Out: an open connection whose schema, views and comments are those of this program. Left out: filling it
+(`pipeline.store.ingest`), and copies for other readers (`store.publish`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ STORE_VERSION = 5
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
 MEMORY_MIB, THREAD_MIB = 1024, 128
-"""How much DuckDB holds in memory, at least so much for each of its threads; what a large sort wants beyond lies in the folder PATH.tmp meanwhile."""
+"""DuckDB's memory limit, and the least per thread; a sort that needs more spills to the folder PATH.tmp."""
 CHECKPOINT_AT = "64MB"
-"""How long the write-ahead log grows before the file takes it in. At DuckDB's own 16 MB an ingest in full flow took a fifth more processor time; what a
-killed process leaves of this is read again within a second or so (docs/benchmarks.md)."""
+"""Size of the write-ahead log at which DuckDB checkpoints. With DuckDB's default of 16 MB a fast ingest took a fifth more processor time; after a
+kill, a log of this size is replayed within about a second (docs/benchmarks.md)."""
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """The store never fetches anything from the network."""
 _open_paths: set[Path] = set()
-"""DuckDB's own lock keeps other processes out, but not a second opener within this one."""
+"""Paths open in this process: DuckDB's file lock keeps out other processes only."""
 
 
 def text(name: str) -> str:
@@ -51,7 +51,7 @@ class Store:
         self.path = path
         self.lock = threading.RLock()
         self.fence: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-        """Held around every COMMIT of `transaction()`; raises LeaseLost when the store is another process's to fill (`pipeline.log.lease`)."""
+        """Entered around every COMMIT of `transaction()`; raises LeaseLost when another process has the pool's lease (`pipeline.log.lease`)."""
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
@@ -90,19 +90,19 @@ class Store:
 
     @classmethod
     def memory(cls) -> Store:
-        """A store that lives in memory alone, for replays and tests: without comments, which nobody would read."""
+        """A store in memory, without comments, for replays and tests."""
         connection = duckdb.connect(":memory:", config=dict(_OFFLINE))
         prepare(connection, ":memory:", has_comments=False)
         return cls(connection, None)
 
     def positions(self) -> dict[str, int]:
-        """The log's positions up to which everything is in the store (law 4)."""
+        """The log's positions up to which the store is filled (law 4)."""
         with self.lock:
             return dict(self.connection.execute("SELECT place, next_offset FROM raw_position ORDER BY place").fetchall())
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Everything done on the connection within is committed together, or nothing of it.
+        """A transaction: commits at the end of the block, rolls back when it raises.
 
         Raises `StoreError` for DuckDB's failures (disk full, damaged file); other exceptions pass through, rolled back,
         `LeaseLost` of the fence among them.
@@ -114,12 +114,12 @@ class Store:
                 with self.fence():
                     self.connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(duckdb.Error):  # a failed COMMIT has ended the transaction by itself
+                with contextlib.suppress(duckdb.Error):  # a failed COMMIT has already ended the transaction
                     self.connection.execute("ROLLBACK")
                 raise
 
     def checkpoint(self) -> None:
-        """Bring everything committed into the file itself, leaving no write-ahead log beside it."""
+        """Write the write-ahead log into the database file."""
         with self.lock, translate_errors(self.path):
             self.connection.execute("CHECKPOINT")
 
@@ -134,13 +134,13 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-        if isinstance(error, duckdb.Error):  # of a question asked outside `transaction()`: a damaged page shows when it is read
+        if isinstance(error, duckdb.Error):  # of a query outside `transaction()`: a damaged page is found when it is read
             with translate_errors(self.path):
                 raise error
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: bool = True) -> None:
-    """Give a database this program's tables, views and comments, in one transaction. Raises `StoreError` if it can't."""
+    """Create or migrate the tables, views and comments, in one transaction. Raises `StoreError` if that fails."""
     connection.execute("SET TimeZone = 'UTC'")
     tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
     connection.execute("BEGIN TRANSACTION")
@@ -163,12 +163,12 @@ def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: b
 
 
 def views_digest() -> str:
-    """Names the content of views.sql and comments.toml."""
+    """Digest of views.sql and comments.toml: views are recreated when it changes."""
     return hashlib.sha256((text("views.sql") + "\0" + text("comments.toml")).encode()).hexdigest()
 
 
 def migrations() -> dict[int, str]:
-    """The migrations by the version each leads to; `0001_….sql` makes the first tables in an empty database."""
+    """The migrations by the version that each leads to; `0001_….sql` creates the first tables in an empty database."""
     folder = files(__package__) / "migrations"
     return {int(entry.name[:4]): entry.read_text("utf-8") for entry in folder.iterdir() if re.fullmatch(r"[0-9]{4}_.*\.sql", entry.name)}
 
