@@ -1,4 +1,4 @@
-"""Bitcoin Core and its relatives: read exactly what leaves and reaches the pool's wallets, and say it as events."""
+"""Bitcoin Core and nodes like it: reads what the pool's wallets receive and spend, and writes it as events."""
 
 from pipeline.follow.connector import Connected, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 

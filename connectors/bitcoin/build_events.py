@@ -1,8 +1,8 @@
-"""From headers and found transactions to the events of one chain, numbered. Pure.
+"""Builds the numbered events of one chain from headers and found transactions. Pure.
 
-Enters: the state of the log, blocks that hang together. Leaves: `watch`, `disconnect`, `connect` and `stretch` events
-whose `seq` run on from the log's. Blocks with something of the pool's are a `connect` each; the runs between them are
-`stretch`es of at most `MAX_STRETCH`, or a `connect` without transactions for a single one.
+Enters: the state of the log, consecutive blocks. Leaves: `watch`, `disconnect`, `connect` and `stretch` events whose `seq` continues
+the log's. A block with pool transactions is a `connect`; runs of other blocks are `stretch`es of at most `MAX_STRETCH` (a single one is
+a `connect` without transactions).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class BitcoinEventBuilder(EventBuilder):
     def connects(
         self, seq: int, earlier_times: Sequence[int], headers: Sequence[RawHeader], found: Mapping[int, list[Transaction]]
     ) -> Iterator[Connect | Stretch]:
-        """The headers' blocks. `earlier_times` are the header times of the ten blocks before them; `found` is by height."""
+        """The events of the headers' blocks. `earlier_times`: header times of the ten blocks before them; `found`: transactions by height."""
         times = list(earlier_times)
         quiet: Quiet = []
         for header in headers:

@@ -1,4 +1,4 @@
-"""What the log already says of one chain: the connector's cursor, and what following it needs to remember.
+"""The state of one chain according to the log: the connector's cursor, and what following the chain needs.
 
 Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), the pool's own
 outputs, and the header times that median times need.
@@ -32,7 +32,7 @@ class OwnOutput(NamedTuple):
 
 
 class ChainState(MainChain):
-    """The main chain and the watched outputs as the log tells them."""
+    """The main chain and the watched outputs according to the log."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -1,10 +1,10 @@
-"""Output descriptors: from their text to the scripts they stand for.
+"""Output descriptors: from their text to their scripts.
 
 Enters: a descriptor as Bitcoin Core prints it (BIP 380 to 389), public keys only. Leaves: scripts, index by index when it
 is ranged. embit parses keys and miniscript; what it lacks is added here: bare `multi`, `pk` and miniscript, `addr`,
-`raw`, `rawtr`, `combo`, every branch of `<0;1>`, and a short way for the usual single keys (an HMAC and a point addition
-an index: about 30 µs). A checksum that is given is verified. Leaves out: hardened steps (they need the private key),
-`musig`, and private keys, which are refused: this program has no use for them.
+`raw`, `rawtr`, `combo`, every branch of `<0;1>`, and a fast path for the usual single keys (an HMAC and a point addition
+per index: about 30 µs). A checksum is verified where there is one. Left out: hardened steps (they need the private key),
+`musig`, and private keys, which are refused.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ ScriptsAt = Callable[[int], list[bytes]]
 
 
 class ParsedDescriptor:
-    """A descriptor that has been understood."""
+    """A parsed descriptor."""
 
     def __init__(self, text: str, is_ranged: bool, scripts_at: ScriptsAt) -> None:
         self.text = text
-        """Without its checksum: two spellings of one descriptor are equal in it."""
+        """Without its checksum, so that two spellings of one descriptor are equal."""
         self.is_ranged = is_ranged
         self._scripts_at = scripts_at
 
@@ -55,7 +55,7 @@ def without_checksum(text: str) -> str:
 
 
 def parse_descriptor(text: str, network: Network) -> ParsedDescriptor:
-    """Understand a descriptor. Raises ValueError that says what is wrong with it, never quoting a private key."""
+    """Parse a descriptor. Raises ValueError that says what is wrong with it, without quoting a private key."""
     if _PRIVATE.search(text):
         raise ValueError(
             "the descriptor holds a private key: give the public one (listdescriptors without `private`), and treat that key as known"
@@ -130,7 +130,7 @@ def _at(key: Key, index: int) -> Key:
 
 
 def _single_key(kind: str, key: Key) -> ScriptsAt:
-    """The scripts of one key alone: the way nearly every wallet's descriptors go."""
+    """The scripts of a single-key descriptor, the most common kind."""
     parts = [_derivation(branch) for branch in _branches(key)]
     finish = _FINISH[kind]
     if not key.is_extended or key.allowed_derivation is None:
@@ -140,7 +140,7 @@ def _single_key(kind: str, key: Key) -> ScriptsAt:
 
 
 def _derivation(key: Key) -> Callable[[int], bytes]:
-    """From an index to the public key there (BIP 32, public parent to public child), everything before it done once."""
+    """A function from an index to its public key (BIP 32, public parent to public child); the steps before it are derived once."""
     steps = key.allowed_derivation.indexes if key.allowed_derivation is not None else []
     if not key.is_extended or None not in steps or steps[-1] is not None:
         return lambda index: bytes(_at(key, index).sec())

@@ -1,7 +1,7 @@
-"""What can go wrong with a node, each with its own message and its own answer: try again, or stop.
+"""Errors of Bitcoin nodes; each says whether the follower retries or stops.
 
 What any node may do is in `pipeline.follow.node_errors`; here is what only this family's nodes do. Every one is a `SourceError`; `is_retryable`
-says whether waiting can mend it.
+says whether retrying can help.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class NodeWarmingUp(SourceError):
 
 
 class RpcError(SourceError):
-    """The node's own error to a call."""
+    """The node answered a call with an error."""
 
     def __init__(self, message: str, *, method: str, code: int, text: str) -> None:
         self.method = method
@@ -39,7 +39,7 @@ class RpcError(SourceError):
 
 
 class BlockPruned(SourceError):
-    """The node no longer has a block that we still have to read."""
+    """The node pruned a block that was not read yet."""
 
 
 class NotOffered(SourceError):

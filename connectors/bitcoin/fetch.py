@@ -1,7 +1,7 @@
-"""Blocks and what they spend, fetched and read exactly: by REST, by `getblock` 3, or from raw blocks and single transactions.
+"""Fetches blocks and the outputs they spend: by REST, by `getblock` 3, or as raw blocks and single transactions.
 
-Enters: block hashes. Leaves: parsed and checked blocks, each with the outputs its transactions spend. Amounts of JSON are
-decoded as `Decimal` and turned into whole units (law 7). Leaves out: which blocks are worth it (`strategies.py`).
+Enters: block hashes. Leaves: parsed and checked blocks, each with the outputs its transactions spend. JSON amounts are decoded as
+`Decimal` and converted to base units (law 7). Left out: which blocks to fetch (`strategies.py`).
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ T = TypeVar("T")
 COIN = 10**8
 
 FETCHERS = 3
-"""Threads that read ahead: the node reads the next blocks from disk while we search this one."""
+"""Threads that prefetch: the node reads the next blocks from disk while this one is searched."""
 READ_AHEAD = 8
-"""Blocks held in memory before they are looked at."""
+"""Blocks prefetched into memory."""
 
 BUSY_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""A node with a short queue turns away what we read ahead: asking again a moment later is enough."""
+"""Pauses before retrying when the node's work queue is full, as prefetching can make it."""
 
 
 class FetchedBlock(NamedTuple):
-    """A block and, by position, what its transactions spend."""
+    """A block and, by transaction position, the outputs spent."""
 
     block: Block
     spent: Mapping[int, Sequence[TxOutput]]
@@ -63,7 +63,7 @@ class _VerboseTx(msgspec.Struct):
 
 
 class _VerboseBlock(msgspec.Struct):
-    """What we need of `getblock HASH 3`: enough to build the block's own bytes again, and what it spends."""
+    """The fields of `getblock HASH 3` needed to rebuild the block's bytes, and the outputs it spends."""
 
     version: int
     merkleroot: str
@@ -75,7 +75,7 @@ class _VerboseBlock(msgspec.Struct):
 
 
 class Fetcher:
-    """Reads single blocks exactly, some of them ahead, in threads of its own."""
+    """Fetches single blocks, prefetching in its own threads."""
 
     def __init__(self, connection: NodeConnection, network: Network) -> None:
         self._connection = connection
@@ -86,7 +86,7 @@ class Fetcher:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def prefetch(self, fetch: Callable[[str], T], hashes: Sequence[str]) -> Iterator[T]:
-        """`fetch` of every hash, in order, a few of them ahead of the one being looked at."""
+        """`fetch` of every hash, in order, prefetching a few."""
         pending: deque[Future[T]] = deque()
         try:
             for block_hash in hashes:
@@ -102,7 +102,7 @@ class Fetcher:
     # --- REST ------------------------------------------------------------------------------------------------------
 
     def rest_bytes(self, block_hash: str) -> tuple[bytes, bytes]:
-        """A block's bytes and those of what it spends, unread."""
+        """The unparsed bytes of a block and of its spent outputs."""
         return self._get(f"/rest/block/{block_hash}.bin"), self._get(f"/rest/spenttxouts/{block_hash}.bin")
 
     def rest_raw(self, block_hash: str) -> bytes:
@@ -129,7 +129,7 @@ class Fetcher:
     # --- getblock 3 ------------------------------------------------------------------------------------------------
 
     def verbose(self, block_hash: str) -> FetchedBlock:
-        """By `getblock HASH 3`, from which the block's own bytes are built again and checked."""
+        """By `getblock HASH 3`; the block's bytes are rebuilt from it and checked."""
         try:
             told = self._connection.call("getblock", block_hash, 3, result=_VerboseBlock)
         except RpcError as error:
@@ -161,7 +161,7 @@ class Fetcher:
     # --- raw blocks and single transactions ------------------------------------------------------------------------
 
     def rpc_raw(self, block_hash: str) -> bytes:
-        """A block's bytes by `getblock HASH false`, which every relative understands."""
+        """A block's bytes by `getblock HASH false`, which every Bitcoin-like node understands."""
         try:
             text = self._connection.call("getblock", block_hash, False, result=str)
         except RpcError as error:
@@ -172,7 +172,7 @@ class Fetcher:
             raise AnswerUnreadable(f"getblock {block_hash} at {self._connection.name} gave no hex: {error}") from error
 
     def spent_by_txindex(self, outpoints: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TxOutput]:
-        """Outputs by their transaction's id. Raises NotOffered where the node keeps no index of transactions."""
+        """Outputs looked up by transaction id. Raises NotOffered where the node has no transaction index."""
         txids = sorted({txid for txid, _ in outpoints})
         raws: dict[str, list[TxOutput]] = {}
         for start in range(0, len(txids), 200):
@@ -211,7 +211,7 @@ def _retry_while_busy(fetch: Callable[[str], T], block_hash: str) -> T:
 
 
 def chain_moved(error: RpcError) -> Exception:
-    """A block that was there a moment ago and is not found now: the chain moved."""
+    """ChainMoved for a block that is not found any more; otherwise the error itself."""
     return ChainMoved(str(error)) if error.code == RpcError.NOT_FOUND else error
 
 

@@ -1,7 +1,7 @@
-"""Where the log's chain and the node's part.
+"""Finds the fork between the log's main chain and the node's.
 
-Enters: the log's state and the node's. Leaves: the highest block both have, found by block hash from the tip down, in
-batches that double; or that the node has merely not got there yet; or that it is another chain altogether.
+Enters: the log's state and the node's. Leaves: the highest common block, searched by block hash from the tip down in batches that
+double; or that the node has not reached the log's height yet; or that it is on a different chain.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ FIRST_SPAN, LAST_SPAN = 8, 2000
 def find_fork(state: ChainState, node: Node, status: NodeStatus, key: str) -> int | None:
     """The height of the highest common block; the log's own height when nothing has left the main chain.
 
-    None when the node is below the log's height and still synchronising: it may yet come to the same blocks. Raises
-    WrongChain when they part below the log's beginning.
+    None when the node is below the log's height and still synchronising: it may yet reach the same blocks. Raises
+    WrongChain when the fork is below the log's first block.
     """
     tip, height, below_first = state.tip, state.height, state.start_height - 1
     if tip is None or status.bestblockhash == tip:
@@ -44,7 +44,7 @@ def _walk_back(state: ChainState, node: Node, highest: int) -> int | None:
 
 
 def fetch_earlier_times(state: ChainState, node: Node) -> None:
-    """Give the state the header times of the ten blocks below the log's first: median times need them."""
+    """Read the header times of the ten blocks below the log's first into the state: median times need them."""
     start = state.start_height
     first = max(0, start - 10)
     headers = node.headers_after(first - 1, None, start - first)

@@ -48,14 +48,14 @@ from .watch import WatchList, watch_list
 _journal = structlog.get_logger("bitcoin")
 
 WAIT_SLICE_S = 2.0
-"""The longest time that the end of `run` may have to wait for the node."""
+"""The longest wait for the node before `stop` is checked, in seconds."""
 
 
 class BitcoinConnector(Follower[ChainState, Rescan]):
-    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+    """Follows one chain. Not thread-safe. Opening another connector for the same pool and chain fences this one."""
 
     def __init__(self, log: EventLog, settings: BitcoinChain, *, connection: NodeConnection | None = None) -> None:
-        """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+        """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         self._network = settings.checked()
         self._event_builder = BitcoinEventBuilder(settings.chain)
         super().__init__(log, settings, self._event_builder, journal=_journal)
@@ -124,7 +124,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         return Idle(state.height)
 
     def _follow(self, state: ChainState, choice: Choice, fork: int, status: NodeStatus) -> Step:
-        """Walk back to `fork`, connect what follows it there."""
+        """Disconnect down to `fork`, then connect the node's next blocks."""
         self._check_pruned(status, fork + 1)
         depth = state.height - fork
         if depth > MAX_APPEND:
@@ -148,7 +148,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         return choice.strategy.read(blocks, self._watching, known, tip_height)
 
     def _search_history(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
-        """Search what was read for the new scripts, by the strategy in force."""
+        """Search the blocks already read for the new scripts, by the strategy in use."""
 
         def search() -> bool:
             self._check_pruned(status, rescan.next_height)
@@ -205,9 +205,9 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             )
 
     def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
-        """A wake-up only: whatever happened, the next step looks for itself.
+        """Wait until the node may have a new block; the next step checks for itself.
 
-        In slices, so that `stop` is heard; and a block that came between the step and the wait shows by the tip.
+        In slices, so that `stop` is noticed. A block that came between the step and the wait is noticed by the tip.
         """
         seen = self._status.bestblockhash if self._status is not None else None
         while poll_s > 0 and not stop.is_set():
@@ -217,7 +217,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
                 tip = self._node.wait_for_block(slice_s)
             except SourceError:
                 stop.wait(slice_s)
-                return  # the next step meets the same trouble and says so
+                return  # the next step meets the same error and reports it
             if tip is None:
                 stop.wait(slice_s)
             elif tip != seen:

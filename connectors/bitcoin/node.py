@@ -1,7 +1,7 @@
-"""A node as the connector sees it: which network it is on, what it offers, where its main chain stands.
+"""Queries to a node: its network, its features, the state of its main chain.
 
 Enters: one connection. Leaves: checked values (`NodeStatus`, `NodeFeatures`, headers that chain to each other). A node on another
-network stops the connector. Header hashes are computed, never believed. Leaves out: blocks' contents (`strategies.py`).
+network stops the connector. Header hashes are computed, never taken from the node. Left out: the contents of blocks (`strategies.py`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from .rpc import NodeConnection
 ZERO_HASH = "0" * 64
 MAX_REST_HEADERS = 2000
 BATCH = 500
-"""Small calls in one JSON-RPC batch."""
+"""Calls in one JSON-RPC batch."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """`getblockchaininfo`: the node's tip, and how far it has come."""
+    """`getblockchaininfo`: the node's tip and its progress."""
 
     chain: str
     blocks: int
@@ -37,7 +37,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
 
 
 class NodeFeatures(NamedTuple):
-    """What a node offers for reading blocks."""
+    """The ways of reading blocks that a node supports."""
 
     version: int
     subversion: str
@@ -74,7 +74,7 @@ class _Index(msgspec.Struct):
 
 
 class Node:
-    """The questions asked of a node, over one connection."""
+    """Queries to one node over one connection."""
 
     def __init__(self, connection: NodeConnection, network: Network, *, rest: str = "auto") -> None:
         self.connection = connection
@@ -87,10 +87,10 @@ class Node:
     def name(self) -> str:
         return self.connection.name
 
-    # --- who are you -----------------------------------------------------------------------------------------------
+    # --- identity and features -----------------------------------------------------------------------------------------------
 
     def read_status(self) -> NodeStatus:
-        """Where the node stands now. Raises WrongChain when it is on another network."""
+        """The node's status now. Raises WrongChain when it is on another network."""
         status = self.connection.call("getblockchaininfo", result=NodeStatus)
         if status.chain != self.network.chain:
             raise WrongChain(
@@ -100,8 +100,8 @@ class Node:
         return status
 
     def is_syncing(self, status: NodeStatus) -> bool:
-        """Whether the node says that it has not caught up with what it knows of. (A regtest chain that nobody extends is
-        for ever in its initial download.)"""
+        """Whether the node reports that it is behind the headers it knows. (A regtest chain without new blocks stays in
+        initial block download for ever.)"""
         return status.headers > status.blocks or (status.initialblockdownload and self.network.chain != "regtest")
 
     def check_genesis(self) -> None:
@@ -113,7 +113,7 @@ class Node:
             )
 
     def probe_features(self, tip: str) -> NodeFeatures:
-        """Find out what the node offers, by trying it."""
+        """The node's features, found by trying them."""
         info = self.connection.call("getnetworkinfo", result=_NetworkInfo)
         is_core = info.subversion.startswith("/Satoshi:")
         self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin")
@@ -141,7 +141,7 @@ class Node:
         return found
 
     def _has_transaction_index(self) -> bool:
-        """Whether a transaction is found by its id alone, asked of nodes that don't list their indexes."""
+        """Whether a transaction can be looked up by its id; for nodes that don't list their indexes."""
         first = self.connection.call("getblockhash", 1, result=str)
         txid = self.connection.call("getblock", first, True)["tx"][0]
         try:

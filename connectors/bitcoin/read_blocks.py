@@ -1,8 +1,8 @@
-"""From a block and what it spends to the transactions of events: exactly those that spend from or pay to a watched script.
+"""Finds the transactions of a block that spend from or pay to a watched script.
 
-Enters: a parsed block, the outputs its transactions spend, the watched scripts. Leaves: `events.Transaction`s in the
-block's order, each with its Merkle branch, which has been checked against the header. Pure. No judgement (law 3): an
-input or output is the pool's when its script is watched, and that is all. Leaves out: where the bytes come from (`strategies.py`).
+Enters: a parsed block, the outputs its transactions spend, the watched scripts. Leaves: `events.Transaction`s in the block's order, each
+with its Merkle branch, checked against the header. Pure. No judgement (law 3): an input or output is the pool's when its script is
+watched. Left out: where the bytes come from (`strategies.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .errors import AnswerUnreadable
 _OP_RETURN = b"\x6a"
 
 Spent = Mapping[int, Sequence[TxOutput]]
-"""By a transaction's position in its block: the outputs it spends, in the order of its inputs. A position that is
-absent is known to spend nothing that is watched."""
+"""The outputs that each transaction spends, in the order of its inputs, by position in the block. A transaction without an entry is
+known to spend no watched output."""
 
 
 def parsed_block(raw: bytes, block_hash: str, network: Network) -> Block:

@@ -1,8 +1,8 @@
-"""The watch list grows: by configuration, or because the last addresses of a ranged descriptor came into use.
+"""Rescans for new watched scripts, added by configuration or because a ranged descriptor's last addresses came into use.
 
-Enters: the configured wallets, those the log watches, the scripts that were used. Leaves: a `Rescan`: the list to come, the scripts that
-are new on it, and how far the blocks already read have been searched for them. The first of those blocks that has one is the
-first whose facts must be stated again. Nothing of this is stored: after a crash the search begins anew.
+Enters: the configured wallets, those the log watches, the scripts used so far. Leaves: a `Rescan`: the new watch list, the scripts that
+are new on it, and how far the blocks already read have been searched for them. Events are repeated from the first block that contains
+a new script. Nothing of this is stored: after a crash the search starts again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _journal = structlog.get_logger("bitcoin")
 
 @dataclass
 class Rescan:
-    """A watch list to come, while what was already read is searched for what is new on it."""
+    """A pending watch list, and the search of the blocks already read for its new scripts."""
 
     target: WatchList
     new: Watching
@@ -49,7 +49,7 @@ class Rescan:
 
 
 class RescanFinder:
-    """Finds out, after each step, whether the list must grow."""
+    """Decides after each step whether the watch list must grow."""
 
     def __init__(self, configured: WatchList, network: Network, asset: str, *, gap: int | None) -> None:
         self._configured, self._network, self._asset, self._gap = configured, network, asset, gap

@@ -2,7 +2,7 @@
 
 Enters: a URL, a cookie file or a user and password. Leaves: decoded results, or a `SourceError` that says what
 happened and what to do. Numbers with a fraction become `Decimal`, never a float (law 7). A restarted node writes a
-new cookie: on 401 the file is read again, once a request. Leaves out: connections, limits and their troubles
+new cookie, so on 401 the file is read again, once per request. Left out: connections, limits and transport errors
 (`connectors.transport`), retries over time (`pipeline.follow`), what the methods mean (`node.py`).
 """
 
@@ -25,13 +25,13 @@ from .errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, Node
 T = TypeVar("T")
 
 MAX_REPLY_BYTES = 512 << 20
-"""A longer reply is refused: the largest honest one, a batch of raw blocks in hex, stays far below."""
+"""A longer reply is refused; the largest legitimate one, a batch of raw blocks in hex, is far smaller."""
 
 _anything = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Credentials:
-    """How we say who we are: a cookie file (read again when refused), or a user and a password."""
+    """The node's credentials: a cookie file (read again after a 401), or a user and a password."""
 
     def __init__(self, *, cookie_path: Path | None = None, user: str | None = None, password: str | None = None) -> None:
         if cookie_path is not None and user is not None:
@@ -46,7 +46,7 @@ class Credentials:
         return self._fixed or self._cookie
 
     def read_again(self) -> bool:
-        """Read the cookie file; whether it now says something new."""
+        """Read the cookie file again; whether its content changed."""
         if self.cookie_path is None:
             return False
         try:
@@ -67,7 +67,7 @@ class Credentials:
 
 
 class NodeConnection:
-    """A node, for any number of threads: each request has a connection of its own, kept open for the next."""
+    """Connections to a node. Thread-safe: concurrent requests use separate connections, which are kept open."""
 
     def __init__(self, url: str, credentials: Credentials, *, timeout_s: float = 60.0) -> None:
         self._address = NodeAddress.of(url, default_port=8332, example="http://127.0.0.1:8332")
@@ -147,7 +147,7 @@ class NodeConnection:
     def _unauthorised(self) -> AccessRefused:
         path = self._credentials.cookie_path
         if path is not None:
-            # A node that is starting answers before it has replaced the file: worth another try.
+            # A starting node answers before it has replaced the file, so this is retried.
             return AccessRefused(
                 f"the node at {self.name} does not accept the cookie in {path}: is it this node's file?", is_retryable=True
             )
@@ -162,7 +162,7 @@ class NodeConnection:
 
 
 def rpc_error(method: str, code: int, text: str, node: str) -> Exception:
-    """The failure that an error object of the node's stands for."""
+    """The exception for an error object of the node."""
     if code == RpcError.WARMING_UP:
         return NodeWarmingUp(f"the node at {node} is starting: {text}")
     if "pruned" in text.lower():

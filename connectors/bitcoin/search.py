@@ -1,13 +1,12 @@
-"""Find, in a block's bytes as they came, whether a watched script may stand among its outputs. Nothing is parsed.
+"""Searches the raw bytes of a block for watched scripts among its outputs, without parsing.
 
-Enters: the watched scripts; then serialised outputs (a block, or what it spends). Leaves: yes or no. Yes may be wrong
-(only the first bytes of long scripts are compared, and a witness may hold the same bytes): whoever asks then reads the
-block exactly. No is never wrong.
+Enters: the watched scripts; then serialised outputs (a block, or the outputs it spends). Leaves: yes or no. There are false positives
+(only the first bytes of long scripts are compared, and a witness may contain the same bytes), so the caller then parses the block.
+There are no false negatives.
 
-An output is a value of 8 bytes, a length, a script. Up to `FEW` scripts are looked for one by one. More are compared as
-sets: all places where an output of a watched shape could begin are taken by one regular expression a shape (a shape is a
-length and the script's first byte), so the cost does not grow with the number of scripts. Shapes are looked for through a
-lookahead, so that no match can swallow the next one.
+An output is a value of 8 bytes, a length, a script. Up to `FEW` scripts are searched one by one. More are grouped by shape (length and
+first byte of the script): one regular expression per shape finds all candidates, which are looked up in a set, so the cost does not
+grow with the number of scripts. The expressions use a lookahead, so that matches can overlap.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 FEW = 4
-"""Up to so many scripts a find for each is faster than a regular expression for their shape."""
+"""Up to this number of scripts, searching for each is faster than a regular expression per shape."""
 _HEAD = 18
 """Bytes compared after the length: enough to be distinctive, and no standard script but the anchor is shorter."""
 
@@ -65,7 +64,7 @@ def _sized(script: bytes) -> bytes:
 
 
 def _common_start(heads: frozenset[bytes]) -> bytes:
-    """What all of them begin with, at most 3 bytes: more would not narrow the search."""
+    """Their common prefix, at most 3 bytes: more would not narrow the search."""
     first, last = min(heads), max(heads)
     length = 0
     while length < 3 and first[length] == last[length]:

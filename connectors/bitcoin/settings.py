@@ -1,4 +1,4 @@
-"""What the operator says of a chain of Bitcoin's family, all faults at once. Pure."""
+"""Settings of a Bitcoin-like chain, validated with all faults at once. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .strategies import NAMES
 
 @dataclass(frozen=True, kw_only=True)
 class BitcoinChain(FollowedChain):
-    """A chain of Bitcoin's family, and how its node is asked."""
+    """A Bitcoin-like chain, and how its node is queried."""
 
     cookie_path: str | Path | None = None
     user: str | None = None
@@ -26,7 +26,7 @@ class BitcoinChain(FollowedChain):
     gap: int | None = None
     """Unused indexes kept ahead in a ranged descriptor; None: a fifth of its range."""
     first_used_height: int | None = None
-    """No wallet was paid below it, says the operator: it lets spends be known from the log when reading starts above 1."""
+    """The operator's statement that no wallet was paid below this height: spends can then be found from the log even if reading starts above 1."""
 
     def checked(self) -> Network:
         """The network's rules. Raises SettingsError with every fault."""

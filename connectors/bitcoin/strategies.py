@@ -1,4 +1,4 @@
-"""The ways of reading blocks, from fast to slow. Each gives exactly the same transactions.
+"""The strategies of reading blocks, from fast to slow. All find exactly the same transactions.
 
 Enters: a run of the main chain's blocks (height and hash), the watched scripts, the pool's outputs known so far. Leaves: by
 height, the transactions that touch a watched script; a height that is absent has none.
@@ -13,9 +13,9 @@ height, the transactions that touch a watched script; a height that is absent ha
 | `own-outputs` | as `rpc-raw` | raw blocks; strangers' inputs by -txindex | a relative; all history |
 | `txindex` | reads every block | raw blocks; every input by -txindex | a relative, -txindex |
 
-"All history" means that the log begins before the wallets' first output: only then is every spend known by
-what it spends. Filters may name blocks in vain, never miss one; they are asked only about blocks buried `MARGIN`
-deep, so no reorganisation can slip between the question and its answer. The rest is read block by block.
+"All history" means that the log begins before the wallets' first output: only then can every spend be recognised by
+the output it spends. Filters have false positives but no false negatives. They are queried only for blocks `MARGIN`
+deep, so that no reorganisation can happen during the query; newer blocks are read one by one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ Found = dict[int, list[Transaction]]
 class Strategy(Protocol):
     name: str
     blocks_a_step: int
-    """How many blocks are read before events are written: about a second's work."""
+    """Blocks read per step before events are written: about a second's work."""
 
     def read(self, blocks: Sequence[BlockRef], watching: Watching, known: KnownOutput, tip_height: int) -> Found: ...
 
@@ -70,7 +70,7 @@ class Strategy(Protocol):
 class SearchRest:
     """`rest`: every block's bytes are searched, only those with a hit are parsed.
 
-    Of a block without a hit only the header and the count of transactions are checked: its bytes are taken as the node sent them.
+    Of a block without a hit only the header and the number of transactions are checked.
     """
 
     name = "rest"
@@ -92,7 +92,7 @@ class SearchRest:
 
 
 class ReadAll:
-    """`rpc-verbose`: every block is read exactly."""
+    """`rpc-verbose`: every block is fetched and parsed."""
 
     name = "rpc-verbose"
     blocks_a_step = 10
@@ -109,7 +109,7 @@ class ReadAll:
 
 
 class ScanFilters:
-    """`scanblocks-…`: the node's block filters name the blocks, another strategy reads them."""
+    """`scanblocks-…`: the node's block filters select the blocks, another strategy reads them."""
 
     blocks_a_step = 2000
 
@@ -152,7 +152,7 @@ class _Scan(msgspec.Struct):
 
 
 class FollowOutputs:
-    """`rpc-raw`, `own-outputs`: raw blocks, in which our outputs are searched and spends are known by what they spend."""
+    """`rpc-raw`, `own-outputs`: searches raw blocks for the pool's outputs and for inputs that spend known ones."""
 
     def __init__(
         self, name: str, fetcher: Fetcher, network: Network, *, raw: Callable[[str], bytes], exact: Callable[[str], FetchedBlock] | None
@@ -180,7 +180,7 @@ class FollowOutputs:
         return found
 
     def _hits(self, block: Block, watching: Watching, output_of: KnownOutput, *, may_pay: bool) -> list[int]:
-        """Positions of the transactions that touch us; what one creates, a later one of the block may spend."""
+        """Positions of the transactions that touch the pool; one may spend an output of an earlier one in the block."""
         positions = []
         new: set[Outpoint] = set()
         for position, tx in enumerate(block.transactions):
@@ -194,7 +194,7 @@ class FollowOutputs:
         return positions
 
     def _spent(self, block: Block, positions: Sequence[int], output_of: KnownOutput) -> Mapping[int, Sequence[TxOutput]]:
-        """What those transactions spend: ours as we know it, outputs of the same block from it, the rest by txindex."""
+        """The outputs that those transactions spend: the pool's from the log, those of the same block from it, the rest by txindex."""
         inside = {tx.txid: tx.outputs for tx in block.transactions}
         outputs: dict[Outpoint, TxOutput] = {}
         unknown: list[Outpoint] = []
@@ -217,7 +217,7 @@ class FollowOutputs:
 
 
 def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], FetchedBlock]:
-    """`txindex`: a block and, transaction by transaction, everything it spends."""
+    """`txindex`: a block with all outputs it spends, looked up transaction by transaction."""
 
     def fetch(block_hash: str) -> FetchedBlock:
         block = parsed_block(fetcher.rpc_raw(block_hash), block_hash, network)
@@ -235,7 +235,7 @@ def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], Fetc
 
 
 def check_answers(block_hash: str, raw: bytes, raw_spent: bytes) -> None:
-    """Whether both answers are about the block asked for, as far as can be seen without reading them whole."""
+    """Check, without parsing them, that both answers are about the block asked for. Raises AnswerUnreadable."""
     if double_sha256(raw[:HEADER_SIZE])[::-1].hex() != block_hash:
         raise AnswerUnreadable(f"the node was asked for block {block_hash}, and answered with something else")
     width = {0xFD: 3, 0xFE: 5, 0xFF: 9}.get(raw[HEADER_SIZE] if len(raw) > HEADER_SIZE else 0, 1)
@@ -253,7 +253,7 @@ def _add_found(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Wat
 
 
 class Choice(NamedTuple):
-    """The strategy in force, and why it is this one."""
+    """The strategy in use, and the reason for it."""
 
     strategy: Strategy
     why: str

@@ -1,4 +1,4 @@
-"""The watch list: which scripts are the pool's, and whose of its wallets.
+"""The watch list: the pool's scripts, each with its wallet.
 
 Enters: wallets as an operator configures them (addresses, descriptors), and the wallets that the log already watches.
 Leaves: scripts with their wallet; the union of both lists; how far ranged descriptors must be watched after some of their
@@ -27,7 +27,7 @@ DEFAULT_RANGE = 1000
 
 @dataclass(frozen=True)
 class WatchList:
-    """Wallets and what they stand for on one network."""
+    """Wallets with their scripts on one network."""
 
     wallets: tuple[WatchedWallet, ...]
     scripts: dict[bytes, str]
@@ -36,10 +36,10 @@ class WatchList:
     """The index of each script of a ranged descriptor."""
 
     def extended(self, used: Iterable[bytes], *, gap: int | None) -> tuple[WatchedWallet, ...] | None:
-        """The wallets with longer ranges, when a used script lies within the last `gap` indexes; None when all lie below.
+        """The wallets with longer ranges, if a used script is within the last `gap` indexes of its range; else None.
 
-        `gap` None means the last fifth of the range. A range at least doubles, so a wallet that keeps using addresses
-        makes us read the chain again a few times only.
+        `gap` None means the last fifth of the range. A range at least doubles, so that a wallet that keeps using new addresses
+        causes few rescans.
         """
         highest: dict[str, int] = {}
         for script in used:
@@ -74,7 +74,7 @@ def _range_after(now: int, highest: int, gap: int | None) -> int:
 
 
 def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:  # noqa: C901 - one branch for each fault a wallet can have
-    """Work out every script of the wallets. Raises SettingsError with all faults of all wallets."""
+    """Derive every script of the wallets. Raises SettingsError with all faults of all wallets."""
     faults: list[str] = []
     scripts: dict[bytes, str] = {}
     indexes: dict[bytes, int] = {}
@@ -84,7 +84,7 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
     shared: set[tuple[str, str, str]] = set()
 
     def claim(script: bytes, wallet: str, source: str, what: str) -> None:
-        """Give the script to the wallet. A descriptor shared with another wallet is one fault, not one for each index."""
+        """Assign the script to the wallet. A descriptor shared with another wallet is reported once, not once per index."""
         holder = scripts.setdefault(script, wallet)
         if holder != wallet and (wallet, holder, source) not in shared:
             shared.add((wallet, holder, source))

@@ -1,4 +1,4 @@
-"""Account chains (EVM): read exactly what leaves and reaches the pool's addresses, and say it as events (ADR 7)."""
+"""Account chains (EVM): reads what the pool's addresses receive and send, and writes it as events (ADR 7)."""
 
 from pipeline.follow.connector import Connected, Contradicted, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 

@@ -1,6 +1,6 @@
-"""The two words of a token's contract that we speak, by web3's codec: `balanceOf`, and the log `Transfer` (ERC-20).
+"""The parts of a token contract's ABI that are used, by web3's codec: `balanceOf`, and the log `Transfer` (ERC-20).
 
-Enters: addresses, answers. Leaves: call data, amounts. Logs by the million are taken apart by `pipeline.chains.evm.receipts`, which tests hold against this.
+Enters: addresses, answers. Leaves: call data, amounts. Logs are decoded by the faster `pipeline.chains.evm.receipts`; tests compare the two.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _usual = sys.getrecursionlimit()
 from web3 import Web3  # noqa: E402 - what follows undoes what this import does
 from web3.exceptions import InvalidAddress  # noqa: E402 - the same
 
-# A library of web3's lifts the limit a hundredfold: then JSON that somebody nests deep would overflow the stack and end the process, where
-# it should be an error like any other.
+# A dependency of web3 raises the recursion limit a hundredfold: deeply nested JSON would then overflow the stack and crash the process
+# instead of raising an error.
 sys.setrecursionlimit(_usual)
 
 ERC20: ABI = [
@@ -38,7 +38,7 @@ ERC20: ABI = [
         ],
     },
 ]
-_web3 = Web3()  # no provider: it encodes and decodes, and asks nobody
+_web3 = Web3()  # no provider: used as a codec only
 TOKEN: Any = _web3.eth.contract(abi=ERC20)
 
 

@@ -1,7 +1,7 @@
-"""What a node's answers look like: of a block only the fields that searching it needs, so that decoding stays quick.
+"""Types of a node's answers; of a block only the fields needed to search it, so that decoding is fast.
 
-Enters: JSON. Leaves: a header with its RLP, whose hash was computed here, and who sends to whom in each transaction. What is read of a touched
-block, receipts and proofs, takes all fields and is `read_block.py`'s.
+Enters: JSON. Leaves: a header with its RLP, whose hash is computed here, and sender and recipient of each transaction. `read_block.py`
+reads all fields of the blocks that touch the pool.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pipeline.chains.evm.fields import shortest
 
 
 class LightTransaction(msgspec.Struct, gc=False):
-    """Who sends to whom; `to` is None where a contract is made."""
+    """Sender and recipient; `to` is None where a contract is created."""
 
     sender: str = msgspec.field(name="from")
     to: str | None = None
 
 
 class Withdrawal(msgspec.Struct, gc=False):
-    """What leaves the beacon chain: `amount` in gwei."""
+    """A withdrawal from the beacon chain: `amount` in gwei."""
 
     index: str
     address: str
@@ -79,7 +79,7 @@ class Syncing(msgspec.Struct, rename="camel"):
 
 
 class FoundLog(msgspec.Struct, rename="camel"):
-    """Where a log of `eth_getLogs` stands."""
+    """The position of a log of `eth_getLogs`."""
 
     block_number: str | None
     block_hash: str | None
@@ -95,7 +95,7 @@ class ProvedAccount(msgspec.Struct, rename="camel"):
 
 
 class Located(msgspec.Struct, rename="camel"):
-    """Where a trace of `trace_filter` stands."""
+    """The block of a trace of `trace_filter`."""
 
     block_number: int
     block_hash: str
@@ -129,9 +129,9 @@ def data_of(text: str) -> bytes:
 
 
 def raw_header(block: HeaderFields) -> RawHeader:
-    """The header of a block, hashed here. Raises ValueError when a field is malformed or the hash is another.
+    """The header of a block, hashed here. Raises ValueError when a field is malformed or the hash differs from the block's.
 
-    `tests/evm_encoding.py` gives the same bytes by Ethereum's own library, from any JSON; this one is ten times as quick.
+    Tests compare it with Ethereum's own library (`tests/evm_encoding.py`), which is ten times slower.
     """
     b = block
     values = [data_of(b.parent_hash), data_of(b.sha3_uncles), data_of(b.miner), data_of(b.state_root), data_of(b.transactions_root)]

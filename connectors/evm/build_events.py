@@ -1,8 +1,8 @@
-"""From headers and found transactions to the events of one account chain, numbered. Pure.
+"""Builds the numbered events of one account chain from headers and found transactions. Pure.
 
-Enters: the state of the log, blocks that hang together. Leaves: events whose `seq` run on from the log's. Blocks with something of the
-pool's are a `connect` each; the runs between them are `stretch`es of at most `MAX_STRETCH`, or a `connect` without transactions for
-a single one. `mediantime` is the header's own time (ADR 7).
+Enters: the state of the log, consecutive blocks. Leaves: events whose `seq` continues the log's. A block with pool transactions is a
+`connect`; runs of other blocks are `stretch`es of at most `MAX_STRETCH` (a single one is a `connect` without transactions).
+`mediantime` is the header's own time (ADR 7).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .watch import WatchList
 
 @dataclass(frozen=True)
 class MonthEnd:
-    """The last block of an Almaty month, as far as the chain goes that it is told with."""
+    """The last block of an Almaty month."""
 
     height: int
     hash: str
@@ -39,8 +39,8 @@ class MonthEnd:
 def by_month(
     tip_height: int, tip_hash: str | None, tip_time: int | None, headers: Sequence[RawHeader]
 ) -> Iterator[MonthEnd | list[RawHeader]]:
-    """Headers that follow a tip, month by month: a month's last block is named before the next month's first. A tip without a time is
-    the block below the log's first, whose balances are told anyway."""
+    """Headers that follow a tip, split by month: before the first block of a month comes a MonthEnd with the last block of the month
+    before. A tip without a time is the block below the log's first, whose balances are recorded anyway."""
     run: list[RawHeader] = []
     month = _month(tip_time) if tip_time is not None else None
     end = MonthEnd(tip_height, tip_hash) if tip_hash is not None else None

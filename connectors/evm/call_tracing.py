@@ -1,4 +1,4 @@
-"""How calls inside transactions are seen: chosen by what the node offers and the operator wants. Pure."""
+"""Chooses how calls inside transactions are traced, from the node's features and the operator's settings. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ InternalCalls = Literal["auto", "trace_block", "debug_trace", "ignore"]
 
 @dataclass(frozen=True)
 class CallTracing:
-    """The way in force. `name` stands in the `watch` event."""
+    """The method in use. `name` is recorded in the `watch` event."""
 
     name: str
     traces: Traces | None
@@ -22,9 +22,9 @@ class CallTracing:
 
 
 def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTracing:
-    """The way that is taken. Raises NotOffered when the one wanted is not there.
+    """The method to use. Raises NotOffered when the one in the settings is not available.
 
-    Without any, a pool of plain accounts can still be followed: only what is paid into contracts can't, and is refused where it occurs.
+    Without any, a pool of plain accounts can still be followed; payments into contracts can't, and are refused when they occur.
     """
     if wanted == "ignore":
         return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')

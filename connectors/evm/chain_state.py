@@ -1,4 +1,4 @@
-"""What the log already says of one account chain: the connector's cursor, and what following it needs to remember.
+"""The state of one account chain according to the log: the connector's cursor, and what following the chain needs.
 
 Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), which blocks have
 something of the pool's (with a digest of what), and which balances are told.
@@ -33,9 +33,9 @@ class ChainState(MainChain):
     def __init__(self) -> None:
         super().__init__()
         self.logged_balances: dict[int, str] = {}
-        """Heights whose balances were told since the newest watch event, with the block's hash."""
+        """Heights whose balances were recorded since the newest watch event, with the block's hash."""
         self.touched: dict[int, bytes] = {}
-        """Blocks of the main chain with something of the pool's, by height in order: a digest of what, to compare a second reading with."""
+        """Digest of the pool's transactions in each block of the main chain that has some, by ascending height: compared with a second reading."""
 
     def time_at(self, height: int) -> int | None:
         """The header time of a block of the main chain; None below the start."""
@@ -72,5 +72,5 @@ class ChainState(MainChain):
 
 
 def digest(transactions: Sequence[Transaction]) -> bytes:
-    """Sixteen bytes that differ when anything about the transactions does."""
+    """A 16-byte digest of the transactions."""
     return hashlib.blake2b(msgspec.json.encode(transactions), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""What can go wrong with an account chain's node, each with its own message and its own answer: try again, or stop.
+"""Errors of an account chain's node; each says whether the follower retries or stops.
 
 What any node may do is in `pipeline.follow.node_errors`; here is what only this family's nodes do. Every one is a `SourceError`; `is_retryable`
-says whether waiting can mend it.
+says whether retrying can help.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pipeline.model.errors import SourceError
 
 
 class NotYetThere(SourceError):
-    """The node has the block, and not yet what belongs to it: receipts, an index, a trace."""
+    """The node has the block, but not yet its receipts, index or traces."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, is_retryable=True)
 
 
 class RpcError(SourceError):
-    """The node's own error to a call. Retried: what it says of a block may be true only for now."""
+    """The node answered a call with an error. Retried, because it may be temporary."""
 
     def __init__(self, message: str, *, method: str, code: int, text: str) -> None:
         self.method, self.code, self.text = method, code, text
@@ -37,7 +37,7 @@ class RpcError(SourceError):
 
     @property
     def is_method_missing(self) -> bool:
-        """Whether the node does not offer the method at all, or not to us."""
+        """Whether the node does not offer the method, or not to this user."""
         return self.code in (self.METHOD_NOT_FOUND, self.METHOD_NOT_SUPPORTED) or _MISSING.search(self.text) is not None
 
     @property
@@ -47,7 +47,7 @@ class RpcError(SourceError):
 
     @property
     def is_too_large(self) -> bool:
-        """Whether less must be asked for at once."""
+        """Whether the request must be split."""
         return _LARGE.search(self.text) is not None
 
 
@@ -66,7 +66,7 @@ _LARGE = re.compile(
     re.I,
 )
 RATE_LIMITED = re.compile(r"rate.?limit|too many requests|request(s)? per second|capacity|throttl|-32029|daily request|compute units", re.I)
-"""How nodes put it that they want to be asked more slowly."""
+"""Error messages of nodes that limit the request rate."""
 
 
 class StateMissing(SourceError):
@@ -78,4 +78,4 @@ class NotOffered(SourceError):
 
 
 class AnswersDiffer(SourceError):
-    """A block is read again and again, and each time it says something else."""
+    """Repeated readings of a block keep giving different answers."""

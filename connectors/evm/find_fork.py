@@ -1,7 +1,7 @@
-"""Where the log's chain and the node's part.
+"""Finds the fork between the log's main chain and the node's.
 
-Enters: the log's state and the node's. Leaves: the highest block both have, found by block hash in steps that double from the tip down
-and then by halving (what two chains share is a beginning); or that the node has merely not got there; or that it is another chain altogether.
+Enters: the log's state and the node's. Leaves: the highest common block, searched by block hash from the tip down in steps that double,
+then by bisection; or that the node has not reached the log's height yet; or that it is on a different chain.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ PROBES = 32
 def find_fork(state: ChainState, node: Node, status: NodeStatus, key: str) -> int | None:
     """The height of the highest common block; the log's own height when nothing has left the main chain.
 
-    None when the node is on the log's chain and below its height: it lags, or synchronises, and may yet come to the same
-    blocks. Raises WrongChain when they part below the log's beginning.
+    None when the node is on the log's chain but below its height: it lags or synchronises, and may yet reach the same
+    blocks. Raises WrongChain when the fork is below the log's first block.
     """
     tip, height, below_first = state.tip, state.height, state.start_height - 1
     if tip is None or status.hash == tip:

@@ -1,9 +1,9 @@
-"""In which blocks a token's `Transfer` names a watched address: `eth_getLogs` by topic, over ranges, believed only as far as it must be.
+"""Finds the blocks in which a token's `Transfer` names a watched address: `eth_getLogs` by topic over ranges, checked by bloom filters.
 
-Enters: headers of a range. Leaves: heights. A range that the node finds too large is halved until it is not; so is one whose answer has a suspiciously
-round number of logs, since some nodes cut an answer off without a word. Each log must be of the block we read. A header's bloom
-filter names every log's addresses: where it excludes all watched ones, no log can be; where it doesn't, and the node gave none, the block is
-worth reading whole as long as that is rare (a filter that is nearly full says "perhaps" to everything).
+Enters: headers of a range. Leaves: heights. A range that is too large for the node is halved; so is one whose answer has a suspiciously
+round number of logs, because some nodes truncate answers silently. Each log must belong to the block that was read. The header's bloom
+filter covers the addresses of all logs: a log that it excludes is an error; a block whose filter matches although the node returned no log
+is read whole, unless the filter is so full that it matches nearly everything.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from .node import Node
 from .rpc import Call
 
 TRUNCATION_UNIT = 500
-"""An answer with a whole multiple of so many logs may be one that was cut off."""
+"""An answer with a multiple of this number of logs may be truncated."""
 MAX_FALSE_POSITIVES = 0.02
-"""Blocks that a bloom filter may send us to in vain, as a share."""
+"""Bloom filters with a higher probability of a false positive are ignored."""
 FIRST_SPAN = 2000
 MAX_ADDRESSES = 500
-"""Watched addresses in one question."""
+"""Watched addresses in one request."""
 
 
 class LogFinder:
-    """Asks one node for logs; remembers how large a range it takes."""
+    """Queries one node for logs; remembers how large a range it accepts."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -41,7 +41,7 @@ class LogFinder:
             return set()
         blooms = _Blooms(addresses)
         perhaps = {header.height for header in headers if blooms.may_have(header.fields.logs_bloom)}
-        if not perhaps:  # the headers themselves say that there is nothing
+        if not perhaps:  # the headers exclude any log
             return set()
         found = self._ask(headers, addresses)
         wrong = found - perhaps
@@ -74,7 +74,7 @@ class LogFinder:
         return found
 
     def _range(self, first: int, last: int, addresses: Sequence[str]) -> list[FoundLog] | None:
-        """The logs of a range; None when less must be asked for at once."""
+        """The logs of a range; None when it must be split."""
         calls: list[Call] = []
         for start in range(0, len(addresses), MAX_ADDRESSES):
             parties = ["0x" + 24 * "0" + address[2:].lower() for address in addresses[start : start + MAX_ADDRESSES]]
@@ -94,7 +94,7 @@ class LogFinder:
 
 
 class _Blooms:
-    """Which header's filters may hold a `Transfer` with one of the addresses."""
+    """Tests header bloom filters for a `Transfer` with one of the addresses."""
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._transfer = _bits(TRANSFER_TOPIC)
@@ -105,7 +105,7 @@ class _Blooms:
         return filled & self._transfer == self._transfer and any(filled & party == party for party in self._parties)
 
     def is_selective(self, bloom: str) -> bool:
-        """Whether "perhaps" means something: whether so full a filter would rarely say it in vain."""
+        """Whether a match is meaningful: whether a filter this full has few false positives."""
         share = int(bloom, 16).bit_count() / 2048
         return share**3 * len(self._parties) < MAX_FALSE_POSITIVES
 

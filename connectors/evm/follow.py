@@ -1,8 +1,8 @@
-"""Follow one account chain of one pool: from a node's blocks to the log's events, in order, without a gap.
+"""Follows one account chain of one pool: from a node's blocks to the log's events, in order, without gaps.
 
 Enters: the log, what to watch, a node. Leaves: `watch`, `balances`, `connect`, `stretch`, `accounts`, `disconnect` and `doubt` events of the key
 `POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
-run goes on from the last event. Everything a step writes hangs together by hashes that were computed here.
+run continues from the last event. All blocks of a step are chained by hashes computed here.
 
 A step looks at the node once, and either finds nothing, or reads some hundreds of blocks and appends them. When the log's tip has left
 the node's main chain, the step finds the fork by block hash, and writes the disconnects (newest first) together with what
@@ -51,7 +51,7 @@ BLOCKS_A_STEP = 500
 
 @dataclass(frozen=True, kw_only=True)
 class EvmStatus(ChainStatus):
-    """Where a connector of an account chain stands."""
+    """The status of an account chain's connector."""
 
     internal_transfers: str | None
     """How transfers by calls inside transactions are found."""
@@ -62,10 +62,10 @@ class EvmStatus(ChainStatus):
 
 
 class EvmConnector(Follower[ChainState, Rescan]):
-    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+    """Follows one chain. Not thread-safe. Opening another connector for the same pool and chain fences this one."""
 
     def __init__(self, log: EventLog, settings: EvmChain, *, connection: NodeConnection | None = None) -> None:
-        """`connection` stands in place of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+        """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         chain_id, self._tokens = settings.checked()
         self._event_builder = EvmEventBuilder(settings.chain)
         super().__init__(log, settings, self._event_builder, journal=_journal)
@@ -150,7 +150,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         return min(status.height, fork + self._step_size)
 
     def _follow(self, state: ChainState, fork: int, status: NodeStatus, call_tracing: CallTracing) -> Step:
-        """Walk back to `fork`, connect what follows it there."""
+        """Disconnect down to `fork`, then connect the node's next blocks."""
         depth = state.height - fork
         if depth > MAX_APPEND:
             return self._disconnect(state, fork)
@@ -181,7 +181,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
     def _search_history(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
-        """Search what was read for the new addresses."""
+        """Search the blocks already read for the new addresses."""
 
         def search() -> bool:
             watching = self._watching(call_tracing)
@@ -196,7 +196,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         return step
 
     def _doubt(self, state: ChainState, doubtful: Doubtful) -> Step:
-        """Say what differs, and take the log back to before the block."""
+        """Append a `doubt` event with the difference, and disconnect down to before the block."""
         height, before = doubtful.height, state.height
         block_hash, time = state.hash_at(height), state.time_at(height)
         assert block_hash is not None and time is not None

@@ -1,10 +1,11 @@
-"""What no body and no log shows: value that a call inside a stranger's transaction moved to or from a watched address.
+"""Finds internal transfers: value moved to or from a watched address by calls inside other parties' transactions, which neither the
+block's body nor its logs show.
 
-Enters: a range as it was read. Leaves: the same range with such blocks read to the bottom. A plain account can pay only by its own
-transactions, which bodies show; so what it received unseen is what its balance grew by beyond what is known, never less than nothing, and
-comparing balances at both ends of a range, then halving, finds every such block exactly. A contract may be made to pay by anybody, and
-to receive as much in the same block: where one is watched, `trace_filter` names the blocks and balances must agree with it; where the node has none,
-they don't, or the state of a block is gone, every block's calls are read.
+Enters: a range as read so far. Leaves: the same range, with the calls of such blocks read. A plain account (without code) can pay only by
+its own transactions, which are in the body, so an unexplained change of its balance is an internal receipt and never negative: comparing
+balances at both ends of a range, then bisecting, finds every such block. Anybody can make a contract pay, and receive as much in the same
+block. So where a contract is watched, `trace_filter` names the blocks, and balances must agree with it; where the node has no
+`trace_filter`, balances disagree, or the state of a block is gone, the calls of every block are read.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ class InternalTransferFinder:
     def __init__(self, node: Node, scanner: Scanner, state: StateReader) -> None:
         self._node, self._scanner, self._state = node, scanner, state
         self.way: str | None = None
-        """How the last range was completed, for a status page."""
+        """The method used for the last range, for a status page."""
         self._before: tuple[str, frozenset[str], dict[str, int | None]] | None = None
-        """Balances after the last range's last block, by its hash: the next range begins with them."""
+        """Balances after the last range's last block (with its hash), reused at the start of the next range."""
         self._ends: tuple[dict[str, int | None], dict[str, int | None]] | None = None
-        """Balances before and after the range at hand."""
+        """Balances before and after the current range."""
         self._code_at: tuple[str, frozenset[str], set[str]] | None = None
-        """Which addresses had code there."""
+        """The addresses that had code there."""
 
     def complete(self, scanned: Scanned, watching: Watching) -> None:
-        """Read the blocks whose inner calls touch the pool, and take them into the range. Raises NotOffered when a watched address is
-        a contract and the node shows no calls, unless that is accepted."""
+        """Read the blocks whose internal calls touch the pool, and add them to the range. Raises NotOffered when a watched address is
+        a contract and the node can't trace calls, unless the operator accepts that."""
         headers = scanned.headers
         if not headers or watching.is_untraced_accepted:
             self.way = "not looked for"
@@ -102,7 +103,7 @@ class InternalTransferFinder:
             self._report(scanned, unexplained, *self._ends, watching)
 
     def _unexplained(self, scanned: Scanned, addresses: Sequence[str], watching: Watching) -> list[str] | None:
-        """Addresses whose balances changed over the range by something else than what is known; None where a state is gone."""
+        """Addresses whose balance change over the range is not explained by the transactions found; None where a state is gone."""
         first, last = scanned.headers[0], scanned.headers[-1]
         at_start = self._known_before(first.prev, addresses) or self._state.balances_wei(addresses, first.height - 1, first.prev)
         at_end = self._state.balances_wei(addresses, last.height, last.hash)
@@ -137,7 +138,7 @@ class InternalTransferFinder:
         at_end: Mapping[str, int | None],
         changes: Mapping[str, Mapping[int, int]],
     ) -> list[int]:
-        """Heights of the blocks over which a balance changed by something else than what is known."""
+        """Heights of the blocks with a balance change that the transactions found do not explain."""
         found: list[int] = []
         todo = [(0, len(headers), list(unexplained), dict(at_start), dict(at_end))]
         while todo:
@@ -165,7 +166,7 @@ class InternalTransferFinder:
         at_end: Mapping[str, int | None],
         watching: Watching,
     ) -> None:
-        """Say where balances still differ; the month's balance proof (rule 3.4) will not let it pass."""
+        """Log where balances still differ; the month's balance proof (rule 3.4) will fail on it."""
         changes = own_changes(scanned.found, watching.asset)
         for address in unexplained:
             difference = _difference(at_start, at_end, address) - sum(changes.get(address, {}).values())
@@ -180,7 +181,7 @@ class InternalTransferFinder:
 
 
 def own_changes(found: Mapping[int, Sequence[Transaction]], asset: str) -> dict[str, dict[int, int]]:
-    """By pool address and height, how much of the chain's own asset its balance changed by, as the transactions tell it."""
+    """The change of each pool address's balance in the chain's own asset at each height, according to the transactions found."""
     changes: dict[str, dict[int, int]] = {}
     for height, transactions in found.items():
         for transaction in transactions:

@@ -1,8 +1,8 @@
-"""What moved in one transaction: from its own value, its calls and its logs to movements. Pure.
+"""The asset movements of one transaction: from its own value, its calls and its logs. Pure.
 
-Enters: a transaction as the node gives it, its parsed receipt, its calls where they were read. Leaves: movements of the chain's own
-asset and of tokens, in the order `tx`, `call:…`, `log:…`, each with where it stands (ADR 7). Movements of 0 are none. A failed
-transaction has none. Left out: who of them is the pool's (`netting.py`).
+Enters: a transaction as the node gives it, its parsed receipt, its calls if they were read. Leaves: movements of the chain's own asset
+and of tokens, in the order `tx`, `call:…`, `log:…`, each with its reference (ADR 7). Movements of 0 are left out; a failed transaction
+has none. Left out: which addresses are the pool's (`netting.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pipeline.chains.evm.receipts import Receipt, token_movement
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """So much of an asset went from one address to another; addresses are EIP-55."""
+    """An amount of an asset moved from one address to another (EIP-55)."""
 
     asset: str
     """The asset's name; a contract's address for a token that is not known."""
     sender: str | None
-    """None: it came into being (a block's reward)."""
+    """None: newly issued (a block's reward)."""
     recipient: str
     value: int
     """Base units, above 0."""
@@ -32,7 +32,7 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call within a transaction that moves value and was not undone."""
+    """A call within a transaction that moves value and was not reverted."""
 
     path: tuple[int, ...]
     sender: str
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Calls:
-    """What a node's trace shows of one transaction."""
+    """The calls of one transaction according to the node's trace."""
 
     is_failed: bool
     inner: Sequence[Call]

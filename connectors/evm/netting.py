@@ -1,9 +1,9 @@
-"""From a transaction's movements to the inputs and outputs that the log tells (ADR 7). Pure.
+"""From a transaction's movements to the inputs and outputs of its event (ADR 7). Pure.
 
 Every movement out of a pool wallet is an input, every movement into one an output. For each asset in which a pool wallet was
-debited, what every other address keeps: one that only receives has each movement as an output; one that also passes on has
-one output of its net gain, or none; one that loses on balance counts among the other inputs. So for each asset
-inputs (and other inputs) = outputs (and fee). Where no pool wallet was debited, those who paid the pool count among the other inputs.
+debited, the other addresses are netted: one that only receives has each movement as an output; one that also sends has one output of
+its net gain, if any; one with a net loss counts among the other inputs. So for each asset inputs (and other inputs) = outputs
+(and fee). Where no pool wallet was debited, those who paid the pool count among the other inputs.
 `other_inputs_value` is in the fee's asset: units of several assets don't add up.
 """
 
@@ -43,11 +43,11 @@ def net(
     fee: int = 0,
     fee_payer: str | None = None,
 ) -> NettedTransaction | None:
-    """The transaction as the log tells it, or None when it is none of the pool's.
+    """The transaction's inputs and outputs, or None when it does not touch the pool.
 
-    `watched` names the wallet of each pool address, `fee_payer` is the pool address that bears `fee` (ADR 7), `known` the
-    assets whose amounts must be exact. An unknown token's amount beyond 38 digits is told as 38 nines: its contract may claim
-    anything. Raises SourceError for a known one's.
+    `watched`: the wallet of each pool address; `fee_payer`: the pool address that pays `fee` (ADR 7); `known`: the assets whose
+    amounts must be exact. An unknown token's amount of more than 38 digits is capped at 38 nines, since its contract may claim
+    anything. Raises SourceError for such an amount of a known asset.
     """
     if fee_payer is None and not any(m.sender in watched or m.recipient in watched for m in movements):
         return None
@@ -65,7 +65,7 @@ def net(
         elif m.asset in debited and place not in pass_on:
             outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
         elif m.asset in debited and place in receive and gains[place] > 0:
-            receive.remove(place)  # told once, at its first movement in
+            receive.remove(place)  # one output, at its first incoming movement
             value = _units(gains[place], m.asset, txid, known)
             outputs.append(_output(len(outputs), value, m.recipient, None, m.asset, m.ref))
     if fee_payer is not None and fee:
@@ -80,7 +80,7 @@ Place = tuple[str, str]
 
 
 def _other_parties(movements: Sequence[Movement], watched: Mapping[str, str]) -> tuple[set[Place], set[Place], dict[Place, int]]:
-    """Of strangers: who receives, who passes on, and each one's gain (below 0: loss)."""
+    """Of the addresses that are not the pool's: which receive, which send, and each one's net gain (negative: loss)."""
     receive: set[Place] = set()
     pass_on: set[Place] = set()
     gains: dict[Place, int] = defaultdict(int)
@@ -95,7 +95,7 @@ def _other_parties(movements: Sequence[Movement], watched: Mapping[str, str]) ->
 
 
 def _losers(movements: Sequence[Movement], watched: Mapping[str, str], debited: set[str], gains: Mapping[Place, int]) -> dict[Place, int]:
-    """Strangers whose loss the told outputs come from, and how much: the net loss where their gains are told too, else what they paid the pool."""
+    """The other inputs with their amounts: the net loss where net gains are outputs, else what was paid to the pool."""
     losers = {place: -gain for place, gain in gains.items() if place[0] in debited and gain < 0}
     for m in movements:
         if m.asset not in debited and m.recipient in watched and m.sender is not None:

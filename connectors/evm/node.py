@@ -1,8 +1,8 @@
-"""What we ask of an account chain's node, each question with its own distrust.
+"""Queries to an account chain's node, with checks of each answer.
 
-Enters: a connection. Leaves: what the node offers, found by trying it; blocks by number whose header hashes to what they claim; receipts,
-calls, state of one block. No tag but `latest` is ever used: not every node knows `finalized`. Raises ChainMoved when the
-main chain changed between two questions. Leaves out: what the answers mean for the pool (`read_block.py`, `scan.py`).
+Enters: a connection. Leaves: the node's features, found by trying them; blocks by number with verified header hashes; receipts, calls and
+state of one block. No block tag but `latest` is used, because not every node knows `finalized`. Raises ChainMoved when the main chain
+changed between two queries. Left out: what the answers mean for the pool (`read_block.py`, `scan.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _light = msgspec.json.Decoder(LightBlock | None)
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """Where the node stands."""
+    """The node's tip and its progress."""
 
     height: int
     hash: str
@@ -37,11 +37,11 @@ class NodeStatus:
 
 @dataclass(frozen=True)
 class NodeFeatures:
-    """What the node offers."""
+    """The optional methods that the node supports."""
 
     version: str
     traces: tuple[Traces, ...]
-    """Ways to see the calls inside transactions, the preferred first."""
+    """The methods of tracing calls inside transactions, the preferred one first."""
     has_block_receipts: bool
     has_state_by_hash: bool
     """State can be asked for by a block's hash (EIP-1898)."""
@@ -52,7 +52,7 @@ class NodeFeatures:
 
 @dataclass(frozen=True)
 class ReadBlock:
-    """A block as it was read: its header, and its JSON to be read more of."""
+    """A block as read: its header, and its JSON for further decoding."""
 
     header: RawHeader
     light: LightBlock
@@ -70,7 +70,7 @@ class Node:
     # --- the node itself -------------------------------------------------------------------------------------------
 
     def read_status(self) -> NodeStatus:
-        """Where the node stands, in one request. Raises WrongChain for another network's node."""
+        """The node's status, in one request. Raises WrongChain for a node of another network."""
         calls: list[Call] = [("eth_chainId", ()), ("eth_syncing", ()), ("eth_getBlockByNumber", ("latest", False))]
         chain_id, syncing, tip = self.connection.ask(calls)
         told = self._number(self.connection.read(_result(chain_id), "eth_chainId", str), "eth_chainId")
@@ -85,7 +85,7 @@ class Node:
         )
 
     def probe_features(self, status: NodeStatus) -> NodeFeatures:
-        """Find out what the node offers, by trying it on its newest block."""
+        """The node's features, found by trying them on its newest block."""
         height, by_hash = hex(status.height), {"blockHash": "0x" + status.hash}
         nobody = "0x" + 40 * "0"
         calls: dict[str, Call] = {
@@ -180,7 +180,7 @@ class Node:
         return checked
 
     def calls(self, block: RawHeader, txids: Sequence[str], way: Traces) -> list[Calls]:
-        """The calls inside each transaction of a block, in order. Raises StateMissing when the node can't run the block any more."""
+        """The calls inside each transaction of a block, in order. Raises StateMissing when the node no longer has the state to trace it."""
         if not txids:
             return []
         call: Call = (
@@ -225,7 +225,7 @@ class Node:
     # --- state -----------------------------------------------------------------------------------------------------
 
     def at(self, height: int, block_hash: str) -> object:
-        """How a block is named in a question about state."""
+        """The block parameter of a query about state."""
         assert self.features is not None
         return {"blockHash": "0x" + block_hash} if self.features.has_state_by_hash else hex(height)
 
@@ -274,7 +274,7 @@ def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:
 
 
 def _is_offered(answer: msgspec.Raw | RpcError) -> bool:
-    """Whether the node knows the method: any failure but "no such method" leaves it open, and is met again where it matters."""
+    """Whether the node knows the method. Errors other than "no such method" count as yes; they come up again when the method is used."""
     if not isinstance(answer, SourceError):
         return True
     return not answer.is_method_missing

@@ -1,9 +1,9 @@
-"""Read a block that touches the pool whole, check it against its header, and say what in it is the pool's.
+"""Reads a whole block that touches the pool, verifies it against its header, and extracts the pool's transactions.
 
-Enters: a block by hash. Leaves: its transactions that touch a watched address, as the log tells them, with their proofs; and its own
-credits (reward, fees, withdrawals) as one coinbase transaction under the block's hash (ADR 7). Every transaction's bytes are made again and
-hashed, and so are both tries: what the header commits to is not believed but computed. A transaction of a type that only
-another network knows can't be; then number, hashes and the bloom are compared, and the proofs are left out. Calls are in no root.
+Enters: a block by hash. Leaves: its transactions that touch a watched address, with their proofs; and the block's own credits (reward,
+fees, withdrawals) as one coinbase transaction under the block's hash (ADR 7). Every transaction is encoded and hashed again, and both
+tries are rebuilt and compared with the header's roots. Where a transaction type is unknown, only the number of transactions, the hashes and
+the bloom filter are compared, and there are no proofs. Calls are not covered by any root.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from .watch import WatchList
 
 @dataclass(frozen=True)
 class Watching:
-    """What is looked for, and by which means."""
+    """What is searched for, and how."""
 
     watch_list: WatchList
     asset: str
     tokens: Mapping[str, str]
     """Known tokens by contract, EIP-55."""
     traces: Traces | None
-    """How calls inside transactions are seen; None when they are not."""
+    """How calls inside transactions are traced; None when they are not."""
     is_untraced_accepted: bool
-    """The operator accepts not seeing them."""
+    """Whether the operator accepts that calls are not traced."""
     block_reward: BlockReward
 
     @property
@@ -54,7 +54,7 @@ class Watching:
 
 @dataclass(frozen=True)
 class _CheckedBlock:
-    """A block with all that was read of it."""
+    """A block with all of its transactions and receipts, checked against its header."""
 
     header: RawHeader
     transactions: list[dict[str, Any]]
@@ -64,14 +64,14 @@ class _CheckedBlock:
     answers: list[dict[str, Any]]
     """The receipts as the node gives them."""
     raw_transactions: list[bytes] | None
-    """None where some type is not known: there is no proof then."""
+    """None where a transaction type is unknown: then there are no proofs."""
     raw_receipts: list[bytes] | None
     transactions_trie: BlockTrie | None
     receipts_trie: BlockTrie | None
 
 
 class _Reading(NamedTuple):
-    """All that a reading of a block rested on, and what it came to."""
+    """The answers that a reading of a block was based on, and its result, as digests."""
 
     watching: Watching
     block: bytes
@@ -82,7 +82,7 @@ class _Reading(NamedTuple):
 
 
 MAX_READINGS = 10_000
-"""Readings that are kept to be compared with a second one; half a kilobyte each."""
+"""Readings kept for comparison with a second one; half a kilobyte each."""
 
 
 class _HeaderMismatch(ValueError):
@@ -98,10 +98,10 @@ class BlockReader:
         """The last reading of each block by its hash, oldest first."""
 
     def is_unchanged(self, block: ReadBlock, watching: Watching, told: bytes) -> bool:
-        """Whether the node, asked again what the reading that told this rested on, gives the same answers to the byte.
+        """Repeat the queries of the block's last reading; whether all answers are the same bytes, and its result had the digest `told`.
 
-        What is told follows from these answers alone, so they need not be searched again. False says nothing yet: the same
-        may be told in other words, or no such reading is remembered.
+        The transactions follow from these answers alone, so the block need not be read again. False is not conclusive: the same data
+        may be formatted differently, or no reading is kept.
         """
         before = self._readings.get(block.header.hash)
         return (
@@ -113,10 +113,10 @@ class BlockReader:
         )
 
     def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
-        """What in the block is the pool's. `deep`: look into every transaction's calls, whatever shows outside.
+        """The pool's transactions in the block. `deep`: read the calls of every transaction.
 
-        Raises AnswerUnreadable when something contradicts the header, NotOffered when a pool wallet's payment into a contract
-        can't be followed, and what `Node` raises.
+        Raises AnswerUnreadable when an answer contradicts the header, NotOffered when a pool wallet pays into a contract and calls
+        can't be traced, and what `Node` raises.
         """
         with self._node.connection.record_answers() as heard:
             transactions = self._read(block, watching, deep=deep)
@@ -176,7 +176,7 @@ class BlockReader:
     # --- what is the pool's ----------------------------------------------------------------------------------------
 
     def _visible_places(self, whole: _CheckedBlock, watching: Watching) -> list[int]:
-        """Places of transactions that touch the pool by what they and their logs show."""
+        """Indexes of the transactions that touch the pool according to their own fields and logs."""
         spellings, addresses = watching.watch_list.spellings, watching.watch_list.addresses
         places = []
         for place, (transaction, receipt) in enumerate(zip(whole.transactions, whole.receipts, strict=True)):
@@ -189,7 +189,7 @@ class BlockReader:
         return places
 
     def _calls(self, whole: _CheckedBlock, places: Sequence[int], watching: Watching, *, deep: bool) -> list[Calls] | None:
-        """The calls of all the block's transactions, where one that matters may have some."""
+        """The calls of all of the block's transactions; None where they are not needed or not traced."""
         ran = [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
         if watching.traces is not None:
             return self._node.calls(whole.header, whole.txids, watching.traces) if ran or deep else None
@@ -266,7 +266,7 @@ class BlockReader:
     # --- the block's own credits -----------------------------------------------------------------------------------
 
     def _credits(self, block: ReadBlock, whole: _CheckedBlock, watching: Watching) -> Transaction | None:
-        """What the block credits to pool wallets, as one coinbase transaction."""
+        """The block's credits to pool wallets, as one coinbase transaction."""
         fields = block.header.fields
         spellings, height = watching.watch_list.spellings, block.header.height
         fees = _priority_fees_wei(whole, fields.base_fee_per_gas) if fields.miner in spellings else 0
@@ -285,7 +285,7 @@ class BlockReader:
 
 
 def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
-    """The uncles that a block includes, each the one that the block names."""
+    """The uncles that a block includes, checked against the hashes in the block."""
     if not block.light.uncles:
         return []
     calls = [("eth_getUncleByBlockHashAndIndex", ("0x" + block.header.hash, hex(place))) for place in range(len(block.light.uncles))]
@@ -334,7 +334,7 @@ def _check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
 
 
 def _unproven(answer: Mapping[str, Any]) -> Receipt:
-    """A receipt of a type that this program can't write as bytes."""
+    """A receipt of a type that this program can't encode."""
     return Receipt(
         kind=number(answer, "type"),
         status=number(answer, "status"),
@@ -348,7 +348,7 @@ def _unproven(answer: Mapping[str, Any]) -> Receipt:
 
 
 def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The gas each transaction used: by the running sum that the header commits to, and not otherwise by the node."""
+    """The gas that each transaction used, from the cumulative sums that the receipts root covers; the node's `gasUsed` must agree."""
     found, before = [], 0
     for receipt, answer in zip(receipts, answers, strict=True):
         used, before = receipt.cumulative_gas_used - before, receipt.cumulative_gas_used
@@ -361,14 +361,14 @@ def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]])
 
 
 def _fee_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any], gas_used: int) -> int:
-    """What the sender paid for gas, and for blobs."""
+    """The fee in wei that the sender paid for gas and blobs."""
     price = _price_wei(transaction, answer)
     blobs = number(answer, "blobGasUsed") * number(answer, "blobGasPrice") if answer.get("blobGasUsed") else 0
     return gas_used * price + blobs
 
 
 def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
-    """The price of gas that was paid: never more than the transaction allows."""
+    """The gas price paid, in wei. Raises when it is above the transaction's limit."""
     price = number(answer, "effectiveGasPrice") if answer.get("effectiveGasPrice") is not None else number(transaction, "gasPrice")
     limit = number(transaction, "maxFeePerGas") if transaction.get("maxFeePerGas") is not None else number(transaction, "gasPrice")
     if price > limit:
@@ -377,7 +377,7 @@ def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int
 
 
 def _priority_fees_wei(whole: _CheckedBlock, base_fee: str | None) -> int:
-    """What the transactions paid to the block's miner: all that is not burnt."""
+    """The part of the gas fees that goes to the block's miner, in wei: all that is not burnt."""
     burnt = int(base_fee, 16) if base_fee is not None else 0
     prices = (_price_wei(transaction, answer) for transaction, answer in zip(whole.transactions, whole.answers, strict=True))
     return sum((price - burnt) * used for price, used in zip(prices, whole.gas_used, strict=True))

@@ -1,8 +1,8 @@
-"""Every block with something of the pool's is read a second time before it becomes final (ADR 7).
+"""Reads every block with pool transactions a second time before it becomes final (ADR 7).
 
-Enters: the log's state and a height up to which the log is about to grow. Leaves: the first block, if any, whose second reading says something
-else than the log. The reading comes before the append that makes a block final, so the log itself says what was read twice: all
-blocks `finality` below its tip, but for those of the last steps, which are read once more after a restart.
+Enters: the log's state and the height that the log is about to reach. Leaves: the first block, if any, whose second reading differs from
+the log. The check happens before the append that makes a block final, so the log's tip shows which blocks were checked: all those at
+least `finality` below it, except those of the last steps, which are checked again after a restart.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from .read_block import BlockReader, Watching
 _journal = structlog.get_logger("evm")
 
 MAX_DOUBTS = 3
-"""So often one block may be stated anew before somebody must look at the node."""
+"""How often one block may be read anew before the connector stops with an error."""
 
 
 @dataclass(frozen=True)
 class Doubtful:
-    """A block that said something else."""
+    """A block whose second reading differs."""
 
     height: int
     detail: str
 
 
 class Recheck:
-    """Remembers up to where blocks were read twice."""
+    """Checks blocks a second time, and keeps the height up to which that is done."""
 
     def __init__(self, node: Node, reader: BlockReader, finality: int) -> None:
         self._node, self._reader, self._finality = node, reader, finality
@@ -40,7 +40,7 @@ class Recheck:
         self._doubts: Counter[int] = Counter()
 
     def begin(self, state: ChainState, step_size: int) -> None:
-        """After the log was read: what its last steps connected counts as read once."""
+        """After the log was read: the blocks of its last steps count as read once."""
         self.checked_to = max(state.start_height - 1, state.height - self._finality - step_size)
 
     def roll_back(self, height: int) -> None:
@@ -48,7 +48,7 @@ class Recheck:
         self.checked_to = min(self.checked_to, height)
 
     def check(self, state: ChainState, watching: Watching, tip: int, last: int) -> Doubtful | None:
-        """Read again what becomes final when the log, whose blocks up to `tip` are in the main chain, grows to `last`.
+        """Read again the blocks that become final when the log, whose blocks up to `tip` are in the main chain, grows to `last`.
 
         Raises AnswersDiffer when a block has been doubted too often, and what reading a block raises.
         """

@@ -1,9 +1,9 @@
-"""The watch list grows by configuration.
+"""Rescans for watched addresses that were added by configuration.
 
-Enters: the configured wallets, those the log watches. Leaves: a `Rescan`: the list to come, the addresses that are new on it, and how far the
-blocks already read have been searched for them. The first of those blocks that has one is the first whose facts must be stated again;
-the first of all when a new address held something before it, because then every month's balance is to be told with it.
-Nothing of this is stored: after a crash the search begins anew.
+Enters: the configured wallets, those the log watches. Leaves: a `Rescan`: the new watch list, the addresses that are new on it, and how far
+the blocks already read have been searched for them. Events are repeated from the first block with a new address; from the log's first block
+if a new address had a balance before it, because then every month's balances must include it.
+Nothing of this is stored: after a crash the search starts again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _journal = structlog.get_logger("evm")
 
 @dataclass
 class Rescan:
-    """A watch list to come, while what was already read is searched for what is new on it."""
+    """A pending watch list, and the search of the blocks already read for its new addresses."""
 
     target: WatchList
     new: dict[str, str]
@@ -49,7 +49,7 @@ class Rescan:
         watching: Watching,
         size: int,
     ) -> bool:
-        """Search some more blocks; whether the search is over. Raises ChainMoved when the main chain is not the log's any more."""
+        """Search some more blocks; whether the search is complete. Raises ChainMoved when the node's main chain has left the log's."""
         if not self.new or state.height < state.start_height:
             return True
         narrow = replace(watching, watch_list=self.target.only(self.new))

@@ -1,8 +1,8 @@
-"""What a block itself credits: reward, uncles, priority fees, withdrawals. Pure.
+"""Credits of a block itself: reward, uncles, priority fees, withdrawals. Pure.
 
-Enters: a block's header fields, its uncles, what its transactions paid for gas. Leaves: movements from nobody. `ecip1017` is Ethereum
-Classic's: 5 coins, a fifth less in each era of 5,000,000 blocks (block 5,000,001 begins the second); whoever includes an uncle gets a
-32nd of the block's reward for it; the uncle's miner gets in the first era (8 - distance)/8 of the reward, later a 32nd.
+Enters: a block's header fields, its uncles, the gas fees of its transactions. Leaves: movements without a sender. `ecip1017` is Ethereum
+Classic's schedule: 5 coins, a fifth less in each era of 5,000,000 blocks (block 5,000,001 begins the second); a block gets a 32nd of its
+reward for each uncle included; the uncle's miner gets (8 - distance)/8 of the reward in the first era, later a 32nd.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ WEI_A_GWEI = 10**9
 
 @dataclass(frozen=True)
 class Uncle:
-    """A block that lost its race and was included."""
+    """An uncle: a stale block that a later block includes."""
 
     miner: str
     height: int
 
 
 def reward_wei(height: int) -> int:
-    """The block's reward by ECIP-1017, without what uncles bring."""
+    """The block's reward by ECIP-1017 in wei, without the rewards for uncles."""
     era = (height - 1) // ERA_BLOCKS
     return FIRST_REWARD_WEI * int(4**era) // int(5**era)
 
 
 def uncle_reward_wei(height: int, uncle_height: int) -> int:
-    """What the miner of an uncle gets from the block that includes it."""
+    """The reward of an uncle's miner in wei, from the block that includes it."""
     reward = reward_wei(height)
     return reward * (uncle_height + 8 - height) // 8 if height <= ERA_BLOCKS else reward // 32
 
@@ -52,7 +52,7 @@ def block_credits(
     priority_fees_wei: int,
     withdrawals: Sequence[Withdrawal],
 ) -> list[Movement]:
-    """Movements from nobody, in the order reward, uncles, fees, withdrawals. Raises ValueError for a malformed field."""
+    """Movements without a sender, in the order reward, uncles, fees, withdrawals. Raises ValueError for a malformed field."""
     found = []
     if block_reward == "ecip1017":
         reward = reward_wei(height)

@@ -1,9 +1,9 @@
 """JSON-RPC to one node of an account chain: many calls in one request.
 
-Enters: a URL, a user and password or headers of one's own. Leaves: each call's result, still JSON, in the order asked; or a
-`SourceError` that says what happened and what to do. A request that is too large for the node is halved until it is not, and the
-size that went through is kept. Leaves out: connections, limits and their troubles (`connectors.transport`), retries over time
-(`pipeline.follow`), what the methods mean (`node.py`).
+Enters: a URL, a user and password or custom headers. Leaves: each call's result as JSON, in the order asked; or a `SourceError` that
+says what happened and what to do. A request that is too large for the node is halved until it succeeds, and that size is remembered.
+Left out: connections, limits and transport errors (`connectors.transport`), retries over time (`pipeline.follow`), what the methods
+mean (`node.py`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Call = tuple[str, Sequence[object]]
 """A method and its parameters."""
 
 MAX_REPLY_BYTES = 256 << 20
-"""A longer reply is refused: a hundred full blocks, or a traced one, stay far below."""
+"""A longer reply is refused; a hundred full blocks, or a traced one, are far smaller."""
 BATCH = 100
-"""Calls in one request, unless the node takes fewer."""
+"""Calls in one request, unless the node accepts fewer."""
 
 
 class RecordedAnswers(NamedTuple):
-    """Some calls and a digest of the node's answers to them."""
+    """Some calls with a digest of the node's answers."""
 
     calls: tuple[Call, ...]
     is_batch: bool
@@ -41,7 +41,7 @@ class RecordedAnswers(NamedTuple):
 
 
 class NodeConnection:
-    """A node, for any number of threads: each request has a connection of its own, kept open for the next."""
+    """Connections to a node. Thread-safe: concurrent requests use separate connections, which are kept open."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class NodeConnection:
         return found
 
     def ask(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
-        """What the node answers to each of many calls, in the order asked: JSON, or its error."""
+        """The node's answer to each of many calls, in the order asked: JSON, or its error."""
         answers: list[msgspec.Raw | RpcError] = []
         while len(answers) < len(calls):
             answers += self._ask_some(calls[len(answers) : len(answers) + self.batch_size])
@@ -99,7 +99,7 @@ class NodeConnection:
 
     @contextmanager
     def record_answers(self) -> Iterator[list[RecordedAnswers]]:
-        """Keep what this thread asks, and digests of what it is answered, until the end of the context."""
+        """Record this thread's calls, and digests of their answers, until the end of the block."""
         heard: list[RecordedAnswers] = []
         self._local.heard = heard
         try:
@@ -108,7 +108,7 @@ class NodeConnection:
             self._local.heard = None
 
     def gives_same_answers(self, heard: RecordedAnswers) -> bool:
-        """Whether the node, asked the same once more, answers with the same bytes."""
+        """Repeat the calls; whether the answers are the same bytes."""
         if heard.digest is None:
             return False
         answers = self.ask(heard.calls) if heard.is_batch else [self._ask_one(call) for call in heard.calls]
@@ -124,7 +124,7 @@ class NodeConnection:
         return read_result(answer, kind, method, self.name)
 
     def _ask_some(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
-        """The answers to some calls: all of them, or the first half when the node finds them too many."""
+        """The answers to some calls: to all, or to the first half if the node refuses so many."""
         first = calls[0][0]
         batch = [{"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n, (method, params) in enumerate(calls)]
         try:
@@ -140,7 +140,7 @@ class NodeConnection:
             try:
                 answers.append(self._result(reply, method))
             except RpcError as error:
-                if error.is_too_large and method not in _RANGED and len(calls) > 1:  # cut off behind what still had room
+                if error.is_too_large and method not in _RANGED and len(calls) > 1:  # the batch's reply was cut at the node's limit
                     return answers or self._halved(calls, error)
                 answers.append(error)
         return answers
@@ -152,13 +152,13 @@ class NodeConnection:
         return self._ask_some(calls[: self.batch_size])
 
     def _ask_one(self, call: Call) -> msgspec.Raw:
-        """What the node answers to one call, asked without a batch around it. Raises RpcError for the node's error."""
+        """The answer to one call, not sent as a batch. Raises RpcError for the node's error."""
         answer = self._alone(call)
         self._note((call,), False, [answer])
         return answer
 
     def _one(self, call: Call) -> list[msgspec.Raw | RpcError]:
-        """One call without a batch around it: some nodes take no batches."""
+        """One call, not sent as a batch: some nodes accept no batches."""
         try:
             return [self._alone(call)]
         except RpcError as error:
@@ -212,7 +212,7 @@ class NodeConnection:
 
 
 def _digest(answers: Sequence[msgspec.Raw | RpcError]) -> bytes | None:
-    """Thirty-two bytes that differ when any answer does; None where one is an error."""
+    """A 32-byte digest of the answers; None if one of them is an error."""
     found = hashlib.blake2b(digest_size=32)
     for answer in answers:
         if isinstance(answer, RpcError):
@@ -223,11 +223,11 @@ def _digest(answers: Sequence[msgspec.Raw | RpcError]) -> bytes | None:
 
 
 _RANGED = ("eth_getLogs", "trace_filter")
-"""Methods whose own range may be too large: their caller asks for less."""
+"""Methods whose block range may be too large: their caller splits it."""
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """What Retry-After says, in seconds; None where it gives a date, which would need a clock, or nothing."""
+    """The Retry-After header in seconds; None where it is absent or a date (which would need a clock)."""
     if retry_after is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Read a range of the main chain: every header checked and chained, and every block with something of the pool's read whole.
+"""Reads a range of the main chain: checks and chains every header, and reads every block with pool transactions whole.
 
-Enters: a range, the hash it follows, what is watched. Leaves: the headers, and by height the transactions that are the pool's. A block is read
-whole when its body names a watched address, when a `Transfer` does, when its miner, an uncle's or a withdrawal is watched, or when
-`internal_transfers.py` found that calls inside transactions must have moved something. Several connections fetch while one thread reads.
+Enters: a range, the hash it follows, what is watched. Leaves: the headers, and the pool's transactions by height. A block is read whole
+when a watched address is in its body, in a `Transfer`, or its miner's, an uncle's or a withdrawal's, or when `internal_transfers.py` found
+that internal calls must have moved something. Blocks are fetched over several connections and processed by one thread.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PARALLEL_REQUESTS = 5
 
 @dataclass
 class Scanned:
-    """A range of the main chain as it was read."""
+    """A range of the main chain as read."""
 
     headers: list[RawHeader]
     found: dict[int, list[Transaction]] = field(default_factory=dict)
-    """What is the pool's, by height; a block that turned out to have nothing is not there."""
+    """The pool's transactions, by height; blocks without any are absent."""
     read_whole: dict[int, ReadBlock] = field(default_factory=dict)
     """Blocks that were read whole, by height."""
 
@@ -50,7 +50,7 @@ class Scanner:
             self._threads = None
 
     def read(self, first: int, last: int, prev: str | None, watching: Watching) -> Scanned:
-        """The blocks of a range. `prev` is the hash they follow, where it is known. Raises ChainMoved when they don't hang together."""
+        """The blocks of a range. `prev`: the hash they follow, if known. Raises ChainMoved when they are not chained by their hashes."""
         headers: list[RawHeader] = []
         touched: dict[int, ReadBlock] = {}
         for blocks in self._read_ahead(first, last):
@@ -92,7 +92,7 @@ class Scanner:
         return any(uncle.miner in watched for uncle in uncles_of(self._node, block))
 
     def _read_ahead(self, first: int, last: int) -> Iterator[list[ReadBlock]]:
-        """The blocks of a range, a request's worth at a time, in order; fetched ahead over several connections."""
+        """The blocks of a range in order, one request's worth at a time, prefetched over several connections."""
         spans = [(start, min(last, start + BLOCKS_A_REQUEST - 1)) for start in range(first, last + 1, BLOCKS_A_REQUEST)]
         if len(spans) < 2:
             yield from (self._node.blocks(*span) for span in spans)

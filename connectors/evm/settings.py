@@ -1,4 +1,4 @@
-"""What the operator says of an account chain, all faults at once. Pure."""
+"""Settings of an account chain, validated with all faults at once. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK_REWARDS = ("none", "ecip1017")
 
 @dataclass(frozen=True, kw_only=True)
 class EvmChain(FollowedChain):
-    """An account chain, and how its node is asked. `network` is `evm:CHAIN_ID`."""
+    """An account chain, and how its node is queried. `network` is `evm:CHAIN_ID`."""
 
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Names of known contracts, by address."""

@@ -1,4 +1,4 @@
-"""What the pool's addresses hold after a block: balances and code, read in batches.
+"""Reads the state of the pool's addresses after a block: balances and code, in batches.
 
 Enters: a block, addresses, token contracts. Leaves: numbers, or None where the node no longer has the block's state.
 """
@@ -38,7 +38,7 @@ class StateReader:
         return {address for address, answer in zip(addresses, answers, strict=True) if answer not in ("0x", "0x0")}
 
     def rows(self, watch_list: WatchList, asset: str, tokens: Mapping[str, str], height: int, block_hash: str) -> BalanceColumns:
-        """What every watched address holds of every known asset after the block."""
+        """The balance of every watched address in every known asset after the block."""
         at = self._node.at(height, block_hash)
         places: list[tuple[str, str, str]] = []
         calls: list[Call] = []

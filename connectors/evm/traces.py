@@ -1,4 +1,4 @@
-"""Two ways in which nodes show the calls inside a transaction, read into the same `Calls`. Pure but for decoding.
+"""Decodes the two trace formats of nodes into `Calls`. Pure.
 
 Enters: the answer to `debug_traceBlockByHash` with callTracer (a tree a transaction), or to `trace_block` (a list with paths). Leaves: for
 each transaction of the block, in order, the calls that move value and were not undone. A failed frame takes all under it along.
@@ -135,7 +135,7 @@ def calls_of_list(traces: Sequence[FlatTrace]) -> Calls:
 
 
 def _value_calls(root: _Node) -> Iterator[Call]:
-    """Calls with value below the root, in the order in which they began, without what was undone."""
+    """Calls with value below the root, in the order in which they began, without reverted ones."""
     todo: list[tuple[_Node, tuple[int, ...]]] = [(root, ())]
     while todo:
         node, path = todo.pop()
@@ -181,5 +181,5 @@ def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -
 
 
 def decode_nested(answer: msgspec.Raw, kind: Any) -> Any:
-    """Decode an answer that is nested as deep as calls are."""
+    """Decode an answer that may be nested as deep as calls can be."""
     return decode_deep(msgspec.json.Decoder(kind).decode, answer)

@@ -1,4 +1,4 @@
-"""The watch list of an account chain: which addresses are the pool's, and whose of its wallets.
+"""The watch list of an account chain: the pool's addresses, each with its wallet.
 
 Enters: wallets as an operator configures them, and those the log already watches. Leaves: addresses in EIP-55 with their wallet;
 the union of both lists. Pure. Faults are collected and reported together (`SettingsError`).
@@ -16,7 +16,7 @@ from pipeline.model.errors import SettingsError
 
 @dataclass(frozen=True)
 class WatchList:
-    """Wallets and what they stand for."""
+    """Wallets with their addresses."""
 
     wallets: tuple[WatchedWallet, ...]
     addresses: dict[str, str]

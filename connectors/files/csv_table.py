@@ -1,8 +1,8 @@
 """CSV: from bytes to a table of texts, each row with the line of the file that it begins in.
 
-UTF-8, with or without a byte order mark, unless the layout names another encoding; fields apart by comma, semicolon or tab, whichever
-makes the header's headings known, unless the layout names it; quotes as RFC 4180 has them. Refused: other encodings, stray quotes, rows with
-too few or too many fields. Blank lines don't count.
+UTF-8, with or without a byte order mark, unless the layout sets another encoding; the separator is the comma, semicolon or tab that makes
+most headings known, unless the layout sets it; quotes as in RFC 4180. Refused: other encodings, stray quotes, rows with too few or too
+many fields. Blank lines are ignored.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _separator(heading_line: str, expected: Collection[str], layout: Layout) -> 
 
 
 def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Layout) -> RawTable:
-    """A file without any quote: a row a line, all of it in polars."""
+    """A file without quotes: one row per line, parsed in polars."""
     lines = pl.read_lines(io.BytesIO(data), row_index_name="line", row_index_offset=1, name="text").with_columns(
         pl.col("line").cast(pl.UInt32)
     )
@@ -167,7 +167,7 @@ def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Lay
 
 
 def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layout) -> RawTable:
-    """A file with quotes: fields may hold separators and line ends, so the standard library's reader takes it apart."""
+    """A file with quotes, where fields may contain separators and line ends: parsed by the standard library."""
     heading = next(line for line in text.split("\n") if line.strip())
     separator = _separator(heading, expected, layout)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and by what an archive holds: a format that is read, or a sentence that says what it is.
+"""Detects a file's format from its first bytes, and an archive's from its entries.
 
 In: the file's bytes. Out: `csv`, `xlsx`, `ods` or `parquet`; or why it is none of them, and what to do. Left out: reading.
 """

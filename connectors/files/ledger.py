@@ -1,8 +1,8 @@
-"""The pool's ledger from files: allocations, payments, openings, and its word that it is complete.
+"""Imports the pool's ledger from files: allocations, payments, openings, and the declaration that it is complete through a day.
 
-In: a file (CSV, XLSX, Parquet) and the log. Out: events of the topic `ledger`, all those of a file in one append, so that an import
-stands whole or not at all. A row already in the log is passed over; a changed one is appended with the next version (ADR 1, `pipeline.validate.restate`).
-Rule 6.4 is kept against the log, too. Left out: deletion (a row that should not be is restated with the amount 0).
+In: a file (CSV, XLSX, Parquet) and the log. Out: events of the topic `ledger`. All events of a file are one append, so an import happens
+whole or not at all. A row already in the log is skipped; a changed one is appended with the next version (ADR 1,
+`pipeline.validate.restate`). Rule 6.4 is also checked against the log. Left out: deletion (a wrong row is restated with the amount 0).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _UNITS = ("amount", "commission_amount")
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import did: how many of the file's rows are new, restated, or in the log already, and the events appended."""
+    """The result of an import: how many of the file's rows were new, restated or in the log already, and the number of events appended."""
 
     kind: LedgerKind
     source: str
@@ -87,7 +87,7 @@ class ReadOptions:
 
 
 def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
-    """A ledger file's rows, checked, and what is told of them: amounts Int128 base units, instants Int64 µs, and each row's `line`.
+    """A ledger file's checked rows with notes on the reading: amounts Int128 base units, instants Int64 µs, and each row's `line`.
 
     Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
@@ -107,10 +107,9 @@ def review_ledger(
     known: ReviewContext | None = None,
     may_move: bool = False,
 ) -> tuple[Review, pl.DataFrame]:
-    """What importing a ledger file would do now, and the rows it would append, each with its `version`; appends nothing.
+    """What importing a ledger file would do now, and the rows it would append, each with its `version`. Appends nothing.
 
-    `known`: what is known beside file and log (the clock, supplies). Errors as `read_ledger`. Faults against the ledger itself are
-    in the review.
+    `known`: the current time and the assets' supplies. Errors as `read_ledger`. Faults against rows in the log are in the review.
     """
     checked = read_ledger(path, kind, reading)
     rows, names = checked.rows, headings_of(COLUMNS[kind], reading.columns)
@@ -139,9 +138,9 @@ def import_ledger(
     known: ReviewContext | None = None,
     consent: Consent | None = None,
 ) -> ImportResult:
-    """Append what a ledger file says anew, at once.
+    """Append the new and changed rows of a ledger file in one append.
 
-    Arguments and errors as `review_ledger`; `ConsentNeeded` for oddities that nobody agreed to; `FencedError` if another import began meanwhile.
+    Arguments and errors as `review_ledger`; `ConsentNeeded` for unusual rows without consent; `FencedError` if another import began meanwhile.
     """
     consent = consent or Consent()
     source = Path(path).name
@@ -166,14 +165,14 @@ def _agreed(found: Review, consent: Consent, now_us: int | None) -> Agreed | Non
 
 
 def _reading_notes(checked: Checked, source: str) -> dict[str, Any]:
-    """What a review tells of the reading."""
+    """The fields of a review about reading the file."""
     notes = checked.notes
     warnings = [warning.at(source) for warning in sorted(notes.warnings, key=lambda warning: warning.line or 0)]
     return {"zones": notes.zones, "rounded": notes.rounded, "passed_over": notes.passed_over, "warnings": warnings}
 
 
 def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
-    """Say that the ledger holds everything through a day in Almaty (rule 8.1); whether that was new."""
+    """Declare the ledger complete through a day in Almaty (rule 8.1); whether that was new."""
     event = Complete(id=f"complete:{through.isoformat()}", through=through.isoformat())
     with log.writer("ledger", pool_id) as writer:
         return writer.append([encode(event)]) == 1
@@ -246,8 +245,8 @@ def _accounts(log: EventLog, pool_id: str, kind: LedgerKind) -> set[str]:
 
 
 def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading: str) -> list[Fault]:
-    """Openings stand at one instant, with those in the log that they don't restate; before the first month reported; and no
-    allocation is older."""
+    """Check that all openings, with those in the log that are not restated, are of one instant, before the first month reported, and that no
+    allocation is older (rule 6.4)."""
     if rows.is_empty():
         return []
     opening_us, line = int(rows["owed_at"][0]), int(rows["line"][0])

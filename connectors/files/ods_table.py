@@ -1,7 +1,7 @@
 """ODS: from bytes to a table of texts and cell types, by odfpy; the row's number in the sheet is the line.
 
-As `xlsx_table`: texts stay as they are, a number is taken only when it is exact, error values and formulas without a value are marked, merged
-cells are told with their column. Guarded: what the archive unpacks to, document types, repeated rows and columns.
+As in `xlsx_table`: texts are unchanged, a number is accepted only when it is exact, error values and formulas without a value are marked, merged
+cells are recorded with their column. Limits: unpacked size, document types, repeated rows and columns.
 """
 
 from __future__ import annotations

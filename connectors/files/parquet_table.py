@@ -1,7 +1,7 @@
 """Parquet: from bytes to a table of texts; the row's number stands for the line.
 
-Text, whole numbers, decimals, days and timestamps are taken, each exactly; columns of binary floating point, truth values, bytes
-and lists are marked as such, for the check to refuse. Guarded: how many rows, and how many bytes, a file may unpack to.
+Text, whole numbers, decimals, days and timestamps are read exactly; columns of binary floating point, booleans, bytes and lists are
+marked, and refused by the check. Limits: the number of rows, and the unpacked size in bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _load(data: bytes) -> pa.Table | str:
     file = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
     table = file.read(use_threads=False)
     table.validate(full=True)
-    # A dictionary's text may stand in every row: what a column takes when written out is added up before it is.
+    # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
     unpacked = sum(_written_out_bytes(chunk) for column in table.columns for chunk in column.chunks)
     if unpacked > MAX_UNPACKED_BYTES:
         return f"has {unpacked} bytes of text: more than is read at once; split it"

@@ -1,8 +1,8 @@
-"""The registry from files: miners, licences, accounts, wallets and counterparties, a whole version at a time.
+"""Imports the registry from files: miners, licences, accounts, wallets and counterparties, always as a whole version.
 
-In: a folder, or a path for each table (CSV, XLSX, Parquet), and the log. Out: events of the topic `registry`: a new version when its content, in
-whatever order and format it is written, differs from the newest one's; else nothing. What the rules make an issue of
-is returned as warnings, and enters the log (law 3).
+In: a folder, or a path for each table (CSV, XLSX, Parquet), and the log. Out: events of the topic `registry`: a new version if the content
+(regardless of row order and file format) differs from the newest version; else none. What will become an issue by the rules is returned as
+warnings and enters the log (law 3).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ROWS: dict[RegistryKind, type[msgspec.Struct]] = {
 
 @dataclass(frozen=True)
 class RegistryContent:
-    """A registry as its files say it."""
+    """A registry as read from its files."""
 
     content: Mapping[RegistryKind, list[dict[str, Any]]]
     """Each table's rows as they go into the log: days as texts, in the order of all their values."""
@@ -64,7 +64,7 @@ class RegistryContent:
 
 @dataclass(frozen=True)
 class RegistryImportResult:
-    """The registry's version now in force, whether this import made it, and what enrichment will have to say about it."""
+    """The registry version now in force, whether this import created it, and the warnings (issues that enrichment will raise)."""
 
     version: int
     digest: str
@@ -94,7 +94,7 @@ def read_registry(
 
 
 def import_registry(log: EventLog, pool_id: str, read: RegistryContent) -> RegistryImportResult:
-    """Append the registry's next version, if it says anything new."""
+    """Append the registry as a new version, if its content is new."""
     digest = content_digest(read.content)
     counts: dict[str, int] = {kind: len(rows) for kind, rows in read.content.items()}
     with log.writer("registry", pool_id) as writer:  # opened before the log is read, as in `ledger.import_ledger`

@@ -1,8 +1,8 @@
 """The parts of an XLSX workbook (ECMA-376, part 1, section 18): which sheets it has, its shared texts, which styles are dates.
 
-In: the file's bytes. Out: a `Workbook` that gives a sheet's XML as a stream. Guarded against what a hostile file can do: every part
-is inflated against one budget of bytes, document types (and so entities) are refused, names never leave the archive. Left out:
-formulas (their last values are read), formatting other than dates.
+In: the file's bytes. Out: a `Workbook` that gives a sheet's XML as a stream. Against hostile files: the total unpacked size is limited,
+document types (and so entities) are refused, part names can't lead out of the archive. Left out: formulas (their last values are
+read), formatting other than dates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xml.parsers import expat
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_PARTS = 10_000
 MAX_RATIO = 200
-"""How many times its size a workbook of more than `RATIO_FROM_BYTES` may unpack to: honest tables reach some 30."""
+"""The greatest unpacking ratio of a workbook larger than `RATIO_FROM_BYTES`; real tables reach about 30."""
 RATIO_FROM_BYTES = 64 << 20
 MAX_TEXT = 32_767
 """Characters of a cell, as the format's own programs have it."""
@@ -78,10 +78,10 @@ class Workbook:
         end: Callable[[str], None] | None = None,
         text: Callable[[str], None] | None = None,
     ) -> None:
-        """Run a part's XML past the handlers. Names of elements and attributes come without their prefix.
+        """Parse a part's XML with the handlers. Names of elements and attributes come without their prefix.
 
-        Python's zipfile stops at the size that the archive declares and compares the checksum, so the sum of sizes tested
-        above bounds what is inflated, whatever the compressed bytes hold.
+        Python's zipfile stops at the declared size and compares the checksum, so the sum of declared sizes checked in the constructor
+        bounds what is inflated.
         """
         parser = expat.ParserCreate()
         parser.buffer_text = True

@@ -1,9 +1,9 @@
 """XLSX: from bytes to a table of texts and cell types; the row's number in the sheet is the line.
 
-Texts stay as they are. A number is taken only when it is exact: the workbook keeps 64-bit binary numbers, so the shortest
-decimal that stands for the same one is read, and one of more than 15 significant digits is marked `INEXACT`. Numbers shown as
-dates become ISO 8601, to the millisecond. Formulas give their last value, unless the workbook asks to be calculated when it is opened.
-Merged cells and such formulas are told with their column: they are faults where it is read.
+Texts are unchanged. A number is accepted only when it is exact: the workbook stores 64-bit binary numbers, so the shortest decimal with the
+same binary value is read, and one of more than 15 significant digits is marked `INEXACT`. Numbers formatted as dates become ISO 8601, to
+the millisecond. Formulas give their last value, unless the workbook asks to be recalculated when it is opened. Merged cells and such
+formulas are recorded with their column, and become faults if the column is used.
 """
 
 from __future__ import annotations
