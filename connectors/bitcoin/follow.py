@@ -1,18 +1,18 @@
-"""Follow one chain of one pool: from a node's blocks to the log's events, in order, without a gap.
+"""Follows one chain of one pool: from a node's blocks to the log's events, in order, without gaps.
 
 Enters: the log, what to watch, a node. Leaves: `watch`, `connect`, `stretch` and `disconnect` events of the key
 `POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
-run goes on from the last event. Everything a step writes hangs together by hashes that were computed here.
+run continues from the last event. All blocks of a step are chained by hashes computed here.
 
-A step looks at the node once, and either finds nothing, or reads up to a second's worth of blocks and appends them. When the
-log's tip has left the node's main chain, the step walks back by block hash to the fork, and writes the disconnects (newest
-first) together with what follows. Only blocks are read, never the mempool: a replaced payment is never seen.
+A step asks the node for its status once, then reads and appends up to about a second's worth of blocks. When the log's tip has
+left the node's main chain, the step walks back by block hash to the fork, and appends the disconnects (newest first) together
+with the new blocks. Only blocks are read, never the mempool, so replaced payments never appear.
 
-When the watch list grows (by configuration, or because a ranged descriptor's last addresses came into use) what
-was already read is searched for the new scripts alone. From the first block that has one on, facts are stated again:
-disconnects down to it, the new watch event, then the blocks once more. What was once watched stays watched.
+When the watch list grows (by configuration, or because a ranged descriptor's last addresses came into use), the blocks already
+read are searched for the new scripts only. From the first block that contains one, the events are repeated: disconnects down to
+it, the new watch event, then the blocks again. What was once watched stays watched.
 
-Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
+Left out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
 """
 
 from __future__ import annotations

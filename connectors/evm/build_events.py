@@ -93,7 +93,7 @@ class EvmEventBuilder(EventBuilder):
         proved: Mapping[int, ProvedAccounts],
         asset: str,
     ) -> Iterator[Connect | Stretch | Accounts]:
-        """The headers' blocks, and after some of them what accounts held. `found` and `proved` are by height."""
+        """The events of the headers' blocks, and after some of them the accounts' state. `found` and `proved` are by height."""
         quiet: list[RawHeader] = []
         for header in headers:
             transactions = found.get(header.height)

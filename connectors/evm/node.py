@@ -236,7 +236,7 @@ class Node:
         return [answer and answer.account_proof for answer in found]
 
     def state(self, calls: Sequence[Call], height: int, block_hash: str, *, result: Any = str) -> list[Any]:
-        """The answers to questions about the state after one block, decoded as `result`; None where the node no longer has it.
+        """The answers to queries about the state after one block, decoded as `result`; None where the node no longer has it.
 
         The calls name the block by `at`. Raises ChainMoved when the block has left the main chain.
         """

@@ -179,7 +179,7 @@ def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
 
 
 def _events(rows: pl.DataFrame, kind: LedgerKind, source: str, agreed: Agreed | None) -> Iterator[NewEvent]:
-    """The rows in batches; an event's id is the digest of its rows."""
+    """The rows as events, in batches; an event's id is the digest of its rows."""
     event, columns = _EVENTS[kind]
     texts = rows.with_columns(pl.col(name).cast(pl.String) for name in _UNITS if name in rows.columns)
     for batch in texts.iter_slices(BATCH_ROWS):
