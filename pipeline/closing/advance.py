@@ -1,8 +1,8 @@
-"""Carries every month as far as it can go now: `advance(now)` (ADR 5).
+"""Takes every step that is due now for every month: `Closing.advance` (ADR 5).
 
-Enters: the log, `now`, and the parts that touch the world behind protocols. Leaves: events, each appended before the world can see
-its step or after the world has answered; so a crash between any two lines leaves a state from which the next `advance` goes on right.
-It leaves out when it is called: it may be called at any time, any number of times, by several processes at once.
+Enters: the log, `now`, and signer, filing service and bundles behind protocols. Leaves: events. An event is appended before its step has an
+effect outside, or after the answer came, so after a crash at any point the next `advance` continues correctly. Left out: when it is called.
+It may be called at any time, any number of times, by several processes at once.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .steps import SCHEDULE, Act, FilingWay, Step, approvals_of, next_step
 from .submission import Submission
 
 MAX_STEPS = 16
-"""Steps that one month takes in one go: more would be a loop."""
+"""Steps of one month in one call; more would be an endless loop."""
 
 _journal = structlog.get_logger("esep.closing")
 
 
 class Filing(Protocol):
-    """The other side. `send` and `ask` never raise for what the network or the other side does: that is an `Answer`."""
+    """The filing service. `send` and `ask` do not raise for failures of the network or the service: these are `Answer`s."""
 
     @property
     def target(self) -> str: ...
@@ -55,7 +55,7 @@ class Months(Files, Protocol):
     def known(self, now: int) -> list[Month]: ...
     def unmet(self, month: Month) -> list[str]: ...
     def review_reasons(self, month: Month, version: int) -> list[str]:
-        """Why a frozen version is not filed without a person's name; empty where nothing speaks against it."""
+        """Why a frozen version is not filed without a person's name; empty when no approval is needed."""
         ...
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None: ...
@@ -64,7 +64,7 @@ class Months(Files, Protocol):
 
 @dataclass(frozen=True)
 class MonthStatus:
-    """Where a month stands after `advance`: the step that is due next, and what failed on the way there."""
+    """A month after `advance`: the step that is due next, and the error that stopped it, if any."""
 
     month: Month
     life: Life
@@ -74,7 +74,7 @@ class MonthStatus:
 
 
 class Closing:
-    """One pool's closing. `step_done` is called after every line that a crash could follow: tests crash there."""
+    """One pool's closing. `step_done` is called after each effect that a crash may follow: tests crash there."""
 
     def __init__(
         self, diary: Diary, pool: str, plan: Plan, months: Months, filing: Filing, signer: Signer | None, *, step_done: Callable[[str], None] = lambda _: None
@@ -89,9 +89,9 @@ class Closing:
         self._kept: dict[str, tuple[int, ...]] = {}
 
     def advance(self, now: int, *, stopped: Mapping[Month, str] = MappingProxyType({})) -> list[MonthStatus]:
-        """Carry every month as far as it can go at `now` (Unix seconds), the oldest first. Raises only what the log raises.
+        """Take every step that is due at `now` (Unix seconds), the oldest month first. Raises only what the log raises.
 
-        `stopped`: frozen months with which nothing is done now, each with why.
+        `stopped`: frozen months to leave alone this time, each with the reason.
         """
         self.diary.refresh()
         found: list[MonthStatus] = []
@@ -106,7 +106,7 @@ class Closing:
         return found
 
     def _carry(self, month: Month, now: int, *, may_freeze: bool) -> MonthStatus:
-        """One month. A trouble of its own stops it alone; it is looked at again the next time."""
+        """Take the due steps of one month. An error stops this month only; the next `advance` tries it again."""
         unmet: list[str] | None = None
         step = Step(Act.WAIT, "")
         for _ in range(MAX_STEPS):
@@ -128,18 +128,18 @@ class Closing:
         raise AssertionError(f"{month}: {MAX_STEPS} steps and no end: the last was {step}")
 
     def _unless_review_needed(self, life: Life, step: Step) -> Step:
-        """The step; or a person's, where a version that nobody named let go is about to be filed and something about the month is unusual."""
+        """The step; or one for a person, if a version that nobody froze or approved by name is about to be filed and the month needs review."""
         version = step.version
         if step.act is not Act.SUBMIT or life.frozen[version].by != SCHEDULE or approvals_of(life, self._plan, version):
             return step
         reasons = self._months.review_reasons(life.month, version)
         if not reasons:
             return step
-        how = f"look at it, then let it go by name: esep approve {life.month} --by NAME --reason TEXT"
+        how = f"review it, then approve it: esep approve {life.month} --by NAME --reason TEXT"
         return replace(step, act=Act.PERSON, why=f"{'; '.join(reasons)}: {how}")
 
     def _do(self, life: Life, step: Step, now: int) -> None:
-        """Do the step. Every branch ends with its event in the log."""
+        """Do the step. Every branch appends its event to the log."""
         _journal.info("step", month=str(life.month), step=step.act.value, why=step.why)
         match step.act:
             case Act.FREEZE:
@@ -153,7 +153,7 @@ class Closing:
                 self._step_done("frozen")
                 self.diary.refresh()
                 if not life.frozen:
-                    raise MonthError(f"{life.month}: the freeze left no event: look into the log")
+                    raise MonthError(f"{life.month}: the freeze appended no event: run esep log check")
             case Act.SIGN:
                 self._sign(life, step, now)
             case Act.SUBMIT:
@@ -168,7 +168,7 @@ class Closing:
                 self._step_done("asked")
                 self.answer(submission, answer, asked="status", transmission=begun, now=now, reason=step.why)
             case _:
-                raise AssertionError(f"{step.act} is nothing to do")
+                raise AssertionError(f"{step.act} is not a step to do")
 
     def _sign(self, life: Life, step: Step, now: int) -> None:
         if self._signer is None:
@@ -193,7 +193,7 @@ class Closing:
         self._step_done("signed")
 
     def _send(self, life: Life, step: Step, now: int) -> None:
-        """`sending` first: from there on the outcome is unknown until an answer is in the log."""
+        """Send the submission. `sending` is logged first: from then on the outcome is unknown until an answer is logged."""
         submission = _submission(life, step)
         event = submission.event
         content = self._content_as_frozen(life, event)
@@ -233,12 +233,12 @@ class Closing:
         return content_of_submission(event)
 
     def answer(self, submission: Submission, answer: Answer, *, asked: Any, transmission: int, now: int, reason: str) -> None:
-        """Append what became known; never lost to another process's answer: it takes the next number."""
+        """Append an answer. If another process appended one meanwhile, this one takes the next number."""
         append_answer(self.diary, submission, answer, asked=asked, transmission=transmission, now=now, by=SCHEDULE, reason=reason)
         self._step_done("answered")
 
     def _keep_files(self, life: Life) -> None:
-        """Write what the log holds of a month into its bundles, where it is not there yet (law 1)."""
+        """Write the signatures, submissions and answers in the log into the month's bundles, where they are missing (law 1)."""
         size = (len(life.signed), *(len(submission.trail) for submission in life.submissions))
         if self._kept.get(str(life.month)) == size:
             return
@@ -280,7 +280,7 @@ def signature_of(event: Signed, name: str) -> bytes:
 
 
 def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, *, now: int, by: str, reason: str) -> Submitting:
-    """Make the submission of the newest version and put its bytes and id into the log. Nothing is sent. Raises StepAlreadyTaken, FilingError."""
+    """Append the submission of the newest version, its bytes and id, to the log. Nothing is sent. Raises StepAlreadyTaken, FilingError."""
     version = life.version
     frozen = life.frozen[version]
     attempt = len(life.submissions) + 1
@@ -330,7 +330,7 @@ def _packed(content: bytes, month: Month) -> str:
 def append_answer(
     diary: Diary, submission: Submission, answer: Answer, *, asked: Any, transmission: int, now: int, by: str, reason: str
 ) -> None:
-    """Append an answer under the next free number. `transmission`: the one answered; of a question, how many had begun when it was put."""
+    """Append an answer under the next free number. `transmission`: the one answered; for a status query, how many were started before it."""
     event = submission.event
     number = len(submission.answers) + 1
     while True:

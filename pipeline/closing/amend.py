@@ -1,9 +1,9 @@
 """What a further version of a frozen month would change, row by row, each with its cause (rule 8.3). Pure.
 
-Enters: the facts and rows of the frozen version, those of now, and a way to compute the report with some classes of facts as they are now and the rest
-as they were frozen. Leaves: `DraftedRow`s. A row is told by its allocation, transaction and wallet. Its cause is the class of facts that, changed
-alone, gives the row as it comes out now; where none does, the first without which it would not come out so. A row whose own facts are the same
-(settlement is first in, first out, rule 6.1) names the row that it follows from.
+Enters: the frozen and the current facts and report rows, and a function that computes the report with some classes of facts current and the others
+as frozen. Leaves: `DraftedRow`s. A row is identified by its allocation, transaction and wallet. Its cause is the class of facts that produces the new
+row when it alone changes; if none does, the first class without which the new row would not result. A row whose own facts did not change, but that
+settlement (first in, first out, rule 6.1) changed, names the row that it follows from.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "label": ("labels",),
     "rules": (),
 }
-"""The classes of what a report is made of, and the frames of each; `rules` are the rules' parameters in the settings."""
+"""The frames of facts by class; `rules` stands for the rules' parameters in the settings."""
 CAUSES = ("reorganisation", *CLASSES, "follows")
-"""`chain` is `reorganisation` where a block of the frozen version left the main chain, else blocks that came later."""
+"""`reorganisation` replaces `chain` if a block of the frozen version is no longer in the main chain; else `chain` means later blocks."""
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -38,7 +38,7 @@ ReportWith = Callable[[frozenset[str]], pl.DataFrame]
 
 
 def mix_facts(before: Facts, after: Facts, classes: frozenset[str]) -> Facts:
-    """The facts of `before` with those classes taken from `after`."""
+    """The facts of `before`, with the frames of these classes taken from `after`."""
     return replace(before, **{frame: getattr(after, frame) for name in classes for frame in CLASSES[name]})
 
 
@@ -47,7 +47,7 @@ def differences(
 ) -> list[DraftedRow]:
     """The rows added, removed and changed between two reports (frames of shape REPORT), in the order of their keys.
 
-    `report_with(classes)`: the report with these classes as they are now and everything else as it was frozen.
+    `report_with(classes)`: the report with these classes as they are now, all others as frozen.
     """
     olds, news = _by_key(_only_in(old, new)), _by_key(_only_in(new, old))
     keys = sorted(olds.keys() | news.keys(), key=lambda key: tuple(str(part or "") for part in key))
@@ -74,7 +74,7 @@ def _drafted(key: Key, was: Row | None, now: Row | None, cause: str, follows: st
 
 
 class _Causes:
-    """Finds the class of facts behind each row, and whether the row's own facts are among those that changed."""
+    """Finds the class of facts that changed each row, and whether the row's own facts changed."""
 
     def __init__(self, before: Facts, after: Facts, report_with: ReportWith, *, rules_changed: bool) -> None:
         changed = {
@@ -99,7 +99,7 @@ class _Causes:
         }
 
     def of(self, keys: list[Key], olds: dict[Key, Row], news: dict[Key, Row]) -> dict[Key, str]:
-        """The cause of every row: the class that alone gives it, else the first that it can't do without, else `follows`."""
+        """The cause of every row: the class that alone produces it, else the first class that it needs, else `follows`."""
         found: dict[Key, str] = {}
         if len(self.classes) == 1:
             found = dict.fromkeys(keys, self.classes[0])
@@ -114,7 +114,7 @@ class _Causes:
         return {key: self._named(found.get(key, "follows")) for key in keys}
 
     def is_own(self, row: Row, cause: str) -> bool:
-        """Whether facts of that very row changed, not of another one that settles before it."""
+        """Whether the row's own facts changed, not only those of a row settled before it."""
         name = "chain" if cause == "reorganisation" else cause
         if name not in self._own:
             return cause != "follows"
@@ -130,9 +130,9 @@ class _Causes:
 
 
 def _heads(keys: list[Key], olds: dict[Key, Row], news: dict[Key, Row], found: dict[Key, str], causes: _Causes) -> dict[Key, str]:
-    """For each row that follows from another: that one's allocation and transaction. Empty for a row whose own facts changed.
+    """For each row that follows from another: the other's allocation and transaction. Empty for a row whose own facts changed.
 
-    The other is the first of the same miner, asset and cause whose own facts changed; for a row without a cause of its own, of any cause.
+    The other is the first row of the same miner, asset and cause whose own facts changed; for a row with cause `follows`, of any cause.
     """
     heads: dict[Key, str] = {}
     first: dict[Key, Key] = {}
@@ -153,12 +153,12 @@ def _heads(keys: list[Key], olds: dict[Key, Row], news: dict[Key, Row], found: d
 
 
 def _only_in(rows: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """The rows that the other report has not, or has with other columns of the form."""
+    """The rows that are missing in the other report, or differ there in a column of the form."""
     return rows.join(other, on=[*_KEY[:2], *FORM], how="anti", nulls_equal=True)
 
 
 def _changed(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """The rows of either frame that the other has not."""
+    """The rows that are in only one of the frames."""
     columns = before.columns
     gone = before.join(after, on=columns, how="anti", nulls_equal=True)
     return pl.concat([gone, after.select(columns).join(before, on=columns, how="anti", nulls_equal=True)])

@@ -1,7 +1,7 @@
-"""When a month is due, when it is filed, when people are called: pure arithmetic over Almaty days (rules 1.1, 1.2, 1.4).
+"""When a month is due, when it is filed, when people are reminded: calendar arithmetic in Almaty time (rules 1.1, 1.2, 1.4). Pure.
 
-Enters: a month, the pool's plan, instants in Unix seconds. Leaves: instants, and in words why. Everything follows the time zone's
-rules, never a fixed offset. Non-working days are information only: nothing here moves a deadline by them (rule 1.4).
+Enters: a month, the pool's plan, instants in Unix seconds. Leaves: instants, with the reason as text. Local times follow the time zone's
+rules, never a fixed offset. Non-working days are shown only: they move no deadline (rule 1.4).
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from pipeline.model.months import ALMATY, Month
 from pipeline.settings.closing import ClosingSettings, FilingSettings, SigningSettings
 
 LAST_DAY = 24
-"""A hold for review never reaches past this day of the month after: the day before the report is due."""
+"""The last day, of the following month, to which a hold for review may reach: the day before the report is due."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The pool's own calendar and patience, from the settings."""
+    """The pool's calendar, approvals and retry limits, from the settings."""
 
     file_day: int = 15
-    """Day of the month after on which a month is filed, 1 to 24."""
+    """Day of the following month on which a month is filed, 1 to 24."""
     file_hour: int = 10
-    """Hour of that day in Almaty."""
+    """Hour of that day, Almaty time."""
     hold_hours: int = 0
     """How long a frozen month is held for review before it is filed."""
     approvals: int = 0
-    """How many named people must let it go."""
+    """How many people must approve it by name."""
     approvers: tuple[str, ...] = ()
-    """Who they may be; anybody when empty."""
+    """Who may approve; anybody if empty."""
     escalate_days: tuple[int, ...] = (10, 5, 2, 1)
-    """Days before the 25th on which people are called while a month is not filed."""
+    """Days before the 25th on which people are reminded while a month is not filed."""
     retry_s: int = 60
-    """Seconds before the first further attempt; doubled with each one up to `retry_max_s`."""
+    """Seconds before the first retry; doubled with each retry up to `retry_max_s`."""
     retry_max_s: int = 3600
     most_sends: int = 5
-    """How often one submission is transmitted at most before a person is called; failed connections do not count."""
+    """How often one submission is transmitted before a person must decide; failed connections do not count."""
     transmission_s: int = 60
-    """How long a transmission may take: before that nobody asks what became of it."""
+    """How long a transmission may take; its outcome is not asked for earlier."""
     first_month: Month | None = None
-    """The first month that is frozen, signed and filed; None: nothing is, by itself."""
+    """The first month that is frozen, signed and filed automatically; None: no month is."""
     freezes_by_itself: bool = True
     has_signer: bool = False
     moved_off: tuple[date, ...] = ()
@@ -53,7 +53,7 @@ class Plan:
 
 
 def almaty_at(day: date, hour: int = 0) -> int:
-    """The instant of a full hour of a day in Almaty, Unix seconds; of an hour that occurs twice, the first."""
+    """The instant of a full hour in Almaty, Unix seconds; for an hour that occurs twice, the first."""
     return int(datetime.combine(day, time(hour), ALMATY).timestamp())
 
 
@@ -63,8 +63,10 @@ def due_at(month: Month) -> int:
 
 
 def file_at(month: Month, plan: Plan, frozen_at: int) -> int:
-    """When a version frozen at `frozen_at` is filed: on the pool's day, after the hold. A hold never reaches past the 24th; one of a version
-    frozen after that is kept whole."""
+    """When a version frozen at `frozen_at` is filed, Unix seconds: on the pool's day and after the hold.
+
+    The hold ends on the 24th at the latest, except for a version frozen after that: its hold is kept in full.
+    """
     wished = max(almaty_at(month.deadline.replace(day=plan.file_day), plan.file_hour), frozen_at + plan.hold_hours * 3600)
     if is_held_past_the_24th(month, plan, frozen_at):
         return wished
@@ -76,25 +78,25 @@ def _latest(month: Month, plan: Plan) -> int:
 
 
 def is_held_past_the_24th(month: Month, plan: Plan, frozen_at: int) -> bool:
-    """Whether a version was frozen when the 24th had come: it is held for review all the same, until a person approves it or the hold ends."""
+    """Whether a version was frozen only on the 24th or later: it is still held for review, until a person approves it or the hold ends."""
     return frozen_at >= _latest(month, plan)
 
 
 def escalations(month: Month, plan: Plan) -> list[tuple[int, int]]:
-    """The days before the deadline on which people are called, and the instant of each; the earliest first."""
+    """(days before the deadline, instant) of each reminder, the earliest first."""
     days = sorted(set(plan.escalate_days), reverse=True)
     return [(days_before, almaty_at(month.deadline - timedelta(days=days_before), plan.file_hour)) for days_before in days]
 
 
 def is_working_day(day: date, plan: Plan) -> bool:
-    """Whether Kazakhstan works on a day, by the public calendar and the settings' moved days."""
+    """Whether a day is a working day in Kazakhstan, by the public calendar and the moved days in the settings."""
     if day in plan.moved_on:
         return True
     return day.weekday() < 5 and day not in holidays.country_holidays("KZ", years=day.year) and day not in plan.moved_off
 
 
 def next_working_day(day: date, plan: Plan) -> date:
-    """The day itself, or the first working day after it: information, not a deadline (rule 1.4)."""
+    """The first working day from `day` on: information, not a deadline (rule 1.4)."""
     while not is_working_day(day, plan):
         day += timedelta(days=1)
     return day
@@ -102,7 +104,7 @@ def next_working_day(day: date, plan: Plan) -> date:
 
 @dataclass(frozen=True, order=True)
 class Point:
-    """Something that will happen, or must have happened, at an instant."""
+    """An entry of the calendar: what happens, or must have happened, at an instant (`at`, Unix seconds)."""
 
     at: int
     month: str
@@ -111,7 +113,7 @@ class Point:
 
 
 def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Point]:
-    """The month's calendar in order, whatever has happened of it already; an unfrozen month counts as frozen when it ends."""
+    """The month's calendar in order of time, past points included. A month that is not frozen counts as frozen when it ends."""
     name = str(month)
     filed = file_at(month, plan, frozen_at if frozen_at is not None else month.end_at)
     file_day = datetime.fromtimestamp(filed, ALMATY)

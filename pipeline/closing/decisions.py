@@ -1,7 +1,7 @@
 """What people decide about addresses and issues, as events of the topic `months` (rules 3.5, 8.1).
 
-Enters: labels and waivers from commands or settings, and what the log holds already. Leaves: the events to append, none of
-them said before. The clock is the caller's. Left out: whether an issue exists, which is asked of the store.
+Enters: labels and waivers from commands or settings, those in the log, the current time. Leaves: the events to append, without those that the
+log has. Left out: whether the issue exists (the store knows).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FROM_SETTINGS = "settings"
 
 @dataclass
 class Decisions:
-    """What the log holds of one pool's labels and waivers."""
+    """One pool's labels and waivers in the log."""
 
     labels: dict[tuple[str, str], Labelled] = field(default_factory=dict)
     """The newest label by (chain, address)."""
@@ -31,7 +31,7 @@ class Decisions:
     """The newest waiver by (month, code, ref)."""
 
     def apply(self, event: AnyEvent) -> None:
-        """Add one event of the topic `months`, in the log's order; what is no label or waiver is passed over."""
+        """Add one event of the topic `months`, in the log's order; events of other kinds are ignored."""
         match event:
             case Labelled():
                 self.labels[event.chain, event.address] = event
@@ -44,7 +44,7 @@ class Decisions:
 def label_event(
     *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str, at: int, origin: str = "person"
 ) -> Labelled:
-    """A label; `at` in Unix seconds. The same words said again later are another event: the newest counts."""
+    """A label; `at` in Unix seconds. The same label given again later is a new event: the newest counts."""
     digest = content_digest([chain, address, outflow_class, name, by, reason, at])
     return Labelled(
         id=f"label:{origin}:{digest[:32]}", chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at
@@ -58,7 +58,7 @@ def waive_event(*, month: str, code: str, ref: str, facts: list[str], by: str, r
 
 
 def labels_of_settings(labels: Iterable[LabelSettings], held: Decisions, *, at: int) -> list[NewEvent]:
-    """The events of the settings' labels that the log does not hold as they stand now."""
+    """The events of the settings' labels that are new, or differ from the label in the log."""
     events: list[NewEvent] = []
     for label in labels:
         event = label_event(
@@ -74,10 +74,10 @@ def labels_of_settings(labels: Iterable[LabelSettings], held: Decisions, *, at: 
 def waivers_of_settings(
     waivers: Iterable[WaiverSettings], issues: Iterable[Mapping[str, Any]], held: Decisions, *, at: int
 ) -> list[NewEvent]:
-    """The events of the settings' waivers that the log does not hold and whose issue stands.
+    """The events of the settings' waivers that are not in the log and whose issue exists.
 
-    `issues`: code, ref, ref_before, facts of a month. A ref of edition 1 reaches every issue that it named then. A waiver whose issue does not stand
-    yet waits: it is given on what the issue rests on (rule 8.5).
+    `issues`: code, ref, ref_before, facts of a month. A ref of edition 1 matches every issue that it named in that edition. A waiver is recorded only
+    once its issue exists, because it records the facts that the issue is based on (rule 8.5).
     """
     return [
         encode(

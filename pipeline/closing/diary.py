@@ -1,4 +1,4 @@
-"""The topic `months` as one pool sees it: folded into lives, kept up with the log, and appended to one step at a time."""
+"""One pool's events of topic `months`: read, folded into state, kept up to date, and appended to one step at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .life import Life, apply_event
 
 
 class StepAlreadyTaken(Exception):
-    """Another process took this very step."""
+    """Another process has already appended the event of this step."""
 
 
 class Diary:
-    """The pool's part of the topic `months`, folded once for all who read it, and kept up with the log. Threads may share it."""
+    """The pool's part of the topic `months`, folded once for all its readers. Thread-safe."""
 
     def __init__(self, log: EventLog, pool: str) -> None:
         self.lives: dict[str, Life] = {}
@@ -35,10 +35,10 @@ class Diary:
         self._lock = threading.RLock()
         self._events: KeyReader[AnyEvent] = KeyReader(log, "months", pool, None, on_unreadable=lambda record, _: self._ids.add(record.id))
         self._ids: set[str] = set()
-        """Of every event read, of those that can't be read, too: those are ingest's to report (law 8)."""
+        """Ids of all events, including those that can't be decoded: ingest reports these (law 8)."""
 
     def refresh(self) -> None:
-        """Take in what the log holds now. Raises what the log raises."""
+        """Read the events appended since the last call. Raises what the log raises."""
         with self._lock:
             for record, event in self._events.new():
                 if record.id in self._ids:
@@ -50,7 +50,7 @@ class Diary:
                     self.notices.add((event.notice, event.channel))
 
     def append(self, event: Event) -> None:
-        """Append one event, durable on return. Raises StepAlreadyTaken when its id is in the log already: the step is somebody else's."""
+        """Append one event, durable on return. Raises StepAlreadyTaken if an event with its id is in the log: another process took the step."""
         try:
             is_new = append_shared(self._log, "months", self._pool, [encode(event)]) == 1
         except LogError:
@@ -63,10 +63,10 @@ class Diary:
             raise StepAlreadyTaken(event.id)
 
     def life(self, month: Month) -> Life:
-        """What was taken in of the month so far."""
+        """The month's life as of the last `refresh`."""
         return self.lives.setdefault(str(month), Life(month))
 
     def frozen(self, month: Month) -> list[Frozen]:
-        """The month's frozen versions as the log holds them now, oldest first."""
+        """The month's frozen versions in the log now, oldest first."""
         self.refresh()
         return self.life(month).versions

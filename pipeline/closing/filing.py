@@ -1,7 +1,7 @@
 """Submissions and answers: how a frozen month becomes the bytes that are filed, and how an answer is read. Pure (ADR 5).
 
-Enters: the report as filed, its signature, the operator's mapping. Leaves: exact bytes; and from an answer's status and bytes an
-`Answer`. Nobody has published the interface, so every name in it is a setting. It leaves out sending: connectors do.
+Enters: the report as filed, its signature, the operator's mapping. Leaves: the submission's exact bytes; and from an answer's status and bytes an
+`Answer`. The filing service's interface is not published, so every name in it is a setting. Left out: sending (connectors).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pipeline.model.secret_mask import SecretMask
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 MAX_DEPTH = 200
-"""Of brackets within brackets, or elements within elements, of an answer."""
+"""The deepest nesting of JSON brackets or XML elements in an answer that is read."""
 KEPT_BYTES = 65_536
-"""How much of an answer's body is kept in the log."""
+"""How many bytes of an answer's body the log keeps."""
 MAX_ROWS = 1_000
 """How many rejected rows of an answer are kept."""
 MOST_RECEIPT_CHARACTERS = 65_536
@@ -41,15 +41,15 @@ class Form:
     version: int
     digest: str
     report: bytes
-    """`report.json` as it lies in the bundle: the bytes that `signature` signs."""
+    """`report.json` of the bundle: the bytes that `signature` signs."""
     signature: bytes | None
     """Detached CMS, DER."""
     submission_id: str
     amends: str | None
-    """Id of the submission that this one corrects, in whatever way that was handed in."""
+    """Id of the submission that this one corrects."""
     at: int
     amends_receipt: str | None = None
-    """The receipt that the other side gave for it."""
+    """The filing service's receipt for that submission."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became known of a submission."""
+    """The outcome of one transmission or status query."""
 
     outcome: Outcome
     message: str = ""
@@ -75,7 +75,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Envelope:
-    """A SOAP envelope of the SmartBridge kind around the body."""
+    """The parameters of a SmartBridge SOAP envelope around the body."""
 
     service_id: str
     sender: str
@@ -84,7 +84,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class BodyMap:
-    """How the body is made: a template, or JSON by mapping (`"document.period" = "month"`), or the whole of what there is."""
+    """How the body is made: from a template, as JSON by mapping (`"document.period" = "month"`), or as JSON with all fields."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
     template: str | None = None
@@ -94,7 +94,7 @@ class BodyMap:
 
 @dataclass(frozen=True)
 class AnswerMap:
-    """Where an answer says what: dotted paths into its JSON or XML (`result.status`; numbers count list items), and its words."""
+    """Where an answer's values are, as dotted paths into its JSON or XML (`result.status`; numbers index lists), and what its status words mean."""
 
     state: str = "status"
     receipt: str = "receipt"
@@ -113,7 +113,7 @@ class AnswerMap:
 
 
 def submission_id_of(pool: str, month: str, version: int, attempt: int, manifest_digest: str) -> str:
-    """The submission's id, made from what is submitted: the same submission has the same id, whoever makes it and how often."""
+    """The submission's id, a UUID computed from its content: making the same submission again gives the same id."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:esep:submission:{pool}:{month}:{version}:{attempt}:{manifest_digest}"))
 
 
@@ -121,7 +121,7 @@ def submission_id_of(pool: str, month: str, version: int, attempt: int, manifest
 
 
 def template_fields(form: Form) -> dict[str, Any]:
-    """Everything that a mapping or a template may name."""
+    """The fields that a mapping or a template may name."""
     return {
         "submission_id": form.submission_id,
         "amends": form.amends,
@@ -138,17 +138,17 @@ def template_fields(form: Form) -> dict[str, Any]:
 
 
 def compose(form: Form, how: BodyMap) -> Body:
-    """The body's exact bytes. Raises FilingError naming a path or a place in the template that does not hold."""
+    """The body's exact bytes. Raises FilingError that names the unknown path, or the line of the template."""
     content = template_fields(form)
     if how.template is not None:
-        import jinja2.sandbox  # only for pools whose other side wants a template
+        import jinja2.sandbox  # needed only with filing.template_file
 
         try:
             environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=_is_xml(how.content_type))
             made = environment.from_string(how.template).render(content)
         except jinja2.TemplateError as error:
             line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-            raise FilingError(f"the body's template{line}: {error}: mend filing.template_file") from error
+            raise FilingError(f"the body's template{line}: {error}: correct filing.template_file") from error
     elif how.fields:
         tree: dict[str, Any] = {}
         for place, source in how.fields.items():
@@ -198,9 +198,8 @@ def _enveloped(made: str, form: Form, envelope: Envelope, at: str) -> str:
 def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Answer:  # noqa: PLR0911 - one return for each meaning, in order of precedence
     """What an HTTP answer means. Anything that is not clearly one of the known answers is `unknown`: it is asked about again.
 
-    Transport, reception, acceptance and rejection are kept apart; an acceptance without its receipt is only a reception. That the other side has
-    nothing is believed only in its own words: an answer to a question, parsed, with a configured word for it. A status, an empty body or a page of
-    something that stands in between (HTTP 404 of an ingress) says nothing.
+    An acceptance without a receipt counts as `received` only. `missing` requires an answer to a status query that parses and has a configured word
+    for it: an HTTP status alone, an empty body, or the page of a proxy in between (HTTP 404 of an ingress) does not prove that nothing arrived.
     """
     tree = read_tree(content)
     word = str(_text(tree, how.state) or "").strip().lower()
@@ -212,9 +211,9 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
         return Answer(outcome, message or said, receipt, rows, status)
 
     if status in how.duplicate_statuses or word in how.duplicate:
-        return answer("duplicate", "the other side has it already")
+        return answer("duplicate", "the filing service has it already")
     if asked == "status" and word and word in how.missing and (200 <= status < 300 or status in how.missing_statuses):
-        return answer("missing", "the other side knows nothing of it")
+        return answer("missing", "the filing service has no such submission")
     if word in how.rejected and status < 500:
         return answer("rejected", "" if rows else excerpt(content))
     if 200 <= status < 300:
@@ -234,14 +233,14 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
 def read_tree(content: bytes) -> Any:
     """JSON as it is; XML as nested names without namespaces (repeated ones as a list); None for anything else.
 
-    A document type, and so an entity, is never read, in whatever encoding it stands; nor is what is nested beyond reason.
+    XML with a document type, and so with entities, is never read, in any encoding; nor is anything nested deeper than `MAX_DEPTH`.
     """
     if _is_shallow(content):
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
             pass
-    target = _Plain()
+    target = _XmlTree()
     parser = expat.ParserCreate(namespace_separator="}")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler, parser.StartElementHandler = target.doctype, target.start
@@ -254,7 +253,7 @@ def read_tree(content: bytes) -> Any:
 
 
 def _is_shallow(content: bytes) -> bool:
-    """Whether brackets outside strings nest within reason: counted before anything recursive sees them, whatever Python's own limit is."""
+    """Whether brackets outside strings nest at most `MAX_DEPTH` deep: counted before a recursive parser runs."""
     depth = 0
     for found in _BRACKETS.finditer(content):
         depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
@@ -263,8 +262,8 @@ def _is_shallow(content: bytes) -> bool:
     return True
 
 
-class _Plain:
-    """Takes an XML document apart, element by element. Raises ValueError for what is never read."""
+class _XmlTree:
+    """Builds nested dictionaries from an XML document. Raises ValueError for a document type and for deep nesting."""
 
     def __init__(self) -> None:
         self.found: dict[str, Any] = {}
@@ -320,7 +319,7 @@ def _receipt(tree: Any, path: str) -> str | None:
 
 
 def _words(tree: Any, path: str) -> str:
-    """What stands at a path for people to read: a text, a list of them, or named ones."""
+    """The value at a path as text for people: a text, a list of texts, or texts by name."""
     found, value = look_up(tree, path) if path else (False, None)
     if not found or value is None:
         return ""
@@ -332,7 +331,7 @@ def _words(tree: Any, path: str) -> str:
 
 
 def excerpt(content: bytes) -> str:
-    """The beginning of an answer without its tags, in one line: for people, where the answer has no message at the configured place."""
+    """The beginning of an answer without tags, on one line: shown if the answer has no message at the configured path."""
     text = html.unescape(re.sub(r"<[^<>]*>", " ", content[:4096].decode("utf-8", "replace")))
     return " ".join(text.split())[:300]
 
@@ -347,7 +346,7 @@ def _rows(tree: Any, how: AnswerMap) -> list[RejectedRow]:
         for item in items[:MAX_ROWS]
     ]
     more = len(items) - MAX_ROWS
-    return [*rows, RejectedRow(n="…", message=f"and {more} more rows: ask the other side for them")] if more > 0 else rows
+    return [*rows, RejectedRow(n="…", message=f"and {more} more rows: ask the filing service for them")] if more > 0 else rows
 
 
 def format_answer(status: int, reason: str, headers: Sequence[tuple[str, str]], content: bytes, hide: SecretMask) -> str:

@@ -1,7 +1,7 @@
 """A month's life, read from its events (ADR 5). Pure.
 
 Enters: the events of topic `months`. Leaves: a `Life` for each month: its frozen versions, approvals, signatures, submissions, drafts.
-What is due next is told by `steps`.
+Left out: which step is due next (`steps`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .submission import State, Submission
 
 @dataclass
 class Life:
-    """One month, as the log tells it."""
+    """One month according to the log."""
 
     month: Month
     frozen: dict[int, Frozen] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class Life:
 
     @property
     def submission(self) -> Submission | None:
-        """The newest submission, of whatever version."""
+        """The newest submission, of any version."""
         return self.submissions[-1] if self.submissions else None
 
     @property
     def submission_to_amend(self) -> Submission | None:
-        """The newest submission that the other side took, in whatever way it was handed in: what a further version corrects."""
+        """The newest submission that was received or accepted, by HTTP or from the outbox: the one that a further version corrects."""
         taken = [s for s in self.submissions if s.state in (State.ACCEPTED, State.RECEIVED)]
         return taken[-1] if taken else None
 
@@ -57,7 +57,7 @@ class Life:
 
     @property
     def draft(self) -> Drafted | None:
-        """The draft that stands: the newest of a version that nobody froze yet, unless it says that the report comes out as frozen again."""
+        """The open draft: the newest one of a version that is not frozen yet; None if its report equals the newest frozen one."""
         newest = next((draft for draft in reversed(self.drafts) if draft.version > self.version), None)
         if newest is None or not self.version or newest.digest == self.frozen[self.version].digest:
             return None
@@ -65,14 +65,14 @@ class Life:
 
     @property
     def blocking_draft(self) -> Drafted | None:
-        """The draft that keeps the newest version from being filed by itself: one that stands, and that nobody took upon themselves by name."""
+        """The open draft that stops the newest version from being filed automatically; None if a person approved filing it as frozen."""
         draft = self.draft
         if draft is None or any(e.version == self.version and e.draft_digest == draft.digest for e in self.as_frozen):
             return None
         return draft
 
     def state(self, *, is_closable: bool = False) -> State:
-        """Where the newest version stands."""
+        """The state of the newest version."""
         if not self.frozen:
             return State.CLOSABLE if is_closable else State.OPEN
         last = self.submission
@@ -82,7 +82,7 @@ class Life:
 
 
 def fold(events: Iterable[AnyEvent]) -> dict[str, Life]:
-    """The lives of all months that the events speak of, by the month's name. The first event of a step counts; one that repeats it is passed over."""
+    """The lives of all months in the events, by the month's name. Only the first event of a step counts; repeats are ignored."""
     lives: dict[str, Life] = {}
     for event in events:
         apply_event(lives, event)
@@ -90,7 +90,7 @@ def fold(events: Iterable[AnyEvent]) -> dict[str, Life]:
 
 
 def apply_event(lives: dict[str, Life], event: AnyEvent) -> None:
-    """Add one event to the lives."""
+    """Add one event to the lives; events of other kinds are ignored."""
     if not isinstance(event, Frozen | Approved | Signed | Submitting | Sending | Answered | Drafted | AsFrozen):
         return
     life = lives.setdefault(event.month, Life(Month.parse(event.month)))

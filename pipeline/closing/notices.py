@@ -1,7 +1,7 @@
-"""What people must be told of, and that each thing is told once over each channel. Pure, but for the channels it is given.
+"""Notices to people, each delivered once over each channel. Pure, except for sending through the given channels.
 
-Enters: where the months stand, the configured key, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not hold yet. A channel
-that fails is tried again at the next look, because only a delivered notice is logged.
+Enters: the months' statuses, the configured key, `now`. Leaves: `Notice`s; `deliver` sends those that the log does not have yet. Only a delivered
+notice is logged, so a channel that fails is tried again at the next look.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _journal = structlog.get_logger("esep.notices")
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to tell. `name` names it once and for all."""
+    """A message to people. `name` identifies it: a notice of the same name is not sent again."""
 
     name: str
     subject: str
@@ -37,7 +37,7 @@ class Notice:
 
 
 class Channel(Protocol):
-    """A way to people. Raises EsepError when the notice did not get through."""
+    """A way to reach people. `send` raises EsepError if the notice was not delivered."""
 
     @property
     def name(self) -> str: ...
@@ -45,12 +45,12 @@ class Channel(Protocol):
 
 
 def notices_of(statuses: Iterable[MonthStatus], plan: Plan, now: int) -> list[Notice]:
-    """Everything worth telling of the months as they stand, said before or not."""
+    """All notices about the months, delivered before or not."""
     return [notice for status in statuses for notice in _of_month(status, plan, now)]
 
 
 def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days: int = 30) -> list[Notice]:
-    """What is worth telling of the configured key: it can't be used, or its certificate is about to end; long before a month wants it."""
+    """Notices about the signing key: it can't be used, or its certificate expires within `warn_days`."""
     if signer is None:
         return []
     try:
@@ -62,8 +62,8 @@ def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days:
         return [Notice(f"key:{key.name}:{_digest(fault)}", "The signing key can't be used", fault)]
     left = days_left(key.not_after, now)
     if left < warn_days:
-        text = f"The certificate that signs months ends in {left} day(s): get a new one, and put it in the old one's place."
-        return [Notice(f"certificate:{key.name}", "The signing certificate is about to end", text)]
+        text = f"The certificate that signs months expires in {left} day(s): get a new one and configure it in [signing]."
+        return [Notice(f"certificate:{key.name}", "The signing certificate expires soon", text)]
     return []
 
 
@@ -91,12 +91,12 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
         elif verdict is not None:
             rows = "\n".join(f"- row {row.n}: {row.message}" for row in verdict.rows[:50])
             said = verdict.message or (verdict.reason if verdict.asked == "person" else "")
-            text = f"{said}\n{rows}".strip() or "They gave no reason."
+            text = f"{said}\n{rows}".strip() or "No reason was given."
             found.append(Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", text))
     draft = life.draft
     if draft is not None:
         kind = "a reported transfer left the main chain" if "reorganisation" in draft.causes else "facts changed after the freeze"
-        text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). Look: esep amend {month}"
+        text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). See them: esep amend {month}"
         found.append(Notice(f"draft:{draft.id}", f"{month}: {kind}", text))
     if not life.is_filed:
         passed = [days for days, at in escalations(status.month, plan) if at <= now]
@@ -112,7 +112,7 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
 
 
 def deliver(diary: Diary, channels: Sequence[Channel], notices: Iterable[Notice], now: int) -> int:
-    """Tell each notice over each channel that has not told it yet; how many were delivered."""
+    """Send each notice over each channel that has not delivered it yet; the number delivered."""
     told = 0
     for notice in notices:
         for channel in channels:

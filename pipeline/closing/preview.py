@@ -1,7 +1,7 @@
 """What an import would change in the reports of the open months. Pure.
 
 Enters: the facts as they are, the rows that an import would append, the months that are not frozen, the rules. Leaves: for each month
-its report before and after, as rows that differ, totals and issues that come or go.
+its report before and after: rows that differ, totals, and issues that appear or disappear.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from pipeline.validate.registry import RegistryKind
 from .amend import differences
 
 MAX_ROWS = 1000
-"""Rows that are told one by one."""
+"""At most this many rows are listed."""
 _ORDER: dict[LedgerKind, tuple[str, ...]] = {
     "allocations": ("allocated_at", "allocation_id"),
     "payments": ("paid_at", "payment_id"),
     "openings": ("account", "asset"),
 }
-"""In which order the store gives each kind (`store/queries.sql`)."""
+"""The store's order of each kind (`store/queries.sql`)."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class RowChange:
     change: str
     allocation_id: str
     words: str
-    """The row as it becomes (added) or was (removed): whose, of which day, how much, when transferred."""
+    """The row after (added) or before (removed), as text: miner, allocation date, amount, transfer date."""
     values: list[tuple[str, str, str]]
-    """Of a changed row each column that differs: name, before, after; amounts as printed."""
+    """Of a changed row, each column that differs: (name, before, after); amounts as printed."""
 
 
 @dataclass(frozen=True)
 class MonthChange:
-    """What becomes of one month's report."""
+    """How one month's report would change."""
 
     month: str
     rows_before: int
     rows_after: int
     row_count: int
-    """Rows that differ, those beyond `rows` too."""
+    """How many rows differ, including those beyond `MAX_ROWS`."""
     rows: list[RowChange]
     allocated: dict[str, tuple[str, str]]
     """Allocated in the month, as printed, before and after, by asset; only where it differs."""
@@ -63,7 +63,7 @@ class MonthChange:
 
 
 def with_ledger_rows(facts: Facts, kind: LedgerKind, rows: pl.DataFrame) -> Facts:
-    """The facts as they are once `rows` (whole rows of the ledger, the newest version each) are in the log."""
+    """The facts after `rows` (complete ledger rows, the newest version of each) are imported."""
     shape = SHAPES[kind]
     held: pl.DataFrame = getattr(facts, kind)
     joined = pl.concat([held.join(rows, list(KEYS[kind]), "anti"), rows.select(list(shape)).cast(pl.Schema(shape))])
@@ -71,7 +71,7 @@ def with_ledger_rows(facts: Facts, kind: LedgerKind, rows: pl.DataFrame) -> Fact
 
 
 def with_registry(facts: Facts, content: Mapping[RegistryKind, list[dict[str, Any]]], labelled: Collection[tuple[str, str]]) -> Facts:
-    """The facts as they are once a registry with these rows is in force. `labelled`: (chain, address) that people named; their word stands."""
+    """The facts after a registry with these rows is in force. `labelled`: (chain, address) that people labelled; those labels keep precedence."""
     frames = {kind: _frame(content[kind], SHAPES[kind]) for kind in ("miners", "licences", "accounts", "wallets")}
     given = pl.DataFrame(list(labelled), schema={"chain": pl.String, "address": pl.String}, orient="row")
     kept = facts.labels.join(given, ["chain", "address"], "semi")
@@ -88,7 +88,7 @@ def _frame(rows: list[dict[str, Any]], shape: dict[str, Any]) -> pl.DataFrame:
 
 
 def rows_that_differ(before: Facts, after: Facts) -> dict[str, tuple[int, int]]:
-    """Of the registry's tables how many rows come and how many go."""
+    """How many rows are added and removed, by table of the registry."""
     found = {}
     for kind in ("miners", "licences", "accounts", "wallets", "labels"):
         was, now = getattr(before, kind), getattr(after, kind)

@@ -1,6 +1,7 @@
-"""What is unusual about a month, so that it is not filed without a person's name. No issues, no conditions of rule 8.1: conditions of filing by itself.
+"""Why a month needs a person's approval before it is filed: it is empty, or its transfers are far from its allocations. Pure.
 
-Enters: the facts and the enriched month. Leaves: reasons in words, none for a usual month. Pure.
+Enters: the facts and the enriched month. Leaves: reasons as text, none for a usual month. They are neither issues nor conditions of rule 8.1: the
+month can close, but is not filed automatically.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from pipeline.enrich.frames import Facts
 from pipeline.model.months import Month
 
 CLOCK_S = 7200
-"""How far a block's time may run ahead of the blocks around it (Bitcoin's own limit): a block that was not read could lie so far in the month."""
+"""How far a block's time may be ahead of the network's (Bitcoin's own limit), so how far into the month an unread earlier block may be dated."""
 
 
 def review_reasons(facts: Facts, enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
-    """Why the month is not filed by itself. `most_apart_percent`: of the month's allocations, by which its transfers may differ from them."""
+    """Why the month is not filed automatically. `most_apart_percent`: by how much of the month's allocations its transfers may differ from them."""
     if enriched.report.is_empty():
         return [f"the month is empty, and {why}" for why in coverage_faults(facts, month)]
     return apart(enriched, month, most_apart_percent)
 
 
 def coverage_faults(facts: Facts, month: Month) -> list[str]:
-    """Why an empty month may only look empty: what was not watched, or not kept, for all of it.
+    """Why an empty month may only look empty: a chain or the ledger does not cover all of it.
 
-    A chain covers the month when the first block that was read lies before the month's first instant, by its own time (two hours are kept for
-    clocks that run ahead) and by its median time. The ledger covers it when its first row or opening lies before that instant: a ledger that
-    never held a row looks the same as one that was never connected. That chain and ledger reach the month's end is rule 8.1's to see.
+    A chain covers the month's beginning if the first block read is before its first instant, by the block's own time (less `CLOCK_S`) and by its
+    median time. The ledger does if its first row or opening is before that instant: an empty ledger can't be told from one that was never
+    connected. That chain and ledger reach the month's end is checked by rule 8.1.
     """
     begins_at = month.previous.end_at
     faults = []
@@ -39,19 +40,19 @@ def coverage_faults(facts: Facts, month: Month) -> list[str]:
     for block in firsts.iter_rows(named=True):
         if block["time"] + CLOCK_S > begins_at or block["mediantime"] >= begins_at:
             faults.append(
-                f"the first block read of {block['chain']} ({block['height']}) does not lie before the month: it was not watched for all of it"
+                f"the first block read of {block['chain']} ({block['height']}) is not before the month: the chain was not watched for all of it"
             )
     instants = [facts.allocations["allocated_at"].min(), facts.payments["paid_at"].min(), facts.openings["owed_at"].min()]
     known = [int(instant) for instant in instants if isinstance(instant, int)]
     if not known:
-        faults.append("the ledger never held a row or an opening")
+        faults.append("the ledger has no row and no opening")
     elif min(known) >= begins_at * 1_000_000:
-        faults.append("the ledger's first row does not lie before the month: it was not kept for all of it")
+        faults.append("the ledger's first row is not before the month: the ledger does not cover all of it")
     return faults
 
 
 def apart(enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
-    """The assets whose transfers dated in the month differ from what was allocated in it by more than the share of what was allocated."""
+    """The assets whose transfers dated in the month differ from its allocations by more than `most_apart_percent` of the allocations."""
     is_within = pl.col("date").is_between(pl.lit(month.first), pl.lit(month.last))
     moved = enriched.transfers.filter(is_within).group_by("asset").agg(pl.col("credited").sum().alias("moved"))
     allocated = enriched.debts.group_by("asset").agg(pl.col("allocated").sum())

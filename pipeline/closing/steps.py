@@ -1,7 +1,7 @@
-"""The one step of a month that is due next (ADR 5). Pure.
+"""Decides which step of a month is due next (ADR 5). Pure.
 
-Enters: a month's life, the pool's plan, `now`, whether the facts let the month close, whether the other side can be asked. Leaves: a `Step`.
-It leaves out doing it: `advance` does, and logs every step as an event.
+Enters: a month's life, the pool's plan, `now`, the conditions of rule 8.1 that are not met, what the way of filing can do. Leaves: a `Step`.
+Left out: doing it. `advance` does, and logs every step as an event.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .life import Life
 from .submission import State, Submission, summary_of
 
 SCHEDULE = "schedule"
-"""The name in `by` of what the program does by itself."""
+"""The value of `by` for what the program does automatically."""
 
 
 class Act(StrEnum):
@@ -29,17 +29,17 @@ class Act(StrEnum):
     SEND = "send"
     ASK = "ask"
     WAIT = "wait"
-    """For an instant."""
+    """Until an instant."""
     PERSON = "person"
-    """For somebody."""
+    """A person must act."""
     FACTS = "facts"
-    """For the conditions of rule 8.1."""
+    """The conditions of rule 8.1 are not all met."""
     DONE = "done"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is due, why, and from when on where that is known."""
+    """What is due, why, and `until` when to wait (Unix seconds) where that is known."""
 
     act: Act
     why: str
@@ -49,7 +49,7 @@ class Step:
 
 
 OUTGOING = (Act.SIGN, Act.SUBMIT, Act.SEND)
-"""Steps by which a version goes on its way: none is taken while a draft of a further version stands."""
+"""The steps that file a version. None is taken while a draft of a further version is open."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FilingWay:
 
 
 def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way: FilingWay) -> Step:
-    """The one step that is due. `unmet`: conditions of rule 8.1 that do not hold, None where nobody looked."""
+    """The step that is due at `now` (Unix seconds). `unmet`: the conditions of rule 8.1 that do not hold; None if they were not evaluated."""
     outside = _outside_the_settings(life.month, plan)
     if not life.frozen:
         return _step_to_freeze(life, plan, now, unmet, outside)
@@ -75,10 +75,12 @@ def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way:
 
 
 def _outside_the_settings(month: Month, plan: Plan) -> str:
-    """Why the program does nothing with this month by itself; empty for a month that the settings name."""
+    """Why the program does nothing automatically with this month; empty from `closing.first_month` on."""
     if plan.first_month is None:
-        return "closing.first_month is not set: nothing is frozen, signed or filed by itself. Set it to the first month that Esep files"
-    return f"it lies before closing.first_month = {plan.first_month}: Esep does not file it" if str(month) < str(plan.first_month) else ""
+        return "closing.first_month is not set: nothing is frozen, signed or filed automatically. Set it to the first month that Esep files"
+    return (
+        f"the month is before closing.first_month = {plan.first_month}: Esep does not file it" if str(month) < str(plan.first_month) else ""
+    )
 
 
 def _has_submission(life: Life) -> bool:
@@ -87,11 +89,11 @@ def _has_submission(life: Life) -> bool:
 
 
 def what_changed(life: Life, draft: Drafted) -> str:
-    """A draft in words, with what a person can do about it."""
+    """A draft as text, with what a person can do about it."""
     causes = f" ({', '.join(draft.causes)})" if draft.causes else ""
     return (
-        f"facts changed after v{life.version} was frozen: {draft.row_count} row(s) would differ{causes}. Look: esep amend {life.month}; with --by and "
-        f"--reason it freezes v{draft.version}. To file v{life.version} all the same: esep approve {life.month} --as-frozen --by NAME --reason TEXT"
+        f"facts changed after v{life.version} was frozen: {draft.row_count} row(s) would differ{causes}. See them: esep amend {life.month}; with --by and "
+        f"--reason it freezes v{draft.version}. To file v{life.version} anyway: esep approve {life.month} --as-frozen --by NAME --reason TEXT"
     )
 
 
@@ -112,7 +114,7 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
 
 
 def _is_overtaken(last: Submission, version: int) -> bool:
-    """A submission of an older version that the other side surely does not have: it is left, and the newer version filed in its place."""
+    """Whether the submission is of an older version and was certainly not delivered: then it is dropped, and the newer version is filed."""
     return last.event.version < version and not last.may_be_delivered and last.verdict is None
 
 
@@ -122,19 +124,19 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
     if outside:
         return Step(Act.PERSON, outside)
     if unmet is None or unmet:
-        return Step(Act.FACTS, "; ".join(unmet or ["nobody looked yet"]))
+        return Step(Act.FACTS, "; ".join(unmet or ["the conditions were not evaluated yet"]))
     if not plan.freezes_by_itself:
         return Step(Act.PERSON, f"it can close: a person freezes it (esep freeze {life.month})")
     return Step(Act.FREEZE, "every condition of rule 8.1 holds", None, 1)
 
 
 def approvals_of(life: Life, plan: Plan, version: int) -> set[str]:
-    """The names that let a version go, of those who may."""
+    """Who approved the version, of those who may (`closing.approvers`; anybody if empty)."""
     return {by for by in life.approvals.get(version, {}) if not plan.approvers or by in plan.approvers}
 
 
 def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
-    """From frozen to a submission: signed first, then let go by people, then on the pool's day."""
+    """From frozen to submitted: first signed, then approved, then on the pool's day of filing."""
     if plan.has_signer and version not in life.signed:
         return Step(Act.SIGN, "frozen and not signed", None, version)
     approved = approvals_of(life, plan, version)
@@ -152,31 +154,31 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
 
 
 def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) -> Step:
-    """A submission that is not settled: send it, ask for it, wait, or call a person. It is sent only where the other side surely has nothing of it."""
+    """The step of a submission that is not settled: send it, ask about it, wait, or a person. It is sent only if it was certainly not delivered."""
     named = (last.event.version, last.event.submission_id)
     if not last.trail:
-        return Step(Act.SEND, "made and never sent", None, *named)
+        return Step(Act.SEND, "made, not sent yet", None, *named)
     newest, delivery = last.trail[-1], last.delivery
     can_ask = last.can_be_asked(way.target, can_ask=way.can_ask)
-    find_out = "find out what became of it, and say so with `esep receipt`"
+    find_out = "find out whether it was filed, and record it with `esep receipt`"
     if isinstance(newest, Answered) and newest.outcome == "placed":
-        return Step(Act.PERSON, "lies in the outbox: hand it in, and say so with `esep receipt`", None, *named)
+        return Step(Act.PERSON, "in the outbox: hand it in, and record the answer with `esep receipt`", None, *named)
     if delivery.is_contradicted:
-        why = f"they said {delivery.confirmations[-1]}, and later that they have nothing: {find_out} (`received`: they are asked again)"
+        why = f"the filing service answered {delivery.confirmations[-1]}, and later that it has nothing: {find_out} (after `received` it is asked again)"
         return Step(Act.PERSON, why, None, *named)
     if delivery.possibly_delivered and not can_ask:
         where = (
             ""
             if way.can_ask is False
-            else f" It went to {', '.join(sorted(set(delivery.possibly_delivered.values())))}, not where the settings file now."
+            else f" It went to {', '.join(sorted(set(delivery.possibly_delivered.values())))}, not to the target in the settings."
         )
         return Step(Act.PERSON, f"{_last_event_text(newest)}: {find_out}.{where}", None, *named)
     if not delivery.possibly_delivered and last.sends >= plan.most_sends and not _person_says_missing(newest):
-        why = f"sent {last.sends} times and they have nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
+        why = f"sent {last.sends} times, and the filing service has nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
         return Step(Act.PERSON, why, None, *named)
     at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else retry_delay_s(last, plan))
     if newest.at <= now < at and not (isinstance(newest, Answered) and newest.asked == "person"):
-        return Step(Act.WAIT, f"{_last_event_text(newest)}; tried again after a while", at, *named)
+        return Step(Act.WAIT, f"{_last_event_text(newest)}; tried again later", at, *named)
     return Step(Act.ASK if delivery.possibly_delivered else Act.SEND, _last_event_text(newest), None, *named)
 
 
@@ -185,15 +187,15 @@ def _person_says_missing(newest: Sending | Answered) -> bool:
 
 
 def _last_event_text(newest: Sending | Answered) -> str:
-    """The newest event of a submission in words."""
+    """The newest event of a submission as text."""
     if isinstance(newest, Sending):
-        return "a transmission began and no answer is known"
+        return "a transmission was started, its answer is not known"
     words = summary_of(newest)
     return f"{newest.outcome} ({words})" if words else newest.outcome
 
 
 def retry_delay_s(submission: Submission, plan: Plan) -> int:
-    """Seconds to wait after the newest answer: doubled with each one that brought nothing new, up to the plan's limit."""
+    """Seconds to wait after the newest answer: doubled with each answer that settled nothing, up to `Plan.retry_max_s`."""
     same = 0
     for answer in reversed(submission.answers):
         if answer.outcome not in ("unreachable", "unknown", "refused", "received", "duplicate", "missing"):

@@ -1,6 +1,6 @@
-"""One submission and everything that became known of it: may the other side have it, and what did it say (ADR 5). Pure.
+"""One submission and what is known of it: whether the filing service may have it, and what the service answered (ADR 5). Pure.
 
-Enters: a submission's events in the log's order. Leaves: where it stands, which transmissions may have arrived, the other side's words.
+Enters: a submission's events in the log's order. Leaves: its state, the transmissions that may have been delivered, the service's message.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from enum import StrEnum
 from pipeline.log.events.months import Answered, Sending, Submitting
 
 SHOWN_ROWS = 5
-"""How many rejected rows are named in one line of text."""
+"""How many rejected rows one line of text names."""
 
 
 class State(StrEnum):
-    """Where a month stands (design, section 7)."""
+    """The states of a month."""
 
     OPEN = "open"
     CLOSABLE = "closable"
@@ -29,24 +29,24 @@ class State(StrEnum):
 
 
 CONFIRMING_OUTCOMES = ("received", "duplicate", "accepted")
-"""Outcomes by which the other side says that it has the submission."""
+"""Outcomes that confirm that the filing service has the submission."""
 
 
 @dataclass
 class Delivery:
-    """Whether the other side may have the submission, as far as the events tell."""
+    """Whether the filing service may have the submission, according to the events."""
 
     possibly_delivered: dict[int, str] = field(default_factory=dict)
-    """Transmissions that may have arrived, by number, and the target of each."""
+    """The transmissions that may have been delivered: target by transmission number."""
     confirmations: list[str] = field(default_factory=list)
-    """The outcomes by which the other side said that it has it."""
+    """The outcomes that confirmed delivery, in order."""
     is_contradicted: bool = False
-    """It said that it has it, later that it has nothing, and no person has said since what is true."""
+    """The service confirmed delivery, later said that it has nothing, and no person has settled since which is true."""
 
 
 @dataclass
 class Submission:
-    """One submission and everything that became known of it, in the log's order."""
+    """One submission and the events about it, in the log's order."""
 
     event: Submitting
     trail: list[Sending | Answered] = field(default_factory=list)
@@ -58,34 +58,36 @@ class Submission:
 
     @property
     def transmissions(self) -> int:
-        """How many transmissions began."""
+        """How many transmissions were started."""
         return sum(isinstance(event, Sending) for event in self.trail)
 
     @property
     def sends(self) -> int:
-        """How many transmissions were more than a failed connection: those that `filing.most_sends` bounds."""
+        """How many transmissions got a connection: only these count towards `filing.most_sends`."""
         return self.transmissions - sum(_is_undelivered(answer) for answer in self.answers)
 
     @property
     def receipt(self) -> str | None:
-        """The newest receipt that any answer brought: what comes after never loses it."""
+        """The newest receipt in any answer. A later answer without one does not remove it."""
         return next((answer.receipt for answer in reversed(self.answers) if answer.receipt), None)
 
     @property
     def verdict(self) -> Answered | None:
-        """The newest answer that settles the submission."""
+        """The newest answer that settles the submission: accepted or rejected."""
         return next((answer for answer in reversed(self.answers) if answer.outcome in ("accepted", "rejected")), None)
 
     @property
     def summary(self) -> str:
-        """What the other side said with its verdict, or with its newest answer: message, rejected rows; what a person was told, in that person's words."""
+        """The verdict, or else the newest answer, as text: message and rejected rows. For an answer that a person entered: that person's reason."""
         answer = self.verdict or next(iter(reversed(self.answers)), None)
         return summary_of(answer) if answer is not None else ""
 
     @property
     def delivery(self) -> Delivery:
-        """Which transmissions may have arrived. One whose connection never came about did not; nor did those that began before the other side was
-        asked and said in its own words that it has nothing, unless it had said before that it has it."""
+        """Which transmissions may have been delivered.
+
+        A transmission that got no connection was not. Nor were those started before the filing service, when asked, answered `missing`,
+        unless it had confirmed delivery before."""
         found, begun = Delivery(), 0
         for event in self.trail:
             if isinstance(event, Sending):
@@ -97,12 +99,12 @@ class Submission:
 
     @property
     def may_be_delivered(self) -> bool:
-        """Whether the other side may have it."""
+        """Whether the filing service may have it."""
         return bool(self.delivery.possibly_delivered)
 
     @property
     def state(self) -> State:
-        """What is known for certain."""
+        """The state that the events prove."""
         verdict = self.verdict
         if verdict is not None:
             return State.ACCEPTED if verdict.outcome == "accepted" else State.REJECTED
@@ -112,18 +114,18 @@ class Submission:
         return State.RECEIVED if "received" in delivery.confirmations and not delivery.is_contradicted else State.UNKNOWN
 
     def can_be_asked(self, target: str, *, can_ask: bool) -> bool:
-        """Whether the way of filing in the settings can tell what became of it: only where everything that may have arrived went there."""
+        """Whether the configured filing service can be asked about it: only if every transmission that may have been delivered went to `target`."""
         return can_ask and all(place == target for place in self.delivery.possibly_delivered.values())
 
     def is_settled(self, target: str, *, can_ask: bool) -> bool:
-        """Whether nothing more is to come: a reception counts only where nobody can be asked further."""
+        """Whether no further answer is expected. `received` settles it only if the service can't be asked."""
         if self.state in (State.ACCEPTED, State.REJECTED):
             return True
         return self.state is State.RECEIVED and not self.can_be_asked(target, can_ask=can_ask)
 
 
 def _add_answer(found: Delivery, answer: Answered, begun: int) -> None:
-    """Add what an answer says of arrival; `begun`: the number of the newest transmission before it."""
+    """Add what an answer says about delivery; `begun`: the number of the newest transmission before it."""
     is_person = answer.asked == "person"
     transmission = begun if answer.transmission is None else answer.transmission
     if _is_undelivered(answer):
@@ -137,17 +139,17 @@ def _add_answer(found: Delivery, answer: Answered, begun: int) -> None:
     elif answer.outcome == "missing" and found.confirmations:
         found.is_contradicted = True
     elif answer.outcome == "missing" and answer.transmission is not None:
-        # Events without the number are of versions that took any HTTP 404 for this word: they prove nothing.
+        # Events without the number were written by versions that read any HTTP 404 as `missing`: they prove nothing.
         found.possibly_delivered = {number: place for number, place in found.possibly_delivered.items() if number > transmission}
 
 
 def _is_undelivered(answer: Answered) -> bool:
-    """A transmission for which no connection came about: not a byte of it left."""
+    """Whether the transmission got no connection, so that no byte of it was sent."""
     return answer.asked == "send" and answer.outcome == "unreachable"
 
 
 def summary_of(answer: Answered) -> str:
-    """An answer in one line: the message, and the first rejected rows with their reasons."""
+    """An answer on one line: the message and the first `SHOWN_ROWS` rejected rows with their reasons."""
     said = answer.message or (answer.reason if answer.asked == "person" else "")
     rows = [f"row {row.n}: {row.message}" for row in answer.rows[:SHOWN_ROWS]]
     more = [f"and {len(answer.rows) - SHOWN_ROWS} more rows"] if len(answer.rows) > SHOWN_ROWS else []

@@ -1,6 +1,6 @@
-"""A world to close months in: bundles that notice any change, and another side that lies, stalls and forgets as it is told.
+"""A world to close months in: bundles that notice any change, and a filing service that lies, stalls and forgets as configured.
 
-`Months` and `Filing` as `pipeline.closing.advance` wants them, over a real log. The other side keeps what it accepted: tests look there
+`Months` and `Filing` as `pipeline.closing.advance` wants them, over a real log. The filing service keeps what it accepted: tests look there
 whether anything was filed twice.
 """
 
@@ -113,7 +113,7 @@ class FilingService:
     accepted: list[tuple[str, int]] = field(default_factory=list)
     """Month and version of every acceptance, in order."""
     receipts_given: list[tuple[str, str]] = field(default_factory=list)
-    target: str = "the other side"
+    target: str = "the filing service"
     logged: Callable[[str], bytes | None] = lambda _: b""
     """The bytes that our log holds of a submission: what is sent must stand there already."""
 

@@ -80,7 +80,7 @@ def test_a_month_with_nothing_in_it_is_frozen_signed_and_filed(tmp_path: Path, s
         pool.follow()
         pool.app.imports.declare_complete(OCTOBER.last)
         status = pool.look("2026-11-08 10:00")["2026-10"]
-        assert status.step.act is Act.PERSON and "the ledger never held a row" in status.step.why
+        assert status.step.act is Act.PERSON and "the ledger has no row" in status.step.why
         assert not service.submissions.entries, "an empty ledger is no empty month"
         pool.allocate(("A0", "2026-09-28 01:00", "0.00000000"))
         status = pool.look("2026-11-08 10:15")["2026-10"]

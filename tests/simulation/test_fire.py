@@ -75,7 +75,7 @@ def spoil_store(life: Life) -> None:
 
 
 def spoil_desk(life: Life) -> None:
-    """The other side has the month twice."""
+    """The filing service has the month twice."""
     entry = next(iter(life.service.submissions.entries.values()))
     life.service.submissions.entries["twice"] = replace(entry, submission_id="twice")
     life.service.accepted_at["twice"] = 0

@@ -265,7 +265,7 @@ def test_a_contradiction_and_a_bound_wait_for_a_person() -> None:
     bundles, service = Bundles(log, MONTH), FilingService(mood="forgets")
     for day in range(6, 25):
         (status, *_) = make_closing(log, PLAN, bundles, service).advance(almaty_at(MONTH.next.first.replace(day=day), 12))
-    assert status.step.act is Act.PERSON and "they said received, and later that they have nothing" in status.step.why
+    assert status.step.act is Act.PERSON and "the filing service answered received, and later that it has nothing" in status.step.why
     assert status.life.submission is not None and status.life.submission.transmissions == 1
     log = MemoryLog()
     bundles, service = Bundles(log, MONTH), FilingService(mood="storm")
@@ -274,7 +274,7 @@ def test_a_contradiction_and_a_bound_wait_for_a_person() -> None:
         service.mood = "well" if may_be_delivered else "storm"
         (status, *_) = make_closing(log, PLAN, bundles, service).advance(almaty_at(MONTH.next.first.replace(day=6), 12) + step * 7200)
         may_be_delivered = status.life.submission is not None and status.life.submission.may_be_delivered
-    assert status.step.act is Act.PERSON and "sent 5 times and they have nothing" in status.step.why
+    assert status.step.act is Act.PERSON and "sent 5 times, and the filing service has nothing" in status.step.why
 
 
 def test_without_a_first_month_nothing_is_done_by_itself_and_nothing_before_it_ever() -> None:

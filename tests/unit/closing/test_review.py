@@ -88,7 +88,7 @@ def test_the_ledger_begins_before_the_month(instant: int, is_covered: bool) -> N
 
 
 def test_a_ledger_that_never_held_a_row_is_a_fault() -> None:
-    assert coverage_faults(_facts(first_block=EARLY), MONTH) == ["the ledger never held a row or an opening"]
+    assert coverage_faults(_facts(first_block=EARLY), MONTH) == ["the ledger has no row and no opening"]
 
 
 def test_an_empty_month_is_doubted_for_coverage_only_and_others_for_their_sums_only() -> None:
