@@ -24,7 +24,7 @@ from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
 from pipeline.model.secret_mask import SecretMask
-from pipeline.signing.certificate import KeyCertificate, certificate_fault
+from pipeline.signing.certificate import KeyCertificate, certificate_fault, subject_of
 from pipeline.signing.cms import read_signature
 from pipeline.signing.signature import signer_certificate
 from pipeline.signing.signer import Signature
@@ -65,7 +65,7 @@ class NcanodeSigner:
         assert certificate is not None, "nothing to sign"
         return Signature(
             made,
-            certificate.subject.rfc4514_string(),
+            subject_of(certificate),
             hashlib.sha256(certificate.public_bytes(_der())).hexdigest(),
             int(certificate.not_valid_after_utc.timestamp()),
         )

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pipeline.model.errors import SigningError
-from pipeline.signing.certificate import KeyCertificate, certificate_fault, key_certificate
+from pipeline.signing.certificate import KeyCertificate, certificate_fault, key_certificate, subject_of
 from pipeline.signing.cms import read_signature, with_timestamp
 from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
 from pipeline.signing.signer import Signature
@@ -57,7 +57,7 @@ class Pkcs12Signer:
             made[name] = signature
         return Signature(
             made,
-            certificate.subject.rfc4514_string(),
+            subject_of(certificate),
             hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
             int(certificate.not_valid_after_utc.timestamp()),
         )

@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from .names import with_long_names
+
 _NUMBER = re.compile(r"(?:BIN|IIN)?([0-9]{12})")
 
 
@@ -40,6 +42,7 @@ def key_certificate(certificate: x509.Certificate) -> KeyCertificate:
     )
 
 
+@with_long_names
 def numbers_of(certificate: x509.Certificate) -> set[str]:
     """The BINs and IINs that the subject names: in OU, and for a pool that is a person in serialNumber."""
     found = set()
@@ -49,6 +52,12 @@ def numbers_of(certificate: x509.Certificate) -> set[str]:
             if match:
                 found.add(match[1])
     return found
+
+
+@with_long_names
+def subject_of(certificate: x509.Certificate) -> str:
+    """Whom it names, in one line (RFC 4514)."""
+    return certificate.subject.rfc4514_string()
 
 
 def certificate_fault(certificate: x509.Certificate, pool_bin: str, now: int) -> str:

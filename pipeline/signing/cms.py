@@ -65,7 +65,7 @@ def _read(data: bytes, at: int) -> tuple[int, bytes, int]:
     return tag, data[at : at + length], at + length
 
 
-def _items(data: bytes) -> list[tuple[int, bytes, bytes]]:
+def read_values(data: bytes) -> list[tuple[int, bytes, bytes]]:
     """The values one after another: tag, content, and the whole with its tag."""
     found, at = [], 0
     while at < len(data):
@@ -84,15 +84,15 @@ def _only(data: bytes, tag: int) -> bytes:
 
 def read_signature(der: bytes) -> SignatureParts:
     """The parts of a signature with one signer. Raises SigningError for anything else."""
-    signed_data = _items(_signed_data(der))
+    signed_data = read_values(_signed_data(der))
     certificates = [
-        whole for tag, content, _ in signed_data if tag == _CONTEXT_0 for inner, _, whole in _items(content) if inner == _SEQUENCE
+        whole for tag, content, _ in signed_data if tag == _CONTEXT_0 for inner, _, whole in read_values(content) if inner == _SEQUENCE
     ]
     contents = [content for tag, content, _ in signed_data if tag == _SEQUENCE]
     signers = signed_data[-1] if signed_data else (0, b"", b"")
-    if signers[0] != _SET or not contents or len(_items(signers[1])) != 1:
+    if signers[0] != _SET or not contents or len(read_values(signers[1])) != 1:
         raise SigningError("not a CMS signature of one signer")
-    signer = _items(_items(signers[1])[0][1])
+    signer = read_values(read_values(signers[1])[0][1])
     algorithms = [content for tag, content, _ in signer[2:] if tag == _SEQUENCE]
     if len(signer) < 5 or signer[-1 if signer[-1][0] == _OCTETS else -2][0] != _OCTETS or len(algorithms) != 2:
         raise SigningError("not a CMS signature: its signer's structure is another one")
@@ -103,29 +103,29 @@ def read_signature(der: bytes) -> SignatureParts:
         raise SigningError("the signature has no message digest among its signed attributes")
     issuer, serial = _signer_of(signer[1])
     kind, carried = _content(contents[0])
-    if _CONTENT_TYPE in attributes and _oid(_items(attributes[_CONTENT_TYPE])[0][1]) != kind:
+    if _CONTENT_TYPE in attributes and oid_of(read_values(attributes[_CONTENT_TYPE])[0][1]) != kind:
         raise SigningError("the signature was made over content of another type")
     return SignatureParts(
         certificates=certificates,
         issuer=issuer,
         serial=serial,
-        digest_algorithm=_oid(_first(algorithms[0])),
-        signature_algorithm=_oid(_first(algorithms[1])),
+        digest_algorithm=oid_of(_first(algorithms[0])),
+        signature_algorithm=oid_of(_first(algorithms[1])),
         signed_attributes=signed,
         message_digest=_first(attributes[_MESSAGE_DIGEST]),
         signature=next(content for tag, content, _ in signer if tag == _OCTETS),
         content_type=kind,
         content=carried,
         signed_at=_instant(attributes[_SIGNING_TIME]) if _SIGNING_TIME in attributes else None,
-        timestamp=_items(unsigned_values)[0][2] if (unsigned_values := _attributes(unsigned).get(_TIMESTAMP)) else None,
+        timestamp=read_values(unsigned_values)[0][2] if (unsigned_values := _attributes(unsigned).get(_TIMESTAMP)) else None,
     )
 
 
 def with_timestamp(der: bytes, token: bytes) -> bytes:
     """The signature with the token among its unsigned attributes, in place of any there. Raises SigningError as `read_signature`."""
     read_signature(der)
-    signed_data = _items(_signed_data(der))
-    signer = [whole for tag, _, whole in _items(_items(signed_data[-1][1])[0][1]) if tag != _CONTEXT_1]
+    signed_data = read_values(_signed_data(der))
+    signer = [whole for tag, _, whole in read_values(read_values(signed_data[-1][1])[0][1]) if tag != _CONTEXT_1]
     attribute = _put(_SEQUENCE, _put(_OID, _TIMESTAMP) + _put(_SET, token))
     signers = _put(_SET, _put(_SEQUENCE, b"".join(signer) + _put(_CONTEXT_1, attribute)))
     inner = _put(_SEQUENCE, b"".join(whole for _, _, whole in signed_data[:-1]) + signers)
@@ -138,7 +138,7 @@ def signed_attributes_digest(parts: SignatureParts) -> bytes:
 
 
 def _signed_data(der: bytes) -> bytes:
-    outer = _items(_only(der, _SEQUENCE))
+    outer = read_values(_only(der, _SEQUENCE))
     if len(outer) < 2 or outer[0][:2] != (_OID, _SIGNED_DATA):
         raise SigningError("not a CMS signature: no signedData")
     return _only(outer[1][1], _SEQUENCE)
@@ -148,7 +148,7 @@ def _signer_of(identifier: tuple[int, bytes, bytes]) -> tuple[bytes, int]:
     """Issuer and serial number; nothing for a signer that is named by its key's identifier."""
     if identifier[0] != _SEQUENCE:
         return b"", 0
-    parts = _items(identifier[1])
+    parts = read_values(identifier[1])
     if len(parts) != 2 or parts[1][0] != _INTEGER:
         raise SigningError("not a CMS signature: its signer's name is another structure")
     return parts[0][2], int.from_bytes(parts[1][1], "big", signed=True)
@@ -156,25 +156,25 @@ def _signer_of(identifier: tuple[int, bytes, bytes]) -> tuple[bytes, int]:
 
 def _content(encapsulated: bytes) -> tuple[str, bytes | None]:
     """The content's type, and the content where it is carried."""
-    parts = _items(encapsulated)
+    parts = read_values(encapsulated)
     if not parts or parts[0][0] != _OID:
         raise SigningError("not a CMS signature: no content type")
-    return _oid(parts[0][1]), (_first(parts[1][1]) if len(parts) > 1 else None)
+    return oid_of(parts[0][1]), (_first(parts[1][1]) if len(parts) > 1 else None)
 
 
 def _attributes(attributes: bytes) -> dict[bytes, bytes]:
     """The values of each attribute, DER, by the attribute's OID."""
     found = {}
-    for _, attribute, _ in _items(attributes):
-        parts = _items(attribute)
-        if len(parts) != 2 or parts[0][0] != _OID or parts[1][0] != _SET or not _items(parts[1][1]):
+    for _, attribute, _ in read_values(attributes):
+        parts = read_values(attribute)
+        if len(parts) != 2 or parts[0][0] != _OID or parts[1][0] != _SET or not read_values(parts[1][1]):
             raise SigningError("not a CMS signature: an attribute is another structure")
         found[parts[0][1]] = parts[1][1]
     return found
 
 
 def _instant(values: bytes) -> int:
-    tag, text, _ = _items(values)[0]
+    tag, text, _ = read_values(values)[0]
     form = {_UTC_TIME: "%y%m%d%H%M%SZ", _GENERALIZED_TIME: "%Y%m%d%H%M%SZ"}.get(tag)
     try:
         return int(datetime.strptime(text.decode("ascii"), form or "").replace(tzinfo=UTC).timestamp())
@@ -184,13 +184,13 @@ def _instant(values: bytes) -> int:
 
 def _first(values: bytes) -> bytes:
     """The content of the first value."""
-    found = _items(values)
+    found = read_values(values)
     if not found:
         raise SigningError("not a CMS signature: a value is missing")
     return found[0][1]
 
 
-def _oid(content: bytes) -> str:
+def oid_of(content: bytes) -> str:
     """Dotted."""
     arcs, value = [], 0
     for byte in content:

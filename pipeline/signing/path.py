@@ -3,7 +3,8 @@
 Enters: the certificate, those that may stand between, those trusted, an instant. Leaves: nothing, or why there is no path. The path is
 found and validated by `cryptography.x509.verification`: signatures, validity, basic constraints and their path length, name constraints,
 critical extensions. Its rules for web servers (a DNS name, an extended key usage) are not asked for: certificates of a national PKI have
-neither. Left out: revocation, which only the authority knows, and GOST algorithms, which nothing here computes.
+neither. Links signed by GOST keys (`gost`), which that library does not know, are followed here by the same rules: signatures, validity, basic constraints and their path
+length, key usage; an extension that is critical and not one of these is refused. Left out: revocation, which only the authority knows, and GOST algorithms that are issued no more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from pipeline.model.errors import SigningError
+
+from .gost import SIGNATURE_OID, check_gost, gost_key
+from .names import with_long_names
 
 
 class NotCheckable(SigningError):
@@ -35,6 +39,7 @@ _AUTHORITY = (
 _SIGNER = ExtensionPolicy.permit_all()
 
 
+@with_long_names
 def path_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate], at: int) -> str:
     """Why no path leads from the certificate to a trusted one at an instant (Unix seconds); empty when one does.
 
@@ -58,9 +63,93 @@ def path_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate]
             return ""
         except (VerificationError, ValueError) as error:
             reason = _words(str(error))
+    gost_path = _own_path(certificate, [*others, *trusted], trusted, when)
+    if gost_path is not None:
+        return gost_path
     if _has_uncomputable_path(certificate, [*others, *trusted], trusted, when):
         raise NotCheckable("the path to a trusted certificate has a link of a kind that can't be computed here (GOST)")
     return f"no trusted certificate leads to {certificate.subject.rfc4514_string()!r}: {reason}"
+
+
+_UNDERSTOOD = (
+    x509.BasicConstraints.oid,
+    x509.KeyUsage.oid,
+    x509.ExtendedKeyUsage.oid,
+    x509.CertificatePolicies.oid,
+    x509.SubjectAlternativeName.oid,
+)
+"""Extensions that may be critical on a path that is followed here: what the last three narrow is not asked of a signature of a document."""
+MOST_LINKS = 8
+
+
+def _own_path(
+    certificate: x509.Certificate, at_hand: Sequence[x509.Certificate], trusted: Sequence[x509.Certificate], when: datetime
+) -> str | None:
+    """Empty where a path with GOST links leads to a trusted certificate, every link verified; None where there is none. Raises SigningError for a key that is none."""
+    waiting = [(certificate, 0)]
+    seen = {certificate}
+    has_gost = False
+    while waiting:
+        current, below = waiting.pop()
+        if below and current in trusted and has_gost:
+            return ""
+        if below >= MOST_LINKS or not _is_understood(current):
+            continue
+        for issuer in at_hand:
+            if issuer in seen or issuer.subject != current.issuer or not _is_authority(issuer, below, when):
+                continue
+            if _link(current, issuer):
+                has_gost |= gost_key(issuer) is not None
+                seen.add(issuer)
+                waiting.append((issuer, below + 1))
+    return None
+
+
+def _link(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
+    """Whether the issuer's key signed the certificate; None where nothing here can compute it."""
+    if gost_key(issuer) is not None:
+        return _is_signed_by_gost(certificate, issuer)
+    if certificate.signature_algorithm_oid.dotted_string == SIGNATURE_OID:
+        return False  # the algorithm is known, and this key is none of its kind
+    try:
+        is_known = _is_computable(issuer) and certificate.signature_hash_algorithm is not None
+    except (UnsupportedAlgorithm, ValueError):
+        is_known = False
+    return _is_signed_by(certificate, issuer) if is_known else None
+
+
+def _is_signed_by_gost(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    key = gost_key(issuer)
+    if key is None or certificate.signature_algorithm_oid.dotted_string != SIGNATURE_OID:
+        return False
+    try:
+        check_gost(key, certificate.tbs_certificate_bytes, certificate.signature)
+    except SigningError:
+        return False
+    return True
+
+
+def _is_authority(issuer: x509.Certificate, below: int, when: datetime) -> bool:
+    """Whether it may issue at that instant a certificate with `below` authorities between it and the signer."""
+    if not issuer.not_valid_before_utc <= when <= issuer.not_valid_after_utc:
+        return False
+    try:
+        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        if not constraints.ca or (constraints.path_length is not None and constraints.path_length < below):
+            return False
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound as missing:
+        return missing.oid == x509.KeyUsage.oid
+    except ValueError:
+        return False
+    return usage.key_cert_sign
+
+
+def _is_understood(certificate: x509.Certificate) -> bool:
+    try:
+        return all(not extension.critical or extension.oid in _UNDERSTOOD for extension in certificate.extensions)
+    except ValueError:
+        return False
 
 
 def _is_computable(certificate: x509.Certificate) -> bool:
@@ -84,10 +173,10 @@ def _has_uncomputable_path(
         for issuer in at_hand:
             if issuer in seen or issuer.subject != current.issuer or not issuer.not_valid_before_utc <= when <= issuer.not_valid_after_utc:
                 continue
-            is_checked = _is_computable(current) and _is_computable(issuer)
-            if not is_checked or _is_signed_by(current, issuer):
+            link = _link(current, issuer)
+            if link is not False:
                 seen.add(issuer)
-                waiting.append((issuer, is_uncomputable or not is_checked))
+                waiting.append((issuer, is_uncomputable or link is None))
     return False
 
 

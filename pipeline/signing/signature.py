@@ -1,7 +1,7 @@
 """Judges a CMS signature: over which bytes, by whose key, within which time; a time stamp likewise. Pure.
 
 Enters: `cms.SignatureParts`, the bytes signed, certificates. Leaves: nothing, or SigningError saying what does not hold; `NotCheckable` where the
-algorithm is none that can be computed here (GOST). It leaves out the path to a trusted root (`path`).
+algorithm is none that can be computed here (GOST of the kinds that are issued no more). It leaves out the path to a trusted root (`path`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import rfc3161_client
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -20,7 +19,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pipeline.model.errors import SigningError
 
 from .cms import SignatureParts, read_signature, signed_attributes_digest
+from .gost import DIGEST_OID, MOST_BYTES, SIGNATURE_OID, check_gost, gost_key
+from .names import with_long_names
 from .path import NotCheckable
+from .stamp_info import StampInfo, read_stamp_info
+from .streebog import streebog512
 
 TIMESTAMP_INFO = "1.2.840.113549.1.9.16.1.4"
 """id-ct-TSTInfo (RFC 3161, section 2.4.2)."""
@@ -42,6 +45,7 @@ class Timestamp:
     parts: SignatureParts
 
 
+@with_long_names
 def signer_certificate(parts: SignatureParts) -> x509.Certificate:
     """The certificate that the signature names as its signer's. Raises SigningError when it does not carry it."""
     for certificate in _certificates(parts):
@@ -54,6 +58,7 @@ def signer_certificate(parts: SignatureParts) -> x509.Certificate:
     raise SigningError("the signature does not carry the certificate that it names as its signer's")
 
 
+@with_long_names
 def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Certificate) -> None:
     """Whether the certificate's key signed exactly these bytes. Raises SigningError, NotCheckable.
 
@@ -63,16 +68,25 @@ def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Cer
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError):
         key = None
-    if key is not None and parts.digest_algorithm not in _DIGESTS:
+    gost = gost_key(certificate) if key is None else None
+    known = {DIGEST_OID} if gost is not None else _DIGESTS.keys()
+    if (key is not None or gost is not None) and parts.digest_algorithm not in known:
         raise SigningError(
             f"the signature names the digest {parts.digest_algorithm}, with which no key of its certificate's kind signs here"
         )
-    digest = _digest(parts.digest_algorithm)
-    if parts.message_digest != _hashed(digest, content):
+    if parts.message_digest != _hashed(parts.digest_algorithm, content):
         raise SigningError("the signature is of other bytes")
     signed = signed_attributes_digest(parts)
+    if gost is not None:
+        if parts.signature_algorithm != SIGNATURE_OID:
+            raise SigningError(
+                f"the signature names the algorithm {parts.signature_algorithm}, its certificate's key signs by {SIGNATURE_OID}"
+            )
+        check_gost(gost, signed, parts.signature)
+        return
     if key is None:
-        raise NotCheckable("the key is of a kind that can't be computed here (GOST)")
+        raise NotCheckable("the key is of a kind that can't be computed here (GOST of another kind)")
+    digest = _DIGESTS[parts.digest_algorithm]
     try:
         if isinstance(key, rsa.RSAPublicKey) and parts.signature_algorithm != _PSS:
             key.verify(parts.signature, signed, padding.PKCS1v15(), digest)
@@ -84,33 +98,29 @@ def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Cer
         raise SigningError("the signature does not verify with its certificate's key") from error
 
 
+@with_long_names
 def check_timestamp(token: bytes, stamped: bytes) -> Timestamp:
     """Whether the token stamps exactly these bytes, signed by a certificate for time stamps in its time. Raises SigningError, NotCheckable."""
     parts = read_signature(token)
     if parts.content_type != TIMESTAMP_INFO or parts.content is None:
         raise SigningError("the time stamp is no token of RFC 3161")
-    info = timestamp_info(token)
-    imprint = info.message_imprint
-    if imprint.message != _hashed(_digest(imprint.hash_algorithm.dotted_string), stamped):
+    info = read_stamp_info(parts.content)
+    if info.imprint != _hashed(info.algorithm, stamped):
         raise SigningError("the time stamp is of another signature")
     certificate = signer_certificate(parts)
     check_signature(parts, parts.content, certificate)
-    at = int(info.gen_time.timestamp())
-    fault = _timestamping_fault(certificate) or validity_fault(certificate, at)
+    fault = _timestamping_fault(certificate) or validity_fault(certificate, info.at)
     if fault:
         raise SigningError(f"the time stamp's certificate {fault}")
-    return Timestamp(at, certificate, parts)
+    return Timestamp(info.at, certificate, parts)
 
 
-def timestamp_info(token: bytes) -> rfc3161_client.TimeStampTokenInfo:
+def timestamp_info(token: bytes) -> StampInfo:
     """What the token says: imprint, instant, nonce. Raises SigningError."""
-    granted = b"\x30\x03\x02\x01\x00"
-    body = granted + token
-    size = (len(body).bit_length() + 7) // 8
-    try:
-        return rfc3161_client.decode_timestamp_response(bytes([0x30, 0x80 | size]) + len(body).to_bytes(size, "big") + body).tst_info
-    except ValueError as error:
-        raise SigningError(f"the time stamp can't be read: {error}") from error
+    parts = read_signature(token)
+    if parts.content_type != TIMESTAMP_INFO or parts.content is None:
+        raise SigningError("the time stamp is no token of RFC 3161")
+    return read_stamp_info(parts.content)
 
 
 def validity_fault(certificate: x509.Certificate, at: int) -> str:
@@ -123,6 +133,7 @@ def validity_fault(certificate: x509.Certificate, at: int) -> str:
     return ""
 
 
+@with_long_names
 def others_of(parts: SignatureParts) -> list[x509.Certificate]:
     """Every certificate that a signature carries."""
     return _certificates(parts)
@@ -147,11 +158,12 @@ def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
         raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
 
 
-def _digest(oid: str) -> hashes.HashAlgorithm:
+def _hashed(oid: str, content: bytes) -> bytes:
+    """The content's digest by the algorithm's OID. Raises NotCheckable for one that is not computed here, or would take too long."""
+    if oid == DIGEST_OID:
+        if len(content) > MOST_BYTES:
+            raise NotCheckable(f"{len(content):,} bytes are more than are digested by Streebog here ({MOST_BYTES:,})")
+        return streebog512(content)
     if oid not in _DIGESTS:
-        raise NotCheckable(f"the digest {oid} is none that is computed here (SHA-256, SHA-384, SHA-512)")
-    return _DIGESTS[oid]
-
-
-def _hashed(digest: hashes.HashAlgorithm, content: bytes) -> bytes:
-    return hashlib.new(digest.name, content).digest()
+        raise NotCheckable(f"the digest {oid} is none that is computed here (SHA-256, SHA-384, SHA-512, Streebog-512)")
+    return hashlib.new(_DIGESTS[oid].name, content).digest()
