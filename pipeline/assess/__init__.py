@@ -1,1 +1,1 @@
-"""What a month comes to, and whether it can close (rule 8.1)."""
+"""Assesses a month: its results, and whether it can close (rule 8.1)."""

@@ -1,6 +1,7 @@
-"""Whether a month can close, item by item (rule 8.1).
+"""The conditions for closing a month, one by one (rule 8.1).
 
-Enters: the chain's state, the ledger's word, the issues and waivers. Leaves: `Condition`s, each met or not, each in words. Pure.
+Enters: the chain's state, the ledger's declaration of completeness, the issues and waivers. Leaves: `Condition`s, each met or not, with an
+explanation. Pure.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
 def describe_chains(
     facts: Facts, month: Month, finality: Mapping[str, int], internal_calls: Mapping[str, str]
 ) -> dict[str, dict[str, object]]:
-    """The state of each chain that the month closes on, for the manifest; how calls inside transactions were seen, where there are such."""
+    """The state of each chain at the month's closing, for the manifest; on account chains also how calls inside transactions were read."""
     described: dict[str, dict[str, object]] = {}
     for chain in sorted(finality):
         blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")

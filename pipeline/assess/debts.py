@@ -1,8 +1,8 @@
-"""The carry-over of debts in a bundle: printed, summed into the manifest, chained to the month before.
+"""The carry-over of debts in a bundle: the table, its totals in the manifest, and the link to the month before.
 
-Enters: what enrichment says of each miner's debts (`enrich.debts`), and what the month before was frozen with. Leaves: `debts.csv` and the
-manifest's section `debts`. Months are chained by digest: the closing debts of a month, miner by miner, hash to the opening debts of the next.
-Where they do not, facts of earlier days changed after that month's freeze (rule 8.3), and the section says by how much. `verify.debts` checks both.
+Enters: each miner's debts (`enrich.debts`), and the closing debts of the month before. Leaves: `debts.csv` and the manifest's section `debts`.
+Months are linked by digest: the digest of a month's closing debts, miner by miner, equals that of the next month's opening debts. Where it
+does not, facts of earlier days changed after that month's freeze (rule 8.3), and the section shows by how much. `verify.debts` checks both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AMOUNTS = [name for name in DEBTS if name not in ACCOUNT]
 
 @dataclass(frozen=True)
 class PreviousDebts:
-    """What the month before was frozen with."""
+    """The closing debts that the month before was frozen with."""
 
     month: str
     version: int
@@ -50,13 +50,13 @@ def printed_debts(debts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def sums_that_differ(debts: pl.DataFrame) -> list[int]:
-    """The lines (from 1) where opening + allocated − settled is not the closing debt."""
+    """The line numbers (from 1) where opening + allocated − settled is not the closing debt."""
     lines = debts.with_row_index("line", offset=1)
     return lines.filter(pl.col("opening") + pl.col("allocated") - pl.col("settled") != pl.col("closing"))["line"].to_list()
 
 
 def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rules) -> dict[str, Any]:
-    """The manifest's section: totals by asset, the digests of both ends, and how the opening stands to the month before."""
+    """The manifest's section: totals by asset, the digests of opening and closing debts, and the comparison with the month before."""
     totals = _totals(debts, rules)
     opening_digest = _digest_of_debts(debts, "opening", rules)
     section: dict[str, Any] = {

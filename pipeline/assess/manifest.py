@@ -1,4 +1,4 @@
-"""What a bundle's manifest says of a month that anybody can compute anew from its facts. Pure.
+"""The part of a bundle's manifest that can be recomputed from the month's facts. Pure.
 
 Enters: facts, what enrichment made of them, the rules. Leaves: the manifest's keys that follow from them. `freeze` writes them, `verify` compares them.
 Left out: what only the log knows (who froze it, when and why, positions, waivers) and the section `debts` (`assess.debts`).

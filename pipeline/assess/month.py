@@ -1,6 +1,6 @@
-"""A month as it stands: what enrichment makes of the facts, and whether it can close (rule 8.1).
+"""Assesses the current state of a month: enriches it, and checks whether it can close (rule 8.1).
 
-Enters: what a store says of the month, read at one moment. Leaves: the enriched month and the conditions of rule 8.1. Pure.
+Enters: the month's state in a store, read in one transaction. Leaves: the enriched month and the conditions of rule 8.1. Pure.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from pipeline.model.rules import Rules
 
 @dataclass(frozen=True)
 class MonthState:
-    """What a store says of a month, read at one moment of it."""
+    """A month's state in a store at one moment."""
 
     facts: Facts
     waivers: list[Waived]
     complete_through: date | None
     has_registry: bool
     bad_events: list[tuple[str, str]]
-    """Place and error of each event of the log that can't be read (law 8)."""
+    """Position and error of each event of the log that can't be read (law 8)."""
     positions: dict[str, int]
     previous_digest: str | None
     """Digest of the newest frozen version of the month before."""
@@ -43,12 +43,12 @@ class MonthState:
     previous_coins: PreviousCoins | None = None
     """And its closing sets of coins."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
-    """How calls inside transactions were seen, by chain; chains without such calls are absent (ADR 7)."""
+    """How calls inside transactions were read, by chain; chains without such calls are absent (ADR 7)."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A month as it stands: what enrichment makes of it and whether it can close."""
+    """The result of enriching a month, and the conditions for closing it."""
 
     enriched: Enriched
     conditions: list[Condition]
@@ -59,7 +59,7 @@ class Assessment:
 
 
 def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
-    """Enrich the month and ask every condition of rule 8.1. Events that can't be read are blocking issues."""
+    """Enrich the month and check every condition of rule 8.1. Events that can't be read are blocking issues."""
     enriched = enrich_month(state.facts, month, rules)
     if state.bad_events:
         code = IssueCode.UNREADABLE_EVENT

@@ -42,7 +42,7 @@ def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
 
 
 def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
-    """The same in parts, one at least: a month of millions of rows is never all in memory as text."""
+    """The same in parts, at least one: a month of millions of rows is never whole in memory as text."""
     amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
     for part in enriched.reported.slices(ROWS_AT_ONCE):
         yield part.with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
@@ -62,19 +62,19 @@ def printed_transfers(enriched: Enriched) -> pl.DataFrame:
 
 
 def printed_balances(enriched: Enriched) -> pl.DataFrame:
-    """The proof by wallet (rule 3.4). Where wallets hold several assets, the asset stands behind the wallet's name."""
+    """The balance proof by wallet (rule 3.4). Where wallets hold several assets, the asset follows the wallet's name."""
     amounts = ["opening", "in", "out", "fee", "closing", "unspent"]
     wallet = pl.concat_str("wallet", *_asset(enriched), separator="/").alias("wallet")
     return enriched.balances.select(wallet, *[pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in amounts])
 
 
 def _asset(enriched: Enriched) -> list[str]:
-    """The column that tells whole units of one asset from another's, where there is more than one."""
+    """The column `asset`, if the month has several assets; otherwise none."""
     return ["asset"] if enriched.balances["asset"].n_unique() > 1 else []
 
 
 def printed_links(enriched: Enriched) -> pl.DataFrame:
-    """What ties each row of the report to its facts: its allocation and its transaction."""
+    """The allocation and the transaction of each row of the report."""
     return pl.concat([part.select("n", "allocation_id", "txid", "is_carried") for part in enriched.reported.slices()])
 
 

@@ -1,7 +1,7 @@
 """Each miner's statement of a month, taken from the month's tables as they are printed.
 
-Enters: the report, what ties its rows to allocations and transactions, and the debts, all as text: a frozen month's own files, or a draft printed the
-same way. Leaves: `Statement`s, miner by miner, each with that miner's lines and no others. No arithmetic: rows are picked, never summed. Pure.
+Enters: the report, the allocation and transaction of each row, and the debts, all as text: from a frozen month's files, or a draft printed the
+same way. Leaves: `Statement`s, one per miner, each with that miner's lines only. No arithmetic: rows are selected, never summed. Pure.
 """
 
 from __future__ import annotations

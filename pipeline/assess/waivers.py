@@ -1,8 +1,8 @@
-"""Which issues a person waived, and which waivers lapsed (rules 8.1, 8.5).
+"""Applies waivers to issues, and finds those that lapsed (rules 8.1, 8.5).
 
 Enters: a month's issues, as `enrich.issue_rows.ISSUE_ROWS` has them, and its waivers. Leaves: the issues with who waived each, or why a waiver of it counts no
-longer. A waiver records the ids and amounts that its issue rested on, and lapses when they change. One given before waivers recorded them names the
-issue as edition 1 of the rules did, and counts for what it meant then.
+longer. A waiver records the ids and amounts behind its issue, and lapses when they change. A waiver from before these were recorded may name the
+issue by its ref of edition 1, and does not lapse.
 """
 
 from __future__ import annotations
@@ -66,6 +66,6 @@ def _words(column: str) -> pl.Expr:
 
 
 def short_name(code: str, ref: str) -> str:
-    """An issue's short name, four characters of a-z and 2-7: it follows from code and ref alone, so it never comes to mean another row of a list
-    that has changed. Two issues may share one (1 in a million): who takes an issue by it must refuse then."""
+    """An issue's short name, four characters of a-z and 2-7. It depends only on code and ref, so it stays the same when the list changes. Two issues
+    may share one (1 in a million): a command that takes a short name must then refuse it as ambiguous."""
     return b32encode(sha256(f"{code}\n{ref}".encode()).digest()).decode().lower()[:4]

@@ -1,4 +1,4 @@
-"""What proves transactions against a chain: headers, and each transaction's place under one of them. Values only.
+"""The evidence for transactions on a chain: headers, and each transaction's inclusion proof. Data types only.
 
 `store.evidence` makes it from the store, `freeze` writes it into a bundle, `verify` reads and checks it.
 """

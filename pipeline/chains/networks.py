@@ -1,4 +1,4 @@
-"""Every network by its name in the settings: which family it is of, and how it writes addresses.
+"""Every network by its name in the settings: its family, and its address format.
 
 Bitcoin-like networks have names (`bitcoin.networks`), account chains their chain id: `evm:1` is Ethereum, `evm:61` Ethereum Classic.
 This is for what stands at the edges, files and settings and proofs: no rule of the report asks which family a chain is of (ADR 7).

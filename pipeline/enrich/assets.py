@@ -1,8 +1,8 @@
-"""Assets that the settings name, and those that they don't (ADR 7).
+"""Separates the assets that are in the settings from unknown tokens (ADR 7).
 
-Enters: the facts, whose inputs and outputs name an asset, or the contract of a token that no settings named when they were told.
-Leaves: the facts in assets of the settings alone, and issue `unknown-asset` for every other one that left a pool wallet: its log may be
-a forgery, or a loss. What only came in is left out: anybody may send a worthless token.
+Enters: the facts; an input or output names an asset, or the contract of a token that was not in the settings when it was read. Leaves: the
+facts in the settings' assets only, and issue `unknown-asset` for every other token that left a pool wallet: its log may be forged, or the
+pool lost it. Unknown tokens that only came in are ignored, because anybody can send a worthless token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KEY = ["chain", "asset"]
 
 
 def name_assets(facts: Facts, rules: Rules) -> tuple[Facts, pl.DataFrame]:
-    """The facts with contracts by their assets' names and without what no settings name; and the inputs of the latter, as INPUTS."""
+    """The facts with contracts replaced by asset names, without unknown tokens; and the inputs in unknown tokens, as INPUTS."""
     named = {(a.chain, a.contract): a.name for a in rules.assets.values() if a.contract is not None}
     known = pl.DataFrame([(a.chain, a.name) for a in rules.assets.values()], schema={"chain": pl.String, "asset": pl.String}, orient="row")
     frames = {name: _named(getattr(facts, name), named) for name in ("inputs", "outputs", "observations")}
@@ -32,7 +32,7 @@ def name_assets(facts: Facts, rules: Rules) -> tuple[Facts, pl.DataFrame]:
 
 
 def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFrame:
-    """Contracts as their assets: a token that was not known yet when its movements were told."""
+    """Replace contracts by their assets' names, for tokens that were added to the settings later."""
     if not named:
         return frame
     names = pl.DataFrame(
@@ -43,7 +43,7 @@ def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFra
 
 
 def unknown_assets(strangers: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Assets of no settings that left a pool wallet in the month: one issue each, by chain and contract."""
+    """Unknown tokens that left a pool wallet in the month: one issue each, by chain and contract."""
     dated = strangers.join(blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
     found = (
         dated.with_columns(date=day_of_seconds("time"))

@@ -1,8 +1,8 @@
-"""The proof by wallet: opening + in - out - fees = closing, against what is still there (rule 3.4).
+"""The balance proof of each wallet: opening + in - out - fees = closing, compared with the actual balance (rule 3.4).
 
-Counted by height, since header times can run backwards. The closing figure comes from the month's movements; what it is held against comes
-another way: from the set of outputs that no known input spends, or, for a chain whose balances are observed (ADR 7), from what was observed
-after the month's last block, with the opening from what was observed after the last block before it.
+Counted by height, since header times can run backwards. The closing figure comes from the month's movements. It is compared with an
+independent figure: the sum of unspent outputs, or, on a chain with observed balances (ADR 7), the balance observed after the month's last
+block; the opening is then the balance observed after the last block before the month.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
 
 
 def _difference() -> pl.Expr:
-    """What is wrong where both figures are known."""
+    """The fault where both figures are known and differ."""
     return pl.when(pl.col("closing") != pl.col("unspent")).then(
         pl.format("closing {} but unspent {} {}", pl.col("closing").cast(pl.String), pl.col("unspent").cast(pl.String), pl.col("asset"))
     )
 
 
 def apply_observations(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """The sums of chains whose balances are observed, with `opening` and `unspent` from there and, where nobody could tell, the `fault`.
+    """The sums of chains with observed balances, with `opening` and `unspent` from the observations, and the `fault` where one is missing.
 
-    `spans`: chain, from, to: heights of the last blocks before the month (null where reading began in it) and of it. A wallet's asset that
-    was not observed yet when the month began, holds nothing after it and did not move is left out: there is nothing to prove. A wallet of which
-    nothing was observed where others were joined the watch list later: by what was searched for it then it held nothing (ADR 7).
+    `spans`: chain, from, to: heights of the last blocks before the month (null where reading began in it) and of it. A wallet's asset is
+    left out if it was not observed at the month's beginning, has no balance at its end and did not move. A wallet without an observation where
+    others have one joined the watch list later; the rescan found nothing for it before, so its balance there is 0 (ADR 7).
     """
     ends = facts.blocks.group_by("chain").agg(first=pl.col("height").min(), passed_at=pl.col("mediantime").max())
     seen = facts.observations.group_by([*OWN, "height"]).agg(
@@ -124,7 +124,7 @@ def _why_unknown(is_told: str, height: str) -> pl.Expr:
 
 
 def _unspent(created: pl.DataFrame, spent: pl.DataFrame, until: pl.Expr) -> pl.DataFrame:
-    """What is unspent of the outputs of the blocks `until` selects, by wallet and asset: OWN, unspent."""
+    """The sum of unspent outputs of the blocks that `until` selects, by wallet and asset: OWN, unspent."""
     gone = spent.filter(until).select("chain", pl.col("spent_txid").alias("txid"), pl.col("spent_vout").alias("vout"))
     return (
         created.filter(until).join(gone, on=["chain", "txid", "vout"], how="anti").group_by(OWN).agg(pl.col("value").sum().alias("unspent"))
@@ -134,8 +134,8 @@ def _unspent(created: pl.DataFrame, spent: pl.DataFrame, until: pl.Expr) -> pl.D
 def share_fees(inputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataFrame:
     """Each transaction's fee shared over its inputs by value: chain, block_hash, txid, wallet, asset, share (rule 9.5).
 
-    Where a transaction names who bears it (`fee_wallet`), that wallet does, whole. Elsewhere the strangers are one party (and are
-    left out of the result); the remainder goes to the largest party, of equals to the first wallet by name.
+    Where a transaction has a `fee_wallet`, that wallet bears the whole fee. Otherwise all inputs that are not the pool's count as one
+    party (left out of the result); the rounding remainder goes to the largest party, among equals to the first wallet by name.
     """
     spending = transactions.filter(~pl.col("is_coinbase") & pl.col("fee_wallet").is_null())
     borne = transactions.filter(~pl.col("is_coinbase") & pl.col("fee_wallet").is_not_null())

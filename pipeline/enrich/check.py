@@ -1,4 +1,4 @@
-"""What is wrong with the chain, the ledger and their match, as values: the issues of a month (rules 3 to 6).
+"""The issues of a month about the chain, the ledger and their match (rules 3 to 6).
 
 Each function makes one code's issues, as ISSUE_ROWS, of one month (rule 9.2); refs by rule 9.8. Those of the registry are in `check_registry`. Nothing here
 changes a row of the report.
@@ -19,7 +19,7 @@ from .match import Matched
 
 CREDIT = ["payment_id", "chain", "txid", "address", "asset", "miner_id"]
 SHOWN_IDS = 20
-"""Ids that an issue's words name; all of them are among the facts that a waiver records."""
+"""The most ids in an issue's text; the facts that a waiver records have all of them."""
 
 
 def mixed_inputs(transactions: pl.DataFrame, month: Month) -> pl.DataFrame:
@@ -49,7 +49,7 @@ def unknown_outflows(outflows: pl.DataFrame) -> pl.DataFrame:
 
 
 def unbalanced_wallets(balances: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Wallets whose movements do not lead to what is still there, or of which nobody can tell what is (rule 3.4, ADR 7).
+    """Wallets whose balance proof fails, or whose balance is unknown (rule 3.4, ADR 7).
 
     `ref` is the wallet; of a token the wallet and the asset, `WALLET:ASSET`, since a wallet may hold many.
     """
@@ -65,7 +65,7 @@ def unbalanced_wallets(balances: pl.DataFrame, rules: Rules) -> pl.DataFrame:
 
 
 def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Addresses in mixed case with a wrong checksum (EIP-55, ADR 7): whose they are, nobody can say.
+    """Addresses in mixed case with a wrong checksum (EIP-55, ADR 7): probably mistyped.
 
     Of wallets held in the month, payments of it and counterparties. Only an account chain's addresses look so.
     """
@@ -82,7 +82,7 @@ def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.Data
 
 
 def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Blocks that were told differently when they were read again, by the day of the block (ADR 7)."""
+    """Blocks whose second reading differed, by the day of the block (ADR 7)."""
     found = doubts.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     return make_issues(
         IssueCode.NODE_ANSWER_CHANGED,
@@ -155,7 +155,7 @@ def _with_transfers(matched: Matched) -> pl.DataFrame:
 
 
 def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
-    """Linked payments whose account and address belong to different miners; nobody against somebody differs too (rules 4.2, 9.4).
+    """Linked payments whose account and address belong to different miners, or only one of them to a miner (rules 4.2, 9.4).
 
     By the transfer's date; in edition 1 by the day of `paid_at` (rule 9.2).
     """
@@ -211,7 +211,7 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
 
 
 def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
-    """Credits before what they settle, wherever a row of the month shows it, and credits with something left at its end (rules 6.2, 9.2).
+    """Credits older than the allocation they settle, where a row of the month shows it, and credits not used up at the month's end (rules 6.2, 9.2).
 
     In edition 1 the former by the transfer's date alone. `credits`, `allocations` with `row` and `left`; `portions` of settle, all seen by the month (rule 7.1).
     """

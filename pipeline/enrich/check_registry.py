@@ -1,4 +1,4 @@
-"""Issues of the registry: overlaps, accounts that change hands, miners without a licence, ids that can't be one (rules 4.1, 4.3 to 4.5).
+"""Issues of the registry: overlaps, accounts that change hands, miners without a licence, invalid IIN/BINs (rules 4.1, 4.3 to 4.5).
 
 Each function makes one code's issues, as ISSUE_ROWS, of one month (rule 9.2); refs by rule 9.8. Nothing here changes a row of the report.
 """
@@ -72,7 +72,7 @@ def _shared_runs(registry: pl.DataFrame, month: Month) -> Iterator[tuple[str, st
 
 
 def _overlaps_of_edition_1(registry: pl.DataFrame, keys: list[str], month: Month) -> pl.DataFrame:
-    """A wallet or account once, whatever the days."""
+    """One issue per wallet or account, regardless of the days."""
     spans = (
         registry.filter(pl.col("valid_to").is_null() | (pl.col("valid_from") < pl.col("valid_to")))
         .filter((pl.col("valid_from") <= month.last) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > month.first)))
@@ -90,7 +90,7 @@ def _overlaps_of_edition_1(registry: pl.DataFrame, keys: list[str], month: Month
 
 
 def bad_miner_ids(miners: pl.DataFrame) -> pl.DataFrame:
-    """Registered miners whose IIN/BIN can't be one (rule 4.5); in every month (rule 9.2)."""
+    """Registered miners with an invalid IIN/BIN (rule 4.5); in every month (rule 9.2)."""
     faults = [(miner_id, fault) for miner_id in miners["miner_id"].unique() if (fault := miner_id_fault(miner_id))]
     found = pl.DataFrame(faults, schema={"miner_id": pl.String, "fault": pl.String}, orient="row")
     return make_issues(IssueCode.BAD_MINER_ID, found, ref=pl.col("miner_id"), detail=pl.col("fault"))

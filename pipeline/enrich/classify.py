@@ -1,7 +1,7 @@
-"""What leaves the pool: one class for every output of the pool's transactions, and the fee (rule 3).
+"""Classifies the pool's outflows: one class for every output of the pool's transactions, and for the fee (rule 3).
 
-Enters: the main chain's transactions that touch a pool wallet. Leaves: outflows of all months. Payments by strangers to a
-miner or to the pool are no outflows (rule 3.3), a coinbase that pays no pool wallet is not the pool's (rule 3.1).
+Enters: the main chain's transactions that touch a pool wallet. Leaves: outflows of all months. Payments by others to a miner or to the
+pool are not outflows (rule 3.3); a coinbase that pays no pool wallet is not the pool's (rule 3.1).
 """
 
 from __future__ import annotations

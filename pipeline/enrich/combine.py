@@ -1,8 +1,7 @@
-"""Frames put together from parts so that a month of millions of rows takes little room.
+"""Concatenates frames so that a month of millions of rows takes little memory.
 
-Enters: parts of one shape in their order. Leaves: the same rows as one frame. A column that says the same in every row (the asset of a pool with one
-coin, a commission's currency that nobody uses) is kept as one value with a length: polars counts sixteen bytes for a text wherever it
-stands, an empty one too. Nobody who reads the frame sees a difference.
+Enters: parts of one shape in their order. Leaves: the same rows as one frame. A constant text column (the asset of a pool with one coin, an
+unused commission currency) is stored as one value with a length: otherwise polars takes sixteen bytes for every text, even an empty one.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ def combine(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.DataType]
 
 
 def _constant_columns(parts: Sequence[pl.DataFrame], columns: Sequence[str]) -> dict[str, str | None]:
-    """The columns that have one value (or null) in all rows, with it."""
+    """The columns with the same value (or null) in all rows, and that value."""
     same: dict[str, str | None] | None = None
     for part in parts:
         if part.is_empty() or same == {}:
             continue
-        # Asked as expressions: a column that is one value already would be spelt out, and stay so, if it were looked into.
+        # As expressions: accessing a constant column directly would expand it in memory for good.
         is_one = part.select(pl.col(name).eq_missing(pl.col(name).first()).all() for name in columns).row(0)
         first = part.select(pl.col(name).first() for name in columns).row(0)
         said = {name: value for name, value, is_same in zip(columns, first, is_one, strict=True) if is_same}

@@ -1,8 +1,8 @@
-"""What the pool owes each miner, before and after the month: opening + allocated − settled = closing (carry-over, rule 7.4).
+"""The pool's debt to each miner before and after the month: opening + allocated − settled = closing (carry-over, rule 7.4).
 
-Enters: allocations and credits of some miners, settled, and their rows of the report. Leaves: DEBTS. The two ends come by different ways: the
-opening by plain sums of what was allocated and credited before the month, the closing by what first in, first out left of each allocation;
-between them stand the month's allocations and what the report's own rows settle. That they meet is checked, never assumed (`freeze.debts`).
+Enters: settled allocations and credits of some miners, and their rows of the report. Leaves: DEBTS. The two ends are computed independently:
+the opening as the sums allocated and credited before the month, the closing from what first in, first out leaves of each allocation. The
+month's allocations and the rows of the report must account for the difference; this is checked (`assess.debts.sums_that_differ`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _ZERO = pl.lit(0, UNITS)
 
 
 def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, rows: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Each miner's debts by asset, as DEBTS, by miner and asset; those who have none of the five amounts are left out.
+    """Each miner's debts by asset, as DEBTS, sorted by miner and asset; rows where all five amounts are 0 are left out.
 
-    `allocations` (miner_id, asset, amount, left, allocation_date) and `credits` (miner_id, asset, amount, left, date) reach to the month's end,
-    with what settlement leaves of each as `left`; `rows` are the report's (miner_id, asset, amount, transfer: null where unsettled).
+    `allocations` (miner_id, asset, amount, left, allocation_date) and `credits` (miner_id, asset, amount, left, date): up to the month's end,
+    `left` is the unsettled part. `rows`: the report's (miner_id, asset, amount, transfer: null where unsettled).
     """
     owed = allocations.filter(pl.col("miner_id").is_not_null())
     paid = credits.filter(pl.col("miner_id").is_not_null())

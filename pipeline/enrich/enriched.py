@@ -1,4 +1,4 @@
-"""What leaves enrichment: a month's frames, its report and its totals, as one value."""
+"""The result of enrichment: a month's frames, its report and its totals, as one value."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .report import Report
 
 @dataclass(frozen=True)
 class Enriched:
-    """What enrichment makes of a month's facts."""
+    """The result of enriching a month's facts."""
 
     outflows: pl.DataFrame
     """Dated in the month."""
     transfers: pl.DataFrame
-    """Of the whole chain: matching looks past the month's ends."""
+    """Of the whole chain, because matching looks beyond the month."""
     balances: pl.DataFrame
     reported: Report
-    """The report's rows, to be gone through a slice at a time: of a large month they are never whole in memory."""
+    """The report's rows, iterated slice by slice: a large month is never whole in memory."""
     issues: pl.DataFrame
     """Those that belong to the month (rule 9.2)."""
     totals: Totals
-    """The month's totals apart (rule 7.4), in whole base units."""
+    """The month's separate totals (rule 7.4), in whole base units."""
     debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
-    """Of every miner with a debt, an allocation or a settlement, as DEBTS."""
+    """As DEBTS: every miner with a debt, an allocation or a settlement."""
 
     @cached_property
     def report(self) -> pl.DataFrame:
-        """All rows of the report at once, as REPORT; kept, so only for months of which that is small."""
+        """All rows of the report at once, as REPORT; cached, so only for small months."""
         return self.reported.whole()

@@ -62,11 +62,11 @@ OBSERVATIONS = {
     "asset": pl.String,
     "value": UNITS,
 }
-"""What addresses held after a block of the main chain, or after the one below the first that was read (ADR 7); null: nobody could tell."""
+"""Balances of addresses after a block of the main chain, or after the one below the first block read (ADR 7); null: the node's state was gone."""
 PROVED_BALANCES = OBSERVATIONS
 """The same of single addresses and the chain's own asset, where the block's header proves it: around the pool's transactions, and at months' ends (ADR 7)."""
 DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String}
-"""Blocks that were told differently when they were read again (ADR 7); `time` is the header's."""
+"""Blocks whose second reading differed (ADR 7); `time` is the header's."""
 ALLOCATIONS = {
     "allocation_id": pl.String,
     "account": pl.String,
@@ -102,12 +102,12 @@ LICENCES = {
 ACCOUNTS = {"account": pl.String, "miner_id": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
 WALLETS = {"address": pl.String, "chain": pl.String, "miner_id": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
 LABELS = {"chain": pl.String, "address": pl.String, "outflow_class": pl.String}
-"""The registry's counterparties, overridden by the newest label a person gave."""
+"""The registry's counterparties, overridden by the newest label."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a month's report is made of, besides the rules' parameters."""
+    """The input of enrichment: all that a month's report depends on, besides the rules' parameters."""
 
     pool_wallets: pl.DataFrame
     blocks: pl.DataFrame
@@ -146,7 +146,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "proved_balances": PROVED_BALANCES,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {"observations": (), "doubts": (), "proved_balances": (), "transactions": ("fee_wallet",)}
-"""Frames, and columns of frames, that bundles leave out where they say nothing: so the bundles of chains without them stay as they were."""
+"""Frames, and columns, that a bundle leaves out when they are empty, so that bundles of chains without them keep their bytes."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}
 OUTFLOWS = {
@@ -185,7 +185,7 @@ BALANCES = {
     "closing": UNITS,
     "unspent": UNITS,
 }
-"""`unspent` is what the outputs say; where a chain's balances are observed, what was observed. Null, like `opening`: nobody could tell."""
+"""`unspent`: the sum of unspent outputs or, on a chain with observed balances, the observed balance. Null, like `opening`: unknown."""
 REPORT = {
     "n": pl.Int64,
     "miner_id": pl.String,
@@ -206,7 +206,7 @@ REPORT = {
     "txid": pl.String,
     "is_carried": pl.Boolean,
 }
-"""The form's fifteen columns in order, then what ties a row to its facts."""
+"""The form's fifteen columns in order, then the columns that link a row to its facts."""
 
 DEBTS = {
     "miner_id": pl.String,

@@ -1,6 +1,6 @@
-"""Whose it is: the registry on a day (rules 4.1, 9.6), licences (4.3), days in Almaty (1.2).
+"""Looks up the registry on a day: holders (rules 4.1, 9.6), licences (4.3), days in Almaty (1.2).
 
-Enters: registry tables and the (key, day) pairs asked about. Leaves: the holder, or the licence, of each pair.
+Enters: registry tables and (key, day) pairs. Leaves: the holder, or the licence, of each pair.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def is_in_force(day: str, valid_from: str = "valid_from", valid_to: str = "valid
 
 
 def holders(registry: pl.DataFrame, asked: pl.DataFrame, *, keys: list[str], day: str) -> pl.DataFrame:
-    """Who holds each account, or wallet, on each day: `keys`, `day`, `miner_id`; pairs that nobody holds are absent.
+    """The holder of each account, or wallet, on each day: `keys`, `day`, `miner_id`; pairs without a holder are absent.
 
     On an overlap the latest `valid_from` counts, then the smallest id (rule 9.6).
     """
@@ -64,7 +64,7 @@ def with_holder(frame: pl.DataFrame, registry: pl.DataFrame, *, keys: list[str],
 def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
     """Each miner's wallet on a day, for a row not yet transferred: `miner_id`, `chain`, `day`, `wallet` (column 6).
 
-    Of several the latest `valid_from`, then the smallest address; one that belongs to another by rule 9.6 is not his.
+    Of several the latest `valid_from`, then the smallest address; a wallet that belongs to another miner by rule 9.6 is left out.
     """
     own = asked.select("miner_id", "chain", day).unique().join(wallets, on=["miner_id", "chain"], how="inner").filter(is_in_force(day))
     return (
@@ -79,8 +79,8 @@ def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl
 def licences_on(licences: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
     """Each miner's licence on a day: `miner_id`, `day`, `licence_number`, `licence_issue_date`, `is_licensed` (rule 4.3).
 
-    In force and not suspended; of several the latest issue date, then the greatest number (as text, rule 9.6). If none is
-    in force the latest issued on or before the day stands there, and `is_licensed` is false.
+    The licence in force and not suspended; of several the latest issue date, then the greatest number (as text, rule 9.6). If none is
+    in force, the latest one issued on or before the day, with `is_licensed` false.
     """
     pairs = asked.select("miner_id", day).unique()
     suspended = (

@@ -1,6 +1,6 @@
-"""How an issue is written down: its code, its ref (rule 9.8), its words, and the facts that a waiver of it records (rule 8.5).
+"""Frames of issues: code, ref (rule 9.8), explanation, and the facts that a waiver records (rule 8.5).
 
-Enters: rows of what is wrong. Leaves: ISSUE_ROWS, and of a whole month's the refs made to differ where two things would share one.
+Enters: faulty rows. Leaves: ISSUE_ROWS; and, for a whole month, refs made unique where two issues would share one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pipeline.model.rules import Rules
 from .frames import ISSUES
 
 ISSUES_WITH_FACTS = {**ISSUES, "facts": pl.String, "ref_before": pl.String}
-"""ISSUES; `facts`: the ids and amounts that the issue rests on, one a line; `ref_before`: its ref in edition 1, null where it was the same."""
+"""ISSUES; `facts`: the ids and amounts behind the issue, one per line; `ref_before`: its ref in edition 1, null where it was the same."""
 ISSUE_ROWS = {**ISSUES_WITH_FACTS, "place": pl.String}
-"""ISSUES_WITH_FACTS; `place`: what goes before the ref where two things would share one, null where that can't be."""
+"""ISSUES_WITH_FACTS; `place`: the prefix that tells apart issues with the same ref; null where that can't happen."""
 NO_ISSUES = pl.DataFrame(schema=ISSUE_ROWS)
 _NONE = pl.lit(None, pl.String)
 
@@ -49,8 +49,8 @@ def make_issues(
 def make_refs_unique(found: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Each issue once, by code and ref, as ISSUES_WITH_FACTS.
 
-    Where two things would have one ref, `account:`, `wallet:` or the chain's name goes before it, so that a waiver reaches one of them (rule 9.8);
-    in edition 1 they were one issue.
+    Where two things would share a ref, `account:`, `wallet:` or the chain's name is put before it, so that a waiver applies to only one of them
+    (rule 9.8); in edition 1 they were one issue.
     """
     if rules.edition == 1:
         return found.unique(["code", "ref"], keep="first", maintain_order=True).sort("code", "ref").drop("place")
@@ -72,7 +72,7 @@ def is_in_month(month: Month, column: str = "date") -> pl.Expr:
 
 
 def with_token(ref: pl.Expr, rules: Rules) -> pl.Expr:
-    """The ref, and where the row's asset is a token the asset behind it: one transaction, or wallet, may have several (rule 9.8)."""
+    """The ref, followed by the asset where that is a token: a transaction or wallet may have several (rule 9.8)."""
     tokens = sorted(a.name for a in rules.assets.values() if a.contract is not None)
     return pl.when(pl.col("asset").is_in(tokens)).then(pl.concat_str(ref, "asset", separator=":")).otherwise(ref)
 

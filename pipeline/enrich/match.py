@@ -1,4 +1,4 @@
-"""Ledger payments against transfers on chain (rule 5): links, explanations, credits.
+"""Matches ledger payments with transfers on chain (rule 5): links, explanations, credits.
 
 Enters: transfers of the whole chain and the ledger's payments. Leaves: links, the transfers explained, the credits that they settle.
 Everything is vectorised but the choice of replacements (rule 5.2), where each group's choice depends on those before it.
@@ -25,7 +25,7 @@ _ZERO = pl.lit(0, UNITS)
 
 @dataclass(frozen=True)
 class Matched:
-    """What matching makes of payments and transfers."""
+    """The result of matching payments with transfers."""
 
     transfers: pl.DataFrame
     """group_transfers' columns, then fee, paid (sum of the payments linked), payments (how many), explanation."""
@@ -171,7 +171,7 @@ def _is_explained(transfer: dict[str, Any], paid: int, siblings: dict[str, int])
 
 
 def credit(matched: Matched) -> pl.DataFrame:
-    """What each transfer settles, for whom (rule 5.5).
+    """The credits: what each transfer settles, and for which miner (rule 5.5).
 
     chain, txid, address, asset, at, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
     `matched.links` must carry `miner_id`, the holder of the payment's account on the day of `paid_at`.

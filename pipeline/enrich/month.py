@@ -1,4 +1,4 @@
-"""A month out of its facts: the stages of enrichment in their order.
+"""Enriches a month: runs the stages of enrichment in order.
 
 Enters: `Facts` of the whole log up to some positions, the month, the rules' parameters. Leaves: `Enriched`. Pure: same facts, same frames.
 """
@@ -28,9 +28,9 @@ from .totals import sum_month
 
 
 def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:
-    """Everything that the rules make of a month (rules 3 to 7, 9).
+    """Apply the rules to a month's facts (rules 3 to 7, 9).
 
-    `allocations_at_once` bounds memory: about how many are settled together; what comes out does not depend on it (law 2).
+    `allocations_at_once`: about how many allocations are settled together, to bound memory; the result does not depend on it (law 2).
     """
     facts, strangers = name_assets(facts, rules)
     transactions = pool_transactions(facts)
@@ -62,7 +62,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.payments_not_on_chain(matched.orphans, month),
         check.transfer_issues(matched.transfers, month, rules),
     ]
-    # What only led here is let go before the report takes the most room of all.
+    # Free the intermediate frames before the report, which takes the most memory.
     moved = matched.transfers
     del matched, payments, transactions, unheld
     transfers = list_transfers(moved, credits)
@@ -110,9 +110,10 @@ def list_allocations(facts: Facts, rules: Rules) -> pl.DataFrame:
 
 
 def assign_holders(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Whose each allocation is that the month sees (rules 4.4, 7.1): place (in `allocations`), allocated_at, allocation_date, miner_id.
+    """The miner of each allocation that the month sees (rules 4.4, 7.1): place (in `allocations`), allocated_at, allocation_date, miner_id.
 
-    `miner_id` is null where nobody holds the account on the day of the instant: the allocation date, save for an opening at 00:00 (rule 6.4). Nothing else is copied: fifteen million rows take their room once.
+    `miner_id` is null where nobody holds the account on the day of the instant (the allocation date, except for an opening at 00:00, rule 6.4).
+    Only these columns are made, so that fifteen million allocations are not copied.
     """
     parts = []
     for first in range(0, max(allocations.height, 1), ALLOCATIONS_AT_ONCE):

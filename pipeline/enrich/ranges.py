@@ -1,8 +1,8 @@
-"""Settlement and rows for some miners at a time, so that memory follows the miners at hand and not the month.
+"""Settles ranges of miners one after another, to bound memory.
 
-Enters: all allocations and credits that the month sees. Leaves: the report's rows, the issues and sums that rest on settlement. Nothing that a
-miner's rows depend on lies with another miner, and the report is ordered by miner first (rule 7.5): ranges in the miners' order, one after the
-other, are the whole. A single miner's rows are never divided.
+Enters: all allocations and credits that the month sees. Leaves: the report's rows, and the issues and sums that depend on settlement. A
+miner's rows do not depend on other miners, and the report is sorted by miner first (rule 7.5), so the results of the ranges are simply
+concatenated. A single miner is never split over ranges.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ ALLOCATIONS_AT_ONCE = 500_000
 
 @dataclass(frozen=True)
 class Settled:
-    """What a range of miners comes to."""
+    """The result for one range of miners."""
 
     rows: pl.DataFrame
     """The month's rows of these miners, as PLACES."""
     issues: list[pl.DataFrame]
     outstanding: pl.DataFrame
-    """What is left at the month's end of allocations dated before it: asset, left."""
+    """The unsettled rest, at the month's end, of allocations dated before it: asset, left."""
     debts: pl.DataFrame
-    """What the pool owes these miners, as DEBTS."""
+    """The pool's debts to these miners, as DEBTS."""
 
 
 def settle_ranges(

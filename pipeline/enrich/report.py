@@ -1,8 +1,7 @@
 """The fifteen columns of month M (rule 7).
 
-Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order. A row is
-laid out as places, which allocation and which transfer, and its columns are looked up a slice at a time: the report of a large month is
-never whole in memory.
+Enters: portions, allocations and credits seen by the month. Leaves: the report's rows in their order. A row is stored as indexes of its
+allocation and its transfer, and its columns are looked up slice by slice, so a large month is never whole in memory.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ ROWS_AT_ONCE = 250_000
 PLACES: dict[str, Any] = {
     "place": pl.UInt32, "miner_id": pl.Categorical, "transfer": pl.UInt32, "amount": UNITS, "is_first": pl.Boolean,
 }  # fmt: skip
-"""A row of the report: the place of its allocation among all, its miner, the place of its transfer (null: unsettled), its amount, and whether
-it is the first of its allocation."""
+"""A row of the report: the index of its allocation, its miner, the index of its transfer (null: unsettled), its amount, and whether it is the
+first row of its allocation."""
 COMMISSION = ["commission_asset", "commission_asset_amount", "commission_currency", "commission_currency_amount"]
 
 

@@ -1,7 +1,7 @@
 """Settlement, first in, first out, for each miner and asset (rule 6).
 
-Both sides are laid end to end on one line of amounts; the points where an allocation or a credit ends cut the line into
-portions. So a million rows settle by sorting and filling, with no loop and no quadratic join.
+Allocations and credits are put on one line of cumulative amounts; the points where an allocation or a credit ends cut the line
+into portions. So a million rows settle by sorting and filling, without a loop or a quadratic join.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def settle(allocations: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_left(side: pl.DataFrame, portions: pl.DataFrame, named: str) -> pl.DataFrame:
-    """Each row of one side with `left`, what settlement leaves of its amount; `named`: the column of `portions` that names the side's rows."""
+    """Each row of one side with `left`, the unsettled part of its amount; `named`: the column of `portions` that refers to the side's rows."""
     used = portions.group_by(pl.col(named).alias("row")).agg(pl.col("amount").sum().alias("used"))
     found = side.select("row", "amount").join(used, on="row", how="left", maintain_order="left")
     return side.with_columns(found.select(left=pl.col("amount") - pl.col("used").fill_null(pl.lit(0, UNITS))))

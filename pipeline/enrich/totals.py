@@ -1,4 +1,4 @@
-"""The month's totals apart from its rows (rule 7.4).
+"""The month's separate totals (rule 7.4).
 
 Enters: the report, and what is left of older allocations. Leaves: `Totals`, in whole base units. Left out: printing them (`render.totals`).
 """
@@ -15,7 +15,7 @@ from .report import ROWS_AT_ONCE, Report
 
 
 def sum_month(report: Report, outstanding: pl.DataFrame) -> Totals:
-    """The month's totals. `outstanding`: asset, left: what is left at the month's end of allocations dated before it."""
+    """The month's totals. `outstanding`: asset, left: the unsettled rest, at the month's end, of allocations dated before it."""
     is_of_month, is_unsettled = ~pl.col("is_carried"), pl.col("txid").is_null()
     in_currency = pl.col("commission_currency_amount").cast(pl.Decimal(38, 8)).alias("commission_currency_amount")
     counted: dict[str, tuple[pl.Expr, str, str]] = {

@@ -1,4 +1,4 @@
-"""The Bitcoin-like networks: how each writes addresses, names itself and proves work.
+"""The parameters of Bitcoin-like networks: address prefixes, names, proof of work.
 
 Address prefixes come from bitcoinlib's network definitions; the table `_COMPLETED` adds what those lack (the node's own name
 of the chain, the genesis block, the proof of work, Litecoin's regtest) and puts right what differs from the networks' own

@@ -1,7 +1,7 @@
-"""The work behind a chain of headers: how much, whether a main network's, whether its difficulty moved by the network's rules. Pure.
+"""Checks the proof of work of a chain of headers: amount of work, main-network difficulty, retargeting rules. Pure.
 
-Enters: headers in order, from anybody. Leaves: faults, and the work in expected hashes. Data of each network (a checkpoint with its chain's work, the
-rules of retargeting) stand in `checkpoints.toml`. It leaves out which of two chains has more work: that takes a node.
+Enters: headers in order, from an untrusted source. Leaves: faults, and the work in expected hashes. Each network's data (a checkpoint with its
+chain's work, the retargeting rules) are in `checkpoints.toml`. Left out: which of two chains has more work, which takes a node.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TIMES = 11
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a main network's headers are held against."""
+    """The data that a main network's headers are checked against."""
 
     height: int
     hash: str
@@ -102,7 +102,7 @@ def median_times(headers: Sequence[Header], first_height: int) -> list[int | Non
 
 
 def work_faults(headers: Sequence[Header], first_height: int, network: Network, checkpoint: Checkpoint) -> list[str]:
-    """What shows that the headers, each of which meets its own target, are not the main network's."""
+    """Reasons why the headers, each of which meets its own target, can't be the main network's; empty if there are none."""
     faults = []
     medians = median_times(headers, first_height)
     for place, header in enumerate(headers):

@@ -1,7 +1,7 @@
 """Addresses of account chains: 20 bytes in hex, their letters' case a checksum (EIP-55).
 
-Enters: text from settings, files, nodes. Leaves: the one spelling that events and reports carry. A mixed-case address whose
-checksum is wrong is left as it is written: what it was meant to be nobody can say, and enrichment names it (`bad-address`).
+Enters: text from settings, files, nodes. Leaves: the canonical spelling used in events and reports. A mixed-case address with a
+wrong checksum is left unchanged, because the intended address is unknown; enrichment raises `bad-address`.
 """
 
 from __future__ import annotations
