@@ -16,8 +16,9 @@ from dataclasses import replace
 import polars as pl
 
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import Fault, RawColumn, RawTable, shown
+from pipeline.validate.table import Fault, RawColumn, RawTable
 
+from .encodings import as_utf8
 from .heading import SEARCHED_ROWS, title_above
 
 SEPARATORS = (",", ";", "\t")
@@ -42,7 +43,7 @@ def _nothing(source: str, faults: list[Fault]) -> RawTable:
 
 def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
     """The file's bytes as UTF-8 without a mark, lines ended by LF; or what makes them unreadable."""
-    data, faults = _as_utf8(data, layout)
+    data, faults = as_utf8(data, layout)
     if faults:
         return b"", faults
     if b"\r" in data:
@@ -53,50 +54,6 @@ def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
             line = data.count(b"\n", 0, data.index(b"\r")) + 1
             return b"", [Fault(line, "", "has a carriage return inside the line: end all lines alike, by LF or CRLF")]
     return (data, []) if data.strip() else (b"", [Fault(None, "", "is empty: a line of headings is expected")])
-
-
-def _as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
-    setting = f"in {layout.place}"
-    if data.startswith(b"\xef\xbb\xbf"):  # the file says itself what it is
-        data = data.removeprefix(b"\xef\xbb\xbf")
-    elif layout.encoding != "utf-8":
-        return _decoded(data, layout)
-    elif data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return b"", [Fault(None, "", f'is UTF-16 text: save it as CSV UTF-8, or set encoding = "utf-16" {setting}')]
-    if b"\x00" in data:
-        return b"", [Fault(None, "", "is not text, or not UTF-8 (UTF-16, or not text at all): save it as CSV UTF-8")]
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        begin = data.rfind(b"\n", 0, error.start) + 1
-        read = data[begin : begin + 4000].split(b"\n")[0].decode("cp1251", errors="replace")
-        word = next((word for word in re.split(r"[\s,;\t\"]+", read) if re.search("[^\x00-\x7f]", word)), "")
-        if re.fullmatch(r"[\x20-\x7eА-яЁёІіҐґЄєЇїЎў«»№–—’“”…°]+", word):
-            what = f'is not UTF-8; as Windows-1251 it reads {shown(word)}: save it as CSV UTF-8, or set encoding = "windows-1251" {setting}'
-            return b"", [Fault(line, "", what)]
-        return b"", [Fault(line, "", f"is not UTF-8, nor Windows-1251: save the file as CSV UTF-8, or set encoding {setting}")]
-    return data, []
-
-
-def _decoded(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
-    """The bytes of a file in another encoding than UTF-8, as UTF-8."""
-    if layout.encoding != "utf-16" and not data.isascii() and _is_utf8(data):
-        what = f'reads as UTF-8, and {layout.place} says encoding = {layout.encoding!r}: set encoding = "utf-8", or save the file as said'
-        return b"", [Fault(None, "", what)]
-    try:
-        return data.decode(layout.encoding).removeprefix("\ufeff").encode("utf-8"), []
-    except UnicodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else None
-        return b"", [Fault(line, "", f"is not {layout.encoding}, as {layout.place} says: set encoding to what the file is")]
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tuple[bytes, list[Fault]]:
@@ -126,13 +83,13 @@ def _cells(text: str, expected: Collection[str], layout: Layout) -> list[str]:
 
 
 def _with_lost_letters(table: RawTable, layout: Layout) -> RawTable:
-    """Windows-1251 has no Kazakh letters: programs write ? for them. Such a cell is a fault where it is read."""
-    if layout.encoding != "windows-1251":
+    """Windows-1251, KOI8-R and code page 866 have no Kazakh letters: programs write ? for them. Such a cell is a fault where it is read."""
+    if layout.encoding not in ("windows-1251", "koi8-r", "cp866"):
         return table
     columns = []
     for column in table.columns:
         lost = table.lines.filter(column.values.str.contains(r"\p{Cyrillic}\?|\?\p{Cyrillic}").fill_null(False))
-        what = "has a ? among its letters: Windows-1251 has no Kazakh letters, so they were lost; save the file as CSV UTF-8"
+        what = f"has a ? among its letters: {layout.encoding} has no Kazakh letters, so they were lost; save the file as CSV UTF-8"
         columns.append(replace(column, uncertain=tuple(Fault(line, column.heading, what) for line in lost)))
     return replace(table, columns=columns)
 

@@ -125,7 +125,9 @@ def review_ledger(
     )  # fmt: skip
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
-    return dataclasses.replace(found, faults=[*faults, *found.faults], **_reading_notes(checked, Path(path).name)), changes.rows
+    questions = [*checked.notes.odd, *found.questions]
+    told = _reading_notes(checked, Path(path).name)
+    return dataclasses.replace(found, faults=[*faults, *found.faults], questions=questions, **told), changes.rows
 
 
 def import_ledger(
@@ -168,7 +170,10 @@ def _reading_notes(checked: Checked, source: str) -> dict[str, Any]:
     """The fields of a review about reading the file."""
     notes = checked.notes
     warnings = [warning.at(source) for warning in sorted(notes.warnings, key=lambda warning: warning.line or 0)]
-    return {"zones": notes.zones, "rounded": notes.rounded, "passed_over": notes.passed_over, "warnings": warnings}
+    return {
+        "zones": notes.zones, "rounded": notes.rounded, "passed_over": notes.passed_over, "netted": notes.netted, "days": notes.days,
+        "warnings": warnings,
+    }  # fmt: skip
 
 
 def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:

@@ -30,7 +30,7 @@ from pipeline.model.rules import Rules
 from pipeline.settings import Settings
 from pipeline.settings.files import TableProfile, table_settings
 from pipeline.settings.load import template_path
-from pipeline.validate.layout import Layout
+from pipeline.validate.layout import Layout, Net
 from pipeline.validate.ledger import COLUMNS as LEDGER_COLUMNS
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.registry import COLUMNS as REGISTRY_COLUMNS
@@ -50,6 +50,9 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
     if strange:
         faults = [f"{place}: {name!r} is no column of this table; the columns are {', '.join(columns)}" for name in strange]
         raise SettingsError(faults, source="esep import")
+    if files.net and not {"amount", "commission_asset", "commission_amount"} <= set(columns):
+        raise SettingsError([f"{place}: net: this table has no amounts with a commission to take off"], source="esep import")
+    net = files.net
     return Layout(
         place=place,
         encoding=files.encoding,
@@ -66,6 +69,8 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
         join_by=files.join_by,
         only=files.only,
         refused=files.refused,
+        net=Net(net.column, net.of, net.same, net.order, net.commission) if net else None,
+        warning=files.warning,
         is_in_base_units=files.base_units,
         factor=Decimal(files.factor) if files.factor else None,
         rounding=files.rounding,

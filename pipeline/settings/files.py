@@ -29,6 +29,26 @@ def _zone(value: str) -> str:
     return value
 
 
+class NetSettings(Section):
+    """Rows that are taken off other rows of the file, so that the amount of these is net."""
+
+    column: str = Field(min_length=1, description="the heading whose texts say what a row is")
+    of: dict[str, str] = Field(min_length=1, description='rows taken off, each with what it is taken off: Fee = "Credit"')
+    same: Texts = Field(min_length=1, description="headings whose texts both rows share; the first says whose they are")
+    order: str = Field(
+        min_length=1, description="a heading of whole numbers: a row with nothing under one of same is taken off the nearest before it"
+    )
+    commission: Texts = Field(default=(), description="rows taken off that are the pool's commission")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if both := sorted(set(self.of) & set(self.of.values())):
+            raise ValueError(f"of: {both[0]!r} is taken off, and taken from")
+        if strange := sorted(set(self.commission) - set(self.of)):
+            raise ValueError(f"commission: {strange[0]!r} is not taken off anything")
+        return self
+
+
 class FileSettings(Section):
     """How one table's files are written, where they differ from ours."""
 
@@ -37,19 +57,23 @@ class FileSettings(Section):
         pattern=r"^([a-z0-9][a-z0-9-]{0,60})?$",
         description="a ready profile, below which these keys stand: a file of config/profiles",
     )
-    encoding: Literal["utf-8", "windows-1251", "kz-1048", "utf-16"] = Field(
+    encoding: Literal["utf-8", "windows-1251", "kz-1048", "koi8-r", "cp866", "utf-16"] = Field(
         default="utf-8", description="of CSV files; one that begins with the mark of UTF-8 is read as UTF-8 all the same"
     )
     delimiter: Literal["", ",", ";", "\t", "|"] = Field(
         default="", description="between the fields of a CSV file; found by the headings when empty"
     )
-    decimal: Literal[".", ","] = Field(default=".", description="what stands before the decimals of amounts written as text")
+    decimal: Literal[".", ",", "either"] = Field(
+        default=".",
+        description="what stands before the decimals of amounts written as text; either takes both signs, and refuses what could be thousands (1.234)",
+    )
     grouping: Literal["", " ", ".", ",", "'"] = Field(
         default="", description="what stands between groups of three digits; a space stands for the no-break ones, too"
     )
     days: Annotated[tuple[DayFormat, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
-        description="forms of days beside 2026-10-31: dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, yyyy/mm/dd; perhaps with hh:mm or hh:mm:ss",
+        description="forms of days beside 2026-10-31: dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy, yyyy/mm/dd; perhaps with hh:mm or hh:mm:ss; "
+        "instants may then be days alone, read as 00:00, and told",
     )
     epoch: Literal["", "s", "ms"] = Field(default="", description="instants are numbers: s or ms since 1970-01-01T00:00:00Z")
     zone: Annotated[str, AfterValidator(_zone)] | None = Field(
@@ -85,6 +109,10 @@ class FileSettings(Section):
     def _together(self) -> Self:
         if self.grouping and self.grouping == self.decimal:
             raise ValueError("grouping and decimal are the same sign: one of them stands before the decimals")
+        if {"dd/mm/yyyy", "mm/dd/yyyy"} <= set(self.days):
+            raise ValueError("days: dd/mm/yyyy and mm/dd/yyyy read 05/10/2026 as two different days: keep one")
+        if self.decimal == "either" and self.grouping in (".", ","):
+            raise ValueError('decimal = "either" takes dot and comma for decimal signs: neither can be grouping, too')
         if self.base_units and self.factor:
             raise ValueError("base_units and factor are both given: keep one")
         if self.factor and not self.factor.strip("0."):
@@ -92,10 +120,16 @@ class FileSettings(Section):
         return self
 
 
+class AllocationFileSettings(FileSettings):
+    """How allocation files are written, where they differ from ours."""
+
+    net: NetSettings | None = Field(default=None, description="rows that are taken off other rows: a credit's fees")
+
+
 class LedgerFiles(Section):
     """How the pool's ledger files are written, by kind of file."""
 
-    allocations: FileSettings = Field(default_factory=FileSettings, description="allocation files")
+    allocations: AllocationFileSettings = Field(default_factory=AllocationFileSettings, description="allocation files")
     payments: FileSettings = Field(default_factory=FileSettings, description="payment files")
     openings: FileSettings = Field(default_factory=FileSettings, description="opening files")
 
@@ -110,11 +144,13 @@ class RegistryFiles(Section):
     counterparties: FileSettings = Field(default_factory=FileSettings, description="the counterparties' file")
 
 
-class TableProfile(FileSettings):
+class TableProfile(AllocationFileSettings):
     """What a profile says of a table: also its headings."""
 
     columns: dict[str, str] = Field(default_factory=dict)
     ignored: Texts = ()
+    warning: str = ""
+    """What exports of this kind don't tell: said at each import."""
 
 
 class Profile(Section):

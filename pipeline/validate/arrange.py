@@ -6,17 +6,32 @@ In: a `RawTable` as read, and a `Layout`. Out: the same without the rows that ar
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from .layout import Layout
-from .table import CellType, Fault, RawColumn, RawTable, shown
-from .texts import TOTAL
+from .net import netted
+from .table import CellType, Fault, RawColumn, RawTable, column_of, filter_rows, shown
+from .texts import NOT_AN_ID, TOTAL, why_not_a_value
 
 
-def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required: Collection[str]) -> tuple[RawTable, list[Fault], int]:
-    """The table with the rows that count, and with constant and joined columns; its faults; how many rows were passed over by `only`.
+@dataclass(frozen=True)
+class Arranged:
+    """The rows that count, and what is told of the others."""
+
+    table: RawTable
+    faults: list[Fault]
+    lines: pl.Series
+    """Of the rows that are no totals, also those passed over."""
+    passed_over: int = 0
+    """Rows that `only` leaves out."""
+    netted: dict[str, int] = field(default_factory=dict)
+    """Rows taken off others, by what they are."""
+
+
+def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required: Collection[str]) -> Arranged:
+    """The table with the rows that count, with constant and joined columns, and with net amounts.
 
     `names`: the heading expected for each column. `required`: the headings whose cells must be filled.
     """
@@ -24,61 +39,70 @@ def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required:
     have = {column.heading: column for column in table.columns}
     for heading in sorted(layout.headings - have.keys()):
         faults.append(Fault(table.heading_line, heading, f"the column is missing, which {layout.place} reads rows by"))
-    for column in (*layout.constants, *layout.joined):
+    made_columns = {**layout.constants, **layout.joined, **(dict.fromkeys(("commission_asset", "commission_amount")) if layout.net else {})}
+    for column in made_columns:
         if names[column] in have and names[column] not in layout.joined.get(column, ()):
             faults.append(Fault(table.heading_line, names[column], f"stands in the file, and {layout.place} makes it, too: leave one"))
     if faults:
-        return table, faults, 0
+        return Arranged(table, faults, table.lines)
     table, faults = _without_totals(table, layout, required)
-    before = len(table.lines)
+    lines = table.lines
+    faults += _unreadable(table, layout)
     for heading, texts in layout.refused.items():
-        values = filled_in(table, heading)
+        values = column_of(table, heading).values
         for line, text in pl.DataFrame({"line": table.lines, "text": values}).filter(pl.col("text").is_in(list(texts))).iter_rows():
             faults.append(Fault(line, heading, f"is {shown(text)}: {layout.place} can't read files with such rows rightly"))
-    for heading, texts in layout.only.items():
-        table = filter_rows(table, filled_in(table, heading).is_in(list(texts)).fill_null(False))
-    made = [
-        RawColumn(names[column], pl.Series([text], dtype=pl.String).new_from_index(0, len(table.lines)))
-        for column, text in layout.constants.items()
-    ]
-    for column, headings in layout.joined.items():
-        joined, wrong = _joined(table, names[column], headings, layout)
+    table = _with(table, [_constant(names[column], text, len(table.lines)) for column, text in layout.constants.items()])
+    counts: dict[str, int] = {}
+    if layout.net and {names["amount"], names["asset"]} <= {column.heading for column in table.columns}:
+        table, wrong, counts = netted(table, names, layout)
         faults += wrong
-        made.append(joined)
+    before = len(table.lines)
+    for heading, texts in layout.only.items():
+        table = filter_rows(table, column_of(table, heading).values.is_in(list(texts)).fill_null(False))
+    joined = []
+    for column, headings in layout.joined.items():
+        made, wrong = _joined(table, names[column], headings, layout)
+        joined.append(made)
+        faults += wrong
+    return Arranged(_with(table, joined), faults, lines, before - len(table.lines), counts)
+
+
+def _unreadable(table: RawTable, layout: Layout) -> list[Fault]:
+    """Error values in the columns that say which rows count: a row would be passed over for one."""
+    faults = []
+    for heading in sorted({*layout.only, *layout.refused, *(layout.net.headings if layout.net else ())}):
+        column = column_of(table, heading)
+        if isinstance(column.types, pl.Series):
+            wrong = table.lines.filter(column.types == CellType.ERROR.value)
+            faults += [Fault(line, heading, f"is an error, and {layout.place} reads rows by it: mend the cell") for line in wrong]
+    return faults
+
+
+def _constant(heading: str, text: str, rows: int) -> RawColumn:
+    return RawColumn(heading, pl.Series([text], dtype=pl.String).new_from_index(0, rows))
+
+
+def _with(table: RawTable, made: Collection[RawColumn]) -> RawTable:
+    """The table with columns that the settings make, each instead of one of its heading."""
     new = {column.heading for column in made}
-    return replace(table, columns=[c for c in table.columns if c.heading not in new] + made), faults, before - len(table.lines)
-
-
-def filled_in(table: RawTable, heading: str) -> pl.Series:
-    return next(column.values for column in table.columns if column.heading == heading)
-
-
-def filter_rows(table: RawTable, is_kept: pl.Series) -> RawTable:
-    """The table's rows where `is_kept`."""
-    if is_kept.all():
-        return table
-    columns = [
-        replace(
-            column,
-            values=column.values.filter(is_kept),
-            types=column.types.filter(is_kept) if isinstance(column.types, pl.Series) else column.types,
-        )
-        for column in table.columns
-    ]
-    return replace(table, lines=table.lines.filter(is_kept), columns=columns)
+    return replace(table, columns=[column for column in table.columns if column.heading not in new] + list(made))
 
 
 def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: Layout) -> tuple[RawColumn, list[Fault]]:
-    parts = pl.DataFrame([filled_in(table, name).alias(name) for name in headings])
+    parts = pl.DataFrame([column_of(table, name).values.alias(name) for name in headings])
     faults = []
     for name in headings:
-        column = next(column for column in table.columns if column.heading == name)
+        column = column_of(table, name)
         if isinstance(column.types, pl.Series) and not column.declared:
             numbers = table.lines.filter((column.types != CellType.TEXT) & column.values.is_not_null())
             faults += [Fault(line, name, f"is a number, and part of {heading}: format the column as text") for line in numbers]
         holds = parts[name].str.contains(layout.join_by, literal=True) | parts[name].is_null()
         what = f"is missing, or holds {layout.join_by!r}, by which {layout.place} joins {heading}: choose another join_by"
         faults += [Fault(line, name, what) for line in table.lines.filter(holds)]
+        debris = parts[name].str.contains(NOT_AN_ID).fill_null(False)
+        for line, text in pl.DataFrame({"line": table.lines, "text": parts[name]}).filter(debris).iter_rows():
+            faults.append(Fault(line, name, why_not_a_value(text, is_id=True)))
     return RawColumn(heading, parts.select(pl.concat_str(list(headings), separator=layout.join_by)).to_series()), faults
 
 
@@ -98,14 +122,27 @@ def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) 
     ]
     table = filter_rows(table, pl.int_range(0, rows, eager=True) < rows - below)
     rows -= below
-    is_odd = ~is_full[:rows]
-    totals = [place for place in is_odd.arg_true().to_list() if _is_total(table, place)]
-    if not totals:
+    odd = (~is_full[:rows]).arg_true().to_list()
+    counts = filled.select(pl.sum_horizontal(pl.all().is_not_null())).to_series()
+    totals = {place for place in odd if _is_total(table, place)}
+    told = [column_of(table, heading).values for heading in (*layout.only, *([layout.net.column] if layout.net else ()))]
+    scraps = {
+        place
+        for place in odd
+        # A row that says what it is counts, or is passed over, by that.
+        if place not in totals and counts[place] * 2 < filled.width and all(values[place] is None for values in told)
+    }
+    found = sorted(totals | scraps)
+    if not found:
         return table, faults
-    at_end = totals[-1] - totals[0] == rows - 1 - totals[0] and totals == list(range(totals[0], rows))
-    cure = f"remove it, or set rows_below = {below + len(totals)} in {layout.place}" if at_end else "remove it"
-    faults += [Fault(table.lines[place], "", f"looks like a row of totals: {cure}") for place in totals]
-    return filter_rows(table, ~pl.int_range(0, rows, eager=True).is_in(totals)), faults
+    at_end = found == list(range(found[0], rows))
+    cure = f"remove it, or set rows_below = {below + len(found)} in {layout.place}" if at_end else "remove it"
+    for place in found:
+        what = (
+            "looks like a row of totals" if place in totals else f"fills {counts[place]} of the {filled.width} columns that a row must fill"
+        )
+        faults.append(Fault(table.lines[place], "", f"{what}: {cure}"))
+    return filter_rows(table, ~pl.int_range(0, rows, eager=True).is_in(found)), faults
 
 
 def _is_total(table: RawTable, place: int) -> bool:

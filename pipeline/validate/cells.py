@@ -17,7 +17,7 @@ import polars as pl
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.networks import address_on, is_account_network
 
-from .layout import OWN, Layout, Rounding
+from .layout import COULD_BE_THOUSANDS, OWN, Layout, Rounding
 from .table import CellType, shown, shown_amount
 from .texts import INVISIBLE_IN_ID, INVISIBLE_IN_NAME, NOT_A_VALUE, NOT_AN_ID, why_invisible, why_not_a_value
 
@@ -220,19 +220,28 @@ def why_invalid(
 
 
 def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:
+    if layout.decimal == "either" and re.match(COULD_BE_THOUSANDS, text):
+        return f"{shown_amount(text)} could be thousands, or decimals: set decimal in {layout.place} to the sign that it is, or write all decimals"
     comma = layout.decimal == ","
     plain = f"write digits, with a {'comma' if comma else 'dot'} before the decimals, such as {'0,01234560' if comma else '0.01234560'}"
     amount = re.fullmatch(r"[0-9]+(?:[.,]([0-9]+))?", text)
     fraction = (amount[1] or "").rstrip("0") if amount else ""
     groups = r"[0-9]{1,3}([ \u00a0\u2009\u202f'_,.][0-9]{3})+([.,][0-9]+)?"
     causes = (
-        (re.fullmatch(r"[-−].*", text), "is negative: amounts are 0 or more"),
+        (re.fullmatch(r"[-−–].*|[0-9.,]+ ?[-−–]", text), "is negative: amounts are 0 or more"),
+        (re.fullmatch(r"\([^()]*[0-9][^()]*\)", text), "is negative (brackets): amounts are 0 or more"),
+        (re.fullmatch(r"[0-9.,\s]+%", text), f"is a percentage: {plain}"),
         (re.fullmatch(r"[+]?[0-9.,]+[eEеЕ][-+]?[0-9]+", text), f"has an exponent: {plain}"),
         (not comma and amount and "," in text, f'has a comma: {plain}, or set decimal = "," in {layout.place}'),
         (comma and amount and "." in text, f'has a dot where {layout.place} says decimal = ",": {plain}'),
         (
             not amount and not layout.grouping and re.fullmatch(groups, text),
             f"has thousands separators: {plain}, or set grouping in {layout.place}",
+        ),
+        (
+            re.fullmatch(r"[^\W\d]*\.? ?[0-9][0-9.,\s]* ?[^\W\d]+\.?|[^\W\d]+\.? ?[0-9][0-9.,\s]*|\W?\s?[0-9][0-9.,\s]*\s?\W?", text)
+            and re.search(r"[^\W\d]|[^\w\s.,+]", text),
+            f"has a unit or a currency beside the digits: {plain}, and for whole satoshi set base_units = true in {layout.place}",
         ),
         (not amount, f"is not an amount: {plain}"),
         (layout.is_in_base_units and fraction, f"is no whole number, and {layout.place} says base_units = true"),

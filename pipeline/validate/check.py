@@ -14,8 +14,6 @@ import polars as pl
 
 from .arrange import arrange
 from .cells import (
-    TYPES,
-    TYPES_OF_WORKBOOKS,
     Kind,
     canonical_addresses,
     epoch_instants,
@@ -27,9 +25,11 @@ from .cells import (
     why_invalid,
 )
 from .columns import CellContext, Column, headings_of, near
-from .layout import Layout, as_amounts, as_days, scaled
+from .forms import one_fault
+from .layout import Layout
 from .table import CellType, Fault, RawColumn, RawTable, shown
-from .texts import look_alikes
+from .texts import garbled, look_alikes
+from .typed import structure_faults, texts_of, with_written
 from .zones import zone_for
 
 OWN_OFFSET = "their own offset from UTC"
@@ -45,6 +45,12 @@ class Notes:
     """How many amounts of a column were finer than their asset, and rounded by the layout's rule."""
     passed_over: int = 0
     """Rows that the layout's filters leave out."""
+    netted: dict[str, int] = field(default_factory=dict)
+    """Rows taken off others, by what they are."""
+    days: int = 0
+    """Instants that were days without a time, read as 00:00."""
+    odd: list[str] = field(default_factory=list)
+    """What a person should look at before the table counts."""
     warnings: list[Fault] = field(default_factory=list)
 
 
@@ -70,21 +76,40 @@ def check_columns(
     faults = list(table.faults)
     names = headings_of(columns, mapping)
     required = [names[column.name] for column in columns if not column.is_nullable]
-    table, wrong, passed_over = arrange(table, names, terms.layout, required)
-    faults += wrong
+    whole, arranged = table, arrange(table, names, terms.layout, required)
+    table = arranged.table
+    faults += arranged.faults
     found, heading_faults = _match(table, columns, names, {*ignored, *terms.layout.headings})
     faults += heading_faults
     for raw in {id(raw): raw for raw in found.values()}.values():
-        faults += _structure_faults(table, raw)
-    texts, usable = _texts(table, columns, found, terms.layout, faults)
+        faults += structure_faults(table.lines, raw)
+    for raw in whole.columns:
+        if raw.heading in terms.layout.headings and raw.heading not in names.values():
+            faults += structure_faults(arranged.lines, raw)
+    texts, usable = texts_of(table, columns, found, terms.layout, faults)
     zones, zone_faults = _zones(columns, found, terms, table.heading_line)
     faults += zone_faults
     values = _values(texts, columns, terms, {name: zone for name, (zone, _) in zones.items()})
-    notes = Notes(_zone_counts(texts, values, zones), _rounded(texts, columns, terms), passed_over)
+    days, day_faults = _days(texts, values, columns, found, zones)
+    faults += day_faults
+    said = [Fault(None, "", terms.layout.warning)] if terms.layout.warning else []
+    if arranged.passed_over and table.lines.is_empty():
+        said.append(Fault(None, "", f"every row is passed over by {terms.layout.place} only: does the file have other words there?"))
+    notes = Notes(
+        _zone_counts(texts, values, zones),
+        _rounded(texts, columns, terms),
+        arranged.passed_over,
+        arranged.netted,
+        days,
+        list(whole.odd),
+        said,
+    )
     for column in columns:
         if column.name in found and column.name in usable:
             heading = found[column.name].heading
-            faults += _cell_faults(texts, values, column, heading, terms)
+            faults += _cell_faults(texts, values, column, found[column.name], terms)
+            if column.kind in (Kind.ID, Kind.MINER, Kind.NAME):
+                faults += garbled(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER)
             if column.kind in (Kind.ID, Kind.MINER):
                 notes.warnings.extend(look_alikes(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER))
     return Checked(values.select("line", *(column.name for column in columns)), list(dict.fromkeys(faults)), notes)
@@ -92,18 +117,7 @@ def check_columns(
 
 def _no_rows(columns: Collection[Column], terms: CellContext) -> pl.DataFrame:
     texts = pl.DataFrame(schema={"line": pl.UInt32, **{column.name: pl.String for column in columns}})
-    return _values(_with_written(texts, columns, {}, terms.layout), columns, terms, {}).select("line", *(c.name for c in columns))
-
-
-def _structure_faults(table: RawTable, raw: RawColumn) -> list[Fault]:
-    """Merged cells, and formulas that may be stale, in a column that is read."""
-    lines = set(table.lines.to_list()) if raw.merged or raw.uncertain else set()
-    faults = [
-        Fault(merged.first, raw.heading, f"the cells {merged.range} are merged, so all but the first are empty: unmerge them, fill each")
-        for merged in raw.merged
-        if any(line in lines for line in range(merged.first, merged.last + 1))
-    ]
-    return faults + [fault for fault in raw.uncertain if fault.line in lines]
+    return _values(with_written(texts, columns, {}, terms.layout), columns, terms, {}).select("line", *(c.name for c in columns))
 
 
 def _match(
@@ -139,114 +153,6 @@ def _match(
     return {name: by_heading[heading] for name, heading in expected.items() if heading in by_heading}, faults
 
 
-def _texts(
-    table: RawTable, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout, faults: list[Fault]
-) -> tuple[pl.DataFrame, set[str]]:
-    """The cells' texts by column, and `COLUMN:written`, the same as the program writes them.
-
-    Those of a type that the column can't have are faults, and neither value nor missing.
-    """
-    series = [table.lines.alias("line")]
-    usable = set()
-    for column in columns:
-        raw = found.get(column.name)
-        if raw is None:
-            series.append(pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(table.lines)))
-            continue
-        series.append(raw.values.alias(column.name))
-        if isinstance(raw.types, CellType):
-            if raw.types in _types_of(column, raw, layout):
-                usable.add(column.name)
-            else:
-                faults.append(Fault(None, raw.heading, _why_type(raw.types, "", raw.declared)))
-                continue
-        else:
-            usable.add(column.name)
-    frame = pl.DataFrame(series)
-    for column in columns:
-        raw = found.get(column.name)
-        if raw is None or column.name not in usable:
-            continue
-        bad = _bad_types(raw, column, layout)
-        if bad is not None:
-            for line, kind, text in frame.select("line", kind=raw.types, text=column.name).filter(bad).iter_rows():
-                is_person = column.kind is Kind.MINER
-                faults.append(Fault(line, raw.heading, _why_type(CellType(kind), "" if is_person else text or "", raw.declared)))
-            frame = frame.with_columns(bad.alias(f"{column.name}:type"))
-    return _with_written(frame, columns, found, layout), usable
-
-
-def _with_written(texts: pl.DataFrame, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout) -> pl.DataFrame:
-    """`COLUMN:written`: texts as the program writes them. Numbers and moments of typed cells are written so already."""
-    written = []
-    for column in columns:
-        text = texts[column.name]
-        if column.kind in (Kind.AMOUNT, Kind.PLAIN):
-            new = texts.select(as_amounts(pl.col(column.name), layout)).to_series()
-        elif column.kind in (Kind.DATE, Kind.INSTANT):
-            new = as_days(text, layout)
-        else:
-            new = text
-        raw = found.get(column.name)
-        if new is not text and raw is not None and raw.types is not CellType.TEXT:
-            types = raw.types if isinstance(raw.types, pl.Series) else pl.Series([int(raw.types)]).new_from_index(0, len(text))
-            new = (
-                pl.DataFrame({"type": types, "new": new, "text": text})
-                .select(pl.when(pl.col("type") == CellType.TEXT.value).then(pl.col("new")).otherwise(pl.col("text")))
-                .to_series()
-            )
-        if column.kind is Kind.AMOUNT and layout.factor is not None:
-            new = scaled(new, layout.factor)
-        if f"{column.name}:type" in texts.columns:
-            is_bad = texts[f"{column.name}:type"]
-            new = pl.DataFrame({"new": new, "bad": is_bad}).select(pl.when("bad").then(None).otherwise(pl.col("new"))).to_series()
-        written.append(new.cast(pl.String).alias(f"{column.name}:written"))
-    return texts.with_columns(written)
-
-
-def _types_of(column: Column, raw: RawColumn, layout: Layout) -> frozenset[CellType]:
-    """The cell types that a column may come in."""
-    types = (TYPES if raw.declared else TYPES_OF_WORKBOOKS)[column.kind]
-    return types | {CellType.NUMBER} if column.kind is Kind.INSTANT and layout.epoch else types
-
-
-def _bad_types(raw: RawColumn, column: Column, layout: Layout) -> pl.Series | None:
-    """Which cells have a type that the column can't have; None when all are fine."""
-    if raw.types is CellType.TEXT or len(raw.values) == 0:
-        return None
-    types = (
-        raw.types if isinstance(raw.types, pl.Series) else pl.Series([raw.types.value], dtype=pl.UInt8).new_from_index(0, len(raw.values))
-    )
-    frame = pl.DataFrame({"type": types, "text": raw.values})
-    is_bad = ~pl.col("type").is_in([int(kind) for kind in _types_of(column, raw, layout)])
-    is_number = pl.col("type") == CellType.NUMBER
-    if column.kind is Kind.MINER:
-        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]{12}$")
-    elif column.kind not in (Kind.AMOUNT, Kind.PLAIN):
-        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]+$")
-    bad = frame.select((is_bad & pl.col("text").is_not_null()).fill_null(False)).to_series()
-    return bad if bad.any() else None
-
-
-def _why_type(kind: CellType, text: str, declared: str) -> str:
-    match kind:
-        case CellType.INEXACT:
-            return f"{shown(text)} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text"
-        case CellType.NUMBER:
-            what = f"{shown(text)} is a number" if text else "is a number"
-            return f"{what}, so leading zeros or last digits may be lost: format the column as text and fill it from the source anew"
-        case CellType.MOMENT:
-            return f"{shown(text)} is a date: format the column as text"
-        case CellType.BOOLEAN:
-            return f"{shown(text)} is a truth value" if text else f"is a column of truth values ({declared}): write it as text"
-        case CellType.ERROR:
-            return f"{shown(text) if text else 'the cell'} is an error, or a formula without a value: calculate and save the workbook anew, or paste values"
-        case CellType.FLOAT:
-            return f"is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text"
-        case _:
-            return f"is a column of {declared or kind.name.lower()}: write it as text"
-
-
 def _zones(
     columns: Collection[Column], found: Mapping[str, RawColumn], terms: CellContext, heading_line: int | None
 ) -> tuple[dict[str, tuple[str | None, str]], list[Fault]]:
@@ -262,6 +168,30 @@ def _zones(
                 faults.append(Fault(heading_line, heading, f"the heading {wrong}"))
                 zones[column.name] = terms.timezone, ""
     return zones, faults
+
+
+def _days(
+    texts: pl.DataFrame,
+    values: pl.DataFrame,
+    columns: Collection[Column],
+    found: Mapping[str, RawColumn],
+    zones: Mapping[str, tuple[str | None, str]],
+) -> tuple[int, list[Fault]]:
+    """How many instants were days without a time; and a fault for each whose 00:00 lies on another day in Almaty (rule 1.2)."""
+    count, faults = 0, []
+    for column in columns:
+        if column.kind is not Kind.INSTANT or column.name not in found:
+            continue
+        read = pl.DataFrame(
+            {"line": texts["line"], "text": texts[column.name], "at": values[column.name], "written": texts[f"{column.name}:written"]}
+        )
+        read = read.filter(pl.col("written").str.ends_with("T00:00:00") & ~pl.col("text").str.contains(":") & pl.col("at").is_not_null())
+        count += read.height
+        day = pl.from_epoch("at", "us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m-%d")
+        for line, text in read.filter(day != pl.col("written").str.slice(0, 10)).select("line", "text").iter_rows():
+            what = f"{shown(text)} has no time, and its 00:00 in {zones[column.name][1]} is another day in Almaty: write the time, too"
+            faults.append(Fault(line, found[column.name].heading, what))
+    return count, faults
 
 
 def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, tuple[str | None, str]]) -> dict[str, int]:
@@ -328,8 +258,9 @@ def _chains(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Serie
     return texts[column.of].replace_strict(chains, default=None, return_dtype=pl.String)
 
 
-def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, heading: str, terms: CellContext) -> list[Fault]:
+def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw: RawColumn, terms: CellContext) -> list[Fault]:
     """Cells that are missing, and texts that give no value."""
+    heading = raw.heading
     text, value = texts[column.name], values[column.name]
     typed = texts[f"{column.name}:type"] if f"{column.name}:type" in texts.columns else None
     is_bad = text.is_not_null() & value.is_null()
@@ -343,6 +274,12 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, head
         faults = [Fault(line, heading, f"is missing, though {column.pair} is given") for line in lonely]
     if not is_bad.any():
         return faults
+    if column.kind in (Kind.AMOUNT, Kind.PLAIN):
+        is_text = raw.types == CellType.TEXT.value if isinstance(raw.types, pl.Series) else pl.repeat(True, len(text), eager=True)
+        cells = pl.DataFrame({"line": texts["line"], "text": text})
+        fault, lines = one_fault(cells.filter(is_bad & is_text), cells.filter(~is_bad & is_text)["text"], heading, terms.layout)
+        faults += [fault] if fault else []
+        is_bad &= ~texts["line"].is_in(lines)
     of = texts[column.of] if column.of else pl.Series([None], dtype=pl.String).new_from_index(0, len(text))
     for line, cell, by in pl.DataFrame({"line": texts["line"], "text": text, "of": of}).filter(is_bad).iter_rows():
         what = _why(column, cell, by, terms)

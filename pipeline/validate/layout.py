@@ -33,6 +33,26 @@ IdScope = Literal["ledger", "month", "source"]
 
 
 @dataclass(frozen=True)
+class Net:
+    """Rows that are taken off other rows, so that the amount of these is net (rule 6.3)."""
+
+    column: str
+    """The heading whose texts say what a row is."""
+    of: Mapping[str, str]
+    """The text of a row that is taken off, and the text of the row that it is taken off."""
+    same: tuple[str, ...]
+    """Headings whose texts both rows share; the first says whose they are."""
+    order: str
+    """A heading of whole numbers: where a heading of `same` is empty, a row is taken off the nearest before it, of the same owner."""
+    commission: tuple[str, ...] = ()
+    """Texts of the rows taken off that are the pool's commission (columns 12 and 13)."""
+
+    @property
+    def headings(self) -> set[str]:
+        return {self.column, *self.same, self.order}
+
+
+@dataclass(frozen=True)
 class Layout:
     """How the cells of a table are written; the defaults are the program's own way."""
 
@@ -41,7 +61,8 @@ class Layout:
     encoding: str = "utf-8"
     delimiter: str = ""
     """Between the fields of a CSV file; "" finds it by the headings."""
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ",", "either"] = "."
+    """What stands before the decimals; "either" takes a dot or a comma in each amount, where it can't be a group of thousands."""
     grouping: str = ""
     """What stands between groups of three digits: a space (of any width), a dot, a comma, an apostrophe; "" for nothing."""
     days: tuple[str, ...] = ()
@@ -61,6 +82,9 @@ class Layout:
     """Rows that count: those with one of these texts under the heading."""
     refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Texts under a heading that refuse the file: what this layout can't read rightly."""
+    net: Net | None = None
+    warning: str = ""
+    """What an export of this kind doesn't tell: said at each import."""
     is_in_base_units: bool = False
     factor: Decimal | None = None
     rounding: Rounding = "none"
@@ -69,21 +93,32 @@ class Layout:
     @property
     def headings(self) -> set[str]:
         """The headings that the layout itself reads."""
-        return {*self.only, *self.refused, *(heading for headings in self.joined.values() for heading in headings)}
+        joined = (heading for headings in self.joined.values() for heading in headings)
+        return {*self.only, *self.refused, *joined, *(self.net.headings if self.net else ())}
 
 
 OWN = Layout()
+
+
+BARE_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+"""A day without a time, as ISO 8601."""
+COULD_BE_THOUSANDS = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"
+"""One sign with three digits behind it: 1.234 is a thousand and more to one writer, and little more than one to another."""
 
 
 def as_amounts(text: pl.Expr, layout: Layout) -> pl.Expr:
     """Amounts with a dot and without grouping; null where they are written otherwise than the layout says."""
     if layout.decimal == "." and not layout.grouping:
         return text
+    is_either = layout.decimal == "either"
     group = _SPACES if layout.grouping == " " else re.escape(layout.grouping)
-    fraction = rf"(?:{re.escape(layout.decimal)}[0-9]+)?$"
+    fraction = rf"(?:{'[.,]' if is_either else re.escape(layout.decimal)}[0-9]+)?$"
     grouped = rf"|^[0-9]{{1,3}}(?:{group}[0-9]{{3}})+{fraction}" if layout.grouping else ""
     bare = text.str.replace_all(group, "") if layout.grouping else text
-    return pl.when(text.str.contains(rf"^[0-9]+{fraction}{grouped}")).then(bare.str.replace(layout.decimal, ".", literal=True))
+    is_good = text.str.contains(rf"^[0-9]+{fraction}{grouped}")
+    if is_either:
+        is_good &= ~text.str.contains(COULD_BE_THOUSANDS)
+    return pl.when(is_good).then(bare.str.replace("," if is_either else layout.decimal, ".", literal=True))
 
 
 def scaled(texts: pl.Series, factor: Decimal) -> pl.Series:
@@ -121,3 +156,10 @@ def as_days(texts: pl.Series, layout: Layout) -> pl.Series:
         )
         found = pl.when(part("y").is_null()).then(found).otherwise(pl.concat_str([date, clock.fill_null("")]))
     return frame.select(found.alias(texts.name)).to_series()
+
+
+def with_midnight(texts: pl.Series) -> pl.Series:
+    """Instants with 00:00:00 where only a day is given."""
+    text = pl.col("text")
+    frame = pl.DataFrame({"text": texts})
+    return frame.select(pl.when(text.str.contains(BARE_DAY)).then(text + "T00:00:00").otherwise(text).alias(texts.name)).to_series()

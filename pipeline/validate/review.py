@@ -94,6 +94,10 @@ class Review:
     """How many amounts of a column were finer than their asset, and rounded by the settings' rule."""
     passed_over: int = 0
     """Rows that the settings' filters leave out."""
+    netted: dict[str, int] = field(default_factory=dict)
+    """Rows taken off others (fees off their credits), by what they are."""
+    days: int = 0
+    """Instants that were days without a time, read as 00:00."""
     warnings: list[str] = field(default_factory=list)
     """`file:line: column: what`, of the reading."""
 
@@ -107,6 +111,9 @@ def review_lines(source: str, found: Review) -> list[str]:
     lines += [f"  {count} amount(s) of {name} finer than the asset: rounded as the settings say" for name, count in found.rounded.items()]
     if found.passed_over:
         lines.append(f"  {found.passed_over} row(s) passed over by the settings' filters")
+    if found.days:
+        lines.append(f"  {found.days} instant(s) without a time, read as 00:00")
+    lines += [f"  {count} row(s) {kind} taken off the row that each belongs to" for kind, count in found.netted.items()]
     lines += [f"  warning: {warning}" for warning in found.warnings]
     lines += [f"  {one.month}  {one.asset}  {one.amount}  in {one.rows} row(s)" for one in found.sums]
     if found.restated:

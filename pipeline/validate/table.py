@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -87,6 +87,28 @@ class RawTable:
     columns: list[RawColumn]
     """None when the file can't be read: then the faults say why, and nothing is said of its columns."""
     faults: list[Fault] = field(default_factory=list)
+    odd: tuple[str, ...] = ()
+    """What a person should look at before the table counts, in words: rows that the sheet hides."""
+
+
+def column_of(table: RawTable, heading: str) -> RawColumn:
+    """The table's column of that heading, which it has."""
+    return next(column for column in table.columns if column.heading == heading)
+
+
+def filter_rows(table: RawTable, is_kept: pl.Series) -> RawTable:
+    """The table's rows where `is_kept`."""
+    if is_kept.all():
+        return table
+    columns = [
+        replace(
+            column,
+            values=column.values.filter(is_kept),
+            types=column.types.filter(is_kept) if isinstance(column.types, pl.Series) else column.types,
+        )
+        for column in table.columns
+    ]
+    return replace(table, lines=table.lines.filter(is_kept), columns=columns)
 
 
 def shown(value: str) -> str:
@@ -100,7 +122,10 @@ def shown_amount(value: str) -> str:
     if re.fullmatch(r"[0-9]{11,12}", value):
         return repr(f"{int(value):,}".replace(",", " "))
     is_number = re.fullmatch(r"[-+0-9.,eE]+|[0-9]{1,3}(?:[ \u00a0\u2009\u202f'_][0-9]{3})+(?:[.,][0-9]+)?", value)
-    return repr(value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…") if is_number else shown(value)
+    if not is_number:
+        return shown(value)
+    plain = re.sub("[\u00a0\u2009\u202f]", " ", value)
+    return repr(plain if len(plain) <= SHOWN_CHARACTERS else plain[:SHOWN_CHARACTERS] + "…")
 
 
 def raise_if_faults(source: str, faults: Iterable[Fault]) -> None:

@@ -109,3 +109,43 @@ def _letters(text: str) -> Iterable[str]:
         yield f"{unicodedata.name(letter).lower()} (U+{ord(letter):04X}) at place {place}"
     if len(seen) > 3:
         yield f"{len(seen) - 3} more such letters"
+
+
+_TWICE = (
+    ("cp1251", r"[\u0420\u0421\u0422\u0423][\u0400-\u045f\u0490\u0491\u00a0-\u00bb\u2013-\u2122]"),
+    ("cp1252", r"[\u00c3\u00d0\u00d1\u00d2][\u0080-\u00bf\u0152-\u0192\u02c6-\u02dc\u2013-\u2122]"),
+)
+"""Two characters that stand for one Cyrillic (or accented) letter, where UTF-8 was read in one of these encodings."""
+
+
+def garbled(texts: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool = True) -> list[Fault]:
+    """Names and ids whose letters were lost (U+FFFD), or that are UTF-8 read in another encoding, as `СЃС‡С‘С‚`.
+
+    `is_shown`: whether the text itself may be printed.
+    """
+    pattern = "|".join(["\ufffd", *(pattern for _, pattern in _TWICE)])
+    frame = pl.DataFrame({"text": texts, "line": lines})
+    frame = frame.filter(pl.col("text").str.contains(pattern).fill_null(False)).unique("text", keep="first", maintain_order=True)
+    faults = []
+    for text, line in frame.iter_rows():
+        named = f"{shown(text)} " if is_shown else ""
+        if "\ufffd" in text:
+            faults.append(Fault(line, heading, f"{named}holds the mark of a lost letter (U+FFFD): take it from its source, saved as UTF-8"))
+        elif meant := _undone(text):
+            said_meant = f" ({shown(meant)})" if is_shown else ""
+            faults.append(
+                Fault(line, heading, f"{named}is UTF-8 that a program read in another encoding{said_meant}: save the source anew, as UTF-8")
+            )
+    return faults
+
+
+def _undone(text: str) -> str:
+    """What a text was before UTF-8 was read in another encoding; "" where it was not."""
+    for encoding, _ in _TWICE:
+        try:
+            meant = text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        if len(text) - len(meant) >= 2:  # one pair may be chance
+            return meant
+    return ""

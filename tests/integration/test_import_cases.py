@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import typer
 
+from pipeline.app.app import App
 from pipeline.cli.commands import build
 from pipeline.cli.frame import run as run_command
+from pipeline.log.events.ledger import Allocations
+from pipeline.log.read import events_of
+from pipeline.settings import load_settings
 
 FILES = Path(__file__).parent / "files"
 CASES = FILES / "cases"
@@ -60,6 +64,12 @@ def esep(tmp_path: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no
         ("spacequote2.csv", ["spacequote2.csv:2: allocation_id: has a space before its quote", "spacequote2.csv:3: account"]),
         ("cp1251.csv", ["cp1251.csv:2: is not UTF-8; as Windows-1251 it reads 'счёт1'"]),
         ("sep.csv", ["sep.csv:1: is 'sep=;', a line for Excel alone: remove the line, or set delimiter"]),
+        (
+            "nbsp_thousand.csv",
+            [
+                "nbsp_thousand.csv:2: amount: '1 234,56' has thousands separators (1 more of the column is not plain, either): set decimal = \"either\" and",
+            ],
+        ),
         ("semicolon_comma.csv", ["semicolon_comma.csv:2: amount: '0,01234' has a comma"]),
         (
             "title.xlsx",
@@ -100,6 +110,7 @@ def test_a_merged_suspension_is_refused_with_the_range(tmp_path: Path) -> None:
         ("ids18.csv", "", 2),
         ("cp1251.csv", '[ledger.files.allocations]\nencoding = "windows-1251"\n', 1),
         ("sep.csv", '[ledger.files.allocations]\ndelimiter = ";"\n', 1),
+        ("nbsp_thousand.csv", '[ledger.files.allocations]\ndecimal = "either"\ngrouping = " "\n', 3),
         ("semicolon_comma.csv", '[ledger.files.allocations]\ndecimal = ","\n', 1),
         ("title.xlsx", "[ledger.files.allocations]\nrows_above = 2\n", 1),
         ("total.xlsx", "[ledger.files.allocations]\nrows_below = 1\n", 1),
@@ -165,19 +176,76 @@ def test_a_ready_profile_reads_its_pools_export(esep, tmp_path: Path, profile: s
     assert ran.code == 0 and "1 new" in ran.out and told in ran.out, ran.err
 
 
-def test_mpos_debits_are_payments_and_credits_with_fees_are_refused(esep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+MPOS = "id,account_id,type,coin_address,amount,block_id,timestamp,txid,archived\n"
+MPOS_SETTINGS = '[ledger.files.{}]\nprofile = "mpos-transactions"\nconstants = {{ asset = "BTC" }}\n'
+
+
+def mpos(number: int, account: int, kind: str, amount: str, block: str, rest: str = ",0") -> str:
+    address = PAID if kind.startswith("Debit") else ""
+    return f"{number},{account},{kind},{address},{amount},{block},2026-10-05 00:30:00{rest}\n".replace(":00,0", ":00,,0")
+
+
+def test_mpos_debits_are_payments(esep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     file = tmp_path / "transactions.csv"
-    head = "id,account_id,type,coin_address,amount,block_id,timestamp,txid,archived\n"
-    credit, fee = "1,5,Credit,,0.5,9,2026-10-05 00:30:00,,0\n", "2,5,Fee,,0.005,9,2026-10-05 00:30:00,,0\n"
-    file.write_text(head + credit + f"3,5,Debit_AP,{PAID},0.495,,2026-10-05 01:30:00,{'ef' * 32},0\n", encoding="utf-8")
-    constant = '[ledger.files.{}]\nprofile = "mpos-transactions"\nconstants = {{ asset = "BTC" }}\n'
-    ran = esep(file, constant.format("payments"), kind="payments")
+    file.write_text(MPOS + mpos(1, 5, "Credit", "0.5", "9") + mpos(3, 5, "Debit_AP", "0.495", "", f",{'ef' * 32},0"), encoding="utf-8")
+    ran = esep(file, MPOS_SETTINGS.format("payments"), kind="payments")
     assert ran.code == 0 and "1 new" in ran.out and "1 row(s) passed over" in ran.out and "read in UTC" in ran.out, ran.err
-    ran = esep(file, constant.format("allocations"))
-    assert ran.code == 0 and "1 new" in ran.out, ran.err
-    file.write_text(head + credit + fee, encoding="utf-8")
-    ran = esep(file, constant.format("allocations"))
-    assert ran.code == 4 and ran.faults[0].startswith("transactions.csv:3: type: is 'Fee': [ledger.files.allocations] can't read files")
+
+
+def test_mpos_fees_and_donations_are_taken_off_the_credit_of_their_account_and_block(esep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "transactions.csv"
+    rows = [
+        mpos(1, 5, "Credit", "0.500000000000000000000000000000", "9"),
+        mpos(2, 5, "Fee", "0.005", "9"),
+        mpos(3, 5, "Donation", "0.001", "9"),
+        mpos(4, 6, "Credit", "0.25", "9"),  # an account without fees
+        mpos(5, 5, "Bonus", "0.01", "9"),
+        mpos(6, 5, "Credit", "0.3", "10"),
+        mpos(7, 5, "Fee", "0.003", "10"),
+        mpos(11, 5, "Credit_PPS", "0.1", ""),  # of PPS no row names a block: a fee follows its credit
+        mpos(12, 5, "Fee_PPS", "0.002", "NULL"),
+        mpos(13, 6, "Credit_PPS", "0.2", ""),
+        mpos(14, 6, "Fee_PPS", "0.003", ""),
+        mpos(15, 6, "Donation_PPS", "0.001", ""),
+        mpos(16, 5, "TXFee", "0.0001", ""),
+    ]
+    file.write_text(MPOS + "".join(reversed(rows)), encoding="utf-8")  # a file's order says nothing
+    ran = esep(file, MPOS_SETTINGS.format("allocations"))
+    assert ran.code == 0 and "6 new" in ran.out and "2 row(s) Fee taken off" in ran.out and "1 row(s) passed over" in ran.out, ran.err
+    assert "credits of orphaned and unconfirmed blocks" in ran.out
+    with App(load_settings(tmp_path / "esep.toml", {}), lambda: 1_795_200_000) as app:
+        (event,) = [event for _, event in events_of(app.log, "ledger", app.pool, [Allocations])]
+    rows_of = event.rows
+    assert list(zip(rows_of.allocation_id, rows_of.amount, rows_of.commission_asset, rows_of.commission_amount, strict=True)) == [
+        ("1", "49400000", "BTC", "500000"),
+        ("11", "9800000", "BTC", "200000"),
+        ("13", "19600000", "BTC", "300000"),
+        ("4", "25000000", None, None),
+        ("5", "1000000", None, None),
+        ("6", "29700000", "BTC", "300000"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ([mpos(2, 5, "Fee", "0.005", "9"), mpos(1, 5, "Credit", "0.5", "8")], "2: type: is 'Fee', and the file has no Credit of the same account_id and block_id"),
+        ([mpos(1, 6, "Fee_PPS", "0.1", ""), mpos(2, 6, "Credit_PPS", "0.5", "")], "2: type: is 'Fee_PPS', and the file has no Credit_PPS before it by id"),
+        ([mpos(1, 6, "Credit", "0.01", "9"), mpos(2, 6, "Fee", "0.1", "9")], "2: amount: is less than what line 3 takes off it: 0.01, and 0.1"),
+        (
+            [mpos(1, 6, "Credit", "0.5", "9"), mpos(2, 6, "Fee", "0.1", "9"), mpos(3, 6, "Fee", "0.1", "9")],
+            "4: type: is a second Fee of line 2, beside line 3",
+        ),
+        ([mpos(1, 6, "Credit", "0.5", "9"), mpos(2, 6, "Credit", "0.5", "9"), mpos(3, 6, "Fee", "0.1", "9")], "4: type: is 'Fee', and the file has 2 Credit"),
+        ([mpos(1, 6, "Credit", "0.5", "9"), mpos(2, 6, "Fee", "x", "9")], "3: amount: 'x' is no amount, and is taken off line 2"),
+        ([mpos(1, 6, "Orphan_Credit", "0.5", "9")], "2: type: is 'Orphan_Credit'"),
+    ],
+)  # fmt: skip
+def test_an_mpos_file_that_can_not_be_netted_surely_is_refused(esep, tmp_path: Path, rows: list[str], fault: str) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "t.csv"
+    file.write_text(MPOS + "".join(rows), encoding="utf-8")
+    ran = esep(file, MPOS_SETTINGS.format("allocations"))
+    assert ran.code == 4 and ran.faults[0].startswith(f"t.csv:{fault}") and len(ran.faults) == 1, ran.err
 
 
 @pytest.mark.parametrize(

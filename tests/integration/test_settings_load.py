@@ -89,7 +89,7 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
             key = field.alias or name
             is_table = any(
                 re.search(rf"\b{name}\b", other) for other, _ in sections(Settings) if other.startswith((f"[{name}", f"[[{name}"))
-            )
+            ) or any(other == f"{place[:-1]}.{name}]" for other, _ in sections(Settings))
             if place in ("[ledger.files]", "[registry.files]"):
                 continue
             if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "files"):

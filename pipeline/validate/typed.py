@@ -1,0 +1,137 @@
+"""A table's cells as texts: what the file says each cell is, whether the column may be that, and the text as the program writes it.
+
+In: a `RawTable` and the columns found in it. Out: a frame with each column's texts and `COLUMN:written`, and the faults of cells that can't
+be what their column is. Left out: values (`check`, `cells`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import polars as pl
+
+from .cells import TYPES, TYPES_OF_WORKBOOKS, Kind
+from .columns import Column
+from .layout import Layout, as_amounts, as_days, scaled, with_midnight
+from .table import CellType, Fault, RawColumn, RawTable, shown
+
+
+def structure_faults(lines_read: pl.Series, raw: RawColumn) -> list[Fault]:
+    """Merged cells, and formulas that may be stale, in a column that is read."""
+    lines = set(lines_read.to_list()) if raw.merged or raw.uncertain else set()
+    faults = [
+        Fault(merged.first, raw.heading, f"the cells {merged.range} are merged, so all but the first are empty: unmerge them, fill each")
+        for merged in raw.merged
+        if any(line in lines for line in range(merged.first, merged.last + 1))
+    ]
+    return faults + [fault for fault in raw.uncertain if fault.line in lines]
+
+
+def texts_of(
+    table: RawTable, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout, faults: list[Fault]
+) -> tuple[pl.DataFrame, set[str]]:
+    """The cells' texts by column, and `COLUMN:written`, the same as the program writes them.
+
+    Those of a type that the column can't have are faults, and neither value nor missing.
+    """
+    series = [table.lines.alias("line")]
+    usable = set()
+    for column in columns:
+        raw = found.get(column.name)
+        if raw is None:
+            series.append(pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(table.lines)))
+            continue
+        series.append(raw.values.alias(column.name))
+        if isinstance(raw.types, CellType):
+            if raw.types in _types_of(column, raw, layout):
+                usable.add(column.name)
+            else:
+                faults.append(Fault(None, raw.heading, _why_type(raw.types, "", raw.declared)))
+                continue
+        else:
+            usable.add(column.name)
+    frame = pl.DataFrame(series)
+    for column in columns:
+        raw = found.get(column.name)
+        if raw is None or column.name not in usable:
+            continue
+        bad = _bad_types(raw, column, layout)
+        if bad is not None:
+            for line, kind, text in frame.select("line", kind=raw.types, text=column.name).filter(bad).iter_rows():
+                is_person = column.kind is Kind.MINER
+                faults.append(Fault(line, raw.heading, _why_type(CellType(kind), "" if is_person else text or "", raw.declared)))
+            frame = frame.with_columns(bad.alias(f"{column.name}:type"))
+    return with_written(frame, columns, found, layout), usable
+
+
+def with_written(texts: pl.DataFrame, columns: Collection[Column], found: Mapping[str, RawColumn], layout: Layout) -> pl.DataFrame:
+    """`COLUMN:written`: texts as the program writes them. Numbers and moments of typed cells are written so already."""
+    written = []
+    for column in columns:
+        text = texts[column.name]
+        if column.kind in (Kind.AMOUNT, Kind.PLAIN):
+            new = texts.select(as_amounts(pl.col(column.name), layout)).to_series()
+        elif column.kind in (Kind.DATE, Kind.INSTANT):
+            new = as_days(text, layout)
+            if column.kind is Kind.INSTANT and layout.days:
+                new = with_midnight(new)
+        else:
+            new = text
+        raw = found.get(column.name)
+        if new is not text and raw is not None and raw.types is not CellType.TEXT:
+            types = raw.types if isinstance(raw.types, pl.Series) else pl.Series([int(raw.types)]).new_from_index(0, len(text))
+            new = (
+                pl.DataFrame({"type": types, "new": new, "text": text})
+                .select(pl.when(pl.col("type") == CellType.TEXT.value).then(pl.col("new")).otherwise(pl.col("text")))
+                .to_series()
+            )
+        if column.kind is Kind.AMOUNT and layout.factor is not None:
+            new = scaled(new, layout.factor)
+        if f"{column.name}:type" in texts.columns:
+            is_bad = texts[f"{column.name}:type"]
+            new = pl.DataFrame({"new": new, "bad": is_bad}).select(pl.when("bad").then(None).otherwise(pl.col("new"))).to_series()
+        written.append(new.cast(pl.String).alias(f"{column.name}:written"))
+    return texts.with_columns(written)
+
+
+def _types_of(column: Column, raw: RawColumn, layout: Layout) -> frozenset[CellType]:
+    """The cell types that a column may come in."""
+    types = (TYPES if raw.declared else TYPES_OF_WORKBOOKS)[column.kind]
+    return types | {CellType.NUMBER} if column.kind is Kind.INSTANT and layout.epoch else types
+
+
+def _bad_types(raw: RawColumn, column: Column, layout: Layout) -> pl.Series | None:
+    """Which cells have a type that the column can't have; None when all are fine."""
+    if raw.types is CellType.TEXT or len(raw.values) == 0:
+        return None
+    types = (
+        raw.types if isinstance(raw.types, pl.Series) else pl.Series([raw.types.value], dtype=pl.UInt8).new_from_index(0, len(raw.values))
+    )
+    frame = pl.DataFrame({"type": types, "text": raw.values})
+    is_bad = ~pl.col("type").is_in([int(kind) for kind in _types_of(column, raw, layout)])
+    is_number = pl.col("type") == CellType.NUMBER
+    if column.kind is Kind.MINER:
+        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]{12}$")
+    elif column.kind not in (Kind.AMOUNT, Kind.PLAIN):
+        is_bad |= is_number & ~pl.col("text").str.contains("^[0-9]+$")
+    bad = frame.select((is_bad & pl.col("text").is_not_null()).fill_null(False)).to_series()
+    return bad if bad.any() else None
+
+
+def _why_type(kind: CellType, text: str, declared: str) -> str:
+    match kind:
+        case CellType.INEXACT:
+            return f"{shown(text)} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text"
+        case CellType.NUMBER:
+            what = f"{shown(text)} is a number" if text else "is a number"
+            return f"{what}, so leading zeros or last digits may be lost: format the column as text and fill it from the source anew"
+        case CellType.MOMENT:
+            return f"{shown(text)} is a date: format the column as text"
+        case CellType.BOOLEAN:
+            return f"{shown(text)} is a truth value" if text else f"is a column of truth values ({declared}): write it as text"
+        case CellType.ERROR:
+            return f"{shown(text) if text else 'the cell'} is an error, or a formula without a value: calculate and save the workbook anew, or paste values"
+        case CellType.FLOAT:
+            return f"is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text"
+        case _:
+            return f"is a column of {declared or kind.name.lower()}: write it as text"
