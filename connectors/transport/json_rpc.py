@@ -1,4 +1,4 @@
-"""JSON-RPC's envelope: replies, alone or in batches, whose results stay JSON until their caller says what they are.
+"""JSON-RPC replies, single or in batches. Results stay undecoded until the caller gives their type.
 
 Enters: the bytes that a node answered. Leaves: `Reply`s in the order asked. What is no JSON-RPC reply is an `AnswerUnreadable` with the
 method and the node's name. Leaves out: what a node's own error means (each family's `rpc.py`).
@@ -17,13 +17,13 @@ from pipeline.follow.node_errors import AnswerUnreadable
 T = TypeVar("T")
 
 DEEP_NESTING = 6_000
-"""Levels of nested JSON: a call of an account chain may lie 1,024 calls deep, some levels each. At twenty thousand a thread's stack
-overflows, and the process with it."""
+"""Levels of nested JSON that are decoded: a call on an account chain may be 1,024 calls deep, some levels each. At twenty thousand levels the
+thread's stack would overflow and end the process."""
 _NULL = msgspec.Raw(b"null")
 
 
 class Fault(msgspec.Struct):
-    """The node's own error to a call."""
+    """The error that the node returned for a call."""
 
     code: int = 0
     message: str = ""
@@ -84,7 +84,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, method: str, node
 
 
 def decode_deep(decode: Callable[[Any], T], content: Any) -> T:
-    """Decode JSON that may be nested a thousand calls deep, deeper than Python is prepared for by default."""
+    """Decode JSON that may be nested deeper than Python's default recursion limit allows."""
     try:
         return decode(content)
     except RecursionError:

@@ -1,7 +1,7 @@
-"""The composition root: settings in, one pool's parts joined and ready. The only room that knows which connector stands for what.
+"""The composition root: makes one pool's parts from the settings. Only this room knows which connector implements which protocol.
 
-`App` makes each part at its first use. The clock is the `now` it was given; no environment is read. Left out: what commands print
-(`cli`), the loops that run for months (`service`) and the example's way through (`demo`).
+`App` makes each part at its first use. The clock is the `now` it is given; no environment variable is read. Left out: what commands print
+(`cli`), the long-running loops (`service`) and the recorded example (`demo`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class App:
     """One pool's Esep. Use as a context manager."""
 
     def __init__(self, settings: Settings, now: Callable[[], int], *, log: EventLog | None = None) -> None:
-        """`now`: Unix seconds. `log`: instead of the one that the settings name."""
+        """`now`: the clock, Unix seconds. `log`: used instead of the one in the settings."""
         self.settings = settings
         self.now = now
         self.rules = settings.rules()
@@ -46,7 +46,7 @@ class App:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Delete what was private to this process, and close the log."""
+        """Delete the private store and close the log."""
         if "stores" in self.__dict__:
             self.stores.close()
         if "log" in self.__dict__:
@@ -54,17 +54,17 @@ class App:
 
     @cached_property
     def log(self) -> EventLog:
-        """The log, opened (an embedded one: and made) at first use. Raises LogError; a cluster's topics are checked at every start."""
+        """The log, opened at first use; an embedded one is created if missing, a cluster's topics are checked. Raises LogError."""
         return open_log(self.settings, pool=self.pool)
 
     @cached_property
     def diary(self) -> Diary:
-        """The pool's part of the topic `months`: one fold of it for all who read it."""
+        """The pool's part of the topic `months`, folded once for all readers."""
         return Diary(self.log, self.pool)
 
     @cached_property
     def stores(self) -> Stores:
-        """The stores that months are read from."""
+        """The DuckDB stores that months are read from."""
         return Stores(self.settings, self.log)
 
     @cached_property
@@ -79,7 +79,7 @@ class App:
 
     @cached_property
     def months(self) -> PoolMonths:
-        """Months worked out, frozen, brought back, replayed."""
+        """Months: assessed, frozen, restored, replayed."""
         return PoolMonths(self.settings, self.rules, self.log, self.stores, self.now, diary=self.diary)
 
     @cached_property
@@ -95,7 +95,7 @@ class App:
         return ClosingDesk(self.desk_parts())
 
     def desk_parts(self) -> DeskParts:
-        """What the closing desk is joined from, by the settings. Raises SettingsError as `desk`."""
+        """The parts of the closing desk, made from the settings. Raises SettingsError as `desk`."""
         from .closing_months import ClosingMonths
         from .desk import DeskParts
         from .drafts import Drafts
@@ -112,7 +112,7 @@ class App:
         )  # fmt: skip
 
     def channels(self) -> list[Channel]:
-        """The configured ways to people. Raises SettingsError."""
+        """The configured channels for notices. Raises SettingsError."""
         from .open_closing import open_channels
 
         return open_channels(self.settings)

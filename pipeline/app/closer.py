@@ -1,8 +1,8 @@
 """Who may close a pool's months: one process at a time; a second one is refused.
 
-Enters: the settings. Leaves: the right, held until the block ends or the process does. The writer's fence of topic `months` can't say
-this: people append to that topic, too, and each of them would fence the closer (ADR 8). Left out: that no step is taken twice, whoever
-closes: that is the log's to see to (ADR 5).
+Enters: the settings. Leaves: a lock, held until the `with` block or the process ends. The writer fence of topic `months` can't serve as this
+lock: commands of people append to that topic, too, and each would fence the closer (ADR 8). Left out: that no step is taken twice, which the
+log ensures (ADR 5).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pipeline.settings import Settings
 from .open_log import is_on_kafka, kafka_settings_of
 
 Check = Callable[[], None]
-"""Asked before each look: raises FencedError when the right went to another process meanwhile."""
+"""Called before each look: raises FencedError if another process holds the lock now."""
 
 
 @contextlib.contextmanager
 def sole_closer(settings: Settings) -> Iterator[Check]:
-    """Hold the right to close the pool's months. Raises FencedError when another process has it, and says which as far as known.
+    """Hold the lock for closing the pool's months. Raises FencedError, naming the holder if known, when another process has it.
 
-    An embedded log is one machine's, so the system's lock on a file beside it decides at once. On a cluster, membership in a group of the
-    pool's own does: a holder that died is waited for.
+    An embedded log is used on one machine, so the lock is a file lock beside it. On a cluster it is membership in a consumer group of the
+    pool: a holder that died is waited for until its session times out.
     """
     with contextlib.ExitStack() as held:
         if is_on_kafka(settings):
@@ -40,13 +40,13 @@ def sole_closer(settings: Settings) -> Iterator[Check]:
 
 
 def closer_file(settings: Settings) -> Path:
-    """The file whose lock the closer of an embedded log holds."""
+    """The lock file of an embedded log's closer."""
     return settings.log_path.with_name(f"{settings.log_path.name}.closer-{settings.pool.key}")
 
 
 @contextlib.contextmanager
 def _locked(path: Path, pool: str) -> Iterator[None]:
-    """Hold the lock on the file, made when it is not there; the process's number stands in it."""
+    """Hold the lock on the file, created if missing; it contains the holder's process id."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -55,7 +55,7 @@ def _locked(path: Path, pool: str) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(file, 100).decode(errors="replace").strip() or "another process"
             raise FencedError(
-                f"the months of pool {pool!r} are closed by {holder} already, and by one process at a time: end that one, or leave it to it "
+                f"the months of pool {pool!r} are closed by {holder} already, and only one process may: stop that one, or leave closing to it "
                 "(`esep run` closes months where [closing] in_run is true, `esep schedule` does elsewhere)"
             ) from None
         os.ftruncate(file, 0)
@@ -66,4 +66,4 @@ def _locked(path: Path, pool: str) -> Iterator[None]:
 
 
 def _always() -> None:
-    """A lock of the system's is not taken away."""
+    """A file lock can't be lost, so there is nothing to check."""

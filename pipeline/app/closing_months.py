@@ -1,4 +1,4 @@
-"""The pool's months as closing sees them: `pipeline.closing.advance.Months` over the log, the stores and the bundles."""
+"""The pool's months for closing: implements `pipeline.closing.advance.Months` with the log, the stores and the bundles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .stores import Stores
 
 
 class ClosingMonths:
-    """Which months there are to close, what they still need, and their bundles."""
+    """The months to close, their unmet conditions, and their bundles."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ClosingMonths:
         self._decisions = decisions
         self._months = months
         self.progress: Callable[[str], None] = lambda _: None
-        """Told of each part of a bundle while a month is frozen."""
+        """Called with the name of each part of a bundle while a month is frozen."""
         self._unmet: dict[str, tuple[dict[str, int], list[str]]] = {}
 
     def known(self, now: int) -> list[Month]:
@@ -52,8 +52,11 @@ class ClosingMonths:
         return list(months_until(self.first(), Month(today.year, today.month)))
 
     def first(self) -> Month:
-        """The first month that is looked at: the settings'. Without it the first that a person froze, else the month before the running one: those are
-        shown, and nothing is done with them. What the ledger holds decides nothing: a mistyped year must not make months to file."""
+        """The first month to look at: `closing.first_month`.
+
+        Without that setting: the first month that a person froze, else the month before the current one; these are shown, and nothing is done
+        with them. The ledger's rows are not used: a mistyped year must not create months to file.
+        """
         if self._settings.closing.first_month:
             return Month.parse(self._settings.closing.first_month)
         self._diary.refresh()
@@ -64,7 +67,7 @@ class ClosingMonths:
         return Month(today.year, today.month).previous
 
     def unmet(self, month: Month) -> list[str]:
-        """The conditions of rule 8.1 that do not hold; worked out anew only when the log has grown."""
+        """The conditions of rule 8.1 that do not hold, as text; computed again only when the log has grown."""
         end = self._log.end()
         held = self._unmet.get(str(month))
         if held is None or held[0] != end:
@@ -84,7 +87,7 @@ class ClosingMonths:
         return review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
-        """Freeze the month's first version; nothing when it has one. Raises MonthError."""
+        """Freeze the month's first version; does nothing if it has one. Raises MonthError."""
         with self._stores.current() as store:
             self._months.freeze(store, month, by=by, reason=reason, is_first=True, progress=self.progress)
 
@@ -112,7 +115,7 @@ class ClosingMonths:
             raise MonthError(f"{month} v{version}: nothing was read or written: {error}") from error
 
     def folder(self, month: Month, version: int) -> Path:
-        """A bundle's folder; brought back when it is missing. Raises MonthError, VerifyError."""
+        """A bundle's folder; restored from the log if missing. Raises MonthError, VerifyError."""
         folder = self._months.folder_of(month, version)
         if folder.exists():
             return folder

@@ -1,7 +1,7 @@
-"""What people decide about a pool, in its log: labels and waivers, from commands and from the settings.
+"""Records people's decisions in a pool's log: labels and waivers, from commands and from the settings.
 
-Enters: the settings, the log and a clock. Leaves: events of topic `months`, durable when a call returns. Left out: whether the issue
-that is waived exists, which is asked of the store.
+Enters: the settings, the log and a clock. Leaves: events of topic `months`, durable when a call returns. Left out: whether the waived
+issue exists (the store knows).
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class PoolDecisions:
         self._diary = diary
 
     def held(self) -> Decisions:
-        """The labels and waivers that the log holds."""
+        """The labels and waivers in the log now."""
         self._diary.refresh()
         return self._diary.decisions
 
     def record_settings_labels(self) -> int:
-        """Append the labels of the settings that the log does not hold yet; how many. Waivers wait for their issue: `record_settings_waivers`."""
+        """Append the settings' labels that are not in the log yet; their number. For waivers see `record_settings_waivers`."""
         events = labels_of_settings(self._settings.labels, self.held(), at=self._now())
         if events:
             append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
 
     def record_settings_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
-        """Append the settings' waivers of the month that the log does not hold and whose issue stands, by the newest rules, in `store`; how many."""
+        """Append the settings' waivers of the month that are not in the log and whose issue exists in `store` by the newest rules; their number."""
         wanted = [waiver for waiver in self._settings.waivers if waiver.month == str(month)]
         held = self.held() if wanted else Decisions()
         wanted = [waiver for waiver in wanted if (waiver.month, waiver.code, waiver.ref) not in held.waivers]
@@ -58,12 +58,12 @@ class PoolDecisions:
         return len(events)
 
     def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:
-        """Name whose address it is (rule 3)."""
+        """Record whose address it is (rule 3)."""
         at = self._now()
         self._append(label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at))
 
     def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str) -> None:
-        """Let a month close although one blocking issue stands, in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
+        """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
         facts = waiver_facts(issue["facts"])
         self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=self._now()))
 

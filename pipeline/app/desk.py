@@ -1,6 +1,6 @@
-"""The closing desk: one look carries every month on, watches the frozen ones and tells people; and the calendar of what comes.
+"""The closing desk: each look takes the due steps of every month, drafts changes of frozen months and sends notices; also the calendar.
 
-Enters: the parts of closing, joined by `App.desk`. Leaves: events, files in the bundles, notices. Left out: when it looks (`service`).
+Enters: the parts of closing, made by `App`. Leaves: events, files in the bundles, notices. Left out: when a look happens (`service`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .closing_months import ClosingMonths
 from .drafts import Drafts
 
 AHEAD_MONTHS = 3
-"""How many months that have not ended the calendar shows."""
+"""How many months that have not ended the calendar shows at least."""
 
 
 @dataclass(frozen=True)
 class DeskParts:
-    """What a desk is joined from."""
+    """The parts of a closing desk."""
 
     settings: Settings
     now: Callable[[], int]
@@ -38,7 +38,7 @@ class DeskParts:
 
 
 class ClosingDesk:
-    """One pool's closing; one look after another, in one thread at a time."""
+    """One pool's closing. Not thread-safe: one look at a time."""
 
     def __init__(self, parts: DeskParts, *, plan: Plan | None = None, step_done: Callable[[str], None] = lambda _: None) -> None:
         """`plan`: instead of the settings'. `step_done` as in `Closing`."""
@@ -57,7 +57,7 @@ class ClosingDesk:
         )  # fmt: skip
 
     def look(self) -> list[MonthStatus]:
-        """Watch the frozen months, advance every month, tell people; where the months stand."""
+        """Draft changes of the frozen months, advance every month, send notices; the months' statuses."""
         now = self._now()
         statuses = self.closing.advance(now, stopped=self.drafts.watch())
         notices = notices_of(statuses, self.plan, now)
@@ -67,13 +67,13 @@ class ClosingDesk:
         return statuses
 
     def wake_points(self) -> list[int]:
-        """Unix seconds at which to look again: the calendar's of the months known and of the next ones, and those that steps wait for."""
+        """Unix seconds at which to look again: the points of the calendar, and the instants that steps wait for."""
         return self._retries + [
             point.at for month in self.calendar_months() for point in points(month, self.plan, frozen_at=self.frozen_at(month))
         ]
 
     def calendar_months(self) -> list[Month]:
-        """The months that are not filed, the running one, and those after it: `AHEAD_MONTHS` at least."""
+        """The months that are not filed, the current month, and the next ones: at least `AHEAD_MONTHS` that have not ended."""
         now = self._now()
         self.diary.refresh()
         today = almaty_date(now)

@@ -1,7 +1,7 @@
-"""What a further version of a frozen month would change: drafts, each logged once (rule 8.3).
+"""Drafts of further versions of frozen months, each logged once (rule 8.3).
 
-Enters: the months' newest frozen versions and the facts as they are now. Leaves: `drafted` events. Left out: freezing the further
-version, which a person does.
+Enters: the months' newest frozen versions and the current facts. Leaves: `drafted` events. Left out: freezing the further version, which a
+person does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .months import PoolMonths, report_digest
 from .stores import Stores
 
 WATCHED_MONTHS = 3
-"""How many of the newest frozen months are looked at for facts that changed."""
+"""How many of the newest frozen months are checked for changed facts."""
 
 
 class Drafts:
@@ -56,9 +56,9 @@ class Drafts:
         self._watched: dict[str, int] | None = None
 
     def watch(self) -> dict[Month, str]:
-        """Draft a further version of each frozen month whose report would come out different now (rule 8.3): of the newest ones, and of those not filed.
+        """Draft a further version of each frozen month whose report would differ now (rule 8.3): the newest ones, and those not filed.
 
-        Leaves the months of which it can't be told, each with why.
+        Gives the months that could not be checked, each with the reason.
         """
         self._diary.refresh()
         end = {place: offset for place, offset in self._log.end().items() if not place.startswith("months/")}
@@ -70,15 +70,16 @@ class Drafts:
             try:
                 self.draft(life.month, by=SCHEDULE, reason="facts changed after the freeze")
             except (EsepError, OSError) as error:
-                unwatched[life.month] = f"whether facts changed after the freeze can't be told: {error}"
+                unwatched[life.month] = f"can't check whether facts changed after the freeze: {error}"
         self._watched = None if unwatched else end
         return unwatched
 
     def draft(self, month: Month, *, by: str, reason: str, is_amendment: bool = False, is_named: bool = True) -> Drafted | None:
-        """What a further version would change, logged once for each content; None when the report comes out the same.
+        """What a further version would change, logged once for each content; None if the report would be the same.
 
-        A frozen version is watched under its own edition of the rules; the further one takes the newest (rule 8.4). A newer edition alone is no
-        changed fact: it is drafted only for a person who asks (`is_amendment`), and logged only where that person gives a name (`is_named`). Raises MonthError for a month that is not frozen.
+        Facts are compared under the frozen version's edition of the rules; the further version takes the newest edition (rule 8.4). A newer edition
+        alone is not a changed fact: it is drafted only on request (`is_amendment`), and logged only if the person gives a name (`is_named`).
+        Raises MonthError for a month that is not frozen.
         """
         frozen = self._months.frozen(month)
         if not frozen:
@@ -113,13 +114,13 @@ class Drafts:
         return event
 
     def _withdraw(self, newest: Frozen) -> None:
-        """Say that the report comes out as it was frozen, where a draft says otherwise."""
+        """If a draft is open, log one that says that the report equals the frozen one again."""
         if self._diary.life(Month.parse(newest.month)).draft is not None:
-            reason = "the report comes out as it was frozen again"
+            reason = "the report equals the frozen one again"
             self._log_draft(drafted(newest, newest.digest, [], set(), by=SCHEDULE, reason=reason, at=self._now()))
 
     def _log_draft(self, event: Drafted) -> None:
-        """Append a draft unless it is what the newest one says. One that says again what an earlier one said is another event: the newest counts."""
+        """Append a draft unless the newest one has the same content. A draft equal to an earlier one is a new event: the newest counts."""
         self._diary.refresh()
         earlier = [draft for draft in self._diary.life(Month.parse(event.month)).drafts if draft.version == event.version]
         if earlier and earlier[-1].digest == event.digest:
@@ -131,7 +132,7 @@ class Drafts:
 
 
 def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str], *, by: str, reason: str, at: int) -> Drafted:
-    """The event of a draft; the same content has the same id. `causes`: those of the rows, and `rules` where the edition is a newer one."""
+    """The event of a draft; equal content gives the same id. `causes`: those of the rows, and `rules` if the edition is newer."""
     return Drafted(
         id=f"drafted:{newest.month}:{newest.version + 1}:{digest[:32]}",
         month=newest.month,

@@ -45,7 +45,7 @@ _PROFILES = template_path("assets.toml").parent / "profiles"
 
 
 def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layout:
-    """A table's settings as the reading takes them. Raises SettingsError for a made column that the table doesn't have."""
+    """The layout that a table's settings describe. Raises SettingsError for a constant or joined column that the table doesn't have."""
     strange = [name for name in (*files.constants, *files.joined) if name not in columns]
     if strange:
         faults = [f"{place}: {name!r} is no column of this table; the columns are {', '.join(columns)}" for name in strange]
@@ -90,14 +90,14 @@ class Imports:
     def review(
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, may_move: bool = False
     ) -> tuple[Review, pl.DataFrame]:
-        """What importing a ledger file would do now, and the rows it would append; imports nothing. Raises InputRefused, by line."""
+        """What importing a ledger file would do now, and the rows it would append; imports nothing. Raises InputRefused, with every fault by line."""
         reading = self._reading(kind, sheet, profile)
         return review_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), may_move=may_move)
 
     def ledger(
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, consent: Consent | None = None
     ) -> ImportResult:
-        """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for what is odd."""
+        """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for oddities."""
         reading = self._reading(kind, sheet, profile)
         return import_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), consent=consent)
 
@@ -105,7 +105,7 @@ class Imports:
         return ReviewContext(self._now() * 1_000_000, supplies=self._settings.supplies())
 
     def _reading(self, kind: LedgerKind, sheet: str | None, profile: str | None) -> ReadOptions:
-        """How a ledger file is read. `profile`: a ready one instead of that of the settings."""
+        """How a ledger file is read. `profile`: the name of a built-in profile, used instead of the one in the settings."""
         ledger = self._settings.ledger
         files = table_settings(_PROFILES, kind, getattr(ledger.files, kind), getattr(ledger.columns, kind), profile)
         return ReadOptions(
@@ -141,5 +141,5 @@ class Imports:
         return import_registry(self._log, self._settings.pool.key, self.read_registry(where, counterparties=counterparties))
 
     def declare_complete(self, through: date) -> bool:
-        """Declare that the ledger holds everything through a day in Almaty (rule 8.1); whether that was new."""
+        """Declare that the ledger holds everything through a day in Almaty (rule 8.1); whether the declaration is new."""
         return declare_complete(self._log, self._settings.pool.key, through)

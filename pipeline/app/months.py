@@ -1,7 +1,7 @@
-"""A pool's months: worked out, frozen, brought back, replayed.
+"""A pool's months: assessed, frozen, restored, replayed.
 
 Enters: a store filled from the log, the rules in force, a clock. Leaves: assessed months, bundles in `months/`, `frozen` events.
-The work itself is in `assess` and `freeze`; this joins it to the pool's log, stores and settings.
+The work itself is in `assess` and `freeze`; this module connects it to the pool's log, stores and settings.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ from pipeline.validate.registry import RegistryKind
 from .stores import Progress, Stores, no_progress
 
 OPEN_MONTHS = 3
-"""How many unfrozen months are worked out without being asked for."""
+"""How many unfrozen months are assessed without a request."""
 
 
 @dataclass(frozen=True)
 class FreezeOutcome:
-    """What a freeze came to."""
+    """The result of a freeze: the version's bundle, and whether it was made now."""
 
     folder: Path
     digest: str
@@ -80,7 +80,7 @@ class PoolMonths:
         self._diary = diary
 
     def assess(self, store: Store, month: Month, *, edition: int | None = None) -> tuple[MonthState, Assessment]:
-        """The month as the store has it: what enrichment makes of it, and whether it can close.
+        """The month by the facts in the store: its enriched tables, and whether it can close.
 
         `edition` of the rules: when not given, that of the month's newest version, and of an open month the newest (rule 8.4).
         """
@@ -91,7 +91,7 @@ class PoolMonths:
         return state, assess_month(state, month, dataclasses.replace(self._rules, edition=edition))
 
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
-        """Put what enrichment made of the month into the store, for the analysts' views."""
+        """Write the month's enriched tables into the store, for the analysts' views."""
         write_enriched(store, str(month), assessed.enriched)
 
     def open_months(self, store: Store) -> list[Month]:
@@ -102,7 +102,7 @@ class PoolMonths:
         return months[-OPEN_MONTHS:]
 
     def preview(self, kind: LedgerKind, rows: pl.DataFrame, on_progress: Progress = no_progress) -> list[MonthChange]:
-        """What appending `rows` of the ledger would change in the reports of the open months, and of those not frozen that they lie in."""
+        """What appending ledger `rows` would change in the reports of the open months, and of the unfrozen months of those rows."""
         with self._stores.current(on_progress) as store:
             facts, months = read_facts(store.connection), set(self.open_months(store))
             frozen = {Month.parse(month) for month in frozen_months(store.connection)}
@@ -112,7 +112,7 @@ class PoolMonths:
     def preview_registry(
         self, content: Mapping[RegistryKind, list[dict[str, Any]]], on_progress: Progress = no_progress
     ) -> tuple[dict[str, tuple[int, int]], list[MonthChange]]:
-        """What a registry with these rows would change: rows that come and go by table, and the reports of the open months."""
+        """What a registry with these rows would change: (rows added, rows removed) by table, and the reports of the open months."""
         with self._stores.current(on_progress) as store:
             facts, months = read_facts(store.connection), self.open_months(store)
             labelled = {(label.chain, label.address) for label in labels(store.connection)}
@@ -124,7 +124,7 @@ class PoolMonths:
         return self._diary.frozen(month)
 
     def folder_of(self, month: Month, version: int) -> Path:
-        """Where the version's bundle lies: `months/2026-10/v1`."""
+        """The folder of the version's bundle: `months/2026-10/v1`."""
         return version_dir(self._settings.months_path, month, version)
 
     def freeze(
@@ -138,11 +138,11 @@ class PoolMonths:
         is_amendment: bool = False,
         progress: Callable[[str], None] = lambda _: None,
     ) -> FreezeOutcome:
-        """Freeze the month as `store` has it; the next version when facts changed since the last, the last one when none did.
+        """Freeze the month by the facts in `store`: the next version if facts changed since the last one, else the last one is given.
 
-        The next version takes the newest edition of the rules (rule 8.4). That alone makes none, unless a person asks for it: `is_amendment`.
-        `is_first`: never a further version, whatever changed. One process at a time freezes a month. Raises MonthError, naming each
-        condition of rule 8.1 that is not met, that a further version has no reason (rule 8.3), or that another process is at it.
+        The next version takes the newest edition of the rules (rule 8.4); a newer edition alone makes no version unless requested (`is_amendment`).
+        `is_first`: never make a further version. Only one process freezes a month at a time. Raises MonthError that names each condition of
+        rule 8.1 that is not met, or if a further version has no reason (rule 8.3), or if another process is freezing the month.
         """
         with locked_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
             return self._freeze(store, month, by=by, reason=reason, is_first=is_first, is_amendment=is_amendment, progress=progress)
@@ -163,11 +163,11 @@ class PoolMonths:
         if last is None:
             require_closable(month, assessed)  # before anything is written
         else:
-            # Compared before anything is written: where nothing changed, `months` stays as it is, times of files and folders too.
+            # Compared before anything is written: if nothing changed, nothing in `months` is touched, not even the times of its files.
             if report_digest(assessed, self._rules) == last.digest:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             if not reason.strip():
-                raise MonthError(f"{month} is frozen already, and its report would change: a further version wants a --reason (rule 8.3)")
+                raise MonthError(f"{month} is frozen already, and its report would change: a further version needs a --reason (rule 8.3)")
         version = Version(
             month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason
         )  # fmt: skip
@@ -187,9 +187,9 @@ class PoolMonths:
         append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
 
     def restore(self, event: Frozen) -> Path:
-        """The folder of a frozen version's bundle; one that is missing is finished as its freeze left it, or rebuilt from the log.
+        """The folder of a frozen version's bundle. A missing one is completed from an interrupted freeze, or rebuilt from the log.
 
-        Raises MonthError when another process is freezing the month, VerifyError when the log gives another bundle.
+        Raises MonthError if another process is freezing the month, VerifyError if the bundle rebuilt from the log differs.
         """
         place = self.folder_of(Month.parse(event.month), event.version)
         with locked_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
@@ -200,7 +200,7 @@ class PoolMonths:
         is_there = place.exists() or finish_freeze(self._settings.months_path, event)
         if not is_there and not self.replay(event, progress=progress).is_same:
             raise VerifyError(
-                f"{event.month} v{event.version} is frozen, its folder is gone, and the log gives another one: esep replay {event.month} shows where"
+                f"{event.month} v{event.version} is frozen, its folder is missing, and the bundle rebuilt from the log differs: esep replay {event.month} shows where"
             )
         return place
 
@@ -214,7 +214,7 @@ class PoolMonths:
     ) -> Replay:
         """Rebuild a frozen version from the log alone in an empty store and compare it with its bundle (rule 8.2).
 
-        `keep`: where to leave what was built; a bundle that is missing from `months` is put back in its place.
+        `keep`: the folder to keep the rebuilt bundle in. A bundle that is missing in `months` is restored.
         """
         month = Month.parse(event.month)
         place = self.folder_of(month, event.version)
@@ -242,7 +242,7 @@ class PoolMonths:
 
 
 def month_state(store: Store, month: Month) -> MonthState:
-    """Everything that a month is judged by, read at one moment of the store."""
+    """Everything that a month is assessed by, read from the store at one moment."""
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
@@ -267,6 +267,6 @@ def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
 
 
 def report_digest(assessed: Assessment, rules: Rules) -> str:
-    """The digest that the month would have if it were frozen now (rule 8.2)."""
+    """The digest that the month would have if it were frozen now: SHA-256 of `report.csv`, hex (rule 8.2)."""
     with Path(os.devnull).open("wb") as nowhere:
         return write_report_csv(printed_parts(assessed.enriched, rules), nowhere)

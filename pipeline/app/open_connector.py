@@ -1,6 +1,6 @@
-"""The connector that the settings name for a chain: the one place that knows which family has which.
+"""Makes a chain's connector: the only module that knows which connector each family of chains has.
 
-Enters: the settings, the opened log, a chain's name. Leaves: its connector, that follows the node from the log's last event.
+Enters: the settings, the opened log, a chain's name. Leaves: a connector that follows the node from the log's last event on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def open_connector(
     settings: Settings, log: EventLog, chain: str, *, rpc_url: str | None = None, cookie_file: Path | None = None
 ) -> ChainConnector:
-    """The connector of a configured chain; `rpc_url` and `cookie_file` instead of the settings'. Raises SettingsError, LogError."""
+    """The connector of a configured chain; `rpc_url` and `cookie_file` override the settings. Raises SettingsError, LogError."""
     ours = settings.chains[chain]
     wallets = [
         WatchedWallet(
@@ -34,7 +34,7 @@ def open_connector(
     ]
     password = ours.password.get_secret_value() if ours.password else None
     if is_account_network(ours.network):
-        # web3 takes seconds to be imported: only who follows such a chain should wait for it.
+        # Importing web3 takes seconds, so only processes that follow such a chain import it.
         from connectors.evm import EvmChain, EvmConnector
 
         return EvmConnector(

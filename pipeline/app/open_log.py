@@ -1,6 +1,6 @@
-"""The log that the settings name: a SQLite file or a cluster; opened, checked, its topics made. Part of the composition root, like `app`.
+"""Opens the log that the settings name, a SQLite file or a Kafka cluster; makes and checks a cluster's topics.
 
-Kafka's client takes its time to be imported, so only those who need it do.
+Kafka's client is slow to import, so it is imported only where it is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def is_on_kafka(settings: Settings) -> bool:
-    """Whether the log lies on a cluster; else it is a file of this machine."""
+    """Whether the log is on a Kafka cluster; else it is a file on this machine."""
     return settings.log.startswith("kafka:")
 
 
@@ -33,9 +33,9 @@ def kafka_settings_of(settings: Settings) -> KafkaSettings:
 
 
 def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
-    """The log, a file made where there is none; with `pool` that pool's part of a cluster's.
+    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read.
 
-    A cluster's topics are checked at every start. Raises LogError, SettingsError.
+    A cluster's topics are checked. Raises LogError, SettingsError.
     """
     if is_on_kafka(settings):
         from connectors.log_kafka import KafkaLog, require_topics
@@ -48,7 +48,7 @@ def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
 
 
 def open_kept_log(settings: Settings) -> EventLog:
-    """A log that must be there already, looked through for damage where it is a file. Raises LogError."""
+    """An existing log; a file is checked for damage. Raises LogError."""
     if is_on_kafka(settings):
         return open_log(settings)
     if not settings.log_path.is_file():
@@ -63,7 +63,7 @@ def open_kept_log(settings: Settings) -> EventLog:
 
 
 def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:
-    """Who may fill the pools that lie in this log: processes share them out on a cluster; an embedded log is one machine's.
+    """The leases for filling these pools' stores: on a cluster, processes share them out; an embedded log's one process holds them all.
 
     A cluster's topics are checked first. Raises LogError, SettingsError.
     """
@@ -79,7 +79,7 @@ def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:
 
 @dataclass(frozen=True)
 class Topics:
-    """A cluster's topics after they were made: names of those made and altered, and what is wrong with them still."""
+    """The result of making topics: names of those made and altered, and the faults that remain."""
 
     place: str
     made: list[str]
@@ -88,11 +88,11 @@ class Topics:
 
 
 def make_log_topics(settings: Settings, *, is_altering: bool) -> Topics:
-    """Make the topics that are missing; `is_altering`: also mend settings of those that differ. Raises SettingsError, LogError."""
+    """Make the missing topics; `is_altering`: also correct differing settings of existing ones. Raises SettingsError, LogError."""
     from connectors.log_kafka import alter_topics, check_topics, make_topics
 
     if not is_on_kafka(settings):
-        raise SettingsError([f'log = "{settings.log}" lies in a file: there are no topics to make'], source="esep topics")
+        raise SettingsError([f'log = "{settings.log}" is a file: there are no topics to make'], source="esep topics")
     cluster = kafka_settings_of(settings)
     made = list(make_topics(cluster))
     altered = list(alter_topics(cluster)) if is_altering else []

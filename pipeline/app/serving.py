@@ -1,4 +1,4 @@
-"""The HTTP server that whatever the program serves of its own is served by: made known here, since only `app/` knows connectors."""
+"""The HTTP server for other rooms: exported here, because only `app/` may import connectors."""
 
 from __future__ import annotations
 

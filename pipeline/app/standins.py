@@ -15,9 +15,9 @@ __all__ = ["FAULTS", "ReplayNode", "SandboxServer", "filing_sandbox"]
 def filing_sandbox(
     now: Callable[[], int], *, port: int, seed: int | None, share: float, kinds: Sequence[str], keep: Path | None
 ) -> SandboxServer:
-    """A filing service on 127.0.0.1; it misbehaves by `seed` in `share` of the calls (0 to 1), well when `seed` is None.
+    """A filing service on 127.0.0.1; with a `seed` it misbehaves in `share` of the calls (0 to 1); without one (None) never.
 
-    `kinds`: which faults, all when empty. `keep`: a file of JSON lines for what it received. Raises SettingsError for an unknown fault.
+    `kinds`: which faults; all if empty. `keep`: a file of JSON lines that records what it received. Raises SettingsError for an unknown fault.
     """
     try:
         faults = Faults(seed, share=share, kinds=tuple(kinds or FAULTS))

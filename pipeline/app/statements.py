@@ -1,7 +1,7 @@
-"""Statements for miners: where a month's tables come from.
+"""The tables that statements for miners are made from.
 
-Enters: a month and, for a frozen one, which version. Leaves: `MonthTables`, of a frozen month from its bundle, of another from the facts as they are
-now, marked as a draft. Left out: picking each miner's lines (`assess.statement`) and the formats (`render`).
+Enters: a month and, for a frozen one, the version. Leaves: `MonthTables`: of a frozen month from its bundle, of another from the current facts,
+marked as a draft. Left out: selecting each miner's lines (`assess.statement`) and the formats (`render`).
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Statements:
         self._now = now
 
     def folder(self, month: Month) -> Path:
-        """Where a month's statements are written unless somebody says otherwise."""
+        """The default folder for a month's statements."""
         return self._settings.var / "statements" / str(month)
 
     def tables(self, month: Month, version: int | None = None, on_progress: Progress = no_progress) -> MonthTables:
-        """The tables of a frozen version (the newest when none is named), or of a month that is not frozen, as a draft.
+        """The tables of a frozen version (None: the newest), or of a month that is not frozen, as a draft.
 
-        A bundle that is missing is brought back from the log. Raises MonthError for a version that there is not, VerifyError for a bundle whose
-        report is not the one that was frozen, or whose files are not its manifest's.
+        A missing bundle is restored from the log. Raises MonthError for a version that does not exist, VerifyError for a bundle whose report is
+        not the frozen one, or whose files differ from its manifest.
         """
         frozen = self._months.frozen(month)
         chosen = [event for event in frozen if version in (None, event.version)]

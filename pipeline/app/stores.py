@@ -1,6 +1,6 @@
-"""The stores that a process may read a month from: the pool's live one, a private one, one as it was at a freeze.
+"""Opens the stores that a month can be read from: the pool's live store, a private one, one as it was at a freeze.
 
-Enters: the settings and the log. Leaves: open `Store`s, filled as far as each promises. Left out: what is read from them (`months`).
+Enters: the settings and the log. Leaves: open `Store`s, each filled as far as its docstring says. Left out: what is read from them (`months`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pipeline.store.publish import publish_copy
 from pipeline.store.queries import last_read, newest_events
 
 OnBatch = Callable[[IngestStep, Positions], None]
-"""Told of a batch once it is committed, and of the log's end when filling began."""
+"""Called with each committed batch, and the log's end when filling began."""
 Progress = Callable[[int, int], None]
-"""Progress: how many are done, of how many."""
+"""Called with the progress: how many are done, of how many."""
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores the progress."""
 
 
 _journal = structlog.get_logger("esep")
@@ -46,7 +46,7 @@ class Stores:
         self._log = log
         self._until_close = contextlib.ExitStack()
         self._private: Path | None = None
-        """The private store's file, once `current` needed one."""
+        """The private store's file; None until `current` needs one."""
         self._held: tuple[Store, OnBatch] | None = None
         self.is_holding_live = threading.Event()
         """Set while this process holds the live store for its service."""
@@ -65,9 +65,9 @@ class Stores:
 
     @contextlib.contextmanager
     def hold_live(self, on_batch: OnBatch) -> Iterator[Store]:
-        """The live store for as long as a service runs; `current` gives it, too, to other threads of this process, one at a time.
+        """The live store, held while a service runs. `current` then gives it to other threads of this process, one at a time.
 
-        `on_batch` is told of what `current` fills. Who has the store from here holds its `lock` while using the connection. Errors as `live`.
+        `on_batch` is called for what `current` fills. The caller must hold the store's `lock` while it uses the connection. Errors as `live`.
         """
         with self.live() as store:
             self._held = (store, on_batch)
@@ -81,14 +81,14 @@ class Stores:
 
     @contextlib.contextmanager
     def private(self, until: Positions | None = None, on_progress: Progress = no_progress) -> Iterator[Store]:
-        """An empty store filled from the log (up to `until`) and deleted afterwards: the month is a function of the log (law 2)."""
+        """An empty store filled from the log (up to `until`) and deleted afterwards (law 2)."""
         with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb") as store:
             self.fill(store, until=until, on_progress=on_progress)
             yield store
 
     @contextlib.contextmanager
     def as_frozen(self, event: Frozen, on_progress: Progress = no_progress) -> Iterator[Store]:
-        """A private store as it was when the version was frozen, also in a log that was copied since (ADR 3). Raises VerifyError."""
+        """A private store as of the version's freeze, also if the log was copied since (ADR 3). Raises VerifyError."""
         with contextlib.ExitStack() as stack:
             try:
                 store = stack.enter_context(self.private(event.positions, on_progress=on_progress))
@@ -104,11 +104,10 @@ class Stores:
 
     @contextlib.contextmanager
     def current(self, on_progress: Progress = no_progress) -> Iterator[Store]:
-        """A store filled to the log's end: the live one, or a private one when another process has the live one.
+        """A store filled to the log's end: the live one, or a private one if another process has the live one open.
 
-        A live store that this process holds for its service is locked meanwhile.
-        The private store begins as a copy of the published one, is kept until `close`, and is filled further at each call: only what
-        the log has gained since is read.
+        A live store held by this process's service is locked meanwhile. The private store starts as a copy of the published one, is kept
+        until `close`, and each call fills it further: only new events are read.
         """
         if (held := self._held) is not None:
             with held[0].lock:
@@ -128,7 +127,7 @@ class Stores:
             yield store
 
     def _begin_private(self) -> Path:
-        """Where the private store is from now on: a copy of the published store where it fits the log, else nothing yet."""
+        """The private store's path: a copy of the published store if that was filled from this log, else no file yet."""
         path = self._until_close.enter_context(scratch_folder(self._settings.var)) / "store.duckdb"
         published = self._settings.store.published
         if not published.is_file():
@@ -154,9 +153,9 @@ class Stores:
         on_progress: Progress = no_progress,
         on_batch: OnBatch = lambda _step, _end: None,
     ) -> int:
-        """Bring the store up to the log's end (or `until`); how many records that took. Raises LogError if the log ends before `until`.
+        """Fill the store to the log's end (or `until`); the number of records read. Raises LogError if the log ends before `until`.
 
-        `on_batch` is told of every batch, and last of one that found nothing more to read.
+        `on_batch` is called for every batch, and last for one that found nothing more to read.
         """
         ingest = Ingest(self._log, store, until=until)
         end = self._log.end()
@@ -172,14 +171,14 @@ class Stores:
         return events + step.events + last.events
 
     def publish(self, store: Store) -> Path:
-        """Publish the analysts' read-only copy; its place."""
+        """Publish the analysts' read-only copy; its path."""
         return publish_copy(store, self._settings.store.published, mode=int(self._settings.store.published_mode, 8))
 
 
 def is_of_log(store: Store, log: EventLog) -> bool:
-    """Whether the store was filled from this log: it has read no further, and of each partition the last event that it read lies where it was.
+    """Whether the store was filled from this log: its positions are within the log, and the last event it read of each topic is at the same offset.
 
-    One record of each partition is read.
+    One record per partition is read.
     """
     positions, end = store.positions(), log.end()
     if any(offset > end.get(place, 0) for place, offset in positions.items()):

@@ -1,4 +1,4 @@
-"""All commands, assembled: their groups, their help, the options that come before each."""
+"""Assembles all commands: their groups, their help, and the options before the command's name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .logs import configure_logs
 
 HELP = """Esep turns what a mining pool pays out on chain into the monthly form ЦМПМ1.
 
-Facts come in (watch, import), are judged by the rules (issues), and a month is frozen into a bundle that proves itself
-(freeze, verify, replay). Everything is rebuilt from one log; nothing is ever filed twice."""
+Facts come in (watch, import), are judged by the rules (issues), and a month is frozen into a bundle that anyone can verify
+(freeze, verify, replay). Everything can be rebuilt from one log; nothing is ever filed twice."""
 
 
 def _version(wanted: bool) -> None:

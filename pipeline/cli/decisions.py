@@ -1,4 +1,4 @@
-"""`esep label`, `esep waive`: what a person decides, appended to the log by name and with a reason."""
+"""`esep label`, `esep waive`: a person's decisions, appended to the log with a name and a reason."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def waive(
 
 
 def _named(month: Month, name: str, issues: list[tuple[str, str]]) -> tuple[str, str]:
-    """Code and ref of the one blocking issue that has this short name. Raises MonthError when none or several have it."""
+    """Code and ref of the blocking issue with this short name. Raises MonthError if none or several have it."""
     found = sorted({(code, ref) for code, ref in issues if short_name(code, ref) == name.lower()})
     if not found:
         raise MonthError(
@@ -126,7 +126,7 @@ def _named(month: Month, name: str, issues: list[tuple[str, str]]) -> tuple[str,
 
 
 def parse_month(text: str) -> Month:
-    """The month of an argument. Raises SettingsError in words."""
+    """The month of an argument. Raises SettingsError that says the expected form."""
     try:
         return Month.parse(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The outermost frame of the command line: errors in words, exit codes, crash reports, what every command shares.
+"""The outermost frame of the command line: error messages, exit codes, crash reports, and what all commands share.
 
 The only place that reads the environment and the clock for the commands, and the only one where `except Exception` stands.
 """
@@ -104,7 +104,7 @@ def use_settings(settings: Settings) -> Settings:
 
 
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """A table on stdout. Its cells are data: nothing in them is taken for markup."""
+    """Print a table on stdout. Cells are data: markup in them is not interpreted."""
     headings = list(headings)
     grid = Table(
         title=title or None,
@@ -129,23 +129,23 @@ def _cell(value: object) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line on stdout; nothing in it is taken for markup or steers the terminal."""
+    """Print a line on stdout; markup and control characters in it are not interpreted."""
     out.print(plain(text), markup=False)
 
 
 def fail(text: str) -> None:
-    """Why the command ends, on stderr: that is often a journal, so people's numbers and secrets are masked."""
+    """Print on stderr why the command ends. Stderr often goes to a journal, so people's numbers and secrets are masked."""
     err.print(f"esep: {plain(mask(text))}", markup=False, style="red" if err.is_terminal else "")
 
 
 def shown(path: Path) -> str:
-    """The path as a person would type it: from the working folder when it lies there."""
+    """The path as a person would type it: relative if it is below the working folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Any]:
-    """A progress bar on stderr, gone when done; nothing where stderr is no terminal. Gives `on_progress(done, total=None)`."""
+    """A progress bar on stderr, removed when done; nothing if stderr is no terminal. Gives `on_progress(done, total=None)`."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=err, transient=True, disable=not err.is_terminal,
@@ -154,7 +154,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
         task = bar.add_task(plain(what), total=total)
 
         def on_progress(done: int, total: int | None = None) -> None:
-            # A source may give more than it promised (events that came meanwhile): the total grows with what is done, never "305 of 255".
+            # More may be done than was promised (events that came meanwhile): then the total grows, so that it never shows "305 of 255".
             promised = total if total is not None else bar.tasks[0].total
             bar.update(task, completed=done, total=max(promised, done) if promised is not None else None)
 
@@ -162,7 +162,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
 
 
 def run(command: Any, arguments: list[str] | None = None) -> int:
-    """Run the command line to its exit code: every failure is one clear message on stderr, never a traceback."""
+    """Run the command line; its exit code. Every failure is one clear message on stderr, never a traceback."""
     umask = os.umask(0o077)
     os.umask(umask)
     try:
@@ -179,7 +179,7 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
         err.print("esep: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (`esep query … | head`): nobody is left to tell.
+        # The reader of our output has closed it (`esep query … | head`): no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -200,7 +200,7 @@ def _crashed(error: Exception) -> int:
 
 
 def _write_crash(error: Exception) -> Path:
-    """The crash report: what was asked, versions, the traceback; secrets and people's numbers masked."""
+    """Write the crash report: command, versions, traceback; secrets and people's numbers masked. Gives its path."""
     from importlib.metadata import version
 
     at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S%fZ")

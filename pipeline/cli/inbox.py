@@ -1,4 +1,4 @@
-"""`esep inbox …`: files that arrive in a folder (`[inbox]`): taken, waiting for a person, refused."""
+"""`esep inbox …`: files that arrive in a folder (`[inbox]`): imported, waiting for consent, or refused."""
 
 from __future__ import annotations
 

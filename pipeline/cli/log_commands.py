@@ -1,4 +1,4 @@
-"""`esep topics`, `esep log copy` and `esep log check`: where the log is kept, how it moves, and whether it is sound."""
+"""`esep topics`, `esep log copy` and `esep log check`: make Kafka topics, copy a log, check a log for damage."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def check(
 
 
 def _at(url: str, settings: Settings) -> Settings:
-    """The settings with their log elsewhere."""
+    """The settings with another log URL."""
     if not url.startswith(("sqlite:", "kafka:")):
         raise SettingsError([f"{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX"], source="esep log copy")
     return settings.model_copy(update={"log": url})

@@ -1,4 +1,4 @@
-"""`esep freeze`, `replay`, `verify`, `render`: a month becomes a version that never changes, and is checked and printed."""
+"""`esep freeze`, `replay`, `verify`, `render`: freeze a month into a version that never changes, check it, print it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BundleArgument = Annotated[str, typer.Argument(help="A bundle's folder, or a mon
 
 
 def print_json(value: Any) -> None:
-    """One line of JSON on stdout; what JSON has no type for (paths, days, DECIMALs) as text. Whole numbers stay whole, however long."""
+    """One line of JSON on stdout; values without a JSON type (paths, days, DECIMALs) as text. Integers of any length stay integers."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     # What JSON leaves as it is and a terminal would follow is escaped as JSON has it.
     say(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
@@ -87,7 +87,7 @@ def freeze(
 
 
 def print_step(step: str) -> None:
-    """A line on stderr for people who wait; nothing where nobody watches."""
+    """Print a line of progress on stderr; nothing if stderr is no terminal."""
     if err.is_terminal:
         err.print(f"  {step}", markup=False, style="dim")
 
@@ -176,7 +176,7 @@ def verify(
 
 
 def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, as_json: bool) -> int:
-    """Print the checks, and what they show together; the exit code."""
+    """Print the checks and their verdict; the exit code."""
     verdict = judge(checks, is_test_network=is_test_network)
     if as_json:
         print_json(telling.as_json(checks, verdict, folder))
@@ -221,7 +221,7 @@ def render(
 
 
 def bundle_folder(bundle: str, config: Path) -> Path:
-    """The bundle's folder; of a month the newest version's. Raises VerifyError when there is none."""
+    """The bundle's folder; for a month, its newest version's. Raises VerifyError if there is none."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", bundle) or Path(bundle, "manifest.json").is_file():
         return Path(bundle)
     month = parse_month(bundle)

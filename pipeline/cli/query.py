@@ -1,4 +1,4 @@
-"""`esep query`: questions in SQL to the published copy, and how far that copy is behind the log.
+"""`esep query`: SQL queries on the published copy, and how far that copy is behind the log.
 
 Enters: a statement, a file, a ready query's name, or lines at a prompt. Leaves: a table, or each row print_vertical where a table
 would not fit the terminal, or JSON or CSV on stdout; on stderr one line on the copy's lag. The ready queries are the files
@@ -150,7 +150,7 @@ def _tell_lag(app: App, connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _events_behind(app: App, positions: Positions, until: Positions | None = None) -> int:
-    """How many events of the log (up to `until`) the positions leave out. Raises LogError when the log can't be read."""
+    """How many events of the log (up to `until`) are after the positions. Raises LogError if the log can't be read."""
     if not app.settings.log.startswith("kafka:") and not app.settings.log_path.is_file():
         raise LogError(f"there is no log at {app.settings.log_path}")
     return sum(lag_events(app.log, positions, until).values())
@@ -185,7 +185,7 @@ def _freshen(app: App) -> None:
 
 
 def _shows(app: App, end: Positions) -> bool:
-    """Whether the copy shows the log up to `end`; a copy that can't be read does not."""
+    """Whether the copy shows the log up to `end`; False for an unreadable copy."""
     try:
         positions = published_positions(app.settings.store.published)
     except StoreError:

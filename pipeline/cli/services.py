@@ -1,4 +1,4 @@
-"""`esep watch`, `ingest`, `run`, `import …`: how facts come in."""
+"""`esep run`, `watch`, `ingest`: the processes that follow chains, fill the store and close months."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def ingest(
 
 
 def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> None:
-    """Follow the log for several pools; `is_shared`: those whose lease we are given."""
+    """Follow the log for several pools; `is_shared`: only those whose lease this process gets."""
     pools = pools_of(paths)
     configure_logs(verbose=True)
     first = next(iter(pools.values()))
@@ -176,7 +176,7 @@ def settings_files(configs: list[Path]) -> list[Path]:
 
 
 def pools_of(paths: list[Path]) -> dict[str, Settings]:
-    """The settings by pool. Raises SettingsError when two are of one pool, share a store, or lie in different logs."""
+    """The settings by pool. Raises SettingsError if two are of one pool, share a store, or use different logs."""
     found: dict[str, Settings] = {}
     faults: list[str] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""`esep status` and `issues`: what Esep knows, and what stands in a month's way."""
+"""`esep status` and `issues`: the state of log, store and months, and what keeps a month from closing."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def _text(value: str) -> str:
 
 @dataclass
 class DemoRun:
-    """What the demo came to."""
+    """The demo's progress and results."""
 
     month: Month
     settings_path: Path
@@ -259,7 +259,7 @@ class DemoRun:
 
 
 def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], on_progress: Progress) -> None:
-    """Everything of the recording into the log: chain, registry, ledger, and the ledger's word that the month is complete."""
+    """Import the recording into the log: chain, registry, ledger, and the declaration that the ledger is complete."""
     with ReplayNode(folder) as node:
         say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
         height = _follow(app, pool.chain, node, on_progress)
@@ -286,8 +286,8 @@ def _file_of(folder: Path, kind: str) -> Path | None:
 def _follow(app: App, chain: str, node: ReplayNode, on_progress: Progress) -> int:
     """Follow the recorded node, event by event, until its recording is played to the end; the height reached.
 
-    A recorded node begins at its first block each time it is served. What the log has seen of it already is played before
-    anyone looks: a node that was far ahead yesterday and is at its beginning today would have to be taken for a reorganisation.
+    A recorded node starts at its first block each time it is served. It is first advanced to the log's tip: a node that is behind the log would
+    look like a reorganisation.
     """
     seen = _logged_tip(app, chain)
     while seen is not None and node.tip != seen and node.play(1):
@@ -316,7 +316,7 @@ def _logged_tip(app: App, chain: str) -> str | None:
 
 
 def assess(app: App, store: Store, run: DemoRun) -> Assessment:
-    """The month as it stands, its issues and what keeps it open noted in the run."""
+    """Assess the month; its issues, unmet conditions and totals are stored in `run`."""
     if app.decisions.record_settings_waivers(app.months, store, run.month):
         app.stores.fill(store)
     state, assessed = app.months.assess(store, run.month)
@@ -328,7 +328,7 @@ def assess(app: App, store: Store, run: DemoRun) -> Assessment:
 
 
 def waive_all(app: App, store: Store, run: DemoRun, reason: str) -> int:
-    """Waive each remaining blocking issue of the month by name; how many."""
+    """Waive each remaining blocking issue of the month, one by one; their number."""
     state, assessed = app.months.assess(store, run.month)
     left = blocking_issues(assessed.enriched.issues, state.waivers)
     for row in left.iter_rows(named=True):
@@ -349,7 +349,7 @@ def finish(app: App, store: Store, run: DemoRun, progress: Callable[[str], None]
 
 
 def open_demo(folder: Path, var: Path, environ: Mapping[str, str], now: Callable[[], int]) -> tuple[App, DemoRun, Pool]:
-    """The settings written and read back, ready to go."""
+    """Write the settings, load them, and open the app."""
     pool = read_pool(folder)
     path = write_settings(folder, var, pool)
     return App(load_settings(path, environ), now), DemoRun(Month.parse(pool.month), path), pool

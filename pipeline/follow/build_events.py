@@ -1,7 +1,7 @@
-"""Events that every family of chains numbers and builds alike. Pure.
+"""Builds the events that are the same for every family of chains. Pure.
 
-Enters: the state of the log. Leaves: ids, and the `disconnect` events that take the log's chain back, whose `seq` run on from the log's. What
-a block's own event holds is each family's.
+Enters: the state of the log. Leaves: event ids, and `disconnect` events, whose `seq` continue the log's. Left out: the events of blocks, which
+each family builds itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class EventBuilder:
         return f"{self._chain}:{seq}"
 
     def disconnects(self, state: MainChain, down_to: int) -> list[Disconnect]:
-        """The tip and what lies below it, newest first, until `down_to` is the tip."""
+        """Disconnect events for the blocks above `down_to`, the tip first."""
         events = []
         for seq, height in enumerate(range(state.height, down_to, -1), start=state.next_seq):
             block_hash, prev = state.hash_at(height), state.hash_at(height - 1)

@@ -1,7 +1,7 @@
-"""What a connector of any chain is to the program: it brings a chain's events into the log, step by step, and says where it stands.
+"""The interface of a chain's connector: it appends the chain's events to the log, step by step, and reports its status.
 
-What a step came to is a value of the union `Step`; only failures are exceptions. `step_name` is what metrics call each of them. Where a chain
-stands is a `ChainStatus`.
+The result of a step is a value of the union `Step`; only failures are exceptions. `step_name` gives its name in metrics. The status is a
+`ChainStatus`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.log.events.chain import WatchedWallet
 
 @dataclass(frozen=True, kw_only=True)
 class FollowedChain:
-    """What every connector is told of the chain it follows; each family adds its own."""
+    """The configuration that connectors of all families need; each family adds its own."""
 
     pool_id: str
     chain: str
@@ -32,7 +32,7 @@ class FollowedChain:
     blocks_a_step: int | None = None
     """Blocks read in one step; None leaves it to the connector."""
     timeout_s: float = 60.0
-    """Seconds between any two arrivals of bytes from the node."""
+    """Seconds to wait for the next bytes from the node before a request fails."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Connected:
-    """So many blocks were connected; the tip's height after it."""
+    """`n_blocks` blocks were connected; `height` of the tip afterwards."""
 
     n_blocks: int
     height: int
@@ -52,7 +52,7 @@ class Connected:
 
 @dataclass(frozen=True)
 class Reorganised:
-    """So many blocks left the main chain, and so many joined it."""
+    """Blocks were disconnected from the main chain and others connected; `height` of the tip afterwards."""
 
     n_disconnected: int
     n_connected: int
@@ -61,7 +61,7 @@ class Reorganised:
 
 @dataclass(frozen=True)
 class Rescanning:
-    """Blocks already read are being searched for what is new on the watch list: done up to `height` of `of_height`."""
+    """Blocks already read are being searched for new entries of the watch list: done up to `height` of `of_height`."""
 
     n_added: int
     """New scripts (Bitcoin) or addresses (EVM)."""
@@ -71,7 +71,7 @@ class Rescanning:
 
 @dataclass(frozen=True)
 class Rescanned:
-    """The watch list grew and the search is over: `n_disconnected` blocks above `height` are written again."""
+    """The search for new entries of the watch list is done: `n_disconnected` blocks above `height` are written again."""
 
     n_added: int
     """New scripts (Bitcoin) or addresses (EVM)."""
@@ -81,7 +81,7 @@ class Rescanned:
 
 @dataclass(frozen=True)
 class Contradicted:
-    """The node answered differently when a block was read again: the log was taken back to before that block."""
+    """A block read again differs from the first answer: the log was rolled back to before that block."""
 
     contradicted_height: int
     n_disconnected: int
@@ -90,18 +90,18 @@ class Contradicted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Nothing can be done for now, and why."""
+    """Nothing can be done now; `reason` says why."""
 
     reason: str
 
 
 Step = Idle | Connected | Reorganised | Rescanning | Rescanned | Contradicted | Waiting
-"""What one step came to."""
+"""The result of one step."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChainStatus:
-    """Where a connector stands, for a status page and for metrics. A value is None while it is not known."""
+    """A connector's status, for `esep status` and metrics. A value is None while it is unknown."""
 
     chain: str
     network: str
@@ -119,7 +119,7 @@ class ChainStatus:
     n_watched: int
     """Scripts (Bitcoin) or addresses (EVM) on the watch list."""
     rescanned_to_height: int | None = None
-    """How far a search for new entries of the watch list has come; None when there is no such search."""
+    """The height reached by a search for new entries of the watch list; None if there is no search."""
 
     @property
     def lag_blocks(self) -> int | None:
@@ -131,13 +131,13 @@ class ChainConnector(Protocol):
     """Follows one chain of one pool. Not safe for several threads."""
 
     def step(self) -> Step:
-        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+        """Ask the node once, and append what is new. Raises SourceError, LogError, SettingsError."""
 
     def run(self, stop: threading.Event, on_progress: Callable[[Step], None] = ..., *, poll_s: float = ...) -> None:
-        """Step until `stop` is set; troubles that may pass are told as Waiting and tried again."""
+        """Step until `stop` is set; temporary errors are reported as `Waiting` and retried."""
 
     def describe(self) -> ChainStatus:
-        """Where the connector stands now. Asks the node nothing."""
+        """The connector's status now, without a request to the node."""
 
     def close(self) -> None: ...
 

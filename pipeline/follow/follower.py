@@ -1,12 +1,12 @@
-"""The loop that follows one chain of one pool, whatever its family: look at the node, write what is new, wait, try again.
+"""The loop that follows one chain of one pool, for every family of chains: ask the node, append what is new, wait, repeat.
 
 Enters: the log, the steps of a family's connector (a subclass). Leaves: the events of the key `POOL_ID/CHAIN`, appended by its one writer; a
-`Step` each time. The cursor is the log itself (law 4): after a crash between any two appends the next run goes on from the last event. An
-append that fails leaves the question open whether its events are in the log; the state is then read from the log again.
+`Step` each time. The cursor is the log itself (law 4): after a crash between any two appends the next run continues after the last event.
+After a failed append, whose events may or may not be in the log, the state is read from the log again.
 
-Troubles that may pass are waited out, longer each time, or as long as the node asks. A main chain that moves between two requests of a step
-begins the step again, a few times. What a search of old blocks for a grown watch list found is stated again from there on. Leaves out: how
-blocks are read, where the node's chain and the log's part, and what a family tells besides blocks.
+Temporary errors are retried after growing waits, or after the time that the node asks for. If the main chain changes between two requests of a
+step, the step is restarted, up to `MAX_RESTARTS` times. When a search of old blocks for new entries of the watch list finds something, the chain is
+written again from there. Left out: how blocks are read, finding the fork with the node's chain, and a family's events besides blocks.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from .main_chain import MainChain
 from .node_errors import ChainMoved, NodeBusy
 
 MAX_APPEND = 5000
-"""Events in one append: a deeper reorganisation is written in several, each of which leaves a log that goes on."""
+"""Events in one append. A deeper reorganisation is written in several appends, after each of which the log can be continued."""
 MAX_RESTARTS = 5
-"""Beginnings of one step, when the chain keeps moving under it, before it is left to the next."""
+"""Attempts of one step while the main chain keeps changing."""
 FIRST_WAIT_S = 0.5
 
 
 class Rescan(Protocol):
-    """A search of the blocks already read for what is new on the watch list."""
+    """A search of the blocks already read for new entries of the watch list."""
 
     next_height: int
-    """The first block that is not searched yet."""
+    """The first block not searched yet."""
     first_hit: int | None
-    """The first block that has something new, once the search found one."""
+    """The first block with a new entry; None while none was found."""
 
     @property
     def n_added(self) -> int:
@@ -51,7 +51,7 @@ RescanT = TypeVar("RescanT", bound=Rescan)
 
 
 class Follower(ABC, Generic[StateT, RescanT]):
-    """Follows one chain. Not safe for several threads; opening another for the same pool and chain fences this one."""
+    """Follows one chain. Not thread-safe; opening another follower of the same pool and chain fences this one."""
 
     def __init__(self, log: EventLog, settings: FollowedChain, events: EventBuilder, *, journal: Any) -> None:
         self.key = f"{settings.pool_id}/{settings.chain}"
@@ -70,11 +70,11 @@ class Follower(ABC, Generic[StateT, RescanT]):
 
     @abstractmethod
     def _step(self, state: StateT) -> Step:
-        """Look at the node once, and write what is new. Raises ChainMoved when the main chain changed meanwhile."""
+        """Ask the node once, and append what is new. Raises ChainMoved if the main chain changed meanwhile."""
 
     @abstractmethod
     def _forget_node(self) -> None:
-        """The node failed: whatever answers next may be another one, or the same one started otherwise."""
+        """The node failed: drop what is known of it, since the next answer may come from another node or version."""
 
     @abstractmethod
     def _close_node(self) -> None: ...
@@ -84,19 +84,19 @@ class Follower(ABC, Generic[StateT, RescanT]):
 
     @abstractmethod
     def _resume(self, state: StateT, watch: Watch) -> None:
-        """The state was read from the log, whose newest watch event is `watch`: go on from there."""
+        """Continue from the state read from the log, whose newest watch event is `watch`."""
 
     def _on_disconnected(self, height: int) -> None:
-        """The log was taken back to `height`: what is remembered of the blocks above it holds no longer."""
+        """The log was rolled back to `height`: drop what is remembered of the blocks above it."""
 
     def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
-        """Until there may be a new block, or for `poll_s`."""
+        """Wait until there may be a new block, or for `poll_s` seconds."""
         stop.wait(poll_s)
 
     # --- the outside -----------------------------------------------------------------------------------------------
 
     def step(self) -> Step:
-        """Look at the node once, and write what is new. Raises SourceError, LogError, SettingsError."""
+        """Ask the node once, and append what is new. Raises SourceError, LogError, SettingsError."""
         moved: ChainMoved | None = None
         for _ in range(MAX_RESTARTS):
             try:
@@ -116,8 +116,8 @@ class Follower(ABC, Generic[StateT, RescanT]):
         poll_s: float = 2.0,
         longest_wait_s: float = 60.0,
     ) -> None:
-        """Step until `stop` is set. Troubles that may pass are reported as `Waiting` and tried again, after longer and longer
-        waits, or those the node asks for; others are raised. `poll_s` is how long to wait for a new block before looking anyway."""
+        """Step until `stop` is set. Temporary errors are reported as `Waiting` and retried after growing waits, or after the time that the
+        node asks for; other errors are raised. `poll_s`: seconds to wait for a new block before asking again."""
         wait_s = FIRST_WAIT_S
         while not stop.is_set():
             this_wait_s = wait_s
@@ -140,7 +140,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
                 self._wait_for_block(stop, poll_s)
 
     def close(self) -> None:
-        """Close the connections to the node, and give the writer back."""
+        """Close the connections to the node and the log's writer."""
         self._close_node()
         if self._writer is not None:
             self._writer.close()
@@ -155,7 +155,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
     # --- the log ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> StateT:
-        """The state that the log gives; this connector becomes the key's one writer first, so nothing can come after it."""
+        """The state read from the log. This connector becomes the key's only writer first, so no other event can follow."""
         if self._state is None:
             if self._writer is None:
                 self._writer = self._log.writer("chain", self.key)
@@ -181,20 +181,20 @@ class Follower(ABC, Generic[StateT, RescanT]):
             )
 
     def _write(self, state: StateT, events: Sequence[ChainEvent]) -> None:
-        """Append all or nothing, then take the same events into the state."""
+        """Append all events or none, then apply them to the state."""
         assert self._writer is not None
         if not events:
             return
         try:
             self._writer.append([encode(event) for event in events])
         except BaseException:
-            self._state = None  # whether they are in the log or not is for the log to say
+            self._state = None  # whether they are in the log is unknown: read the state again
             raise
         for event in events:
             state.apply(event)
 
     def _disconnect(self, state: StateT, down_to: int) -> Step:
-        """Disconnect towards `down_to`, as far as one append goes."""
+        """Disconnect towards `down_to`, as many blocks as one append may have."""
         lowest = max(down_to, state.height - MAX_APPEND)
         depth = state.height - lowest
         self._write(state, self._events.disconnects(state, lowest))

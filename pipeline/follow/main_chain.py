@@ -1,8 +1,8 @@
-"""The main chain as the log tells it: what every connector must know of one chain to go on from its last event.
+"""The main chain according to the log: what every connector needs to continue after the last event.
 
 Enters: the events of one key, in order. Leaves: the hash and the header time of every block of the main chain (32 + 8 bytes a block) and the newest
-watch event. Every event is checked against the state it meets: a log that contradicts itself stops the connector (`LogError`), it is not
-mended. Leaves out: anything that is not in the log (law 4); what a family of chains remembers besides is its connector's.
+watch event. Every event is checked against the state before it: an inconsistent log stops the connector (`LogError`) and is not repaired.
+Left out: anything that is not in the log (law 4), and what one family of chains remembers besides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.model.errors import LogError
 
 
 class MainChain:
-    """Hashes, times and the watch list; a connector adds what it remembers in `_remember`."""
+    """Hashes, times and the watch list; a family's subclass adds its own state in `_remember`."""
 
     kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect)
     """The events that such a chain has."""
@@ -44,12 +44,12 @@ class MainChain:
 
     @property
     def height(self) -> int:
-        """Of the tip; one below the start while no block is connected."""
+        """The tip's height; `start_height - 1` while no block is connected."""
         return self.start_height + len(self._times) - 1
 
     @property
     def tip(self) -> str | None:
-        """The tip's hash; the hash below the start when no block is connected, and None as long as that is not known either."""
+        """The tip's hash; while no block is connected the hash of the block before the start, None if unknown."""
         return self.hash_at(self.height)
 
     def hash_at(self, height: int) -> str | None:
@@ -71,7 +71,7 @@ class MainChain:
                 _refuse(record, error)
 
     def apply(self, event: AnyEvent) -> None:
-        """Take in the next event of the key. Raises LogError when it does not follow from those before it."""
+        """Apply the next event of the key. Raises LogError if it does not follow from those before it."""
         if not isinstance(event, self.kinds):
             raise LogError(f"{type(event).__name__} is not an event of a chain")
         if event.seq != self.next_seq:
@@ -91,7 +91,7 @@ class MainChain:
         self.next_seq += 1
 
     def _remember(self, event: ChainEvent) -> None:
-        """What the family keeps of an event that the main chain has taken in. Raises LogError as `apply` does."""
+        """Update the family's own state with an event that was applied. Raises LogError as `apply` does."""
 
     def _connect(self, height: int, prev: str, hashes: Sequence[str], times: Sequence[int]) -> None:
         if self.watch is None or height != self.height + 1:
@@ -113,5 +113,5 @@ class MainChain:
 
 
 def _refuse(record: Record, error: Exception) -> NoReturn:
-    """An event of the chain that can't be read, or does not follow from those before it: the log is not mended."""
-    raise LogError(f"{record.where} (key {record.key}) can't be followed on from: {error}") from error
+    """Raise LogError for an event that can't be read or does not follow from those before it: the log is not repaired."""
+    raise LogError(f"{record.where} (key {record.key}) can't be continued: {error}") from error

@@ -1,7 +1,7 @@
-"""What can go wrong with any chain's node, each with its own answer: try again, or stop.
+"""The errors of nodes of any chain: retryable or not.
 
-Every one is a `SourceError`; `is_retryable` says whether waiting can mend it. `ChainMoved` never leaves a connector: it says that the main chain
-changed between two requests, and the step begins again. Each family adds what only its nodes do.
+Each is a `SourceError`; `is_retryable` says whether a later attempt may succeed. `ChainMoved` never leaves a connector: the main chain changed
+between two requests, and the step is restarted. Each family adds the errors of its own nodes.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from pipeline.model.errors import SourceError
 
 
 class NodeUnreachable(SourceError):
-    """No answer: refused, reset, timed out, cut off."""
+    """No complete answer: refused, reset, timed out, cut off."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, is_retryable=True)
 
 
 class AnswerUnreadable(SourceError):
-    """The node, or something that stands in its place, answered what can't be read or can't be true."""
+    """The answer, of the node or of a proxy before it, can't be parsed or can't be true."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, is_retryable=True)
 
 
 class NodeBusy(SourceError):
-    """The node turned the request away for now: 429, 502 to 504, a full queue, a rate limit in words of its own."""
+    """The node rejected the request temporarily: HTTP 429, 502 to 504, a full queue, a rate limit."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
-        """How long the node asks us to wait, where it says so (Retry-After)."""
+        """Seconds that the node asks us to wait (Retry-After); None if it does not say."""
         super().__init__(message, is_retryable=True)
 
 
 class AccessRefused(SourceError):
-    """The node does not let us in (401), or not to this (403)."""
+    """The node refuses the login (HTTP 401) or this request (403)."""
 
 
 class WrongChain(SourceError):
-    """The node follows another network, or another chain than the log's."""
+    """The node is on another network, or on a chain that does not contain the log's blocks."""
 
     @classmethod
     def diverged(cls, node: str, block_hash: str | None, height: int, key: str) -> WrongChain:
-        """The node's chain and the log's part below the log's beginning, which is after the block of that hash."""
+        """The error when the node's chain lacks the block before the log's first one."""
         return cls(
             f"the chain of the node at {node} does not contain block {block_hash} at height {height}, after which "
             f"the log of {key} begins: it is a node of another chain, or its chain was changed from before that; point rpc_url at the node that was followed"

@@ -73,17 +73,17 @@ class Version:
 
 @dataclass(frozen=True)
 class Content:
-    """Everything that a bundle is made of."""
+    """Everything that a bundle is written from."""
 
     version: Version
     state: MonthState
     assessed: Assessment
     evidence: Evidence
-    """Covers what `transactions_to_prove` names."""
+    """Proofs of the transactions in `transactions_to_prove`."""
 
     @cached_property
     def totals(self) -> dict[str, object]:
-        """The month's totals apart, as printed (rule 7.4)."""
+        """The month's totals, as printed (rule 7.4)."""
         return printed_totals(self.assessed.enriched.totals, self.version.rules.assets)
 
     @cached_property
@@ -174,7 +174,7 @@ def write_bundle(
 
 
 def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], None]) -> Iterator[pl.DataFrame]:
-    """The parts as they come, each told once it is taken."""
+    """The parts unchanged; `progress` is called after each."""
     done = 0
     for part in parts:
         yield part
@@ -270,12 +270,12 @@ def put_in_place(built: Path, final: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove what an interrupted freeze left behind."""
+    """Remove the folder of an interrupted freeze."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
-    """Every file and folder on disk, files read-only from now on."""
+    """Make the files read-only and sync everything to disk."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file():
             path.chmod(0o400)

@@ -1,4 +1,4 @@
-"""A month becomes a version that never changes (rules 8.1 to 8.3).
+"""Freezes a month: makes a version that never changes (rules 8.1 to 8.3).
 
 Enters: what a store said of the month at some positions of the log, assessed, with its evidence. Leaves: a bundle in
 `months/2026-10/v1/` and the `frozen` event that names its digest. The event is the commit: a bundle without one is an

@@ -1,4 +1,4 @@
-"""Build a frozen month again from the log alone, and compare (law 2, rule 8.2).
+"""Rebuilds a frozen month from the log alone and compares it with its bundle (law 2, rule 8.2).
 
 Enters: the `frozen` event, and content read from an empty store that was filled up to the event's positions. Leaves: a bundle
 in another folder and the differences, file by file.
@@ -24,9 +24,9 @@ from .freeze import check_debts_carry_over
 
 
 def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
-    """The positions in `log` that mean what the event's meant in the log where it was frozen: right after the newest event of each key.
+    """The positions in `log` that correspond to the event's positions in the log where it was frozen: after the newest event of each key.
 
-    Raises VerifyError when the log lacks one of those events, or has others before them.
+    Raises VerifyError if the log lacks one of those events, or has events before them that the original log did not have.
     """
     cuts: dict[str, int] = {}
     beyond: dict[str, Record] = {}
@@ -55,12 +55,12 @@ def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay came to."""
+    """The result of a replay."""
 
     bundle: Bundle
     expected_digest: str
     differences: list[str]
-    """Files of the first bundle that came out different; empty when there was none to compare with."""
+    """Names of the files that differ from the first bundle's; empty if there was none to compare with."""
     compared: int
 
     @property
@@ -98,7 +98,7 @@ def replay_month(
 
 
 def _differing_keys(first: Path, second: Path) -> list[str]:
-    """What two manifests say differently: waivers with their reasons, conditions, all else but the programs' versions and the files' digests."""
+    """The keys whose values differ in two manifests, except the programs' versions and the files' digests."""
     ours, theirs = (msgspec.json.decode((folder / MANIFEST).read_bytes()) for folder in (first, second))
     told = {"software", "files"}  # versions of today; the files were compared one by one
     return sorted(name for name in ours.keys() & theirs.keys() - told if ours[name] != theirs[name])

@@ -1,7 +1,7 @@
-"""Closing as a loop: looks at what is due by the calendar, within `esep run` or as `esep schedule` alone.
+"""Closing as a loop: takes the steps that are due, within `esep run` or in a process of its own (`esep schedule`).
 
-Enters: an `App`, whose process holds the right to close the pool's months (`app/closer.py`). Leaves: looks of its closing desk. Within
-`esep run` a look uses the live store that the store's loop holds, under that store's lock, so that one thread at a time writes it.
+Enters: an `App` whose process holds the lock for closing (`app/closer.py`). Leaves: looks of its closing desk. Within `esep run` a look uses the
+live store that the store's loop has open, under that store's lock, so that only one thread at a time writes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WAIT_S = 0.2
 def close_months(app: App, check: Check, stop: threading.Event, *, every_s: int) -> None:
     """Look now, every `every_s` seconds and at the calendar's points, until `stop` is set. Raises SettingsError, LogError, StoreError.
 
-    `check`: whether this process still has the right to close.
+    `check`: raises if this process no longer holds the lock for closing.
     """
     desk = app.desk
 
@@ -34,13 +34,13 @@ def close_months(app: App, check: Check, stop: threading.Event, *, every_s: int)
 
 
 def close_in_run(app: App, check: Check, metrics: Metrics) -> Loop:
-    """The loop of closing beside the store's loop: it begins once that one holds the live store. `check` as in `close_months`."""
+    """The closing loop within `esep run`: starts once the store's loop has the live store open. `check` as in `close_months`."""
     name, store_name = f"{app.pool} closing", f"{app.pool} store"
     every_s = app.settings.closing.look_every_minutes * 60
     desk = app.desk
 
     def freezing(_part: str) -> None:
-        # The store's loop waits for the store meanwhile: a freeze that gets on is a sign of life of both.
+        # The store's loop waits for the store meanwhile, so progress of a freeze is a heartbeat of both loops.
         metrics.health.beat(name)
         metrics.health.beat(store_name)
 

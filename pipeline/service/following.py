@@ -1,7 +1,6 @@
-"""Following a chain: the loop of a running service, and catching up once. The only place that reads a connector's steps and status.
+"""Follows a chain: as a loop of a running service, or once up to the tip. The only module that reads a connector's steps and status.
 
-Enters: an `App`, a configured chain's name. Leaves: the chain's events in the log (by its connector), numbers in the metrics, lines in the
-process's log.
+Enters: an `App`, a configured chain's name. Leaves: the chain's events in the log (by its connector), metrics, lines in the process's log.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from .metrics import Metrics
 _journal = structlog.get_logger("esep")
 
 MOST_STEPS = 10_000_000
-"""Steps after which catching up gives up: the node's tip moves away faster than it is followed."""
+"""Steps after which catching up gives up: the node's tip advances faster than it is followed."""
 
 
 def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
-    """The loop that brings a chain's events into the log."""
+    """The loop that appends a chain's events to the log."""
     name, poll_s = f"{app.pool} {chain}", float(app.settings.chains[chain].poll_s)
 
     def loop(stop: threading.Event) -> None:
@@ -50,7 +49,7 @@ def follow_chain(app: App, chain: str, metrics: Metrics) -> Loop:
 def catch_up(app: App, chain: str, on_progress: Progress) -> int:
     """Follow the chain up to its node's tip; the height reached. `on_progress`: the log's height and the node's, after each step.
 
-    Raises SourceError when the node keeps us waiting.
+    Raises SourceError if the node is not ready.
     """
     with app.connector(chain) as connector:
         for _ in range(MOST_STEPS):
@@ -66,7 +65,7 @@ def catch_up(app: App, chain: str, on_progress: Progress) -> int:
 
 
 def count_step(metrics: Metrics, pool: str, chain: str, step: Step, state: ChainStatus) -> None:
-    """A chain's step in numbers."""
+    """Record a chain's step in the metrics."""
     metrics.chain_stepped(
         pool,
         chain,
@@ -79,7 +78,7 @@ def count_step(metrics: Metrics, pool: str, chain: str, step: Step, state: Chain
 
 
 def log_step(step: Step, state: ChainStatus) -> None:
-    """A chain's step as a line of the log; nothing for a look that found nothing."""
+    """Log a chain's step to the process's log; nothing if it found nothing new."""
     where = {"chain": state.chain, "height": state.height, "node_height": state.node_height}
     match step:
         case Idle():

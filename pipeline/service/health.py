@@ -1,8 +1,8 @@
-"""Whether the process is alive, and whether it has caught up: what a supervisor and a load balancer ask.
+"""Liveness and readiness of the process, for a supervisor and a load balancer.
 
-Enters: what the loops say of themselves as they go (a beat, a lag, a failure), and a monotonic clock that the caller gives. Leaves:
-the faults, one line each, none when all is well. Alive means that every loop went round not long ago; ready means caught up within
-limits. Left out: numbers over time (`pipeline.service.metrics`) and who asks (`pipeline/service/probes.py`).
+Enters: what the loops report (heartbeats, lags, failures), and a monotonic clock. Leaves: the faults, one line each; none if all is well. Live:
+every loop completed an iteration recently. Ready: also caught up within limits. Left out: numbers over time (`pipeline.service.metrics`) and
+the HTTP endpoints (`pipeline/service/probes.py`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import TypeVar
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on it is a fault."""
+    """The limits beyond which there is a fault."""
 
     stalled_after_s: float = 900.0
-    """A loop that did not go round for so long is stuck. The longest single piece of work is a large month's assessment."""
+    """Seconds without a heartbeat after which a loop counts as stalled. The longest single task is assessing a large month."""
     ready_lag_events: int = 1000
-    """Events of the log that the store may be behind."""
+    """How many events the store may be behind the log."""
     ready_lag_blocks: int = 3
-    """Blocks of a node that the log may be behind."""
+    """How many blocks the log may be behind a node."""
 
 
 class Health:
-    """What the loops last said. Threads may share it."""
+    """The loops' last reports. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float], limits: Limits) -> None:
-        """`clock`: seconds that only ever grow, such as `time.monotonic`."""
+        """`clock`: seconds of a monotonic clock, such as `time.monotonic`."""
         self._clock = clock
         self.limits = limits
         self._lock = threading.Lock()
@@ -39,39 +39,39 @@ class Health:
         self._troubles: dict[str, str] = {}
 
     def beat(self, loop: str, *, patience_s: float = 0.0) -> None:
-        """The loop goes round, and may wait `patience_s` beyond the limit before it does again."""
+        """The loop is alive. Its next heartbeat may come `patience_s` later than the limit allows."""
         with self._lock:
             self._beats[loop] = self._clock() + patience_s
 
     def ended(self, loop: str) -> None:
-        """The loop ended as it should, and is not waited for."""
+        """The loop ended as intended; no more heartbeats are expected."""
         with self._lock:
             self._beats.pop(loop, None)
 
     def lag(self, pool: str, events: int | None) -> None:
-        """How many events the pool's store is behind the log; None when it isn't this process's to fill any more."""
+        """How many events the pool's store is behind the log; None if this process no longer fills it."""
         with self._lock:
             _put(self._lags, pool, events)
 
     def blocks(self, pool: str, chain: str, behind: int | None) -> None:
-        """How many blocks the log is behind the chain's node; None when nobody knows."""
+        """How many blocks the log is behind the chain's node; None if unknown."""
         with self._lock:
             _put(self._blocks, (pool, chain), behind)
 
     def trouble(self, what: str, words: str | None) -> None:
-        """What keeps a part from going on; None when it goes on."""
+        """The error that stops a part; None once it works again."""
         with self._lock:
             _put(self._troubles, what, words)
 
     def stalled(self) -> list[str]:
-        """The loops that don't go round: the process should be started again."""
+        """The stalled loops: the process should be restarted."""
         with self._lock:
             now = self._clock()
             late = {loop: now - at for loop, at in sorted(self._beats.items()) if now - at > self.limits.stalled_after_s}
         return [f"{loop}: did not go round for {late_s:.0f} s" for loop, late_s in late.items()]
 
     def behind(self) -> list[str]:
-        """What is not caught up, or can't go on; stalled loops too."""
+        """What is not caught up or has failed, including stalled loops."""
         faults = self.stalled()
         with self._lock:
             faults += [f"{what}: {words}" for what, words in sorted(self._troubles.items())]
@@ -89,7 +89,7 @@ _V = TypeVar("_V")
 
 
 def _put(held: dict[_K, _V], key: _K, value: _V | None) -> None:
-    """Keep the value; None takes the former one away."""
+    """Set the value; None removes the key."""
     if value is None:
         held.pop(key, None)
     else:

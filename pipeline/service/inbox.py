@@ -1,9 +1,9 @@
-"""A folder from which files are imported as they arrive: many pools' files come by SFTP.
+"""Imports files as they arrive in a folder, by SFTP for instance.
 
-Enters: files put into the folder, rules that say by name what each is. Leaves: each file in `done/`, `refused/` or `waiting/` beside it,
-with a report of the same name and `.report.txt`. A file is taken once it is whole: not changed for some seconds; uploads under names of their
-own (`.name`, `*.part`, `*.tmp`, `*.filepart`) count when they are renamed. A kill between import and move imports nothing twice: rows in the
-log already are known. Left out: what an import does (`app`), and who is told (`closing.notices`).
+Enters: files put into the folder, rules that give each file's kind by its name. Leaves: each file in `done/`, `refused/` or `waiting/` beside it,
+with a report of the same name and `.report.txt`. A file counts as complete when it has not changed for some seconds;
+temporary names of uploads (`.name`, `*.part`, `*.tmp`, `*.filepart`) are ignored until renamed. A crash between import and move imports nothing
+twice: rows already in the log are recognised. Left out: what an import does (`app`), and who is told (`closing.notices`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _OF_UPLOADS = (".*", "~$*", "*.part", "*.tmp", "*.filepart", "*.crdownload")
 _journal = structlog.get_logger("esep.inbox")
 
 Importer = Callable[[Path, InboxRule, Consent], str]
-"""Imports one file; what it did, in words. Raises InputRefused, ConsentNeeded, SettingsError, or what the world does."""
+"""Imports one file; what it did, as text. Raises InputRefused, ConsentNeeded, SettingsError, and errors of the log or the disk."""
 
 
 @dataclass(frozen=True)
 class HandledFile:
-    """What became of one file: `place` is done, refused or waiting; `report` the words that lie beside it."""
+    """The result for one file: `place` is done, refused or waiting; `report` is the text written beside it."""
 
     name: str
     place: str
@@ -48,7 +48,7 @@ class HandledFile:
 
 @dataclass
 class Inbox:
-    """One pool's inbox. One thread looks at a time."""
+    """One pool's inbox. Not thread-safe."""
 
     folder: Path
     rules: Sequence[InboxRule]
@@ -64,7 +64,7 @@ class Inbox:
         return cls(settings.folder, settings.files, float(settings.settle_s), importer)
 
     def look(self, now: float) -> list[HandledFile]:
-        """Import every file that is whole by now (`now`: seconds of a clock that never goes back); what became of each, by name."""
+        """Import every complete file (`now`: seconds of a monotonic clock); the results, by name."""
         if not self.folder.is_dir():
             return []
         handled = []
@@ -83,7 +83,7 @@ class Inbox:
         return handled
 
     def waiting(self) -> list[str]:
-        """Names of the files that wait for a person."""
+        """Names of the files that wait for a person's consent."""
         folder = self.folder / WAITING
         return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".report.txt")) if folder.is_dir() else []
 
@@ -98,7 +98,7 @@ class Inbox:
         return self._handle(self.folder / WAITING / name, replace(consent, by=by), f"agreed to by {by}\n")
 
     def _arrived(self) -> dict[str, tuple[int, ...]]:
-        """Files and folders that lie in the inbox itself, each with what changes while it is being written."""
+        """Files and folders in the inbox itself, each with a signature that changes while it is being written."""
         found = {}
         for path in self.folder.iterdir():
             if path.name in (DONE, REFUSED, WAITING) or any(fnmatch.fnmatch(path.name, pattern) for pattern in _OF_UPLOADS):
@@ -120,7 +120,7 @@ class Inbox:
         except ConsentNeeded as error:
             place, report = WAITING, f"{error}\nTake it with: esep inbox take {path.name} --by NAME"
         target = self._target(path, place)
-        # The report first: a kill in between leaves the file where it is, and the next look handles it again.
+        # The report first: after a crash in between, the file is still in place, and the next look handles it again.
         (target.parent / f"{target.name}.report.txt").write_text(preface + report + "\n", encoding="utf-8")
         path.rename(target)
         if path.parent.name == WAITING and place != WAITING:
@@ -129,7 +129,7 @@ class Inbox:
         return HandledFile(target.name, place, preface + report)
 
     def _target(self, path: Path, place: str) -> Path:
-        """Where a file goes; one of the same name that lies there already keeps its name, the newer one gets a number."""
+        """The path to move a file to; if the name is taken there, the new file gets a number."""
         folder = self.folder / place
         folder.mkdir(mode=0o750, exist_ok=True)
         if path.parent == folder:
@@ -159,7 +159,7 @@ def inbox_of(app: App) -> Inbox:
 
 
 def notify_people(app: App, handled: Sequence[HandledFile]) -> None:
-    """A notice for each file that waits for a person or was refused."""
+    """Send a notice for each file that waits for consent or was refused."""
     subjects = {WAITING: "{} waits for you", REFUSED: "{} was refused"}
     notices = [
         Notice(
@@ -175,7 +175,7 @@ def notify_people(app: App, handled: Sequence[HandledFile]) -> None:
 
 
 def follow_inbox(app: App, metrics: Metrics) -> Callable[[threading.Event], None]:
-    """The loop that imports files as they arrive. A log that can't be reached for now is waited for; files stay where they are."""
+    """The loop that imports files as they arrive. While the log can't be reached it waits; the files stay in place."""
     name, poll_s = f"{app.pool} inbox", float(app.settings.inbox.poll_s)
     inbox = inbox_of(app)
 
@@ -192,13 +192,13 @@ def follow_inbox(app: App, metrics: Metrics) -> Callable[[threading.Event], None
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    """What changes while a file, or a folder of files, is being written."""
+    """Inode, size and modification time of a file, or of everything in a folder: changes while it is being written."""
     inside = [path, *sorted(path.rglob("*"))] if path.is_dir() and not path.is_symlink() else [path]
     stats = [entry.lstat() for entry in inside]
     return tuple(value for found in stats for value in (found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 def _is_foreign(path: Path) -> bool:
-    """Links, devices and pipes: an upload must not make us read another file of this machine."""
+    """Whether it is or contains a link, device or pipe: an upload must not make us read another file on this machine."""
     inside = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
     return any(not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) for mode in (entry.lstat().st_mode for entry in inside))

@@ -1,6 +1,6 @@
-"""The loops of a running service run together, and the store's own loop. Each stops when told, or when one of them fails.
+"""Runs the loops of a service in threads, and the loop that fills the store. All stop on request, or when one of them fails.
 
-A thread's failure ends all of them and is raised in the caller's, so that a supervisor sees one clear message and exit code.
+A loop's failure ends all of them and is raised in the caller's thread, so that a supervisor sees one clear message and exit code.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from .metrics import Metrics, MonthSeen
 _journal = structlog.get_logger("esep")
 
 WAIT_S = 1.0
-"""How long the store's loop waits for the log before it looks whether it should stop."""
+"""Seconds that the store's loop waits for new events before it checks whether to stop."""
 HELD_S = 60.0
-"""How long the store's loop waits for a store that another process has open."""
+"""Seconds that the store's loop waits for a store that another process has open."""
 
 Loop = Callable[[threading.Event], None]
 
@@ -79,9 +79,9 @@ def run_loops(loops: Mapping[str, Loop], stop: threading.Event) -> None:
 
 
 def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Loop:
-    """The loop that fills the live store, works out the open months and publishes the analysts' copy.
+    """The loop that fills the live store, assesses the open months and publishes the analysts' copy.
 
-    With a `lease`, nothing is committed or published once it is lost: the loop then ends with LeaseLost.
+    With a `lease`, nothing is committed or published after it is lost: the loop then ends with LeaseLost.
     """
     name = f"{app.pool} store"
     lease = lease or PoolLease(app.pool)
@@ -106,7 +106,7 @@ def follow_log(app: App, metrics: Metrics, lease: PoolLease | None = None) -> Lo
 
 
 def _hold_store(app: App, held: ExitStack, metrics: Metrics, stop: threading.Event) -> Store | None:
-    """The live store, once who has it for a while (a command, a look of the scheduler) lets go; None when told to stop before.
+    """The live store, once another process that has it open briefly (a command, the scheduler) closes it; None if stopped before.
 
     Raises StoreLocked after `HELD_S`: then another service has it.
     """
@@ -141,7 +141,7 @@ def _keep_filled(app: App, store: Store, metrics: Metrics, lease: PoolLease, sto
 
 
 def _measuring(app: App, metrics: Metrics) -> OnBatch:
-    """Tells the metrics of what came into the store."""
+    """A callback that records ingested batches in the metrics."""
 
     def on_batch(step: IngestStep, end: Positions) -> None:
         metrics.health.beat(f"{app.pool} store")
@@ -152,7 +152,7 @@ def _measuring(app: App, metrics: Metrics) -> OnBatch:
 
 
 def refresh(app: App, store: Store, metrics: Metrics, lease: PoolLease) -> dict[str, int]:
-    """Work out the open months anew and publish the analysts' copy; the positions shown there. Raises LeaseLost before publishing."""
+    """Assess the open months and publish the analysts' copy; the positions that it shows. Raises LeaseLost before publishing."""
     begun = time.monotonic()
     positions = store.positions()
     months = [MonthSeen(month, "frozen", 0, 0) for month in frozen_months(store.connection)]

@@ -93,7 +93,7 @@ class Metrics:
         self.health.lag(pool, behind)
 
     def ingested(self, pool: str, *, events: int, rows: int, bad_events: int, at: int) -> None:
-        """A batch was committed at an instant."""
+        """A batch was committed at `at` (Unix seconds)."""
         if events:
             self._events.labels(pool).inc(events)
             self._rows.labels(pool).inc(rows)
@@ -102,14 +102,14 @@ class Metrics:
         self.health.trouble(f"{pool} store", None)
 
     def ingest_failed(self, pool: str, error: BaseException) -> None:
-        """Filling the store failed, and is tried again or ends the process."""
+        """Filling the store failed; it is retried, or the process ends."""
         self._errors.labels(pool, type(error).__name__).inc()
         self.health.trouble(f"{pool} store", str(error))
 
     def refreshed(
         self, pool: str, tips: Mapping[str, tuple[int | None, int | None]], months: Iterable[MonthSeen], *, at: int, took_s: float
     ) -> None:
-        """Months were worked out and the copy published at an instant. `tips`: height and block time by chain, None before the first block."""
+        """Months were assessed and the copy was published at `at` (Unix seconds). `tips`: height and block time by chain, None before the first block."""
         self._published.labels(pool).set(at)
         self._refresh.labels(pool).set(took_s)
         for chain, (height, time) in tips.items():
@@ -162,11 +162,11 @@ class Metrics:
     # --- leases
 
     def lease_gained(self, pool: str) -> None:
-        """The pool is this process's to fill."""
+        """This process now fills the pool's store."""
         self._lease.labels(pool).set(1)
 
     def lease_ended(self, pool: str, *, is_lost: bool) -> None:
-        """The pool is not this process's any more: what was known of its store is forgotten, another process says it now."""
+        """This process no longer fills the pool's store: its metrics are removed; another process reports them now."""
         if is_lost:
             self._lost.labels(pool).inc()
         self._lease.labels(pool).set(0)

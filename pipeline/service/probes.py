@@ -1,8 +1,7 @@
-"""`/metrics`, `/healthz`, `/readyz` over HTTP, for Prometheus and whatever supervises the process.
+"""`/metrics`, `/healthz`, `/readyz` over HTTP, for Prometheus and the process's supervisor.
 
-Enters: an address, the process's metrics. Leaves: text, answered from memory by threads of their own. 200 when all is well, 503 with one
-fault a line when not. Only GET and HEAD; nothing can be changed here. Left out: TLS and passwords: listen on loopback, or behind
-what gives them.
+Enters: an address, the process's metrics. Leaves: text, answered from memory in separate threads. 200 if all is well, else 503 with one fault a
+line. Only GET and HEAD; nothing can be changed here. Left out: TLS and passwords: listen on loopback, or behind a proxy that adds them.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from .metrics import Metrics
 _journal = structlog.get_logger("esep")
 
 IDLE_S = 10.0
-"""A connection that asks nothing for so long is closed."""
+"""Seconds after which an idle connection is closed."""
 _NOT_KEPT = ("Cache-Control", "no-store")
 
 
 @contextlib.contextmanager
 def serve_probes(listen: str, metrics: Metrics) -> Iterator[str]:
-    """Serve them at `HOST:PORT` (port 0: any free one) while within; gives the address. With an empty `listen` nothing is served.
+    """Serve them at `HOST:PORT` (port 0: any free one) within the `with` block; gives the address. With an empty `listen` nothing is served.
 
     Raises SettingsError when the address can't be listened on.
     """

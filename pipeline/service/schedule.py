@@ -1,7 +1,7 @@
-"""Wakes a look at what is due: at the start, every so often, and at the calendar's points (ADR 5).
+"""Calls a function at the start, at an interval, and at the calendar's points (ADR 5).
 
-Enters: a function that looks, the instants to wake at. Leaves: calls of it, in the caller's thread. What is due follows from state, so a
-wake-up that was missed, doubled or late changes nothing; APScheduler only saves us from looking all the time.
+Enters: the function, the instants to call it at. Leaves: calls of it, in the caller's thread. What is due follows from state, so a call that is
+missed, doubled or late does no harm; APScheduler only avoids polling.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 STOP_WITHIN_S = 0.2
-"""How often `stop` is looked at between two looks."""
+"""Seconds between checks of `stop` while waiting."""
 
 
 def look_on_schedule(
     look: Callable[[], None], stop: threading.Event, *, every_s: int, points: Callable[[], Iterable[int]], now: Callable[[], int]
 ) -> None:
-    """Look now, then at every wake-up, until `stop` is set. What a look raises is raised here.
+    """Call `look` now, every `every_s` seconds and at the `points`, until `stop` is set. What `look` raises is raised here.
 
-    `points` (Unix seconds) is asked again after each look: what happened may have moved them. Those before the look began are over; one
-    that came while we looked wakes us at once.
+    `points` (Unix seconds) is called again after each look, which may have moved them. Points before the look began are ignored; one that
+    passed during the look causes the next look at once.
     """
     is_due = threading.Event()
     is_due.set()

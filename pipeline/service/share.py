@@ -1,8 +1,8 @@
-"""Filling the stores of several pools in one process: one thread for each pool that is ours to fill.
+"""Fills the stores of several pools in one process: one thread for each pool whose lease this process holds.
 
-Enters: the pools' settings, and leases that say whose turn it is (`pipeline.log.lease`). A pool that is gained gets a thread, a pool that
-is lost loses it; a pool that fails is tried again later and later, and does not disturb the others. Ends on `stop`, when the leases can't be
-asked for any more, and on a defect of the program. Left out: what filling is (`loops.follow_log`).
+Enters: the pools' settings, and the leases (`pipeline.log.lease`). A thread starts when a lease is gained and stops when it is lost; a pool that
+fails is retried at growing intervals and does not affect the others. Ends on `stop`, when the leases can't be renewed, and on a defect of the
+program. Left out: the filling itself (`loops.follow_log`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .metrics import Metrics
 _journal = structlog.get_logger("esep")
 
 LOOK_S = 0.5
-"""How often the leases are looked at."""
+"""Seconds between checks of the leases."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -32,7 +32,7 @@ OpenApp = Callable[[], AbstractContextManager[App]]
 
 
 def share_pools(apps: Mapping[str, OpenApp], leases: Leases, metrics: Metrics, stop: threading.Event) -> None:
-    """Fill the pools whose leases are held, until `stop`. Raises LogError when the leases can't be asked for, and defects."""
+    """Fill the pools whose leases are held, until `stop`. Raises LogError if the leases can't be renewed, and defects of the program."""
     workers: dict[PoolLease, Future[None]] = {}
 
     def work(lease: PoolLease) -> None:
@@ -49,7 +49,7 @@ def share_pools(apps: Mapping[str, OpenApp], leases: Leases, metrics: Metrics, s
                     if lease not in workers and not lease.lost.is_set():
                         workers[lease] = threads.submit(work, lease)
                 for lease in [lease for lease, worker in workers.items() if worker.done()]:
-                    workers.pop(lease).result()  # raises what a defect of the program raised
+                    workers.pop(lease).result()  # re-raises a defect of the program
         finally:
             for lease in workers:
                 lease.revoke()
@@ -58,7 +58,7 @@ def share_pools(apps: Mapping[str, OpenApp], leases: Leases, metrics: Metrics, s
 
 
 def _fill_pool(opened: OpenApp, lease: PoolLease, metrics: Metrics) -> None:
-    """Fill one pool's store until its lease is lost, whatever fails meanwhile."""
+    """Fill one pool's store until its lease is lost; failures are retried."""
     pool, pause_s = lease.pool, FIRST_PAUSE_S
     metrics.lease_gained(pool)
     _journal.info("pool-gained", pool=pool)
@@ -69,7 +69,7 @@ def _fill_pool(opened: OpenApp, lease: PoolLease, metrics: Metrics) -> None:
         except LeaseLost:
             break
         except StoreLocked as held:
-            # Its last holder has not let go yet, or a person has it open: soon or at last it is free.
+            # Its last holder has not closed it yet, or a person has it open: try again.
             _journal.info("store-held", pool=pool, detail=str(held))
             lease.lost.wait(FIRST_PAUSE_S)
         except EsepError as error:

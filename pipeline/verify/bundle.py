@@ -71,11 +71,11 @@ _UNREADABLE = (
     EsepError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError, AssertionError,
     pl.exceptions.PolarsError, pl.exceptions.PanicException,
 )  # fmt: skip
-"""What the libraries raise over content that no honest bundle has: a fault of the bundle, not of the program."""
+"""Errors that libraries raise for malformed content: a fault of the bundle, not of the program."""
 
 
 def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundle) -> Check:
-    """What one look came to; what can't be read is a fault, too."""
+    """The result of one check; content that can't be read is a fault."""
     try:
         finding = look(bundle)
     except _UNREADABLE as error:
@@ -161,7 +161,7 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
 
 
 def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:
-    """What the transaction's bytes say against the row's sum; "" when they say the same."""
+    """How the transaction's bytes contradict the row's sum; "" if they agree."""
     units = transaction.amounts.get((row["wallet"], asset.contract)) if transaction else None
     if units is None:
         return f"nothing proves a payment to its wallet in {txid}"
@@ -170,7 +170,7 @@ def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset
 
 
 def _check_recomputed(bundle: OpenBundle) -> Finding:
-    """The report and its tables, computed anew from the facts in the bundle, have the same bytes."""
+    """The report and its tables, recomputed from the bundle's facts, have the same bytes."""
     enriched = bundle.enriched
     tables = {"report.csv": report_csv(printed_report(enriched, bundle.rules))}
     tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
@@ -186,7 +186,7 @@ def _check_debts(bundle: OpenBundle) -> Finding:
 
 
 def _check_signatures(bundle: OpenBundle) -> Finding:
-    """The signatures that joined the bundle after its freeze are the pool's, over these very bytes."""
+    """The signatures added after the freeze are the pool's, over exactly these bytes."""
     report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
     return Finding(
         report.faults, "; ".join(report.proved), "; ".join(report.not_checked), tuple(report.on_word), "; ".join(report.undecided)
@@ -209,4 +209,4 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("documents", check_documents),
     ("signatures", _check_signatures),
 )
-"""Every check by its name, in the order in which they are made and shown."""
+"""Every check by its name, in the order of execution and display."""

@@ -23,7 +23,7 @@ SHOWN = 5
 
 
 def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rules: Rules) -> tuple[list[str], str]:
-    """Faults of the carry-over, and what was seen: by the facts, by the report as it is filed, and against the month before."""
+    """Faults of the carry-over of debts, and what is proved: by the facts, by the filed report, and against the month before."""
     section = manifest["debts"]
     content = (folder / DEBTS_CSV).read_bytes()
     faults = [

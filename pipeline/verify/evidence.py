@@ -62,7 +62,7 @@ def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
 
 
 def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
-    """What is wrong with the chains of headers: gaps, hashes, links, proof of work where the header alone shows it."""
+    """The faults of the chains of headers: gaps, hashes, links, and proof of work if the header alone shows it."""
     faults: list[str] = []
     for (chain,), blocks in headers.sort("chain", "height").group_by("chain", maintain_order=True):
         previous: tuple[int, str] | None = None
@@ -83,7 +83,7 @@ def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
 
 
 def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) -> tuple[str, str, list[str]]:
-    """The header's own hash, its parent's, and what is wrong with it by itself."""
+    """The header's hash, its parent's hash, and the header's own faults."""
     if isinstance(network, AccountNetwork):
         return header_fault(raw, height)
     header = parse_header(raw)
@@ -102,7 +102,7 @@ class ProvenTransaction:
     amounts: dict[tuple[str, str | None], int]
     """Base units to each address, summed, by address and token's contract (None: the chain's own asset)."""
     may_call: bool = False
-    """Whether calls inside it may have paid more, which no bytes show."""
+    """Whether calls inside it may have paid more; its bytes do not show that."""
     position: int = 0
     """Within its block."""
     tx: Tx | None = None
@@ -164,6 +164,6 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
 
 
 def missing_proofs(reported: Iterable[tuple[str, str]], evidence: Evidence) -> list[str]:
-    """The reported transactions (chain, txid) that no line of the evidence proves."""
+    """The reported transactions (chain, txid) without a proof in the evidence, as faults."""
     held = {(proof.chain, proof.txid) for proof in evidence.proofs}
     return [f"{chain} transaction {txid} has no proof" for chain, txid in sorted(set(reported) - held)]

@@ -37,7 +37,7 @@ class _Claimed:
 
 
 def check_facts(bundle: OpenBundle) -> Finding:
-    """Blocks are the ones proven, with their times; transactions are what their bytes say."""
+    """Blocks and their times agree with the proven headers, transactions with their bytes."""
     faults, seen, on_word = _blocks(bundle)
     found, transactions, words = _transactions(bundle)
     return Finding(faults + found, f"{seen}; {transactions}", on_word=tuple(on_word + words))
@@ -129,7 +129,7 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
 
 
 def _claimed(bundle: OpenBundle) -> tuple[dict[Key, _Claimed], list[str]]:
-    """The facts by transaction; what hangs on no transaction is a fault."""
+    """The facts by transaction; inputs or outputs without a transaction are faults."""
     facts = bundle.facts
     told: dict[Key, _Claimed] = {}
     faults: list[str] = []
@@ -160,7 +160,7 @@ def _wallet_faults(outputs: pl.DataFrame, inputs: pl.DataFrame) -> list[str]:
 
 
 def _own_faults(told: _Claimed, transaction: ProvenTransaction, tx: Tx, network: Network, asset: str | None) -> list[str]:
-    """What the facts say of it, against its own bytes and its place."""
+    """Compare the facts about a transaction with its bytes and its position."""
     row, faults = told.row, []
     if (row["block_hash"], row["position"]) != (transaction.block_hash, transaction.position):
         faults.append(
@@ -181,7 +181,7 @@ def _own_faults(told: _Claimed, transaction: ProvenTransaction, tx: Tx, network:
 
 
 def _without_nulls(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """So that rows can be sorted: no address is the empty one."""
+    """Missing addresses as empty texts, so that rows can be sorted."""
     return [output | {"address": output["address"] or ""} for output in outputs]
 
 

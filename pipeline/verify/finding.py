@@ -1,6 +1,6 @@
-"""What a check of a bundle comes to, and what all of them together do: three lists and an exit code.
+"""The result of one check of a bundle, and the verdict on all of them: three lists and an exit code.
 
-Enters: `Finding`s. Leaves: `Check`s, and the `Verdict` on them: what is proved, what is on the signer's word, what is not checked here. A bundle whose
+Enters: `Finding`s. Leaves: `Check`s, and the `Verdict` on them: what is proved, what is taken on the signer's word, what is not checked. A bundle whose
 checks all hold may still not be proved: where its chain has no work behind it, or an algorithm can't be computed here. The exit code keeps these apart.
 """
 
@@ -19,25 +19,25 @@ WORK = "work"
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check came to."""
+    """The result of one check."""
 
     faults: list[str]
     """What is wrong, and where; none when the check holds."""
     proved: str
-    """What is proved when nothing is wrong; "" when the check proves nothing here."""
+    """What is proved if there are no faults; "" if the check proves nothing here."""
     not_checked: str = ""
-    """What it can't see, in words: no bundle could show it offline."""
+    """What the check can't cover, as text: no bundle can prove it offline."""
     on_word: tuple[str, ...] = ()
-    """What rests on the signer's word."""
+    """What has to be taken on the signer's word."""
     undecided: str = ""
-    """What is in this bundle to be checked, and can't be here."""
+    """What this bundle contains that can't be checked on this machine."""
     is_test_only: bool = False
-    """Whether all that is undecided is that a test network has no work behind it."""
+    """Whether the only undecided thing is that a test network has no proof of work."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing checked: what, whether it holds, and what was seen."""
+    """A check's name, whether it holds, and its result as text."""
 
     name: str
     holds: bool
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks show together."""
+    """The checks' results taken together."""
 
     proved: list[str]
     on_signers_word: list[str]
@@ -66,7 +66,7 @@ class Verdict:
 
 
 def judge(checks: Sequence[Check], *, is_test_network: bool = False) -> Verdict:
-    """The verdict on a bundle's checks. `is_test_network`: whoever asks knows that its chain is a test network without work."""
+    """The verdict on a bundle's checks. `is_test_network`: the caller states that its chain is a test network without proof of work."""
     no_work = next((check.undecided for check in checks if check.name == WORK), "")
     proved: list[str] = []
     on_word: list[str] = []

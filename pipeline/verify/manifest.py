@@ -130,7 +130,7 @@ def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str
 
 
 def _words(bundle: OpenBundle) -> list[str]:
-    """What no bundle shows: it is what the auditor compares with the pool's books."""
+    """What no bundle can prove, and an auditor has to compare with the pool's books."""
     facts, rules = bundle.facts, bundle.rules
     wallets = ", ".join(sorted(facts.pool_wallets["wallet"].unique())[:SHOWN_NAMES])
     parameters = [f"finality of {chain} {count}" for chain, count in sorted(rules.finality.items())]

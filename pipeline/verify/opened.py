@@ -1,4 +1,4 @@
-"""A bundle being looked at: its manifest, and its parts, each read and proven once, at the first check that wants it.
+"""An opened bundle: its manifest, and its parts, each read and proven once, at the first check that needs it.
 
 Enters: a folder. Leaves: values; what can't be read raises in each check that wants it.
 """
@@ -29,7 +29,7 @@ from .shapes import read_manifest, require_plain_files
 
 
 class OpenBundle:
-    """The bundle in a folder. Its parts are read and proven once, at the first check that wants them; what can't be read raises in each."""
+    """The bundle in a folder. Its parts are read and proven once, at the first check that needs them; an unreadable part raises in every check that needs it."""
 
     def __init__(self, folder: Path, trusted: Sequence[x509.Certificate], *, is_node_asked: bool = False) -> None:
         """`is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
@@ -78,9 +78,9 @@ class OpenBundle:
         return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
 
     def read_report(self) -> pl.DataFrame:
-        """The rows of `report.csv`, as text; not kept, because a large month's take much room."""
+        """The rows of `report.csv`, as text; not cached, because those of a large month need much memory."""
         return read_report_csv((self.folder / "report.csv").read_bytes())
 
     def read_ties(self) -> pl.DataFrame:
-        """What ties each row of the report to its allocation and its transaction; `txid` is empty for an unsettled row."""
+        """Each report row's allocation and transaction (`rows.csv`); `txid` is empty for an unsettled row."""
         return pl.read_csv(self.folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))

@@ -34,19 +34,19 @@ from .shapes import MAX_SIGNATURE_BYTES, read_plain
 
 @dataclass
 class SignatureReport:
-    """What a look at the signatures came to."""
+    """The result of checking the signatures."""
 
     faults: list[str] = field(default_factory=list)
     proved: list[str] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
-    """What no bundle could show offline."""
+    """What no bundle can prove offline."""
     on_word: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
-    """What is here and can't be checked here: such a bundle is not called proved."""
+    """What the bundle contains that can't be checked on this machine: such a bundle does not count as proved."""
 
 
 def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x509.Certificate] = ()) -> SignatureReport:
-    """Every signature that lies in the bundle. One that lacks beside another is a fault; none at all is one where authorities are `trusted`."""
+    """Check every signature in the bundle. A fault: one of the signatures missing; or all of them, if authorities are `trusted`."""
     report = SignatureReport()
     present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").exists()]
     if not present:

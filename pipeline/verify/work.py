@@ -1,4 +1,4 @@
-"""Whether there is work behind the headers that a bundle's proofs rest on, chain by chain.
+"""Checks the proof of work of the headers that a bundle's proofs are based on, chain by chain.
 
 Enters: a bundle's headers and the networks that its rules name. Leaves: a finding. A chain whose work can't be seen from headers (a test network, merged
 mining, an account chain) is named as undecided: what rests on its headers agrees with itself, and anybody could have made it.

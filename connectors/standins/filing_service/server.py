@@ -1,7 +1,7 @@
 """The sandbox's HTTP: `POST /submissions`, `GET /submissions/ID`, its OpenAPI document, and a page of what it received.
 
-Enters: a desk, faults, a clock. On 127.0.0.1 alone, a thread a connection. What it answers is JSON, or SOAP for a SOAP request. It leaves
-out TLS and asks no login unless a token is given.
+Enters: the received submissions, faults, a clock. Listens on 127.0.0.1 only, with a thread per connection. Answers JSON, or SOAP to a SOAP
+request. Left out: TLS; a login is required only if a token is given.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_BYTES = 64 << 20
 
 
 class Sandbox:
-    """What the filing service answers. `hang_s`: how long a call hangs that gets no answer."""
+    """The filing service's answers. `hang_s`: seconds after which a call without an answer is cut off."""
 
     url = "http://127.0.0.1"
     """Its address, as its own document names it."""
@@ -49,7 +49,7 @@ class Sandbox:
         self.closing = threading.Event()
 
     def answer(self, request: Request) -> Response | HangUp:
-        """What the sandbox answers, truly or as a fault wants it."""
+        """The answer to a request, correct or as the injected fault demands."""
         match request.method, request.target:
             case "GET", "/openapi.json":
                 return _response(request, 200, document(self.url))
@@ -87,7 +87,7 @@ class Sandbox:
         return self._tell(request, entry, fault, is_known=is_known)
 
     def _tell(self, request: Request, entry: Entry, fault: str | None, *, is_known: bool) -> Response | HangUp:
-        """Answer a submission that was taken, truly or as the fault wants it."""
+        """Answer a received submission, correctly or as the injected fault demands."""
         told = _told(entry)
         if fault == "timeout":
             return self._hang()
@@ -188,7 +188,7 @@ class SandboxServer(Sandbox):
 
 
 def _response(request: Request, status: int, told: dict[str, Any] | None) -> Response:
-    """What is told, as JSON, or as SOAP where the request is; something that is neither for None."""
+    """A response with `told` as JSON, or as SOAP to a SOAP request; a body that is neither for None."""
     is_soap = "xml" in request.headers.get("content-type", "")
     content = b"<html>it works" if told is None else _soap(told) if is_soap else json.dumps(told, ensure_ascii=False).encode()
     return Response(status, content, "text/xml; charset=utf-8" if is_soap else "application/json")

@@ -1,7 +1,7 @@
-"""What the sandbox keeps: each submission under its id, its state, its receipt. In memory, and in a file of lines where one is named.
+"""The sandbox's submissions: id, state and receipt of each. In memory, and in a file of JSON lines if one is given.
 
-Enters: submissions' bytes and questions. Leaves: `Entry`s. A submission is judged by what it carries: the report's digest must be the
-report's, and an amendment must name a submission that was accepted. The same id with other bytes is a conflict.
+Enters: submissions' bytes and status queries. Leaves: `Entry`s. A submission is checked: its digest must be the report's, and an amendment must
+name an accepted submission. The same id with other bytes is a conflict.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 COUNTER = "N-"
-"""How the receipts begin that the counter gives, where submissions are handed in by people."""
+"""The prefix of receipts for submissions handed in on paper, which the sandbox does not know."""
 
 
 @dataclass
 class Entry:
-    """One submission as the desk knows it."""
+    """One submission and its state."""
 
     submission_id: str
     body_digest: str
@@ -33,7 +33,7 @@ class Entry:
     amends: str
     at: int
     questions_left: int = 0
-    """How many more questions are answered with `received`."""
+    """How many more status queries are answered with `received`."""
     rows: list[dict[str, str]] = field(default_factory=list)
     message: str = ""
     times_sent: int = 1
@@ -44,7 +44,7 @@ class Conflict(Exception):
 
 
 class ReceivedSubmissions:
-    """The books of the trial service."""
+    """The submissions that the trial service received. Thread-safe."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: dict[str, Entry] = {}
@@ -56,7 +56,7 @@ class ReceivedSubmissions:
                 self.entries[entry.submission_id] = entry
 
     def receive(self, submission_id: str, content: bytes, *, now: int, questions: int = 0, rejects: bool = False) -> tuple[Entry, bool]:
-        """Take a submission; the entry, and whether it was known. Raises Conflict, or ValueError for what is no submission."""
+        """Receive a submission; the entry, and whether it was known. Raises Conflict, or ValueError for anything that is no submission."""
         digest = hashlib.sha256(content).hexdigest()
         with self._lock:
             known = self.entries.get(submission_id)
@@ -86,7 +86,7 @@ class ReceivedSubmissions:
             return entry, False
 
     def status_of(self, submission_id: str) -> Entry | None:
-        """What became of a submission; None where it is not known."""
+        """A submission's entry; None if unknown. Each query counts down `questions_left`."""
         with self._lock:
             entry = self.entries.get(submission_id)
             if entry is not None and entry.state == "received":
