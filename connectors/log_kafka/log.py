@@ -20,6 +20,7 @@ from kafka import TopicPartition
 from kafka import errors as kafka_errors
 from kafka.partitioner.default import murmur2
 
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.model.errors import LogError
 
@@ -48,8 +49,9 @@ def partition_of(key: str, count: int) -> int:
 class KafkaLog:
     """`pipeline.log.protocol.EventLog` on a cluster. With `pool`, only that pool's keys and partition are read; threads may share it."""
 
-    def __init__(self, settings: KafkaSettings, *, pool: str | None = None) -> None:
+    def __init__(self, settings: KafkaSettings, *, pool: str | None = None, keys: LogKeys | None = None) -> None:
         self.settings = settings
+        self.keys = keys
         self.pool = pool
         self.place = settings.place
         self._lock = threading.Lock()

@@ -21,6 +21,8 @@ from .decompress import decompress
 
 ID = "id"
 """The header with an event's id, UTF-8."""
+SIGNATURE = "signature"
+"""The header that the first event of an append carries where appends are signed (ADR 14)."""
 PROBE = "esep-probe"
 """The header of an empty record that a writer sends, in an aborted transaction, to learn whether it is fenced."""
 
@@ -150,9 +152,10 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
         if starts_with(_ONE_ID, at) and not (length := data[at + 4]) & 129:  # a length of one byte, and not "absent"
             id_at, at = at + 5, at + 5 + (length >> 1)
             id_: bytes | None = data[id_at:at]
+            signature = None
         else:
             headers, at = _headers(data, at)
-            id_ = headers.get(ID)
+            id_, signature = headers.get(ID), headers.get(SIGNATURE)
         if at != end:
             raise ValueError(f"record {offset} ends at byte {at}, not at {end}")
         try:
@@ -162,7 +165,7 @@ def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
         if size & 1 or id_text is _NO_TEXT or name is _NO_TEXT:
             add(ForeignRecord(offset))
         else:
-            add(new(Record, (topic, partition, offset, name, id_text, value)))
+            add(new(Record, (topic, partition, offset, name, id_text, value, signature)))
     return found, at
 
 

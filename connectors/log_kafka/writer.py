@@ -20,13 +20,14 @@ import structlog
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import NewEvent, Record, Topic
 from pipeline.model.errors import FencedError, LogError
 
 from .client import open_client
 from .errors import as_log_error, has_expired, is_fencing
 from .settings import COMPRESSIONS, KafkaSettings
-from .unpack import ID, PROBE
+from .unpack import ID, PROBE, SIGNATURE
 
 _OVERHEAD_BYTES = 512
 _logger = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ class WritableLog(Protocol):
 
     settings: KafkaSettings
     place: str
+    keys: LogKeys | None
+    """By which appends are signed; None where they are not."""
 
     def partition(self, topic: Topic, key: str) -> TopicPartition:
         """The partition of a key."""
@@ -67,7 +70,9 @@ class KafkaWriter:
         self._lock = threading.Lock()
         self._partition = log.partition(topic, key)
         self._known: dict[str, bytes] | None = None
-        """Digest of every event of this key, by id; None before they are read back."""
+        """Digest of every event of this key that counts, by id; None before they are read back."""
+        self._stream = None if log.keys is None else log.keys.begin(topic, key)
+        """The state of this key's signed appends."""
         self._broken: str | None = None
         self._read_to = 0
         """Every record of this key before this offset was read, or appended by this writer."""
@@ -80,7 +85,7 @@ class KafkaWriter:
             if self._broken is not None:
                 raise LogError(f"{self._log.place}: can't {action}: {self._broken}")
             try:
-                fresh = self._new_events(events)
+                fresh = self._signed(self._new_events(events))
                 try:
                     self._commit(fresh)
                 except kafka_errors.KafkaError as error:
@@ -95,6 +100,9 @@ class KafkaWriter:
                 raise explained from error
             assert self._known is not None
             self._known |= digests_by_id(fresh)
+            if self._stream is not None:
+                for event in fresh:
+                    self._stream.judge(Record(self._topic, self._partition.partition, 0, self._key, *event))
             return len(fresh)
 
     def close(self) -> None:
@@ -164,7 +172,7 @@ class KafkaWriter:
     def _require_unchanged(self) -> None:
         """Raise ProducerFencedError when the key has a record unknown to this writer: another writer appended it."""
         end = self._log.settled_end(self._partition)
-        if any(record.key == self._key for record in self._log.scan(self._partition, self._read_to, end)):
+        if any(self._counts(record) for record in self._log.scan(self._partition, self._read_to, end)):
             raise kafka_errors.ProducerFencedError()
         self._read_to = max(self._read_to, end)
 
@@ -198,9 +206,19 @@ class KafkaWriter:
     def _read_back(self) -> dict[str, bytes]:
         """The digest of every event of the key, by id. The older writer has no open transaction: opening this writer ended it."""
         end = self._log.settled_end(self._partition)
-        known = {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if r.key == self._key}
+        known = {r.id: digest(r.value) for r in self._log.scan(self._partition, 0, end) if self._counts(r)}
         self._read_to = max(self._read_to, end)
         return known
+
+    def _counts(self, record: Record) -> bool:
+        """Whether the next record is an event of this key, and authentic where keys are in force: others neither take an id nor fence anybody."""
+        return record.key == self._key and (self._stream is None or self._stream.judge(record).counts)
+
+    def _signed(self, fresh: list[NewEvent]) -> list[NewEvent]:
+        """The events as they are appended next. Raises LogError when no key at hand may."""
+        if self._log.keys is None or self._stream is None or not fresh:
+            return fresh
+        return self._log.keys.signed(self._stream, fresh)
 
     def _check_size(self, event: NewEvent) -> None:
         size, most = len(event.value) + len(event.id.encode()) + len(self._key.encode()), self._settings.max_event_bytes
@@ -222,7 +240,7 @@ class KafkaWriter:
                 self._end(commit=False, deadline=deadline)
                 return
             key = self._key.encode()
-            sent = [producer.send(name, value=e.value, key=key, headers=[(ID, e.id.encode())], partition=number) for e in fresh]
+            sent = [producer.send(name, value=e.value, key=key, headers=headers_of(e), partition=number) for e in fresh]
             # Every batch must be acknowledged before the commit: otherwise a commit could leave out a lost batch.
             last = max(s.get(timeout=max(0.1, deadline - time.monotonic())).offset for s in sent)
         except kafka_errors.KafkaError as error:
@@ -311,6 +329,12 @@ _CLOSED = "this writer was closed: open another one"
 def digest(value: bytes) -> bytes:
     """A 16-byte BLAKE2b digest of an event's content, kept in memory."""
     return hashlib.blake2b(value, digest_size=16).digest()
+
+
+def headers_of(event: NewEvent) -> list[tuple[str, bytes]]:
+    """An event's id, and the signature that it carries. The id alone is what readers are fastest at."""
+    headers = [(ID, event.id.encode())]
+    return headers if event.signature is None else [*headers, (SIGNATURE, event.signature)]
 
 
 def digests_by_id(events: Sequence[NewEvent]) -> dict[str, bytes]:

@@ -6,7 +6,8 @@ returns (WAL with synchronous=FULL). Ids are unique within (topic, key). A (topi
 another one raises the pair's epoch, and appends of the older epoch are refused.
 
 Every event has a digest (`pipeline.log.digest`), and the end of each topic is stored too. Every read checks both, so damage or
-manual edits of the file are reported with their position instead of being read as events or as the end of the log.
+manual edits of the file are reported with their position instead of being read as events or as the end of the log. Whoever
+may write the file can recompute these digests: against that, appends are signed where a root key is in force (ADR 14).
 
 Left out: retention and compaction (nothing is ever deleted), and the meaning of the values.
 """
@@ -24,36 +25,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.log.authenticity import Stream
 from pipeline.log.digest import INITIAL_DIGEST, chained_digest, is_intact
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
 from pipeline.model.durable import sync
 from pipeline.model.errors import FencedError, LogError
 
-APPLICATION_ID = 0x45736570
-"""Marks the file as an Esep log (SQLite's header field of that name)."""
-FORMAT_VERSION = 2
-"""Format 1 had no digests; it is brought to 2 when it is opened."""
+from .formats import APPLICATION_ID, FORMAT_VERSION, INSERT, SET_END, add_digests, add_signatures, create
+
 POLL_S = 0.02
 """Pause between polls of a waiting reader."""
 WAL_LIMIT_BYTES = 64 << 20
 
-_CREATE = """
-CREATE TABLE event (
-    topic TEXT NOT NULL, "offset" INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL,
-    PRIMARY KEY (topic, "offset"));
-CREATE UNIQUE INDEX event_id ON event (topic, key, id);
-CREATE INDEX event_key ON event (topic, key, "offset");
-CREATE TABLE head (topic TEXT NOT NULL PRIMARY KEY, "end" INTEGER NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE writer (topic TEXT NOT NULL, key TEXT NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (topic, key)) WITHOUT ROWID;
-"""
 _END = 'SELECT "end", digest FROM head WHERE topic = ?'
-_SET_END = 'INSERT OR REPLACE INTO head (topic, "end", digest) VALUES (?, ?, ?)'
-_READ = 'SELECT "offset", key, id, value, digest FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
+_READ = 'SELECT "offset", key, id, value, signature, digest FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
 _DIGEST = 'SELECT digest FROM event WHERE topic = ? AND "offset" = ?'
-_LAST = 'SELECT "offset", id, value, digest FROM event WHERE topic = ? AND key = ? ORDER BY "offset" DESC LIMIT 1'
+_LAST = 'SELECT "offset", id, value, signature, digest FROM event WHERE topic = ? AND key = ? ORDER BY "offset" DESC LIMIT 1'
 _FIND = 'SELECT value, "offset" FROM event WHERE topic = ? AND key = ? AND id = ?'
-_INSERT = 'INSERT INTO event (topic, "offset", key, id, value, digest) VALUES (?, ?, ?, ?, ?, ?)'
-_OF_FORMAT_1 = 'SELECT "offset", key, id, value FROM event_1 WHERE topic = ? ORDER BY "offset"'
 _EPOCH = "SELECT epoch FROM writer WHERE topic = ? AND key = ?"
 _NEXT_EPOCH = """
 INSERT INTO writer (topic, key, epoch) VALUES (?, ?, 1)
@@ -67,12 +56,19 @@ _RESTORE = "restore the file from its backup, and remove -wal, -shm and -journal
 class SqliteLog:
     """`pipeline.log.protocol.EventLog` in one SQLite file; safe to share between threads, and to open in many processes."""
 
-    def __init__(self, path: str | Path, *, busy_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, path: str | Path, *, busy_timeout_s: float = 30.0, keys: LogKeys | None = None, seals_format_1: bool = False
+    ) -> None:
         """Open the log at `path`, creating it (mode 0600) when it is not there.
 
-        `busy_timeout_s`: how long to wait for another process's append. Raises `LogError` when the file is not a
-        log, is damaged, was made by a newer version, or can't be opened or created.
+        `busy_timeout_s`: how long to wait for another process's append. `keys`: by which appends are signed. `seals_format_1`: a person looked at what
+        lies in a log of format 1 and wants it to count. Raises `LogError` when the file is not a log, is damaged, is of format 1, was made by a newer version, or
+        can't be opened or created.
         """
+        self.keys = keys
+        self._streams: dict[tuple[Topic, str], tuple[Stream, int]] = {}
+        """What is known of the streams appended to, and up to which offset."""
+        self._seals_format_1 = seals_format_1
         self.path = Path(path)
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.RLock()
@@ -104,15 +100,16 @@ class SqliteLog:
         if self._identity() == (0, 0):
             with self._writing() as cursor:  # many may open a new log at once: the first one in creates
                 if self._identity() == (0, 0) and not self._tables():
-                    for statement in _CREATE.split(";"):
-                        cursor.execute(statement)
-                    cursor.executemany(_SET_END, [(topic, 0, INITIAL_DIGEST) for topic in TOPICS])
-                    cursor.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-        if self._identity() == (APPLICATION_ID, 1):
-            with self._writing() as cursor:
-                if self._identity() == (APPLICATION_ID, 1):
-                    _add_digests(cursor)
+                    create(cursor)
+        if self._identity() == (APPLICATION_ID, 1) and not self._seals_format_1:
+            raise LogError(
+                f"{self.path} has log format 1, in which nothing shows that events are what was written: `esep log seal` says what lies there, and asks you"
+            )
+        for version, upgrade in ((1, add_digests), (2, add_signatures)):
+            if self._identity() == (APPLICATION_ID, version):
+                with self._writing() as cursor:
+                    if self._identity() == (APPLICATION_ID, version):
+                        upgrade(cursor)
         application_id, version = self._identity()
         if application_id != APPLICATION_ID:
             raise LogError(f"{self.path} is a SQLite database of another program, not an event log: set the log's path to another file")
@@ -195,8 +192,8 @@ class SqliteLog:
             found = self._connection.execute(_LAST, (_known(topic), key)).fetchone()
             if found is None:
                 return None
-            record = Record(topic, 0, found[0], key, found[1], found[2])
-            self._check(record, found[3], self._digest_before(topic, found[0]))
+            record = Record(topic, 0, found[0], key, *found[1:4])
+            self._check(record, found[4], self._digest_before(topic, found[0]))
         return record
 
     def check(self) -> None:
@@ -245,10 +242,10 @@ class SqliteLog:
         end, last = self._head(topic)
         try:
             with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
-                for offset, key, id_, value, digest in rows:
+                for offset, key, id_, value, signature, digest in rows:
                     if offset != expected:
                         raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; {_RESTORE}")
-                    record = Record(topic, 0, offset, key, id_, value)
+                    record = Record(topic, 0, offset, key, id_, value, signature)
                     self._check(record, digest, before)
                     before, expected = digest, offset + 1
                     yield record
@@ -281,19 +278,40 @@ class SqliteLog:
             if found is None or found[0] != epoch:
                 raise FencedError(f"{self.path}: another writer has taken over {topic} of {key!r}; stop this one, only one may run")
             (offset, before) = (first, _) = self._head(topic)
-            for event in events:
-                known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
-                if known is None:
-                    before = chained_digest(Record(topic, 0, offset, key, event.id, event.value), before)
-                    cursor.execute(_INSERT, (topic, offset, key, event.id, event.value, before))
-                    offset += 1
-                elif known[0] != event.value:
-                    raise LogError(
-                        f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
-                        "nothing was appended; an event in the log never changes: find out why the source produced this id again"
-                    )
-            cursor.execute(_SET_END, (topic, offset, before))
+            for event in self._signed(topic, key, self._fresh(cursor, topic, key, events)):
+                before = chained_digest(Record(topic, 0, offset, key, *event), before)
+                cursor.execute(INSERT, (topic, offset, key, event.id, event.value, before, event.signature))
+                offset += 1
+            cursor.execute(SET_END, (topic, offset, before))
         return offset - first
+
+    def _fresh(self, cursor: sqlite3.Cursor, topic: Topic, key: str, events: Sequence[NewEvent]) -> list[NewEvent]:
+        """The events that the key does not hold yet. Raises LogError for a known id with other content."""
+        fresh: dict[str, NewEvent] = {}
+        for event in events:
+            known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
+            if known is None and event.id in fresh:
+                known = fresh[event.id].value, "this append"
+            if known is None:
+                fresh[event.id] = event
+            elif known[0] != event.value:
+                raise LogError(
+                    f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
+                    "nothing was appended; an event in the log never changes: find out why the source produced this id again"
+                )
+        return list(fresh.values())
+
+    def _signed(self, topic: Topic, key: str, events: list[NewEvent]) -> list[NewEvent]:
+        """The events as they are appended next, in the open transaction. Raises LogError when no key at hand may."""
+        if self.keys is None or not events:
+            return events
+        stream, start = self._streams.get((topic, key)) or (self.keys.begin(topic, key), 0)
+        end, _ = self._head(topic)
+        for record in self._records(topic, start, end):
+            if record.key == key:
+                stream.judge(record)
+        self._streams[topic, key] = stream, end
+        return self.keys.signed(stream, events)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Cursor]:
@@ -344,27 +362,6 @@ _ADVICE_OF_SYSTEM = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space
 def _code(error: Exception) -> int:
     """SQLite's primary result code."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-
-
-def _add_digests(cursor: sqlite3.Cursor) -> None:
-    """Migrate from format 1 to 2 in the open transaction: adds a digest to every event. Appends of an older program fail from then on."""
-    for index in ("event_id", "event_key"):
-        cursor.execute(f"DROP INDEX {index}")
-    cursor.execute("ALTER TABLE event RENAME TO event_1")
-    for statement in _CREATE.split(";"):
-        if "writer" not in statement:
-            cursor.execute(statement)
-    reading = cursor.connection.cursor()
-    for topic in TOPICS:
-        before, end = INITIAL_DIGEST, 0
-        for offset, key, id_, value in reading.execute(_OF_FORMAT_1, (topic,)):
-            before = chained_digest(Record(topic, 0, offset, key, id_, value), before)
-            cursor.execute(_INSERT, (topic, offset, key, id_, value, before))
-            end = offset + 1
-        cursor.execute(_SET_END, (topic, end, before))
-    reading.close()
-    cursor.execute("DROP TABLE event_1")
-    cursor.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
 
 
 class SqliteWriter:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from pipeline.log.authenticity import Stream
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
 from pipeline.model.errors import FencedError, LogError
 
@@ -17,7 +19,10 @@ from pipeline.model.errors import FencedError, LogError
 class MemoryLog:
     """`pipeline.log.protocol.EventLog` in memory; every topic has one partition, 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keys: LogKeys | None = None) -> None:
+        """`keys`: by which appends are signed."""
+        self.keys = keys
+        self._streams: dict[tuple[Topic, str], tuple[Stream, int]] = {}
         self._changed = threading.Condition()
         self._records: dict[Topic, list[Record]] = {topic: [] for topic in TOPICS}
         self._ids: defaultdict[tuple[Topic, str], dict[str, bytes]] = defaultdict(dict)
@@ -72,10 +77,23 @@ class MemoryLog:
                 elif before != event.value:
                     raise LogError(f"{topic} {key} already holds an event {event.id!r} with other content")
             records = self._records[topic]
-            records += [Record(topic, 0, len(records) + n, key, event_id, value) for n, (event_id, value) in enumerate(new.items())]
+            fresh = self._signed(topic, key, [event for event in events if event.id in new])
+            records += [Record(topic, 0, len(records) + n, key, *event) for n, event in enumerate(fresh)]
             ids.update(new)
             self._changed.notify_all()
             return len(new)
+
+    def _signed(self, topic: Topic, key: str, events: list[NewEvent]) -> list[NewEvent]:
+        """The events, once each, as they are appended next."""
+        events = list({event.id: event for event in events}.values())
+        if self.keys is None or not events:
+            return events
+        stream, start = self._streams.get((topic, key)) or (self.keys.begin(topic, key), 0)
+        for record in self._records[topic][start:]:
+            if record.key == key:
+                stream.judge(record)
+        self._streams[topic, key] = stream, len(self._records[topic])
+        return self.keys.signed(stream, events)
 
 
 class MemoryWriter:

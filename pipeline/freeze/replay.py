@@ -15,7 +15,7 @@ import msgspec
 from pipeline.assess.manifest import NOT_REPRODUCIBLE
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Record
-from pipeline.log.read import batches
+from pipeline.log.read import Streams, batches
 from pipeline.model.errors import VerifyError
 from pipeline.verify.files import MANIFEST, holds
 
@@ -31,8 +31,11 @@ def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
     cuts: dict[str, int] = {}
     beyond: dict[str, Record] = {}
     awaited = dict(event.newest)
+    streams = Streams(log.keys)
     for records in batches(log):
         for record in records:
+            if not streams.judge(record).counts:
+                continue
             name, place = f"{record.topic}/{record.key}", f"{record.topic}/{record.partition}"
             if name not in awaited:
                 beyond.setdefault(place, record)

@@ -18,6 +18,7 @@ from itertools import groupby
 from pipeline.log.events import decode
 from pipeline.model.errors import LogError
 
+from . import signatures
 from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer
 from .read import batches
 
@@ -69,9 +70,9 @@ def combined_digest(digests: Mapping[Key, str]) -> str:
 
 
 def event_digest(record: Record) -> bytes:
-    """SHA-256 (32 bytes) of an event's id and content."""
-    name = record.id.encode()
-    return hashlib.sha256(len(name).to_bytes(4, "big") + name + record.value).digest()
+    """SHA-256 (32 bytes) of an event's id and content, and of the signature that it carries."""
+    found = signatures.event_digest(record)
+    return found if record.signature is None else hashlib.sha256(found + record.signature).digest()
 
 
 def copy_log(
@@ -137,7 +138,7 @@ def _batches(records: list[Record], batch_bytes: int) -> Iterator[list[NewEvent]
     batch: list[NewEvent] = []
     size = 0
     for record in records:
-        batch.append(NewEvent(record.id, record.value))
+        batch.append(NewEvent(record.id, record.value, record.signature))
         size += len(record.value)
         if size >= batch_bytes:
             yield batch

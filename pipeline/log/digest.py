@@ -21,10 +21,13 @@ def chained_digest(record: Record, previous: bytes) -> bytes:
     for part in (record.topic.encode(), record.offset.to_bytes(8, "big"), record.key.encode(), record.id.encode(), record.value):
         found.update(len(part).to_bytes(8, "big"))
         found.update(part)
+    if record.signature is not None:
+        found.update(b"signature" + record.signature)
     return found.digest()
 
 
 def is_intact(record: Record, digest: bytes, previous: bytes) -> bool:
     """Whether a record read back matches the digest stored with it. A damaged file may give values of any type."""
     has_types = isinstance(record.key, str) and isinstance(record.id, str) and isinstance(record.value, bytes)
+    has_types &= record.signature is None or isinstance(record.signature, bytes)
     return has_types and isinstance(previous, bytes) and chained_digest(record, previous) == digest

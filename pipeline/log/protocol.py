@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from pipeline.model.errors import FencedError
+
+if TYPE_CHECKING:
+    from .keys import LogKeys
 
 Topic = Literal["chain", "ledger", "registry", "months"]
 TOPICS: tuple[Topic, ...] = ("chain", "ledger", "registry", "months")
@@ -29,6 +32,8 @@ class Record(NamedTuple):
     id: str
     value: bytes
     """The event's JSON, UTF-8."""
+    signature: bytes | None = None
+    """What the append that it begins carries (`signatures.AppendSignature`); None for what is not signed, and within an append."""
 
     @property
     def where(self) -> str:
@@ -41,6 +46,8 @@ class NewEvent(NamedTuple):
 
     id: str
     value: bytes
+    signature: bytes | None = None
+    """Carried along as it is, by a log that signs nothing itself: of an event that is copied."""
 
 
 class Writer(Protocol):
@@ -61,6 +68,9 @@ class Writer(Protocol):
 
 class EventLog(Protocol):
     """An append-only log of JSON events, shared by many processes at once."""
+
+    keys: LogKeys | None
+    """By which appends are signed and readers check them (ADR 14); None where no root key is in force: then nothing is checked."""
 
     def writer(self, topic: Topic, key: str) -> Writer: ...
 

@@ -1,8 +1,8 @@
 """Reading a log: all records in batches, or the decoded events of one key, each with its record.
 
 Enters: a log, a topic and a key, the event types wanted. Leaves: events in the log's order. An event that can't be decoded is handed
-to `on_unreadable`; by default it is skipped, because ingest reports it (law 8). Left out: exactly-once reading into a store
-(`store.ingest`).
+to `on_unreadable`; by default it is skipped, because ingest reports it (law 8). Where a root key is in force (`EventLog.keys`), an event that is not authentic is
+skipped, too, and reported in `KeyReader.faults`. Left out: exactly-once reading into a store (`store.ingest`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import msgspec
 
 from pipeline.model.errors import LogError
 
-from .events import decode
+from .authenticity import Stream, Verdict
+from .events import KEY_EVENTS, decode
 from .events.parts import Event
+from .keys import LogKeys
 from .protocol import TOPICS, EventLog, Positions, Record, Topic, advance
 
 KNOWN_SCHEMA = 1
@@ -66,6 +68,26 @@ def refuse_newer(record: Record, error: Exception) -> None:
         raise LogError(f"{record.where}: {error}: upgrade it, then try again") from error
 
 
+class Streams:
+    """Every stream of a log, judged as its records come by, from the log's first on."""
+
+    def __init__(self, keys: LogKeys | None) -> None:
+        self._keys = keys
+        self.found: dict[tuple[str, str], Stream] = {}
+        """By (topic, key)."""
+
+    def judge(self, record: Record) -> Verdict:
+        """The verdict on the next record. Where no keys are in force every one counts."""
+        if self._keys is None:
+            return Verdict(True)
+        if not self._keys.is_ours(record.key):
+            return Verdict(False, f"it is in no stream of the pool {self._keys.pool!r}: {record.key!r}")
+        place = record.topic, record.key
+        if (stream := self.found.get(place)) is None:
+            stream = self.found[place] = self._keys.begin(*place)
+        return stream.judge(record)
+
+
 class KeyReader(Generic[E]):
     """Follows the events of one key, of some types or (`kinds` None) of all: each call of `new` gives those appended since the last one."""
 
@@ -78,14 +100,30 @@ class KeyReader(Generic[E]):
         self._tags = None if kinds is None else frozenset(_tag(kind) for kind in kinds)
         self._on_unreadable = on_unreadable
         self._positions: dict[str, int] = {}
+        self._stream = None if log.keys is None else log.keys.begin(topic, key)
+        self.faults: list[tuple[str, str]] = []
+        """Place and fault of each event read that is not authentic, or before which something is missing."""
+
+    @property
+    def stream(self) -> Stream | None:
+        """What is known of the stream after the last look: its keys among it. None where no keys are in force."""
+        return self._stream
 
     def new(self) -> Iterator[Located[E]]:
         """The events appended since the last call; exhaust the iterator. Raises what `on_unreadable` raises, and LogError."""
         for records in batches(self._log, self._positions, topics=[self._topic]):
             for record in records:
-                if record.key == self._key and (event := self._read(record)) is not None:
+                if record.key == self._key and self._is_authentic(record) and (event := self._read(record)) is not None:
                     yield Located(record, event)
             self._positions = advance(self._positions, records)
+
+    def _is_authentic(self, record: Record) -> bool:
+        if self._stream is None:
+            return True
+        verdict = self._stream.judge(record)
+        if verdict.fault:
+            self.faults.append((record.where, verdict.fault))
+        return verdict.counts
 
     def _read(self, record: Record) -> E | None:
         try:
@@ -99,6 +137,8 @@ class KeyReader(Generic[E]):
         except (ValueError, RecursionError) as error:
             self._on_unreadable(record, error)
             return None
+        if self._tags is None and isinstance(event, KEY_EVENTS):
+            return None  # for `stream`, which has read them
         found: E = event
         return found
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.log_sqlite.log import APPLICATION_ID, FORMAT_VERSION, SqliteLog
+from connectors.log_sqlite.formats import APPLICATION_ID, FORMAT_VERSION, look_at_old_log
+from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.protocol import NewEvent, advance
 from pipeline.model.errors import FencedError, LogError
 
@@ -280,7 +281,7 @@ def test_a_damaged_index_is_found_by_the_check(tmp_path: Path):
         log.check()
 
 
-def test_a_log_without_digests_gets_them_and_its_events_stay(tmp_path: Path):
+def test_a_log_without_digests_gets_them_when_a_person_says_so_and_its_events_stay(tmp_path: Path):
     path = tmp_path / "log.sqlite"
     old = sqlite3.connect(path, isolation_level=None)
     old.executescript(FORMAT_1)
@@ -288,17 +289,40 @@ def test_a_log_without_digests_gets_them_and_its_events_stay(tmp_path: Path):
         for n in range(50):
             old.execute("INSERT INTO event VALUES (?, ?, 'k', ?, ?)", (topic, n, f"{topic}:{n}", b"{}"))
     old.execute("INSERT INTO writer VALUES ('ledger', 'k', 3)")
-    for _ in range(2):
-        with SqliteLog(path) as log:
+    with pytest.raises(LogError, match=r"log format 1.*esep log seal.*asks you"):
+        SqliteLog(path)
+    seen = look_at_old_log(path)
+    assert seen is not None and seen.events == {"chain": 50, "ledger": 50, "registry": 0, "months": 0}
+    assert look_at_old_log(path) == seen, "looking changes nothing"
+    for seals in (True, False):
+        with SqliteLog(path, seals_format_1=seals) as log:
             log.check()
             assert [r.id for r in log.read({})] == [f"{topic}:{n}" for topic in ("chain", "ledger") for n in range(50)]
-            assert log._identity() == (APPLICATION_ID, 2)
+            assert log._identity() == (APPLICATION_ID, FORMAT_VERSION)
+    assert look_at_old_log(path) is None
     with pytest.raises(sqlite3.Error):
         old.execute("INSERT INTO event (topic, \"offset\", key, id, value) VALUES ('ledger', 50, 'k', 'late', x'7b7d')")
     old.close()
     with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
         assert writer.append([NewEvent("ledger:49", b"{}"), NewEvent("next", b"{}")]) == 1
         assert log.read({"ledger/0": 50}, topics=["ledger"])[0].id == "next"
+
+
+def test_a_log_of_format_2_gets_room_for_signatures_and_its_events_stay(tmp_path: Path):
+    path = tmp_path / "log.sqlite"
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        writer.append([NewEvent(f"e{n}", b"{}") for n in range(9)])
+        written = log.read({})
+    hurt(path, "ALTER TABLE event DROP COLUMN signature")
+    hurt(path, "PRAGMA user_version = 2")
+    with SqliteLog(path) as log, log.writer("ledger", "k") as writer:
+        assert log._identity() == (APPLICATION_ID, FORMAT_VERSION)
+        assert log.read({}) == written
+        assert writer.append([NewEvent("e8", b"{}"), NewEvent("e9", b"{}", b"signed")]) == 1
+        assert [record.signature for record in log.read({"ledger/0": 8})] == [None, b"signed"]
+    hurt(path, "UPDATE event SET signature = x'00' WHERE \"offset\" = 9")
+    with SqliteLog(path) as log, pytest.raises(LogError, match="ledger/0@9 is not what was written"):
+        log.read({})
 
 
 def test_a_flipped_bit_anywhere_is_told_or_changes_nothing(tmp_path: Path):

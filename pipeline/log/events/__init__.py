@@ -16,6 +16,7 @@ from pipeline.model.errors import LogError
 
 from ..protocol import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
+from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived
 from .parts import MAX_EVENT_BYTES, Event
@@ -23,7 +24,7 @@ from .registry import Registry
 
 LedgerEvent = Allocations | Payments | Openings | Complete
 MonthEvent = Labelled | Waived | Frozen | ClosingEvent
-AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent
+AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
@@ -33,6 +34,8 @@ TOPIC_OF: dict[type[Event], Topic] = {
     Labelled: "months", Waived: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),
 }  # fmt: skip
+KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)
+"""They lie in every topic (ADR 14)."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
@@ -67,7 +70,7 @@ def content_digest(content: Any) -> str:
 
 def json_schemas() -> dict[str, Any]:
     """JSON Schemas of all events, by the event's `type`."""
-    kinds = list(TOPIC_OF)
+    kinds = [*TOPIC_OF, *KEY_EVENTS]
     refs, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     del refs
     return {
