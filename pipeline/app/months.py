@@ -250,7 +250,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
         has_registry=registry(connection) is not None,
-        bad_events=[(issue.ref, issue.detail) for issue in bad_events(connection)],
+        bad_events=bad_events(connection),
         positions=store.positions(),
         previous_digest=before[-1].digest if before else None,
         newest=newest_events(connection),

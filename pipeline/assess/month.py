@@ -18,7 +18,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Waived
-from pipeline.model.issues import IssueCode
+from pipeline.model.issues import Issue
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
@@ -31,8 +31,8 @@ class MonthState:
     waivers: list[Waived]
     complete_through: date | None
     has_registry: bool
-    bad_events: list[tuple[str, str]]
-    """Position and error of each event of the log that can't be read (law 8)."""
+    bad_events: list[Issue]
+    """Events of the log that can't be read, or that are not authentic (law 8, ADR 14)."""
     positions: dict[str, int]
     previous_digest: str | None
     """Digest of the newest frozen version of the month before."""
@@ -62,9 +62,8 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
     """Enrich the month and check every condition of rule 8.1. Events that can't be read are blocking issues."""
     enriched = enrich_month(state.facts, month, rules)
     if state.bad_events:
-        code = IssueCode.UNREADABLE_EVENT
         unreadable = pl.DataFrame(
-            [(code.value, code.severity.value, place, error, error, None) for place, error in state.bad_events],
+            [(issue.code.value, issue.severity.value, issue.ref, issue.detail, issue.detail, None) for issue in state.bad_events],
             schema=enriched.issues.schema,
             orient="row",
         )

@@ -64,6 +64,14 @@ class StreamState(msgspec.Struct):
     """The digests of its events that were not read yet."""
 
 
+_states = msgspec.msgpack.Decoder(StreamState)
+
+
+def read_state(content: bytes) -> StreamState:
+    """What `Stream.save` wrote."""
+    return _states.decode(content)
+
+
 class Verdict(NamedTuple):
     """What is to be made of a record."""
 
@@ -83,7 +91,6 @@ class _Head(msgspec.Struct):
 
 
 _head = msgspec.json.Decoder(_Head)
-_states = msgspec.msgpack.Decoder(StreamState)
 
 
 class Stream:
@@ -91,7 +98,7 @@ class Stream:
 
     def __init__(self, root: str, topic: str, key: str, *, state: bytes | None = None) -> None:
         """`state`: from `save`, of the same stream under the same root key; a stream's beginning without it."""
-        self.state = StreamState(root, topic, key) if state is None else _states.decode(state)
+        self.state = StreamState(root, topic, key) if state is None else read_state(state)
         self.proof: bytes | None = None
         """The packed signature that covers the record judged last; None when none does."""
         self._root = bytes.fromhex(root)

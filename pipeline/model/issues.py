@@ -32,6 +32,8 @@ class IssueCode(StrEnum):
     TRANSFER_EXCEEDS_ALLOCATIONS = "transfer-exceeds-allocations"
     UNREADABLE_EVENT = "unreadable-event"
     """Law 8: an event of the log that can't be read; `ref` is its position."""
+    EVENT_NOT_AUTHENTIC = "event-not-authentic"
+    """ADR 14: an event of the log that no key signed which may write it, or something missing before one; `ref` is its position, or the stream."""
     UNKNOWN_ASSET = "unknown-asset"
     """ADR 7: a token of no contract in the settings left a pool wallet; `ref` is the chain and the contract, `CHAIN:0x…`."""
     BAD_ADDRESS = "bad-address"

@@ -2,8 +2,8 @@
 
 In: records of an `EventLog` from the store's own positions on. Out: raw rows and the new positions, in one DuckDB
 transaction for each batch (law 4): after a crash at any moment the store continues from its positions, and any batch size, order
-of topics or duplicate delivery gives the same rows (law 2). An event that can't be decoded, or that contradicts an earlier one, goes
-to raw_bad_event with its position, and ingest continues (law 8). Only a gap or contradiction in a chain's events stops ingest,
+of topics or duplicate delivery gives the same rows (law 2). An event that can't be decoded, that contradicts an earlier one, or that is not
+authentic where a root key is in force (ADR 14), goes to raw_bad_event with its position, and ingest continues (law 8). Only a gap or contradiction in a chain's events stops ingest,
 because every later block depends on it.
 
 Left out: every judgement about the rows (law 3), and waiting for new events, which the caller's loop does.
@@ -16,21 +16,24 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import duckdb
 import msgspec
 import polars as pl
 
-from pipeline.log.events import TOPIC_OF, AnyEvent, decode
+from pipeline.log.events import KEY_EVENTS, TOPIC_OF, AnyEvent, decode
 from pipeline.log.events.chain import ChainEvent
 from pipeline.log.events.ledger import Complete
 from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived
 from pipeline.log.events.registry import Registry
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, EventLog, Positions, Record, Topic, advance
 from pipeline.model.errors import LogError, StoreError
+from pipeline.model.issues import IssueCode
 
 from . import Store
+from .authenticity import Judge, bring_under_keys
 from .chain import ChainBatch, ChainBroken
 from .facts import Shape, insert
 from .ledger import (
@@ -52,7 +55,7 @@ LIMIT_BYTES = 16 << 20
 _EVENT: Shape = {
     "topic": pl.String, "key": pl.String, "id": pl.String, "type": pl.String, "log_offset": pl.Int64, "digest": pl.String,
 }  # fmt: skip
-_BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String}
+_BAD: Shape = {"place": pl.String, "log_offset": pl.Int64, "key": pl.String, "error": pl.String, "code": pl.String}
 _Name = tuple[str, str, str]
 """Topic, key and id: they identify an event."""
 _CHAIN_EVENTS = get_args(ChainEvent)
@@ -84,9 +87,13 @@ class Ingest:
         until: Positions | None = None,
         topics: Sequence[Topic] = TOPICS,
         limit_bytes: int = LIMIT_BYTES,
+        keys: LogKeys | Literal["as the log"] | None = "as the log",
     ) -> None:
         """`until`: stop before these offsets (a partition absent from it is not read), to rebuild the state of a frozen month.
-        `limit_bytes`: about how much of the log one step reads."""
+        `limit_bytes`: about how much of the log one step reads.
+        `keys`: instead of the log's; None: nothing is checked, as before keys were in force."""
+        self._keys = log.keys if keys == "as the log" else keys
+        self._is_under_keys = False
         self._log = log
         self._store = store
         self._until = until
@@ -100,6 +107,9 @@ class Ingest:
         failures of the store; `LogError` for failures of the log.
         """
         with self._store.lock, _garbage_collection_paused():
+            if not self._is_under_keys:
+                bring_under_keys(self._store, self._log, self._keys)
+                self._is_under_keys = True
             before = self._store.positions()
             records = self._log.read(before, topics=self._topics, until=self._until, limit_bytes=self._limit_bytes)
             if not records:
@@ -138,12 +148,15 @@ class Ingest:
     def _take(self, records: Sequence[Record], after: Positions) -> tuple[int, int]:
         """Commit the rows of `records` with the positions after them; the numbers of rows and of bad events."""
         with self._store.transaction() as connection:
-            batch = _Batch(connection, records)
+            judge = None if self._keys is None else Judge(connection, self._keys)
+            batch = _Batch(connection, records if judge is None else judge.sift(records), judge)
             rows = batch.write()
+            if judge is not None:
+                judge.save()
             positions = pl.DataFrame(sorted(after.items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row")
             connection.execute("DELETE FROM raw_position")
             insert(connection, "raw_position", positions)
-        return rows, len(batch.bad)
+        return rows, batch.bad_events
 
     def _advice(self, record: Record) -> str:
         """Advice for a gap in a chain's events: the likeliest cause is an unreadable event before it."""
@@ -172,10 +185,18 @@ def _garbage_collection_paused() -> Iterator[None]:
 class _Batch:
     """One batch of records, to be written into the open transaction."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, records: Sequence[Record], judge: Judge | None) -> None:
         self._connection = connection
+        self._judge = judge
         self.bad: dict[Record, str] = {}
-        topics, _, _, keys, ids, values = zip(*records, strict=True)
+        self.bad_events = 0
+        """How many events are bad, or not authentic, after `write`."""
+        self._records: Sequence[Record] = ()
+        self._digests: list[str] = []
+        self._events: list[AnyEvent | None] = []
+        if not records:
+            return
+        topics, _, _, keys, ids, values, _ = zip(*records, strict=True)
         names = list(zip(topics, keys, ids, strict=True))
         digests = [sha256(value).hexdigest() for value in values]
         known = self._known_digests(ids)
@@ -211,13 +232,15 @@ class _Batch:
 
     def _decoded(self, record: Record) -> AnyEvent | None:
         """The event; or None, and an entry in `bad` (law 8)."""
-        topic, _, _, _, _, value = record
+        topic, _, _, _, _, value, _ = record
         if topic == "ledger" and (bulk := decode_bulk(value)) is not None:
             return bulk
         event = _event_or_fault(record)
         if isinstance(event, str):
             self.bad[record] = event
             return None
+        if isinstance(event, KEY_EVENTS):
+            return event
         if TOPIC_OF[type(event)] != topic:
             self.bad[record] = f"an event of type {_type(type(event))} does not belong into topic {topic!r}"
             return None
@@ -252,13 +275,25 @@ class _Batch:
         for record, other in others:
             rows += self._add_other(record, other)
         self._record_events()
-        bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error) for r, error in self.bad.items()]
+        bad = [(f"{r.topic}/{r.partition}", r.offset, r.key, error, code) for r, (error, code) in self._faults().items()]
         insert(self._connection, "raw_bad_event", pl.DataFrame(bad, schema=dict(_BAD), orient="row"))
+        self.bad_events = len(bad)
         return rows
+
+    def _faults(self) -> dict[Record, tuple[str, str]]:
+        """What is wrong, by record: in words, and as an issue. One that is not authentic is that first of all."""
+        faults = {record: (error, IssueCode.UNREADABLE_EVENT.value) for record, error in self.bad.items()}
+        if self._judge is not None:
+            for record, fault in self._judge.faults.items():
+                more = f"; {self.bad[record]}" if record in self.bad else ""
+                faults[record] = (fault + more, IssueCode.EVENT_NOT_AUTHENTIC.value)
+        return faults
 
     def _add_other(self, record: Record, event: AnyEvent) -> int:
         """Write the rows of one event that is not bulk; one that contradicts the store is recorded as bad (law 8)."""
         try:
+            if self._judge is not None and isinstance(event, (*KEY_EVENTS, Labelled, Waived)):
+                self._judge.keep_proof(record, str(_type(type(event))))
             match event:
                 case Complete():
                     return add_complete(self._connection, event)
@@ -275,7 +310,7 @@ class _Batch:
     def _record_events(self) -> None:
         """Record the events read, with their digests, to recognise duplicates."""
         if self._records:
-            topics, _, offsets, keys, ids, _ = zip(*self._records, strict=True)
+            topics, _, offsets, keys, ids, _, _ = zip(*self._records, strict=True)
             types = list(map(_type, map(type, self._events)))
             columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": self._digests}
             insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))

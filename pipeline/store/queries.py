@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from pipeline.log.authenticity import StreamState, read_state
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen, Labelled, Waived
 from pipeline.log.protocol import Topic
@@ -168,9 +169,41 @@ def account_proofs(connection: duckdb.DuckDBPyConnection, chain: str) -> list[Ac
 
 
 def bad_events(connection: duckdb.DuckDBPyConnection) -> list[Issue]:
-    """Events that can't be read, as blocking issues (law 8); `ref` is the event's place: `ledger/0@17`."""
+    """Events that can't be read, or that are not authentic, as blocking issues (law 8); `ref` is the event's place: `ledger/0@17`.
+
+    A stream in which no root key is in force yet, where one is in another, is such an issue, too; `ref` is its name: `chain/pool/litecoin` (ADR 14).
+    """
     rows = connection.execute(statements()["bad_events"]).fetchall()
-    return [Issue(IssueCode.UNREADABLE_EVENT, f"{place}@{offset}", error) for place, offset, error in rows]
+    found = [Issue(IssueCode(code or IssueCode.UNREADABLE_EVENT), f"{place}@{offset}", error) for place, offset, error, code in rows]
+    unsigned = [state for state in streams(connection) if not state.is_in_force]
+    return found + [
+        Issue(
+            IssueCode.EVENT_NOT_AUTHENTIC, f"{state.topic}/{state.key}",
+            f"nobody signed what it holds: {state.before_keys} event(s); `esep keys start` puts it under the root key as it is",
+        )
+        for state in unsigned
+    ]  # fmt: skip
+
+
+def streams(connection: duckdb.DuckDBPyConnection) -> list[StreamState]:
+    """What is known of each stream of the pool at the store's positions; none where no root key is in force."""
+    return [read_state(state) for _, _, state in connection.execute(statements()["streams"]).fetchall()]
+
+
+class SignedEvent(NamedTuple):
+    """A decision, or what the root key said, with the signature that covers it."""
+
+    topic: str
+    key: str
+    id: str
+    type: str
+    value: bytes
+    signature: bytes
+
+
+def signed_events(connection: duckdb.DuckDBPyConnection) -> list[SignedEvent]:
+    """What proves people's labels and waivers, and what the root key said of keys, in the log's order (ADR 14)."""
+    return [SignedEvent(*row) for row in connection.execute(statements()["signed"]).fetchall()]
 
 
 def registry(connection: duckdb.DuckDBPyConnection) -> tuple[int, str] | None:

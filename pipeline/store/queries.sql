@@ -113,8 +113,14 @@ SELECT o.height, o.block_hash, o.address, o.proof, o.header FROM told o
 WHERE o.chain = $chain AND EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY o.height, o.address;
 
--- bad_events: events that can't be read, by their places.
-SELECT place, log_offset, error FROM raw_bad_event ORDER BY place, log_offset;
+-- streams: what is known of each stream (topic and key) where a root key is in force.
+SELECT topic, key, state FROM raw_stream ORDER BY topic, key;
+
+-- signed: what proves people's decisions, and what the root key said, in the log's order.
+SELECT topic, key, id, type, value, signature FROM raw_signed ORDER BY topic, key, log_offset;
+
+-- bad_events: events that can't be read, or that are not authentic, by their places.
+SELECT place, log_offset, error, code FROM raw_bad_event ORDER BY place, log_offset;
 
 -- registry: the registry in force.
 SELECT version, digest FROM core_registry;

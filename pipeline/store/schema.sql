@@ -7,7 +7,13 @@ CREATE TABLE store_version (version INTEGER NOT NULL, views_digest VARCHAR NOT N
 -- Law 4: positions are committed together with the rows that came from them.
 CREATE TABLE raw_position (place VARCHAR PRIMARY KEY, next_offset BIGINT NOT NULL);
 -- Law 8: events that can't be read, or that contradict one read before, each with its place. The stream goes on after them.
-CREATE TABLE raw_bad_event (place VARCHAR NOT NULL, log_offset BIGINT NOT NULL, key VARCHAR, error VARCHAR NOT NULL, PRIMARY KEY (place, log_offset));
+CREATE TABLE raw_bad_event (place VARCHAR NOT NULL, log_offset BIGINT NOT NULL, key VARCHAR, error VARCHAR NOT NULL, code VARCHAR, PRIMARY KEY (place, log_offset));
+-- Who may write to the log (ADR 14): the state of each stream (topic and key) at the positions, committed with them; what proves people's decisions.
+CREATE TABLE raw_stream (
+    topic VARCHAR NOT NULL, key VARCHAR NOT NULL, root VARCHAR NOT NULL, is_in_force BOOLEAN NOT NULL, number BIGINT NOT NULL, digest VARCHAR NOT NULL,
+    before_keys BIGINT NOT NULL, refused BIGINT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (topic, key));
+CREATE TABLE raw_signed (
+    topic VARCHAR NOT NULL, key VARCHAR NOT NULL, log_offset BIGINT NOT NULL, id VARCHAR NOT NULL, type VARCHAR NOT NULL, value BLOB NOT NULL, signature BLOB NOT NULL);
 -- Every event read, bad ones too: the same (topic, key, id) again with the same digest is a duplicate and is skipped.
 -- digest: SHA-256 of the event's bytes, hex.  type: NULL where the event can't be read.
 CREATE TABLE raw_event (topic VARCHAR NOT NULL, key VARCHAR NOT NULL, id VARCHAR NOT NULL, type VARCHAR, log_offset BIGINT NOT NULL, digest VARCHAR NOT NULL);

@@ -188,4 +188,4 @@ CREATE OR REPLACE VIEW pool_wallets AS SELECT chain, wallet FROM core_pool_walle
 -- --- for analysts: the log
 
 CREATE OR REPLACE VIEW log_positions AS SELECT place, next_offset FROM raw_position;
-CREATE OR REPLACE VIEW bad_events AS SELECT place || '@' || log_offset AS position, key, error FROM raw_bad_event;
+CREATE OR REPLACE VIEW bad_events AS SELECT place || '@' || log_offset AS position, key, error, coalesce(code, 'unreadable-event') AS code FROM raw_bad_event;

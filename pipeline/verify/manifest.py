@@ -31,6 +31,8 @@ from .shapes import read_manifest
 ISSUES_CSV = "issues.csv"
 _THROUGH = re.compile(r"declared complete through (\d{4}-\d{2}-\d{2})\b")
 SHOWN_NAMES = 5
+_OF_THE_LOG = [IssueCode.UNREADABLE_EVENT.value, IssueCode.EVENT_NOT_AUTHENTIC.value]
+"""Issues of the log's events: they are in no facts, and only block."""
 
 
 def check_manifest(bundle: OpenBundle) -> Finding:
@@ -63,7 +65,7 @@ def _internal_calls(manifest: dict[str, Any]) -> dict[str, str]:
 
 def _issues(bundle: OpenBundle) -> tuple[pl.DataFrame, int]:
     """The issues, computed anew, with the unreadable events that the bundle names (law 8): these are in no facts, and only block."""
-    told = pl.read_csv(bundle.folder / ISSUES_CSV, infer_schema=False).filter(pl.col("code") == IssueCode.UNREADABLE_EVENT.value)
+    told = pl.read_csv(bundle.folder / ISSUES_CSV, infer_schema=False).filter(pl.col("code").is_in(_OF_THE_LOG))
     computed = bundle.enriched.issues
     if told.is_empty():
         return computed, 0

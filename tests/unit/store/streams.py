@@ -44,6 +44,7 @@ from pipeline.log.events.registry import (
     Registry,
     WalletRow,
 )
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.store import Store
 
@@ -245,6 +246,8 @@ def waiver(month: str, ref: str) -> Waived:
 
 class Delivery:
     """An event log in memory. `turns` decides which topic each read gives; each read gives `count` records of it."""
+
+    keys: LogKeys | None = None
 
     def __init__(self, turns: Sequence[Topic] = TOPICS, count: int = 10**9) -> None:
         self.records: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
