@@ -107,7 +107,7 @@ def unpack_batch(
     return found
 
 
-def _unpack(  # noqa: C901, PLR0912 - numbers are read in place, for speed
+def _unpack(  # noqa: C901, PLR0912, PLR0915 - numbers are read in place, for speed
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> tuple[list[Record | ForeignRecord], int]:
     """`count` records from byte `at` on, and where they end.

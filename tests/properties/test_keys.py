@@ -109,7 +109,9 @@ def test_whatever_a_stranger_does_is_told_and_adds_nothing(drawn, data):
         case "exchange":
             found[at], found[other] = found[other], found[at]
         case "change":
-            found[at] = found[at]._replace(value=found[at].value.replace(b"known", b"forged").replace(b"hired", b"fired").replace(b"left", b"gone"))
+            found[at] = found[at]._replace(
+                value=found[at].value.replace(b"known", b"forged").replace(b"hired", b"fired").replace(b"left", b"gone")
+            )
         case "remove":
             del found[at]
         case "rename":

@@ -204,7 +204,10 @@ def test_a_key_that_would_use_up_the_numbers_is_refused():
     log = begun()
     new = encode(waived(1))
     signature = sign(AIGUL, "months", POOL, 2**64 - 1, bytes(32), [event_digest(new)])
-    assert judged(place(records(log), new.value, new.id, signature.pack()))[-1] == (False, "it is append 18446744073709551615, and append 1 was the last one")
+    assert judged(place(records(log), new.value, new.id, signature.pack()))[-1] == (
+        False,
+        "it is append 18446744073709551615, and append 1 was the last one",
+    )
 
 
 def test_bytes_that_are_no_signature_are_refused():
