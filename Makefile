@@ -46,7 +46,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements-dev.lock
 	@touch $@
 
-run: install ## Carry the example month through: recorded node to frozen, verified form in var/
+run: install ## Process the example month: from a recorded node to the frozen, verified form in var/
 	@status=0; $(BIN)/esep demo $(EXAMPLE) --var $(VAR) || status=$$?; \
 	if [ $$status -eq 3 ]; then \
 		$(BIN)/esep waive 2026-10 unknown-outflow $(EXAMPLE_OUTFLOW) --config $(VAR)/esep.toml \
@@ -61,18 +61,18 @@ test: install-dev ## All tests but those that need a real node; ARGS="-k NAME" p
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 # The floor stands in pyproject.toml, `[tool.coverage.report]`.
-coverage: install-dev ## The same tests, with the lines and branches they pass counted: fails below the floor
+coverage: install-dev ## The same tests, measuring line and branch coverage: fails below the floor
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
 LIVE_PACKAGES := litecoind libfaketime strace
 
-test-live: install-dev ## Tests against real nodes, each part with the reason where it can't run
+test-live: install-dev ## Tests against real nodes; parts that can't run here are skipped with the reason
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
 	$(PYTEST) -m live tests/live $(ARGS)
 
-lint: install-dev ## Format, lint, types, the laws of the rooms, the documents' links
+lint: install-dev ## Format, lint, types, import contracts, the documents' links
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
@@ -96,7 +96,7 @@ bench: install-dev ## Measure: a synthetic month from log to frozen report, each
 docs: install ## Rewrite the generated documents: data dictionary, event schemas
 	$(BIN)/esep docs
 
-site: install-dev ## The documents as a site in build/site, for a browser without a network
+site: install-dev ## Build the documents as a site in build/site, readable offline
 	$(BIN)/mkdocs build --strict --quiet
 
 lock: install-dev ## Pin the newest versions that pyproject.toml allows, with hashes
@@ -124,6 +124,6 @@ verifier: install-dev ## The verifier in one file for an auditor, dist/esep-veri
 	$(BIN)/python .ci/verifier.py $(VERIFIER)
 	ESEP_VERIFIER=$(abspath $(VERIFIER)) $(PYTEST) tests/integration/test_verifier_alone.py tests/forgery -n $(WORKERS) --dist loadfile $(ARGS)
 
-clean: ## Remove .venv and caches; what lies in var/ stays
+clean: ## Remove .venv and caches; var/ is kept
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -35,11 +35,11 @@ Days = Annotated[Texts, AfterValidator(_days)]
 
 
 class ClosingSettings(Section):
-    """When a month is frozen, let go and filed. The report is due by the 25th, whatever stands here."""
+    """When a month is frozen, approved and filed. These settings do not change that the report is due by the 25th."""
 
     first_month: Annotated[str, AfterValidator(_month)] | None = Field(
         default=None,
-        description="the first month that Esep files; without it nothing is frozen, signed or filed by itself, and nothing before it ever",
+        description="the first month that Esep files; without it nothing is frozen, signed or filed automatically; months before it never are",
     )
     most_apart_percent: int = Field(
         default=25, ge=0, le=10_000,
@@ -58,7 +58,7 @@ class ClosingSettings(Section):
     )
     retry_s: int = Field(default=60, ge=1, le=3600, description="seconds before the first further attempt; doubled with each one")
     retry_max_s: int = Field(default=3600, ge=1, le=86_400, description="the most that becomes")
-    look_every_minutes: int = Field(default=15, ge=1, le=1440, description="how often it is looked what is due")
+    look_every_minutes: int = Field(default=15, ge=1, le=1440, description="minutes between two checks of what is due")
     in_run: bool = Field(default=False, description="whether `esep run` closes months, too; else `esep schedule` or `esep close` does")
     days_off: Days = Field(default=(), description="days made free by decree, as 2026-05-11; information only")
     days_on: Days = Field(default=(), description="days made working days by decree; information only")
@@ -79,7 +79,7 @@ class SigningSettings(Section):
     )
     tsa_url: str = Field(default="", description="time stamp authority (RFC 3161), for pkcs12; no time stamp without it")
     timeout_s: int = Field(default=30, ge=1, le=600, description="seconds before a request to ncanode counts as failed")
-    warn_days: int = Field(default=30, ge=1, le=365, description="days before the certificate's end from which people are told")
+    warn_days: int = Field(default=30, ge=1, le=365, description="days before the certificate expires from which notices are sent")
 
 
 class FilingSettings(Section):
@@ -100,7 +100,9 @@ class FilingSettings(Section):
     api_key_header: str = Field(default="X-API-Key", description="the header of an API key")
     client_cert_file: FilePath | None = Field(default=None, description="our certificate for mutual TLS, PEM")
     client_key_file: FilePath | None = Field(default=None, description="its key, PEM")
-    ca_file: FilePath | None = Field(default=None, description="the other side's authority, PEM; the system's when not given")
+    ca_file: FilePath | None = Field(
+        default=None, description="certificate of the filing service's authority, PEM; the system's authorities when not given"
+    )
     id_header: str = Field(default="Idempotency-Key", description="header that carries the submission's id; empty for none")
     headers: dict[str, str] = Field(default_factory=dict, description="further headers, by name")
     fields: dict[str, str] = Field(
@@ -126,7 +128,7 @@ class AnswersSettings(Section):
     state: str = Field(default="status", description="path of the word that says what became of it")
     receipt: str = Field(default="receipt", description="path of the receipt")
     has_receipts: bool = Field(default=True, description="whether an acceptance brings a receipt; without it one is only a reception")
-    message: str = Field(default="message", description="path of what is said to people")
+    message: str = Field(default="message", description="path of the message for people")
     rows: str = Field(default="rows", description="path of the rejected rows")
     row_number: str = Field(default="n", description="path of the number within a rejected row")
     row_message: str = Field(default="message", description="path of the reason within a rejected row")
@@ -142,7 +144,7 @@ class AnswersSettings(Section):
 
 
 class NoticesSettings(Section):
-    """Who is told, by e-mail and by webhook."""
+    """Who gets notices, by e-mail and by webhook."""
 
     smtp_host: str = Field(default="", description="the mail server; no e-mail without it")
     smtp_port: int = Field(default=587, ge=1, le=65_535, description="its port")
@@ -152,7 +154,7 @@ class NoticesSettings(Section):
     password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_NOTICES_PASSWORD or password_file")
     mail_from: str = Field(default="", description="the sender's address")
     mail_to: Texts = Field(default=(), description="the receivers' addresses")
-    webhook_url: str = Field(default="", description="told of each notice by POST, as JSON; none when empty")
+    webhook_url: str = Field(default="", description="URL that gets each notice by POST, as JSON; none when empty")
 
 
 def address_faults(place: str, url: str, *, carries_secret: bool) -> list[str]:

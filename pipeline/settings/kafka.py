@@ -10,7 +10,7 @@ from .parts import FilePath, Section
 
 
 class KafkaLogSettings(Section):
-    """A log on Apache Kafka (`log = "kafka://…"`): its topics, its patience, how to log in. Topics are checked at every start."""
+    """A log on Apache Kafka (`log = "kafka://…"`): its topics, timeouts and login. Topics are checked at every start."""
 
     partitions: int = Field(default=12, ge=1, le=10_000, description="partitions of each topic; a pool lies in one. Never change it later")
     replication_factor: int = Field(default=3, ge=1, le=32, description="copies of each partition on different brokers")

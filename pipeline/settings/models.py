@@ -230,7 +230,7 @@ class MetricsSettings(Section):
         description="HOST:PORT to serve them on; empty serves nothing. Each process needs a port of its own: --listen says it for one",
     )
     stalled_after_s: int = Field(
-        default=900, ge=10, le=86_400, description="/healthz fails when a loop did not go round for so many seconds"
+        default=900, ge=10, le=86_400, description="/healthz fails when a loop gave no heartbeat for this many seconds"
     )
     ready_lag_events: int = Field(default=1000, ge=0, description="/readyz fails when the store is more events behind the log")
     ready_lag_blocks: int = Field(default=3, ge=0, description="/readyz fails when the log is more blocks behind a node")
@@ -291,8 +291,8 @@ class Settings(Section):
     closing: ClosingSettings = Field(default_factory=ClosingSettings, description="when a month is frozen and filed")
     signing: SigningSettings = Field(default_factory=SigningSettings, description="the key that signs")
     filing: FilingSettings = Field(default_factory=FilingSettings, description="how a month is handed in")
-    answers: AnswersSettings = Field(default_factory=AnswersSettings, description="how the other side's answers are read")
-    notices: NoticesSettings = Field(default_factory=NoticesSettings, description="who is told")
+    answers: AnswersSettings = Field(default_factory=AnswersSettings, description="how the filing service's answers are read")
+    notices: NoticesSettings = Field(default_factory=NoticesSettings, description="who gets notices")
     assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")
     payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
         default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
