@@ -21,6 +21,7 @@ from .open_connector import open_connector
 from .open_log import open_log
 from .statements import Statements
 from .stores import Stores
+from .wallets import PoolWallets
 
 if TYPE_CHECKING:
     from pipeline.closing.notices import Channel
@@ -71,6 +72,11 @@ class App:
     def decisions(self) -> PoolDecisions:
         """Labels and waivers."""
         return PoolDecisions(self.settings, self.log, self.now, diary=self.diary)
+
+    @cached_property
+    def wallets(self) -> PoolWallets:
+        """Messages signed with the keys of the pool's addresses."""
+        return PoolWallets(self.settings, self.log, self.stores, self.now)
 
     @cached_property
     def imports(self) -> Imports:

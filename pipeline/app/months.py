@@ -48,6 +48,7 @@ from pipeline.store.queries import (
     newest_events,
     registry,
     waivers,
+    wallet_signatures,
 )
 from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
 from pipeline.validate.registry import RegistryKind
@@ -257,6 +258,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         internal_calls=internal_calls(connection),
         previous_debts=previous_debts(before[-1] if before else None),
         previous_coins=previous_coins(before[-1] if before else None),
+        wallet_signatures=wallet_signatures(connection),
     )
 
 

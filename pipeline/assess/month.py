@@ -17,7 +17,7 @@ from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.log.events.months import Waived
+from pipeline.log.events.months import Waived, WalletSigned
 from pipeline.model.issues import Issue
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -42,6 +42,8 @@ class MonthState:
     """What that version closed with."""
     previous_coins: PreviousCoins | None = None
     """And its closing sets of coins."""
+    wallet_signatures: list[WalletSigned] = field(default_factory=list)
+    """What owners signed with the keys of the pool's addresses, oldest first."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were read, by chain; chains without such calls are absent (ADR 7)."""
 

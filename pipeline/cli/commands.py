@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decisions, imports, inbox, log_commands, months, query, services, setup, statement, status
+from . import closing, decisions, imports, inbox, log_commands, months, query, services, setup, statement, status, wallets
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -78,6 +78,10 @@ def build() -> typer.Typer:
     for arrived in (inbox.look, inbox.waiting, inbox.take):
         arriving.command(help=unwrapped(arrived.__doc__ or ""))(arrived)
     app.add_typer(arriving, name="inbox", rich_help_panel="Facts")
+    signed = typer.Typer(no_args_is_help=True, help="What the keys of the pool's addresses should sign, and the signatures brought in.")
+    signed.command(help=unwrapped(wallets.messages.__doc__ or ""))(wallets.messages)
+    signed.command("import", help=unwrapped(wallets.take.__doc__ or ""))(wallets.take)
+    app.add_typer(signed, name="wallets", rich_help_panel="Facts")
     log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
     for moved in (log_commands.copy, log_commands.check):
         log.command(help=unwrapped(moved.__doc__ or ""))(moved)

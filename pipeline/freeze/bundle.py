@@ -29,6 +29,7 @@ from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
+from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
@@ -161,6 +162,9 @@ def write_bundle(
     progress("evidence")
     write_evidence(content.evidence, folder / "evidence")
     write_facts(content.state.facts, folder / "evidence" / "facts")
+    if version.rules.edition >= FIRST_EDITION:
+        listed = listed_addresses(content.state.facts, content.state.wallet_signatures, version.header["bin"])
+        (folder / WALLETS_JSONL).write_bytes(encode_addresses(listed))
     progress("documents")
     _render(content, report, progress)
     progress("database")

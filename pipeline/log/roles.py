@@ -23,6 +23,7 @@ from .events.months import (
     Signed,
     Submitting,
     Waived,
+    WalletSigned,
 )
 from .events.parts import Event
 from .events.registry import Registry
@@ -37,7 +38,7 @@ ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Accounts: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     Registry: ("capture", "import"),
-    Labelled: ("decide",), Waived: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
+    Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),
     Signed: ("file",), Sending: ("file",), Notified: ("file",),
     KeysRoot: (), KeyGranted: (), KeyRevoked: (),

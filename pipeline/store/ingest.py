@@ -25,7 +25,7 @@ import polars as pl
 from pipeline.log.events import KEY_EVENTS, TOPIC_OF, AnyEvent, decode
 from pipeline.log.events.chain import ChainEvent
 from pipeline.log.events.ledger import Complete
-from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived
+from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
 from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, EventLog, Positions, Record, Topic, advance
@@ -299,7 +299,7 @@ class _Batch:
                     return add_complete(self._connection, event)
                 case Registry():
                     return add_registry(self._connection, event)
-                case Labelled() | Waived() | Frozen():
+                case Labelled() | Waived() | WalletSigned() | Frozen():
                     return add_decision(self._connection, event, record.offset, record.value)
                 case _ if isinstance(event, _CLOSING_EVENTS):
                     return add_closing(self._connection, event, record.offset, record.value)

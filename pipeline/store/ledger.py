@@ -26,7 +26,7 @@ from pipeline.log.events.ledger import (
     PaymentColumns,
     Payments,
 )
-from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived
+from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
 
 from .facts import Shape, insert
@@ -234,8 +234,8 @@ def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
     return added
 
 
-def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | Frozen, offset: int, value: bytes) -> int:
-    """Insert a label, a waiver or a freeze. Raises `Contradiction` for a version that was frozen before."""
+def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | WalletSigned | Frozen, offset: int, value: bytes) -> int:
+    """Insert a label, a waiver, a signature of a wallet's key or a freeze. Raises `Contradiction` for a version that was frozen before."""
     match event:
         case Labelled():
             connection.execute(
@@ -248,6 +248,12 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
                 "INSERT INTO raw_waiver VALUES ($id, $offset, $month, $code, $ref, $by, $reason, $at, $facts)",
                 {"id": event.id, "offset": offset, "month": event.month, "code": event.code, "ref": event.ref,
                  "by": event.by, "reason": event.reason, "at": event.at, "facts": None if event.facts is None else "\n".join(event.facts)},
+            )  # fmt: skip
+        case WalletSigned():
+            connection.execute(
+                "INSERT INTO raw_wallet_signature VALUES ($id, $offset, $chain, $address, $message, $signature, $by, $at)",
+                {"id": event.id, "offset": offset, "chain": event.chain, "address": event.address, "message": event.message,
+                 "signature": event.signature, "by": event.by, "at": event.at},
             )  # fmt: skip
         case Frozen():
             version = {"month": event.month, "version": event.version}

@@ -15,7 +15,7 @@ import duckdb
 
 from pipeline.log.authenticity import StreamState, read_state
 from pipeline.log.events import decode
-from pipeline.log.events.months import Frozen, Labelled, Waived
+from pipeline.log.events.months import Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.protocol import Topic
 from pipeline.model.issues import Issue, IssueCode
 
@@ -85,6 +85,15 @@ def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
     return [
         Labelled(id=id_, chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at)
         for id_, chain, address, outflow_class, name, by, reason, at in rows
+    ]
+
+
+def wallet_signatures(connection: duckdb.DuckDBPyConnection) -> list[WalletSigned]:
+    """Every message that was signed by a key of the pool's, oldest first."""
+    rows = connection.execute(statements()["wallet_signatures"]).fetchall()
+    return [
+        WalletSigned(id=id_, chain=chain, address=address, message=message, signature=signature, by=by, at=at)
+        for id_, chain, address, message, signature, by, at in rows
     ]
 
 

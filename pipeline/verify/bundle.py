@@ -36,6 +36,7 @@ from .node import NODE, check_node
 from .opened import OpenBundle
 from .shapes import shape_faults
 from .signatures import check_signatures
+from .wallets import check_wallets
 from .work import check_work
 
 SHOWN = 20
@@ -204,6 +205,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("facts against chain", check_facts),
     ("account balances", check_balances),
     ("coins", check_coins),
+    ("wallets", check_wallets),
     ("manifest", check_manifest),
     ("debts", _check_debts),
     ("documents", check_documents),

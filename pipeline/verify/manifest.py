@@ -141,7 +141,7 @@ def _words(bundle: OpenBundle) -> list[str]:
     return [
         f"the ledger: {facts.allocations.height} allocations, {facts.payments.height} payments, {facts.openings.height} openings, and that it is complete",
         f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",
-        f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), and that none of their transactions is left out",
+        f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), but for those whose keys signed for it",
         f"parameters in force: {', '.join(parameters)}",
         "the form's header; who froze the month, when and why; positions in the log",
     ]  # fmt: skip

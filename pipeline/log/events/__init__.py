@@ -18,12 +18,12 @@ from ..protocol import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, Payments
-from .months import ClosingEvent, Frozen, Labelled, Waived
+from .months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
 
 LedgerEvent = Allocations | Payments | Openings | Complete
-MonthEvent = Labelled | Waived | Frozen | ClosingEvent
+MonthEvent = Labelled | Waived | WalletSigned | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
@@ -31,7 +31,7 @@ TOPIC_OF: dict[type[Event], Topic] = {
     Accounts: "chain",
     Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
-    Labelled: "months", Waived: "months", Frozen: "months",
+    Labelled: "months", Waived: "months", WalletSigned: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),
 }  # fmt: skip
 KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)

@@ -214,6 +214,17 @@ class Waived(Event, tag="waive", frozen=True, kw_only=True):
     at: UnixSeconds
 
 
+class WalletSigned(Event, tag="wallet-signed", frozen=True, kw_only=True):
+    """The owner of a pool's address signed, with its key, that it is the pool's (ADR 15). The newest signature of an address counts."""
+
+    chain: Text
+    address: Text
+    message: Annotated[Text, Meta(description="what was signed, word for word")]
+    signature: Annotated[Text, Meta(description="base64 (BIP 137, BIP 322 simple); on account chains hex (EIP-191)")]
+    by: Text
+    at: UnixSeconds
+
+
 class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     """A version of a month was frozen: everything needed to build its bytes again."""
 

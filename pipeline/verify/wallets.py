@@ -1,0 +1,96 @@
+"""Whose the spending wallets are (ADR 15): the bundle lists the pool's addresses, their keys' signatures hold, and what is reported as a payout spends them.
+
+Enters: a bundle. Leaves: faults, what was seen, and by name the addresses that nobody signed for: that they are the pool's is the signer's word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import polars as pl
+
+from pipeline.assess.coins import FIRST_EDITION
+from pipeline.assess.wallets import WALLETS_JSONL, ListedAddress, ownership_message, pool_addresses
+from pipeline.chains.messages import signature_fault
+
+from .finding import Finding
+from .opened import OpenBundle
+from .shapes import MAX_LINE_BYTES, strict_json
+
+SHOWN = 5
+Address = tuple[str, str]
+"""Chain and address."""
+
+
+def check_wallets(bundle: OpenBundle) -> Finding:
+    """The list, its signatures, and the payouts' own inputs."""
+    faults: list[str] = []
+    listed: list[ListedAddress] = []
+    if bundle.rules.edition >= FIRST_EDITION:
+        if WALLETS_JSONL not in bundle.manifest["files"]:
+            return Finding(
+                [f"a bundle of edition {bundle.rules.edition} lists the pool's addresses in {WALLETS_JSONL}: this one lacks it"], ""
+            )
+        listed = _read(bundle)
+        known = pool_addresses(bundle.facts).rows()
+        if sorted((line.chain, line.wallet, line.address) for line in listed) != known:
+            faults.append(f"{WALLETS_JSONL} lists other addresses than the facts call the pool's")
+    signed: set[Address] = set()
+    for line in listed:
+        if line.signature is None:
+            continue
+        text = ownership_message(line.chain, line.address, str(bundle.manifest["header"]["bin"]))
+        fault = signature_fault(bundle.rules.network[line.chain], line.address, text, line.signature)
+        if fault:
+            faults.append(f"the signature of the {line.chain} address {line.address} does not show that it is the pool's: {fault}")
+        else:
+            signed.add((line.chain, line.address))
+    payouts, stranger = _payouts(bundle)
+    faults += stranger
+    proved = sum(addresses <= signed for addresses in payouts)
+    unsigned = Counter(address for addresses in payouts for address in addresses - signed)
+    words = []
+    if unsigned:
+        shown = ", ".join(address for (_, address), _ in unsigned.most_common(SHOWN)) + (
+            f" and {len(unsigned) - SHOWN} more" if len(unsigned) > SHOWN else ""
+        )
+        words.append(
+            f"that {len(unsigned)} addresses which {len(payouts) - proved} payout transactions spend are the pool's: nobody signed for {shown}"
+        )
+    seen = f"the keys of {len(signed)} of {len(listed)} addresses of the pool's signed for it; {proved} of {len(payouts)} payout transactions spend these alone"
+    return Finding(faults, seen if signed else "", on_word=tuple(words))
+
+
+def _read(bundle: OpenBundle) -> list[ListedAddress]:
+    """Raises ValueError naming the line that can't be read."""
+    decoder = msgspec.json.Decoder(ListedAddress)
+    listed = []
+    for number, line in enumerate((bundle.folder / WALLETS_JSONL).read_bytes().splitlines(), 1):
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"{len(line):,} bytes are more than a line has")
+            strict_json(line)
+            listed.append(decoder.decode(line))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{WALLETS_JSONL}:{number}: {error}") from error
+    return listed
+
+
+def _payouts(bundle: OpenBundle) -> tuple[list[set[Address]], list[str]]:
+    """The addresses that each payout transaction spends; payouts that spend nothing of the pool's. A coinbase spends nothing, and pays by itself."""
+    outflows = bundle.enriched.outflows.filter(pl.col("class") == "payout").select("chain", "txid").unique().sort("chain", "txid")
+    spent = bundle.facts.inputs.group_by("chain", "txid").agg(pl.col("address").unique())
+    found = (
+        outflows.join(bundle.facts.transactions.select("chain", "txid", "is_coinbase"), on=["chain", "txid"])
+        .filter(~pl.col("is_coinbase"))
+        .join(spent, on=["chain", "txid"], how="left", maintain_order="left")
+    )
+    payouts: list[set[Address]] = []
+    faults = []
+    for chain, txid, _, addresses in found.iter_rows():
+        if addresses is None:
+            faults.append(f"{chain} transaction {txid} is reported as a payout, and spends nothing of the pool's")
+        else:
+            payouts.append({(chain, address if address is not None else "an output without an address") for address in addresses})
+    return payouts, faults
