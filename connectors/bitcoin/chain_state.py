@@ -19,7 +19,8 @@ from pipeline.log.events.chain import (
     Transaction,
 )
 
-Outpoint = tuple[str, int]
+Outpoint = tuple[bytes, int]
+"""A txid, as `Tx.txid` has it, and the place of one of the transaction's outputs."""
 MEDIAN_SPAN = 11
 """A block's median time past is the median of its own time and those of the ten blocks before it."""
 
@@ -76,9 +77,9 @@ def own_outputs(transactions: Iterable[Transaction], network: Network) -> Iterab
     for tx in transactions:
         ours = [output.vout for output in tx.outputs if output.wallet is not None]
         if ours and tx.raw is not None:
-            outputs = parse_transaction(bytes.fromhex(tx.raw), network).outputs
+            outputs, txid = parse_transaction(bytes.fromhex(tx.raw), network).outputs, bytes.fromhex(tx.txid)
             for vout in ours:
-                yield (tx.txid, vout), outputs[vout]
+                yield (txid, vout), outputs[vout]
 
 
 def median_time(times: Sequence[int]) -> int:

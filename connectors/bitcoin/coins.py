@@ -101,12 +101,12 @@ class NodeOfCoins:
         return int(units)
 
     def spends(self, coins: Collection[Outpoint], after: int) -> dict[Outpoint, Spend]:
-        wanted, found = set(coins), dict[Outpoint, Spend]()
+        wanted, found = {(bytes.fromhex(txid), vout) for txid, vout in coins}, dict[Outpoint, Spend]()
         for height, block in self._blocks(after + 1, self.tip_height()) if wanted else ():
             for tx in block.transactions:
                 for source in tx.inputs:
                     if (source.txid, source.vout) in wanted:
-                        found[source.txid, source.vout] = Spend(tx.txid, height)
+                        found[source.txid.hex(), source.vout] = Spend(tx.txid.hex(), height)
             if len(found) == len(wanted):
                 break
         return found
@@ -119,13 +119,13 @@ class NodeOfCoins:
         return None if block_hash is None else self._connection.call("getblockheader", block_hash, True, result=_BlockHeight).height
 
     def touching(self, scripts: Collection[bytes], coins: Collection[Outpoint], first: int, last: int) -> Iterator[Spend]:
-        watched, known = set(scripts), set(coins)
+        watched, known = set(scripts), {(bytes.fromhex(txid), vout) for txid, vout in coins}
         for height, block in self._blocks(first, last, self._relevant(scripts, first, last)):
             for tx in block.transactions:
                 paid = [(tx.txid, vout) for vout, output in enumerate(tx.outputs) if output.script in watched]
                 known.update(paid)
                 if paid or any((source.txid, source.vout) in known for source in tx.inputs):
-                    yield Spend(tx.txid, height)
+                    yield Spend(tx.txid.hex(), height)
 
     def _relevant(self, scripts: Collection[bytes], first: int, last: int) -> set[str] | None:
         """The blocks that the node's filters name, which never miss one; None where it has no filters."""

@@ -171,14 +171,14 @@ class Fetcher:
         except ValueError as error:
             raise AnswerUnreadable(f"getblock {block_hash} at {self._connection.name} gave no hex: {error}") from error
 
-    def spent_by_txindex(self, outpoints: Sequence[tuple[str, int]]) -> dict[tuple[str, int], TxOutput]:
+    def spent_by_txindex(self, outpoints: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], TxOutput]:
         """Outputs looked up by transaction id. Raises NotOffered where the node has no transaction index."""
         txids = sorted({txid for txid, _ in outpoints})
-        raws: dict[str, list[TxOutput]] = {}
+        raws: dict[bytes, list[TxOutput]] = {}
         for start in range(0, len(txids), 200):
             part = txids[start : start + 200]
             try:
-                texts = self._connection.batch("getrawtransaction", [(txid, False) for txid in part], result=str)
+                texts = self._connection.batch("getrawtransaction", [(txid.hex(), False) for txid in part], result=str)
             except RpcError as error:
                 if error.code != RpcError.NOT_FOUND:
                     raise
@@ -189,9 +189,9 @@ class Fetcher:
                 try:
                     tx = parse_transaction(bytes.fromhex(text), self._network)
                 except ValueError as error:
-                    raise AnswerUnreadable(f"getrawtransaction {txid} at {self._connection.name}: {error}") from error
+                    raise AnswerUnreadable(f"getrawtransaction {txid.hex()} at {self._connection.name}: {error}") from error
                 if tx.txid != txid:
-                    raise AnswerUnreadable(f"getrawtransaction {txid} at {self._connection.name} gave {tx.txid}")
+                    raise AnswerUnreadable(f"getrawtransaction {txid.hex()} at {self._connection.name} gave {tx.txid.hex()}")
                 raws[txid] = tx.outputs
         try:
             return {(txid, vout): raws[txid][vout] for txid, vout in outpoints}

@@ -49,6 +49,6 @@ def fetch_earlier_times(state: ChainState, node: Node) -> None:
     first = max(0, start - 10)
     headers = node.headers_after(first - 1, None, start - first)
     prev = state.hash_at(start - 1)
-    if prev is not None and headers[-1].header.hash != prev:
+    if prev is not None and headers[-1].header.hash.hex() != prev:
         raise ChainMoved(f"block {start - 1} of the node is not {prev}, which the log begins after")
     state.earlier_times = [header.header.time for header in headers]

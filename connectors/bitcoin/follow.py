@@ -133,7 +133,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             fetch_earlier_times(state, self._node)
         size = min(self._settings.blocks_a_step or choice.strategy.blocks_a_step, max(status.blocks - fork, 0))
         headers = self._node.headers_after(fork, state.hash_at(fork), size) if size else []
-        found = self._read([BlockRef(h.height, h.header.hash) for h in headers], choice, state, fork, status.blocks)
+        found = self._read([BlockRef(h.height, h.header.hash.hex()) for h in headers], choice, state, fork, status.blocks)
         connects = self._event_builder.connects(state.next_seq + depth, state.times_up_to(fork), headers, found)
         self._write(state, [*self._event_builder.disconnects(state, fork), *connects])
         return Reorganised(depth, len(headers), state.height) if depth else Connected(len(headers), state.height)

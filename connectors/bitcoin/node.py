@@ -184,15 +184,15 @@ class Node:
                 parsed = parse_headers(raw, self.network)
             except ValueError as error:
                 raise AnswerUnreadable(f"headers after {block_hash} at {self.name}: {error}") from error
-            if not parsed or parsed[0][0].hash != block_hash:
+            if not parsed or parsed[0][0].hash.hex() != block_hash:
                 raise ChainMoved(f"block {block_hash} is not in the main chain of the node at {self.name}")
             headers = parsed[1:]
         else:
             headers = self._headers_by_rpc(height + 1, count)
-        prev = block_hash
+        prev = None if block_hash is None else bytes.fromhex(block_hash)
         for header, _ in headers:
             if prev is not None and header.prev != prev:
-                raise ChainMoved(f"block {header.hash} does not follow {prev}")
+                raise ChainMoved(f"block {header.hash.hex()} does not follow {prev.hex()}")
             prev = header.hash
         return [RawHeader(height + 1 + n, header, raw) for n, (header, raw) in enumerate(headers)]
 
@@ -231,8 +231,8 @@ def _header(text: str, block_hash: str) -> tuple[Header, bytes]:
         header = parse_header(raw)
     except ValueError as error:
         raise AnswerUnreadable(f"header of {block_hash}: {error}") from error
-    if header.hash != block_hash:
-        raise AnswerUnreadable(f"the header given for block {block_hash} is that of {header.hash}")
+    if header.hash.hex() != block_hash:
+        raise AnswerUnreadable(f"the header given for block {block_hash} is that of {header.hash.hex()}")
     return header, raw
 
 

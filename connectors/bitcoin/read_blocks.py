@@ -31,8 +31,8 @@ def parsed_block(raw: bytes, block_hash: str, network: Network) -> Block:
         root = MerkleTree(block.txids).root
     except ValueError as error:
         raise AnswerUnreadable(f"block {block_hash}: the node's answer is no block: {error}") from error
-    if block.header.hash != block_hash:
-        raise AnswerUnreadable(f"the node was asked for block {block_hash} and answered with {block.header.hash}")
+    if block.header.hash.hex() != block_hash:
+        raise AnswerUnreadable(f"the node was asked for block {block_hash} and answered with {block.header.hash.hex()}")
     if root != block.header.merkle_root:
         raise AnswerUnreadable(f"block {block_hash}: its transactions do not hash to the root in its header")
     return block
@@ -49,8 +49,8 @@ def read_transactions(block: Block, spent: Spent, scripts: Mapping[bytes, str], 
         tree = tree or MerkleTree(block.txids)
         branch = tree.branch(position)
         if root_of_branch(tx.txid, position, branch) != block.header.merkle_root:
-            raise AssertionError(f"the branch of {tx.txid} does not lead to the root of block {block.header.hash}")
-        found.append(_transaction(tx, position, spent, scripts, network, asset, branch))
+            raise AssertionError(f"the branch of {tx.txid.hex()} does not lead to the root of block {block.header.hash.hex()}")
+        found.append(_transaction(tx, position, spent, scripts, network, asset, [neighbour.hex() for neighbour in branch]))
     return found
 
 
@@ -76,7 +76,7 @@ def _transaction(
         spends = spent[position]
         if len(spends) != len(tx.inputs):
             raise AnswerUnreadable(
-                f"transaction {tx.txid} has {len(tx.inputs)} inputs, and the node gave {len(spends)} outputs that it spends"
+                f"transaction {tx.txid.hex()} has {len(tx.inputs)} inputs, and the node gave {len(spends)} outputs that it spends"
             )
         for source, output in zip(tx.inputs, spends, strict=True):
             wallet = scripts.get(output.script)
@@ -86,15 +86,15 @@ def _transaction(
             else:
                 address = address_of(output.script, network)
                 inputs.append(
-                    Input(txid=source.txid, vout=source.vout, value=str(output.value), address=address, wallet=wallet, asset=asset)
+                    Input(txid=source.txid.hex(), vout=source.vout, value=str(output.value), address=address, wallet=wallet, asset=asset)
                 )
         fee = sum(output.value for output in spends) - sum(output.value for output in tx.outputs)
         if fee < 0:
             raise AnswerUnreadable(
-                f"transaction {tx.txid} pays {-fee} more than it spends: what the node gave as spent is not what it spends"
+                f"transaction {tx.txid.hex()} pays {-fee} more than it spends: what the node gave as spent is not what it spends"
             )
     return Transaction(
-        txid=tx.txid,
+        txid=tx.txid.hex(),
         position=position,
         is_coinbase=tx.is_coinbase,
         inputs=inputs,

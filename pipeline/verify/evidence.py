@@ -88,7 +88,7 @@ def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) 
         return header_fault(raw, height)
     header = parse_header(raw)
     wrong = ["its hash does not meet the target of its proof of work"] if meets_target(raw, network) is False else []
-    return header.hash, header.prev, wrong
+    return header.hash.hex(), header.prev.hex(), wrong
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,11 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
     raw = bytes.fromhex(proof.raw)
     if len(raw) == 64:
         raise ValueError("64 bytes could be an inner node of the tree: this proves nothing")
-    if double_sha256(raw)[::-1].hex() != proof.txid:
+    txid = double_sha256(raw)[::-1]
+    if txid.hex() != proof.txid:
         raise ValueError("its bytes hash to another id")
     parsed = parse_header(header)
-    if root_of_branch(proof.txid, proof.position, proof.branch) != parsed.merkle_root:
+    if root_of_branch(txid, proof.position, [bytes.fromhex(neighbour) for neighbour in proof.branch]) != parsed.merkle_root:
         raise ValueError("its branch does not lead to the header's root")
     sums: Counter[tuple[str, str | None]] = Counter()
     tx = parse_transaction(raw)

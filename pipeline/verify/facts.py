@@ -112,8 +112,10 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
         faults += [f"{chain} transaction {txid}: {what}" for what in wrong + more]
         strangers, first_seen, whole = strangers + counted[0], first_seen + counted[1], whole + 1
         for source in transaction.tx.inputs if not transaction.tx.is_coinbase else ():
-            if (place := (chain, source.txid, source.vout)) in spent:
-                faults.append(f"{chain} transaction {txid}: spends {source.txid}:{source.vout}, which another one of the facts spends, too")
+            if (place := (chain, source.txid.hex(), source.vout)) in spent:
+                faults.append(
+                    f"{chain} transaction {txid}: spends {source.txid.hex()}:{source.vout}, which another one of the facts spends, too"
+                )
             spent.add(place)
     faults += [f"{chain} transaction {txid} is proved, but the facts leave it out" for chain, txid in sorted(set(proven) - set(told))]
     words = []
@@ -198,7 +200,7 @@ def _input_faults(
     if tx.is_coinbase:
         is_bare = not told.inputs and not row["other_inputs"] and not row["other_inputs_value"] and not row["fee"]
         return ([] if is_bare else ["is a coinbase, and the facts give it inputs or a fee"]), (0, 0)
-    spends = {(source.txid, source.vout) for source in tx.inputs}
+    spends = {(source.txid.hex(), source.vout) for source in tx.inputs}
     if len(said) != len(told.inputs) or not said.keys() <= spends or row["other_inputs"] != len(spends) - len(said):
         faults.append("its inputs are others than the facts say")
     strangers = first_seen = 0

@@ -44,7 +44,7 @@ def check_work(bundle: OpenBundle) -> Finding:
             is_test_only = False
         total = sum(work_of(header.bits) for header in headers)
         proved.append(
-            f"{chain}: {len(headers)} headers of {network.name} from {first} to the tip {first + len(headers) - 1} {headers[-1].hash} carry "
+            f"{chain}: {len(headers)} headers of {network.name} from {first} to the tip {first + len(headers) - 1} {headers[-1].hash.hex()} carry "
             f"2^{total.bit_length() - 1} hashes of work, none less than 2^{checkpoint.least_work.bit_length() - 1}"
         )
     tip = "whether the chain shown is the one with the most work: compare the tip's hash with any node"

@@ -68,7 +68,7 @@ class Crowd(World):
 
     def _with(self, txs: list[SimTx]) -> SimBlock:
         self.clock += 600
-        root = bytes.fromhex(MerkleTree([tx.txid for tx in txs]).root)[::-1]
+        root = MerkleTree([bytes.fromhex(tx.txid) for tx in txs]).root[::-1]
         header = struct.pack("<i", 0x20000000) + bytes.fromhex(self.tip.hash)[::-1] + root + struct.pack("<III", self.clock, 0x207FFFFF, 0)
         raw = header + bytes([len(txs)]) + b"".join(tx.raw for tx in txs)
         block = SimBlock(double_sha256(header)[::-1].hex(), self.tip.height + 1, raw, self.clock, self.tip, txs)

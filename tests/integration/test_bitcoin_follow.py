@@ -185,10 +185,11 @@ def test_every_transaction_proves_itself_against_its_header(followed: MemoryLog)
     for event in events_of(followed):
         headers = event.header if isinstance(event, Stretch) else [event.header] if isinstance(event, Connect) else []
         hashes = event.hash if isinstance(event, Stretch) else [event.hash] if isinstance(event, Connect) else []
-        assert [parse_header(bytes.fromhex(header)).hash for header in headers] == hashes
+        assert [parse_header(bytes.fromhex(header)).hash.hex() for header in headers] == hashes
         for tx in event.transactions if isinstance(event, Connect) else []:
             assert double_sha256(bytes.fromhex(tx.raw))[::-1].hex() == tx.txid
-            assert root_of_branch(tx.txid, tx.position, tx.branch) == parse_header(bytes.fromhex(event.header)).merkle_root
+            branch = [bytes.fromhex(neighbour) for neighbour in tx.branch]
+            assert root_of_branch(bytes.fromhex(tx.txid), tx.position, branch) == parse_header(bytes.fromhex(event.header)).merkle_root
             n_proven += 1
     assert n_proven > 400
 

@@ -62,6 +62,11 @@ def no_strace() -> str:
     return "" if done.returncode == 0 else f"strace may not trace here: {done.stderr.strip()}"
 
 
+def empty_store(var: Path) -> None:
+    for file in (*var.glob("store.duckdb*"), *var.glob("published.duckdb*")):
+        file.unlink()
+
+
 def sound(var: Path) -> int:
     """Every event of the log is as it was written; how many there are."""
     with SqliteLog(var / "log.sqlite") as log:
@@ -85,7 +90,7 @@ def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowl
         assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done.stderr
         assert sound(var) in (held, held + 1)
     assert esep(*complete).returncode == 0 and sound(var) == held + 1
-    # An ingest into an empty store, and its publishing.
+    # An ingest into an empty store, and its publishing: the next one goes on from whatever is there.
     for file in (*var.glob("store.duckdb*"), *var.glob("published.duckdb*")):
         file.unlink()
     for number in (3, 9):

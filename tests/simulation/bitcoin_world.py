@@ -112,7 +112,7 @@ class World:
             txs.append(tx)
             coins.update({(tx.txid, n): pay for n, pay in enumerate(pays)})
         coins[coinbase.txid, 0] = coinbase.pays[0]
-        root = bytes.fromhex(MerkleTree([tx.txid for tx in txs]).root)[::-1]
+        root = MerkleTree([bytes.fromhex(tx.txid) for tx in txs]).root[::-1]
         header = (
             struct.pack("<i", 0x20000000)
             + bytes.fromhex(parent.hash)[::-1]

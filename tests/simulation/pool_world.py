@@ -56,7 +56,7 @@ class ScriptedWorld(World):
         parent = parent or self.tip
         self.counter += 1
         coinbase = self._tx([("0" * 64, 0xFFFFFFFF)], struct.pack("<BI", 4, self.counter), [(5_000_000_000, reward)], [])
-        root = bytes.fromhex(MerkleTree([tx.txid for tx in (coinbase, *txs)]).root)[::-1]
+        root = MerkleTree([bytes.fromhex(tx.txid) for tx in (coinbase, *txs)]).root[::-1]
         head = struct.pack("<i", 0x20000000) + bytes.fromhex(parent.hash)[::-1] + root + struct.pack("<II", time, 0x207FFFFF)
         nonce = 0
         while double_sha256(head + struct.pack("<I", nonce))[::-1] >= b"\x7f\xff\xff":

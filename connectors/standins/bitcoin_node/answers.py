@@ -179,7 +179,7 @@ class Answers:
 
     def _getrawtransaction(self, txid: str, verbosity: Any = None, block_hash: str | None = None) -> Any:
         txid = hash_of(txid, "parameter 1")
-        if txid == self._state.recording.genesis.block.header.merkle_root:
+        if txid == self._state.recording.genesis.block.header.merkle_root.hex():
             reason = "The genesis block coinbase is not considered an ordinary transaction and cannot be retrieved"
             raise RpcError(INVALID_ADDRESS_OR_KEY, reason)
         verbosity = _verbosity(verbosity, 0)
@@ -202,7 +202,7 @@ class Answers:
             block = self.block(hash_of(block_hash, "parameter 3"))
             if block is None:
                 raise RpcError(INVALID_ADDRESS_OR_KEY, "Block hash not found")
-            found = next(((block, place) for place, tx in enumerate(block.transactions) if tx.txid == txid), None)
+            found = next(((block, place) for place, tx in enumerate(block.transactions) if tx.txid.hex() == txid), None)
             reason = "No such transaction found in the provided block"
         if found is None:
             raise RpcError(INVALID_ADDRESS_OR_KEY, f"{reason}. Use gettransaction for wallet transactions.")

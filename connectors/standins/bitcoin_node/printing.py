@@ -87,8 +87,8 @@ def transaction(tx: Tx, coins: list[Coin] | None, network: Network, *, has_prevo
     """A transaction. `coins`: what it spends, None for a coinbase; `has_prevouts`: printed with its inputs (verbosity 3)."""
     outputs = tx.outputs
     fields: dict[str, Any] = {
-        "txid": tx.txid,
-        "hash": tx.wtxid,
+        "txid": tx.txid.hex(),
+        "hash": tx.wtxid.hex(),
         "version": tx.version,
         "size": tx.size,
         "vsize": tx.vsize,
@@ -110,12 +110,12 @@ def header(block: RecordedBlock, confirmations: int, following: str | None) -> d
     """A block's header. `confirmations` is -1 off the main chain; `following` is the next block's hash, if there is one."""
     own = block.block.header
     fields: dict[str, Any] = {
-        "hash": own.hash,
+        "hash": own.hash.hex(),
         "confirmations": confirmations,
         "height": block.height,
         "version": own.version,
         "versionHex": f"{own.version & 0xFFFFFFFF:08x}",
-        "merkleroot": own.merkle_root,
+        "merkleroot": own.merkle_root.hex(),
         "time": own.time,
         "mediantime": block.mediantime,
         "nonce": own.nonce,
@@ -126,7 +126,7 @@ def header(block: RecordedBlock, confirmations: int, following: str | None) -> d
         "nTx": len(block.transactions),
     }
     if block.parent is not None:
-        fields["previousblockhash"] = own.prev
+        fields["previousblockhash"] = own.prev.hex()
     if following is not None:
         fields["nextblockhash"] = following
     return fields
@@ -144,7 +144,7 @@ def block_body(block: RecordedBlock, network: Network, *, verbosity: int) -> dic
         "coinbase_tx": _coinbase(transactions[0]),
     }
     if verbosity == 1:
-        fields["tx"] = block.block.txids
+        fields["tx"] = [txid.hex() for txid in block.block.txids]
     else:
         fields["tx"] = [
             transaction(tx, coins if place else None, network, has_prevouts=verbosity > 2)
@@ -198,7 +198,7 @@ def _inputs(tx: Tx, coins: list[Coin] | None, network: Network, *, has_prevouts:
             fields = {"coinbase": spend.script_sig.hex()}
         else:
             script_sig = {"asm": asm(spend.script_sig, has_signatures=True), "hex": spend.script_sig.hex()}
-            fields = {"txid": spend.txid, "vout": spend.vout, "scriptSig": script_sig}
+            fields = {"txid": spend.txid.hex(), "vout": spend.vout, "scriptSig": script_sig}
         if witness:
             fields["txinwitness"] = [item.hex() for item in witness]
         if coins is not None and has_prevouts:

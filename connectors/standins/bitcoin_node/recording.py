@@ -38,20 +38,17 @@ class Coin(NamedTuple):
 class RecordedBlock:
     """A block with what its place in the chain gives it. `spent` has a list per transaction, empty for the coinbase."""
 
-    __slots__ = ("block", "chainwork", "height", "mediantime", "parent", "spent", "tx_count")
+    __slots__ = ("block", "chainwork", "hash", "height", "mediantime", "parent", "spent", "tx_count")
 
     def __init__(self, block: Block, parent: RecordedBlock | None) -> None:
         self.block = block
+        self.hash = block.header.hash.hex()
         self.parent = parent
         self.height: int = parent.height + 1 if parent else 0
         self.mediantime = _mediantime(block, parent)
         self.chainwork: int = (parent.chainwork if parent else 0) + (1 << 256) // (target_of(block.header.bits) + 1)
         self.tx_count: int = (parent.tx_count if parent else 0) + len(block.transactions)
         self.spent: list[list[Coin]] = []
-
-    @property
-    def hash(self) -> str:
-        return self.block.header.hash
 
     @property
     def transactions(self) -> list[Tx]:
@@ -132,8 +129,8 @@ def _load_blocks(path: Path) -> tuple[Network, dict[str, RecordedBlock]]:
         except ValueError as error:
             raise SourceError(f"{where}: block {line.hash} can't be read: {error}") from error
         header = recorded.block.header
-        found = (header.hash, recorded.height, header.time, recorded.mediantime, header.merkle_root)
-        if found != (line.hash, line.height, line.time, line.mediantime, root) or (parent and header.prev != parent.hash):
+        found = (header.hash.hex(), recorded.height, header.time, recorded.mediantime, header.merkle_root)
+        if found != (line.hash, line.height, line.time, line.mediantime, root) or (parent and header.prev.hex() != parent.hash):
             raise SourceError(f"{where}: block {line.hash} is not what its own bytes say (hash, height, time, median time or Merkle root)")
         blocks[line.hash] = recorded
     return network_, blocks
@@ -153,7 +150,7 @@ def _load_events(path: Path, genesis: RecordedBlock, blocks: dict[str, RecordedB
     events: list[ChainEvent] = []
     tip = genesis
     genesis.spent = [[] for _ in genesis.transactions]
-    coins: dict[tuple[str, int], Coin] = {}  # a genesis block's own output can't be spent
+    coins: dict[tuple[bytes, int], Coin] = {}  # a genesis block's own output can't be spent
     for number, line in _lines(path, _EventLine):
         where = f"{path.name}:{number}"
         block = blocks.get(line.hash)
@@ -171,7 +168,7 @@ def _load_events(path: Path, genesis: RecordedBlock, blocks: dict[str, RecordedB
     return events
 
 
-def _connect(block: RecordedBlock, coins: dict[tuple[str, int], Coin], where: str) -> None:
+def _connect(block: RecordedBlock, coins: dict[tuple[bytes, int], Coin], where: str) -> None:
     spent: list[list[Coin]] = []
     for tx in block.transactions:
         taken: list[Coin] = []
@@ -180,7 +177,7 @@ def _connect(block: RecordedBlock, coins: dict[tuple[str, int], Coin], where: st
                 coin = coins.pop((spend.txid, spend.vout), None)
                 if coin is None:
                     raise SourceError(
-                        f"{where}: transaction {tx.txid} spends {spend.txid}:{spend.vout}, which is nowhere unspent before it"
+                        f"{where}: transaction {tx.txid.hex()} spends {spend.txid.hex()}:{spend.vout}, which is nowhere unspent before it"
                     )
                 taken.append(coin)
         spent.append(taken)
@@ -190,7 +187,7 @@ def _connect(block: RecordedBlock, coins: dict[tuple[str, int], Coin], where: st
     block.spent = spent
 
 
-def _disconnect(block: RecordedBlock, coins: dict[tuple[str, int], Coin]) -> None:
+def _disconnect(block: RecordedBlock, coins: dict[tuple[bytes, int], Coin]) -> None:
     for tx, spent in zip(reversed(block.transactions), reversed(block.spent), strict=True):
         for vout in range(len(tx.outputs)):
             del coins[tx.txid, vout]

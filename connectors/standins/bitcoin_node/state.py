@@ -118,7 +118,7 @@ class NodeState:
             self.main.append(block)
             self.indexed_height = block.height
             for place, tx in enumerate(block.transactions):
-                self.transactions[tx.txid] = (block, place)
+                self.transactions[tx.txid.hex()] = (block, place)
             # What was invalidated and is the main chain again was reconsidered, with all that builds on it.
             self._invalid = {each for each in self._invalid if not block.is_ancestor_of(each)}
         else:

@@ -1,6 +1,6 @@
 """Merkle trees of blocks and proofs of work: what shows, from a header alone, that a transaction is in a block.
 
-Hashes are hex in the customary order. A tree's odd levels repeat their last hash, so a list whose end is repeated has the
+Hashes are 32 bytes in the order in which they are printed (the wire has them the other way round). A tree's odd levels repeat their last hash, so a list whose end is repeated has the
 same root (CVE-2012-2459). Such a list, in which two different neighbours are equal, is refused with ValueError as nodes
 refuse such blocks. A proof for the repetition of a last hash (a right neighbour equal to the left one) is refused as well.
 Left out: a transaction of exactly 64 bytes could pass for an inner node, so whoever checks a branch must also have the
@@ -19,13 +19,13 @@ from .wire import HEADER_SIZE, double_sha256
 class MerkleTree:
     """The tree over a block's txids, in their order: built once for its root and for every branch.
 
-    Raises ValueError for no txids, for what is not 32 bytes in hex, and for a list whose end is repeated.
+    Raises ValueError for no txids, for what is not 32 bytes, and for a list whose end is repeated.
     """
 
-    def __init__(self, txids: Sequence[str]) -> None:
+    def __init__(self, txids: Sequence[bytes]) -> None:
         if not txids:
             raise ValueError("a block without transactions has no Merkle root")
-        level = [_hash(txid) for txid in txids]
+        level = [_wire_order(txid) for txid in txids]
         self._count = len(level)
         self._levels: list[list[bytes]] = []
         """Leaves first, each of an even length, without the root."""
@@ -37,30 +37,30 @@ class MerkleTree:
                 level.append(level[-1])
             self._levels.append(level)
             level = [double_sha256(level[left] + level[left + 1]) for left in range(0, len(level), 2)]
-        self.root = level[0][::-1].hex()
+        self.root = level[0][::-1]
         """As the block's header has it."""
 
-    def branch(self, index: int) -> list[str]:
+    def branch(self, index: int) -> list[bytes]:
         """The neighbours from the transaction at `index` up to the root; none for a block of one transaction. Raises ValueError."""
         if not 0 <= index < self._count:
             raise ValueError(f"there is no transaction {index} among {self._count}")
-        return [level[(index >> depth) ^ 1][::-1].hex() for depth, level in enumerate(self._levels)]
+        return [level[(index >> depth) ^ 1][::-1] for depth, level in enumerate(self._levels)]
 
 
-def root_of_branch(txid: str, index: int, branch: Sequence[str]) -> str:
+def root_of_branch(txid: bytes, index: int, branch: Sequence[bytes]) -> bytes:
     """The root that a branch leads to: equal to the header's, it proves the transaction's place in the block."""
     if not 0 <= index < 1 << len(branch):
         raise ValueError(f"index {index} does not fit a branch of {len(branch)} hashes")
-    node = _hash(txid)
-    for neighbour in map(_hash, branch):
+    node = _wire_order(txid)
+    for neighbour in map(_wire_order, branch):
         if index & 1:
             if neighbour == node:
-                raise ValueError(f"the branch of {txid} proves the repetition of a block's last transaction, not the transaction")
+                raise ValueError(f"the branch of {txid.hex()} proves the repetition of a block's last transaction, not the transaction")
             node = double_sha256(neighbour + node)
         else:
             node = double_sha256(node + neighbour)
         index >>= 1
-    return node[::-1].hex()
+    return node[::-1]
 
 
 def meets_target(header_raw: bytes, network: Network) -> bool | None:
@@ -92,11 +92,7 @@ def _work(header_raw: bytes, network: Network) -> bytes:
     return double_sha256(header_raw)
 
 
-def _hash(text: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text)
-    except ValueError:
-        raw = b""
-    if len(raw) != 32 or len(text) != 64:
-        raise ValueError(f"not a hash of 32 bytes in hex: {text!r}")
-    return raw[::-1]
+def _wire_order(printed: bytes) -> bytes:
+    if len(printed) != 32:
+        raise ValueError(f"a hash has 32 bytes, this one {len(printed)}: {printed.hex()}")
+    return printed[::-1]

@@ -1,7 +1,8 @@
 """Bitcoin's wire format: bytes of blocks, headers, transactions and spent outputs in, their parts out.
 
 A block is walked once to find where every transaction lies; a transaction's id, inputs, outputs and witnesses are read only
-when asked for, because of a block's thousands of transactions few are the pool's. Strict: bytes missing, bytes left over,
+when asked for, because of a block's thousands of transactions few are the pool's. Hashes are 32 bytes in the order in which they
+are printed: `.hex()` gives what people and nodes know them by. Strict: bytes missing, bytes left over,
 counts that cannot fit, lengths not written in the shortest form and superfluous witness records raise ValueError with what
 and where (offset in bytes). Knows Litecoin's extension block (a trailing part, skipped) and Dogecoin's auxiliary proof of
 work (between header and transactions, skipped). Judges nothing: no consensus rule is checked here.
@@ -23,11 +24,11 @@ _AUXPOW_VERSION = 0x100  # Dogecoin: the header is followed by its parent's proo
 
 
 class Header(NamedTuple):
-    """A block's header. Hashes are hex in the customary order; `version` is signed, as nodes print it."""
+    """A block's header. Hashes are 32 bytes in the order in which they are printed; `version` is signed, as nodes print it."""
 
-    hash: str
-    prev: str
-    merkle_root: str
+    hash: bytes
+    prev: bytes
+    merkle_root: bytes
     time: int
     bits: int
     nonce: int
@@ -37,7 +38,7 @@ class Header(NamedTuple):
 class TxInput(NamedTuple):
     """What an input spends, and how."""
 
-    txid: str
+    txid: bytes
     vout: int
     script_sig: bytes
     sequence: int
@@ -63,7 +64,7 @@ class Tx:
     def __init__(self, raw: bytes, start: int, body: int, body_end: int, end: int, flag: int) -> None:
         self._raw, self._flag = raw, flag
         self._start, self._body, self._body_end, self._end = start, body, body_end, end
-        self._txid: str | None = None
+        self._txid: bytes | None = None
         self._parts: tuple[list[TxInput], list[TxOutput]] | None = None
 
     @property
@@ -80,15 +81,16 @@ class Tx:
         return raw[self._start : self._start + 4] + raw[self._body : self._body_end] + raw[self._end - 4 : self._end]
 
     @property
-    def txid(self) -> str:
+    def txid(self) -> bytes:
+        """32 bytes in the order in which it is printed."""
         if self._txid is None:
-            self._txid = double_sha256(self.raw_stripped)[::-1].hex()
+            self._txid = double_sha256(self.raw_stripped)[::-1]
         return self._txid
 
     @property
-    def wtxid(self) -> str:
+    def wtxid(self) -> bytes:
         """The hash over witnesses too (nodes print it as `hash`)."""
-        return double_sha256(self.raw)[::-1].hex()
+        return double_sha256(self.raw)[::-1]
 
     @property
     def version(self) -> int:
@@ -161,7 +163,7 @@ class Tx:
             length, position = _compact_size(raw, position + 36)
             end = position + length
             sequence = int.from_bytes(raw[end : end + 4], "little")
-            inputs.append(TxInput(prev[::-1].hex(), vout, raw[position:end], sequence))
+            inputs.append(TxInput(prev[::-1], vout, raw[position:end], sequence))
             position = end + 4
         count, position = _compact_size(raw, position)
         outputs: list[TxOutput] = []
@@ -181,7 +183,7 @@ class Block(NamedTuple):
     transactions: list[Tx]
 
     @property
-    def txids(self) -> list[str]:
+    def txids(self) -> list[bytes]:
         """Of every transaction, in order."""
         return [tx.txid for tx in self.transactions]
 
@@ -191,9 +193,9 @@ def parse_header(raw: bytes) -> Header:
     if len(raw) != HEADER_SIZE:
         raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(raw)}")
     return Header(
-        hash=double_sha256(raw)[::-1].hex(),
-        prev=raw[35:3:-1].hex(),
-        merkle_root=raw[67:35:-1].hex(),
+        hash=double_sha256(raw)[::-1],
+        prev=raw[35:3:-1],
+        merkle_root=raw[67:35:-1],
         time=int.from_bytes(raw[68:72], "little"),
         bits=int.from_bytes(raw[72:76], "little"),
         nonce=int.from_bytes(raw[76:80], "little"),

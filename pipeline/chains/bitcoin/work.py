@@ -107,7 +107,7 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network, 
     medians = median_times(headers, first_height)
     for place, header in enumerate(headers):
         height, where = first_height + place, f"block {first_height + place}"
-        if height == checkpoint.height and header.hash != checkpoint.hash:
+        if height == checkpoint.height and header.hash.hex() != checkpoint.hash:
             faults.append(f"{where}: {network.name} has block {checkpoint.hash} there")
         if height > checkpoint.height and work_of(header.bits) < checkpoint.least_work:
             faults.append(

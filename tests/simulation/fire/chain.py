@@ -200,7 +200,7 @@ class PoolChain:
             txs.append(tx)
         if payee in OWN or self._counter % 9 == 0:
             coins[coinbase.txid, 0] = coinbase.pays[0]
-        root = bytes.fromhex(MerkleTree([tx.txid for tx in txs]).root)[::-1]
+        root = MerkleTree([bytes.fromhex(tx.txid) for tx in txs]).root[::-1]
         header = (
             struct.pack("<i", 0x20000000) + bytes.fromhex(parent.hash)[::-1] + root + struct.pack("<III", time, 0x207FFFFF, self._counter)
         )

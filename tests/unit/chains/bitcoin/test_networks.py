@@ -54,7 +54,7 @@ def test_genesis_blocks_by_their_own_headers() -> None:
         ("regtest", 1296688602, 0x207FFFFF, 2),
     ]:
         raw = GENESIS_HEADER[:68] + b"".join(number.to_bytes(4, "little") for number in (time, bits, nonce))
-        assert parse_header(raw).hash == network(name).genesis
+        assert parse_header(raw).hash.hex() == network(name).genesis
 
 
 def test_one_object_each() -> None:

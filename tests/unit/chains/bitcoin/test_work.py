@@ -55,7 +55,7 @@ def test_a_real_header_after_the_checkpoint_passes_and_one_of_difficulty_1_does_
     checkpoint = checkpoint_of("bitcoin")
     assert checkpoint is not None and meets_target(BLOCK_840000, BITCOIN) is True
     header = parse_header(BLOCK_840000)
-    assert header.hash == "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5"
+    assert header.hash.hex() == "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5"
     assert work_faults([header], 840_000, BITCOIN, checkpoint) == []
     easy = parse_header(GENESIS_HEADER)
     assert work_of(easy.bits) == 0x100010001 and meets_target(GENESIS_HEADER, BITCOIN) is True

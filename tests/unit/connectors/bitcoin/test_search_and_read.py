@@ -78,7 +78,8 @@ def test_branches_lead_to_the_root_of_the_header(block: SimBlock):
     found = read_transactions(parsed, spent_of(block), dict.fromkeys(OURS, "w"), REGTEST, "BTC")
     assert len(found) > 1
     for tx in found:
-        assert root_of_branch(tx.txid, tx.position, tx.branch) == parsed.header.merkle_root
+        branch = [bytes.fromhex(neighbour) for neighbour in tx.branch]
+        assert root_of_branch(bytes.fromhex(tx.txid), tx.position, branch) == parsed.header.merkle_root
 
 
 def test_only_a_coinbase_that_pays_us_is_told(block: SimBlock):
