@@ -24,6 +24,7 @@ import structlog
 
 from pipeline.chains.bitcoin.wire import TxOutput
 from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.log.events.chain import (
     Transaction,
@@ -34,9 +35,9 @@ from pipeline.model.errors import SourceError
 
 from .build_events import BitcoinEventBuilder
 from .chain_state import ChainState, Outpoint
+from .earlier_times import fetch_earlier_times
 from .errors import BlockPruned
 from .fetch import Fetcher
-from .find_fork import fetch_earlier_times, find_fork
 from .node import Node, NodeFeatures, NodeStatus
 from .rescan import Rescan, RescanFinder
 from .rpc import Credentials, NodeConnection
@@ -101,7 +102,9 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         choice = self._strategy(status, state)
         if state.watch is None:
             self._begin(state, status)
-        fork = find_fork(state, self._node, status, self.key)
+        fork = find_fork(
+            state, self._node, self.key, node_height=status.blocks, node_hash=status.bestblockhash, is_behind=self._node.is_syncing(status)
+        )
         if fork is None:
             return Waiting(
                 f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}, and still synchronising: waiting for it"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.log.events.chain import (
     Balances,
@@ -32,7 +33,6 @@ from .build_events import EvmEventBuilder, MonthEnd, by_month
 from .call_tracing import CallTracing, choose
 from .chain_state import ChainState
 from .errors import ChainMoved
-from .find_fork import find_fork
 from .internal_transfers import InternalTransferFinder
 from .node import Node, NodeStatus
 from .read_block import BlockReader, Watching
@@ -119,7 +119,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
             self._use(self._wallets)
         if status.height < state.start_height - 1:
             return Waiting(f"the node at {self._node.name} is at height {status.height}; reading starts at {state.start_height}")
-        fork = find_fork(state, self._node, status, self.key)
+        is_on_our_chain = status.height <= state.height and state.hash_at(status.height) in (status.hash, None)
+        fork = find_fork(state, self._node, self.key, node_height=status.height, node_hash=status.hash, is_behind=is_on_our_chain)
         if fork is None:
             return Waiting(
                 f"the node at {self._node.name} is at height {status.height}, below the log's {state.height}: waiting for it to catch up"
