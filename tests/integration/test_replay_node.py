@@ -338,7 +338,7 @@ def test_rest_spent_outputs_match_what_blocks_spend(example: Client) -> None:
         assert [len(outputs) for outputs in spent] == [0 if tx.is_coinbase else len(tx.inputs) for tx in block.transactions]
         for tx, outputs in zip(block.transactions, spent, strict=True):
             for spend, output in zip(tx.inputs, outputs, strict=False):
-                source = example.rpc("getrawtransaction", spend.txid, 1)["vout"][spend.vout]
+                source = example.rpc("getrawtransaction", spend.txid.hex(), 1)["vout"][spend.vout]
                 assert bytes.fromhex(source["scriptPubKey"]["hex"]) == output.script
 
 
