@@ -11,7 +11,7 @@ from .node import Node
 
 
 def fetch_earlier_times(state: ChainState, node: Node) -> None:
-    """Give the state the header times of the ten blocks below the log's first: median times need them."""
+    """Read the header times of the ten blocks below the log's first into the state: median times need them."""
     start = state.start_height
     first = max(0, start - 10)
     headers = node.headers_after(first - 1, None, start - first)

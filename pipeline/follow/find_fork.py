@@ -1,8 +1,8 @@
-"""Where the log's chain and the node's part.
+"""Finds the fork between the log's main chain and the node's.
 
-Enters: the log's state, the node's tip, and whoever gives the node's hashes by height. Leaves: the highest block that both have, found by block hash
-in steps that double from the tip down and then by halving (what two chains share is a beginning); or that the node has merely
-not got there; or that it is another chain altogether. Leaves out: when a lower node counts as one that may still catch up: families differ.
+Enters: the log's state, the node's tip and its hashes by height. Leaves: the highest common block, searched by block hash from the tip down in steps
+that double, then by bisection; or that the node has not reached the log's height yet; or that it is on a different chain.
+Leaves out: whether a node below the log's height may still catch up, which each family of chains judges for itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class NodeHashes(Protocol):
         """Its address, without secrets."""
 
     def hashes_at(self, heights: Sequence[int]) -> Sequence[str | None]:
-        """The hashes of blocks at heights of at most the tip's; None where the node has none by now. May raise ChainMoved."""
+        """The hashes of blocks at or below the tip; None where the node has none by now. May raise ChainMoved."""
 
 
 def find_fork(state: MainChain, node: NodeHashes, key: str, *, node_height: int, node_hash: str, is_behind: bool) -> int | None:
     """The height of the highest common block; the log's own height when nothing has left the main chain.
 
-    `node_height` and `node_hash` are the node's tip. None when that is below the log's and the node `is_behind`: it may yet come to the same blocks.
-    Raises WrongChain when the two part below the log's beginning.
+    `node_height` and `node_hash` are the node's tip. None when it is below the log's height and the node `is_behind`: it may yet reach the same
+    blocks. Raises WrongChain when the fork is below the log's first block.
     """
     height = state.height
     if state.tip is None or node_hash == state.tip:
@@ -45,7 +45,7 @@ def find_fork(state: MainChain, node: NodeHashes, key: str, *, node_height: int,
     fork = _search(state, node, min(height, node_height))
     if fork is None:
         below_first = state.start_height - 1
-        raise WrongChain.parted(node.name, state.hash_at(below_first), below_first, key)
+        raise WrongChain.diverged(node.name, state.hash_at(below_first), below_first, key)
     return fork
 
 
