@@ -1,7 +1,7 @@
 """Frames as canonical CSV bytes: UTF-8, a header line, LF, RFC 4180 quoting only where a field needs it.
 
-What enters: a frame of strings, whole numbers, days and booleans; amounts are printed by whoever made the frame
-(rule 2.2), so a float is refused (law 7). What leaves: bytes that depend on nothing but the values (rule 8.2). A field
+What enters: a frame of strings, whole numbers, days and booleans; amounts are already printed (rule 2.2), and a float is refused
+(law 7). What leaves: bytes that depend only on the values (rule 8.2). A field
 is quoted when it holds a comma, a quote, CR or LF. Null and the empty string are both written as nothing.
 """
 

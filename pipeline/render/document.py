@@ -1,4 +1,4 @@
-"""The printed document: a frozen month as strings, the seam between freezing and the formats.
+"""The printed document: a frozen month as strings, the input of every format.
 
 What enters: the rows of the canonical report, already printed (rules 2.2, 7.5), the form's header (rule 7.6) and the
 month's totals (rule 7.4). What leaves: one immutable value that every format is a pure function of. No arithmetic here.
@@ -24,7 +24,7 @@ HEADER_FIELDS = ("bin", "name", "address", "telephone", "email", "executor_name"
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    """What a bundle's manifest says about the printed document; its other keys are others' business."""
+    """The keys of a bundle's manifest that the printed document needs; other keys are ignored."""
 
     month: str
     version: int
@@ -50,7 +50,7 @@ class Document:
     totals: dict[str, Any]
     """Amounts as printed, by asset or currency; counts as whole numbers."""
     frozen_at: int
-    """Unix seconds: the date that files carry in their metadata, so that their bytes are reproducible."""
+    """Unix seconds: the date in the files' metadata, so that their bytes are reproducible."""
 
     def __post_init__(self) -> None:
         check_rows(self.rows)

@@ -1,4 +1,4 @@
-"""The words of the form ЦМПМ1, read from `form.toml`.
+"""The texts of the form ЦМПМ1, read from `form.toml`.
 
 What enters: nothing but the packaged data file. What leaves: the form's index, fifteen columns with their headings
 and kinds, and all fixed texts, by language (kk is the order's own; ru and en are marked where they are unofficial).
@@ -116,7 +116,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
     def in_order(self, totals: dict[str, Any]) -> dict[str, Any]:
-        """The month's totals in the form's order, by name within; what the form has no words for comes last."""
+        """The month's totals in the form's order, sorted by name within each; totals without a label in the form come last."""
         known = [total.name for total in self.total if total.name in totals]
         names = [*known, *sorted(set(totals) - set(known))]
         return {name: dict(sorted(value.items())) if isinstance(value := totals[name], dict) else value for name in names}
@@ -124,7 +124,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def printed_totals(self, totals: dict[str, Any], language: Language) -> list[tuple[str, str, str]]:
         """The month's totals as lines: label, asset or currency, amount as printed; a dash where there is none.
 
-        A total that the form has no words for stands under its own name.
+        A total without a label in the form is listed under its own name.
         """
         labels = {total.name: total.label(language) for total in self.total}
         lines = []

@@ -87,7 +87,7 @@ def _write(document: Document, file: IO[bytes], path: Path, format: Format, lang
     elif format == "xlsx":
         from .xlsx import write_xlsx
 
-        # Its rows take a gigabyte a million before they are packed: on the disk that is meant for the files, not in the system's own folder.
+        # The rows take a gigabyte per million before compression: in the target's folder, not in the system's temporary one.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             write_xlsx(document, file, language=language, folder=Path(folder), on_progress=on_progress)
     else:

@@ -39,7 +39,7 @@ _LOOK: Final = TableStyle(
     codes=("wallet",),
 )
 _PAGES_BETWEEN: Final = 1_000
-"""Pages between two words about how far it is."""
+"""Pages between two reports of progress."""
 
 
 def write_pdf(

@@ -1,4 +1,4 @@
-"""What stands after the form's rows: the month's totals (rule 7.4), the note, the two signature lines (rule 7.6)."""
+"""The end of the form, after its rows: the month's totals (rule 7.4), the note, the two signature lines (rule 7.6)."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Ending:
         return height, draw
 
     def _add_signatures(self) -> None:
-        """The note and both signature lines stay together: nobody signs a page with nothing else on it but a line."""
+        """The note and both signature lines, kept on one page."""
         text, header = self.pages.text, self.pages.document.header
         digest = Wrapper(REGULAR, _SIZE).lines(f"{text.digest}: {self.pages.document.digest}", INNER)
         note = [*digest, *Wrapper(REGULAR, _SIZE).lines(text.note, INNER)]

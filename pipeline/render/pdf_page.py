@@ -1,7 +1,7 @@
-"""The sheet of paper: its size and margins, the canvas, the pages' numbers and footers.
+"""The pages of a PDF: size and margins, the canvas, page numbers and footers.
 
-What enters: what the paper says of its document, and a file. What leaves: pages on which others draw; the same document gives the same
-bytes, whatever the clock or the environment. Sizes are in points, y grows upwards.
+What enters: the document's metadata and footer texts, and a file. What leaves: pages to draw on; the same document gives the same bytes,
+regardless of clock and environment. Sizes are in points, y grows upwards.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Align = Literal["left", "center", "right"]
 
 @dataclass(frozen=True)
 class PageMarks:
-    """What the paper says of the document, on each page and to the reader's program."""
+    """The document's footer texts and PDF metadata."""
 
     tag: str
     """Of its language (BCP 47)."""
@@ -60,7 +60,7 @@ class PageMarks:
 
 
 class Paper:
-    """The pages while they are drawn, from the top down; `y` is the line that the next thing hangs from."""
+    """The pages while they are drawn, from the top down; `y` is the upper edge of the next element."""
 
     def __init__(self, marks: PageMarks, file: IO[bytes]) -> None:
         fonts()
@@ -77,7 +77,7 @@ class Paper:
         self.y = TOP
 
     def save(self) -> None:
-        """Close the last page and write the file. A wrong «of y» on the pages is a broken assumption, and stops here."""
+        """Close the last page and write the file. Asserts that the total printed on the pages was right."""
         assert self.page == self.pages, f"laid out {self.pages} pages, drew {self.page}"
         self._draw_footer()
         self.canvas.showPage()
@@ -136,9 +136,9 @@ class Pages(Paper):
 
 
 class CellTexts(PDFTextObject):  # type: ignore[misc]
-    """Many short texts of one font and size on one page; a text met before, on any page, is not encoded again.
+    """Many short texts of one font and size on one page, with a cache of encoded texts.
 
-    The library's own text object measures each text and formats each number anew: for a table that is most of the time.
+    The library's own text object measures each text and formats each number again, which takes most of the time for a table.
     """
 
     def __init__(self, canvas: Any, font: str, size: float, encoded: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""Where everything in a PDF's table stands: column widths, heading lines, row heights, page breaks.
+"""The layout of a PDF's table: column widths, heading lines, row heights, page breaks.
 
-What enters: a document's rows as strings, its columns, and how they are set. What leaves: a layout that is a pure function
-of them. Amounts of a column share one decimal point; text is broken into lines, and a row is as high as its longest cell.
+What enters: a document's rows as strings, its columns, and a style. What leaves: a layout that is a pure function of them. The amounts
+of a column are aligned at the decimal point; text is broken into lines, and a row is as high as its longest cell.
 Sizes are in points.
 """
 
@@ -37,7 +37,7 @@ def shown(column: PrintedColumn | Column, value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TableStyle:
-    """How a table is set: sizes, and how much room each column takes and keeps."""
+    """The style of a table: font sizes, and the widths that each column wants and needs."""
 
     body_size: float
     body_leading: float
@@ -46,13 +46,13 @@ class TableStyle:
     numbers_height: float
     """Of the line of numbered columns below the headings; 0 for none."""
     widest: Mapping[str, float]
-    """How much room a column of texts takes at most."""
+    """The greatest width of a column of texts."""
     widest_amount: float
     widest_other: float
     least: Mapping[str, float]
-    """How much it keeps when room is short."""
+    """Its width when space is short."""
     floor: Mapping[str, float]
-    """How much it keeps when many decimals take the room; an amount may then be broken too, down to the one below."""
+    """Its width when amounts with many decimals take the space; amounts may then be broken too, down to the width below."""
     floor_amount: float
     running: Collection[str]
     """Columns of running text, which stands left; codes and dates are centred, amounts stand right."""
@@ -208,7 +208,7 @@ def _count(value: object) -> int:
 
 
 class _Room(NamedTuple):
-    """What a column asks for, from all it wants to the least it can live with."""
+    """The widths of a column, from the natural one to the smallest possible."""
 
     wanted: float
     text: float
@@ -222,7 +222,7 @@ class _Room(NamedTuple):
 
 
 def _fit(rooms: list[_Room], width: float) -> list[float]:
-    """Widths that fill the page: each step down is taken by all columns, as far as it must be, before the next one."""
+    """Column widths that fill the page. All columns shrink towards their next smaller width before any shrinks further."""
     widths, *steps = (list(step) for step in zip(*rooms, strict=True))
     for lower in steps:
         missing = sum(widths) - width
@@ -232,5 +232,5 @@ def _fit(rooms: list[_Room], width: float) -> list[float]:
         share = min(1.0, missing / sum(can_give)) if sum(can_give) else 0.0
         widths = [now - share * give for now, give in zip(widths, can_give, strict=True)]
     missing = sum(widths) - width
-    # Free room is shared out; if even the floors were too much, all shrink alike and texts take more lines.
+    # Spare width is distributed; if even the floors are too wide, all columns shrink in proportion and texts take more lines.
     return [one - missing / len(widths) for one in widths] if missing <= 0 else [one * width / sum(widths) for one in widths]

@@ -38,7 +38,7 @@ def width_pt(text: str, size: float, font: str = REGULAR) -> float:
 
 
 def printable(text: str, font: str = REGULAR) -> str:
-    """The text with each character that the font lacks, or that has no picture, spelt out: `[U+91D1]`.
+    """The text with each character that the font lacks, or that has no glyph, replaced by its code point: `[U+91D1]`.
 
     Line breaks and tabs become spaces: a cell is one paragraph.
     """

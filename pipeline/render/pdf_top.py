@@ -17,7 +17,7 @@ _BOX: Final = 12.5
 
 
 def draw_top(pages: Pages, *, is_drawn: bool = True) -> float:
-    """The y below the block; without `is_drawn` it is only measured."""
+    """Draw the block (only measure it without `is_drawn`); the y below it."""
     text, y = pages.text, TOP
     for line in (*text.approved, text.kind):
         y -= 3 if line == text.kind else 0
@@ -53,7 +53,7 @@ def _draw_statements(pages: Pages, x: float, y: float, width: float, is_drawn: b
 
 
 def _draw_pool(pages: Pages, x: float, y: float, width: float, is_drawn: bool) -> float:
-    """The pool's fields, on rules as on paper; its number in boxes, one digit each."""
+    """The pool's fields, underlined as on the paper form; its BIN in boxes, one digit each."""
     text, header = pages.text, pages.document.header
     labels, values = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
     value_x = width * 0.40

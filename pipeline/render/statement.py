@@ -1,7 +1,7 @@
-"""A miner's statement of one month (салыстыру актісі, акт сверки): the value that its formats are made from, and its words.
+"""A miner's statement of one month (салыстыру актісі, акт сверки): its data, the input of every format, and its texts.
 
-Enters: the miner's debts and rows of one version of the month, already printed (rules 2.2, 7.5). Leaves: one immutable value, and the texts that
-stand on it in a language of the catalogue. No arithmetic: what a frozen month's statement says is what was frozen, character by character.
+Enters: the miner's debts and rows of one version of the month, already printed (rules 2.2, 7.5). Leaves: one immutable value, and its texts in
+a language of the catalogue. No arithmetic: a frozen month's statement repeats the frozen values character by character.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Statement:
 
 
 class StatementWords:
-    """What stands on a statement beside its tables, in one language."""
+    """The texts of a statement besides its tables, in one language."""
 
     def __init__(self, statement: Statement, texts: Texts) -> None:
         self.statement, self.texts = statement, texts
@@ -104,7 +104,7 @@ class StatementWords:
             self.version = gettext("version {version}", version=statement.version)
             self.status = gettext("By version {version} of the report, frozen on {day}.", version=statement.version, day=day)
         self.file = f"{self.sheet}   {month}   {self.version}   {statement.miner_id}"
-        """Below each page."""
+        """The footer of each page."""
         self.digest = gettext("SHA-256 of the report")
         pool, number, name = statement.pool, gettext("IIN/BIN"), gettext("Name")
         self.parties = (

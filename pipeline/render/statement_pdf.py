@@ -32,7 +32,7 @@ _SIGN_HEIGHT: Final = 36.0
 _GAP: Final = 10.0
 """Below a table."""
 _ROWS_KEPT: Final = 4
-"""Rows that stand on the page of the signatures: nobody signs a page with nothing else on it but a line."""
+"""Rows kept on the page of the signatures, so that they are never alone on a page."""
 
 
 def write_statement_pdf(statement: Statement, texts: Texts, file: IO[bytes]) -> None:
@@ -96,7 +96,7 @@ def _draw(paper: Paper, words: StatementWords, balances: Table, rows: Table) -> 
 def _write_lines(
     paper: Paper, x: float, content: str, room: float, *, font: str = REGULAR, size: float = _SIZE, grey: float = 0.0
 ) -> float:
-    """A text broken into lines below `paper.y`, which stays; the height that it takes."""
+    """Draw a text broken into lines below `paper.y`, which is not changed; its height."""
     lines = Wrapper(font, size).lines(content, room)
     leading = size * _LEADING / _SIZE
     for number, line in enumerate(lines):
@@ -121,9 +121,9 @@ def _draw_top(paper: Paper, words: StatementWords) -> None:
 
 
 def _draw_section(paper: Paper, heading: str, table: Table, no_rows: str, *, after: float = 0.0) -> None:
-    """A table under its heading, its column headings on every page; the heading never stands alone at the foot of a page.
+    """A table under its heading, with its column headings on every page; the heading is kept with the first rows.
 
-    `after`: the height of what follows. Where that needs another page, the last rows go there with it.
+    `after`: the height of what follows. If that needs another page, the last rows move there too.
     """
     heights = table.heights()
     first = heights[0] if heights else EMPTY_HEIGHT

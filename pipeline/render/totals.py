@@ -31,6 +31,6 @@ def printed_totals(totals: Totals, assets: Mapping[str, Asset]) -> dict[str, obj
 
 
 def _trimmed(number: str) -> str:
-    """A currency's sum with two decimals at least and no idle zeros after them."""
+    """A currency's sum with at least two decimals and no further trailing zeros."""
     whole, _, fraction = number.partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"

@@ -28,7 +28,7 @@ _WIDTHS: Final = (5.5, 11.5, 23.5, 15, 9.5, 40, 9.5, 9.5, 11, 11, 9.5, 9.5, 11, 
 _LEFT: Final = ("miner_name", "wallet")
 """Columns of running text; codes and dates are centred, amounts stand right."""
 ROWS_BETWEEN: Final = 100_000
-"""Rows between two words about how far it is."""
+"""Rows between two reports of progress."""
 _LAST: Final = len(_WIDTHS) - 1
 _LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 4, 6, 10
 """Where the header block's parts end: a statement, its value, the pool's field; the field's value takes the rest."""

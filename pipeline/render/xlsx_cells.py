@@ -1,4 +1,4 @@
-"""Cells of a workbook, typed so that nothing is lost: what every workbook of ours is written with.
+"""Lossless typed cells for the program's workbooks.
 
 What enters: printed values and what their column holds. What leaves: contents and formats of cells. A date is a date, an amount is a number only
 when it has at most 15 significant digits (what a cell holds exactly) and exact text otherwise, everything else is text and can never become a formula.
@@ -29,7 +29,7 @@ _AMOUNT = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH = date(1899, 12, 30).toordinal()
 _FIRST_DAY = date(1900, 3, 1).toordinal()
-"""Cells count days wrongly before this one: earlier dates are written as text."""
+"""Spreadsheets count days wrongly before this one (1900 as a leap year): earlier dates are written as text."""
 
 FONT: Final = {"font_name": "Arial", "font_size": 8}
 LINE_PT: Final = 10.6
@@ -58,7 +58,7 @@ class Formats:
 
 
 class TypedCells:
-    """The values of a table's rows as cells; those already met are remembered, since most values of a form repeat."""
+    """The values of a table's rows as cells; cached, since most values of a form repeat."""
 
     def __init__(
         self, columns: Sequence[PrintedColumn], widths: Sequence[float], cell: Callable[..., Any], *, running: Collection[str], where: str
@@ -131,7 +131,7 @@ def exact_decimals(value: str) -> int | None:
 def write_text(sheet: Any, row: int, column: int, value: str, cell: Any) -> None:
     """Write a text as a text: never a formula, a link, a number or markup."""
     if value.startswith("<r>") and value.endswith("</r>"):
-        # The library takes such a string for markup of its own; in runs it is escaped like any other.
+        # The library would interpret such a string as its own markup; as rich-text runs it is escaped.
         sheet.write_rich_string(row, column, value[:1], value[1:2], value[2:], cell)
     else:
         sheet.write_string(row, column, value, cell)
@@ -172,7 +172,7 @@ def amount_widths(widths: Sequence[float], columns: Sequence[PrintedColumn], row
 
 
 def count_lines(content: str, width: float, *, bold: bool = False) -> int:
-    """Lines that a text takes in a column `width` characters wide, broken at spaces, rather one too many than one too few."""
+    """The number of lines of a text in a column `width` characters wide, broken at spaces; rounded up."""
     room = width * 7 - 3
     lines = 0
     for paragraph in content.splitlines() or [""]:

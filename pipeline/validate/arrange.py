@@ -1,6 +1,6 @@
-"""The rows of a table that count: totals, filters, and the columns that the settings make.
+"""Applies a layout to a table: removes totals and filtered rows, and adds the columns that the settings define.
 
-In: a `RawTable` as read, and a `Layout`. Out: the same without the rows that are passed over, with constant and joined columns, and the faults.
+In: a `RawTable` as read, and a `Layout`. Out: the table without the skipped rows, with constant and joined columns, and the faults.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from .texts import NOT_AN_ID, TOTAL, why_not_a_value
 
 @dataclass(frozen=True)
 class Arranged:
-    """The rows that count, and what is told of the others."""
+    """The rows of a table that are read, and notes on the others."""
 
     table: RawTable
     faults: list[Fault]
     lines: pl.Series
-    """Of the rows that are no totals, also those passed over."""
+    """Lines of all rows except totals, including skipped rows."""
     passed_over: int = 0
-    """Rows that `only` leaves out."""
+    """Number of rows skipped by `only`."""
     netted: dict[str, int] = field(default_factory=dict)
-    """Rows taken off others, by what they are."""
+    """Number of rows subtracted from others, by their kind."""
 
 
 def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required: Collection[str]) -> Arranged:
-    """The table with the rows that count, with constant and joined columns, and with net amounts.
+    """The table without skipped rows, with constant and joined columns and net amounts.
 
     `names`: the heading expected for each column. `required`: the headings whose cells must be filled.
     """
@@ -107,7 +107,7 @@ def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: La
 
 
 def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) -> tuple[RawTable, list[Fault]]:
-    """The table without the totals below it: as many rows as the settings say, each of which must look like one."""
+    """The table without the totals below it: the number of rows in the settings, each of which must look like a total."""
     rows = len(table.lines)
     cells = [column for column in table.columns if column.heading in required]
     if not cells or not rows:

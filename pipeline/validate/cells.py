@@ -1,7 +1,7 @@
-"""Cells: from the text of a cell to its value, vectorised, and the words for what is wrong with it.
+"""Converts the texts of cells to values, vectorised, and explains what is wrong with an invalid one.
 
-In: a column of trimmed text (null for empty). Out: an expression that gives the value, null wherever the text is none; and,
-for one such text, why. Rules 1.2 (days are days in Almaty), 2.1 (whole base units), 9.7 (currency amounts as given).
+In: a column of trimmed text (null for empty). Out: an expression for the values, null where a text is invalid; and the explanation for one
+invalid text. Rules 1.2 (days are days in Almaty), 2.1 (whole base units), 9.7 (currency amounts as given).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ ID_CHARACTERS = 200
 NAME_CHARACTERS = 1_000
 PLAIN_DIGITS = 38
 FIRST_YEAR, LAST_YEAR = 2009, 2099
-"""An instant before the first block of any chain, or far ahead, is a mistake of the program that wrote it."""
+"""Instants outside these years (before the first block of any chain, or far in the future) are refused."""
 OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unknown", "fee"})
-"""Classes that the rules give (section 3): a counterparty can't have them."""
+"""Classes that the rules assign (section 3): a counterparty can't have them."""
 
 _PLAIN = r"^[0-9]+(?:\.[0-9]+)?$"
 _SECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9]"
@@ -58,17 +58,17 @@ _MOMENTS = frozenset({CellType.TEXT, CellType.MOMENT})
 _NUMBERS = frozenset({CellType.TEXT, CellType.NUMBER})
 _QUANTITIES = frozenset({Kind.AMOUNT, Kind.PLAIN})
 TYPES = {kind: _MOMENTS if kind in (Kind.INSTANT, Kind.DATE) else _NUMBERS for kind in Kind}
-"""The cell types that a kind may come in, where columns have types (Parquet)."""
+"""The cell types accepted for a kind, where columns have types (Parquet)."""
 TYPES_OF_WORKBOOKS = {
     kind: types if types is _MOMENTS or kind in _QUANTITIES else frozenset({CellType.TEXT}) for kind, types in TYPES.items()
 }
-"""In a workbook a number is never an id, an account, an IIN/BIN, a licence or a reference: it has lost its zeros, or its end."""
+"""In a workbook, ids, accounts, IIN/BINs, licences and references must be text: as numbers they may have lost leading zeros or last digits."""
 
 
 def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.Expr:
-    """The value of `column`'s text; null where it has none. `decimals`: of the row's asset (AMOUNT).
+    """The value of `column`'s text; null where it is invalid. `decimals`: of the row's asset (AMOUNT).
 
-    Instants and addresses are no expressions: see `instants`, `canonical_addresses`.
+    For instants and addresses see `instants`, `canonical_addresses`.
     """
     text = pl.col(column)
     match kind:
@@ -138,7 +138,7 @@ def has_offset(texts: pl.Series) -> pl.Series:
 
 def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
     """Microseconds since the Unix epoch, Int64, of ISO 8601 with an offset, or of `timezone`'s wall clock without one."""
-    # What follows the seconds is the same in most rows of a file: each such tail is taken apart once.
+    # The part after the seconds is the same in most rows of a file, so each distinct one is parsed once.
     tail = pl.col("tail")
     offset = tail.str.extract(r"([+-][0-9:]+)$").str.replace(":", "", literal=True)
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).str.pad_end(2, "0").cast(pl.Int64)
@@ -200,7 +200,7 @@ def why_invalid(
     network_name: str | None = None,
     layout: Layout = OWN,
 ) -> str:
-    """What is wrong with a cell's text, and what to write instead. Only for a text without a value."""
+    """What is wrong with an invalid cell's text, and what to write instead."""
     match kind:
         case Kind.AMOUNT | Kind.PLAIN:
             return _why_no_amount(text, decimals, layout)

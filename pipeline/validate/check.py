@@ -1,7 +1,7 @@
-"""A table's cells turned into values, every fault by its line.
+"""Converts a table's cells to values, and reports every fault with its line.
 
-In: a `RawTable` and the columns expected. Out: a frame of values with each row's `line`, the faults, and what is to be told of the reading
-(`Notes`). Leaves out what spans rows (`ledger`, `registry`).
+In: a `RawTable` and the columns expected. Out: a frame of values with each row's `line`, the faults, and notes on the reading (`Notes`).
+Left out: checks across rows (`ledger`, `registry`).
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ OWN_OFFSET = "their own offset from UTC"
 
 @dataclass(frozen=True)
 class Notes:
-    """What is told of a table that was read."""
+    """Notes on reading a table, for the user."""
 
     zones: dict[str, int] = field(default_factory=dict)
     """How many instants were read in which zone."""
     rounded: dict[str, int] = field(default_factory=dict)
     """How many amounts of a column were finer than their asset, and rounded by the layout's rule."""
     passed_over: int = 0
-    """Rows that the layout's filters leave out."""
+    """Number of rows skipped by the layout's filters."""
     netted: dict[str, int] = field(default_factory=dict)
-    """Rows taken off others, by what they are."""
+    """Number of rows subtracted from others, by their kind."""
     days: int = 0
     """Instants that were days without a time, read as 00:00."""
     odd: list[str] = field(default_factory=list)
-    """What a person should look at before the table counts."""
+    """What a person should check before importing."""
     warnings: list[Fault] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A table's values: a frame with `line` and every column (Int128 base units, Int64 µs, Date, String), and what is told of them."""
+    """A table's values: a frame with `line` and every column (Int128 base units, Int64 µs, Date, String), its faults and notes."""
 
     rows: pl.DataFrame
     faults: list[Fault]
@@ -213,7 +213,7 @@ def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: CellContex
 
 def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext, zones: Mapping[str, str | None]) -> pl.DataFrame:
     written = texts.select("line", *(pl.col(f"{column.name}:written").alias(column.name) for column in columns))
-    # Lazily, so that polars evaluates what several expressions share once.
+    # Lazily, so that polars evaluates shared subexpressions once.
     expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT)]
     values = written.lazy().select("line", *expressions).collect()
     for column in columns:
@@ -289,7 +289,7 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw:
 
 
 def _why(column: Column, cell: str, by: str | None, terms: CellContext) -> str:
-    """What is wrong with a cell; "" when only the cell that it is read by is wrong."""
+    """What is wrong with a cell; "" when only the cell it depends on is wrong."""
     if column.kind is Kind.ASSET:
         return f"{shown(cell)} is no asset of the settings{near(cell, terms.assets)}; those are {', '.join(sorted(terms.assets))}"
     asset = terms.assets.get(by or "")

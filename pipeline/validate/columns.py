@@ -1,4 +1,4 @@
-"""The columns that each file has, the headings they stand under, and what their cells are read by.
+"""The columns of each kind of file, their headings, and the settings for reading their cells.
 
 In: the settings' mapping of headings. Out: the headings expected, and faults of the mapping. Left out: reading (`check`).
 """
@@ -25,20 +25,20 @@ class Column:
     is_nullable: bool = False
     """Its cells may be empty; then the file may also lack the column."""
     of: str = ""
-    """AMOUNT, ADDRESS: the column with the asset, or with the chain, that it is read by."""
+    """AMOUNT, ADDRESS: the column with the asset, or the chain, that the value depends on."""
     pair: str = ""
-    """The column that is filled in the same rows."""
+    """The column that must be filled in the same rows."""
 
 
 @dataclass(frozen=True)
 class CellContext:
-    """What cells are read by, from the settings."""
+    """The settings needed to read cells."""
 
     assets: Mapping[str, Asset] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
     """The network of each chain, by chain."""
     timezone: str | None = None
-    """The wall clock of instants that carry no offset; None refuses them."""
+    """The time zone of instants without an offset; None refuses them."""
     layout: Layout = OWN
     """How the table is written."""
 
@@ -121,7 +121,7 @@ def mapping_faults(columns: Collection[Column], mapping: Mapping[str, str]) -> l
 
 
 def near(word: str, words: Collection[str]) -> str:
-    """The word that was perhaps meant, as ` (is it 'amount'?)`; "" for none."""
+    """A suggestion for a misspelt word: ` (is it 'amount'?)`; "" for none."""
     plain = {other.casefold().replace(" ", "_").replace("-", "_"): other for other in words}
     close = difflib.get_close_matches(word.casefold().replace(" ", "_").replace("-", "_"), list(plain), 1, 0.6)
     return f" (is it {shown(plain[close[0]])}?)" if close else ""

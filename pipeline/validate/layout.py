@@ -1,4 +1,4 @@
-"""How a table is written, where it differs from the program's own way: the settings of `[ledger.files.…]`, `[registry.files.…]`.
+"""The format of a table where it differs from the program's own: the settings of `[ledger.files.…]`, `[registry.files.…]`.
 
 In: a column of texts and a `Layout`. Out: the same texts as the program writes them (`as_amounts`, `as_days`), null where an amount has another
 form than the layout says. Nothing is guessed: a comma is a decimal comma only where the layout says so. Left out: rows (`arrange`).
@@ -22,30 +22,30 @@ DAY_FORMATS: Mapping[str, str] = {
     "mm/dd/yyyy": r"(?<m>[0-9]{1,2})/(?<d>[0-9]{1,2})/(?<y>[0-9]{4})",
     "yyyy/mm/dd": r"(?<y>[0-9]{4})/(?<m>[0-9]{1,2})/(?<d>[0-9]{1,2})",
 }
-"""How a day may be written, by the name that the settings give it: a pattern of year, month and day."""
+"""The formats of a day by their name in the settings: a pattern of year, month and day."""
 _CLOCK = r"(?:,? +|T)(?<h>[0-9]{1,2}):(?<i>[0-9]{2})(?::(?<s>[0-9]{2}(?:\.[0-9]+)?))?"
 _TAIL = r"(?<tail> ?(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?))?$"
 _SPACES = r"[ \u00a0\u202f\u2009]"
 
 
 IdScope = Literal["ledger", "month", "source"]
-"""Where an id names one row: in the whole ledger, in a month (Almaty), or in files of one name."""
+"""The scope in which an id is unique: the whole ledger, a month (Almaty), or files of one name."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """Rows that are taken off other rows, so that the amount of these is net (rule 6.3)."""
+    """Rows that are subtracted from other rows, so that their amounts become net (rule 6.3)."""
 
     column: str
-    """The heading whose texts say what a row is."""
+    """The heading of the column with a row's kind."""
     of: Mapping[str, str]
-    """The text of a row that is taken off, and the text of the row that it is taken off."""
+    """The kind of a subtracted row, and the kind of the row that it is subtracted from."""
     same: tuple[str, ...]
-    """Headings whose texts both rows share; the first says whose they are."""
+    """Headings whose texts both rows share; the first one identifies the owner."""
     order: str
-    """A heading of whole numbers: where a heading of `same` is empty, a row is taken off the nearest before it, of the same owner."""
+    """A heading of whole numbers: where a cell of `same` is empty, a row is subtracted from the nearest one before it of the same owner."""
     commission: tuple[str, ...] = ()
-    """Texts of the rows taken off that are the pool's commission (columns 12 and 13)."""
+    """The kinds of subtracted rows that are the pool's commission (columns 12 and 13)."""
 
     @property
     def headings(self) -> set[str]:
@@ -54,10 +54,10 @@ class Net:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the cells of a table are written; the defaults are the program's own way."""
+    """The format of a table's cells; the defaults are the program's own format."""
 
     place: str = "the table's settings"
-    """Where its keys stand in the settings, for messages: `[ledger.files.allocations]`."""
+    """The name of its section in the settings, for messages: `[ledger.files.allocations]`."""
     encoding: str = "utf-8"
     delimiter: str = ""
     """Between the fields of a CSV file; "" finds it by the headings."""
@@ -70,21 +70,21 @@ class Layout:
     epoch: Literal["", "s", "ms"] = ""
     """Instants are numbers: seconds, or milliseconds, since 1970-01-01T00:00:00Z."""
     zone: str | None = None
-    """The zone of this table's instants that name none; None takes the settings' common one, or the heading's."""
+    """The time zone of this table's instants without one; None: the heading's, or the common one in the settings."""
     rows_above: int = 0
     rows_below: int = 0
     constants: Mapping[str, str] = field(default_factory=dict)
-    """A column's text in every row."""
+    """The text of a column that is the same in every row, by column."""
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The headings whose texts make a column, joined by `join_by`."""
     join_by: str = ":"
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Rows that count: those with one of these texts under the heading."""
+    """Only rows with one of these texts under the heading are read."""
     refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Texts under a heading that refuse the file: what this layout can't read rightly."""
+    """Texts under a heading for which the file is refused, because this layout can't read such rows correctly."""
     net: Net | None = None
     warning: str = ""
-    """What an export of this kind doesn't tell: said at each import."""
+    """What an export of this kind lacks; shown at each import."""
     is_in_base_units: bool = False
     factor: Decimal | None = None
     rounding: Rounding = "none"
@@ -129,7 +129,7 @@ def scaled(texts: pl.Series, factor: Decimal) -> pl.Series:
 
 
 def as_days(texts: pl.Series, layout: Layout) -> pl.Series:
-    """Days and instants of the layout's formats as ISO 8601; others as they are, for the check to judge."""
+    """Days and instants of the layout's formats as ISO 8601; other texts unchanged, for the later check."""
     if not layout.days:
         return texts
     frame = pl.DataFrame({"text": texts})

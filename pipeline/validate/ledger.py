@@ -1,8 +1,8 @@
-"""The pool's ledger as a file gives it: allocations, payments, and openings (rules 5, 6).
+"""Checks a ledger file: allocations, payments, and openings (rules 5, 6).
 
-In: a `RawTable`. Out: the rows, or every fault. Across rows: an id names one row; all openings stand at one instant (rule 6.4);
-an allocation's id is not an opening's. Left out: accounts that nobody holds, payments that never reached the chain, and all else
-that enrichment makes an issue of.
+In: a `RawTable`. Out: the rows, or every fault. Checks across rows: ids are unique; all openings are of one instant (rule 6.4); an
+allocation's id does not look like an opening's. Left out: accounts without a holder, payments that never reached the chain, and
+everything else that becomes an issue in enrichment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEYS: dict[LedgerKind, tuple[str, ...]] = {
     "payments": ("payment_id",),
     "openings": ("account", "asset"),
 }
-"""What names a row: a row with the same key and other content is its restatement."""
+"""The key of a row: a row with the same key and other content is a restatement."""
 INSTANT: dict[LedgerKind, str] = {"allocations": "allocated_at", "payments": "paid_at", "openings": "owed_at"}
 """The column with a row's instant, UTC microseconds."""
 OPENING_PREFIX = "opening:"
@@ -50,7 +50,7 @@ def check_ledger(
     mapping: Mapping[str, str],
     ignored: Collection[str] = (),
 ) -> Checked:
-    """The rows of a ledger file and what is told of them, in the file's order, each with its `line`; a row given twice alike stands once.
+    """The rows of a ledger file in the file's order, each with its `line`, and notes on them; identical rows are merged.
 
     Amounts are Int128 base units, instants Int64 µs, addresses as their network writes them, txids in small letters.
     Ids that name a row only within a month or a file (`Layout.ids`) get its name before them. Raises `InputRefused` with every fault.
@@ -83,7 +83,7 @@ def month_of(at: str) -> pl.Expr:
 def drop_repeats(
     rows: pl.DataFrame, key: Collection[str], names: Mapping[str, str], *, is_shown: bool = True
 ) -> tuple[pl.DataFrame, list[Fault]]:
-    """Rows without exact repetitions (of several the first stays), and a fault for each key that names different rows.
+    """Rows without exact repetitions (the first is kept), and a fault for each key with different rows.
 
     `is_shown`: whether a fault may print the key.
     """

@@ -1,8 +1,8 @@
-"""The registry as files give it: miners, licences, accounts, wallets, counterparties (rules 4, 9).
+"""Checks registry files: miners, licences, accounts, wallets, counterparties (rules 4, 9).
 
-In: `RawTable`s. Out: the rows, with every fault, and warnings. Faults are what no reading can mend: a period that ends before
-it begins, a miner named twice. What the rules judge is a warning here and an issue in enrichment: an IIN/BIN with a wrong control digit
-(rule 4.5), overlapping holders (rule 4.1), rows of someone who is in no row of miners (rule 9.1: not registered). No message holds an IIN/BIN.
+In: `RawTable`s. Out: the rows, every fault, and warnings. Faults are contradictions, such as a period that ends before it begins or a miner
+given twice. What the rules treat as an issue is a warning here: an IIN/BIN with a wrong control digit (rule 4.5), overlapping holders
+(rule 4.1), rows of someone who is not in the table of miners (rule 9.1: not registered). No message contains an IIN/BIN.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ COLUMNS: dict[RegistryKind, tuple[Column, ...]] = {
 _KEYS: dict[RegistryKind, tuple[str, ...]] = {"miners": ("miner_id",), "counterparties": ("address", "chain")}
 _PERIODS = (("valid_from", "valid_to"), ("suspended_from", "suspended_to"))
 _HELD: dict[RegistryKind, tuple[str, ...]] = {"accounts": ("account",), "wallets": ("address", "chain")}
-"""What at most one miner holds on a day (rule 4.1)."""
+"""The keys that at most one miner may hold on a day (rule 4.1)."""
 
 
 def headings(kind: RegistryKind, mapping: Mapping[str, str]) -> list[str]:
@@ -80,7 +80,7 @@ def check_registry_table(
 
 
 def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFrame, heading: str) -> list[Fault]:
-    """Rows of someone who is in no row of miners: they count for nobody registered (rule 9.1)."""
+    """Rows of someone who is not in the table of miners, so not registered (rule 9.1)."""
     strangers = rows.join(miners, "miner_id", "anti", maintain_order="left").filter(pl.col("miner_id").is_not_null())
     what = {"licences": "a licence", "accounts": "an account", "wallets": "a wallet"}.get(kind, "a row")
     return [Fault(line, heading, f"{what} of someone who is not among the miners, so not registered") for line in strangers["line"]]
@@ -106,7 +106,7 @@ def _period_faults(rows: pl.DataFrame, start: str, end: str, names: Mapping[str,
 
 
 def _empty_periods(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
-    """Periods that end on the day they begin hold no day (rule 4.1): such a row counts on none."""
+    """Periods that end on the day they begin are empty (rule 4.1)."""
     empty = rows.filter(pl.col(start) == pl.col(end))
     return [Fault(line, names[end], f"is {names[start]} itself: the period holds no day, the row counts on none") for line in empty["line"]]
 

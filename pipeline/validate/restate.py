@@ -1,8 +1,8 @@
-"""Restatements: which rows of a ledger file are new, which changed, and the version that each gets.
+"""Restatements: which rows of a ledger file are new or changed, and the version that each gets.
 
-In: a file's rows and the versions that the log holds. Out: the rows to append, each with its `version`: 1 for a new row, one more
-than the greatest for a changed one. A row as it stands in the log is left out, so a re-import appends nothing, and a row that is
-changed and changed back gets versions 1, 2, 3 (ADR 1).
+In: a file's rows and the versions in the log. Out: the rows to append, each with its `version`: 1 for a new row, one more than the greatest
+for a changed one. A row equal to the newest version is left out, so a re-import appends nothing, and a row that is changed and changed back
+gets versions 1, 2, 3 (ADR 1).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Restated:
-    """The rows to append, in the order of their keys, and how many of the file's rows are what."""
+    """The rows to append, sorted by key, and the numbers of new, changed and unchanged rows in the file."""
 
     rows: pl.DataFrame
     new: int

@@ -1,9 +1,9 @@
-"""What an import will do to the ledger, and what about it a person should look at first.
+"""Reviews an import before it happens: what it would change in the ledger, and what a person should check first.
 
 Enters: a file's checked rows, the newest version of every row of that kind that the log holds, and what is known besides (the clock,
 the opening, accounts seen elsewhere, each asset's greatest supply). Leaves: a `Review`: counts, sums, restatements by what they change,
-faults that refuse the file, and oddities that want a person's consent. Pure; appends nothing. Left out: faults of single cells
-(`columns`) and what enrichment makes an issue of.
+faults for which the file is refused, and unusual rows that need a person's consent. Pure. Left out: faults of single cells
+(`columns`), and what becomes an issue in enrichment.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
 from .table import Fault, shown
 
 MOVES = ("account", "asset", "month")
-"""A restatement that changes one of these makes another row of it: refused unless asked for."""
+"""A restatement that changes one of these is probably a different row: refused unless allowed."""
 HABIT_ROWS = 4
-"""Rows from which on an account has a habit."""
+"""Number of rows from which an account's median is meaningful."""
 HABIT_TIMES = 100
-"""An amount so many times the account's median is odd; so is one so many times the ledger's greatest so far."""
+"""An amount this many times the account's median, or the ledger's greatest so far, is unusual."""
 SPAN_US = 31 * 86_400 * 1_000_000
-"""Instants further than this outside what the ledger held so far are odd."""
+"""Instants further than this outside the ledger's range so far are unusual."""
 SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True)
 class ReviewContext:
-    """What an import is judged by, beside the file and the ledger."""
+    """What a review needs besides the file and the ledger."""
 
     now_us: int | None = None
-    """UTC microseconds; None: nobody asks whether instants lie in the future."""
+    """UTC microseconds; None: instants in the future are not checked."""
     opening_us: int | None = None
     accounts: Collection[str] = ()
     """Accounts known from the registry or the ledger's other tables."""
@@ -49,7 +49,7 @@ class Consent:
     """What a person agreed to before an import."""
 
     to_oddities: bool = False
-    """Import in spite of what the review asks about."""
+    """Import despite the review's questions."""
     to_moves: bool = False
     """Restatements may move rows to another account, asset or month."""
     by: str = ""
@@ -81,19 +81,19 @@ class Review:
     restated_by: dict[str, int]
     """Restated rows by what changes: amount, account, asset, month, instant, and the other columns by name. A row may count in several."""
     restatements: list[str]
-    """The first of them, in words."""
+    """Descriptions of the first restatements."""
     repeated: int
     """New rows whose account, asset, instant and amount another row has already (rule 4.6)."""
     questions: list[str]
-    """What a person should look at; importing it wants consent."""
+    """What a person should check; importing needs consent."""
     faults: list[Fault]
-    """What refuses the file."""
+    """The faults for which the file is refused."""
     zones: dict[str, int] = field(default_factory=dict)
     """How many instants were read in which zone."""
     rounded: dict[str, int] = field(default_factory=dict)
     """How many amounts of a column were finer than their asset, and rounded by the settings' rule."""
     passed_over: int = 0
-    """Rows that the settings' filters leave out."""
+    """Number of rows skipped by the settings' filters."""
     netted: dict[str, int] = field(default_factory=dict)
     """Rows taken off others (fees off their credits), by what they are."""
     days: int = 0
@@ -103,7 +103,7 @@ class Review:
 
 
 def review_lines(source: str, found: Review) -> list[str]:
-    """A review as lines of text: counts, span, sums, restatements, what is odd."""
+    """A review as lines of text: counts, time range, sums, restatements, unusual rows."""
     lines = [f"{source}: {found.new} new, {found.restated} restated, {found.known} known already"]
     if found.first:
         lines.append(f"  {found.rows} row(s), from {found.first} to {found.last}")
@@ -195,7 +195,7 @@ def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
 
 
 def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
-    """Rows, and months' sums, of more than there ever is of an asset: mostly base units given as whole coins."""
+    """Rows, and sums of months, above an asset's maximum supply: mostly base units given as whole coins."""
     if not known.supplies:
         return []
     limits = pl.DataFrame(
@@ -308,7 +308,7 @@ def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys:
 
 
 def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:
-    """The first restatements in words: which row, and each value before and after."""
+    """Descriptions of the first restatements: the row, and each value before and after."""
     told = []
     for row in changed.sort("line").head(SHOWN_ROWS).iter_rows(named=True):
         parts = []

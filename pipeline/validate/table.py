@@ -1,7 +1,7 @@
-"""A table as read from a file, before anything is believed about it, and the faults found in it.
+"""A table as read from a file, before validation, and the faults found in it.
 
-In: what a reader of CSV, XLSX or Parquet saw. Out: `RawTable`, the shape that every check takes. Leaves out meaning: which
-column is an amount is for `columns` and `cells` to know.
+In: the cells read from CSV, XLSX, ODS or Parquet. Out: `RawTable`, the input of every check. Left out: the meaning of the columns
+(`columns`, `cells`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 40
 
 
 class CellType(IntEnum):
-    """What a file says a cell is. CSV knows text only."""
+    """The type of a cell in the file. CSV has text only."""
 
     TEXT = 0
     NUMBER = 1
@@ -39,7 +39,7 @@ class CellType(IntEnum):
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a file. `line` is None when it concerns the whole file, or a whole column."""
+    """A fault in a file. `line` is None when it concerns the whole file, or a whole column."""
 
     line: int | None
     column: str
@@ -85,7 +85,7 @@ class RawTable:
     lines: pl.Series
     """UInt32: the line of each row in a CSV file (of its first line), the row's number in a workbook or Parquet file, from 1."""
     columns: list[RawColumn]
-    """None when the file can't be read: then the faults say why, and nothing is said of its columns."""
+    """Empty when the file can't be read: then the faults say why."""
     faults: list[Fault] = field(default_factory=list)
     odd: tuple[str, ...] = ()
     """What a person should look at before the table counts, in words: rows that the sheet hides."""
@@ -129,7 +129,7 @@ def shown_amount(value: str) -> str:
 
 
 def raise_if_faults(source: str, faults: Iterable[Fault]) -> None:
-    """Raise `InputRefused` with all of `faults`, in the order of the file's lines; return when there are none."""
+    """Raise `InputRefused` with all faults, in the order of the file's lines, if there are any."""
     ordered = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line is not None, fault.line or 0))
     if ordered:
         raise InputRefused(source, [fault.at(source) for fault in ordered])

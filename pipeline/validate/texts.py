@@ -1,7 +1,7 @@
-"""Names and ids as texts: what a spreadsheet left in them, characters that can't be seen, letters that look alike.
+"""Checks names and ids: spreadsheet errors and placeholders, invisible characters, look-alike letters.
 
-In: texts of cells. Out: expressions that say whether a text may stand, and the words for what is wrong with one. Left out: amounts,
-instants and addresses, which have forms of their own (`cells`).
+In: texts of cells. Out: patterns of texts to refuse, and explanations of what is wrong with one. Left out: amounts, instants and addresses
+(`cells`).
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _EXPONENT = r"[0-9](?:[.,][0-9]+)?[eEеЕ][+-][0-9]{1,3}|[0-9][.,][0-9]+[eEеЕ]
 _POINT_ZERO = r"[0-9]+[.,]0+"
 _QUOTED = '"[^"]*"'
 NOT_A_VALUE = rf"^(?:{'|'.join(_ERROR_VALUES)}|{_NOTHINGS}|{_TRUTHS}|{_EXPONENT}|={_QUOTED})$"
-"""What a spreadsheet, or a program's empty value, leaves where a name or an id should stand."""
+"""Spreadsheet errors, placeholders for empty values, and the like, in place of a name or an id."""
 NOT_AN_ID = rf"{NOT_A_VALUE}|^{_POINT_ZERO}$|^['=]"
-"""An id is no formula either, and has no mark of text before it; a name may begin so."""
+"""For ids also: ids ending in `.0`, formulas, and the spreadsheet's leading text mark; a name may begin with these."""
 
 _IGNORABLE = r"\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\x{E0000}-\x{E0FFF}"
 INVISIBLE_IN_ID = rf"[\p{{Cc}}\p{{Cf}}\p{{Zl}}\p{{Zp}}{_IGNORABLE}]|[^\P{{Zs}} ]"
-"""Characters that nobody sees in an id, and spaces other than the plain one."""
+"""Invisible characters in an id, and spaces other than U+0020."""
 INVISIBLE_IN_NAME = rf"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\u200b\u2060\ufeff\u00ad{_IGNORABLE}]"
-"""In a name: line ends, control characters, what turns the direction of reading, and what has no width."""
+"""In a name: line ends, control characters, bidirectional controls, zero-width characters."""
 
 _ALIKE = dict(zip("АВЕЅІЈКМНОРСТУХҮҺаеіјорсухһѕԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABESIJKMHOPCTYXYhaeijopcyxhsdqwABEZHIKMNOPTYXo", strict=True))
 _FOLD = str.maketrans(_ALIKE)
@@ -57,14 +57,14 @@ _WORDS = (
 
 
 def why_not_a_value(text: str, *, is_id: bool) -> str:
-    """What a text is that matches `NOT_A_VALUE` (or `NOT_AN_ID`), and what to do; "" for any other."""
+    """What is wrong with a text that matches `NOT_A_VALUE` (or `NOT_AN_ID`), and what to do; "" for any other."""
     if not pl.Series([text]).str.contains(NOT_AN_ID if is_id else NOT_A_VALUE).item():
         return ""
     return next(f"{shown(text)} {words}" for pattern, words in _WORDS if re.fullmatch(pattern, text, re.DOTALL))
 
 
 def why_invisible(text: str, pattern: str) -> str:
-    """Which unseen character a text has, by its number and place; "" for none."""
+    """The first invisible character of a text, by code point and position; "" for none."""
     for place, letter in enumerate(text, 1):
         if pl.Series([letter]).str.contains(pattern).item():
             if letter in "\n\r\x0b\x0c\x85\u2028\u2029":

@@ -1,4 +1,4 @@
-"""Which zone instants without an offset are read in: the heading's, the table's, or the settings' common one.
+"""The time zone of instants without an offset: the heading's, the table's, or the common one in the settings.
 
 In: a heading and the settings' zones. Out: the zone, where it was found, or what is wrong. Left out: the reading itself (`cells`).
 """
@@ -19,7 +19,7 @@ _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[ECMP][SD]T|CET|CEST|EET|EEST|BST|I
 
 
 def heading_zone(heading: str) -> tuple[str | None, str]:
-    """The zone that a heading names (None for none), and what is wrong with the naming ("" for nothing)."""
+    """The time zone in a heading (None for none), and what is wrong with it ("" for nothing)."""
     if found := _REGION.search(heading):
         return (found[0], "") if _is_zone(found[0]) else (None, f"names the zone {found[0]}, which is none")
     if found := _OFFSET.search(heading):
@@ -53,7 +53,7 @@ def zone_for(heading: str, table_zone: str | None, common_zone: str | None, plac
 
 
 def said(zone: str) -> str:
-    """A zone as people write it: `Etc/GMT-5` is UTC+5."""
+    """A time zone for messages: `Etc/GMT-5` is UTC+5."""
     if found := re.fullmatch(r"Etc/GMT([+-])([0-9]+)", zone):
         return f"UTC{'-' if found[1] == '+' else '+'}{found[2]}"
     return zone
