@@ -131,29 +131,29 @@ class Fetcher:
     def verbose(self, block_hash: str) -> FetchedBlock:
         """By `getblock HASH 3`; the block's bytes are rebuilt from it and checked."""
         try:
-            told = self._connection.call("getblock", block_hash, 3, result=_VerboseBlock)
+            verbose = self._connection.call("getblock", block_hash, 3, result=_VerboseBlock)
         except RpcError as error:
             raise chain_moved(error) from error
-        count = len(told.tx)
+        count = len(verbose.tx)
         try:
             raw = b"".join(
                 [
-                    (told.version & 0xFFFFFFFF).to_bytes(4, "little"),
-                    bytes.fromhex(told.previousblockhash)[::-1],
-                    bytes.fromhex(told.merkleroot)[::-1],
-                    told.time.to_bytes(4, "little"),
-                    bytes.fromhex(told.bits)[::-1],
-                    told.nonce.to_bytes(4, "little"),
+                    (verbose.version & 0xFFFFFFFF).to_bytes(4, "little"),
+                    bytes.fromhex(verbose.previousblockhash)[::-1],
+                    bytes.fromhex(verbose.merkleroot)[::-1],
+                    verbose.time.to_bytes(4, "little"),
+                    bytes.fromhex(verbose.bits)[::-1],
+                    verbose.nonce.to_bytes(4, "little"),
                     bytes([count])
                     if count < 0xFD
                     else b"\xfd" + count.to_bytes(2, "little")
                     if count <= 0xFFFF
                     else b"\xfe" + count.to_bytes(4, "little"),
-                    *(bytes.fromhex(tx.hex) for tx in told.tx),
+                    *(bytes.fromhex(tx.hex) for tx in verbose.tx),
                 ]
             )
             block = parsed_block(raw, block_hash, self._network)
-            spent = {position: _prevouts(tx, block_hash) for position, tx in enumerate(told.tx) if position}
+            spent = {position: _prevouts(tx, block_hash) for position, tx in enumerate(verbose.tx) if position}
         except (ValueError, ArithmeticError) as error:
             raise AnswerUnreadable(f"getblock {block_hash} 3 at {self._connection.name}: {error}") from error
         return FetchedBlock(block, spent)

@@ -72,7 +72,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         self._watching: Watching | None = None
         self._features: NodeFeatures | None = None
         self._choice: Choice | None = None
-        self._told_choice: tuple[str, str] | None = None
+        self._logged_choice: tuple[str, str] | None = None
         self._status: NodeStatus | None = None
 
     # --- the outside -----------------------------------------------------------------------------------------------
@@ -194,10 +194,10 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             self._choice = choose(
                 self._settings.strategy, self._settings.rest, self._features, self._node, self._fetcher, has_all_history=has_all_history
             )
-            told = (self._choice.strategy.name, self._choice.why)
-            if told != self._told_choice:
-                self._told_choice = told
-                _journal.info("strategy", chain=self._chain, strategy=told[0], why=told[1])
+            choice_now = (self._choice.strategy.name, self._choice.why)
+            if choice_now != self._logged_choice:
+                self._logged_choice = choice_now
+                _journal.info("strategy", chain=self._chain, strategy=choice_now[0], why=choice_now[1])
         return self._choice
 
     def _check_pruned(self, status: NodeStatus, height: int) -> None:

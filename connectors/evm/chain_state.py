@@ -1,7 +1,7 @@
 """The state of one account chain according to the log: the connector's cursor, and what following the chain needs.
 
 Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), which blocks have
-something of the pool's (with a digest of what), and which balances are told.
+pool transactions (with a digest of them), and which balances are recorded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.model.errors import LogError
 
 
 class ChainState(MainChain):
-    """The main chain as the log tells it, with what is told of balances and of the pool's blocks."""
+    """The main chain according to the log, with the recorded balances and the blocks with pool transactions."""
 
     kinds = (*MainChain.kinds, Balances, Accounts, Doubt)
 
@@ -62,7 +62,7 @@ class ChainState(MainChain):
                     raise LogError(f"block {event.height} {event.hash} is doubted, and is not in the main chain")
 
     def _require_tip(self, event: Balances | Accounts) -> None:
-        """What is observed is told of the main chain's last block, or of the one below the first."""
+        """Check that observed balances refer to the main chain's last block, or to the one below the first."""
         if self.watch is None or event.height != self.height:
             raise LogError(f"balances after block {event.height} are told out of turn")
         if self._prev_of_first is None:

@@ -6,7 +6,7 @@ run continues from the last event. All blocks of a step are chained by hashes co
 
 A step looks at the node once, and either finds nothing, or reads some hundreds of blocks and appends them. When the log's tip has left
 the node's main chain, the step finds the fork by block hash, and writes the disconnects (newest first) together with what
-follows. Balances are told once the first watch event is written, and at each Almaty month's last block (ADR 7). Before a block of the
+follows. Balances are recorded after the first watch event, and at each Almaty month's last block (ADR 7). Before a block of the
 pool's becomes final it is read a second time; if that says something else, the log is taken back to before it.
 
 Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions mean (enrichment).
@@ -247,7 +247,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._node.connection.close()
 
     def _choose_call_tracing(self, status: NodeStatus) -> CallTracing:
-        """How calls inside transactions are seen; asked anew whenever the node may be another one."""
+        """How calls inside transactions are traced; determined again after each reconnection, since the node may be another one."""
         if self._node.features is None or self._call_tracing is None:
             features = self._node.probe_features(status)
             call_tracing = choose(self._settings.internal_calls, features, self._node.name)

@@ -76,8 +76,8 @@ class _Reading(NamedTuple):
     watching: Watching
     block: bytes
     """A digest of the block's JSON."""
-    heard: list[RecordedAnswers]
-    told: bytes
+    recorded: list[RecordedAnswers]
+    transactions: bytes
     """A digest of the transactions."""
 
 
@@ -97,8 +97,8 @@ class BlockReader:
         self._readings: dict[str, _Reading] = {}
         """The last reading of each block by its hash, oldest first."""
 
-    def is_unchanged(self, block: ReadBlock, watching: Watching, told: bytes) -> bool:
-        """Repeat the queries of the block's last reading; whether all answers are the same bytes, and its result had the digest `told`.
+    def is_unchanged(self, block: ReadBlock, watching: Watching, transactions: bytes) -> bool:
+        """Repeat the queries of the block's last reading; whether all answers are the same bytes, and its result had the digest `transactions`.
 
         The transactions follow from these answers alone, so the block need not be read again. False is not conclusive: the same data
         may be formatted differently, or no reading is kept.
@@ -106,10 +106,10 @@ class BlockReader:
         before = self._readings.get(block.header.hash)
         return (
             before is not None
-            and before.told == told
+            and before.transactions == transactions
             and before.watching == watching
             and before.block == _digest(block)
-            and all(self._node.connection.gives_same_answers(heard) for heard in before.heard)
+            and all(self._node.connection.gives_same_answers(recorded) for recorded in before.recorded)
         )
 
     def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
@@ -118,13 +118,13 @@ class BlockReader:
         Raises AnswerUnreadable when an answer contradicts the header, NotOffered when a pool wallet pays into a contract and calls
         can't be traced, and what `Node` raises.
         """
-        with self._node.connection.record_answers() as heard:
+        with self._node.connection.record_answers() as recorded:
             transactions = self._read(block, watching, deep=deep)
         self._readings.pop(block.header.hash, None)
         if transactions:
             while len(self._readings) >= MAX_READINGS:
                 del self._readings[next(iter(self._readings))]
-            self._readings[block.header.hash] = _Reading(watching, _digest(block), heard, digest(transactions))
+            self._readings[block.header.hash] = _Reading(watching, _digest(block), recorded, digest(transactions))
         return transactions
 
     def _read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
@@ -134,11 +134,11 @@ class BlockReader:
             calls = self._calls(whole, places, watching, deep=deep)
             if calls is not None:
                 places = list(range(len(whole.txids)))
-            told = self._build_transactions(whole, places, calls, watching)
+            netted = self._build_transactions(whole, places, calls, watching)
             credits = self._credits(block, whole, watching)
         except ValueError as error:
             raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {self._node.name}: {error}") from error
-        return [*told, credits] if credits is not None else told
+        return [*netted, credits] if credits is not None else netted
 
     # --- what the header commits to --------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class BlockReader:
             )  # fmt: skip
             payer = to_checksum(transaction["from"])
             fee = _fee_wei(transaction, answer, whole.gas_used[place]) if payer in addresses else 0
-            told = net(
+            netted = net(
                 whole.txids[place],
                 movements,
                 addresses,
@@ -231,8 +231,8 @@ class BlockReader:
                 fee=fee,
                 fee_payer=payer if payer in addresses else None,
             )
-            if told is not None:
-                found.append((place, told, fee, addresses.get(payer)))
+            if netted is not None:
+                found.append((place, netted, fee, addresses.get(payer)))
         return self._with_proofs(whole, found, watching)
 
     def _with_proofs(
@@ -248,10 +248,10 @@ class BlockReader:
                 txid=whole.txids[place],
                 position=place,
                 is_coinbase=False,
-                inputs=told.inputs,
-                other_inputs=told.other_inputs,
-                other_inputs_value=str(told.other_inputs_value),
-                outputs=told.outputs,
+                inputs=netted.inputs,
+                other_inputs=netted.other_inputs,
+                other_inputs_value=str(netted.other_inputs_value),
+                outputs=netted.outputs,
                 fee=str(fee),
                 fee_asset=watching.asset,
                 raw=whole.raw_transactions[place].hex() if whole.raw_transactions is not None else None,
@@ -260,7 +260,9 @@ class BlockReader:
                 transaction_proof=transaction_proof,
                 receipt_proof=receipt_proof,
             )
-            for (place, told, fee, wallet), transaction_proof, receipt_proof in zip(found, transaction_proofs, receipt_proofs, strict=True)
+            for (place, netted, fee, wallet), transaction_proof, receipt_proof in zip(
+                found, transaction_proofs, receipt_proofs, strict=True
+            )
         ]
 
     # --- the block's own credits -----------------------------------------------------------------------------------
@@ -275,12 +277,12 @@ class BlockReader:
             height, fields.miner, asset=watching.asset, block_reward=watching.block_reward, uncles=uncles, priority_fees_wei=fees,
             withdrawals=block.light.withdrawals or [],
         )  # fmt: skip
-        told = net(block.header.hash, movements, watching.watch_list.addresses, asset=watching.asset, known=watching.known)
-        if told is None:
+        netted = net(block.header.hash, movements, watching.watch_list.addresses, asset=watching.asset, known=watching.known)
+        if netted is None:
             return None
         return Transaction(
             txid=block.header.hash, position=len(whole.txids), is_coinbase=True, inputs=[], other_inputs=0, other_inputs_value="0",
-            outputs=told.outputs, fee="0", fee_asset=watching.asset,
+            outputs=netted.outputs, fee="0", fee_asset=watching.asset,
         )  # fmt: skip
 
 

@@ -100,24 +100,24 @@ class NodeConnection:
     @contextmanager
     def record_answers(self) -> Iterator[list[RecordedAnswers]]:
         """Record this thread's calls, and digests of their answers, until the end of the block."""
-        heard: list[RecordedAnswers] = []
-        self._local.heard = heard
+        recorded: list[RecordedAnswers] = []
+        self._local.recorded = recorded
         try:
-            yield heard
+            yield recorded
         finally:
-            self._local.heard = None
+            self._local.recorded = None
 
-    def gives_same_answers(self, heard: RecordedAnswers) -> bool:
+    def gives_same_answers(self, recorded: RecordedAnswers) -> bool:
         """Repeat the calls; whether the answers are the same bytes."""
-        if heard.digest is None:
+        if recorded.digest is None:
             return False
-        answers = self.ask(heard.calls) if heard.is_batch else [self._ask_one(call) for call in heard.calls]
-        return _digest(answers) == heard.digest
+        answers = self.ask(recorded.calls) if recorded.is_batch else [self._ask_one(call) for call in recorded.calls]
+        return _digest(answers) == recorded.digest
 
     def _note(self, calls: tuple[Call, ...], is_batch: bool, answers: Sequence[msgspec.Raw | RpcError]) -> None:
-        heard: list[RecordedAnswers] | None = getattr(self._local, "heard", None)
-        if heard is not None:
-            heard.append(RecordedAnswers(calls, is_batch, _digest(answers)))
+        recorded: list[RecordedAnswers] | None = getattr(self._local, "recorded", None)
+        if recorded is not None:
+            recorded.append(RecordedAnswers(calls, is_batch, _digest(answers)))
 
     def read(self, answer: msgspec.Raw, method: str, kind: Any) -> Any:
         """An answer decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""

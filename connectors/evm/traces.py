@@ -95,8 +95,8 @@ def calls_of_tree(frame: Frame) -> Calls:
     root = _node_of(frame)
     todo = [(root, frame)]
     while todo:
-        node, told = todo.pop()
-        for child in told.calls or ():
+        node, parent = todo.pop()
+        for child in parent.calls or ():
             below = _node_of(child)
             node.children.append(below)
             todo.append((below, child))

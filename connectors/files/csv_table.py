@@ -26,7 +26,7 @@ _CHUNK_ROWS = 50_000
 
 
 def read_csv(data: bytes, source: str, expected: Collection[str], layout: Layout = OWN) -> RawTable:
-    """The table of a CSV file. `expected`: the headings that tell the separator. Faults come with the table, none is raised."""
+    """The table of a CSV file. `expected`: the headings by which the separator is detected. Faults are returned with the table."""
     data, faults = _normal(data, layout)
     if not faults:
         data, faults = _without_top(data, expected, layout)
@@ -57,13 +57,15 @@ def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
 
 
 def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tuple[bytes, list[Fault]]:
-    """The file with the lines above its headings emptied, so that lines keep their numbers; or what stands there."""
-    if told := re.match(rb"(?i)sep=(.)[ \t]*\n", data):
-        separator = told[1].decode("utf-8", errors="replace")
+    """The file with the lines above its headings emptied, so that lines keep their numbers; or the fault found there."""
+    if separator_line := re.match(rb"(?i)sep=(.)[ \t]*\n", data):
+        separator = separator_line[1].decode("utf-8", errors="replace")
         if layout.delimiter != separator:
             cure = f"remove the line, or set delimiter = {separator!r} in {layout.place}".replace("'", '"')
-            return b"", [Fault(1, "", f"is {told[0].decode('utf-8', errors='replace').strip()!r}, a line for Excel alone: {cure}")]
-        data = data[told.end() - 1 :]
+            return b"", [
+                Fault(1, "", f"is {separator_line[0].decode('utf-8', errors='replace').strip()!r}, a line for Excel alone: {cure}")
+            ]
+        data = data[separator_line.end() - 1 :]
     if layout.rows_above:
         lines = data.split(b"\n", layout.rows_above)
         if len(lines) <= layout.rows_above:
@@ -71,8 +73,8 @@ def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tupl
         data = b"\n" * layout.rows_above + lines[-1]
     top = [(line, text) for line, text in enumerate(data[: 1 << 20].decode("utf-8", errors="ignore").split("\n"), 1) if text.strip()]
     rows = [(line, _cells(text, expected, layout)) for line, text in top[: SEARCHED_ROWS + 1]]
-    told_title = title_above(rows[0][1], rows[1:], expected, layout) if rows else ""
-    return (b"", [Fault(rows[0][0], "", told_title)]) if told_title else (data, [])
+    title_fault = title_above(rows[0][1], rows[1:], expected, layout) if rows else ""
+    return (b"", [Fault(rows[0][0], "", title_fault)]) if title_fault else (data, [])
 
 
 def _cells(text: str, expected: Collection[str], layout: Layout) -> list[str]:

@@ -1,6 +1,6 @@
-"""Which row holds the headings, where a title stands above them.
+"""Finds the row of headings below a title.
 
-In: the first rows of a table and the headings looked for. Out: the sentence that says where they stand. Left out: matching (`pipeline.validate.check`).
+In: the first rows of a table and the headings expected. Out: a message with the row of the headings. Left out: matching (`pipeline.validate.check`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Detects a file's format from its first bytes, and an archive's from its entries.
 
-In: the file's bytes. Out: `csv`, `xlsx`, `ods` or `parquet`; or why it is none of them, and what to do. Left out: reading.
+In: the file's bytes. Out: `csv`, `xlsx`, `ods` or `parquet`; or a message that says what it is instead and what to do. Left out: reading.
 """
 
 from __future__ import annotations

@@ -125,9 +125,11 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
                 heading_line, columns = at, {number: _Column(text) for number, (text, _) in cells.items()}
                 continue
             if len(lines) < SEARCHED_ROWS:
-                told = title_above([c.heading for c in columns.values()], [(at, [text for text, _ in cells.values()])], expected, layout)
-                if told:
-                    raise _UnreadableSpreadsheet(told)
+                title_fault = title_above(
+                    [c.heading for c in columns.values()], [(at, [text for text, _ in cells.values()])], expected, layout
+                )
+                if title_fault:
+                    raise _UnreadableSpreadsheet(title_fault)
             lines.append(at)
             for number, column in columns.items():
                 value, kind = cells.get(number, (None, CellType.TEXT))

@@ -1,4 +1,4 @@
-"""Parquet: from bytes to a table of texts; the row's number stands for the line.
+"""Parquet: from bytes to a table of texts; the row's number is used as its line.
 
 Text, whole numbers, decimals, days and timestamps are read exactly; columns of binary floating point, booleans, bytes and lists are
 marked, and refused by the check. Limits: the number of rows, and the unpacked size in bytes.

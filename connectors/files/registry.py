@@ -173,9 +173,9 @@ def _read(
         else:
             continue
         sources[kind] = table.source
-        rows[kind], found, told = check_registry_table(table, kind, terms=replace(terms, layout=layout), mapping=mapping, ignored=ignored)
+        rows[kind], found, warned = check_registry_table(table, kind, terms=replace(terms, layout=layout), mapping=mapping, ignored=ignored)
         faults += _fault_lines(found, table.source)
-        warnings += _fault_lines(told, table.source)
+        warnings += _fault_lines(warned, table.source)
     if faults:
         raise InputRefused(", ".join(dict.fromkeys(fault.split(":")[0] for fault in faults)), faults)
     for kind in ("licences", "accounts", "wallets"):

@@ -1,4 +1,4 @@
-"""A file as a table, whatever its format: CSV, XLSX, ODS or Parquet, told by its content, not by its name."""
+"""Reads a file as a table: CSV, XLSX, ODS or Parquet, detected by its content, not by its name."""
 
 from __future__ import annotations
 

@@ -199,8 +199,8 @@ class _SheetReader:
             return
         if len(self._lines) < SEARCHED_ROWS:
             row = [(self._row, [text for text, _ in self._cells.values()])]
-            if told := title_above([column.heading for column in self._columns.values()], row, self._expected, self._layout):
-                raise UnreadableWorkbook(told)
+            if title_fault := title_above([column.heading for column in self._columns.values()], row, self._expected, self._layout):
+                raise UnreadableWorkbook(title_fault)
         self._lines.append(self._row)
         for number in self._formulas:
             if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:

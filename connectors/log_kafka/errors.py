@@ -19,7 +19,7 @@ ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (kafka_errors.SaslAuthenticationFailedError, "the cluster refused the user or the password: check [kafka] user and its password"),
     (kafka_errors.UnsupportedSaslMechanismError, "the cluster has no such mechanism: check [kafka] sasl_mechanism"),
     (kafka_errors.InvalidProducerIdMappingError, "the cluster forgot this writer (transactional.id.expiration.ms): start again"),
-    (kafka_errors.OffsetOutOfRangeError, "events that were not read yet are gone: the topic forgets, or it was made anew; bring back a copy with `esep log copy`"),
+    (kafka_errors.OffsetOutOfRangeError, "events that were not read yet are gone: the topic deletes events, or was created again; restore a copy with `esep log copy`"),
     (kafka_errors.LogTruncationError, "the cluster lost events that were read already (an unclean election): bring them back with `esep log copy`"),
     (kafka_errors.MessageSizeTooLargeError, "an event is larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
     (kafka_errors.RecordListTooLargeError, "the events are larger than the topic takes: raise its max.message.bytes, see `esep topics`"),

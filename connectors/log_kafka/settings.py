@@ -104,7 +104,7 @@ def kafka_settings(url: str, table: Mapping[str, Any] | None = None, *, password
     known = {f.name: f.type for f in fields(KafkaSettings)}
     for key in sorted(set(given) - set(known) | set(given) & {"servers", "prefix"}):
         faults.append(
-            f"kafka.{key}: " + ("is said by the log's URL" if key in ("servers", "prefix") else f"no such key: here stand {_keys()}")
+            f"kafka.{key}: " + ("is set by the log's URL" if key in ("servers", "prefix") else f"no such key: the keys are {_keys()}")
         )
         given.pop(key)
     if given.pop("password", None) is not None or given.pop("key_password", None) is not None:

@@ -167,7 +167,7 @@ class KafkaWriter:
         except (LogError, kafka_errors.KafkaError):
             self._break("its right to write expired at the cluster and could not be renewed; open the log again")
             raise
-        _logger.info("began-anew", topic=self._partition.topic, key=self._key, reason="transactional id expired")
+        _logger.info("producer-renewed", topic=self._partition.topic, key=self._key, reason="transactional id expired")
 
     def _require_unchanged(self) -> None:
         """Raise ProducerFencedError when the key has a record unknown to this writer: another writer appended it."""

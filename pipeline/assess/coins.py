@@ -51,7 +51,7 @@ class PreviousCoins:
 
 @dataclass(frozen=True)
 class MonthCoins:
-    """A month's coins. A chain of which no block lies in the month or before it has none."""
+    """A month's coins. A chain without a block in the month or before it has none."""
 
     coins: pl.DataFrame
     """COINS that were unspent at some time of the month, by chain, wallet, height, txid and place."""
@@ -76,7 +76,7 @@ def previous_coins(event: Frozen | None) -> PreviousCoins | None:
 
 
 def all_coins(facts: Facts, rules: Rules) -> pl.DataFrame:
-    """COINS of the whole history that the facts tell, of every chain whose outputs are spent."""
+    """COINS of the whole history in the facts, of every chain with spendable outputs."""
     chains = [chain for chain in rules.finality if not is_account_network(rules.network[chain])]
     heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
     created = (

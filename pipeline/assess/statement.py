@@ -65,7 +65,7 @@ class MonthTables:
 
 
 def draft_tables(state: MonthState, assessed: Assessment, month: Month, rules: Rules, *, pool: dict[str, str], at: int) -> MonthTables:
-    """A month as it stands, printed as it would be frozen."""
+    """The current state of a month, printed as it would be frozen."""
     enriched = assessed.enriched
     return MonthTables(
         month,

@@ -1,7 +1,7 @@
 """Every network by its name in the settings: its family, and its address format.
 
 Bitcoin-like networks have names (`bitcoin.networks`), account chains their chain id: `evm:1` is Ethereum, `evm:61` Ethereum Classic.
-This is for what stands at the edges, files and settings and proofs: no rule of the report asks which family a chain is of (ADR 7).
+Used by files, settings and proofs only: the rules of the report do not depend on a chain's family (ADR 7).
 """
 
 from __future__ import annotations

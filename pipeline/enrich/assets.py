@@ -27,8 +27,8 @@ def name_assets(facts: Facts, rules: Rules) -> tuple[Facts, pl.DataFrame]:
     named = {(a.chain, a.contract): a.name for a in rules.assets.values() if a.contract is not None}
     known = pl.DataFrame([(a.chain, a.name) for a in rules.assets.values()], schema={"chain": pl.String, "asset": pl.String}, orient="row")
     frames = {name: _named(getattr(facts, name), named) for name in ("inputs", "outputs", "observations")}
-    strangers = frames["inputs"].join(known, on=_KEY, how="anti")
-    return replace(facts, **{name: frame.join(known, on=_KEY, how="semi") for name, frame in frames.items()}), strangers
+    unknown = frames["inputs"].join(known, on=_KEY, how="anti")
+    return replace(facts, **{name: frame.join(known, on=_KEY, how="semi") for name, frame in frames.items()}), unknown
 
 
 def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFrame:
@@ -42,9 +42,9 @@ def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFra
     return found.with_columns(asset=pl.col("name").fill_null(pl.col("asset"))).drop("name")
 
 
-def unknown_assets(strangers: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
+def unknown_assets(unknown: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Unknown tokens that left a pool wallet in the month: one issue each, by chain and contract."""
-    dated = strangers.join(blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
+    dated = unknown.join(blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
     found = (
         dated.with_columns(date=day_of_seconds("time"))
         .filter(is_in_month(month))

@@ -93,7 +93,7 @@ def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 
 def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
-    """Allocations, and payments, of an account that nobody holds that day (rules 4.4, 9.4).
+    """Allocations and payments of an account without a holder that day (rules 4.4, 9.4).
 
     By the allocation date; of an opening in every month from its date on; of a payment only where it is linked, by the transfer's date (rule 9.2). In
     edition 1 an opening's by its date alone, and of every payment by the day of `paid_at`.

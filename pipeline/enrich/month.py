@@ -32,7 +32,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
 
     `allocations_at_once`: about how many allocations are settled together, to bound memory; the result does not depend on it (law 2).
     """
-    facts, strangers = name_assets(facts, rules)
+    facts, unknown = name_assets(facts, rules)
     transactions = pool_transactions(facts)
     outputs = classify(facts, transactions, rules)
     outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
@@ -50,7 +50,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.mixed_inputs(transactions, month),
         check.unbalanced_wallets(balances, rules),
         contradicted_blocks(facts, month),
-        unknown_assets(strangers, facts.blocks, month),
+        unknown_assets(unknown, facts.blocks, month),
         check.bad_addresses(facts.wallets, payments, facts.labels, month),
         check.changed_answers(facts.doubts, month),
         check.unknown_outflows(outflows),

@@ -1,8 +1,8 @@
-"""Blocks of account chains against the state that their headers prove: what an address held before and after, and what is told to have moved (rule 3.4, ADR 7).
+"""Compares the proved balances of account chains before and after each block with the recorded transfers (rule 3.4, ADR 7).
 
-Enters: facts, among them balances of single addresses proved by headers. Leaves: each block over which an address's holding of the chain's own asset changes by
-something else than what the pool's transactions of that block are told to have moved; in its month a blocking issue. So a call inside a transaction, which stands in
-no block and rests on the node's word, can't be told larger than what the wallet lost.
+Enters: facts, among them balances of addresses proved under the headers' state roots. Leaves: each block over which an address's balance in the chain's own asset
+changes by another amount than the pool's transactions of that block account for; in its month a blocking issue. Calls inside transactions are not in the block and
+taken from the node's trace; by this check an internal transfer can't be reported larger than what the wallet lost.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def changes(facts: Facts) -> pl.DataFrame:
 
 
 def differing(changes: pl.DataFrame) -> pl.DataFrame:
-    """Those that differ, with what to say of each: `ref` (WALLET@HEIGHT), `detail`."""
+    """The changes that differ, each with `ref` (WALLET@HEIGHT) and `detail`."""
     is_wrong = pl.col("after") - pl.col("before") != pl.col("moved")
     by_state = (pl.col("after") - pl.col("before")).cast(pl.String)
     return changes.filter(is_wrong).with_columns(

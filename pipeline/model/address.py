@@ -50,12 +50,12 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
     if not text:
         raise ValueError("is empty: write an address that begins with https://")
     if _NOT_PLAIN.search(text):
-        raise ValueError("has a space, a backslash, or a character that stands in no address: write it as %XX, and a host as xn--…")
+        raise ValueError("has a space, a backslash, or another character that an address can't have: write it as %XX, and a host as xn--…")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError("has a host or port that is none: write it like https://host:8443/path") from error
+        raise ValueError("has an invalid host or port: write it like https://host:8443/path") from error
     scheme = parts.scheme.lower()
     if scheme not in _PORTS or not text[len(scheme) :].startswith("://"):
         raise ValueError(
@@ -67,7 +67,7 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
         raise ValueError("has a # in it: what follows one is never sent")
     host = host_of(parts.hostname or "")
     if port == 0:
-        raise ValueError("has the port 0, which is none")
+        raise ValueError("has the invalid port 0")
     address = Address(
         scheme == "https",
         host,
@@ -89,7 +89,7 @@ def host_of(text: str) -> str:
 
 
 def _no_host() -> str:
-    raise ValueError("has no host, or one that is none: write it like https://host:8443/path")
+    raise ValueError("has no valid host: write it like https://host:8443/path")
 
 
 def is_this_machine(host: str) -> bool:

@@ -1,6 +1,6 @@
 """Draws the rows of a laid-out table on the pages: headings, numbered columns, cells, rules.
 
-What enters: pages, a `Table` and which of its rows stand on this page. What leaves: the page, drawn down to its new `y`.
+What enters: pages, a `Table` and the rows for this page. What leaves: the page, drawn down to its new `y`.
 """
 
 from __future__ import annotations

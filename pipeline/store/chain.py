@@ -224,8 +224,8 @@ class ChainBatch:
                 (*where, event.header, event.asset, *row) for row in zip(rows.wallet, rows.address, rows.value, rows.proof, strict=True)
             ]
         else:
-            told = zip(event.rows.wallet, event.rows.address, event.rows.asset, event.rows.value, strict=True)
-            self._balances += [(*where, *row) for row in told]
+            found = zip(event.rows.wallet, event.rows.address, event.rows.asset, event.rows.value, strict=True)
+            self._balances += [(*where, *row) for row in found]
         return tip._replace(seq=event.seq)
 
     def write(self) -> int:
@@ -246,10 +246,10 @@ class ChainBatch:
         blocks = ((chain, hash_, b.height, b.prev, b.time, b.mediantime, self._headers[chain, hash_], b.is_main)
                   for (chain, hash_) in new for b in (self._blocks[chain, hash_],))  # fmt: skip
         rows = _insert_rows(connection, "raw_block", BLOCK, blocks)
-        told = [(key, transaction) for key, transactions in self._transactions.items() for transaction in transactions]
-        rows += _insert_rows(connection, "raw_transaction", TRANSACTION, _transaction_rows(told))
-        rows += _insert_rows(connection, "raw_input", INPUT, _input_rows(told))
-        rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(told))
+        found = [(key, transaction) for key, transactions in self._transactions.items() for transaction in transactions]
+        rows += _insert_rows(connection, "raw_transaction", TRANSACTION, _transaction_rows(found))
+        rows += _insert_rows(connection, "raw_input", INPUT, _input_rows(found))
+        rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(found))
         rows += _insert_rows(connection, "raw_watch", WATCH, self._watches)
         rows += _insert_rows(connection, "raw_balance", BALANCE, self._balances)
         rows += _insert_rows(connection, "raw_account_proof", ACCOUNT, self._accounts)
@@ -278,22 +278,22 @@ def _insert_rows(connection: duckdb.DuckDBPyConnection, table: str, shape: Shape
     return insert(connection, table, frame.with_columns(pl.col(name).cast(UNITS) for name in AMOUNTS if name in shape))
 
 
-Told = Sequence[tuple[Key, Transaction]]
+TransactionsByBlock = Sequence[tuple[Key, Transaction]]
 
 
-def _transaction_rows(told: Told) -> Iterator[tuple[Any, ...]]:
-    for key, t in told:
+def _transaction_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
+    for key, t in found:
         yield (*key, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.raw, t.branch,
                t.fee_wallet, t.receipt, t.transaction_proof, t.receipt_proof)  # fmt: skip
 
 
-def _input_rows(told: Told) -> Iterator[tuple[Any, ...]]:
-    for key, t in told:
+def _input_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
+    for key, t in found:
         for i in t.inputs:
             yield (*key, t.txid, i.txid, i.vout, i.value, i.address, i.wallet, i.asset)
 
 
-def _output_rows(told: Told) -> Iterator[tuple[Any, ...]]:
-    for key, t in told:
+def _output_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
+    for key, t in found:
         for o in t.outputs:
             yield (*key, t.txid, o.vout, o.value, o.address, o.wallet, o.asset, o.script_type, o.is_unspendable, o.ref)

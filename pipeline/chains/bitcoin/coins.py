@@ -1,4 +1,4 @@
-"""What a node is asked of somebody's coins, and what it answers: values and a protocol, for whoever compares them (ADR 15).
+"""Queries to a node about coins (unspent outputs) of given scripts: the protocol and its values (ADR 15).
 
 Enters and leaves: values only. A connector implements `CoinNode`; `verify.node` asks it.
 """
@@ -13,7 +13,7 @@ Outpoint = tuple[str, int]
 
 
 class UnspentCoin(NamedTuple):
-    """An output that nobody has spent yet."""
+    """An unspent output."""
 
     txid: str
     vout: int
@@ -58,10 +58,10 @@ class CoinNode(Protocol):
         """The unspent outputs that the scripts hold."""
 
     def spends(self, coins: Collection[Outpoint], after: int) -> dict[Outpoint, Spend]:
-        """Who spends the coins in blocks above the height `after`; coins that nobody spends there are left out."""
+        """The transactions that spend the coins in blocks above the height `after`; coins not spent there are left out."""
 
     def created_at(self, txid: str) -> int | None:
         """The height of the transaction's block; None where the node keeps no index of transactions, or does not know it."""
 
     def touching(self, scripts: Collection[bytes], coins: Collection[Outpoint], first: int, last: int) -> Iterator[Spend]:
-        """The transactions of the blocks from `first` to `last` that pay to the scripts, or spend the coins or what is paid to the scripts meanwhile."""
+        """The transactions of the blocks from `first` to `last` that pay to the scripts, or spend the coins or outputs paid to the scripts in these blocks."""

@@ -1,4 +1,4 @@
-"""Output scripts and addresses: which kind a script is, which address it has, which script an address stands for.
+"""Output scripts and addresses: the type and address of a script, and the script of an address.
 
 Kinds and addresses are those that Bitcoin Core (25 and later) prints in `getblock`; the kind `anchor` since 28 (before:
 `witness_unknown`). Base58 is embit's; bech32 (BIP 173, BIP 350) is ours, because an address that is refused must be refused

@@ -35,7 +35,7 @@ class Receipt:
 
     kind: int
     status: int | None
-    """1: it went through; 0: it failed; None before Byzantium, where a state's root stands instead."""
+    """1: success; 0: failure; None before Byzantium, where the receipt has a state root instead."""
     cumulative_gas_used: int
     bloom: bytes
     logs: list[Log]
@@ -105,7 +105,7 @@ def _parse_log(raw: Nested) -> Log:
 
 
 def token_movement(log: Log) -> TokenMovement | None:
-    """The token's movement that the log tells: ERC-20's `Transfer`, both parties indexed and the amount in the data; else None.
+    """The token movement of an ERC-20 `Transfer` log (both parties indexed, the amount in the data); None for any other log.
 
     An ERC-721's has four topics and moves no amount. A movement of 0 is none (ADR 7) and is left to the caller.
     """

@@ -24,7 +24,7 @@ def check(root: bytes, index: int, nodes: Sequence[bytes]) -> bytes:
 
 
 def account_balance(state_root: bytes, address: str, nodes: Sequence[bytes]) -> int:
-    """What the account at `address` (0x…) holds of the chain's own asset, in base units, as the nodes prove it; 0 where they prove that there is none.
+    """The proved balance of the account at `address` (0x…) in the chain's own asset, in base units; 0 where the proof shows that there is no account.
 
     Raises ValueError when they prove neither (EIP-1186; Yellow Paper, section 4.1).
     """
@@ -39,7 +39,7 @@ def account_balance(state_root: bytes, address: str, nodes: Sequence[bytes]) -> 
 
 
 def _found(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
-    """What stands at the key; nothing where the nodes prove that nothing does."""
+    """The value at the key; empty where the nodes prove that there is none."""
     from trie import HexaryTrie
 
     if not nodes or len(nodes) > MOST_NODES or keccak256(nodes[0]) != root:

@@ -177,7 +177,7 @@ class AsFrozen(Event, tag="as-frozen", frozen=True, kw_only=True):
 class Notified(Event, tag="notified", frozen=True, kw_only=True):
     """A notice was delivered over one channel; it is not sent there again."""
 
-    notice: Annotated[Text, Meta(description="names what is told, once and for all: `filed:2026-10:1`")]
+    notice: Annotated[Text, Meta(description="id of the notice's subject, the same for every channel: `filed:2026-10:1`")]
     channel: Id
     subject: Text
     by: Text
@@ -258,6 +258,6 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     at: UnixSeconds
 
     def __post_init__(self) -> None:
-        """The edition stands in the event and among the parameters: they must agree."""
+        """The edition in the event and the one among the parameters must agree."""
         if self.rules.get("edition", 1) != self.edition:
             raise ValueError(f"edition {self.edition}, but the rules in force are of edition {self.rules.get('edition', 1)}")

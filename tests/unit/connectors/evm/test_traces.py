@@ -16,7 +16,7 @@ from connectors.evm.traces import (
     calls_of_list,
     calls_of_tree,
     calls_of_trees,
-    decode_deep,
+    decode_nested,
 )
 
 PRECOMPILED = "0x" + 39 * "0" + "2"
@@ -108,5 +108,5 @@ def test_traces_of_another_block_or_of_too_few_transactions_are_refused() -> Non
 def test_calls_a_thousand_deep_are_read() -> None:
     raw = b'{"type":"CALL","from":"%s","to":"%s","value":"0x1","calls":[' % (A.encode(), B.encode()) * 1023
     raw += json.dumps(frame("CALL", A, B, 1)).encode() + b"]}" * 1023
-    calls = calls_of_tree(decode_deep(msgspec.Raw(raw), Frame))
+    calls = calls_of_tree(decode_nested(msgspec.Raw(raw), Frame))
     assert len(calls.inner) == 1023 and len(calls.inner[-1].path) == 1023
