@@ -1,8 +1,8 @@
-"""Files by HTTP, with every name of the other side's interface in the settings (ADR 5).
+"""Files by HTTP, with every name of the filing service's interface in the settings (ADR 5).
 
 Enters: a submission and its exact bytes, or a question for its status. Leaves: an `Answer`; never an exception for what the network or
-the other side does. Only where no connection came about at all is a transmission `unreachable`; anything cut off later is `unknown`.
-Redirects are not followed: a submission goes where the settings say, or nowhere. Our secrets are hidden in all that is kept, however the other side spells them.
+the filing service does. Only without any connection is a transmission `unreachable`; anything cut off later is `unknown`.
+Redirects are not followed: a submission goes where the settings say, or nowhere. Our secrets are hidden in everything that is kept, in any encoding the service may echo.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from pipeline.model.errors import FilingError, SettingsError
 from pipeline.model.secret_mask import SecretMask
 
 _LIMIT = 8 << 20
-"""An answer longer than this is not read further."""
+"""Bytes after which an answer is not read further."""
 _SECRET_NAME = re.compile(r"(?i)authori[sz]ation|cookie|secret|token|passw|credential|api-?key")
 
 
 @dataclass(frozen=True)
 class HttpTarget:
-    """Where and how. `{submission_id}`, `{month}`, `{version}` in the addresses are filled in."""
+    """Addresses, login and headers. `{submission_id}`, `{month}`, `{version}` in the addresses are filled in."""
 
     url: str
     method: str = "POST"
     status_url: str = ""
-    """Empty: nobody can be asked."""
+    """Empty: the status can't be asked."""
     status_method: str = "GET"
     auth: Literal["none", "bearer", "basic", "api-key", "mtls"] = "none"
     user: str = ""
@@ -83,9 +83,9 @@ class HttpFiling:
         return self._call("send", self._target.method, self._url, submission, content)
 
     def ask(self, submission: Submitting) -> Answer:
-        """Ask what became of it. Raises FilingError when there is nowhere to ask."""
+        """Ask for the submission's status. Raises FilingError without a `status_url`."""
         if self._status_url is None:
-            raise FilingError("filing.status_url is not set: nobody can be asked; say what became of it with `esep receipt`")
+            raise FilingError("filing.status_url is not set, so the status can't be asked: record the outcome with `esep receipt`")
         return self._call("status", self._target.status_method, self._status_url, submission, None)
 
     def _call(self, asked: str, method: str, address: Address, submission: Submitting, content: bytes | None) -> Answer:
@@ -142,7 +142,7 @@ def _filled(address: Address, submission: Submitting) -> Address:
 
 
 def _secrets_of(target: HttpTarget) -> list[str]:
-    """What must not stand in an event, should the other side echo it: the login, and headers whose names say that they are secret."""
+    """What must not get into an event if the service echoes it: the login, and headers with a secret by their name."""
     named = [value for name, value in target.headers.items() if _SECRET_NAME.search(name)]
     if not target.secret:
         return named

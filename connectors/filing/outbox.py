@@ -1,4 +1,4 @@
-"""Files by leaving a folder for a person to hand in: `outbox/2026-10-v1-SUBMISSION/` (the default way).
+"""Files by writing a folder for a person to hand in: `outbox/2026-10-v1-SUBMISSION/` (the default).
 
 Enters: a submission and its exact bytes. Leaves: the body, and a note that says what to do next. Placing the same submission again
 writes the same bytes. Nobody can be asked here: a person says what became of it (`esep receipt`).
@@ -17,7 +17,7 @@ from pipeline.model.paths import path_within
 _NOTE = """Submission {id}
 Month {month}, version {version}{amends}
 
-Hand in the file `{name}` to the tax body, then tell Esep what became of it:
+Hand in the file `{name}` to the tax body, then record the outcome:
 
     esep receipt {month} accepted --receipt NUMBER --by "NAME" --reason "handed in"
     esep receipt {month} rejected --by "NAME" --reason "what they said"
@@ -25,7 +25,7 @@ Hand in the file `{name}` to the tax body, then tell Esep what became of it:
 
 
 class Outbox:
-    """`pipeline.closing.advance.Filing` into a folder."""
+    """Implements `pipeline.closing.advance.Filing` with a folder."""
 
     can_ask = False
 

@@ -1,4 +1,4 @@
-"""Tells a notice by e-mail. Enters: a notice. Leaves: one message to all receivers, or a SourceError. In the clear only to this machine."""
+"""Sends a notice by e-mail. Enters: a notice. Leaves: one message to all receivers, or a SourceError. Without TLS only to this machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Mail:
         self._sender, self._receivers, self._user, self._password = sender, list(receivers), user, password
 
     def send(self, notice: Notice) -> None:
-        """Send one message. Raises SourceError when the server did not take it for every receiver."""
+        """Send one message. Raises SourceError if the server did not accept it for every receiver."""
         message = EmailMessage()
         message["Subject"] = _line(f"Esep: {notice.subject}")
         message["From"] = self._sender

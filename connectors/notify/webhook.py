@@ -1,4 +1,4 @@
-"""Tells a notice by webhook: POST of {notice, subject, text} as JSON; any 2xx is delivery, all else a SourceError."""
+"""Sends a notice by webhook: POST of {notice, subject, text} as JSON; any 2xx is delivery, all else a SourceError."""
 
 from __future__ import annotations
 

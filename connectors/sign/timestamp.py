@@ -1,4 +1,4 @@
-"""Time stamps from an authority by HTTP (RFC 3161): a third party's word when a signature was there.
+"""Time stamps from an authority by HTTP (RFC 3161): a third party's statement of when a signature existed.
 
 Enters: the bytes to stamp (a signature). Leaves: the token, checked at once: of these bytes, of this very question (nonce), signed by a certificate for
 time stamps in its time. Only a digest travels, so plain http is allowed. Left out: whether the authority is to be trusted (`esep verify --trust`).

@@ -1,1 +1,1 @@
-"""HTTP, as connectors share it: a client for nodes, JSON-RPC's envelope, a small server. It knows no chain and no outside system."""
+"""HTTP, as connectors share it: a client for nodes, JSON-RPC messages, exchanges with services, a small server. It depends on no chain and no outside system."""

@@ -1,4 +1,4 @@
-"""HTTP to one node: pooled connections that stay open, limits, and one set of words for what goes wrong on the way.
+"""HTTP to one node: pooled persistent connections, limits, and uniform errors.
 
 Enters: a node's URL, requests. Leaves: `Answer`s, whatever their status; or a `SourceError` that says what happened and what to do. May be
 used by several threads, each request on a connection of its own. Nothing is followed elsewhere (3xx is an answer), and nothing is tried
@@ -27,22 +27,22 @@ from pipeline.model.errors import SettingsError, SourceError
 from .deadline import DeadlinePassed, TooManyBytes, exchange, timed, tls_context
 
 RECEIVE_BUFFER_BYTES = 4 << 20
-"""Room for a whole block: with the usual 128 KiB the node must wait for us many times within one answer."""
+"""Large enough for a whole block: with the default 128 KiB the node has to wait for us many times within one answer."""
 CHUNK_BYTES = 64 << 20
 """Read at once of an answer whose length is announced: a block, or a batch of them, is read whole, which is twice as fast as in pieces. Between two pieces the
 limits are looked at."""
 MAX_READ_BYTES = 1 << 20
-"""Of an answer whose length is not announced, as much as has arrived is read, up to so much."""
+"""How much is read at once of an answer without a Content-Length: what has arrived, up to this."""
 IDLE_CONNECTIONS = 8
-"""Connections kept open for later: one for each thread that asks at the same time."""
+"""How many idle connections are kept open: one for each concurrent thread."""
 OVERHEAD_BYTES = 1 << 20
 """Of an answer besides its body: headers, and the framing of chunks, which may be as long as what they frame."""
 DEADLINE_TIMEOUTS = 20
-"""So many timeouts after it was asked, an answer that is still coming is given up: the timeout alone starts anew with every byte."""
+"""An answer still incomplete after this many timeouts is given up: the timeout alone restarts with every byte."""
 
 
 class Answer(NamedTuple):
-    """What the node answered. `retry_after` is that header's own text."""
+    """The node's answer. `retry_after`: the text of the Retry-After header."""
 
     status: int
     body: bytes
@@ -54,7 +54,7 @@ class AnswerTooLarge(AnswerUnreadable):
 
 
 class NodeAddress(NamedTuple):
-    """A node's URL, taken apart. `name` has no secrets: with some providers one stands in the path."""
+    """A parsed node URL. `name` is without the path, which contains a secret with some providers."""
 
     is_tls: bool
     host: str
@@ -145,7 +145,7 @@ class NodeClient:
         return Answer(response.status, b"".join(pieces), response.headers.get("Retry-After"))
 
     def _trouble(self, error: Exception, timeout_s: float) -> SourceError:
-        """What a fault of the transport is called."""
+        """The SourceError for a failure of the transport."""
         cause = _cause(error)
         match cause:
             case DeadlinePassed():
@@ -217,7 +217,7 @@ def _pool(address: NodeAddress) -> HTTPConnectionPool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The fault below the client's own names for it."""
+    """The underlying error that urllib3's error wraps."""
     match error:
         case HTTPError() if isinstance(error.__context__, DeadlinePassed | TooManyBytes):
             return error.__context__

@@ -1,4 +1,4 @@
-"""Sockets that nobody can hold: one deadline, and one number of bytes, for everything that is done between `exchange` and its end.
+"""Sockets with one deadline and one limit of bytes for everything within an `exchange` block, so that no peer can block us.
 
 Enters: seconds and bytes for a whole exchange. Leaves: sockets, plain or TLS, whose every operation takes no longer than what is left of it: connecting, the
 handshake, sending, each arrival. A timeout between two bytes, which begins anew with every byte, bounds nothing. The exchange is the thread's that began it;
@@ -22,7 +22,7 @@ class DeadlinePassed(TimeoutError):
 
 
 class TooManyBytes(OSError):
-    """The other side sent more than the exchange may have."""
+    """The peer sent more bytes than the exchange allows."""
 
 
 class _Exchange:

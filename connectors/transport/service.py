@@ -1,7 +1,7 @@
 """One HTTP exchange with a service: filing, NCANode, a time stamp authority, a webhook. A connection of its own, a deadline, a limit, and no more.
 
 Enters: an `Address`, a request. Leaves: a `ServiceAnswer`, whatever its status; `NotConnected` where not a byte of the request can have left, `NoAnswer` for all that
-goes wrong later. Everything together, from the connection to the answer's last byte, takes at most `timeout_s`, whatever the other side sends: interim answers
+goes wrong later. Everything together, from the connection to the answer's last byte, takes at most `timeout_s`, whatever the service sends: interim answers
 without end, headers a byte at a time. Bytes are counted before they are unpacked, and packed is at most once. Nothing is followed, nothing is tried again, no
 proxy is used. `http.client` and not the pool of `client.py`: services are asked now and then, and a connection is closed after its one exchange.
 """
@@ -30,24 +30,24 @@ _UNRESERVED = "/?:@!$&'()*+,;=-._~%[]"
 
 
 class NotConnected(Exception):
-    """No connection came about: the other side has not a byte of the request."""
+    """There was no connection: the service has not received a byte of the request."""
 
 
 class NoAnswer(Exception):
-    """The connection broke, the time passed, or what came is no answer: the other side may have the request."""
+    """The connection broke, the deadline passed, or the answer is invalid: the service may have received the request."""
 
 
 @dataclass(frozen=True)
 class ServiceAnswer:
-    """What a service answered."""
+    """A service's answer."""
 
     status: int
     reason: str
     headers: list[tuple[str, str]]
     body: bytes
-    """Unpacked; as far as it was read where there is a fault."""
+    """Decompressed; only the part that was read if there is a `fault`."""
     fault: str = ""
-    """Why the body can't be taken for the whole answer: it is too long, or packed in a way that is not read."""
+    """Why the body is not the whole answer: it is too long, or has an unsupported content encoding."""
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from .months import print_json, print_step
 
 
 def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Carry every month as far as it can go now, once: freeze, sign, file, ask, tell people; then say where each stands.
+    """Take all steps that are due now, once, for every month: freeze, sign, file, ask for the status, send notices; then show each month's state.
 
     What is due follows from the log, the settings and the clock, so it may be called at any time and any number of times, from
-    cron, too: nothing is filed twice. `esep schedule` does the same by itself. What stops a month is shown, and tried again next time.
+    cron, too: nothing is filed twice. `esep schedule` does the same continuously. An error that stops a month is shown, and the step is tried again next time.
 
     [dim]esep close[/dim]
     """
@@ -104,11 +104,11 @@ def approve(
     ] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Let the newest frozen version of a month be filed, by name. Needed where [closing] asks for approvals, and where a month is unusual.
+    """Approve by name that the newest frozen version of a month is filed. Needed where [closing] asks for approvals, and where a month is unusual.
 
     It approves exactly the report whose digest it prints: a further version needs approvals of its own. Each person counts once;
-    where approvers are named in the settings, nobody else counts. A version that facts have changed since is not approved: amend it, or
-    say --as-frozen, which holds for exactly these changes.
+    where approvers are named in the settings, nobody else counts. A version whose facts have changed since is not approved: amend it, or
+    give --as-frozen, which holds for exactly these changes.
 
     [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
     """
@@ -151,13 +151,15 @@ def approve(
 
 def receipt(
     month: MonthArgument,
-    outcome: Annotated[str, typer.Argument(help="accepted, rejected, received, or missing (they have nothing).", metavar="OUTCOME")],
+    outcome: Annotated[
+        str, typer.Argument(help="accepted, rejected, received, or missing (the filing service does not have it).", metavar="OUTCOME")
+    ],
     by: ByOption,
     reason: ReasonOption,
-    number: Annotated[str | None, typer.Option("--receipt", help="The receipt, as they gave it.", metavar="NUMBER")] = None,
+    number: Annotated[str | None, typer.Option("--receipt", help="The filing service's receipt.", metavar="NUMBER")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Say what became of a month's newest submission, when a person found out: after handing in from the outbox, or by telephone.
+    """Record the outcome of a month's newest submission that a person found out: after handing in from the outbox, or by telephone.
 
     `missing` lets the same bytes be sent again under the same id. What was accepted or rejected already is settled, and is not
     changed by this: a correction is a version of its own (`esep amend`).
@@ -186,9 +188,9 @@ def receipt(
 
 
 def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """File a rejected version once more, as a submission of its own: when not the facts but the way of filing was wrong.
+    """File a rejected version again, as a new submission: when not the facts but the way of filing was wrong.
 
-    Only a submission that was surely rejected can be followed by another one of the same version. Where the facts were wrong,
+    Only a rejected submission can be followed by another one of the same version. Where the facts were wrong,
     correct them and use `esep amend`. The submission is made now and sent at the next look (`esep close`, `esep schedule`).
 
     [dim]esep refile 2026-10 --by "A. Person" --reason "the period's field had another name"[/dim]

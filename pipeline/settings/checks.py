@@ -1,4 +1,4 @@
-"""What keys of the settings must be together: addresses of their network, assets of their chain, one wallet an address.
+"""Checks across keys of the settings: addresses belong to their network, assets to their chain, each address to one wallet.
 
 Every check returns its faults as lines; none stops at the first one.
 """
@@ -56,7 +56,7 @@ _OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "
 
 
 def _family_faults(place: str, chain: ChainSettings) -> list[str]:
-    """Keys that the chain's family has no use for, or can't do without."""
+    """Faults of keys that the chain's family does not use, or requires."""
     given = chain.model_fields_set
     if not is_account_network(chain.network):
         return [f"{place}.{key}: is for EVM chains (network evm:CHAIN_ID) only" for key in _OF_ACCOUNTS if key in given]
@@ -196,11 +196,11 @@ def read_password(path: Path, place: str) -> tuple[str | None, list[str]]:
 
 
 def warn_if_exposed(path: Path, place: str) -> None:
-    """Say that others on this machine can read a secret's file. It is used all the same: containers mount secrets so."""
+    """Warn if others on this machine can read a secret's file. It is used anyway: containers mount secrets like this."""
     try:
         is_exposed = bool(path.stat().st_mode & 0o004)
     except OSError:
-        return  # that it can't be read is said where it is read
+        return  # an unreadable file is reported where it is read
     if is_exposed:
         _journal.warning(
             "secret-readable-by-all", setting=place, path=str(path), advice="chmod o= it, unless nobody else is on this machine"

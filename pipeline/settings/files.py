@@ -145,12 +145,12 @@ class RegistryFiles(Section):
 
 
 class TableProfile(AllocationFileSettings):
-    """What a profile says of a table: also its headings."""
+    """A profile's settings for a table, with its headings."""
 
     columns: dict[str, str] = Field(default_factory=dict)
     ignored: Texts = ()
     warning: str = ""
-    """What exports of this kind don't tell: said at each import."""
+    """What exports of this kind lack: shown at each import."""
 
 
 class Profile(Section):
@@ -161,12 +161,12 @@ class Profile(Section):
 
 
 def profile_names(folder: Path) -> list[str]:
-    """The profiles there are."""
+    """The names of the profiles."""
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def read_profile(folder: Path, name: str, kind: str) -> TableProfile:
-    """What profile `name` says of tables of `kind`. Raises SettingsError for one that is not there, not for the kind, or damaged."""
+    """Profile `name` for tables of `kind`. Raises SettingsError for a profile that does not exist, is not for the kind, or is invalid."""
     names = profile_names(folder)
     if name not in names:
         raise SettingsError([f"profile {name!r}: there is none of that name; there are {', '.join(names)}"], source=kind)

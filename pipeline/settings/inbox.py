@@ -1,4 +1,4 @@
-"""The `[inbox]` table: a folder whose files are imported as they arrive. What is done with them is `service.inbox`'s."""
+"""The `[inbox]` table: a folder whose files are imported as they arrive. Importing them is `service.inbox`'s task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .parts import FilePath, Section, as_tuple
 
 
 class InboxRule(Section):
-    """What files of one name are."""
+    """The kind of the files whose names match a pattern."""
 
     pattern: str = Field(min_length=1, max_length=200, description="names of the files: * any text, ? one character, as alloc*.csv")
     kind: Literal["allocations", "payments", "openings", "registry"] = Field(
@@ -25,7 +25,7 @@ class InboxRule(Section):
 class InboxSettings(Section):
     """A folder from which files are imported as they arrive whole."""
 
-    folder: FilePath | None = Field(default=None, description="the folder, relative to this file; nothing is looked for without it")
+    folder: FilePath | None = Field(default=None, description="the folder, relative to this file; none: no files are imported")
     settle_s: int = Field(default=10, ge=0, le=86_400, description="seconds that a file must not have changed before it is taken as whole")
     poll_s: int = Field(default=10, ge=1, le=86_400, description="seconds between two looks")
     files: Annotated[tuple[InboxRule, ...], BeforeValidator(as_tuple)] = Field(

@@ -1,8 +1,8 @@
-"""From `esep.toml` to frozen settings, or to every fault in it at once.
+"""Loads `esep.toml` into frozen settings, or reports every fault in it at once.
 
-Enters: the file, the files it names (addresses, passwords, assets.toml) and an environment that the caller gives: the core
-never looks at its own. Leaves: `Settings` with absolute paths, canonical addresses, all assets and the secrets, which print
-as asterisks. Left out: whether descriptors parse and nodes answer, which their connector says.
+Enters: the file, the files it names (addresses, passwords, assets.toml) and an environment given by the caller: the core
+reads none itself. Leaves: `Settings` with absolute paths, canonical addresses, all assets and the secrets, which print
+as asterisks. Left out: whether descriptors parse and nodes answer (their connectors).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from .models import AssetSettings, ChainSettings, Settings
 from .parts import Section
 
 WITH_PASSWORD = ("kafka", "signing", "filing", "notices")
-"""Tables whose password comes from a file or the environment, beside the chains'."""
+"""The tables, besides the chains, whose password comes from a file or the environment."""
 
 CHAIN_SECRETS = ("password", "bearer", "header")
-"""What logs in at a chain's node: from the file that KEY_file names, or the environment."""
+"""A chain's login secrets: from the file that KEY_file names, or the environment."""
 
 NAMED_ALWAYS = ("BTC", "LTC", "DOGE")
-"""Of assets.toml, what stands in every pool's rules; the others only where their chain is followed: a pool should not allocate what it can't see."""
+"""The assets of assets.toml that are in every pool's rules. Others are only if their chain is followed: a pool should not allocate what Esep can't see."""
 
 _ASSETS = TypeAdapter(dict[str, AssetSettings])
 
@@ -103,7 +103,7 @@ def _tables(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
 
 
 def _password_keys(raw: Mapping[str, Any]) -> list[str]:
-    """A password in the settings file is a fault, and taken out of what is looked at further."""
+    """A password in the settings file is a fault; it is removed from the values checked further."""
     faults = []
     for name, table in _tables(raw, "chains").items():
         for key in CHAIN_SECRETS:
@@ -164,7 +164,7 @@ def _bring_addresses(raw: Mapping[str, Any], folder: Path) -> list[str]:
 
 
 def _assets(raw: Mapping[str, Any]) -> dict[str, AssetSettings]:
-    """The assets of assets.toml and those of `[assets]` that stand, which win."""
+    """The assets of assets.toml and the valid ones of `[assets]`, which take precedence."""
     known = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
     chains = _tables(raw, "chains")
     assets = {name: asset for name, asset in known.items() if name in NAMED_ALWAYS or asset.chain in chains}

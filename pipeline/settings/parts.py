@@ -1,4 +1,4 @@
-"""What settings are made of: a table whose unknown keys are faults, paths and lists as TOML writes them."""
+"""Building blocks of the settings: a table in which unknown keys are faults, and conversions of TOML's paths and lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges a CMS signature: over which bytes, by whose key, within which time; a time stamp likewise. Pure.
+"""Checks a CMS signature: over which bytes, by whose key, at which time; a time stamp likewise. Pure.
 
 Enters: `cms.SignatureParts`, the bytes signed, certificates. Leaves: nothing, or SigningError saying what does not hold; `NotCheckable` where the
 algorithm is none that can be computed here (GOST of the kinds that are issued no more). It leaves out the path to a trusted root (`path`).
@@ -37,7 +37,7 @@ _PSS = "1.2.840.113549.1.1.10"
 
 @dataclass(frozen=True)
 class Timestamp:
-    """What a time stamp says, its own signature checked."""
+    """A verified time stamp's content."""
 
     at: int
     """Unix seconds."""

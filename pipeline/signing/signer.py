@@ -1,4 +1,4 @@
-"""What a way of signing is to the program: the protocol, and what comes out of it."""
+"""The protocol of signers, and the signature that they give."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.log.events.months import SignedFile
 from pipeline.signing.certificate import KeyCertificate
 
 SIGNED_FILES: tuple[SignedFile, ...] = ("manifest.json", "report.json")
-"""What a signature is made for: the manifest, which names every file of the bundle, and the report, which is filed."""
+"""The files that are signed: the manifest, which has the digest of every file of the bundle, and the report, which is filed."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How the sandbox misbehaves: which fault the next call meets, by seed or by script.
+"""The faults that the sandbox injects, by seed or by script.
 
 The same seed and the same calls meet the same faults. Nothing here changes what was accepted: faults lie about it, or hide it.
 """
@@ -23,7 +23,7 @@ FAULTS: Mapping[str, str] = {
 
 
 class Faults:
-    """Gives each call its fault, or none."""
+    """Chooses each call's fault, or none."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Faults:
         kinds: tuple[str, ...] = tuple(FAULTS),
         at: Callable[[int], str | None] | None = None,
     ) -> None:
-        """`seed`: None for a service that behaves. `share`: how many calls of all meet a fault. `at`: says by itself, from the time (Unix seconds), what every call meets."""
+        """`seed`: None for no faults. `share`: the share of calls with a fault, 0 to 1. `at`: if given, decides the fault of every call from the time (Unix seconds)."""
         unknown = [kind for kind in kinds if kind not in FAULTS]
         if unknown:
             raise ValueError(f"no fault is named {unknown[0]!r}: use one of {', '.join(FAULTS)}")
