@@ -36,6 +36,7 @@ class BitcoinEventBuilder(EventBuilder):
             network=network,
             start_height=start_height,
             wallets=list(watch_list.wallets),
+            payees=list(watch_list.payees),
         )
 
     def connects(

@@ -18,6 +18,7 @@ Left out: the loop and the log (`pipeline.follow.follower`), what transactions m
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import structlog
@@ -55,8 +56,17 @@ WAIT_SLICE_S = 2.0
 class BitcoinConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not thread-safe. Opening another connector for the same pool and chain fences this one."""
 
-    def __init__(self, log: EventLog, settings: BitcoinChain, *, connection: NodeConnection | None = None) -> None:
-        """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+    def __init__(
+        self,
+        log: EventLog,
+        settings: BitcoinChain,
+        *,
+        connection: NodeConnection | None = None,
+        payees: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        """`connection`: used instead of one to the settings' `rpc_url`; `payees`: the addresses that other payers pay, as far as the ledger names
+        them now (rule 10.2). Raises SettingsError with every fault."""
+        self._payees = payees
         self._network = settings.checked()
         self._event_builder = BitcoinEventBuilder(settings.chain)
         super().__init__(log, settings, self._event_builder, journal=_journal)
@@ -110,7 +120,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
                 f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}, and still synchronising: waiting for it"
             )
         assert self._watch_list is not None
-        self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list)
+        self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list, self._payees())
         if self._rescan is not None:
             return self._search_history(state, self._rescan, choice, fork, status)
         if fork == state.height and status.blocks <= fork:
@@ -232,8 +242,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         return ChainState(self._network)
 
     def _resume(self, state: ChainState, watch: Watch) -> None:
-        same = list(self._wallets.wallets) == watch.wallets
-        self._use(self._wallets if same else watch_list(watch.wallets, self._network))
+        same = list(self._wallets.wallets) == watch.wallets and not watch.payees
+        self._use(self._wallets if same else watch_list(watch.wallets, self._network, watch.payees))
 
     def _begin(self, state: ChainState, status: NodeStatus) -> None:
         """The key's first event: what is watched, and from where."""

@@ -7,7 +7,7 @@ a new script. Nothing of this is stored: after a crash the search starts again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -56,12 +56,13 @@ class RescanFinder:
         self._is_union_done = False
         self._n_used = -1
 
-    def find(self, state: ChainState, current: WatchList) -> Rescan | None:
-        """The rescan that is due, if any."""
+    def find(self, state: ChainState, current: WatchList, payees: Collection[str] = ()) -> Rescan | None:
+        """The rescan that is due, if any. `payees`: addresses that other payers pay, as far as they are known now (rule 10.2)."""
         wallets = self._by_configuration(current.wallets) or self._by_use(state, current)
-        if wallets is None:
+        followed = {*current.payees, *payees}
+        if wallets is None and len(followed) == len(current.payees):
             return None
-        target = watch_list(wallets, self._network)
+        target = watch_list(wallets or current.wallets, self._network, followed)
         changed = target.changed_since(current)
         return Rescan(target, Watching(changed, ScriptSearch(changed), self._asset), state.start_height)
 

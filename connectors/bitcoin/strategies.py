@@ -33,7 +33,7 @@ from .chain_state import Outpoint, own_outputs
 from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
 from .fetch import FetchedBlock, Fetcher
 from .node import Node, NodeFeatures
-from .read_blocks import parsed_block, read_transactions
+from .read_blocks import PAYEE, parsed_block, read_transactions
 from .search import ScriptSearch
 
 MARGIN = 16
@@ -49,13 +49,13 @@ class Watching(NamedTuple):
     """What is looked for."""
 
     scripts: Mapping[bytes, str]
-    """Each watched script and its wallet."""
+    """Each watched script and its wallet, or PAYEE."""
     search: ScriptSearch
     asset: str
 
 
 KnownOutput = Callable[[Outpoint], TxOutput | None]
-"""An output of the main chain, below the blocks being read, that pays a watched script."""
+"""An output of the main chain, below the blocks being read, that pays a pool's script."""
 Found = dict[int, list[Transaction]]
 
 
@@ -174,7 +174,9 @@ class FollowOutputs:
             positions = self._hits(block, watching, output_of, may_pay=watching.search.may_contain(raw))
             if not positions:
                 continue
-            fetched = self._exact(ref.hash) if self._exact else FetchedBlock(block, self._spent(block, positions, output_of))
+            fetched = (
+                self._exact(ref.hash) if self._exact else FetchedBlock(block, self._spent(block, positions, output_of, watching.scripts))
+            )
             _add_found(found, ref, fetched, watching, self._network)
             created.update(own_outputs(found.get(ref.height, ()), self._network))
         return found
@@ -193,27 +195,34 @@ class FollowOutputs:
                 positions.append(position)
         return positions
 
-    def _spent(self, block: Block, positions: Sequence[int], output_of: KnownOutput) -> Mapping[int, Sequence[TxOutput]]:
-        """The outputs that those transactions spend: the pool's from the log, those of the same block from it, the rest by txindex."""
+    def _spent(
+        self, block: Block, positions: Sequence[int], output_of: KnownOutput, scripts: Mapping[bytes, str]
+    ) -> Mapping[int, Sequence[TxOutput]]:
+        """What those of them spend that spend an output of the pool's: the pool's from the log, those of the same block from it, the rest by txindex."""
         inside = {tx.txid: tx.outputs for tx in block.transactions}
         outputs: dict[Outpoint, TxOutput] = {}
         unknown: list[Outpoint] = []
-        for outpoint in (
-            (i.txid, i.vout) for p in positions if not block.transactions[p].is_coinbase for i in block.transactions[p].inputs
-        ):
-            output = output_of(outpoint)
-            if output is None and outpoint[0] in inside:
-                output = inside[outpoint[0]][outpoint[1]]
+
+        def of_this_block(outpoint: Outpoint) -> TxOutput | None:
+            return inside[outpoint[0]][outpoint[1]] if outpoint[0] in inside else None
+
+        def is_ours(outpoint: Outpoint) -> bool:
+            output = of_this_block(outpoint)
+            return output_of(outpoint) is not None or (output is not None and scripts.get(output.script, PAYEE) != PAYEE)
+
+        spending = [
+            position
+            for position in positions
+            if not block.transactions[position].is_coinbase and any(is_ours((i.txid, i.vout)) for i in block.transactions[position].inputs)
+        ]
+        for outpoint in ((i.txid, i.vout) for position in spending for i in block.transactions[position].inputs):
+            output = output_of(outpoint) or of_this_block(outpoint)
             if output is None:
                 unknown.append(outpoint)
             else:
                 outputs[outpoint] = output
         outputs.update(self._fetcher.spent_by_txindex(unknown))
-        return {
-            position: [outputs[i.txid, i.vout] for i in block.transactions[position].inputs]
-            for position in positions
-            if not block.transactions[position].is_coinbase
-        }
+        return {position: [outputs[i.txid, i.vout] for i in block.transactions[position].inputs] for position in spending}
 
 
 def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], FetchedBlock]:

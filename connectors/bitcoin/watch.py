@@ -8,6 +8,7 @@ scripts that are new (`follow.py`).
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SettingsError
 
 from .descriptors import MAX_INDEX, ParsedDescriptor, parse_descriptor, without_checksum
+from .read_blocks import PAYEE
 
 DEFAULT_RANGE = 1000
 """Indexes watched of a ranged descriptor when the wallet names no range: Bitcoin Core hands out up to 1,000 ahead."""
@@ -31,9 +33,11 @@ class WatchList:
 
     wallets: tuple[WatchedWallet, ...]
     scripts: dict[bytes, str]
-    """Every watched script and its wallet's name."""
+    """Every watched script and its wallet's name, or PAYEE."""
     indexes: dict[bytes, int]
     """The index of each script of a ranged descriptor."""
+    payees: tuple[str, ...] = ()
+    """Addresses that other payers pay (rule 10.2), in order."""
 
     def extended(self, used: Iterable[bytes], *, gap: int | None) -> tuple[WatchedWallet, ...] | None:
         """The wallets with longer ranges, if a used script is within the last `gap` indexes of its range; else None.
@@ -73,8 +77,11 @@ def _range_after(now: int, highest: int, gap: int | None) -> int:
     return length
 
 
-def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:  # noqa: C901 - one branch for each fault a wallet can have
-    """Derive every script of the wallets. Raises SettingsError with all faults of all wallets."""
+def watch_list(wallets: Sequence[WatchedWallet], network: Network, payees: Iterable[str] = ()) -> WatchList:  # noqa: C901, PLR0912 - one branch for each fault a wallet can have
+    """Derive every script of the wallets, and of the addresses that other payers pay. Raises SettingsError with all faults of all wallets.
+
+    A payee that is a pool wallet's address stays the wallet's; one that is no address of the network is watched for nothing: no transaction can pay it.
+    """
     faults: list[str] = []
     scripts: dict[bytes, str] = {}
     indexes: dict[bytes, int] = {}
@@ -128,7 +135,11 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network) -> WatchList:
         faults.append("no wallet is configured: name at least one with its addresses or descriptors")
     if faults:
         raise SettingsError(faults, source="wallets")
-    return WatchList(tuple(settled), scripts, indexes)
+    named = tuple(sorted(set(payees)))
+    for address in named:
+        with contextlib.suppress(ValueError):
+            scripts.setdefault(script_of(address, network), PAYEE)
+    return WatchList(tuple(settled), scripts, indexes, named)
 
 
 def union(configured: Sequence[WatchedWallet], logged: Sequence[WatchedWallet]) -> tuple[list[WatchedWallet], list[str]]:

@@ -25,6 +25,8 @@ from pipeline.log.events.ledger import (
     Complete,
     OpeningColumns,
     Openings,
+    PayerPaymentColumns,
+    PayerPayments,
     PaymentColumns,
     Payments,
 )
@@ -47,11 +49,12 @@ from .tables import read_table
 
 BATCH_ROWS = 2_000
 _REDUCE_ROWS = 500_000
-_EVENTS: dict[LedgerKind, tuple[Any, type[msgspec.Struct]]] = {
-    "allocations": (Allocations, AllocationColumns),
-    "payments": (Payments, PaymentColumns),
-    "openings": (Openings, OpeningColumns),
+_EVENTS: dict[LedgerKind, dict[Any, type[msgspec.Struct]]] = {
+    "allocations": {Allocations: AllocationColumns},
+    "payments": {Payments: PaymentColumns, PayerPayments: PayerPaymentColumns},
+    "openings": {Openings: OpeningColumns},
 }
+"""The events that carry a kind's rows; payments that name a payer travel apart from those that don't."""
 _UNITS = ("amount", "commission_amount")
 
 
@@ -84,6 +87,8 @@ class ReadOptions:
     sheet: str | None = None
     """Of a workbook that has several."""
     layout: Layout = OWN
+    on_chain_payers: Collection[str] = ()
+    """Payers whose payments name a transaction and an address of a chain (rule 10.1)."""
 
 
 def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
@@ -93,7 +98,7 @@ def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
     """
     expected = headings(kind, reading.columns)
     table = read_table(Path(path), expected, sheet=reading.sheet or kind, layout=reading.layout)
-    terms = CellContext(reading.assets, reading.networks, reading.timezone, reading.layout)
+    terms = CellContext(reading.assets, reading.networks, reading.timezone, reading.layout, reading.on_chain_payers)
     return check_ledger(table, kind, terms=terms, mapping=reading.columns, ignored=reading.ignored)
 
 
@@ -185,11 +190,14 @@ def declare_complete(log: EventLog, pool_id: str, through: date) -> bool:
 
 def _events(rows: pl.DataFrame, kind: LedgerKind, source: str, agreed: Agreed | None) -> Iterator[NewEvent]:
     """The rows as events, in batches; an event's id is the digest of its rows."""
-    event, columns = _EVENTS[kind]
     texts = rows.with_columns(pl.col(name).cast(pl.String) for name in _UNITS if name in rows.columns)
-    for batch in texts.iter_slices(BATCH_ROWS):
-        held = columns(**batch.select(columns.__struct_fields__).to_dict(as_series=False))
-        yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held, agreed=agreed))
+    for event, columns in _EVENTS[kind].items():
+        has_payer = "payer" in columns.__struct_fields__
+        own = texts.filter(pl.col("payer").is_not_null() == has_payer) if kind == "payments" else texts
+        for batch in own.iter_slices(BATCH_ROWS):
+            if batch.height:
+                held = columns(**batch.select(columns.__struct_fields__).to_dict(as_series=False))
+                yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held, agreed=agreed))
 
 
 # --- what the log holds ----------------------------------------------------------------------------------------------
@@ -205,8 +213,8 @@ def _rows_in_log(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.Data
         together = pl.concat(waiting)
         return newest(together if only is None else together.join(only, keys, "semi"), keys)
 
-    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[kind][0]], on_unreadable=refuse_newer):
-        waiting.append(_frame(event))
+    for _, event in events_of(log, "ledger", pool_id, list(_EVENTS[kind]), on_unreadable=refuse_newer):
+        waiting.append(_frame(event, kind))
         waiting_rows += len(waiting[-1])
         if waiting_rows >= _REDUCE_ROWS + len(waiting[0]):
             waiting = [reduced()]
@@ -216,18 +224,18 @@ def _rows_in_log(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.Data
     return reduced().with_columns(pl.col(name).cast(pl.Int128) for name in _UNITS if name in waiting[0].columns)
 
 
-def _frame(event: AnyEvent) -> pl.DataFrame:
-    assert isinstance(event, Allocations | Payments | Openings)
-    rows = event.rows
+def _frame(event: AnyEvent, kind: LedgerKind) -> pl.DataFrame:
+    assert isinstance(event, Allocations | Payments | PayerPayments | Openings)
+    rows, empty = event.rows, _empty(kind)
     columns = {name: getattr(rows, name) for name in rows.__struct_fields__}
-    return pl.DataFrame(columns, schema={name: _RAW_TYPES.get(name, pl.String) for name in columns})
+    return pl.concat([empty, pl.DataFrame(columns, schema={name: empty.schema[name] for name in columns})], how="diagonal")
 
 
 _RAW_TYPES = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
 
 
 def _empty(kind: LedgerKind) -> pl.DataFrame:
-    columns = _EVENTS[kind][1].__struct_fields__
+    columns = dict.fromkeys(name for struct in _EVENTS[kind].values() for name in struct.__struct_fields__)
     return pl.DataFrame(schema={name: _RAW_TYPES.get(name, pl.String) for name in columns})
 
 
@@ -244,7 +252,7 @@ def _accounts(log: EventLog, pool_id: str, kind: LedgerKind) -> set[str]:
     found: set[str] = set()
     for _, version in events_of(log, "registry", pool_id, [Registry]):
         found.update(row.account for row in version.accounts)
-    for _, event in events_of(log, "ledger", pool_id, [_EVENTS[other][0] for other in LEDGER_KINDS if other != kind]):
+    for _, event in events_of(log, "ledger", pool_id, [event for other in LEDGER_KINDS if other != kind for event in _EVENTS[other]]):
         found.update(event.rows.account)
     return found
 

@@ -13,6 +13,8 @@ from pipeline.chains.networks import is_account_network
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
 
+from .payees import Payees
+
 if TYPE_CHECKING:
     from pipeline.follow.connector import ChainConnector
     from pipeline.log.protocol import EventLog
@@ -76,4 +78,5 @@ def open_connector(
             first_used_height=ours.first_used_height,
             timeout_s=float(ours.timeout_s),
         ),
+        payees=Payees(log, settings.pool.key, chain, settings.rules()),
     )

@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from pipeline.enrich.balance import last_heights
+from pipeline.enrich.classify import chains_of
 from pipeline.enrich.frames import Facts
+from pipeline.enrich.payers import PAYERS_SINCE
 from pipeline.log.events.months import Waived
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -44,6 +46,7 @@ def closing_conditions(
     conditions = [
         condition for chain in sorted(rules.finality) for condition in _chain_conditions(facts, chain, month, rules.finality[chain])
     ]
+    conditions += _payer_conditions(facts, rules)
     is_complete = complete_through is not None and complete_through >= month.last
     said = f"declared complete through {complete_through}" if complete_through else "never declared complete"
     conditions.append(
@@ -85,6 +88,22 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
         Condition(passed, is_past, reached),
         Condition(final, confirmations >= finality, f"the month's last block {height} has {confirmations} confirmations of {finality}"),
     ]
+
+
+def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
+    """Whether every payment of an on-chain payer was looked for in the main chain (rule 10.8): a condition for each chain with such payers."""
+    payers = {name: payer.chain for name, payer in rules.payers.items() if payer.way == "on-chain"} if rules.edition >= PAYERS_SINCE else {}
+    conditions = []
+    for chain in sorted({chain for chain in payers.values() if chain}):
+        named = facts.payments.join(chains_of(rules), on="asset").filter(
+            (pl.col("chain") == chain) & pl.col("payer").is_in([name for name, where in payers.items() if where == chain])
+        )
+        left = named.join(facts.payees, on=["chain", "address"], how="anti")
+        detail = f"all {named.height} payments of on-chain payers were looked for"
+        if left.height:
+            detail = f"{left.height} of {named.height} payments of on-chain payers were not looked for yet (esep watch)"
+        conditions.append(Condition(f"{chain}: payers' transactions looked for", left.is_empty(), detail))
+    return conditions
 
 
 def describe_chains(

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
+
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
+from pipeline.enrich.payers import PAYERS_SINCE
+from pipeline.model.amounts import from_units
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.totals import printed_totals
@@ -37,4 +41,28 @@ def describe_month(enriched: Enriched, facts: Facts, month: Month, rules: Rules,
         "chains": describe_chains(facts, month, rules.finality, internal_calls),
         "issues": dict(enriched.issues.group_by("code").len().sort("code").iter_rows()),
         "not_reproducible": list(NOT_REPRODUCIBLE),
+    } | ({"by_payer": describe_payers(enriched, rules)} if rules.edition >= PAYERS_SINCE else {})
+
+
+def describe_payers(enriched: Enriched, rules: Rules) -> dict[str, dict[str, Any]]:
+    """Transfers and sums by payer, "" for the pool itself, declared ones with nothing too (rule 10.9).
+
+    All transfers with their amounts and credits; and apart, as `distinct_transfers`, those with a row in the month.
+    """
+    found: dict[str, dict[str, Any]] = {
+        name: {"transfers": 0, "amount": {}, "credited": {}, "distinct_transfers": {}, "distinct_transfers_count": 0}
+        for name in ("", *sorted(rules.payers))
     }
+    for frame, count, sums in (
+        (enriched.transfers, "transfers", ("amount", "credited")),
+        (enriched.reported.settled_by().rename({"amount": "distinct_transfers"}), "distinct_transfers_count", ("distinct_transfers",)),
+    ):
+        by_asset = frame.group_by(pl.col("payer").fill_null(""), "asset").agg(
+            pl.len().alias("count"), *[pl.col(name).sum() for name in sums]
+        )
+        for row in by_asset.sort("payer", "asset").iter_rows(named=True):
+            entry = found[row["payer"]]
+            entry[count] += row["count"]
+            for name in sums:
+                entry[name][row["asset"]] = from_units(row[name], rules.assets[row["asset"]].decimals)
+    return found

@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import ISSUES
+from pipeline.enrich.payers import PAYERS_SINCE
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import ROWS_AT_ONCE
 from pipeline.render.form import COLUMNS
@@ -56,9 +57,9 @@ def printed_outflows(enriched: Enriched) -> pl.DataFrame:
 
 
 def printed_transfers(enriched: Enriched) -> pl.DataFrame:
-    """Every transfer of the chain as frozen, with what it credits (rules 5.1 to 5.5); with the asset as in `printed_outflows`."""
+    """Every transfer as frozen, with what it credits (rules 5.1 to 5.5) and who paid; with the asset as in `printed_outflows`."""
     amounts = [pl.col(amount).cast(pl.String).alias(f"{amount}_sat") for amount in ("amount", "credited")]
-    return enriched.transfers.select("txid", "address", *_asset(enriched), "miner_id", *amounts, "explanation", "date")
+    return enriched.transfers.select("txid", "address", *_asset(enriched), "miner_id", *amounts, "explanation", "date", *_payer(enriched))
 
 
 def printed_balances(enriched: Enriched) -> pl.DataFrame:
@@ -74,8 +75,13 @@ def _asset(enriched: Enriched) -> list[str]:
 
 
 def printed_links(enriched: Enriched) -> pl.DataFrame:
-    """The allocation and the transaction of each row of the report."""
-    return pl.concat([part.select("n", "allocation_id", "txid", "is_carried") for part in enriched.reported.slices()])
+    """The allocation and the transaction of each row of the report, and who paid (rule 10.9)."""
+    return pl.concat([part.select("n", "allocation_id", "txid", "is_carried", *_payer(enriched)) for part in enriched.reported.slices()])
+
+
+def _payer(enriched: Enriched) -> list[str]:
+    """The column that tells who paid, empty for the pool itself; editions 1 and 2 have none (rule 10.9)."""
+    return ["payer"] if enriched.reported.rules.edition >= PAYERS_SINCE else []
 
 
 TABLES = {

@@ -67,6 +67,8 @@ class Pool(msgspec.Struct):
     month: str
     wallets: list[_Wallet]
     counterparties: list[dict[str, str]] = []
+    payers: dict[str, dict[str, str]] = {}
+    """As `[payers]` of the settings (rule 10.1)."""
 
 
 def example_folder() -> Path:
@@ -148,6 +150,7 @@ def _defaults(pool: Pool) -> dict[str, Any]:
             }
         },
         "report": {"languages": ["kk", "ru", "en"]},
+        "payers": pool.payers,
         "payout_unit": {asset: PAYOUT_UNIT},
     }
 
@@ -274,6 +277,14 @@ def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str],
         if path is not None:
             imported = app.imports.ledger(path, kind, consent=Consent(to_oddities=True))
             say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
+    if app.rules.payers:
+        say(
+            "payers   "
+            + ", ".join(f"{name} ({payer.way})" for name, payer in app.rules.payers.items())
+            + ": looking for their transactions"
+        )
+        with ReplayNode(folder) as node:
+            _follow(app, pool.chain, node, on_progress)
     app.imports.declare_complete(Month.parse(pool.month).last)
     say(f"ledger   declared complete through {Month.parse(pool.month).last}")
     app.decisions.record_settings_labels()

@@ -15,7 +15,8 @@ from pipeline.model.rules import Rules
 
 from .identify import day_of_micros, day_of_seconds
 from .issue_rows import NO_ISSUES, chain_of_asset, credit_ref, is_in_month, make_issues, transfer_ref, with_token
-from .match import Matched
+from .match import KEY, Matched
+from .payers import Payments
 
 CREDIT = ["payment_id", "chain", "txid", "address", "asset", "miner_id"]
 SHOWN_IDS = 20
@@ -150,17 +151,20 @@ def allocated_twice(allocations: pl.DataFrame, month: Month, rules: Rules) -> pl
 
 def _with_transfers(matched: Matched) -> pl.DataFrame:
     """The linked payments with their transfer's date and the holder of its address."""
-    transfers = matched.transfers.select("chain", pl.col("txid").alias("transfer_txid"), "address", "asset", "holder", "date")
-    return matched.links.join(transfers, on=["chain", "transfer_txid", "address", "asset"])
+    by_txid = {"txid": "transfer_txid"}
+    transfers = matched.transfers.select([*KEY, "holder", "date", pl.col("payer").is_not_null().alias("is_payers")]).rename(by_txid)
+    return matched.links.join(transfers, on=[by_txid.get(name, name) for name in KEY])
 
 
 def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
     """Linked payments whose account and address belong to different miners, or only one of them to a miner (rules 4.2, 9.4).
 
+    Of another payer's transfer an address that no registered miner holds is no difference (rule 10.6).
     By the transfer's date; in edition 1 by the day of `paid_at` (rule 9.2).
     """
     date = day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")
-    found = _with_transfers(matched).with_columns(date=date).filter(is_in_month(month) & pl.col("holder").ne_missing(pl.col("miner_id")))
+    differs = pl.col("holder").ne_missing(pl.col("miner_id")) & (pl.col("holder").is_not_null() | ~pl.col("is_payers"))
+    found = _with_transfers(matched).with_columns(date=date).filter(is_in_month(month) & differs)
     return make_issues(
         IssueCode.WALLET_HOLDER_DIFFERS,
         found,
@@ -210,18 +214,46 @@ def transfer_issues(transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.D
     )
 
 
+def payer_issues(payments: Payments, transfers: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
+    """Payers that nobody declared (10.1) and those who did not pay (10.2), by `paid_at`; transfers on the ledger's word alone (10.5), by their date."""
+    parts = []
+    named = ((IssueCode.UNKNOWN_PAYER, payments.unknown), (IssueCode.PAYER_DIFFERS, payments.differing))
+    for code, frame in named:
+        found = frame.with_columns(paid_date=day_of_micros("paid_at")).filter(is_in_month(month, "paid_date"))
+        words = (
+            "{} in {} is declared by no settings" if code is IssueCode.UNKNOWN_PAYER else "the pool itself made the transaction, not {}: {}"
+        )
+        shown = "asset" if code is IssueCode.UNKNOWN_PAYER else "txid"
+        facts = [pl.col("payer"), pl.col("amount"), pl.col("asset"), pl.col("address"), pl.col("txid")]
+        parts.append(
+            make_issues(code, found, ref=pl.col("payment_id"), detail=pl.format(words, pl.col("payer"), pl.col(shown)), facts=facts)
+        )
+    attested = transfers.filter((pl.col("via") != "") & is_in_month(month))
+    parts.append(
+        make_issues(
+            IssueCode.TRANSFER_NOT_PROVEN,
+            attested,
+            ref=with_token(pl.concat_str("payer", "txid", "address", separator=":"), rules),
+            detail=pl.format("{} by {}, on the ledger's word alone", pl.col("amount").cast(pl.String), pl.col("payer")),
+            facts=[pl.col("asset"), pl.col("amount")],
+            place=pl.col("chain"),
+        )
+    )
+    return pl.concat(parts)
+
+
 def credit_issues(credits: pl.DataFrame, portions: pl.DataFrame, allocations: pl.DataFrame, month: Month, rules: Rules) -> pl.DataFrame:
     """Credits older than the allocation they settle, where a row of the month shows it, and credits not used up at the month's end (rules 6.2, 9.2).
 
     In edition 1 the former by the transfer's date alone. `credits`, `allocations` with `row` and `left`; `portions` of settle, all seen by the month (rule 7.1).
     """
     owed = allocations.select(pl.col("row").alias("allocation"), "allocated_at", "is_of_month")
-    paid = credits.select(pl.col("row").alias("credit"), "at", "date", *CREDIT)
+    paid = credits.select(pl.col("row").alias("credit"), "instant", "date", *CREDIT)
     is_shown = is_in_month(month) if rules.edition == 1 else is_in_month(month) | pl.col("is_of_month")
     early = (
         portions.join(owed, on="allocation")
         .join(paid, on="credit")
-        .filter((pl.col("at") * 1_000_000 < pl.col("allocated_at")) & is_shown)
+        .filter((pl.col("instant") < pl.col("allocated_at")) & is_shown)
         .group_by("credit", *CREDIT)
         .agg(pl.col("amount").sum())
     )

@@ -36,20 +36,17 @@ def chains_of(rules: Rules) -> pl.DataFrame:
     return pl.DataFrame([(a.name, a.chain) for a in rules.assets.values()], schema={"asset": pl.String, "chain": pl.String}, orient="row")
 
 
-def classify(facts: Facts, transactions: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+def classify(facts: Facts, transactions: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
     """Each output of `transactions` with its `class`: the first of rule 3's table that matches, and its miner if held by one.
+
+    `payments`: those that the pool itself made (rule 10.2), with their `chain`.
 
     Columns of OUTPUTS, then is_coinbase, height, at, date, holder (of the address on the block's date), class.
     """
     outputs = facts.outputs.join(transactions.select([*TX, "is_coinbase", "height", "at", "date"]), on=TX, how="inner")
     outputs = with_holder(outputs, facts.wallets, keys=["chain", "address"], day="date", name="holder")
     registered = facts.miners.select(pl.col("miner_id").alias("holder")).unique().with_columns(is_registered=pl.lit(True))
-    named = (
-        facts.payments.join(chains_of(rules), on="asset")
-        .select("chain", "txid", "address")
-        .unique()
-        .with_columns(is_in_ledger=pl.lit(True))
-    )
+    named = payments.select("chain", "txid", "address").unique().with_columns(is_in_ledger=pl.lit(True))
     outputs = (
         outputs.join(registered, on="holder", how="left")
         .join(named, on=["chain", "txid", "address"], how="left")
@@ -104,11 +101,13 @@ def list_outflows(outputs: pl.DataFrame, transactions: pl.DataFrame) -> pl.DataF
 def group_transfers(outputs: pl.DataFrame) -> pl.DataFrame:
     """All payout outputs of one transaction to one address are one transfer (rule 5.1).
 
-    chain, txid, address, asset, amount, holder (of the address on the block's date), is_coinbase, at, date, block_hash, height.
+    chain, txid, address, asset, amount, holder (of the address on the block's date), is_coinbase, instant (µs), date, block_hash, height.
     """
     return (
         outputs.filter(pl.col("class") == "payout")
         .group_by("chain", "txid", "address", "asset", "is_coinbase", "at", "date", "block_hash", "height")
         .agg(pl.col("value").sum().alias("amount"), pl.col("holder").first())
-        .sort("at", "txid", "address", "asset")
+        .with_columns(instant=pl.col("at") * 1_000_000)
+        .drop("at")
+        .sort("instant", "txid", "address", "asset")
     )

@@ -65,6 +65,8 @@ OBSERVATIONS = {
 """Balances of addresses after a block of the main chain, or after the one below the first block read (ADR 7); null: the node's state was gone."""
 PROVED_BALANCES = OBSERVATIONS
 """The same of single addresses and the chain's own asset, where the block's header proves it: around the pool's transactions, and at months' ends (ADR 7)."""
+PAYEES = {"chain": pl.String, "address": pl.String}
+"""Addresses that are followed besides the pool's, so that transactions of on-chain payers are found (rules 8.1, 10.8)."""
 DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String}
 """Blocks whose second reading differed (ADR 7); `time` is the header's."""
 ALLOCATIONS = {
@@ -87,7 +89,9 @@ PAYMENTS = {
     "amount": UNITS,
     "txid": pl.String,
     "paid_at": pl.Int64,
+    "payer": pl.String,
 }
+"""`payer`: null where the pool itself paid; `txid` is an off-chain payer's reference (rule 10)."""
 OPENINGS = {"account": pl.String, "asset": pl.String, "amount": UNITS, "owed_at": pl.Int64}
 MINERS = {"miner_id": pl.String, "name": pl.String}
 LICENCES = {
@@ -125,6 +129,7 @@ class Facts:
     observations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OBSERVATIONS))
     doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOUBTS))
     proved_balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROVED_BALANCES))
+    payees: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAYEES))
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -144,8 +149,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "observations": OBSERVATIONS,
     "doubts": DOUBTS,
     "proved_balances": PROVED_BALANCES,
+    "payees": PAYEES,
 }
-MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {"observations": (), "doubts": (), "proved_balances": (), "transactions": ("fee_wallet",)}
+MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
+    "observations": (), "doubts": (), "proved_balances": (), "transactions": ("fee_wallet",), "payments": ("payer",), "payees": (),
+}  # fmt: skip
 """Frames, and columns, that a bundle leaves out when they are empty, so that bundles of chains without them keep their bytes."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}
@@ -174,7 +182,9 @@ TRANSFERS = {
     "date": pl.Date,
     "block_hash": pl.String,
     "height": pl.Int64,
+    "payer": pl.String,
 }
+"""`payer`: null where the pool itself paid. Of an off-chain payer `txid` is its reference, `at` the second of `paid_at`, block and height null (rule 10)."""
 BALANCES = {
     "wallet": pl.String,
     "asset": pl.String,
@@ -205,6 +215,7 @@ REPORT = {
     "allocation_id": pl.String,
     "txid": pl.String,
     "is_carried": pl.Boolean,
+    "payer": pl.String,
 }
 """The form's fifteen columns in order, then the columns that link a row to its facts."""
 

@@ -19,7 +19,10 @@ from .frames import UNITS
 WINDOW_US = 7 * 86_400 * 1_000_000
 """How far a replacement's block may lie from `paid_at`, ends included (rule 5.2)."""
 
-KEY = ["chain", "txid", "address", "asset"]
+CHAIN_KEY = ["chain", "txid", "address", "asset"]
+"""What names a transfer on a chain (rules 5.1, 10.2)."""
+KEY = [*CHAIN_KEY, "via"]
+"""What names any transfer. `via`: the off-chain payer whose reference stands in `txid`, empty for a transfer on a chain (rule 10.5)."""
 _ZERO = pl.lit(0, UNITS)
 
 
@@ -28,39 +31,58 @@ class Matched:
     """The result of matching payments with transfers."""
 
     transfers: pl.DataFrame
-    """group_transfers' columns, then fee, paid (sum of the payments linked), payments (how many), explanation."""
+    """KEY, amount, holder, is_coinbase, instant (µs), date, block_hash, height, fee, fee_asset, paid (sum of the payments linked), payments (how
+    many), explanation, is_explained, payer (null: the pool itself)."""
     links: pl.DataFrame
-    """The linked payments: PAYMENTS' columns, then chain, transfer_txid."""
+    """The linked payments: PAYMENTS' columns, then chain, transfer_txid, via."""
     orphans: pl.DataFrame
-    """The payments that were judged and linked to nothing."""
+    """The payments that were judged and linked to nothing: PAYMENTS, chain."""
+
+    def and_those_of(self, others: Matched) -> Matched:
+        """The transfers, links and orphans of both."""
+        transfers = others.transfers.select(self.transfers.columns)
+        return Matched(
+            pl.concat([self.transfers, transfers]), pl.concat([self.links, others.links]), pl.concat([self.orphans, others.orphans])
+        )
 
 
 def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.DataFrame, tips: pl.DataFrame, rules: Rules) -> Matched:
-    """Link payments to transfers and explain each difference (rules 5.2, 5.3).
+    """Link the pool's own payments to its transfers and explain each difference (rules 5.2, 5.3).
 
-    `transactions` are all of the main chain that are known (chain, txid, fee, fee_asset); `tips` the newest header time per chain (chain, tip_at).
+    `payments`: PAYMENTS, chain. `transactions` are all of the main chain that are known (chain, txid, fee, fee_asset); `tips` the newest header time
+    per chain (chain, tip_at).
     """
-    assets = pl.DataFrame(
-        [(a.name, a.chain, rules.payout_unit.get(a.name, 1)) for a in rules.assets.values()],
-        schema={"asset": pl.String, "chain": pl.String, "unit": UNITS},
-        orient="row",
-    )
-    transfers = (
-        transfers.join(transactions.select("chain", "txid", "fee", "fee_asset").unique(["chain", "txid"]), on=["chain", "txid"], how="left")
-        .join(assets, on=["chain", "asset"], how="left")
-        .with_columns(pl.col("unit").fill_null(1))
-        .sort("at", "txid", "address", "asset")
-    )
-    payments = payments.join(assets.select("asset", "chain"), on="asset", how="left")
-    direct = payments.join(transfers.select(KEY), on=KEY, how="semi").with_columns(transfer_txid=pl.col("txid"))
-    rest = payments.join(transfers.select(KEY), on=KEY, how="anti").join(tips, on="chain", how="left")
+    transfers = _with_unit(
+        transfers.join(
+            transactions.select("chain", "txid", "fee", "fee_asset").unique(["chain", "txid"]), on=["chain", "txid"], how="left"
+        ),
+        rules,
+    ).sort("instant", "txid", "address", "asset")
+    direct = payments.join(transfers.select(CHAIN_KEY), on=CHAIN_KEY, how="semi").with_columns(transfer_txid=pl.col("txid"))
+    rest = payments.join(transfers.select(CHAIN_KEY), on=CHAIN_KEY, how="anti").join(tips, on="chain", how="left")
     # Not judged yet: the tip has not reached `paid_at` (rule 5.2).
     rest = rest.filter(pl.col("paid_at") <= pl.col("tip_at") * 1_000_000).drop("tip_at")
     seeking = rest.join(transactions.select("chain", "txid").unique(), on=["chain", "txid"], how="anti")
     replaced = _choose_replacements(seeking, transfers, direct)
     links = pl.concat([direct, replaced], how="vertical")
     orphans = rest.join(replaced.select("payment_id"), on="payment_id", how="anti")
-    return Matched(_explain(transfers, links, replaced), links, orphans)
+    explained = _explain(transfers, links, replaced).drop("unit").with_columns(via=pl.lit(""), payer=pl.lit(None, pl.String))
+    return Matched(explained, links.with_columns(via=pl.lit("")), orphans)
+
+
+def explain(transfers: pl.DataFrame, links: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """The transfers with `paid`, `payments`, `explanation`, `is_explained` (rule 5.3), where nothing was replaced."""
+    return _explain(_with_unit(transfers, rules), links, links.clear()).drop("unit")
+
+
+def _with_unit(transfers: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """With `unit`, the payout unit of the asset, 1 for none."""
+    units = pl.DataFrame(
+        [(a.name, a.chain, rules.payout_unit.get(a.name, 1)) for a in rules.assets.values()],
+        schema={"asset": pl.String, "chain": pl.String, "unit": UNITS},
+        orient="row",
+    )
+    return transfers.join(units, on=["chain", "asset"], how="left").with_columns(pl.col("unit").fill_null(1))
 
 
 def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
@@ -75,8 +97,8 @@ def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFram
     transaction = ["chain", "txid", "asset"]
     is_linked = pl.col("payments") > 0
     return (
-        transfers.join(paid, on=KEY, how="left")
-        .join(by_replacement, on=KEY, how="left")
+        transfers.join(paid, on=CHAIN_KEY, how="left")
+        .join(by_replacement, on=CHAIN_KEY, how="left")
         .with_columns(pl.col("paid").fill_null(_ZERO), pl.col("payments").fill_null(0))
         .with_columns(difference=difference)
         .with_columns(
@@ -114,7 +136,7 @@ def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct:
     unlinked = seeking.clear().with_columns(transfer_txid=pl.lit(None, pl.String))
     near = transfers.join(seeking.select("chain", "address", "asset").unique(), on=["chain", "address", "asset"], how="semi")
     near = near.join(direct.select(["chain", "transfer_txid", "address", "asset"]).unique(), how="anti",
-                     left_on=KEY, right_on=["chain", "transfer_txid", "address", "asset"])  # fmt: skip
+                     left_on=CHAIN_KEY, right_on=["chain", "transfer_txid", "address", "asset"])  # fmt: skip
     if seeking.is_empty() or near.is_empty():
         return unlinked
     free: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -132,7 +154,7 @@ def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct:
         fitting = [
             transfer
             for transfer in candidates
-            if abs(transfer["at"] * 1_000_000 - group["paid_at"]) <= WINDOW_US
+            if abs(transfer["instant"] - group["paid_at"]) <= WINDOW_US
             and _is_explained(transfer, group["amount"], siblings[transfer["chain"], transfer["txid"], transfer["asset"]])
         ]
         if len(fitting) == 1:
@@ -151,7 +173,7 @@ def _siblings_of(transfers: pl.DataFrame, near: pl.DataFrame, direct: pl.DataFra
     paid = direct.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(pl.col("amount").sum().alias("paid"))
     differences: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
     same = transfers.join(near.select("chain", "txid", "asset").unique(), on=["chain", "txid", "asset"], how="semi").join(
-        paid, on=KEY, how="left"
+        paid, on=CHAIN_KEY, how="left"
     )
     for row in same.iter_rows(named=True):
         differences[row["chain"], row["txid"], row["asset"]][row["address"]] = (row["paid"] or 0) - row["amount"]
@@ -173,15 +195,15 @@ def _is_explained(transfer: dict[str, Any], paid: int, siblings: dict[str, int])
 def credit(matched: Matched) -> pl.DataFrame:
     """The credits: what each transfer settles, and for which miner (rule 5.5).
 
-    chain, txid, address, asset, at, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
+    KEY, instant, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
     `matched.links` must carry `miner_id`, the holder of the payment's account on the day of `paid_at`.
     """
-    base = matched.transfers.select([*KEY, "at", "date", "amount", "holder", "payments", "is_explained"])
+    base = matched.transfers.select([*KEY, "instant", "date", "amount", "holder", "payments", "is_explained"])
     unpaid = base.filter(pl.col("payments") == 0).select(
-        [*KEY, "at", "date", pl.lit("").alias("payment_id"), pl.col("holder").alias("miner_id"), "amount"]
+        [*KEY, "instant", "date", pl.lit("").alias("payment_id"), pl.col("holder").alias("miner_id"), "amount"]
     )
     by_payment = matched.links.select(
-        "chain", pl.col("transfer_txid").alias("txid"), "address", "asset", "payment_id", "miner_id", pl.col("amount").alias("paid")
+        "chain", pl.col("transfer_txid").alias("txid"), "address", "asset", "via", "payment_id", "miner_id", pl.col("amount").alias("paid")
     )
     filled_before = pl.col("paid").cum_sum().over(KEY, order_by="payment_id") - pl.col("paid")
     is_last = pl.col("payment_id") == pl.col("payment_id").max().over(KEY)
@@ -193,6 +215,6 @@ def credit(matched: Matched) -> pl.DataFrame:
             # Not explained: the chain's amount fills the payments in order of id, any excess goes with the last.
             pl.when("is_explained").then("paid").when(is_last).then(left).otherwise(pl.min_horizontal("paid", left)).alias("credited")
         )
-        .select([*KEY, "at", "date", "payment_id", "miner_id", pl.col("credited").alias("amount")])
+        .select([*KEY, "instant", "date", "payment_id", "miner_id", pl.col("credited").alias("amount")])
     )
-    return pl.concat([unpaid, paid]).sort("at", "txid", "address", "payment_id")
+    return pl.concat([unpaid, paid]).sort("instant", "txid", "address", "payment_id")

@@ -20,9 +20,10 @@ from .enriched import Enriched
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .issue_rows import is_in_month, make_refs_unique
-from .match import Matched, credit, match
+from .match import KEY, Matched, credit, match
+from .payers import match_payers, sort_out_payments
 from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
-from .report import KEY, Report
+from .report import Report
 from .state import contradicted_blocks
 from .totals import sum_month
 
@@ -34,13 +35,15 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     """
     facts, unknown = name_assets(facts, rules)
     transactions = pool_transactions(facts)
-    outputs = classify(facts, transactions, rules)
+    paid_by = sort_out_payments(facts.payments, transactions, rules)
+    outputs = classify(facts, transactions, paid_by.own)
     outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
-    matched = match(group_transfers(outputs), facts.payments, facts.transactions, tips, rules)
+    matched = match(group_transfers(outputs), paid_by.own, facts.transactions, tips, rules)
+    matched = matched.and_those_of(match_payers(paid_by, facts, transactions, tips, rules))
     del outputs
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
-    matched = _with_payers(matched, payments)
+    matched = _with_miners(matched, payments)
     credits = credit(matched)
     allocations = list_allocations(facts, rules)
     held = assign_holders(allocations, facts.accounts, month)
@@ -51,7 +54,9 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.unbalanced_wallets(balances, rules),
         contradicted_blocks(facts, month),
         unknown_assets(unknown, facts.blocks, month),
-        check.bad_addresses(facts.wallets, payments, facts.labels, month),
+        check.bad_addresses(
+            facts.wallets, payments.join(pl.concat([paid_by.own, paid_by.on_chain]), on="payment_id", how="semi"), facts.labels, month
+        ),
         check.changed_answers(facts.doubts, month),
         check.unknown_outflows(outflows),
         check_registry.overlaps(facts.wallets, facts.accounts, month, rules),
@@ -61,13 +66,15 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.differing_holders(matched, month, rules),
         check.payments_not_on_chain(matched.orphans, month),
         check.transfer_issues(matched.transfers, month, rules),
+        check.payer_issues(paid_by, matched.transfers, month, rules),
     ]
     # Free the intermediate frames before the report, which takes the most memory.
     moved = matched.transfers
     del matched, payments, transactions, unheld
     transfers = list_transfers(moved, credits)
-    moved = moved.select("at", *KEY, "amount", "date").sort("at", "txid", "address", "asset").drop("at").with_row_index("transfer")
-    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("at") * 1_000_000 >= settlement_start(facts, held)))
+    moved = moved.select("instant", *KEY, "amount", "date", "payer").sort("instant", "txid", "address", "asset", "payer")
+    moved = moved.drop("instant").with_row_index("transfer")
+    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("instant") >= settlement_start(facts, held)))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
     settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
@@ -132,17 +139,16 @@ def settlement_start(facts: Facts, held: pl.DataFrame) -> int:
 
 
 def list_transfers(transfers: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
-    """Every transfer with what it credits and to whom (several miners joined by `;`), as TRANSFERS, by instant, txid, address."""
-    key = ["chain", "txid", "address", "asset"]
-    credited = credits.group_by(key).agg(
+    """Every transfer with what it credits and to whom (several miners joined by `;`), as TRANSFERS, by instant, txid, address, payer."""
+    credited = credits.group_by(KEY).agg(
         pl.col("amount").filter(pl.col("miner_id").is_not_null()).sum().alias("credited"),
         pl.col("miner_id").drop_nulls().unique().sort().str.join(";"),
     )
     return (
-        transfers.join(credited, on=key, how="left")
-        .with_columns(pl.col("credited").fill_null(0))
+        transfers.join(credited, on=KEY, how="left")
+        .with_columns(pl.col("credited").fill_null(0), at=pl.col("instant") // 1_000_000)
+        .sort("instant", "txid", "address", "asset", "payer")
         .select(list(TRANSFERS))
-        .sort("at", "txid", "address")
     )
 
 
@@ -151,6 +157,6 @@ def _with_miner(frame: pl.DataFrame, accounts: pl.DataFrame, *, at: str, day: st
     return with_holder(frame.with_columns(day_of_micros(at).alias(day)), accounts, keys=["account"], day=day, name="miner_id")
 
 
-def _with_payers(matched: Matched, payments: pl.DataFrame) -> Matched:
+def _with_miners(matched: Matched, payments: pl.DataFrame) -> Matched:
     """The links with each payment's miner (rule 4.2)."""
     return replace(matched, links=matched.links.join(payments.select("payment_id", "miner_id"), on="payment_id", how="left"))

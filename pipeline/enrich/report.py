@@ -22,7 +22,6 @@ from .identify import allocation_day, day_of_micros, licences_on, miner_wallets
 from .issue_rows import is_in_month
 from .sorting import sort_by_number_then_text
 
-KEY = ["chain", "txid", "address", "asset"]
 ROWS_AT_ONCE = 250_000
 """Rows whose columns are looked up together."""
 PLACES: dict[str, Any] = {
@@ -42,7 +41,7 @@ class Report:
     allocations: pl.DataFrame
     """ALLOCATIONS, by place."""
     transfers: pl.DataFrame
-    """chain, txid, address, asset, amount, date, by place."""
+    """KEY of `match`, amount, date, payer, by place."""
     miners: pl.DataFrame
     licences: pl.DataFrame
     wallets: pl.DataFrame
@@ -66,13 +65,15 @@ class Report:
     def look_up(self, start: int, count: int) -> pl.DataFrame:
         """Rows with their allocation's and their transfer's columns, and the commission on an allocation's first row (rule 7.4).
 
-        miner_id, amount, then allocation_date, licence_date (the day by which the licence is found), allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled).
+        miner_id, amount, then allocation_date, licence_date (the day by which the licence is found), allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled), payer (null: the pool itself).
         """
         rows = self.rows.slice(start, count)
         charged = self.allocations.select(
             "allocated_at", "is_of_day_before", "allocation_id", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:]
         )  # fmt: skip
-        moved = self.transfers.select("txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"))
+        moved = self.transfers.select(
+            "txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"), "payer"
+        )
         found = pl.concat([rows, charged[rows["place"]], moved[rows["transfer"]]], how="horizontal")
         found = found.with_columns(
             pl.col("miner_id").cast(pl.String), allocation_date=allocation_day(), licence_date=day_of_micros("allocated_at")
@@ -92,7 +93,7 @@ class Report:
         return sum(int(part.select(is_carried.sum()).item()) for part in days)
 
     def settled_by(self) -> pl.DataFrame:
-        """The distinct transfers that its rows name: chain, txid, address, asset, amount, date."""
+        """The distinct transfers that its rows name: KEY of `match`, amount, date, payer."""
         return self.transfers[self.rows["transfer"].drop_nulls().unique().sort()]
 
     def _described(self, rows: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from .events.chain import Accounts, Balances, Connect, Disconnect, Doubt, Stretch, Watch
 from .events.keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot, Role
-from .events.ledger import Allocations, Complete, Openings, Payments
+from .events.ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .events.months import (
     Answered,
     Approved,
@@ -36,7 +36,7 @@ MACHINE = "schedule"
 ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Watch: ("watch",), Connect: ("watch",), Stretch: ("watch",), Disconnect: ("watch",), Balances: ("watch",), Doubt: ("watch",),
     Accounts: ("watch",),
-    Allocations: ("capture", "import"), Payments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
+    Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     Registry: ("capture", "import"),
     Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),

@@ -30,6 +30,12 @@ class IssueCode(StrEnum):
     TRANSFER_WITHOUT_PAYMENT = "transfer-without-payment"
     TRANSFER_BEFORE_ALLOCATION = "transfer-before-allocation"
     TRANSFER_EXCEEDS_ALLOCATIONS = "transfer-exceeds-allocations"
+    UNKNOWN_PAYER = "unknown-payer"
+    """Rule 10.1, from edition 3 on, as the next two."""
+    PAYER_DIFFERS = "payer-differs"
+    """Rule 10.2."""
+    TRANSFER_NOT_PROVEN = "transfer-not-proven"
+    """Rule 10.5."""
     UNREADABLE_EVENT = "unreadable-event"
     """Law 8: an event of the log that can't be read; `ref` is its position."""
     EVENT_NOT_AUTHENTIC = "event-not-authentic"
@@ -49,6 +55,7 @@ class IssueCode(StrEnum):
 _WARNINGS = {
     IssueCode.WALLET_HOLDER_DIFFERS, IssueCode.LICENCE_NOT_IN_FORCE, IssueCode.TRANSFER_WITHOUT_PAYMENT,
     IssueCode.TRANSFER_BEFORE_ALLOCATION, IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, IssueCode.NODE_ANSWER_CHANGED,
+    IssueCode.PAYER_DIFFERS, IssueCode.TRANSFER_NOT_PROVEN,
 }  # fmt: skip
 
 

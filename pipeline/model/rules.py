@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.model.errors import VerifyError
 
@@ -23,6 +23,16 @@ class Asset:
 
 
 @dataclass(frozen=True)
+class Payer:
+    """Somebody other than the pool who pays its miners (rule 10.1)."""
+
+    way: Literal["on-chain", "off-chain"]
+    """`on-chain`: transactions of its own carry the payouts; `off-chain`: the ledger's word alone says that it paid."""
+    chain: str | None = None
+    """Of an on-chain payer: the chain that its transactions are on."""
+
+
+@dataclass(frozen=True)
 class Rules:
     """The parameters of the rules in force. A month's report depends on them and on the log's positions, and on nothing else."""
 
@@ -36,20 +46,32 @@ class Rules:
     network: dict[str, str] = field(default_factory=dict)
     """The chain's network, by chain: bitcoin, regtest, …"""
     edition: int = NEWEST_EDITION
-    """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4, 3 has the pool's coins in the bundle (ADR 15)."""
+    """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4, 3 has rule 10 and the pool's coins in the
+    bundle (ADR 15)."""
+    payers: dict[str, Payer] = field(default_factory=dict)
+    """Those whom a payment may name (rule 10.1), by name; nobody else."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON; edition 1 is left out, so that months frozen before editions existed keep their bytes."""
-        return ({"edition": self.edition} if self.edition > 1 else {}) | {
-            "assets": {
-                name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})
-                for name, a in sorted(self.assets.items())
-            },
-            "finality": dict(sorted(self.finality.items())),
-            "payout_unit": dict(sorted(self.payout_unit.items())),
-            "has_payments_ledger": self.has_payments_ledger,
-            "network": dict(sorted(self.network.items())),
-        }
+        return (
+            ({"edition": self.edition} if self.edition > 1 else {})
+            | {
+                "assets": {
+                    name: {"chain": a.chain, "decimals": a.decimals} | ({"contract": a.contract} if a.contract else {})
+                    for name, a in sorted(self.assets.items())
+                },
+                "finality": dict(sorted(self.finality.items())),
+                "payout_unit": dict(sorted(self.payout_unit.items())),
+                "has_payments_ledger": self.has_payments_ledger,
+                "network": dict(sorted(self.network.items())),
+            }
+            | self._payers_to_json()
+        )
+
+    def _payers_to_json(self) -> dict[str, Any]:
+        """Left out where there are none, as in editions 1 and 2."""
+        payers = {name: {"way": p.way} | ({"chain": p.chain} if p.chain else {}) for name, p in sorted(self.payers.items())}
+        return {"payers": payers} if payers else {}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Rules:
@@ -64,4 +86,5 @@ class Rules:
             has_payments_ledger=content["has_payments_ledger"],
             network=dict(content["network"]),
             edition=edition,
+            payers={name: Payer(p["way"], p.get("chain")) for name, p in content.get("payers", {}).items()},
         )

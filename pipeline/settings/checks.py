@@ -149,6 +149,19 @@ def check_decisions(settings: Settings) -> list[str]:
     return faults
 
 
+def check_payers(settings: Settings) -> list[str]:
+    """Faults of payers against the chains there are (rule 10.1)."""
+    faults = []
+    for name, payer in settings.payers.items():
+        if payer.way == "off-chain" and payer.chain is not None:
+            faults.append(f"payers.{name}.chain: an off-chain payer has none: leave it out")
+        elif payer.way == "on-chain" and payer.chain is None:
+            faults.append(f"payers.{name}.chain: say which chain its transactions are on: one of {', '.join(sorted(settings.chains))}")
+        elif payer.way == "on-chain" and payer.chain not in settings.chains:
+            faults.append(f"payers.{name}.chain: there is no [chains.{payer.chain}]: its transactions are looked up by that chain's node")
+    return faults
+
+
 def _twice(place: str, keys: Iterable[tuple[str, ...]]) -> list[str]:
     faults = []
     seen: dict[tuple[str, ...], int] = {}

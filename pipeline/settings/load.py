@@ -22,6 +22,7 @@ from .checks import (
     check_chain,
     check_contracts,
     check_decisions,
+    check_payers,
     read_addresses,
     read_password,
     warn_if_exposed,
@@ -75,6 +76,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
         faults += check_chain(name, chain, assets)
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
+    faults += check_payers(settings)
     faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)), source=source)

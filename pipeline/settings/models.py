@@ -19,7 +19,7 @@ from pipeline.model.address import parse_address
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
-from pipeline.model.rules import Asset, Rules
+from pipeline.model.rules import Asset, Payer, Rules
 
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
 from .files import LedgerFiles, RegistryFiles
@@ -89,6 +89,7 @@ def _url(value: str) -> str:
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 ClassName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), AfterValidator(_label_class)]
 Reason = Annotated[str, Field(min_length=3, max_length=1000)]
+PayerName = Annotated[str, Field(min_length=1, max_length=100)]
 Person = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -249,6 +250,15 @@ class AssetSettings(Section):
     )
 
 
+class PayerSettings(Section):
+    """Somebody other than the pool who pays its miners: a bigger pool, a custodian, an exchange (rule 10.1)."""
+
+    way: Literal["on-chain", "off-chain"] = Field(
+        description="on-chain: its own transactions carry the payouts, named by their txids; off-chain: its reference alone says that it paid"
+    )
+    chain: Slug | None = Field(default=None, description="of an on-chain payer: the chain that its transactions are on")
+
+
 class LabelSettings(Section):
     """Whose address it is, when it is neither the pool's nor a miner's (rule 3)."""
 
@@ -297,6 +307,9 @@ class Settings(Section):
     payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
         default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
     )
+    payers: dict[PayerName, PayerSettings] = Field(
+        default_factory=dict, description="who else pays the miners, by the name that the ledger's column `payer` has (rule 10.1)"
+    )
     labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="whose address it is")
     waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="issues waived by name")
 
@@ -318,6 +331,7 @@ class Settings(Section):
             payout_unit={name: self.payout_unit.get(name, 1) for name in self.assets},
             has_payments_ledger=self.ledger.payments,
             network={name: chain.network for name, chain in self.chains.items()},
+            payers={name: Payer(payer.way, payer.chain) for name, payer in self.payers.items()},
         )
 
     def supplies(self) -> dict[str, int]:

@@ -55,6 +55,7 @@ WATCH: Shape = {
     "start_height": pl.Int64,
     "wallets": pl.String,
     "internal_calls": pl.String,
+    "payees": pl.List(pl.String),  # type: ignore[dict-item]
 }
 BALANCE: Shape = {
     "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "wallet": pl.String, "address": pl.String, "asset": pl.String,
@@ -146,7 +147,9 @@ class ChainBatch:
         match event:
             case Watch():
                 wallets = msgspec.json.encode(event.wallets).decode()
-                self._watches.append((event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls))
+                self._watches.append(
+                    (event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls, event.payees or None)
+                )
                 after = last._replace(seq=event.seq)
             case Balances() | Accounts():
                 after = self._observe(record, event, last)

@@ -23,6 +23,8 @@ from pipeline.log.events.ledger import (
     Complete,
     OpeningColumns,
     Openings,
+    PayerPaymentColumns,
+    PayerPayments,
     PaymentColumns,
     Payments,
 )
@@ -31,7 +33,7 @@ from pipeline.log.events.registry import Registry
 
 from .facts import Shape, insert
 
-BulkEvent = Allocations | Payments | Openings
+BulkEvent = Allocations | Payments | PayerPayments | Openings
 
 
 class Bulk(NamedTuple):
@@ -40,8 +42,11 @@ class Bulk(NamedTuple):
     table: str
     key: tuple[str, ...]
     shape: Shape
+    """The table's columns."""
     patterns: dict[str, str]
     """The patterns that the texts of a column must match, by column, from the event types."""
+    absent: tuple[str, ...] = ()
+    """The table's columns that the event does not have: null in its rows."""
 
 
 _INTEGERS: Shape = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
@@ -58,17 +63,18 @@ def _pattern(hint: Any) -> str | None:
     return None
 
 
-def _bulk(table: str, key: tuple[str, ...], columns: type[AllocationColumns] | type[PaymentColumns] | type[OpeningColumns]) -> Bulk:
+def _bulk(table: str, key: tuple[str, ...], columns: type[msgspec.Struct], *absent: str) -> Bulk:
     hints = get_type_hints(columns, include_extras=True)
-    shape = {name: _INTEGERS.get(name, pl.String) for name in columns.__struct_fields__}
+    shape = {name: _INTEGERS.get(name, pl.String) for name in (*columns.__struct_fields__, *absent)}
     # polars' $ is the end of the text, and its patterns have no look-ahead
     patterns = {name: found.removesuffix(r"(?!\n)") for name, hint in hints.items() if (found := _pattern(hint)) is not None}
-    return Bulk(table, key, shape, patterns)
+    return Bulk(table, key, shape, patterns, absent)
 
 
 BULK: dict[type[BulkEvent], Bulk] = {
     Allocations: _bulk("raw_allocation", ("allocation_id", "version"), AllocationColumns),
-    Payments: _bulk("raw_payment", ("payment_id", "version"), PaymentColumns),
+    Payments: _bulk("raw_payment", ("payment_id", "version"), PaymentColumns, "payer"),
+    PayerPayments: _bulk("raw_payment", ("payment_id", "version"), PayerPaymentColumns),
     Openings: _bulk("raw_opening", ("account", "asset", "version"), OpeningColumns),
 }
 
@@ -171,9 +177,12 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
 
 
 def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
-    columns = []
+    columns: list[pl.Series] = []
     rows = list(map(attrgetter("rows"), events))
     for name, dtype in bulk.shape.items():
+        if name in bulk.absent:
+            columns.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, len(columns[0])))
+            continue
         values = list(chain.from_iterable(map(attrgetter(name), rows)))
         column = pl.Series(name, values, dtype=dtype, strict=True)
         if name in bulk.patterns and not column.str.contains(bulk.patterns[name]).all():

@@ -49,7 +49,10 @@ SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, co
 FROM core_allocation ORDER BY allocated_at, allocation_id;
 
 -- facts.payments: the version in force of each.
-SELECT payment_id, account, asset, address, amount, txid, paid_at FROM core_payment ORDER BY paid_at, payment_id;
+SELECT payment_id, account, asset, address, amount, txid, paid_at, payer FROM core_payment ORDER BY paid_at, payment_id;
+
+-- facts.payees: addresses that the newest watch list of each chain follows besides the pool's (rule 10.8).
+SELECT chain, unnest(payees) AS address FROM core_watch ORDER BY ALL;
 
 -- facts.openings: the version in force of each.
 SELECT account, asset, amount, owed_at FROM core_opening ORDER BY account, asset;

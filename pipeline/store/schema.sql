@@ -34,7 +34,7 @@ CREATE TABLE raw_output (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL,
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL,
     is_unspendable BOOLEAN NOT NULL, ref VARCHAR NOT NULL);
-CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL, internal_calls VARCHAR);
+CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL, internal_calls VARCHAR, payees VARCHAR[]);
 -- What a node said that the pool's addresses held after a block (ADR 7); a NULL value: it could not tell.  Of one block the greatest seq counts.
 CREATE TABLE raw_balance (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, wallet VARCHAR NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE raw_allocation (
     commission_currency VARCHAR, commission_currency_amount VARCHAR);
 CREATE TABLE raw_payment (
     payment_id VARCHAR NOT NULL, version INTEGER NOT NULL, account VARCHAR NOT NULL, asset VARCHAR NOT NULL, address VARCHAR NOT NULL,
-    amount DECIMAL(38,0) NOT NULL, txid VARCHAR NOT NULL, paid_at BIGINT NOT NULL);
+    amount DECIMAL(38,0) NOT NULL, txid VARCHAR NOT NULL, paid_at BIGINT NOT NULL, payer VARCHAR);
 CREATE TABLE raw_opening (
     account VARCHAR NOT NULL, asset VARCHAR NOT NULL, version INTEGER NOT NULL, amount DECIMAL(38,0) NOT NULL, owed_at BIGINT NOT NULL);
 CREATE TABLE raw_complete (through DATE NOT NULL);
@@ -90,7 +90,7 @@ CREATE TABLE out_report (
     wallet VARCHAR, allocation_date DATE NOT NULL, asset VARCHAR NOT NULL, amount DECIMAL(38,0) NOT NULL,
     transfer_amount DECIMAL(38,0), transfer_date DATE, commission_asset VARCHAR, commission_asset_amount DECIMAL(38,0),
     commission_currency VARCHAR, commission_currency_amount VARCHAR,
-    allocation_id VARCHAR NOT NULL, txid VARCHAR, is_carried BOOLEAN NOT NULL);
+    allocation_id VARCHAR NOT NULL, txid VARCHAR, is_carried BOOLEAN NOT NULL, payer VARCHAR);
 CREATE TABLE out_outflow (
     month VARCHAR NOT NULL, chain VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL, address VARCHAR, asset VARCHAR NOT NULL,
     amount DECIMAL(38,0) NOT NULL, class VARCHAR NOT NULL, block_height BIGINT NOT NULL, date DATE NOT NULL);
@@ -98,7 +98,7 @@ CREATE TABLE out_outflow (
 CREATE TABLE out_transfer (
     month VARCHAR NOT NULL, chain VARCHAR NOT NULL, txid VARCHAR NOT NULL, address VARCHAR NOT NULL, asset VARCHAR NOT NULL, miner_id VARCHAR,
     amount DECIMAL(38,0) NOT NULL, credited DECIMAL(38,0), explanation VARCHAR, "at" BIGINT NOT NULL, date DATE NOT NULL,
-    block_hash VARCHAR NOT NULL, height BIGINT NOT NULL);
+    block_hash VARCHAR, height BIGINT, payer VARCHAR);
 CREATE TABLE out_balance (
     month VARCHAR NOT NULL, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, opening DECIMAL(38,0), "in" DECIMAL(38,0) NOT NULL,
     "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0), unspent DECIMAL(38,0));

@@ -63,7 +63,7 @@ SELECT r.month, r.n, r.miner_id, r.miner_name, r.licence_number, r.licence_issue
     r.amount, printed(r.amount, s.decimals) AS amount_printed,
     r.transfer_amount, printed(r.transfer_amount, s.decimals) AS transfer_amount_printed, r.transfer_date,
     r.commission_asset, r.commission_asset_amount, printed(r.commission_asset_amount, c.decimals) AS commission_asset_amount_printed,
-    r.commission_currency, r.commission_currency_amount, r.allocation_id, r.txid, r.is_carried, r.txid IS NULL AS is_unsettled
+    r.commission_currency, r.commission_currency_amount, r.allocation_id, r.txid, r.is_carried, r.txid IS NULL AS is_unsettled, r.payer
 FROM out_report r LEFT JOIN out_asset s ON s.asset = r.asset LEFT JOIN out_asset c ON c.asset = r.commission_asset;
 
 CREATE OR REPLACE VIEW outflows AS
@@ -74,7 +74,7 @@ FROM out_outflow o LEFT JOIN out_asset s ON s.asset = o.asset LEFT JOIN core_lab
 CREATE OR REPLACE VIEW transfers AS
 SELECT t.month, t.chain, t.txid, t.address, t.asset, t.miner_id, m.name AS miner_name,
     t.amount, printed(t.amount, s.decimals) AS amount_printed, t.credited, printed(t.credited, s.decimals) AS credited_printed,
-    t.explanation, make_timestamp(t."at" * 1000000) AS transferred_at, t.date, t.block_hash, t.height
+    t.explanation, make_timestamp(t."at" * 1000000) AS transferred_at, t.date, t.block_hash, t.height, t.payer
 FROM out_transfer t LEFT JOIN out_asset s ON s.asset = t.asset LEFT JOIN core_miner m ON m.miner_id = t.miner_id;
 
 CREATE OR REPLACE VIEW balances AS
@@ -129,7 +129,7 @@ FROM core_allocation a LEFT JOIN out_asset s ON s.asset = a.asset LEFT JOIN out_
 CREATE OR REPLACE VIEW payments AS
 SELECT p.payment_id, p.version, p.account, p.asset, p.address, p.amount, printed(p.amount, s.decimals) AS amount_printed, p.txid,
     make_timestamp(p.paid_at) AS paid_at, almaty_date(p.paid_at) AS payment_date,
-    EXISTS (SELECT 1 FROM core_transaction t WHERE t.txid = p.txid) AS is_on_chain
+    EXISTS (SELECT 1 FROM core_transaction t WHERE t.txid = p.txid) AS is_on_chain, p.payer
 FROM core_payment p LEFT JOIN out_asset s ON s.asset = p.asset;
 
 CREATE OR REPLACE VIEW openings AS

@@ -23,6 +23,7 @@ from .texts import INVISIBLE_IN_ID, INVISIBLE_IN_NAME, NOT_A_VALUE, NOT_AN_ID, w
 
 ID_CHARACTERS = 200
 NAME_CHARACTERS = 1_000
+REFERENCE_CHARACTERS = 128
 PLAIN_DIGITS = 38
 FIRST_YEAR, LAST_YEAR = 2009, 2099
 """Instants outside these years (before the first block of any chain, or far in the future) are refused."""
@@ -52,6 +53,8 @@ class Kind(StrEnum):
     TXID = "txid"
     ADDRESS = "address"
     CLASS = "class"
+    REFERENCE = "reference"
+    """What an off-chain payer calls a payment, or where it went: any text (rule 10.5)."""
 
 
 _MOMENTS = frozenset({CellType.TEXT, CellType.MOMENT})
@@ -85,6 +88,10 @@ def value_of(kind: Kind, column: str, *, decimals: pl.Expr | None = None) -> pl.
             is_good = text.str.contains(_PLAIN) & (text.str.len_bytes() <= PLAIN_DIGITS)
         case Kind.NAME:
             is_good = ~text.str.contains(INVISIBLE_IN_NAME) & ~text.str.contains(NOT_A_VALUE) & (text.str.len_chars() <= NAME_CHARACTERS)
+        case Kind.REFERENCE:
+            is_good = (
+                ~text.str.contains(INVISIBLE_IN_NAME) & ~text.str.contains(NOT_A_VALUE) & (text.str.len_chars() <= REFERENCE_CHARACTERS)
+            )
         case _:
             is_good = ~text.str.contains(INVISIBLE_IN_ID) & ~text.str.contains(NOT_AN_ID) & (text.str.len_chars() <= ID_CHARACTERS)
             if kind is Kind.CLASS:
@@ -214,9 +221,10 @@ def why_invalid(
             return address_fault(text, network_name)[1]
         case Kind.CLASS if text in OWN_CLASSES:
             return f"{text!r} is a class that the rules give themselves: choose another word, such as vendor or exchange"
-    limit = NAME_CHARACTERS if kind is Kind.NAME else ID_CHARACTERS
-    unseen = why_invisible(text, INVISIBLE_IN_NAME if kind is Kind.NAME else INVISIBLE_IN_ID)
-    return unseen or why_not_a_value(text, is_id=kind is not Kind.NAME) or f"is too long, {len(text)} characters: at most {limit}"
+    is_id = kind not in (Kind.NAME, Kind.REFERENCE)
+    limit = {Kind.NAME: NAME_CHARACTERS, Kind.REFERENCE: REFERENCE_CHARACTERS}.get(kind, ID_CHARACTERS)
+    unseen = why_invisible(text, INVISIBLE_IN_ID if is_id else INVISIBLE_IN_NAME)
+    return unseen or why_not_a_value(text, is_id=is_id) or f"is too long, {len(text)} characters: at most {limit}"
 
 
 def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:

@@ -221,7 +221,19 @@ def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext
             values = values.with_columns(_instants(written[column.name], zones.get(column.name), terms.layout))
         elif column.kind is Kind.ADDRESS:
             values = values.with_columns(canonical_addresses(written[column.name], _chains(written, column, terms), terms.networks))
+    for column in columns:
+        if column.free_by:
+            free = written.select(value_of(Kind.REFERENCE, column.name)).to_series()
+            values = values.with_columns(values[column.name].zip_with(~_is_free(written, column, terms), free))
     return values
+
+
+def _is_free(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Series:
+    """Which rows of the column are a REFERENCE."""
+    if not column.free_by:
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, texts.height)
+    payer = pl.col(column.free_by)
+    return texts.select(payer.is_not_null() & ~payer.is_in(sorted(terms.on_chain_payers))).to_series()
 
 
 def _instants(texts: pl.Series, zone: str | None, layout: Layout) -> pl.Series:
@@ -281,8 +293,9 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw:
         faults += [fault] if fault else []
         is_bad &= ~texts["line"].is_in(lines)
     of = texts[column.of] if column.of else pl.Series([None], dtype=pl.String).new_from_index(0, len(text))
-    for line, cell, by in pl.DataFrame({"line": texts["line"], "text": text, "of": of}).filter(is_bad).iter_rows():
-        what = _why(column, cell, by, terms)
+    is_free = _is_free(texts, column, terms)
+    for line, cell, by, free in pl.DataFrame({"line": texts["line"], "text": text, "of": of, "free": is_free}).filter(is_bad).iter_rows():
+        what = why_invalid(Kind.REFERENCE, cell) if free else _why(column, cell, by, terms)
         if what:
             faults.append(Fault(line, heading, what))
     return faults

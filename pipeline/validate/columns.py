@@ -28,6 +28,8 @@ class Column:
     """AMOUNT, ADDRESS: the column with the asset, or the chain, that the value depends on."""
     pair: str = ""
     """The column that must be filled in the same rows."""
+    free_by: str = ""
+    """The column whose value makes this cell a REFERENCE: a payer that is not one of `CellContext.on_chain_payers` (rule 10.5)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class CellContext:
     """The time zone of instants without an offset; None refuses them."""
     layout: Layout = OWN
     """How the table is written."""
+    on_chain_payers: Collection[str] = ()
+    """Payers whose payments name a transaction and an address of a chain (rule 10.1)."""
 
 
 ALLOCATIONS = (
@@ -58,10 +62,11 @@ PAYMENTS = (
     Column("payment_id", Kind.ID),
     Column("account", Kind.ID),
     Column("asset", Kind.ASSET),
-    Column("address", Kind.ADDRESS, of="asset"),
+    Column("address", Kind.ADDRESS, of="asset", free_by="payer"),
     Column("amount", Kind.AMOUNT, of="asset"),
-    Column("txid", Kind.TXID),
+    Column("txid", Kind.TXID, free_by="payer"),
     Column("paid_at", Kind.INSTANT),
+    Column("payer", Kind.ID, is_nullable=True),
 )
 OPENINGS = (
     Column("account", Kind.ID),

@@ -6,6 +6,7 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,7 @@ def _check_headers(bundle: OpenBundle) -> Finding:
 def _check_proofs(bundle: OpenBundle) -> Finding:
     """Every transaction that a row names is proven."""
     evidence = bundle.evidence
-    ties = bundle.read_ties().filter(pl.col("txid") != "")
+    ties = bundle.read_ties().filter((pl.col("txid") != "") & ~pl.col("payer").is_in(bundle.off_chain_payers()))
     known = {proof.txid: proof.chain for proof in evidence.proofs}
     faults = bundle.proven[1] + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
     return Finding(faults, f"{len(evidence.proofs)} transactions lie in their blocks")
@@ -133,14 +134,18 @@ def _check_proofs(bundle: OpenBundle) -> Finding:
 def _check_transfers(bundle: OpenBundle) -> Finding:
     """Address, combined sum and date of every row are what the chain's bytes say (columns 6, 10, 11).
 
-    A sum that calls inside a transaction may have paid is in no bytes (ADR 7): it is named, and its date is checked all the same.
+    A sum that calls inside a transaction may have paid is in no bytes (ADR 7): it is named, and its date is checked all the same. What an off-chain
+    payer paid is in no bytes either: it rests on the ledger's word (rule 10.5).
     """
     rows, ties, rules, proven = bundle.read_report(), bundle.read_ties(), bundle.rules, bundle.proven[0]
     if ties["n"].to_list() != rows["n"].to_list():
         raise VerifyError("rows.csv does not have the report's rows")
     faults: list[str] = []
-    seen, traced = 0, dict[str, None]()
-    for row, txid in zip(rows.iter_rows(named=True), ties["txid"], strict=True):
+    seen, traced, attested, off_chain = 0, dict[str, None](), Counter[str](), set(bundle.off_chain_payers())
+    for row, txid, payer in zip(rows.iter_rows(named=True), ties["txid"], ties["payer"], strict=True):
+        if payer in off_chain:
+            attested[payer] += 1
+            continue
         if not txid:
             if row["transfer_date"] or row["transfer_amount"]:
                 faults.append(f"row {row['n']} shows a transfer without naming its transaction")
@@ -158,7 +163,9 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
     said = f"{seen} rows show the address, sum and date that the chain shows"
     more = f"; and {len(traced) - SHOWN} more" if len(traced) > SHOWN else ""
     word = f"{len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
-    return Finding(faults, said + (f", {len(traced)} of them but for their sum" if traced else ""), on_word=(word,) if traced else ())
+    on_word = [word] if traced else []
+    on_word += [f"{count} row(s) that {payer} paid off chain: the ledger's word alone (rule 10.5)" for payer, count in attested.items()]
+    return Finding(faults, said + (f", {len(traced)} of them but for their sum" if traced else ""), on_word=tuple(on_word))
 
 
 def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:

@@ -220,6 +220,8 @@ def _input_faults(
     if not row["other_inputs"] and row["other_inputs_value"]:
         faults.append("has no inputs of strangers, and the facts give them a value")
     came, went = sum(i["value"] for i in told.inputs) + row["other_inputs_value"], sum(output.value for output in tx.outputs)
+    if not told.inputs and not row["other_inputs_value"] and not row["fee"]:
+        return faults, (strangers, first_seen)  # strangers pay: what they spend was not asked for, and the fee is not the pool's
     if row["fee"] < 0 or came != went + row["fee"]:
         faults.append(f"{came} go in, {went} come out, and the facts say that its fee is {row['fee']}")
     return faults, (strangers, first_seen)

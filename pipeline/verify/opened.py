@@ -82,5 +82,11 @@ class OpenBundle:
         return read_report_csv((self.folder / "report.csv").read_bytes())
 
     def read_ties(self) -> pl.DataFrame:
-        """Each report row's allocation and transaction (`rows.csv`); `txid` is empty for an unsettled row."""
-        return pl.read_csv(self.folder / "rows.csv", infer_schema=False).with_columns(pl.col("txid").fill_null(""))
+        """Each report row's allocation and transaction (`rows.csv`), and who paid; `txid` is empty for an unsettled row, `payer` for the pool itself."""
+        ties = pl.read_csv(self.folder / "rows.csv", infer_schema=False)
+        payer = pl.col("payer").fill_null("") if "payer" in ties.columns else pl.lit("")
+        return ties.with_columns(pl.col("txid").fill_null(""), payer.alias("payer"))
+
+    def off_chain_payers(self) -> list[str]:
+        """Payers whose transfers rest on the ledger's word alone (rule 10.5)."""
+        return sorted(name for name, payer in self.rules.payers.items() if payer.way == "off-chain")

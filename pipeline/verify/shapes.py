@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -60,6 +60,11 @@ class _Asset(msgspec.Struct, forbid_unknown_fields=True):
     contract: str | None = None
 
 
+class _Payer(msgspec.Struct, forbid_unknown_fields=True):
+    way: Literal["on-chain", "off-chain"]
+    chain: str | None = None
+
+
 class _Rules(msgspec.Struct):
     assets: dict[str, _Asset]
     finality: dict[str, Annotated[int, Meta(ge=1, le=1_000_000)]]
@@ -67,6 +72,7 @@ class _Rules(msgspec.Struct):
     has_payments_ledger: bool
     network: dict[str, str]
     edition: Annotated[int, Meta(ge=1)] = 1
+    payers: dict[str, _Payer] = {}
 
 
 class _Waiver(msgspec.Struct):

@@ -146,4 +146,5 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
                "credited": sum(c["amount"] for c in credits),
                "explanation": ("replaced+" if transfer["is_replaced"] else "") + transfer["explained"]}
             | {name: transfer[name] for name in ("at", "date", "block_hash", "height")}
+            | {"payer": None}
         )  # fmt: skip

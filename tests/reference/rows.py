@@ -72,6 +72,7 @@ def report_row(case: Case, debt: Row, entry: Row, has_commission: bool) -> Row:
         "allocation_id": debt["allocation_id"],
         "txid": transfer["txid"] if transfer else None,
         "is_carried": day < case.month.first,
+        "payer": None,
     }
 
 

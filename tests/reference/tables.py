@@ -42,7 +42,7 @@ def outflows_csv(outcome: Outcome) -> str:
 
 
 def transfers_csv(outcome: Outcome) -> str:
-    names = ("txid", "address", "miner_id", "amount", "credited", "explanation", "date")
+    names = ("txid", "address", "miner_id", "amount", "credited", "explanation", "date", "payer")
     return _csv([_sat(n) if n in ("amount", "credited") else n for n in names], ([row[n] for n in names] for row in outcome.transfers))
 
 

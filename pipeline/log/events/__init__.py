@@ -17,19 +17,19 @@ from pipeline.model.errors import LogError
 from ..protocol import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
-from .ledger import Allocations, Complete, Openings, Payments
+from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
 
-LedgerEvent = Allocations | Payments | Openings | Complete
+LedgerEvent = Allocations | Payments | PayerPayments | Openings | Complete
 MonthEvent = Labelled | Waived | WalletSigned | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
     Accounts: "chain",
-    Allocations: "ledger", Payments: "ledger", Openings: "ledger", Complete: "ledger",
+    Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
     Registry: "registry",
     Labelled: "months", Waived: "months", WalletSigned: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),

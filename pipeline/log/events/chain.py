@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from .parts import Count, Event, Hash, Height, Id, SequenceNumber, Text, Units, UnixSeconds, check_same_length
 
@@ -86,6 +86,9 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
     internal_calls: Annotated[
         str | None, Meta(description="account chains: how calls inside transactions are read, or that they are not")
     ] = None
+    payees: Annotated[
+        list[str], Meta(description="addresses that are no pool wallet's: transactions that pay them are told, too (rule 10.2)")
+    ] = field(default_factory=list)
 
 
 class Connect(Event, tag="connect", frozen=True, kw_only=True):

@@ -22,6 +22,10 @@ from pipeline.log.events.parts import (
     check_same_length,
 )
 
+FreeText = Annotated[
+    str, Meta(min_length=1, max_length=128, description="of an on-chain payer as the chain writes it; of an off-chain payer any text")
+]
+
 
 class AllocationColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Allocations, one list per column. `version` counts a row's restatements from 1: the greatest version counts."""
@@ -52,6 +56,23 @@ class PaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     amount: list[Units]
     txid: list[Hash]
     paid_at: list[UnixMicros]
+
+    def __post_init__(self) -> None:
+        check_same_length(self, *self.__struct_fields__)
+
+
+class PayerPaymentColumns(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Payments that the ledger says another than the pool made (rule 10.1)."""
+
+    payment_id: list[Id]
+    version: list[Version]
+    account: list[Id]
+    asset: list[Id]
+    address: list[FreeText]
+    amount: list[Units]
+    txid: list[FreeText]
+    paid_at: list[UnixMicros]
+    payer: list[Id]
 
     def __post_init__(self) -> None:
         check_same_length(self, *self.__struct_fields__)
@@ -92,6 +113,14 @@ class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
 class Payments(Event, tag="payments", frozen=True, kw_only=True):
     source: Text
     rows: PaymentColumns
+    agreed: _AgreedTo = None
+
+
+class PayerPayments(Event, tag="payer-payments", frozen=True, kw_only=True):
+    """As `payments`, and one table with them: a payment's versions count over both."""
+
+    source: Text
+    rows: PayerPaymentColumns
     agreed: _AgreedTo = None
 
 
