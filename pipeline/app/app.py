@@ -105,7 +105,7 @@ class App:
         from .closing_months import ClosingMonths
         from .desk import DeskParts
         from .drafts import Drafts
-        from .open_closing import open_channels, open_filing, open_signer
+        from .open_closing import open_channels, open_filing, open_signer, open_stamping
 
         diary = self.diary
         bundles = ClosingMonths(
@@ -114,7 +114,7 @@ class App:
         drafts = Drafts(self.rules, self.log, self.now, diary=diary, stores=self.stores, months=self.months, bundles=bundles)
         return DeskParts(
             settings=self.settings, now=self.now, diary=diary, months=bundles, drafts=drafts,
-            filing=open_filing(self.settings), signer=open_signer(self.settings), channels=open_channels(self.settings),
+            filing=open_filing(self.settings), signer=open_signer(self.settings), channels=open_channels(self.settings), stamping=open_stamping(self.settings, self.log, diary, bundles),
         )  # fmt: skip
 
     def channels(self) -> list[Channel]:

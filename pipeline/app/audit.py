@@ -6,13 +6,15 @@ nothing of the login reaches a message or a log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cryptography import x509
 
 from connectors.bitcoin.coins import NodeOfCoins
 from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.wire import Header
 from pipeline.chains.networks import network_of
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
@@ -27,6 +29,7 @@ def verify_with_node(
     *,
     trusted: Sequence[x509.Certificate] = (),
     reads_blocks: bool = False,
+    headers: Mapping[int, Header] = MappingProxyType({}),
 ) -> list[Check]:
     """All checks of the bundle, and what the node at `url` says of its coins. `login`: a file of one line USER:PASSWORD, such as a cookie file.
 
@@ -35,6 +38,6 @@ def verify_with_node(
     names = read_manifest(folder)["rules"]["network"].values()
     node = NodeOfCoins(url, login, [network for network in map(network_of, names) if isinstance(network, Network)])
     try:
-        return verify_bundle(folder, progress, trusted=trusted, node=node, reads_blocks=reads_blocks)
+        return verify_bundle(folder, progress, trusted=trusted, node=node, reads_blocks=reads_blocks, headers=headers)
     finally:
         node.close()

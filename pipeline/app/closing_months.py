@@ -107,6 +107,12 @@ class ClosingMonths:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, content, mode=0o400)
 
+    def renew(self, month: Month, version: int, name: str, content: bytes) -> None:
+        """Put a file beside a bundle's own in place of one that is there. Raises MonthError as `keep`."""
+        path = self._path(month, version, name)
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content, mode=0o400)
+
     def _path(self, month: Month, version: int, name: str) -> Path:
         """Where a file of a bundle lies. Raises MonthError for a name that leads out of the bundle."""
         try:

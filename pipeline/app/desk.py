@@ -12,6 +12,7 @@ from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, plan_of, points
 from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Channel, deliver, notices_of, notices_of_key
+from pipeline.closing.stamping import Stamping
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings import Settings
 from pipeline.signing.signer import Signer
@@ -35,6 +36,7 @@ class DeskParts:
     filing: Filing
     signer: Signer | None
     channels: Sequence[Channel]
+    stamping: Stamping | None = None
 
 
 class ClosingDesk:
@@ -50,6 +52,7 @@ class ClosingDesk:
         self.diary = parts.diary
         self.months = parts.months
         self.drafts = parts.drafts
+        self.stamping = parts.stamping
         self.filing = parts.filing
         self.plan = plan or plan_of(parts.settings.closing, parts.settings.signing, parts.settings.filing)
         self.closing = Closing(
@@ -63,6 +66,8 @@ class ClosingDesk:
         notices = notices_of(statuses, self.plan, now)
         notices += notices_of_key(self._signer, self._settings.pool.bin, now, warn_days=self._settings.signing.warn_days)
         deliver(self.diary, self.channels, notices, now)
+        if self.stamping is not None:
+            self.stamping.look(now)
         self._retries = [status.step.until for status in statuses if status.step.until is not None]
         return statuses
 

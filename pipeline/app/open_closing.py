@@ -6,8 +6,12 @@ Enters: the settings. Leaves: a `Signer`, a `Filing`, `Channel`s. Only what is c
 from __future__ import annotations
 
 from pipeline.closing.advance import Filing
+from pipeline.closing.diary import Diary
 from pipeline.closing.filing import AnswerMap, BodyMap, Envelope
 from pipeline.closing.notices import Channel
+from pipeline.closing.stamping import Bundles, Stamping
+from pipeline.log.head import HeadReader
+from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
 from pipeline.settings import Settings
 from pipeline.signing.signer import Signer
@@ -84,3 +88,14 @@ def open_channels(settings: Settings) -> list[Channel]:
 
         found.append(Webhook(notices.webhook_url))
     return found
+
+
+def open_stamping(settings: Settings, log: EventLog, diary: Diary, bundles: Bundles) -> Stamping | None:
+    """Public time, where calendars are configured. Raises SettingsError."""
+    if not settings.public_time.calendars:
+        return None
+    from connectors.sign.calendar import Calendar
+
+    calendars = [Calendar(url, timeout_s=settings.public_time.timeout_s) for url in settings.public_time.calendars]
+    reader = HeadReader(log, settings.pool.key)
+    return Stamping(diary, bundles, calendars, reader.head, log_every_s=settings.public_time.log_every_hours * 3600)

@@ -19,6 +19,7 @@ from pipeline.render.form import LANGUAGES, Language
 from pipeline.verify import telling
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check, judge
+from pipeline.verify.public_time import load_headers
 from pipeline.verify.signatures import load_trusted
 
 from .decisions import parse_month
@@ -132,7 +133,7 @@ def replay(
     return 0 if result.is_same else VerifyError.exit_code
 
 
-def verify(
+def verify(  # noqa: PLR0913 - a command's options are its parameters
     bundle: BundleArgument,
     trust: Annotated[
         Path | None, typer.Option("--trust", help="Certificates of the authorities that signers must stand under, PEM.", metavar="FILE")
@@ -149,6 +150,14 @@ def verify(
     reads_blocks: Annotated[
         bool, typer.Option("--node-blocks", help="Let the node show every block of the month, too, or those that its filters name.")
     ] = False,
+    headers_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--headers",
+            help="Headers of Bitcoin that you have, as a bundle's evidence/headers.csv: for public time stamps.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> int:
@@ -161,17 +170,20 @@ def verify(
     --node asks a node of the pool's coins: which are unspent today, and who spent the others after the month. So a payout that was left out
     whole, with its proof, is found. What it says is that node's word: ask one of your own.
 
-    [dim]esep verify var/months/2026-10/v1 --trust authorities.pem[/dim]
+    A public time stamp beside the manifest leads to a block of Bitcoin later than the month: a later bundle's evidence/headers.csv has its header.
+
+    [dim]esep verify var/months/2026-10/v1 --trust authorities.pem --headers var/months/2026-11/v1/evidence/headers.csv[/dim]
     """
     folder = bundle_folder(bundle, config)
     trusted = load_trusted(trust) if trust is not None else []
     if node is None and (node_login is not None or reads_blocks):
         raise SettingsError(["--node-login and --node-blocks go with --node URL"], source="esep verify")
+    headers = load_headers(headers_file) if headers_file is not None else {}
     with progress("verifying"):
         if node is None:
-            checks = verify_bundle(folder, trusted=trusted)
+            checks = verify_bundle(folder, trusted=trusted, headers=headers)
         else:
-            checks = verify_with_node(folder, node, node_login, trusted=trusted, reads_blocks=reads_blocks)
+            checks = verify_with_node(folder, node, node_login, trusted=trusted, reads_blocks=reads_blocks, headers=headers)
     return report_checks(checks, folder, is_test_network=is_test_network, as_json=as_json)
 
 

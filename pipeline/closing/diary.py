@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from pipeline.log.events import AnyEvent, encode
-from pipeline.log.events.months import Frozen, Notified
+from pipeline.log.events.months import Frozen, Notified, Stamped
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_shared
 from pipeline.log.read import KeyReader
@@ -30,6 +30,10 @@ class Diary:
         """Labels and waivers."""
         self.notices: set[tuple[str, str]] = set()
         """Notice and channel of every notice delivered."""
+        self.stamps: dict[tuple[str, str], Stamped] = {}
+        """The newest stamp of each digest by each calendar."""
+        self.stamped_at: dict[tuple[str, str], int] = {}
+        """When each digest was first handed to each calendar."""
         self._log = log
         self._pool = pool
         self._lock = threading.RLock()
@@ -46,6 +50,9 @@ class Diary:
                 self._ids.add(record.id)
                 apply_event(self.lives, event)
                 self.decisions.apply(event)
+                if isinstance(event, Stamped):
+                    self.stamps[event.digest, event.calendar] = event
+                    self.stamped_at.setdefault((event.digest, event.calendar), event.at)
                 if isinstance(event, Notified):
                     self.notices.add((event.notice, event.channel))
 

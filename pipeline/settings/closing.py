@@ -82,6 +82,16 @@ class SigningSettings(Section):
     warn_days: int = Field(default=30, ge=1, le=365, description="days before the certificate expires from which notices are sent")
 
 
+class PublicTimeSettings(Section):
+    """Public time stamps by OpenTimestamps: only digests travel."""
+
+    calendars: Texts = Field(default=(), description="addresses of calendars; no public time stamps without one")
+    log_every_hours: int = Field(
+        default=24, ge=1, le=744, description="how often the log's head is stamped; each frozen month's manifest is once"
+    )
+    timeout_s: int = Field(default=30, ge=1, le=600, description="seconds before a request to a calendar counts as failed")
+
+
 class FilingSettings(Section):
     """How a month is handed in. Nobody has published the interface: every name in it is a key here."""
 
@@ -194,6 +204,14 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
         faults += _mail_server_faults(notices)
     if notices.smtp_host and not (notices.mail_from and notices.mail_to):
         faults.append("notices.mail_from, mail_to: are needed for e-mail")
+    return faults
+
+
+def public_time_faults(public_time: PublicTimeSettings) -> list[str]:
+    """What is wrong with the calendars."""
+    faults = [fault for url in public_time.calendars for fault in address_faults("public_time.calendars", url, carries_secret=False)]
+    if len(set(public_time.calendars)) < len(public_time.calendars):
+        faults.append("public_time.calendars: one stands there twice")
     return faults
 
 

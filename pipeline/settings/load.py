@@ -27,7 +27,7 @@ from .checks import (
     read_password,
     warn_if_exposed,
 )
-from .closing import closing_faults
+from .closing import closing_faults, public_time_faults
 from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
 from .parts import Section
@@ -77,6 +77,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
     faults += check_payers(settings)
+    faults += public_time_faults(settings.public_time)
     faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
         raise SettingsError(list(dict.fromkeys(faults)), source=source)

@@ -21,7 +21,7 @@ from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Payer, Rules
 
-from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, SigningSettings
+from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, PublicTimeSettings, SigningSettings
 from .files import LedgerFiles, RegistryFiles
 from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
@@ -301,6 +301,7 @@ class Settings(Section):
     closing: ClosingSettings = Field(default_factory=ClosingSettings, description="when a month is frozen and filed")
     signing: SigningSettings = Field(default_factory=SigningSettings, description="the key that signs")
     filing: FilingSettings = Field(default_factory=FilingSettings, description="how a month is handed in")
+    public_time: PublicTimeSettings = Field(default_factory=PublicTimeSettings, description="public time stamps")
     answers: AnswersSettings = Field(default_factory=AnswersSettings, description="how the filing service's answers are read")
     notices: NoticesSettings = Field(default_factory=NoticesSettings, description="who gets notices")
     assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")

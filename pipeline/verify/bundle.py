@@ -7,9 +7,10 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -17,6 +18,7 @@ from cryptography import x509
 
 from pipeline.assess.printed import TABLES, printed_report
 from pipeline.chains.bitcoin.coins import CoinNode
+from pipeline.chains.bitcoin.wire import Header
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import EsepError, VerifyError
 from pipeline.model.months import almaty_date
@@ -35,6 +37,7 @@ from .finding import WORK, Check, Finding
 from .manifest import check_manifest
 from .node import NODE, check_node
 from .opened import OpenBundle
+from .public_time import check_public_time
 from .shapes import shape_faults
 from .signatures import check_signatures
 from .wallets import check_wallets
@@ -51,12 +54,13 @@ def verify_bundle(
     left_out: Collection[str] = (),
     node: CoinNode | None = None,
     reads_blocks: bool = False,
+    headers: Mapping[int, Header] = MappingProxyType({}),
 ) -> list[Check]:
     """All checks of the bundle in `folder`, in the order of `CHECKS`; `trusted`: the authorities under which signatures must stand, none for any.
 
-    `left_out`: names of checks that are not wanted. `node`: asked of the pool's coins last; `reads_blocks`: and of each block of the month. Raises VerifyError when there is no readable manifest to start from, or no plain files.
+    `headers`: of Bitcoin, by height, that whoever asks has from elsewhere: public time stamps are held against them. `left_out`: names of checks that are not wanted. `node`: asked of the pool's coins last; `reads_blocks`: and of each block of the month. Raises VerifyError when there is no readable manifest to start from, or no plain files.
     """
-    bundle = OpenBundle(folder, trusted, is_node_asked=node is not None)
+    bundle = OpenBundle(folder, trusted, is_node_asked=node is not None, headers=headers)
     found = []
     for name, look in CHECKS:
         if name in left_out:
@@ -217,5 +221,6 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("debts", _check_debts),
     ("documents", check_documents),
     ("signatures", _check_signatures),
+    ("public time", check_public_time),
 )
 """Every check by its name, in the order of execution and display."""

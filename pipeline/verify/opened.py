@@ -6,14 +6,16 @@ Enters: a folder. Leaves: values; what can't be read raises in each check that w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 from cryptography import x509
 
 from pipeline.assess.coins import MonthCoins, month_coins
+from pipeline.chains.bitcoin.wire import Header
 from pipeline.chains.evidence import Evidence
 from pipeline.chains.networks import network_of
 from pipeline.enrich.enriched import Enriched
@@ -31,11 +33,19 @@ from .shapes import read_manifest, require_plain_files
 class OpenBundle:
     """The bundle in a folder. Its parts are read and proven once, at the first check that needs them; an unreadable part raises in every check that needs it."""
 
-    def __init__(self, folder: Path, trusted: Sequence[x509.Certificate], *, is_node_asked: bool = False) -> None:
-        """`is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
+    def __init__(
+        self,
+        folder: Path,
+        trusted: Sequence[x509.Certificate],
+        *,
+        is_node_asked: bool = False,
+        headers: Mapping[int, Header] = MappingProxyType({}),
+    ) -> None:
+        """`headers`: Bitcoin's, that whoever asks has from elsewhere, by height. `is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
         self.folder = folder
         self.trusted = trusted
         self.is_node_asked = is_node_asked
+        self.headers_given = headers
         self.manifest = read_manifest(folder)
         require_plain_files(folder, self.manifest["files"])
         self.rules = Rules.from_json(self.manifest["rules"])

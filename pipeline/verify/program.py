@@ -19,6 +19,7 @@ from pipeline.model.plain import UNSEEN, plain
 
 from .bundle import verify_bundle
 from .finding import judge
+from .public_time import load_headers
 from .signatures import load_trusted
 from .telling import as_json, list_lines, outcome, summary
 
@@ -60,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test-network", action="store_true", help="the chain is a test network, without work behind it: do not ask for any"
     )
+    parser.add_argument(
+        "--headers",
+        type=Path,
+        metavar="FILE",
+        help="headers of Bitcoin that you have, as a bundle's evidence/headers.csv: for public time stamps",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for scripts, on one line")
     parser.add_argument("--version", action="version", version=f"esep-verify {version('esep')}")
     return parser
@@ -67,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     trusted = load_trusted(options.trust) if options.trust is not None else []
-    checks = verify_bundle(options.bundle, trusted=trusted)
+    checks = verify_bundle(options.bundle, trusted=trusted, headers=load_headers(options.headers) if options.headers is not None else {})
     verdict = judge(checks, is_test_network=options.test_network)
     if options.json:
         text = json.dumps(as_json(checks, verdict, options.bundle), ensure_ascii=False, separators=(",", ":"))

@@ -25,7 +25,9 @@ from pipeline.model.rules import NEWEST_EDITION
 
 MANIFEST = "manifest.json"
 SIGNATURES = ("manifest.json.p7s", "report.json.p7s")
-"""What may join a bundle after its freeze."""
+"""Signatures that may join a bundle after its freeze."""
+JOINING = (*SIGNATURES, "manifest.json.ots")
+"""What may join it: signatures, and the proof of its public time."""
 REQUIRED = (
     "report.csv", "report.json", "outflows.csv", "transfers.csv", "balances.csv", "issues.csv", "rows.csv", "debts.csv",
     "evidence/headers.csv", "evidence/proofs.jsonl",
@@ -229,14 +231,14 @@ def shape_faults(folder: Path, files: dict[str, str]) -> list[str]:
                     faults.append(f"{name!r} is {_kind(kind)}: a bundle has plain files only")
                 elif name in files:
                     found.add(name)
-                elif name != MANIFEST and name not in SIGNATURES and not _FILED.fullmatch(name):
+                elif name != MANIFEST and name not in JOINING and not _FILED.fullmatch(name):
                     faults.append(f"{name!r} is not in the manifest")
     return faults + [f"{name} is missing" for name in sorted(set(files) - found) if not any(repr(name) in fault for fault in faults)]
 
 
 def require_plain_files(folder: Path, files: dict[str, str]) -> None:
     """Raises VerifyError naming what is no plain file: before anything in the folder is opened by name."""
-    for name in (*FOLDERS, *files, *SIGNATURES, MANIFEST):
+    for name in (*FOLDERS, *files, *JOINING, MANIFEST):
         if name.startswith("/") or ".." in name.split("/") or "\0" in name:
             raise VerifyError(f"{folder / MANIFEST}: it names {name!r}, which lies outside the bundle")
         try:

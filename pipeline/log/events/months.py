@@ -16,6 +16,7 @@ from pipeline.log.events.parts import (
     Event,
     FrozenVersion,
     Hash,
+    Height,
     Id,
     Language,
     MonthName,
@@ -185,7 +186,30 @@ class Notified(Event, tag="notified", frozen=True, kw_only=True):
     at: UnixSeconds
 
 
-ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | AsFrozen | Notified
+class Stamped(Event, tag="stamped", frozen=True, kw_only=True):
+    """A digest was handed to a calendar of OpenTimestamps, or its proof now leads to a Bitcoin block: of a frozen version's manifest, or of the log's head."""
+
+    what: Literal["manifest", "log"]
+    month: MonthName | None = None
+    version: FrozenVersion | None = None
+    digest: Annotated[
+        Hash, Meta(description="what is stamped: SHA-256 of the manifest; of the log, one digest over the pool's events (`esep log check`)")
+    ]
+    events: Annotated[dict[str, Count], Meta(description="of the log: how many events of each `topic/key` the digest is over")] = (
+        msgspec.field(default_factory=dict)
+    )
+    calendar: Annotated[Text, Meta(description="the calendar's address")]
+    number: Annotated[int, Meta(ge=1, le=2**31 - 1, description="counts this digest's stamps of this calendar: the newest counts")]
+    proof: Annotated[str, Meta(max_length=1 << 17, description="the .ots file, base64")]
+    heights: Annotated[list[Height], Meta(description="blocks of Bitcoin that the proof leads to; empty: the calendar's promise")] = (
+        msgspec.field(default_factory=list)
+    )
+    by: Text
+    reason: Text
+    at: UnixSeconds
+
+
+ClosingEvent = Approved | Signed | Submitting | Sending | Answered | Drafted | AsFrozen | Notified | Stamped
 
 
 class Labelled(Event, tag="label", frozen=True, kw_only=True):

@@ -1,0 +1,68 @@
+"""A calendar of OpenTimestamps by HTTP: takes a digest, promises to have it stamped, and later gives the way to the Bitcoin block that has it.
+
+Enters: a SHA-256. Leaves: its proof, first with the calendar's promise, then with the block. Only a digest travels, so plain http is allowed. What a calendar answers is computed here before
+it is kept: it must begin at our digest and end in what it says. Left out: whether the block's header is the chain's (`esep verify`).
+"""
+
+from __future__ import annotations
+
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ServiceAnswer, ask
+from pipeline.model.address import parse_address
+from pipeline.model.errors import SettingsError, SigningError
+from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_timestamp
+
+_ACCEPT = {"Accept": "application/vnd.opentimestamps.v1"}
+
+
+class Calendar:
+    """One calendar. Raises SigningError for what it or the network does: the next look asks again."""
+
+    def __init__(self, url: str, *, timeout_s: float = 30) -> None:
+        """Raises SettingsError for what is no address."""
+        try:
+            self._address = parse_address(url, carries_secret=False)
+        except ValueError as error:
+            raise SettingsError([f"public_time.calendars: {error}"], source="public_time") from None
+        self.name = f"{self._address.name}{self._address.path}".rstrip("/")
+        self._timeout_s = timeout_s
+
+    def stamp(self, digest: bytes) -> Timestamp:
+        """The digest's timestamp, as a rule with the calendar's promise."""
+        got = self._ask("POST", "/digest", digest)
+        if got.status != 200:
+            raise SigningError(f"{self.name}: HTTP {got.status} instead of a promise to stamp")
+        return self._read(got, digest)
+
+    def upgrade(self, stamp: Timestamp) -> bool:
+        """Put the ways to blocks that the calendar has meanwhile in place of its promises; whether there was one."""
+        replies = {}
+        for message, attestation in list(stamp.ends()):
+            if not isinstance(attestation, Promise) or attestation.url.rstrip("/") != self.name:
+                continue
+            got = self._ask("GET", f"/timestamp/{message.hex()}", None)
+            if got.status == 404:
+                continue
+            if got.status != 200:
+                raise SigningError(f"{self.name}: HTTP {got.status} instead of a time stamp")
+            reply = self._read(got, message)
+            if any(isinstance(found, InBlock) for _, found in reply.ends()):
+                replies[message] = reply
+        stamp.upgraded(replies)
+        return bool(replies)
+
+    def _read(self, got: ServiceAnswer, message: bytes) -> Timestamp:
+        try:
+            return read_timestamp(got.body, message)
+        except ProofUnreadable as error:
+            raise SigningError(f"{self.name}: no answer of a calendar: {error}") from error
+
+    def _ask(self, verb: str, path: str, body: bytes | None) -> ServiceAnswer:
+        address = self._address._replace(path=self._address.path.rstrip("/") + path)
+        headers = _ACCEPT | ({"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {})
+        try:
+            got = ask(address, verb, headers, body, Limits(self._timeout_s, MOST_PROOF_BYTES))
+        except (NotConnected, NoAnswer) as error:
+            raise SigningError(f"{self.name}: {error}: the calendar does not answer; it is asked again") from None
+        if got.fault:
+            raise SigningError(f"{self.name}: {got.fault}")
+        return got

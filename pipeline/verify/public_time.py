@@ -1,0 +1,89 @@
+"""When a bundle was there, by public time: `manifest.json.ots`, an OpenTimestamps proof that joined it after its freeze (ADR 17). Offline.
+
+Enters: the proof, the manifest's digest, headers: those that the bundle proves, and those of a file that the auditor gives. Leaves: the Bitcoin block that the manifest stood
+before, where its header is at hand; else that this is not checked here; and promises, which are a calendar's word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.chains.bitcoin.merkle import meets_target
+from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.wire import Header, parse_header
+from pipeline.chains.evidence import HEADERS
+from pipeline.chains.networks import AccountNetwork
+from pipeline.model.errors import VerifyError
+from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_proof
+
+from .finding import Finding
+from .opened import OpenBundle
+from .shapes import read_plain
+
+PROOF = "manifest.json.ots"
+MAINNET = "bitcoin"
+
+
+def load_headers(path: Path) -> dict[int, Header]:
+    """Headers of Bitcoin by height, of a file shaped as a bundle's `evidence/headers.csv` (of a later month, perhaps). Raises VerifyError.
+
+    Each must meet the target that it claims. Whether they are the chain's is for whoever gives the file to know.
+    """
+    try:
+        rows = pl.read_csv(path, schema=HEADERS)
+        found = {}
+        for height, text in rows.select("height", "header").iter_rows():
+            raw = bytes.fromhex(text)
+            if len(raw) != 80 or not meets_target(raw, network(MAINNET)):
+                continue
+            found[height] = parse_header(raw)
+    except (OSError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
+        raise VerifyError(f"{path}: {error}: --headers wants a file like a bundle's evidence/headers.csv") from error
+    if not found:
+        raise VerifyError(f"{path}: it has no header of Bitcoin's: --headers wants a file like a bundle's evidence/headers.csv")
+    return found
+
+
+def check_public_time(bundle: OpenBundle) -> Finding:
+    """What the proof beside the manifest comes to; nothing where there is none."""
+    path = bundle.folder / PROOF
+    if not path.exists():
+        return Finding([], "", "no public time stamp" if bundle.headers_given else "")
+    try:
+        proof = read_proof(read_plain(path, MOST_PROOF_BYTES))
+    except (OSError, ProofUnreadable) as error:
+        return Finding([f"{PROOF}: {error}"], "")
+    if proof.message != hashlib.sha256((bundle.folder / "manifest.json").read_bytes()).digest():
+        return Finding([f"{PROOF}: it is of another manifest"], "")
+    return judge_proof(proof, _own_headers(bundle), bundle.headers_given)
+
+
+def judge_proof(proof: Timestamp, own: Mapping[int, Header], given: Mapping[int, Header]) -> Finding:
+    """What a proof of the manifest comes to by the bundle's own headers, and those given."""
+    faults, seen, unchecked, words = [], [], [], []
+    for message, end in proof.ends():
+        if isinstance(end, Promise):
+            words.append(f"that the manifest is to be stamped: on the word of the calendar {end.url}, which promised it")
+        elif not isinstance(end, InBlock):
+            unchecked.append("an attestation of a kind that nobody here knows")
+        elif (header := own.get(end.height) or given.get(end.height)) is None:
+            unchecked.append(f"the manifest's public time stamp in Bitcoin block {end.height}: its header is not at hand (--headers)")
+        elif header.merkle_root[::-1] != message:
+            faults.append(f"{PROOF}: Bitcoin block {end.height} does not have it")
+        else:
+            at = datetime.fromtimestamp(header.time, UTC)
+            source = "whose header the bundle proves" if end.height in own else "by the headers given"
+            seen.append(f"the manifest was there before Bitcoin block {end.height} ({header.hash}) of {at:%Y-%m-%d %H:%M:%S} UTC, {source}")
+    return Finding(faults, "; ".join(sorted(set(seen))), "; ".join(sorted(set(unchecked))), tuple(sorted(set(words))))
+
+
+def _own_headers(bundle: OpenBundle) -> dict[int, Header]:
+    """Bitcoin's own headers in the bundle, by height."""
+    chains = [chain for chain, network in bundle.networks.items() if not isinstance(network, AccountNetwork) and network.name == MAINNET]
+    rows = bundle.evidence.headers.filter(pl.col("chain").is_in(chains))
+    return {height: parse_header(bytes.fromhex(text)) for height, text in rows.select("height", "header").iter_rows()}
