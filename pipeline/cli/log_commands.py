@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.app.open_log import make_log_topics, open_kept_log, open_log
 from pipeline.log.copying import check_log, copy_log
+from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
+from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, progress, say, settings_of
@@ -82,6 +85,7 @@ def check(
 
     A damaged place is named, with exit code 6. Prints one digest for the whole: a backup with the same digest holds the same
     events, so note it with the backup, or check the backup itself. Events that this program can't read are listed; they block months.
+    Where the log's head has public time stamps, the log must still give what was stamped.
 
     [dim]esep log check[/dim]
 
@@ -93,14 +97,28 @@ def check(
         total = sum(log.end().values())
         with progress("reading the log") as on_progress:
             checked = check_log(log, on_progress=lambda looked_at: on_progress(looked_at, total))
+        faults = stamp_faults(log, checked.stamps) if checked.stamps else []
     finally:
         log.close()
+    stamped = max((stamp.at for stamp in checked.stamps), default=None)
     if as_json:
-        print_json({"events": checked.events, "digest": checked.digest, "unreadable": checked.unreadable})
+        found = {"events": checked.events, "digest": checked.digest, "unreadable": checked.unreadable}
+        print_json(found | ({"stamps": len(checked.stamps), "stamp_faults": faults} if checked.stamps else {}))
+    if faults:
+        raise LogError("the log is not the one that was stamped:" + "".join(f"\n  - {fault}" for fault in faults))
+    if as_json:
         return
     for line in checked.unreadable:
         say(f"  can't be read: {line}")
     say(f"{checked.events} events, {len(checked.unreadable)} of them unreadable to this program; digest {checked.digest}")
+    if stamped is not None:
+        heights = sorted({height for stamp in checked.stamps for height in stamp.heights})
+        where = (
+            f"up to Bitcoin block {heights[-1]}, whose header is not checked here" if heights else "promised by calendars, in no block yet"
+        )
+        say(
+            f"it gives the heads of all {len(checked.stamps)} public time stamps, the newest of {datetime.fromtimestamp(stamped, ALMATY):%Y-%m-%d %H:%M}; {where}"
+        )
 
 
 def _at(url: str, settings: Settings) -> Settings:

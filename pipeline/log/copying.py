@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pipeline.log.events import decode
+from pipeline.log.events.months import Stamped
 from pipeline.model.errors import LogError
 
 from . import signatures
@@ -174,6 +175,8 @@ class LogCheck:
     digests: dict[Key, str]
     unreadable: list[str]
     """Place and error of each event that this program can't decode (law 8)."""
+    stamps: list[Stamped] = field(default_factory=list)
+    """Public time stamps of the log's head, the newest of each digest and calendar."""
 
     @property
     def digest(self) -> str:
@@ -185,14 +188,17 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
     """Read and decode every event and digest the whole log. `on_progress`: events read so far. Raises LogError at the first damaged place."""
     digests: dict[Key, RunningDigest] = {}
     unreadable: list[str] = []
+    stamps: dict[tuple[str, str, str], Stamped] = {}
     looked = 0
     for records in batches(log):
         for record in records:
             digests.setdefault(_key(record), RunningDigest()).add(record)
             try:
-                decode(record.value)
+                event = decode(record.value)
+                if isinstance(event, Stamped) and event.what == "log":
+                    stamps[record.key, event.digest, event.calendar] = event
             except (ValueError, RecursionError) as error:
                 unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
         looked += len(records)
         on_progress(looked)
-    return LogCheck(looked, {key: running.digest for key, running in digests.items()}, unreadable)
+    return LogCheck(looked, {key: running.digest for key, running in digests.items()}, unreadable, list(stamps.values()))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.log.events.months import Stamped
+
 from .copying import RunningDigest, combined_digest
 from .protocol import TOPICS, EventLog, Record, Topic, advance
 
@@ -65,6 +67,16 @@ def heads_at(log: EventLog, wanted: Sequence[Mapping[str, int]]) -> list[str | N
                     found[key, of_key.events] = of_key.digest
         positions = advance(positions, records)
     return [_combined(counts, found) for counts in wanted]
+
+
+def stamp_faults(log: EventLog, stamps: Sequence[Stamped]) -> list[str]:
+    """The public time stamps of former heads that this log does not give. Raises LogError."""
+    found = heads_at(log, [stamp.events for stamp in stamps])
+    return [
+        f"the head that {stamp.calendar} stamped is {stamp.digest}, and the log's own events up to there give {digest or 'fewer'}"
+        for stamp, digest in zip(stamps, found, strict=True)
+        if digest != stamp.digest
+    ]
 
 
 def is_of(record: Record, pool: str) -> bool:

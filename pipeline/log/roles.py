@@ -21,6 +21,7 @@ from .events.months import (
     Notified,
     Sending,
     Signed,
+    Stamped,
     Submitting,
     Waived,
     WalletSigned,
@@ -40,7 +41,7 @@ ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Registry: ("capture", "import"),
     Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),
-    Signed: ("file",), Sending: ("file",), Notified: ("file",),
+    Signed: ("file",), Sending: ("file",), Notified: ("file",), Stamped: ("file",),
     KeysRoot: (), KeyGranted: (), KeyRevoked: (),
 }  # fmt: skip
 """The roles that may write each type of event; none of them writes keys, only the root key does."""

@@ -13,10 +13,11 @@ from connectors.sign.calendar import Calendar
 from connectors.standins.log_memory import MemoryLog
 from pipeline.closing.diary import Diary
 from pipeline.closing.stamping import ASK_AGAIN_S, Stamping
+from pipeline.log.copying import check_log
 from pipeline.log.events import encode
 from pipeline.log.events.ledger import Complete
 from pipeline.log.events.months import Frozen, Stamped
-from pipeline.log.head import HeadReader, heads_at
+from pipeline.log.head import HeadReader, heads_at, stamp_faults
 from pipeline.log.protocol import NewEvent
 from pipeline.model.errors import SettingsError, SigningError, VerifyError
 from pipeline.model.months import Month
@@ -116,6 +117,8 @@ def test_the_logs_head_is_one_pools_and_the_log_still_gives_it_later(log: Memory
         with forged.writer("months", POOL) as writer:
             writer.append([NewEvent(record.id, record.value) for record in log.read({}) if record.topic == "months"])
         assert heads_at(forged, [head.events]) != [head.digest]
+        assert check_log(log).stamps == [head] and stamp_faults(log, [head]) == []
+        assert f"the head that {ours.url} stamped is {head.digest}" in stamp_faults(forged, [head])[0]
 
 
 def test_calendars_stand_together_in_one_proof_and_one_that_is_away_stops_nothing(log: MemoryLog) -> None:
@@ -179,7 +182,9 @@ def check(bundle: Path, ours: CalendarOfOurOwn | None = None) -> Check:
     return found
 
 
-def test_esep_close_stamps_and_the_bundle_shows_it_and_what_was_frozen_stays(var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_esep_close_stamps_and_the_bundle_shows_it_and_what_was_frozen_stays(
+    var: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     config, bundle = var / "esep.toml", var / "months" / "2026-10" / "v1"
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
     with calendar() as ours:
@@ -198,6 +203,9 @@ def test_esep_close_stamps_and_the_bundle_shows_it_and_what_was_frozen_stays(var
         assert shown.holds and "the manifest was there before Bitcoin block 900" in shown.detail and "by the headers given" in shown.detail
         everything = verify_bundle(bundle, headers=ours.headers)
         assert all(one.holds for one in everything), [one for one in everything if not one.holds]
+    capsys.readouterr()
+    assert esep("log", "check", "--config", config) == 0
+    assert "it gives the heads of all 1 public time stamps" in capsys.readouterr().out.replace("\n", " ")
     (bundle / "manifest.json.ots").unlink()
     look(config)
     assert (bundle / "manifest.json.ots").exists(), "it is made anew from the log"
