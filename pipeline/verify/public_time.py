@@ -78,7 +78,9 @@ def judge_proof(proof: Timestamp, own: Mapping[int, Header], given: Mapping[int,
         else:
             at = datetime.fromtimestamp(header.time, UTC)
             source = "whose header the bundle proves" if end.height in own else "by the headers given"
-            seen.append(f"the manifest was there before Bitcoin block {end.height} ({header.hash.hex()}) of {at:%Y-%m-%d %H:%M:%S} UTC, {source}")
+            seen.append(
+                f"the manifest was there before Bitcoin block {end.height} ({header.hash.hex()}) of {at:%Y-%m-%d %H:%M:%S} UTC, {source}"
+            )
     return Finding(faults, "; ".join(sorted(set(seen))), "; ".join(sorted(set(unchecked))), tuple(sorted(set(words))))
 
 
