@@ -76,7 +76,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         cookie_path = Path(settings.cookie_path) if settings.cookie_path else None
         credentials = Credentials(cookie_path=cookie_path, user=settings.user, password=settings.password)
         connection = connection or NodeConnection(settings.rpc_url, credentials, timeout_s=settings.timeout_s)
-        self._node = Node(connection, self._network, rest=settings.rest)
+        self._node = Node(connection, self._network, rest=settings.rest, with_proofs=settings.merged_mining_proofs)
         self._fetcher = Fetcher(connection, self._network)
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None

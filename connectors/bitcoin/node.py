@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_auxpow, parse_header, parse_headers
 
 from .errors import AnswerUnreadable, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection
@@ -52,7 +52,7 @@ class NodeFeatures(NamedTuple):
 
 
 class RawHeader(NamedTuple):
-    """A header of the main chain at its height, with its 80 bytes."""
+    """A header of the main chain at its height, with its 80 bytes, and merged mining's proof where that is wanted."""
 
     height: int
     header: Header
@@ -76,7 +76,9 @@ class _Index(msgspec.Struct):
 class Node:
     """Queries to one node over one connection."""
 
-    def __init__(self, connection: NodeConnection, network: Network, *, rest: str = "auto") -> None:
+    def __init__(self, connection: NodeConnection, network: Network, *, rest: str = "auto", with_proofs: bool = False) -> None:
+        """`with_proofs`: headers come with merged mining's proofs."""
+        self._with_proofs = with_proofs
         self.connection = connection
         self.network = network
         self.rest = rest
@@ -181,7 +183,7 @@ class Node:
         if self._has_rest and block_hash is not None and block_hash != ZERO_HASH:
             raw = self.get(f"/rest/headers/{min(count + 1, MAX_REST_HEADERS)}/{block_hash}.bin")
             try:
-                parsed = parse_headers(raw, self.network)
+                parsed = parse_headers(raw, self.network, with_proofs=self._with_proofs)
             except ValueError as error:
                 raise AnswerUnreadable(f"headers after {block_hash} at {self.name}: {error}") from error
             if not parsed or parsed[0][0].hash.hex() != block_hash:
@@ -208,7 +210,7 @@ class Node:
                     raise ChainMoved(str(error)) from error
                 raise
             for block_hash, text in zip(part, texts, strict=True):
-                headers.append(_header(text, block_hash))
+                headers.append(_header(text, block_hash, self.network if self._with_proofs else None))
         return headers
 
     def wait_for_block(self, timeout_s: float) -> str | None:
@@ -225,10 +227,15 @@ class Node:
         return tip.hash
 
 
-def _header(text: str, block_hash: str) -> tuple[Header, bytes]:
+def _header(text: str, block_hash: str, proved_on: Network | None) -> tuple[Header, bytes]:
+    """`proved_on`: the network whose proof of merged mining is wanted with the header."""
     try:
-        raw = bytes.fromhex(text)[:HEADER_SIZE]  # merged mining's proof may follow
-        header = parse_header(raw)
+        raw = bytes.fromhex(text)
+        header = parse_header(raw[:HEADER_SIZE])  # merged mining's proof may follow
+        if proved_on is None:
+            raw = raw[:HEADER_SIZE]
+        else:
+            parse_auxpow(raw, proved_on)
     except ValueError as error:
         raise AnswerUnreadable(f"header of {block_hash}: {error}") from error
     if header.hash.hex() != block_hash:

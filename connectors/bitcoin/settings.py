@@ -28,6 +28,9 @@ class BitcoinChain(FollowedChain):
     first_used_height: int | None = None
     """The operator's statement that no wallet was paid below this height: spends can then be found from the log even if reading starts above 1."""
 
+    merged_mining_proofs: bool = False
+    """Keep merged mining's proof with each header, on a network that has any."""
+
     def checked(self) -> Network:
         """The network's rules. Raises SettingsError with every fault."""
         faults = []

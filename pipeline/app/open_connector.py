@@ -75,6 +75,7 @@ def open_connector(
             rest=ours.rest,
             strategy=ours.strategy,
             gap=ours.gap,
+            merged_mining_proofs=ours.merged_mining_proofs,
             first_used_height=ours.first_used_height,
             timeout_s=float(ours.timeout_s),
         ),

@@ -34,6 +34,8 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
     elif asset.contract is not None:
         faults.append(f"{place}.asset: {chain.asset} is a token: name the chain's own asset, in which fees are paid")
     faults += _family_faults(place, chain)
+    if chain.merged_mining_proofs and not chain.network.startswith("dogecoin"):
+        faults.append(f"{place}.merged_mining_proofs: {chain.network} has no merged mining")
     if fault := finality_fault(chain.network, chain.finality):
         faults.append(f"{place}.finality: {fault}: esep verify refuses a month that closed on fewer")
     if chain.cookie_file and (chain.user or chain.password_file):
@@ -51,7 +53,7 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
     return faults
 
 
-_OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap")
+_OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap", "merged_mining_proofs")
 _OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward")
 
 

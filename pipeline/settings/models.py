@@ -166,6 +166,10 @@ class ChainSettings(Section):
     gap: int | None = Field(
         default=None, ge=1, description="unused indexes kept ahead in a ranged descriptor; a fifth of its range when not given"
     )
+    merged_mining_proofs: bool = Field(
+        default=False,
+        description="dogecoin: keep merged mining's proof with each header, so that bundles show the chain's work: about 1 kB a block in the log and in each bundle",
+    )
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")

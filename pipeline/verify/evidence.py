@@ -16,10 +16,11 @@ from typing import TypeVar
 import msgspec
 import polars as pl
 
+from pipeline.chains.bitcoin.auxpow import auxpow_fault
 from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.chains.bitcoin.wire import Tx, double_sha256, parse_header, parse_transaction
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, bare_header, double_sha256, is_merge_mined, parse_header, parse_transaction
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.networks import AccountNetwork
@@ -86,7 +87,10 @@ def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) 
     """The header's hash, its parent's hash, and the header's own faults."""
     if isinstance(network, AccountNetwork):
         return header_fault(raw, height)
-    header = parse_header(raw)
+    header = parse_header(bare_header(raw, network))
+    if network.pow == "scrypt-auxpow" and (len(raw) > HEADER_SIZE or not is_merge_mined(raw)):
+        fault = auxpow_fault(raw, network)
+        return header.hash.hex(), header.prev.hex(), [fault] if fault else []
     wrong = ["its hash does not meet the target of its proof of work"] if meets_target(raw, network) is False else []
     return header.hash.hex(), header.prev.hex(), wrong
 
@@ -152,7 +156,7 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
     txid = double_sha256(raw)[::-1]
     if txid.hex() != proof.txid:
         raise ValueError("its bytes hash to another id")
-    parsed = parse_header(header)
+    parsed = parse_header(bare_header(header, network))
     if root_of_branch(txid, proof.position, [bytes.fromhex(neighbour) for neighbour in proof.branch]) != parsed.merkle_root:
         raise ValueError("its branch does not lead to the header's root")
     sums: Counter[tuple[str, str | None]] = Counter()

@@ -14,7 +14,7 @@ import polars as pl
 
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of, script_type
-from pipeline.chains.bitcoin.wire import Tx, parse_header
+from pipeline.chains.bitcoin.wire import Tx, bare_header, parse_header
 from pipeline.chains.bitcoin.work import median_times
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 
@@ -79,10 +79,11 @@ def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
 def _times(bundle: OpenBundle, chain: str, proven: pl.DataFrame) -> list[pl.Series]:
     """What the headers say of their time and median time; an account chain has no median: its node's is the time itself."""
     raws = [bytes.fromhex(text) for text in proven["header"]]
-    if not isinstance(bundle.networks[chain], Network):
+    network = bundle.networks[chain]
+    if not isinstance(network, Network):
         own = [parse_account_header(raw).time for raw in raws]
         return [pl.Series("shown_time", own, pl.Int64), pl.Series("shown_median", [None] * len(own), pl.Int64)]
-    parsed = [parse_header(raw) for raw in raws]
+    parsed = [parse_header(bare_header(raw, network)) for raw in raws]
     medians = median_times(parsed, int(proven["height"][0])) if parsed else []
     return [pl.Series("shown_time", [header.time for header in parsed], pl.Int64), pl.Series("shown_median", medians, pl.Int64)]
 

@@ -1,7 +1,7 @@
 """Checks the proof of work of the headers that a bundle's proofs are based on, chain by chain.
 
 Enters: a bundle's headers and the networks that its rules name. Leaves: a finding. A chain whose work can't be seen from headers (a test network, merged
-mining, an account chain) is named as undecided: what rests on its headers agrees with itself, and anybody could have made it.
+mining without its proofs, an account chain) is named as undecided: what rests on its headers agrees with itself, and anybody could have made it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.wire import parse_header
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, bare_header, parse_header
 from pipeline.chains.bitcoin.work import checkpoint_of, is_test_network, work_faults, work_of
 from pipeline.chains.networks import AccountNetwork
 
@@ -34,7 +34,7 @@ def check_work(bundle: OpenBundle) -> Finding:
         assert isinstance(network, Network)
         checkpoint = checkpoint_of(network.name)
         assert checkpoint is not None
-        headers = [parse_header(bytes.fromhex(text)) for text in blocks["header"]]
+        headers = [parse_header(bare_header(bytes.fromhex(text), network)) for text in blocks["header"]]
         first = int(blocks["height"][0])
         faults += [f"{chain} {fault}" for fault in work_faults(headers, first, network, checkpoint)]
         if first <= checkpoint.height:
@@ -58,5 +58,9 @@ def _why_unseen(network: Network | AccountNetwork, blocks: pl.DataFrame) -> str:
     if is_test_network(network):
         return f"no work: not checked: {network.name} is a test network, whose blocks anybody can make"
     if checkpoint_of(network.name) is None:
-        return f"no work: not checked: the proof of work of {network.name} lies in another chain's blocks, which the bundle does not carry"
+        return f"no work: not checked: no checkpoint of {network.name} is known"
+    if network.pow == "scrypt-auxpow":
+        bare = sum(len(text) == 2 * HEADER_SIZE for text in blocks["header"])
+        if bare:
+            return f"no work: not checked: {bare} headers of {network.name} carry no proof of merged mining (merged_mining_proofs in the settings)"
     return "no header is carried" if blocks.is_empty() else ""

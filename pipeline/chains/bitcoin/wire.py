@@ -203,16 +203,57 @@ def parse_header(raw: bytes) -> Header:
     )
 
 
-def parse_headers(raw: bytes, network: Network | None = None) -> list[tuple[Header, bytes]]:
-    """Headers one after another, as a node's REST interface gives them, each with its own 80 bytes."""
+class AuxPow(NamedTuple):
+    """Merged mining's proof: the parent's coinbase, both Merkle branches (hashes in the wire's order), and the parent's header."""
+
+    coinbase: Tx
+    coinbase_branch: list[bytes]
+    coinbase_index: int
+    chain_branch: list[bytes]
+    chain_index: int
+    parent: bytes
+
+
+def bare_header(raw: bytes, network: Network) -> bytes:
+    """A header's own 80 bytes, without the proof that may follow it on networks of merged mining; on others all of the bytes."""
+    return raw[:HEADER_SIZE] if network.pow == "scrypt-auxpow" else raw
+
+
+def is_merge_mined(raw: bytes) -> bool:
+    """Whether the header says that a proof of merged mining belongs to it."""
+    return bool(int.from_bytes(raw[:4], "little") & _AUXPOW_VERSION)
+
+
+def parse_auxpow(raw: bytes, network: Network) -> AuxPow | None:
+    """The proof that follows a header, to the last byte; None where the header says that it has none. Raises ValueError for anything else."""
+    if not is_merge_mined(raw):
+        if len(raw) != HEADER_SIZE:
+            raise ValueError(f"{len(raw) - HEADER_SIZE} bytes follow a header that is not merge-mined")
+        return None
+    if _end_of_header(raw, 0, network) != len(raw):
+        raise ValueError("bytes are left over after the auxiliary proof of work")
+    coinbase = _walk(raw, HEADER_SIZE, 0, has_mweb=network.has_mweb)
+    position = coinbase._end + 32
+    branches: list[tuple[list[bytes], int]] = []
+    for _ in range(2):
+        count, position = _counted(raw, position, 32, "Merkle hashes")
+        hashes = [raw[position + 32 * n : position + 32 * (n + 1)] for n in range(count)]
+        position += 32 * count + 4
+        branches.append((hashes, int.from_bytes(raw[position - 4 : position], "little")))
+    return AuxPow(coinbase, *branches[0], *branches[1], raw[position:])
+
+
+def parse_headers(raw: bytes, network: Network | None = None, *, with_proofs: bool = False) -> list[tuple[Header, bytes]]:
+    """Headers one after another, as a node's REST interface gives them, each with its own 80 bytes; `with_proofs`: and merged mining's proof."""
     headers: list[tuple[Header, bytes]] = []
     position = 0
     while position < len(raw):
         header_raw = raw[position : position + HEADER_SIZE]
         if len(header_raw) < HEADER_SIZE:
             raise ValueError(f"header {len(headers)} ends early: {len(header_raw)} bytes at offset {position}")
-        headers.append((parse_header(header_raw), header_raw))
-        position = _end_of_header(raw, position, network)
+        end = _end_of_header(raw, position, network)
+        headers.append((parse_header(header_raw), raw[position:end] if with_proofs else header_raw))
+        position = end
     return headers
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from .merkle import target_of
 from .networks import Network
@@ -34,6 +35,7 @@ class Checkpoint:
     reaches_back: int
     least_finality: int
     greatest_payout_unit: int
+    rule: Literal["interval", "digishield"] = "interval"
 
     @property
     def least_work(self) -> int:
@@ -43,7 +45,7 @@ class Checkpoint:
 
 @cache
 def checkpoint_of(name: str) -> Checkpoint | None:
-    """The network's checkpoint; None where none is known: test networks, and merged mining."""
+    """The network's checkpoint; None where none is known: test networks."""
     found = tomllib.loads((Path(__file__).parent / "checkpoints.toml").read_text(encoding="utf-8")).get(name)
     return Checkpoint(**(found | {"chain_work": int(found["chain_work"], 16)})) if found else None
 
@@ -85,8 +87,15 @@ def bits_of(target: int) -> int:
 
 
 def retargeted(bits: int, elapsed_s: int, checkpoint: Checkpoint, network: Network) -> int:
-    """The bits of the next interval: the old target by how long the last one took, at most four times easier or harder."""
+    """The bits of the next interval: the old target by how long the last one took, at most four times easier or harder.
+
+    By `digishield`, as Dogecoin has it, an eighth of the difference counts, down to three quarters and up to one and a half of the time meant.
+    """
     meant = checkpoint.interval * checkpoint.spacing_s
+    if checkpoint.rule == "digishield":
+        late_s = elapsed_s - meant
+        damped_s = meant + (late_s // 8 if late_s >= 0 else -(-late_s // 8))  # as C++ divides: towards zero
+        return bits_of(min(target_of(bits) * min(max(damped_s, meant - meant // 4), meant + meant // 2) // meant, network.pow_limit))
     return bits_of(min(target_of(bits) * min(max(elapsed_s, meant // 4), meant * 4) // meant, network.pow_limit))
 
 

@@ -106,12 +106,28 @@ def test_times_run_after_the_median_of_the_blocks_before() -> None:
     assert median_times(headers[:3], 0) == [headers[0].time, headers[1].time, headers[1].time]
 
 
+@pytest.mark.parametrize(
+    ("time", "before", "bits", "meant"),
+    [
+        (1395094679, 1395094427, 0x1B499DFD, 0x1B671062),
+        (1395101360, 1395100835, 0x1B3439CD, 0x1B4E56B3),
+        (1395380447, 1395380517, 0x1B446F21, 0x1B335358),
+        (1395094727, 1395094679, 0x1B671062, 0x1B6558A4),
+    ],
+)
+def test_dogecoin_sets_its_difficulty_at_every_block(time: int, before: int, bits: int, meant: int) -> None:
+    """Blocks of the main network, as Dogecoin Core's own dogecoin_tests.cpp has them: late, very late, a time that ran backwards, early."""
+    checkpoint = checkpoint_of("dogecoin")
+    assert checkpoint is not None
+    assert retargeted(bits, time - before, checkpoint, network("dogecoin")) == meant
+
+
 @pytest.mark.parametrize("bits", [0x1D00FFFF, 0x17034219, 0x1B0404CB, 0x1E0FFFF0, 0x207FFFFF, 0x1C008000])
 def test_bits_and_targets_turn_into_each_other(bits: int) -> None:
     assert bits_of(target_of(bits)) == bits
 
 
 def test_which_networks_have_work_that_headers_show() -> None:
-    assert {name for name in NETWORKS if checkpoint_of(name)} == {"bitcoin", "litecoin"}
+    assert {name for name in NETWORKS if checkpoint_of(name)} == {"bitcoin", "litecoin", "dogecoin"}
     assert {name for name in NETWORKS if not is_test_network(network(name))} == {"bitcoin", "litecoin", "dogecoin"}
     assert work_of(0) == work_of(0x1D800000) == 0
