@@ -28,7 +28,7 @@ def bent(place: int, value: bytes) -> bytes:
 
 def test_the_real_header_is_proved_by_its_parent_s_work() -> None:
     assert auxpow_fault(REAL, DOGECOIN) == ""
-    assert parse_header(bare_header(REAL, DOGECOIN)).hash == "60323982f9c5ff1b5a954eac9dc1269352835f47c2c5222691d80f0d50dcf053"
+    assert parse_header(bare_header(REAL, DOGECOIN)).hash.hex() == "60323982f9c5ff1b5a954eac9dc1269352835f47c2c5222691d80f0d50dcf053"
     proof = parse_auxpow(REAL, DOGECOIN)
     assert proof is not None and len(proof.parent) == 80 and proof.coinbase.is_coinbase
 
@@ -73,7 +73,7 @@ def test_a_bundle_s_headers_are_held_against_their_proofs() -> None:
 
     def faults(raw: bytes) -> list[str]:
         header = parse_header(raw[:80])
-        row = {"chain": "dogecoin", "height": 371_337, "hash": header.hash, "mediantime": header.time, "header": raw.hex()}
+        row = {"chain": "dogecoin", "height": 371_337, "hash": header.hash.hex(), "mediantime": header.time, "header": raw.hex()}
         return header_faults(pl.DataFrame([row], schema=HEADERS), {"dogecoin": DOGECOIN})
 
     assert faults(REAL) == [] == faults(REAL[:80])
@@ -87,9 +87,12 @@ def test_a_node_s_headers_keep_their_proofs_where_they_are_wanted() -> None:
     header = parse_header(REAL[:80])
     assert parse_headers(REAL + REAL, DOGECOIN, with_proofs=True) == [(header, REAL), (header, REAL)]
     assert parse_headers(REAL + REAL, DOGECOIN) == [(header, REAL[:80])] * 2
-    assert _header(REAL.hex(), header.hash, DOGECOIN) == (header, REAL) and _header(REAL.hex(), header.hash, None) == (header, REAL[:80])
+    assert _header(REAL.hex(), header.hash.hex(), DOGECOIN) == (header, REAL) and _header(REAL.hex(), header.hash.hex(), None) == (
+        header,
+        REAL[:80],
+    )
     with pytest.raises(AnswerUnreadable):
-        _header(REAL[:-1].hex(), header.hash, DOGECOIN)
+        _header(REAL[:-1].hex(), header.hash.hex(), DOGECOIN)
 
 
 def test_one_place_a_chain() -> None:
