@@ -97,7 +97,7 @@ def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
     Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
     expected = headings(kind, reading.columns)
-    table = read_table(Path(path), expected, sheet=reading.sheet or kind, layout=reading.layout)
+    table = read_table(Path(path), expected, sheet=kind, asked=reading.sheet, layout=reading.layout)
     terms = CellContext(reading.assets, reading.networks, reading.timezone, reading.layout, reading.on_chain_payers)
     return check_ledger(table, kind, terms=terms, mapping=reading.columns, ignored=reading.ignored)
 

@@ -22,9 +22,10 @@ from odf.namespaces import OFFICENS, TABLENS
 from odf.table import Table
 
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
+from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
 from .heading import SEARCHED_ROWS, title_above
+from .sheets import SMALL_UNITS, choose_sheet, said_hidden
 
 MAX_UNPACKED_BYTES = 256 << 20
 MAX_RATIO = 200
@@ -44,10 +45,12 @@ class _Column:
     merged: list[Merged] = field(default_factory=list)
 
 
-def read_ods(data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN) -> RawTable:
+def read_ods(
+    data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN, *, asked: str | None = None
+) -> RawTable:
     """The table of a spreadsheet's sheet: the one named, else the only one. Faults come with the table, none is raised."""
     try:
-        return _table(_choose_sheet(_load(data), sheet), source, expected, layout)
+        return _table(_choose_sheet(_load(data), sheet, asked, layout), source, expected, layout)
     except _UnreadableSpreadsheet as error:
         return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
 
@@ -75,13 +78,20 @@ def _load(data: bytes) -> Any:
         raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
 
 
-def _choose_sheet(document: Any, name: str | None) -> Any:
+def _choose_sheet(document: Any, name: str | None, asked: str | None, layout: Layout) -> Any:
     tables = document.spreadsheet.getElementsByType(Table)
-    named = [table for table in tables if name is not None and (table.getAttribute("name") or "").casefold() == name.casefold()]
-    if named or len(tables) == 1:
-        return (named or tables)[0]
-    names = ", ".join(shown(table.getAttribute("name") or "") for table in tables) or "none"
-    raise _UnreadableSpreadsheet(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
+    hidden = {
+        style.getAttribute("name")
+        for style in document.automaticstyles.childNodes
+        if any(
+            part.attributes.get((TABLENS, "display")) == "false" for part in getattr(style, "childNodes", ()) if hasattr(part, "attributes")
+        )
+    }
+    sheets = [(table.getAttribute("name") or "", table.getAttribute("stylename") in hidden) for table in tables]
+    place, wrong = choose_sheet(sheets, name, asked, layout)
+    if wrong:
+        raise _UnreadableSpreadsheet(wrong)
+    return tables[place]
 
 
 def _rows(parent: Any) -> Iterator[Any]:
@@ -109,8 +119,9 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
     faults: list[Fault] = []
     merges: list[tuple[int, int, int, int]] = []
     heading_line, line = 0, 0
+    hidden: list[int] = []
     for row in _rows(table):
-        cells = _cells(row, line + 1, merges)
+        cells = _cells(row, line + 1, merges, layout)
         repeated = _count(row, "number-rows-repeated", MAX_ROWS)
         if not cells or line + repeated <= layout.rows_above:
             line += repeated
@@ -118,6 +129,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
         if repeated > MAX_ROWS - line or repeated * len(cells) > 5_000_000:
             raise _UnreadableSpreadsheet("repeats rows beyond the size of a sheet: save it anew")
         first, line = line + 1, line + repeated
+        hidden += range(first, line + 1) if _is_hidden(row) else ()
         for at in range(first, line + 1):
             if at <= layout.rows_above:
                 continue
@@ -141,10 +153,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
             ]
     if not heading_line:
         raise _UnreadableSpreadsheet("is empty: a row of headings is expected")
-    for first, last, left, right in merges:
-        for number in range(left, right + 1):
-            if number in columns:
-                columns[number].merged.append(Merged(first, last, f"{_letters(left)}{first}:{_letters(right)}{last}"))
+    _add_merges(columns, merges)
     found = [
         RawColumn(
             column.heading,
@@ -154,10 +163,29 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
         )
         for column in columns.values()
     ]
-    return RawTable(source, heading_line, pl.Series("line", lines, dtype=pl.UInt32), found, faults)
+    return RawTable(
+        source,
+        heading_line,
+        pl.Series("line", lines, dtype=pl.UInt32),
+        found,
+        faults,
+        odd=said_hidden([at for at in hidden if at in set(lines)]),
+    )
 
 
-def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]]) -> dict[int, tuple[str, CellType]]:
+def _is_hidden(row: Any) -> bool:
+    return row.attributes.get((TABLENS, "visibility")) in ("collapse", "filter")
+
+
+def _add_merges(columns: dict[int, _Column], merges: list[tuple[int, int, int, int]]) -> None:
+    """Each range of merged cells with every column that it reaches into."""
+    for first, last, left, right in merges:
+        for number in range(left, right + 1):
+            if number in columns:
+                columns[number].merged.append(Merged(first, last, f"{_letters(left)}{first}:{_letters(right)}{last}"))
+
+
+def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout: Layout) -> dict[int, tuple[str, CellType]]:
     """The cells of a row that hold anything, by column from 0."""
     cells: dict[int, tuple[str, CellType]] = {}
     number = 0
@@ -169,7 +197,7 @@ def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]]) -> dict
         down, across = _count(node, "number-rows-spanned", MAX_ROWS), _count(node, "number-columns-spanned", MAX_COLUMNS)
         if down > 1 or across > 1:
             merges.append((line, line + down - 1, number, number + across - 1))
-        cell = _cell(node, f"{_letters(number)}{line}")
+        cell = _cell(node, f"{_letters(number)}{line}", layout)
         if cell is not None:
             for place in range(number, min(number + repeated, MAX_COLUMNS)):
                 cells[place] = cell
@@ -179,7 +207,7 @@ def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]]) -> dict
     return cells
 
 
-def _cell(node: Any, place: str) -> tuple[str, CellType] | None:
+def _cell(node: Any, place: str, layout: Layout) -> tuple[str, CellType] | None:
     """A cell's text and type; None when it is empty."""
     kind = node.attributes.get((OFFICENS, "value-type"), "")
     text = "\n".join(teletype.extractText(part) for part in node.childNodes if getattr(part, "qname", ("", ""))[1] == "p").strip()
@@ -192,13 +220,14 @@ def _cell(node: Any, place: str) -> tuple[str, CellType] | None:
     if kind == "string":
         text = (node.attributes.get((OFFICENS, "string-value")) or text).strip()
         return (text, CellType.TEXT) if text else None
-    if kind == "date":
-        return node.attributes.get((OFFICENS, "date-value"), text), CellType.MOMENT
-    if kind == "boolean":
-        return node.attributes.get((OFFICENS, "boolean-value"), text).upper(), CellType.BOOLEAN
+    if kind == "percentage" or (kind == "float" and re.search(SMALL_UNITS, text) and not (layout.is_in_base_units or layout.factor)):
+        return text or "%", CellType.TEXT  # refused as an amount by what it is
     if kind in ("float", "currency"):
         return _number(node.attributes.get((OFFICENS, "value"), ""))
-    return text or kind, CellType.OTHER
+    return {
+        "date": (node.attributes.get((OFFICENS, "date-value"), text), CellType.MOMENT),
+        "boolean": (node.attributes.get((OFFICENS, "boolean-value"), text).upper(), CellType.BOOLEAN),
+    }.get(kind, (text or kind, CellType.OTHER))
 
 
 def _number(value: str) -> tuple[str, CellType]:

@@ -17,27 +17,31 @@ MAX_FILE_BYTES = 2 << 30
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".ods", ".parquet")
 
 
-def read_table(path: Path, expected: Collection[str], *, sheet: str | None = None, layout: Layout = OWN) -> RawTable:
-    """The table in a file. `expected`: the headings looked for. `sheet`: which of a workbook's, when it has several.
+def read_table(
+    path: Path, expected: Collection[str], *, sheet: str | None = None, asked: str | None = None, layout: Layout = OWN
+) -> RawTable:
+    """The table in a file. `expected`: the headings looked for. `sheet`: which of a workbook's, when it has several; `asked`: that or none.
 
     `layout`: how the table is written. Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with
     the table as faults.
     """
-    return parse_table(_read(path), path.name, expected, sheet=sheet, layout=layout)
+    return parse_table(_read(path), path.name, expected, sheet=sheet, asked=asked, layout=layout)
 
 
-def parse_table(data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None, layout: Layout = OWN) -> RawTable:
+def parse_table(
+    data: bytes, source: str, expected: Collection[str], *, sheet: str | None = None, asked: str | None = None, layout: Layout = OWN
+) -> RawTable:
     """As `read_table`, from bytes."""
     kind, wrong = kind_of(data)
     match kind:
         case "xlsx":
             from .xlsx_table import read_xlsx
 
-            return read_xlsx(data, source, expected, sheet, layout)
+            return read_xlsx(data, source, expected, sheet, layout, asked=asked)
         case "ods":  # a library (odfpy): see ADR 11
             from .ods_table import read_ods
 
-            return read_ods(data, source, expected, sheet, layout)
+            return read_ods(data, source, expected, sheet, layout, asked=asked)
         case "parquet":
             from .parquet_table import read_parquet
 

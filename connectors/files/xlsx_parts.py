@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
+from .sheets import SMALL_UNITS
+
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_PARTS = 10_000
 MAX_RATIO = 200
@@ -25,8 +27,12 @@ RATIO_FROM_BYTES = 64 << 20
 MAX_TEXT = 32_767
 """Characters of a cell, as the format's own programs have it."""
 _CHUNK_BYTES = 1 << 18
-_DATE_FORMATS = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-"""The built-in number formats that are dates or times (section 18.8.30)."""
+_BUILT_IN = {
+    **dict.fromkeys((*range(14, 18), *range(27, 37), *range(50, 59)), "day"),
+    **dict.fromkeys((*range(18, 23), *range(45, 48)), "date"),
+    **dict.fromkeys((9, 10), "a percentage"),
+}
+"""The built-in number formats that are dates, times or percentages (section 18.8.30)."""
 
 
 class UnreadableWorkbook(Exception):
@@ -62,10 +68,12 @@ class Workbook:
         self.is_1904 = False
         self.asks_calculation = False
         """Whether it is to be calculated when opened, so that the values of its formulas may be stale."""
+        self.tells_calculation = False
+        """Whether it says anything of calculation: every spreadsheet does; programs that only write workbooks may not, and then write 0."""
         self.sheets = self._read_sheets(main)
         kinds = {kind: target for kind, target in self._relations(main).values() if kind in ("sharedStrings", "styles")}
         self.texts = self._read_texts(kinds["sharedStrings"]) if self._has(kinds.get("sharedStrings")) else []
-        self.is_date = self._read_styles(kinds["styles"]) if self._has(kinds.get("styles")) else []
+        self.shapes = self._read_styles(kinds["styles"]) if self._has(kinds.get("styles")) else []
 
     def _has(self, part: str | None) -> bool:
         return part is not None and part.casefold() in self._names
@@ -152,6 +160,7 @@ class Workbook:
             if element == "workbookPr":
                 self.is_1904 = attributes.get("date1904") in ("1", "true")
             elif element == "calcPr":
+                self.tells_calculation = True
                 self.asks_calculation = attributes.get("fullCalcOnLoad") in ("1", "true") or attributes.get("calcCompleted") in (
                     "0",
                     "false",
@@ -183,10 +192,10 @@ class Workbook:
         self.parse(part, start=start, end=end, text=runs.add)
         return texts
 
-    def _read_styles(self, part: str) -> list[bool]:
-        """Whether each cell style shows numbers as dates."""
+    def _read_styles(self, part: str) -> list[str]:
+        """How each cell style shows numbers: "date", "day" (without a time); a word for another number than the one held (`shape_of`); "" for plainly."""
         formats: dict[int, str] = {}
-        is_date: list[bool] = []
+        shapes: list[str] = []
         depth = [False]
 
         def start(element: str, attributes: dict[str, str]) -> None:
@@ -196,14 +205,14 @@ class Workbook:
                 depth[0] = True
             elif element == "xf" and depth[0]:
                 number = _number(attributes.get("numFmtId"))
-                is_date.append(_shows_date(formats[number]) if number in formats else number in _DATE_FORMATS)
+                shapes.append(shape_of(formats[number]) if number in formats else _BUILT_IN.get(number, ""))
 
         def end(element: str) -> None:
             if element == "cellXfs":
                 depth[0] = False
 
         self.parse(part, start=start, end=end)
-        return is_date
+        return shapes
 
 
 class Runs:
@@ -251,7 +260,16 @@ def _number(text: str | None) -> int:
     return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
-def _shows_date(code: str) -> bool:
-    """Whether a format code has parts of a date or time, outside quotes, escapes and brackets."""
-    bare = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', "", code.split(";")[0], flags=re.IGNORECASE)
-    return bool(re.search(r"[dmyhs]", bare, re.IGNORECASE)) and bare.lower() != "general"
+def shape_of(code: str) -> str:
+    """How a format code shows a number: "date", "day" (without a time), "a percentage", "thousands" (scaled), "0 \"sat\"" (with a small unit), or "" for plainly."""
+    positive = code.split(";")[0]
+    # Outside quotes, escapes and brackets: parts of a date or time.
+    bare = re.sub(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', "", positive, flags=re.IGNORECASE)
+    if re.search(r"[dmyhs]", bare, re.IGNORECASE) and bare.lower() != "general":
+        return "date" if re.search(r"[hs]", bare, re.IGNORECASE) else "day"
+    if "%" in bare:
+        return "a percentage"
+    if re.search(r"[0#?],+(?![0#?])", bare):
+        return "thousands of it"
+    words = "".join(quoted or escaped for quoted, escaped in re.findall(r'"([^"]*)"|\\(.)', positive))
+    return words.strip()[:20] if re.search(SMALL_UNITS, words) else ""

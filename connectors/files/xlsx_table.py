@@ -19,10 +19,11 @@ from functools import cache
 import polars as pl
 
 from pipeline.validate.layout import OWN, Layout
-from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable, shown
+from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
 from .heading import SEARCHED_ROWS, title_above
-from .xlsx_parts import MAX_TEXT, Runs, Sheet, UnreadableWorkbook, Workbook, unescaped
+from .sheets import SMALL_UNITS, choose_sheet, said_hidden
+from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
 EXACT_DIGITS = 15
 MAX_ROWS = 1_048_576
@@ -34,24 +35,20 @@ _EPOCH_1904 = datetime(1904, 1, 1)  # noqa: DTZ001 - the same
 Cell = tuple[str, CellType]
 
 
-def read_xlsx(data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN) -> RawTable:
+def read_xlsx(
+    data: bytes, source: str, expected: Collection[str], sheet: str | None = None, layout: Layout = OWN, *, asked: str | None = None
+) -> RawTable:
     """The table of a workbook's sheet: the one named, else the only one that can be seen. Faults come with the table."""
     try:
         workbook = Workbook(data)
         reader = _SheetReader(workbook, source, expected, layout)
-        workbook.parse(_choose_sheet(workbook.sheets, sheet).part, start=reader.start, end=reader.end, text=reader.text)
+        place, wrong = choose_sheet([(each.name, each.is_hidden) for each in workbook.sheets], sheet, asked, layout)
+        if wrong:
+            raise UnreadableWorkbook(wrong)
+        workbook.parse(workbook.sheets[place].part, start=reader.start, end=reader.end, text=reader.text)
         return reader.table()
     except UnreadableWorkbook as error:
         return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
-
-
-def _choose_sheet(sheets: list[Sheet], name: str | None) -> Sheet:
-    seen = [sheet for sheet in sheets if not sheet.is_hidden]
-    named = [sheet for sheet in sheets if name is not None and sheet.name.casefold() == name.casefold()]
-    if named or len(seen) == 1:
-        return (named or seen)[0]
-    names = ", ".join(shown(sheet.name) for sheet in seen) or "none"
-    raise UnreadableWorkbook(f"which sheet? It has {names}; name the one to read {name!r}, or leave only that one")
 
 
 @dataclass
@@ -68,11 +65,14 @@ class _SheetReader:
 
     def __init__(self, workbook: Workbook, source: str, expected: Collection[str], layout: Layout) -> None:
         self._asks_calculation = workbook.asks_calculation
+        self._tells_calculation = workbook.tells_calculation
         self._expected = expected
         self._layout = layout
-        self._formulas: list[int] = []
+        self._doubts: dict[int, str] = {}
+        self._is_hidden = False
+        self._hidden: list[int] = []
         self._texts = workbook.texts
-        self._is_date = workbook.is_date
+        self._shapes = workbook.shapes
         self._epoch = _EPOCH_1904 if workbook.is_1904 else _EPOCH
         self._source = source
         self._row = 0
@@ -101,6 +101,7 @@ class _SheetReader:
             if not self._row < following <= MAX_ROWS:
                 raise UnreadableWorkbook(f"is not a sound XLSX workbook: row {following} after row {self._row}")
             self._row, self._column = following, -1
+            self._is_hidden = attributes.get("hidden") in ("1", "true")
         elif name == "f":
             self._has_formula = True
         elif name == "mergeCell":
@@ -136,13 +137,13 @@ class _SheetReader:
             cell = self._cell()
             if cell is not None:
                 self._cells[self._column] = cell
-                if self._has_formula and self._asks_calculation and cell[1] is not CellType.ERROR:
-                    self._formulas.append(self._column)
+                if doubt := self._doubt(*cell):
+                    self._doubts[self._column] = doubt
         elif name == "row":
             if self._cells and self._row > self._layout.rows_above:
                 self._end_row()
             self._cells = {}
-            self._formulas = []
+            self._doubts = {}
         else:
             self._inline.end(name)
 
@@ -171,6 +172,23 @@ class _SheetReader:
         text = text.strip()
         return (text, kind) if text else None
 
+    def _shape(self) -> str:
+        """How the cell shows a number."""
+        return self._shapes[int(self._style)] if self._style.isdecimal() and int(self._style) < len(self._shapes) else ""
+
+    def _doubt(self, text: str, kind: CellType) -> str:
+        """Why the value held may not be the one that is meant; "" for no reason."""
+        if self._has_formula and self._asks_calculation and kind is not CellType.ERROR:
+            return (
+                "is a formula, and the workbook asks to be calculated when it is opened: open and save it in a spreadsheet, or paste values"
+            )
+        if self._has_formula and not self._tells_calculation and kind is CellType.NUMBER and text == "0":
+            return "is a formula of value 0 in a workbook that was perhaps never calculated: open and save it in a spreadsheet, or paste values"
+        shape = self._shape() if kind in (CellType.NUMBER, CellType.INEXACT) else ""
+        if re.search(SMALL_UNITS, shape) and (self._layout.is_in_base_units or self._layout.factor):
+            return ""  # the settings know
+        return f"holds {text} and shows it as {shape}: give it a plain number format, and look at its value" if shape else ""
+
     def _number(self, value: str) -> Cell:
         try:
             number = float(value)
@@ -178,7 +196,7 @@ class _SheetReader:
             return value, CellType.ERROR
         if not math.isfinite(number):
             return value, CellType.ERROR
-        if self._style.isdecimal() and int(self._style) < len(self._is_date) and self._is_date[int(self._style)]:
+        if self._shape() in ("date", "day"):
             return self._moment(number)
         exact = Decimal(repr(number)).normalize()
         text = format(exact, "f") if exact else "0"
@@ -189,6 +207,8 @@ class _SheetReader:
             moment = self._epoch + timedelta(milliseconds=round(days * 86_400_000))
         except OverflowError:
             return str(days), CellType.ERROR
+        if self._shape() == "day" and days.is_integer():
+            return moment.date().isoformat(), CellType.MOMENT
         return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds"), CellType.MOMENT
 
     def _end_row(self) -> None:
@@ -202,12 +222,11 @@ class _SheetReader:
             if title_fault := title_above([column.heading for column in self._columns.values()], row, self._expected, self._layout):
                 raise UnreadableWorkbook(title_fault)
         self._lines.append(self._row)
-        for number in self._formulas:
+        if self._is_hidden:
+            self._hidden.append(self._row)
+        for number, doubt in self._doubts.items():
             if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
-                what = (
-                    f"the cell {_column_letters(number)}{self._row} is a formula, and the workbook asks to be calculated when it is opened: "
-                    "open and save it in a spreadsheet, or paste values"
-                )
+                what = f"the cell {_column_letters(number)}{self._row} {doubt}"
                 self._columns[number].uncertain.append(Fault(self._row, self._columns[number].heading, what))
         for number, column in self._columns.items():
             value, kind = self._cells.get(number, (None, CellType.TEXT))
@@ -239,7 +258,8 @@ class _SheetReader:
             )
             for column in self._columns.values()
         ]
-        return RawTable(self._source, self._heading_line, pl.Series("line", self._lines, dtype=pl.UInt32), columns, self._faults)
+        lines = pl.Series("line", self._lines, dtype=pl.UInt32)
+        return RawTable(self._source, self._heading_line, lines, columns, self._faults, odd=said_hidden(self._hidden))
 
 
 def _types(types: list[int]) -> pl.Series | CellType:

@@ -103,7 +103,7 @@ def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: La
         debris = parts[name].str.contains(NOT_AN_ID).fill_null(False)
         for line, text in pl.DataFrame({"line": table.lines, "text": parts[name]}).filter(debris).iter_rows():
             faults.append(Fault(line, name, why_not_a_value(text, is_id=True)))
-    return RawColumn(heading, parts.select(pl.concat_str(list(headings), separator=layout.join_by)).to_series()), faults
+    return RawColumn(heading, parts.select(pl.concat_str(list(headings), separator=layout.join_by, ignore_nulls=True)).to_series()), faults
 
 
 def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) -> tuple[RawTable, list[Fault]]:

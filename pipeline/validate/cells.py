@@ -265,7 +265,8 @@ def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:
 def _why_no_day(text: str, layout: Layout) -> str:
     ways = " or ".join(("2026-10-31", *(name for name in layout.days if name != "yyyy-mm-dd")))
     if re.fullmatch(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}.*", text) and not layout.days:
-        return f'{shown(text)} is not written as 2026-10-31: write it so, or set days = ["dd.mm.yyyy"] in {layout.place}'
+        days = '["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,' if "/" in text else '["dd.mm.yyyy"]'
+        return f"{shown(text)} is not written as 2026-10-31: write it so, or set days = {days} in {layout.place}"
     return f"{shown(text)} is not a day of the calendar: write it as {ways}"
 
 
@@ -278,11 +279,12 @@ def _why_no_instant(text: str, has_timezone: bool, layout: Layout) -> str:
     is_local = bool(re.match(_INSTANT + "$", text))
     has_day = bool(re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text))
     has_other_day = bool(re.match(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}", text))
+    days = '["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,' if "/" in text else '["dd.mm.yyyy"]'
     is_clock = is_local and int(text[11:13]) < 24 and int(text[14:16]) < 60
     causes = (
         (re.fullmatch("[0-9]{9,10}", text), f'is a number: {example}, or set epoch = "s" in {layout.place}'),
         (re.fullmatch("[0-9]{12,13}", text), f'is a number: {example}, or set epoch = "ms" in {layout.place}'),
-        (has_other_day and not layout.days, f'is not written as ISO 8601: {example}, or set days = ["dd.mm.yyyy"] in {layout.place}'),
+        (has_other_day and not layout.days, f"is not written as ISO 8601: {example}, or set days = {days} in {layout.place}"),
         (has_other_day, f"is no day and time of the calendar: {example} or as {' or '.join(layout.days)} 23:59"),
         (has_day and not _is_day(text[:10]), f"is not a day of the calendar: {example}"),
         (is_local and not has_timezone, f"has no offset from UTC: {example}, or set zone in {layout.place}"),

@@ -144,6 +144,10 @@ def _match(
         for column in columns
         if expected[column.name] in absent and (not column.is_nullable or expected.get(column.pair, "") in by_heading)
     ]
+    if missing and unknown and not by_heading:
+        hint = ", or set delimiter" if len(table.columns) == 1 else ""
+        what = f"none of the headings is known, {shown(unknown[0])} first; expected {', '.join(expected.values())}: map them in the settings{hint}"
+        return {}, [Fault(table.heading_line, "", what)]
     for heading in unknown:
         what = f"unknown column {shown(heading)}{near(heading, absent)}; expected {', '.join(expected.values())}"
         faults.append(Fault(table.heading_line, "", f"{what}; other headings are mapped, or ignored, in the settings"))

@@ -29,6 +29,8 @@ def one_fault(bad: pl.DataFrame, others: pl.Series, heading: str, layout: Layout
 
     `others`: the texts of the column that are read. None where no settings would read all of them.
     """
+    if layout.decimal == "either":  # what is not read could be thousands, or decimals: no settings decide that
+        return None, []
     text = pl.col("text")
     read = as_amounts(text, layout)
     odd = bad.filter(text.str.contains(_HOLDS_SIGNS) & ~read.str.contains(_PLAIN).fill_null(False))

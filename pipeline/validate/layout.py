@@ -158,8 +158,9 @@ def as_days(texts: pl.Series, layout: Layout) -> pl.Series:
     return frame.select(found.alias(texts.name)).to_series()
 
 
-def with_midnight(texts: pl.Series) -> pl.Series:
-    """Instants with 00:00:00 where only a day is given."""
+def with_midnight(texts: pl.Series, is_day: pl.Series) -> pl.Series:
+    """Instants with 00:00:00 where only a day is given, of the cells that may be days alone."""
     text = pl.col("text")
-    frame = pl.DataFrame({"text": texts})
-    return frame.select(pl.when(text.str.contains(BARE_DAY)).then(text + "T00:00:00").otherwise(text).alias(texts.name)).to_series()
+    frame = pl.DataFrame({"text": texts, "is_day": is_day})
+    is_bare = pl.col("is_day") & text.str.contains(BARE_DAY)
+    return frame.select(pl.when(is_bare).then(text + "T00:00:00").otherwise(text).alias(texts.name)).to_series()

@@ -73,18 +73,20 @@ def with_written(texts: pl.DataFrame, columns: Collection[Column], found: Mappin
             new = texts.select(as_amounts(pl.col(column.name), layout)).to_series()
         elif column.kind in (Kind.DATE, Kind.INSTANT):
             new = as_days(text, layout)
-            if column.kind is Kind.INSTANT and layout.days:
-                new = with_midnight(new)
         else:
             new = text
         raw = found.get(column.name)
-        if new is not text and raw is not None and raw.types is not CellType.TEXT:
-            types = raw.types if isinstance(raw.types, pl.Series) else pl.Series([int(raw.types)]).new_from_index(0, len(text))
+        types = _type_of_each(raw, len(text))
+        if new is not text and types is not None:
             new = (
                 pl.DataFrame({"type": types, "new": new, "text": text})
                 .select(pl.when(pl.col("type") == CellType.TEXT.value).then(pl.col("new")).otherwise(pl.col("text")))
                 .to_series()
             )
+        if column.kind is Kind.INSTANT and (layout.days or types is not None):
+            # A cell that the file itself calls a day may be one alone; a text only where the settings say how days are written.
+            is_day = types == CellType.MOMENT.value if types is not None and not layout.days else pl.repeat(True, len(text), eager=True)
+            new = with_midnight(new, is_day)
         if column.kind is Kind.AMOUNT and layout.factor is not None:
             new = scaled(new, layout.factor)
         if f"{column.name}:type" in texts.columns:
@@ -92,6 +94,13 @@ def with_written(texts: pl.DataFrame, columns: Collection[Column], found: Mappin
             new = pl.DataFrame({"new": new, "bad": is_bad}).select(pl.when("bad").then(None).otherwise(pl.col("new"))).to_series()
         written.append(new.cast(pl.String).alias(f"{column.name}:written"))
     return texts.with_columns(written)
+
+
+def _type_of_each(raw: RawColumn | None, rows: int) -> pl.Series | None:
+    """The type of each cell; None where all are text."""
+    if raw is None or raw.types is CellType.TEXT:
+        return None
+    return raw.types if isinstance(raw.types, pl.Series) else pl.Series([int(raw.types)], dtype=pl.UInt8).new_from_index(0, rows)
 
 
 def _types_of(column: Column, raw: RawColumn, layout: Layout) -> frozenset[CellType]:

@@ -1,0 +1,43 @@
+"""Which sheet of a workbook is read, and what is asked about rows that it hides.
+
+In: the sheets' names, and the one asked for or looked for. Out: the sheet's place, or the sentence that says what there is. Left out: reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.validate.layout import Layout
+from pipeline.validate.table import shown
+
+SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[цс]атоши|мбтк)\b|сат(?:оши)?\b"
+"""Units smaller than a coin, as a number's format writes them beside it."""
+_SHOWN_LINES = 5
+
+
+def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked: str | None, layout: Layout) -> tuple[int, str]:
+    """The place of the sheet to read, and what is wrong ("" for nothing).
+
+    `sheets`: each one's name, and whether it is hidden. `asked`: the name that a person gave: it or none. `expected`: the name looked for
+    otherwise; where no sheet has it, the only visible one.
+    """
+    seen = [place for place, (_, is_hidden) in enumerate(sheets) if not is_hidden]
+    name = asked or expected or ""
+    named = [place for place, (title, _) in enumerate(sheets) if title.casefold() == name.casefold()]
+    if named:
+        return named[0], ""
+    if asked is None and len(seen) == 1:
+        return seen[0], ""
+    names = ", ".join(shown(sheets[place][0]) for place in seen) or "none"
+    if asked is not None:
+        return 0, f"has no sheet {asked!r}; it has {names}: say one of them with --sheet"
+    way = "name" if layout.place.startswith("[registry") else "say one of them with --sheet, or name"
+    return 0, f"which sheet? It has {names}: {way} the one to read {name!r}, or leave only that one"
+
+
+def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:
+    """The question that rows hidden in the sheet raise; none for none."""
+    if not lines:
+        return ()
+    listed = ", ".join(str(line) for line in lines[:_SHOWN_LINES]) + (", …" if len(lines) > _SHOWN_LINES else "")
+    return (f"{len(lines)} row(s) are hidden in the sheet (by hand or by a filter), and are read like the others: {listed}",)
