@@ -37,6 +37,9 @@ _CALCEXT = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0
 _ERRORS = re.compile(r"#.*[!?]|#N/A|#Н/Д|#+|(?:Err|Ошибка|Қате): ?[0-9]+")
 
 
+Cell = tuple[str, CellType]
+
+
 @dataclass
 class _Column:
     heading: str
@@ -185,9 +188,9 @@ def _add_merges(columns: dict[int, _Column], merges: list[tuple[int, int, int, i
                 columns[number].merged.append(Merged(first, last, f"{_letters(left)}{first}:{_letters(right)}{last}"))
 
 
-def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout: Layout) -> dict[int, tuple[str, CellType]]:
+def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout: Layout) -> dict[int, Cell]:
     """The cells of a row that hold anything, by column from 0."""
-    cells: dict[int, tuple[str, CellType]] = {}
+    cells: dict[int, Cell] = {}
     number = 0
     for node in row.childNodes:
         kind = getattr(node, "qname", None)
@@ -207,9 +210,9 @@ def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout:
     return cells
 
 
-def _cell(node: Any, place: str, layout: Layout) -> tuple[str, CellType] | None:
+def _cell(node: Any, place: str, layout: Layout) -> Cell | None:
     """A cell's text and type; None when it is empty."""
-    kind = node.attributes.get((OFFICENS, "value-type"), "")
+    kind: str = node.attributes.get((OFFICENS, "value-type"), "")
     text = "\n".join(teletype.extractText(part) for part in node.childNodes if getattr(part, "qname", ("", ""))[1] == "p").strip()
     if node.attributes.get((_CALCEXT, "value-type")) == "error" or ((TABLENS, "formula") in node.attributes and _ERRORS.fullmatch(text)):
         return text or "#N/A", CellType.ERROR
@@ -224,13 +227,14 @@ def _cell(node: Any, place: str, layout: Layout) -> tuple[str, CellType] | None:
         return text or "%", CellType.TEXT  # refused as an amount by what it is
     if kind in ("float", "currency"):
         return _number(node.attributes.get((OFFICENS, "value"), ""))
-    return {
+    others: dict[str, Cell] = {
         "date": (node.attributes.get((OFFICENS, "date-value"), text), CellType.MOMENT),
         "boolean": (node.attributes.get((OFFICENS, "boolean-value"), text).upper(), CellType.BOOLEAN),
-    }.get(kind, (text or kind, CellType.OTHER))
+    }
+    return others.get(kind, (text or kind, CellType.OTHER))
 
 
-def _number(value: str) -> tuple[str, CellType]:
+def _number(value: str) -> Cell:
     if not re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?", value):
         return value, CellType.ERROR
     exact = Decimal(value).normalize()

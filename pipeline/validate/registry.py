@@ -76,7 +76,8 @@ def check_registry_table(
         warnings += _unknown_chains(rows, names["chain"], terms)
     if kind in _HELD:
         warnings += _overlaps(rows, _HELD[kind], names)
-    return rows, faults, warnings + checked.notes.warnings
+    hidden = [Fault(None, "", what) for what in checked.notes.odd]  # nobody is asked about a registry
+    return rows, faults, warnings + checked.notes.warnings + hidden
 
 
 def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFrame, heading: str) -> list[Fault]:
