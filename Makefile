@@ -110,6 +110,7 @@ simulate: install-dev ## Simulated pools under faults, SEEDS of them for MONTHS 
 
 mutate: install-dev ## Apply deliberate bugs to a copy, one at a time; the tests must catch every one
 	$(BIN)/python -m tests.mutation
+	$(BIN)/python -m tests.mutation.of_verify
 
 audit: install-dev ## Packages looked up among published vulnerabilities, and a bill of materials in dist/
 	@mkdir -p dist

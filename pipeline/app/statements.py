@@ -15,6 +15,7 @@ from pipeline.model.errors import MonthError, VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
+from pipeline.verify.receipts import MinersReceipts, open_receipts
 from pipeline.verify.tables import read_tables
 
 from .months import PoolMonths
@@ -55,6 +56,10 @@ class Statements:
         with self._stores.current(on_progress) as store:
             state, assessed = self._months.assess(store, month)
         return draft_tables(state, assessed, month, self._rules, pool=self._settings.header(), at=self._now())
+
+    def receipts(self, tables: MonthTables) -> MinersReceipts | None:
+        """The receipts of the version that the tables are of; None for a draft, and for a version of editions 1 and 2, whose manifest states no root."""
+        return open_receipts(self._months.folder_of(tables.month, tables.version)) if tables.version is not None else None
 
     def _frozen_tables(self, event: Frozen) -> MonthTables:
         folder = self._months.folder_of(Month.parse(event.month), event.version)

@@ -20,6 +20,8 @@ from pipeline.verify import telling
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check, judge
 from pipeline.verify.public_time import load_headers
+from pipeline.verify.receipts import check_receipt
+from pipeline.verify.shapes import read_manifest
 from pipeline.verify.signatures import load_trusted
 
 from .decisions import parse_month
@@ -134,7 +136,12 @@ def replay(
 
 
 def verify(  # noqa: PLR0913 - a command's options are its parameters
-    bundle: BundleArgument,
+    bundle: Annotated[
+        str | None,
+        typer.Argument(
+            help="A bundle's folder, or a month: its newest version. With --receipt a manifest alone will do.", metavar="DIR|MONTH"
+        ),
+    ] = None,
     trust: Annotated[
         Path | None, typer.Option("--trust", help="Certificates of the authorities that signers must stand under, PEM.", metavar="FILE")
     ] = None,
@@ -158,6 +165,12 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
             metavar="FILE",
         ),
     ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help="A miner's receipt: whether its rows stand in the report.", metavar="FILE")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option("--root", help="The root that the pool published, to check a receipt against.", metavar="HEX")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> int:
@@ -170,11 +183,20 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
     --node asks a node of the pool's coins: which are unspent today, and who spent the others after the month. So a payout that was left out
     whole, with its proof, is found. What it says is that node's word: ask one of your own.
 
+    --receipt checks what a miner was given by esep statement, against a root that was published (--root), or against a bundle or its manifest.
+
     A public time stamp beside the manifest leads to a block of Bitcoin later than the month: a later bundle's evidence/headers.csv has its header.
 
     [dim]esep verify var/months/2026-10/v1 --trust authorities.pem --headers var/months/2026-11/v1/evidence/headers.csv[/dim]
     """
+    if receipt is not None:
+        checks = check_receipt(receipt, root, bundle_folder(bundle, config) if bundle is not None else None)
+        return report_checks(checks, receipt, is_test_network=is_test_network, as_json=as_json)
+    if bundle is None or root is not None:
+        raise SettingsError(["a bundle's folder or a month is needed; --root goes with --receipt"], source="esep verify")
     folder = bundle_folder(bundle, config)
+    if folder != Path(bundle):
+        require_month(folder, bundle)
     trusted = load_trusted(trust) if trust is not None else []
     if node is None and (node_login is not None or reads_blocks):
         raise SettingsError(["--node-login and --node-blocks go with --node URL"], source="esep verify")
@@ -196,12 +218,21 @@ def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, a
         rows = [
             (check.name, telling.outcome(check), check.detail if not check.holds else check.detail or check.undecided) for check in checks
         ]
-        table(f"Bundle {folder}", ["check", "", "seen"], rows)
+        table(str(folder), ["check", "", "seen"], rows)
         for line in telling.list_lines(verdict):
             say(line)
     if said := telling.summary(checks, verdict, folder):
         err.print(f"esep: {plain(said)}", markup=False)
     return verdict.exit_code
+
+
+def require_month(folder: Path, month: str) -> None:
+    """What lies in a month's place is of that month. Raises VerifyError."""
+    manifest = read_manifest(folder)
+    if (manifest["month"], f"v{manifest['version']}") != (month, folder.name):
+        raise VerifyError(
+            f"{folder}: the bundle in this place is of {manifest['month']} v{manifest['version']}: put the right one back, or replay {month}"
+        )
 
 
 def render(

@@ -29,6 +29,7 @@ from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
+from pipeline.assess.receipts import describe_receipts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
@@ -43,6 +44,7 @@ from pipeline.render.canonical import read_report_csv, write_report_csv, write_t
 from pipeline.render.form import Language
 from pipeline.render.totals import printed_totals
 from pipeline.verify.files import MANIFEST, digest_of
+from pipeline.verify.receipts import report_tree
 
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
 _SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "tzdata")
@@ -196,6 +198,7 @@ def _render(content: Content, report: WrittenReport, progress: Callable[[str], N
 
 def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) -> dict[str, Any]:
     version, state, enriched = content.version, content.state, content.assessed.enriched
+    tree = report_tree(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
     return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls) | {
         "version": version.number,
@@ -203,6 +206,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "header": version.header,
         "debts": content.debts,
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
+        **({"receipts": describe_receipts(tree)} if tree is not None else {}),
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,

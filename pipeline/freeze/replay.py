@@ -104,4 +104,7 @@ def _differing_keys(first: Path, second: Path) -> list[str]:
     """The keys whose values differ in two manifests, except the programs' versions and the files' digests."""
     ours, theirs = (msgspec.json.decode((folder / MANIFEST).read_bytes()) for folder in (first, second))
     told = {"software", "files"}  # versions of today; the files were compared one by one
-    return sorted(name for name in ours.keys() & theirs.keys() - told if ours[name] != theirs[name])
+    differing = {name for name in ours.keys() & theirs.keys() - told if ours[name] != theirs[name]}
+    return sorted(
+        differing | (ours.keys() - theirs.keys())
+    )  # a manifest of before may lack what is stated today, but states nothing that is not stated today

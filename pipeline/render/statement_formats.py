@@ -19,6 +19,8 @@ from .statement_csv import statement_csv
 
 StatementFormat = Literal["csv", "xlsx", "pdf"]
 STATEMENT_FORMATS: tuple[StatementFormat, ...] = get_args(StatementFormat)
+RECEIPT = "receipt"
+"""Not a statement's format: what proves its rows (`assess.receipts`), beside it under the same name."""
 
 
 def write_statement(statement: Statement, folder: Path, *, languages: Sequence[Language], formats: Sequence[StatementFormat]) -> list[Path]:
@@ -35,9 +37,22 @@ def write_statement(statement: Statement, folder: Path, *, languages: Sequence[L
 
 
 def statement_file(statement: Statement, format: StatementFormat, language: Language) -> str:
-    """The file's name. A number that is none is written so that it can't leave the folder."""
-    stem = f"{quote(statement.miner_id, safe='')}-{statement.label}"
+    """The file's name."""
+    stem = _stem(statement)
     return f"{stem}.{format}" if format == "csv" or language == "kk" else f"{stem}.{language}.{format}"
+
+
+def write_receipt(statement: Statement, content: bytes, folder: Path) -> Path:
+    """Put a receipt beside the statement, `BIN-v1.receipt.json`; the file."""
+    path = folder / f"{_stem(statement)}.{RECEIPT}.json"
+    with atomic_file(path, mode=None) as file:
+        file.write(content + b"\n")
+    return path
+
+
+def _stem(statement: Statement) -> str:
+    """A number that is none is written so that it can't leave the folder."""
+    return f"{quote(statement.miner_id, safe='')}-{statement.label}"
 
 
 def _write(statement: Statement, file: IO[bytes], format: StatementFormat, language: Language) -> None:

@@ -111,11 +111,8 @@ def _link(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | Non
         return _is_signed_by_gost(certificate, issuer)
     if certificate.signature_algorithm_oid.dotted_string == SIGNATURE_OID:
         return False  # the algorithm is known, and this key is none of its kind
-    try:
-        is_known = _is_computable(issuer) and certificate.signature_hash_algorithm is not None
-    except (UnsupportedAlgorithm, ValueError):
-        is_known = False
-    return _is_signed_by(certificate, issuer) if is_known else None
+    # A key that can be computed makes signatures that can be, whatever algorithm the certificate below names and whatever its own key is.
+    return _is_signed_by(certificate, issuer) if _has_computable_key(issuer) else None
 
 
 def _is_signed_by_gost(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -159,6 +156,14 @@ def _is_computable(certificate: x509.Certificate) -> bool:
         return certificate.signature_hash_algorithm is not None
     except (UnsupportedAlgorithm, ValueError):
         return False
+
+
+def _has_computable_key(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return False
+    return True
 
 
 def _has_uncomputable_path(

@@ -88,8 +88,11 @@ def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Cer
         raise NotCheckable("the key is of a kind that can't be computed here (GOST of another kind)")
     digest = _DIGESTS[parts.digest_algorithm]
     try:
-        if isinstance(key, rsa.RSAPublicKey) and parts.signature_algorithm != _PSS:
-            key.verify(parts.signature, signed, padding.PKCS1v15(), digest)
+        if isinstance(key, rsa.RSAPublicKey):
+            # The algorithm's name is not signed: whatever it says, an RSA key signs in one of two ways, and both can be computed.
+            is_pss = parts.signature_algorithm == _PSS
+            way = padding.PSS(padding.MGF1(digest), padding.PSS.AUTO) if is_pss else padding.PKCS1v15()
+            key.verify(parts.signature, signed, way, digest)
         elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(parts.signature, signed, ec.ECDSA(digest))
         else:

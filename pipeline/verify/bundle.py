@@ -6,6 +6,8 @@ are true of the pool's ledger and registry: that is what the auditor compares th
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -38,6 +40,7 @@ from .manifest import check_manifest
 from .node import NODE, check_node
 from .opened import OpenBundle
 from .public_time import check_public_time
+from .receipts import check_root
 from .shapes import shape_faults
 from .signatures import check_signatures
 from .wallets import check_wallets
@@ -75,7 +78,7 @@ def verify_bundle(
 
 _UNREADABLE = (
     EsepError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError, AssertionError,
-    pl.exceptions.PolarsError, pl.exceptions.PanicException,
+    pl.exceptions.PolarsError, pl.exceptions.PanicException, zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError,
 )  # fmt: skip
 """Errors that libraries raise for malformed content: a fault of the bundle, not of the program."""
 
@@ -192,9 +195,14 @@ def _check_recomputed(bundle: OpenBundle) -> Finding:
     return Finding(faults, f"{', '.join(tables)} and the totals come out the same")
 
 
+def _check_receipts(bundle: OpenBundle) -> Finding:
+    """Miners' receipts lead to this report: the root of its rows is the one stated."""
+    return check_root(bundle.folder, bundle.manifest)
+
+
 def _check_debts(bundle: OpenBundle) -> Finding:
     """Debts carry over from the month before, and are what the report's rows leave (rule 7.4)."""
-    return Finding(*check_debts(bundle.folder, bundle.manifest, bundle.enriched, bundle.rules))
+    return check_debts(bundle.folder, bundle.manifest, bundle.enriched, bundle.rules)
 
 
 def _check_signatures(bundle: OpenBundle) -> Finding:
@@ -219,6 +227,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("wallets", check_wallets),
     ("manifest", check_manifest),
     ("debts", _check_debts),
+    ("receipts", _check_receipts),
     ("documents", check_documents),
     ("signatures", _check_signatures),
     ("public time", check_public_time),

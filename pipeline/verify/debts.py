@@ -1,6 +1,6 @@
 """Checks the carry-over of debts in a bundle: by its facts, by the report as it is filed, and against the month before.
 
-Enters: a bundle's folder, its manifest, the month computed anew. Leaves: faults, and what was seen. The bundle of the month before is looked
+Enters: a bundle's folder, its manifest, the month computed anew. Leaves: a finding. The bundle of the month before is looked
 at where it lies beside this one; where it does not, that is said.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, PreviousDebts, closing_debts, describe_debts, printed_debts, sums_that_differ
@@ -19,11 +18,14 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv, table_csv
 
+from .finding import Finding
+from .shapes import MANIFEST, read_manifest
+
 SHOWN = 5
 
 
-def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rules: Rules) -> tuple[list[str], str]:
-    """Faults of the carry-over of debts, and what is proved: by the facts, by the filed report, and against the month before."""
+def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rules: Rules) -> Finding:
+    """The carry-over of debts by the facts, by the filed report, and against the month before."""
     section = manifest["debts"]
     content = (folder / DEBTS_CSV).read_bytes()
     faults = [
@@ -36,9 +38,9 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
     before = _before(section)
     if describe_debts(enriched.debts, before, rules) != section:
         faults.append("the manifest's debts come out different")
-    chained, seen = _chain_faults(folder, manifest, before)
-    settled = f"opening + allocated − settled = closing for {enriched.debts.height} debts, by the facts and by the report's rows; "
-    return faults + chained, settled + seen
+    chained, seen, words = _chain_faults(folder, manifest, before)
+    settled = f"opening + allocated − settled = closing for {enriched.debts.height} debts, by the facts and by the report's rows"
+    return Finding(faults + chained, f"{settled}; {seen}" if seen else settled, on_word=tuple(words))
 
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
@@ -55,21 +57,29 @@ def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]
     return faults
 
 
-def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts | None) -> tuple[list[str], str]:
-    """The opening against the closing of the month before: by this manifest, and by that month's bundle where it lies beside this one."""
+def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts | None) -> tuple[list[str], str, list[str]]:
+    """The opening against the closing of the month before, where its bundle lies beside this one; what else this manifest says of it is its word."""
     section = manifest["debts"]
     if before is None:
-        return [], "no month before was frozen with debts to compare the opening with"
+        return (
+            [],
+            "",
+            [f"that {Month.parse(manifest['month']).previous} was not frozen with debts, so that the opening is compared with nothing"],
+        )
     name = f"{before.month} v{before.version}"
     restated = section["restated"]
     seen = f"the opening is the closing of {name}, miner by miner"
     if restated is not None:
         seen = f"restated since {name}: " + ", ".join(f"{amount} {asset}" for asset, amount in restated.items())
     beside = folder.resolve().parent.parent / before.month / f"v{before.version}"
-    if not (beside / "manifest.json").is_file():
-        return [], f"{seen}; its bundle does not lie beside this one: taken from this manifest"
-    theirs = msgspec.json.decode((beside / "manifest.json").read_bytes())
     faults = []
+    if Month.parse(manifest["month"]).previous != Month.parse(before.month):
+        faults.append(f"the debts begin with those of {before.month}, which is not the month before")
+    if manifest["previous_digest"] is None:
+        faults.append(f"the debts begin with those of {name}, and previous_digest says that no month was reported before")
+    if not (beside / MANIFEST).is_file():
+        return faults, "", [f"{seen}: its bundle does not lie beside this one"]
+    theirs = read_manifest(beside)
     if theirs["digest"] != manifest["previous_digest"]:
         faults.append(f"the bundle of {name} beside this one is not the one that this month names")
     if theirs["debts"]["closing_digest"] != before.closing_digest or closing_debts(theirs["debts"]) != before.closing:
@@ -77,7 +87,7 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
     if restated is not None:
         changed = _restated_lines(folder, beside)
         seen += f"; {len(changed)} debt(s), in {DEBTS_CSV} on line(s) {', '.join(changed[:SHOWN])}{' …' if len(changed) > SHOWN else ''}"
-    return faults, f"{seen}, as its bundle beside this one says"
+    return faults, f"{seen}, as its bundle beside this one says", []
 
 
 def _restated_lines(folder: Path, beside: Path) -> list[str]:

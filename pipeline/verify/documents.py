@@ -7,11 +7,9 @@ may differ, and what a reader sees is compared: all of `report.json`, every cell
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any, cast
-from xml.etree import ElementTree
+from typing import cast
 
 from pipeline.model.errors import VerifyError
 from pipeline.render import Document, render_one
@@ -22,6 +20,7 @@ from .files import digest_of
 from .finding import Finding
 from .opened import OpenBundle
 from .shapes import strict_json
+from .workbook import workbook_seen
 
 WRITERS: dict[str, tuple[str, ...]] = {"json": ("esep",), "xlsx": ("esep", "xlsxwriter"), "pdf": ("esep", "reportlab")}
 """The programs whose versions decide a document's bytes."""
@@ -70,41 +69,5 @@ def _says_the_same(ours: Path, theirs: Path, format: Format) -> bool | None:
     if format == "json":
         return cast("bool", strict_json(ours.read_bytes()) == strict_json(theirs.read_bytes()))
     if format == "xlsx":
-        return _workbook(ours) == _workbook(theirs)
+        return workbook_seen(ours) == workbook_seen(theirs)
     return None
-
-
-def _workbook(path: Path) -> dict[str, Any]:
-    """The cells of each sheet, by place, as a reader sees them; formulas, links, hidden sheets and whatever else may show something are named, too."""
-    with zipfile.ZipFile(path) as archive:
-        sizes = {info.filename: info.file_size for info in archive.infolist()}
-        if len(sizes) != len(archive.infolist()) or sum(sizes.values()) > max(64 << 20, 200 * path.stat().st_size):
-            raise ValueError(f"{path.name}: unpacks to more than it may, or has a part twice")
-        parts = {name: archive.read(name) for name in sizes if name.endswith((".xml", ".rels"))}
-    if any(b"<!DOCTYPE" in part or b"<!ENTITY" in part or b"\0" in part for part in parts.values()):
-        raise ValueError(f"{path.name}: has a document type, or text that is not UTF-8")
-    texts = [
-        "".join(text.text or "" for text in item.iter(_of("t"))) for item in _xml(parts["xl/sharedStrings.xml"]).iter(_of("si"))
-    ] if "xl/sharedStrings.xml" in parts else []  # fmt: skip
-    seen: dict[str, Any] = {"parts": sorted(sizes)}
-    for name, part in parts.items():
-        if name.startswith("xl/worksheets/"):
-            seen[name] = [(cell.get("r"), _cell(cell, texts), cell.find(_of("f")) is not None) for cell in _xml(part).iter(_of("c"))]
-    seen["sheets"] = [(sheet.get("name"), sheet.get("state")) for sheet in _xml(parts["xl/workbook.xml"]).iter(_of("sheet"))]
-    return seen
-
-
-def _cell(cell: ElementTree.Element, texts: list[str]) -> str:
-    if cell.get("t") == "inlineStr":
-        return "".join(text.text or "" for text in cell.iter(_of("t")))
-    value = cell.findtext(_of("v")) or ""
-    return texts[int(value)] if cell.get("t") == "s" else value
-
-
-def _xml(part: bytes) -> ElementTree.Element:
-    """Without document types and of bounded size: checked before."""
-    return ElementTree.fromstring(part)  # noqa: S314 - no document types: refused before
-
-
-def _of(tag: str) -> str:
-    return "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}" + tag

@@ -17,6 +17,7 @@ from pipeline.chains.bitcoin.script import address_of, script_type
 from pipeline.chains.bitcoin.wire import Tx, bare_header, parse_header
 from pipeline.chains.bitcoin.work import median_times
 from pipeline.chains.evm.headers import parse_header as parse_account_header
+from pipeline.enrich.frames import Facts
 
 from .evidence import ProvenTransaction
 from .finding import Finding
@@ -25,6 +26,16 @@ from .opened import OpenBundle
 Key = tuple[str, str]
 """Chain and txid."""
 _OP_RETURN = b"\x6a"
+_MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
+    "pool_wallets": (),
+    "blocks": (),
+    "transactions": ("fee_wallet",),
+    "inputs": ("address",),
+    "outputs": ("address", "wallet"),
+    "observations": ("value",),
+    "doubts": (),
+}
+"""The frames that come from chains, each with the columns that may have no value."""
 
 
 @dataclass
@@ -38,9 +49,30 @@ class _Claimed:
 
 def check_facts(bundle: OpenBundle) -> Finding:
     """Blocks and their times agree with the proven headers, transactions with their bytes."""
+    empty = _empty_faults(bundle.facts)
+    if empty:
+        return Finding(empty, "")
     faults, seen, on_word = _blocks(bundle)
+    faults += _observation_faults(bundle)
     found, transactions, words = _transactions(bundle)
     return Finding(faults + found, f"{seen}; {transactions}", on_word=tuple(on_word + words))
+
+
+def _empty_faults(facts: Facts) -> list[str]:
+    """Every column of what a chain says has a value in every row, but for the few that may have none."""
+    faults = []
+    for name, may_be_empty in _MAY_BE_EMPTY.items():
+        frame: pl.DataFrame = getattr(facts, name)
+        empty = [column for column in frame.columns if column not in may_be_empty and frame[column].null_count()]
+        faults += [f"the facts' {name} have rows without {', '.join(empty)}"] if empty else []
+    return faults
+
+
+def _observation_faults(bundle: OpenBundle) -> list[str]:
+    """Balances are observed on account chains only: elsewhere outputs say what a wallet has, and nothing may overrule them."""
+    chains = set(bundle.facts.observations["chain"]) | set(bundle.facts.doubts["chain"])
+    odd = sorted(chain for chain in chains if isinstance(bundle.networks.get(chain), Network))
+    return [f"the facts hold observed balances or doubts of {chain}, where there are none (ADR 7)" for chain in odd]
 
 
 def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:

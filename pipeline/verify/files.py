@@ -26,6 +26,8 @@ def _read_frame(path: Path, name: str) -> pl.DataFrame:
         return pl.DataFrame(schema=shape)
     require_modest_frame(path)
     frame = pl.read_parquet(path)
+    if unknown := sorted(set(frame.columns) - set(shape)):
+        raise ValueError(f"{path.name}: it has the columns {', '.join(unknown)[:200]}, which no frame of that name has")
     absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
     return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
 

@@ -17,11 +17,13 @@ from pipeline.assess.conditions import closing_conditions
 from pipeline.assess.manifest import describe_month
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
+from pipeline.chains.networks import AccountNetwork
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.months import Month
+from pipeline.model.rules import NEWEST_EDITION
 from pipeline.render.canonical import table_csv
 
 from .finding import Finding
@@ -33,13 +35,17 @@ _THROUGH = re.compile(r"declared complete through (\d{4}-\d{2}-\d{2})\b")
 SHOWN_NAMES = 5
 _OF_THE_LOG = [IssueCode.UNREADABLE_EVENT.value, IssueCode.EVENT_NOT_AUTHENTIC.value]
 """Issues of the log's events: they are in no facts, and only block."""
+COINS = {"BTC": "bitcoin", "LTC": "litecoin", "DOGE": "dogecoin"}
+"""Coins whose name is their network's alone: by the network's name, with which its test networks' names begin."""
+COIN_DECIMALS, ACCOUNT_DECIMALS = 8, 18
+"""Between a coin and its base unit: of Bitcoin and what descends from it (satoshi), of account chains (wei)."""
 
 
 def check_manifest(bundle: OpenBundle) -> Finding:
     """Rows, totals, due date, chains, issues, conditions, parameters, and the month before."""
     manifest, month = bundle.manifest, Month.parse(bundle.manifest["month"])
     issues, unreadable = _issues(bundle)
-    described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(manifest))
+    described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(bundle))
     described["issues"] = dict(issues.group_by("code").len().sort("code").iter_rows())
     faults = [f"the manifest's {name} comes out different from the facts" for name, value in described.items() if manifest[name] != value]
     printed = table_csv(issues.select(list(ISSUES)))
@@ -47,6 +53,11 @@ def check_manifest(bundle: OpenBundle) -> Finding:
         faults.append(f"{ISSUES_CSV} comes out different")
     faults += _condition_faults(bundle, issues, month)
     faults += _parameter_faults(bundle)
+    faults += _asset_faults(bundle)
+    if not manifest["frozen_by"].strip():
+        faults.append("nobody's name stands behind the freeze (frozen_by)")
+    if manifest["version"] > 1 and not manifest["reason"].strip():
+        faults.append(f"version {manifest['version']} gives no reason (rule 8.3)")
     before, words = _month_before(bundle, month)
     waived = sorted({waiver["by"] for waiver in manifest["waivers"]})
     if manifest["waivers"]:
@@ -58,9 +69,13 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     return Finding(faults + before, seen, on_word=tuple(_words(bundle) + words))
 
 
-def _internal_calls(manifest: dict[str, Any]) -> dict[str, str]:
-    """How calls were seen: the node's own words, which are in no facts."""
-    return {chain: state["internal_calls"] for chain, state in manifest["chains"].items() if "internal_calls" in state}
+def _internal_calls(bundle: OpenBundle) -> dict[str, str]:
+    """How calls were seen on account chains: the node's own words, which are in no facts."""
+    return {
+        chain: state["internal_calls"]
+        for chain, state in bundle.manifest["chains"].items()
+        if "internal_calls" in state and isinstance(bundle.networks.get(chain), AccountNetwork)
+    }
 
 
 def _issues(bundle: OpenBundle) -> tuple[pl.DataFrame, int]:
@@ -109,6 +124,31 @@ def _parameter_faults(bundle: OpenBundle) -> list[str]:
     return faults
 
 
+def _asset_faults(bundle: OpenBundle) -> list[str]:
+    """A chain has one coin of its own, with the decimals that its network gives it; a coin's name is not another network's."""
+    faults = []
+    coins: dict[str, list[str]] = {}
+    for asset in bundle.rules.assets.values():
+        network = bundle.networks.get(asset.chain)
+        if asset.contract is None:
+            coins.setdefault(asset.chain, []).append(asset.name)
+        elif isinstance(network, Network):
+            faults.append(f"{asset.name} is a token's contract on {asset.chain}, which has none")
+        if network is None or asset.contract is not None:
+            continue
+        decimals = COIN_DECIMALS if isinstance(network, Network) else ACCOUNT_DECIMALS
+        if asset.decimals != decimals:
+            faults.append(f"{asset.name} has {asset.decimals} decimals: the coin of {asset.chain} has {decimals}")
+        family = network.name.partition("_")[0] if isinstance(network, Network) else "evm"
+        if COINS.get(asset.name, family) != family and (family in COINS.values() or isinstance(network, AccountNetwork)):
+            faults.append(f"{asset.name} is not the coin of {bundle.rules.network[asset.chain]}")
+    return faults + [
+        f"the chain {chain} has the coins {', '.join(sorted(names))}: it can have one"
+        for chain, names in sorted(coins.items())
+        if len(names) > 1
+    ]
+
+
 def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str]]:
     """The digest of the month before, against its bundles where they lie beside this one."""
     previous, said = str(month.previous), bundle.manifest["previous_digest"]
@@ -121,13 +161,21 @@ def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str
                 return [f"the bundle of {previous} beside this one: {error}"], []
     known = [manifest for manifest in beside if manifest["frozen_at"] <= bundle.manifest["frozen_at"] and manifest["month"] == previous]
     if not known:
+        later = f"; the bundles of {previous} beside this one say that they were frozen later" if beside else ""
         return [], [
-            f"that {previous} was reported with the digest {said}" if said else f"that {previous} was not reported before this month"
+            (f"that {previous} was reported with the digest {said}" if said else f"that {previous} was not reported before this month")
+            + later
         ]
     if said not in {manifest["digest"] for manifest in known}:
         return [f"previous_digest is not the digest of {previous}, whose bundle lies beside this one"], []
-    if bundle.manifest["debts"]["previous"] is None:
+    begins = bundle.manifest["debts"]["previous"]
+    if begins is None:
         return [f"the debts name no month before, and the bundle of {previous} lies beside this one"], []
+    named = {(manifest["version"], manifest["debts"]["closing_digest"]) for manifest in known if manifest["digest"] == said}
+    if (begins["version"], begins["closing_digest"]) not in named:
+        return [
+            f"the debts begin with those of {previous} v{begins['version']}, which is not how the bundle that previous_digest names closes"
+        ], []
     return [], []
 
 
@@ -138,7 +186,10 @@ def _words(bundle: OpenBundle) -> list[str]:
     parameters = [f"finality of {chain} {count}" for chain, count in sorted(rules.finality.items())]
     used = sorted(set(facts.allocations["asset"].unique()) & set(rules.payout_unit))
     parameters += [f"payout unit of {asset} {rules.payout_unit[asset]}" for asset in used]
+    parameters += [] if rules.has_payments_ledger else ["no ledger of payments is kept"]
+    older = f"frozen under edition {rules.edition} of the rules, an older one: what the newer ones ask is not asked"
     return [
+        *([older] if rules.edition < NEWEST_EDITION else ()),
         f"the ledger: {facts.allocations.height} allocations, {facts.payments.height} payments, {facts.openings.height} openings, and that it is complete",
         f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",
         f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), but for those whose keys signed for it",

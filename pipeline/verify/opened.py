@@ -21,13 +21,14 @@ from pipeline.chains.networks import network_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
+from pipeline.model.errors import VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv
 
 from .evidence import Proven, prove_transactions, read_evidence
 from .files import read_facts
-from .shapes import read_manifest, require_plain_files
+from .shapes import MANIFEST, read_manifest, require_plain_files
 
 
 class OpenBundle:
@@ -49,7 +50,10 @@ class OpenBundle:
         self.manifest = read_manifest(folder)
         require_plain_files(folder, self.manifest["files"])
         self.rules = Rules.from_json(self.manifest["rules"])
-        self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
+        try:
+            self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
+        except ValueError as error:
+            raise VerifyError(f"{folder / MANIFEST}: its rules name a network that is none: {error}") from error
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -86,6 +90,16 @@ class OpenBundle:
     def enriched(self) -> Enriched:
         """The month, computed anew from the facts in the bundle."""
         return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
+
+    @cached_property
+    def chains(self) -> list[str]:
+        """Every chain that the month stands on: by its rules, by its facts, and by the assets that it reports."""
+        facts, rules = self.facts, self.rules
+        frames = (facts.blocks, facts.transactions, facts.pool_wallets, facts.observations, facts.doubts)
+        named = {chain for frame in frames for chain in frame["chain"].unique() if chain is not None}
+        assets = set(facts.allocations["asset"].unique()) | set(facts.openings["asset"].unique()) | set(facts.payments["asset"].unique())
+        owed = {rules.assets[asset].chain for asset in assets if asset in rules.assets}
+        return sorted(named | owed | set(rules.finality))
 
     def read_report(self) -> pl.DataFrame:
         """The rows of `report.csv`, as text; not cached, because those of a large month need much memory."""

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.model.errors import DiskError, EsepError
+from pipeline.model.errors import DiskError, EsepError, SettingsError
 from pipeline.model.plain import UNSEEN, plain
 
 from .bundle import verify_bundle
 from .finding import judge
 from .public_time import load_headers
+from .receipts import check_receipt
 from .signatures import load_trusted
 from .telling import as_json, list_lines, outcome, summary
 
@@ -54,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="esep-verify", description="Check a frozen month's bundle, offline, with nothing but the bundle.", epilog=EPILOG
     )
-    parser.add_argument("bundle", type=Path, metavar="DIR", help="the bundle's folder")
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="DIR", help="the bundle's folder; with --receipt a manifest will do")
+    parser.add_argument("--receipt", type=Path, metavar="FILE", help="a miner's receipt: whether its rows stand in the report")
+    parser.add_argument("--root", metavar="HEX", help="the root that the pool published, to check a receipt against without a bundle")
     parser.add_argument(
         "--trust", type=Path, metavar="FILE", help="certificates of the authorities that signers must stand under, PEM; asks for signatures"
     )
@@ -73,18 +76,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    trusted = load_trusted(options.trust) if options.trust is not None else []
-    checks = verify_bundle(options.bundle, trusted=trusted, headers=load_headers(options.headers) if options.headers is not None else {})
+    if options.receipt is not None:
+        checks = check_receipt(options.receipt, options.root, options.bundle)
+        what = options.receipt
+    elif options.bundle is None or options.root is not None:
+        raise SettingsError(["DIR is needed; --root goes with --receipt"], source="esep-verify")
+    else:
+        trusted = load_trusted(options.trust) if options.trust is not None else []
+        checks = verify_bundle(
+            options.bundle, trusted=trusted, headers=load_headers(options.headers) if options.headers is not None else {}
+        )
+        what = options.bundle
     verdict = judge(checks, is_test_network=options.test_network)
     if options.json:
-        text = json.dumps(as_json(checks, verdict, options.bundle), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(as_json(checks, verdict, what), ensure_ascii=False, separators=(",", ":"))
         print(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
     else:
-        print(plain(f"Bundle {options.bundle}\n"))
+        print(plain(f"{what}\n"))
         for check in checks:
             print(plain(f"{outcome(check):10} {check.name}: {check.detail or check.undecided or check.not_checked}"))
         print("\n" + "\n".join(plain(line) for line in list_lines(verdict)))
-    if said := summary(checks, verdict, options.bundle):
+    if said := summary(checks, verdict, what):
         _fail(said)
     return verdict.exit_code
 

@@ -23,6 +23,8 @@ from pipeline.enrich.frames import SHAPES
 from pipeline.model.errors import VerifyError
 from pipeline.model.rules import NEWEST_EDITION
 
+from .parquet_pages import unpacked_bytes
+
 MANIFEST = "manifest.json"
 SIGNATURES = ("manifest.json.p7s", "report.json.p7s")
 """Signatures that may join a bundle after its freeze."""
@@ -45,6 +47,16 @@ MAX_MANIFEST_BYTES = 32 << 20
 MAX_SIGNATURE_BYTES = 1 << 20
 MAX_LINE_BYTES = 8 << 20
 """Of `proofs.jsonl`: a transaction with its proof."""
+MAX_FILE_BYTES = {
+    ".csv": 4 << 30,
+    ".jsonl": 4 << 30,
+    ".parquet": 4 << 30,
+    ".pdf": 2 << 30,
+    ".xlsx": 2 << 30,
+    ".json": 8 << 30,
+    ".duckdb": 64 << 30,
+}
+"""Of any other file, by how its name ends: ten million rows take about half of it."""
 MAX_ROWS = 50_000_000
 MAX_UNPACKED_BYTES = 4 << 30
 MAX_GROWTH = 200
@@ -77,7 +89,7 @@ class _Rules(msgspec.Struct):
     payers: dict[str, _Payer] = {}
 
 
-class _Waiver(msgspec.Struct):
+class _Waiver(msgspec.Struct, forbid_unknown_fields=True):
     code: str
     ref: str
     by: str
@@ -86,7 +98,7 @@ class _Waiver(msgspec.Struct):
     facts: list[str] | None = None
 
 
-class _Condition(msgspec.Struct):
+class _Condition(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     is_met: bool
     detail: str
@@ -99,7 +111,7 @@ class _Previous(msgspec.Struct, forbid_unknown_fields=True):
     closing_digest: str
 
 
-class _Debts(msgspec.Struct):
+class _Debts(msgspec.Struct, forbid_unknown_fields=True):
     totals: dict[str, Amounts]
     opening_digest: str
     closing_digest: str
@@ -130,8 +142,13 @@ class _Coins(msgspec.Struct, forbid_unknown_fields=True):
     previous: _PreviousCoins | None
 
 
-class _Manifest(msgspec.Struct):
-    """The types of everything in a manifest that is read."""
+class _Receipts(msgspec.Struct, forbid_unknown_fields=True):
+    leaves: Whole
+    root: Digest
+
+
+class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    """The types of everything in a manifest; what else stands in one is proved by nothing, and refused."""
 
     schema: Annotated[int, Meta(ge=1)]
     form: str
@@ -160,14 +177,19 @@ class _Manifest(msgspec.Struct):
     files: dict[str, Digest]
     not_reproducible: list[str]
     coins: _Coins | None = None
+    receipts: _Receipts | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, every part of the type it should be. Raises VerifyError, one sentence."""
-    path = folder / MANIFEST
+    """The manifest of a bundle's folder, every part of the type it should be. Raises VerifyError, one sentence."""
+    return parse_manifest(folder / MANIFEST)
+
+
+def parse_manifest(path: Path) -> dict[str, Any]:
+    """The manifest in a file of whatever name. Raises VerifyError, one sentence."""
     try:
         raw = read_plain(path, MAX_MANIFEST_BYTES)
-        manifest: dict[str, Any] = strict_json(raw)
+        manifest: dict[str, Any] = strict_json(raw, with_fractions=False)
         schema = manifest.get("schema") if isinstance(manifest, dict) else None
         if type(schema) is int and schema > NEWEST_EDITION:
             raise VerifyError(f"{path}: schema {schema} is newer than this program knows ({NEWEST_EDITION}): upgrade it")
@@ -185,8 +207,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def strict_json(raw: bytes) -> Any:
-    """JSON in which no object has a key twice. Raises ValueError."""
+def strict_json(raw: bytes, *, with_fractions: bool = True) -> Any:
+    """JSON in which no object has a key twice; `with_fractions`: whether numbers may be other than whole. Raises ValueError."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -197,9 +219,9 @@ def strict_json(raw: bytes) -> Any:
         return found
 
     def refused(text: str) -> Any:
-        raise ValueError(f"{text} is no number of JSON")
+        raise ValueError(f"{text} is no number that it may have")
 
-    return json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=refused)
+    return json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=refused, parse_float=None if with_fractions else refused)
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -242,13 +264,17 @@ def require_plain_files(folder: Path, files: dict[str, str]) -> None:
         if name.startswith("/") or ".." in name.split("/") or "\0" in name:
             raise VerifyError(f"{folder / MANIFEST}: it names {name!r}, which lies outside the bundle")
         try:
-            kind = (folder / name).lstat().st_mode
+            status = (folder / name).lstat()
+            kind = status.st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError) as error:
             raise VerifyError(f"{folder / MANIFEST}: it names {name[:80]!r}, which is no file's name: {error}") from error
         if not (stat.S_ISDIR(kind) if name in FOLDERS else stat.S_ISREG(kind)):
             raise VerifyError(f"{folder / name} is {_kind(kind)}: a bundle has plain files only")
+        most = MAX_FILE_BYTES.get(Path(name).suffix, MAX_SIGNATURE_BYTES)
+        if status.st_size > most and name not in FOLDERS:
+            raise VerifyError(f"{folder / name} has {status.st_size:,} bytes: no such file of a bundle has more than {most:,}")
 
 
 def _kind(mode: int) -> str:
@@ -257,33 +283,31 @@ def _kind(mode: int) -> str:
 
 
 def require_modest_frame(path: Path) -> None:
-    """Raises ValueError for a Parquet file that would unpack to more than it may: rows, bytes, and texts written out from dictionaries."""
+    """Raises ValueError for a Parquet file that would unpack to more than it may: rows, pages, columns in memory, texts written out from dictionaries."""
     size = path.stat().st_size
     limit = min(MAX_UNPACKED_BYTES, max(FREE_BYTES, MAX_GROWTH * size))
     try:
         with pq.ParquetFile(path) as file:
             metadata = file.metadata
-            groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-            declared = sum(group.total_byte_size for group in groups)
-            if (
-                metadata.num_columns > 64
-                or metadata.num_rows > MAX_ROWS
-                or metadata.num_rows * metadata.num_columns > limit
-                or declared > limit
-            ):
+            fields = list(file.schema_arrow)
+            if metadata.num_columns > 64 or metadata.num_rows > MAX_ROWS:
+                raise ValueError(
+                    f"{path.name}: {metadata.num_rows:,} rows of {metadata.num_columns} columns are more than a frame may have"
+                )
+            texts = [field.name for field in fields if _is_text(field.type)]
+            if strange := [field.name for field in fields if field.name not in texts and not _is_plain(field.type)]:
+                raise ValueError(f"{path.name}: {', '.join(strange)} are of types that no frame has")
+            in_memory = sum(metadata.num_rows * max(field.type.bit_width, 8) // 8 for field in fields if field.name not in texts)
+            declared = max(unpacked_bytes(path, metadata), in_memory + 16 * metadata.num_rows * len(texts))
+            if declared > limit:
                 raise ValueError(
                     f"{path.name}: {metadata.num_rows:,} rows of {metadata.num_columns} columns, {declared:,} bytes unpacked, "
                     f"are more than its {size:,} bytes may hold"
                 )
-            fields = list(file.schema_arrow)
-        plain = {field.name for field in fields if pa.types.is_primitive(field.type) or pa.types.is_decimal(field.type)}
-        texts = [field.name for field in fields if field.name not in plain]
-        if strange := [field.name for field in fields if field.name in texts and not _is_text(field.type)]:
-            raise ValueError(f"{path.name}: {', '.join(strange)} are of types that no frame has")
         total = 0
         for column in texts:
             with pq.ParquetFile(path, read_dictionary=[column]) as file:
-                for batch in file.iter_batches(batch_size=1 << 20, columns=[column], use_threads=False):
+                for batch in file.iter_batches(batch_size=1 << 16, columns=[column], use_threads=False):
                     total += _written_out(batch.column(0))
                     if total > limit:
                         raise ValueError(
@@ -291,6 +315,11 @@ def require_modest_frame(path: Path) -> None:
                         )
     except pa.ArrowException as error:
         raise ValueError(f"{path.name}: not a sound Parquet file: {str(error).splitlines()[0][:200]}") from error
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whole numbers, truth values, days, decimals: what frames have besides texts. Floating point is none of them (law 7)."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_date(kind) or pa.types.is_decimal(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

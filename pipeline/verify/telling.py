@@ -29,8 +29,8 @@ def list_lines(verdict: Verdict) -> Iterator[str]:
 def summary(checks: Sequence[Check], verdict: Verdict, folder: Path) -> str:
     """Why the exit code is not 0, in a sentence; "" when it is."""
     if not verdict.holds:
-        return f"the bundle {folder} does not hold: {', '.join(check.name for check in checks if not check.holds)}"
-    return f"the bundle {folder} holds, but not all of it can be checked here: see the list" if verdict.exit_code else ""
+        return f"{folder} does not hold: {', '.join(check.name for check in checks if not check.holds)}"
+    return f"{folder} holds, but not all of it can be checked here: see the list" if verdict.exit_code else ""
 
 
 def as_json(checks: Sequence[Check], verdict: Verdict, folder: Path) -> dict[str, Any]:

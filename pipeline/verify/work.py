@@ -18,12 +18,17 @@ from .opened import OpenBundle
 
 
 def check_work(bundle: OpenBundle) -> Finding:
-    """The work of every chain that the month closes on."""
+    """The work of every chain that the month stands on."""
     faults: list[str] = []
     proved: list[str] = []
     undecided: list[str] = []
     is_test_only = True
-    for chain in sorted(bundle.rules.finality):
+    if not bundle.chains:
+        faults.append("no chain is named that the month stands on")
+    for chain in bundle.chains:
+        if chain not in bundle.rules.finality or chain not in bundle.networks:
+            faults.append(f"the month stands on the chain {chain}, of which the rules say no finality or no network")
+            continue
         blocks = bundle.evidence.headers.filter(pl.col("chain") == chain).sort("height")
         network = bundle.networks[chain]
         why = _why_unseen(network, blocks)

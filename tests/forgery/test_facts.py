@@ -113,21 +113,20 @@ def place(facts: Facts) -> Facts:
     )(facts)
 
 
-@pytest.mark.parametrize(
-    ("forge", "named"),
-    [
-        (outpoints, "its inputs are others than the facts say"),
-        (fee, "is not what that one pays"),
-        (fee_alone, "the facts say that its fee is"),
-        (own_output, "is the pool's in one place"),
-        (left_out_output, "its outputs are others than the facts say"),
-        (block_time, "block 4300 has the time"),
-        (left_out_transaction, "is proved, but the facts leave it out"),
-        (invented_input, "is not what that one pays"),
-        (place, "the facts say 7 in"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
+FACTS: list[tuple[Forge, str]] = [
+    (outpoints, "its inputs are others than the facts say"),
+    (fee, "is not what that one pays"),
+    (fee_alone, "the facts say that its fee is"),
+    (own_output, "is the pool's in one place"),
+    (left_out_output, "its outputs are others than the facts say"),
+    (block_time, "block 4300 has the time"),
+    (left_out_transaction, "is proved, but the facts leave it out"),
+    (invented_input, "is not what that one pays"),
+    (place, "the facts say 7 in"),
+]
+
+
+@pytest.mark.parametrize(("forge", "named"), FACTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_facts_that_contradict_the_bytes_are_caught_and_named(bundle: Path, forge: Forge, named: str) -> None:
     failing, said, code = verdict_on(rewritten(bundle, facts=forge), left_out=["documents"])
     assert "facts against chain" in failing and named in said and code == 8

@@ -34,31 +34,31 @@ def setting(*path: str | int, to: Any) -> Change:
     return change
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (setting("due", to="2026-12-25"), "due comes out different"),
-        (setting("rows", to=1), "rows comes out different"),
-        (setting("rows_unsettled", to=0), "rows_unsettled comes out different"),
-        (setting("issues", to={}), "issues comes out different"),
-        (setting("form", to="ЦМПМ2"), "form comes out different"),
-        (setting("totals", "distinct_transfers_count", to=3), "totals comes out different"),
-        (setting("chains", "bitcoin", "tip_height", to=6000), "chains comes out different"),
-        (setting("chains", "bitcoin", "last_block_confirmations", to=6000), "chains comes out different"),
-        (setting("not_reproducible", to=["report.csv"]), "not_reproducible comes out different"),
-        (setting("conditions", to=[]), "conditions come out different"),
-        (setting("conditions", 0, "detail", to="long past"), "conditions come out different"),
-        (setting("conditions", 2, "detail", to="never declared complete"), "ledger complete"),
-        (setting("conditions", 2, "detail", to="declared complete through 2026-10-30"), "needed: 2026-10-31"),
-        (setting("waivers", to=[]), "unknown-outflow (1)"),
-        (setting("waivers", 0, "ref", to="ab" * 32 + ":0"), "unknown-outflow (1)"),
-        (setting("waivers", 0, "facts", to=["1"]), "unknown-outflow (1)"),
-        (setting("waivers", 0, "reason", to=" "), "no reason"),
-        (setting("debts", "totals", "BTC", "closing", to="0.00000000"), "debts come out different"),
-        (setting("debts", "closing_digest", to="ab" * 32), "debts come out different"),
-        (setting("rules", "surprise", to=1), "rules comes out different"),
-    ],
-)  # fmt: skip
+CHANGES: list[tuple[Change, str]] = [
+    (setting("due", to="2026-12-25"), "due comes out different"),
+    (setting("rows", to=1), "rows comes out different"),
+    (setting("rows_unsettled", to=0), "rows_unsettled comes out different"),
+    (setting("issues", to={}), "issues comes out different"),
+    (setting("form", to="ЦМПМ2"), "form comes out different"),
+    (setting("totals", "distinct_transfers_count", to=3), "totals comes out different"),
+    (setting("chains", "bitcoin", "tip_height", to=6000), "chains comes out different"),
+    (setting("chains", "bitcoin", "last_block_confirmations", to=6000), "chains comes out different"),
+    (setting("not_reproducible", to=["report.csv"]), "not_reproducible comes out different"),
+    (setting("conditions", to=[]), "conditions come out different"),
+    (setting("conditions", 0, "detail", to="long past"), "conditions come out different"),
+    (setting("conditions", 2, "detail", to="never declared complete"), "ledger complete"),
+    (setting("conditions", 2, "detail", to="declared complete through 2026-10-30"), "needed: 2026-10-31"),
+    (setting("waivers", to=[]), "unknown-outflow (1)"),
+    (setting("waivers", 0, "ref", to="ab" * 32 + ":0"), "unknown-outflow (1)"),
+    (setting("waivers", 0, "facts", to=["1"]), "unknown-outflow (1)"),
+    (setting("waivers", 0, "reason", to=" "), "no reason"),
+    (setting("debts", "totals", "BTC", "closing", to="0.00000000"), "debts come out different"),
+    (setting("debts", "closing_digest", to="ab" * 32), "debts come out different"),
+    (setting("rules", "surprise", to=1), "rules comes out different"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "named"), CHANGES)
 def test_a_manifest_that_says_something_else_is_caught(bundle: Path, change: Change, named: str) -> None:
     failing, said, code = verdict_on(resealed(bundle, change), left_out=["documents"])
     assert failing & {"manifest", "debts"} and named in said and code == 8
@@ -163,16 +163,15 @@ def one_language_less(bundle: Path) -> None:
     (bundle / "report.ru.pdf").unlink()
 
 
-@pytest.mark.parametrize(
-    ("forge", "named"),
-    [
-        (another_bin, "report.json"),
-        (another_cell, "report.ru.xlsx"),
-        (another_pdf, "report.pdf"),
-        (one_language_less, "report.ru.pdf is missing"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
+DOCUMENTS: list[tuple[Callable[[Path], None], str]] = [
+    (another_bin, "report.json"),
+    (another_cell, "report.ru.xlsx"),
+    (another_pdf, "report.pdf"),
+    (one_language_less, "report.ru.pdf is missing"),
+]
+
+
+@pytest.mark.parametrize(("forge", "named"), DOCUMENTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_documents_that_say_something_else_are_caught(bundle: Path, forge: Callable[[Path], None], named: str) -> None:
     forge(bundle)
     failing, said, code = verdict_on(resealed(bundle))
@@ -203,3 +202,14 @@ def test_an_unsigned_bundle_does_not_pass_where_signatures_are_asked_for(bundle:
     assert esep("verify", bundle, "--test-network", "--trust", root_pem) == 8
     (check,) = [check for check in verify_bundle(bundle, left_out=["documents"]) if check.name == "signatures"]
     assert check.holds and check.not_checked == "not signed"
+
+
+def test_a_bundle_in_another_month_s_place_is_named(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(frozen, var)
+    (var / "months" / "2026-10").rename(var / "months" / "2026-11")
+    assert esep("verify", "2026-11", "--test-network", "--config", var / "esep.toml") == 8
+    assert "the bundle in this place is of 2026-10 v1" in capsys.readouterr().err
+    shutil.copytree(var / "months" / "2026-11" / "v1", var / "months" / "2026-10" / "v2")
+    assert esep("verify", "2026-10", "--test-network", "--config", var / "esep.toml") == 8
+    assert "put the right one back, or replay 2026-10" in capsys.readouterr().err

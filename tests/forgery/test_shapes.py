@@ -84,22 +84,21 @@ def unknown_name(bundle: Path) -> None:
     resealed(bundle)
 
 
-@pytest.mark.parametrize(
-    ("forge", "named"),
-    [
-        (link, "is a link"),
-        (linked_folder, "is a link"),
-        (pipe, "is a pipe"),
-        (pipe_for_a_signature, "is a pipe"),
-        (a_socket, "is a socket"),
-        (pipe_for_the_manifest, "not a plain file"),
-        (beside_the_signature, "'manifest.json.p7s.exe' is not in the manifest"),
-        (folder_beside, "a folder that no bundle has"),
-        (beside_the_submissions, "run.exe' is not in the manifest"),
-        (unknown_name, "'readme.html', which is no file of a bundle"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
+SHAPES: list[tuple[Callable[[Path], None], str]] = [
+    (link, "is a link"),
+    (linked_folder, "is a link"),
+    (pipe, "is a pipe"),
+    (pipe_for_a_signature, "is a pipe"),
+    (a_socket, "is a socket"),
+    (pipe_for_the_manifest, "not a plain file"),
+    (beside_the_signature, "'manifest.json.p7s.exe' is not in the manifest"),
+    (folder_beside, "a folder that no bundle has"),
+    (beside_the_submissions, "run.exe' is not in the manifest"),
+    (unknown_name, "'readme.html', which is no file of a bundle"),
+]
+
+
+@pytest.mark.parametrize(("forge", "named"), SHAPES, ids=lambda value: getattr(value, "__name__", ""))
 def test_only_plain_files_of_known_names_are_a_bundle(bundle: Path, forge: Callable[[Path], None], named: str) -> None:
     forge(bundle)
     assert named in refused(bundle)

@@ -14,6 +14,7 @@ import pytest
 from pypdf import PdfReader
 
 from pipeline.render.statement import ROWS
+from tests.forgery.forger import resealed
 
 from .example_month import DIGEST, esep
 
@@ -85,7 +86,14 @@ def test_documents_say_the_same_and_name_nobody_else(frozen: Path, tmp_path: Pat
     asked = ["--miner", miner, "-l", "kk", "-l", "ru", "--out", tmp_path / "out", "--json", "--config", config]
     assert esep("statement", "2026-10", *asked) == 0
     told = json.loads(capsys.readouterr().out)
-    names = [f"{miner}-v1.csv", f"{miner}-v1.xlsx", f"{miner}-v1.ru.xlsx", f"{miner}-v1.pdf", f"{miner}-v1.ru.pdf"]
+    names = [
+        f"{miner}-v1.csv",
+        f"{miner}-v1.xlsx",
+        f"{miner}-v1.ru.xlsx",
+        f"{miner}-v1.pdf",
+        f"{miner}-v1.ru.pdf",
+        f"{miner}-v1.receipt.json",
+    ]
     assert [Path(path).name for path in told["files"]] == names and (told["miners"], told["version"]) == (1, 1)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
 
@@ -166,7 +174,7 @@ def test_what_is_not_there_is_told(frozen: Path, tmp_path: Path, capsys: pytest.
     for arguments, code, words in (
         (["2026-10", "--version", 7], 3, "no frozen version 7; there is v1"),
         (["2026-10", "--miner", "999999999999"], 3, "has no row and no debt"),
-        (["2026-10", "--format", "csv,doc"], 2, "'doc' is none of csv, xlsx, pdf"),
+        (["2026-10", "--format", "csv,doc"], 2, "'doc' is none of csv, xlsx, pdf, receipt"),
         (["2026-10", "--language", "de"], 2, ""),
         (["2020-01"], 3, "no miner has a row or a debt"),
     ):
@@ -174,3 +182,91 @@ def test_what_is_not_there_is_told(frozen: Path, tmp_path: Path, capsys: pytest.
         assert esep("statement", *arguments, "--out", tmp_path / "out", "--config", config) == code
         assert words in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.fixture(scope="module")
+def receipts(frozen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every miner's receipt."""
+    out = tmp_path_factory.mktemp("receipts")
+    assert esep("statement", "2026-10", "--out", out, "--format", "receipt", "--config", frozen / "esep.toml") == 0
+    return out
+
+
+def test_each_row_of_the_report_is_in_one_receipt_and_in_nobody_else_s(receipts: Path, frozen: Path) -> None:
+    report = read(bundle(frozen) / "report.csv")
+    found: list[str] = []
+    for path in receipts.iterdir():
+        told = json.loads(path.read_text())
+        rows = [dict(zip(told["columns"], row["values"], strict=True)) for row in told["rows"]]
+        assert path.name == f"{told['miner_id']}-v1.receipt.json"
+        own = report.filter(pl.col("miner_id") == told["miner_id"])
+        assert [{name: row[name] for name in own.columns} for row in rows] == own.to_dicts()
+        others = report.filter(pl.col("miner_id") != told["miner_id"])
+        for foreign in {*others["miner_id"], *others["miner_name"]} - {None, *own["miner_name"]}:
+            assert foreign not in path.read_text()
+        found += [row["n"] for row in rows]
+    assert sorted(found, key=int) == report["n"].to_list()
+
+
+def test_a_miner_checks_a_receipt_against_what_was_filed(
+    receipts: Path, frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = sorted(receipts.iterdir())[0]
+    filed = tmp_path / "as-filed.json"
+    shutil.copyfile(bundle(frozen) / "manifest.json", filed)
+    root = json.loads(filed.read_text())["receipts"]["root"]
+    for published in ([bundle(frozen)], [filed], ["--root", root], ["--root", root.upper()], [bundle(frozen), "--root", root]):
+        assert esep("verify", "--receipt", path, *published) == 0
+    capsys.readouterr()
+    assert esep("verify", "--receipt", path) == 13, "a receipt alone proves nothing"
+    assert "no root was given" in capsys.readouterr().out
+    assert esep("verify", "--receipt", path, "--root", "ab" * 32) == 8
+    assert "these rows do not stand in that report" in capsys.readouterr().out
+    for wrong in (
+        ["--receipt", tmp_path / "no.json"],
+        ["--receipt", filed],
+        ["--receipt", path, "--root", "x"],
+        ["--receipt", path, tmp_path],
+    ):
+        assert esep("verify", *wrong) == 8
+    assert esep("verify") == 2 and esep("verify", bundle(frozen), "--root", root) == 2
+
+
+def test_an_omission_is_found_by_the_miner_who_loses_by_it(receipts: Path, frozen: Path, tmp_path: Path) -> None:
+    """The pool files a report without one miner's rows, all of it consistent: that miner's receipt, and every other of the honest report, contradict it."""
+    path = max(receipts.iterdir(), key=lambda one: one.stat().st_size)
+    miner = json.loads(path.read_text())["miner_id"]
+    forged = tmp_path / "v1"
+    shutil.copytree(bundle(frozen), forged)
+    for one in forged.rglob("*"):
+        one.chmod(0o700 if one.is_dir() else 0o600)
+    report = read(forged / "report.csv")
+    keep = report.select(keep=pl.col("miner_id") != miner)["keep"]
+    for name in ("report.csv", "rows.csv"):
+        table = read(forged / name).filter(keep)
+        table.with_columns(n=pl.int_range(1, table.height + 1).cast(pl.String)).write_csv(forged / name, line_terminator="\n")
+    resealed(forged, lambda manifest: manifest.update(rows=keep.sum()))
+    assert esep("verify", "--receipt", path, bundle(frozen)) == 0
+    assert esep("verify", "--receipt", path, forged) == 8
+
+
+def test_a_manifest_that_states_another_root_makes_no_receipt_and_does_not_hold(
+    frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    var = tmp_path / "var"
+    shutil.copytree(frozen, var)
+    manifest = bundle(var) / "manifest.json"
+    manifest.chmod(0o600)
+    told = json.loads(manifest.read_text())
+    told["receipts"]["root"] = "ab" * 32
+    manifest.write_text(json.dumps(told))
+    assert esep("statement", "2026-10", "--format", "receipt", "--out", tmp_path / "out", "--config", var / "esep.toml") == 8
+    assert "have another root than its manifest states" in capsys.readouterr().err
+
+
+def test_a_draft_has_no_receipt(blocked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = blocked / "esep.toml"
+    assert esep("statement", "2026-10", "--format", "receipt", "--out", tmp_path / "out", "--config", config) == 3
+    assert "receipts of frozen months only" in capsys.readouterr().err
+    assert esep("statement", "2026-10", "--format", "csv,receipt", "--out", tmp_path / "out", "--config", config) == 0
+    assert not list((tmp_path / "out").glob("*receipt*"))

@@ -10,8 +10,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pipeline.render.canonical import read_report_csv
+from pipeline.verify.receipts import open_receipts
 from tests.forgery.conftest import bundle, honest  # noqa: F401 - fixtures
 from tests.forgery.forger import resealed
 
@@ -125,3 +128,18 @@ def test_the_file_names_the_machine_that_it_is_for(packed: Path, bare: Path, tmp
     assert done.returncode == 1 and "this file is for Python 3" in done.stderr and "on win-arm64" in done.stderr
     told = json.loads(zipfile.ZipFile(packed).read("verifier.json"))
     assert {"polars", "cryptography", "reportlab"} <= told["packages"].keys() and not told["packages"].keys() & FOREIGN
+
+
+def test_a_miner_checks_a_receipt_with_the_file_alone(packed: Path, bare: Path, honest: Path, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    receipts = open_receipts(honest)
+    assert receipts is not None
+    receipt = receipts.of(read_report_csv((honest / "report.csv").read_bytes())["miner_id"][0])
+    path = tmp_path / "mine.receipt.json"
+    path.write_bytes(msgspec.json.encode(receipt))
+    done = verify(packed, bare, honest / "manifest.json", "--receipt", path, "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["holds"]
+    changed = msgspec.json.decode(path.read_bytes())
+    changed["rows"][0]["values"][8] = "9.99999999"
+    path.write_text(json.dumps(changed))
+    done = verify(packed, bare, honest / "manifest.json", "--receipt", path)
+    assert done.returncode == 8 and "do not lead to the root" in done.stdout

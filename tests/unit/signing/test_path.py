@@ -105,14 +105,28 @@ def _gost(certificate: x509.Certificate) -> x509.Certificate:
     return x509.load_der_x509_certificate(content.replace(ecdsa, gost))
 
 
-def test_a_path_with_a_gost_link_can_not_be_checked_here():
-    for signer, others, trusted in (
-        (_gost(SIGNER), [BETWEEN, BELOW], [ROOT]),
-        (SIGNER, [_gost(BETWEEN), BELOW], [ROOT]),
-        (issued("signer", "root", is_authority=False), [], [_gost(ROOT)]),
-    ):
+def _of_an_unknown_key(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate with a key of a kind that nothing here computes: its identifier is as long as that of a curve's key."""
+    curve, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a830e030a0101")
+    content = certificate.public_bytes(Encoding.DER)
+    assert content.count(curve) == 1
+    return x509.load_der_x509_certificate(content.replace(curve, unknown))
+
+
+def test_a_path_through_a_key_that_can_not_be_computed_can_not_be_checked_here():
+    for signer, others in ((issued("signer", "root", is_authority=False), []), (SIGNER, [BETWEEN, BELOW])):
         with pytest.raises(NotCheckable, match="can't be computed here"):
-            path_fault(signer, others, trusted, NOW)
+            path_fault(signer, others, [_of_an_unknown_key(ROOT)], NOW)
+
+
+def test_a_key_that_can_be_computed_makes_no_signature_that_can_not():
+    """Whoever names another algorithm in the certificate, or puts a key of an unknown kind into it, has not the authority's signature."""
+    for signer, others in (
+        (_gost(SIGNER), [BETWEEN, BELOW]),
+        (SIGNER, [_gost(BETWEEN), BELOW]),
+        (_of_an_unknown_key(issued("signer", "root", is_authority=False)), []),
+    ):
+        assert "no trusted certificate leads" in path_fault(signer, others, [ROOT], NOW)
 
 
 def test_a_gost_link_excuses_no_other_fault():

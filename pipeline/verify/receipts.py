@@ -1,0 +1,149 @@
+"""The root of the report's rows, in the manifest and in miners' receipts (`assess.receipts`): computed anew from a bundle, or from a receipt alone.
+
+Enters: a bundle's folder; or a receipt, and a root that was published. Leaves: the tree, a finding, or checks. Nothing but files is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.assess.receipts import Receipt, ReportTree, describe_receipts, month_key, read_receipt, receipt_faults, report_rows
+from pipeline.model.errors import VerifyError
+from pipeline.render.canonical import read_report_csv
+
+from .files import digest_of
+from .finding import Check, Finding
+from .shapes import MANIFEST, parse_manifest, read_manifest, read_plain
+
+REPORT_CSV, ROWS_CSV = "report.csv", "rows.csv"
+MAX_RECEIPT_BYTES = 1 << 30
+ROOT = "root"
+"""The check of a receipt against what was published."""
+_ROOT = re.compile(r"[0-9a-f]{64}")
+
+
+def report_tree(folder: Path, *, month: str, version: int) -> ReportTree:
+    """The tree of the report in a folder, with every row. Raises OSError, ValueError, or a polars error for files that are no report's."""
+    report = read_report_csv((folder / REPORT_CSV).read_bytes())
+    ties = pl.read_csv(folder / ROWS_CSV, infer_schema=False)
+    key = month_key(_pieces(folder / REPORT_CSV), _pieces(folder / ROWS_CSV))
+    return ReportTree(report_rows(report, ties).iter_rows(), key, month=month, version=version, digest=digest_of(folder / REPORT_CSV))
+
+
+class MinersReceipts:
+    """The receipts of one bundle's miners."""
+
+    def __init__(self, folder: Path, tree: ReportTree) -> None:
+        self._tree = tree
+        rows = report_rows(read_report_csv((folder / REPORT_CSV).read_bytes()), pl.read_csv(folder / ROWS_CSV, infer_schema=False))
+        self._rows = rows.partition_by("miner_id", maintain_order=True, as_dict=True)
+
+    def of(self, miner_id: str) -> Receipt | None:
+        """The miner's receipt; None for one who has no row."""
+        rows = self._rows.get((miner_id,))
+        if rows is None:
+            return None
+        return self._tree.receipt(miner_id, [int(n) for n in rows["n"]], rows.rows())
+
+
+def open_receipts(folder: Path) -> MinersReceipts | None:
+    """What receipts of a bundle are made from; None for one of editions 1 and 2. Raises VerifyError when its manifest states another root than its report has."""
+    manifest = read_manifest(folder)
+    stated = manifest.get("receipts")
+    if stated is None:
+        return None
+    tree = report_tree(folder, month=manifest["month"], version=manifest["version"])
+    if describe_receipts(tree) != stated:
+        raise VerifyError(
+            f"{folder}: its report's rows have another root than its manifest states; esep verify {folder} says what is wrong with it"
+        )
+    return MinersReceipts(folder, tree)
+
+
+def check_root(folder: Path, manifest: dict[str, Any]) -> Finding:
+    """The root that the manifest states is that of the report's rows. Bundles of editions 1 and 2 state none."""
+    stated = manifest.get("receipts")
+    if stated is None and manifest["schema"] < 3:
+        return Finding(
+            [],
+            "",
+            f"no root of the report's rows is stated (edition {manifest['schema']}): miners can't check receipts against this bundle",
+        )
+    found = describe_receipts(report_tree(folder, month=manifest["month"], version=manifest["version"]))
+    faults = [] if found == stated else [f"the report's {found['leaves']} rows have the root {found['root']}, the manifest says otherwise"]
+    return Finding(faults, f"the report's {found['leaves']} rows have the root {found['root']}")
+
+
+def check_receipt(path: Path, root: str | None, bundle: Path | None) -> list[Check]:
+    """A receipt by itself, and against what the pool published: a root (64 hexadecimal digits), or a bundle, or its manifest alone.
+
+    Raises VerifyError for files that are no receipt or no manifest, and for a root that is none.
+    """
+    if root is not None and not _ROOT.fullmatch(root.lower()):
+        raise VerifyError(f"--root {root!r} is no root: 64 hexadecimal digits, as `receipts` of the manifest states it")
+    try:
+        receipt = read_receipt(read_plain(path, MAX_RECEIPT_BYTES))
+    except OSError as error:
+        raise VerifyError(f"{path}: {error.strerror}; a receipt is a file like 180141952211-v1.receipt.json") from error
+    except (ValueError, RecursionError) as error:
+        raise VerifyError(f"{path}: not a receipt: {error}") from error
+    faults = receipt_faults(receipt)
+    what = f"{len(receipt.rows)} rows of the miner {receipt.miner_id} stand in the report of {receipt.month} v{receipt.version}, SHA-256 {receipt.digest}"
+    own = Check("receipt", not faults, "; ".join(faults) or f"{what}, if the root {receipt.root} is its root")
+    checks = [own]
+    if root is not None:
+        checks.append(_compared(root.lower() == receipt.root, "the root given"))
+    if bundle is not None:
+        checks.append(_compared(_is_of(receipt, bundle), f"the root of {bundle}"))
+    if len(checks) == 1:
+        checks.append(
+            Check(
+                ROOT,
+                True,
+                "",
+                undecided="no root was given to compare: give the one that the pool published (--root), or its bundle or manifest",
+            )
+        )
+    return checks
+
+
+def _compared(is_same: bool, whose: str) -> Check:
+    """The receipt's root against one published."""
+    if not is_same:
+        return Check(ROOT, False, f"{whose} is not that of this receipt: these rows do not stand in that report")
+    return Check(
+        ROOT,
+        True,
+        f"{whose} is the receipt's",
+        on_word=("that this root is the one that was filed: the manifest's signature shows whose it is",),
+    )
+
+
+def _is_of(receipt: Receipt, bundle: Path) -> bool:
+    manifest = _manifest_at(bundle)
+    stated = manifest.get("receipts")
+    if stated is None:
+        raise VerifyError(
+            f"{bundle}: this manifest states no root of the report's rows (edition {manifest['schema']}): no receipt can be checked against it"
+        )
+    named = (manifest["month"], manifest["version"], manifest["digest"], stated["leaves"], stated["root"])
+    return named == (receipt.month, receipt.version, receipt.digest, receipt.leaves, receipt.root)
+
+
+def _manifest_at(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        return read_manifest(path)
+    if path.name == MANIFEST:
+        return read_manifest(path.parent)
+    return parse_manifest(path)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            yield piece

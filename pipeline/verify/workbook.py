@@ -1,0 +1,111 @@
+"""What a reader of an XLSX workbook sees, as a value to compare: for workbooks that another version of their writer made.
+
+Enters: a file. Leaves: its sheets, the text of every cell with the format that decides how it looks, and whatever may show, hide or cover something. Nothing is
+unpacked before its size is known; no document types.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+FREE_BYTES, MAX_GROWTH = 64 << 20, 200
+_TOLD = (
+    "headerFooter",
+    "mergeCells",
+    "conditionalFormatting",
+    "dataValidations",
+    "hyperlinks",
+    "autoFilter",
+    "protectedRanges",
+    "drawing",
+    "legacyDrawing",
+    "picture",
+)
+"""Parts of a sheet that are compared whole."""
+
+
+def workbook_seen(path: Path) -> dict[str, Any]:
+    """The workbook by its parts. Raises ValueError, zipfile.BadZipFile, KeyError, ElementTree.ParseError for what is no sound workbook."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        if len(sizes) != len(archive.infolist()) or sum(sizes.values()) > max(FREE_BYTES, MAX_GROWTH * path.stat().st_size):
+            raise ValueError(f"{path.name}: unpacks to more than it may, or has a part twice")
+        parts = {name: archive.read(name) for name in sizes if name.endswith((".xml", ".rels"))}
+    if any(b"<!DOCTYPE" in part or b"<!ENTITY" in part or b"\0" in part for part in parts.values()):
+        raise ValueError(f"{path.name}: has a document type, or text that is not UTF-8")
+    texts = []
+    if "xl/sharedStrings.xml" in parts:
+        texts = [
+            "".join(text.text or "" for text in item.iter(_MAIN + "t")) for item in _xml(parts["xl/sharedStrings.xml"]).iter(_MAIN + "si")
+        ]
+    looks = _looks(_xml(parts["xl/styles.xml"]))
+    book = _xml(parts["xl/workbook.xml"])
+    return {
+        "parts": sorted(sizes),
+        "sheets": [(sheet.get("name"), sheet.get("state")) for sheet in book.iter(_MAIN + "sheet")],
+        "names": [(name.get("name"), name.text) for name in book.iter(_MAIN + "definedName")],
+        **{
+            name: _sheet(_xml(part), texts, looks)
+            for name, part in parts.items()
+            if name.startswith("xl/worksheets/") and name.endswith(".xml")
+        },
+        **{name: _as_told(_xml(part)) for name, part in parts.items() if name.endswith(".rels")},
+    }
+
+
+def _sheet(sheet: ElementTree.Element, texts: list[str], looks: list[Any]) -> dict[str, Any]:
+    """Every cell by its place, with its text, its look and whether it is computed; hidden rows and columns; what is told apart."""
+    return {
+        "cells": [
+            (cell.get("r"), _cell(cell, texts), looks[int(cell.get("s", "0"))], cell.find(_MAIN + "f") is not None)
+            for cell in sheet.iter(_MAIN + "c")
+        ],
+        "hidden": [
+            (part.tag, part.get("r") or part.get("min"), part.get("max"))
+            for tag in ("row", "col")
+            for part in sheet.iter(_MAIN + tag)
+            if part.get("hidden") in ("1", "true") or part.get("ht") == "0" or part.get("width") == "0"
+        ],
+        **{name: [_as_told(part) for part in sheet.iter(_MAIN + name)] for name in _TOLD},
+    }
+
+
+def _looks(styles: ElementTree.Element) -> list[Any]:
+    """For each format of cells: the code that numbers are shown by, the size and colour of its font, and its ground."""
+    codes = {code.get("numFmtId"): code.get("formatCode") for code in styles.iter(_MAIN + "numFmt")}
+    fonts = [
+        [_as_told(part) for part in font if part.tag in (_MAIN + "color", _MAIN + "sz")]
+        for group in styles.iter(_MAIN + "fonts")
+        for font in group
+    ]
+    fills = [[_as_told(part) for part in fill.iter(_MAIN + "fgColor")] for group in styles.iter(_MAIN + "fills") for fill in group]
+    return [
+        (
+            codes.get(form.get("numFmtId"), form.get("numFmtId")),
+            fonts[int(form.get("fontId", "0"))],
+            fills[int(form.get("fillId", "0"))],
+        )
+        for group in styles.iter(_MAIN + "cellXfs")
+        for form in group
+    ]
+
+
+def _as_told(part: ElementTree.Element) -> tuple[Any, ...]:
+    """An element with all within it."""
+    return part.tag, tuple(sorted(part.attrib.items())), (part.text or "").strip(), tuple(_as_told(inner) for inner in part)
+
+
+def _cell(cell: ElementTree.Element, texts: list[str]) -> str:
+    if cell.get("t") == "inlineStr":
+        return "".join(text.text or "" for text in cell.iter(_MAIN + "t"))
+    value = cell.findtext(_MAIN + "v") or ""
+    return texts[int(value)] if cell.get("t") == "s" else value
+
+
+def _xml(part: bytes) -> ElementTree.Element:
+    """Without document types and of bounded size: checked before."""
+    return ElementTree.fromstring(part)  # noqa: S314 - no document types: refused before
