@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.log.protocol import TOPICS, Topic
+from pipeline.model.address import is_this_machine, parse_server
 from pipeline.model.errors import SettingsError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -99,8 +99,8 @@ def kafka_settings(url: str, table: Mapping[str, Any] | None = None, *, password
         secret = " (a user and a password stand in [kafka], never in the URL)" if "@" in url else ""
         shown = re.sub(r"//[^/]*@", "//…@", url)
         faults.append(f"log: {shown!r} must be kafka://host:port,host:port/prefix{secret}")
-    servers = tuple(match["servers"].split(",")) if match else ()
-    faults += [f"log: {server!r} must be host:port" for server in servers if not _is_server(server)]
+    servers, wrong = _servers(match["servers"]) if match else ((), [])
+    faults += wrong
     known = {f.name: f.type for f in fields(KafkaSettings)}
     for key in sorted(set(given) - set(known) | set(given) & {"servers", "prefix"}):
         faults.append(
@@ -120,12 +120,17 @@ def _keys() -> str:
     return ", ".join(f.name for f in fields(KafkaSettings) if f.name not in ("servers", "prefix", "password", "key_password"))
 
 
-def _is_server(text: str) -> bool:
-    try:
-        parts = urlsplit(f"//{text}")
-        return bool(parts.hostname) and parts.port is not None
-    except ValueError:
-        return False
+def _servers(text: str) -> tuple[tuple[str, ...], list[str]]:
+    """The brokers as clients are given them, and what is wrong with others."""
+    servers, faults = [], []
+    for server in text.split(","):
+        try:
+            host, port = parse_server(server)
+        except ValueError as error:
+            faults.append(f"log: {server!r} {error}")
+            continue
+        servers.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return tuple(servers), faults
 
 
 def _faults(s: KafkaSettings) -> list[str]:
@@ -150,9 +155,23 @@ def _faults(s: KafkaSettings) -> list[str]:
         faults.append(f"kafka.security_protocol: must be one of {', '.join(PROTOCOLS)}, not {s.security_protocol!r}")
     if (s.certificate_file is None) != (s.key_file is None):
         faults.append("kafka.certificate_file and kafka.key_file: give both or neither")
+    return faults + _login_faults(s)
+
+
+def _login_faults(s: KafkaSettings) -> list[str]:
+    """What is wrong with how to log in."""
+    faults = []
     if "SASL" in s.security_protocol:
         if s.sasl_mechanism not in MECHANISMS:
             faults.append(f"kafka.sasl_mechanism: must be one of {', '.join(MECHANISMS)}, not {s.sasl_mechanism!r}")
+        if (
+            s.security_protocol == "SASL_PLAINTEXT"
+            and s.sasl_mechanism == "PLAIN"
+            and not all(is_this_machine(parse_server(server)[0]) for server in s.servers)
+        ):
+            faults.append(
+                "kafka.security_protocol: SASL_PLAINTEXT with PLAIN sends the password in the clear: say SASL_SSL, or a SCRAM mechanism"
+            )
         if not s.user or not s.password:
             faults.append(f"kafka.user: {s.security_protocol} needs a user, and a password from the environment or a file")
     elif s.user or s.sasl_mechanism:

@@ -79,6 +79,17 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
     return address
 
 
+def parse_server(text: str) -> tuple[str, int]:
+    """A server's host and port, of `host:port`: a mail server's, or a broker's. Raises ValueError for anything else."""
+    try:
+        address = parse_address(f"http://{text}", carries_secret=False, default_port=0)
+    except ValueError:
+        address = None
+    if address is None or address.port == 0 or address.path != "/" or text.endswith("/"):
+        raise ValueError("must be host:port")
+    return address.host, address.port
+
+
 def host_of(text: str) -> str:
     """A host name or IP address in lower case. Raises ValueError for anything else."""
     host = text.lower()
