@@ -1,6 +1,7 @@
 """The outermost frame of the command line: error messages, exit codes, crash reports, and what all commands share.
 
-The only place that reads the environment and the clock for the commands, and the only one where `except Exception` stands.
+The only place that reads the environment and the clock for the commands. `except Exception` stands here, and in the outermost frame of each chain's thread
+(`pipeline/service/following.py`).
 """
 
 from __future__ import annotations

@@ -87,8 +87,9 @@ def watch(
 ) -> None:
     """Follow chains: from the nodes into the log, reorganisations too. A process of its own where `esep run` is too much.
 
-    Goes on from the last event in the log. A node that is starting, synchronising or out of reach is waited for; one that is
-    on another network, or has pruned what we need, ends it with exit code 5.
+    Goes on from the last event in the log. A node that is starting, synchronising or out of reach is waited for. Any other
+    trouble of a chain is told, shown by `esep status`, and tried again; the other chains go on. With --once it ends the
+    command with its exit code.
 
     [dim]esep watch bitcoin --once[/dim]
     """

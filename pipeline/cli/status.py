@@ -17,6 +17,7 @@ from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
 from pipeline.model.errors import StoreError
 from pipeline.model.months import Month
+from pipeline.service.chain_notes import read_note
 from pipeline.store import Store
 from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry
@@ -100,6 +101,9 @@ def status(
     say(f"copy    {found['copy_fault'] or _lag_words(app, found['lag'])}")
     for chain in found["chains"]:
         say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
+        if chain["trouble"]:
+            since, told = _span(chain["trouble"]["since_s"]), _span(chain["trouble"]["told_s"])
+            say(f"  trouble for {since}, last told {told} ago: {chain['trouble']['words']}")
     say(
         f"ledger  {'complete through ' + found['ledger_complete_through'] if found['ledger_complete_through'] else 'never declared complete'}"
     )
@@ -157,7 +161,7 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
             {
                 "chain": name, "network": chain.network, "height": tip.height if tip else None, "hash": tip.hash if tip else None,
                 "time": time, "lag_s": max(0, app.now() - time) if time is not None else None,
-                "internal_calls": calls.get(name),
+                "internal_calls": calls.get(name), "trouble": _trouble(app, name),
             }
         )  # fmt: skip
     return {
@@ -170,6 +174,15 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
         "registry_version": version[0] if version else None,
         "months": [_month_state(app, store, month) for month in (months or _months_shown(app, store))],
     }
+
+
+def _trouble(app: App, chain: str) -> dict[str, Any] | None:
+    """What keeps the chain from being followed, by the process that follows it on this machine; None where it told nothing."""
+    note = read_note(app.settings.var, chain)
+    if note is None or note.trouble is None:
+        return None
+    now = app.now()
+    return {"words": note.trouble, "since_s": max(0, now - (note.since or note.at)), "told_s": max(0, now - note.at)}
 
 
 def lag_events(log: EventLog, positions: Positions, until: Positions | None = None) -> dict[str, int]:

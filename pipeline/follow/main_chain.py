@@ -1,7 +1,7 @@
 """The main chain according to the log: what every connector needs to continue after the last event.
 
 Enters: the events of one key, in order. Leaves: the hash and the header time of every block of the main chain (32 + 8 bytes a block) and the newest
-watch event. Every event is checked against the state before it: an inconsistent log stops the connector (`LogError`) and is not repaired.
+watch event. Every event is checked against the state before it: an inconsistent log stops the connector (`HistoryBroken`) and is not repaired.
 Left out: anything that is not in the log (law 4), and what one family of chains remembers besides.
 """
 
@@ -21,7 +21,7 @@ from pipeline.log.events.chain import (
 )
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Located, events_of
-from pipeline.model.errors import LogError
+from pipeline.model.errors import HistoryBroken, LogError
 
 
 class MainChain:
@@ -71,15 +71,15 @@ class MainChain:
                 _refuse(record, error)
 
     def apply(self, event: AnyEvent) -> None:
-        """Apply the next event of the key. Raises LogError if it does not follow from those before it."""
+        """Apply the next event of the key. Raises HistoryBroken if it does not follow from those before it."""
         if not isinstance(event, self.kinds):
-            raise LogError(f"{type(event).__name__} is not an event of a chain")
+            raise HistoryBroken(f"{type(event).__name__} is not an event of a chain")
         if event.seq != self.next_seq:
-            raise LogError(f"seq {event.seq} follows {self.next_seq - 1}")
+            raise HistoryBroken(f"seq {event.seq} follows {self.next_seq - 1}")
         match event:
             case Watch():
                 if self.watch is not None and event.start_height != self.watch.start_height:
-                    raise LogError(f"the start moves from height {self.watch.start_height} to {event.start_height}")
+                    raise HistoryBroken(f"the start moves from height {self.watch.start_height} to {event.start_height}")
                 self.watch = event
             case Connect():
                 self._connect(event.height, event.prev, [event.hash], [event.time])
@@ -95,23 +95,23 @@ class MainChain:
 
     def _connect(self, height: int, prev: str, hashes: Sequence[str], times: Sequence[int]) -> None:
         if self.watch is None or height != self.height + 1:
-            raise LogError(f"block {height} is connected out of turn")
+            raise HistoryBroken(f"block {height} is connected out of turn")
         if self._prev_of_first is None:
             self._prev_of_first = prev
         if prev != self.tip:
-            raise LogError(f"block {height} is connected to {prev}, the chain ends in {self.tip}")
+            raise HistoryBroken(f"block {height} is connected to {prev}, the chain ends in {self.tip}")
         self._hashes += bytes.fromhex("".join(hashes))
         self._times.extend(times)
 
     def _disconnect(self, event: Disconnect) -> None:
         if self.watch is None or event.height != self.height or event.hash != self.tip or not self._times:
-            raise LogError(f"block {event.height} {event.hash} is disconnected, and is not the tip")
+            raise HistoryBroken(f"block {event.height} {event.hash} is disconnected, and is not the tip")
         del self._hashes[-32:]
         self._times.pop()
         if event.prev != self.tip:
-            raise LogError(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")
+            raise HistoryBroken(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")
 
 
 def _refuse(record: Record, error: Exception) -> NoReturn:
-    """Raise LogError for an event that can't be read or does not follow from those before it: the log is not repaired."""
-    raise LogError(f"{record.where} (key {record.key}) can't be continued: {error}") from error
+    """Raise HistoryBroken for an event that can't be read or does not follow from those before it: the log is not repaired."""
+    raise HistoryBroken(f"{record.where} (key {record.key}) can't be continued: {error}") from error

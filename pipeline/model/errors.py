@@ -70,6 +70,10 @@ class FencedError(LogError):
     exit_code = 11
 
 
+class HistoryBroken(LogError):
+    """One key's events can't be read or don't follow from each other: whoever continues that key must stop, others may go on."""
+
+
 class LeaseLost(LogError):
     """Another process took the pool over: this one must not commit any more."""
 

@@ -1,7 +1,7 @@
 """Liveness and readiness of the process, for a supervisor and a load balancer.
 
 Enters: what the loops report (heartbeats, lags, failures), and a monotonic clock. Leaves: the faults, one line each; none if all is well. Live:
-every loop completed an iteration recently. Ready: also caught up within limits. Left out: numbers over time (`pipeline.service.metrics`) and
+every loop completed an iteration recently. Ready: also caught up within limits, and without a trouble that is being tried again. Left out: numbers over time (`pipeline.service.metrics`) and
 the HTTP endpoints (`pipeline/service/probes.py`).
 """
 
@@ -70,11 +70,15 @@ class Health:
             late = {loop: now - at for loop, at in sorted(self._beats.items()) if now - at > self.limits.stalled_after_s}
         return [f"{loop}: did not go round for {late_s:.0f} s" for loop, late_s in late.items()]
 
+    def troubles(self) -> list[str]:
+        """The errors that parts are in now. They are tried again: restarting the process would not help, and would stop the other parts."""
+        with self._lock:
+            return [f"{what}: {words}" for what, words in sorted(self._troubles.items())]
+
     def behind(self) -> list[str]:
         """What is not caught up or has failed, including stalled loops."""
-        faults = self.stalled()
+        faults = self.stalled() + self.troubles()
         with self._lock:
-            faults += [f"{what}: {words}" for what, words in sorted(self._troubles.items())]
             for pool, events in sorted(self._lags.items()):
                 if events > self.limits.ready_lag_events:
                     faults.append(f"{pool}: the store is {events} events behind the log (limit {self.limits.ready_lag_events})")

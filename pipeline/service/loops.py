@@ -1,6 +1,7 @@
 """Runs the loops of a service in threads, and the loop that fills the store. All stop on request, or when one of them fails.
 
-A loop's failure ends all of them and is raised in the caller's thread, so that a supervisor sees one clear message and exit code.
+A loop's failure ends all of them and is raised in the caller's thread, so that a supervisor sees one clear message and exit code. (A chain's loop
+fails only by what concerns all of them: `pipeline/service/following.py`.)
 """
 
 from __future__ import annotations
@@ -60,11 +61,10 @@ def run_loops(loops: Mapping[str, Loop], stop: threading.Event) -> None:
     def guarded(name: str, loop: Loop) -> None:
         try:
             loop(stop)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the outermost frame of the thread; the caller raises what happened
             failures.append(error)
             stop.set()
             _journal.error("loop-failed", loop=name, error=str(error))
-            raise SystemExit from error  # ends this thread alone; the caller raises what happened
 
     threads = [threading.Thread(target=guarded, args=(name, loop), name=name) for name, loop in loops.items()]
     for thread in threads:

@@ -150,10 +150,10 @@ class Metrics:
         self.health.blocks(pool, chain, behind)
         self.health.trouble(f"{pool} {chain}", trouble)
 
-    def chain_failed(self, pool: str, chain: str, error: BaseException) -> None:
-        """A connector ended with an error."""
+    def chain_failed(self, pool: str, chain: str, trouble: str) -> None:
+        """A connector failed; it is tried again, or the process ends."""
         self._connector_is(pool, chain, "failed")
-        self.health.trouble(f"{pool} {chain}", str(error))
+        self.health.trouble(f"{pool} {chain}", trouble)
 
     def _connector_is(self, pool: str, chain: str, state: str) -> None:
         for each in CONNECTOR_STATES:

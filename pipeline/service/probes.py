@@ -1,7 +1,7 @@
 """`/metrics`, `/healthz`, `/readyz` over HTTP, for Prometheus and the process's supervisor.
 
 Enters: an address, the process's metrics. Leaves: text, answered from memory in separate threads. 200 if all is well, else 503 with one fault a
-line. Only GET and HEAD; nothing can be changed here. Left out: TLS and passwords: listen on loopback, or behind a proxy that adds them.
+line. `/healthz` stays 200 while a chain or the store is in a trouble that is tried again, and says it below `ok`: a restart would not help. Only GET and HEAD; nothing can be changed here. Left out: TLS and passwords: listen on loopback, or behind a proxy that adds them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def _answer(metrics: Metrics, request: Request) -> Response:
         return Response(200, encode(metrics.registry), kind, (_NOT_KEPT,))
     if path in ("/healthz", "/readyz"):
         faults = metrics.health.stalled() if path == "/healthz" else metrics.health.behind()
-        return _text(503 if faults else 200, ("\n".join(faults) or "ok") + "\n")
+        troubles = metrics.health.troubles() if path == "/healthz" else []
+        return _text(503 if faults else 200, "\n".join([*(faults or ["ok"]), *troubles]) + "\n")
     return _text(404, "here are /metrics, /healthz and /readyz\n")
 
 

@@ -97,7 +97,7 @@ def test_a_chain_that_waits_is_not_ready(metrics: Metrics) -> None:
     metrics.chain_stepped("p", "bitcoin", "idle", height=103, node_height=103)
     assert metrics.health.behind() == []
     assert value(metrics, "connector_steps_total", pool="p", chain="bitcoin", step="waiting") == 1
-    metrics.chain_failed("p", "bitcoin", LogError("fenced"))
+    metrics.chain_failed("p", "bitcoin", "fenced")
     assert value(metrics, "connector_state", pool="p", chain="bitcoin", state="failed") == 1
 
 

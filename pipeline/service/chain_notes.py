@@ -1,0 +1,78 @@
+"""What a process that follows a chain last found, in a file that other commands read (`esep status`).
+
+Enters: the connector's status and its trouble. Leaves: `var/chains/CHAIN.json`, replaced whole: at once when the trouble changes, else at most every
+`EVERY_S` seconds. It is news, not truth: nothing is computed from it, and it may be deleted at any time. Where the process ended, `at` grows old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from pipeline.follow.connector import ChainStatus
+from pipeline.model.durable import write_atomically
+
+_journal = structlog.get_logger("esep")
+
+EVERY_S = 30
+
+
+class ChainNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The news of one chain. Instants are Unix seconds."""
+
+    at: int
+    """When it was written."""
+    trouble: str | None = None
+    """What keeps the chain from being followed; None when nothing does."""
+    since: int | None = None
+    """When that trouble began, as far as this process knows."""
+    node: str | None = None
+    node_version: str | None = None
+    method: str | None = None
+    height: int | None = None
+    node_height: int | None = None
+
+
+def note_path(var: Path, chain: str) -> Path:
+    """The file of that chain's news."""
+    return var / "chains" / f"{chain}.json"
+
+
+def read_note(var: Path, chain: str) -> ChainNote | None:
+    """The last news of a chain; None where there is none, or none that can be read."""
+    try:
+        return msgspec.json.decode(note_path(var, chain).read_bytes(), type=ChainNote)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+class ChainNotes:
+    """Writes the news of one chain. Not thread-safe."""
+
+    def __init__(self, var: Path, chain: str, now: Callable[[], int]) -> None:
+        """`now`: the clock, Unix seconds."""
+        self._path, self._now = note_path(var, chain), now
+        self._last: ChainNote | None = None
+
+    def tell(self, trouble: str | None, status: ChainStatus | None) -> None:
+        """The chain is in this trouble, or follows. A file that can't be written is logged, and stops nothing."""
+        now, last = self._now(), self._last
+        is_same = last is not None and (last.trouble is None) == (trouble is None)
+        if last is not None and last.trouble == trouble and 0 <= now - last.at < EVERY_S:
+            return
+        since = None if trouble is None else (last.since if is_same and last is not None else now)
+        note = ChainNote(at=now, trouble=trouble, since=since)
+        if status is not None:
+            note = msgspec.structs.replace(
+                note, node=status.node, node_version=status.node_version, method=status.method,
+                height=status.height, node_height=status.node_height,
+            )  # fmt: skip
+        self._last = note
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, msgspec.json.format(msgspec.json.encode(note)) + b"\n")
+        except OSError as error:
+            _journal.warning("not-noted", file=str(self._path), error=str(error))

@@ -1,0 +1,64 @@
+"""A node of the simulated world behind a real listener: its answers go over the wire as HTTP, and a test may alter any of them byte by byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..simulation.bitcoin_world import SimulatedNode, World
+from .raw_server import Behaviour, answer, server
+
+Reply = dict[str, Any]
+Alter = Callable[[str, Reply], Reply]
+"""A call's method and the reply to it; what is answered instead."""
+AlterRest = Callable[[str, int, bytes], tuple[int, bytes]]
+"""A path, the status and body of its answer; what is answered instead."""
+
+
+class ScriptedNode(SimulatedNode):
+    """What the world's node answers, then altered; a method that it lacks is answered as nodes do."""
+
+    def __init__(self, world: World, *, has_rest: bool = True) -> None:
+        super().__init__(world, has_rest=has_rest)
+        self.alter: Alter = lambda _, reply: reply
+        self.alter_rest: AlterRest = lambda _, status, body: (status, body)
+
+    def _reply(self, call: dict) -> Reply:
+        if hasattr(self, "_" + call["method"]):
+            reply = super()._reply(call)
+        else:
+            reply = {"result": None, "error": {"code": -32601, "message": "Method not found"}, "id": call["id"]}
+        return self.alter(call["method"], reply)
+
+    def _rest(self, path: str) -> tuple[int, bytes]:
+        return self.alter_rest(path, *super()._rest(path))
+
+    def behave(self, client: socket.socket, request: bytes) -> None:
+        head, _, body = request.partition(b"\r\n\r\n")
+        verb, path, _ = head.split(b" ", 2)
+        status, content = self._exchange(verb.decode(), path.decode(), body or None, 1.0)
+        client.sendall(answer(content, f"{status} Said"))
+
+
+@contextmanager
+def listening(behave: Behaviour) -> Iterator[str]:
+    """The address of a listener that does so."""
+    with server(behave) as (url, _):
+        yield url
+
+
+def error_reply(reply: Reply, code: int, message: str) -> Reply:
+    """The reply as an error instead."""
+    return {"result": None, "error": {"code": code, "message": message}, "id": reply["id"]}
+
+
+def with_result(reply: Reply, **fields: object) -> Reply:
+    """The reply with some fields of its result replaced."""
+    return {**reply, "result": {**reply["result"], **fields}}
+
+
+def as_bytes(value: object) -> bytes:
+    return json.dumps(value).encode()
