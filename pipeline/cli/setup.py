@@ -41,6 +41,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to put it.", metavar
     except FileExistsError:
         raise SettingsError([f"{path} is there already, and stays as it is"], source="esep init") from None
     say(f"{path}: every key is explained in it. Put in your pool, node and wallets, then: esep status --config {path}")
+    say(
+        "Months are closed automatically only from [closing] first_month on, the first month that Esep files. Until it is set, nothing is frozen, signed or filed automatically."
+    )
 
 
 def demo(
@@ -136,6 +139,7 @@ def _summary(run: demo_steps.DemoRun, published: Path) -> list[tuple[str, str]]:
     folder = run.outcome.folder
     rows = [("bundle", shown(folder)), ("digest", run.outcome.digest)]
     rows += [(name.replace("_", " "), _total(value)) for name, value in run.totals.items()]
+    rows.append(("closing", "by hand, as here: automatically only where [closing] first_month is set, and from that month on"))
     rows += [("the form", f"{shown(folder / 'report.pdf')}, {shown(folder / 'report.xlsx')}"), ("settings", str(run.settings_path))]
     return [*rows, ("for analysts", f"{shown(published)} (esep query --config {run.settings_path})")]
 

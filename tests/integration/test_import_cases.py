@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def esep(tmp_path: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no
     def run(file: Path, settings: str = "", *arguments: str, kind: str = "allocations") -> Ran:
         config = tmp_path / "esep.toml"
         config.write_text(SETTINGS + settings, encoding="utf-8")
-        code = run_command(typer.main.get_command(build()), ["import", kind, str(file), "--config", str(config), "--yes", *arguments])
+        yes = [] if kind == "registry" else ["--yes"]
+        code = run_command(typer.main.get_command(build()), ["import", kind, str(file), "--config", str(config), *yes, *arguments])
         return Ran(code, *capsys.readouterr())
 
     return run
@@ -101,6 +103,21 @@ def test_a_merged_suspension_is_refused_with_the_range(tmp_path: Path) -> None:
         "m.xlsx:2: suspended_from: the cells F2:F3 are merged",
         "m.xlsx:2: suspended_to: the cells G2:G3 are merged",
     ]
+
+
+def test_a_merged_suspension_is_refused_by_the_command_too(esep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    for kind, head in (
+        ("miners", "miner_id,name"),
+        ("accounts", "account,miner_id,valid_from"),
+        ("wallets", "address,chain,miner_id,valid_from"),
+    ):
+        (folder / f"{kind}.csv").write_text(head + "\n", encoding="utf-8")
+    shutil.copy(CASES / "merged_susp.xlsx", folder / "licences.xlsx")
+    for arguments in ((), ("--dry-run",)):
+        ran = esep(folder, "", *arguments, kind="registry")
+        assert ran.code == 4 and [fault.split(": ")[1] for fault in ran.faults] == ["suspended_from", "suspended_to"], ran.err
 
 
 @pytest.mark.parametrize(
