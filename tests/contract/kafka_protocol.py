@@ -41,12 +41,12 @@ def _started(program: str) -> tuple[subprocess.Popen[bytes], str]:
         process = subprocess.Popen(
             [*command, "--storage-engine", "memory://tansu/", "--silent"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        if _listens(server, process):
+        if listens(server, process):
             return process, server
     raise AssertionError("the broker ended at once, on five ports")
 
 
-def _listens(server: str, process: subprocess.Popen[bytes]) -> bool:
+def listens(server: str, process: subprocess.Popen[bytes]) -> bool:
     """Whether it comes to listen; False when it ended."""
     host, _, port = server.partition(":")
     until = time.monotonic() + 60
