@@ -161,6 +161,10 @@ def check_payers(settings: Settings) -> list[str]:
             faults.append(f"payers.{name}.chain: say which chain its transactions are on: one of {', '.join(sorted(settings.chains))}")
         elif payer.way == "on-chain" and payer.chain not in settings.chains:
             faults.append(f"payers.{name}.chain: there is no [chains.{payer.chain}]: its transactions are looked up by that chain's node")
+        elif payer.chain is not None and is_account_network(settings.chains[payer.chain].network):
+            faults.append(
+                f"payers.{name}.chain: on account chains the transactions of others are not followed yet: only Bitcoin-like chains have on-chain payers"
+            )
     return faults
 
 

@@ -77,6 +77,11 @@ def test_a_pool_without_one_has_the_rules_it_had(tmp_path: Path) -> None:
             '[assets.X]\nchain = "ethereum"\ndecimals = 6\ncontract = "0xdac17f958d2ee523a2206206994597c13d831ec7"\n[pool]',
             "assets.X.contract: is that of USDT too",
         ),
+        ("[pool]", '[payers.up]\nway = "on-chain"\n[pool]', "payers.up.chain: say which chain its transactions are on"),
+        ("[pool]", '[payers.up]\nway = "on-chain"\nchain = "dogecoin"\n[pool]', "payers.up.chain: there is no [chains.dogecoin]"),
+        ("[pool]", '[payers.up]\nway = "on-chain"\nchain = "ethereum"\n[pool]', "payers.up.chain: on account chains"),
+        ("[pool]", '[payers.up]\nway = "off-chain"\nchain = "ethereum"\n[pool]', "payers.up.chain: an off-chain payer has none"),
+        ("[pool]", '[payers.up]\nway = "sideways"\n[pool]', "payers.up.way"),
     ],
 )  # fmt: skip
 def test_each_fault_says_where_and_what(tmp_path: Path, old: str, new: str, fault: str) -> None:

@@ -1,0 +1,75 @@
+"""Payments that name a payer: what their files may hold (rule 10.5), and what becomes of them in the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.files.ledger import ReadOptions, import_ledger, read_ledger
+from connectors.log_sqlite import SqliteLog
+from pipeline.log.events.ledger import PayerPayments, Payments
+from pipeline.log.read import events_of
+from pipeline.model.errors import InputRefused
+from pipeline.model.rules import Asset
+from pipeline.validate.review import Consent
+
+READ = ReadOptions(assets={"BTC": Asset("BTC", "bitcoin", 8)}, networks={"bitcoin": "regtest"}, on_chain_payers=["big"])
+ADDRESS, TXID = "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg", "ab" * 32
+HEAD = "payment_id,account,asset,address,amount,txid,paid_at,payer\n"
+
+
+def ledger(tmp_path: Path, *rows: str) -> Path:
+    path = tmp_path / "payments.csv"
+    path.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_an_off_chain_payers_reference_and_address_are_any_text(tmp_path: Path) -> None:
+    path = ledger(
+        tmp_path,
+        f"P1,a,BTC,{ADDRESS},1,{TXID.upper()},2026-10-01T00:00:00+05:00,",
+        f"P2,a,BTC,{ADDRESS},1,0x{TXID.upper()},2026-10-01T00:00:00+05:00,big",
+        f"P3,a,BTC,user@exchange.example,1,{TXID.upper()},2026-10-01T00:00:00+05:00,exchange",
+        "P4,a,BTC,Қазына шот 7,1,INV 2026/11 №7,2026-10-01T00:00:00+05:00,exchange",
+    )
+    rows = read_ledger(path, "payments", READ).rows
+    assert rows["txid"].to_list() == [TXID, TXID, TXID.upper(), "INV 2026/11 №7"]
+    assert rows["address"].to_list()[2:] == ["user@exchange.example", "Қазына шот 7"]
+    assert rows["payer"].to_list() == [None, "big", "exchange", "exchange"]
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        (f"P1,a,BTC,{ADDRESS},1,INV 7,2026-10-01T00:00:00+05:00,", "is not a transaction id"),
+        (f"P1,a,BTC,{ADDRESS},1,INV 7,2026-10-01T00:00:00+05:00,big", "is not a transaction id"),
+        (f"P1,a,BTC,nowhere,1,{TXID},2026-10-01T00:00:00+05:00,big", "address"),
+        (f"P1,a,BTC,x,1,{'r' * 129},2026-10-01T00:00:00+05:00,exchange", "is too long, 129 characters: at most 128"),
+        (f"P1,a,BTC,{'a' * 129},1,r,2026-10-01T00:00:00+05:00,exchange", "is too long, 129 characters: at most 128"),
+        ("P1,a,BTC,,1,r,2026-10-01T00:00:00+05:00,exchange", "is missing"),
+        ("P1,a,BTC,x,1,,2026-10-01T00:00:00+05:00,exchange", "is missing"),
+    ],
+)
+def test_what_is_outside_of_that_is_refused(tmp_path: Path, row: str, fault: str) -> None:
+    with pytest.raises(InputRefused) as caught:
+        read_ledger(ledger(tmp_path, row), "payments", READ)
+    assert fault in str(caught.value)
+
+
+def test_rows_of_both_kinds_are_one_table_of_versions(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    own = f"P1,a,BTC,{ADDRESS},1,{TXID},2026-10-01T00:00:00+05:00,"
+    first = ledger(tmp_path, own, f"P2,a,BTC,{ADDRESS},1,{TXID},2026-10-01T00:00:00+05:00,big")
+    assert import_ledger(log, "p", first, "payments", READ).new == 2
+    again = import_ledger(log, "p", first, "payments", READ)
+    assert (again.new, again.restated, again.unchanged, again.events) == (0, 0, 2, 0)
+    named = import_ledger(log, "p", ledger(tmp_path, own + "big"), "payments", READ, consent=Consent(True, True))
+    assert (named.new, named.restated) == (0, 1)
+    events = [event for _, event in events_of(log, "ledger", "p", [Payments, PayerPayments])]
+    assert [(type(e).__name__, e.rows.payment_id, e.rows.version) for e in events] == [
+        ("Payments", ["P1"], [1]),
+        ("PayerPayments", ["P2"], [1]),
+        ("PayerPayments", ["P1"], [2]),
+    ]
+    log.close()
