@@ -18,6 +18,7 @@ from .decisions import PoolDecisions
 from .imports import Imports
 from .months import PoolMonths
 from .open_connector import open_connector
+from .open_keys import log_keys
 from .open_log import open_log
 from .statements import Statements
 from .stores import Stores
@@ -56,7 +57,7 @@ class App:
     @cached_property
     def log(self) -> EventLog:
         """The log, opened at first use; an embedded one is created if missing, a cluster's topics are checked. Raises LogError."""
-        return open_log(self.settings, pool=self.pool)
+        return open_log(self.settings, pool=self.pool, keys=log_keys(self.settings))
 
     @cached_property
     def diary(self) -> Diary:

@@ -20,6 +20,9 @@ from .decisions import PoolDecisions
 from .months import PoolMonths
 from .stores import Stores
 
+SHOWN_FAULTS = 5
+"""Of events of the months that are not authentic."""
+
 
 class ClosingMonths:
     """The months to close, their unmet conditions, and their bundles."""
@@ -84,7 +87,8 @@ class ClosingMonths:
         """Why a frozen version is not filed without a person's name, by the facts as they are now: nothing is filed while they give another report."""
         with self._stores.current() as store:
             state, assessed = self._months.assess(store, month)
-        return review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
+        strange = [f"{place} is not authentic and counts for nothing: {fault}" for place, fault in self._diary.faults[:SHOWN_FAULTS]]
+        return strange + review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
         """Freeze the month's first version; does nothing if it has one. Raises MonthError."""

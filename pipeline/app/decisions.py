@@ -39,14 +39,15 @@ class PoolDecisions:
 
     def record_settings_labels(self) -> int:
         """Append the settings' labels that are not in the log yet; their number. For waivers see `record_settings_waivers`."""
-        events = labels_of_settings(self._settings.labels, self.held(), at=self._now())
+        held = self.held()
+        events = labels_of_settings([label for label in self._settings.labels if self._may_decide(label.by)], held, at=self._now())
         if events:
             append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
 
     def record_settings_waivers(self, months: PoolMonths, store: Store, month: Month) -> int:
         """Append the settings' waivers of the month that are not in the log and whose issue exists in `store` by the newest rules; their number."""
-        wanted = [waiver for waiver in self._settings.waivers if waiver.month == str(month)]
+        wanted = [waiver for waiver in self._settings.waivers if waiver.month == str(month) and self._may_decide(waiver.by)]
         held = self.held() if wanted else Decisions()
         wanted = [waiver for waiver in wanted if (waiver.month, waiver.code, waiver.ref) not in held.waivers]
         if not wanted:
@@ -56,6 +57,11 @@ class PoolDecisions:
         if events:
             append_shared(self._log, "months", self._settings.pool.key, events)
         return len(events)
+
+    def _may_decide(self, by: str) -> bool:
+        """Whether a decision in this name can be signed here; what the settings say in another one's name waits for their key (ADR 14)."""
+        deciders = self._diary.deciders()
+        return deciders is None or by in deciders
 
     def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:
         """Record whose address it is (rule 3)."""

@@ -47,6 +47,8 @@ from pipeline.store.queries import (
     labels,
     newest_events,
     registry,
+    signed_events,
+    streams,
     waivers,
     wallet_signatures,
 )
@@ -255,6 +257,8 @@ def month_state(store: Store, month: Month) -> MonthState:
         positions=store.positions(),
         previous_digest=before[-1].digest if before else None,
         newest=newest_events(connection),
+        streams=streams(connection),
+        signed=signed_events(connection),
         internal_calls=internal_calls(connection),
         previous_debts=previous_debts(before[-1] if before else None),
         previous_coins=previous_coins(before[-1] if before else None),

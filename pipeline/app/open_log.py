@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from connectors.log_sqlite.formats import OldLog, look_at_old_log
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.lease import Leases, LocalLeases
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.settings import Settings
 
+from .open_keys import log_keys
+
 if TYPE_CHECKING:
     from connectors.log_kafka import KafkaSettings
+    from pipeline.log.keys import LogKeys
     from pipeline.log.protocol import EventLog
 
 
@@ -32,8 +36,8 @@ def kafka_settings_of(settings: Settings) -> KafkaSettings:
     return kafka_settings(settings.log, settings.kafka.table(), password=password.get_secret_value() if password else None)
 
 
-def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
-    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read.
+def open_log(settings: Settings, *, pool: str | None = None, keys: LogKeys | None = None) -> EventLog:
+    """The log; a missing file is created. With `pool`, only that pool's part of a cluster's log is read. Without `keys` nothing is signed, nor checked.
 
     A cluster's topics are checked. Raises LogError, SettingsError.
     """
@@ -42,24 +46,34 @@ def open_log(settings: Settings, *, pool: str | None = None) -> EventLog:
 
         cluster = kafka_settings_of(settings)
         require_topics(cluster)
-        return KafkaLog(cluster, pool=pool)
+        return KafkaLog(cluster, pool=pool, keys=keys)
     settings.log_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteLog(settings.log_path)
+    return SqliteLog(settings.log_path, keys=keys)
 
 
 def open_kept_log(settings: Settings) -> EventLog:
     """An existing log; a file is checked for damage. Raises LogError."""
     if is_on_kafka(settings):
-        return open_log(settings)
+        return open_log(settings, keys=log_keys(settings))
     if not settings.log_path.is_file():
         raise LogError(f"there is no log {settings.log_path}: name the file as sqlite:FILE")
-    log = SqliteLog(settings.log_path)
+    log = SqliteLog(settings.log_path, keys=log_keys(settings))
     try:
         log.check()
     except BaseException:
         log.close()
         raise
     return log
+
+
+def look_at_log_of_format_1(settings: Settings) -> OldLog | None:
+    """What lies in an embedded log of format 1, without changing it; None for another log. Raises LogError."""
+    return None if is_on_kafka(settings) else look_at_old_log(settings.log_path)
+
+
+def seal_log_of_format_1(settings: Settings) -> None:
+    """Give the events of an embedded log of format 1 their digests, because a person looked at it. Raises LogError."""
+    SqliteLog(settings.log_path, seals_format_1=True).close()
 
 
 def open_leases(settings: Settings, pools: Sequence[str]) -> Leases:

@@ -11,11 +11,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
 from pipeline.freeze.replay import positions_in_log
 from pipeline.log.events.months import Frozen
+from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.model.errors import LogError, StoreError, StoreLocked
 from pipeline.model.folders import scratch_folder
@@ -80,18 +82,25 @@ class Stores:
                     self.is_holding_live.clear()
 
     @contextlib.contextmanager
-    def private(self, until: Positions | None = None, on_progress: Progress = no_progress) -> Iterator[Store]:
-        """An empty store filled from the log (up to `until`) and deleted afterwards (law 2)."""
+    def private(
+        self,
+        until: Positions | None = None,
+        on_progress: Progress = no_progress,
+        *,
+        keys: LogKeys | Literal["as the log"] | None = "as the log",
+    ) -> Iterator[Store]:
+        """An empty store filled from the log (up to `until`) and deleted afterwards (law 2). `keys` as in `Ingest`."""
         with scratch_folder(self._settings.var) as folder, Store.open(folder / "store.duckdb") as store:
-            self.fill(store, until=until, on_progress=on_progress)
+            self.fill(store, until=until, on_progress=on_progress, keys=keys)
             yield store
 
     @contextlib.contextmanager
     def as_frozen(self, event: Frozen, on_progress: Progress = no_progress) -> Iterator[Store]:
-        """A private store as of the version's freeze, also if the log was copied since (ADR 3). Raises VerifyError."""
+        """A private store as of the version's freeze, also if the log was copied since (ADR 3), under the root key of then (ADR 14). Raises VerifyError."""
+        keys = None if event.root is None else LogKeys(event.root, self._settings.pool.key)
         with contextlib.ExitStack() as stack:
             try:
-                store = stack.enter_context(self.private(event.positions, on_progress=on_progress))
+                store = stack.enter_context(self.private(event.positions, on_progress=on_progress, keys=keys))
                 is_there = not event.newest or newest_events(store.connection) == event.newest
             except LogError:
                 if not event.newest:
@@ -99,7 +108,7 @@ class Stores:
                 is_there = False
             if not is_there:
                 stack.close()
-                store = stack.enter_context(self.private(positions_in_log(event, self._log), on_progress=on_progress))
+                store = stack.enter_context(self.private(positions_in_log(event, self._log), on_progress=on_progress, keys=keys))
             yield store
 
     @contextlib.contextmanager
@@ -152,12 +161,13 @@ class Stores:
         until: Positions | None = None,
         on_progress: Progress = no_progress,
         on_batch: OnBatch = lambda _step, _end: None,
+        keys: LogKeys | Literal["as the log"] | None = "as the log",
     ) -> int:
         """Fill the store to the log's end (or `until`); the number of records read. Raises LogError if the log ends before `until`.
 
-        `on_batch` is called for every batch, and last for one that found nothing more to read.
+        `on_batch` is called for every batch, and last for one that found nothing more to read. `keys` as in `Ingest`.
         """
-        ingest = Ingest(self._log, store, until=until)
+        ingest = Ingest(self._log, store, until=until, keys=keys)
         end = self._log.end()
         total = sum((until if until is not None else end).values())
         events = 0

@@ -17,6 +17,7 @@ from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
+from pipeline.log.authenticity import SignedEvent, StreamState
 from pipeline.log.events.months import Waived, WalletSigned
 from pipeline.model.issues import Issue
 from pipeline.model.months import Month
@@ -44,6 +45,10 @@ class MonthState:
     """And its closing sets of coins."""
     wallet_signatures: list[WalletSigned] = field(default_factory=list)
     """What owners signed with the keys of the pool's addresses, oldest first."""
+    streams: list[StreamState] = field(default_factory=list)
+    """What is known of each stream at `positions`, by topic and key; none where no root key is in force (ADR 14)."""
+    signed: list[SignedEvent] = field(default_factory=list)
+    """What proves people's decisions, and what the root key said."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were read, by chain; chains without such calls are absent (ADR 7)."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decisions, imports, inbox, log_commands, months, query, services, setup, statement, status, wallets
+from . import closing, decisions, imports, inbox, keys, log_commands, months, query, services, setup, statement, status, wallets
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -82,10 +82,15 @@ def build() -> typer.Typer:
     signed.command(help=unwrapped(wallets.messages.__doc__ or ""))(wallets.messages)
     signed.command("import", help=unwrapped(wallets.take.__doc__ or ""))(wallets.take)
     app.add_typer(signed, name="wallets", rich_help_panel="Facts")
-    log = typer.Typer(no_args_is_help=True, help="Move the log, or check it.")
-    for moved in (log_commands.copy, log_commands.check):
+    log = typer.Typer(no_args_is_help=True, help="Move the log, check it, or seal an old one.")
+    for moved in (log_commands.copy, log_commands.check, log_commands.seal):
         log.command(help=unwrapped(moved.__doc__ or ""))(moved)
     app.add_typer(log, name="log", rich_help_panel="Keep")
+    keyring = typer.Typer(no_args_is_help=True, help="Who may write to the log: make, grant, rotate, revoke and list keys.")
+    for said in (keys.make, keys.start, keys.grant, keys.rotate, keys.revoke):
+        keyring.command(help=unwrapped(said.__doc__ or ""))(said)
+    keyring.command("list", help=unwrapped(keys.list_keys.__doc__ or ""))(keys.list_keys)
+    app.add_typer(keyring, name="keys", rich_help_panel="Keep")
     return app
 
 

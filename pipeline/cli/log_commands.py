@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.app.open_log import make_log_topics, open_kept_log, open_log
+from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open_kept_log, open_log, seal_log_of_format_1
 from pipeline.log.copying import check_log, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
@@ -103,6 +103,7 @@ def check(
     stamped = max((stamp.at for stamp in checked.stamps), default=None)
     if as_json:
         found = {"events": checked.events, "digest": checked.digest, "unreadable": checked.unreadable}
+        found |= {"not_authentic": checked.not_authentic, "is_signed": checked.is_signed}
         print_json(found | ({"stamps": len(checked.stamps), "stamp_faults": faults} if checked.stamps else {}))
     if faults:
         raise LogError("the log is not the one that was stamped:" + "".join(f"\n  - {fault}" for fault in faults))
@@ -110,6 +111,10 @@ def check(
         return
     for line in checked.unreadable:
         say(f"  can't be read: {line}")
+    for line in checked.not_authentic:
+        say(f"  not authentic: {line}")
+    if not checked.is_signed:
+        say("events are not authenticated: no root key is set ([keys] root)")
     say(f"{checked.events} events, {len(checked.unreadable)} of them unreadable to this program; digest {checked.digest}")
     if stamped is not None:
         heights = sorted({height for stamp in checked.stamps for height in stamp.heights})
@@ -119,6 +124,30 @@ def check(
         say(
             f"it gives the heads of all {len(checked.stamps)} public time stamps, the newest of {datetime.fromtimestamp(stamped, ALMATY):%Y-%m-%d %H:%M}; {where}"
         )
+
+
+def seal(
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask: what was printed before is what should count.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Let what lies in an embedded log of format 1 count, after a person looked at it.
+
+    In that format nothing shows that events are what was written, so no program gives them digests unasked: it would make whatever lies there look genuine. Prints how
+    many events there are and one digest of all, to compare with a backup's, and asks.
+
+    [dim]esep log seal[/dim]
+    """
+    settings = settings_of(config)
+    found = look_at_log_of_format_1(settings)
+    if found is None:
+        say("the log is not of format 1: there is nothing to seal")
+        return
+    say(f"{settings.log_path}: " + ", ".join(f"{count} events of {topic}" for topic, count in found.events.items()))
+    say(f"digest {found.digest}")
+    if not yes and not typer.confirm("Is this what was written, to your knowledge? It counts from here on as it is", default=False):
+        raise LogError(f"{settings.log_path} was left as it is")
+    seal_log_of_format_1(settings)
+    say("sealed: every event has its digest, and what is changed from here on shows")
 
 
 def _at(url: str, settings: Settings) -> Settings:

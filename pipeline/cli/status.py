@@ -20,7 +20,7 @@ from pipeline.model.months import Month
 from pipeline.service.chain_notes import read_note
 from pipeline.store import Store
 from pipeline.store.copies import published_positions
-from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry
+from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
 
 from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
@@ -98,6 +98,7 @@ def status(
         f"log     {app.settings.log if app.settings.log.startswith('kafka:') else app.settings.log_path}: "
         + ", ".join(f"{place} {offset}" for place, offset in sorted(found["log"].items()))
     )
+    say(f"keys    {_keys_words(found)}")
     say(f"copy    {found['copy_fault'] or _lag_words(app, found['lag'])}")
     for chain in found["chains"]:
         say(f"chain   {chain['chain']} ({chain['network']}): {_chain_words(chain)}")
@@ -118,6 +119,14 @@ def status(
             say(f"  {each['changed']}")
         for condition in each["conditions"]:
             say(f"  {'[x]' if condition['is_met'] else '[ ]'} {condition['name']}: {condition['detail']}")
+
+
+def _keys_words(found: dict[str, Any]) -> str:
+    if found["root"] is None:
+        return "events are not authenticated: no root key is set ([keys] root)"
+    unsigned = f"; not signed yet: {', '.join(found['unsigned'])} (esep keys start)" if found["unsigned"] else ""
+    strange = f"; {found['not_authentic']} event(s) are not authentic and count for nothing (esep issues)" if found["not_authentic"] else ""
+    return f"only what keys under {found['root'][:16]}… signed counts{unsigned}{strange}"
 
 
 def _lag_words(app: App, lag: dict[str, int] | None) -> str:
@@ -166,6 +175,9 @@ def survey(app: App, store: Store, months: list[Month] | None) -> dict[str, Any]
         )  # fmt: skip
     return {
         "log": app.log.end(),
+        "root": app.settings.keys.root,
+        "unsigned": [f"{state.topic}/{state.key}" for state in streams(connection) if not state.is_in_force],
+        "not_authentic": sum(state.refused for state in streams(connection)),
         "published": published,
         "lag": lag_events(app.log, published) if published is not None else None,
         "copy_fault": copy_fault,

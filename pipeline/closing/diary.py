@@ -56,6 +56,17 @@ class Diary:
                 if isinstance(event, Notified):
                     self.notices.add((event.notice, event.channel))
 
+    @property
+    def faults(self) -> list[tuple[str, str]]:
+        """Place and fault of each event of `months` that is not authentic, or before which something is missing (ADR 14): it counts for nothing here."""
+        return self._events.faults
+
+    def deciders(self) -> list[str] | None:
+        """Whose keys at hand may decide, by the owners' names; None where no root key is in force, and anybody may."""
+        self.refresh()
+        stream = self._events.stream
+        return None if self._log.keys is None or stream is None else self._log.keys.owners(stream, "decide")
+
     def append(self, event: Event) -> None:
         """Append one event, durable on return. Raises StepAlreadyTaken if an event with its id is in the log: another process took the step."""
         try:

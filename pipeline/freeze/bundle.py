@@ -26,6 +26,7 @@ import polars as pl
 
 from pipeline.assess.coins import COINS_CSV, FIRST_EDITION, MonthCoins, describe_coins, month_coins, printed_coins
 from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
+from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
@@ -34,7 +35,7 @@ from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addr
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
-from pipeline.freeze.evidence import write_evidence
+from pipeline.freeze.evidence import write_decisions, write_evidence
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
 from pipeline.model.months import Month
@@ -43,7 +44,7 @@ from pipeline.render import Document, render_all
 from pipeline.render.canonical import read_report_csv, write_report_csv, write_table_csv
 from pipeline.render.form import Language
 from pipeline.render.totals import printed_totals
-from pipeline.verify.files import MANIFEST, digest_of
+from pipeline.verify.files import DECISIONS, MANIFEST, digest_of
 from pipeline.verify.receipts import report_tree
 
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
@@ -163,6 +164,8 @@ def write_bundle(
             write_table_csv(printed_coins(content.coins), file)
     progress("evidence")
     write_evidence(content.evidence, folder / "evidence")
+    if content.state.streams:
+        write_decisions(content.state.signed, version.month, folder / DECISIONS)
     write_facts(content.state.facts, folder / "evidence" / "facts")
     if version.rules.edition >= FIRST_EDITION:
         listed = listed_addresses(content.state.facts, content.state.wallet_signatures, version.header["bin"])
@@ -200,6 +203,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
     version, state, enriched = content.version, content.state, content.assessed.enriched
     tree = report_tree(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
+    keys = describe_keys(state.streams)
     return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls) | {
         "version": version.number,
         "digest": report.digest,
@@ -207,6 +211,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "debts": content.debts,
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
         **({"receipts": describe_receipts(tree)} if tree is not None else {}),
+        **({"keys": keys} if keys is not None else {}),
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,

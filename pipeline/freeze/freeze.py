@@ -77,6 +77,7 @@ def freeze_month(
         closing_debts=closing_debts(content.debts),
         closing_debts_digest=content.debts["closing_digest"],
         closing_coins=closing_coins(content.coins_section) if content.coins_section is not None else None,
+        root=state.streams[0].root if state.streams else None,
         by=version.by,
         reason=version.reason,
         at=version.at,

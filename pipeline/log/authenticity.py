@@ -64,6 +64,17 @@ class StreamState(msgspec.Struct):
     """The digests of its events that were not read yet."""
 
 
+class SignedEvent(NamedTuple):
+    """A decision, or what the root key said, with the signature that covers it: enough to check it without its stream."""
+
+    topic: str
+    key: str
+    id: str
+    type: str
+    value: bytes
+    signature: bytes
+
+
 _states = msgspec.msgpack.Decoder(StreamState)
 
 

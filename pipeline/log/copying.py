@@ -21,7 +21,7 @@ from pipeline.model.errors import LogError
 
 from . import signatures
 from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer
-from .read import batches
+from .read import Streams, batches
 
 BATCH_BYTES = 4 << 20
 
@@ -175,6 +175,10 @@ class LogCheck:
     digests: dict[Key, str]
     unreadable: list[str]
     """Place and error of each event that this program can't decode (law 8)."""
+    not_authentic: list[str]
+    """Place and fault of each event that no key signed which may, or before which something is missing (ADR 14)."""
+    is_signed: bool
+    """Whether that was looked at: a root key is in force for this log."""
     stamps: list[Stamped] = field(default_factory=list)
     """Public time stamps of the log's head, the newest of each digest and calendar."""
 
@@ -189,10 +193,14 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
     digests: dict[Key, RunningDigest] = {}
     unreadable: list[str] = []
     stamps: dict[tuple[str, str, str], Stamped] = {}
+    not_authentic: list[str] = []
+    streams = Streams(log.keys)
     looked = 0
     for records in batches(log):
         for record in records:
             digests.setdefault(_key(record), RunningDigest()).add(record)
+            if fault := streams.judge(record).fault:
+                not_authentic.append(f"{record.where}: {fault}")
             try:
                 event = decode(record.value)
                 if isinstance(event, Stamped) and event.what == "log":
@@ -201,4 +209,6 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
                 unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
         looked += len(records)
         on_progress(looked)
-    return LogCheck(looked, {key: running.digest for key, running in digests.items()}, unreadable, list(stamps.values()))
+    return LogCheck(
+        looked, {key: running.digest for key, running in digests.items()}, unreadable, not_authentic, log.keys is not None, list(stamps.values())
+    )

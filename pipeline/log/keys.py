@@ -33,10 +33,12 @@ _head = msgspec.json.Decoder(_Head)
 class LogKeys:
     """The keys in force for one log. Immutable; threads may share it."""
 
-    def __init__(self, root: str, pool: str, ring: Iterable[Ed25519PrivateKey] = ()) -> None:
-        """`root`: the root key's public half, hex. `ring`: private keys at hand, the root key's too where keys are granted; none to read alone."""
+    def __init__(self, root: str, pool: str, ring: Iterable[Ed25519PrivateKey] = (), *, locked: Sequence[str] = ()) -> None:
+        """`root`: the root key's public half, hex. `ring`: private keys at hand, the root key's too where keys are granted; none to read alone.
+        `locked`: files of keys that could not be opened, for messages."""
         self.root = root
         self.pool = pool
+        self._locked = locked
         self._ring = {public_of(private).hex(): private for private in ring}
 
     def begin(self, topic: str, key: str, state: bytes | None = None) -> Stream:
@@ -110,6 +112,8 @@ class LogKeys:
                 return key
             refused.append(why)
         reasons = "; ".join(refused) or f"none at hand is granted anything there (wanted: {' or '.join(wanted)})"
+        if self._locked:
+            reasons += f"; {', '.join(self._locked)} could not be opened (ESEP_KEYS_PASSWORD)"
         raise LogError(
             f"{state.topic} of {state.key!r}: no key may write this {head.type!r}, nothing was appended: {reasons}; `esep keys list` shows the keys"
         )

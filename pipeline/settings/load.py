@@ -32,7 +32,7 @@ from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
 from .parts import Section
 
-WITH_PASSWORD = ("kafka", "signing", "filing", "notices")
+WITH_PASSWORD = ("kafka", "keys", "signing", "filing", "notices")
 """The tables, besides the chains, whose password comes from a file or the environment."""
 
 CHAIN_SECRETS = ("password", "bearer", "header")
@@ -221,5 +221,7 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
         if path is not None:
             warn_if_exposed(folder / _home(path, environ), place)
     filing = filing.model_copy(update={"outbox": var / settings.filing.outbox})
-    settings = settings.model_copy(update={"signing": signing, "filing": filing, "inbox": placed(settings.inbox, "folder")})
+    settings = settings.model_copy(
+        update={"signing": signing, "filing": filing, "inbox": placed(settings.inbox, "folder"), "keys": placed(settings.keys, "folder")}
+    )
     return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})

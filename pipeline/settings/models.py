@@ -25,6 +25,7 @@ from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSe
 from .files import LedgerFiles, RegistryFiles
 from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
+from .keys import KeysSettings
 from .parts import FilePath, Section, Texts, as_tuple
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
@@ -294,6 +295,7 @@ class Settings(Section):
         description="the log: sqlite:FILE, the file relative to var, or kafka://HOST:PORT,HOST:PORT/PREFIX. All else is rebuilt from it",
     )
     kafka: KafkaLogSettings = Field(default_factory=KafkaLogSettings, description="a log on Apache Kafka")
+    keys: KeysSettings = Field(default_factory=KeysSettings, description="who may write to the log")
     pool: PoolSettings = Field(description="whose month it is")
     store: StoreSettings = Field(default_factory=StoreSettings, description="the DuckDB store")
     chains: dict[Slug, ChainSettings] = Field(min_length=1, description="the chains, by the name that registry and log know them by")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from pipeline.log.authenticity import StreamState, read_state
+from pipeline.log.authenticity import SignedEvent, StreamState, read_state
 from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.protocol import Topic
@@ -197,17 +197,6 @@ def bad_events(connection: duckdb.DuckDBPyConnection) -> list[Issue]:
 def streams(connection: duckdb.DuckDBPyConnection) -> list[StreamState]:
     """What is known of each stream of the pool at the store's positions; none where no root key is in force."""
     return [read_state(state) for _, _, state in connection.execute(statements()["streams"]).fetchall()]
-
-
-class SignedEvent(NamedTuple):
-    """A decision, or what the root key said, with the signature that covers it."""
-
-    topic: str
-    key: str
-    id: str
-    type: str
-    value: bytes
-    signature: bytes
 
 
 def signed_events(connection: duckdb.DuckDBPyConnection) -> list[SignedEvent]:

@@ -31,6 +31,7 @@ from pipeline.render.totals import printed_totals
 from .balances import check_balances
 from .coins import check_coins
 from .debts import check_debts
+from .decisions import check_decisions
 from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
 from .facts import check_facts
@@ -226,6 +227,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("coins", check_coins),
     ("wallets", check_wallets),
     ("manifest", check_manifest),
+    ("decisions", check_decisions),
     ("debts", _check_debts),
     ("receipts", _check_receipts),
     ("documents", check_documents),

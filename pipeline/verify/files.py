@@ -10,9 +10,9 @@ import polars as pl
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
 from pipeline.model.paths import path_within
 
-from .shapes import MANIFEST, require_modest_frame
+from .shapes import DECISIONS, MANIFEST, require_modest_frame
 
-__all__ = ["MANIFEST", "digest_of", "holds", "read_facts"]
+__all__ = ["DECISIONS", "MANIFEST", "digest_of", "holds", "read_facts"]
 
 
 def read_facts(folder: Path) -> Facts:

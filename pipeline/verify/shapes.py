@@ -26,6 +26,8 @@ from pipeline.model.rules import NEWEST_EDITION
 from .parquet_pages import unpacked_bytes
 
 MANIFEST = "manifest.json"
+DECISIONS = "evidence/decisions.jsonl"
+"""People's decisions and what the root key said, each with its signature (ADR 14)."""
 SIGNATURES = ("manifest.json.p7s", "report.json.p7s")
 """Signatures that may join a bundle after its freeze."""
 JOINING = (*SIGNATURES, "manifest.json.ots")
@@ -36,7 +38,7 @@ REQUIRED = (
 )  # fmt: skip
 _KNOWN = re.compile(
     r"(report|outflows|transfers|balances|issues|rows|debts|coins)\.csv|report\.json|report(\.[a-z]{2})?\.(xlsx|pdf)|month\.duckdb"
-    r"|evidence/(headers\.csv|proofs\.jsonl|account_proofs\.jsonl|wallets\.jsonl)|evidence/facts/(" + "|".join(SHAPES) + r")\.parquet"
+    r"|evidence/(headers\.csv|proofs\.jsonl|decisions\.jsonl|account_proofs\.jsonl|wallets\.jsonl)|evidence/facts/(" + "|".join(SHAPES) + r")\.parquet"
 )
 FOLDERS = ("evidence", "evidence/facts")
 _FILED_FOLDER = re.compile(r"submissions(/[0-9A-Za-z][0-9A-Za-z._-]{0,127})?")
@@ -147,6 +149,28 @@ class _Receipts(msgspec.Struct, forbid_unknown_fields=True):
     root: Digest
 
 
+class _Key(msgspec.Struct, forbid_unknown_fields=True):
+    key: Digest
+    owner: str
+    roles: list[str]
+    since: Whole
+    until: Whole | None
+
+
+class _Stream(msgspec.Struct, forbid_unknown_fields=True):
+    is_in_force: bool
+    appends: Whole
+    digest: Digest
+    before_keys: Whole
+    refused: Whole
+    keys: list[_Key]
+
+
+class _Keys(msgspec.Struct, forbid_unknown_fields=True):
+    root: Digest
+    streams: dict[str, _Stream]
+
+
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """The types of everything in a manifest; what else stands in one is proved by nothing, and refused."""
 
@@ -178,6 +202,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     not_reproducible: list[str]
     coins: _Coins | None = None
     receipts: _Receipts | None = None
+    keys: _Keys | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .parts import Event, Hash, UnixSeconds
+from .parts import Event, Hash, Text, UnixSeconds
 
 Role = Literal["watch", "capture", "import", "decide", "file"]
 PublicKey = Annotated[Hash, Meta(description="Ed25519 public key, 32 bytes, hex")]
@@ -20,8 +20,8 @@ class KeysRoot(Event, tag="keys-root", frozen=True, kw_only=True):
     """From here on events of this stream count only when a key signed them that the root key granted. What stands before counts as it is."""
 
     root: PublicKey
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -32,8 +32,8 @@ class KeyGranted(Event, tag="key-granted", frozen=True, kw_only=True):
     owner: Owner
     roles: Annotated[list[Role], Meta(min_length=1)]
     replaces: Annotated[PublicKey | None, Meta(description="a key that this one takes the place of: it is revoked here")] = None
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 
@@ -41,8 +41,8 @@ class KeyRevoked(Event, tag="key-revoked", frozen=True, kw_only=True):
     """A key may write nothing more, from here on; what it wrote before counts."""
 
     key: PublicKey
-    by: str
-    reason: str
+    by: Text
+    reason: Text
     at: UnixSeconds
 
 

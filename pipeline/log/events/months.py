@@ -277,6 +277,9 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     closing_coins: Annotated[
         dict[str, Hash] | None, Meta(description="SHA-256 of the coins unspent after the month's last block, by chain (ADR 15)")
     ] = None
+    root: Annotated[
+        Hash | None, Meta(description="the root key under which the log was read (ADR 14); null: events were not authenticated")
+    ] = None
     by: Text
     reason: Text
     at: UnixSeconds

@@ -1,0 +1,197 @@
+"""The decisions that a month rests on were signed by their people's own keys, and those keys granted by the root key (ADR 14).
+
+Enters: a bundle whose manifest names a root key, with `evidence/decisions.jsonl`: what the root key said of keys, labels, the month's waivers, each with the signature of the append
+that it belongs to. Leaves: faults, what is proved, what is on the signer's word. Proved: that the named owner's key signed each of these decisions, that the root key had granted it the
+right, and that no revocation which the bundle holds came before. On the signer's word: that the root key is the pool's, that no revocation is left out, and
+decisions of before the root key was in force, which nobody signed.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pipeline.log.authenticity import Grant
+from pipeline.log.events import AnyEvent, decode
+from pipeline.log.events.keys import KeyGranted, KeyRevoked, KeysRoot
+from pipeline.log.events.months import Labelled, Waived
+from pipeline.log.protocol import NewEvent
+from pipeline.log.roles import why_not
+from pipeline.log.signatures import AppendSignature, digest_if_signed, event_digest, unpack
+
+from .finding import Finding
+from .opened import OpenBundle
+from .shapes import DECISIONS, read_plain
+
+MAX_BYTES = 256 << 20
+_OF_WAIVER = ("code", "ref", "by", "reason", "at", "facts")
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    topic: str
+    key: str
+    id: str
+    value: str
+    signature: str
+
+
+@dataclass
+class _Told:
+    """What the signed events say together."""
+
+    root: str
+    faults: list[str] = field(default_factory=list)
+    begun_at: int | None = None
+    """When the root key's own event says that it began to count, Unix seconds."""
+    grants: dict[str, list[Grant]] = field(default_factory=dict)
+    """By public key, in order."""
+    waivers: list[Waived] = field(default_factory=list)
+    labels: dict[tuple[str, str], Labelled] = field(default_factory=dict)
+    """The newest by chain and address."""
+
+
+def check_decisions(bundle: OpenBundle) -> Finding:
+    """Waivers and labels, against their signatures."""
+    keys = bundle.manifest.get("keys")
+    if keys is None:
+        faults = [f"{DECISIONS} stands in a bundle that names no root key"] if DECISIONS in bundle.manifest["files"] else []
+        return Finding(faults, "", on_word=("who gave labels and waivers: the log's events were not authenticated",))
+    if DECISIONS not in bundle.manifest["files"]:
+        return Finding([f"the manifest names a root key, and {DECISIONS} is missing"], "")
+    told = _told(bundle, keys["root"])
+    if told.begun_at is None:
+        told.faults.append(f"the root key {told.root[:16]}… never says that it counts")
+    unsigned = _waiver_faults(bundle, told)
+    told.faults += _label_faults(bundle, told)
+    told.faults += _key_faults(bundle, told, keys)
+    words = [
+        f"that {told.root} is the pool's root key, and that nothing it said later is left out",
+        *([f"{unsigned} waiver(s) of before the root key was in force, which nobody signed"] if unsigned else []),
+    ]
+    count = len(bundle.manifest["waivers"]) - unsigned
+    seen = f"{count} waiver(s) and {len(told.labels)} label(s) are signed by their people's own keys, which the root key granted and had not revoked"
+    return Finding(told.faults, seen, on_word=tuple(words))
+
+
+def _lines(bundle: OpenBundle) -> Iterator[_Line]:
+    for number, raw in enumerate(read_plain(bundle.folder / DECISIONS, MAX_BYTES).splitlines(), start=1):
+        try:
+            yield msgspec.json.decode(raw, type=_Line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{DECISIONS}:{number}: {error}") from None
+
+
+def _told(bundle: OpenBundle, root: str) -> _Told:
+    """What the file says, line after line; what is not signed is a fault."""
+    told = _Told(root)
+    stream: tuple[str, str] | None = None
+    number = 0
+    for line in _lines(bundle):
+        stream = stream or (line.topic, line.key)
+        try:
+            signature = unpack(base64.b64decode(line.signature, validate=True))
+            event = decode(line.value.encode())
+        except (ValueError, RecursionError) as error:
+            told.faults.append(f"{line.id!r}: {error}")
+            continue
+        why = _why_not_signed(line, signature, stream)
+        if not why and signature.number < number:
+            why = f"append {signature.number} stands after append {number}"
+        number = max(number, signature.number)
+        why = why or _take(told, event, line, signature)
+        if why:
+            told.faults.append(f"{line.id!r}: {why}")
+    return told
+
+
+def _why_not_signed(line: _Line, signature: AppendSignature, stream: tuple[str, str]) -> str:
+    if (line.topic, line.key) != stream or line.topic != "months":
+        return f"it is of {line.topic} of {line.key!r}"
+    if event_digest(NewEvent(line.id, line.value.encode())) not in signature.digests:
+        return "it was changed after it was signed"
+    if digest_if_signed(signature, line.topic, line.key) is None:
+        return "its signature does not hold"
+    return ""
+
+
+def _take(told: _Told, event: AnyEvent, line: _Line, signature: AppendSignature) -> str:
+    """Take in a signed event; why it says nothing, "" when it does."""
+    signer = signature.signer.hex()
+    tag = str(type(event).__struct_config__.tag)
+    if signer == told.root:
+        return _take_key(told, event, signature.number)
+    grant = next((known for known in reversed(told.grants.get(signer, [])) if known.since < signature.number), None)
+    if grant is None:
+        return f"the root key granted nothing to the key {signer[:16]}…"
+    if grant.until is not None and grant.until < signature.number:
+        return f"the key of {grant.owner!r} was revoked before"
+    if not isinstance(event, Labelled | Waived):
+        return f"an event of type {tag!r} stands among the decisions"
+    if why := why_not(line.topic, tag, event.by, grant.owner, grant.roles):
+        return why
+    if isinstance(event, Waived):
+        told.waivers.append(event)
+    else:
+        told.labels[event.chain, event.address] = event
+    return ""
+
+
+def _take_key(told: _Told, event: AnyEvent, number: int) -> str:
+    """What the root key says of keys."""
+    match event:
+        case KeysRoot():
+            told.begun_at = event.at if told.begun_at is None else told.begun_at
+        case KeyGranted():
+            if event.replaces is not None:
+                _revoke(told, event.replaces, number)
+            told.grants.setdefault(event.key, []).append(Grant(event.owner, list(event.roles), number))
+        case KeyRevoked():
+            _revoke(told, event.key, number)
+        case _:
+            return "the root key writes keys alone"
+    return ""
+
+
+def _revoke(told: _Told, key: str, number: int) -> None:
+    for grant in told.grants.get(key, []):
+        if grant.until is None:
+            grant.until = number
+
+
+def _waiver_faults(bundle: OpenBundle, told: _Told) -> int:
+    """How many of the manifest's waivers nobody signed because they are of before the root key; the others that nobody signed are faults."""
+    signed = [{name: getattr(waiver, name) for name in _OF_WAIVER} for waiver in told.waivers]
+    unsigned = 0
+    for waiver in bundle.manifest["waivers"]:
+        given: dict[str, Any] = {name: waiver[name] for name in _OF_WAIVER if name in waiver}
+        if any(all(known[name] == value for name, value in given.items()) for known in signed):
+            continue
+        if told.begun_at is not None and waiver["at"] >= told.begun_at:
+            told.faults.append(f"the waiver of {waiver['code']} {waiver['ref']} by {waiver['by']!r} is not signed by their key")
+        else:
+            unsigned += 1
+    return unsigned
+
+
+def _label_faults(bundle: OpenBundle, told: _Told) -> list[str]:
+    """Labels that were signed, and say something else in the facts."""
+    held = {(chain, address): outflow_class for chain, address, outflow_class in bundle.facts.labels.iter_rows()}
+    return [
+        f"the label of {address} on {chain} is {held.get((chain, address), 'not there')!r} in the facts, and {label.outflow_class!r} was signed"
+        for (chain, address), label in sorted(told.labels.items())
+        if held.get((chain, address)) != label.outflow_class
+    ]
+
+
+def _key_faults(bundle: OpenBundle, told: _Told, keys: dict[str, Any]) -> list[str]:
+    """Keys that the manifest names for the months, and what the root key said of them."""
+    months = [stream for name, stream in keys["streams"].items() if name.startswith("months/")]
+    stated = {(key["key"], key["owner"], key["since"], key["until"]) for stream in months for key in stream["keys"]}
+    signed = {(key, grants[-1].owner, grants[-1].since, grants[-1].until) for key, grants in told.grants.items()}
+    return (
+        [] if stated == signed else ["the keys that the manifest names for the months are not those that the root key granted and revoked"]
+    )
