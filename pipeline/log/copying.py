@@ -210,5 +210,10 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
         looked += len(records)
         on_progress(looked)
     return LogCheck(
-        looked, {key: running.digest for key, running in digests.items()}, unreadable, not_authentic, log.keys is not None, list(stamps.values())
+        looked,
+        {key: running.digest for key, running in digests.items()},
+        unreadable,
+        not_authentic,
+        log.keys is not None,
+        list(stamps.values()),
     )

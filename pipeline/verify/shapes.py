@@ -38,7 +38,9 @@ REQUIRED = (
 )  # fmt: skip
 _KNOWN = re.compile(
     r"(report|outflows|transfers|balances|issues|rows|debts|coins)\.csv|report\.json|report(\.[a-z]{2})?\.(xlsx|pdf)|month\.duckdb"
-    r"|evidence/(headers\.csv|proofs\.jsonl|decisions\.jsonl|account_proofs\.jsonl|wallets\.jsonl)|evidence/facts/(" + "|".join(SHAPES) + r")\.parquet"
+    r"|evidence/(headers\.csv|proofs\.jsonl|decisions\.jsonl|account_proofs\.jsonl|wallets\.jsonl)|evidence/facts/("
+    + "|".join(SHAPES)
+    + r")\.parquet"
 )
 FOLDERS = ("evidence", "evidence/facts")
 _FILED_FOLDER = re.compile(r"submissions(/[0-9A-Za-z][0-9A-Za-z._-]{0,127})?")
