@@ -39,7 +39,7 @@ ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Accounts: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     Registry: ("capture", "import"),
-    Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",), WalletSigned: ("decide",),
+    Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),
     Signed: ("file",), Sending: ("file",), Notified: ("file",), Stamped: ("file",),
     KeysRoot: (), KeyGranted: (), KeyRevoked: (),
