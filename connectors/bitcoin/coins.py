@@ -17,14 +17,12 @@ from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Block
 from pipeline.model.errors import SettingsError
 
-from .errors import AnswerUnreadable, RpcError
-from .fetch import COIN, Fetcher
-from .node import Node, NodeStatus
+from .errors import AnswerUnreadable, ChainMoved, RpcError
+from .fetch import Fetcher, base_units
+from .node import SCAN_TIMEOUT_S, Node, NodeStatus
 from .read_blocks import parsed_block
 from .rpc import Credentials, NodeConnection
 
-SCAN_TIMEOUT_S = 1800.0
-"""For a scan of all unspent outputs, or of a month's filters."""
 BLOCKS_AT_ONCE = 100
 
 
@@ -39,13 +37,6 @@ class _Set(msgspec.Struct):
     success: bool
     unspents: list[_Unspent]
     height: int
-
-
-class _Scan(msgspec.Struct):
-    from_height: int
-    to_height: int
-    relevant_blocks: list[str]
-    completed: bool = True
 
 
 class _Transaction(msgspec.Struct):
@@ -95,10 +86,10 @@ class NodeOfCoins:
         return Unspent(found.height, [UnspentCoin(coin.txid, coin.vout, self._units(coin), coin.height) for coin in found.unspents])
 
     def _units(self, coin: _Unspent) -> int:
-        units = coin.amount * COIN
-        if units != int(units):
-            raise AnswerUnreadable(f"scantxoutset at {self.name}: {coin.amount} is not a whole number of units")
-        return int(units)
+        try:
+            return base_units(coin.amount)
+        except ValueError as error:
+            raise AnswerUnreadable(f"scantxoutset at {self.name}: {error}") from error
 
     def spends(self, coins: Collection[Outpoint], after: int) -> dict[Outpoint, Spend]:
         wanted, found = {(bytes.fromhex(txid), vout) for txid, vout in coins}, dict[Outpoint, Spend]()
@@ -132,11 +123,10 @@ class NodeOfCoins:
         features = self._node.probe_features(self.hash_at(last))
         if not features.has_filters or self._node.filters_reach() < last:
             return None
-        objects = [f"raw({script.hex()})" for script in sorted(scripts)]
-        answer = self._connection.call("scanblocks", "start", objects, first, last, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S)
-        if not answer.completed or (answer.from_height, answer.to_height) != (first, last):
-            raise AnswerUnreadable(f"scanblocks at {self.name} covered {answer.from_height} to {answer.to_height}, not {first} to {last}")
-        return set(answer.relevant_blocks)
+        try:
+            return self._node.scan_filters(sorted(scripts), first, last)
+        except ChainMoved as error:
+            raise AnswerUnreadable(f"{error}: ask again") from error
 
     def _blocks(self, first: int, last: int, only: set[str] | None = None) -> Iterator[tuple[int, Block]]:
         """The main chain's blocks in order, each checked against its hash."""

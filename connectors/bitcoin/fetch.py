@@ -215,6 +215,14 @@ def chain_moved(error: RpcError) -> Exception:
     return ChainMoved(str(error)) if error.code == RpcError.NOT_FOUND else error
 
 
+def base_units(amount: Decimal) -> int:
+    """An amount of a node's JSON, in coins, as base units. Raises ValueError for a fraction of one."""
+    units = amount * COIN
+    if units != int(units):
+        raise ValueError(f"{amount} is not a whole number of units")
+    return int(units)
+
+
 def _prevouts(tx: _VerboseTx, block_hash: str) -> list[TxOutput]:
     outputs = []
     for vin in tx.vin:
@@ -222,8 +230,5 @@ def _prevouts(tx: _VerboseTx, block_hash: str) -> list[TxOutput]:
             raise SourceError(
                 f"getblock {block_hash} 3 does not say what is spent: the node is too old (Bitcoin Core 25 is needed), or has lost its undo data (reindex)"
             )
-        value = vin.prevout.value * COIN
-        if value != int(value):
-            raise ValueError(f"{vin.prevout.value} is not a whole number of units")
-        outputs.append(TxOutput(int(value), bytes.fromhex(vin.prevout.script.hex)))
+        outputs.append(TxOutput(base_units(vin.prevout.value), bytes.fromhex(vin.prevout.script.hex)))
     return outputs

@@ -6,7 +6,7 @@ network stops the connector. Header hashes are computed, never taken from the no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,15 @@ ZERO_HASH = "0" * 64
 MAX_REST_HEADERS = 2000
 BATCH = 500
 """Calls in one JSON-RPC batch."""
+SCAN_TIMEOUT_S = 1800.0
+"""For a scan of a month's filters, or of all unspent outputs."""
+
+
+class _Scan(msgspec.Struct):
+    from_height: int
+    to_height: int
+    relevant_blocks: list[str]
+    completed: bool = True
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -159,6 +168,22 @@ class Node:
         """The body of a REST answer. Raises ChainMoved when the node does not know what is asked."""
         status, body = self.connection.get(path)
         return rest_body(self.name, path, status, body)
+
+    def scan_filters(self, scripts: Iterable[bytes], first: int, last: int) -> set[str]:
+        """The blocks of those heights that the node's filters name for the scripts: none too few, some in vain.
+
+        Raises ChainMoved when the node has not looked at all of them.
+        """
+        objects = [f"raw({script.hex()})" for script in scripts]
+        try:
+            answer = self.connection.call("scanblocks", "start", objects, first, last, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S)
+        except RpcError as error:
+            if "height" in error.text:
+                raise ChainMoved(str(error)) from error
+            raise
+        if not answer.completed or (answer.from_height, answer.to_height) != (first, last):
+            raise ChainMoved(f"scanblocks at {self.name} covered {answer.from_height} to {answer.to_height}, not {first} to {last}")
+        return set(answer.relevant_blocks)
 
     # --- the main chain --------------------------------------------------------------------------------------------
 

@@ -23,21 +23,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Block, TxOutput, double_sha256
 from pipeline.log.events.chain import Transaction
 
 from .chain_state import Outpoint, own_outputs
-from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError
+from .errors import AnswerUnreadable, ChainMoved, NotOffered
 from .fetch import FetchedBlock, Fetcher
 from .node import Node, NodeFeatures
 from .read_blocks import PAYEE, parsed_block, read_transactions
 from .search import ScriptSearch
 
 MARGIN = 16
-SCAN_TIMEOUT_S = 1800.0
 
 
 class BlockRef(NamedTuple):
@@ -127,28 +124,10 @@ class ScanFilters:
 
     def _scan(self, blocks: list[BlockRef], watching: Watching) -> set[str]:
         first, last = blocks[0], blocks[-1]
-        objects = [f"raw({script.hex()})" for script in watching.scripts]
-        try:
-            answer = self._node.connection.call(
-                "scanblocks", "start", objects, first.height, last.height, "basic", result=_Scan, timeout_s=SCAN_TIMEOUT_S
-            )
-        except RpcError as error:
-            if "height" in error.text:
-                raise ChainMoved(str(error)) from error
-            raise
-        if not answer.completed or (answer.from_height, answer.to_height) != (first.height, last.height):
-            raise ChainMoved(f"scanblocks covered {answer.from_height} to {answer.to_height}, not {first.height} to {last.height}")
-        named = set(answer.relevant_blocks)
+        named = self._node.scan_filters(watching.scripts, first.height, last.height)
         if not named <= {block.hash for block in blocks} or self._node.hashes_at([first.height, last.height]) != [first.hash, last.hash]:
             raise ChainMoved("the chain changed under scanblocks")
         return named
-
-
-class _Scan(msgspec.Struct):
-    from_height: int
-    to_height: int
-    relevant_blocks: list[str]
-    completed: bool = True
 
 
 class FollowOutputs:

@@ -26,3 +26,13 @@ def title_above(first: Collection[str], below: Iterable[tuple[int, Collection[st
             rows = f"{line - 1} row{'s' if line > 2 else ''}"
             return f"the headings stand in row {line}, with a title above them: remove the {rows} above, or set rows_above = {line - 1} in {layout.place}"
     return ""
+
+
+def column_letters(number: int) -> str:
+    """The letters by which a sheet's column is known, counted from 0: column 2 is `C`."""
+    letters = ""
+    number += 1
+    while number:
+        number, remainder = divmod(number - 1, 26)
+        letters = chr(65 + remainder) + letters
+    return letters

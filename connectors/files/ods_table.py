@@ -24,7 +24,7 @@ from odf.table import Table
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
-from .heading import SEARCHED_ROWS, title_above
+from .heading import SEARCHED_ROWS, column_letters, title_above
 from .sheets import SMALL_UNITS, choose_sheet, said_hidden
 
 MAX_UNPACKED_BYTES = 256 << 20
@@ -151,7 +151,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
                 column.values.append(value)
                 column.types.append(kind)
             faults += [
-                Fault(at, "", f"has a value in column {_letters(number)}, which has no heading")
+                Fault(at, "", f"has a value in column {column_letters(number)}, which has no heading")
                 for number in sorted(cells.keys() - columns.keys())
             ]
     if not heading_line:
@@ -185,7 +185,7 @@ def _add_merges(columns: dict[int, _Column], merges: list[tuple[int, int, int, i
     for first, last, left, right in merges:
         for number in range(left, right + 1):
             if number in columns:
-                columns[number].merged.append(Merged(first, last, f"{_letters(left)}{first}:{_letters(right)}{last}"))
+                columns[number].merged.append(Merged(first, last, f"{column_letters(left)}{first}:{column_letters(right)}{last}"))
 
 
 def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout: Layout) -> dict[int, Cell]:
@@ -200,7 +200,7 @@ def _cells(row: Any, line: int, merges: list[tuple[int, int, int, int]], layout:
         down, across = _count(node, "number-rows-spanned", MAX_ROWS), _count(node, "number-columns-spanned", MAX_COLUMNS)
         if down > 1 or across > 1:
             merges.append((line, line + down - 1, number, number + across - 1))
-        cell = _cell(node, f"{_letters(number)}{line}", layout)
+        cell = _cell(node, f"{column_letters(number)}{line}", layout)
         if cell is not None:
             for place in range(number, min(number + repeated, MAX_COLUMNS)):
                 cells[place] = cell
@@ -240,12 +240,3 @@ def _number(value: str) -> Cell:
     exact = Decimal(value).normalize()
     text = format(exact, "f") if exact else "0"
     return text, CellType.NUMBER if len(exact.as_tuple().digits) <= EXACT_DIGITS else CellType.INEXACT
-
-
-def _letters(number: int) -> str:
-    letters = ""
-    number += 1
-    while number:
-        number, remainder = divmod(number - 1, 26)
-        letters = chr(65 + remainder) + letters
-    return letters

@@ -21,7 +21,7 @@ import polars as pl
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
-from .heading import SEARCHED_ROWS, title_above
+from .heading import SEARCHED_ROWS, column_letters, title_above
 from .sheets import SMALL_UNITS, choose_sheet, said_hidden
 from .xlsx_parts import MAX_TEXT, Runs, UnreadableWorkbook, Workbook, unescaped
 
@@ -167,7 +167,7 @@ class _SheetReader:
                 text, kind = value, CellType.MOMENT
             case _:
                 if value == "":
-                    return (f"formula in {_column_letters(self._column)}{self._row}", CellType.ERROR) if self._has_formula else None
+                    return (f"formula in {column_letters(self._column)}{self._row}", CellType.ERROR) if self._has_formula else None
                 text, kind = self._number(value)
         text = text.strip()
         return (text, kind) if text else None
@@ -226,7 +226,7 @@ class _SheetReader:
             self._hidden.append(self._row)
         for number, doubt in self._doubts.items():
             if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
-                what = f"the cell {_column_letters(number)}{self._row} {doubt}"
+                what = f"the cell {column_letters(number)}{self._row} {doubt}"
                 self._columns[number].uncertain.append(Fault(self._row, self._columns[number].heading, what))
         for number, column in self._columns.items():
             value, kind = self._cells.get(number, (None, CellType.TEXT))
@@ -234,7 +234,7 @@ class _SheetReader:
             column.types.append(kind)
         for number in self._cells.keys() - self._columns.keys():
             if len(self._faults) < _MAX_STRAY_FAULTS:
-                self._faults.append(Fault(self._row, "", f"has a value in column {_column_letters(number)}, which has no heading"))
+                self._faults.append(Fault(self._row, "", f"has a value in column {column_letters(number)}, which has no heading"))
 
     def _merge(self, reference: str) -> None:
         found = re.fullmatch(r"([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})", reference)
@@ -275,12 +275,3 @@ def _column_number(letters: str) -> int:
     for letter in letters:
         number = number * 26 + ord(letter) - 64
     return number - 1
-
-
-def _column_letters(number: int) -> str:
-    letters = ""
-    number += 1
-    while number:
-        number, remainder = divmod(number - 1, 26)
-        letters = chr(65 + remainder) + letters
-    return letters

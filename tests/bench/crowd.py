@@ -26,7 +26,7 @@ from pipeline.store import Store
 from pipeline.store.facts import read_facts
 from pipeline.store.ingest import Ingest
 
-from ..simulation.bitcoin_world import SimBlock, SimTx, SimulatedNode, World
+from ..simulation.bitcoin_world import SimBlock, SimTx, SimulatedNode, World, transaction
 from .measure import Measured, Measurements
 
 REWARD_SAT = 5_000_000_000
@@ -80,15 +80,6 @@ class Crowd(World):
         """The month that the payout's block lies in."""
         day = almaty_date(self.clock)
         return Month(day.year, day.month)
-
-
-def transaction(spends: Sequence[tuple[str, int]], pays: Sequence[tuple[int, bytes]], script_sig: bytes = b"") -> bytes:
-    """A transaction's bytes; up to 65,535 outputs."""
-    raw = struct.pack("<iB", 2, len(spends))
-    for txid, vout in spends:
-        raw += bytes.fromhex(txid)[::-1] + struct.pack("<IB", vout, len(script_sig)) + script_sig + b"\xff" * 4
-    count = bytes([len(pays)]) if len(pays) < 0xFD else b"\xfd" + struct.pack("<H", len(pays))
-    return raw + count + b"".join(struct.pack("<qB", value, len(script)) + script for value, script in pays) + b"\0\0\0\0"
 
 
 def follow(log: EventLog, world: World, watched: list[WatchedWallet]) -> None:

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .example_month import OUTFLOW, RECORDED, esep
+from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
+
+from .example_month import CLOSING_AT, OUTFLOW, RECORDED, esep
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The clock of the commands that close months."""
+    at = [CLOSING_AT]
+    monkeypatch.setattr("pipeline.cli.closing.now", lambda: at[0])
+    return at
+
+
+@pytest.fixture
+def service() -> Iterator[SandboxServer]:
+    """A filing service that takes everything."""
+    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: CLOSING_AT) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

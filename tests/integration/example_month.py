@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -13,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "docs" / "example" / "2026-10"
 OUTFLOW = "d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1"
 DIGEST = "f5fed8388edefd70b4f7980884899e2be207ce1997a58c9f53e1d441ec3d84b7"
+LOOKED_AT = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
+CLOSING_AT = max(int(time.time()), LOOKED_AT) + 3600
+"""Past the pool's day of filing, and past the freeze of the recorded month, whenever the tests run."""
 
 
 def esep(*arguments: object) -> int:

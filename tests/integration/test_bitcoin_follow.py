@@ -8,6 +8,7 @@ import json
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -46,7 +47,15 @@ def wallets(*, addresses: bool = True, descriptors: bool = True, length: int = 6
     ]
 
 
-def connector(node: ReplayNode, log: EventLog, **changes: object) -> BitcoinConnector:
+class HasAddress(Protocol):
+    """A node as a process or a stand-in."""
+
+    rpc_url: str
+    cookie_path: Path
+
+
+def connector(node: HasAddress, log: EventLog, **changes: object) -> BitcoinConnector:
+    """One that follows the node from block 1; `changes` are settings that differ from a regtest chain of bitcoin."""
     settings = {
         "pool_id": "pool",
         "chain": "bitcoin",

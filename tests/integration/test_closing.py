@@ -7,9 +7,7 @@ import shutil
 import smtplib
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,31 +15,15 @@ from aiosmtpd.controller import Controller
 
 from connectors.notify.smtp import Mail
 from connectors.notify.webhook import Webhook
-from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
+from connectors.standins.filing_service import SandboxServer
 from pipeline.closing.notices import Notice
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.settings import load_settings
 
-from .example_month import RECORDED, esep
+from .example_month import LOOKED_AT, RECORDED, esep
 from .test_signing import write_p12
 
-LOOKED_AT = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp())
-NOW = max(int(time.time()), LOOKED_AT) + 3600
-"""Past the pool's day of filing, and past the freeze of the recorded month, whenever the test runs."""
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The commands' clock."""
-    at = [NOW]
-    monkeypatch.setattr("pipeline.cli.closing.now", lambda: at[0])
-    return at
-
-
-@pytest.fixture
-def service() -> Iterator[SandboxServer]:
-    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: NOW) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 class Letters:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,8 +12,9 @@ import pytest
 
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
-from .example_month import RECORDED, esep
-from .test_closing import NOW, close, configured, http
+from .example_month import CLOSING_AT, RECORDED, esep
+from .serving import served
+from .test_closing import close, configured, http
 
 PAGE = (
     b"<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center><hr><center>nginx</center></body></html>"
@@ -51,18 +51,7 @@ class Ingress(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The commands' clock."""
-    at = [NOW]
-    monkeypatch.setattr("pipeline.cli.closing.now", lambda: at[0])
-    return at
-
-
-@pytest.fixture
-def service() -> Iterator[SandboxServer]:
-    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: NOW) as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 @pytest.fixture(params=[True, False], ids=["the answer is lost", "received, and the status address is wrong"])
@@ -72,13 +61,8 @@ def ingress(request: pytest.FixtureRequest) -> Iterator[tuple[type[Ingress], str
         questions: ClassVar[list[str]] = []
         loses_first_answer = request.param
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield Handler, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as url:
+        yield Handler, url
 
 
 def test_an_ingress_that_knows_nothing_is_sent_one_post_however_often_it_is_looked(
@@ -182,7 +166,7 @@ def test_what_was_handed_in_by_a_person_is_amended_over_http(
 
 
 def test_the_words_of_a_rejection_reach_people(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), lambda: NOW) as service:
+    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), lambda: CLOSING_AT) as service:
         config = configured(frozen, tmp_path, http(service))
         told = close(config, capsys)["2026-10"]
     assert told["due"] == "person" and "row 1: the licence is not known to us" in told["why"]

@@ -31,6 +31,8 @@ from pipeline.closing.filing import AnswerMap, BodyMap, Envelope, Form, compose,
 from pipeline.log.events.months import Submitting
 from pipeline.model.errors import FilingError, SettingsError
 
+from .serving import served
+
 REPORT = json.dumps({"month": "2026-10", "digest": "ab" * 32, "header": {"name": "ЖШС «A & B»"}, "rows": [{"n": 1}]}).encode()
 FORM = Form("pool", "2026-10", 1, "ab" * 32, REPORT, b"\x30\x00", submission_id_of("pool", "2026-10", 1, 1, "cd" * 32), None, 1_795_000_000)
 
@@ -66,14 +68,9 @@ class Mirror(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def mirror() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
     Mirror.seen, Mirror.answer = [], (200, b'{"status": "accepted", "receipt": "R"}', {})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Mirror) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ import json
 import os
 import re
 import stat
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from pipeline.model.errors import InputRefused, SettingsError, SourceError
 from pipeline.settings.closing import address_faults
 
 from .example_month import RECORDED, esep
+from .serving import served
 from .test_filing_http import submitting
 
 # Names that a spreadsheet, a terminal, a log, markup, SQL or a shell would take for more than a name.
@@ -288,14 +288,9 @@ class Endless(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endless() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
     Endless.seen = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Endless) as url:
+        yield url
 
 
 def test_no_answer_is_read_without_end_and_none_sends_us_elsewhere(endless: str) -> None:

@@ -6,10 +6,9 @@ import base64
 import json
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,8 @@ from connectors.sign.pkcs12 import Pkcs12Signer, verify_signature
 from pipeline.model.errors import SettingsError, SigningError
 from pipeline.signing.certificate import days_left, numbers_of
 from pipeline.signing.cms import read_signature
+
+from .serving import served
 
 POOL_BIN = "201040000013"
 NOW = int(datetime(2026, 11, 15, tzinfo=UTC).timestamp())
@@ -228,14 +229,9 @@ class Ncanode(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def ncanode() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ncanode)
     Ncanode.seen, Ncanode.valid = [], True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Ncanode) as url:
+        yield url
 
 
 def test_ncanode_signs_verifies_at_once_and_is_given_what_it_wants(tmp_path: Path, ncanode: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ..integration.example_month import OUTFLOW, RECORDED
+from ..integration.example_month import esep as here
 from .kafka_cluster import KafkaCluster, why_not
 
 PARTS = {
@@ -26,6 +28,16 @@ PARTS = {
     "test_kafka_scale.py": "Kafka: pools shared out",
     "test_schedule.py": "Closing by the clock",
 }
+
+
+@pytest.fixture(scope="session")
+def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded month, ready to freeze. Nobody changes it: copy it."""
+    var = tmp_path_factory.mktemp("closable") / "var"
+    assert here("demo", RECORDED, "--var", var) == 3
+    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
+    assert here(*waive, "--config", var / "esep.toml") == 0
+    return var
 
 
 @contextmanager

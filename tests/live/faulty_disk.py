@@ -26,6 +26,7 @@ time.time = lambda: real() + float(open(place).read())
     + PROGRAM
 )
 PATIENCE_S = 240
+FREEZE = ("freeze", "2026-10", "--by", "A. Person")
 
 
 def esep(*arguments: object, program: str = PROGRAM, before: tuple[str, ...] = (), environ: Mapping[str, str] | None = None):

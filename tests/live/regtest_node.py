@@ -36,6 +36,16 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and kill it when it has not done so within 30 s."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(30)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
 class RegtestNode:
     """A node of its own, on the loopback only, in a directory that goes with it."""
 
@@ -71,12 +81,7 @@ class RegtestNode:
     def stop(self) -> None:
         if self._process is not None:
             self.rpc.close()
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(30)
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
+            end(self._process)
             if self._process.stderr is not None:
                 self._process.stderr.close()
             self._process = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin import BitcoinChain, BitcoinConnector, Connected, Idle, Reorganised, Waiting
+from connectors.bitcoin import BitcoinConnector, Connected, Idle, Reorganised, Waiting
 from connectors.bitcoin.errors import AccessRefused, BlockPruned, NodeUnreachable, NotOffered, RpcError, WrongChain
 from connectors.bitcoin.rpc import Credentials
 from connectors.bitcoin.strategies import NAMES
@@ -22,6 +22,7 @@ from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.log.events.chain import Connect, Disconnect, WatchedWallet
 
+from ..integration.test_bitcoin_follow import connector as connector_of
 from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
 from .regtest_node import KINDS, Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
@@ -53,17 +54,7 @@ def address(kind: str, key: object) -> str:
 
 
 def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinConnector:
-    settings = {
-        "pool_id": "pool",
-        "chain": "bitcoin",
-        "asset": "BTC",
-        "network": "regtest",
-        "rpc_url": node.rpc_url,
-        "cookie_path": node.cookie_path,
-        "wallets": WALLETS,
-        "start_height": 1,
-    }
-    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
+    return connector_of(node, log, **({"wallets": WALLETS} | changes))
 
 
 @pytest.fixture(scope="module")

@@ -15,22 +15,11 @@ from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.protocol import NewEvent, Record
 from pipeline.log.read import batches
 
-from ..integration.example_month import DIGEST, OUTFLOW, RECORDED
+from ..integration.example_month import DIGEST
 from ..integration.example_month import esep as here
-from .faulty_disk import at_once, disk, esep, mount, told
+from .faulty_disk import FREEZE, at_once, disk, esep, mount, told
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
-FREEZE = ("freeze", "2026-10", "--by", "A. Person")
-
-
-@pytest.fixture(scope="module")
-def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recorded month, ready to freeze. Nobody changes it: copy it."""
-    var = tmp_path_factory.mktemp("closable") / "var"
-    assert here("demo", RECORDED, "--var", var) == 3
-    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
-    assert here(*waive, "--config", var / "esep.toml") == 0
-    return var
 
 
 def records(var: Path) -> list[Record]:

@@ -18,26 +18,14 @@ import pytest
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.copying import check_log
 
-from ..integration.example_month import DIGEST, OUTFLOW, RECORDED
-from ..integration.example_month import esep as here
-from .faulty_disk import AT_A_SHIFTED_CLOCK, PROGRAM, at_once, esep, told
+from ..integration.example_month import DIGEST
+from .faulty_disk import AT_A_SHIFTED_CLOCK, FREEZE, PROGRAM, at_once, esep, told
 from .regtest_node import RegtestNode, find_program
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
-FREEZE = ("freeze", "2026-10", "--by", "A. Person")
 LITECOIND = find_program("litecoind", "LITECOIND")
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 DAY_S = 86_400
-
-
-@pytest.fixture(scope="module")
-def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recorded month, ready to freeze. Nobody changes it: copy it."""
-    var = tmp_path_factory.mktemp("closable") / "var"
-    assert here("demo", RECORDED, "--var", var) == 3
-    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
-    assert here(*waive, "--config", var / "esep.toml") == 0
-    return var
 
 
 def strace(call: str, number: int) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.bitcoin import BitcoinChain, BitcoinConnector, Reorganised
+from connectors.bitcoin import BitcoinConnector, Reorganised
 from connectors.bitcoin.errors import NotOffered
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.log.events.chain import WatchedWallet
 
+from ..integration.test_bitcoin_follow import connector as connector_of
 from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
 from .regtest_node import Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
@@ -40,17 +41,7 @@ def address(kind: str, key: object) -> str:
 
 
 def connector(node: RegtestNode, log: MemoryLog, **changes: object) -> BitcoinConnector:
-    settings = {
-        "pool_id": "pool",
-        "chain": "litecoin",
-        "asset": "LTC",
-        "network": "litecoin_regtest",
-        "rpc_url": node.rpc_url,
-        "cookie_path": node.cookie_path,
-        "wallets": WALLETS,
-        "start_height": 1,
-    }
-    return BitcoinConnector(log, BitcoinChain(**(settings | changes)))  # type: ignore[arg-type]
+    return connector_of(node, log, **({"chain": "litecoin", "asset": "LTC", "network": "litecoin_regtest", "wallets": WALLETS} | changes))
 
 
 @pytest.fixture(scope="module")

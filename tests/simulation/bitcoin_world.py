@@ -10,6 +10,7 @@ import json
 import random
 import struct
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from connectors.bitcoin.rpc import Credentials, NodeConnection
@@ -29,6 +30,15 @@ OURS = [b"\x00\x14" + bytes([n]) * 20 for n in range(1, 8)] + [b"\x51\x20" + b"\
 THEIRS = [b"\x00\x14" + bytes([n]) * 20 for n in range(100, 120)]
 Outpoint = tuple[str, int]
 Coins = dict[Outpoint, tuple[int, bytes]]
+
+
+def transaction(spends: Sequence[Outpoint], pays: Sequence[tuple[int, bytes]], script_sig: bytes = b"") -> bytes:
+    """A transaction's bytes; up to 65,535 outputs."""
+    raw = struct.pack("<iB", 2, len(spends))
+    for txid, vout in spends:
+        raw += bytes.fromhex(txid)[::-1] + struct.pack("<IB", vout, len(script_sig)) + script_sig + b"\xff" * 4
+    count = bytes([len(pays)]) if len(pays) < 0xFD else b"\xfd" + struct.pack("<H", len(pays))
+    return raw + count + b"".join(struct.pack("<qB", value, len(script)) + script for value, script in pays) + b"\0\0\0\0"
 
 
 @dataclass
@@ -127,10 +137,7 @@ class World:
     def _tx(
         self, inputs: list[Outpoint], script_sig: bytes, pays: list[tuple[int, bytes]], spends: list[tuple[Outpoint, int, bytes]]
     ) -> SimTx:
-        raw = struct.pack("<iB", 2, len(inputs))
-        for txid, vout in inputs:
-            raw += bytes.fromhex(txid)[::-1] + struct.pack("<IB", vout, len(script_sig)) + script_sig + b"\xff" * 4
-        raw += bytes([len(pays)]) + b"".join(struct.pack("<qB", value, len(script)) + script for value, script in pays) + b"\0\0\0\0"
+        raw = transaction(inputs, pays, script_sig)
         return SimTx(double_sha256(raw)[::-1].hex(), raw, spends, pays)
 
     def facts(self, start: int) -> dict[int, tuple]:

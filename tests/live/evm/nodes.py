@@ -9,7 +9,6 @@ a branch whole and has its reorganisation in the way that a node on a network ha
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import itertools
@@ -25,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from ..regtest_node import end
 
 START_TIMEOUT_S = 90.0
 CHAIN_ID = 31337
@@ -139,12 +140,7 @@ class _Process:
 
     def stop(self) -> None:
         self._rpc.close()
-        self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(30)
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
 
 class Node(ABC):

@@ -16,7 +16,7 @@ from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import double_sha256
 
-from ..bitcoin_world import GENESIS_RAW, Outpoint, SimBlock, SimTx
+from ..bitcoin_world import GENESIS_RAW, Outpoint, SimBlock, SimTx, transaction
 
 REGTEST = network("regtest")
 BLOCK_S = 8 * 3600
@@ -212,8 +212,5 @@ class PoolChain:
     def _tx(
         self, inputs: list[Outpoint], pays: list[tuple[int, bytes]], spends: list[tuple[Outpoint, int, bytes]], *, script_sig: bytes = b""
     ) -> SimTx:
-        raw = struct.pack("<iB", 2, len(inputs))
-        for txid, vout in inputs:
-            raw += bytes.fromhex(txid)[::-1] + struct.pack("<IB", vout, len(script_sig)) + script_sig + b"\xff" * 4
-        raw += bytes([len(pays)]) + b"".join(struct.pack("<qB", value, len(script)) + script for value, script in pays) + b"\0\0\0\0"
+        raw = transaction(inputs, pays, script_sig)
         return SimTx(double_sha256(raw)[::-1].hex(), raw, spends, pays)
