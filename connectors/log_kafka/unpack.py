@@ -92,7 +92,7 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
 def unpack_batch(
     batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
 ) -> list[Record | ForeignRecord]:
-    """The records of one batch. `names` caches decoded keys, None for unwanted ones.
+    """The records of one batch. `names` caches decoded keys by their bytes with the length prefix, None for unwanted ones.
 
     Raises CorruptRecordError for malformed bytes.
     """
@@ -135,7 +135,11 @@ def _unpack(  # noqa: C901, PLR0912, PLR0915 - numbers are read in place, for sp
                 delta, at = _rest(data, at, delta)
         offset = base + (delta >> 1)
         if not starts_with(key, at):
-            key, name = _key(data, at, names, is_wanted)
+            key = data[at : at + 1 + (data[at] >> 1)]  # a key of up to 63 bytes
+            if key in names:
+                name = names[key]
+            else:
+                key, name = _key(data, at, names, is_wanted)
         at += len(key)
         if name is None:
             if key == _NO_KEY and not _is_probe(data, at, end):
@@ -175,10 +179,10 @@ def _key(data: bytes, at: int, names: dict[bytes, str | None], is_wanted: Wanted
     if size < 0:
         return _NO_KEY, None
     end = begun + size
-    key = data[begun:end]
-    if key not in names:
-        names[key] = _text(key) if is_wanted(key) else None
-    return data[at:end], names[key]
+    key, prefixed = data[begun:end], data[at:end]
+    if prefixed not in names:
+        names[prefixed] = _text(key) if is_wanted(key) else None
+    return prefixed, names[prefixed]
 
 
 def _text(content: bytes) -> str:
