@@ -18,7 +18,7 @@ import msgspec
 
 from .events import decode
 from .events.keys import KeyGranted, KeyRevoked, KeysRoot
-from .protocol import Record
+from .records import Record
 from .roles import ROLES_IN, why_not
 from .signatures import AppendSignature, digest_if_signed, event_digest, unpack, unsigned_digest
 

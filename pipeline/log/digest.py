@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
-from .protocol import Record
+from .records import Record
 
 INITIAL_DIGEST = bytes(32)
 """Used in place of a previous digest for a topic's first event."""

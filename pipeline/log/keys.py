@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline.model.errors import LogError
 
 from .authenticity import Stream
-from .protocol import NewEvent
+from .records import NewEvent
 from .roles import KEY_TAGS, ROLES_IN, why_not
 from .signatures import event_digest, parts_of, public_of, running_digest, sign
 

@@ -6,48 +6,20 @@ order. Implementations: `connectors/log_sqlite/log.py` (embedded) and `connector
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from pipeline.model.errors import FencedError
 
+from .records import TOPICS as TOPICS
+from .records import NewEvent as NewEvent
+from .records import Positions as Positions
+from .records import Record as Record
+from .records import Topic as Topic
+
 if TYPE_CHECKING:
     from .keys import LogKeys
-
-Topic = Literal["chain", "ledger", "registry", "months"]
-TOPICS: tuple[Topic, ...] = ("chain", "ledger", "registry", "months")
-
-Positions = Mapping[str, int]
-"""Next offset to read, by `topic/partition` (`{"chain/0": 4711}`). A partition that is absent is read from its start."""
-
-
-class Record(NamedTuple):
-    """One event as stored in the log."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    id: str
-    value: bytes
-    """The event's JSON, UTF-8."""
-    signature: bytes | None = None
-    """What the append that it begins carries (`signatures.AppendSignature`); None for what is not signed, and within an append."""
-
-    @property
-    def where(self) -> str:
-        """The record's position, for messages: `chain/0@4711`."""
-        return f"{self.topic}/{self.partition}@{self.offset}"
-
-
-class NewEvent(NamedTuple):
-    """An event to append."""
-
-    id: str
-    value: bytes
-    signature: bytes | None = None
-    """Carried along as it is, by a log that signs nothing itself: of an event that is copied."""
 
 
 class Writer(Protocol):

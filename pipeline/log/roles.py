@@ -28,7 +28,7 @@ from .events.months import (
 )
 from .events.parts import Event
 from .events.registry import Registry
-from .protocol import Topic
+from .records import Topic
 
 ROLES: tuple[Role, ...] = ("watch", "capture", "import", "decide", "file")
 MACHINE = "schedule"

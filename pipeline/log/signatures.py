@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from .protocol import NewEvent, Record
+from .records import NewEvent, Record
 
 MOST_EVENTS = 1000
 """Events under one signature; a longer append is signed in parts."""

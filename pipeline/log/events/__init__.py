@@ -14,7 +14,7 @@ import msgspec
 
 from pipeline.model.errors import LogError
 
-from ..protocol import NewEvent, Topic
+from ..records import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
