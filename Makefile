@@ -15,7 +15,7 @@ WORKERS ?= 2
 ARGS ?=
 SEEDS ?= 25
 MONTHS ?= 3
-SOURCES := .ci pipeline connectors tests
+SOURCES := .ci pipeline connectors tests docs/images
 EXAMPLE := docs/example/2026-10
 # The example's one blocking issue: an output to an address that nobody has labelled.
 EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739dfd9:1

@@ -51,10 +51,11 @@ def printed(command: str, folder: Path) -> str:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True, color_system="truecolor")
-    for command in COMMANDS:
-        console.print(Text.assemble(("$ ", "bold green"), command))
-        console.print(Text.from_ansi(printed(command, folder)))
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
+        for command in COMMANDS:
+            console.print(Text.assemble(("$ ", "bold green"), command))
+            console.print(Text.from_ansi(printed(command, folder)))
     # The picture stands alone: it asks nobody for a font.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="esep"), flags=re.DOTALL).replace(
         "Fira Code, monospace", "monospace"
