@@ -71,6 +71,7 @@ def sound(var: Path) -> int:
         return check_log(log).events
 
 
+@pytest.mark.timeout(2400)
 def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowledged_is_missing(closable: Path, tmp_path: Path) -> None:
     if reason := no_strace():
         pytest.skip(reason)
