@@ -18,21 +18,24 @@ from pipeline.validate.table import CellType, Fault, RawColumn, RawTable
 MAX_ROWS = 20_000_000
 MAX_UNPACKED_BYTES = 4 << 30
 MAX_COLUMNS = 1_000
+_ROWS_A_BATCH = 1 << 18
 
 
 def read_parquet(data: bytes, source: str) -> RawTable:
     """The table of a Parquet file. Faults come with the table, none is raised."""
     try:
-        table = _load(data)
+        loaded = _load(data)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         return _nothing(source, f"is not a sound Parquet file: {str(error).splitlines()[0][:200] if str(error) else type(error).__name__}")
-    if isinstance(table, str):
-        return _nothing(source, table)
+    if isinstance(loaded, str):
+        return _nothing(source, loaded)
+    schema, height, read_columns = loaded
+    read = iter(read_columns)
     try:
-        columns = [_column(name, table.column(place)) for place, name in enumerate(table.column_names)]
+        columns = [_column(field.name, next(read)) if _is_taken(field.type) else _refused(field, height) for field in schema]
     except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
         return _nothing(source, f"has values that can't be read: {str(error)[:200]}")
-    lines = pl.int_range(1, table.num_rows + 1, dtype=pl.UInt32, eager=True).alias("line")
+    lines = pl.int_range(1, height + 1, dtype=pl.UInt32, eager=True).alias("line")
     return RawTable(source, None, lines, columns)
 
 
@@ -40,44 +43,77 @@ def _nothing(source: str, what: str) -> RawTable:
     return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", what)])
 
 
-def _load(data: bytes) -> pa.Table | str:
-    """The file's columns, texts still as dictionaries; or why it is not read."""
+def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
+    """The file's schema, its number of rows, and its columns of the types that are taken, texts still as dictionaries; or why it is not read.
+
+    What a column takes is known or counted before it is kept: numbers and days by their width, texts batch by batch as they would be written out. Columns of
+    other types are refused by their type, so their values are never read. The file's own word of its size is believed only where it is large.
+    """
     file = pq.ParquetFile(io.BytesIO(data))
-    metadata = file.metadata
-    unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    if metadata.num_rows > MAX_ROWS or unpacked > MAX_UNPACKED_BYTES or metadata.num_columns > MAX_COLUMNS:
-        return (
-            f"has {metadata.num_rows} rows, {metadata.num_columns} columns, {unpacked} bytes unpacked: more than is read at once; split it"
-        )
-    texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
-    file = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
-    table = file.read(use_threads=False)
-    table.validate(full=True)
-    # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
-    unpacked = sum(_written_out_bytes(chunk) for column in table.columns for chunk in column.chunks)
-    if unpacked > MAX_UNPACKED_BYTES:
-        return f"has {unpacked} bytes of text: more than is read at once; split it"
-    return table
+    metadata, schema = file.metadata, file.schema_arrow
+    declared = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    taken = [field for field in schema if _is_taken(field.type)]
+    least = metadata.num_rows * sum(_width(field.type) for field in taken)
+    if metadata.num_rows > MAX_ROWS or max(declared, least) > MAX_UNPACKED_BYTES or metadata.num_columns > MAX_COLUMNS:
+        size = max(declared, least)
+        return f"has {metadata.num_rows} rows, {metadata.num_columns} columns, {size} bytes unpacked: more than is read at once; split it"
+    names = [field.name for field in taken]
+    if shared := sorted({field.name for field in schema if not _is_taken(field.type)} & set(names)):
+        return f"has two columns called {shared[0]!r}, one of them of another type: rename it"
+    texts = [field.name for field in taken if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
+    batches, unpacked = [], 0
+    reader = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
+    for batch in reader.iter_batches(_ROWS_A_BATCH, columns=names, use_threads=False) if names else ():
+        batch.validate(full=True)
+        # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
+        unpacked += sum(_written_out_bytes(column) for column in batch.columns)
+        if unpacked > MAX_UNPACKED_BYTES:
+            return f"has more than {unpacked} bytes of text and numbers: more than is read at once; split it"
+        batches.append(batch)
+    if not batches or not names:
+        return schema, metadata.num_rows, [pa.chunked_array([], field.type) for field in taken]
+    return schema, metadata.num_rows, pa.Table.from_batches(batches).columns
+
+
+def _is_taken(kind: pa.DataType) -> bool:
+    """Whether values of the type are read; dictionaries by what stands in them."""
+    return _cell_type(_value_type(kind)) in (CellType.TEXT, CellType.NUMBER, CellType.MOMENT)
+
+
+def _value_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bytes that each value takes at least: of a text its place in a dictionary."""
+    kind = _value_type(kind)
+    if pa.types.is_null(kind):
+        return 1
+    return kind.bit_width // 8 if pa.types.is_primitive(kind) or pa.types.is_decimal(kind) else 4
 
 
 def _written_out_bytes(chunk: pa.Array) -> int:
-    if not (pa.types.is_dictionary(chunk.type) and pa.types.is_string(chunk.type.value_type)):
-        return 0
+    if not pa.types.is_dictionary(chunk.type):
+        return int(chunk.nbytes)
+    if pa.types.is_primitive(chunk.type.value_type) or pa.types.is_decimal(chunk.type.value_type):
+        return len(chunk) * (chunk.type.value_type.bit_width // 8)
     lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
     return pc.sum(lengths.take(chunk.indices)).as_py() or 0
 
 
+def _refused(field: pa.Field, rows: int) -> RawColumn:
+    """A column of a type that is not taken: marked, without its values."""
+    empty = pl.Series(field.name, [None], dtype=pl.String).new_from_index(0, rows)
+    return RawColumn(field.name.strip(), empty, _cell_type(_value_type(field.type)), str(field.type))
+
+
 def _column(heading: str, column: pa.ChunkedArray) -> RawColumn:
     """A column as texts, and what its type says of its cells."""
-    declared = str(column.type)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    cell_type = _cell_type(kind)
-    if cell_type in (CellType.FLOAT, CellType.BOOLEAN, CellType.OTHER):
-        return RawColumn(heading.strip(), pl.Series(heading, [None], dtype=pl.String).new_from_index(0, len(column)), cell_type, declared)
+    declared, kind = str(column.type), _value_type(column.type)
     if pa.types.is_dictionary(column.type):
         column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], type=kind)
     series = pl.Series(pl.from_arrow(column)).alias(heading)
-    return RawColumn(heading.strip(), _texts(series).str.strip_chars().replace("", None), cell_type, declared)
+    return RawColumn(heading.strip(), _texts(series).str.strip_chars().replace("", None), _cell_type(kind), declared)
 
 
 def _cell_type(kind: pa.DataType) -> CellType:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import openpyxl
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
 from connectors.files import ReadOptions, import_ledger, read_ledger
-from connectors.files.tables import parse_table
+from connectors.files.tables import parse_table, read_table
 from connectors.standins.log_memory import MemoryLog
 from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
@@ -325,9 +327,57 @@ def test_a_parquet_file_that_unpacks_without_end_is_refused(tmp_path: Path, monk
     pl.DataFrame({"account": ["x" * 10_000] * 10_000}).write_parquet(data)
     assert len(data.getvalue()) < 20_000
     monkeypatch.setattr("connectors.files.parquet_table.MAX_UNPACKED_BYTES", 50 << 20)
-    assert any("bytes of text: more than is read at once" in fault for fault in faults(data.getvalue(), tmp_path))
+    assert any("bytes of text and numbers: more than is read at once" in fault for fault in faults(data.getvalue(), tmp_path))
     monkeypatch.setattr("connectors.files.parquet_table.MAX_ROWS", 9_999)
     assert any("has 10000 rows" in fault for fault in faults(data.getvalue(), tmp_path))
+
+
+def written(**columns: pa.Array) -> bytes:
+    data = io.BytesIO()
+    pq.write_table(pa.table(columns), data, compression="zstd", use_dictionary=True)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([7] * 100_000, pa.int64()),
+        pa.array([Decimal("1.5")] * 100_000, pa.decimal128(38, 10)),
+        pa.array([0] * 100_000, pa.timestamp("us", "UTC")),
+        pa.array([0] * 100_000, pa.date32()),
+        pa.array([None] * 100_000, pa.int64()),
+        pa.array(["x" * 1_000] * 100_000),
+        pa.array(["x" * 1_000] * 100_000, pa.large_string()),
+        pa.array(["x" * 1_000] * 100_000, pa.string_view()),
+        pa.array(["x" * 1_000] * 100_000).dictionary_encode(),
+        pa.array([7] * 100_000, pa.int64()).dictionary_encode(),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_of_any_type_is_bounded_before_it_is_kept(column: pa.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes say it a hundred thousand times: by the width of its values, or as they would be written out."""
+    data = written(amount=column)
+    assert len(data) < 30_000
+    monkeypatch.setattr("connectors.files.parquet_table.MAX_UNPACKED_BYTES", 300_000)
+    assert any("more than is read at once" in fault for fault in faults(data, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"x" * 1_000] * 100_000),
+        pa.array([["x"] * 10] * 20_000),
+        pa.array([{"a": "x" * 100}] * 100_000),
+        pa.array([0.5] * 100_000),
+        pa.array([b"x" * 16] * 100_000, pa.binary(16)),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_a_column_of_a_type_that_is_not_taken_is_never_read(column: pa.Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.files.parquet_table._column", lambda *_: pytest.fail("its values were read"))
+    (tmp_path / "f.parquet").write_bytes(written(amount=column))
+    (found,) = read_table(tmp_path / "f.parquet", ["amount"]).columns
+    assert found.declared.split("<")[0] == str(column.type).split("<")[0] and found.values.null_count() == len(column)
 
 
 # --- all of them
