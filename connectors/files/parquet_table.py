@@ -96,7 +96,7 @@ def _written_out_bytes(chunk: pa.Array) -> int:
     if not pa.types.is_dictionary(chunk.type):
         return int(chunk.nbytes)
     if pa.types.is_primitive(chunk.type.value_type) or pa.types.is_decimal(chunk.type.value_type):
-        return len(chunk) * (chunk.type.value_type.bit_width // 8)
+        return len(chunk) * int(chunk.type.value_type.bit_width // 8)
     lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
     return pc.sum(lengths.take(chunk.indices)).as_py() or 0
 

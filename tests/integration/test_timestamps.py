@@ -21,6 +21,7 @@ from pipeline.signing.path import NotCheckable
 from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.signatures import check_signatures, load_trusted
+from tests.gost_signer import GostKey, as_gost, signed_cms
 
 from .authority import Authority, time_stamps
 from .example_month import esep
@@ -249,3 +250,26 @@ def test_verify_judges_the_signatures_of_a_bundle_under_the_auditors_roots(
     assert esep("verify", bundle, "--trust", tmp_path / "key.p12") == 8
     with pytest.raises(Exception, match="PEM"):
         load_trusted(tmp_path / "missing.pem")
+
+
+def test_gost_signatures_of_a_bundle_are_judged_up_to_a_gost_root(tmp_path: Path) -> None:
+    top, mine = GostKey(), GostKey()
+    above = Authority("НЕГІЗГІ КУӘЛАНДЫРУШЫ ОРТАЛЫҚ (GOST)")
+    pool_bin = MANIFEST["header"]["bin"]
+    signer = as_gost(above.issue("ТЕСТОВ ТЕСТ", ec.generate_private_key(ec.SECP256R1()), unit=f"BIN{pool_bin}"), mine, top)
+    trusted = as_gost(above.certificate, top, top)
+    bundle = tmp_path / "gost"
+    bundle.mkdir()
+    for name, content in FILES.items():
+        (bundle / name).write_bytes(content)
+        (bundle / f"{name}.p7s").write_bytes(signed_cms(content, signer, mine, NOW))
+    report = check_signatures(bundle, MANIFEST, [trusted])
+    assert (report.faults, report.undecided) == ([], [])
+    assert any("report.json: signed over these very bytes" in seen for seen in report.proved)
+    assert "report.json: chains end at trusted certificates" in report.proved
+    assert any(
+        "no trusted certificate leads" in fault
+        for fault in check_signatures(bundle, MANIFEST, [as_gost(above.certificate, mine, mine)]).faults
+    )
+    (bundle / "report.json.p7s").write_bytes((bundle / "manifest.json.p7s").read_bytes())
+    assert check_signatures(bundle, MANIFEST, [trusted]).faults == ["report.json.p7s: the signature is of other bytes"]
