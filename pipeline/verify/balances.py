@@ -55,14 +55,14 @@ def _prove(bundle: OpenBundle) -> tuple[dict[Place, int], list[str]]:
             place = (proof.chain, proof.height, proof.address)
             if place in proved:
                 raise ValueError("is proved twice")
-            root = parse_header(_header_of(proof, headers)).state_root
+            root = parse_header(header_of_account(proof, headers)).state_root
             proved[place] = account_balance(root, proof.address, [bytes.fromhex(node) for node in proof.proof])
         except ValueError as error:
             faults.append(f"{proof.chain} account {proof.address} after block {proof.height}: {error}")
     return proved, faults
 
 
-def _header_of(proof: AccountProof, headers: dict[tuple[str, int], tuple[str, str]]) -> bytes:
+def header_of_account(proof: AccountProof, headers: dict[tuple[str, int], tuple[str, str]]) -> bytes:
     """The header under which it stands: among the bundle's, or its own where the first of these follows it. Raises ValueError for any other."""
     known = headers.get((proof.chain, proof.height))
     if known is not None:

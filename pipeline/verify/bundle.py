@@ -39,6 +39,7 @@ from .files import digest_of
 from .finding import WORK, Check, Finding
 from .manifest import check_manifest
 from .node import NODE, check_node
+from .nonces import check_nonces
 from .opened import OpenBundle
 from .public_time import check_public_time
 from .receipts import check_root
@@ -225,6 +226,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("facts against chain", check_facts),
     ("account balances", check_balances),
     ("coins", check_coins),
+    ("nonces", check_nonces),
     ("wallets", check_wallets),
     ("manifest", check_manifest),
     ("decisions", check_decisions),

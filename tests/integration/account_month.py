@@ -89,7 +89,7 @@ STRANGERS = {f"0x{number:040x}": number * ETHER for number in range(1, 40)}
 @cache
 def state_of(held: int) -> tuple[bytes, list[bytes]]:
     """The root of the state in which the pool's wallet holds so many wei, and the nodes that prove it."""
-    root, nodes = state_trie({**STRANGERS, HOT: held})
+    root, nodes = state_trie({**STRANGERS, HOT: held}, {HOT: len(GAS) if held == AFTER["ETH"] else 0})
     return root, nodes[HOT]
 
 

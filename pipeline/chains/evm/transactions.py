@@ -1,7 +1,7 @@
 """Transactions of account chains: from a node's JSON to the bytes whose hash is the transaction's id, and from those back.
 
 Legacy transactions are a list; later ones a type byte and a list: 1 (EIP-2930), 2 (EIP-1559), 3 (EIP-4844, as it stands in
-blocks, without its blobs), 4 (EIP-7702). Left out: recovering the sender, and types that other networks made up.
+blocks, without its blobs), 4 (EIP-7702). Left out: types that other networks made up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from .address import to_checksum
 from .coding import decode, encode, keccak256
-from .fields import Nested, as_bytes, as_list, as_number, data, number, quantity, recipient
+from .fields import Nested, as_bytes, as_list, as_number, data, number, quantity, recipient, shortest
 
 _LEGACY = ("nonce", "gasPrice", "gas", "to", "value", "input", "v", "r", "s")
 _SIGNED = ("yParity", "r", "s")
@@ -81,6 +81,31 @@ def parse_account_transaction(raw: bytes) -> AccountTransaction:
         value=as_number(named["value"], "value"),
         input=as_bytes(named["input"], "input"),
     )
+
+
+def sender_of(raw: bytes) -> str:
+    """The account whose key signed the transaction, EIP-55, recovered from its bytes (EIP-155, EIP-2718). Raises ValueError for a signature that is none."""
+    from eth_keys.datatypes import Signature
+    from eth_keys.exceptions import BadSignature
+    from eth_utils.exceptions import ValidationError
+
+    kind, names = _kind_of(raw)
+    values = as_list(decode(raw[1:] if kind else raw), "transaction")
+    if len(values) != len(names):
+        raise ValueError(f"a transaction of type {kind} has {len(names)} fields, this one has {len(values)}")
+    v, r, s = (as_number(value, name) for value, name in zip(values[-3:], _SIGNED, strict=True))
+    signed = values[:-3]
+    if kind == 0 and v >= 35:  # EIP-155: the chain's id is signed, too
+        signed = [*signed, shortest((v - 35) // 2), b"", b""]
+        v = (v - 35) % 2
+    elif kind == 0:
+        v -= 27
+    try:
+        made = Signature(vrs=(v, r, s))
+        key = made.recover_public_key_from_msg_hash(keccak256((bytes([kind]) if kind else b"") + encode(signed)))
+    except (BadSignature, ValidationError) as error:
+        raise ValueError(f"its signature can't be read: {error}") from error
+    return str(key.to_checksum_address())
 
 
 def _kind_of(raw: bytes) -> tuple[int, tuple[str, ...]]:

@@ -7,6 +7,7 @@ tries are built by `connectors.evm.block_trie`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .coding import decode, encode, keccak256
 from .fields import as_bytes, as_list, as_number, shortest
@@ -28,14 +29,30 @@ def account_balance(state_root: bytes, address: str, nodes: Sequence[bytes]) -> 
 
     Raises ValueError when they prove neither (EIP-1186; Yellow Paper, section 4.1).
     """
+    return account_state(state_root, address, nodes).balance
+
+
+class AccountState(NamedTuple):
+    """What a state's trie holds of an account."""
+
+    nonce: int
+    """How many transactions it has sent, where it is a key's and no code's."""
+    balance: int
+    is_key: bool
+    """Whether it has no code."""
+
+
+def account_state(state_root: bytes, address: str, nodes: Sequence[bytes]) -> AccountState:
+    """The proved state of the account at `address` (0x…); zeros where the proof shows that there is none. Raises ValueError when the nodes prove neither."""
     item = _found(state_root, keccak256(bytes.fromhex(address[2:])), nodes)
     if not item:
-        return 0
+        return AccountState(0, 0, is_key=True)
     account = as_list(decode(item), "account")
     if len(account) != 4:
         raise ValueError(f"an account has 4 fields, this one has {len(account)}")
-    as_bytes(account[2], "storageHash", 32), as_bytes(account[3], "codeHash", 32)
-    return as_number(account[1], "balance")
+    as_bytes(account[2], "storageHash", 32)
+    code = as_bytes(account[3], "codeHash", 32)
+    return AccountState(as_number(account[0], "nonce"), as_number(account[1], "balance"), is_key=code == keccak256(b""))
 
 
 def _found(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
