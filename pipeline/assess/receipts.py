@@ -116,8 +116,8 @@ def stated_root(root: bytes, count: int, month: str, version: int, digest: str) 
 
 
 def report_rows(report: pl.DataFrame, ties: pl.DataFrame) -> pl.DataFrame:
-    """The rows as leaves have them. Raises ValueError when the ties are not this report's."""
-    if not report["n"].equals(ties["n"]) or set(ties.columns) != {"n", *TIES}:
+    """The rows as leaves have them; who paid (rule 10.9) is no part of a leaf. Raises ValueError when the ties are not this report's."""
+    if not report["n"].equals(ties["n"]) or set(ties.columns) - {"payer"} != {"n", *TIES}:
         raise ValueError("rows.csv is not of this report")
     return pl.concat([report, ties.select(TIES)], how="horizontal").select(ROW)
 
