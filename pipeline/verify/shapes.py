@@ -173,6 +173,14 @@ class _Keys(msgspec.Struct, forbid_unknown_fields=True):
     streams: dict[str, _Stream]
 
 
+class _OfPayer(msgspec.Struct, forbid_unknown_fields=True):
+    transfers: Whole
+    amount: Amounts
+    credited: Amounts
+    distinct_transfers: Amounts
+    distinct_transfers_count: Whole
+
+
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """The types of everything in a manifest; what else stands in one is proved by nothing, and refused."""
 
@@ -205,6 +213,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     coins: _Coins | None = None
     receipts: _Receipts | None = None
     keys: _Keys | None = None
+    by_payer: dict[str, _OfPayer] | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
