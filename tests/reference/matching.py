@@ -11,6 +11,7 @@ from collections import defaultdict
 from pipeline.model.issues import IssueCode
 
 from .accounts import token_ref
+from .payers import payers_transfers
 from .registry import Case, Row, us_date
 
 WEEK_US = 7 * 24 * 3600 * 1_000_000
@@ -26,7 +27,7 @@ def transfers_of(case: Case, every_output: list[Row]) -> list[Row]:
         transfer = made.setdefault(
             (row["chain"], row["txid"], row["address"], row["asset"]),
             {"chain": row["chain"], "txid": row["txid"], "address": row["address"], "asset": row["asset"], "amount": 0,
-             "at": block["time"], "date": row["date"], "block_hash": block["hash"], "height": block["height"],
+             "at": block["time"], "instant": block["time"] * 1_000_000, "payer": None, "via": "", "date": row["date"], "block_hash": block["hash"], "height": block["height"],
              "transaction": row["transaction"], "payments": [], "is_replaced": False},
         )  # fmt: skip
         transfer["amount"] += row["amount"]
@@ -76,8 +77,10 @@ def explanation(case: Case, transfer: Row, transfers: list[Row], paid: int) -> s
     difference = paid - transfer["amount"]
     if difference == 0:
         return "exact"
-    transaction = transfer["transaction"]
-    if not transaction["is_coinbase"] and transfer["asset"] == transaction["fee_asset"]:  # 9.3: a coinbase has no fee
+    transaction = transfer["transaction"]  # None: another's than the pool's, whose fee is not asked for (10.3)
+    if (
+        transaction is not None and not transaction["is_coinbase"] and transfer["asset"] == transaction["fee_asset"]
+    ):  # 9.3: a coinbase has no fee
         differences = [
             difference if t is transfer else sum(p["amount"] for p in t["payments"]) - t["amount"]
             for t in transfers
@@ -105,6 +108,19 @@ def explain_all(case: Case, transfers: list[Row]) -> None:
             case.issue(IssueCode.PAYMENT_AMOUNT_DIFFERS, ref, transfer["date"], of=of)
 
 
+def add_payers(case: Case, transfers: list[Row]) -> list[Row]:
+    """The pool's transfers and the other payers', in the order of settlement (rules 6.1, 10.8)."""
+    others = payers_transfers(case, lambda transfer, paid: explanation(case, transfer, [transfer], paid), us_date)
+    for transfer in others:
+        ref, of = f"{transfer['txid']}:{transfer['address']}", f"chain {transfer['chain']}"
+        if transfer["explained"] == "differs":
+            case.issue(IssueCode.PAYMENT_AMOUNT_DIFFERS, token_ref(case, ref, transfer["asset"]), transfer["date"], of=of)
+        if transfer["via"]:
+            proven = token_ref(case, f"{transfer['payer']}:{ref}", transfer["asset"])
+            case.issue(IssueCode.TRANSFER_NOT_PROVEN, proven, transfer["date"], of=of)
+    return sorted([*transfers, *others], key=lambda t: (t["instant"], t["txid"], t["address"], t["asset"], t["payer"] or ""))
+
+
 def write_credits(case: Case, transfers: list[Row]) -> None:
     """Rules 4.2 and 5.5: what each transfer settles, and for whom. Fills `credits` on each transfer."""
     for transfer in transfers:
@@ -113,7 +129,8 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
         if payments:
             for payment in payments:
                 paid_on = us_date(payment["paid_at"])
-                if payment["holder"] != wallet_holder:  # 9.4: nobody against somebody is a difference
+                is_others = transfer["payer"] is not None and wallet_holder not in case.miners  # 10.6
+                if payment["holder"] != wallet_holder and not is_others:  # 9.4: nobody against somebody is a difference
                     belongs_to = paid_on if case.edition == 1 else transfer["date"]  # 9.2
                     case.issue(IssueCode.WALLET_HOLDER_DIFFERS, payment["payment_id"], belongs_to)
                 if payment["holder"] is None and case.edition > 1:
@@ -146,5 +163,5 @@ def write_credits(case: Case, transfers: list[Row]) -> None:
                "credited": sum(c["amount"] for c in credits),
                "explanation": ("replaced+" if transfer["is_replaced"] else "") + transfer["explained"]}
             | {name: transfer[name] for name in ("at", "date", "block_hash", "height")}
-            | {"payer": None}
+            | {"payer": transfer["payer"]}
         )  # fmt: skip

@@ -17,6 +17,7 @@ from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
 
 from .accounts import in_known_assets
+from .payers import way_of
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -105,7 +106,15 @@ class Case:
         self.inputs = grouped(self.facts["inputs"], "chain", "block_hash", "txid")
         self.outputs = grouped(self.facts["outputs"], "chain", "block_hash", "txid")
         self.payments_of_all_assets = facts["payments"]
-        self.payments = [dict(p) for p in facts["payments"] if p["asset"] in rules.assets]
+        known = [dict(p) for p in facts["payments"] if p["asset"] in rules.assets]
+        for payment in known:
+            payment["way"] = way_of(self, payment)
+        self.payments = [p for p in known if p["way"] in ("own", "differs")]
+        self.payments_of_others = [p for p in known if p["way"] in ("on-chain", "off-chain")]
+        for payment in known:
+            if payment["way"] in ("unknown", "differs"):
+                code = IssueCode.UNKNOWN_PAYER if payment["way"] == "unknown" else IssueCode.PAYER_DIFFERS
+                self.issue(code, payment["payment_id"], us_date(payment["paid_at"]))
         self.named = {(self.chain_of(p["asset"]), p["txid"], p["address"]) for p in self.payments}
 
     def issue(self, code: IssueCode, ref: str, day: date | None = None, *, of: str = "") -> None:

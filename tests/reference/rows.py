@@ -29,13 +29,16 @@ def write_report(case: Case) -> None:
 
 def rows_of(case: Case, debt: Row) -> list[tuple[tuple[Any, ...], Row]]:
     """The rows of one allocation, each with its place in the order (rule 7.5)."""
-    merged: dict[tuple[str, str], Row] = {}  # 7.3: one allocation and one transfer are one row
+    merged: dict[tuple[str, str, str], Row] = {}  # 7.3: one allocation and one transfer are one row
     for portion in debt["portions"]:
         transfer = portion["transfer"]
         if case.is_in_month(debt["date"]) or case.is_in_month(transfer["date"]):
-            entry = merged.setdefault((transfer["txid"], transfer["address"]), {"transfer": transfer, "amount": 0})
+            entry = merged.setdefault((transfer["txid"], transfer["address"], transfer["via"]), {"transfer": transfer, "amount": 0})
             entry["amount"] += portion["amount"]
-    entries = sorted(merged.values(), key=lambda e: (e["transfer"]["at"], e["transfer"]["txid"], e["transfer"]["address"]))
+    entries = sorted(
+        merged.values(),
+        key=lambda e: (e["transfer"]["instant"], e["transfer"]["txid"], e["transfer"]["address"], e["transfer"]["payer"] or ""),
+    )
     if case.is_in_month(debt["date"]) and (debt["left"] or not entries):
         entries.append({"transfer": None, "amount": debt["left"]})  # 7.2
     rows = []
@@ -72,7 +75,7 @@ def report_row(case: Case, debt: Row, entry: Row, has_commission: bool) -> Row:
         "allocation_id": debt["allocation_id"],
         "txid": transfer["txid"] if transfer else None,
         "is_carried": day < case.month.first,
-        "payer": None,
+        "payer": transfer["payer"] if transfer else None,
     }
 
 
@@ -95,14 +98,14 @@ def write_totals(case: Case) -> None:
                      "distinct_transfers", "commission_by_asset")
     }  # fmt: skip
     currencies: dict[str, Decimal] = defaultdict(Decimal)
-    distinct: dict[tuple[str, str, str], int] = {}
+    distinct: dict[tuple[str, str, str, str | None], int] = {}
     with localcontext(prec=200):
         for row in case.out.report:
             sums["carried_into_month" if row["is_carried"] else "allocated_in_month"][row["asset"]] += row["amount"]
             if row["txid"] is None:
                 sums["left_unsettled"][row["asset"]] += row["amount"]
             else:
-                distinct[row["asset"], row["txid"], row["wallet"]] = row["transfer_amount"]
+                distinct[row["asset"], row["txid"], row["wallet"], row["payer"]] = row["transfer_amount"]
             if row["commission_asset_amount"] is not None:
                 sums["commission_by_asset"][row["commission_asset"]] += row["commission_asset_amount"]
             if row["commission_currency_amount"] is not None:
@@ -110,7 +113,7 @@ def write_totals(case: Case) -> None:
     for debt in case.out.debts:
         if debt["date"] < case.month.first and debt["left"]:
             sums["left_unsettled_of_older_months"][debt["asset"]] += debt["left"]
-    for (asset, _, _), amount in distinct.items():
+    for (asset, *_), amount in distinct.items():
         sums["distinct_transfers"][asset] += amount
     printed: Row = {
         name: {asset: from_units(units, case.rules.assets[asset].decimals) for asset, units in sorted(by_asset.items())}

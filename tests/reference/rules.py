@@ -13,7 +13,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
 from .accounts import check_accounts
-from .matching import explain_all, link_payments, transfers_of, write_credits
+from .matching import add_payers, explain_all, link_payments, transfers_of, write_credits
 from .outflows import classify, write_balances
 from .registry import Case, Outcome, Tables, check_registry
 from .rows import write_report
@@ -36,6 +36,7 @@ def apply_rules(facts: Tables, month: Month, rules: Rules) -> Outcome:
     transfers = transfers_of(case, every_output)
     link_payments(case, transfers)
     explain_all(case, transfers)
+    transfers = add_payers(case, transfers)
     write_credits(case, transfers)
     settle_all(case, transfers)
     write_report(case)

@@ -94,7 +94,7 @@ def settle_all(case: Case, transfers: list[Row]) -> None:
             continue
         for credit in transfer["credits"]:  # in the order of payment_id
             start = start_us(case, credit)
-            if start is not None and transfer["at"] * 1_000_000 < start:
+            if start is not None and transfer["instant"] < start:
                 continue  # 6.4
             case.out.credits.append(credit)
             for debt in waiting[credit["miner_id"], transfer["asset"]]:
@@ -106,7 +106,7 @@ def settle_all(case: Case, transfers: list[Row]) -> None:
                 portion = {"debt": debt, "credit": credit, "transfer": transfer, "amount": amount}
                 debt["portions"].append(portion)
                 case.out.portions.append(portion)
-                if transfer["at"] * 1_000_000 < debt["allocated_at"]:
+                if transfer["instant"] < debt["allocated_at"]:
                     # 6.2; 9.2: wherever a row of the month shows it, by the allocation's date, too (edition 1: by the transfer's alone)
                     is_shown = case.is_in_month(transfer["date"]) or (case.edition > 1 and case.is_in_month(debt["date"]))
                     if is_shown:

@@ -20,12 +20,16 @@ import polars as pl
 
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.model.months import ALMATY, Month
-from pipeline.model.rules import Asset, Rules
+from pipeline.model.rules import Asset, Payer, Rules
 
 from .registry import Row, Tables, is_good_miner_id
 
 MONTHS = (Month(2024, 2), Month(2024, 3), Month(2025, 12), Month(2026, 2), Month(2026, 10))
 HOUR = 3600
+PAYERS = {
+    "big": Payer("on-chain", "bitcoin"), "twin": Payer("on-chain", "bitcoin"), "evm-payer": Payer("on-chain", "evm"),
+    "exchange": Payer("off-chain"), "other exchange": Payer("off-chain"),
+}  # fmt: skip
 CLOCKS_BACK_S = 1_709_229_600
 """2024-02-29T18:00Z: midnight in Almaty became 23:00 of the same day (rule 1.2)."""
 _SHAPES: dict[str, Any] = dict(SHAPES)
@@ -80,7 +84,8 @@ class _Maker:
             finality={asset.chain: 6 for asset in assets},
             payout_unit={asset.name: rng.choice((1, 5, 10)) * self.scale[asset.name] for asset in assets if rng.random() < 0.9},
             has_payments_ledger=rng.random() < 0.9,
-            edition=1 if seed % 4 == 0 else 2,
+            edition={0: 1, 3: 3}.get(seed % 4, 2),
+            payers=PAYERS if seed % 4 == 3 else {},
         )
         self.facts: Tables = {name: [] for name in SHAPES}
         self.blocks: dict[str, list[Row]] = {}
@@ -99,7 +104,11 @@ class _Maker:
             for block in blocks[1:]:
                 while self.rng.random() < 0.3:
                     self.transaction(chain, block)
+                while self.rules.payers and self.rng.random() < 0.2:
+                    self.upstream(chain, block)
         self.stray_payments()
+        if self.rules.payers:
+            self.name_payers()
         if not self.rules.has_payments_ledger:
             self.facts["payments"].clear()
         return World(self.seed, self.facts, self.month, self.rules)
@@ -399,6 +408,34 @@ class _Maker:
             if rng.random() < 0.5:
                 self.pay(asset, address, outputs[-1]["value"], txid, block)
         self.write(chain, block, txid, [], outputs, fee=1, others=1)
+
+    def upstream(self, chain: str, block: Row) -> None:
+        """A transaction of somebody else's that pays miners, named by payments of a payer's (rule 10.2); perhaps the pool, too, or a coinbase."""
+        rng = self.rng
+        is_coinbase = rng.random() < 0.2 and not any(t["block_hash"] == block["hash"] for t in self.facts["transactions"])
+        asset = (
+            self.fee_asset(chain)
+            if is_coinbase
+            else rng.choice([name for name, a in sorted(self.rules.assets.items()) if a.chain == chain])
+        )
+        txid, before = f"{rng.getrandbits(256):064x}", len(self.facts["payments"])
+        outputs = list(self.recipients(asset, txid, block, 0))
+        if rng.random() < 0.2 and not is_coinbase:
+            outputs.append(self.output(asset, self.own_address(), self.amount(asset)))
+            self.pay(asset, outputs[-1]["address"], outputs[-1]["value"], txid, block)
+        self.write(chain, block, txid, [], outputs, fee=0, others=0 if is_coinbase else 1, is_coinbase=is_coinbase)
+        for payment in self.facts["payments"][before:]:
+            payment["payer"] = rng.choice(("big", "big", "big", "twin"))
+
+    def name_payers(self) -> None:
+        """Other payments that name a payer: off-chain ones, some of them of one reference, and whatever else the ledger may say (rule 10)."""
+        rng = self.rng
+        references = [("user@exchange", "INV 7"), ("lnbc1", f"{rng.getrandbits(256):064x}"), ("addr0", "ref")]
+        for payment in self.facts["payments"]:
+            if payment.get("payer") is None and rng.random() < 0.25:
+                payment["payer"] = rng.choice(("big", "twin", "evm-payer", "exchange", "exchange", "other exchange", "Big", "nobody"))
+                if "exchange" in payment["payer"] and rng.random() < 0.8:
+                    payment["address"], payment["txid"] = rng.choice(references)
 
     def spend_of_the_unknown(self, chain: str, block: Row) -> None:
         """A coin is spent that was never seen to come: the wallet's proof must fail (rule 3.4)."""
