@@ -31,13 +31,19 @@ class Calendar:
         got = self._ask("POST", "/digest", digest)
         if got.status != 200:
             raise SigningError(f"{self.name}: HTTP {got.status} instead of a promise to stamp")
-        return self._read(got, digest)
+        stamp = self._read(got, digest)
+        if others := sorted({end.url for _, end in stamp.ends() if isinstance(end, Promise) and not self._is_own(end.url)}):
+            # It would never be asked there: an address that a service names is not followed.
+            raise SigningError(
+                f"{self.name}: the promise is by {others[0]}: name that one in public_time.calendars, if you trust it with digests"
+            )
+        return stamp
 
     def upgrade(self, stamp: Timestamp) -> bool:
         """Put the ways to blocks that the calendar has meanwhile in place of its promises; whether there was one."""
         replies = {}
         for message, attestation in list(stamp.ends()):
-            if not isinstance(attestation, Promise) or attestation.url.rstrip("/") != self.name:
+            if not isinstance(attestation, Promise) or not self._is_own(attestation.url):
                 continue
             got = self._ask("GET", f"/timestamp/{message.hex()}", None)
             if got.status == 404:
@@ -49,6 +55,14 @@ class Calendar:
                 replies[message] = reply
         stamp.upgraded(replies)
         return bool(replies)
+
+    def _is_own(self, url: str) -> bool:
+        """Whether a promise names this calendar: by its address, however it is written."""
+        try:
+            address = parse_address(url, carries_secret=False)
+        except ValueError:
+            return False
+        return address._replace(path=address.path.rstrip("/")) == self._address._replace(path=self._address.path.rstrip("/"))
 
     def _read(self, got: ServiceAnswer, message: bytes) -> Timestamp:
         try:

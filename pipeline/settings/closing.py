@@ -85,7 +85,9 @@ class SigningSettings(Section):
 class PublicTimeSettings(Section):
     """Public time stamps by OpenTimestamps: only digests travel."""
 
-    calendars: Texts = Field(default=(), description="addresses of calendars; no public time stamps without one")
+    calendars: Texts = Field(
+        default=(), description="addresses of calendars themselves, not of pools that pass on to them; no public time stamps without one"
+    )
     log_every_hours: int = Field(
         default=24, ge=1, le=744, description="how often the log's head is stamped; each frozen month's manifest is once"
     )

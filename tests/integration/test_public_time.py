@@ -164,6 +164,19 @@ def test_what_another_calendar_promised_is_not_asked_of_this_one() -> None:
         Calendar("ftp://calendar.example")
 
 
+def test_a_calendar_that_promises_by_another_address_is_refused_with_that_address() -> None:
+    with calendar() as ours:
+        asked, ours.url = ours.url, "https://alice.calendar.example"
+        with pytest.raises(SigningError, match=r"the promise is by https://alice\.calendar\.example: name that one"):
+            Calendar(asked).stamp(b"\1" * 32)
+
+
+def test_a_calendar_is_known_by_its_address_however_it_is_written() -> None:
+    own = Calendar("HTTPS://Alice.Calendar.example/")
+    assert own._is_own("https://alice.calendar.example") and own._is_own("https://alice.calendar.example:443/")
+    assert not own._is_own("http://alice.calendar.example") and not own._is_own("https://bob.calendar.example") and not own._is_own("alice")
+
+
 # --- in a bundle ------------------------------------------------------------------------------------------------------
 
 
