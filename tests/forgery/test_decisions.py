@@ -1,0 +1,170 @@
+"""Decisions in a bundle frozen under a root key: each forgery of a waiver, a label or a key is caught and named (ADR 14)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pipeline.app.open_keys import read_key
+from pipeline.log.events import encode
+from pipeline.log.events.keys import KeyGranted
+from pipeline.log.events.months import Waived
+from pipeline.log.signatures import event_digest, public_of, running_digest, sign, unpack
+from tests.integration.example_month import OUTFLOW, esep
+
+from .forger import manifest_of, resealed, verdict_on
+
+ROOT = ("--by", "B. Head", "--reason", "as decided")
+DECISIONS = "evidence/decisions.jsonl"
+Lines = list[dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def signed(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded month under a root key: a person's key labels and waives, another one is revoked, and the month is frozen. Nobody changes it."""
+    var = tmp_path_factory.mktemp("signed") / "var"
+    shutil.copytree(blocked, var)
+    config = var / "esep.toml"
+    assert esep("keys", "make", "root", "--config", config) == 0
+    root = var / "keys" / "root.pem"
+    config.write_text(f'{config.read_text(encoding="utf-8")}\n[keys]\nroot = "{public_of(read_key(root, None)).hex()}"\n', encoding="utf-8")
+    held = root.rename(var.parent / "root.pem")
+    assert esep("keys", "start", "--root-key", held, *ROOT, "--config", config) == 0
+    for name in ("left", "person"):
+        assert esep("keys", "make", name, "--config", config) == 0
+        owner = {"left": "C. Left", "person": "A. Person"}[name]
+        assert esep("keys", "grant", name, "--owner", owner, "--role", "decide", "--root-key", held, *ROOT, "--config", config) == 0
+    assert esep("keys", "revoke", "left", "--root-key", held, *ROOT, "--config", config) == 0
+    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person", "--config", config)
+    assert esep(*waive) == 0
+    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 0
+    return var
+
+
+@pytest.fixture
+def bundle(signed: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "months" / "2026-10" / "v1"
+    shutil.copytree(signed / "months" / "2026-10" / "v1", copy)
+    for path in copy.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return copy
+
+
+def lines_of(bundle: Path) -> Lines:
+    return [json.loads(line) for line in (bundle / DECISIONS).read_text().splitlines()]
+
+
+def forged(bundle: Path, change: Callable[[Lines], Lines], manifest: Callable[[Any], Any] = lambda value: value) -> tuple[set[str], str]:
+    (bundle / DECISIONS).write_text("".join(json.dumps(line) + "\n" for line in change(lines_of(bundle))))
+    failing, said, code = verdict_on(resealed(bundle, manifest), left_out=("documents",))
+    assert code == 8
+    return failing, said
+
+
+def key_of(signed: Path, name: str) -> Ed25519PrivateKey:
+    return read_key(signed.parent / "root.pem" if name == "root" else signed / "keys" / f"{name}.pem", None)
+
+
+def line_by(private: Ed25519PrivateKey, event: Any, lines: Lines) -> dict[str, str]:
+    """An event that somebody signs to stand right after the others."""
+    last = unpack(base64.b64decode(lines[-1]["signature"]))
+    before = running_digest("months", lines[-1]["key"], last.signer, last.number, last.previous, last.digests)
+    new = encode(event)
+    signature = sign(private, "months", lines[-1]["key"], last.number + 1, before, [event_digest(new)])
+    return {**lines[-1], "id": new.id, "value": new.value.decode(), "signature": base64.b64encode(signature.pack()).decode()}
+
+
+def another(by: str = "A. Person") -> Waived:
+    return Waived(
+        id="waive:forged", month="2026-10", code="unknown-outflow", ref="ab:1", facts=["1"], by=by, reason="forged", at=1_900_000_000
+    )
+
+
+def test_the_honest_bundle_proves_its_decisions(bundle: Path) -> None:
+    failing, said, code = verdict_on(bundle)
+    assert (failing, said, code) == (set(), "", 0)
+    manifest = manifest_of(bundle)
+    (months,) = [stream for name, stream in manifest["keys"]["streams"].items() if name.startswith("months/")]
+    assert [key["owner"] for key in sorted(months["keys"], key=lambda key: key["since"])] == ["C. Left", "A. Person"]
+    assert months["is_in_force"] and months["refused"] == 0
+
+
+def test_a_waiver_in_somebodys_name_that_they_never_signed(bundle: Path) -> None:
+    def invent(manifest: Any) -> None:
+        manifest["waivers"][0]["reason"] = "forged"
+
+    failing, said = forged(bundle, lambda lines: lines, invent)
+    assert "decisions" in failing
+    assert f"the waiver of unknown-outflow {OUTFLOW} by 'A. Person' is not signed by their key" in said
+
+
+def test_a_waiver_that_was_changed_after_it_was_signed(bundle: Path) -> None:
+    failing, said = forged(
+        bundle, lambda lines: [*lines[:-1], {**lines[-1], "value": lines[-1]["value"].replace("refund pending", "forged")}]
+    )
+    assert "decisions" in failing and "it was changed after it was signed" in said
+
+
+def test_a_waiver_signed_by_a_strangers_key(bundle: Path) -> None:
+    failing, said = forged(bundle, lambda lines: [*lines, line_by(Ed25519PrivateKey.generate(), another(), lines)])
+    assert "decisions" in failing and "the root key granted nothing to the key" in said
+
+
+def test_a_waiver_signed_by_a_key_that_was_revoked(bundle: Path, signed: Path) -> None:
+    failing, said = forged(bundle, lambda lines: [*lines, line_by(key_of(signed, "left"), another("C. Left"), lines)])
+    assert "decisions" in failing and "the key of 'C. Left' was revoked before" in said
+
+
+def test_a_waiver_signed_in_anothers_name(bundle: Path, signed: Path) -> None:
+    failing, said = forged(bundle, lambda lines: [*lines, line_by(key_of(signed, "person"), another("B. Head"), lines)])
+    assert "decisions" in failing and "in the name of 'B. Head', and signed by the key of 'A. Person'" in said
+
+
+def test_a_key_that_another_key_granted(bundle: Path, signed: Path) -> None:
+    stranger = Ed25519PrivateKey.generate()
+    grant = KeyGranted(
+        id="key-granted:x",
+        key=public_of(stranger).hex(),
+        owner="A. Person",
+        roles=["decide"],
+        by="B. Head",
+        reason="forged",
+        at=1_900_000_000,
+    )
+    failing, said = forged(bundle, lambda lines: [*lines, line_by(key_of(signed, "person"), grant, lines)])
+    assert "decisions" in failing and "stands among the decisions" in said
+
+
+def test_a_revocation_left_out_of_the_bundle_alone(bundle: Path) -> None:
+    """Left out of the file and kept in the manifest; whoever leaves it out of both has to answer for the signer's word, which the list of that name says."""
+    failing, said = forged(bundle, lambda lines: [line for line in lines if '"key-revoked"' not in line["value"]])
+    assert "decisions" in failing and "are not those that the root key granted and revoked" in said
+
+
+def test_a_root_key_put_in_the_place_of_the_pools(bundle: Path) -> None:
+    def own(manifest: Any) -> None:
+        manifest["keys"]["root"] = "1" * 64
+
+    failing, said = forged(bundle, lambda lines: lines, own)
+    assert "decisions" in failing and "never says that it counts" in said
+
+
+def test_the_proofs_of_decisions_left_out(bundle: Path) -> None:
+    (bundle / DECISIONS).unlink()
+    failing, said, code = verdict_on(resealed(bundle), left_out=("documents",))
+    assert code == 8 and "decisions" in failing and "is missing" in said
+
+
+def test_the_keys_left_out_and_the_proofs_kept(bundle: Path) -> None:
+    def without(manifest: Any) -> None:
+        del manifest["keys"]
+
+    failing, said = forged(bundle, lambda lines: lines, without)
+    assert "decisions" in failing and "stands in a bundle that names no root key" in said
