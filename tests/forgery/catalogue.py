@@ -285,6 +285,14 @@ def _fewer_proofs(bundle: Path) -> None:
 # --- 6: decisions
 
 
+def _no_work(bundle: Path) -> None:
+    """A chain of a laptop's is said to be the main network's, long after its checkpoint."""
+    path = bundle / "evidence" / "headers.csv"
+    headers = pl.read_csv(path, infer_schema=False)
+    headers.with_columns((pl.col("height").cast(pl.Int64) + 3_000_000).alias("height")).write_csv(path)
+    resealed(bundle, lambda manifest: manifest["rules"]["network"].update(bitcoin="bitcoin"))
+
+
 def _named_network(name: str) -> Callable[[Path], object]:
     return lambda bundle: resealed(bundle, lambda manifest: manifest["rules"]["network"].update(bitcoin=name))
 
@@ -335,6 +343,25 @@ def _debts_of_another_month(manifest: dict[str, Any]) -> None:
 def _debts_of_a_month_never_reported(manifest: dict[str, Any]) -> None:
     _debts_of(manifest)
     manifest["previous_digest"] = None
+
+
+def _low_parameters(rules: Rules) -> Rules:
+    return dataclasses.replace(
+        rules, network={"bitcoin": "bitcoin"}, finality={"bitcoin": 1}, payout_unit=rules.payout_unit | {"BTC": 10**8}
+    )
+
+
+def _issues_emptied(bundle: Path) -> None:
+    (bundle / "issues.csv").write_text("code,severity,ref,detail\n")
+    resealed(bundle)
+
+
+def _tied_to_nothing(bundle: Path) -> None:
+    """A row names a transaction that no line of the evidence proves."""
+    path = bundle / "rows.csv"
+    ties = pl.read_csv(path, infer_schema=False)
+    ties.with_columns(txid=pl.when(pl.col("txid").is_not_null()).then(pl.lit("ab" * 32))).write_csv(path, line_terminator="\n")
+    resealed(bundle)
 
 
 def _beside(change: Callable[[dict[str, Any]], Any], own: Callable[[dict[str, Any]], Any]) -> Callable[[Path], object]:
@@ -669,6 +696,7 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(5, "a proof left out", _fewer_proofs, FACTS, "nothing proves it"),
     Forgery(5, "a proof of odd types", _proof(lambda p: p.update(height="high")), PROOFS, "proofs.jsonl:"),
     Forgery(5, "a main network's name", _named_network("bitcoin"), HEADERS, "does not meet the target"),
+    Forgery(5, "a main network without its work", _no_work, WORK, "claims the work of 2 hashes"),
     Forgery(5, "a network of no name", _named_network("mainnet"), REFUSED, "its rules name a network that is none"),
     # 6
     *(Forgery(6, f"manifest {number}", lambda bundle, change=change: resealed(bundle, change), DEBTS if "debts" in named else MANIFEST, named)  # type: ignore[misc]
@@ -689,6 +717,10 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(6, "the month before closes otherwise", _beside(_nothing, _of_other_debts), DEBTS, "closes with other debts"),
     Forgery(6, "the month before in a version that is not there", _beside(_nothing, _of_no_version_there), MANIFEST, "is not how the bundle that previous_digest names closes"),
     Forgery(6, "the month before without its debts", _beside(_nothing, _of_no_debts), MANIFEST, "the debts name no month before"),
+    Forgery(6, "finality below its floor", _of_rules(_low_parameters), MANIFEST, "bitcoin is final after 1 confirmations"),
+    Forgery(6, "payouts rounded to a coin", _of_rules(_low_parameters), MANIFEST, "payouts in BTC are rounded to 100000000"),
+    Forgery(6, "issues emptied", _issues_emptied, MANIFEST, "issues.csv comes out different"),
+    Forgery(6, "rows of no transaction that is proved", _tied_to_nothing, PROOFS, "has no proof"),
     Forgery(6, "a row invented", _invented_row, RECOMPUTED, "report.csv comes out different"),
     Forgery(6, "a row left out", _left_out_row, RECOMPUTED, "rows.csv comes out different"),
     Forgery(6, "other totals", _resealed_with("totals", "distinct_transfers_count", to=3), RECOMPUTED, "the totals come out different"),
@@ -734,6 +766,8 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(9, "many columns", _many_columns, FACTS, "are more than a frame may have"),
     Forgery(9, "a page of an unknown kind of field", _page_headers(lambda raw: b"\x1a" + raw[1:]), FACTS, "a field of a kind that none has"),
     Forgery(9, "a page without sizes", _page_headers(lambda raw: b"\x00" + raw[1:]), FACTS, "a page whose header says no sizes"),
+    Forgery(9, "a page of no number of values", _page_headers(lambda raw: raw.replace(b"\x2c\x15", b"\x2c\x25", 1)), FACTS, "says no number of values"),
+    Forgery(9, "a page whose header goes on", _page_headers(lambda raw: b"\x18\xff\xff\x03" + raw[4:]), FACTS, "ends too early"),
     Forgery(9, "a page that is longer than it says", _page_headers(_shorter_page), FACTS, "not a sound Parquet file"),
     Forgery(9, "a page of structs without end", _page_headers(lambda raw: b"\x1c" * len(raw)), FACTS, "nested too deeply"),
     Forgery(9, "a page of a number without end", _page_headers(lambda raw: b"\x15" + b"\xff" * (len(raw) - 1)), FACTS, "is too long"),

@@ -41,12 +41,15 @@ def _sign(
     kind: str = "rsa",
     unit: str = f"BIN{POOL_BIN}",
     ends: datetime | None = None,
+    begins: datetime | None = None,
+    is_with_certificate: bool = True,
     is_detached: bool = True,
 ) -> bytes:
     key = _key(kind)
-    wanted = {} if ends is None else {"ends": ends}
+    wanted = ({} if ends is None else {"ends": ends}) | ({} if begins is None else {"begins": begins})
     certificate = (by or authority()).issue("Pool", key, unit=unit, **wanted)
     options = [pkcs7.PKCS7Options.Binary, *([pkcs7.PKCS7Options.DetachedSignature] if is_detached else [])]
+    options += [] if is_with_certificate else [pkcs7.PKCS7Options.NoCerts]
     return (
         pkcs7.PKCS7SignatureBuilder()
         .set_data(content)
@@ -126,6 +129,14 @@ def of_a_certificate_that_had_ended(bundle: Path) -> None:
     signed(bundle, lambda content: _sign(content, ends=datetime(2021, 1, 1, tzinfo=UTC)))
 
 
+def of_a_certificate_that_had_not_begun(bundle: Path) -> None:
+    signed(bundle, lambda content: _sign(content, begins=datetime(2119, 1, 1, tzinfo=UTC)))
+
+
+def without_its_certificate(bundle: Path) -> None:
+    signed(bundle, lambda content: _sign(content, is_with_certificate=False))
+
+
 def with_its_own_content(bundle: Path) -> None:
     signed(bundle, lambda content: _sign(content, is_detached=False))
 
@@ -165,6 +176,8 @@ SIGNED: list[tuple[str, Callable[[Path], object], str]] = [
     ("of a stranger's authority", of_a_stranger_s_authority, "no trusted certificate leads to"),
     ("of another BIN", of_another_bin, "does not name the pool's BIN"),
     ("of a certificate that had ended", of_a_certificate_that_had_ended, "had ended by"),
+    ("of a certificate that had not begun", of_a_certificate_that_had_not_begun, "was not valid yet at"),
+    ("without its certificate", without_its_certificate, "does not carry the certificate"),
     ("with its own content", with_its_own_content, "carries content of its own"),
     ("no signature", no_signature, "not a DER signature"),
     ("too large", too_large, "more than"),
