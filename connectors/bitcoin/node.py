@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.chains.bitcoin.auxpow import parse_auxpow
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_auxpow, parse_header, parse_headers
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 
 from .errors import AnswerUnreadable, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection

@@ -16,11 +16,11 @@ from typing import TypeVar
 import msgspec
 import polars as pl
 
-from pipeline.chains.bitcoin.auxpow import auxpow_fault
+from pipeline.chains.bitcoin.auxpow import auxpow_fault, bare_header, is_merge_mined
 from pipeline.chains.bitcoin.merkle import meets_target, root_of_branch
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, bare_header, double_sha256, is_merge_mined, parse_header, parse_transaction
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, double_sha256, parse_header, parse_transaction
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.networks import AccountNetwork

@@ -12,9 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.chains.bitcoin.auxpow import bare_header
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of, script_type
-from pipeline.chains.bitcoin.wire import Tx, bare_header, parse_header
+from pipeline.chains.bitcoin.wire import Tx, parse_header
 from pipeline.chains.bitcoin.work import median_times
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.enrich.frames import Facts

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipeline.chains.bitcoin.auxpow import bare_header
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.wire import HEADER_SIZE, bare_header, parse_header
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, parse_header
 from pipeline.chains.bitcoin.work import checkpoint_of, is_test_network, work_faults, work_of
 from pipeline.chains.networks import AccountNetwork
 

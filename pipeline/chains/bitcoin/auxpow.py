@@ -8,10 +8,11 @@ in its own chain is not asked by the rules either. Where a node's block says so 
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 from .merkle import target_of
 from .networks import Network
-from .wire import HEADER_SIZE, double_sha256, parse_auxpow
+from .wire import AUXPOW_VERSION, HEADER_SIZE, Tx, counted, double_sha256, end_of_header, walk
 
 MERGED_MINING = b"\xfa\xbemm"
 """Stands before the root of the merged chains in the parent's coinbase."""
@@ -19,6 +20,46 @@ CHAIN_IDS = {"dogecoin": 0x62, "dogecoin_testnet": 0x62}
 MAX_BRANCH = 30
 EARLY = 20
 """Without `MERGED_MINING` the root must begin within so many bytes of the coinbase's script."""
+
+
+class AuxPow(NamedTuple):
+    """Merged mining's proof: the parent's coinbase, both Merkle branches (hashes in the wire's order), and the parent's header."""
+
+    coinbase: Tx
+    coinbase_branch: list[bytes]
+    coinbase_index: int
+    chain_branch: list[bytes]
+    chain_index: int
+    parent: bytes
+
+
+def bare_header(raw: bytes, network: Network) -> bytes:
+    """A header's own 80 bytes, without the proof that may follow it on networks of merged mining; on others all of the bytes."""
+    return raw[:HEADER_SIZE] if network.pow == "scrypt-auxpow" else raw
+
+
+def is_merge_mined(raw: bytes) -> bool:
+    """Whether the header says that a proof of merged mining belongs to it."""
+    return bool(int.from_bytes(raw[:4], "little") & AUXPOW_VERSION)
+
+
+def parse_auxpow(raw: bytes, network: Network) -> AuxPow | None:
+    """The proof that follows a header, to the last byte; None where the header says that it has none. Raises ValueError for anything else."""
+    if not is_merge_mined(raw):
+        if len(raw) != HEADER_SIZE:
+            raise ValueError(f"{len(raw) - HEADER_SIZE} bytes follow a header that is not merge-mined")
+        return None
+    if end_of_header(raw, 0, network) != len(raw):
+        raise ValueError("bytes are left over after the auxiliary proof of work")
+    coinbase = walk(raw, HEADER_SIZE, 0, has_mweb=network.has_mweb)
+    position = coinbase._end + 32
+    branches: list[tuple[list[bytes], int]] = []
+    for _ in range(2):
+        count, position = counted(raw, position, 32, "Merkle hashes")
+        hashes = [raw[position + 32 * n : position + 32 * (n + 1)] for n in range(count)]
+        position += 32 * count + 4
+        branches.append((hashes, int.from_bytes(raw[position - 4 : position], "little")))
+    return AuxPow(coinbase, *branches[0], *branches[1], raw[position:])
 
 
 def auxpow_fault(raw: bytes, network: Network) -> str:

@@ -20,7 +20,7 @@ HEADER_SIZE = 80
 
 _HAS_WITNESS = 1
 _HAS_MWEB = 8  # Litecoin: on the block's last transaction, whose extension part is empty
-_AUXPOW_VERSION = 0x100  # Dogecoin: the header is followed by its parent's proof
+AUXPOW_VERSION = 0x100  # Dogecoin: the header is followed by its parent's proof
 
 
 class Header(NamedTuple):
@@ -203,46 +203,6 @@ def parse_header(raw: bytes) -> Header:
     )
 
 
-class AuxPow(NamedTuple):
-    """Merged mining's proof: the parent's coinbase, both Merkle branches (hashes in the wire's order), and the parent's header."""
-
-    coinbase: Tx
-    coinbase_branch: list[bytes]
-    coinbase_index: int
-    chain_branch: list[bytes]
-    chain_index: int
-    parent: bytes
-
-
-def bare_header(raw: bytes, network: Network) -> bytes:
-    """A header's own 80 bytes, without the proof that may follow it on networks of merged mining; on others all of the bytes."""
-    return raw[:HEADER_SIZE] if network.pow == "scrypt-auxpow" else raw
-
-
-def is_merge_mined(raw: bytes) -> bool:
-    """Whether the header says that a proof of merged mining belongs to it."""
-    return bool(int.from_bytes(raw[:4], "little") & _AUXPOW_VERSION)
-
-
-def parse_auxpow(raw: bytes, network: Network) -> AuxPow | None:
-    """The proof that follows a header, to the last byte; None where the header says that it has none. Raises ValueError for anything else."""
-    if not is_merge_mined(raw):
-        if len(raw) != HEADER_SIZE:
-            raise ValueError(f"{len(raw) - HEADER_SIZE} bytes follow a header that is not merge-mined")
-        return None
-    if _end_of_header(raw, 0, network) != len(raw):
-        raise ValueError("bytes are left over after the auxiliary proof of work")
-    coinbase = _walk(raw, HEADER_SIZE, 0, has_mweb=network.has_mweb)
-    position = coinbase._end + 32
-    branches: list[tuple[list[bytes], int]] = []
-    for _ in range(2):
-        count, position = _counted(raw, position, 32, "Merkle hashes")
-        hashes = [raw[position + 32 * n : position + 32 * (n + 1)] for n in range(count)]
-        position += 32 * count + 4
-        branches.append((hashes, int.from_bytes(raw[position - 4 : position], "little")))
-    return AuxPow(coinbase, *branches[0], *branches[1], raw[position:])
-
-
 def parse_headers(raw: bytes, network: Network | None = None, *, with_proofs: bool = False) -> list[tuple[Header, bytes]]:
     """Headers one after another, as a node's REST interface gives them, each with its own 80 bytes; `with_proofs`: and merged mining's proof."""
     headers: list[tuple[Header, bytes]] = []
@@ -251,7 +211,7 @@ def parse_headers(raw: bytes, network: Network | None = None, *, with_proofs: bo
         header_raw = raw[position : position + HEADER_SIZE]
         if len(header_raw) < HEADER_SIZE:
             raise ValueError(f"header {len(headers)} ends early: {len(header_raw)} bytes at offset {position}")
-        end = _end_of_header(raw, position, network)
+        end = end_of_header(raw, position, network)
         headers.append((parse_header(header_raw), raw[position:end] if with_proofs else header_raw))
         position = end
     return headers
@@ -266,7 +226,7 @@ def parse_block(raw: bytes, network: Network | None = None) -> Block:
 
 def parse_transaction(raw: bytes, network: Network | None = None) -> Tx:
     """One transaction, with or without witnesses, and nothing after it."""
-    tx = _walk(raw, 0, 0, has_mweb=network is not None and network.has_mweb)
+    tx = walk(raw, 0, 0, has_mweb=network is not None and network.has_mweb)
     if tx._end != len(raw):
         raise ValueError(f"{len(raw) - tx._end} bytes are left over after the transaction, at offset {tx._end}")
     return tx
@@ -281,10 +241,10 @@ def parse_spent_outputs(raw: bytes) -> list[list[TxOutput]]:
     spent: list[list[TxOutput]] = []
     position = 0
     try:
-        count, position = _counted(raw, 0, 1, "transactions")
+        count, position = counted(raw, 0, 1, "transactions")
         for _ in range(count):
             outputs: list[TxOutput] = []
-            items, position = _counted(raw, position, 9, "spent outputs")
+            items, position = counted(raw, position, 9, "spent outputs")
             for _ in range(items):
                 output, position = _read_output(raw, position)
                 outputs.append(output)
@@ -300,16 +260,16 @@ def parse_spent_outputs(raw: bytes) -> list[list[TxOutput]]:
 
 def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
     has_mweb = network is not None and network.has_mweb
-    position = _end_of_header(raw, 0, network)
+    position = end_of_header(raw, 0, network)
     try:
-        count, position = _counted(raw, position, 51, "transactions")
+        count, position = counted(raw, position, 51, "transactions")
     except IndexError:
         raise ValueError(f"the block ends early: its transactions should begin at offset {position}") from None
     if not count:
         raise ValueError(f"the block has no transactions (offset {position})")
     flag = 0
     for index in range(count):
-        tx = _walk(raw, position, index, has_mweb=has_mweb)
+        tx = walk(raw, position, index, has_mweb=has_mweb)
         yield tx
         position, flag = tx._end, tx._flag
     if flag & _HAS_MWEB and count > 1 and (raw[position : position + 1] == b"\1" or raw[position:] == b"\0"):
@@ -318,7 +278,7 @@ def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
         raise ValueError(f"{len(raw) - position} bytes are left over after the block's last transaction, at offset {position}")
 
 
-def _walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
+def walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
     """Find where a transaction's parts lie."""
     end = len(raw)
     position = start + 4
@@ -330,7 +290,7 @@ def _walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
                 raise ValueError(f"transaction {index} has no inputs, or unknown extra data ({flag}), at offset {position}")
             position += 2
         body = position
-        inputs, position = _counted(raw, position, 41, "inputs")
+        inputs, position = counted(raw, position, 41, "inputs")
         if not inputs:
             raise ValueError(f"transaction {index} has no inputs, at offset {body}")
         for _ in range(inputs):
@@ -340,7 +300,7 @@ def _walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
             if length >= 0xFD:
                 length, position = _compact_size(raw, position - 1)
             position += length + 4
-        outputs, position = _counted(raw, position, 9, "outputs")
+        outputs, position = counted(raw, position, 9, "outputs")
         for _ in range(outputs):
             position += 8
             length = raw[position]
@@ -369,7 +329,7 @@ def _end_of_witness(raw: bytes, position: int, inputs: int, index: int) -> int:
         items = raw[position]
         position += 1
         if items >= 0xFD:
-            items, position = _counted(raw, position - 1, 1, "witness items")
+            items, position = counted(raw, position - 1, 1, "witness items")
         for _ in range(items):
             length = raw[position]
             position += 1
@@ -381,18 +341,18 @@ def _end_of_witness(raw: bytes, position: int, inputs: int, index: int) -> int:
     return position
 
 
-def _end_of_header(raw: bytes, start: int, network: Network | None) -> int:
+def end_of_header(raw: bytes, start: int, network: Network | None) -> int:
     """Where a header ends, with its auxiliary proof of work if it has one."""
     position = start + HEADER_SIZE
     if network is None or network.pow != "scrypt-auxpow":
         return position
-    if not int.from_bytes(raw[start : start + 4], "little") & _AUXPOW_VERSION:
+    if not int.from_bytes(raw[start : start + 4], "little") & AUXPOW_VERSION:
         return position
     # The parent's coinbase, the parent's hash, two Merkle branches each with an index, and the parent's header.
-    position = _walk(raw, position, 0, has_mweb=network.has_mweb)._end + 32
+    position = walk(raw, position, 0, has_mweb=network.has_mweb)._end + 32
     try:
         for _ in range(2):
-            count, position = _counted(raw, position, 32, "Merkle hashes")
+            count, position = counted(raw, position, 32, "Merkle hashes")
             position += 32 * count + 4
     except IndexError:
         position = len(raw)
@@ -414,7 +374,7 @@ def _read_output(raw: bytes, position: int) -> tuple[TxOutput, int]:
     return TxOutput(value, raw[start:end]), end
 
 
-def _counted(raw: bytes, position: int, least_size: int, what: str) -> tuple[int, int]:
+def counted(raw: bytes, position: int, least_size: int, what: str) -> tuple[int, int]:
     """A count of things that take at least `least_size` bytes each, and where they begin."""
     count, after = _compact_size(raw, position)
     if count * least_size > len(raw) - after:

@@ -7,9 +7,9 @@ import pytest
 
 from connectors.bitcoin.errors import AnswerUnreadable
 from connectors.bitcoin.node import _header
-from pipeline.chains.bitcoin.auxpow import auxpow_fault, expected_index
+from pipeline.chains.bitcoin.auxpow import auxpow_fault, bare_header, expected_index, parse_auxpow
 from pipeline.chains.bitcoin.networks import network
-from pipeline.chains.bitcoin.wire import _end_of_header, bare_header, parse_auxpow, parse_header, parse_headers
+from pipeline.chains.bitcoin.wire import end_of_header, parse_header, parse_headers
 from pipeline.chains.evidence import HEADERS
 from pipeline.verify.evidence import header_faults
 from pipeline.verify.work import _why_unseen
@@ -18,7 +18,7 @@ from .chains import read_block
 
 DOGECOIN = network("dogecoin")
 BLOCK = read_block("dogecoin-371337")
-REAL = BLOCK[: _end_of_header(BLOCK, 0, DOGECOIN)]
+REAL = BLOCK[: end_of_header(BLOCK, 0, DOGECOIN)]
 """The header of the first merge-mined block, with its proof: its parent is a block of Litecoin's."""
 
 
