@@ -89,32 +89,31 @@ def settle_all(case: Case, transfers: list[Row]) -> None:
     case.out.debts = debts_of(case)
     for debt in case.out.debts:
         waiting[debt["miner_id"], debt["asset"]].append(debt)
-    for transfer in transfers:  # in the order of (instant, txid, address)
-        if transfer["date"] > case.month.last:
-            continue
-        for credit in transfer["credits"]:  # in the order of payment_id
-            start = start_us(case, credit)
-            if start is not None and transfer["instant"] < start:
-                continue  # 6.4
-            case.out.credits.append(credit)
-            for debt in waiting[credit["miner_id"], transfer["asset"]]:
-                amount = min(credit["left"], debt["left"])
-                if amount == 0:
-                    continue
-                credit["left"] -= amount
-                debt["left"] -= amount
-                portion = {"debt": debt, "credit": credit, "transfer": transfer, "amount": amount}
-                debt["portions"].append(portion)
-                case.out.portions.append(portion)
-                if transfer["instant"] < debt["allocated_at"]:
-                    # 6.2; 9.2: wherever a row of the month shows it, by the allocation's date, too (edition 1: by the transfer's alone)
-                    is_shown = case.is_in_month(transfer["date"]) or (case.edition > 1 and case.is_in_month(debt["date"]))
-                    if is_shown:
-                        case.issue(IssueCode.TRANSFER_BEFORE_ALLOCATION, credit["ref"], of=f"chain {transfer['chain']}")
-            if credit["left"]:
-                case.issue(
-                    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, credit["ref"], of=f"chain {transfer['chain']}"
-                )  # 6.2, 9.2: each month until used up
+    seen = [(transfer, credit) for transfer in transfers if transfer["date"] <= case.month.last for credit in transfer["credits"]]
+    seen.sort(key=lambda pair: (pair[0]["instant"], pair[0]["txid"], pair[0]["address"], pair[1]["payment_id"]))  # 6.1
+    for transfer, credit in seen:
+        start = start_us(case, credit)
+        if start is not None and transfer["instant"] < start:
+            continue  # 6.4
+        case.out.credits.append(credit)
+        for debt in waiting[credit["miner_id"], transfer["asset"]]:
+            amount = min(credit["left"], debt["left"])
+            if amount == 0:
+                continue
+            credit["left"] -= amount
+            debt["left"] -= amount
+            portion = {"debt": debt, "credit": credit, "transfer": transfer, "amount": amount}
+            debt["portions"].append(portion)
+            case.out.portions.append(portion)
+            if transfer["instant"] < debt["allocated_at"]:
+                # 6.2; 9.2: wherever a row of the month shows it, by the allocation's date, too (edition 1: by the transfer's alone)
+                is_shown = case.is_in_month(transfer["date"]) or (case.edition > 1 and case.is_in_month(debt["date"]))
+                if is_shown:
+                    case.issue(IssueCode.TRANSFER_BEFORE_ALLOCATION, credit["ref"], of=f"chain {transfer['chain']}")
+        if credit["left"]:
+            case.issue(
+                IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, credit["ref"], of=f"chain {transfer['chain']}"
+            )  # 6.2, 9.2: each month until used up
     check_passing(case)
 
 
