@@ -30,6 +30,7 @@ COMMANDS = [
     "ingest",
     "import",
     "inbox",
+    "wallets",
     "status",
     "issues",
     "label",
