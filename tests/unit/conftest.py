@@ -32,8 +32,10 @@ _running: list[str] = []
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if not _running or not (event in FORBIDDEN or (event == "open" and _writes(*arguments))):
         return
-    if any(".hypothesis" in str(argument) for argument in arguments) or str(arguments[0]).startswith(_TEMPORARY):
-        return  # hypothesis' own notes, and the pieces that XlsxWriter puts a workbook together from
+    if any(".hypothesis" in str(argument) or "__pycache__" in str(argument) for argument in arguments):
+        return  # hypothesis' own notes; what the interpreter keeps of a module that is imported for the first time
+    if str(arguments[0]).startswith(_TEMPORARY):
+        return  # the pieces that XlsxWriter puts a workbook together from
     raise AssertionError(f"a unit test does no I/O: {event} {arguments[0]!r}; move {_running[0]} to tests/integration")
 
 
