@@ -1,7 +1,7 @@
 """Every forgery by its name, as data: what it changes, which check catches it, and what that check says.
 
 `test_catalogue.py` makes each from an honest bundle and sees it caught; `tests/mutation/of_verify.py` takes verify's checks away one at a time, and wants one of these to pass then.
-The numbers are those of the kinds: 1 signatures, 2 facts against bytes, 5 the chain, 6 decisions, 7 documents, 9 shapes.
+The numbers are those of the kinds: 1 signatures, 2 facts against bytes, 3 what is left out, 4 whose wallets, 5 the chain, 6 decisions, 7 documents, 9 shapes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pipeline.chains.bitcoin.wire import double_sha256
 from pipeline.enrich.frames import DOUBTS, OBSERVATIONS, Facts
 from pipeline.model.rules import Asset, Rules
 
-from . import test_facts, test_manifest, test_shapes
+from . import test_coins, test_facts, test_manifest, test_shapes, test_wallets
 from .forger import frame, manifest_of, resealed, rewritten
 from .signatures import SIGNED
 from .test_manifest import setting
@@ -667,6 +667,9 @@ def _fraction(bundle: Path) -> None:
 
 FORGERIES: tuple[Forgery, ...] = (
     *(Forgery(1, name, forge, REFUSED if name == "too large" else SIGNATURES, named, is_trusting=True) for name, forge, named in SIGNED),
+    # 3 and 4: what is left out whole, and wallets that are not the pool's
+    *(Forgery(3, _words(forge), forge, "coins", named) for forge, named in test_coins.COINS),
+    *(Forgery(4, _words(forge), lambda bundle, forge=forge: test_wallets.relisted(bundle, forge(bundle)), "wallets", named) for forge, named in test_wallets.WALLETS),  # type: ignore[misc]
     # 2: facts written anew by the honest writer, and single cells
     *(Forgery(2, _words(make), lambda bundle, make=make: rewritten(bundle, facts=make), FACTS, named) for make, named in test_facts.FACTS),  # type: ignore[misc]
     *(

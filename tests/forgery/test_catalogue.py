@@ -26,8 +26,8 @@ def test_names_are_one_forgery_s_each() -> None:
 
 
 def test_every_check_is_some_forgery_s() -> None:
-    """Coins, accounts, wallets and public time have forgeries of their own beside this catalogue; the rest of the checks are shown here."""
-    elsewhere = {"account balances", "coins", "wallets", "public time"}
+    """Accounts, their numbers, signed decisions and public time have forgeries of their own beside this catalogue; the rest of the checks are shown here."""
+    elsewhere = {"account balances", "decisions", "nonces", "public time"}
     assert {name for name, _ in CHECKS} - {forgery.check for forgery in FORGERIES} <= elsewhere
 
 
