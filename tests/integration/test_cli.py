@@ -31,6 +31,7 @@ COMMANDS = [
     "import",
     "inbox",
     "wallets",
+    "keys",
     "status",
     "issues",
     "label",
