@@ -65,6 +65,7 @@ class NodeOfCoins:
             told = ", ".join(sorted({network.name for network in networks})) or "no chain of coins"
             raise SettingsError([f"--node: the node at {self.name} has the first block {self.genesis}; the bundle is of {told}"])
         self._node = Node(self._connection, self.network)
+        self._node.check_forks(self.tip_height())
         self._fetcher = Fetcher(self._connection, self.network)
 
     def close(self) -> None:

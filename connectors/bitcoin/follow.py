@@ -4,8 +4,8 @@ Enters: the log, what to watch, a node. Leaves: `watch`, `connect`, `stretch` an
 `POOL_ID/CHAIN`, ids `CHAIN:SEQ`. The cursor is the log itself (law 4): after a crash between any two appends the next
 run continues from the last event. All blocks of a step are chained by hashes computed here.
 
-A step asks the node for its status once, then reads and appends up to about a second's worth of blocks. When the log's tip has
-left the node's main chain, the step walks back by block hash to the fork, and appends the disconnects (newest first) together
+A step asks the node for its status once, then reads and appends up to about a second's worth of blocks. A node whose tip is one of
+the log's own blocks lags, and is waited for. When the log's tip has left the node's main chain, the step walks back by block hash to the fork, and appends the disconnects (newest first) together
 with the new blocks. Only blocks are read, never the mempool, so replaced payments never appear.
 
 When the watch list grows (by configuration, or because a ranged descriptor's last addresses came into use), the blocks already
@@ -84,6 +84,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         self._choice: Choice | None = None
         self._logged_choice: tuple[str, str] | None = None
         self._status: NodeStatus | None = None
+        self._is_told_apart = False
+        """Whether the node's chain was seen to be no fork's of the network."""
 
     # --- the outside -----------------------------------------------------------------------------------------------
 
@@ -117,7 +119,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         )
         if fork is None:
             return Waiting(
-                f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}, and still synchronising: waiting for it"
+                f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}: it lags, synchronises, or was restored from "
+                "an older copy; waiting for it"
             )
         assert self._watch_list is not None
         self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list, self._payees())
@@ -192,8 +195,11 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         status = self._node.read_status()
         if self._features is None:
             self._node.check_genesis()
+            self._is_told_apart = self._node.check_forks(status.blocks)
             self._features = self._node.probe_features(status.bestblockhash)
             self._choice = None
+        elif not self._is_told_apart:
+            self._is_told_apart = self._node.check_forks(status.blocks)
         return status
 
     def _strategy(self, status: NodeStatus, state: ChainState) -> Choice:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chains.bitcoin.auxpow import parse_auxpow
+from pipeline.chains.bitcoin.forks import fork_fault, marks
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 
@@ -123,6 +124,15 @@ class Node:
             raise WrongChain(
                 f"the node at {self.name} has the first block {genesis}, and {self.network.name} begins with {self.network.genesis}: it is on another network"
             )
+
+    def check_forks(self, tip_height: int) -> bool:
+        """Raises WrongChain when a block up to the node's tip is that of a fork of the network. False while the tip is too low to tell."""
+        known = marks(self.network.name)
+        heights = [mark.height for mark in known if mark.height <= tip_height]
+        fault = fork_fault(self.network.name, dict(zip(heights, self.hashes_at(heights), strict=True)))
+        if fault:
+            raise WrongChain(f"the node at {self.name} {fault}; point rpc_url at a node of {self.network.name}")
+        return len(heights) == len(known)
 
     def probe_features(self, tip: str) -> NodeFeatures:
         """The node's features, found by trying them."""

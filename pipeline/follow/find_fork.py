@@ -2,7 +2,8 @@
 
 Enters: the log's state, the node's tip and its hashes by height. Leaves: the highest common block, searched by block hash from the tip down in steps
 that double, then by bisection; or that the node has not reached the log's height yet; or that it is on a different chain.
-Leaves out: whether a node below the log's height may still catch up, which each family of chains judges for itself.
+A node whose tip is one of the log's own blocks lags and is waited for: that blocks are missing there is no news of the chain.
+Leaves out: whether a node below the log's height whose tip is another block may still catch up, which each family of chains judges for itself.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ class NodeHashes(Protocol):
 def find_fork(state: MainChain, node: NodeHashes, key: str, *, node_height: int, node_hash: str, is_behind: bool) -> int | None:
     """The height of the highest common block; the log's own height when nothing has left the main chain.
 
-    `node_height` and `node_hash` are the node's tip. None when it is below the log's height and the node `is_behind`: it may yet reach the same
-    blocks. Raises WrongChain when the fork is below the log's first block.
+    `node_height` and `node_hash` are the node's tip. None when it is below the log's height, and is one of the log's blocks or the node `is_behind`: it
+    may yet reach the same blocks. Raises WrongChain when the fork is below the log's first block.
     """
     height = state.height
     if state.tip is None or node_hash == state.tip:
         return height
     if node_height < height:
-        if is_behind:
+        if is_behind or (node_height >= state.start_height - 1 and node_hash == state.hash_at(node_height)):
             return None
     elif node.hashes_at([height])[0] == state.tip:
         return height

@@ -151,8 +151,18 @@ class World:
                 mine = [(txid, vout, value) for (txid, vout), value, script in tx.spends if script in OURS]
                 if mine or any(script in OURS for _, script in tx.pays):
                     others = [value for _, value, script in tx.spends if script not in OURS]
-                    fee = sum(value for _, value, _ in tx.spends) - sum(value for value, _ in tx.pays) if tx.spends else 0
-                    ours.append((tx.txid, mine, len(others), sum(others), [(value, script in OURS) for value, script in tx.pays], fee))
+                    fee = sum(value for _, value, _ in tx.spends) - sum(value for value, _ in tx.pays) if mine else 0
+                    # What strangers' inputs are worth is told only of a transaction that spends ours.
+                    ours.append(
+                        (
+                            tx.txid,
+                            mine,
+                            len(others),
+                            sum(others) if mine else 0,
+                            [(value, script in OURS) for value, script in tx.pays],
+                            fee,
+                        )
+                    )
             times = sorted(ancestor.time for ancestor in self.chain()[max(0, block.height - 10) : block.height + 1])
             facts[block.height] = (block.hash, block.parent.hash if block.parent else "0" * 64, block.time, times[len(times) // 2], ours)
         return facts

@@ -58,7 +58,7 @@ def test_the_highest_common_block_is_found_in_few_requests(start: int, shared: i
     shared += max(start - 1, 0)
     state = logged(hashes(shared + ours, shared, "b"), start)
     node = Told(hashes(shared + theirs, shared, "c"))
-    assert fork_of(state, node) == shared
+    assert fork_of(state, node) == (None if ours and not theirs else shared)
     assert len(node.asked) <= 5 and all(asked <= PROBES for asked in node.asked)
 
 
@@ -70,10 +70,18 @@ def test_nothing_is_asked_where_the_tips_are_the_same_or_nothing_was_read_yet() 
     assert node.asked == []
 
 
-def test_a_lower_node_that_is_behind_is_waited_for_and_one_that_is_not_has_lost_its_blocks() -> None:
-    state, node = logged(hashes(9, 9, "a"), 5), Told(hashes(7, 9, "a"))
+def test_a_node_whose_tip_is_a_block_of_the_log_lags_and_is_waited_for() -> None:
+    state = logged(hashes(9, 9, "a"), 5)
+    for height in (8, 7, 5, 4):
+        node = Told(hashes(height, 9, "a"))
+        assert fork_of(state, node, is_behind=False) is None and fork_of(state, node, is_behind=True) is None
+        assert node.asked == []
+
+
+def test_a_lower_node_with_other_blocks_has_left_the_log_s_chain_unless_it_is_behind() -> None:
+    state, node = logged(hashes(9, 9, "a"), 5), Told(hashes(8, 6, "c"))
     assert fork_of(state, node, is_behind=True) is None
-    assert fork_of(state, node, is_behind=False) == 7
+    assert fork_of(state, node, is_behind=False) == 6
 
 
 def test_that_a_node_is_behind_counts_only_below_the_log() -> None:
