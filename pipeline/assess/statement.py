@@ -23,7 +23,7 @@ from .month import Assessment, MonthState
 from .printed import printed_links, printed_report
 
 LINKS = ("n", "allocation_id", "txid", "is_carried")
-"""The columns of `rows.csv`."""
+"""The columns of `rows.csv` that a statement has; who paid (rule 10.9) is none of them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MonthTables:
     report: pl.DataFrame = field(repr=False)
     """The form's fifteen columns."""
     links: pl.DataFrame = field(repr=False)
-    """TIES, a line for each row of the report."""
+    """LINKS, a line for each row of the report."""
     debts: pl.DataFrame = field(repr=False)
     """The columns of DEBTS."""
     names: Mapping[str, str] = field(repr=False)
@@ -74,7 +74,7 @@ def draft_tables(state: MonthState, assessed: Assessment, month: Month, rules: R
         at,
         pool,
         printed_report(enriched, rules),
-        printed_links(enriched).cast(pl.String),
+        printed_links(enriched).drop("payer", strict=False).cast(pl.String),
         printed_debts(enriched.debts, rules).cast(pl.String),
         dict(state.facts.miners.select("miner_id", "name").iter_rows()),
     )

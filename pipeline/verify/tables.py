@@ -40,7 +40,7 @@ def read_tables(folder: Path) -> MonthTables:
             at=document.frozen_at,
             pool=document.header,
             report=document.rows,
-            links=pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False),
+            links=pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False).drop("payer", strict=False),
             debts=pl.read_csv(_content(folder, DEBTS_CSV, digests), infer_schema=False),
             names=dict(names.iter_rows()),
         )
