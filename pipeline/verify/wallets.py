@@ -52,7 +52,8 @@ def check_wallets(bundle: OpenBundle) -> Finding:
     unsigned = Counter(address for addresses in payouts for address in addresses - signed)
     words = []
     if unsigned:
-        shown = ", ".join(address for (_, address), _ in unsigned.most_common(SHOWN)) + (
+        often_first = sorted(unsigned.items(), key=lambda found: (-found[1], found[0]))
+        shown = ", ".join(address for (_, address), _ in often_first[:SHOWN]) + (
             f" and {len(unsigned) - SHOWN} more" if len(unsigned) > SHOWN else ""
         )
         words.append(
