@@ -125,9 +125,15 @@ def review_ledger(
     if kind == "openings":
         faults = _misplaced_openings(log, pool_id, rows, names["owed_at"])
     held = _rows_in_log(log, pool_id, kind)
+    months = _frozen_months(log, pool_id)
     known = dataclasses.replace(
-        known or ReviewContext(), opening_us=opening_us, accounts=_accounts(log, pool_id, kind), assets=reading.assets
-    )  # fmt: skip
+        known or ReviewContext(),
+        opening_us=opening_us,
+        frozen_until_us=max(months, key=str).end_at * 1_000_000 if months else None,
+        accounts=_accounts(log, pool_id, kind),
+        assets=reading.assets,
+        on_chain_payers=reading.on_chain_payers,
+    )
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
     questions = [*checked.notes.odd, *found.questions]
@@ -275,9 +281,14 @@ def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading
         first = older["allocation_id"][0]
         what = f"{len(older)} allocations in the log are older than the opening, {first!r} first: open before them, or in another log"
         faults.append(Fault(line, heading, what))
-    months = [Month.parse(event.month) for _, event in events_of(log, "months", pool_id, [Frozen], on_unreadable=refuse_newer)]
+    months = _frozen_months(log, pool_id)
     if months:
         first_month = min(months, key=str)
         if opening_us >= first_month.previous.end_at * 1_000_000:
             faults.append(Fault(line, heading, f"is not before {first_month}, the first month reported"))
     return faults
+
+
+def _frozen_months(log: EventLog, pool_id: str) -> list[Month]:
+    """The months of which a version was frozen."""
+    return [Month.parse(event.month) for _, event in events_of(log, "months", pool_id, [Frozen], on_unreadable=refuse_newer)]

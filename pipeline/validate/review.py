@@ -37,6 +37,9 @@ class ReviewContext:
     now_us: int | None = None
     """UTC microseconds; None: instants in the future are not checked."""
     opening_us: int | None = None
+    frozen_until_us: int | None = None
+    """Where the last frozen month ends; None while none is frozen."""
+    on_chain_payers: Collection[str] = ()
     accounts: Collection[str] = ()
     """Accounts known from the registry or the ledger's other tables."""
     assets: Mapping[str, Asset] = field(default_factory=dict)
@@ -161,6 +164,8 @@ def review(
         faults += _moved(changed, differs, keys, moved, names)
     questions = _far_instants(rows, held, at, known)
     questions += _never_seen(fresh, held, known) + _unusual(rows, held, keys, known)
+    if kind == "payments":
+        questions += _added_to_frozen(joined.filter(is_new | flags.select(is_changed).to_series()), held, known)
     repeated = _repeated(fresh, rows, held, keys, at) if kind == "allocations" else 0
     if repeated:
         questions.append(
@@ -256,6 +261,25 @@ def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Review
         tell(pl.col(at) < low - SPAN_US, f"lie more than a month before all that the ledger held so far ({said(low)})")
         tell(pl.col(at) > high + SPAN_US, f"lie more than a month after all that the ledger held so far ({said(high)})")
     return found
+
+
+def _added_to_frozen(rows: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -> list[str]:
+    """New or changed payments on an off-chain payer's reference that began in a frozen month: they make that month's transfer larger (rule 10.5)."""
+    if known.frozen_until_us is None or "payer" not in held.columns:
+        return []
+    transfer = ["payer", "txid", "address", "asset"]
+    is_off_chain = pl.col("payer").is_not_null() & ~pl.col("payer").is_in(sorted(known.on_chain_payers))
+    began = held.filter(is_off_chain).group_by(transfer).agg(pl.col("paid_at").min().alias("began"))
+    odd = rows.join(began.filter(pl.col("began") < known.frozen_until_us), transfer, "inner").sort("line")
+    if odd.is_empty():
+        return []
+    line, payer, reference, began_us = odd.select("line", "payer", "txid", "began").row(0)
+    return [
+        (
+            f"{odd.height} row(s) add to a reference of an off-chain payer that began in a frozen month, which would need a further version: "
+            f"line {line}, {shown(payer)} {shown(reference)}, begun {said(began_us)}"
+        )
+    ]
 
 
 def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -> list[str]:

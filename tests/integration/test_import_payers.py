@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from connectors.files.ledger import ReadOptions, import_ledger, read_ledger
+from connectors.files.ledger import ReadOptions, import_ledger, read_ledger, review_ledger
 from connectors.log_sqlite import SqliteLog
+from pipeline.log.events import encode
 from pipeline.log.events.ledger import PayerPayments, Payments
+from pipeline.log.events.months import Frozen
 from pipeline.log.read import events_of
-from pipeline.model.errors import InputRefused
+from pipeline.model.errors import ConsentNeeded, InputRefused
 from pipeline.model.rules import Asset
 from pipeline.validate.review import Consent
 
@@ -55,6 +57,28 @@ def test_what_is_outside_of_that_is_refused(tmp_path: Path, row: str, fault: str
     with pytest.raises(InputRefused) as caught:
         read_ledger(ledger(tmp_path, row), "payments", READ)
     assert fault in str(caught.value)
+
+
+def test_adding_to_a_reference_that_began_in_a_frozen_month_wants_consent(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    begun = "P1,a,BTC,x,1,ref,2026-10-31T23:00:00+05:00,exchange"
+    import_ledger(log, "p", ledger(tmp_path, begun), "payments", READ)
+    later = ledger(
+        tmp_path, begun, "P2,a,BTC,x,1,ref,2026-11-01T00:30:00+05:00,exchange", "P3,a,BTC,x,1,new,2026-11-01T00:30:00+05:00,exchange"
+    )
+    assert review_ledger(log, "p", later, "payments", READ)[0].questions == []
+    frozen = Frozen(
+        id="frozen:2026-10:1", month="2026-10", version=1, digest="ab" * 32, positions={}, newest={}, rules={}, header={}, manifest_digest="ab" * 32,
+        previous_digest=None, languages=[], closing_debts={}, closing_debts_digest="ab" * 32, by="A", reason="due", at=1_762_000_000,
+    )  # fmt: skip
+    with log.writer("months", "p") as writer:
+        writer.append([encode(frozen)])
+    (question,) = review_ledger(log, "p", later, "payments", READ)[0].questions
+    assert "1 row(s) add to a reference of an off-chain payer that began in a frozen month" in question
+    with pytest.raises(ConsentNeeded):
+        import_ledger(log, "p", later, "payments", READ)
+    assert import_ledger(log, "p", later, "payments", READ, consent=Consent(True, False)).new == 2
+    log.close()
 
 
 def test_rows_of_both_kinds_are_one_table_of_versions(tmp_path: Path) -> None:
