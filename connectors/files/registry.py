@@ -40,6 +40,7 @@ from pipeline.validate.registry import (
 )
 from pipeline.validate.table import Fault, RawColumn, RawTable
 
+from .sheets import NO_SHEET
 from .tables import SUFFIXES, read_table
 
 PART_BYTES = 500_000
@@ -85,7 +86,7 @@ def read_registry(
 ) -> RegistryContent:
     """A registry's tables, checked, as they would go into the log.
 
-    `where`: a folder with miners, licences, accounts, wallets and perhaps counterparties (`.csv`, `.xlsx`, `.parquet`), or a path for each.
+    `where`: a workbook with a sheet for each table, a folder with miners, licences, accounts, wallets and perhaps counterparties (`.csv`, `.xlsx`, `.parquet`), or a path for each.
     `columns`: for each table the file's heading by column, where it differs. `counterparties`: instead of a file of theirs
     (`counterparties_of_pool`). Raises `InputRefused` with the faults of all files, `SettingsError` for headings mapped to no column.
     """
@@ -134,6 +135,8 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
         paths = {kind: Path(path) for kind, path in where.items()}
         faults = [f"{kind}: no file is named for it" for kind in REGISTRY_KINDS if kind not in paths and kind != "counterparties"]
         source = "registry"
+    elif where.is_file():  # one workbook with a sheet for each table
+        return dict.fromkeys(REGISTRY_KINDS, where)
     else:
         folder, paths, faults = Path(where), {}, []
         source = folder.name or str(folder)
@@ -169,7 +172,10 @@ def _read(
         if kind == "counterparties" and counterparties is not None:
             table = counterparties
         elif kind in paths:
-            table = read_table(paths[kind], headings(kind, mapping), sheet=kind, layout=layout)
+            is_shared = list(paths.values()).count(paths[kind]) > 1
+            table = read_table(paths[kind], headings(kind, mapping), sheet=kind, asked=kind if is_shared else None, layout=layout)
+            if kind == "counterparties" and any(fault.what.startswith(NO_SHEET) for fault in table.faults):
+                continue  # the one table that may be missing
         else:
             continue
         sources[kind] = table.source

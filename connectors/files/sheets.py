@@ -15,6 +15,10 @@ SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[�
 _SHOWN_LINES = 5
 
 
+NO_SHEET = "has no sheet"
+"""How the fault of a sheet that is not there begins."""
+
+
 def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked: str | None, layout: Layout) -> tuple[int, str]:
     """The place of the sheet to read, and what is wrong ("" for nothing).
 
@@ -30,7 +34,8 @@ def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked
         return seen[0], ""
     names = ", ".join(shown(sheets[place][0]) for place in seen) or "none"
     if asked is not None:
-        return 0, f"has no sheet {asked!r}; it has {names}: say one of them with --sheet"
+        way = f"name the one to read {asked!r}" if layout.place.startswith("[registry") else "say one of them with --sheet"
+        return 0, f"{NO_SHEET} {asked!r}; it has {names}: {way}"
     way = "name" if layout.place.startswith("[registry") else "say one of them with --sheet, or name"
     return 0, f"which sheet? It has {names}: {way} the one to read {name!r}, or leave only that one"
 

@@ -149,7 +149,11 @@ def openings(  # noqa: PLR0913 - a command's options are its parameters
 
 def registry(
     folder: Annotated[
-        Path, typer.Argument(help="A folder with miners, licences, accounts, wallets, perhaps counterparties.", metavar="DIR")
+        Path,
+        typer.Argument(
+            help="A folder with miners, licences, accounts, wallets, perhaps counterparties; or a workbook with these sheets.",
+            metavar="DIR|FILE",
+        ),
     ],
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -160,6 +164,7 @@ def registry(
     Each table is a CSV, XLSX or Parquet file of that name. What the rules will raise as issues is printed as warnings.
 
     [dim]esep import registry registry/[/dim]
+    [dim]esep import registry registry.xlsx[/dim]
     """
     with App(settings_of(config), now) as app:
         if dry_run:

@@ -17,6 +17,8 @@ from pipeline.log.events import decode
 from pipeline.log.events.registry import Registry
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import InputRefused, SettingsError
+from pipeline.validate.layout import Layout
+from pipeline.validate.registry import REGISTRY_KINDS
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example" / "2026-10"
 NETWORKS = {"bitcoin": "regtest"}
@@ -142,5 +144,18 @@ def test_a_workbook_may_hold_all_tables(folder: Path) -> None:
         for number, line in enumerate((folder / f"{table}.csv").read_text(encoding="utf-8").splitlines()):
             page.write_row(number, 0, line.split(","))
     book.close()
-    from_book = import_registry(MemoryLog(), "pool", read_registry(dict.fromkeys(TABLES, folder / "registry.xlsx"), networks=NETWORKS))  # type: ignore[misc]
-    assert from_book.digest == import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS)).digest
+    from_folder = import_registry(MemoryLog(), "pool", read_registry(folder, networks=NETWORKS)).digest
+    for where in (folder / "registry.xlsx", dict.fromkeys(TABLES, folder / "registry.xlsx")):
+        assert import_registry(MemoryLog(), "pool", read_registry(where, networks=NETWORKS)).digest == from_folder  # type: ignore[arg-type]
+
+
+def test_a_workbook_without_one_of_the_sheets_is_refused_by_its_name(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "registry.xlsx") as book:
+        book.add_worksheet("Miners").write_row(0, 0, ["miner_id", "name"])
+    with pytest.raises(InputRefused) as refused:
+        layouts = {kind: Layout(place=f"[registry.files.{kind}]") for kind in REGISTRY_KINDS}
+        read_registry(tmp_path / "registry.xlsx", networks=NETWORKS, layouts=layouts)
+    assert refused.value.faults == [
+        f"registry.xlsx: has no sheet '{kind}'; it has 'Miners': name the one to read '{kind}'"
+        for kind in ("licences", "accounts", "wallets")
+    ]
