@@ -29,6 +29,11 @@ from pipeline.chains.bitcoin.script import script_of
 _PRIVATE = re.compile(r"\b[a-zA-Z]prv[1-9A-HJ-NP-Za-km-z]{20,}|(?<![0-9A-Za-z])[5KL9c][1-9A-HJ-NP-Za-km-z]{50,51}(?![0-9A-Za-z])")
 _SINGLE = re.compile(r"^(?:(pkh|wpkh|tr)\(([^(),]+)\)|(sh\(wpkh)\(([^(),]+)\)\))$")
 _TEST_KEY, _MAIN_KEY = re.compile(r"\b[tuvUV]pub[1-9A-HJ-NP-Za-km-z]{50,}"), re.compile(r"\b[xyzYZ]pub[1-9A-HJ-NP-Za-km-z]{50,}")
+_WITNESS = re.compile(r"\b(wpkh|wsh|rawtr|tr|combo)\(")
+_PREFIXED_KEY = re.compile(r"\b([yYzZuUvV])pub[1-9A-HJ-NP-Za-km-z]{50,}")
+_SCRIPT_OF_PREFIX = {
+    "z": "wpkh(", "v": "wpkh(", "y": "sh(wpkh(", "u": "sh(wpkh(", "Z": "wsh(", "V": "wsh(", "Y": "sh(wsh(", "U": "sh(wsh(",
+}  # fmt: skip
 
 MAX_INDEX = 1 << 31
 ScriptsAt = Callable[[int], list[bytes]]
@@ -72,6 +77,8 @@ def parse_descriptor(text: str, network: Network) -> ParsedDescriptor:
         raise ValueError(
             f"descriptor {text!r}: its key {found[0][:8]}… belongs to {'a test' if network.chain == 'main' else 'the main'} network"
         )
+    if fault := _script_fault(body, network):
+        raise ValueError(f"descriptor {text!r}: {fault}")
     try:
         scripts_at = _scripts_at(body, network)
         scripts_at(0)
@@ -79,6 +86,17 @@ def parse_descriptor(text: str, network: Network) -> ParsedDescriptor:
         raise ValueError(f"descriptor {text!r} can't be read: {error or type(error).__name__}") from error
     is_ranged = "/*" in body
     return ParsedDescriptor(body, is_ranged, scripts_at)
+
+
+def _script_fault(body: str, network: Network) -> str | None:
+    """Why the network has no such scripts, or a key stands in another kind of script than the one that its prefix says (SLIP-132)."""
+    if network.hrp is None and (found := _WITNESS.search(body)):
+        return f"{network.name} has no segregated witness, and {found[1]}() pays by it: what is sent there can't be spent as such; use pkh() or sh()"
+    for found in _PREFIXED_KEY.finditer(body):
+        wanted = _SCRIPT_OF_PREFIX[found[1]]
+        if not body.startswith(wanted):
+            return f"its key {found[1]}pub… is one for {wanted}…): write {wanted}…), or export the key as xpub (tpub on test networks)"
+    return None
 
 
 def _scripts_at(body: str, network: Network) -> ScriptsAt:

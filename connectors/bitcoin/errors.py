@@ -42,5 +42,20 @@ class BlockPruned(SourceError):
     """The node pruned a block that was not read yet."""
 
 
+class BlockNotThere(SourceError):
+    """The node has not downloaded a block, or has not its undo data, yet: one that began from a snapshot gets them in the background."""
+
+    def __init__(self, node: str, what: str, text: str) -> None:
+        super().__init__(
+            f"{what} at {node}: {text}. The node does not have that block's data now; one that began from a snapshot (loadtxoutset) downloads and "
+            "validates older blocks in the background (getchainstates shows how far it is). Waiting for it; if it never comes, use a node with all blocks",
+            is_retryable=True,
+        )
+
+
+NOT_THERE = ("not fully downloaded", "undo data", "undo not available", "block not found on disk")
+"""What nodes say, in small letters, of a block in their main chain whose data they don't have."""
+
+
 class NotOffered(SourceError):
     """The node does not offer what the strategy asked for needs."""

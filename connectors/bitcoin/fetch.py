@@ -17,9 +17,8 @@ import msgspec
 
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
-from pipeline.model.errors import SourceError
 
-from .errors import AnswerUnreadable, ChainMoved, NodeBusy, NotOffered, RpcError
+from .errors import AnswerUnreadable, BlockNotThere, ChainMoved, NodeBusy, NotOffered, RpcError
 from .node import rest_body
 from .read_blocks import parsed_block
 from .rpc import NodeConnection
@@ -153,7 +152,7 @@ class Fetcher:
                 ]
             )
             block = parsed_block(raw, block_hash, self._network)
-            spent = {position: _prevouts(tx, block_hash) for position, tx in enumerate(verbose.tx) if position}
+            spent = {position: _prevouts(tx, block_hash, self._connection.name) for position, tx in enumerate(verbose.tx) if position}
         except (ValueError, ArithmeticError) as error:
             raise AnswerUnreadable(f"getblock {block_hash} 3 at {self._connection.name}: {error}") from error
         return FetchedBlock(block, spent)
@@ -223,12 +222,10 @@ def base_units(amount: Decimal) -> int:
     return int(units)
 
 
-def _prevouts(tx: _VerboseTx, block_hash: str) -> list[TxOutput]:
+def _prevouts(tx: _VerboseTx, block_hash: str, node: str) -> list[TxOutput]:
     outputs = []
     for vin in tx.vin:
         if vin.prevout is None:
-            raise SourceError(
-                f"getblock {block_hash} 3 does not say what is spent: the node is too old (Bitcoin Core 25 is needed), or has lost its undo data (reindex)"
-            )
+            raise BlockNotThere(node, f"getblock {block_hash} 3", "it does not say what is spent, so its undo data is not there")
         outputs.append(TxOutput(base_units(vin.prevout.value), bytes.fromhex(vin.prevout.script.hex)))
     return outputs

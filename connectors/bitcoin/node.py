@@ -16,7 +16,7 @@ from pipeline.chains.bitcoin.forks import fork_fault, marks
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 
-from .errors import AnswerUnreadable, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
+from .errors import NOT_THERE, AnswerUnreadable, BlockNotThere, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection
 
 ZERO_HASH = "0" * 64
@@ -73,6 +73,10 @@ class RawHeader(NamedTuple):
 class _NetworkInfo(msgspec.Struct):
     version: int
     subversion: str = ""
+
+
+class _Txids(msgspec.Struct):
+    tx: list[str]
 
 
 class _Tip(msgspec.Struct):
@@ -165,9 +169,11 @@ class Node:
     def _has_transaction_index(self) -> bool:
         """Whether a transaction can be looked up by its id; for nodes that don't list their indexes."""
         first = self.connection.call("getblockhash", 1, result=str)
-        txid = self.connection.call("getblock", first, True)["tx"][0]
+        txids = self.connection.call("getblock", first, True, result=_Txids).tx
+        if not txids:
+            raise AnswerUnreadable(f"getblock {first} at {self.name}: the block has no transactions")
         try:
-            self.connection.call("getrawtransaction", txid, False, result=str)
+            self.connection.call("getrawtransaction", txids[0], False, result=str)
         except RpcError:
             return False
         return True
@@ -288,6 +294,8 @@ def rest_body(node: str, path: str, status: int, body: bytes) -> bytes:
         raise NodeWarmingUp(f"the node at {node} is starting: {said}")
     if status in (429, 503):
         raise NodeBusy(f"the node at {node} is overloaded ({status}: {said}): trying again; rpcworkqueue can be raised")
+    if status == 404 and any(words in said.lower() for words in NOT_THERE):
+        raise BlockNotThere(node, path, said)
     if status == 404 and "pruned" in said:
         raise BlockPruned(
             f"{path} at {node}: {said}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)"

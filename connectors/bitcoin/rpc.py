@@ -20,7 +20,17 @@ from connectors.transport.client import NodeAddress, NodeClient, basic
 from connectors.transport.json_rpc import Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SettingsError
 
-from .errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
+from .errors import (
+    NOT_THERE,
+    AccessRefused,
+    AnswerUnreadable,
+    BlockNotThere,
+    BlockPruned,
+    NodeBusy,
+    NodeUnreachable,
+    NodeWarmingUp,
+    RpcError,
+)
 
 T = TypeVar("T")
 
@@ -165,6 +175,8 @@ def rpc_error(method: str, code: int, text: str, node: str) -> Exception:
     """The exception for an error object of the node."""
     if code == RpcError.WARMING_UP:
         return NodeWarmingUp(f"the node at {node} is starting: {text}")
+    if any(words in text.lower() for words in NOT_THERE):
+        return BlockNotThere(node, method, text)
     if "pruned" in text.lower():
         return BlockPruned(
             f"{method} at {node}: {text}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)"

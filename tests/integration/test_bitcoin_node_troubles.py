@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin.errors import AccessRefused, AnswerUnreadable, BlockPruned, NodeBusy, NodeUnreachable, NodeWarmingUp, RpcError
+from connectors.bitcoin.errors import (
+    AccessRefused,
+    AnswerUnreadable,
+    BlockNotThere,
+    BlockPruned,
+    NodeBusy,
+    NodeUnreachable,
+    NodeWarmingUp,
+    RpcError,
+)
 from connectors.bitcoin.rpc import Credentials, NodeConnection
 from connectors.transport.client import AnswerTooLarge
 from pipeline.model.errors import SettingsError, SourceError
@@ -46,6 +55,14 @@ TROUBLES: list[tuple[Behaviour, type[SourceError], bool, str]] = [
     (
         always(answer(b'{"result":null,"error":{"code":-1,"message":"Block not available (pruned data)"},"id":1}', "500 Internal")),
         BlockPruned, False, "prune=0",
+    ),
+    (
+        always(answer(b'{"result":null,"error":{"code":-1,"message":"Block not available (not fully downloaded)"},"id":1}', "500 Internal")),
+        BlockNotThere, True, r"not fully downloaded.*snapshot \(loadtxoutset\)",
+    ),
+    (
+        always(answer(b'{"result":null,"error":{"code":-1,"message":"Undo data expected but can\'t be read. This could be due to disk corruption or a conflict with a pruning event."},"id":1}', "500 Internal")),
+        BlockNotThere, True, "Undo data expected",
     ),
     (always(answer(b'{"result":null,"error":{"code":-32601,"message":"Method not found"},"id":1}', "404 Not Found")), RpcError, False, "has no method"),
 ]  # fmt: skip

@@ -29,6 +29,7 @@ for _top in range(32):
 _OP_RETURN, _OP_CHECKSIG, _OP_CHECKMULTISIG = 0x6A, 0xAC, 0xAE
 _OP_1, _OP_16 = 0x51, 0x60
 _MAX_KEYS = 20
+_STEALTH_HRPS = ("ltcmweb", "tmweb")
 _KEY_LENGTH = {2: 33, 3: 33, 4: 65, 6: 65, 7: 65}
 
 
@@ -64,7 +65,7 @@ def address_of(script: bytes, network: Network) -> str | None:
     """The address that Bitcoin Core prints for an output script; None where it prints none."""
     witness = witness_program(script)
     if witness is not None:
-        if network.hrp is None or (witness[0] == 0 and len(witness[1]) not in (20, 32)):
+        if network.hrp is None or (witness[0] == 0 and len(witness[1]) not in (20, 32)) or _is_of_mweb(witness, network):
             return None
         return _bech32_address(network.hrp, *witness)
     kind = script_type(script)
@@ -81,8 +82,16 @@ def script_of(address: str, network: Network) -> bytes:
     if payload is not None:
         return _script_of_base58(address, payload, network)
     hrp = address.lower().rpartition("1")[0]
+    if hrp in _STEALTH_HRPS:
+        raise ValueError(
+            f"{address[:20]}… is a stealth address of Litecoin's extension blocks (MWEB), which is not supported: what it is paid can't be read from blocks; "
+            "give a transparent one"
+        )
     if network.hrp is not None and address[: len(network.hrp)].lower() == network.hrp:
-        return _script_of_bech32(address, network.hrp)
+        script = _script_of_bech32(address, network.hrp)
+        if _is_of_mweb(witness_program(script), network):
+            raise ValueError(f"{address!r} stands for an output of Litecoin's extension blocks (MWEB), which has no address: not supported")
+        return script
     others = sorted(name for name, other_hrp in _hrps() if other_hrp == hrp)
     if others:
         raise ValueError(f"{address!r} is an address of another network ({', '.join(others)}), not of {network.name}")
@@ -91,6 +100,11 @@ def script_of(address: str, network: Network) -> bytes:
     if set(address) - set(base58.B58_DIGITS):
         raise ValueError(f"{address!r} is no address of {network.name}: it has characters that no base58 address has")
     raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+
+
+def _is_of_mweb(witness: tuple[int, bytes] | None, network: Network) -> bool:
+    """Whether it is the balance of Litecoin's extension blocks (HogEx, version 8) or a payment into them (peg-in, version 9): neither has an address."""
+    return network.has_mweb and witness is not None and witness[0] in (8, 9) and len(witness[1]) == 32
 
 
 def canonical_address(address: str, network: Network) -> str:
