@@ -155,3 +155,26 @@ def follow(url: str, strategy: str) -> object:
         except SourceError as error:
             return str(error)
     return step
+
+
+BODIES = [b"", b"\x00", b"\xff" * 9, b"null", b"<html>", b"\x01" + b"\xfd\xff\xff" * 40, b"\xfe\xff\xff\xff\xff" * 30, b"\xff" * 200]
+REST = ["/rest/headers/", "/rest/block/", "/rest/spenttxouts/"]
+
+
+@pytest.mark.parametrize("path", REST)
+def test_no_bytes_of_a_rest_answer_raise_another_error(path: str) -> None:
+    """Each kind of REST answer, cut at any of some places, followed by more, replaced, or answered with another status."""
+    world = World(11)
+    world.extend(24)
+    with ExitStack() as held:
+        node = ScriptedNode(world)
+        url = held.enter_context(listening(node.behave))
+        alters = [lambda status, body, odd=odd, code=code: (code, odd) for odd in BODIES for code in (200, 404, 500, 503)]
+        alters += [lambda status, body, cut=cut: (status, body[: len(body) * cut // 16]) for cut in range(16)]
+        alters += [lambda status, body, place=place: (status, body[:80] + b"\xff" * place + body[80 + place :]) for place in (1, 4, 9, 40)]
+        alters += [lambda status, body: (status, body + b"\x00"), lambda status, body: (status, body * 2)]
+        for alter in alters:
+            node.alter_rest = lambda asked, status, body, alter=alter: alter(status, body) if asked.startswith(path) else (status, body)
+            follow(url, "rest")
+        n_tried = len(alters)
+    assert n_tried > 50
