@@ -130,10 +130,10 @@ def told_by_node(node: RegtestNode) -> dict[int, list[dict]]:
             others = [p for _, _, p in prevouts if p["scriptPubKey"]["hex"] not in OURS]
             found.setdefault(height, []).append({
                 "txid": tx["txid"], "position": position, "is_coinbase": is_coinbase, "inputs": mine,
-                "other_inputs": len(others), "other_inputs_value": sum(int(p["value"] * COIN) for p in others),
+                "other_inputs": len(others), "other_inputs_value": sum(int(p["value"] * COIN) for p in others) if mine else 0,
                 "outputs": [(o["n"], int(o["value"] * COIN), o["scriptPubKey"].get("address"), OURS.get(o["scriptPubKey"]["hex"]), o["scriptPubKey"]["type"])
                             for o in tx["vout"]],
-                "fee": 0 if is_coinbase else int(tx["fee"] * COIN),
+                "fee": int(tx["fee"] * COIN) if mine else 0,  # strangers' fees are not the pool's
             })  # fmt: skip
     return found
 

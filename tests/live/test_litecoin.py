@@ -93,6 +93,8 @@ def told_by_node(node: RegtestNode) -> dict[int, list[tuple]]:
             fee = sum(value for _, value in spent) - sum(value for _, value in paid) if spent else 0
             mine = sum(value for script, value in spent if script in OURS)
             others = [value for script, value in spent if script not in OURS]
+            if not mine:  # strangers pay: what they spend is not asked for, and the fee is not the pool's
+                fee, others = 0, [0] * len(others)
             found.setdefault(height, []).append((tx["txid"], mine, len(others), sum(others), paid_values(paid), addresses, fee))
     return found
 
@@ -152,10 +154,16 @@ def test_it_walks_back_over_a_reorganisation(node: RegtestNode):
         assert main_chain(events_of(log)) == before
 
 
-def test_without_an_index_of_transactions_it_says_what_it_needs():
+def test_without_an_index_of_transactions_strangers_dust_is_followed_and_a_shared_transaction_says_what_it_needs():
     with RegtestNode(LITECOIND) as plain:
-        funds = [coinbase_of(plain, h, "wpkh", STRANGER) for h in plain.mine(address("wpkh", STRANGER), 101)]
-        raw, _ = spend(funds[:1], [(lock("wpkh", POOL), funds[0].value - 100)])
+        funds = [coinbase_of(plain, h, "wpkh", STRANGER) for h in plain.mine(address("wpkh", STRANGER), 102)]
+        raw, txid = spend(funds[:1], [(lock("wpkh", POOL), 1_000), (lock("wpkh", STRANGER), funds[0].value - 1_100)])
+        plain.mine_with(address("wpkh", STRANGER), [raw])
+        log = MemoryLog()
+        with connector(plain, log) as following:
+            step_until_idle(following)
+        assert [told for block in told_by_log(log).values() for told in block] == told_by_node(plain)[103]
+        raw, _ = spend([Coin(txid, 0, 1_000, "wpkh", POOL), funds[1]], [(lock("wpkh", STRANGER), funds[1].value)])
         plain.mine_with(address("wpkh", STRANGER), [raw])
         with connector(plain, MemoryLog()) as following, pytest.raises(NotOffered, match="start it with txindex=1"):
             step_until_idle(following)
