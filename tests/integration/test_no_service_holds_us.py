@@ -1,4 +1,4 @@
-"""No service holds us (issue 13): one deadline and one number of bytes for a whole exchange, tried socket by socket against peers that mean harm."""
+"""No service holds us: one deadline and one number of bytes for a whole exchange, tried socket by socket against peers that mean harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is signed and filed is what was frozen (issue 12): digests are compared before, and a difference stops with both."""
+"""What is signed and filed is what was frozen: digests are compared before, and a difference stops with both."""
 
 from __future__ import annotations
 
