@@ -92,7 +92,7 @@ MUTANTS = (
     Mutant("last in, first out", "pipeline/enrich/ranges.py", 'own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")', 'own = sort_by_number_then_text(own, -pl.col("allocated_at"), "allocation_id")', SETTLEMENT),
     Mutant("commission on every row", "pipeline/enrich/report.py", 'is_charged = pl.col("is_of_month") & pl.col("is_first")', 'is_charged = pl.col("is_of_month")', SETTLEMENT),
     Mutant("allocations of nothing have no row", "pipeline/enrich/report.py", '| (pl.col("amount") == 0))', ")", SETTLEMENT),
-    Mutant("a credit just before the opening settles", "pipeline/enrich/month.py", "1_000_000 >= settlement_start", "1_000_001 >= settlement_start", SETTLEMENT),
+    Mutant("a credit just before the opening settles", "pipeline/enrich/month.py", 'pl.col("instant") >= settlement_start', 'pl.col("instant") + 1_000_000 >= settlement_start', SETTLEMENT),
     # The log and the store (laws 2, 4, 8)
     Mutant("a disconnect is missed", "pipeline/store/chain.py", "self._blocks[key] = block._replace(is_main=False)", "self._blocks[key] = block", INGEST),
     Mutant("a block that returns is doubled", "pipeline/store/chain.py", "            for statement in _FORGET:\n                connection.execute(statement)", "            pass", INGEST),
