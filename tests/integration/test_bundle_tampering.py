@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from pipeline.model.errors import VerifyError
+from pipeline.model.rules import NEWEST_EDITION
 from pipeline.verify.bundle import verify_bundle
 
 
@@ -160,6 +161,6 @@ def test_no_manifest_no_bundle(tmp_path: Path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(VerifyError, match="not a bundle"):
         verify_bundle(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"schema": 3}')
+    (tmp_path / "manifest.json").write_text(f'{{"schema": {NEWEST_EDITION + 1}}}')
     with pytest.raises(VerifyError, match="newer"):
         verify_bundle(tmp_path)

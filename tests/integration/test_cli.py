@@ -389,7 +389,7 @@ def test_the_services_trouble_is_one_message_and_an_exit_code(blocked: Path, tmp
         text = config.read_text(encoding="utf-8").replace('"http://127.0.0.1:1"', f'"{node.rpc_url}"\nuser = "nobody"')
         config.write_text(text, encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-c", "from pipeline.cli import main; main()", "watch", "--config", str(config)],
+            [sys.executable, "-c", "from pipeline.cli import main; main()", "watch", "--once", "--config", str(config)],
             cwd=ROOT, capture_output=True, text=True, timeout=60, env={"ESEP_CHAINS_BITCOIN_PASSWORD": "hush-hush", "PATH": "/usr/bin"},
         )  # fmt: skip
     assert done.returncode == 5, done.stderr

@@ -56,7 +56,7 @@ def test_a_signature_is_stamped_by_a_real_authority_and_openssl_agrees(tmp_path:
         bundle = signed(tmp_path / "b", root, url)
     report = check_signatures(bundle, MANIFEST, [root.certificate])
     assert report.faults == [] and report.not_checked == ["whether a certificate was revoked"]
-    assert len(report.seen) == 4 and "by its time stamp" in report.seen[0] and "chains end at trusted" in report.seen[1]
+    assert len(report.proved) == 4 and "by its time stamp" in report.proved[0] and "chains end at trusted" in report.proved[1]
     (tmp_path / "root.pem").write_bytes(root.pem())
     parts = read_signature((bundle / "report.json.p7s").read_bytes())
     assert parts.timestamp is not None
@@ -134,7 +134,7 @@ def test_an_authority_that_is_away_is_named(root: Authority) -> None:
 def test_tampering_is_seen_and_what_is_not_checked_is_said(tmp_path: Path, root: Authority) -> None:
     bundle = signed(tmp_path / "b", root)
     report = check_signatures(bundle, MANIFEST)
-    assert report.faults == [] and "by the signer's own word" in report.seen[0]
+    assert report.faults == [] and "by the signer's own word" in report.proved[0]
     assert report.not_checked == [
         "whether a certificate was revoked",
         "who issued the certificates: give the authorities' certificates with --trust",
@@ -209,7 +209,7 @@ def test_a_key_of_a_kind_nobody_here_computes_is_said_to_be_unchecked(tmp_path: 
         check_signature(parts, FILES["report.json"], signer_certificate(parts))
     report = check_signatures(bundle, MANIFEST)
     assert report.faults == [] and any("the signature of report.json itself" in text for text in report.undecided)
-    assert all("signed over these very bytes" not in seen for seen in report.seen)
+    assert all("signed over these very bytes" not in seen for seen in report.proved)
 
 
 def test_a_digest_renamed_to_one_that_nobody_here_computes_gains_nothing(tmp_path: Path, root: Authority) -> None:
