@@ -6,21 +6,22 @@ accepted and when: that is where double filing would show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import httpx
+import ssl
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 import connectors.filing.http as filing_http
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, Sandbox
 from connectors.transport.server import HangUp, Request
+from connectors.transport.service import Limits, NoAnswer, NotConnected, ServiceAnswer, ask
+from pipeline.model.address import Address
 
 from .dice import Dice
 
 KINDS = ("timeout", "cut", "error-before", "error-after", "lost-receipt", "slow", "duplicate", "garbage", "rejected-rows", "down")
 
 
-class Service(httpx.BaseTransport):
+class Service:
     """The sandbox, its faults drawn by the dice."""
 
     def __init__(self, dice: Dice, now: Callable[[], int]) -> None:
@@ -32,41 +33,35 @@ class Service(httpx.BaseTransport):
     def _fault(self, _: int) -> str | None:
         return next((kind for kind in KINDS if self._dice.happens(f"filing-{kind}")), None)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def ask(
+        self,
+        address: Address,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limits: Limits,
+        *,
+        trust: ssl.SSLContext | None = None,
+    ) -> ServiceAnswer:
+        """As `connectors.transport.service.ask`: the sandbox's answer, or the failure that a line would give."""
         if self._dice.happens("filing-unreachable"):
-            raise httpx.ConnectError("connection refused", request=request)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = self._sandbox.answer(Request(request.method, request.url.raw_path.decode(), headers, request.read()))
+            raise NotConnected("ConnectionRefusedError: connection refused")
+        sent = {name.lower(): value for name, value in headers.items()} | {"content-length": str(len(body or b""))}
+        answer = self._sandbox.answer(Request(method, address.path, sent, body or b""))
         for entry in self.submissions.entries.values():
             if entry.state != "rejected":
                 self.accepted_at.setdefault(entry.submission_id, self._now())
         if isinstance(answer, HangUp):
-            if answer.sent:
-                raise httpx.RemoteProtocolError("peer closed connection without sending complete message body", request=request)
-            raise httpx.ReadTimeout("timed out", request=request)
-        headers = {"Content-Type": answer.content_type or "", **dict(answer.headers)}
-        return httpx.Response(answer.status, headers=headers, content=answer.body, request=request)
-
-
-class Wired:
-    """`httpx` as `connectors.filing.http` sees it while the service stands in memory."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def Client(self, **settings: Any) -> httpx.Client:
-        settings.pop("verify", None)
-        return httpx.Client(transport=self._service, **settings)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(httpx, name)
+            raise NoAnswer("IncompleteRead: what came is no whole answer of HTTP" if answer.sent else "TimeoutError: timed out")
+        given = [("Content-Type", answer.content_type or ""), *answer.headers]
+        return ServiceAnswer(answer.status, HTTPStatus(answer.status).phrase, given, answer.body)
 
 
 def wire(service: Service) -> Callable[[], None]:
-    """Put the service in the client's place of the network; what undoes it."""
-    filing_http.httpx = Wired(service)  # type: ignore[assignment]
+    """Put the service in the place of the network; what undoes it."""
+    filing_http.ask = service.ask
 
     def undo() -> None:
-        filing_http.httpx = httpx
+        filing_http.ask = ask
 
     return undo

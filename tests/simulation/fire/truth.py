@@ -200,9 +200,10 @@ def _add_transaction(facts: Tables, block: SimBlock, position: int, tx: SimTx) -
         return
     others = [value for _, value, script in tx.spends if script not in OWN]
     place = dict(zip(_PLACE, ("bitcoin", block.hash, tx.txid), strict=True))
-    fee = sum(value for _, value, _ in tx.spends) - sum(value for value, _ in tx.pays) if position else 0
+    # Of strangers' transactions neither what they spend nor their fee is asked for.
+    fee = sum(value for _, value, _ in tx.spends) - sum(value for value, _ in tx.pays) if position and mine else 0
     facts["transactions"].append(
-        {**place, "position": position, "is_coinbase": position == 0, "other_inputs": len(others), "other_inputs_value": sum(others),
+        {**place, "position": position, "is_coinbase": position == 0, "other_inputs": len(others), "other_inputs_value": sum(others) if mine else 0,
          "fee": fee, "fee_asset": "BTC"}
     )  # fmt: skip
     for (txid, vout), value, script in mine:
