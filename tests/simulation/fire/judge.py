@@ -119,18 +119,20 @@ class Judge:
         return world
 
     def fees_add_up(self, facts: Tables) -> None:
-        """(a) Inputs = outputs + fee, by the coins that the world says were spent."""
+        """(a) Inputs = outputs + fee, by the coins that the world says were spent; of a transaction that spends nothing of the pool's both are 0."""
         fees = {(row["block_hash"], row["txid"]): row["fee"] for row in facts["transactions"]}
         stored = self.store.connection.execute(
-            "SELECT t.block_hash, t.txid, t.is_coinbase, t.fee, t.other_inputs_value "
-            "+ coalesce((SELECT sum(value) FROM raw_input i WHERE i.block_hash = t.block_hash AND i.txid = t.txid), 0), "
+            "SELECT t.block_hash, t.txid, "
+            "NOT EXISTS (SELECT 1 FROM raw_input i WHERE i.block_hash = t.block_hash AND i.txid = t.txid) AS is_strangers, "
+            "t.fee, t.other_inputs_value + coalesce((SELECT sum(value) FROM raw_input i WHERE i.block_hash = t.block_hash AND i.txid = t.txid), 0), "
             "(SELECT sum(value) FROM raw_output o WHERE o.block_hash = t.block_hash AND o.txid = t.txid) "
             "FROM raw_transaction t JOIN raw_block b ON b.hash = t.block_hash WHERE b.is_main"
         ).fetchall()
         hold("a", len(stored) == len(fees), f"{len(stored)} transactions in the store, {len(fees)} in the world")
-        for block_hash, txid, is_coinbase, fee, inputs, outputs in stored:
+        for block_hash, txid, is_strangers, fee, inputs, outputs in stored:
             hold("a", int(fee) == fees[block_hash, txid], f"{txid}: fee {fee}, in the world {fees[block_hash, txid]}")
-            hold("a", is_coinbase or int(inputs) == int(outputs) + int(fee), f"{txid}: {inputs} in, {outputs} out, fee {fee}")
+            is_right = int(inputs) == int(fee) == 0 if is_strangers else int(inputs) == int(outputs) + int(fee)
+            hold("a", is_right, f"{txid}: {inputs} in, {outputs} out, fee {fee}")
             self.count("a")
 
     # --- months --------------------------------------------------------------------------------------------------
