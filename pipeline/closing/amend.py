@@ -16,9 +16,11 @@ import polars as pl
 
 from pipeline.enrich.frames import REPORT, Facts
 from pipeline.log.events.months import DraftedRow
+from pipeline.render.form import COLUMNS
 
-FORM = [name for name in REPORT if name not in ("n", "allocation_id", "txid", "is_carried")]
-_KEY = ["allocation_id", "txid", "wallet"]
+FORM = [name for name in COLUMNS if name != "n"]
+_KEY = ["allocation_id", "txid", "wallet", "payer"]
+"""What names a row: its allocation and its transfer (rule 7.3); two off-chain payers may have one reference (rule 10.5)."""
 MAX_ROWS = 1000
 CLASSES: dict[str, tuple[str, ...]] = {
     "chain": ("blocks", "transactions", "inputs", "outputs", "observations", "doubts", "proved_balances"),
@@ -28,7 +30,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "label": ("labels",),
     "rules": (),
 }
-"""The frames of facts by class; `rules` stands for the rules' parameters in the settings."""
+"""The frames of facts by class; `rules` stands for the rules' parameters in the settings. `payees` makes no row: what was found there is the chain's."""
 CAUSES = ("reorganisation", *CLASSES, "follows")
 """`reorganisation` replaces `chain` if a block of the frozen version is no longer in the main chain; else `chain` means later blocks."""
 

@@ -51,6 +51,14 @@ class Rules:
     payers: dict[str, Payer] = field(default_factory=dict)
     """Those whom a payment may name (rule 10.1), by name; nobody else."""
 
+    def on_chain_payers(self, chain: str | None = None) -> list[str]:
+        """The names of the on-chain payers, of one chain or of all."""
+        return sorted(name for name, payer in self.payers.items() if payer.way == "on-chain" and chain in (None, payer.chain))
+
+    def off_chain_payers(self) -> list[str]:
+        """The names of the payers whose transfers rest on the ledger's word alone (rule 10.5)."""
+        return sorted(name for name, payer in self.payers.items() if payer.way == "off-chain")
+
     def to_json(self) -> dict[str, Any]:
         """As JSON; edition 1 is left out, so that months frozen before editions existed keep their bytes."""
         return (

@@ -39,6 +39,21 @@ def report(**changes: object) -> pl.DataFrame:
     return pl.DataFrame([{**ROW, **changes}], schema=REPORT)
 
 
+def test_rows_of_two_payers_with_one_reference_are_two_rows() -> None:
+    """Rule 10.5: the payer belongs to what names a transfer."""
+    before = pl.concat([report(payer="one"), report(payer="two", amount=3)])
+    after = pl.concat([report(payer="one", amount=6), report(payer="two", amount=4)])
+    facts = replace(FACTS, **CHANGES["ledger"])
+    assert [(row.change, row.before, row.after) for row in differences(FACTS, facts, before, after, nowhere)] == [
+        ("changed", ["5"], ["6"]),
+        ("changed", ["3"], ["4"]),
+    ]
+
+
+def test_a_payer_who_is_named_later_changes_nothing_of_the_form() -> None:
+    assert differences(FACTS, replace(FACTS, **CHANGES["ledger"]), report(), report(payer="one"), nowhere) == []
+
+
 def nowhere(_: frozenset[str]) -> pl.DataFrame:
     raise AssertionError("one class of facts changed: nothing is to be computed")
 
