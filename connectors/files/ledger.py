@@ -125,7 +125,7 @@ def review_ledger(
     if kind == "openings":
         faults = _misplaced_openings(log, pool_id, rows, names["owed_at"])
     held = _rows_in_log(log, pool_id, kind)
-    months = _frozen_months(log, pool_id)
+    months = _frozen_months(log, pool_id) if kind == "payments" else []
     known = dataclasses.replace(
         known or ReviewContext(),
         opening_us=opening_us,
@@ -226,23 +226,22 @@ def _rows_in_log(log: EventLog, pool_id: str, kind: LedgerKind, *, only: pl.Data
             waiting = [reduced()]
             waiting_rows = len(waiting[0])
     if not waiting:
-        waiting = [_empty(kind)]
+        waiting = [pl.DataFrame(schema=_SHAPES[kind])]
     return reduced().with_columns(pl.col(name).cast(pl.Int128) for name in _UNITS if name in waiting[0].columns)
 
 
 def _frame(event: AnyEvent, kind: LedgerKind) -> pl.DataFrame:
     assert isinstance(event, Allocations | Payments | PayerPayments | Openings)
-    rows, empty = event.rows, _empty(kind)
-    columns = {name: getattr(rows, name) for name in rows.__struct_fields__}
-    return pl.concat([empty, pl.DataFrame(columns, schema={name: empty.schema[name] for name in columns})], how="diagonal")
+    rows, absent = event.rows, [None] * len(event.rows.version)
+    return pl.DataFrame({name: getattr(rows, name, absent) for name in _SHAPES[kind]}, schema=_SHAPES[kind])
 
 
 _RAW_TYPES = {"version": pl.Int32, "allocated_at": pl.Int64, "paid_at": pl.Int64, "owed_at": pl.Int64}
-
-
-def _empty(kind: LedgerKind) -> pl.DataFrame:
-    columns = dict.fromkeys(name for struct in _EVENTS[kind].values() for name in struct.__struct_fields__)
-    return pl.DataFrame(schema={name: _RAW_TYPES.get(name, pl.String) for name in columns})
+_SHAPES: dict[LedgerKind, dict[str, Any]] = {
+    kind: {name: _RAW_TYPES.get(name, pl.String) for struct in events.values() for name in struct.__struct_fields__}
+    for kind, events in _EVENTS.items()
+}
+"""The columns of each kind's rows in the log; an event that lacks one has null there."""
 
 
 # --- rule 6.4 ----------------------------------------------------------------------------------------------------------

@@ -86,6 +86,18 @@ class _Timed:
             now.count(got if isinstance(got, int) else len(got))
         return got
 
+    def recv(self, *arguments: Any) -> bytes:
+        got: bytes = self._received(super().recv, *arguments)  # type: ignore[misc]
+        return got
+
+    def recv_into(self, *arguments: Any) -> int:
+        got: int = self._received(super().recv_into, *arguments)  # type: ignore[misc]
+        return got
+
+    def send(self, *arguments: Any) -> int:
+        sent: int = self._timed(super().send, *arguments)  # type: ignore[misc]
+        return sent
+
 
 class TimedSocket(_Timed, socket.socket):
     """A plain socket."""
@@ -93,39 +105,15 @@ class TimedSocket(_Timed, socket.socket):
     def connect(self, address: Any) -> None:
         self._timed(super().connect, address)
 
-    def recv(self, *arguments: Any) -> bytes:
-        got: bytes = self._received(super().recv, *arguments)
-        return got
-
-    def recv_into(self, *arguments: Any) -> int:
-        got: int = self._received(super().recv_into, *arguments)
-        return got
-
-    def send(self, *arguments: Any) -> int:
-        sent: int = self._timed(super().send, *arguments)
-        return sent
-
     def sendall(self, *arguments: Any) -> None:
         self._timed(super().sendall, *arguments)
 
 
 class TimedTlsSocket(_Timed, ssl.SSLSocket):
-    """A socket within TLS; `ssl` makes it where a context names this class."""
+    """A socket within TLS; `ssl` makes it where a context names this class. Its `sendall` is made of `send`."""
 
     def do_handshake(self, block: bool = False) -> None:
         self._timed(super().do_handshake, block)
-
-    def recv(self, *arguments: Any) -> bytes:
-        got: bytes = self._received(super().recv, *arguments)
-        return got
-
-    def recv_into(self, *arguments: Any) -> int:
-        got: int = self._received(super().recv_into, *arguments)
-        return got
-
-    def send(self, *arguments: Any) -> int:
-        sent: int = self._timed(super().send, *arguments)
-        return sent
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

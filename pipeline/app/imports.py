@@ -116,7 +116,7 @@ class Imports:
             layout=layout_of(files, f"[ledger.files.{kind}]", [column.name for column in LEDGER_COLUMNS[kind]]),
             timezone=ledger.timezone,
             sheet=sheet,
-            on_chain_payers=[name for name, payer in self._rules.payers.items() if payer.way == "on-chain"],
+            on_chain_payers=self._rules.on_chain_payers(),
         )
 
     def read_registry(self, where: Path | Mapping[RegistryKind, Path], *, counterparties: RawTable | None = None) -> RegistryContent:

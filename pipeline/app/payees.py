@@ -18,7 +18,7 @@ class Payees:
     """The payees of one chain. Each call reads what came since the last one; where no payer is declared for the chain nothing is read."""
 
     def __init__(self, log: EventLog, pool: str, chain: str, rules: Rules) -> None:
-        self._payers = {name for name, payer in rules.payers.items() if payer.chain == chain}
+        self._payers = set(rules.on_chain_payers(chain))
         self._assets = {name for name, asset in rules.assets.items() if asset.chain == chain}
         self._reader = KeyReader(log, "ledger", pool, [PayerPayments])
         self._addresses: set[str] = set()

@@ -92,12 +92,11 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
 
 def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
     """Whether every payment of an on-chain payer was looked for in the main chain (rule 10.8): a condition for each chain with such payers."""
-    payers = {name: payer.chain for name, payer in rules.payers.items() if payer.way == "on-chain"} if rules.edition >= PAYERS_SINCE else {}
+    chains = {payer.chain for payer in rules.payers.values() if payer.chain} if rules.edition >= PAYERS_SINCE else set()
     conditions = []
-    for chain in sorted({chain for chain in payers.values() if chain}):
-        named = facts.payments.join(chains_of(rules), on="asset").filter(
-            (pl.col("chain") == chain) & pl.col("payer").is_in([name for name, where in payers.items() if where == chain])
-        )
+    for chain in sorted(chains):
+        of_chain = (pl.col("chain") == chain) & pl.col("payer").is_in(rules.on_chain_payers(chain))
+        named = facts.payments.join(chains_of(rules), on="asset").filter(of_chain)
         left = named.join(facts.payees, on=["chain", "address"], how="anti")
         detail = f"all {named.height} payments of on-chain payers were looked for"
         if left.height:

@@ -277,7 +277,7 @@ def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str],
         if path is not None:
             imported = app.imports.ledger(path, kind, consent=Consent(to_oddities=True))
             say(f"ledger   {path.name}: {imported.new} new, {imported.restated} restated, {imported.unchanged} known already")
-    if app.rules.payers:
+    if app.rules.on_chain_payers(pool.chain):
         say(
             "payers   "
             + ", ".join(f"{name} ({payer.way})" for name, payer in app.rules.payers.items())

@@ -55,7 +55,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         contradicted_blocks(facts, month),
         unknown_assets(unknown, facts.blocks, month),
         check.bad_addresses(
-            facts.wallets, payments.join(pl.concat([paid_by.own, paid_by.on_chain]), on="payment_id", how="semi"), facts.labels, month
+            facts.wallets, payments.join(pl.concat([paid_by.off_chain, paid_by.unknown]), on="payment_id", how="anti"), facts.labels, month
         ),
         check.changed_answers(facts.doubts, month),
         check.unknown_outflows(outflows),

@@ -40,7 +40,7 @@ def sort_out_payments(payments: pl.DataFrame, transactions: pl.DataFrame, rules:
     """Who paid each payment (rules 10.1, 10.2). `transactions`: the pool's own (rule 3). In editions 1 and 2 the pool paid all."""
     payments = payments.join(chains_of(rules), on="asset", how="left", maintain_order="left")
     nobody = payments.clear()
-    if rules.edition < PAYERS_SINCE:
+    if rules.edition < PAYERS_SINCE or payments["payer"].null_count() == payments.height:
         return Payments(payments.with_columns(payer=pl.lit(None, pl.String)), nobody, nobody, nobody, nobody)
     declared = pl.DataFrame(
         [(name, payer.way, payer.chain) for name, payer in rules.payers.items()],

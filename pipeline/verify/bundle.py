@@ -134,7 +134,7 @@ def _check_headers(bundle: OpenBundle) -> Finding:
 def _check_proofs(bundle: OpenBundle) -> Finding:
     """Every transaction that a row names is proven."""
     evidence = bundle.evidence
-    ties = bundle.read_ties().filter((pl.col("txid") != "") & ~pl.col("payer").is_in(bundle.off_chain_payers()))
+    ties = bundle.read_ties().filter((pl.col("txid") != "") & ~pl.col("payer").is_in(bundle.rules.off_chain_payers()))
     known = {proof.txid: proof.chain for proof in evidence.proofs}
     faults = bundle.proven[1] + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
     return Finding(faults, f"{len(evidence.proofs)} transactions lie in their blocks")
@@ -150,7 +150,7 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
     if ties["n"].to_list() != rows["n"].to_list():
         raise VerifyError("rows.csv does not have the report's rows")
     faults: list[str] = []
-    seen, traced, attested, off_chain = 0, dict[str, None](), Counter[str](), set(bundle.off_chain_payers())
+    seen, traced, attested, off_chain = 0, dict[str, None](), Counter[str](), set(bundle.rules.off_chain_payers())
     for row, txid, payer in zip(rows.iter_rows(named=True), ties["txid"], ties["payer"], strict=True):
         if payer in off_chain:
             attested[payer] += 1

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import polars as pl
 
 from pipeline.chains.bitcoin.auxpow import auxpow_fault, bare_header, is_merge_mined
@@ -27,7 +26,7 @@ from pipeline.chains.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
 
 from .account_evidence import header_fault, prove_account_transaction
-from .shapes import MAX_LINE_BYTES, strict_json
+from .files import json_lines
 
 _Line = TypeVar("_Line")
 
@@ -45,21 +44,12 @@ def read_evidence(folder: Path) -> Evidence:
 
 def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
     """A JSON document a line, each of this kind. Raises VerifyError naming the line."""
-    found = []
-    decoder = msgspec.json.Decoder(kind)
     try:
-        lines = path.read_bytes().splitlines()
+        return json_lines(path.read_bytes(), str(path), kind, what="proof")
     except OSError as error:
         raise VerifyError(f"{path}: {error.strerror}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            if len(line) > MAX_LINE_BYTES:
-                raise ValueError(f"{len(line):,} bytes are more than a proof has")
-            strict_json(line)
-            found.append(decoder.decode(line))
-        except (ValueError, RecursionError) as error:
-            raise VerifyError(f"{path}:{number}: {error}") from error
-    return found
+    except ValueError as error:
+        raise VerifyError(str(error)) from error
 
 
 def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:

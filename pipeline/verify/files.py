@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import polars as pl
 
 from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
 from pipeline.model.paths import path_within
 
-from .shapes import DECISIONS, MANIFEST, require_modest_frame
+from .shapes import DECISIONS, MANIFEST, MAX_LINE_BYTES, require_modest_frame, strict_json
 
-__all__ = ["DECISIONS", "MANIFEST", "digest_of", "holds", "read_facts"]
+__all__ = ["DECISIONS", "MANIFEST", "digest_of", "holds", "json_lines", "read_facts"]
+
+_Line = TypeVar("_Line")
 
 
 def read_facts(folder: Path) -> Facts:
@@ -30,6 +34,21 @@ def _read_frame(path: Path, name: str) -> pl.DataFrame:
         raise ValueError(f"{path.name}: it has the columns {', '.join(unknown)[:200]}, which no frame of that name has")
     absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
     return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
+
+
+def json_lines(raw: bytes, place: str, kind: type[_Line], *, what: str) -> list[_Line]:
+    """A JSON document a line, each of this kind, no object with a key twice. Raises ValueError naming `place` and the line; `what` a line is."""
+    found = []
+    decoder = msgspec.json.Decoder(kind)
+    for number, line in enumerate(raw.splitlines(), 1):
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"{len(line):,} bytes are more than a {what} has")
+            strict_json(line)
+            found.append(decoder.decode(line))
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{place}:{number}: {error}") from error
+    return found
 
 
 def digest_of(path: Path) -> str:

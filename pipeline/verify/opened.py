@@ -110,7 +110,3 @@ class OpenBundle:
         ties = pl.read_csv(self.folder / "rows.csv", infer_schema=False)
         payer = pl.col("payer").fill_null("") if "payer" in ties.columns else pl.lit("")
         return ties.with_columns(pl.col("txid").fill_null(""), payer.alias("payer"))
-
-    def off_chain_payers(self) -> list[str]:
-        """Payers whose transfers rest on the ledger's word alone (rule 10.5)."""
-        return sorted(name for name, payer in self.rules.payers.items() if payer.way == "off-chain")

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
 import polars as pl
 
 from pipeline.assess.coins import FIRST_EDITION
 from pipeline.assess.wallets import WALLETS_JSONL, ListedAddress, ownership_message, pool_addresses
 from pipeline.chains.messages import signature_fault
 
+from .files import json_lines
 from .finding import Finding
 from .opened import OpenBundle
-from .shapes import MAX_LINE_BYTES, strict_json
 
 SHOWN = 5
 Address = tuple[str, str]
@@ -32,7 +31,7 @@ def check_wallets(bundle: OpenBundle) -> Finding:
             return Finding(
                 [f"a bundle of edition {bundle.rules.edition} lists the pool's addresses in {WALLETS_JSONL}: this one lacks it"], ""
             )
-        listed = _read(bundle)
+        listed = json_lines((bundle.folder / WALLETS_JSONL).read_bytes(), WALLETS_JSONL, ListedAddress, what="line")
         known = pool_addresses(bundle.facts).rows()
         if sorted((line.chain, line.wallet, line.address) for line in listed) != known:
             faults.append(f"{WALLETS_JSONL} lists other addresses than the facts call the pool's")
@@ -61,21 +60,6 @@ def check_wallets(bundle: OpenBundle) -> Finding:
         )
     seen = f"the keys of {len(signed)} of {len(listed)} addresses of the pool's signed for it; {proved} of {len(payouts)} payout transactions spend these alone"
     return Finding(faults, seen if signed else "", on_word=tuple(words))
-
-
-def _read(bundle: OpenBundle) -> list[ListedAddress]:
-    """Raises ValueError naming the line that can't be read."""
-    decoder = msgspec.json.Decoder(ListedAddress)
-    listed = []
-    for number, line in enumerate((bundle.folder / WALLETS_JSONL).read_bytes().splitlines(), 1):
-        try:
-            if len(line) > MAX_LINE_BYTES:
-                raise ValueError(f"{len(line):,} bytes are more than a line has")
-            strict_json(line)
-            listed.append(decoder.decode(line))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{WALLETS_JSONL}:{number}: {error}") from error
-    return listed
 
 
 def _payouts(bundle: OpenBundle) -> tuple[list[set[Address]], list[str]]:

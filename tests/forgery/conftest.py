@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.integration.authority import Authority
 from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
+
+from .forger import own_copy
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +21,7 @@ def honest(frozen: Path) -> Path:  # noqa: F811 - the fixture
 @pytest.fixture
 def bundle(honest: Path, tmp_path: Path) -> Path:
     """A bundle of one's own to spoil, alone among its months."""
-    copy = tmp_path / "months" / "2026-10" / "v1"
-    shutil.copytree(honest, copy)
-    for path in copy.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-    return copy
+    return own_copy(honest, tmp_path)
 
 
 @pytest.fixture

@@ -46,6 +46,15 @@ def same(value: Any) -> Any:
     return value
 
 
+def own_copy(bundle: Path, folder: Path) -> Path:
+    """A copy of a bundle that may be changed, below `folder`, alone among its months."""
+    copy = folder / "months" / "2026-10" / "v1"
+    shutil.copytree(bundle, copy)
+    for path in copy.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return copy
+
+
 def manifest_of(bundle: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_bytes())
     return manifest

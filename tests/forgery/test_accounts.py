@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from pipeline.store import Store
 from pipeline.verify.bundle import verify_bundle
 from tests.integration.account_month import ETHER, HOT, A, chain_events, freeze, log_of, state_of
 
-from .forger import frame, rewritten, verdict_on
+from .forger import frame, own_copy, rewritten, verdict_on
 
 BALANCES = "account balances"
 
@@ -33,11 +32,7 @@ def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def accounts(proved: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "months" / "2026-10" / "v1"
-    shutil.copytree(proved, copy)
-    for path in copy.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-    return copy
+    return own_copy(proved, tmp_path)
 
 
 def of(bundle: Path) -> tuple[bool, str, str]:

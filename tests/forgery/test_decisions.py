@@ -19,7 +19,7 @@ from pipeline.log.events.months import Waived
 from pipeline.log.signatures import event_digest, public_of, running_digest, sign, unpack
 from tests.integration.example_month import OUTFLOW, esep
 
-from .forger import manifest_of, resealed, verdict_on
+from .forger import manifest_of, own_copy, resealed, verdict_on
 
 ROOT = ("--by", "B. Head", "--reason", "as decided")
 DECISIONS = "evidence/decisions.jsonl"
@@ -50,11 +50,7 @@ def signed(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle(signed: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "months" / "2026-10" / "v1"
-    shutil.copytree(signed / "months" / "2026-10" / "v1", copy)
-    for path in copy.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-    return copy
+    return own_copy(signed / "months" / "2026-10" / "v1", tmp_path)
 
 
 def lines_of(bundle: Path) -> Lines:

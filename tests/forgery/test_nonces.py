@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
 from tests.integration.account_month import HOT, chain_events, freeze, log_of, payments_block
 
-from .forger import rewritten
+from .forger import own_copy, rewritten
 from .test_coins import without
 
 TOLD = [transaction.txid for transaction in payments_block("00" * 32)[1]]
@@ -28,11 +27,7 @@ def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def bundle(frozen: tuple[Path, bool], tmp_path: Path) -> tuple[Path, bool]:
-    copy = tmp_path / "months" / "2026-10" / "v1"
-    shutil.copytree(frozen[0], copy)
-    for path in copy.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-    return copy, frozen[1]
+    return own_copy(frozen[0], tmp_path), frozen[1]
 
 
 def nonces(bundle: Path) -> Check:

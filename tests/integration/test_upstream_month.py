@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.model.amounts import from_units
+
 from .example_month import esep
 
 CAPTURE = Path(__file__).resolve().parents[1] / "captures" / "2026-11-upstream"
@@ -42,7 +44,7 @@ def test_the_manifest_counts_by_payer_and_says_that_all_payments_were_looked_for
         assert {key: told[key] for key in ("transfers", "distinct_transfers", "distinct_transfers_count")} == {
             key: sums[key] for key in ("transfers", "distinct_transfers", "distinct_transfers_count")
         }
-        assert told["amount"] == {"BTC": f"{sums['amount_sat'] / 10**8:.8f}"}
+        assert told["amount"] == {"BTC": from_units(sums["amount_sat"], 8)}
     assert {
         "name": "bitcoin: payers' transactions looked for",
         "is_met": True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from pipeline.store.ingest import Ingest
 from pipeline.store.publish import export_month
 from pipeline.verify.finding import Check
 
-from ..forgery.forger import rewritten
+from ..forgery.forger import own_copy, rewritten
 from ..forgery.test_coins import without
 from ..integration.example_month import esep
 from ..integration.test_bitcoin_follow import step_until_idle
@@ -140,11 +139,7 @@ def frozen(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle(frozen: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "months" / "2026-10" / "v1"
-    shutil.copytree(frozen, copy)
-    for path in copy.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-    return copy
+    return own_copy(frozen, tmp_path)
 
 
 def asked(bundle: Path, node: RegtestNode, *, reads_blocks: bool = False) -> tuple[Check, Check]:
