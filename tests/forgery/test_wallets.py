@@ -104,7 +104,8 @@ def test_a_stranger_s_coin_called_the_pool_s_is_caught(bundle: Path) -> None:
         of = strange.sort("txid").row(0, named=True)
         address = facts.outputs.filter(pl.col("wallet") == "pool")["address"].drop_nulls().sort()[0]
         spends = parse_transaction(bytes.fromhex(raws[of["txid"]])).inputs
-        values = [of["other_inputs_value"] - len(spends) + 1, *[1] * (len(spends) - 1)]
+        paid = facts.outputs.filter(pl.col("txid") == of["txid"])["value"].sum()  # what goes in must come out: the facts say no fee
+        values = [paid - len(spends) + 1, *[1] * (len(spends) - 1)]
         rows = [
             {"chain": "bitcoin", "block_hash": of["block_hash"], "txid": of["txid"], "spent_txid": source.txid.hex(), "spent_vout": source.vout,
              "value": value, "address": address, "wallet": "pool", "asset": "BTC"}
