@@ -140,7 +140,7 @@ class KafkaLog:
                     start = max(0, stop - window)
                     found = None
                     for record in self.scan(partition, start, stop):
-                        if record.key == key:
+                        if record.key == key and not record.fault:
                             found = record
                     if found is not None:
                         return found

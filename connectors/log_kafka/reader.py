@@ -22,7 +22,7 @@ from pipeline.model.errors import LogError
 
 from .client import open_client
 from .settings import KafkaSettings
-from .unpack import ForeignRecord, Wanted, partition_records_class
+from .unpack import Wanted, partition_records_class
 
 _POLL_MS = 200
 _VALUE = attrgetter("value")
@@ -53,7 +53,7 @@ class Reader:
             max_poll_records=sys.maxsize,  # everything fetched: `unpack` works on whole batches
         )
         self._consumer._fetcher.PartitionRecords = partition_records_class(settings.topic_names, is_wanted)
-        self._kept: dict[TopicPartition, deque[Record | ForeignRecord]] = {}
+        self._kept: dict[TopicPartition, deque[Record]] = {}
         self._next: dict[TopicPartition, int] = {}
         """The next offset to return, by partition: after the last record returned, or where reading was asked to begin."""
         self._paused: set[TopicPartition] = set()
@@ -82,8 +82,8 @@ class Reader:
     def read(self, starts: Mapping[TopicPartition, int], stops: Mapping[TopicPartition, int], limit_bytes: int) -> list[Record]:
         """Records from `starts` up to before `stops`, about `limit_bytes` of values, at least one when there is one.
 
-        Returns when all stops or the limit are reached. Raises LogError when the cluster returns nothing for `timeout_s`, and for a
-        record that is not an event.
+        Returns when all stops or the limit are reached. A record that is no event is among them, with its `fault`.
+        Raises LogError when the cluster returns nothing for `timeout_s`.
         """
         self._seek(starts)
         taken: list[Record] = []
@@ -93,14 +93,11 @@ class Reader:
             for partition in starts:
                 kept, stop, before = self._kept[partition], stops[partition], len(taken)
                 if whole_bytes := _bytes_if_whole(kept, stop, left_bytes):
-                    taken.extend(kept)  # type: ignore[arg-type]
+                    taken.extend(kept)
                     kept.clear()
                     left_bytes -= whole_bytes
                 while kept and kept[0].offset < stop and (left_bytes > 0 or not taken):
                     record = kept.popleft()
-                    if isinstance(record, ForeignRecord):
-                        self._next.clear()  # the records read so far are returned again by the next call
-                        raise _foreign_record_error(partition, record)
                     left_bytes -= len(record.value)
                     taken.append(record)
                 if len(taken) > before:
@@ -172,16 +169,9 @@ class Reader:
         return bool(came)
 
 
-def _bytes_if_whole(kept: deque[Record | ForeignRecord], stop: int, limit_bytes: int) -> int:
+def _bytes_if_whole(kept: deque[Record], stop: int, limit_bytes: int) -> int:
     """The size of all values if all of `kept` can be returned at once; else 0, and they are checked one by one."""
-    if not kept or kept[-1].offset >= stop or not set(map(type, kept)) <= {Record}:
+    if not kept or kept[-1].offset >= stop:
         return 0
     size_bytes = sum(map(len, map(_VALUE, kept)))
     return size_bytes if size_bytes <= limit_bytes else 0
-
-
-def _foreign_record_error(partition: TopicPartition, record: ForeignRecord) -> LogError:
-    return LogError(
-        f"{partition.topic}/{partition.partition}@{record.offset} is not an event of this log (no key, value or id): "
-        "another program writes to the topic; give it a topic of its own, and write rights to nobody else"
-    )

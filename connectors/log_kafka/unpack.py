@@ -1,6 +1,8 @@
 """Decodes fetched record batches into the log's records, a batch at a time.
 
-Enters: batches that kafka-python fetched and split. Leaves: `Record`s, in order; a `ForeignRecord` for what is not an event of this log.
+Enters: batches that kafka-python fetched and split. Leaves: `Record`s, in order. Any producer on the cluster can write to a topic; what is no event of this log
+is a `Record` with a `fault`, so that reading goes on (law 8): a record without key, value or id, or one whose bytes make no sense, or a whole batch that can't be
+unpacked though its checksum is right. A wrong checksum is damage, not a producer's doing, and stops reading.
 kafka-python calls a function for every number and builds two objects for each record, one of thirteen fields: about twice the time
 (`docs/benchmarks.md`), where at 80,000 one-row events a second each has 12 µs from the cluster into a committed store. So only the
 records within a batch (message format 2, KIP-98) are decoded here: sessions, leaders, errors, positions, checksums and aborted
@@ -10,7 +12,8 @@ transactions stay with kafka-python. Left out: message formats before 2, which h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 from kafka import errors as kafka_errors
 from kafka.consumer.fetcher import Fetcher
@@ -34,12 +37,14 @@ _ONE_ID = b"\x02\x04" + ID.encode()
 
 _NO_TEXT = "not UTF-8"
 """Marker for bytes that are not UTF-8; compared by identity."""
-
-
-class ForeignRecord(NamedTuple):
-    """The offset of a record that is not an event of this log: its key, value or id is missing or not UTF-8."""
-
-    offset: int
+_FOREIGN = "another program wrote it; write rights on the topics are for Esep alone"
+_SNAPPY_OR_UNKNOWN = frozenset(range(8)) - {0, 1, 3, 4}
+"""Codecs that this program never writes, by their numbers."""
+_OFFSET = attrgetter("offset")
+_MOST_RECORDS = 256 << 10
+"""In a batch: more than the bytes of a batch that this program's writer fills."""
+_MOST_NAMES = 100_000
+"""Keys kept decoded, before all are dropped."""
 
 
 Wanted = Callable[[bytes], bool]
@@ -55,9 +60,7 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
         The consumer's `max_poll_records` must not split a batch: `next_fetch_offset` advances by whole batches.
         """
 
-        def _unpack_records(
-            self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any
-        ) -> Iterator[Record | ForeignRecord]:
+        def _unpack_records(self, tp: Any, records: Any, key_deserializer: Any, value_deserializer: Any) -> Iterator[Record]:
             topic, partition = topic_names[tp.topic], int(tp.partition)
             while (batch := records.next_batch()) is not None:
                 if self.check_crcs and not batch.validate_crc():
@@ -65,7 +68,8 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
                     self.drain()
                     raise kafka_errors.CorruptRecordError(f"{tp.topic}/{partition}@{batch.base_offset}: wrong check sum")
                 if batch.magic != 2:
-                    yield ForeignRecord(batch.base_offset)
+                    yield _no_event(topic, partition, batch.base_offset, "it is in a message format before 2, which has no ids")
+                    self.next_fetch_offset = batch.base_offset + 1  # that of its last message, where it is compressed
                     continue
                 if not self._is_passed_over(batch):
                     found = unpack_batch(batch, topic, partition, names, is_wanted)
@@ -89,33 +93,82 @@ def partition_records_class(topic_names: dict[str, Topic], is_wanted: Wanted) ->
     return Unpacked
 
 
-def unpack_batch(
-    batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
-) -> list[Record | ForeignRecord]:
-    """The records of one batch. `names` caches decoded keys by their bytes with the length prefix, None for unwanted ones.
+def unpack_batch(batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted) -> list[Record]:
+    """The records of one batch whose checksum is right. `names` caches decoded keys by their bytes with the length prefix, None for unwanted ones.
 
-    Raises CorruptRecordError for malformed bytes.
+    Raises UnsupportedCodecError where the Python package of a codec that this program writes is missing: the batch may be ours.
     """
-    decompress(batch)
+    base = batch.base_offset
+    if batch.records_count > _MOST_RECORDS:
+        return [
+            _no_event(topic, partition, base, f"its batch has {batch.records_count:,} records, and this program writes no such batches")
+        ]
+    if batch.compression_type in _SNAPPY_OR_UNKNOWN:
+        return [
+            _no_event(topic, partition, base, f"its batch, up to offset {batch.last_offset}, is compressed by what this program never uses")
+        ]
+    try:
+        decompress(batch)
+    except kafka_errors.CorruptRecordError as error:
+        return [_no_event(topic, partition, base, f"its batch, up to offset {batch.last_offset}, can't be unpacked: {error}")]
     data = bytes(batch._buffer)
     try:
-        found, at = _unpack(data, batch._pos, batch.records_count, batch.base_offset, topic, partition, names, is_wanted)
-    except (IndexError, ValueError) as error:
-        raise kafka_errors.CorruptRecordError(f"{topic}/{partition}@{batch.base_offset}: no records: {error}") from error
-    if at != len(data):
-        raise kafka_errors.CorruptRecordError(f"{topic}/{partition}@{batch.base_offset}: {len(data) - at} bytes after the last record")
+        found, at = _unpack(data, batch._pos, batch.records_count, base, topic, partition, names, is_wanted)
+    except (IndexError, ValueError):
+        found, at = [], -1
+    offsets = list(map(_OFFSET, found))
+    if at != len(data) or (offsets and (min(offsets) < base or max(offsets) > batch.last_offset or offsets != sorted(set(offsets)))):
+        return _unpack_one_by_one(data, batch, topic, partition, names, is_wanted)
     return found
+
+
+def _unpack_one_by_one(
+    data: bytes, batch: Any, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
+) -> list[Record]:
+    """The records of a batch in which bytes make no sense: those that are sound, and one without an event for each that is not.
+
+    Brokers count the records of a batch from its base offset on, so a record's place in the batch tells its offset.
+    """
+    found: list[Record] = []
+    at, base = batch._pos, batch.base_offset
+    for number in range(min(batch.records_count, batch.last_offset - base + 1)):
+        try:
+            size, begun = _number(data, at)
+            end = begun + size
+            if size < 0 or end > len(data):
+                raise ValueError("a record is longer than its batch")
+        except (IndexError, ValueError) as error:
+            found.append(
+                _no_event(topic, partition, base + number, f"it and the rest of its batch, up to offset {batch.last_offset}: {error}")
+            )
+            return found
+        try:
+            records, ended = _unpack(data, at, 1, base, topic, partition, names, is_wanted)
+            if ended != end or any(record.offset != base + number for record in records):
+                raise ValueError("its length or its offset is wrong")
+            found += records
+        except (IndexError, ValueError) as error:
+            found.append(_no_event(topic, partition, base + number, f"its bytes make no sense: {error}"))
+        at = end
+    if at != len(data):
+        why = f"in its batch, up to offset {batch.last_offset}, {len(data) - at} bytes follow the last record"
+        return [_no_event(topic, partition, base, why)]
+    return found
+
+
+def _no_event(topic: Topic, partition: int, offset: int, why: str, key: str = "", id_: str = "", value: bytes = b"") -> Record:
+    return Record(topic, partition, offset, key, id_, value, None, f"no event of this log: {why}; {_FOREIGN}")
 
 
 def _unpack(  # noqa: C901, PLR0912, PLR0915 - numbers are read in place, for speed
     data: bytes, at: int, count: int, base: int, topic: Topic, partition: int, names: dict[bytes, str | None], is_wanted: Wanted
-) -> tuple[list[Record | ForeignRecord], int]:
+) -> tuple[list[Record], int]:
     """`count` records from byte `at` on, and where they end.
 
     Numbers are zigzag varints, seven bits a byte (`n >> 1` for those that are never negative; 1, that is -1, means "absent"). For speed,
     those of one or two bytes are decoded inline, and a key equal to the previous one is not looked up again.
     """
-    found: list[Record | ForeignRecord] = []
+    found: list[Record] = []
     add, new, starts_with = found.append, tuple.__new__, data.startswith
     key, name = _NO_KEY, None
     for _ in range(count):
@@ -143,7 +196,7 @@ def _unpack(  # noqa: C901, PLR0912, PLR0915 - numbers are read in place, for sp
         at += len(key)
         if name is None:
             if key == _NO_KEY and not _is_probe(data, at, end):
-                add(ForeignRecord(offset))
+                add(_no_event(topic, partition, offset, "it has no key"))
             at = end
             continue
         size, at = data[at], at + 1
@@ -166,11 +219,22 @@ def _unpack(  # noqa: C901, PLR0912, PLR0915 - numbers are read in place, for sp
             id_text = _NO_TEXT if id_ is None else id_.decode()
         except UnicodeDecodeError:
             id_text = _NO_TEXT
-        if size & 1 or id_text is _NO_TEXT or name is _NO_TEXT:
-            add(ForeignRecord(offset))
+        if size & 1 or not id_text or id_text is _NO_TEXT or name is _NO_TEXT:
+            add(_strange(topic, partition, offset, name, id_, id_text, None if size & 1 else value))
         else:
-            add(new(Record, (topic, partition, offset, name, id_text, value, signature)))
+            add(new(Record, (topic, partition, offset, name, id_text, value, signature, "")))
     return found, at
+
+
+def _strange(topic: Topic, partition: int, offset: int, key: str, id_: bytes | None, id_text: str, value: bytes | None) -> Record:
+    """A record with a key that is no event, and why."""
+    if key is _NO_TEXT:
+        return _no_event(topic, partition, offset, "its key is not UTF-8")
+    if not id_:
+        return _no_event(topic, partition, offset, "it has no id", key, "", value or b"")
+    if id_text is _NO_TEXT:
+        return _no_event(topic, partition, offset, "its id is not UTF-8", key, "", value or b"")
+    return _no_event(topic, partition, offset, "it has no value (a tombstone)", key, id_text)
 
 
 def _key(data: bytes, at: int, names: dict[bytes, str | None], is_wanted: Wanted) -> tuple[bytes, str | None]:
@@ -181,6 +245,8 @@ def _key(data: bytes, at: int, names: dict[bytes, str | None], is_wanted: Wanted
     end = begun + size
     key, prefixed = data[begun:end], data[at:end]
     if prefixed not in names:
+        if len(names) >= _MOST_NAMES:
+            names.clear()
         names[prefixed] = _text(key) if is_wanted(key) else None
     return prefixed, names[prefixed]
 
@@ -218,7 +284,7 @@ def _headers(data: bytes, at: int) -> tuple[dict[str, bytes | None], int]:
     count, at = _number(data, at)
     for _ in range(count):
         size, at = _number(data, at)
-        name, at = data[at : at + size].decode(), at + size
+        name, at = data[at : at + size].decode(errors="replace"), at + size
         size, at = _number(data, at)
         found[name] = None if size < 0 else data[at : at + size]
         at += max(0, size)

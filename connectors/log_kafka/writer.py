@@ -212,7 +212,7 @@ class KafkaWriter:
 
     def _counts(self, record: Record) -> bool:
         """Whether the next record is an event of this key, and authentic where keys are in force: others neither take an id nor fence anybody."""
-        return record.key == self._key and (self._stream is None or self._stream.judge(record).counts)
+        return record.key == self._key and not record.fault and (self._stream is None or self._stream.judge(record).counts)
 
     def _signed(self, fresh: list[NewEvent]) -> list[NewEvent]:
         """The events as they are appended next. Raises LogError when no key at hand may."""

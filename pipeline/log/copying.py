@@ -91,7 +91,7 @@ def copy_log(
         writers: dict[Key, Writer] = {}
         for records in batches(source):
             # Consecutive records of one key, not all of a key at once: this also keeps the order between the keys of a partition.
-            for (topic, key), run in groupby(records, key=_key):
+            for (topic, key), run in groupby(_events(records), key=_key):
                 running = source_digests.setdefault((topic, key), RunningDigest())
                 fresh = _missing_in_target(list(run), running, held.get((topic, key), []))
                 if fresh and (topic, key) not in writers:
@@ -101,7 +101,13 @@ def copy_log(
             looked += len(records)
             on_progress(looked)
     del held
-    return CopyResult(looked, appended, _verify_target(target, source_digests))
+    events = sum(running.events for running in source_digests.values())
+    return CopyResult(events, appended, _verify_target(target, source_digests))
+
+
+def _events(records: list[Record]) -> Iterator[Record]:
+    """Without the records that are no events: they count for nothing, and are not copied."""
+    return (record for record in records if not record.fault)
 
 
 def _key(record: Record) -> Key:
@@ -115,7 +121,7 @@ def _event_digests(log: EventLog) -> dict[Key, list[bytes]]:
     """The digest of every event (32 bytes each), by key, in order."""
     digests: dict[Key, list[bytes]] = {}
     for records in batches(log):
-        for record in records:
+        for record in _events(records):
             digests.setdefault(_key(record), []).append(event_digest(record))
     return digests
 
@@ -152,7 +158,7 @@ def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -
     """Read the target back; each key's digest over as many events as the source has. Raises LogError where it differs from the source's."""
     found: dict[Key, RunningDigest] = {}
     for records in batches(target):
-        for record in records:
+        for record in _events(records):
             place = _key(record)
             running = found.setdefault(place, RunningDigest())
             if place in source_digests and running.events < source_digests[place].events:
@@ -174,7 +180,7 @@ class LogCheck:
     events: int
     digests: dict[Key, str]
     unreadable: list[str]
-    """Place and error of each event that this program can't decode (law 8)."""
+    """Place and error of each record that is no event, or that this program can't decode (law 8)."""
     not_authentic: list[str]
     """Place and fault of each event that no key signed which may, or before which something is missing (ADR 14)."""
     is_signed: bool
@@ -197,7 +203,8 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
     streams = Streams(log.keys)
     looked = 0
     for records in batches(log):
-        for record in records:
+        unreadable += [f"{record.where}: {record.fault}" for record in records if record.fault]
+        for record in _events(records):
             digests.setdefault(_key(record), RunningDigest()).add(record)
             if fault := streams.judge(record).fault:
                 not_authentic.append(f"{record.where}: {fault}")
@@ -210,7 +217,7 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
         looked += len(records)
         on_progress(looked)
     return LogCheck(
-        looked,
+        sum(running.events for running in digests.values()),
         {key: running.digest for key, running in digests.items()},
         unreadable,
         not_authentic,

@@ -40,7 +40,7 @@ class HeadReader:
         until = self._log.end()
         while records := self._log.read(self._positions, until=until):
             for record in records:
-                if is_of(record, self._pool):
+                if is_of(record, self._pool) and not record.fault:
                     self._running.setdefault(_key(record), RunningDigest()).add(record)
             self._positions = advance(self._positions, records)
         events = {f"{topic}/{key}": running.events for (topic, key), running in sorted(self._running.items())}
@@ -60,7 +60,7 @@ def heads_at(log: EventLog, wanted: Sequence[Mapping[str, int]]) -> list[str | N
     while records := log.read(positions, until=until):
         for record in records:
             key = _key(record)
-            if key in needed:
+            if key in needed and not record.fault:
                 of_key = running.setdefault(key, RunningDigest())
                 of_key.add(record)
                 if of_key.events in needed[key]:

@@ -77,7 +77,9 @@ class Streams:
         """By (topic, key)."""
 
     def judge(self, record: Record) -> Verdict:
-        """The verdict on the next record. Where no keys are in force every one counts."""
+        """The verdict on the next record. Where no keys are in force every event counts."""
+        if record.fault:
+            return Verdict(False, record.fault)
         if self._keys is None:
             return Verdict(True)
         if not self._keys.is_ours(record.key):
@@ -119,8 +121,8 @@ class KeyReader(Generic[E]):
 
     def _is_authentic(self, record: Record) -> bool:
         if self._stream is None:
-            return True
-        verdict = self._stream.judge(record)
+            return not record.fault
+        verdict = Verdict(False, record.fault) if record.fault else self._stream.judge(record)
         if verdict.fault:
             self.faults.append((record.where, verdict.fault))
         return verdict.counts

@@ -24,6 +24,9 @@ class Record(NamedTuple):
     """The event's JSON, UTF-8."""
     signature: bytes | None = None
     """What the append that it begins carries (`signatures.AppendSignature`); None for what is not signed, and within an append."""
+    fault: str = ""
+    """Why it is no event (it has no key, no id, …), in words; empty for an event. Any producer on a cluster can write such a record: it counts for nothing,
+    is a blocking issue with its position, and reading goes on (law 8). Its `key` and `id` are empty where they are missing."""
 
     @property
     def where(self) -> str:

@@ -40,6 +40,9 @@ class Judge:
         place: tuple[str, str] | None = None
         stream: Stream | None = None
         for record in records:
+            if record.fault:
+                self.faults[record] = record.fault
+                continue
             if place != (record.topic, record.key):
                 place = record.topic, record.key
                 stream = self._stream(*place)
@@ -108,7 +111,7 @@ def bring_under_keys(store: Store, log: EventLog, keys: LogKeys | None) -> None:
     for records in batches(log, until=positions):
         for record in records:
             fault = streams.judge(record).fault
-            if fault:
+            if fault and not record.fault:  # what is no event is a bad event already
                 raise StoreError(f"the store holds {record.where}, read before [keys] root was set, and {fault}: {rebuild}")
     with store.transaction() as connection:
         for (topic, key), stream in streams.found.items():

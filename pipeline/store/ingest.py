@@ -2,7 +2,7 @@
 
 In: records of an `EventLog` from the store's own positions on. Out: raw rows and the new positions, in one DuckDB
 transaction for each batch (law 4): after a crash at any moment the store continues from its positions, and any batch size, order
-of topics or duplicate delivery gives the same rows (law 2). An event that can't be decoded, that contradicts an earlier one, or that is not
+of topics or duplicate delivery gives the same rows (law 2). A record that is no event, an event that can't be decoded, that contradicts an earlier one, or that is not
 authentic where a root key is in force (ADR 14), goes to raw_bad_event with its position, and ingest continues (law 8). Only a gap or contradiction in a chain's events stops ingest,
 because every later block depends on it.
 
@@ -16,6 +16,7 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
+from operator import attrgetter
 from typing import Literal, NamedTuple, get_args
 
 import duckdb
@@ -60,6 +61,7 @@ _Name = tuple[str, str, str]
 """Topic, key and id: they identify an event."""
 _CHAIN_EVENTS = get_args(ChainEvent)
 _CLOSING_EVENTS = get_args(ClosingEvent)
+_FAULT = attrgetter("fault")
 
 
 class IngestStep(NamedTuple):
@@ -149,7 +151,7 @@ class Ingest:
         """Commit the rows of `records` with the positions after them; the numbers of rows and of bad events."""
         with self._store.transaction() as connection:
             judge = None if self._keys is None else Judge(connection, self._keys)
-            batch = _Batch(connection, records if judge is None else judge.sift(records), judge)
+            batch = _Batch(connection, records, judge)
             rows = batch.write()
             if judge is not None:
                 judge.save()
@@ -189,6 +191,11 @@ class _Batch:
         self._connection = connection
         self._judge = judge
         self.bad: dict[Record, str] = {}
+        if judge is not None:
+            records = judge.sift(records)
+        elif any(map(_FAULT, records)):
+            self.bad = {record: record.fault for record in records if record.fault}
+            records = [record for record in records if not record.fault]
         self.bad_events = 0
         """How many events are bad, or not authentic, after `write`."""
         self._records: Sequence[Record] = ()
@@ -196,7 +203,7 @@ class _Batch:
         self._events: list[AnyEvent | None] = []
         if not records:
             return
-        topics, _, _, keys, ids, values, _ = zip(*records, strict=True)
+        topics, _, _, keys, ids, values, _, _ = zip(*records, strict=True)
         names = list(zip(topics, keys, ids, strict=True))
         digests = [sha256(value).hexdigest() for value in values]
         known = self._known_digests(ids)
@@ -232,7 +239,7 @@ class _Batch:
 
     def _decoded(self, record: Record) -> AnyEvent | None:
         """The event; or None, and an entry in `bad` (law 8)."""
-        topic, _, _, _, _, value, _ = record
+        topic, _, _, _, _, value, _, _ = record
         if topic == "ledger" and (bulk := decode_bulk(value)) is not None:
             return bulk
         event = _event_or_fault(record)
@@ -310,7 +317,7 @@ class _Batch:
     def _record_events(self) -> None:
         """Record the events read, with their digests, to recognise duplicates."""
         if self._records:
-            topics, _, offsets, keys, ids, _, _ = zip(*self._records, strict=True)
+            topics, _, offsets, keys, ids, _, _, _ = zip(*self._records, strict=True)
             types = list(map(_type, map(type, self._events)))
             columns = {"topic": topics, "key": keys, "id": ids, "type": types, "log_offset": offsets, "digest": self._digests}
             insert(self._connection, "raw_event", pl.DataFrame(columns, schema=dict(_EVENT)))

@@ -15,6 +15,10 @@ from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import Record, append_shared
 from pipeline.log.read import KeyReader, Streams, batches
 from pipeline.model.errors import LogError
+from pipeline.model.issues import IssueCode
+from pipeline.store import Store
+from pipeline.store.ingest import Ingest
+from pipeline.store.queries import bad_events
 from tests.unit.log.signing import AIGUL, FILE, POOL, ROOT, STRANGER, granted, keys, revoked, rooted, waived
 
 from .kafka_protocol import fresh_log
@@ -110,3 +114,32 @@ def test_signatures_move_with_the_log(opened, tmp_path) -> None:
         assert verdicts(target) == verdicts(opened(None))
         assert all(counts and not fault for _, counts, fault in verdicts(target))
         assert copy_log(opened(None), target).digest == copied.digest
+
+
+@pytest.mark.parametrize("is_signed", [True, False], ids=["keys", "no keys"])
+def test_what_is_no_event_is_a_blocking_issue_with_its_place_whatever_the_batches(opened, is_signed: bool) -> None:
+    """Law 8: a store takes in what stands around it; in batches of any size, and begun again, it is the same (law 2)."""
+    log = begun(opened) if is_signed else opened(None)
+    partition = log.partition("months", POOL).partition
+    append_shared(log, "months", POOL, [encode(waived(1))])
+    producer = KafkaProducer(**log.settings.client(), linger_ms=0)
+    places = []
+    for key, value, headers in ((None, b"{}", []), (POOL.encode(), None, [("id", b"waive:2")]), (POOL.encode(), b"\x00\xff", [])):
+        sent = producer.send(log.settings.topic("months"), value=value, key=key, headers=headers, partition=partition).get(timeout=20)
+        places.append(f"months/{partition}@{sent.offset}")
+    producer.close()
+    assert append_shared(log, "months", POOL, [encode(waived(2))]) == 1, "the id of a tombstone is free"
+    found = []
+    for limit_bytes in (1, 16 << 20):
+        with Store.memory() as store:
+            while not Ingest(opened(log.keys), store, limit_bytes=limit_bytes).step().at_end:
+                pass  # another log and another look each time, as after a kill
+            issues = bad_events(store.connection)
+            waivers = store.connection.execute("SELECT id FROM raw_event WHERE type = 'waive' ORDER BY log_offset").fetchall()
+            found.append((issues, waivers))
+    assert found[0] == found[1]
+    issues, waivers = found[0]
+    code = IssueCode.EVENT_NOT_AUTHENTIC if is_signed else IssueCode.UNREADABLE_EVENT
+    assert [(issue.code, issue.ref, issue.severity.value) for issue in issues] == [(code, place, "blocking") for place in places]
+    assert all("no event of this log" in issue.detail for issue in issues)
+    assert waivers[-2:] == [("waive:1",), ("waive:2",)]

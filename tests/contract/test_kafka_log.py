@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, alter_topics, check_topics, make_topics, partition_of, require_topics
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.log.copying import copy_log
+from pipeline.log.copying import check_log, copy_log
 from pipeline.log.protocol import NewEvent, advance
 from pipeline.model.errors import LogError
 
@@ -143,12 +144,49 @@ def test_a_position_past_the_end_is_an_older_copys(log: KafkaLog, monkeypatch: p
         log.read({"chain/0": 99})
 
 
-def test_a_record_of_another_program_stops_the_reading(log: KafkaLog, settings: KafkaSettings):
-    producer = KafkaProducer(bootstrap_servers=list(settings.servers))
-    producer.send(settings.topic("ledger"), value=b"{}", key=b"pool", partition=0).get(timeout=60)
-    producer.close()
-    with pytest.raises(LogError, match="not an event of this log"):
-        log.read({})
+STRANGE: dict[str, tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]] = {
+    "it has no key": (None, b"{}", [("id", b"x1")]),
+    "it has no id": (b"pool", b"{}", []),
+    "it has no value": (b"pool", None, [("id", b"x2")]),
+    "its key is not UTF-8": (b"\xff\xfe", b"{}", [("id", b"x3")]),
+    "its id is not UTF-8": (b"pool", b"{}", [("id", b"\xff")]),
+    "it has no id ": (b"pool", os.urandom(300), [("id", b""), ("trace", os.urandom(20))]),
+}
+
+
+def test_what_another_program_writes_does_not_stop_reading(settings: KafkaSettings, tmp_path: Path):
+    """Law 8: whatever any producer writes counts for nothing, is told with its place, and reading, writing, copying and checking go on."""
+    with KafkaLog(settings) as log:
+        producer = KafkaProducer(bootstrap_servers=list(settings.servers), linger_ms=0)
+        partition = log.partition("months", "pool").partition
+        ids = []
+        for number, (key, value, headers) in enumerate(STRANGE.values()):
+            with log.writer("months", "pool") as writer:
+                assert writer.append(_events(number)) == 1
+            ids.append(f"e{number}")
+            producer.send(settings.topic("months"), value=value, key=key, headers=headers, partition=partition).get(timeout=60)
+        producer.close()
+        with log.writer("months", "pool") as writer:
+            assert writer.append(_events(0, 99)) == 1, "the events before are known"
+        records = log.read({})
+        while more := log.read(advance({}, records)):
+            records += more
+        assert [record.id for record in records if not record.fault] == [*ids, "e99"]
+        strange = [record for record in records if record.fault]
+        assert len(strange) == len(STRANGE)
+        for record, why in zip(strange, STRANGE, strict=True):
+            assert why.strip() in record.fault
+        again = log.read({f"months/{partition}": strange[-1].offset})
+        assert [record.offset for record in again] == [strange[-1].offset, records[-1].offset], "from its place on, as from any other"
+        last = log.last("months", "pool")
+        assert last is not None and last.id == "e99"
+
+        checked = check_log(log)
+        assert checked.events == len(ids) + 1
+        assert [told.split(":")[0] for told in checked.unreadable if "no event of this log" in told] == [record.where for record in strange]
+        with SqliteLog(tmp_path / "log.sqlite") as target:
+            assert copy_log(log, target).events == len(ids) + 1
+            assert [record.id for record in target.read({})] == [*ids, "e99"]
 
 
 def test_a_log_that_was_closed_says_so(settings: KafkaSettings):
