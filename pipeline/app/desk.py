@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.closing.advance import Closing, Filing, MonthStatus
-from pipeline.closing.calendar import Plan, plan_of, points
+from pipeline.closing.calendar import Plan, Point, plan_of, points
 from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Channel, deliver, notices_of, notices_of_key
 from pipeline.closing.stamping import Stamping
@@ -22,6 +22,15 @@ from .drafts import Drafts
 
 AHEAD_MONTHS = 3
 """How many months that have not ended the calendar shows at least."""
+
+
+@dataclass(frozen=True)
+class CalendarEntry:
+    """A point of the calendar, and what became of it, or what stands in its way."""
+
+    point: Point
+    standing: str
+    """Of a past point: what happened by the log, or that it did not. Of one to come: why it will not happen, else empty."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,37 @@ class ClosingDesk:
             found += [month] if month not in found else []
             month = month.next
         return found
+
+    def calendar(self) -> list[CalendarEntry]:
+        """Every point of `calendar_months`, in order of time. A past point is told by what the log proves, never as done because its day has come."""
+        now = self._now()
+        entries = []
+        for month in self.calendar_months():
+            for point in points(month, self.plan, frozen_at=self.frozen_at(month)):
+                standing = self._became(month, point) if point.at <= now else self._hindrance(month, point)
+                entries.append(CalendarEntry(point, standing))
+        return sorted(entries, key=lambda entry: entry.point)
+
+    def _became(self, month: Month, point: Point) -> str:
+        """What became of a past point. Only months that are not filed have points here."""
+        life = self.diary.life(month)
+        if point.what == "month ends":
+            return f"past; frozen as v{life.version}" if life.frozen else "past; not frozen yet"
+        if point.days_before:
+            named = f"deadline:{month}:{point.days_before}"
+            return "past; done" if any(notice == named for notice, _ in self.diary.notices) else "past; nobody was called"
+        if point.what == "filed":
+            return f"past; NOT DONE, it is {life.state()}"
+        return f"LATE: not filed, it is {life.state()}"
+
+    def _hindrance(self, month: Month, point: Point) -> str:
+        """Why a point to come will not happen by itself, as things are now; empty where nothing stands in its way."""
+        first = self.plan.first_month
+        if point.what == "filed" and (first is None or str(month) < str(first)):
+            return "not by Esep: closing.first_month " + (f"is {first}" if first else "is not set")
+        if point.days_before and not self.channels:
+            return "nobody: [notices] is not set"
+        return ""
 
     def frozen_at(self, month: Month) -> int | None:
         """When the month's newest version was frozen, Unix seconds; None for a month that is not frozen."""

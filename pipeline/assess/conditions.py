@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Literal
 
 import polars as pl
 
@@ -22,6 +23,8 @@ from pipeline.model.rules import Rules
 
 from .waivers import blocking_issues
 
+ConditionKind = Literal["chain-passed", "chain-final", "payers-seen", "ledger-complete", "registry-loaded", "issues-resolved"]
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -30,6 +33,12 @@ class Condition:
     name: str
     is_met: bool
     detail: str
+    kind: ConditionKind
+    """What it is about, whatever the chain: not part of a bundle."""
+
+    def for_manifest(self) -> dict[str, object]:
+        """The condition as a bundle's manifest has it."""
+        return {"name": self.name, "is_met": self.is_met, "detail": self.detail}
 
 
 def closing_conditions(
@@ -51,10 +60,17 @@ def closing_conditions(
     said = f"declared complete through {complete_through}" if complete_through else "never declared complete"
     conditions.append(
         Condition(
-            "ledger complete", is_complete, said + ("" if is_complete else f"; needed: {month.last} (esep import complete {month.last})")
+            "ledger complete",
+            is_complete,
+            said + ("" if is_complete else f"; needed: {month.last} (esep import complete {month.last})"),
+            "ledger-complete",
         )
     )
-    conditions.append(Condition("registry loaded", has_registry, "loaded" if has_registry else "none was imported (esep import registry)"))
+    conditions.append(
+        Condition(
+            "registry loaded", has_registry, "loaded" if has_registry else "none was imported (esep import registry)", "registry-loaded"
+        )
+    )
     left = blocking_issues(issues, waivers)
     by_code = ", ".join(f"{code} ({count})" for code, count in left.group_by("code").len().sort("code").iter_rows())
     lapsed = left["lapsed"].len() - left["lapsed"].null_count()
@@ -65,6 +81,7 @@ def closing_conditions(
             "no blocking issue left",
             left.is_empty(),
             f"none left, {waived} waived by name" if left.is_empty() else f"{by_code}; {waived} waived (esep issues {month}; esep waive)",
+            "issues-resolved",
         )
     )
     return conditions
@@ -75,18 +92,26 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
     passed, final = f"{chain} has passed the month", f"{chain} is final"
     if blocks.is_empty():
         nothing = "no block was read yet (esep watch)"
-        return [Condition(passed, False, nothing), Condition(final, False, nothing)]
+        return [Condition(passed, False, nothing, "chain-passed"), Condition(final, False, nothing, "chain-final")]
     tip = blocks.row(-1, named=True)
     is_past = tip["mediantime"] >= month.end_at
     reached = f"tip {tip['height']} has median time {_utc(tip['mediantime'])}; the month ends {_utc(month.end_at)}"
     last = last_heights(blocks, month)
     if last.is_empty():
-        return [Condition(passed, is_past, reached), Condition(final, True, "its first known block lies after the month")]
+        return [
+            Condition(passed, is_past, reached, "chain-passed"),
+            Condition(final, True, "its first known block lies after the month", "chain-final"),
+        ]
     height = last["height"][0]
     confirmations = tip["height"] - height + 1
     return [
-        Condition(passed, is_past, reached),
-        Condition(final, confirmations >= finality, f"the month's last block {height} has {confirmations} confirmations of {finality}"),
+        Condition(passed, is_past, reached, "chain-passed"),
+        Condition(
+            final,
+            confirmations >= finality,
+            f"the month's last block {height} has {confirmations} confirmations of {finality}",
+            "chain-final",
+        ),
     ]
 
 
@@ -101,7 +126,7 @@ def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
         detail = f"all {named.height} payments of on-chain payers were looked for"
         if left.height:
             detail = f"{left.height} of {named.height} payments of on-chain payers were not looked for yet (esep watch)"
-        conditions.append(Condition(f"{chain}: payers' transactions looked for", left.is_empty(), detail))
+        conditions.append(Condition(f"{chain}: payers' transactions looked for", left.is_empty(), detail, "payers-seen"))
     return conditions
 
 

@@ -12,9 +12,9 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.closer import sole_closer
+from pipeline.app.desk import CalendarEntry
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.closing.advance import append_answer, submit
-from pipeline.closing.calendar import points
 from pipeline.closing.diary import StepAlreadyTaken
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import SCHEDULE, what_changed
@@ -77,22 +77,29 @@ def schedule(
 def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """What will happen when, for every month that is not filed and the next three, and why.
 
-    All times are Almaty's. A next working day is shown as information: the report is due by the 25th itself (rule 1.4). A month
+    A past day is told by what the log proves: filed or not, frozen or not, called or not. All times are Almaty's. A next working day is shown as information: the report is due by the 25th itself (rule 1.4). A month
     that is not frozen yet counts as frozen when it ends.
 
     [dim]esep calendar[/dim]
     """
     with App(settings_of(config), now) as app:
-        desk = app.desk
-        found = [point for month in desk.calendar_months() for point in points(month, desk.plan, frozen_at=desk.frozen_at(month))]
-    rows = [(_when(point.at), point.month, point.what, point.why, "" if point.at > now() else "past") for point in sorted(found)]
-    if not as_json:
-        # Only months that are not filed are listed: the day of filing is past without the filing.
-        rows = [(*row[:4], "past, not done") if row[2] == "filed" and row[4] else row for row in rows]
+        entries = app.desk.calendar()
     if as_json:
-        print_json([dict(zip(("at", "month", "what", "why", "past"), row, strict=True)) for row in rows])
-    else:
-        table("Calendar (Almaty)", ["at", "month", "what", "why", ""], rows)
+        rows = [(_when(e.point.at), e.point.month, e.point.what, e.point.why, *_past_or_note(e)) for e in entries]
+        print_json([dict(zip(("at", "month", "what", "why", "past", "note"), row, strict=True)) for row in rows])
+        return
+    say("All times are Almaty's.")
+    for month in sorted({entry.point.month for entry in entries}):
+        say(f"\n{month}")
+        for entry in entries:
+            if entry.point.month == month:
+                standing = f" [{entry.standing}]" if entry.standing else ""
+                say(f"  {_when(entry.point.at)}  {entry.point.what}: {entry.point.why}{standing}", hang=18)
+
+
+def _past_or_note(entry: CalendarEntry) -> tuple[str, str]:
+    """What became of a past point, and what stands in the way of one to come."""
+    return (entry.standing, "") if entry.point.at <= now() else ("", entry.standing)
 
 
 def approve(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decisions, imports, inbox, keys, log_commands, months, query, services, setup, statement, status, wallets
+from . import closing, decisions, imports, inbox, issues, keys, log_commands, months, query, services, setup, statement, status, wallets
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -51,7 +51,7 @@ def build() -> typer.Typer:
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, services.ingest],
-        "Judge": [status.status, status.issues, decisions.label, decisions.waive, query.query],
+        "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [log_commands.topics],
         "File": [

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
+import shlex
 import sys
 import tempfile
 import time
@@ -21,6 +23,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -129,19 +132,58 @@ def _cell(value: object) -> str:
     return "" if value is None else plain(str(value))
 
 
-def say(text: str = "") -> None:
-    """Print a line on stdout; markup and control characters in it are not interpreted."""
-    out.print(plain(text), markup=False)
+def say(text: str = "", *, hang: int = 0) -> None:
+    """Print a line on stdout; markup and control characters in it are not interpreted.
+
+    On a terminal it is broken at spaces to the terminal's width; further lines are indented by `hang` columns more than the first.
+    """
+    out.print(fit(plain(text), out, hang=hang), markup=False)
+
+
+def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None:
+    """Print a name and what it says, which stands below itself where it takes several lines."""
+    for number, line in enumerate(text.split("\n")):
+        label = f"{name} ".ljust(width) if number == 0 else " " * width
+        say(f"{' ' * indent}{label}{line}", hang=width if number == 0 and name else 2)
 
 
 def fail(text: str) -> None:
     """Print on stderr why the command ends. Stderr often goes to a journal, so people's numbers and secrets are masked."""
-    err.print(f"esep: {plain(mask(text))}", markup=False, style="red" if err.is_terminal else "")
+    err.print(fit(f"esep: {plain(mask(text))}", err, hang=2), markup=False, style="red" if err.is_terminal else "")
+
+
+def fit(text: str, console: Console, *, hang: int = 0) -> str:
+    """The text, on a terminal broken at spaces to its width; in a file or pipe as it is. A word that is longer than a line stays whole, so that it can be copied."""
+    if not console.is_terminal:
+        return text
+    return "\n".join(part for line in text.split("\n") for part in break_line(line, console.width, hang=hang))
+
+
+def break_line(line: str, width: int, *, hang: int = 0) -> list[str]:
+    """A line as lines of at most `width` terminal columns, broken at spaces; the further ones stand as deep as the first, and `hang` columns deeper."""
+    if cell_len(line) <= width:
+        return [line]
+    start = " " * (len(line) - len(line.lstrip(" ")) + hang)
+    lines: list[str] = []
+    current = ""
+    for word in re.findall(r" *[^ ]+", line):
+        if current.strip() and cell_len(current) + cell_len(word) > width:
+            lines.append(current)
+            current = start + word.lstrip(" ")
+        else:
+            current += word
+    return [*lines, current]
 
 
 def shown(path: Path) -> str:
     """The path as a person would type it: relative if it is below the working folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def command_line(command: str, config: Path) -> str:
+    """The command as it is typed: with --config, where the settings are not those that it would find by itself."""
+    is_found = config == DEFAULT_CONFIG or os.environ.get("ESEP_CONFIG") == str(config)
+    return command if is_found or not command.startswith("esep ") else f"{command} --config {shlex.quote(shown(config))}"
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import typer
 from rich.cells import cell_len
 
 from pipeline.app.app import App
+from pipeline.app.overview import lag_events
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreLocked
@@ -34,7 +35,6 @@ from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, out, prog
 from .logs import mask
 from .months import print_json
 from .services import measured
-from .status import lag_events
 
 _POLL_S = 0.2
 _WAIT_MARGIN_S = 60

@@ -20,9 +20,9 @@ from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
 from .frame import JsonOption, now, progress, say, shown, table, use_settings
+from .issues import print_issues
 from .months import print_json, print_step, report_checks
 from .reference import pages
-from .status import print_issues
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""
@@ -93,11 +93,9 @@ def demo(
 
 def _print_issues(run: demo_steps.DemoRun) -> None:
     """Blocking issues one by one, warnings by code: `esep issues` lists them all."""
-    rows = sorted(run.issues, key=lambda row: (row["code"], row["ref"]))
-    blocking = [row for row in rows if row["severity"] == "blocking"]
-    warnings = Counter(row["code"] for row in rows if row["severity"] != "blocking")
+    warnings = Counter(row["code"] for row in run.issues if row["severity"] != "blocking")
     say()
-    print_issues(run.month, blocking, limit=LISTED)
+    print_issues(run.month, run.blocking, run.settings_path, limit=LISTED)
     if warnings:
         say("warnings: " + ", ".join(f"{count} {code}" for code, count in sorted(warnings.items())))
     say()
@@ -109,7 +107,7 @@ def _report(run: demo_steps.DemoRun, published: Path, *, as_json: bool) -> int:
         print_json(
             {
                 "month": str(month), "settings": run.settings_path, "issues": run.issues,
-                "left_over": [asdict(condition) for condition in run.unmet], "totals": run.totals,
+                "left_over": [condition.for_manifest() for condition in run.unmet], "totals": run.totals,
                 "bundle": outcome and asdict(outcome), "checks": [asdict(check) for check in run.checks],
             }
         )  # fmt: skip

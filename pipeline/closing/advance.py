@@ -105,6 +105,30 @@ class Closing:
             found.append(status)
         return found
 
+    def foresee(self, now: int) -> list[MonthStatus]:
+        """Every month with the step that is due at `now`, none of them taken: what `advance` would begin with. The diary is not refreshed."""
+        found: list[MonthStatus] = []
+        is_gap = False
+        for month in self._months.known(now):
+            life = self.diary.life(month)
+            try:
+                found.append(self.foresee_month(month, now, may_freeze=not is_gap))
+            except (SigningError, FilingError, MonthError, OSError) as error:
+                found.append(MonthStatus(month, life, Step(Act.WAIT, str(error)), str(error)))
+            is_gap = is_gap or not life.frozen
+        return found
+
+    def foresee_month(self, month: Month, now: int, *, may_freeze: bool = True, unmet: list[str] | None = None) -> MonthStatus:
+        """One month with the step that is due, not taken. `unmet`: the conditions that do not hold, where the caller knows them."""
+        life = self.diary.life(month)
+        if unmet is None and not life.frozen and now >= month.end_at:
+            unmet = self._unmet(month, may_freeze=may_freeze)
+        step = next_step(life, self._plan, now, unmet=unmet, way=FilingWay(self._filing.target, self._filing.can_ask))
+        return MonthStatus(month, life, self._unless_review_needed(life, step), unmet=tuple(unmet or ()))
+
+    def _unmet(self, month: Month, *, may_freeze: bool) -> list[str]:
+        return self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
+
     def _carry(self, month: Month, now: int, *, may_freeze: bool) -> MonthStatus:
         """Take the due steps of one month. An error stops this month only; the next `advance` tries it again."""
         unmet: list[str] | None = None
@@ -113,7 +137,7 @@ class Closing:
             life = self.diary.life(month)
             try:
                 if not life.frozen and unmet is None and now >= month.end_at:
-                    unmet = self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
+                    unmet = self._unmet(month, may_freeze=may_freeze)
                 step = next_step(life, self._plan, now, unmet=unmet, way=FilingWay(self._filing.target, self._filing.can_ask))
                 step = self._unless_review_needed(life, step)
                 if step.act in (Act.WAIT, Act.PERSON, Act.FACTS, Act.DONE):
@@ -136,7 +160,9 @@ class Closing:
         if not reasons:
             return step
         how = f"review it, then approve it: esep approve {life.month} --by NAME --reason TEXT"
-        return replace(step, act=Act.PERSON, why=f"{'; '.join(reasons)}: {how}")
+        return replace(
+            step, act=Act.PERSON, why=f"{'; '.join(reasons)}: {how}", command=f"esep approve {life.month} --by NAME --reason TEXT"
+        )
 
     def _do(self, life: Life, step: Step, now: int) -> None:
         """Do the step. Every branch appends its event to the log."""

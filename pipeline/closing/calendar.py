@@ -110,6 +110,8 @@ class Point:
     month: str
     what: str
     why: str
+    days_before: int = 0
+    """Of a reminder: days before the deadline."""
 
 
 def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Point]:
@@ -119,13 +121,15 @@ def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Po
     file_day = datetime.fromtimestamp(filed, ALMATY)
     hold = f", held {plan.hold_hours} h for review" if plan.hold_hours else ""
     approvals = f", when {plan.approvals} of {', '.join(plan.approvers) or 'anybody'} approved" if plan.approvals else ""
-    freeze = "frozen as soon as it can close" if plan.freezes_by_itself else "to be frozen by a person"
+    is_automatic = plan.freezes_by_itself and plan.first_month is not None and str(plan.first_month) <= name
+    freeze = "frozen as soon as it can close" if is_automatic else "to be frozen by a person"
     found = [
         Point(month.end_at, name, "month ends", f"midnight in Almaty; {freeze} (rule 8.1)"),
         Point(filed, name, "filed", f"the pool's day of filing is the {plan.file_day}{hold}{approvals}; it is {file_day:%A}"),
     ]
     found += [
-        Point(at, name, "people are called", f"{days} day(s) before the 25th, if it is not filed") for days, at in escalations(month, plan)
+        Point(at, name, "people are called", f"{days} day(s) before the 25th, if it is not filed", days)
+        for days, at in escalations(month, plan)
     ]
     working = next_working_day(month.deadline, plan)
     note = "" if working == month.deadline else f"; the next working day, {working}, is information only: plan to the 25th (rule 1.4)"

@@ -46,6 +46,8 @@ class Step:
     until: int | None = None
     version: int = 0
     submission_id: str = ""
+    command: str = ""
+    """What a person types to act; empty where nobody types anything."""
 
 
 OUTGOING = (Act.SIGN, Act.SUBMIT, Act.SEND)
@@ -66,11 +68,12 @@ def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way:
     if not life.frozen:
         return _step_to_freeze(life, plan, now, unmet, outside)
     step = _step_of_frozen(life, plan, now, way)
-    if step.act in (*OUTGOING, Act.ASK) and outside:
+    is_to_come = step.act in (*OUTGOING, Act.ASK) or (step.act is Act.WAIT and not _has_submission(life))
+    if is_to_come and outside:
         return Step(Act.PERSON, outside, None, step.version, step.submission_id)
     draft = life.blocking_draft
     if draft is not None and (step.act in OUTGOING or (step.act in (Act.WAIT, Act.PERSON) and not _has_submission(life))):
-        return Step(Act.PERSON, what_changed(life, draft), None, step.version, step.submission_id)
+        return Step(Act.PERSON, what_changed(life, draft), None, step.version, step.submission_id, f"esep amend {life.month}")
     return step
 
 
@@ -109,7 +112,7 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
     if last.state is State.REJECTED:
         said = last.summary or "no reason was given"
         what = "correct the facts and amend (esep amend), or file the same version again (esep refile)"
-        return Step(Act.PERSON, f"rejected: {said}. Then {what}", *named)
+        return Step(Act.PERSON, f"rejected: {said}. Then {what}", *named, f"esep amend {life.month}")
     return Step(Act.DONE, f"filed, receipt {last.receipt or 'none given'}", *named)
 
 
@@ -122,11 +125,13 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
     if now < life.month.end_at:
         return Step(Act.WAIT, "the month has not ended", life.month.end_at)
     if outside:
-        return Step(Act.PERSON, outside)
+        return Step(Act.PERSON, outside, command="" if unmet is None or unmet else f"esep freeze {life.month} --by NAME")
     if unmet is None or unmet:
         return Step(Act.FACTS, "; ".join(unmet or ["the conditions were not evaluated yet"]))
     if not plan.freezes_by_itself:
-        return Step(Act.PERSON, f"it can close: a person freezes it (esep freeze {life.month})")
+        return Step(
+            Act.PERSON, f"it can close: a person freezes it (esep freeze {life.month})", command=f"esep freeze {life.month} --by NAME"
+        )
     return Step(Act.FREEZE, "every condition of rule 8.1 holds", None, 1)
 
 
@@ -142,7 +147,8 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
     approved = approvals_of(life, plan, version)
     if len(approved) < plan.approvals:
         wanted = ", ".join(name for name in plan.approvers if name not in approved) or "anybody else"
-        return Step(Act.PERSON, f"{plan.approvals - len(approved)} approval(s) missing: {wanted}", None, version)
+        command = f"esep approve {life.month} --by NAME --reason TEXT"
+        return Step(Act.PERSON, f"{plan.approvals - len(approved)} approval(s) missing: {wanted}", None, version, "", command)
     at = file_at(life.month, plan, life.frozen[version].at)
     if version > 1 and life.submissions:
         at = life.frozen[version].at + plan.hold_hours * 3600
@@ -160,22 +166,30 @@ def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) 
         return Step(Act.SEND, "made, not sent yet", None, *named)
     newest, delivery = last.trail[-1], last.delivery
     can_ask = last.can_be_asked(way.target, can_ask=way.can_ask)
+    receipt = f"esep receipt {last.event.month} {{}} --by NAME --reason TEXT"
+    found_out = receipt.format("accepted|rejected|missing")
     find_out = "find out whether it was filed, and record it with `esep receipt`"
     if isinstance(newest, Answered) and newest.outcome == "placed":
-        return Step(Act.PERSON, "in the outbox: hand it in, and record the answer with `esep receipt`", None, *named)
+        return Step(
+            Act.PERSON,
+            "in the outbox: hand it in, and record the answer with `esep receipt`",
+            None,
+            *named,
+            receipt.format("accepted --receipt NUMBER"),
+        )
     if delivery.is_contradicted:
         why = f"the filing service answered {delivery.confirmations[-1]}, and later that it has nothing: {find_out} (after `received` it is asked again)"
-        return Step(Act.PERSON, why, None, *named)
+        return Step(Act.PERSON, why, None, *named, found_out)
     if delivery.possibly_delivered and not can_ask:
         where = (
             ""
             if way.can_ask is False
             else f" It went to {', '.join(sorted(set(delivery.possibly_delivered.values())))}, not to the target in the settings."
         )
-        return Step(Act.PERSON, f"{_last_event_text(newest)}: {find_out}.{where}", None, *named)
+        return Step(Act.PERSON, f"{_last_event_text(newest)}: {find_out}.{where}", None, *named, found_out)
     if not delivery.possibly_delivered and last.sends >= plan.most_sends and not _person_says_missing(newest):
         why = f"sent {last.sends} times, and the filing service has nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
-        return Step(Act.PERSON, why, None, *named)
+        return Step(Act.PERSON, why, None, *named, receipt.format("missing"))
     at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else retry_delay_s(last, plan))
     if newest.at <= now < at and not (isinstance(newest, Answered) and newest.asked == "person"):
         return Step(Act.WAIT, f"{_last_event_text(newest)}; tried again later", at, *named)

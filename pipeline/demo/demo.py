@@ -20,6 +20,7 @@ import msgspec
 
 from pipeline.app.app import App
 from pipeline.app.imports import counterparties_of_pool
+from pipeline.app.issues import IssueGroup, issue_groups
 from pipeline.app.months import FreezeOutcome
 from pipeline.app.standins import ReplayNode
 from pipeline.app.stores import Progress
@@ -33,6 +34,7 @@ from pipeline.log.events import decode
 from pipeline.log.events.chain import Connect, Disconnect, Stretch
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.issues import Severity
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
@@ -255,6 +257,8 @@ class DemoRun:
     events: int = 0
     imported: list[str] = field(default_factory=list)
     issues: list[dict[str, Any]] = field(default_factory=list)
+    blocking: list[IssueGroup] = field(default_factory=list)
+    """The blocking ones, as people read them."""
     unmet: list[Condition] = field(default_factory=list)
     outcome: FreezeOutcome | None = None
     totals: dict[str, Any] = field(default_factory=dict)
@@ -333,6 +337,7 @@ def assess(app: App, store: Store, run: DemoRun) -> Assessment:
     state, assessed = app.months.assess(store, run.month)
     app.months.write_enriched(store, run.month, assessed)
     run.issues = with_waivers(assessed.enriched.issues, state.waivers).select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
+    run.blocking = issue_groups(run.month, state, assessed, app.rules, only=Severity.BLOCKING.value)
     run.unmet = assessed.unmet
     run.totals = printed_totals(assessed.enriched.totals, app.rules.assets)
     return assessed

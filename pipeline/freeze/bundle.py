@@ -15,7 +15,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -218,7 +218,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "previous_digest": state.previous_digest,
         "positions": state.positions,
         "languages": list(version.languages),
-        "conditions": [asdict(condition) for condition in content.assessed.conditions],
+        "conditions": [condition.for_manifest() for condition in content.assessed.conditions],
         "waivers": [{key: getattr(waiver, key) for key in of_waiver} for waiver in state.waivers],
         "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
         "files": files,

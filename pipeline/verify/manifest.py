@@ -7,7 +7,6 @@ Blocking issues are judged against the waivers that the manifest names. The mont
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -103,7 +102,7 @@ def _condition_faults(bundle: OpenBundle, issues: pl.DataFrame, month: Month) ->
         has_registry=bool(stated.get("registry loaded", {}).get("is_met")) and bundle.facts.miners.height > 0,
     )  # fmt: skip
     faults += [f"the month could not close: {c.name}: {c.detail}" for c in computed if not c.is_met]
-    if [asdict(condition) for condition in computed] != bundle.manifest["conditions"]:
+    if [condition.for_manifest() for condition in computed] != bundle.manifest["conditions"]:
         faults.append("the manifest's conditions come out different")
     return faults
 

@@ -195,6 +195,21 @@ def test_status(frozen: Path, blocked: Path, printed: pytest.CaptureFixture[str]
     assert "[ ] no blocking issue left: unknown-outflow (1)" in shown_text and "[x] registry loaded" in shown_text
 
 
+def test_status_says_sums_papers_and_who_acts_next_with_which_command(
+    frozen: Path, blocked: Path, printed: pytest.CaptureFixture[str]
+) -> None:
+    assert esep("status", "--json", "--config", frozen / "esep.toml") == 0
+    shown = {month["month"]: month for month in json.loads(printed.readouterr().out)["months"]}["2026-10"]
+    assert shown["rows"] == 1437 and shown["totals"]["allocated_in_month"] == {"BTC": "13.07542702"}
+    assert shown["pdf"].endswith("months/2026-10/v1/report.pdf") and shown["outbox"] is None and not shown["is_filed"]
+    assert [move["who"] for move in shown["next"]] == ["you"] and "first_month is not set" in shown["next"][0]["what"]
+    assert esep("status", "--config", blocked / "esep.toml") == 0
+    text = printed.readouterr().out
+    assert "BTC: allocated 13.07542702, transferred 13.00670494, unsettled 0.08135976" in text
+    assert f"esep issues 2026-10 --blocking --config {blocked / 'esep.toml'}" in text
+    assert f"esep freeze 2026-09 --by NAME --config {blocked / 'esep.toml'}" in text
+
+
 def test_issues(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
     assert esep("issues", "2026-10", "--json", "--config", frozen / "esep.toml") == 0
     rows = json.loads(printed.readouterr().out)
@@ -204,6 +219,18 @@ def test_issues(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
     assert len(rows) == 32
     assert esep("issues", "2026-10", "--blocking", "--config", frozen / "esep.toml") == 0
     assert "1 issue(s), 0 of them blocking and open" in printed.readouterr().out
+
+
+def test_issues_are_told_in_the_assets_decimals_with_day_miner_and_what_to_do(blocked: Path, printed: pytest.CaptureFixture[str]) -> None:
+    assert esep("issues", "2026-10", "--config", blocked / "esep.toml") == 0
+    shown = printed.readouterr().out
+    assert "2026-10-21  0.07770000 BTC  to 2MwMtXwJxZQ1wzUHH2JP787Z12tmvbHfXcr" in shown
+    assert "esep waive 2026-10 6hko --by NAME --reason TEXT" in shown and "esep label ADDRESS vendor" in shown
+    assert "2026-10-05 … 2026-10-11, 7 days  licence KZ17RAA64572392  180740679845" in shown
+    assert "6 of them, 0.00180000 BTC" in shown
+    assert "32 issue(s), 1 of them blocking and open" in shown
+    assert esep("issues", "2026-10", "--code", "transfer-without-payment", "--json", "--config", blocked / "esep.toml") == 0
+    assert len(json.loads(printed.readouterr().out)) == 6
 
 
 def test_a_waiver_must_name_an_issue_that_is_there(blocked: Path, tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
@@ -332,7 +359,7 @@ def test_a_defect_writes_a_crash_report_without_secrets(
     def broken(*_: object) -> None:
         raise RuntimeError("http://user:hush@127.0.0.1 said 201040334324")
 
-    monkeypatch.setattr("pipeline.cli.status.survey", broken)
+    monkeypatch.setattr("pipeline.cli.status.overview", broken)
     assert esep("status", "--config", var / "esep.toml") == 70
     shown = printed.readouterr().err
     assert "a defect of the program (RuntimeError)" in shown and "Traceback" not in shown and "hush" not in shown

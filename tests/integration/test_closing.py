@@ -18,6 +18,7 @@ from connectors.notify.webhook import Webhook
 from connectors.standins.filing_service import SandboxServer
 from pipeline.closing.notices import Notice
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.months import Month
 from pipeline.settings import load_settings
 
 from .example_month import LOOKED_AT, RECORDED, esep
@@ -202,6 +203,24 @@ def test_the_calendar_says_what_when_and_why(frozen: Path, tmp_path: Path, clock
         row for row in rows if row["month"] == "2026-11" and row["what"] == "filed"
     ).items()
     assert next(row for row in rows if row["month"] == "2026-10" and row["what"] == "late from here on")["at"] == "2026-11-26 00:00"
+
+
+def test_the_calendar_never_shows_a_past_day_as_done_that_was_not(
+    frozen: Path, tmp_path: Path, clock: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock[0] = Month(2026, 10).end_at + 40 * 86_400
+    config = configured(frozen, tmp_path, "")
+    capsys.readouterr()
+    assert esep("calendar", "--json", "--config", config) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["month"] == "2026-10"]
+    assert {row["what"]: row["past"] for row in rows} == {
+        "month ends": "past; frozen as v1",
+        "filed": "past; NOT DONE, it is frozen",
+        "people are called": "past; nobody was called",
+        "late from here on": "LATE: not filed, it is frozen",
+    }
+    assert esep("calendar", "--config", config) == 0
+    assert "[past; NOT DONE, it is frozen]" in capsys.readouterr().out
 
 
 def test_a_webhook_is_told_and_its_failure_shows_no_address(service: SandboxServer) -> None:

@@ -1,0 +1,105 @@
+"""What to do about an issue, by its code and by how it looks on the chain and in the ledger.
+
+Enters: a code, and what is known of the issue. Leaves: `Advice`: a title with its rule, a hint, and commands. Pure; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.months import Month
+
+ROUNDED = 1_000
+"""Base units: an amount on the chain that is a whole multiple of it looks rounded."""
+
+TITLES: Mapping[IssueCode, tuple[str, str]] = {
+    IssueCode.MIXED_INPUTS: ("a transaction of the pool spends coins of others, too", "3.2"),
+    IssueCode.WALLET_DOES_NOT_BALANCE: ("a wallet's balance does not come out", "3.4"),
+    IssueCode.UNKNOWN_OUTFLOW: ("money went to an address that nobody is known to hold", "3.5"),
+    IssueCode.REGISTRY_OVERLAP: ("two miners hold one account or address on the same days", "4.1"),
+    IssueCode.WALLET_HOLDER_DIFFERS: ("the address and the account belong to different miners", "4.2"),
+    IssueCode.LICENCE_NOT_IN_FORCE: ("no licence was in force on the day of the allocation", "4.3"),
+    IssueCode.UNKNOWN_ACCOUNT: ("the registry has no holder of the account on that day", "4.4"),
+    IssueCode.ACCOUNT_CHANGED_HANDS: ("an account went to another miner while the first was owed something", "4.4"),
+    IssueCode.BAD_MINER_ID: ("an IIN/BIN is not valid", "4.5"),
+    IssueCode.ALLOCATION_TWICE: ("the same allocation stands in the ledger under several ids", "4.6"),
+    IssueCode.PAYMENT_NOT_ON_CHAIN: ("the ledger lists a payment that no transaction of the pool made", "5.2"),
+    IssueCode.PAYMENT_AMOUNT_DIFFERS: ("the chain shows another amount than the ledger", "5.3"),
+    IssueCode.TRANSFER_WITHOUT_PAYMENT: ("the chain shows a payout that the ledger does not list", "5.4"),
+    IssueCode.TRANSFER_BEFORE_ALLOCATION: ("a payout is older than the allocation that it settles", "6.2"),
+    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: ("a miner was paid more than was allocated", "6.2"),
+    IssueCode.UNKNOWN_PAYER: ("a payment names a payer that the settings do not declare", "10.1"),
+    IssueCode.PAYER_DIFFERS: ("the pool itself made a transaction that the ledger gives to a payer", "10.2"),
+    IssueCode.TRANSFER_NOT_PROVEN: ("a payout stands on the ledger's word alone", "10.5"),
+    IssueCode.UNREADABLE_EVENT: ("an event of the log can't be read", ""),
+    IssueCode.EVENT_NOT_AUTHENTIC: ("an event of the log was signed by no key that may write it", ""),
+    IssueCode.UNKNOWN_ASSET: ("a token that the settings do not know left a wallet", ""),
+    IssueCode.BAD_ADDRESS: ("an address has a wrong checksum", ""),
+    IssueCode.NODE_ANSWER_CHANGED: ("the node gave another answer about a block when it was asked again", ""),
+}
+
+_HINTS: Mapping[IssueCode, str] = {
+    IssueCode.MIXED_INPUTS: "Are the other coins the pool's, from a wallet that the settings lack? Then add it to [[chains.NAME.wallets]] and restart; else find out whose they are, and waive.",
+    IssueCode.WALLET_DOES_NOT_BALANCE: "Is an address or descriptor missing in the settings, or does start_height lie after the wallet's first use?",
+    IssueCode.REGISTRY_OVERLAP: "Correct the dates in the registry and import it again.",
+    IssueCode.WALLET_HOLDER_DIFFERS: "The report goes by the address. Is the address missing in the registry's wallets, or the account's holder out of date?",
+    IssueCode.LICENCE_NOT_IN_FORCE: "The report shows the last licence known. Is a licence missing in the registry, or its dates out of date?",
+    IssueCode.UNKNOWN_ACCOUNT: "Add the account with its holder and dates to the registry's accounts, and import it again.",
+    IssueCode.ACCOUNT_CHANGED_HANDS: "Correct the dates in the registry; if the account did change hands, what is owed stays with the first miner: waive.",
+    IssueCode.BAD_MINER_ID: "Correct the number in the registry and import it again.",
+    IssueCode.ALLOCATION_TWICE: "Was the ledger exported again with new numbers? Correct it and import it again; if the credits are real, waive: all of them count.",
+    IssueCode.TRANSFER_WITHOUT_PAYMENT: "The payout is in the report all the same. Import the payments once more if the ledger has it by now.",
+    IssueCode.TRANSFER_BEFORE_ALLOCATION: "Paid in advance, or the ledger's times are in another time zone ([ledger] timezone).",
+    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: "Are allocations missing in the ledger, or debts from before it began (esep import openings)?",
+    IssueCode.UNKNOWN_PAYER: "Declare the payer in the settings, as [payers.NAME].",
+    IssueCode.PAYER_DIFFERS: "The report takes it as the pool's own. Correct the payer in the ledger if that is wrong.",
+    IssueCode.TRANSFER_NOT_PROVEN: "Nothing to do: an off-chain payer's payouts can't be proved.",
+    IssueCode.UNREADABLE_EVENT: "This program is older than the log: upgrade it.",
+    IssueCode.EVENT_NOT_AUTHENTIC: "Somebody wrote to the log without a key for it, or removed something: esep log check, docs/security.md.",
+    IssueCode.UNKNOWN_ASSET: "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, waive.",
+    IssueCode.BAD_ADDRESS: "Look the address up where it came from, correct it there and import again.",
+    IssueCode.NODE_ANSWER_CHANGED: "The second answer counts. If it happens often, use another node.",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What an issue means and what resolves it."""
+
+    title: str
+    rule: str
+    """The rule's number, for `esep rule`; empty where no rule is cited."""
+    hint: str
+    commands: tuple[str, ...] = ()
+
+
+def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
+    """The advice for one issue. `known`: its facts by name, and how it looks on the chain (`issues`)."""
+    title, rule = TITLES[code]
+    hint, commands = _HINTS.get(code, ""), []
+    chain = f" --chain {known['chain']}" if known.get("chain") not in (None, "", "bitcoin") else ""
+    if code is IssueCode.UNKNOWN_OUTFLOW:
+        hint = "Say whose address it is; a miner's goes into the registry's wallets, the pool's own into the settings."
+        if not known.get("has_change"):
+            hint = f"Nothing of this transaction came back to the pool: is a change descriptor missing in the settings? Else: {hint[0].lower()}{hint[1:]}"
+        commands = [f"esep label ADDRESS vendor --name WHOSE{chain} --by NAME --reason TEXT"]
+    if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
+        hint = (
+            "The transaction is the pool's, but pays nothing to that address: is the address in the ledger right?"
+            if known.get("is_of_pool")
+            else "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings? If it is not, it was never mined "
+            "or was replaced: correct the payment in the ledger and import it again."
+        )
+    if code is IssueCode.PAYMENT_AMOUNT_DIFFERS:
+        amount, paid = int(known.get("amount") or 0), int(known.get("paid") or 0)
+        is_rounded = amount % ROUNDED == 0 and paid % ROUNDED != 0
+        hint = (
+            "The chain's amounts look rounded: say to which unit the pool rounds its payouts, in [payout_unit]."
+            if is_rounded
+            else "Correct the payment in the ledger and import it again: what the chain shows is in the report."
+        )
+    if code.severity is Severity.BLOCKING:
+        commands.append(f"esep waive {month} NUMBER --by NAME --reason TEXT")
+    return Advice(title, rule, hint, tuple(commands))

@@ -1,0 +1,268 @@
+"""Where everything stands: the chains, the ledger, the log, and of each month its state, sums, papers, and who acts next with which command.
+
+Enters: a pool's `App` and a store that is filled to the log's end. Leaves: `Overview`, which `esep status` prints and a page may show. Nothing is
+appended to the log, but for waivers that the settings name. Left out: printing (`cli`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.assess.conditions import Condition
+from pipeline.assess.month import Assessment
+from pipeline.closing.advance import MonthStatus
+from pipeline.closing.life import Life
+from pipeline.closing.steps import Act, Step, what_changed
+from pipeline.closing.submission import State, Submission
+from pipeline.log.events.months import Answered
+from pipeline.log.protocol import EventLog, Positions
+from pipeline.log.read import batches
+from pipeline.model.errors import EsepError, StoreError
+from pipeline.model.months import Month, almaty_date
+from pipeline.render.totals import printed_totals
+from pipeline.store import Store
+from pipeline.store.copies import published_positions
+from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
+
+from .app import App
+from .months import allocated_months
+
+Actor = Literal["you", "esep", "filing service", "nobody"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Who acts next, what is to be done, and the command that does it (empty where no command does)."""
+
+    who: Actor
+    what: str
+    command: str = ""
+    at: int | None = None
+    """Unix seconds from which on, where that is known."""
+
+
+@dataclass(frozen=True)
+class MonthView:
+    """One month as a person needs to see it."""
+
+    month: Month
+    state: State
+    days_left: int
+    """Days until the day it is due by; below 0: late."""
+    is_filed: bool
+    rows: int
+    totals: dict[str, Any]
+    """As `printed_totals`."""
+    versions: list[dict[str, Any]]
+    submission: Submission | None
+    outbox: Path | None
+    """Where the newest submission lies to be handed in by a person."""
+    pdf: Path | None
+    """The newest version's form."""
+    changed: str
+    """What changed since the newest version was frozen, in words."""
+    conditions: list[Condition]
+    moves: list[Move]
+
+    @property
+    def unmet(self) -> list[Condition]:
+        return [condition for condition in self.conditions if not condition.is_met]
+
+
+@dataclass(frozen=True)
+class ChainView:
+    """How far a chain was followed."""
+
+    chain: str
+    network: str
+    height: int | None
+    hash: str | None
+    time: int | None
+    """Of that block, Unix seconds."""
+    lag_s: int | None
+    internal_calls: str | None
+    trouble: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Where everything stands."""
+
+    log: Positions
+    root: str | None
+    unsigned: list[str]
+    not_authentic: int
+    published: Positions | None
+    lag: dict[str, int] | None
+    copy_fault: str | None
+    chains: list[ChainView]
+    ledger_complete_through: date | None
+    registry_version: int | None
+    months: list[MonthView] = field(default_factory=list)
+
+
+def overview(app: App, store: Store, months: list[Month] | None, trouble_of: Callable[[str], dict[str, Any] | None]) -> Overview:
+    """The state of everything. A copy that can't be read hides nothing else.
+
+    `months`: those to tell of, instead of the open ones and those that are not filed. `trouble_of` a chain: what keeps it from being followed.
+    """
+    months = months or _months_shown(app, store)
+    if sum(app.decisions.record_settings_waivers(app.months, store, month) for month in months):
+        app.stores.fill(store)
+    try:
+        published, copy_fault = published_positions(app.settings.store.published), None
+    except StoreError as error:
+        published, copy_fault = None, str(error)
+    connection = store.connection
+    version, known = registry(connection), streams(connection)
+    return Overview(
+        log=app.log.end(),
+        root=app.settings.keys.root,
+        unsigned=[f"{state.topic}/{state.key}" for state in known if not state.is_in_force],
+        not_authentic=sum(state.refused for state in known),
+        published=published,
+        lag=lag_events(app.log, published) if published is not None else None,
+        copy_fault=copy_fault,
+        chains=_chains(app, store, trouble_of),
+        ledger_complete_through=complete_through(connection),
+        registry_version=version[0] if version else None,
+        months=[month_view(app, store, month) for month in months],
+    )
+
+
+def lag_events(log: EventLog, positions: Positions, until: Positions | None = None) -> dict[str, int]:
+    """How many events of each partition lie past `positions` (and before `until`). Counted, because offsets on Kafka have gaps."""
+    behind = dict.fromkeys(log.end(), 0)
+    for records in batches(log, positions, until=until):
+        for record in records:
+            behind[f"{record.topic}/{record.partition}"] += 1
+    return behind
+
+
+def _chains(app: App, store: Store, trouble_of: Callable[[str], dict[str, Any] | None]) -> list[ChainView]:
+    tips, calls = chain_state(store.connection), internal_calls(store.connection)
+    found = []
+    for name, chain in app.settings.chains.items():
+        tip = tips.get(name)
+        time = tip.time if tip else None
+        lag_s = max(0, app.now() - time) if time is not None else None
+        view = ChainView(
+            name, chain.network, tip.height if tip else None, tip.hash if tip else None, time, lag_s, calls.get(name), trouble_of(name)
+        )
+        found.append(view)
+    return found
+
+
+def month_view(app: App, store: Store, month: Month) -> MonthView:
+    """One month: assessed by the facts in the store, and by its life in the log."""
+    _, assessed = app.months.assess(store, month)
+    app.diary.refresh()
+    life = app.diary.life(month)
+    now = app.now()
+    folder = app.months.folder_of(month, life.version) if life.frozen else None
+    pdf = folder / "report.pdf" if folder is not None else None
+    return MonthView(
+        month=month,
+        state=life.state(is_closable=not assessed.unmet),
+        days_left=(month.deadline - almaty_date(now)).days,
+        is_filed=life.is_filed,
+        rows=assessed.enriched.reported.height,
+        totals=printed_totals(assessed.enriched.totals, app.rules.assets),
+        versions=[{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in life.versions],
+        submission=life.submission,
+        outbox=_outbox_of(app, life),
+        pdf=pdf if pdf is not None and pdf.is_file() else None,
+        changed=what_changed(life, life.draft) if life.draft else "",
+        conditions=assessed.conditions,
+        moves=_moves(app, life, assessed, now),
+    )
+
+
+def _outbox_of(app: App, life: Life) -> Path | None:
+    """The folder of the newest submission, where it was placed in the outbox and waits there."""
+    last = life.submission
+    if last is None or last.verdict is not None or not any(answer.outcome == "placed" for answer in last.answers):
+        return None
+    event = last.event
+    folder = app.settings.filing.outbox / f"{event.month}-v{event.version}-{event.submission_id}"
+    return folder if folder.is_dir() else None
+
+
+def _moves(app: App, life: Life, assessed: Assessment, now: int) -> list[Move]:
+    """Who acts next. Of an open month: a move for each condition that does not hold."""
+    month = life.month
+    if not life.frozen and now < month.end_at:
+        return [Move("nobody", "the month has not ended", at=month.end_at)]
+    if not life.frozen and assessed.unmet:
+        return [_move_of(condition, month) for condition in assessed.unmet]
+    gap = _gap_before(app, month)
+    if not life.frozen and gap is not None:
+        return [Move("you", f"{gap} comes first: months are frozen in order", f"esep status {gap}")]
+    try:
+        status = app.desk.closing.foresee_month(month, now, unmet=[])
+    except EsepError as error:
+        return [Move("you", str(error), "esep doctor")]
+    return [move_of_step(status)]
+
+
+def _gap_before(app: App, month: Month) -> Month | None:
+    """The month before, where the program is to file it and it is not frozen yet."""
+    first, before = app.settings.closing.first_month, month.previous
+    return before if first and first <= str(before) and not app.diary.life(before).frozen else None
+
+
+def _move_of(condition: Condition, month: Month) -> Move:
+    """What resolves a condition that does not hold."""
+    match condition.kind:
+        case "chain-passed" | "chain-final":
+            return Move("esep", f"follows the chain: {condition.detail}", "esep run")
+        case "payers-seen":
+            return Move("esep", condition.detail, "esep run")
+        case "ledger-complete":
+            return Move("you", "import the rest of the month, then declare it complete", f"esep import complete {month.last}")
+        case "registry-loaded":
+            return Move("you", "import the registry of miners", "esep import registry DIR")
+        case "issues-resolved":
+            return Move("you", f"resolve, label or waive: {condition.detail.partition('; ')[0]}", f"esep issues {month} --blocking")
+
+
+def move_of_step(status: MonthStatus) -> Move:
+    """Who takes a step of the month's life, and how."""
+    step, month = status.step, status.month
+    match step.act:
+        case Act.DONE:
+            return Move("nobody", step.why)
+        case Act.PERSON:
+            return Move("you", step.why, step.command)
+        case Act.FACTS:
+            return Move("you", step.why, f"esep status {month}")
+        case Act.WAIT if _is_with_the_service(status.life, step):
+            return Move("filing service", step.why, "esep close", step.until)
+        case _:
+            return Move("esep", step.why, "esep close", step.until)
+
+
+def _is_with_the_service(life: Life, step: Step) -> bool:
+    """Whether the filing service has the submission and owes an answer."""
+    last = life.submission
+    return (
+        bool(step.submission_id)
+        and last is not None
+        and bool(last.trail)
+        and isinstance(last.trail[-1], Answered)
+        and last.may_be_delivered
+    )
+
+
+def _months_shown(app: App, store: Store) -> list[Month]:
+    """The open months, those frozen and not filed of the months to file, and the newest frozen one."""
+    are_frozen = set(frozen_months(store.connection))
+    frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]
+    app.diary.refresh()
+    first = app.settings.closing.first_month
+    unfiled = [month for month in frozen if first and str(month) >= first and not app.diary.life(month).is_filed]
+    return sorted({*app.months.open_months(store), *frozen[-1:], *unfiled}, key=str)
