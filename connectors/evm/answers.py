@@ -21,10 +21,11 @@ class LightTransaction(msgspec.Struct, gc=False):
     to: str | None = None
 
 
-class Withdrawal(msgspec.Struct, gc=False):
+class Withdrawal(msgspec.Struct, gc=False, rename="camel"):
     """A withdrawal from the beacon chain: `amount` in gwei."""
 
     index: str
+    validator_index: str
     address: str
     amount: str
 

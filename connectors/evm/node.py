@@ -16,6 +16,7 @@ import msgspec
 from pipeline.model.errors import SourceError
 
 from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
+from .commitments import check_withdrawals
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
@@ -143,6 +144,7 @@ class Node:
         if light is None:
             raise ChainMoved(f"the node at {self.name} does not have {what}")
         try:
+            check_withdrawals(light, light.withdrawals)
             return ReadBlock(raw_header(light), light, raw)
         except ValueError as error:
             raise AnswerUnreadable(f"{what} at {self.name}: {error}") from error

@@ -21,9 +21,10 @@ from pipeline.chains.evm.receipts import Log, Receipt, parse_receipt, receipt_rl
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
 from pipeline.log.events.chain import Transaction
 
-from .answers import RawHeader
+from .answers import HeaderFields, RawHeader, raw_header
 from .block_trie import BlockTrie
 from .chain_state import digest
+from .commitments import blob_fee_wei, check_uncles, gas_price_wei
 from .errors import AnswerUnreadable, NotOffered
 from .movements import Calls, movements_of
 from .netting import NettedTransaction, net
@@ -221,7 +222,7 @@ class BlockReader:
                 created=answer.get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
             )  # fmt: skip
             payer = to_checksum(transaction["from"])
-            fee = _fee_wei(transaction, answer, whole.gas_used[place]) if payer in addresses else 0
+            fee = _fee_wei(whole, place) if payer in addresses else 0
             netted = net(
                 whole.txids[place],
                 movements,
@@ -287,16 +288,20 @@ class BlockReader:
 
 
 def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
-    """The uncles that a block includes, checked against the hashes in the block."""
-    if not block.light.uncles:
-        return []
-    calls = [("eth_getUncleByBlockHashAndIndex", ("0x" + block.header.hash, hex(place))) for place in range(len(block.light.uncles))]
-    found = []
-    for named, uncle in zip(block.light.uncles, node.connection.batch(calls, result=_Uncle | None), strict=True):
-        if uncle is None or uncle.hash.lower() != named.lower():
-            raise _HeaderMismatch(f"its uncle {named} is not given")
-        found.append(Uncle(uncle.miner, int(uncle.number, 16)))
-    return found
+    """The uncles that a block includes, in order: those whose hash its header holds. Raises AnswerUnreadable where others are given."""
+    named = block.light.uncles
+    calls = [("eth_getUncleByBlockHashAndIndex", ("0x" + block.header.hash, hex(place))) for place in range(len(named))]
+    found = node.connection.batch(calls, result=HeaderFields | None) if calls else []
+    try:
+        headers = []
+        for name, fields in zip(named, found, strict=True):
+            if fields is None or fields.hash.lower() != name.lower():
+                raise _HeaderMismatch(f"its uncle {name} is not given")
+            headers.append(raw_header(fields))
+        check_uncles(block.header.fields, headers)
+    except ValueError as error:
+        raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {node.name}: {error}") from error
+    return [Uncle(header.fields.miner, header.height) for header in headers]
 
 
 def _digest(block: ReadBlock) -> bytes:
@@ -305,12 +310,6 @@ def _digest(block: ReadBlock) -> bytes:
 
 class _Full(msgspec.Struct):
     transactions: list[dict[str, Any]]
-
-
-class _Uncle(msgspec.Struct):
-    hash: str
-    miner: str
-    number: str
 
 
 def _each(encode: Any, answers: Sequence[Mapping[str, Any]]) -> list[bytes] | None:
@@ -362,15 +361,17 @@ def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]])
     return found
 
 
-def _fee_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any], gas_used: int) -> int:
-    """The fee in wei that the sender paid for gas and blobs."""
-    price = _price_wei(transaction, answer)
-    blobs = number(answer, "blobGasUsed") * number(answer, "blobGasPrice") if answer.get("blobGasUsed") else 0
-    return gas_used * price + blobs
+def _fee_wei(whole: _CheckedBlock, place: int) -> int:
+    """The fee in wei that the sender of a transaction paid for gas and blobs."""
+    return whole.gas_used[place] * _price_wei(whole, place) + blob_fee_wei(whole.transactions[place], whole.answers[place])
 
 
-def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
-    """The gas price paid, in wei. Raises when it is above the transaction's limit."""
+def _price_wei(whole: _CheckedBlock, place: int) -> int:
+    """The gas price paid, in wei. Raises where the receipt contradicts the transaction; of unknown types, where it is above the transaction's limit."""
+    transaction, answer = whole.transactions[place], whole.answers[place]
+    if whole.raw_transactions is not None:
+        base_fee = whole.header.fields.base_fee_per_gas
+        return gas_price_wei(transaction, answer, int(base_fee, 16) if base_fee is not None else None)
     price = number(answer, "effectiveGasPrice") if answer.get("effectiveGasPrice") is not None else number(transaction, "gasPrice")
     limit = number(transaction, "maxFeePerGas") if transaction.get("maxFeePerGas") is not None else number(transaction, "gasPrice")
     if price > limit:
@@ -381,8 +382,7 @@ def _price_wei(transaction: Mapping[str, Any], answer: Mapping[str, Any]) -> int
 def _priority_fees_wei(whole: _CheckedBlock, base_fee: str | None) -> int:
     """The part of the gas fees that goes to the block's miner, in wei: all that is not burnt."""
     burnt = int(base_fee, 16) if base_fee is not None else 0
-    prices = (_price_wei(transaction, answer) for transaction, answer in zip(whole.transactions, whole.answers, strict=True))
-    return sum((price - burnt) * used for price, used in zip(prices, whole.gas_used, strict=True))
+    return sum((_price_wei(whole, place) - burnt) * used for place, used in enumerate(whole.gas_used))
 
 
 def _proofs(trie: BlockTrie | None, places: Sequence[int]) -> Sequence[list[str] | None]:

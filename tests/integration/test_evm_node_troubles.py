@@ -15,7 +15,7 @@ from pipeline.log.events import decode
 from pipeline.log.events.chain import Balances, Connect, WatchedWallet
 from pipeline.model.errors import SettingsError, SourceError
 
-from ..simulation.evm_world import BATCH, CHAIN_ID, TOKEN, NodeFault, Served, Spend, World, address
+from ..simulation.evm_world import BATCH, CHAIN_ID, NOBODY, TOKEN, NodeFault, Served, Spend, World, address
 
 HOT = address(1)
 
@@ -122,7 +122,19 @@ def answering(served: Served, wanted: str, result: Any, times: int = 10**9) -> N
         ("eth_getBlockReceipts", lambda p, a: [None, *a[1:]], "has no receipt of transaction|receipts of the"),
         ("eth_getBlockReceipts", lambda p, a: a[1:], "gave .* receipts of the"),
         ("eth_getBlockReceipts", lambda p, a: [{**r, "status": "0x1", "gasUsed": "0x1"} for r in a], "is said to have used 1 gas"),
-        ("eth_getBlockReceipts", lambda p, a: [{**r, "effectiveGasPrice": "0xffff"} for r in a], "and allows 100"),
+        (
+            "eth_getBlockReceipts",
+            lambda p, a: [{**r, "effectiveGasPrice": "0x1d"} for r in a],
+            "said to have paid 29 for gas, and by its own fields paid 30",
+        ),
+        ("eth_getBlockByNumber", lambda p, a: {**a, "withdrawals": a["withdrawals"][:-1]} if p[1] else a, "commits to withdrawals of root"),
+        (
+            "eth_getBlockByNumber",
+            lambda p, a: {**a, "withdrawals": [{**w, "amount": "0x9"} for w in a["withdrawals"]]} if p[1] else a,
+            "commits to withdrawals",
+        ),
+        ("eth_getBlockByNumber", lambda p, a: {**a, "withdrawals": None} if p[1] else a, "commits to withdrawals"),
+        ("eth_getBlockReceipts", lambda p, a: [{**r, "effectiveGasPrice": "0xffff"} for r in a], "said to have paid 65535 for gas"),
         (
             "eth_getBlockReceipts",
             lambda p, a: [{**r, "status": "0x0" if r["status"] == "0x1" else "0x1"} for r in a],
@@ -140,7 +152,10 @@ def answering(served: Served, wanted: str, result: Any, times: int = 10**9) -> N
     ],
 )
 def test_answers_that_cannot_be_true_are_never_told(served: Served, world: World, method: str, result: Any, message: str) -> None:
-    world.mine([Spend(HOT, BATCH, 6, calls=[(BATCH, address(31), 6)]), Spend(HOT, TOKEN, tokens=[(HOT, address(32), 5)])])
+    world.mine(
+        [Spend(HOT, BATCH, 6, calls=[(BATCH, address(31), 6)]), Spend(HOT, TOKEN, tokens=[(HOT, address(32), 5)])],
+        withdrawals=[(HOT, 3), (NOBODY, 4)],
+    )
     honest = read_all(served)
     log = MemoryLog()
     with connector(served, log) as evm:
@@ -158,6 +173,39 @@ def test_answers_that_cannot_be_true_are_never_told(served: Served, world: World
         while not isinstance(evm.step(), Idle):
             pass
     assert told(log) == honest
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        ("eth_getBlockByNumber", lambda p, a: {**a, "uncles": []} if p[1] else a),
+        ("eth_getBlockByNumber", lambda p, a: {**a, "uncles": [*a["uncles"], *a["uncles"]]} if p[1] else a),
+        ("eth_getUncleByBlockHashAndIndex", lambda p, a: {**a, "miner": NOBODY}),
+        ("eth_getUncleByBlockHashAndIndex", lambda p, a: None),
+    ],
+)
+def test_uncles_are_those_that_the_header_commits_to(method: str, result: Any) -> None:
+    """The list decides what the miner and the uncle's miner are paid (ECIP-1017)."""
+    world = World(3)
+    stale = world.mine(miner=HOT)
+    world.replace(1)
+    world.mine()
+    world.mine(miner=HOT, uncles=[stale.body])
+    log = MemoryLog()
+    with Served(world) as served, connector(served, log, block_reward="ecip1017") as evm:
+        answering(served, method, result)
+        with pytest.raises(SourceError, match="uncle|is said to have hash") as raised:
+            evm.step()
+        assert raised.value.is_retryable
+        assert told(log) == []
+        served.between = lambda method, params, answer: answer(method, params)
+        evm.step()
+    [[paid]] = told(log)
+    ether = 10**18
+    assert [(output.ref, output.value) for output in paid.outputs] == [
+        ("reward", str(5 * ether + 5 * ether // 32)),
+        ("uncle:0", str(5 * ether * 7 // 8)),
+    ]
 
 
 def test_a_node_that_takes_little_at_once_is_asked_for_little(served: Served, world: World) -> None:

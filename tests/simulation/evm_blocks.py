@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.chains.evm.coding import keccak256
+from pipeline.chains.evm.coding import decode, encode, keccak256
+from pipeline.chains.evm.fields import shortest
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC, receipt_rlp
 from pipeline.chains.evm.transactions import transaction_rlp
 from tests.evm_encoding import header_rlp, trie_root
 
 CHAIN_ID = 4242
-EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
 MAX_FEE, TIP = 100, 10
 """The most that a transaction pays for a unit of gas, and what of it goes to the block's miner; in wei, as every price here."""
 INTRINSIC, CALL_GAS = 21_000, 9_000
@@ -175,26 +175,34 @@ def trace_of(spend: Spend, *, is_failed: bool) -> dict[str, Any]:
 
 def seal(
     block: Block, transactions: Sequence[dict[str, Any]], *, parent: Block | None, time: int, miner: str, base_fee: int,
-    withdrawals: Sequence[tuple[str, int]] = (), salt: int = 0,
+    withdrawals: Sequence[tuple[str, int]] = (), salt: int = 0, uncles: Sequence[dict[str, Any]] = (),
 ) -> None:  # fmt: skip
-    """Give the block, whose receipts and books are made, its body and its hash. `withdrawals` are addresses and gwei."""
+    """Give the block, whose receipts and books are made, its body and its hash. `withdrawals` are addresses and gwei, `uncles` headers with their hashes."""
     bloom = 0
     for receipt in block.receipts:
         bloom |= int(receipt["logsBloom"], 16)
     gas = int(block.receipts[-1]["cumulativeGasUsed"], 16) if block.receipts else 0
     block.body = {
-        "parentHash": parent.hash if parent else "0x" + 64 * "0", "sha3Uncles": EMPTY_UNCLES, "miner": miner,
+        "parentHash": parent.hash if parent else "0x" + 64 * "0", "miner": miner,
+        "sha3Uncles": "0x" + keccak256(encode([decode(header_rlp(uncle)) for uncle in uncles])).hex(),
         "stateRoot": "0x" + keccak256(json.dumps([block.wei, block.units, salt]).encode()).hex(),
         "transactionsRoot": "0x" + trie_root([transaction_rlp(t) for t in transactions]).hex(),
         "receiptsRoot": "0x" + trie_root([receipt_rlp(r) for r in block.receipts]).hex(), "logsBloom": f"0x{bloom:0512x}",
         "difficulty": "0x0", "number": hex(parent.height + 1 if parent else 0), "gasLimit": hex(30_000_000), "gasUsed": hex(gas),
         "timestamp": hex(time), "extraData": "0x", "mixHash": "0x" + 64 * "0", "nonce": "0x" + 16 * "0", "baseFeePerGas": hex(base_fee),
-        "withdrawalsRoot": "0x" + 64 * "1", "uncles": [], "transactions": list(transactions),
-        "withdrawals": [{"index": hex(n), "address": where, "amount": hex(gwei)} for n, (where, gwei) in enumerate(withdrawals)],
+        "withdrawalsRoot": "0x" + trie_root([_withdrawal_rlp(n, where, gwei) for n, (where, gwei) in enumerate(withdrawals)]).hex(),
+        "uncles": [uncle["hash"] for uncle in uncles], "transactions": list(transactions),
+        "withdrawals": [
+            {"index": hex(n), "validatorIndex": hex(n + 7), "address": where, "amount": hex(gwei)} for n, (where, gwei) in enumerate(withdrawals)
+        ],
     }  # fmt: skip
     block.body["hash"] = "0x" + keccak256(header_rlp(block.body)).hex()
     for item in (*transactions, *block.receipts, *(log for receipt in block.receipts for log in receipt["logs"])):
         item["blockHash"] = block.hash
+
+
+def _withdrawal_rlp(index: int, where: str, gwei: int) -> bytes:
+    return encode([shortest(index), shortest(index + 7), bytes.fromhex(where[2:]), shortest(gwei)])
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -211,6 +219,11 @@ class Answers:
     def _with_hash(self, block_hash: str) -> Block | None:
         """A block of whatever branch."""
         raise NotImplementedError
+
+    def _stale(self, block_hash: str) -> dict[str, Any] | None:
+        """The header of a block that left the main chain, as an uncle is shown."""
+        found = self._with_hash(block_hash)
+        return {key: value for key, value in found.body.items() if key not in ("transactions", "withdrawals")} if found else None
 
     @property
     def height(self) -> int:
@@ -231,6 +244,10 @@ class Answers:
             case "eth_getBlockByHash":
                 found = self.by_hash(params[0])
                 return _shown(found, params[1]) if found else None
+            case "eth_getUncleByBlockHashAndIndex":
+                found = self.by_hash(params[0])
+                place = int(params[1], 16)
+                return self._stale(found.body["uncles"][place]) if found and place < len(found.body["uncles"]) else None
             case "eth_getBlockReceipts":
                 found = self.by_hash(params[0])
                 return found.receipts if found else None

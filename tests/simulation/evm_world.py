@@ -63,15 +63,21 @@ class World(Answers):
     # --- making blocks ---------------------------------------------------------------------------------------------
 
     def mine(
-        self, spends: list[Spend] | None = None, *, after_s: int = 12, miner: str = NOBODY, withdrawals: list[tuple[str, int]] | None = None
+        self,
+        spends: list[Spend] | None = None,
+        *,
+        after_s: int = 12,
+        miner: str = NOBODY,
+        withdrawals: list[tuple[str, int]] | None = None,
+        uncles: list[dict[str, Any]] | None = None,
     ) -> Block:
-        """Add a block. `withdrawals` are addresses and gwei."""
+        """Add a block. `withdrawals` are addresses and gwei, `uncles` the bodies of stale blocks."""
         self.now += after_s
         tip = self.blocks[-1]
         block = Block({}, [], [], dict(tip.wei), dict(tip.units), set(tip.contracts))
         for where, gwei in withdrawals or []:
             block.wei[where] = block.wei.get(where, 0) + gwei * 10**9
-        return self._seal(block, spends or [], miner, withdrawals or [])
+        return self._seal(block, spends or [], miner, withdrawals or [], uncles or [])
 
     def replace(self, depth: int) -> None:
         """The newest blocks leave the main chain."""
@@ -80,7 +86,14 @@ class World(Answers):
         self.salt += 1
         self.now = self.blocks[-1].time
 
-    def _seal(self, block: Block, spends: list[Spend], miner: str, withdrawals: list[tuple[str, int]] | None = None) -> Block:
+    def _seal(
+        self,
+        block: Block,
+        spends: list[Spend],
+        miner: str,
+        withdrawals: list[tuple[str, int]] | None = None,
+        uncles: list[dict[str, Any]] | None = None,
+    ) -> Block:
         height, transactions, gas, n_logs = len(self.blocks), [], 0, 0
         for place, spend in enumerate(spends):
             made = transaction_of(spend, height * 1000 + place, salt=self.salt)
@@ -95,7 +108,7 @@ class World(Answers):
             block.traces.append(trace_of(spend, is_failed=spend.is_failed))
         seal(
             block, transactions, parent=self.blocks[-1] if self.blocks else None, time=self.now, miner=miner, base_fee=BASE_FEE,
-            withdrawals=withdrawals or [], salt=self.salt,
+            withdrawals=withdrawals or [], salt=self.salt, uncles=uncles or [],
         )  # fmt: skip
         self.blocks.append(block)
         self._every[block.hash] = block

@@ -30,7 +30,7 @@ def test_uncles_by_distance_in_the_first_era_and_a_32nd_later() -> None:
 def test_all_a_block_credits() -> None:
     found = block_credits(
         5_000_001, MINER, asset="ETC", block_reward="ecip1017", uncles=[Uncle(OTHER, 5_000_000)], priority_fees_wei=77,
-        withdrawals=[Withdrawal(index="0x5", address=OTHER, amount="0x3"), Withdrawal(index="0x6", address=OTHER, amount="0x0")],
+        withdrawals=[Withdrawal(index="0x5", validator_index="0x1", address=OTHER, amount="0x3"), Withdrawal(index="0x6", validator_index="0x1", address=OTHER, amount="0x0")],
     )  # fmt: skip
     assert [(m.recipient, m.value, m.ref) for m in found] == [
         (MINER, 4 * 10**18 + 4 * 10**18 // 32, "reward"),
