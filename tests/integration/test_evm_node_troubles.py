@@ -194,7 +194,7 @@ def test_uncles_are_those_that_the_header_commits_to(method: str, result: Any) -
     log = MemoryLog()
     with Served(world) as served, connector(served, log, block_reward="ecip1017") as evm:
         answering(served, method, result)
-        with pytest.raises(SourceError, match="uncle|is said to have hash") as raised:
+        with pytest.raises(SourceError, match=r"uncle|is said to have hash") as raised:
             evm.step()
         assert raised.value.is_retryable
         assert told(log) == []
