@@ -101,6 +101,7 @@ def content_of(packages: dict[str, Distribution]) -> dict[str, Path]:
         for path in sorted((ROOT / "pipeline" / room).rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 files[str(path.relative_to(ROOT))] = path
+    files["pipeline/config/networks.toml"] = ROOT / "config" / "networks.toml"
     files["pipeline/__init__.py"] = ROOT / "pipeline" / "__init__.py"
     return files
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chains.bitcoin.auxpow import parse_auxpow
-from pipeline.chains.bitcoin.forks import fork_fault, marks
+from pipeline.chains.bitcoin.forks import fork_fault
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 
@@ -131,9 +131,9 @@ class Node:
 
     def check_forks(self, tip_height: int) -> bool:
         """Raises WrongChain when a block up to the node's tip is that of a fork of the network. False while the tip is too low to tell."""
-        known = marks(self.network.name)
+        known = self.network.marks
         heights = [mark.height for mark in known if mark.height <= tip_height]
-        fault = fork_fault(self.network.name, dict(zip(heights, self.hashes_at(heights), strict=True)))
+        fault = fork_fault(self.network, dict(zip(heights, self.hashes_at(heights), strict=True)))
         if fault:
             raise WrongChain(f"the node at {self.name} {fault}; point rpc_url at a node of {self.network.name}")
         return len(heights) == len(known)

@@ -28,6 +28,8 @@ class BitcoinChain(FollowedChain):
     first_used_height: int | None = None
     """The operator's statement that no wallet was paid below this height: spends can then be found from the log even if reading starts above 1."""
 
+    known: Network | None = None
+    """The network's facts; None for those that come with the program under the name `network`."""
     merged_mining_proofs: bool = False
     """Keep merged mining's proof with each header, on a network that has any."""
 
@@ -42,6 +44,8 @@ class BitcoinChain(FollowedChain):
             faults.append(f"start_height {self.start_height} is negative")
         if faults:
             raise SettingsError(faults, source=f"chain {self.chain}")
+        if self.known is not None:
+            return self.known
         try:
             return network_of(self.network)
         except ValueError as error:

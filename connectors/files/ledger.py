@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.chains.networks import AnyNetwork
 from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.ledger import (
     Agreed,
@@ -76,7 +77,7 @@ class ReadOptions:
     """How a ledger file is read."""
 
     assets: Mapping[str, Asset]
-    networks: Mapping[str, str]
+    networks: Mapping[str, AnyNetwork | str]
     """The network of each chain, by chain."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The file's heading by column, where it differs."""

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.chains.networks import AnyNetwork
 from pipeline.log.events import content_digest, encode
 from pipeline.log.events.registry import (
     AccountRow,
@@ -78,7 +79,7 @@ class RegistryImportResult:
 def read_registry(
     where: Path | Mapping[RegistryKind, Path],
     *,
-    networks: Mapping[str, str],
+    networks: Mapping[str, AnyNetwork | str],
     columns: Mapping[RegistryKind, Mapping[str, str]] | None = None,
     ignored: Collection[str] = (),
     counterparties: RawTable | None = None,

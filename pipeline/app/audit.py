@@ -15,9 +15,10 @@ from cryptography import x509
 from connectors.bitcoin.coins import NodeOfCoins
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Header
-from pipeline.chains.networks import network_of
+from pipeline.model.rules import Rules
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
+from pipeline.verify.opened import networks_of
 from pipeline.verify.shapes import read_manifest
 
 
@@ -35,8 +36,8 @@ def verify_with_node(
 
     Raises SettingsError for an address or a file that can't be used, SourceError where the node does not answer, VerifyError as `verify_bundle`.
     """
-    names = read_manifest(folder)["rules"]["network"].values()
-    node = NodeOfCoins(url, login, [network for network in map(network_of, names) if isinstance(network, Network)])
+    networks = networks_of(Rules.from_json(read_manifest(folder)["rules"])).values()
+    node = NodeOfCoins(url, login, [network for network in networks if isinstance(network, Network)])
     try:
         return verify_bundle(folder, progress, trusted=trusted, node=node, reads_blocks=reads_blocks, headers=headers)
     finally:

@@ -110,7 +110,7 @@ class Imports:
         files = table_settings(_PROFILES, kind, getattr(ledger.files, kind), getattr(ledger.columns, kind), profile)
         return ReadOptions(
             assets=self._rules.assets,
-            networks=self._rules.network,
+            networks={chain: self._settings.network_of(chain) for chain in self._settings.chains},
             columns=files.columns,
             ignored=[*ledger.ignored, *files.ignored],
             layout=layout_of(files, f"[ledger.files.{kind}]", [column.name for column in LEDGER_COLUMNS[kind]]),
@@ -127,7 +127,7 @@ class Imports:
         }
         return read_registry(
             where,
-            networks=self._rules.network,
+            networks={chain: self._settings.network_of(chain) for chain in self._settings.chains},
             columns={kind: table.columns for kind, table in files.items()},
             ignored=[*registry.ignored, *(heading for table in files.values() for heading in table.ignored)],
             layouts={

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
+from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.networks import is_account_network
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
@@ -59,6 +60,8 @@ def open_connector(
                 timeout_s=float(ours.timeout_s),
             ),
         )
+    known = settings.network_of(chain)
+    assert isinstance(known, Network)
     return BitcoinConnector(
         log,
         BitcoinChain(
@@ -75,6 +78,7 @@ def open_connector(
             rest=ours.rest,
             strategy=ours.strategy,
             gap=ours.gap,
+            known=known,
             merged_mining_proofs=ours.merged_mining_proofs,
             first_used_height=ours.first_used_height,
             timeout_s=float(ours.timeout_s),

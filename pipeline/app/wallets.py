@@ -70,7 +70,7 @@ class PoolWallets:
             if chain not in self._settings.chains:
                 faults.append(f"line {number}: there is no [chains.{chain}]")
                 continue
-            network = self._settings.chains[chain].network
+            network = self._settings.network_of(chain)
             try:
                 address = address_on(network, written)
             except ValueError as error:

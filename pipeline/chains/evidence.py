@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 import polars as pl
 
-from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.networks import AccountNetwork
+from pipeline.chains.networks import AnyNetwork
 
 HEADERS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "mediantime": pl.Int64, "header": pl.String}
 
 
-Networks = Mapping[str, Network | AccountNetwork]
+Networks = Mapping[str, AnyNetwork]
 """The network of each chain."""
 
 

@@ -51,7 +51,7 @@ def label(
     except ValidationError as error:
         faults.append(f"CLASS: {outflow_class!r}: {error.errors()[0]['msg']}")
     try:
-        address = strict_address_on(settings.chains[chain].network, address)
+        address = strict_address_on(settings.network_of(chain), address)
     except ValueError as error:
         faults.append(f"ADDRESS: {error}")
     if faults:

@@ -45,6 +45,8 @@ class Rules:
     """Whether a ledger of payments is configured (rule 5.4)."""
     network: dict[str, str] = field(default_factory=dict)
     """The chain's network, by chain: bitcoin, regtest, …"""
+    network_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was known of each network named in `network`, by its name, as `networks.toml` writes it (ADR 21); nothing in months frozen before that."""
     edition: int = NEWEST_EDITION
     """Which edition of the rules: 1 is the first one, 2 has rules 4.6, 8.5, 9.8 and the last sentence of 6.4, 3 has rule 10 and the pool's coins in the
     bundle (ADR 15)."""
@@ -73,6 +75,7 @@ class Rules:
                 "has_payments_ledger": self.has_payments_ledger,
                 "network": dict(sorted(self.network.items())),
             }
+            | ({"network_facts": dict(sorted(self.network_facts.items()))} if self.network_facts else {})
             | self._payers_to_json()
         )
 
@@ -93,6 +96,7 @@ class Rules:
             payout_unit=dict(content["payout_unit"]),
             has_payments_ledger=content["has_payments_ledger"],
             network=dict(content["network"]),
+            network_facts=dict(content.get("network_facts", {})),
             edition=edition,
             payers={name: Payer(p["way"], p.get("chain")) for name, p in content.get("payers", {}).items()},
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
-from pipeline.chains.networks import is_account_network, strict_address_on
+from pipeline.chains.networks import OURS, AnyNetwork, Networks, is_account_network, strict_address_on
 
 from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
@@ -19,9 +20,13 @@ from .models import AssetSettings, ChainSettings, LabelSettings, Settings, Walle
 _journal = structlog.get_logger("esep.settings")
 
 
-def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSettings]) -> list[str]:
-    """Faults within one chain's table."""
+def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSettings], known: Networks = OURS) -> list[str]:
+    """Faults within one chain's table. `known`: the networks that it may name."""
     place, faults = f"chains.{name}", []
+    try:
+        network = known.of(chain.network)
+    except ValueError as error:
+        return [f'{place}.network: {error}, or describe it in a file of your own (networks = "FILE")']
     asset = assets.get(chain.asset)
     if asset is None:
         faults.append(
@@ -33,10 +38,12 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
         )
     elif asset.contract is not None:
         faults.append(f"{place}.asset: {chain.asset} is a token: name the chain's own asset, in which fees are paid")
+    elif asset.decimals != network.decimals:
+        faults.append(f"{place}.asset: {chain.asset} has {asset.decimals} decimals, the coin of {chain.network} has {network.decimals}")
     faults += _family_faults(place, chain)
-    if chain.merged_mining_proofs and not chain.network.startswith("dogecoin"):
+    if chain.merged_mining_proofs and not (isinstance(network, Network) and network.pow == "scrypt-auxpow"):
         faults.append(f"{place}.merged_mining_proofs: {chain.network} has no merged mining")
-    if fault := finality_fault(chain.network, chain.finality):
+    if isinstance(network, Network) and (fault := finality_fault(network, chain.finality)):
         faults.append(f"{place}.finality: {fault}: esep verify refuses a month that closed on fewer")
     if chain.cookie_file and (chain.user or chain.password_file):
         faults.append(f"{place}: has both cookie_file and user or password_file: keep one way to log in")
@@ -49,7 +56,7 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
             f"{fault}, on the way to the node: bring it here by a tunnel"
             for fault in address_faults(f"{place}.rpc_url", chain.rpc_url, carries_secret=True)
         ]
-    faults += _check_wallets(place, chain)
+    faults += _check_wallets(place, chain, network)
     return faults
 
 
@@ -98,7 +105,7 @@ def check_contracts(assets: Mapping[str, AssetSettings], chains: Mapping[str, Ch
     return faults
 
 
-def _check_wallets(place: str, chain: ChainSettings) -> list[str]:
+def _check_wallets(place: str, chain: ChainSettings, network: AnyNetwork) -> list[str]:
     faults: list[str] = []
     names: set[str] = set()
     holder: dict[str, str] = {}
@@ -110,7 +117,7 @@ def _check_wallets(place: str, chain: ChainSettings) -> list[str]:
         if not wallet.addresses and not wallet.descriptors:
             faults.append(f"{at}: has nothing to watch: give addresses, addresses_file or descriptors")
         for address in wallet.addresses:
-            canonical, fault = canonical_or_fault(address, chain.network)
+            canonical, fault = canonical_or_fault(address, network)
             if fault:
                 faults.append(f"{at}.addresses: {fault}")
             elif canonical in holder:
@@ -121,10 +128,10 @@ def _check_wallets(place: str, chain: ChainSettings) -> list[str]:
     return faults
 
 
-def canonical_or_fault(address: str, network_name: str) -> tuple[str, str]:
+def canonical_or_fault(address: str, network: AnyNetwork) -> tuple[str, str]:
     """The address as its network's nodes print it, and no fault; or the address as it is, and what is wrong with it."""
     try:
-        return strict_address_on(network_name, address), ""
+        return strict_address_on(network, address), ""
     except ValueError as error:
         return address, str(error)
 
@@ -132,11 +139,14 @@ def canonical_or_fault(address: str, network_name: str) -> tuple[str, str]:
 def check_decisions(settings: Settings) -> list[str]:
     """Faults of labels, waivers, assets and payout units against the chains there are."""
     faults = []
+    networks = {
+        name: settings.network_of(name) for name, chain in settings.chains.items() if is_known(chain.network, settings.known_networks)
+    }
     for number, label in enumerate(settings.labels, start=1):
         chain = settings.chains.get(label.chain)
         if chain is None:
             faults.append(f"labels[{number}].chain: there is no [chains.{label.chain}]")
-        elif fault := canonical_or_fault(label.address, chain.network)[1]:
+        elif label.chain in networks and (fault := canonical_or_fault(label.address, networks[label.chain])[1]):
             faults.append(f"labels[{number}].address: {fault}")
     faults += _twice("labels", ((label.chain, label.address) for label in settings.labels))
     faults += _twice("waivers", ((waiver.month, waiver.code, waiver.ref) for waiver in settings.waivers))
@@ -145,10 +155,19 @@ def check_decisions(settings: Settings) -> list[str]:
             faults.append(f"payout_unit.{name}: no asset is named {name!r}: use one of {', '.join(sorted(settings.assets))}")
             continue
         asset = settings.assets[name]
-        chain = settings.chains.get(asset.chain)
-        if chain is not None and asset.contract is None and (fault := payout_unit_fault(chain.network, settings.payout_unit[name])):
+        network = networks.get(asset.chain)
+        if isinstance(network, Network) and asset.contract is None and (fault := payout_unit_fault(network, settings.payout_unit[name])):
             faults.append(f"payout_unit.{name}: {fault}: esep verify refuses a month whose payouts are rounded further")
     return faults
+
+
+def is_known(name: str, known: Networks) -> bool:
+    """Whether there is a network of that name."""
+    try:
+        known.of(name)
+    except ValueError:
+        return False
+    return True
 
 
 def check_payers(settings: Settings) -> list[str]:
@@ -178,13 +197,13 @@ def _twice(place: str, keys: Iterable[tuple[str, ...]]) -> list[str]:
     return faults
 
 
-def canonical_wallet(wallet: WalletSettings, network_name: str) -> WalletSettings:
+def canonical_wallet(wallet: WalletSettings, network: AnyNetwork) -> WalletSettings:
     """The wallet with its addresses as the network's nodes print them."""
-    return wallet.model_copy(update={"addresses": tuple(canonical_or_fault(a, network_name)[0] for a in wallet.addresses)})
+    return wallet.model_copy(update={"addresses": tuple(canonical_or_fault(a, network)[0] for a in wallet.addresses)})
 
 
-def canonical_label(label: LabelSettings, network_name: str) -> LabelSettings:
-    return label.model_copy(update={"address": canonical_or_fault(label.address, network_name)[0]})
+def canonical_label(label: LabelSettings, network: AnyNetwork) -> LabelSettings:
+    return label.model_copy(update={"address": canonical_or_fault(label.address, network)[0]})
 
 
 def read_addresses(path: Path, place: str) -> tuple[list[str], list[str]]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
+from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError
+from pipeline.model.packaged import packaged_path
 
 from .checks import (
     canonical_label,
@@ -23,6 +25,7 @@ from .checks import (
     check_contracts,
     check_decisions,
     check_payers,
+    is_known,
     read_addresses,
     read_password,
     warn_if_exposed,
@@ -45,10 +48,8 @@ _ASSETS = TypeAdapter(dict[str, AssetSettings])
 
 
 def template_path(name: str) -> Path:
-    """`esep.toml` or `assets.toml` as they come with the program: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).resolve().parent.parent
-    beside = package.parent / "config" / name
-    return beside if beside.is_file() else package / "config" / name
+    """`esep.toml`, `assets.toml` or `networks.toml` as they come with the program."""
+    return packaged_path(name)
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -62,18 +63,20 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     faults = _password_keys(raw)
     faults += _bring_secrets(raw, folder, environ)
     faults += _bring_addresses(raw, folder)
-    assets = _assets(raw)
+    known, wrong = _networks(raw, folder, environ)
+    faults += wrong
+    assets = _assets(raw, known)
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         faults += explain(error.errors(), Settings)
         # The tables that do stand are checked all the same, so that one round shows everything.
         for name, chain in _chains_that_stand(raw).items():
-            faults += check_chain(name, chain, assets)
+            faults += check_chain(name, chain, assets, known)
         raise SettingsError(list(dict.fromkeys(faults)), source=source) from None
-    settings = settings.model_copy(update={"assets": assets})
+    settings = settings.model_copy(update={"assets": assets}).with_networks(known)
     for name, chain in settings.chains.items():
-        faults += check_chain(name, chain, assets)
+        faults += check_chain(name, chain, assets, known)
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
     faults += check_payers(settings)
@@ -166,11 +169,25 @@ def _bring_addresses(raw: Mapping[str, Any], folder: Path) -> list[str]:
     return faults
 
 
-def _assets(raw: Mapping[str, Any]) -> dict[str, AssetSettings]:
-    """The assets of assets.toml and the valid ones of `[assets]`, which take precedence."""
-    known = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
+def _networks(raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> tuple[Networks, list[str]]:
+    """The networks that the settings may name, and every fault of the file of their own."""
+    named = raw.get("networks")
+    if not isinstance(named, str):
+        return OURS, []  # what is no text is reported with the whole
+    known, faults = read_networks(folder / _home(Path(named), environ))
+    return known, [f"networks: {fault}" for fault in faults]
+
+
+def _assets(raw: Mapping[str, Any], known: Networks) -> dict[str, AssetSettings]:
+    """The assets of assets.toml, the coins of the networks that are followed, and the valid ones of `[assets]`, which take precedence."""
+    of_ours = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
     chains = _tables(raw, "chains")
-    assets = {name: asset for name, asset in known.items() if name in NAMED_ALWAYS or asset.chain in chains}
+    assets = {name: asset for name, asset in of_ours.items() if name in NAMED_ALWAYS or asset.chain in chains}
+    for name, table in chains.items():
+        if isinstance(coin := table.get("asset"), str) and coin not in assets and is_known(str(table.get("network")), known):
+            network = known.of(table["network"])
+            if coin == network.coin:
+                assets[coin] = AssetSettings(chain=name, decimals=network.decimals, supply=network.facts.supply)
     for name, table in _tables(raw, "assets").items():
         try:
             assets[name] = AssetSettings.model_validate(table)
@@ -201,13 +218,13 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
     chains = {
         name: chain.model_copy(
             update={
-                "wallets": tuple(canonical_wallet(wallet, chain.network) for wallet in chain.wallets),
+                "wallets": tuple(canonical_wallet(wallet, settings.network_of(name)) for wallet in chain.wallets),
                 "cookie_file": folder / _home(chain.cookie_file, environ) if chain.cookie_file else None,
             }
         )
         for name, chain in settings.chains.items()
     }
-    labels = tuple(canonical_label(label, settings.chains[label.chain].network) for label in settings.labels)
+    labels = tuple(canonical_label(label, settings.network_of(label.chain)) for label in settings.labels)
 
     def placed(section: Section, *names: str) -> Section:
         """The section with the paths of these keys absolute."""
@@ -224,4 +241,6 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
     settings = settings.model_copy(
         update={"signing": signing, "filing": filing, "inbox": placed(settings.inbox, "folder"), "keys": placed(settings.keys, "folder")}
     )
+    if settings.networks is not None:
+        settings = settings.model_copy(update={"networks": folder / _home(settings.networks, environ)})
     return settings.model_copy(update={"var": var, "store": store, "chains": chains, "labels": labels})

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr
 
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_account_address
-from pipeline.chains.networks import network_of
+from pipeline.chains.networks import OURS, AnyNetwork, Networks
 from pipeline.model.address import parse_address
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.miner_id import miner_id_fault
@@ -43,11 +43,6 @@ def _timezone(value: str) -> str:
         ZoneInfo(value)
     except (KeyError, OSError, ValueError) as error:  # no such zone; the name of a folder of zones; a path that leaves them
         raise ValueError(f"{value!r} is no time zone: write it like Asia/Almaty") from error
-    return value
-
-
-def _network(value: str) -> str:
-    network_of(value)
     return value
 
 
@@ -130,8 +125,8 @@ class WalletSettings(Section):
 class ChainSettings(Section):
     """One chain and the node that tells about it."""
 
-    network: Annotated[str, AfterValidator(_network)] = Field(
-        description=f"one of {', '.join(NETWORKS)}; or evm:CHAIN_ID for an EVM chain, such as evm:1 for Ethereum, evm:61 for Ethereum Classic"
+    network: str = Field(
+        description=f"one of {', '.join(NETWORKS)}; or evm:CHAIN_ID for an EVM chain, such as evm:1 for Ethereum, evm:61 for Ethereum Classic; or one of your own (`networks`)"
     )
     asset: str = Field(description="the chain's own asset, a name from assets.toml")
     rpc_url: Annotated[str, AfterValidator(_url)] = Field(description="the node's JSON-RPC address, without user and password")
@@ -310,6 +305,10 @@ class Settings(Section):
     public_time: PublicTimeSettings = Field(default_factory=PublicTimeSettings, description="public time stamps")
     answers: AnswersSettings = Field(default_factory=AnswersSettings, description="how the filing service's answers are read")
     notices: NoticesSettings = Field(default_factory=NoticesSettings, description="who gets notices")
+    networks: FilePath | None = Field(
+        default=None,
+        description="a file of networks of your own, laid over those that Esep knows (docs/networks.md); relative to this file",
+    )
     assets: dict[str, AssetSettings] = Field(default_factory=dict, description="assets beyond those in assets.toml, by name")
     payout_unit: dict[str, Annotated[int, Field(ge=1, lt=10**38)]] = Field(
         default_factory=dict, description="base units that payouts are rounded to (rule 5.3), by asset; 1 for assets not named"
@@ -319,6 +318,23 @@ class Settings(Section):
     )
     labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="whose address it is")
     waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="issues waived by name")
+
+    _known_networks: Networks = PrivateAttr(default=OURS)
+
+    @property
+    def known_networks(self) -> Networks:
+        """Every network that may be named: ours, and those of the file `networks`."""
+        return self._known_networks
+
+    def with_networks(self, known: Networks) -> Settings:
+        """The same settings, with other networks to be named."""
+        settings = self.model_copy()
+        settings._known_networks = known
+        return settings
+
+    def network_of(self, chain: str) -> AnyNetwork:
+        """The network of a configured chain."""
+        return self.known_networks.of(self.chains[chain].network)
 
     @property
     def log_path(self) -> Path:
@@ -338,6 +354,7 @@ class Settings(Section):
             payout_unit={name: self.payout_unit.get(name, 1) for name in self.assets},
             has_payments_ledger=self.ledger.payments,
             network={name: chain.network for name, chain in self.chains.items()},
+            network_facts={name: self.known_networks.of(name).facts.to_json() for name in {c.network for c in self.chains.values()}},
             payers={name: Payer(payer.way, payer.chain) for name, payer in self.payers.items()},
         )
 

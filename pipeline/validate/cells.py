@@ -14,8 +14,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from pipeline.chains.bitcoin.networks import NETWORKS
-from pipeline.chains.networks import address_on, is_account_network
+from pipeline.chains.networks import OURS, AnyNetwork, address_on, is_account_network
 
 from .layout import COULD_BE_THOUSANDS, OWN, Layout, Rounding
 from .table import CellType, shown, shown_amount
@@ -171,23 +170,23 @@ def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
 
 
 @lru_cache(maxsize=1 << 17)
-def address_fault(address: str, network_name: str | None) -> tuple[str | None, str]:
-    """An address as its network writes it, and what is wrong with it ("" for nothing).
+def address_fault(address: str, network: AnyNetwork | str | None) -> tuple[str | None, str]:
+    """An address as its network (one of ours where it is a name) writes it, and what is wrong with it ("" for nothing).
 
     A network whose addresses this program can't read (None, or a name that is none of ours) gets the basic check: visible ASCII, no
     spaces. An account's address with a wrong checksum is kept as it is written: enrichment makes it issue `bad-address` (ADR 7).
     """
     if not re.fullmatch(r"[!-~]{1,200}", address):
         return None, f"{shown(address)} is not an address: it has spaces or characters other than ASCII"
-    if network_name is None or not (network_name in NETWORKS or is_account_network(network_name)):
+    if network is None or (isinstance(network, str) and not (network in OURS.names or is_account_network(network))):
         return address, ""
     try:
-        return address_on(network_name, address), ""
+        return address_on(network, address), ""
     except ValueError as error:
         return None, str(error)
 
 
-def canonical_addresses(addresses: pl.Series, chains: pl.Series, networks: Mapping[str, str]) -> pl.Series:
+def canonical_addresses(addresses: pl.Series, chains: pl.Series, networks: Mapping[str, AnyNetwork | str]) -> pl.Series:
     """Addresses as their chain's network writes them; null where one is no address of it. Each is looked at once."""
     pairs = pl.DataFrame({"address": addresses, "chain": chains})
     seen = pairs.unique().drop_nulls("address")
@@ -204,7 +203,7 @@ def why_invalid(
     *,
     decimals: int | None = None,
     has_timezone: bool = False,
-    network_name: str | None = None,
+    network: AnyNetwork | str | None = None,
     layout: Layout = OWN,
 ) -> str:
     """What is wrong with an invalid cell's text, and what to write instead."""
@@ -218,7 +217,7 @@ def why_invalid(
         case Kind.TXID:
             return f"{shown(text)} is not a transaction id: 64 hexadecimal digits, with or without 0x"
         case Kind.ADDRESS:
-            return address_fault(text, network_name)[1]
+            return address_fault(text, network)[1]
         case Kind.CLASS if text in OWN_CLASSES:
             return f"{text!r} is a class that the rules give themselves: choose another word, such as vendor or exchange"
     is_id = kind not in (Kind.NAME, Kind.REFERENCE)

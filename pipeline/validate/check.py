@@ -316,5 +316,5 @@ def _why(column: Column, cell: str, by: str | None, terms: CellContext) -> str:
         return why_invalid(column.kind, cell, decimals=0 if terms.layout.is_in_base_units else asset.decimals, layout=terms.layout)
     chain = (asset.chain if asset else None) if column.of == "asset" else by
     has_timezone = terms.timezone is not None or terms.layout.zone is not None
-    network_name = terms.networks.get(chain or "")
-    return why_invalid(column.kind, cell, has_timezone=has_timezone, network_name=network_name, layout=terms.layout)
+    network = terms.networks.get(chain or "")
+    return why_invalid(column.kind, cell, has_timezone=has_timezone, network=network, layout=terms.layout)

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from pipeline.chains.networks import AnyNetwork
 from pipeline.model.rules import Asset
 
 from .cells import Kind
@@ -37,7 +38,7 @@ class CellContext:
     """The settings needed to read cells."""
 
     assets: Mapping[str, Asset] = field(default_factory=dict)
-    networks: Mapping[str, str] = field(default_factory=dict)
+    networks: Mapping[str, AnyNetwork | str] = field(default_factory=dict)
     """The network of each chain, by chain."""
     timezone: str | None = None
     """The time zone of instants without an offset; None refuses them."""

@@ -10,8 +10,8 @@ import polars as pl
 
 from pipeline.chains.evidence import AccountProof
 from pipeline.chains.evm.headers import parse_header
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.evm.trie import account_balance
-from pipeline.chains.networks import AccountNetwork
 from pipeline.enrich.state import changes, differing
 
 from .finding import Finding

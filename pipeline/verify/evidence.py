@@ -22,7 +22,7 @@ from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Tx, double_sha256, parse_header, parse_transaction
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, Proof
 from pipeline.chains.evm.headers import parse_header as parse_account_header
-from pipeline.chains.networks import AccountNetwork
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
 
 from .account_evidence import header_fault, prove_account_transaction

@@ -16,7 +16,8 @@ from pipeline.assess.conditions import closing_conditions
 from pipeline.assess.manifest import describe_month
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.work import finality_fault, payout_unit_fault
-from pipeline.chains.networks import AccountNetwork
+from pipeline.chains.evm.networks import AccountNetwork
+from pipeline.chains.networks import OURS, AnyNetwork
 from pipeline.enrich.frames import ISSUES
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
@@ -34,10 +35,6 @@ _THROUGH = re.compile(r"declared complete through (\d{4}-\d{2}-\d{2})\b")
 SHOWN_NAMES = 5
 _OF_THE_LOG = [IssueCode.UNREADABLE_EVENT.value, IssueCode.EVENT_NOT_AUTHENTIC.value]
 """Issues of the log's events: they are in no facts, and only block."""
-COINS = {"BTC": "bitcoin", "LTC": "litecoin", "DOGE": "dogecoin"}
-"""Coins whose name is their network's alone: by the network's name, with which its test networks' names begin."""
-COIN_DECIMALS, ACCOUNT_DECIMALS = 8, 18
-"""Between a coin and its base unit: of Bitcoin and what descends from it (satoshi), of account chains (wei)."""
 
 
 def check_manifest(bundle: OpenBundle) -> Finding:
@@ -114,11 +111,11 @@ def _parameter_faults(bundle: OpenBundle) -> list[str]:
         network = bundle.networks.get(chain)
         if not isinstance(network, Network):
             continue
-        if fault := finality_fault(network.name, confirmations):
+        if fault := finality_fault(network, confirmations):
             faults.append(f"{chain} is {fault}")
         for asset in bundle.rules.assets.values():
             unit = bundle.rules.payout_unit.get(asset.name, 1)
-            if asset.chain == chain and asset.contract is None and (fault := payout_unit_fault(network.name, unit)):
+            if asset.chain == chain and asset.contract is None and (fault := payout_unit_fault(network, unit)):
                 faults.append(f"payouts in {asset.name} are {fault}")
     return faults
 
@@ -135,17 +132,25 @@ def _asset_faults(bundle: OpenBundle) -> list[str]:
             faults.append(f"{asset.name} is a token's contract on {asset.chain}, which has none")
         if network is None or asset.contract is not None:
             continue
-        decimals = COIN_DECIMALS if isinstance(network, Network) else ACCOUNT_DECIMALS
-        if asset.decimals != decimals:
-            faults.append(f"{asset.name} has {asset.decimals} decimals: the coin of {asset.chain} has {decimals}")
-        family = network.name.partition("_")[0] if isinstance(network, Network) else "evm"
-        if COINS.get(asset.name, family) != family and (family in COINS.values() or isinstance(network, AccountNetwork)):
+        if asset.decimals != network.decimals:
+            faults.append(f"{asset.name} has {asset.decimals} decimals: the coin of {asset.chain} has {network.decimals}")
+        if _is_anothers_coin(asset.name, network):
             faults.append(f"{asset.name} is not the coin of {bundle.rules.network[asset.chain]}")
     return faults + [
         f"the chain {chain} has the coins {', '.join(sorted(names))}: it can have one"
         for chain, names in sorted(coins.items())
         if len(names) > 1
     ]
+
+
+def _is_anothers_coin(name: str, network: AnyNetwork) -> bool:
+    """Whether the name belongs to the coin of another network, of which this one is no test network."""
+    owner = next((known for known in map(OURS.of, OURS.names) if known.coin == name), None)
+    own = network.facts.test_of or network.name
+    if owner is None or owner.name == own:
+        return False
+    is_of_other_family = isinstance(network, AccountNetwork) != isinstance(owner, AccountNetwork)
+    return bool(network.coin or network.facts.test_of) or is_of_other_family
 
 
 def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str]]:
@@ -186,6 +191,15 @@ def _words(bundle: OpenBundle) -> list[str]:
     used = sorted(set(facts.allocations["asset"].unique()) & set(rules.payout_unit))
     parameters += [f"payout unit of {asset} {rules.payout_unit[asset]}" for asset in used]
     parameters += [] if rules.has_payments_ledger else ["no ledger of payments is kept"]
+    networks = []
+    for name, told in sorted(rules.network_facts.items()):
+        if name not in OURS.names:
+            networks.append(
+                f"the facts of the network {name}, which this program does not know: address formats, proof of work, how its node is told"
+            )
+        elif told != (known := OURS.of(name).facts.to_json()):
+            differing = ", ".join(sorted(key for key in told.keys() | known.keys() if told.get(key) != known.get(key)))
+            networks.append(f"what differs of {name} from what this program knows, which was judged by: {differing}")
     older = f"frozen under edition {rules.edition} of the rules, an older one: what the newer ones ask is not asked"
     return [
         *([older] if rules.edition < NEWEST_EDITION else ()),
@@ -193,5 +207,6 @@ def _words(bundle: OpenBundle) -> list[str]:
         f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",
         f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), but for those whose keys signed for it",
         f"parameters in force: {', '.join(parameters)}",
+        *networks,
         "the form's header; who froze the month, when and why; positions in the log",
     ]  # fmt: skip

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 from pipeline.assess.wallets import pool_addresses
 from pipeline.chains.evm.headers import parse_header
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.evm.transactions import parse_account_transaction, sender_of
 from pipeline.chains.evm.trie import account_state
-from pipeline.chains.networks import AccountNetwork
 
 from .balances import header_of_account
 from .finding import Finding

@@ -17,7 +17,7 @@ from cryptography import x509
 from pipeline.assess.coins import MonthCoins, month_coins
 from pipeline.chains.bitcoin.wire import Header
 from pipeline.chains.evidence import Evidence
-from pipeline.chains.networks import network_of
+from pipeline.chains.networks import OURS, AnyNetwork, recorded
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
@@ -29,6 +29,12 @@ from pipeline.render.canonical import read_report_csv
 from .evidence import Proven, prove_transactions, read_evidence
 from .files import read_facts
 from .shapes import MANIFEST, read_manifest, require_plain_files
+
+
+def networks_of(rules: Rules) -> dict[str, AnyNetwork]:
+    """The network of each chain. Of a network that this program knows its own facts count, never the bundle's word. Raises ValueError for one that is none."""
+    known = recorded({name: facts for name, facts in rules.network_facts.items() if name not in OURS.names})
+    return {chain: known.of(name) for chain, name in rules.network.items()}
 
 
 class OpenBundle:
@@ -51,7 +57,7 @@ class OpenBundle:
         require_plain_files(folder, self.manifest["files"])
         self.rules = Rules.from_json(self.manifest["rules"])
         try:
-            self.networks = {chain: network_of(name) for chain, name in self.rules.network.items()}
+            self.networks = networks_of(self.rules)
         except ValueError as error:
             raise VerifyError(f"{folder / MANIFEST}: its rules name a network that is none: {error}") from error
 

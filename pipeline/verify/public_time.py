@@ -17,7 +17,7 @@ from pipeline.chains.bitcoin.merkle import meets_target
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.wire import Header, parse_header
 from pipeline.chains.evidence import HEADERS
-from pipeline.chains.networks import AccountNetwork
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
 from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_proof
 

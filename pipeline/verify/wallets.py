@@ -40,7 +40,7 @@ def check_wallets(bundle: OpenBundle) -> Finding:
         if line.signature is None:
             continue
         text = ownership_message(line.chain, line.address, str(bundle.manifest["header"]["bin"]))
-        fault = signature_fault(bundle.rules.network[line.chain], line.address, text, line.signature)
+        fault = signature_fault(bundle.networks[line.chain], line.address, text, line.signature)
         if fault:
             faults.append(f"the signature of the {line.chain} address {line.address} does not show that it is the pool's: {fault}")
         else:

@@ -11,8 +11,8 @@ import polars as pl
 from pipeline.chains.bitcoin.auxpow import bare_header
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, parse_header
-from pipeline.chains.bitcoin.work import checkpoint_of, is_test_network, work_faults, work_of
-from pipeline.chains.networks import AccountNetwork
+from pipeline.chains.bitcoin.work import is_test_network, work_faults, work_of
+from pipeline.chains.evm.networks import AccountNetwork
 
 from .finding import Finding
 from .opened import OpenBundle
@@ -38,11 +38,11 @@ def check_work(bundle: OpenBundle) -> Finding:
             is_test_only &= isinstance(network, Network) and is_test_network(network)
             continue
         assert isinstance(network, Network)
-        checkpoint = checkpoint_of(network.name)
+        checkpoint = network.checkpoint
         assert checkpoint is not None
         headers = [parse_header(bare_header(bytes.fromhex(text), network)) for text in blocks["header"]]
         first = int(blocks["height"][0])
-        faults += [f"{chain} {fault}" for fault in work_faults(headers, first, network, checkpoint)]
+        faults += [f"{chain} {fault}" for fault in work_faults(headers, first, network)]
         if first <= checkpoint.height:
             undecided.append(
                 f"{chain}: the headers begin at {first}, before the checkpoint {checkpoint.height}: how little work is too little there is not known"
@@ -63,7 +63,7 @@ def _why_unseen(network: Network | AccountNetwork, blocks: pl.DataFrame) -> str:
         return "no work: not checked: nothing offline shows that an account chain's headers are the network's own"
     if is_test_network(network):
         return f"no work: not checked: {network.name} is a test network, whose blocks anybody can make"
-    if checkpoint_of(network.name) is None:
+    if network.checkpoint is None:
         return f"no work: not checked: no checkpoint of {network.name} is known"
     if network.pow == "scrypt-auxpow":
         bare = sum(len(text) == 2 * HEADER_SIZE for text in blocks["header"])

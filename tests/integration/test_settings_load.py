@@ -11,9 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.bitcoin.strategies import NAMES
+from pipeline.chains.bitcoin.networks import Network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.networks import read_networks
 from pipeline.model.errors import SettingsError
+from pipeline.model.rules import Rules
 from pipeline.settings import ChainSettings, Settings, load_settings, template_path
 from pipeline.settings.reference import reference_page, sections
+from pipeline.verify.opened import networks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "config" / "esep.toml"
@@ -59,7 +64,7 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         if (
             re.match(r"# (\w+ = |\[)", line)
             and "…" not in line
-            and not re.match(r"# (user|password_file|addresses_file|bearer_file|header_name|header_file) ", line)
+            and not re.match(r"# (networks|user|password_file|addresses_file|bearer_file|header_name|header_file) ", line)
         ):
             line = line[2:]
         lines.append(line)
@@ -290,3 +295,51 @@ def test_any_toml_of_other_shapes_gives_settings_faults(tmp_path: Path, content:
     tomllib.loads(text)
     with pytest.raises(SettingsError):
         load(tmp_path, text)
+
+
+OWN_NETWORK = """
+[mycoin]
+family = "bitcoin"
+coin = "MYC"
+decimals = 6
+chain = "main"
+genesis = "00000000000000000000000000000000000000000000000000000000000000aa"
+p2pkh_prefix = "32"
+p2sh_prefix = "05"
+hrp = "myc"
+"""
+OWN_CHAIN = """
+[chains.mychain]
+network = "mycoin"
+asset = "MYC"
+rpc_url = "http://127.0.0.1:1"
+[[chains.mychain.wallets]]
+name = "pool"
+addresses = ["MYC1QQQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSN4J8K4N"]
+"""
+
+
+def test_a_network_of_the_pools_own_is_known_by_its_file(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN_NETWORK, encoding="utf-8")
+    text = 'networks = "own.toml"\n' + GOOD
+    known = read_networks(tmp_path / "own.toml")[0].of("mycoin")
+    assert isinstance(known, Network)
+    address = address_of(b"\x00\x14" + bytes(20), known)
+    assert address is not None
+    settings = load(tmp_path, text + OWN_CHAIN.replace("MYC1QQQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSN4J8K4N", address.upper()))
+    assert settings.networks == tmp_path / "own.toml" and settings.chains["mychain"].wallets[0].addresses == (address,)
+    rules = settings.rules()
+    assert (rules.assets["MYC"].chain, rules.assets["MYC"].decimals) == ("mychain", 6)
+    assert rules.network_facts["mycoin"]["coin"] == "MYC" and rules.network_facts["regtest"]["chain"] == "regtest"
+    assert Rules.from_json(rules.to_json()) == rules
+    assert networks_of(rules)["mychain"].facts == known.facts
+
+
+def test_faults_of_the_file_of_networks_are_told_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN_NETWORK.replace("genesis", "gensis"), encoding="utf-8")
+    told = faults(tmp_path, 'networks = "own.toml"\n' + GOOD + OWN_CHAIN)
+    assert any("own.toml: mycoin.gensis: is no key of a network (is genesis meant?)" in fault for fault in told)
+    assert any("chains.mychain.network: no network is named 'mycoin'" in fault for fault in told)
+    assert "can't be read" in faults(tmp_path, 'networks = "absent.toml"\n' + GOOD)[0]
+    (tmp_path / "own.toml").write_text("[", encoding="utf-8")
+    assert "own.toml: is not TOML" in faults(tmp_path, 'networks = "own.toml"\n' + GOOD)[0]

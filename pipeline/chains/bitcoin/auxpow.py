@@ -16,7 +16,6 @@ from .wire import AUXPOW_VERSION, HEADER_SIZE, Tx, counted, double_sha256, end_o
 
 MERGED_MINING = b"\xfa\xbemm"
 """Stands before the root of the merged chains in the parent's coinbase."""
-CHAIN_IDS = {"dogecoin": 0x62, "dogecoin_testnet": 0x62}
 MAX_BRANCH = 30
 EARLY = 20
 """Without `MERGED_MINING` the root must begin within so many bytes of the coinbase's script."""
@@ -72,7 +71,7 @@ def auxpow_fault(raw: bytes, network: Network) -> str:
     if proof is None:
         return "" if scrypt_of(header) <= target else "its hash does not meet the target of its proof of work"
     chain_id = int.from_bytes(header[:4], "little") >> 16
-    if chain_id != CHAIN_IDS.get(network.name):
+    if chain_id != network.facts.merged_mining_id:
         return f"it is of the merged chain {chain_id}, not of {network.name}"
     if int.from_bytes(proof.parent[:4], "little") >> 16 == chain_id:
         return "the parent of its proof of work is of its own chain"

@@ -66,14 +66,14 @@ def root_of_branch(txid: bytes, index: int, branch: Sequence[bytes]) -> bytes:
 def meets_target(header_raw: bytes, network: Network) -> bool | None:
     """Whether the header's hash is within the target it claims, and the target within the network's limit.
 
-    None where the header alone cannot tell: merged mining has its proof in another chain's block.
+    None where the header alone cannot tell: merged mining has its proof in another chain's block, and some work is not known here.
     """
     if len(header_raw) != HEADER_SIZE:
         raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(header_raw)}")
     target = target_of(int.from_bytes(header_raw[72:76], "little"))
     if not 0 < target <= network.pow_limit:
         return False
-    if network.pow == "scrypt-auxpow":
+    if network.pow in ("scrypt-auxpow", "unchecked"):
         return None
     return int.from_bytes(_work(header_raw, network), "little") <= target
 

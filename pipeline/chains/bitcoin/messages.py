@@ -22,7 +22,6 @@ from .networks import Network
 from .script import script_of, script_type
 from .wire import double_sha256
 
-_MAGIC = {"bitcoin": b"Bitcoin Signed Message:\n", "litecoin": b"Litecoin Signed Message:\n", "dogecoin": b"Dogecoin Signed Message:\n"}
 LEGACY_SIZE = 65
 MAX_SIGNATURE = 2048
 """Characters of base64."""
@@ -52,8 +51,7 @@ def message_fault(network: Network, address: str, text: str, signature: str) -> 
 
 def legacy_hash(network: Network, text: str) -> bytes:
     """What a legacy signature is over: the network's magic words and the text, each with its length, hashed twice."""
-    family = network.name.partition("_")[0]
-    magic, content = _MAGIC.get(family, _MAGIC["bitcoin"]), text.encode()
+    magic, content = network.facts.message_magic.encode(), text.encode()
     return double_sha256(_counted(magic) + _counted(content))
 
 

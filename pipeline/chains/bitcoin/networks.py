@@ -1,25 +1,112 @@
-"""The parameters of Bitcoin-like networks: address prefixes, names, proof of work.
+"""Bitcoin-like networks: what their facts mean for addresses, blocks and proof of work.
 
-Address prefixes come from bitcoinlib's network definitions; the table `_COMPLETED` adds what those lack (the node's own name
-of the chain, the genesis block, the proof of work, Litecoin's regtest) and puts right what differs from the networks' own
-nodes. Left out: everything about keys, wallets and fees.
+Enters: a network's table of `networks.toml` (`chains.facts`). Leaves: a `Network`. Prefixes that a table leaves out come from the definition of
+bitcoinlib that it names. Left out: everything about keys, wallets and fees.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-Pow = Literal["sha256d", "scrypt", "scrypt-auxpow"]
+import msgspec
+
+from pipeline.chains.facts import Facts, ForkFacts, hash_fault, hex_of, read_tables, typed
+from pipeline.model.packaged import packaged_path
+
+Pow = Literal["sha256d", "scrypt", "scrypt-auxpow", "unchecked"]
+RetargetRule = Literal["interval", "digishield"]
+
+
+class CheckpointFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A block, and the work of all blocks up to it, as the network's own node ships them."""
+
+    height: int
+    hash: str
+    chain_work: str
+    """Hexadecimal."""
+    source: str = ""
+
+
+class RetargetFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the difficulty is set anew."""
+
+    interval: int
+    """Blocks."""
+    spacing_s: int
+    """Seconds between two blocks, as meant."""
+    reaches_back: int
+    """Blocks over which the time is measured."""
+    rule: RetargetRule = "interval"
+
+
+class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table of a Bitcoin-like network."""
+
+    family: Literal["bitcoin"]
+    chain: str
+    """As getblockchaininfo names it: main, test, testnet4, signet, regtest."""
+    genesis: str
+    title: str = ""
+    coin: str | None = None
+    """The coin's name on the form; None for a test network, whose coins are worth nothing."""
+    test_of: str | None = None
+    """The network that this one tests: its coin's name may be used here."""
+    decimals: int = 8
+    supply: int | None = None
+    bitcoinlib: str | None = None
+    p2pkh_prefix: str | None = None
+    p2sh_prefix: str | None = None
+    p2sh_legacy_prefixes: tuple[str, ...] = ()
+    hrp: str | None = None
+    """"" for a network without segregated witness."""
+    pow: Pow = "sha256d"
+    pow_limit: str | None = None
+    has_mweb: bool = False
+    merged_mining_id: int | None = None
+    message_magic: str = "Bitcoin Signed Message:\n"
+    rpc_port: int | None = None
+    finality: int | None = None
+    least_finality: int = 1
+    greatest_payout_unit: int | None = None
+    checkpoint: CheckpointFacts | None = None
+    retarget: RetargetFacts | None = None
+    forks: tuple[ForkFacts, ...] = ()
+
+
+class Mark(NamedTuple):
+    """A height at which a network and its forks have different blocks."""
+
+    height: int
+    hash: str | None
+    """The network's own block; None where only the forks' are known."""
+    others: Mapping[str, str]
+    """The forks' blocks, and the names of those that have them."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The data that a main network's headers are checked against."""
+
+    height: int
+    hash: str
+    chain_work: int
+    """Expected hashes of all blocks up to `height`."""
+
+    @property
+    def least_work(self) -> int:
+        """Expected hashes that every header after `height` claims at least."""
+        return self.chain_work // self.height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """One network's parameters. There is one object of each (`network`), so two are equal only when they are the same."""
+    """One network's parameters. Two are equal only when they are the same object."""
 
     name: str
     chain: str  # as getblockchaininfo names it: main, test, testnet4, signet, regtest
@@ -31,82 +118,111 @@ class Network:
     pow: Pow
     pow_limit: int  # the easiest target the network allows
     has_mweb: bool  # Litecoin's extension blocks may trail a block
+    checkpoint: Checkpoint | None  # None: no work can be checked from headers
+    marks: tuple[Mark, ...]  # by height, its checkpoint among them
+    facts: BitcoinFacts  # all of them, as recorded with a month
+
+    @property
+    def coin(self) -> str | None:
+        """The coin's name; None on a test network."""
+        return self.facts.coin
+
+    @property
+    def decimals(self) -> int:
+        """Between the coin and its base unit."""
+        return self.facts.decimals
+
+    @property
+    def retarget(self) -> RetargetFacts | None:
+        """How the difficulty is set anew; None where that can't be checked here."""
+        return self.facts.retarget
 
 
+_LIMITS: dict[str, int] = {"scrypt": (1 << 236) - 1, "scrypt-auxpow": (1 << 236) - 1}
 _BITCOIN_LIMIT = (1 << 224) - 1
-_REGTEST_LIMIT = (1 << 255) - 1
-_SCRYPT_LIMIT = (1 << 236) - 1
 
-# `base` is bitcoinlib's definition; every other key is ours and wins. bitcoinlib gives regtest the main network's base58
-# prefixes and Dogecoin a bech32 prefix: Bitcoin Core's regtest has the test network's, and Dogecoin has no segregated witness.
-_COMPLETED: dict[str, dict[str, Any]] = {
-    "bitcoin": {
-        "chain": "main",
-        "genesis": "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f",
-    },
-    "testnet": {
-        "chain": "test",
-        "genesis": "000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943",
-    },
-    "testnet4": {
-        "chain": "testnet4",
-        "genesis": "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043",
-    },
-    "signet": {
-        "chain": "signet",
-        "genesis": "00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6",
-        "pow_limit": 0x377AE << 216,
-    },
-    "regtest": {
-        "chain": "regtest",
-        "genesis": "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206",
-        "p2pkh_prefix": b"\x6f",
-        "p2sh_prefix": b"\xc4",
-        "pow_limit": _REGTEST_LIMIT,
-    },
-    "litecoin": {
-        "chain": "main",
-        "genesis": "12a765e31ffd4059bada1e25190f6e98c99d9714d334efa41a195a7e7e04bfe2",
-        "p2sh_legacy_prefixes": (b"\x05",),
-        "pow": "scrypt",
-        "pow_limit": _SCRYPT_LIMIT,
-        "has_mweb": True,
-    },
-    "litecoin_testnet": {
-        "chain": "test",
-        "genesis": "4966625a4b2851d9fdee139e56211a0d88575f59ed816ff5e6a63deb4e3e29a0",
-        "p2sh_legacy_prefixes": (b"\xc4",),
-        "pow": "scrypt",
-        "pow_limit": _SCRYPT_LIMIT,
-        "has_mweb": True,
-    },
-    "litecoin_regtest": {
-        "base": "litecoin_testnet",
-        "chain": "regtest",
-        "genesis": "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9",
-        "p2sh_legacy_prefixes": (b"\xc4",),
-        "hrp": "rltc",
-        "pow": "scrypt",
-        "pow_limit": _REGTEST_LIMIT,
-        "has_mweb": True,
-    },
-    "dogecoin": {
-        "chain": "main",
-        "genesis": "1a91e3dace36e2be3bf030a65679fe821aa1d6ef92e7c9902eb318182c355691",
-        "hrp": None,
-        "pow": "scrypt-auxpow",
-        "pow_limit": _SCRYPT_LIMIT,
-    },
-    "dogecoin_testnet": {
-        "chain": "test",
-        "genesis": "bb0a78264637406b6360aad926284d544d7049f45189db5664f3c4d07350559e",
-        "hrp": None,
-        "pow": "scrypt-auxpow",
-        "pow_limit": _SCRYPT_LIMIT,
-    },
-}
 
-NETWORKS = tuple(_COMPLETED)
+def bitcoin_network(name: str, table: Mapping[str, Any], place: str) -> tuple[Network | None, list[str]]:
+    """The network of that table, or every fault in it, each beginning with `place`."""
+    facts, faults = typed(BitcoinFacts, table, place)
+    if facts is None:
+        return None, faults
+    base = _bitcoinlib_definitions().get(facts.bitcoinlib or "", {})
+    if facts.bitcoinlib and not base:
+        faults.append(
+            f"{place}.bitcoinlib: bitcoinlib knows no network {facts.bitcoinlib!r}: use one of {', '.join(_bitcoinlib_definitions())}"
+        )
+    prefixes = []
+    for key, theirs in (("p2pkh_prefix", "prefix_address"), ("p2sh_prefix", "prefix_address_p2sh")):
+        text = getattr(facts, key) or base.get(theirs)
+        if text is None and not facts.bitcoinlib:
+            faults.append(
+                f"{place}.{key}: is missing: the first byte of such addresses in hexadecimal, or bitcoinlib's name of the network"
+            )
+        found, wrong = hex_of(text, f"{place}.{key}", most=2) if text is not None else (b"", [])
+        prefixes.append(found)
+        faults += wrong
+    legacy = [hex_of(text, f"{place}.p2sh_legacy_prefixes", most=2) for text in facts.p2sh_legacy_prefixes]
+    limit, wrong = _target(facts, f"{place}.pow_limit")
+    faults += [fault for _, each in legacy for fault in each] + wrong
+    faults += hash_fault(facts.genesis, f"{place}.genesis") + _checkpoint_faults(facts, place)
+    if (facts.pow == "scrypt-auxpow") != (facts.merged_mining_id is not None):
+        faults.append(f'{place}.merged_mining_id: belongs to pow = "scrypt-auxpow", and only to it: the chain\'s number among merged ones')
+    for number, fork in enumerate(facts.forks, 1):
+        for text in (fork.hash, *fork.others):
+            faults += hash_fault(text, f"{place}.forks[{number}]")
+    if faults:
+        return None, faults
+    hrp = facts.hrp if facts.hrp is not None else base.get("prefix_bech32", "")
+    # What is recorded with a month doesn't depend on the version of bitcoinlib.
+    facts = msgspec.structs.replace(
+        facts, bitcoinlib=None, p2pkh_prefix=prefixes[0].hex(), p2sh_prefix=prefixes[1].hex(), hrp=hrp, pow_limit=f"{limit:064x}"
+    )
+    given = facts.checkpoint
+    checkpoint = Checkpoint(given.height, given.hash, int(given.chain_work, 16)) if given is not None else None
+    marks = [Mark(fork.height, fork.hash, fork.others) for fork in facts.forks]
+    marks += [Mark(checkpoint.height, checkpoint.hash, {})] if checkpoint else []
+    return Network(
+        name=name,
+        chain=facts.chain,
+        genesis=facts.genesis,
+        p2pkh_prefix=prefixes[0],
+        p2sh_prefix=prefixes[1],
+        p2sh_legacy_prefixes=tuple(found for found, _ in legacy),
+        hrp=hrp or None,
+        pow=facts.pow,
+        pow_limit=limit,
+        has_mweb=facts.has_mweb,
+        checkpoint=checkpoint,
+        marks=tuple(sorted(marks, key=lambda mark: mark.height)),
+        facts=facts,
+    ), []
+
+
+def _target(facts: BitcoinFacts, place: str) -> tuple[int, list[str]]:
+    if facts.pow_limit is None:
+        return _LIMITS.get(facts.pow, _BITCOIN_LIMIT), []
+    found, faults = hex_of(facts.pow_limit, place, least=32)
+    if not faults and not any(found):
+        faults = [f"{place}: 0 is no target"]
+    return int.from_bytes(found, "big"), faults
+
+
+def _checkpoint_faults(facts: BitcoinFacts, place: str) -> list[str]:
+    faults = []
+    if facts.checkpoint is not None:
+        faults += hash_fault(facts.checkpoint.hash, f"{place}.checkpoint.hash")
+        work, wrong = hex_of(facts.checkpoint.chain_work.rjust(64, "0"), f"{place}.checkpoint.chain_work", least=32)
+        faults += wrong
+        if facts.checkpoint.height < 1 or (not wrong and not any(work)):
+            faults.append(f"{place}.checkpoint: its height and its work are at least 1")
+        if facts.retarget is None:
+            faults.append(
+                f"{place}.retarget: is missing: work is checked where there is a checkpoint, and that needs to know how difficulty is set"
+            )
+    if facts.retarget is not None and min(facts.retarget.interval, facts.retarget.spacing_s, facts.retarget.reaches_back) < 1:
+        faults.append(f"{place}.retarget: interval, spacing_s and reaches_back are at least 1")
+    return faults
 
 
 @cache
@@ -119,21 +235,19 @@ def _bitcoinlib_definitions() -> dict[str, dict[str, Any]]:
 
 
 @cache
+def _tables() -> dict[str, dict[str, Any]]:
+    return {name: table for name, table in read_tables(packaged_path("networks.toml")).items() if table["family"] == "bitcoin"}
+
+
+@cache
 def network(name: str) -> Network:
     """The network of that name, one of `NETWORKS`. Raises ValueError for any other name."""
-    completed = _COMPLETED.get(name)
-    if completed is None:
-        raise ValueError(f"no network is named {name!r}: use one of {', '.join(NETWORKS)}")
-    base = _bitcoinlib_definitions()[completed.get("base", name)]
-    return Network(
-        name=name,
-        chain=completed["chain"],
-        genesis=completed["genesis"],
-        p2pkh_prefix=completed.get("p2pkh_prefix", bytes.fromhex(base["prefix_address"])),
-        p2sh_prefix=completed.get("p2sh_prefix", bytes.fromhex(base["prefix_address_p2sh"])),
-        p2sh_legacy_prefixes=completed.get("p2sh_legacy_prefixes", ()),
-        hrp=completed.get("hrp", base["prefix_bech32"]),
-        pow=completed.get("pow", "sha256d"),
-        pow_limit=completed.get("pow_limit", _BITCOIN_LIMIT),
-        has_mweb=completed.get("has_mweb", False),
-    )
+    if name not in _tables():
+        raise ValueError(f"no network is named {name!r}: use one of {', '.join(_tables())}")
+    found, faults = bitcoin_network(name, _tables()[name], f"networks.toml: {name}")
+    assert found is not None, "; ".join(faults)
+    return found
+
+
+NETWORKS = tuple(_tables())
+"""The names of the Bitcoin-like networks that come with the program."""

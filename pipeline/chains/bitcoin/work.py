@@ -1,17 +1,12 @@
 """Checks the proof of work of a chain of headers: amount of work, main-network difficulty, retargeting rules. Pure.
 
 Enters: headers in order, from an untrusted source. Leaves: faults, and the work in expected hashes. Each network's data (a checkpoint with its
-chain's work, the retargeting rules) are in `checkpoints.toml`. Left out: which of two chains has more work, which takes a node.
+chain's work, the retargeting rules) are in `networks.toml`. Left out: which of two chains has more work, which takes a node.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Literal
 
 from .merkle import target_of
 from .networks import Network
@@ -22,48 +17,19 @@ TIMES = 11
 """Headers whose times make a median time past."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The data that a main network's headers are checked against."""
-
-    height: int
-    hash: str
-    chain_work: int
-    """Expected hashes of all blocks up to `height`."""
-    interval: int
-    spacing_s: int
-    reaches_back: int
-    least_finality: int
-    greatest_payout_unit: int
-    rule: Literal["interval", "digishield"] = "interval"
-
-    @property
-    def least_work(self) -> int:
-        """Expected hashes that every header after `height` claims at least."""
-        return self.chain_work // self.height
-
-
-@cache
-def checkpoint_of(name: str) -> Checkpoint | None:
-    """The network's checkpoint; None where none is known: test networks."""
-    found = tomllib.loads((Path(__file__).parent / "checkpoints.toml").read_text(encoding="utf-8")).get(name)
-    return Checkpoint(**(found | {"chain_work": int(found["chain_work"], 16)})) if found else None
-
-
-def finality_fault(name: str, confirmations: int) -> str:
-    """Why so many confirmations are too few for a month to close on (rule 8.1) on the network of that name; "" where they are not."""
-    checkpoint = checkpoint_of(name)
-    if checkpoint is None or confirmations >= checkpoint.least_finality:
+def finality_fault(network: Network, confirmations: int) -> str:
+    """Why so many confirmations are too few for a month to close on (rule 8.1) on the network; "" where they are not."""
+    if confirmations >= network.facts.least_finality:
         return ""
-    return f"final after {confirmations} confirmations: the least for {name} is {checkpoint.least_finality}"
+    return f"final after {confirmations} confirmations: the least for {network.name} is {network.facts.least_finality}"
 
 
-def payout_unit_fault(name: str, unit: int) -> str:
-    """Why payouts in the coin of the network of that name can't be rounded to so many base units (rule 5.3); "" where they can."""
-    checkpoint = checkpoint_of(name)
-    if checkpoint is None or unit <= checkpoint.greatest_payout_unit:
+def payout_unit_fault(network: Network, unit: int) -> str:
+    """Why payouts in the network's coin can't be rounded to so many base units (rule 5.3); "" where they can."""
+    greatest = network.facts.greatest_payout_unit
+    if greatest is None or unit <= greatest:
         return ""
-    return f"rounded to {unit} base units: the most for {name} is {checkpoint.greatest_payout_unit}"
+    return f"rounded to {unit} base units: the most for {network.name} is {greatest}"
 
 
 def is_test_network(network: Network) -> bool:
@@ -86,13 +52,15 @@ def bits_of(target: int) -> int:
     return size << 24 | mantissa
 
 
-def retargeted(bits: int, elapsed_s: int, checkpoint: Checkpoint, network: Network) -> int:
+def retargeted(bits: int, elapsed_s: int, network: Network) -> int:
     """The bits of the next interval: the old target by how long the last one took, at most four times easier or harder.
 
     By `digishield`, as Dogecoin has it, an eighth of the difference counts, down to three quarters and up to one and a half of the time meant.
     """
-    meant = checkpoint.interval * checkpoint.spacing_s
-    if checkpoint.rule == "digishield":
+    retarget = network.retarget
+    assert retarget is not None, f"{network.name} has no rule of retargeting here"
+    meant = retarget.interval * retarget.spacing_s
+    if retarget.rule == "digishield":
         late_s = elapsed_s - meant
         damped_s = meant + (late_s // 8 if late_s >= 0 else -(-late_s // 8))  # as C++ divides: towards zero
         return bits_of(min(target_of(bits) * min(max(damped_s, meant - meant // 4), meant + meant // 2) // meant, network.pow_limit))
@@ -110,9 +78,11 @@ def median_times(headers: Sequence[Header], first_height: int) -> list[int | Non
     ]
 
 
-def work_faults(headers: Sequence[Header], first_height: int, network: Network, checkpoint: Checkpoint) -> list[str]:
+def work_faults(headers: Sequence[Header], first_height: int, network: Network) -> list[str]:
     """Reasons why the headers, each of which meets its own target, can't be the main network's; empty if there are none."""
     faults = []
+    checkpoint, retarget = network.checkpoint, network.retarget
+    assert checkpoint is not None and retarget is not None, f"{network.name} has no checkpoint, or no rule of retargeting"
     medians = median_times(headers, first_height)
     for place, header in enumerate(headers):
         height, where = first_height + place, f"block {first_height + place}"
@@ -125,11 +95,11 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network, 
         if place == 0:
             continue
         before = headers[place - 1]
-        if height % checkpoint.interval:
+        if height % retarget.interval:
             if header.bits != before.bits:
                 faults.append(f"{where}: its difficulty changes where {network.name} sets none anew")
-        elif place > checkpoint.reaches_back:
-            meant = retargeted(before.bits, before.time - headers[place - 1 - checkpoint.reaches_back].time, checkpoint, network)
+        elif place > retarget.reaches_back:
+            meant = retargeted(before.bits, before.time - headers[place - 1 - retarget.reaches_back].time, network)
             if header.bits != meant:
                 faults.append(f"{where}: its difficulty is {header.bits:08x}, by the rules it is {meant:08x}")
         elif not work_of(before.bits) // 4 <= work_of(header.bits) <= work_of(before.bits) * 4 + 4:
@@ -138,6 +108,6 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network, 
         if median is not None and header.time <= median:
             faults.append(f"{where}: its time is not after the median time of the blocks before it")
     span_s = max((header.time for header in headers), default=0) - min((header.time for header in headers), default=0)
-    if span_s > DAY_S and len(headers) * checkpoint.spacing_s * 2 < span_s:
-        faults.append(f"{len(headers)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // checkpoint.spacing_s}")
+    if span_s > DAY_S and len(headers) * retarget.spacing_s * 2 < span_s:
+        faults.append(f"{len(headers)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // retarget.spacing_s}")
     return faults

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.chains.bitcoin.forks import fork_fault, marks
+from pipeline.chains.bitcoin.forks import fork_fault
+from pipeline.chains.bitcoin.networks import network
 
 BITCOIN = {
     478559: "00000000000000000019f112ec0a9982926f1258cdcc558dd7c3b7e5dc7fa148",
@@ -18,9 +19,9 @@ LATER = {824000: "0" * 63 + "3"}
 
 
 def test_the_network_itself_is_no_fork() -> None:
-    assert fork_fault("bitcoin", BITCOIN) is None
-    assert fork_fault("bitcoin", {}) is None, "a node that is not there yet"
-    assert marks("regtest") == ()
+    assert fork_fault(network("bitcoin"), BITCOIN) is None
+    assert fork_fault(network("bitcoin"), {}) is None, "a node that is not there yet"
+    assert network("regtest").marks == ()
 
 
 @pytest.mark.parametrize(
@@ -35,18 +36,20 @@ def test_the_network_itself_is_no_fork() -> None:
     ],
 )
 def test_a_fork_is_refused_by_name(blocks: dict[int, str], named: str) -> None:
-    fault = fork_fault("bitcoin", blocks)
+    fault = fork_fault(network("bitcoin"), blocks)
     assert fault is not None and fault.endswith(f": it looks like a node of {named}")
 
 
 def test_the_fault_names_both_blocks() -> None:
-    assert fork_fault("bitcoin", UAHF) == (
+    assert fork_fault(network("bitcoin"), UAHF) == (
         f"has block {UAHF[478559]} at height 478559, where bitcoin has {BITCOIN[478559]}: it looks like a node of Bitcoin Cash, eCash or Bitcoin SV"
     )
 
 
 def test_every_main_network_is_held_against_its_checkpoint() -> None:
     for name in ("bitcoin", "litecoin", "dogecoin"):
-        last = marks(name)[-1]
+        last = network(name).marks[-1]
         assert last.hash is not None
-        assert fork_fault(name, {last.height: last.hash}) is None and fork_fault(name, {last.height: "0" * 64}) is not None
+        assert (
+            fork_fault(network(name), {last.height: last.hash}) is None and fork_fault(network(name), {last.height: "0" * 64}) is not None
+        )

@@ -7,7 +7,7 @@ import pytest
 from pipeline.chains.bitcoin.merkle import meets_target, target_of
 from pipeline.chains.bitcoin.networks import NETWORKS, network
 from pipeline.chains.bitcoin.wire import Header, parse_header
-from pipeline.chains.bitcoin.work import bits_of, checkpoint_of, is_test_network, median_times, retargeted, work_faults, work_of
+from pipeline.chains.bitcoin.work import bits_of, is_test_network, median_times, retargeted, work_faults, work_of
 
 from .chains import GENESIS_HEADER, read_block
 
@@ -45,27 +45,27 @@ def real(height: int) -> Header:
 
 @pytest.mark.parametrize("first", [554400, 556416, 558432])
 def test_bitcoins_own_intervals_are_set_anew_as_the_rules_say(first: int) -> None:
-    checkpoint = checkpoint_of("bitcoin")
+    checkpoint = network("bitcoin").checkpoint
     assert checkpoint is not None
     start, last, after = real(first), real(first + 2015), real(first + 2016)
-    assert retargeted(last.bits, last.time - start.time, checkpoint, BITCOIN) == after.bits
+    assert retargeted(last.bits, last.time - start.time, BITCOIN) == after.bits
 
 
 def test_a_real_header_after_the_checkpoint_passes_and_one_of_difficulty_1_does_not() -> None:
-    checkpoint = checkpoint_of("bitcoin")
+    checkpoint = network("bitcoin").checkpoint
     assert checkpoint is not None and meets_target(BLOCK_840000, BITCOIN) is True
     header = parse_header(BLOCK_840000)
     assert header.hash.hex() == "0000000000000000000320283a032748cef8227873ff4872689bf23f1cda83a5"
-    assert work_faults([header], 840_000, BITCOIN, checkpoint) == []
+    assert work_faults([header], 840_000, BITCOIN) == []
     easy = parse_header(GENESIS_HEADER)
     assert work_of(easy.bits) == 0x100010001 and meets_target(GENESIS_HEADER, BITCOIN) is True
-    (fault,) = work_faults([easy], 840_000, BITCOIN, checkpoint)
+    (fault,) = work_faults([easy], 840_000, BITCOIN)
     assert "block 840000: claims the work of 4,295,032,833 hashes" in fault
-    assert "there" in work_faults([header], checkpoint.height, BITCOIN, checkpoint)[0]
+    assert "there" in work_faults([header], checkpoint.height, BITCOIN)[0]
 
 
 def test_a_real_header_of_litecoin_claims_more_than_the_least_work() -> None:
-    checkpoint, raw = checkpoint_of("litecoin"), read_block("litecoin-2265985")[:80]
+    checkpoint, raw = network("litecoin").checkpoint, read_block("litecoin-2265985")[:80]
     assert checkpoint is not None and meets_target(raw, LITECOIN) is True
     assert work_of(parse_header(raw).bits) > checkpoint.least_work > work_of(0x1E0FFFF0)
 
@@ -76,32 +76,32 @@ def chain(count: int, first: int, bits: int, *, apart_s: int = 600) -> list[Head
 
 
 def test_difficulty_moves_only_where_and_as_far_as_the_network_moves_it() -> None:
-    checkpoint, bits = checkpoint_of("bitcoin"), 0x17034219
+    checkpoint, bits = network("bitcoin").checkpoint, 0x17034219
     assert checkpoint is not None
     interval = 840_000 // 2016 * 2016 + 2016
     honest = chain(2017, interval, bits)
-    meant = retargeted(bits, 2015 * 600, checkpoint, BITCOIN)
-    assert work_faults([*honest[:-1], honest[-1]._replace(bits=meant)], interval, BITCOIN, checkpoint) == []
-    assert "by the rules it is" in work_faults(honest, interval, BITCOIN, checkpoint)[0]
+    meant = retargeted(bits, 2015 * 600, BITCOIN)
+    assert work_faults([*honest[:-1], honest[-1]._replace(bits=meant)], interval, BITCOIN) == []
+    assert "by the rules it is" in work_faults(honest, interval, BITCOIN)[0]
     eased = [*honest[:5], honest[5]._replace(bits=0x17044219), *honest[6:9]]
-    assert "sets none anew" in work_faults(eased, interval, BITCOIN, checkpoint)[0]
+    assert "sets none anew" in work_faults(eased, interval, BITCOIN)[0]
     short = [honest[0]._replace(time=1), honest[1]._replace(time=2, bits=bits_of(target_of(bits) * 5))]
-    assert any("more than four times" in fault for fault in work_faults(short, interval - 1, BITCOIN, checkpoint))
+    assert any("more than four times" in fault for fault in work_faults(short, interval - 1, BITCOIN))
 
 
 def test_a_month_takes_as_many_blocks_as_the_network_makes_in_it() -> None:
-    checkpoint = checkpoint_of("bitcoin")
+    checkpoint = network("bitcoin").checkpoint
     assert checkpoint is not None
-    assert work_faults(chain(300, 850_000, 0x17034219), 850_000, BITCOIN, checkpoint) == []
-    (fault,) = work_faults(chain(300, 850_000, 0x17034219, apart_s=6_000), 850_000, BITCOIN, checkpoint)
+    assert work_faults(chain(300, 850_000, 0x17034219), 850_000, BITCOIN) == []
+    (fault,) = work_faults(chain(300, 850_000, 0x17034219, apart_s=6_000), 850_000, BITCOIN)
     assert "300 blocks in 20 days" in fault
 
 
 def test_times_run_after_the_median_of_the_blocks_before() -> None:
-    checkpoint, headers = checkpoint_of("bitcoin"), chain(20, 850_000, 0x17034219)
+    checkpoint, headers = network("bitcoin").checkpoint, chain(20, 850_000, 0x17034219)
     assert checkpoint is not None
     headers[15] = headers[15]._replace(time=headers[4].time)
-    assert any("median time" in fault for fault in work_faults(headers, 850_000, BITCOIN, checkpoint))
+    assert any("median time" in fault for fault in work_faults(headers, 850_000, BITCOIN))
     assert median_times(headers, 850_000)[:11] == [None] * 10 + [headers[5].time]
     assert median_times(headers[:3], 0) == [headers[0].time, headers[1].time, headers[1].time]
 
@@ -117,9 +117,9 @@ def test_times_run_after_the_median_of_the_blocks_before() -> None:
 )
 def test_dogecoin_sets_its_difficulty_at_every_block(time: int, before: int, bits: int, meant: int) -> None:
     """Blocks of the main network, as Dogecoin Core's own dogecoin_tests.cpp has them: late, very late, a time that ran backwards, early."""
-    checkpoint = checkpoint_of("dogecoin")
+    checkpoint = network("dogecoin").checkpoint
     assert checkpoint is not None
-    assert retargeted(bits, time - before, checkpoint, network("dogecoin")) == meant
+    assert retargeted(bits, time - before, network("dogecoin")) == meant
 
 
 @pytest.mark.parametrize("bits", [0x1D00FFFF, 0x17034219, 0x1B0404CB, 0x1E0FFFF0, 0x207FFFFF, 0x1C008000])
@@ -128,6 +128,6 @@ def test_bits_and_targets_turn_into_each_other(bits: int) -> None:
 
 
 def test_which_networks_have_work_that_headers_show() -> None:
-    assert {name for name in NETWORKS if checkpoint_of(name)} == {"bitcoin", "litecoin", "dogecoin"}
+    assert {name for name in NETWORKS if network(name).checkpoint} == {"bitcoin", "litecoin", "dogecoin"}
     assert {name for name in NETWORKS if not is_test_network(network(name))} == {"bitcoin", "litecoin", "dogecoin"}
     assert work_of(0) == work_of(0x1D800000) == 0
