@@ -74,8 +74,9 @@ class EvmEventBuilder(EventBuilder):
     def balances(self, seq: int, height: int, block_hash: str, rows: BalanceColumns) -> Balances:
         return Balances(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, rows=rows)
 
-    def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str) -> Doubt:
-        return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail)
+    def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str, *, txid: str | None = None) -> Doubt:
+        """`txid`: the transaction whose internal calls two witnesses tell differently."""
+        return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail, txid=txid)
 
     def accounts(self, seq: int, proved: ProvedAccounts, asset: str, *, has_header: bool = True) -> Accounts:
         """`has_header`: whether an event of a block has it."""

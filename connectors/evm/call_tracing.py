@@ -19,6 +19,8 @@ class CallTracing:
     traces: Traces | None
     is_untraced_accepted: bool
     why: str
+    other_traces: Traces | None = None
+    """The other way, where the node offers both: payouts that rest on a trace are compared with it (`trace_check.py`)."""
 
 
 def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTracing:
@@ -30,11 +32,16 @@ def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTrac
         return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
     if wanted == "auto":
         if features.traces:
-            return CallTracing(features.traces[0], features.traces[0], False, f"{features.version} offers {' and '.join(features.traces)}")
+            why = f"{features.version} offers {' and '.join(features.traces)}"
+            return CallTracing(features.traces[0], features.traces[0], False, why, _other(features, features.traces[0]))
         return CallTracing("not-offered", None, False, f"{features.version} offers neither trace_block nor debug_traceBlockByHash")
     if wanted not in features.traces:
         raise NotOffered(
             f'the node at {node} does not offer {wanted}, which internal_calls asks for: use "auto", or a node that does '
             f"(it offers {' and '.join(features.traces) or 'none'})"
         )
-    return CallTracing(wanted, wanted, False, "asked for in the settings")
+    return CallTracing(wanted, wanted, False, "asked for in the settings", _other(features, wanted))
+
+
+def _other(features: NodeFeatures, used: Traces) -> Traces | None:
+    return next((way for way in features.traces if way != used), None)

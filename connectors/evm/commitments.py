@@ -1,6 +1,6 @@
 """What a header commits to besides its transactions and receipts: uncles, withdrawals, and with the signed transactions what each paid for gas. Pure.
 
-Enters: a header's fields, and what the node gives. Leaves: nothing or a price; ValueError where the answer is not what the header's hash covers. The roots of
+Besides, what its receipts' bloom filters and gas add up to. Enters: a header's fields, and what the node gives. Leaves: nothing or a price; ValueError where the answer is not what the header's hash covers. The roots of
 transactions and receipts are compared where a block is read whole (`read_block.py`).
 """
 
@@ -13,6 +13,7 @@ from eth_hash.auto import keccak
 
 from pipeline.chains.evm.fields import number as number_in
 from pipeline.chains.evm.fields import shortest
+from pipeline.chains.evm.receipts import Receipt
 
 from .answers import HeaderFields, RawHeader, Withdrawal, data_of, number
 from .block_trie import BlockTrie, rlp
@@ -75,6 +76,28 @@ def blob_fee_wei(transaction: Mapping[str, Any], receipt: Mapping[str, Any]) -> 
             f"transaction {transaction.get('hash')} with {len(hashes)} blobs is said to have paid {price} for {used} units of blob gas"
         )
     return used * price
+
+
+def check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
+    """The header's bloom filter is that of the receipts. Raises ValueError otherwise."""
+    found = 0
+    for receipt in receipts:
+        found |= int.from_bytes(receipt.bloom, "big")
+    if found != int(bloom, 16):
+        raise ValueError("the receipts' blooms are not the header's")
+
+
+def gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The gas that each transaction used, from the cumulative sums that the receipts root covers; the node's `gasUsed` must agree."""
+    found, before = [], 0
+    for receipt, answer in zip(receipts, answers, strict=True):
+        used, before = receipt.cumulative_gas_used - before, receipt.cumulative_gas_used
+        if used != number_in(answer, "gasUsed"):
+            raise ValueError(
+                f"transaction {answer.get('transactionHash')} is said to have used {number_in(answer, 'gasUsed')} gas, and by the running sum used {used}"
+            )
+        found.append(used)
+    return found
 
 
 def _list_of(body: bytes) -> bytes:

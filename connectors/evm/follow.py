@@ -42,6 +42,7 @@ from .rpc import NodeConnection
 from .scan import Scanner
 from .settings import EvmChain
 from .state import StateReader
+from .trace_check import TraceCheck
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("evm")
@@ -81,6 +82,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._prover = AccountProver(self._node)
         self._scanner = Scanner(self._node, reader)
         self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
+        self._trace_check = TraceCheck(reader, self._state_reader)
         self._second = Recheck(self._node, reader, settings.finality)
         self._watch_list: WatchList | None = None
         self._call_tracing: CallTracing | None = None
@@ -161,6 +163,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         watching = self._watching(call_tracing)
         scanned = self._scanner.read(fork + 1, last, state.hash_at(fork), watching)
         self._internal_transfers.complete(scanned, watching)
+        differences = self._trace_check.check(scanned, watching)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
         self._second.roll_back(fork)
         assert self._watch_list is not None
@@ -178,6 +181,10 @@ class EvmConnector(Follower[ChainState, Rescan]):
                     events.append(self._balances(seq, part.height, part.hash))
             else:
                 events += self._event_builder.connects(seq, part, scanned.found, proved, asset)
+        for one in differences:
+            _journal.warning("traces-differ", chain=self._chain, height=one.height, txid=one.txid, detail=one.detail)
+            seq = state.next_seq + len(events)
+            events.append(self._event_builder.doubt(seq, one.height, one.hash, one.time, one.detail, txid=one.txid))
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
 
@@ -265,6 +272,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             call_tracing.traces,
             call_tracing.is_untraced_accepted,
             self._settings.block_reward,
+            call_tracing.other_traces,
         )
 
     # --- the log ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ the bloom filter are compared, and there are no proofs. Calls are not covered by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,16 +21,18 @@ from pipeline.chains.evm.receipts import Log, Receipt, parse_receipt, receipt_rl
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
 from pipeline.log.events.chain import Transaction
 
-from .answers import HeaderFields, RawHeader, raw_header
+from .answers import RawHeader
+from .block_content import BlockContent, changes_of, recipients_of
 from .block_trie import BlockTrie
 from .chain_state import digest
-from .commitments import blob_fee_wei, check_uncles, gas_price_wei
+from .commitments import blob_fee_wei, check_bloom, gas_price_wei, gas_used
 from .errors import AnswerUnreadable, NotOffered
-from .movements import Calls, movements_of
+from .movements import Calls, Movement, movements_of
 from .netting import NettedTransaction, net
 from .node import Node, ReadBlock, Traces
-from .rewards import BlockReward, Uncle, block_credits
+from .rewards import BlockReward, block_credits
 from .rpc import RecordedAnswers
+from .uncles import uncles_of
 from .watch import WatchList
 
 
@@ -47,6 +49,8 @@ class Watching:
     is_untraced_accepted: bool
     """Whether the operator accepts that calls are not traced."""
     block_reward: BlockReward
+    other_traces: Traces | None = None
+    """Another way in which the node shows them, to compare with."""
 
     @property
     def known(self) -> frozenset[str]:
@@ -113,33 +117,45 @@ class BlockReader:
             and all(self._node.connection.gives_same_answers(recorded) for recorded in before.recorded)
         )
 
-    def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
-        """The pool's transactions in the block. `deep`: read the calls of every transaction.
+    def read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> BlockContent:
+        """What the block has of the pool's. `deep`: read the calls of every transaction.
 
         Raises AnswerUnreadable when an answer contradicts the header, NotOffered when a pool wallet pays into a contract and calls
         can't be traced, and what `Node` raises.
         """
         with self._node.connection.record_answers() as recorded:
-            transactions = self._read(block, watching, deep=deep)
+            content = self._read(block, watching, deep=deep)
         self._readings.pop(block.header.hash, None)
-        if transactions:
+        if content.transactions:
             while len(self._readings) >= MAX_READINGS:
                 del self._readings[next(iter(self._readings))]
-            self._readings[block.header.hash] = _Reading(watching, _digest(block), recorded, digest(transactions))
-        return transactions
+            self._readings[block.header.hash] = _Reading(watching, _digest(block), recorded, digest(content.transactions))
+        return content
 
-    def _read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> list[Transaction]:
+    def read_beside(self, block: ReadBlock, watching: Watching) -> BlockContent:
+        """As `read`, deep, without keeping it as the block's reading."""
+        return self._read(block, watching, deep=True)
+
+    def _read(self, block: ReadBlock, watching: Watching, *, deep: bool) -> BlockContent:
         try:
             whole = self._whole(block)
             places = self._visible_places(whole, watching)
             calls = self._calls(whole, places, watching, deep=deep)
             if calls is not None:
                 places = list(range(len(whole.txids)))
-            netted = self._build_transactions(whole, places, calls, watching)
-            credits = self._credits(block, whole, watching)
+            movements = _movements(whole, places, calls, watching)
+            netted = self._build_transactions(whole, movements, watching)
+            own = self._own_credits(block, whole, watching)
+            credits = self._credits(block, whole, own, watching)
+            transactions = [*netted, credits] if credits is not None else netted
+            if calls is None:
+                return BlockContent(transactions)
+            ran = {whole.txids[place] for place in self._ran(whole, places)}
+            traced = frozenset(told.txid for told in netted if told.txid in ran and recipients_of(told, watching.asset))
+            moved = (movement for some in (*movements.values(), own) for movement in some if movement.asset == watching.asset)
+            return BlockContent(transactions, traced, changes_of(moved, _fees(whole)))
         except ValueError as error:
             raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {self._node.name}: {error}") from error
-        return [*netted, credits] if credits is not None else netted
 
     # --- what the header commits to --------------------------------------------------------------------------------
 
@@ -160,13 +176,13 @@ class BlockReader:
         if raw_receipts is not None:
             receipts_trie = _compare(raw_receipts, fields.receipts_root, "receipts")
         receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [_unproven(answer) for answer in answers]
-        _check_bloom(receipts, fields.logs_bloom)
+        check_bloom(receipts, fields.logs_bloom)
         return _CheckedBlock(
             header,
             transactions,
             txids,
             receipts,
-            _gas_used(receipts, answers),
+            gas_used(receipts, answers),
             answers,
             raw_transactions,
             raw_receipts,
@@ -191,7 +207,7 @@ class BlockReader:
 
     def _calls(self, whole: _CheckedBlock, places: Sequence[int], watching: Watching, *, deep: bool) -> list[Calls] | None:
         """The calls of all of the block's transactions; None where they are not needed or not traced."""
-        ran = [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
+        ran = self._ran(whole, places)
         if watching.traces is not None:
             return self._node.calls(whole.header, whole.txids, watching.traces) if ran or deep else None
         paid = [
@@ -206,26 +222,21 @@ class BlockReader:
             )
         return None
 
+    def _ran(self, whole: _CheckedBlock, places: Sequence[int]) -> list[int]:
+        """Those of the transactions in which code may have run, and that did not fail."""
+        return [place for place in places if whole.receipts[place].status != 0 and whole.gas_used[place] > INTRINSIC_GAS]
+
     def _build_transactions(
-        self, whole: _CheckedBlock, places: Sequence[int], calls: Sequence[Calls] | None, watching: Watching
+        self, whole: _CheckedBlock, movements: Mapping[int, Sequence[Movement]], watching: Watching
     ) -> list[Transaction]:
         addresses = watching.watch_list.addresses
-        first_log, first_logs = 0, []
-        for receipt in whole.receipts:
-            first_logs.append(first_log)
-            first_log += len(receipt.logs)
         found: list[tuple[int, NettedTransaction, int, str | None]] = []
-        for place in places:
-            transaction, answer = whole.transactions[place], whole.answers[place]
-            movements = movements_of(
-                transaction, whole.receipts[place], first_logs[place], calls[place] if calls is not None else None,
-                created=answer.get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
-            )  # fmt: skip
-            payer = to_checksum(transaction["from"])
+        for place, moved in movements.items():
+            payer = to_checksum(whole.transactions[place]["from"])
             fee = _fee_wei(whole, place) if payer in addresses else 0
             netted = net(
                 whole.txids[place],
-                movements,
+                moved,
                 addresses,
                 asset=watching.asset,
                 known=watching.known,
@@ -268,17 +279,19 @@ class BlockReader:
 
     # --- the block's own credits -----------------------------------------------------------------------------------
 
-    def _credits(self, block: ReadBlock, whole: _CheckedBlock, watching: Watching) -> Transaction | None:
-        """The block's credits to pool wallets, as one coinbase transaction."""
+    def _own_credits(self, block: ReadBlock, whole: _CheckedBlock, watching: Watching) -> list[Movement]:
+        """What the block itself credits, to whomever."""
         fields = block.header.fields
-        spellings, height = watching.watch_list.spellings, block.header.height
-        fees = _priority_fees_wei(whole, fields.base_fee_per_gas) if fields.miner in spellings else 0
         uncles = uncles_of(self._node, block) if watching.block_reward == "ecip1017" else []
-        movements = block_credits(
-            height, fields.miner, asset=watching.asset, block_reward=watching.block_reward, uncles=uncles, priority_fees_wei=fees,
+        return block_credits(
+            block.header.height, fields.miner, asset=watching.asset, block_reward=watching.block_reward, uncles=uncles,
+            priority_fees_wei=_priority_fees_wei(whole, fields.base_fee_per_gas) if fields.miner in watching.watch_list.spellings else 0,
             withdrawals=block.light.withdrawals or [],
         )  # fmt: skip
-        netted = net(block.header.hash, movements, watching.watch_list.addresses, asset=watching.asset, known=watching.known)
+
+    def _credits(self, block: ReadBlock, whole: _CheckedBlock, own: Sequence[Movement], watching: Watching) -> Transaction | None:
+        """The block's credits to pool wallets, as one coinbase transaction."""
+        netted = net(block.header.hash, own, watching.watch_list.addresses, asset=watching.asset, known=watching.known)
         if netted is None:
             return None
         return Transaction(
@@ -287,21 +300,19 @@ class BlockReader:
         )  # fmt: skip
 
 
-def uncles_of(node: Node, block: ReadBlock) -> list[Uncle]:
-    """The uncles that a block includes, in order: those whose hash its header holds. Raises AnswerUnreadable where others are given."""
-    named = block.light.uncles
-    calls = [("eth_getUncleByBlockHashAndIndex", ("0x" + block.header.hash, hex(place))) for place in range(len(named))]
-    found = node.connection.batch(calls, result=HeaderFields | None) if calls else []
-    try:
-        headers = []
-        for name, fields in zip(named, found, strict=True):
-            if fields is None or fields.hash.lower() != name.lower():
-                raise _HeaderMismatch(f"its uncle {name} is not given")
-            headers.append(raw_header(fields))
-        check_uncles(block.header.fields, headers)
-    except ValueError as error:
-        raise AnswerUnreadable(f"block {block.header.height} {block.header.hash} at {node.name}: {error}") from error
-    return [Uncle(header.fields.miner, header.height) for header in headers]
+def _movements(whole: _CheckedBlock, places: Sequence[int], calls: Sequence[Calls] | None, watching: Watching) -> dict[int, list[Movement]]:
+    """What each of the transactions at `places` moved."""
+    first_log, first_logs = 0, []
+    for receipt in whole.receipts:
+        first_logs.append(first_log)
+        first_log += len(receipt.logs)
+    return {
+        place: movements_of(
+            whole.transactions[place], whole.receipts[place], first_logs[place], calls[place] if calls is not None else None,
+            created=whole.answers[place].get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
+        )
+        for place in places
+    }  # fmt: skip
 
 
 def _digest(block: ReadBlock) -> bytes:
@@ -326,14 +337,6 @@ def _compare(items: Sequence[bytes], root: str, what: str) -> BlockTrie:
     return trie
 
 
-def _check_bloom(receipts: Sequence[Receipt], bloom: str) -> None:
-    found = 0
-    for receipt in receipts:
-        found |= int.from_bytes(receipt.bloom, "big")
-    if found != int(bloom, 16):
-        raise _HeaderMismatch("the receipts' blooms are not the header's")
-
-
 def _unproven(answer: Mapping[str, Any]) -> Receipt:
     """A receipt of a type that this program can't encode."""
     return Receipt(
@@ -348,22 +351,18 @@ def _unproven(answer: Mapping[str, Any]) -> Receipt:
     )
 
 
-def _gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]]) -> list[int]:
-    """The gas that each transaction used, from the cumulative sums that the receipts root covers; the node's `gasUsed` must agree."""
-    found, before = [], 0
-    for receipt, answer in zip(receipts, answers, strict=True):
-        used, before = receipt.cumulative_gas_used - before, receipt.cumulative_gas_used
-        if used != number(answer, "gasUsed"):
-            raise _HeaderMismatch(
-                f"transaction {answer.get('transactionHash')} is said to have used {number(answer, 'gasUsed')} gas, and by the running sum used {used}"
-            )
-        found.append(used)
-    return found
-
-
 def _fee_wei(whole: _CheckedBlock, place: int) -> int:
     """The fee in wei that the sender of a transaction paid for gas and blobs."""
     return whole.gas_used[place] * _price_wei(whole, place) + blob_fee_wei(whole.transactions[place], whole.answers[place])
+
+
+def _fees(whole: _CheckedBlock) -> Iterator[tuple[str, int | None]]:
+    """Every transaction's sender and fee in wei; None where the receipt contradicts a stranger's transaction."""
+    for place, transaction in enumerate(whole.transactions):
+        try:
+            yield to_checksum(transaction["from"]), _fee_wei(whole, place)
+        except ValueError:
+            yield to_checksum(transaction["from"]), None
 
 
 def _price_wei(whole: _CheckedBlock, place: int) -> int:

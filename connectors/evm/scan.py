@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
+from .block_content import BlockContent
 from .errors import ChainMoved
 from .find_logs import LogFinder
 from .node import Node, ReadBlock
-from .read_block import BlockReader, Watching, uncles_of
+from .read_block import BlockReader, Watching
+from .uncles import uncles_of
 
 BLOCKS_A_REQUEST = 100
 PARALLEL_REQUESTS = 5
@@ -34,6 +36,8 @@ class Scanned:
     """The pool's transactions, by height; blocks without any are absent."""
     read_whole: dict[int, ReadBlock] = field(default_factory=dict)
     """Blocks that were read whole, by height."""
+    contents: dict[int, BlockContent] = field(default_factory=dict)
+    """What was read of them, by height."""
 
 
 class Scanner:
@@ -70,10 +74,11 @@ class Scanner:
 
     def read_whole(self, scanned: Scanned, block: ReadBlock, watching: Watching, *, deep: bool) -> None:
         """Read one block of the range whole."""
-        transactions = self._reader.read(block, watching, deep=deep)
+        content = self._reader.read(block, watching, deep=deep)
         scanned.read_whole[block.header.height] = block
-        if transactions:
-            scanned.found[block.header.height] = transactions
+        scanned.contents[block.header.height] = content
+        if content.transactions:
+            scanned.found[block.header.height] = content.transactions
         else:
             scanned.found.pop(block.header.height, None)
 

@@ -38,6 +38,7 @@ TITLES: Mapping[IssueCode, tuple[str, str]] = {
     IssueCode.UNKNOWN_ASSET: ("a token that the settings do not know left a wallet", ""),
     IssueCode.BAD_ADDRESS: ("an address has a wrong checksum", ""),
     IssueCode.NODE_ANSWER_CHANGED: ("the node gave another answer about a block when it was asked again", ""),
+    IssueCode.TRACES_DIFFER: ("what a transaction paid inside it is told differently by two witnesses", ""),
 }
 
 _HINTS: Mapping[IssueCode, str] = {
@@ -61,6 +62,7 @@ _HINTS: Mapping[IssueCode, str] = {
     IssueCode.UNKNOWN_ASSET: "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, waive.",
     IssueCode.BAD_ADDRESS: "Look the address up where it came from, correct it there and import again.",
     IssueCode.NODE_ANSWER_CHANGED: "The second answer counts. If it happens often, use another node.",
+    IssueCode.TRACES_DIFFER: "Look the transaction up at another node or an explorer. If the amounts in the report are right, waive; else follow the chain with another node, from a new log.",
 }
 
 

@@ -84,12 +84,26 @@ def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.Data
 
 def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Blocks whose second reading differed, by the day of the block (ADR 7)."""
-    found = doubts.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
+    found = doubts.filter(pl.col("txid").is_null()).with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     return make_issues(
         IssueCode.NODE_ANSWER_CHANGED,
         found,
         ref=pl.concat_str("chain", pl.col("height").cast(pl.String), separator=":"),
         detail=pl.col("detail"),
+    )
+
+
+def differing_traces(doubts: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """Transactions of main-chain blocks whose internal calls two witnesses tell differently, by the day of the block (ADR 7)."""
+    told = doubts.filter(pl.col("txid").is_not_null()).join(blocks.select("chain", "hash"), on=["chain", "hash"], how="semi")
+    found = told.unique(["chain", "hash", "txid"], keep="last", maintain_order=True).with_columns(date=day_of_seconds("time"))
+    return make_issues(
+        IssueCode.TRACES_DIFFER,
+        found.filter(is_in_month(month)),
+        ref=pl.col("txid"),
+        detail=pl.col("detail"),
+        facts=[pl.col("chain"), pl.col("hash"), pl.col("detail")],
+        place=pl.col("chain"),
     )
 
 

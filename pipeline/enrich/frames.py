@@ -67,8 +67,8 @@ PROVED_BALANCES = OBSERVATIONS
 """The same of single addresses and the chain's own asset, where the block's header proves it: around the pool's transactions, and at months' ends (ADR 7)."""
 PAYEES = {"chain": pl.String, "address": pl.String}
 """Addresses that are followed besides the pool's, so that transactions of on-chain payers are found (rules 8.1, 10.8)."""
-DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String}
-"""Blocks whose second reading differed (ADR 7); `time` is the header's."""
+DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String, "txid": pl.String}
+"""Blocks whose second reading differed; with `txid`: a transaction whose internal calls two witnesses tell differently (ADR 7). `time` is the header's."""
 ALLOCATIONS = {
     "allocation_id": pl.String,
     "account": pl.String,
@@ -152,7 +152,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "payees": PAYEES,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
-    "observations": (), "doubts": (), "proved_balances": (), "transactions": ("fee_wallet",), "payments": ("payer",), "payees": (),
+    "observations": (), "doubts": ("txid",), "proved_balances": (), "transactions": ("fee_wallet",), "payments": ("payer",), "payees": (),
 }  # fmt: skip
 """Frames, and columns, that a bundle leaves out when they are empty, so that bundles of chains without them keep their bytes."""
 

@@ -58,6 +58,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
             facts.wallets, payments.join(pl.concat([paid_by.off_chain, paid_by.unknown]), on="payment_id", how="anti"), facts.labels, month
         ),
         check.changed_answers(facts.doubts, month),
+        check.differing_traces(facts.doubts, facts.blocks, month),
         check.unknown_outflows(outflows),
         check_registry.overlaps(facts.wallets, facts.accounts, month, rules),
         check_registry.bad_miner_ids(facts.miners),

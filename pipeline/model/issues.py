@@ -47,6 +47,9 @@ class IssueCode(StrEnum):
     NODE_ANSWER_CHANGED = "node-answer-changed"
     """ADR 7: a block read again was not what it had been; `ref` is `CHAIN:HEIGHT`."""
 
+    TRACES_DIFFER = "traces-differ"
+    """ADR 7: two witnesses tell a transaction's internal calls differently; `ref` is the txid."""
+
     @property
     def severity(self) -> Severity:
         return Severity.WARNING if self in _WARNINGS else Severity.BLOCKING

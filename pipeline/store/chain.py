@@ -67,6 +67,7 @@ ACCOUNT: dict[str, Any] = {
 }  # fmt: skip
 DOUBT: Shape = {
     "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String,
+    "txid": pl.String,
 }  # fmt: skip
 TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
 AMOUNTS = ("value", "fee", "other_inputs_value")
@@ -154,7 +155,7 @@ class ChainBatch:
             case Balances() | Accounts():
                 after = self._observe(record, event, last)
             case Doubt():
-                self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail))
+                self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail, event.txid))
                 after = last._replace(seq=event.seq)
             case Connect():
                 block = _Block(event.height, event.prev, event.time, event.mediantime, True)

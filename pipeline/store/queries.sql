@@ -41,8 +41,8 @@ SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FR
 WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
 
--- facts.doubts: blocks that were told differently when they were read again.
-SELECT chain, height, hash, time, detail FROM raw_doubt ORDER BY chain, seq;
+-- facts.doubts: blocks that were told differently when they were read again, and transactions whose internal calls two witnesses tell differently.
+SELECT chain, height, hash, time, detail, txid FROM raw_doubt ORDER BY chain, seq;
 
 -- facts.allocations: the version in force of each.
 SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount

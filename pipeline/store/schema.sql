@@ -43,9 +43,9 @@ CREATE TABLE raw_balance (
 CREATE TABLE raw_account_proof (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, header VARCHAR, asset VARCHAR NOT NULL,
     wallet VARCHAR NOT NULL, address VARCHAR NOT NULL, value DECIMAL(38,0) NOT NULL, proof VARCHAR[] NOT NULL);
--- Blocks that were told differently when they were read again.
+-- Blocks that were told differently when they were read again; with a txid: a transaction whose internal calls two witnesses tell differently.
 CREATE TABLE raw_doubt (
-    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, detail VARCHAR NOT NULL);
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, detail VARCHAR NOT NULL, txid VARCHAR);
 -- The newest chain event of each chain: its seq must grow by one (nothing is skipped silently).
 CREATE TABLE raw_chain_tip (chain VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, hash VARCHAR, height BIGINT);
 

@@ -171,7 +171,7 @@ def _observed(facts: Facts) -> Facts:
 
 def _doubted(facts: Facts) -> Facts:
     tip = facts.blocks.sort("height").row(-1, named=True)
-    row = {"chain": "bitcoin", "height": tip["height"], "hash": tip["hash"], "time": tip["time"], "detail": "told otherwise"}
+    row = {"chain": "bitcoin", "height": tip["height"], "hash": tip["hash"], "time": tip["time"], "detail": "told otherwise", "txid": None}
     return dataclasses.replace(facts, doubts=pl.DataFrame([row], schema=DOUBTS))
 
 

@@ -1,6 +1,6 @@
 """What only account chains have (ADR 7): assets known by contract, addresses with a checksum, balances observed, answers that changed.
 
-Enters: a `Case`. Leaves: its facts in assets of the settings alone, the issues `unknown-asset`, `bad-address` and `node-answer-changed`, and
+Enters: a `Case`. Leaves: its facts in assets of the settings alone, the issues `unknown-asset`, `bad-address`, `node-answer-changed` and `traces-differ`, and
 what was observed of a wallet. Read from ADR 7 and `docs/evm.md`; it shares nothing with the program, Keccak-256 is the library's.
 """
 
@@ -38,7 +38,10 @@ def check_accounts(case: Case) -> None:
         block = case.blocks[row["chain"], row["block_hash"]]
         case.issue(IssueCode.UNKNOWN_ASSET, f"{row['chain']}:{row['asset']}", almaty_date(block["time"]))
     for row in case.facts.get("doubts", []):
-        case.issue(IssueCode.NODE_ANSWER_CHANGED, f"{row['chain']}:{row['height']}", almaty_date(row["time"]))
+        if row.get("txid") is None:
+            case.issue(IssueCode.NODE_ANSWER_CHANGED, f"{row['chain']}:{row['height']}", almaty_date(row["time"]))
+        elif (row["chain"], row["hash"]) in case.blocks:
+            case.issue(IssueCode.TRACES_DIFFER, row["txid"], almaty_date(row["time"]))
     held = [
         row["address"] for row in case.facts["wallets"]
         if row["valid_from"] <= case.month.last and (row["valid_to"] is None or row["valid_to"] > case.month.first)

@@ -178,7 +178,7 @@ class Accounts(Event, tag="accounts", frozen=True, kw_only=True):
 
 
 class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
-    """A block read a second time differed from the first reading; the events after this one give the block again."""
+    """What a node said of a block was contradicted: by its second reading, and the events after this one give the block again; or, of one transaction, by another witness."""
 
     seq: SequenceNumber
     chain: Id
@@ -186,6 +186,12 @@ class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     hash: Hash
     time: UnixSeconds
     detail: Text
+    txid: Annotated[
+        Hash | None,
+        Meta(
+            description="account chains: the transaction whose internal calls two witnesses tell differently; null: the block was told otherwise"
+        ),
+    ] = None
 
 
 ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt

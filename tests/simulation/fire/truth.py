@@ -90,7 +90,7 @@ class LogReader:
                 row = {**place, "wallet": wallet, "address": where, "asset": asset, "value": None if value is None else int(value)}
                 self._balances[event["hash"], wallet, where, asset] = row
         elif kind == "doubt":
-            self._doubts.append({name: event[name] for name in ("chain", "height", "hash", "time", "detail")})
+            self._doubts.append({name: event[name] for name in ("chain", "height", "hash", "time", "detail")} | {"txid": event.get("txid")})
         elif kind == "connect":
             self._begin(event)
             block = {name: event[name] for name in ("chain", "hash", "height", "time", "mediantime")}

@@ -307,3 +307,19 @@ def test_a_block_that_was_told_differently_is_a_warning_of_its_month() -> None:
     assert blocking(enriched) == []
     assert issues_of(enriched, "node-answer-changed") == [f"{CHAIN}:10"]
     assert details(enriched, "node-answer-changed") == ["a log is gone"]
+
+
+def test_internal_calls_told_differently_block_their_month_while_the_block_stands() -> None:
+    world = Accounts()
+    world.allocate_asset("A1", "a", "ETH", ETHER)
+    world.tx("paid", [("hot", "ETH", ETHER)], [(A, "ETH", ETHER)])
+    world.balances_add_up(9 * ETHER, 1_000_000_000, ETHER)
+    row = next(row for row in world.rows["blocks"] if row["hash"] == world.rows["transactions"][-1]["block_hash"])
+    told = {name: row[name] for name in ("chain", "height", "hash", "time")}
+    world.add("doubts", **told, detail="they differ", txid="paid")
+    world.add("doubts", **told, detail="they differ still", txid="paid")
+    world.add("doubts", **{**told, "hash": "left the main chain"}, detail="they differ", txid="gone")
+    enriched = world.month()
+    assert issues_of(enriched, "traces-differ") == ["paid"] == [ref for code, ref in blocking(enriched) if code == "traces-differ"]
+    assert details(enriched, "traces-differ") == ["they differ still"]
+    assert issues_of(enriched, "node-answer-changed") == []
