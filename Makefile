@@ -37,10 +37,13 @@ $(VENV)/bin/python:
 
 # Hashes are checked for every package. Build tools come first, so that no step fetches anything that is not locked.
 $(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements-build.lock
-	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements.lock
-	$(PIP) install --quiet --no-build-isolation --no-deps -e .
+	@echo "make: 1 of 3: build tools"
+	@$(PIP) install --quiet --require-hashes -r requirements-build.lock
+	@$(PYTHON) .ci/installing.py "make: 2 of 3" requirements.lock $(PIP) install --require-hashes --no-build-isolation -r requirements.lock
+	@echo "make: 3 of 3: Esep itself"
+	@$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
+	@echo "make: installed: . $(VENV)/bin/activate && esep --help"
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(PIP) install --quiet --require-hashes --no-build-isolation -r requirements-dev.lock

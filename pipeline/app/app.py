@@ -115,7 +115,7 @@ class App:
         drafts = Drafts(self.rules, self.log, self.now, diary=diary, stores=self.stores, months=self.months, bundles=bundles)
         return DeskParts(
             settings=self.settings, now=self.now, diary=diary, months=bundles, drafts=drafts,
-            filing=open_filing(self.settings), signer=open_signer(self.settings), channels=open_channels(self.settings), stamping=open_stamping(self.settings, self.log, diary, bundles),
+            filing=open_filing(self.settings, bundles.papers), signer=open_signer(self.settings), channels=open_channels(self.settings), stamping=open_stamping(self.settings, self.log, diary, bundles),
         )  # fmt: skip
 
     def channels(self) -> list[Channel]:

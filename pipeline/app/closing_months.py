@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipeline.closing.advance import signature_of
 from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
+from pipeline.closing.frozen_files import read_frozen
 from pipeline.closing.review import review_reasons
+from pipeline.log.events.months import Submitting
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
-from pipeline.model.errors import MonthError
+from pipeline.model.errors import FilingError, MonthError
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
 from pipeline.settings import Settings
@@ -48,6 +52,16 @@ class ClosingMonths:
         self.progress: Callable[[str], None] = lambda _: None
         """Called with the name of each part of a bundle while a month is frozen."""
         self._unmet: dict[str, tuple[dict[str, int], list[str]]] = {}
+        self._records = True
+
+    @contextlib.contextmanager
+    def recording_nothing(self) -> Iterator[None]:
+        """Within it the settings' labels and waivers are not appended to the log: those that the log lacks don't count."""
+        self._records = False
+        try:
+            yield
+        finally:
+            self._records = True
 
     def known(self, now: int) -> list[Month]:
         """From the first month to file up to the month that `now` is in."""
@@ -74,9 +88,10 @@ class ClosingMonths:
         end = self._log.end()
         held = self._unmet.get(str(month))
         if held is None or held[0] != end:
-            self._decisions.record_settings_labels()
+            if self._records:
+                self._decisions.record_settings_labels()
             with self._stores.current() as store:
-                if self._decisions.record_settings_waivers(self._months, store, month):
+                if self._records and self._decisions.record_settings_waivers(self._months, store, month):
                     self._stores.fill(store)
                 _, assessed = self._months.assess(store, month)
             held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
@@ -102,6 +117,23 @@ class ClosingMonths:
     def digest(self, month: Month, version: int, name: str) -> str:
         """SHA-256 of a file of a bundle, hex; a bundle that is missing is rebuilt first."""
         return digest_of(self._path(month, version, name))
+
+    def papers(self, submission: Submitting) -> dict[str, bytes]:
+        """What goes with a submission that a person hands in: the printed form, the report, and the signatures there are; each as it was frozen.
+
+        Raises FilingError for a file that is not, MonthError and VerifyError for a bundle that is missing and can't be rebuilt.
+        """
+        month, version = Month.parse(submission.month), submission.version
+        self._diary.refresh()
+        life = self._diary.life(month)
+        frozen = life.frozen[version]
+        marks = ["" if language == "kk" else f".{language}" for language in frozen.languages]
+        names = ["report.json", *(f"report{mark}.{kind}" for mark in marks for kind in ("pdf", "xlsx"))]
+        found = read_frozen(self, frozen, names, failure=FilingError)
+        signed = life.signed.get(version)
+        if signed is not None:
+            found |= {f"{name}.p7s": signature_of(signed, name) for name in signed.signatures}
+        return found
 
     def keep(self, month: Month, version: int, name: str, content: bytes) -> None:
         """Put a file beside a bundle's own, whole or not at all; one that is there stays. Raises MonthError for a name that is no file's within the bundle."""

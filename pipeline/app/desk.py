@@ -6,13 +6,14 @@ Enters: the parts of closing, made by `App`. Leaves: events, files in the bundle
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, Point, plan_of, points
 from pipeline.closing.diary import Diary
-from pipeline.closing.notices import Channel, deliver, notices_of, notices_of_key
+from pipeline.closing.notices import Channel, Notice, deliver, notices_of, notices_of_key
 from pipeline.closing.stamping import Stamping
+from pipeline.closing.steps import OUTGOING, Act
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings import Settings
 from pipeline.signing.signer import Signer
@@ -31,6 +32,15 @@ class CalendarEntry:
     point: Point
     standing: str
     """Of a past point: what happened by the log, or that it did not. Of one to come: why it will not happen, else empty."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a look would begin with."""
+
+    statuses: list[MonthStatus]
+    notices: list[Notice]
+    """Those that no channel has delivered yet and one would."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,24 @@ class ClosingDesk:
             self.stamping.look(now)
         self._retries = [status.step.until for status in statuses if status.step.until is not None]
         return statuses
+
+    def foresee(self) -> Foreseen:
+        """Every month with the step that a look would take now, and what people would be told; nothing is appended, written or sent."""
+        now = self._now()
+        self.diary.refresh()
+        with self.months.recording_nothing():
+            statuses = [self._unless_changed(status) for status in self.closing.foresee(now)]
+        notices = notices_of(statuses, self.plan, now)
+        untold = [n for n in notices if any((n.name, channel.name) not in self.diary.notices for channel in self.channels)]
+        return Foreseen(statuses, untold)
+
+    def _unless_changed(self, status: MonthStatus) -> MonthStatus:
+        """The status; or one for a person, where the month's report would come out different from the version that is about to be filed."""
+        if status.step.act not in OUTGOING or not self.drafts.differs(status.month):
+            return status
+        month = status.month
+        why = f"facts changed after v{status.life.version} was frozen: nothing is filed before a person decides"
+        return replace(status, step=replace(status.step, act=Act.PERSON, why=why, command=f"esep amend {month}"))
 
     def wake_points(self) -> list[int]:
         """Unix seconds at which to look again: the points of the calendar, and the instants that steps wait for."""

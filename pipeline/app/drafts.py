@@ -113,6 +113,13 @@ class Drafts:
             self._log_draft(event)
         return event
 
+    def differs(self, month: Month) -> bool:
+        """Whether the month's report would come out different from its newest frozen version now. Nothing is appended."""
+        frozen = self._months.frozen(month)
+        with self._stores.current() as store:
+            _, assessed = self._months.assess(store, month)
+        return bool(frozen) and report_digest(assessed, self._rules) != frozen[-1].digest
+
     def _withdraw(self, newest: Frozen) -> None:
         """If a draft is open, log one that says that the report equals the frozen one again."""
         if self._diary.life(Month.parse(newest.month)).draft is not None:

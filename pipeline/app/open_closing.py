@@ -5,11 +5,14 @@ Enters: the settings. Leaves: a `Signer`, a `Filing`, `Channel`s. Only what is c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from pipeline.closing.advance import Filing
 from pipeline.closing.diary import Diary
 from pipeline.closing.filing import AnswerMap, BodyMap, Envelope
 from pipeline.closing.notices import Channel
 from pipeline.closing.stamping import Bundles, Stamping
+from pipeline.log.events.months import Submitting
 from pipeline.log.head import HeadReader
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
@@ -43,8 +46,8 @@ def open_signer(settings: Settings) -> Signer | None:
     )
 
 
-def open_filing(settings: Settings) -> Filing:
-    """The configured way of filing. Raises SettingsError."""
+def open_filing(settings: Settings, papers: Callable[[Submitting], Mapping[str, bytes]] = lambda _: {}) -> Filing:
+    """The configured way of filing. `papers`: what an outbox holds beside a submission's body. Raises SettingsError."""
     filing, answers = settings.filing, settings.answers
     template = None
     if filing.template_file is not None:
@@ -57,7 +60,7 @@ def open_filing(settings: Settings) -> Filing:
     if filing.way == "outbox":
         from connectors.filing.outbox import Outbox
 
-        return Outbox(filing.outbox, body)
+        return Outbox(filing.outbox, body, papers)
     from connectors.filing.http import HttpFiling, HttpTarget
 
     target = HttpTarget(

@@ -174,7 +174,7 @@ def month_view(app: App, store: Store, month: Month) -> MonthView:
         totals=printed_totals(assessed.enriched.totals, app.rules.assets),
         versions=[{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in life.versions],
         submission=life.submission,
-        outbox=_outbox_of(app, life),
+        outbox=outbox_of(app, life),
         pdf=pdf if pdf is not None and pdf.is_file() else None,
         changed=what_changed(life, life.draft) if life.draft else "",
         conditions=assessed.conditions,
@@ -182,7 +182,7 @@ def month_view(app: App, store: Store, month: Month) -> MonthView:
     )
 
 
-def _outbox_of(app: App, life: Life) -> Path | None:
+def outbox_of(app: App, life: Life) -> Path | None:
     """The folder of the newest submission, where it was placed in the outbox and waits there."""
     last = life.submission
     if last is None or last.verdict is not None or not any(answer.outcome == "placed" for answer in last.answers):
@@ -240,6 +240,8 @@ def move_of_step(status: MonthStatus) -> Move:
             return Move("you", step.why, step.command)
         case Act.FACTS:
             return Move("you", step.why, f"esep status {month}")
+        case Act.WAIT if not status.life.frozen:
+            return Move("nobody", step.why, at=step.until)
         case Act.WAIT if _is_with_the_service(status.life, step):
             return Move("filing service", step.why, "esep close", step.until)
         case _:

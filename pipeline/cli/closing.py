@@ -4,51 +4,92 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.app import approval
 from pipeline.app.app import App
 from pipeline.app.closer import sole_closer
 from pipeline.app.desk import CalendarEntry
+from pipeline.app.overview import Move, move_of_step
 from pipeline.app.standins import FAULTS, filing_sandbox
-from pipeline.closing.advance import append_answer, submit
-from pipeline.closing.diary import StepAlreadyTaken
+from pipeline.app.summary import month_summary
+from pipeline.closing.advance import MonthStatus, append_answer, submit
 from pipeline.closing.filing import Answer
-from pipeline.closing.steps import SCHEDULE, what_changed
+from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State
-from pipeline.log.events.months import Approved, AsFrozen, DraftedRow
+from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
 
 from .decisions import ByOption, ReasonOption, parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, table
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, say_field, settings_of, table
 from .logs import configure_logs
 from .months import print_json, print_step
+from .summary import move_words, print_summary
 
 
-def close(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def close(
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be done now, and do nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
     """Take all steps that are due now, once, for every month: freeze, sign, file, ask for the status, send notices; then show each month's state.
 
     What is due follows from the log, the settings and the clock, so it may be called at any time and any number of times, from
     cron, too: nothing is filed twice. `esep schedule` does the same continuously. An error that stops a month is shown, and the step is tried again next time.
+    --dry-run appends nothing to the log, writes no file of a month, signs, sends and tells nothing.
 
-    [dim]esep close[/dim]
+    [dim]esep close --dry-run[/dim]
     """
     settings = settings_of(config)
-    with sole_closer(settings), App(settings, now) as app, progress("closing"):
-        statuses = app.desk.look()
-    rows = [
-        (str(s.month), str(s.life.state(is_closable=not s.unmet and s.step.act.value == "person")), s.step.act.value, s.trouble or s.step.why, _when(s.step.until))
-        for s in statuses
-    ]  # fmt: skip
+    with contextlib.ExitStack() as held:
+        if not is_dry:
+            held.enter_context(sole_closer(settings))
+        app = held.enter_context(App(settings, now))
+        with progress("looking" if is_dry else "closing"):
+            foreseen = app.desk.foresee() if is_dry else None
+            statuses = foreseen.statuses if foreseen else app.desk.look()
+        frozen = [s.month for s in statuses if s.life.frozen and not s.trouble]
+        open_ones = [s.month for s in statuses if s.month in frozen and (not s.life.is_filed or s.month == frozen[-1])]
+        summaries = [] if is_dry else [month_summary(app, month) for month in open_ones]
     if as_json:
+        rows = [(str(s.month), _state(s), s.step.act.value, s.trouble or s.step.why, _when(s.step.until)) for s in statuses]
         print_json([dict(zip(("month", "state", "due", "why", "from"), row, strict=True)) for row in rows])
-    else:
-        table("Months", ["month", "state", "due", "why", "from (Almaty)"], rows)
+        return
+    if is_dry:
+        say("Nothing was done. Due now, or next:")
+    for status in statuses:
+        found = [summary for summary in summaries if summary.month == status.month]
+        for summary in found:
+            print_summary(summary, config)
+        if not found:
+            said = replace(move_of_step(status), what=status.trouble) if status.trouble else move_of_step(status)
+            say(f"{status.month} is {_state(status)}{' and stopped' if status.trouble else ''}")
+            say_field("would" if is_dry and status.step.act in DOING else "next", _due_words(status, said, config, is_dry=is_dry), indent=2)
+    for notice in foreseen.notices if foreseen else ():
+        say_field("would tell", notice.subject, width=12)
+    if not statuses:
+        say("there is no month to close yet")
+
+
+DOING = (Act.FREEZE, Act.SIGN, Act.SUBMIT, Act.SEND, Act.ASK)
+"""What `esep close` does; the rest waits for an instant, a person or facts."""
+
+
+def _due_words(status: MonthStatus, move: Move, config: Path, *, is_dry: bool) -> str:
+    if is_dry and status.step.act in DOING:
+        return f"{status.step.act}: {status.step.why}"
+    return move_words(move, config)
+
+
+def _state(status: MonthStatus) -> str:
+    return str(status.life.state(is_closable=not status.unmet and status.step.act is Act.PERSON))
 
 
 def schedule(
@@ -119,41 +160,18 @@ def approve(
 
     [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
     """
-    settings = settings_of(config)
     named = parse_month(month)
-    approvers = settings.closing.approvers
-    if approvers and by not in approvers:
-        raise SettingsError([f"--by: {by!r} is not among closing.approvers: {', '.join(approvers)}"], source="esep approve")
-    with App(settings, now) as app:
-        diary = app.desk.diary
-        diary.refresh()
-        life = diary.life(named)
-        if not life.version:
-            raise MonthError(f"{named} is not frozen yet: there is nothing to approve")
-        version, digest = life.version, life.frozen[life.version].digest
-        if not life.is_filed:
-            with progress("comparing with the frozen version"):
-                app.desk.drafts.draft(named, by=SCHEDULE, reason="facts changed after the freeze")
-        draft = life.blocking_draft
-        if draft is not None:
-            if not as_frozen:
-                raise MonthError(f"{named} v{version} is not approved: {what_changed(life, draft)}")
-            event_id = f"as-frozen:{named}:{version}:{draft.digest[:32]}"
-            event = AsFrozen(
-                id=event_id, month=str(named), version=version, draft_digest=draft.digest, by=by, reason=reason, at=now()
-            )  # fmt: skip
-            with contextlib.suppress(StepAlreadyTaken):
-                diary.append(event)
-            say(f"to be filed as frozen: {named} v{version}, although {draft.row_count} row(s) would differ now")
-        if by in life.approvals.get(version, {}):
-            say(f"already approved by {by}: {named} v{version}")
-            return
-        diary.append(
-            Approved(
-                id=f"approved:{named}:{version}:{by}"[:200], month=str(named), version=version, digest=digest, by=by, reason=reason, at=now()
-            )
-        )  # fmt: skip
-    say(f"approved: {named} v{version}, digest {digest}")
+    with App(settings_of(config), now) as app:
+        with progress("comparing with the frozen version"):
+            outcome = approval.approve(app, named, by=by, reason=reason, as_frozen=as_frozen)
+        summary = month_summary(app, named)
+    if outcome.differing_rows is not None:
+        say(f"to be filed as frozen: {named} v{outcome.version}, although {outcome.differing_rows} row(s) would differ now")
+    if outcome.is_new:
+        say(f"approved: {named} v{outcome.version}, digest {outcome.digest}")
+    else:
+        say(f"already approved by {by}: {named} v{outcome.version}")
+    print_summary(summary, config)
 
 
 def receipt(
@@ -255,7 +273,8 @@ def amend(
         if by:
             with app.stores.current() as store:
                 outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=print_step)
-            say(f"{named} version {outcome.version}: {outcome.folder}\ndigest {outcome.digest}")
+            say(f"version {outcome.version} is frozen")
+            print_summary(month_summary(app, named), config)
 
 
 def _why(row: DraftedRow) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -12,6 +13,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.audit import verify_with_node
+from pipeline.app.summary import month_summary
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.model.plain import UNSEEN, plain
 from pipeline.render import FORMATS, Document, Format, render_all
@@ -35,9 +37,9 @@ from .frame import (
     progress,
     say,
     settings_of,
-    shown,
     table,
 )
+from .summary import print_summary
 
 LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # type: ignore[misc]
 FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
@@ -79,14 +81,20 @@ def freeze(
                 app.stores.fill(store)
             why = reason.strip() or ("" if app.months.frozen(named) else "the month's report")
             outcome = app.months.freeze(store, named, by=by, reason=why, progress=print_step)
+        summary = month_summary(app, named)
     if as_json:
-        print_json(
-            {"month": str(named), "version": outcome.version, "digest": outcome.digest, "folder": outcome.folder, "is_new": outcome.is_new}
-        )
+        made = {
+            "month": str(named),
+            "version": outcome.version,
+            "digest": outcome.digest,
+            "folder": outcome.folder,
+            "is_new": outcome.is_new,
+        }
+        print_json(made | {"papers": summary.papers, "totals": summary.totals, "next": asdict(summary.next)})
         return
     if not outcome.is_new:
         say(f"nothing in the report changed since version {outcome.version}: it stands")
-    say(f"{named} version {outcome.version}: {shown(outcome.folder)}\ndigest {outcome.digest}")
+    print_summary(summary, config)
 
 
 def print_step(step: str) -> None:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,10 +19,11 @@ from pipeline.settings import template_path
 from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
-from .frame import JsonOption, now, progress, say, shown, table, use_settings
+from .frame import JsonOption, now, progress, say, say_field, shown, use_settings
 from .issues import print_issues
 from .months import print_json, print_step, report_checks
 from .reference import pages
+from .summary import WIDTH, print_summary
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""
@@ -124,28 +125,16 @@ def _report(run: demo_steps.DemoRun, published: Path, *, as_json: bool) -> int:
     say("The recorded chain is a test network: it is verified as with esep verify --test-network")
     code = report_checks(run.checks, outcome.folder, is_test_network=True, as_json=False)
     say()
-    table(
-        f"{month} version {outcome.version}" + ("" if outcome.is_new else " (frozen before, nothing changed)"),
-        ["", ""],
-        _summary(run, published),
+    if not outcome.is_new:
+        say("frozen before, nothing changed")
+    assert run.summary is not None
+    print_summary(run.summary, run.settings_path)
+    say_field(
+        "closing", "by hand, as here: automatically only where [closing] first_month is set, and from that month on", indent=2, width=WIDTH
     )
+    say_field("settings", shown(run.settings_path), indent=2, width=WIDTH)
+    say_field("for analysts", f"{shown(published)} (esep query --config {shown(run.settings_path)})", indent=2, width=WIDTH)
     return code
-
-
-def _summary(run: demo_steps.DemoRun, published: Path) -> list[tuple[str, str]]:
-    assert run.outcome is not None
-    folder = run.outcome.folder
-    rows = [("bundle", shown(folder)), ("digest", run.outcome.digest)]
-    rows += [(name.replace("_", " "), _total(value)) for name, value in run.totals.items()]
-    rows.append(("closing", "by hand, as here: automatically only where [closing] first_month is set, and from that month on"))
-    rows += [("the form", f"{shown(folder / 'report.pdf')}, {shown(folder / 'report.xlsx')}"), ("settings", str(run.settings_path))]
-    return [*rows, ("for analysts", f"{shown(published)} (esep query --config {run.settings_path})")]
-
-
-def _total(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{amount} {name}" for name, amount in value.items()) or "nothing"
-    return str(value)
 
 
 def docs(

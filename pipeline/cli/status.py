@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,16 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.app import App
-from pipeline.app.overview import ChainView, MonthView, Move, Overview, overview
-from pipeline.model.months import ALMATY
+from pipeline.app.overview import ChainView, MonthView, Overview, overview
 from pipeline.service.chain_notes import read_note
 
 from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
 from .months import print_json
-
-SHOWN_MONTHS = 3
-"""Months that are open and were never frozen, oldest first, that one screen tells of in full."""
+from .summary import move_words
 
 
 def status(
@@ -164,7 +161,7 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
     say(f"\n{view.month}{versions} is {view.state}: {_due_words(view)}")
     say_field("sums", sums_words(view.rows, view.totals), indent=2)
     last = view.submission
-    if last is not None and (last.receipt or last.summary):
+    if last is not None and view.outbox is None and (last.receipt or last.summary):
         receipt = f"receipt {last.receipt}" if last.receipt else ""
         say_field("filed", "; ".join(part for part in (f"v{last.event.version}", receipt, last.summary) if part), indent=2)
     if view.outbox is not None:
@@ -179,7 +176,9 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
         for condition in view.conditions:
             say(f"  {'[x]' if condition.is_met else '[ ]'} {condition.name}: {condition.detail}", hang=4)
     for number, move in enumerate(view.moves):
-        say_field("next" if number == 0 else "", _move_words(move, config, view), indent=2)
+        # What changed is told above, with what to do.
+        told = replace(move, what="decide about what changed") if view.changed and move.what == view.changed else move
+        say_field("next" if number == 0 else "", move_words(told, config), indent=2)
 
 
 def _due_words(view: MonthView) -> str:
@@ -202,11 +201,3 @@ def sums_words(rows: int, totals: Mapping[str, Any]) -> str:
         ]
         lines.append(f"{asset}: {', '.join(parts)}")
     return "\n".join([f"{rows} row(s), {totals['distinct_transfers_count']} transfer(s)", *lines])
-
-
-def _move_words(move: Move, config: Path, view: MonthView) -> str:
-    # What changed is told above, with what to do.
-    what = "decide about what changed" if view.changed and move.what == view.changed else move.what
-    who = {"you": "you: ", "esep": "Esep: ", "filing service": "the filing service: ", "nobody": ""}[move.who]
-    since = f", {datetime.fromtimestamp(move.at, ALMATY):%Y-%m-%d %H:%M} (Almaty)" if move.at is not None else ""
-    return f"{who}{what}{since}" + (f"\n{command_line(move.command, config)}" if move.command else "")

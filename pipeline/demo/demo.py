@@ -24,6 +24,7 @@ from pipeline.app.issues import IssueGroup, issue_groups
 from pipeline.app.months import FreezeOutcome
 from pipeline.app.standins import ReplayNode
 from pipeline.app.stores import Progress
+from pipeline.app.summary import MonthSummary, month_summary
 from pipeline.assess.conditions import Condition
 from pipeline.assess.month import Assessment
 from pipeline.assess.waivers import blocking_issues, with_waivers
@@ -263,6 +264,7 @@ class DemoRun:
     outcome: FreezeOutcome | None = None
     totals: dict[str, Any] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    summary: MonthSummary | None = None
 
 
 def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], on_progress: Progress) -> None:
@@ -362,6 +364,7 @@ def finish(app: App, store: Store, run: DemoRun, progress: Callable[[str], None]
         app.months.replay(frozen, progress=progress)
     app.stores.publish(store)
     run.checks = verify_bundle(run.outcome.folder, progress)
+    run.summary = month_summary(app, run.month)
 
 
 def open_demo(folder: Path, var: Path, environ: Mapping[str, str], now: Callable[[], int]) -> tuple[App, DemoRun, Pool]:

@@ -162,10 +162,49 @@ def test_the_outbox_waits_for_a_person_and_takes_the_receipt_once(frozen: Path, 
     }
     (placed,) = (config.parent / "outbox").glob("2026-10-v1-*/body.json")
     assert json.loads(placed.read_bytes())["month"] == "2026-10"
+    bundle = config.parent / "months" / "2026-10" / "v1"
+    for paper in ("report.pdf", "report.xlsx", "report.json", "manifest.json"):
+        assert (placed.parent / paper).read_bytes() == (bundle / paper).read_bytes(), paper
+    for name in ("report.json.p7s", "manifest.json.p7s"):
+        signed = bundle / name
+        assert (placed.parent / name).exists() == signed.exists(), "the signed body, where a key is set"
+        assert not signed.exists() or (placed.parent / name).read_bytes() == signed.read_bytes()
+    assert esep("close", "--config", config) == 0
+    shown = capsys.readouterr().out
+    assert f"outbox        {placed.parent}" in shown and "esep receipt 2026-10 accepted --receipt NUMBER" in shown
     again = ("receipt", "2026-10", "accepted", "--receipt", "N-7", "--by", "A. Person", "--reason", "handed in", "--config", config)
     assert esep(*again) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"
     assert esep(*again) == 10, "what is settled stays"
+
+
+def test_a_paper_that_is_not_as_frozen_is_not_placed(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = configured(frozen, tmp_path, "")
+    pdf = config.parent / "months" / "2026-10" / "v1" / "report.pdf"
+    right = pdf.read_bytes()
+    pdf.chmod(0o600)
+    pdf.write_bytes(right + b"\n")
+    told = close(config, capsys)["2026-10"]
+    assert "report.pdf" in told["why"] and not list((config.parent / "outbox").glob("*/body.json"))
+    pdf.write_bytes(right)
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    frozen: Path, tmp_path: Path, service: SandboxServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(frozen, tmp_path, http(service))
+    before = log_digest(config, capsys)
+    assert esep("close", "--dry-run", "--config", config) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing was done" in shown and ("would     sign: frozen and not signed" in shown or "would     submit: approved" in shown)
+    assert not service.submissions.entries and log_digest(config, capsys) == before
+    assert close(config, capsys)["2026-10"]["state"] == "accepted"
+
+
+def log_digest(config: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    assert esep("log", "check", "--json", "--config", config) == 0
+    return str(json.loads(capsys.readouterr().out)["digest"])
 
 
 def test_approvals_are_waited_for_and_counted_by_name(
