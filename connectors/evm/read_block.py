@@ -19,6 +19,7 @@ from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import data, number
 from pipeline.chains.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
+from pipeline.chains.rewards import RewardFacts
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
@@ -30,7 +31,7 @@ from .errors import AnswerUnreadable, NotOffered
 from .movements import Calls, Movement, movements_of
 from .netting import NettedTransaction, net
 from .node import Node, ReadBlock, Traces
-from .rewards import BlockReward, block_credits
+from .rewards import block_credits
 from .rpc import RecordedAnswers
 from .uncles import uncles_of
 from .watch import WatchList
@@ -48,7 +49,7 @@ class Watching:
     """How calls inside transactions are traced; None when they are not."""
     is_untraced_accepted: bool
     """Whether the operator accepts that calls are not traced."""
-    block_reward: BlockReward
+    block_reward: RewardFacts | None
     other_traces: Traces | None = None
     """Another way in which the node shows them, to compare with."""
 
@@ -282,9 +283,9 @@ class BlockReader:
     def _own_credits(self, block: ReadBlock, whole: _CheckedBlock, watching: Watching) -> list[Movement]:
         """What the block itself credits, to whomever."""
         fields = block.header.fields
-        uncles = uncles_of(self._node, block) if watching.block_reward == "ecip1017" else []
+        uncles = uncles_of(self._node, block) if watching.block_reward is not None and watching.block_reward.uncles is not None else []
         return block_credits(
-            block.header.height, fields.miner, asset=watching.asset, block_reward=watching.block_reward, uncles=uncles,
+            block.header.height, fields.miner, asset=watching.asset, schedule=watching.block_reward, uncles=uncles,
             priority_fees_wei=_priority_fees_wei(whole, fields.base_fee_per_gas) if fields.miner in watching.watch_list.spellings else 0,
             withdrawals=block.light.withdrawals or [],
         )  # fmt: skip

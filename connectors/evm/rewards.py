@@ -1,24 +1,20 @@
 """Credits of a block itself: reward, uncles, priority fees, withdrawals. Pure.
 
-Enters: a block's header fields, its uncles, the gas fees of its transactions. Leaves: movements without a sender. `ecip1017` is Ethereum
-Classic's schedule: 5 coins, a fifth less in each era of 5,000,000 blocks (block 5,000,001 begins the second); a block gets a 32nd of its
-reward for each uncle included; the uncle's miner gets (8 - distance)/8 of the reward in the first era, later a 32nd.
+Enters: a block's header fields, its uncles, the gas fees of its transactions, the chain's schedule of rewards (`chains.rewards`). Leaves: movements without a
+sender.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.chains.evm.address import to_checksum
+from pipeline.chains.rewards import RewardFacts, block_reward, including_reward, uncle_reward
 
 from .answers import Withdrawal, number
 from .movements import Movement
 
-BlockReward = Literal["none", "ecip1017"]
-ERA_BLOCKS = 5_000_000
-FIRST_REWARD_WEI = 5 * 10**18
 WEI_A_GWEI = 10**9
 
 
@@ -30,37 +26,24 @@ class Uncle:
     height: int
 
 
-def reward_wei(height: int) -> int:
-    """The block's reward by ECIP-1017 in wei, without the rewards for uncles."""
-    era = (height - 1) // ERA_BLOCKS
-    return FIRST_REWARD_WEI * int(4**era) // int(5**era)
-
-
-def uncle_reward_wei(height: int, uncle_height: int) -> int:
-    """The reward of an uncle's miner in wei, from the block that includes it."""
-    reward = reward_wei(height)
-    return reward * (uncle_height + 8 - height) // 8 if height <= ERA_BLOCKS else reward // 32
-
-
 def block_credits(
     height: int,
     miner: str,
     *,
     asset: str,
-    block_reward: BlockReward,
+    schedule: RewardFacts | None,
     uncles: Sequence[Uncle],
     priority_fees_wei: int,
     withdrawals: Sequence[Withdrawal],
 ) -> list[Movement]:
-    """Movements without a sender, in the order reward, uncles, fees, withdrawals. Raises ValueError for a malformed field."""
+    """Movements without a sender, in the order reward, uncles, fees, withdrawals. `schedule`: None where blocks create nothing that is counted. Raises ValueError for a
+    malformed field.
+    """
     found = []
-    if block_reward == "ecip1017":
-        reward = reward_wei(height)
-        found.append(Movement(asset, None, to_checksum(miner), reward + len(uncles) * (reward // 32), "reward"))
-        found += [
-            Movement(asset, None, to_checksum(uncle.miner), uncle_reward_wei(height, uncle.height), f"uncle:{place}")
-            for place, uncle in enumerate(uncles)
-        ]
+    if schedule is not None:
+        paid = [(miner, (block_reward(schedule, height) or 0) + including_reward(schedule, height, len(uncles)), "reward")]
+        paid += [(uncle.miner, uncle_reward(schedule, height, uncle.height), f"uncle:{place}") for place, uncle in enumerate(uncles)]
+        found += [Movement(asset, None, to_checksum(to), value, ref) for to, value, ref in paid if value]
     if priority_fees_wei:
         found.append(Movement(asset, None, to_checksum(miner), priority_fees_wei, "fees"))
     for withdrawal in withdrawals:

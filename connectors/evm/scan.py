@@ -92,7 +92,7 @@ class Scanner:
                 return True
         if light.withdrawals and any(withdrawal.address in watched for withdrawal in light.withdrawals):
             return True
-        if watching.block_reward == "none":  # nobody is paid for an uncle
+        if watching.block_reward is None or watching.block_reward.uncles is None:  # nobody is paid for an uncle
             return False
         return any(uncle.miner in watched for uncle in uncles_of(self._node, block))
 

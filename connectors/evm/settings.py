@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.chains.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.chains.rewards import RewardFacts
 from pipeline.follow.connector import FollowedChain
 from pipeline.model.errors import SettingsError
 
 from .call_tracing import InternalCalls
-from .rewards import BlockReward
 
 INTERNAL_CALLS = ("auto", "trace_block", "debug_trace", "ignore")
-BLOCK_REWARDS = ("none", "ecip1017")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,8 @@ class EvmChain(FollowedChain):
     finality: int
     """In blocks."""
     internal_calls: InternalCalls = "auto"
-    block_reward: BlockReward = "none"
+    block_reward: RewardFacts | None = None
+    """What its blocks create; None where that is not counted."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)
@@ -43,8 +43,6 @@ class EvmChain(FollowedChain):
             faults.append(f"finality {self.finality} is below 1")
         if self.internal_calls not in INTERNAL_CALLS:
             faults.append(f"internal_calls {self.internal_calls!r} is not known: use {', '.join(INTERNAL_CALLS)}")
-        if self.block_reward not in BLOCK_REWARDS:
-            faults.append(f"block_reward {self.block_reward!r} is not known: use {', '.join(BLOCK_REWARDS)}")
         if self.blocks_a_step is not None and self.blocks_a_step < 1:
             faults.append(f"blocks_a_step {self.blocks_a_step} is below 1")
         known: dict[str, str] = {}

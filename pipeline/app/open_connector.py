@@ -53,7 +53,7 @@ def open_connector(
                 start_height=ours.start_height,
                 finality=ours.finality,
                 internal_calls=ours.internal_calls,
-                block_reward=ours.block_reward,
+                block_reward=settings.block_reward_of(chain),
                 user=ours.user,
                 password=password,
                 headers=ours.secret_headers(),

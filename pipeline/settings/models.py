@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Secret
 from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_account_address
 from pipeline.chains.networks import OURS, AnyNetwork, Networks
+from pipeline.chains.rewards import RewardFacts
 from pipeline.model.address import parse_address
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.miner_id import miner_id_fault
@@ -145,8 +146,9 @@ class ChainSettings(Section):
         default="auto",
         description="EVM: how calls inside transactions are seen; auto takes what the node offers, ignore accepts not to see them, and the manifest says so",
     )
-    block_reward: Literal["none", "ecip1017"] = Field(
-        default="none", description="EVM: the reward of a block that a pool wallet mined: none, or Ethereum Classic's (ecip1017)"
+    block_reward: Literal["network", "none", "ecip1017"] = Field(
+        default="network",
+        description="EVM: the reward of a block that a pool wallet mined: by the network's schedule, if it has one; none, not to count it; ecip1017, by Ethereum Classic's",
     )
     rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
     strategy: Literal["auto", "scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex"] = Field(
@@ -325,6 +327,15 @@ class Settings(Section):
     def known_networks(self) -> Networks:
         """Every network that may be named: ours, and those of the file `networks`."""
         return self._known_networks
+
+    def block_reward_of(self, chain: str) -> RewardFacts | None:
+        """What a block of the chain creates; None where that is not known or not to be counted."""
+        match self.chains[chain].block_reward:
+            case "none":
+                return None
+            case "ecip1017":
+                return OURS.of("evm:61").facts.reward
+        return self.network_of(chain).facts.reward
 
     def with_networks(self, known: Networks) -> Settings:
         """The same settings, with other networks to be named."""

@@ -11,6 +11,7 @@ import pytest
 from connectors.evm import Connected, EvmChain, EvmConnector, Idle, Waiting
 from connectors.evm.errors import NodeBusy
 from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.networks import OURS
 from pipeline.log.events import decode
 from pipeline.log.events.chain import Balances, Connect, WatchedWallet
 from pipeline.model.errors import SettingsError, SourceError
@@ -192,7 +193,7 @@ def test_uncles_are_those_that_the_header_commits_to(method: str, result: Any) -
     world.mine()
     world.mine(miner=HOT, uncles=[stale.body])
     log = MemoryLog()
-    with Served(world) as served, connector(served, log, block_reward="ecip1017") as evm:
+    with Served(world) as served, connector(served, log, block_reward=OURS.of("evm:61").facts.reward) as evm:
         answering(served, method, result)
         with pytest.raises(SourceError, match=r"uncle|is said to have hash") as raised:
             evm.step()

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from pipeline.chains.facts import Facts, ForkFacts, hash_fault, hex_of, read_tables, typed
+from pipeline.chains.rewards import RewardFacts, reward_faults
 from pipeline.model.packaged import packaged_path
 
 Pow = Literal["sha256d", "scrypt", "scrypt-auxpow", "unchecked"]
@@ -76,6 +77,7 @@ class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True,
     greatest_payout_unit: int | None = None
     checkpoint: CheckpointFacts | None = None
     retarget: RetargetFacts | None = None
+    reward: RewardFacts | None = None
     forks: tuple[ForkFacts, ...] = ()
 
 
@@ -166,6 +168,7 @@ def bitcoin_network(name: str, table: Mapping[str, Any], place: str) -> tuple[Ne
     limit, wrong = _target(facts, f"{place}.pow_limit")
     faults += [fault for _, each in legacy for fault in each] + wrong
     faults += hash_fault(facts.genesis, f"{place}.genesis") + _checkpoint_faults(facts, place)
+    faults += reward_faults(facts.reward, f"{place}.reward") if facts.reward is not None else []
     if (facts.pow == "scrypt-auxpow") != (facts.merged_mining_id is not None):
         faults.append(f'{place}.merged_mining_id: belongs to pow = "scrypt-auxpow", and only to it: the chain\'s number among merged ones')
     for number, fork in enumerate(facts.forks, 1):

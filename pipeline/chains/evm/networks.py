@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.chains.facts import Facts, ForkFacts, hash_fault, typed
+from pipeline.chains.rewards import RewardFacts, reward_faults
 
 _NAME = re.compile(r"evm:([1-9][0-9]{0,18})")
 
@@ -28,6 +29,7 @@ class AccountFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True,
     genesis: str | None = None
     rpc_port: int | None = None
     finality: int | None = None
+    reward: RewardFacts | None = None
     forks: tuple[ForkFacts, ...] = ()
 
 
@@ -68,6 +70,7 @@ def account_network(name: str, table: Mapping[str, Any], place: str) -> tuple[Ac
         faults.append(f'{place}: an EVM chain\'s table is named by its chain id, such as ["evm:1"]')
     if facts is not None:
         faults += hash_fault(facts.genesis, f"{place}.genesis")
+        faults += reward_faults(facts.reward, f"{place}.reward") if facts.reward is not None else []
         for number, fork in enumerate(facts.forks, 1):
             for text in (fork.hash, *fork.others):
                 faults += hash_fault(text, f"{place}.forks[{number}]")

@@ -71,7 +71,6 @@ def test_faulty_settings_are_all_named() -> None:
             start_height=0,
             finality=0,
             internal_calls="some",
-            block_reward="much",
             blocks_a_step=0,
         ).checked()
     for part in (
@@ -79,7 +78,6 @@ def test_faulty_settings_are_all_named() -> None:
         "start_height",
         "finality",
         "internal_calls",
-        "block_reward",
         "blocks_a_step",
         "contract's address",
         "chain's own asset",
