@@ -152,9 +152,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "payees": PAYEES,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
-    "observations": (), "doubts": ("txid",), "proved_balances": (), "transactions": ("fee_wallet",), "payments": ("payer",), "payees": (),
+    "doubts": ("txid",), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
-"""Frames, and columns, that a bundle leaves out when they are empty, so that bundles of chains without them keep their bytes."""
+"""Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
+FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees"))
+"""Frames that a bundle leaves out when they have no row, for the same reason."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}
 OUTFLOWS = {

@@ -34,7 +34,7 @@ from pipeline.assess.receipts import describe_receipts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
-from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, UNITS, Facts
+from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, UNITS, Facts
 from pipeline.freeze.evidence import write_decisions, write_evidence
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
@@ -229,10 +229,9 @@ def write_facts(facts: Facts, folder: Path) -> None:
     """The facts as Parquet, a file a frame; amounts as DECIMAL(38,0). With them `verify` computes the report anew."""
     for name in SHAPES:
         frame: pl.DataFrame = getattr(facts, name)
-        if name in MAY_BE_ABSENT:
-            frame = frame.drop(column for column in MAY_BE_ABSENT[name] if frame[column].null_count() == frame.height)
-            if frame.is_empty() and not MAY_BE_ABSENT[name]:
-                continue
+        if frame.is_empty() and name in FRAMES_MAY_BE_ABSENT:
+            continue
+        frame = frame.drop(column for column in MAY_BE_ABSENT.get(name, ()) if frame[column].null_count() == frame.height)
         amounts = [column for column, dtype in frame.schema.items() if dtype == UNITS]
         with naming_file_in_disk_errors(folder / f"{name}.parquet") as path:
             frame.with_columns(pl.col(amounts).cast(pl.Decimal(38, 0))).write_parquet(path, compression="zstd", statistics=False)

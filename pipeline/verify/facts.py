@@ -34,7 +34,7 @@ _MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
     "inputs": ("address",),
     "outputs": ("address", "wallet"),
     "observations": ("value",),
-    "doubts": (),
+    "doubts": ("txid",),
 }
 """The frames that come from chains, each with the columns that may have no value."""
 

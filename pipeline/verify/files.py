@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 import polars as pl
 
-from pipeline.enrich.frames import MAY_BE_ABSENT, SHAPES, Facts
+from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, Facts
 from pipeline.model.paths import path_within
 
 from .shapes import DECISIONS, MANIFEST, MAX_LINE_BYTES, require_modest_frame, strict_json
@@ -26,7 +26,7 @@ def read_facts(folder: Path) -> Facts:
 
 def _read_frame(path: Path, name: str) -> pl.DataFrame:
     shape = pl.Schema(SHAPES[name])
-    if name in MAY_BE_ABSENT and not MAY_BE_ABSENT[name] and not path.exists():
+    if name in FRAMES_MAY_BE_ABSENT and not path.exists():
         return pl.DataFrame(schema=shape)
     require_modest_frame(path)
     frame = pl.read_parquet(path)
