@@ -18,8 +18,8 @@ Left out: the loop and the log (`pipeline.follow.follower`), what transactions m
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import structlog
 
@@ -27,6 +27,7 @@ from pipeline.chains.bitcoin.wire import TxOutput
 from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
+from pipeline.follow.nodes import Nodes
 from pipeline.log.events.chain import (
     Transaction,
     Watch,
@@ -38,13 +39,13 @@ from .build_events import BitcoinEventBuilder
 from .chain_state import ChainState, Outpoint
 from .earlier_times import fetch_earlier_times
 from .errors import BlockPruned
-from .fetch import Fetcher
-from .node import Node, NodeFeatures, NodeStatus
+from .node import Node, NodeStatus
+from .node_side import open_sides
 from .rescan import Rescan, RescanFinder
-from .rpc import Credentials, NodeConnection
+from .rpc import NodeConnection
 from .search import ScriptSearch
 from .settings import BitcoinChain
-from .strategies import BlockRef, Choice, Watching, choose
+from .strategies import BlockRef, Choice, Watching
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("bitcoin")
@@ -69,49 +70,44 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
         self._payees = payees
         self._network = settings.checked()
         self._event_builder = BitcoinEventBuilder(settings.chain)
-        super().__init__(log, settings, self._event_builder, journal=_journal)
         self._settings = settings
+        self._nodes = Nodes(open_sides(settings, self._network, connection), time.monotonic, _journal, settings.chain)
+        super().__init__(log, settings, self._event_builder, journal=_journal, nodes=self._nodes)
         self._wallets = watch_list(settings.wallets, self._network)
         self._rescan_finder = RescanFinder(self._wallets, self._network, settings.asset, gap=settings.gap)
-        cookie_path = Path(settings.cookie_path) if settings.cookie_path else None
-        credentials = Credentials(cookie_path=cookie_path, user=settings.user, password=settings.password)
-        connection = connection or NodeConnection(settings.rpc_url, credentials, timeout_s=settings.timeout_s)
-        self._node = Node(connection, self._network, rest=settings.rest, with_proofs=settings.merged_mining_proofs)
-        self._fetcher = Fetcher(connection, self._network)
         self._watch_list: WatchList | None = None
         self._watching: Watching | None = None
-        self._features: NodeFeatures | None = None
-        self._choice: Choice | None = None
-        self._logged_choice: tuple[str, str] | None = None
-        self._status: NodeStatus | None = None
-        self._is_told_apart = False
-        """Whether the node's chain was seen to be no fork's of the network."""
+
+    @property
+    def _node(self) -> Node:
+        return self._nodes.current.node
 
     # --- the outside -----------------------------------------------------------------------------------------------
 
     def describe(self) -> ChainStatus:
         """For a status page: the node, the strategy in force and why, heights, how far behind."""
-        state, status = self._state, self._status
+        state, side = self._state, self._nodes.current
         height = state.height if state is not None and state.watch is not None else None
         return ChainStatus(
             chain=self._chain,
             network=self._network.name,
-            node=self._node.name,
-            node_version=f"{self._features.subversion} ({self._features.version})" if self._features else None,
-            method=self._choice.strategy.name if self._choice else None,
-            method_why=self._choice.why if self._choice else None,
+            node=side.name,
+            node_version=side.version,
+            method=side.choice.strategy.name if side.choice else None,
+            method_why=side.choice.why if side.choice else None,
             start_height=state.start_height if height is not None and state is not None else self._start_height,
             height=height,
-            node_height=status.blocks if status else None,
+            node_height=side.status.blocks if side.status else None,
             n_watched=len((self._watch_list or self._wallets).scripts),
             rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
+            nodes=self._nodes.reports(),
         )
 
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _step(self, state: ChainState) -> Step:
-        status = self._status = self._read_status()
-        choice = self._strategy(status, state)
+        status = self._read_status()
+        choice = self._strategy(state)
         if state.watch is None:
             self._begin(state, status)
         fork = find_fork(
@@ -122,6 +118,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
                 f"the node at {self._node.name} is at height {status.blocks}, below the log's {state.height}: it lags, synchronises, or was restored from "
                 "an older copy; waiting for it"
             )
+        if fork < state.height:
+            self._confirm_reorganisation()
         assert self._watch_list is not None
         self._rescan = self._rescan or self._rescan_finder.find(state, self._watch_list, self._payees())
         if self._rescan is not None:
@@ -184,37 +182,21 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
     def node_name(self) -> str:
         return self._node.name
 
-    def _forget_node(self) -> None:
-        self._features = None
-
     def _close_node(self) -> None:
-        self._fetcher.close()
-        self._node.connection.close()
+        self._nodes.close()
 
     def _read_status(self) -> NodeStatus:
-        status = self._node.read_status()
-        if self._features is None:
-            self._node.check_genesis()
-            self._is_told_apart = self._node.check_forks(status.blocks)
-            self._features = self._node.probe_features(status.bestblockhash)
-            self._choice = None
-        elif not self._is_told_apart:
-            self._is_told_apart = self._node.check_forks(status.blocks)
-        return status
+        side = self._nodes.current
+        self._nodes.looked(side)
+        assert side.status is not None
+        return side.status
 
-    def _strategy(self, status: NodeStatus, state: ChainState) -> Choice:
-        assert self._features is not None
-        if self._choice is None:
-            start_height = self._start_height if state.watch is None else state.start_height
-            has_all_history = start_height <= max(1, self._settings.first_used_height or 0)
-            self._choice = choose(
-                self._settings.strategy, self._settings.rest, self._features, self._node, self._fetcher, has_all_history=has_all_history
-            )
-            choice_now = (self._choice.strategy.name, self._choice.why)
-            if choice_now != self._logged_choice:
-                self._logged_choice = choice_now
-                _journal.info("strategy", chain=self._chain, strategy=choice_now[0], why=choice_now[1])
-        return self._choice
+    def _strategy(self, state: ChainState) -> Choice:
+        side = self._nodes.current
+        choice, is_new = side.choose(self._start_height if state.watch is None else state.start_height)
+        if is_new:
+            _journal.info("strategy", chain=self._chain, node=side.name, strategy=choice.strategy.name, why=choice.why)
+        return choice
 
     def _check_pruned(self, status: NodeStatus, height: int) -> None:
         if status.pruned and status.pruneheight is not None and status.pruneheight > height:
@@ -228,7 +210,8 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
         In slices, so that `stop` is noticed. A block that came between the step and the wait is noticed by the tip.
         """
-        seen = self._status.bestblockhash if self._status is not None else None
+        status = self._nodes.current.status
+        seen = status.bestblockhash if status is not None else None
         while poll_s > 0 and not stop.is_set():
             slice_s = min(poll_s, WAIT_SLICE_S)
             poll_s -= slice_s

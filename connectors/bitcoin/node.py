@@ -45,6 +45,8 @@ class NodeStatus(msgspec.Struct, frozen=True):
     verificationprogress: float = 1.0
     pruned: bool = False
     pruneheight: int | None = None
+    chainwork: str | None = None
+    """Of the whole main chain, hex."""
 
 
 class NodeFeatures(NamedTuple):

@@ -14,6 +14,7 @@ Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -21,6 +22,7 @@ import structlog
 from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
+from pipeline.follow.nodes import Nodes
 from pipeline.log.events.chain import (
     Balances,
     ChainEvent,
@@ -28,21 +30,17 @@ from pipeline.log.events.chain import (
 )
 from pipeline.log.protocol import EventLog
 
-from .account_proofs import AccountProver
 from .build_events import EvmEventBuilder, MonthEnd, by_month
-from .call_tracing import CallTracing, choose
+from .call_tracing import CallTracing
 from .chain_state import ChainState
 from .errors import ChainMoved
-from .internal_transfers import InternalTransferFinder
 from .node import Node, NodeStatus
-from .read_block import BlockReader, Watching
+from .node_side import EvmSide, open_sides
+from .read_block import Watching
 from .recheck import Doubtful, Recheck
 from .rescan import Rescan, find_rescan
 from .rpc import NodeConnection
-from .scan import Scanner
 from .settings import EvmChain
-from .state import StateReader
-from .trace_check import TraceCheck
 from .watch import WatchList, watch_list
 
 _journal = structlog.get_logger("evm")
@@ -59,7 +57,7 @@ class EvmStatus(ChainStatus):
     rechecked_to_height: int | None
     """Blocks up to here were read twice."""
     n_requests: int
-    """Requests sent to the node so far."""
+    """Requests sent to the nodes so far."""
 
 
 class EvmConnector(Follower[ChainState, Rescan]):
@@ -69,53 +67,53 @@ class EvmConnector(Follower[ChainState, Rescan]):
         """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         chain_id, self._tokens = settings.checked()
         self._event_builder = EvmEventBuilder(settings.chain)
-        super().__init__(log, settings, self._event_builder, journal=_journal)
         self._settings = settings
+        self._nodes = Nodes(open_sides(settings, chain_id, connection), time.monotonic, _journal, settings.chain)
+        super().__init__(log, settings, self._event_builder, journal=_journal, nodes=self._nodes)
         self._step_size = settings.blocks_a_step or BLOCKS_A_STEP
         self._wallets = watch_list(settings.wallets)
-        own = connection or NodeConnection(
-            settings.rpc_url, user=settings.user, password=settings.password, headers=settings.headers, timeout_s=settings.timeout_s
-        )
-        self._node = Node(own, chain_id)
-        reader = BlockReader(self._node)
-        self._state_reader = StateReader(self._node)
-        self._prover = AccountProver(self._node)
-        self._scanner = Scanner(self._node, reader)
-        self._internal_transfers = InternalTransferFinder(self._node, self._scanner, self._state_reader)
-        self._trace_check = TraceCheck(reader, self._state_reader)
-        self._second = Recheck(self._node, reader, settings.finality)
+        self._second = Recheck(settings.finality)
         self._watch_list: WatchList | None = None
-        self._call_tracing: CallTracing | None = None
-        self._status: NodeStatus | None = None
+
+    @property
+    def _side(self) -> EvmSide:
+        return self._nodes.current
+
+    @property
+    def _node(self) -> Node:
+        return self._nodes.current.node
 
     # --- the outside -----------------------------------------------------------------------------------------------
 
     def describe(self) -> EvmStatus:
         """For a status page: the node, how calls inside transactions are seen and why, heights, how far behind."""
-        state, status, features = self._state, self._status, self._node.features
+        state, side = self._state, self._nodes.current
         height = state.height if state is not None and state.watch is not None else None
         return EvmStatus(
             chain=self._chain,
             network=self._network_name,
-            node=self._node.name,
-            node_version=features.version if features else None,
-            method=self._call_tracing.name if self._call_tracing else None,
-            method_why=self._call_tracing.why if self._call_tracing else None,
-            internal_transfers=self._internal_transfers.way,
+            node=side.name,
+            node_version=side.version,
+            method=side.call_tracing.name if side.call_tracing else None,
+            method_why=side.call_tracing.why if side.call_tracing else None,
+            internal_transfers=side.internal_transfers.way,
             start_height=state.start_height if height is not None and state is not None else self._start_height,
             height=height,
-            node_height=status.height if status else None,
+            node_height=side.status.height if side.status else None,
             n_watched=len((self._watch_list or self._wallets).addresses),
             rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
             rechecked_to_height=self._second.checked_to,
-            n_requests=self._node.connection.n_requests,
+            n_requests=sum(each.node.connection.n_requests for each in self._nodes.sides),
+            nodes=self._nodes.reports(),
         )
 
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _step(self, state: ChainState) -> Step:
-        status = self._status = self._node.read_status()
-        call_tracing = self._choose_call_tracing(status)
+        side = self._nodes.current
+        self._nodes.looked(side)
+        status, call_tracing = side.status, side.choose_call_tracing()
+        assert status is not None
         if state.watch is None:
             self._write(state, [self._watch_event(0, self._wallets, call_tracing)])
             self._use(self._wallets)
@@ -127,6 +125,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
             return Waiting(
                 f"the node at {self._node.name} is at height {status.height}, below the log's {state.height}: waiting for it to catch up"
             )
+        if fork < state.height:
+            self._confirm_reorganisation()
         assert self._watch_list is not None and state.watch is not None
         if state.watch.internal_calls != call_tracing.name:
             self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height)])
@@ -134,7 +134,9 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state)
         if self._rescan is not None:
             return self._search_history(state, self._rescan, fork, call_tracing)
-        doubtful = self._second.check(state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status))
+        doubtful = self._second.check(
+            state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status), side.node, side.reader
+        )
         if doubtful is not None:
             return self._doubt(state, doubtful)
         if fork == state.height and status.height <= fork:
@@ -161,16 +163,16 @@ class EvmConnector(Follower[ChainState, Rescan]):
         if last <= fork:
             return self._disconnect(state, fork)
         watching = self._watching(call_tracing)
-        scanned = self._scanner.read(fork + 1, last, state.hash_at(fork), watching)
-        self._internal_transfers.complete(scanned, watching)
-        differences = self._trace_check.check(scanned, watching)
+        scanned = self._side.scanner.read(fork + 1, last, state.hash_at(fork), watching)
+        self._side.internal_transfers.complete(scanned, watching)
+        differences = self._side.trace_check.check(scanned, watching)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
         self._second.roll_back(fork)
         assert self._watch_list is not None
         asset, fork_hash = self._settings.asset, state.hash_at(fork)
         parts = list(by_month(fork, fork_hash, state.time_at(fork), scanned.headers))
         ends = {end.height: end.hash for end in parts if isinstance(end, MonthEnd) and state.logged_balances.get(end.height) != end.hash}
-        proved = self._prover.around(scanned.headers, scanned.found, ends, self._watch_list, asset, (fork, fork_hash))
+        proved = self._side.prover.around(scanned.headers, scanned.found, ends, self._watch_list, asset, (fork, fork_hash))
         if fork in proved:
             is_below = fork < state.start_height
             events.append(self._event_builder.accounts(state.next_seq + len(events), proved[fork], asset, has_header=not is_below))
@@ -193,7 +195,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
         def search() -> bool:
             watching = self._watching(call_tracing)
-            return rescan.search(state, self._scanner, self._internal_transfers, self._state_reader, watching, self._step_size)
+            side = self._side
+            return rescan.search(state, side.scanner, side.internal_transfers, side.state_reader, watching, self._step_size)
 
         def watch(seq: int) -> Watch:
             return self._watch_event(seq, rescan.target, call_tracing, start_height=state.start_height)
@@ -229,7 +232,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             raise ChainMoved(f"the node at {self._node.name} does not have block {height}")
         events: list[ChainEvent] = [self._balances(state.next_seq, height, block_hash)]
         assert self._watch_list is not None
-        proved = self._prover.at(height, block_hash, self._watch_list.addresses, self._watch_list)
+        proved = self._side.prover.at(height, block_hash, self._watch_list.addresses, self._watch_list)
         if proved is not None:
             events.append(self._event_builder.accounts(state.next_seq + 1, proved, self._settings.asset, has_header=False))
         self._write(state, events)
@@ -237,7 +240,10 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def _balances(self, seq: int, height: int, block_hash: str) -> Balances:
         assert self._watch_list is not None
         return self._event_builder.balances(
-            seq, height, block_hash, self._state_reader.rows(self._watch_list, self._settings.asset, self._tokens, height, block_hash)
+            seq,
+            height,
+            block_hash,
+            self._side.state_reader.rows(self._watch_list, self._settings.asset, self._tokens, height, block_hash),
         )
 
     # --- the node --------------------------------------------------------------------------------------------------
@@ -246,22 +252,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def node_name(self) -> str:
         return self._node.name
 
-    def _forget_node(self) -> None:
-        self._node.features = None
-
     def _close_node(self) -> None:
-        self._scanner.close()
-        self._node.connection.close()
-
-    def _choose_call_tracing(self, status: NodeStatus) -> CallTracing:
-        """How calls inside transactions are traced; determined again after each reconnection, since the node may be another one."""
-        if self._node.features is None or self._call_tracing is None:
-            features = self._node.probe_features(status)
-            call_tracing = choose(self._settings.internal_calls, features, self._node.name)
-            if call_tracing != self._call_tracing:
-                _journal.info("internal-calls", chain=self._chain, way=call_tracing.name, why=call_tracing.why)
-            self._call_tracing = call_tracing
-        return self._call_tracing
+        self._nodes.close()
 
     def _watching(self, call_tracing: CallTracing) -> Watching:
         assert self._watch_list is not None

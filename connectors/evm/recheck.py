@@ -34,8 +34,8 @@ class Doubtful:
 class Recheck:
     """Checks blocks a second time, and keeps the height up to which that is done."""
 
-    def __init__(self, node: Node, reader: BlockReader, finality: int) -> None:
-        self._node, self._reader, self._finality = node, reader, finality
+    def __init__(self, finality: int) -> None:
+        self._finality = finality
         self.checked_to = 0
         self._doubts: Counter[int] = Counter()
 
@@ -47,8 +47,8 @@ class Recheck:
         """Blocks above `height` leave the log."""
         self.checked_to = min(self.checked_to, height)
 
-    def check(self, state: ChainState, watching: Watching, tip: int, last: int) -> Doubtful | None:
-        """Read again the blocks that become final when the log, whose blocks up to `tip` are in the main chain, grows to `last`.
+    def check(self, state: ChainState, watching: Watching, tip: int, last: int, node: Node, reader: BlockReader) -> Doubtful | None:
+        """Read again, from the followed node, the blocks that become final when the log, whose blocks up to `tip` are in the main chain, grows to `last`.
 
         Raises AnswersDiffer when a block has been doubted too often, and what reading a block raises.
         """
@@ -56,31 +56,33 @@ class Recheck:
         for height in [height for height in state.touched if self.checked_to < height <= to]:
             block_hash = state.hash_at(height)
             assert block_hash is not None
-            if not self._is_same(state, height, block_hash, watching):
+            if not is_same(state, height, block_hash, watching, node, reader):
                 self._doubts[height] += 1
                 if self._doubts[height] > MAX_DOUBTS:
                     raise AnswersDiffer(
-                        f"the node at {self._node.name} said something else of block {height} {block_hash} {MAX_DOUBTS} times: it can't be trusted; "
+                        f"the node at {node.name} said something else of block {height} {block_hash} {MAX_DOUBTS} times: it can't be trusted; "
                         "compare it with another node, or point rpc_url at one"
                     )
-                return Doubtful(height, f"the node at {self._node.name} told other transactions of the pool's when it was asked again")
+                return Doubtful(height, f"the node at {node.name} told other transactions of the pool's when it was asked again")
             self.checked_to = height
         self.checked_to = max(self.checked_to, to)
         return None
 
-    def _is_same(self, state: ChainState, height: int, block_hash: str, watching: Watching) -> bool:
-        block = self._node.block(block_hash)
-        if self._reader.is_unchanged(block, watching, state.touched[height]):
-            return True
-        if digest(self._reader.read(block, watching, deep=False).transactions) == state.touched[height]:
-            return True
-        if watching.traces is None:
-            return False
-        ways = [watching]
-        if watching.other_traces is not None:  # the block may have been told as the other way shows it (`trace_check.py`)
-            ways.append(replace(watching, traces=watching.other_traces, other_traces=watching.traces))
-        try:
-            return any(digest(self._reader.read(block, way, deep=True).transactions) == state.touched[height] for way in ways)
-        except StateMissing as error:
-            _journal.warning("not-read-twice", height=height, reason=str(error))
-            return True
+
+def is_same(state: ChainState, height: int, block_hash: str, watching: Watching, node: Node, reader: BlockReader) -> bool:
+    """Whether the node says of a block with transactions of the pool's what the log says. Raises what reading a block raises."""
+    block = node.block(block_hash)
+    if reader.is_unchanged(block, watching, state.touched[height]):
+        return True
+    if digest(reader.read(block, watching, deep=False).transactions) == state.touched[height]:
+        return True
+    if watching.traces is None:
+        return False
+    ways = [watching]
+    if watching.other_traces is not None:  # the block may have been told as the other way shows it (`trace_check.py`)
+        ways.append(replace(watching, traces=watching.other_traces, other_traces=watching.traces))
+    try:
+        return any(digest(reader.read(block, way, deep=True).transactions) == state.touched[height] for way in ways)
+    except StateMissing as error:
+        _journal.warning("not-read-twice", height=height, reason=str(error))
+        return True

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.networks import is_account_network
+from pipeline.follow.connector import NodeLogin
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
+from pipeline.settings.models import ChainSettings
 
 from .payees import Payees
 
@@ -36,6 +38,7 @@ def open_connector(
         for wallet in ours.wallets
     ]
     password = ours.password.get_secret_value() if ours.password else None
+    first, further = rpc_url or ours.rpc_url[0], [] if rpc_url else further_nodes(ours)
     if is_account_network(ours.network):
         # Importing web3 takes seconds, so only processes that follow such a chain import it.
         from connectors.evm import EvmChain, EvmConnector
@@ -47,7 +50,8 @@ def open_connector(
                 chain=chain,
                 asset=ours.asset,
                 network=ours.network,
-                rpc_url=rpc_url or ours.rpc_url,
+                rpc_url=first,
+                further_nodes=further,
                 wallets=wallets,
                 tokens={a.contract: name for name, a in settings.assets.items() if a.chain == chain and a.contract is not None},
                 start_height=ours.start_height,
@@ -69,7 +73,8 @@ def open_connector(
             chain=chain,
             asset=ours.asset,
             network=ours.network,
-            rpc_url=rpc_url or ours.rpc_url,
+            rpc_url=first,
+            further_nodes=further,
             wallets=wallets,
             start_height=ours.start_height,
             cookie_path=cookie_file or ours.cookie_file,
@@ -85,3 +90,22 @@ def open_connector(
         ),
         payees=Payees(log, settings.pool.key, chain, settings.rules()),
     )
+
+
+def further_nodes(ours: ChainSettings) -> list[NodeLogin]:
+    """The chain's nodes after the first one: those of `rpc_url` with the chain's login, then those with logins of their own."""
+    password = ours.password.get_secret_value() if ours.password else None
+    shared = [
+        NodeLogin(rpc_url=url, cookie_path=ours.cookie_file, user=ours.user, password=password, headers=ours.secret_headers())
+        for url in ours.rpc_url[1:]
+    ]
+    return shared + [
+        NodeLogin(
+            rpc_url=node.rpc_url,
+            cookie_path=node.cookie_file,
+            user=node.user,
+            password=node.password.get_secret_value() if node.password else None,
+            headers=node.secret_headers(),
+        )
+        for node in ours.nodes
+    ]

@@ -7,11 +7,25 @@ The result of a step is a value of the union `Step`; only failures are exception
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, Self
 
 from pipeline.log.events.chain import WatchedWallet
+
+from .nodes import NodeReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeLogin:
+    """A further node of a chain, and how we log in there."""
+
+    rpc_url: str
+    cookie_path: str | Path | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +47,8 @@ class FollowedChain:
     """Blocks read in one step; None leaves it to the connector."""
     timeout_s: float = 60.0
     """Seconds to wait for the next bytes from the node before a request fails."""
+    further_nodes: Sequence[NodeLogin] = ()
+    """Other nodes of the same chain (ADR 20)."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,8 @@ class ChainStatus:
     """Scripts (Bitcoin) or addresses (EVM) on the watch list."""
     rescanned_to_height: int | None = None
     """The height reached by a search for new entries of the watch list; None if there is no search."""
+    nodes: tuple[NodeReport, ...] = ()
+    """Each node of the chain; the fields above are those of the followed one."""
 
     @property
     def lag_blocks(self) -> int | None:
@@ -138,6 +156,9 @@ class ChainConnector(Protocol):
 
     def describe(self) -> ChainStatus:
         """The connector's status now, without a request to the node."""
+
+    def look_at_nodes(self) -> tuple[NodeReport, ...]:
+        """Ask each node for its tip; nothing is written. A node in trouble is reported with what it said."""
 
     def close(self) -> None: ...
 

@@ -25,6 +25,7 @@ from .build_events import EventBuilder
 from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
 from .node_errors import ChainMoved, NodeBusy
+from .nodes import NodeReport, Nodes
 
 MAX_APPEND = 5000
 """Events in one append. A deeper reorganisation is written in several appends, after each of which the log can be continued."""
@@ -53,10 +54,14 @@ RescanT = TypeVar("RescanT", bound=Rescan)
 class Follower(ABC, Generic[StateT, RescanT]):
     """Follows one chain. Not thread-safe; opening another follower of the same pool and chain fences this one."""
 
-    def __init__(self, log: EventLog, settings: FollowedChain, events: EventBuilder, *, journal: Any) -> None:
+    def __init__(
+        self, log: EventLog, settings: FollowedChain, events: EventBuilder, *, journal: Any, nodes: Nodes[Any] | None = None
+    ) -> None:
+        """`nodes`: those that may be followed; None where the family knows of one only, which `_forget_node` is told of."""
         self.key = f"{settings.pool_id}/{settings.chain}"
         self._log, self._events, self._journal, self._chain = log, events, journal, settings.chain
         self._network_name, self._start_height = settings.network, settings.start_height
+        self._all_nodes = nodes
         self._writer: Writer | None = None
         self._state: StateT | None = None
         self._rescan: RescanT | None = None
@@ -72,7 +77,6 @@ class Follower(ABC, Generic[StateT, RescanT]):
     def _step(self, state: StateT) -> Step:
         """Ask the node once, and append what is new. Raises ChainMoved if the main chain changed meanwhile."""
 
-    @abstractmethod
     def _forget_node(self) -> None:
         """The node failed: drop what is known of it, since the next answer may come from another node or version."""
 
@@ -96,17 +100,52 @@ class Follower(ABC, Generic[StateT, RescanT]):
     # --- the outside -----------------------------------------------------------------------------------------------
 
     def step(self) -> Step:
-        """Ask the node once, and append what is new. Raises SourceError, LogError, SettingsError."""
+        """Ask the followed node once, and append what is new; where it fails or has less work than another one, follow that one.
+
+        Raises SourceError, LogError, SettingsError.
+        """
+        nodes = self._all_nodes
+        if nodes is None:
+            try:
+                return self._settled_step()
+            except SourceError:
+                self._forget_node()
+                raise
+        for left in reversed(range(2 * len(nodes.sides))):
+            try:
+                step = self._settled_step()
+            except SourceError as error:
+                if nodes.fail_over(error) and left:
+                    continue
+                raise nodes.trouble_of_all(error) from error.__cause__
+            if not isinstance(step, Waiting):
+                nodes.worked(nodes.current)
+            if left and isinstance(step, Waiting | Idle) and nodes.follow_most_work(is_urgent=isinstance(step, Waiting)):
+                continue
+            break
+        return step
+
+    def _settled_step(self) -> Step:
+        """A step, begun anew while the main chain changes under it."""
         moved: ChainMoved | None = None
         for _ in range(MAX_RESTARTS):
             try:
                 return self._step(self._open())
             except ChainMoved as error:
                 moved = error
-            except SourceError:
-                self._forget_node()
-                raise
         return Waiting(f"the main chain of the node at {self.node_name} keeps changing: {moved}")
+
+    def _confirm_reorganisation(self) -> None:
+        """Before blocks of the log are replaced: raises ChainMoved when another node has more work, which is followed from now on."""
+        if self._all_nodes is not None and self._all_nodes.follow_most_work(is_urgent=True):
+            raise ChainMoved(f"the node at {self.node_name} has more work")
+
+    def look_at_nodes(self) -> tuple[NodeReport, ...]:
+        """Ask each node for its tip; nothing is written."""
+        if self._all_nodes is None:
+            return ()
+        self._all_nodes.look_at_all()
+        return self._all_nodes.reports()
 
     def run(
         self,

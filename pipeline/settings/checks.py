@@ -16,6 +16,7 @@ from pipeline.chains.networks import OURS, AnyNetwork, Networks, is_account_netw
 
 from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
+from .nodes import NodeSettings
 
 _journal = structlog.get_logger("esep.settings")
 
@@ -45,31 +46,50 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
         faults.append(f"{place}.merged_mining_proofs: {chain.network} has no merged mining")
     if isinstance(network, Network) and (fault := finality_fault(network, chain.finality)):
         faults.append(f"{place}.finality: {fault}: esep verify refuses a month that closed on fewer")
-    if chain.cookie_file and (chain.user or chain.password_file):
+    variable = f"password_file or ESEP_CHAINS_{name.upper().replace('-', '_')}_PASSWORD"
+    faults += _login_faults(place, chain, chain.rpc_url, variable)
+    for number, node in enumerate(chain.nodes, start=1):
+        faults += _login_faults(f"{place}.nodes[{number}]", node, (node.rpc_url,), "password_file")
+        if node.rpc_url in (*chain.rpc_url, *(other.rpc_url for other in chain.nodes[: number - 1])):
+            faults.append(f"{place}.nodes[{number}].rpc_url: that node is named already")
+    faults += _check_wallets(place, chain, network)
+    return faults
+
+
+def _login_faults(place: str, node: ChainSettings | NodeSettings, urls: Iterable[str], password: str) -> list[str]:
+    """Faults of the way we log in at these addresses. `password`: how one is set."""
+    faults = []
+    if node.cookie_file and (node.user or node.password_file):
         faults.append(f"{place}: has both cookie_file and user or password_file: keep one way to log in")
-    elif chain.user and not chain.password:
-        faults.append(f"{place}: user without a password: set password_file or ESEP_CHAINS_{name.upper().replace('-', '_')}_PASSWORD")
-    elif chain.password and not chain.user:
+    elif node.user and not node.password:
+        faults.append(f"{place}: user without a password: set {password}")
+    elif node.password and not node.user:
         faults.append(f"{place}: a password without user")
-    if chain.cookie_file or chain.password or chain.bearer or chain.header:
+    if node.cookie_file or node.password or node.bearer or node.header:
         faults += [
             f"{fault}, on the way to the node: bring it here by a tunnel"
-            for fault in address_faults(f"{place}.rpc_url", chain.rpc_url, carries_secret=True)
+            for url in urls
+            for fault in address_faults(f"{place}.rpc_url", url, carries_secret=True)
         ]
-    faults += _check_wallets(place, chain, network)
     return faults
 
 
 _OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap", "merged_mining_proofs")
 _OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward")
+_NODES_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file")
 
 
 def _family_faults(place: str, chain: ChainSettings) -> list[str]:
     """Faults of keys that the chain's family does not use, or requires."""
     given = chain.model_fields_set
+    nodes = [(f"{place}.nodes[{number}]", node) for number, node in enumerate(chain.nodes, start=1)]
     if not is_account_network(chain.network):
-        return [f"{place}.{key}: is for EVM chains (network evm:CHAIN_ID) only" for key in _OF_ACCOUNTS if key in given]
-    faults = [f"{place}.{key}: is for Bitcoin-like chains only" for key in _OF_BITCOIN if key in given]
+        named = [(place, key) for key in _OF_ACCOUNTS if key in given]
+        named += [(at, key) for at, node in nodes for key in _NODES_OF_ACCOUNTS if key in node.model_fields_set]
+        return [f"{at}.{key}: is for EVM chains (network evm:CHAIN_ID) only" for at, key in named]
+    named = [(place, key) for key in _OF_BITCOIN if key in given]
+    named += [(at, "cookie_file") for at, node in nodes if node.cookie_file]
+    faults = [f"{at}.{key}: is for Bitcoin-like chains only" for at, key in named]
     if chain.start_height < 1:
         faults.append(f"{place}.start_height: say the first block that is read, 1 or more: balances begin with the block before it")
     if "finality" not in given:
@@ -80,12 +100,13 @@ def _family_faults(place: str, chain: ChainSettings) -> list[str]:
     faults += [
         f"{place}.wallets[{n}].descriptors: an EVM chain has addresses only" for n, w in enumerate(chain.wallets, 1) if w.descriptors
     ]
-    if (chain.bearer is not None) + (chain.user is not None) > 1:
-        faults.append(f"{place}: has both a bearer token and a user: keep one way to log in")
-    if (chain.header is None) != (chain.header_name is None):
-        faults.append(
-            f"{place}: header_name and its value go together: set header_file or ESEP_{place.upper().replace('.', '_').replace('-', '_')}_HEADER"
-        )
+    variable = f"header_file or ESEP_{place.upper().replace('.', '_').replace('-', '_')}_HEADER"
+    logins: list[tuple[str, ChainSettings | NodeSettings]] = [(place, chain), *nodes]
+    for at, node in logins:
+        if (node.bearer is not None) + (node.user is not None) > 1:
+            faults.append(f"{at}: has both a bearer token and a user: keep one way to log in")
+        if (node.header is None) != (node.header_name is None):
+            faults.append(f"{at}: header_name and its value go together: set {variable if node is chain else 'header_file'}")
     return faults
 
 

@@ -117,26 +117,45 @@ def _password_keys(raw: Mapping[str, Any]) -> list[str]:
                 faults.append(
                     f"chains.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {_variable(name, key)}"
                 )
+        for place, node in _nodes(name, table):
+            faults += [
+                f"{place}.{key}: is not kept in the settings: use {key}_file" for key in CHAIN_SECRETS if node.pop(key, None) is not None
+            ]
     return faults
+
+
+def _nodes(name: str, chain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The tables of the chain's further nodes with their places, leaving out what is no table."""
+    nodes = chain.get("nodes")
+    listed = enumerate(nodes if isinstance(nodes, list) else [], start=1)
+    return [(f"chains.{name}.nodes[{number}]", node) for number, node in listed if isinstance(node, dict)]
 
 
 def _variable(chain: str, key: str) -> str:
     return f"ESEP_CHAINS_{chain}_{key}".upper().replace("-", "_")
 
 
-def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+def _bring_chain_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+    """The logins of the chains' nodes: of a chain also from the environment, of a further node from its files alone."""
     faults: list[str] = []
     for name, table in _tables(raw, "chains").items():
         if user := environ.get(_variable(name, "user")):
             table["user"] = user
-        for key in CHAIN_SECRETS:
-            if secret := environ.get(_variable(name, key)):
-                table[key] = SecretStr(secret)
-            elif isinstance(file := table.get(f"{key}_file"), str):
-                found, wrong = read_password(folder / _home(Path(file), environ), f"chains.{name}.{key}_file")
-                faults += wrong
-                # An unreadable file is one fault, not also a user without a password.
-                table[key] = SecretStr(found or "unread")
+        given = {key: environ.get(_variable(name, key)) for key in CHAIN_SECRETS}
+        for place, node in [(f"chains.{name}", table), *_nodes(name, table)]:
+            for key in CHAIN_SECRETS:
+                if node is table and (secret := given[key]):
+                    table[key] = SecretStr(secret)
+                elif isinstance(file := node.get(f"{key}_file"), str):
+                    found, wrong = read_password(folder / _home(Path(file), environ), f"{place}.{key}_file")
+                    faults += wrong
+                    # An unreadable file is one fault, not also a user without a password.
+                    node[key] = SecretStr(found or "unread")
+    return faults
+
+
+def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+    faults = _bring_chain_secrets(raw, folder, environ)
     for section, table in ((name, raw[name]) for name in WITH_PASSWORD if isinstance(raw.get(name), dict)):
         if table.pop("password", None) is not None:
             faults.append(f"{section}.password: is not kept in the settings: use password_file, or ESEP_{section.upper()}_PASSWORD")
@@ -220,6 +239,10 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
             update={
                 "wallets": tuple(canonical_wallet(wallet, settings.network_of(name)) for wallet in chain.wallets),
                 "cookie_file": folder / _home(chain.cookie_file, environ) if chain.cookie_file else None,
+                "nodes": tuple(
+                    node.model_copy(update={"cookie_file": folder / _home(node.cookie_file, environ)}) if node.cookie_file else node
+                    for node in chain.nodes
+                ),
             }
         )
         for name, chain in settings.chains.items()

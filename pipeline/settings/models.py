@@ -16,7 +16,6 @@ from pipeline.chains.bitcoin.networks import NETWORKS
 from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_account_address
 from pipeline.chains.networks import OURS, AnyNetwork, Networks
 from pipeline.chains.rewards import RewardFacts
-from pipeline.model.address import parse_address
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
@@ -27,6 +26,7 @@ from .files import LedgerFiles, RegistryFiles
 from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
 from .keys import KeysSettings
+from .nodes import NodeSettings, Urls, secret_headers
 from .parts import FilePath, Section, Texts, as_tuple
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
@@ -72,14 +72,6 @@ def _bin(value: str) -> str:
     fault = miner_id_fault(value)
     if fault:
         raise ValueError(f"{fault}: look it up in the pool's registration")
-    return value
-
-
-def _url(value: str) -> str:
-    try:
-        parse_address(value, carries_secret=False)
-    except ValueError as error:
-        raise ValueError(f"{error}; write it like http://127.0.0.1:8332, and log in by cookie_file, or user with password_file") from None
     return value
 
 
@@ -130,7 +122,12 @@ class ChainSettings(Section):
         description=f"one of {', '.join(NETWORKS)}; or evm:CHAIN_ID for an EVM chain, such as evm:1 for Ethereum, evm:61 for Ethereum Classic; or one of your own (`networks`)"
     )
     asset: str = Field(description="the chain's own asset, a name from assets.toml")
-    rpc_url: Annotated[str, AfterValidator(_url)] = Field(description="the node's JSON-RPC address, without user and password")
+    rpc_url: Urls = Field(
+        description="the node's JSON-RPC address, without user and password; or a list of the addresses of several nodes with one login"
+    )
+    nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), max_length=8, description="further nodes, each with a login of its own"
+    )
     cookie_file: FilePath | None = Field(default=None, description="the node's cookie file; instead of user and password")
     user: str | None = Field(default=None, description="the node's rpcuser; also ESEP_CHAINS_NAME_USER")
     password_file: FilePath | None = Field(default=None, description="a file with nothing but the node's rpcpassword")
@@ -174,8 +171,7 @@ class ChainSettings(Section):
 
     def secret_headers(self) -> dict[str, str]:
         """The headers that log in: for the connector alone, never to be printed."""
-        headers = {"Authorization": f"Bearer {self.bearer.get_secret_value()}"} if self.bearer else {}
-        return headers | ({self.header_name: self.header.get_secret_value()} if self.header_name and self.header else {})
+        return secret_headers(self.bearer, self.header_name, self.header)
 
 
 class LedgerColumns(Section):

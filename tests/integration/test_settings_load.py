@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.bitcoin.strategies import NAMES
+from pipeline.app.open_connector import further_nodes
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.networks import read_networks
@@ -81,8 +82,60 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         assert getattr(loaded, name).model_dump(exclude={"path", "published"}) == getattr(defaults, name).model_dump(
             exclude={"path", "published"}
         )
-    shown = loaded.chains["bitcoin"].model_copy(update={"first_used_height": None, "gap": None})
+    assert [node.cookie_file for node in loaded.chains["bitcoin"].nodes] == [tmp_path / "second.cookie"]
+    shown = loaded.chains["bitcoin"].model_copy(update={"first_used_height": None, "gap": None, "nodes": ()})
     assert shown.model_dump() == defaults.chains["bitcoin"].model_dump(), "a shown default differs from the real one"
+
+
+TWO_NODES = """rpc_url = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+cookie_file = "shared.cookie"
+[[chains.bitcoin.nodes]]
+rpc_url = "http://127.0.0.1:3"
+user = "second"
+password_file = "second.password"
+"""
+
+
+def test_several_nodes_share_a_login_or_have_their_own(tmp_path: Path) -> None:
+    (tmp_path / "second.password").write_text("hunter2\n")
+    (tmp_path / "second.password").chmod(0o600)
+    text = GOOD.replace('rpc_url = "http://127.0.0.1:1"\n', "").replace(
+        "[[chains.bitcoin.wallets]]", TWO_NODES + "[[chains.bitcoin.wallets]]"
+    )
+    text = re.sub(r'^cookie_file = "(?!shared).*\n', "", text, flags=re.MULTILINE)
+    loaded = load(tmp_path, text)
+    first, *further = loaded.chains["bitcoin"].rpc_url[0], *further_nodes(loaded.chains["bitcoin"])
+    assert first == "http://127.0.0.1:1"
+    assert [(node.rpc_url, node.cookie_path, node.user, node.password) for node in further] == [
+        ("http://127.0.0.1:2", tmp_path / "shared.cookie", None, None),
+        ("http://127.0.0.1:3", None, "second", "hunter2"),
+    ]
+    assert "hunter2" not in repr(loaded) + repr(further)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('"http://127.0.0.1:2"]', '"http://127.0.0.1:1"]'), "chains.bitcoin.rpc_url: names one node twice"),
+        (('"http://127.0.0.1:2"]', '"http://u:p@127.0.0.1:2"]'), "chains.bitcoin.rpc_url: no. 2 holds a user or password"),
+        (('["http://127.0.0.1:1", "http://127.0.0.1:2"]', "[]"), "chains.bitcoin.rpc_url: names 0 nodes: 1 to 9"),
+        (('"http://127.0.0.1:3"', '"http://127.0.0.1:2"'), "chains.bitcoin.nodes[1].rpc_url: that node is named already"),
+        (('password_file = "second.password"', 'password = "x"'), "chains.bitcoin.nodes[1].password: is not kept in the settings: use password_file"),
+        (('password_file = "second.password"', ""), "chains.bitcoin.nodes[1]: user without a password: set password_file"),
+        (('user = "second"', 'bearer_file = "second.password"'), "chains.bitcoin.nodes[1].bearer_file: is for EVM chains"),
+        (('"http://127.0.0.1:3"', '"http://example.org:3"'), "chains.bitcoin.nodes[1].rpc_url"),
+    ],
+)  # fmt: skip
+def test_faults_of_several_nodes(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    (tmp_path / "second.password").write_text("hunter2\n")
+    text = GOOD.replace('rpc_url = "http://127.0.0.1:1"\n', "").replace(
+        "[[chains.bitcoin.wallets]]", TWO_NODES + "[[chains.bitcoin.wallets]]"
+    )
+    text = re.sub(r'^cookie_file = "(?!shared).*\n', "", text, flags=re.MULTILINE)
+    assert change[0] in text
+    with pytest.raises(SettingsError) as raised:
+        load(tmp_path, text.replace(*change))
+    assert any(fault.startswith(says) for fault in raised.value.faults), raised.value.faults
 
 
 def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> None:
@@ -97,7 +150,7 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
             ) or any(other == f"{place[:-1]}.{name}]" for other, _ in sections(Settings))
             if place in ("[ledger.files]", "[registry.files]"):
                 continue
-            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "files"):
+            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files"):
                 continue
             found = [n for n, line in enumerate(lines) if re.match(rf"(# )?{key} = ", line)]
             heading = [n for n, line in enumerate(lines) if re.match(rf"(# )?\[+{key}[].]", line)]

@@ -1,0 +1,102 @@
+"""What is kept of one node of a chain: its connection, its features, how it traces calls, and the readers that ask it.
+
+Enters: the chain's settings. Leaves: an `EvmSide` for each node, in the order of the settings. Left out: which of them is followed
+(`pipeline.follow.nodes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from pipeline.follow.connector import NodeLogin
+from pipeline.follow.nodes import Look
+
+from .account_proofs import AccountProver
+from .call_tracing import CallTracing, choose
+from .internal_transfers import InternalTransferFinder
+from .node import Node, NodeStatus
+from .read_block import BlockReader
+from .rpc import NodeConnection
+from .scan import Scanner
+from .settings import EvmChain
+from .state import StateReader
+from .trace_check import TraceCheck
+
+_journal = structlog.get_logger("evm")
+
+
+class EvmSide:
+    """One node. Not thread-safe."""
+
+    def __init__(self, connection: NodeConnection, settings: EvmChain, chain_id: int) -> None:
+        self._settings = settings
+        self.node = Node(connection, chain_id)
+        self.reader = BlockReader(self.node)
+        self.state_reader = StateReader(self.node)
+        self.prover = AccountProver(self.node)
+        self.scanner = Scanner(self.node, self.reader)
+        self.internal_transfers = InternalTransferFinder(self.node, self.scanner, self.state_reader)
+        self.trace_check = TraceCheck(self.reader, self.state_reader)
+        self.call_tracing: CallTracing | None = None
+        self._is_chosen = False
+        self.status: NodeStatus | None = None
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def version(self) -> str | None:
+        return self.node.features.version if self.node.features else None
+
+    @property
+    def ways(self) -> Sequence[str]:
+        features = self.node.features
+        if features is None:
+            return ()
+        used = [self.call_tracing.traces] if self.call_tracing and self.call_tracing.traces else []
+        offered = {
+            "receipts of a block": features.has_block_receipts,
+            "trace_filter": features.has_trace_filter,
+            "proofs of accounts": features.has_account_proofs,
+        }
+        return [*used, *(way for way in features.traces if way not in used), *(name for name, has_it in offered.items() if has_it)]
+
+    def look(self) -> Look:
+        """The node's tip; its features are tried at the first look. Account chains' nodes tell no work: their heights are compared."""
+        self.status = status = self.node.read_status()
+        if self.node.features is None:
+            self.node.probe_features(status)
+            self._is_chosen = False
+        return Look(status.height, status.hash)
+
+    def choose_call_tracing(self) -> CallTracing:
+        """How calls inside transactions are traced; chosen again after each reconnection, since the node may be another one."""
+        assert self.node.features is not None
+        if self.call_tracing is None or not self._is_chosen:
+            call_tracing = choose(self._settings.internal_calls, self.node.features, self.node.name)
+            if call_tracing != self.call_tracing:
+                _journal.info("internal-calls", chain=self._settings.chain, node=self.name, way=call_tracing.name, why=call_tracing.why)
+            self.call_tracing, self._is_chosen = call_tracing, True
+        return self.call_tracing
+
+    def forget(self) -> None:
+        self.node.features = None
+
+    def close(self) -> None:
+        self.scanner.close()
+        self.node.connection.close()
+
+
+def open_sides(settings: EvmChain, chain_id: int, connection: NodeConnection | None) -> list[EvmSide]:
+    """A side for each node of the settings. `connection`: used instead of one to the settings' `rpc_url`."""
+    first = NodeLogin(rpc_url=settings.rpc_url, user=settings.user, password=settings.password, headers=settings.headers)
+    connections = [connection or _connect(first, settings.timeout_s)]
+    connections += [_connect(login, settings.timeout_s) for login in settings.further_nodes]
+    return [EvmSide(each, settings, chain_id) for each in connections]
+
+
+def _connect(login: NodeLogin, timeout_s: float) -> NodeConnection:
+    return NodeConnection(login.rpc_url, user=login.user, password=login.password, headers=login.headers, timeout_s=timeout_s)
