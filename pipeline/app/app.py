@@ -20,6 +20,7 @@ from .months import PoolMonths
 from .open_connector import open_connector
 from .open_keys import log_keys
 from .open_log import open_log
+from .people import People
 from .statements import Statements
 from .stores import Stores
 from .wallets import PoolWallets
@@ -73,6 +74,11 @@ class App:
     def decisions(self) -> PoolDecisions:
         """Labels and waivers."""
         return PoolDecisions(self.settings, self.log, self.now, diary=self.diary)
+
+    @cached_property
+    def people(self) -> People:
+        """Who acts, by the keys at hand."""
+        return People(self.log, self.pool, self.diary)
 
     @cached_property
     def wallets(self) -> PoolWallets:

@@ -145,8 +145,8 @@ def _past_or_note(entry: CalendarEntry) -> tuple[str, str]:
 
 def approve(
     month: MonthArgument,
-    by: ByOption,
     reason: ReasonOption,
+    by: ByOption = "",
     as_frozen: Annotated[
         bool, typer.Option("--as-frozen", help="File this version although facts changed since: a draft of a further one stands.")
     ] = False,
@@ -162,6 +162,7 @@ def approve(
     """
     named = parse_month(month)
     with App(settings_of(config), now) as app:
+        by = app.people.decider(by)
         with progress("comparing with the frozen version"):
             outcome = approval.approve(app, named, by=by, reason=reason, as_frozen=as_frozen)
         summary = month_summary(app, named)
@@ -179,8 +180,8 @@ def receipt(
     outcome: Annotated[
         str, typer.Argument(help="accepted, rejected, received, or missing (the filing service does not have it).", metavar="OUTCOME")
     ],
-    by: ByOption,
     reason: ReasonOption,
+    by: ByOption = "",
     number: Annotated[str | None, typer.Option("--receipt", help="The filing service's receipt.", metavar="NUMBER")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -199,6 +200,7 @@ def receipt(
     if outcome not in answers:
         raise SettingsError([f"OUTCOME: {outcome!r}: say one of {', '.join(answers)}"], source="esep receipt")
     with App(settings_of(config), now) as app:
+        by = app.people.decider(by)
         diary = app.desk.diary
         diary.refresh()
         submission = diary.life(named).submission
@@ -212,7 +214,7 @@ def receipt(
     say(f"noted: {named}, submission {submission.event.submission_id}: {outcome}")
 
 
-def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config: ConfigOption = DEFAULT_CONFIG) -> None:
     """File a rejected version again, as a new submission: when not the facts but the way of filing was wrong.
 
     Only a rejected submission can be followed by another one of the same version. Where the facts were wrong,
@@ -222,6 +224,7 @@ def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Con
     """
     named = parse_month(month)
     with App(settings_of(config), now) as app:
+        by = app.people.decider(by)
         desk = app.desk
         desk.diary.refresh()
         life = desk.diary.life(named)
@@ -236,7 +239,7 @@ def refile(month: MonthArgument, by: ByOption, reason: ReasonOption, config: Con
 
 def amend(
     month: MonthArgument,
-    by: Annotated[str, typer.Option("--by", help="Who freezes the further version: a person's name.", metavar="NAME")] = "",
+    by: ByOption = "",
     reason: Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")] = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -250,9 +253,10 @@ def amend(
     [dim]esep amend 2026-10 --by "A. Person" --reason "licence 77 came late"[/dim]
     """
     named = parse_month(month)
-    if bool(by.strip()) != bool(reason.strip()):
+    if by.strip() and not reason.strip():
         raise SettingsError(["--by and --reason: give both to freeze the further version, or none to look at it"], source="esep amend")
     with App(settings_of(config), now) as app:
+        by = app.people.decider(by) if reason.strip() else ""
         with progress("comparing with the frozen version"):
             draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at", is_amendment=True, is_named=bool(by))
         if draft is None:

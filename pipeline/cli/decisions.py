@@ -19,7 +19,9 @@ from pipeline.settings.models import ClassName
 
 from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
 
-ByOption = Annotated[str, typer.Option("--by", help="Who decides: a person's name.", metavar="NAME")]
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides: a person's name. With keys in force, the owner of the key at hand.", metavar="NAME")
+]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")]
 
 _CLASS: TypeAdapter[str] = TypeAdapter(ClassName)
@@ -29,8 +31,8 @@ def label(
     address: Annotated[str, typer.Argument(help="The address.", metavar="ADDRESS")],
     outflow_class: Annotated[str, typer.Argument(help="What it is: vendor, exchange, … a word of a-z, 0-9 and -.", metavar="CLASS")],
     name: Annotated[str, typer.Option("--name", help="Whose it is.", metavar="NAME")],
-    by: ByOption,
     reason: ReasonOption,
+    by: ByOption = "",
     chain: Annotated[str | None, typer.Option("--chain", help="The chain it is on; needed only where there are several.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -45,7 +47,7 @@ def label(
     chain = chain or (next(iter(settings.chains)) if len(settings.chains) == 1 else None)
     if chain not in settings.chains:
         raise SettingsError([f"--chain: say which one: {', '.join(sorted(settings.chains))}"], source="esep label")
-    faults = _person_faults(by, reason)
+    faults = _reason_faults(reason)
     try:
         _CLASS.validate_python(outflow_class)
     except ValidationError as error:
@@ -57,6 +59,7 @@ def label(
     if faults:
         raise SettingsError(faults, source="esep label")
     with App(settings, now) as app:
+        by = app.people.decider(by)
         held = app.decisions.held().labels.get((chain, address))
         if held and (held.outflow_class, held.name, held.by, held.reason) == (outflow_class, name, by, reason):
             say(f"already labelled: {address} is {held.outflow_class} ({held.name})")
@@ -68,8 +71,8 @@ def label(
 def waive(
     month: MonthArgument,
     code: Annotated[str, typer.Argument(help="The issue's code; or its short name alone, as `esep issues` prints it.", metavar="CODE")],
-    by: ByOption,
     reason: ReasonOption,
+    by: ByOption = "",
     ref: Annotated[str | None, typer.Argument(help="The issue's ref; not needed after a short name.", metavar="[REF]")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -85,13 +88,14 @@ def waive(
     """
     settings = settings_of(config)
     named = parse_month(month)
-    faults = _person_faults(by, reason)
+    faults = _reason_faults(reason)
     if ref is not None and code not in {known.value for known in IssueCode if known.severity is Severity.BLOCKING}:
         near = difflib.get_close_matches(code, [known.value for known in IssueCode], n=1)
         faults.append(f"CODE: {code!r} is no blocking issue" + (f": did you mean {near[0]}?" if near else ""))
     if faults:
         raise SettingsError(faults, source="esep waive")
     with App(settings, now) as app:
+        by = app.people.decider(by)
         with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
             state, assessed = app.months.assess(store, named, edition=app.rules.edition)
         issues = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("severity") == "blocking")
@@ -133,10 +137,5 @@ def parse_month(text: str) -> Month:
         raise SettingsError([f"MONTH: {error}"], source="esep") from None
 
 
-def _person_faults(by: str, reason: str) -> list[str]:
-    faults = []
-    if not by.strip():
-        faults.append("--by: a waiver or label has a person behind it: give a name")
-    if len(reason.strip()) < 3:
-        faults.append("--reason: give a reason that an auditor can follow")
-    return faults
+def _reason_faults(reason: str) -> list[str]:
+    return ["--reason: give a reason that an auditor can follow"] if len(reason.strip()) < 3 else []

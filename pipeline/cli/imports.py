@@ -59,6 +59,8 @@ def _ledger(
             return
         if found.questions and not found.faults and not consent.to_oddities and sys.stdin.isatty() and err.is_terminal:
             consent = replace(consent, to_oddities=_asked(path.name, found))
+        if consent.to_oddities or consent.to_moves:
+            consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
         with progress(f"importing {path.name}"):
             done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
     _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)

@@ -48,7 +48,12 @@ def waiting(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 def take(
     name: Annotated[str, typer.Argument(help="The file, as `esep inbox waiting` names it.", metavar="NAME")],
-    by: Annotated[str, typer.Option("--by", help="Who agrees to what is odd in it.", metavar="PERSON")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", help="Who agrees to what is odd in it. With keys in force, the owner of the key that imports.", metavar="PERSON"
+        ),
+    ] = "",
     restate: RestateOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -57,7 +62,7 @@ def take(
     [dim]esep inbox take october.csv --by "A. Person"[/dim]
     """
     with App(settings_of(config), now) as app:
-        _print(inbox_of(app).import_waiting(name, Consent(to_oddities=True, to_moves=restate), by=by))
+        _print(inbox_of(app).import_waiting(name, Consent(to_oddities=True, to_moves=restate), by=app.people.importer(by)))
 
 
 def _print(one: HandledFile) -> None:

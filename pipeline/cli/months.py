@@ -26,7 +26,7 @@ from pipeline.verify.receipts import check_receipt
 from pipeline.verify.shapes import read_manifest
 from pipeline.verify.signatures import load_trusted
 
-from .decisions import parse_month
+from .decisions import ByOption, parse_month
 from .frame import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -56,7 +56,7 @@ def print_json(value: Any) -> None:
 
 def freeze(
     month: MonthArgument,
-    by: Annotated[str, typer.Option("--by", help="Who freezes: a person's name.", metavar="NAME")],
+    by: ByOption = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; needed from the second version on.", metavar="TEXT")] = "",
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -72,9 +72,8 @@ def freeze(
     """
     settings = settings_of(config)
     named = parse_month(month)
-    if not by.strip():
-        raise SettingsError(["--by: a frozen month has a person behind it: give a name"], source="esep freeze")
     with App(settings, now) as app:
+        by = app.people.decider(by)
         app.decisions.record_settings_labels()
         with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
             if app.decisions.record_settings_waivers(app.months, store, named):

@@ -14,7 +14,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.wallets import GivenSignature
-from pipeline.model.errors import InputRefused, SettingsError
+from pipeline.model.errors import InputRefused
 
 from .decisions import ByOption
 from .frame import DEFAULT_CONFIG, ConfigOption, now, progress, say, settings_of
@@ -45,7 +45,7 @@ def messages(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 def take(
     file: Annotated[Path, typer.Argument(help="CSV with the columns chain, address, signature; others are passed over.", metavar="FILE")],
-    by: ByOption,
+    by: ByOption = "",
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Bring signatures into the log, so that the months frozen from now on carry them: an auditor sees that the spending wallets are the pool's.
@@ -55,11 +55,11 @@ def take(
     [dim]esep wallets import wallets.csv --by "A. Person"[/dim]
     """
     settings = settings_of(config)
-    if not by.strip():
-        raise SettingsError(["--by: who brings the signatures in: give a name"], source="esep wallets import")
     given = _read(file)
-    with App(settings, now) as app, progress("reading the log") as on_progress:
-        count, faults = app.wallets.take(given, by=by, on_progress=on_progress)
+    with App(settings, now) as app:
+        by = app.people.decider(by)
+        with progress("reading the log") as on_progress:
+            count, faults = app.wallets.take(given, by=by, on_progress=on_progress)
     if faults:
         raise InputRefused(file.name, faults)
     say(f"{count} signatures taken" if count else "nothing new: the log holds these signatures")

@@ -20,11 +20,17 @@ from .roles import KEY_TAGS, ROLES_IN, why_not
 from .signatures import event_digest, parts_of, public_of, running_digest, sign
 
 
+class _Agreed(msgspec.Struct):
+    by: str
+
+
 class _Head(msgspec.Struct):
     """As much of an event as tells who may write it."""
 
     type: str
     by: str = ""
+    agreed: _Agreed | None = None
+    """Of an import that a person agreed to."""
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -108,6 +114,8 @@ class LogKeys:
             if grant is None or grant.until is not None:
                 continue
             why = why_not(state.topic, head.type, head.by, grant.owner, grant.roles)
+            if not why and head.agreed is not None and head.agreed.by != grant.owner:
+                why = f"{head.agreed.by!r} agreed to it, and this is the key of {grant.owner!r}"
             if not why:
                 return key
             refused.append(why)

@@ -13,8 +13,11 @@ import pytest
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.events import encode
 from pipeline.log.events.keys import KeyGranted
-from pipeline.log.events.months import Answered
+from pipeline.log.events.ledger import Allocations
+from pipeline.log.events.months import Answered, Approved
 from pipeline.log.protocol import NewEvent, Topic
+from pipeline.log.read import events_of
+from pipeline.log.signatures import unpack
 from pipeline.settings import load_settings
 
 from .example_month import OUTFLOW, esep
@@ -80,8 +83,11 @@ def test_a_month_of_before_goes_on_under_keys_and_only_what_keys_signed_counts(p
     begin(pool, capsys)
     key = load_settings(pool, {}).pool.key
     assert esep(*waive, "--by", "C. Other") == 6
-    assert "in the name of 'C. Other', and signed by the key of 'A. Person'" in capsys.readouterr().err
-    assert esep(*waive, "--by", "A. Person") == 0
+    assert "--by: 'C. Other' has no key at hand for the role decide: the keys here are of A. Person" in capsys.readouterr().err
+    assert esep(*waive) == 0
+    assert [row["waived_by"] for row in printed(capsys, "issues", "2026-10", "--config", pool) if row["ref"] == OUTFLOW] == ["A. Person"], (
+        "whose key it is"
+    )
     status = printed(capsys, "status", "2026-10", "--config", pool)
     assert status["not_authentic"] == 0 and status["unsigned"] == []
     assert all(condition["is_met"] for condition in status["months"][0]["conditions"]), "what stood before counts, what was signed counts"
@@ -181,3 +187,38 @@ def test_private_keys_are_their_owners_alone_and_kept_under_a_password(
     assert esep("keys", "start", "--root-key", root_key, *ROOT, "--config", pool) == 0
     assert printed(capsys, "keys", "list", "--config", pool)["locked"] == ["locked.pem"]
     assert esep("keys", "make", "../escape", "--config", pool) == 2
+
+
+def test_each_decision_is_signed_by_the_key_of_the_person_it_names(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = begin(pool, capsys)
+    root_key = pool.parent.parent / "root.pem"
+    assert esep("keys", "make", "second", "--config", pool) == 0
+    made["second"] = public(capsys)
+    assert (
+        esep("keys", "grant", "second", "--owner", "D. Second", "--role", "decide", "--root-key", root_key, *ROOT, "--config", pool) == 0
+    )
+    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--config", pool)
+    assert esep(*waive) == 6
+    assert "several people's keys are at hand: say whose decision it is: A. Person, D. Second" in capsys.readouterr().err
+    assert esep(*waive, "--by", "A. Person") == 0
+    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", pool) == 0
+    for name in ("A. Person", "D. Second"):
+        assert esep("approve", "2026-10", "--by", name, "--reason", "compared", "--config", pool) == 0
+    assert esep("approve", "2026-10", "--by", "Importer", "--reason", "compared", "--config", pool) == 6
+    with SqliteLog(load_settings(pool, {}).log_path) as log:
+        signed = {
+            event.by: unpack(record.signature).signer.hex()
+            for record, event in events_of(log, "months", load_settings(pool, {}).pool.key, [Approved])
+            if record.signature
+        }
+    assert signed == {"A. Person": made["person"], "D. Second": made["second"]}
+
+    odd = tmp_path / "odd.csv"
+    odd.write_text("allocation_id,account,asset,amount,allocated_at\nodd-1,acc-9999,BTC,0.5,2031-01-01 10:00:00\n", encoding="utf-8")
+    take = ("import", "allocations", odd, "--yes", "--config", pool)
+    assert esep(*take, "--by", "A. Person") == 6, "no key of A. Person's imports"
+    assert "'A. Person' has no key at hand for the role import: the keys here are of Importer" in capsys.readouterr().err
+    assert esep(*take) == 0
+    with SqliteLog(load_settings(pool, {}).log_path) as log:
+        agreed = [event.agreed for _, event in events_of(log, "ledger", load_settings(pool, {}).pool.key, [Allocations]) if event.agreed]
+    assert [said.by for said in agreed] == ["Importer"]

@@ -1,0 +1,68 @@
+"""Who acts: with keys in force, `--by` is the owner of a key at hand (ADR 14).
+
+Enters: the name given, perhaps none; the log's keys. Leaves: the person's name, or a refusal before anything is computed. Without a root key anybody's name is taken as
+it is given, and one is needed. Left out: the signature itself (`log.keys` takes the key of the person named, and the log's readers check it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.closing.diary import Diary
+from pipeline.log.events import AnyEvent
+from pipeline.log.protocol import EventLog
+from pipeline.log.read import KeyReader
+from pipeline.model.errors import LogError, SettingsError
+
+
+class People:
+    """The people whose keys are at hand for one pool's log."""
+
+    def __init__(self, log: EventLog, pool: str, diary: Diary) -> None:
+        self._log = log
+        self._pool = pool
+        self._diary = diary
+
+    def decider(self, by: str) -> str:
+        """Who decides: `by`, or the one owner of a key at hand for `decide`. Raises SettingsError without a name, LogError for another's."""
+        return _person(by, self._diary.deciders(), "decide")
+
+    def importer(self, by: str, *, is_needed: bool = True) -> str:
+        """Who agrees to an import: as `decider`, for the roles `import` and `capture`. Reads the stream of the ledger where keys are in force.
+
+        Not `is_needed`: "" where no name is given and none follows from the keys.
+        """
+        owners = self._importers()
+        if not is_needed and not by.strip() and (owners is None or len(owners) != 1):
+            return ""
+        return _person(by, owners, "import")
+
+    def _importers(self) -> list[str] | None:
+        if self._log.keys is None:
+            return None
+        reader: KeyReader[AnyEvent] = KeyReader(self._log, "ledger", self._pool, ())
+        for _ in reader.new():
+            pass
+        assert reader.stream is not None
+        return sorted({owner for role in ("import", "capture") for owner in self._log.keys.owners(reader.stream, role)})
+
+
+def _person(by: str, owners: Sequence[str] | None, role: str) -> str:
+    """`owners`: whose keys at hand have the role; None where no keys are in force."""
+    by = by.strip()
+    if owners is None:
+        if not by:
+            raise SettingsError(["--by: give the name of the person who says so; it stands in the log"], source="esep")
+        return by
+    if not owners:
+        raise LogError(
+            f"--by: no key at hand is granted the role {role}, and [keys] root wants one: `esep keys list` shows the keys, "
+            "`esep keys grant` grants a role, `esep keys start` begins where nothing is signed yet"
+        )
+    if not by and len(owners) > 1:
+        raise LogError(f"--by: several people's keys are at hand: say whose decision it is: {', '.join(owners)}")
+    if by and by not in owners:
+        raise LogError(
+            f"--by: {by!r} has no key at hand for the role {role}: the keys here are of {', '.join(owners)}, and each signs in its owner's name alone"
+        )
+    return by or owners[0]
