@@ -31,6 +31,7 @@ def verify_with_node(
     trusted: Sequence[x509.Certificate] = (),
     reads_blocks: bool = False,
     headers: Mapping[int, Header] = MappingProxyType({}),
+    root_key: str | None = None,
 ) -> list[Check]:
     """All checks of the bundle, and what the node at `url` says of its coins. `login`: a file of one line USER:PASSWORD, such as a cookie file.
 
@@ -39,6 +40,6 @@ def verify_with_node(
     networks = networks_of(Rules.from_json(read_manifest(folder)["rules"])).values()
     node = NodeOfCoins(url, login, [network for network in networks if isinstance(network, Network)])
     try:
-        return verify_bundle(folder, progress, trusted=trusted, node=node, reads_blocks=reads_blocks, headers=headers)
+        return verify_bundle(folder, progress, trusted=trusted, node=node, reads_blocks=reads_blocks, headers=headers, root_key=root_key)
     finally:
         node.close()

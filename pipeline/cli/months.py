@@ -20,6 +20,7 @@ from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
 from pipeline.verify import telling
 from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.decisions import load_root_key
 from pipeline.verify.finding import Check, judge
 from pipeline.verify.public_time import load_headers
 from pipeline.verify.receipts import check_receipt
@@ -152,6 +153,12 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
     trust: Annotated[
         Path | None, typer.Option("--trust", help="Certificates of the authorities that signers must stand under, PEM.", metavar="FILE")
     ] = None,
+    root_key: Annotated[
+        str | None,
+        typer.Option(
+            "--root-key", help="The pool's root key, or a file with it: a bundle of another one does not hold.", metavar="HEX|FILE"
+        ),
+    ] = None,
     is_test_network: Annotated[
         bool, typer.Option("--test-network", help="The chain is a test network, without work behind it: do not ask for any.")
     ] = False,
@@ -190,6 +197,8 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
     --node asks a node of the pool's coins: which are unspent today, and who spent the others after the month. So a payout that was left out
     whole, with its proof, is found. What it says is that node's word: ask one of your own.
 
+    --root-key names the pool's root key, as its settings and manifests do: without it that key is taken as the manifest says.
+
     --receipt checks what a miner was given by esep statement, against a root that was published (--root), or against a bundle or its manifest.
 
     A public time stamp beside the manifest leads to a block of Bitcoin later than the month: a later bundle's evidence/headers.csv has its header.
@@ -208,11 +217,12 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
     if node is None and (node_login is not None or reads_blocks):
         raise SettingsError(["--node-login and --node-blocks go with --node URL"], source="esep verify")
     headers = load_headers(headers_file) if headers_file is not None else {}
+    root = load_root_key(root_key) if root_key is not None else None
     with progress("verifying"):
         if node is None:
-            checks = verify_bundle(folder, trusted=trusted, headers=headers)
+            checks = verify_bundle(folder, trusted=trusted, headers=headers, root_key=root)
         else:
-            checks = verify_with_node(folder, node, node_login, trusted=trusted, reads_blocks=reads_blocks, headers=headers)
+            checks = verify_with_node(folder, node, node_login, trusted=trusted, reads_blocks=reads_blocks, headers=headers, root_key=root)
     return report_checks(checks, folder, is_test_network=is_test_network, as_json=as_json)
 
 

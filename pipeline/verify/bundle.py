@@ -60,12 +60,13 @@ def verify_bundle(
     node: CoinNode | None = None,
     reads_blocks: bool = False,
     headers: Mapping[int, Header] = MappingProxyType({}),
+    root_key: str | None = None,
 ) -> list[Check]:
     """All checks of the bundle in `folder`, in the order of `CHECKS`; `trusted`: the authorities under which signatures must stand, none for any.
 
-    `headers`: of Bitcoin, by height, that whoever asks has from elsewhere: public time stamps are held against them. `left_out`: names of checks that are not wanted. `node`: asked of the pool's coins last; `reads_blocks`: and of each block of the month. Raises VerifyError when there is no readable manifest to start from, or no plain files.
+    `root_key`: the pool's root key (hex), of which the bundle must be. `headers`: of Bitcoin, by height, that whoever asks has from elsewhere: public time stamps are held against them. `left_out`: names of checks that are not wanted. `node`: asked of the pool's coins last; `reads_blocks`: and of each block of the month. Raises VerifyError when there is no readable manifest to start from, or no plain files.
     """
-    bundle = OpenBundle(folder, trusted, is_node_asked=node is not None, headers=headers)
+    bundle = OpenBundle(folder, trusted, is_node_asked=node is not None, headers=headers, root_key=root_key)
     found = []
     for name, look in CHECKS:
         if name in left_out:

@@ -2,18 +2,23 @@
 
 Enters: a bundle whose manifest names a root key, with `evidence/decisions.jsonl`: what the root key said of keys, labels, the month's waivers, each with the signature of the append
 that it belongs to. Leaves: faults, what is proved, what is on the signer's word. Proved: that the named owner's key signed each of these decisions, that the root key had granted it the
-right, and that no revocation which the bundle holds came before. On the signer's word: that the root key is the pool's, that no revocation is left out, and
-decisions of before the root key was in force, which nobody signed.
+right, and that no revocation which the bundle holds came before; where whoever asks names the root key, that it is this one. On the signer's word: else that the root key
+is the pool's, that no revocation is left out, and decisions of before the root key was in force, which nobody signed.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from pipeline.log.authenticity import Grant
 from pipeline.log.events import AnyEvent, decode
@@ -22,12 +27,15 @@ from pipeline.log.events.months import Labelled, Waived
 from pipeline.log.protocol import NewEvent
 from pipeline.log.roles import why_not
 from pipeline.log.signatures import AppendSignature, digest_if_signed, event_digest, unpack
+from pipeline.model.errors import SettingsError, VerifyError
 
 from .finding import Finding
 from .opened import OpenBundle
 from .shapes import DECISIONS, read_plain
 
 MAX_BYTES = 256 << 20
+MAX_KEY_BYTES = 10_000
+_PUBLIC = re.compile(r"[0-9a-fA-F]{64}")
 _OF_WAIVER = ("code", "ref", "by", "reason", "at", "facts")
 
 
@@ -54,14 +62,36 @@ class _Told:
     """The newest by chain and address."""
 
 
+def load_root_key(given: str) -> str:
+    """The root key that an auditor pins, hex: 64 hexadecimal digits, or a file with these or with the public key in PEM. Raises SettingsError."""
+    text = given.strip()
+    if not _PUBLIC.fullmatch(text):
+        wanted = "64 hexadecimal digits, or a file with these, or with an Ed25519 public key in PEM"
+        try:
+            text = read_plain(Path(given), MAX_KEY_BYTES).decode("ascii").strip()
+            if text.startswith("-----BEGIN PUBLIC KEY-----"):
+                found = load_pem_public_key(text.encode())
+                text = found.public_bytes_raw().hex() if isinstance(found, Ed25519PublicKey) else ""
+        except OSError as error:
+            raise SettingsError([f"--root-key: {given}: can't be read: {error.strerror}; it is {wanted}"], source="verify") from None
+        except (ValueError, UnsupportedAlgorithm, VerifyError):
+            text = ""
+        if not _PUBLIC.fullmatch(text):
+            raise SettingsError([f"--root-key: {given}: is not {wanted}"], source="verify")
+    return text.lower()
+
+
 def check_decisions(bundle: OpenBundle) -> Finding:
     """Waivers and labels, against their signatures."""
-    keys = bundle.manifest.get("keys")
+    keys, pinned = bundle.manifest.get("keys"), bundle.root_key
     if keys is None:
         faults = [f"{DECISIONS} stands in a bundle that names no root key"] if DECISIONS in bundle.manifest["files"] else []
+        faults += [f"the bundle names no root key, and {pinned} is asked for"] if pinned else []
         return Finding(faults, "", on_word=("who gave labels and waivers: the log's events were not authenticated",))
     if DECISIONS not in bundle.manifest["files"]:
         return Finding([f"the manifest names a root key, and {DECISIONS} is missing"], "")
+    if pinned is not None and pinned != keys["root"]:
+        return Finding([f"the bundle is of the root key {keys['root']}, not of {pinned}, which is asked for"], "")
     told = _told(bundle, keys["root"])
     if told.begun_at is None:
         told.faults.append(f"the root key {told.root[:16]}… never says that it counts")
@@ -69,11 +99,13 @@ def check_decisions(bundle: OpenBundle) -> Finding:
     told.faults += _label_faults(bundle, told)
     told.faults += _key_faults(bundle, told, keys)
     words = [
-        f"that {told.root} is the pool's root key, and that nothing it said later is left out",
+        *([f"the root key as the manifest says: {told.root}; --root-key pins it"] if pinned is None else []),
+        "that nothing which the root key said later is left out",
         *([f"{unsigned} waiver(s) of before the root key was in force, which nobody signed"] if unsigned else []),
     ]
     count = len(bundle.manifest["waivers"]) - unsigned
-    seen = f"{count} waiver(s) and {len(told.labels)} label(s) are signed by their people's own keys, which the root key granted and had not revoked"
+    seen = "the root key is the one asked for; " if pinned else ""
+    seen += f"{count} waiver(s) and {len(told.labels)} label(s) are signed by their people's own keys, which the root key granted and had not revoked"
     return Finding(told.faults, seen, on_word=tuple(words))
 
 

@@ -47,12 +47,14 @@ class OpenBundle:
         *,
         is_node_asked: bool = False,
         headers: Mapping[int, Header] = MappingProxyType({}),
+        root_key: str | None = None,
     ) -> None:
-        """`headers`: Bitcoin's, that whoever asks has from elsewhere, by height. `is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
+        """`root_key`: the root key of the log that whoever asks knows to be the pool's, hex. `headers`: Bitcoin's, that whoever asks has from elsewhere, by height. `is_node_asked`: a node is asked of the pool's coins besides. Raises VerifyError without a readable manifest, or where not all are plain files."""
         self.folder = folder
         self.trusted = trusted
         self.is_node_asked = is_node_asked
         self.headers_given = headers
+        self.root_key = root_key
         self.manifest = read_manifest(folder)
         require_plain_files(folder, self.manifest["files"])
         self.rules = Rules.from_json(self.manifest["rules"])

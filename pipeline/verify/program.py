@@ -18,6 +18,7 @@ from pipeline.model.errors import DiskError, EsepError, SettingsError
 from pipeline.model.plain import UNSEEN, plain
 
 from .bundle import verify_bundle
+from .decisions import load_root_key
 from .finding import judge
 from .public_time import load_headers
 from .receipts import check_receipt
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust", type=Path, metavar="FILE", help="certificates of the authorities that signers must stand under, PEM; asks for signatures"
     )
+    parser.add_argument("--root-key", metavar="HEX|FILE", help="the pool's root key: a bundle of another one does not hold")
     parser.add_argument(
         "--test-network", action="store_true", help="the chain is a test network, without work behind it: do not ask for any"
     )
@@ -84,7 +86,10 @@ def _run(options: argparse.Namespace) -> int:
     else:
         trusted = load_trusted(options.trust) if options.trust is not None else []
         checks = verify_bundle(
-            options.bundle, trusted=trusted, headers=load_headers(options.headers) if options.headers is not None else {}
+            options.bundle,
+            trusted=trusted,
+            headers=load_headers(options.headers) if options.headers is not None else {},
+            root_key=load_root_key(options.root_key) if options.root_key is not None else None,
         )
         what = options.bundle
     verdict = judge(checks, is_test_network=options.test_network)

@@ -141,7 +141,7 @@ def verdict_on(bundle: Path, **wanted: Any) -> tuple[set[str], str, int]:
     Where `ESEP_VERIFIER` names the packed verifier, that file is asked (all checks then), in a process that knows nothing of this one.
     """
     if packed := os.environ.get("ESEP_VERIFIER"):
-        return _verdict_of_file(Path(packed), bundle)
+        return _verdict_of_file(Path(packed), bundle, root_key=wanted.get("root_key"))
     checks = verify_bundle(bundle, **wanted)
     verdict = judge(checks, is_test_network=True)
     return {check.name for check in checks if not check.holds}, "\n".join(verdict.faults), verdict.exit_code
@@ -157,8 +157,10 @@ def came_to(bundle: Path, check: str, trusted: Sequence[x509.Certificate] = ()) 
         return {"refused"}, str(error), error.exit_code
 
 
-def _verdict_of_file(packed: Path, bundle: Path, trusted: Sequence[x509.Certificate] = ()) -> tuple[set[str], str, int]:
-    command = [sys.executable, "-I", str(packed), str(bundle), "--json", "--test-network"]
+def _verdict_of_file(
+    packed: Path, bundle: Path, trusted: Sequence[x509.Certificate] = (), root_key: str | None = None
+) -> tuple[set[str], str, int]:
+    command = [sys.executable, "-I", str(packed), str(bundle), "--json", "--test-network", *(["--root-key", root_key] if root_key else [])]
     if trusted:
         pem = bundle.parent / "trusted.pem"
         pem.write_bytes(b"".join(certificate.public_bytes(Encoding.PEM) for certificate in trusted))

@@ -11,12 +11,18 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from pipeline.app.open_keys import read_key
-from pipeline.log.events import encode
-from pipeline.log.events.keys import KeyGranted
+from pipeline.log.events import decode, encode
+from pipeline.log.events.keys import KeyGranted, KeysRoot
 from pipeline.log.events.months import Waived
 from pipeline.log.signatures import event_digest, public_of, running_digest, sign, unpack
+from pipeline.model.errors import SettingsError
+from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.decisions import load_root_key
+from pipeline.verify.finding import judge
+from tests.integration.conftest import frozen  # noqa: F401 - a fixture
 from tests.integration.example_month import OUTFLOW, esep
 
 from .forger import manifest_of, own_copy, resealed, verdict_on
@@ -150,6 +156,73 @@ def test_a_root_key_put_in_the_place_of_the_pools(bundle: Path) -> None:
 
     failing, said = forged(bundle, lambda lines: lines, own)
     assert "decisions" in failing and "never says that it counts" in said
+
+
+def rooted_anew(bundle: Path) -> None:
+    """All of the pool's decisions under a forger's own keys: the same words, a root key of the forger's, everything signed and resealed."""
+    root, person = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    name, owner = public_of(root).hex(), public_of(person).hex()
+    lines = lines_of(bundle)
+    waived = next(decode(line["value"].encode()) for line in lines if '"type":"waive"' in line["value"])
+    said = [
+        (root, KeysRoot(id=f"keys-root:{name}", root=name, by="B. Head", reason="as decided", at=1)),
+        (root, KeyGranted(id="key-granted:1", key=owner, owner="A. Person", roles=["decide"], by="B. Head", reason="as decided", at=2)),
+        (person, waived),
+    ]
+    new, before = [], bytes(32)
+    for number, (private, event) in enumerate(said, start=1):
+        encoded = encode(event)
+        signature = sign(private, "months", lines[0]["key"], number, before, [event_digest(encoded)])
+        before = running_digest("months", lines[0]["key"], signature.signer, number, before, [event_digest(encoded)])
+        new.append(
+            {**lines[0], "id": encoded.id, "value": encoded.value.decode(), "signature": base64.b64encode(signature.pack()).decode()}
+        )
+    (bundle / DECISIONS).write_text("".join(json.dumps(line) + "\n" for line in new))
+
+    def own(manifest: Any) -> None:
+        manifest["keys"]["root"] = name
+        for stream, told in manifest["keys"]["streams"].items():
+            if stream.startswith("months/"):
+                told["keys"] = [{**told["keys"][-1], "key": owner, "owner": "A. Person", "since": 2, "until": None}]
+
+    resealed(bundle, own)
+
+
+def test_every_decision_under_a_root_key_of_the_forgers_own(bundle: Path, tmp_path: Path) -> None:
+    """Without the pin it holds, and the root key is on the signer's word; with it the bundle is refused by name."""
+    pools = manifest_of(bundle)["keys"]["root"]
+    assert verdict_on(bundle, root_key=pools) == (set(), "", 0)
+    rooted_anew(bundle)
+    forgers = manifest_of(bundle)["keys"]["root"]
+    failing, said, code = verdict_on(bundle, left_out=("documents",))
+    assert (failing, said, code) == (set(), "", 0), "nothing in the bundle shows whose root key it is"
+    words = judge(verify_bundle(bundle, left_out=("documents",))).on_signers_word
+    assert f"the root key as the manifest says: {forgers}; --root-key pins it" in words
+    failing, said, code = verdict_on(bundle, root_key=pools, left_out=("documents",))
+    assert (failing, code) == ({"decisions"}, 8)
+    assert f"the bundle is of the root key {forgers}, not of {pools}, which is asked for" in said
+
+
+def test_a_bundle_without_a_root_key_where_one_is_asked_for(frozen: Path) -> None:  # noqa: F811 - the fixture
+    failing, said, code = verdict_on(frozen / "months" / "2026-10" / "v1", root_key="ab" * 32)
+    assert (failing, code) == ({"decisions"}, 8) and f"names no root key, and {'ab' * 32} is asked for" in said
+
+
+def test_the_root_key_is_named_by_its_digits_or_by_a_file(tmp_path: Path) -> None:
+    private = Ed25519PrivateKey.generate()
+    name = public_of(private).hex()
+    path = tmp_path / "root.pub"
+    assert load_root_key(name) == load_root_key(name.upper()) == name
+    path.write_text(f"{name}\n")
+    assert load_root_key(str(path)) == name
+    path.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    assert load_root_key(str(path)) == name
+    for wrong in ("12ab", str(tmp_path / "absent")):
+        with pytest.raises(SettingsError, match="64 hexadecimal digits"):
+            load_root_key(wrong)
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(SettingsError, match="is not 64"):
+        load_root_key(str(path))
 
 
 def test_the_proofs_of_decisions_left_out(bundle: Path) -> None:

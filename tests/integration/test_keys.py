@@ -194,9 +194,7 @@ def test_each_decision_is_signed_by_the_key_of_the_person_it_names(pool: Path, t
     root_key = pool.parent.parent / "root.pem"
     assert esep("keys", "make", "second", "--config", pool) == 0
     made["second"] = public(capsys)
-    assert (
-        esep("keys", "grant", "second", "--owner", "D. Second", "--role", "decide", "--root-key", root_key, *ROOT, "--config", pool) == 0
-    )
+    assert esep("keys", "grant", "second", "--owner", "D. Second", "--role", "decide", "--root-key", root_key, *ROOT, "--config", pool) == 0
     waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--config", pool)
     assert esep(*waive) == 6
     assert "several people's keys are at hand: say whose decision it is: A. Person, D. Second" in capsys.readouterr().err
