@@ -165,8 +165,8 @@ def test_another_key_than_the_root_grants_nothing(pool: Path, capsys: pytest.Cap
 def test_without_a_root_key_all_is_as_it_was_and_says_so(blocked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(blocked, tmp_path / "var")
     config = tmp_path / "var" / "esep.toml"
-    assert esep("status", "2026-10", "--config", config) == 0
-    assert "events are not authenticated: no root key is set" in capsys.readouterr().out
+    assert esep("status", "--config", config) == 0
+    assert "not authenticated: no root key" in " ".join(capsys.readouterr().out.split())
     assert esep("log", "check", "--config", config) == 0
     assert "events are not authenticated" in capsys.readouterr().out
     assert esep("keys", "list", "--config", config) == 2
