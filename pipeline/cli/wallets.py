@@ -55,9 +55,9 @@ def take(
     [dim]esep wallets import wallets.csv --by "A. Person"[/dim]
     """
     settings = settings_of(config)
-    given = _read(file)
     with App(settings, now) as app:
         by = app.people.decider(by)
+        given = _read(file)
         with progress("reading the log") as on_progress:
             count, faults = app.wallets.take(given, by=by, on_progress=on_progress)
     if faults:
