@@ -17,7 +17,7 @@ from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Block
 from pipeline.model.errors import SettingsError
 
-from .errors import AnswerUnreadable, ChainMoved, RpcError
+from .errors import AnswerUnreadable, ChainMoved, RpcError, WrongChain
 from .fetch import Fetcher, base_units
 from .node import SCAN_TIMEOUT_S, Node, NodeStatus
 from .read_blocks import parsed_block
@@ -59,14 +59,27 @@ class NodeOfCoins:
             raise SettingsError(["--node: an address holds no password: put USER:PASSWORD into a file and name it with --node-login"])
         self._connection = NodeConnection(url, Credentials(cookie_path=login), timeout_s=timeout_s)
         self.name = self._connection.name
-        self.genesis = self._connection.call("getblockhash", 0, result=str)
-        self.network = next((network for network in networks if network.genesis == self.genesis), None)
-        if self.network is None:
+        genesis = self._connection.call("getblockhash", 0, result=str)
+        begin_so = [network for network in networks if network.genesis == genesis]
+        if not begin_so:
             told = ", ".join(sorted({network.name for network in networks})) or "no chain of coins"
-            raise SettingsError([f"--node: the node at {self.name} has the first block {self.genesis}; the bundle is of {told}"])
+            raise SettingsError([f"--node: the node at {self.name} has the first block {genesis}; the bundle is of {told}"])
+        self.network = self._told_apart(begin_so)
+        self.network_name = self.network.name
         self._node = Node(self._connection, self.network)
-        self._node.check_forks(self.tip_height())
         self._fetcher = Fetcher(self._connection, self.network)
+
+    def _told_apart(self, begin_so: Sequence[Network]) -> Network:
+        """Which of the networks with one first block the node is of, by blocks after the forks. Raises WrongChain for none."""
+        tip_height = self.tip_height()
+        for network in begin_so[:-1]:
+            try:
+                Node(self._connection, network).check_forks(tip_height)
+            except WrongChain:
+                continue
+            return network
+        Node(self._connection, begin_so[-1]).check_forks(tip_height)
+        return begin_so[-1]
 
     def close(self) -> None:
         """End the threads and connections."""

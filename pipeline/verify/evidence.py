@@ -150,7 +150,7 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
     if root_of_branch(txid, proof.position, [bytes.fromhex(neighbour) for neighbour in proof.branch]) != parsed.merkle_root:
         raise ValueError("its branch does not lead to the header's root")
     sums: Counter[tuple[str, str | None]] = Counter()
-    tx = parse_transaction(raw)
+    tx = parse_transaction(raw, network)
     for output in tx.outputs:
         address = address_of(output.script, network)
         if address is not None:

@@ -42,7 +42,7 @@ class _Asked:
 
 def check_node(bundle: OpenBundle, node: CoinNode, *, reads_blocks: bool) -> Finding:
     """The chain of the bundle that the node is of. `reads_blocks`: also every block of the month, or those that the node's filters name."""
-    chain = next((c for c, n in sorted(bundle.networks.items()) if isinstance(n, Network) and n.genesis == node.genesis), None)
+    chain = next((c for c, n in sorted(bundle.networks.items()) if isinstance(n, Network) and n.name == node.network_name), None)
     if chain is None or chain not in bundle.coins.spans:
         return Finding([], "", undecided=f"the node at {node.name} is of no chain of which the bundle has coins")
     asked = _asked(bundle, chain)

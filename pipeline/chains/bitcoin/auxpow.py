@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from .merkle import target_of
 from .networks import Network
-from .wire import AUXPOW_VERSION, HEADER_SIZE, Tx, counted, double_sha256, end_of_header, walk
+from .sizes import counted
+from .wire import AUXPOW_VERSION, HEADER_SIZE, Tx, double_sha256, end_of_header, walk
 
 MERGED_MINING = b"\xfa\xbemm"
 """Stands before the root of the merged chains in the parent's coinbase."""

@@ -45,8 +45,8 @@ class CoinNode(Protocol):
         """Its address, without secrets."""
 
     @property
-    def genesis(self) -> str:
-        """The hash of its chain's first block."""
+    def network_name(self) -> str:
+        """The name of its network."""
 
     def tip_height(self) -> int:
         """The height of its main chain."""

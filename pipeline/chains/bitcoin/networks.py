@@ -21,7 +21,7 @@ from pipeline.chains.rewards import RewardFacts, reward_faults
 from pipeline.model.packaged import packaged_path
 
 Pow = Literal["sha256d", "scrypt", "scrypt-auxpow", "unchecked"]
-RetargetRule = Literal["interval", "digishield"]
+RetargetRule = Literal["interval", "digishield", "asert"]
 
 
 class CheckpointFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -31,19 +31,34 @@ class CheckpointFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hash: str
     chain_work: str
     """Hexadecimal."""
+    least_work: str | None = None
+    """Hexadecimal: the expected hashes that every later header claims at least; None: the average of all blocks up to `height`."""
     source: str = ""
+
+
+class AnchorFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a schedule of difficulty begins (`asert`)."""
+
+    height: int
+    bits: int
+    parent_time: int
+    """Of the block before it, Unix seconds."""
+    half_life_s: int
+    """So many seconds behind the schedule halve the difficulty."""
 
 
 class RetargetFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the difficulty is set anew."""
 
-    interval: int
+    interval: int = 1
     """Blocks."""
     spacing_s: int
     """Seconds between two blocks, as meant."""
-    reaches_back: int
+    reaches_back: int = 1
     """Blocks over which the time is measured."""
     rule: RetargetRule = "interval"
+    anchor: AnchorFacts | None = None
+    """Of `asert`."""
 
 
 class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,6 +79,10 @@ class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True,
     p2pkh_prefix: str | None = None
     p2sh_prefix: str | None = None
     p2sh_legacy_prefixes: tuple[str, ...] = ()
+    cashaddr: str | None = None
+    """The prefix of CashAddr addresses, without colon; None for a network that has none."""
+    has_tokens: bool = False
+    """Outputs may carry CashTokens (Bitcoin Cash since May 2023)."""
     hrp: str | None = None
     """"" for a network without segregated witness."""
     pow: Pow = "sha256d"
@@ -100,10 +119,12 @@ class Checkpoint:
     chain_work: int
     """Expected hashes of all blocks up to `height`."""
 
+    floor: int | None = None
+
     @property
     def least_work(self) -> int:
         """Expected hashes that every header after `height` claims at least."""
-        return self.chain_work // self.height
+        return self.floor if self.floor is not None else self.chain_work // self.height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +154,11 @@ class Network:
     def decimals(self) -> int:
         """Between the coin and its base unit."""
         return self.facts.decimals
+
+    @property
+    def cashaddr(self) -> str | None:
+        """The prefix of its CashAddr addresses; None where it has base58 ones only."""
+        return self.facts.cashaddr
 
     @property
     def retarget(self) -> RetargetFacts | None:
@@ -181,8 +207,7 @@ def bitcoin_network(name: str, table: Mapping[str, Any], place: str) -> tuple[Ne
     facts = msgspec.structs.replace(
         facts, bitcoinlib=None, p2pkh_prefix=prefixes[0].hex(), p2sh_prefix=prefixes[1].hex(), hrp=hrp, pow_limit=f"{limit:064x}"
     )
-    given = facts.checkpoint
-    checkpoint = Checkpoint(given.height, given.hash, int(given.chain_work, 16)) if given is not None else None
+    checkpoint = _checkpoint(facts.checkpoint)
     marks = [Mark(fork.height, fork.hash, fork.others) for fork in facts.forks]
     marks += [Mark(checkpoint.height, checkpoint.hash, {})] if checkpoint else []
     return Network(
@@ -202,6 +227,14 @@ def bitcoin_network(name: str, table: Mapping[str, Any], place: str) -> tuple[Ne
     ), []
 
 
+def _checkpoint(given: CheckpointFacts | None) -> Checkpoint | None:
+    if given is None:
+        return None
+    return Checkpoint(
+        given.height, given.hash, int(given.chain_work, 16), int(given.least_work, 16) if given.least_work is not None else None
+    )
+
+
 def _target(facts: BitcoinFacts, place: str) -> tuple[int, list[str]]:
     if facts.pow_limit is None:
         return _LIMITS.get(facts.pow, _BITCOIN_LIMIT), []
@@ -217,6 +250,8 @@ def _checkpoint_faults(facts: BitcoinFacts, place: str) -> list[str]:
         faults += hash_fault(facts.checkpoint.hash, f"{place}.checkpoint.hash")
         work, wrong = hex_of(facts.checkpoint.chain_work.rjust(64, "0"), f"{place}.checkpoint.chain_work", least=32)
         faults += wrong
+        if facts.checkpoint.least_work is not None:
+            faults += hex_of(facts.checkpoint.least_work.rjust(64, "0"), f"{place}.checkpoint.least_work", least=32)[1]
         if facts.checkpoint.height < 1 or (not wrong and not any(work)):
             faults.append(f"{place}.checkpoint: its height and its work are at least 1")
         if facts.retarget is None:
@@ -225,6 +260,8 @@ def _checkpoint_faults(facts: BitcoinFacts, place: str) -> list[str]:
             )
     if facts.retarget is not None and min(facts.retarget.interval, facts.retarget.spacing_s, facts.retarget.reaches_back) < 1:
         faults.append(f"{place}.retarget: interval, spacing_s and reaches_back are at least 1")
+    if facts.retarget is not None and (facts.retarget.rule == "asert") != (facts.retarget.anchor is not None):
+        faults.append(f'{place}.retarget.anchor: belongs to rule = "asert", and only to it')
     return faults
 
 

@@ -3,7 +3,7 @@
 Kinds and addresses are those that Bitcoin Core (25 and later) prints in `getblock`; the kind `anchor` since 28 (before:
 `witness_unknown`). Base58 is embit's; bech32 (BIP 173, BIP 350) is ours, because an address that is refused must be refused
 with its cause. bitcoinlib's encoders serve as a check in the tests only: importing it writes into the home directory.
-Left out: miniscript, descriptors, Litecoin's stealth addresses, Bitcoin Cash.
+Left out: miniscript, descriptors, Litecoin's stealth addresses.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from embit import base58
 
+from .cashaddr import KEY_HASH, SCRIPT_HASH, TOKEN_KEY_HASH, decode_cashaddr, encode_cashaddr, looks_like_cashaddr
 from .networks import NETWORKS, Network, network
 from .wire import double_sha256
 
@@ -69,6 +70,8 @@ def address_of(script: bytes, network: Network) -> str | None:
             return None
         return _bech32_address(network.hrp, *witness)
     kind = script_type(script)
+    if network.cashaddr is not None:
+        return _cash_address(network.cashaddr, script, kind, has_tokens=network.facts.has_tokens)
     if kind == "pubkeyhash":
         return str(base58.encode_check(network.p2pkh_prefix + script[3:23]))
     if kind == "scripthash":
@@ -78,6 +81,8 @@ def address_of(script: bytes, network: Network) -> str | None:
 
 def script_of(address: str, network: Network) -> bytes:
     """The output script that an address of `network` stands for. Raises ValueError with the cause for anything else."""
+    if network.cashaddr is not None and looks_like_cashaddr(address, network.cashaddr):
+        return _script_of_cashaddr(address, network.cashaddr, network)
     payload = _base58_payload(address)  # tried first: base58 addresses of Litecoin can begin with LTC, like its bech32 ones
     if payload is not None:
         return _script_of_base58(address, payload, network)
@@ -93,6 +98,7 @@ def script_of(address: str, network: Network) -> bytes:
             raise ValueError(f"{address!r} stands for an output of Litecoin's extension blocks (MWEB), which has no address: not supported")
         return script
     others = sorted(name for name, other_hrp in _hrps() if other_hrp == hrp)
+    others += [name for name in NETWORKS if address.lower().startswith(f"{network_prefix(name)}:")]
     if others:
         raise ValueError(f"{address!r} is an address of another network ({', '.join(others)}), not of {network.name}")
     if not 26 <= len(address) <= 36:
@@ -265,9 +271,43 @@ def _script_of_base58(address: str, payload: bytes, network: Network) -> bytes:
         return b"\x76\xa9\x14" + digest + b"\x88\xac"
     if prefix == network.p2sh_prefix or prefix in network.p2sh_legacy_prefixes:
         return b"\xa9\x14" + digest + b"\x87"
-    others = [name for name in NETWORKS if _has_prefix(name, prefix)]
+    others = [name for name in NETWORKS if _has_prefix(name, prefix) and network_prefix(name) is None]
     whose = f"of another network ({', '.join(others)})" if others else "of no network known here"
     raise ValueError(f"{address!r} is an address {whose}, not of {network.name}")
+
+
+def network_prefix(name: str) -> str | None:
+    """The prefix of a network's CashAddr addresses."""
+    return network(name).cashaddr
+
+
+def _cash_address(prefix: str, script: bytes, kind: str, *, has_tokens: bool) -> str | None:
+    if kind == "pubkeyhash":
+        return encode_cashaddr(prefix, KEY_HASH, script[3:23])
+    if kind == "scripthash":
+        return encode_cashaddr(prefix, SCRIPT_HASH, script[2:22])
+    if has_tokens and _is_long_script_hash(script):
+        return encode_cashaddr(prefix, SCRIPT_HASH, script[2:34])
+    return None
+
+
+def _is_long_script_hash(script: bytes) -> bool:
+    """Whether it is Bitcoin Cash's hash of a script in 32 bytes (P2SH32, since May 2023)."""
+    return len(script) == 35 and script[:2] == b"\xaa\x20" and script[34] == 0x87
+
+
+def _script_of_cashaddr(address: str, prefix: str, network: Network) -> bytes:
+    kind, digest = decode_cashaddr(address, prefix)
+    if kind >= TOKEN_KEY_HASH and not network.facts.has_tokens:
+        raise ValueError(f"{address!r} is of type {kind}, which {network.name} does not have: token-aware addresses are Bitcoin Cash's")
+    kind -= TOKEN_KEY_HASH if kind >= TOKEN_KEY_HASH else 0  # a token-aware address stands for the same script
+    if kind == KEY_HASH and len(digest) == 20:
+        return b"\x76\xa9\x14" + digest + b"\x88\xac"
+    if kind == SCRIPT_HASH and len(digest) == 20:
+        return b"\xa9\x14" + digest + b"\x87"
+    if kind == SCRIPT_HASH and len(digest) == 32 and network.facts.has_tokens:
+        return b"\xaa\x20" + digest + b"\x87"
+    raise ValueError(f"{address!r} is of type {kind} with {len(digest)} bytes, which stands for no script on {network.name}")
 
 
 def _has_prefix(name: str, prefix: bytes) -> bool:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from .networks import Network
+from .sizes import bare_script, compact_size, counted
 
 HEADER_SIZE = 80
 
@@ -45,7 +46,7 @@ class TxInput(NamedTuple):
 
 
 class TxOutput(NamedTuple):
-    """A value in base units, and the script that holds it."""
+    """A value in base units, and the script that holds it (without the tokens before it, on a network that has them)."""
 
     value: int
     script: bytes
@@ -59,11 +60,12 @@ def double_sha256(data: bytes) -> bytes:
 class Tx:
     """A transaction within the bytes it was read from; its parts are read when asked for."""
 
-    __slots__ = ("_body", "_body_end", "_end", "_flag", "_parts", "_raw", "_start", "_txid")
+    __slots__ = ("_body", "_body_end", "_end", "_flag", "_has_tokens", "_parts", "_raw", "_start", "_txid")
 
     def __init__(self, raw: bytes, start: int, body: int, body_end: int, end: int, flag: int) -> None:
         self._raw, self._flag = raw, flag
         self._start, self._body, self._body_end, self._end = start, body, body_end, end
+        self._has_tokens = False
         self._txid: bytes | None = None
         self._parts: tuple[list[TxInput], list[TxOutput]] | None = None
 
@@ -141,10 +143,10 @@ class Tx:
             return [[] for _ in self.inputs]
         stacks: list[list[bytes]] = []
         for _ in self.inputs:
-            items, position = _compact_size(raw, position)
+            items, position = compact_size(raw, position)
             stack: list[bytes] = []
             for _ in range(items):
-                length, position = _compact_size(raw, position)
+                length, position = compact_size(raw, position)
                 stack.append(raw[position : position + length])
                 position += length
             stacks.append(stack)
@@ -155,21 +157,21 @@ class Tx:
         if self._parts is not None:
             return self._parts
         raw = self._raw
-        count, position = _compact_size(raw, self._body)
+        count, position = compact_size(raw, self._body)
         inputs: list[TxInput] = []
         for _ in range(count):
             prev = raw[position : position + 32]
             vout = int.from_bytes(raw[position + 32 : position + 36], "little")
-            length, position = _compact_size(raw, position + 36)
+            length, position = compact_size(raw, position + 36)
             end = position + length
             sequence = int.from_bytes(raw[end : end + 4], "little")
             inputs.append(TxInput(prev[::-1], vout, raw[position:end], sequence))
             position = end + 4
-        count, position = _compact_size(raw, position)
+        count, position = compact_size(raw, position)
         outputs: list[TxOutput] = []
         for _ in range(count):
             output, position = _read_output(raw, position)
-            outputs.append(output)
+            outputs.append(TxOutput(output.value, bare_script(output.script)) if self._has_tokens else output)
         self._parts = inputs, outputs
         return self._parts
 
@@ -227,6 +229,7 @@ def parse_block(raw: bytes, network: Network | None = None) -> Block:
 def parse_transaction(raw: bytes, network: Network | None = None) -> Tx:
     """One transaction, with or without witnesses, and nothing after it."""
     tx = walk(raw, 0, 0, has_mweb=network is not None and network.has_mweb)
+    tx._has_tokens = network is not None and network.facts.has_tokens
     if tx._end != len(raw):
         raise ValueError(f"{len(raw) - tx._end} bytes are left over after the transaction, at offset {tx._end}")
     return tx
@@ -260,6 +263,7 @@ def parse_spent_outputs(raw: bytes) -> list[list[TxOutput]]:
 
 def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
     has_mweb = network is not None and network.has_mweb
+    has_tokens = network is not None and network.facts.has_tokens
     position = end_of_header(raw, 0, network)
     try:
         count, position = counted(raw, position, 51, "transactions")
@@ -270,6 +274,7 @@ def _transactions(raw: bytes, network: Network | None) -> Iterator[Tx]:
     flag = 0
     for index in range(count):
         tx = walk(raw, position, index, has_mweb=has_mweb)
+        tx._has_tokens = has_tokens
         yield tx
         position, flag = tx._end, tx._flag
     if flag & _HAS_MWEB and count > 1 and (raw[position : position + 1] == b"\1" or raw[position:] == b"\0"):
@@ -298,7 +303,7 @@ def walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
             length = raw[position]
             position += 1
             if length >= 0xFD:
-                length, position = _compact_size(raw, position - 1)
+                length, position = compact_size(raw, position - 1)
             position += length + 4
         outputs, position = counted(raw, position, 9, "outputs")
         for _ in range(outputs):
@@ -306,7 +311,7 @@ def walk(raw: bytes, start: int, index: int, *, has_mweb: bool) -> Tx:
             length = raw[position]
             position += 1
             if length >= 0xFD:
-                length, position = _compact_size(raw, position - 1)
+                length, position = compact_size(raw, position - 1)
             position += length
         body_end = position
         if flag & _HAS_WITNESS:
@@ -334,7 +339,7 @@ def _end_of_witness(raw: bytes, position: int, inputs: int, index: int) -> int:
             length = raw[position]
             position += 1
             if length >= 0xFD:
-                length, position = _compact_size(raw, position - 1)
+                length, position = compact_size(raw, position - 1)
             position += length
     if position - start == inputs:
         raise ValueError(f"transaction {index} has a superfluous witness record, at offset {start}")
@@ -369,28 +374,6 @@ def _read_output(raw: bytes, position: int) -> tuple[TxOutput, int]:
     length = raw[position + 8]
     start = position + 9
     if length >= 0xFD:
-        length, start = _compact_size(raw, position + 8)
+        length, start = compact_size(raw, position + 8)
     end = start + length
     return TxOutput(value, raw[start:end]), end
-
-
-def counted(raw: bytes, position: int, least_size: int, what: str) -> tuple[int, int]:
-    """A count of things that take at least `least_size` bytes each, and where they begin."""
-    count, after = _compact_size(raw, position)
-    if count * least_size > len(raw) - after:
-        raise ValueError(f"{count} {what} are announced at offset {position}, but only {len(raw) - after} bytes follow")
-    return count, after
-
-
-def _compact_size(raw: bytes, position: int) -> tuple[int, int]:
-    first = raw[position]
-    if first < 0xFD:
-        return first, position + 1
-    width, least = ((2, 0xFD), (4, 0x10000), (8, 0x100000000))[first - 0xFD]
-    end = position + 1 + width
-    if end > len(raw):
-        raise IndexError
-    value = int.from_bytes(raw[position + 1 : end], "little")
-    if value < least:
-        raise ValueError(f"a length is not in its shortest form, at offset {position}")
-    return value, end

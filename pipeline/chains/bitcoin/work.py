@@ -67,6 +67,23 @@ def retargeted(bits: int, elapsed_s: int, network: Network) -> int:
     return bits_of(min(target_of(bits) * min(max(elapsed_s, meant // 4), meant * 4) // meant, network.pow_limit))
 
 
+def scheduled(height: int, parent_time: int, network: Network) -> int:
+    """The bits of the block at `height` by an absolute schedule (`asert`, as Bitcoin Cash and eCash have it since November 2020).
+
+    The anchor's target times 2^((seconds since the anchor's parent - meant) / half-life), the power approximated in integers as the specification has it.
+    """
+    assert network.retarget is not None and network.retarget.anchor is not None, f"{network.name} has no schedule of difficulty"
+    anchor, spacing_s = network.retarget.anchor, network.retarget.spacing_s
+    late_s = parent_time - anchor.parent_time - spacing_s * (height - anchor.height)
+    scaled = late_s * 65_536
+    exponent = scaled // anchor.half_life_s if scaled >= 0 else -(-scaled // anchor.half_life_s)  # as C++ divides: towards zero
+    shifts, part = exponent >> 16, exponent & 0xFFFF
+    factor = 65_536 + ((195_766_423_245_049 * part + 971_821_376 * part**2 + 5_127 * part**3 + (1 << 47)) >> 48)
+    target = target_of(anchor.bits) * factor
+    target = target << shifts - 16 if shifts > 16 else target >> 16 - shifts
+    return bits_of(min(max(target, 1), network.pow_limit))
+
+
 def median_times(headers: Sequence[Header], first_height: int) -> list[int | None]:
     """Each header's median time past; None for the first ones, whose earlier headers are not here."""
     times = [header.time for header in headers]
@@ -95,7 +112,9 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network) 
         if place == 0:
             continue
         before = headers[place - 1]
-        if height % retarget.interval:
+        if retarget.rule == "asert":
+            faults += _schedule_fault(header, before, height, network)
+        elif height % retarget.interval:
             if header.bits != before.bits:
                 faults.append(f"{where}: its difficulty changes where {network.name} sets none anew")
         elif place > retarget.reaches_back:
@@ -111,3 +130,8 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network) 
     if span_s > DAY_S and len(headers) * retarget.spacing_s * 2 < span_s:
         faults.append(f"{len(headers)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // retarget.spacing_s}")
     return faults
+
+
+def _schedule_fault(header: Header, before: Header, height: int, network: Network) -> list[str]:
+    meant = scheduled(height, before.time, network)
+    return [f"block {height}: its difficulty is {header.bits:08x}, by the schedule it is {meant:08x}"] if header.bits != meant else []

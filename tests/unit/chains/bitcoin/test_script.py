@@ -101,7 +101,7 @@ digests = st.binary(min_size=20, max_size=20)
 
 
 @UNHURRIED
-@given(st.sampled_from(NETWORKS), digests)
+@given(st.sampled_from([name for name in NETWORKS if not network(name).cashaddr]), digests)
 def test_base58_as_embit_writes_it(name: str, digest: bytes) -> None:
     of = network(name)
     assert address_of(b"\x76\xa9\x14" + digest + b"\x88\xac", of) == base58.encode_check(of.p2pkh_prefix + digest)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from pipeline.chains.bitcoin.merkle import meets_target, target_of
-from pipeline.chains.bitcoin.networks import NETWORKS, network
+from pipeline.chains.bitcoin.networks import NETWORKS, Network, network
 from pipeline.chains.bitcoin.wire import Header, parse_header
-from pipeline.chains.bitcoin.work import bits_of, is_test_network, median_times, retargeted, work_faults, work_of
+from pipeline.chains.bitcoin.work import bits_of, is_test_network, median_times, retargeted, scheduled, work_faults, work_of
 
 from .chains import GENESIS_HEADER, read_block
 
@@ -128,6 +131,46 @@ def test_bits_and_targets_turn_into_each_other(bits: int) -> None:
 
 
 def test_which_networks_have_work_that_headers_show() -> None:
-    assert {name for name in NETWORKS if network(name).checkpoint} == {"bitcoin", "litecoin", "dogecoin"}
-    assert {name for name in NETWORKS if not is_test_network(network(name))} == {"bitcoin", "litecoin", "dogecoin"}
+    main = {"bitcoin", "litecoin", "dogecoin", "bitcoincash", "ecash"}
+    assert {name for name in NETWORKS if network(name).checkpoint} == main
+    assert {name for name in NETWORKS if not is_test_network(network(name))} == main
     assert work_of(0) == work_of(0x1D800000) == 0
+
+
+def anchored(bits: int, *, height: int = 1, parent_time: int = 0) -> Network:
+    """Bitcoin Cash with another anchor, as the public vectors have it."""
+    ours = network("bitcoincash")
+    assert ours.retarget is not None and ours.retarget.anchor is not None
+    anchor = msgspec.structs.replace(ours.retarget.anchor, height=height, bits=bits, parent_time=parent_time)
+    return replace(ours, facts=msgspec.structs.replace(ours.facts, retarget=msgspec.structs.replace(ours.retarget, anchor=anchor)))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "height", "time", "meant"),
+    [
+        (0x01010000, 2, 1200, 0x01010000), (0x01010000, 11, 6600, 0x01010000),
+        (0x1D00FFFF, 2, 0, 0x1D00FEC5), (0x1D00FFFF, 290, 0, 0x1C7F62C0), (0x1D00FFFF, 578, 0, 0x1C3FB160), (0x1D00FFFF, 2018, 0, 0x1C01FD8B),
+        (0x1D00FFFF, 6338, 0, 0x1A03FB16), (0x1D00FFFF, 21026, 0, 0x137F62C0), (0x1D00FFFF, 60194, 0, 0x027F6200), (0x1D00FFFF, 62786, 0, 0x013F0000),
+        (0x1D00FFFF, 64226, 0, 0x01010000), (0x1D00FFFF, 64514, 0, 0x01010000), (0x1D00FFFF, 2, 10**9, 0x1D00FFFF),
+    ],
+)  # fmt: skip
+def test_a_schedule_of_difficulty_by_its_public_vectors(anchor: int, height: int, time: int, meant: int) -> None:
+    """Lines of run03 and run05 of the vectors of aserti3-2d, made with the node's own code: a block's height and time, and the bits of the next one."""
+    assert scheduled(height + 1, time, anchored(anchor)) == meant
+
+
+def test_headers_off_the_schedule_are_told() -> None:
+    cash = network("bitcoincash")
+    assert cash.retarget is not None and cash.retarget.anchor is not None
+    first, start = 700_000, cash.retarget.anchor.parent_time + 600 * (700_000 - cash.retarget.anchor.height)
+    headers = chain(20, first, 0)
+    honest = []
+    for place, header in enumerate(headers):
+        honest.append(header._replace(time=start + 570 * place, bits=scheduled(first + place, start + 570 * (place - 1), cash)))
+    assert work_faults(honest, first, cash) == []
+    assert len({header.bits for header in honest}) == len(honest), "every block has a difficulty of its own"
+    eased = [*honest[:-1], honest[-1]._replace(bits=honest[-2].bits)]
+    (fault,) = work_faults(eased, first, cash)
+    assert "by the schedule it is" in fault
+    late = [header._replace(bits=0x1D00FFFF) for header in honest]
+    assert any("claims the work of" in fault for fault in work_faults(late, first, cash))
