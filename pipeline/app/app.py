@@ -21,6 +21,7 @@ from .open_connector import open_connector
 from .open_keys import log_keys
 from .open_log import open_log
 from .people import People
+from .pool_sources import PoolSources
 from .statements import Statements
 from .stores import Stores
 from .wallets import PoolWallets
@@ -89,6 +90,11 @@ class App:
     def imports(self) -> Imports:
         """Ledger and registry files into the log."""
         return Imports(self.settings, self.rules, self.log, self.now)
+
+    @cached_property
+    def sources(self) -> PoolSources:
+        """Databases and services that the ledger is read from."""
+        return PoolSources(self.settings, self.log, self.now)
 
     @cached_property
     def months(self) -> PoolMonths:

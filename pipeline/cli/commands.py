@@ -9,7 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from . import closing, decisions, imports, inbox, issues, keys, log_commands, months, query, services, setup, statement, status, wallets
+from . import (
+    closing,
+    decisions,
+    imports,
+    inbox,
+    issues,
+    keys,
+    log_commands,
+    months,
+    query,
+    services,
+    setup,
+    sources,
+    statement,
+    status,
+    wallets,
+)
 from .frame import EPILOG, run, say
 from .logs import configure_logs
 
@@ -50,7 +66,7 @@ def build() -> typer.Typer:
     app.callback(help=unwrapped(HELP), epilog=EPILOG)(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
-        "Facts": [services.run, services.watch, services.ingest],
+        "Facts": [services.run, services.watch, sources.capture, services.ingest],
         "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [log_commands.topics],
@@ -78,6 +94,10 @@ def build() -> typer.Typer:
     for arrived in (inbox.look, inbox.waiting, inbox.take):
         arriving.command(help=unwrapped(arrived.__doc__ or ""))(arrived)
     app.add_typer(arriving, name="inbox", rich_help_panel="Facts")
+    origins = typer.Typer(no_args_is_help=True, help="Where the ledger is read from: how far, how late, what waits; end what waits.")
+    origins.command("list", help=unwrapped(sources.state.__doc__ or ""))(sources.state)
+    origins.command(help=unwrapped(sources.decide.__doc__ or ""))(sources.decide)
+    app.add_typer(origins, name="sources", rich_help_panel="Facts")
     signed = typer.Typer(no_args_is_help=True, help="What the keys of the pool's addresses should sign, and the signatures brought in.")
     signed.command(help=unwrapped(wallets.messages.__doc__ or ""))(wallets.messages)
     signed.command("import", help=unwrapped(wallets.take.__doc__ or ""))(wallets.take)

@@ -18,6 +18,7 @@ from pipeline.app.closer import sole_closer
 from pipeline.app.open_log import is_on_kafka, open_leases
 from pipeline.log.lease import LocalLeases, PoolLease
 from pipeline.model.errors import SettingsError
+from pipeline.service.capturing import capture_source
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
 from pipeline.service.inbox import follow_inbox
@@ -72,6 +73,7 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
             from pipeline.service.closing import close_in_run
 
             loops["closing"] = close_in_run(app, check, metrics)
+        loops |= {f"source {name}": capture_source(app, name, metrics) for name in settings.sources}
         if settings.inbox.folder is not None:
             loops["inbox"] = follow_inbox(app, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))

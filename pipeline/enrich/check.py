@@ -107,6 +107,21 @@ def differing_traces(doubts: pl.DataFrame, blocks: pl.DataFrame, month: Month) -
     )
 
 
+def waiting_at_sources(items: pl.DataFrame, month: Month) -> pl.DataFrame:
+    """What waits at the ledger's sources, by the day of the row (ADR 22)."""
+    parts = [
+        make_issues(
+            IssueCode(code),
+            items.filter((pl.col("code") == code) & is_in_month(month)),
+            ref=pl.concat_str("source", "item", separator=":"),
+            detail=pl.col("detail"),
+            facts=[pl.col("detail")],
+        )
+        for code in items["code"].unique().sort()
+    ]
+    return pl.concat([NO_ISSUES, *parts])
+
+
 def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
     """Allocations and payments of an account without a holder that day (rules 4.4, 9.4).
 

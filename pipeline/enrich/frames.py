@@ -69,6 +69,8 @@ PAYEES = {"chain": pl.String, "address": pl.String}
 """Addresses that are followed besides the pool's, so that transactions of on-chain payers are found (rules 8.1, 10.8)."""
 DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String, "txid": pl.String}
 """Blocks whose second reading differed; with `txid`: a transaction whose internal calls two witnesses tell differently (ADR 7). `time` is the header's."""
+SOURCE_ITEMS = {"source": pl.String, "item": pl.String, "code": pl.String, "date": pl.Date, "detail": pl.String}
+"""What waits at the ledger's sources (ADR 22), by the day whose month it blocks."""
 ALLOCATIONS = {
     "allocation_id": pl.String,
     "account": pl.String,
@@ -130,6 +132,7 @@ class Facts:
     doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOUBTS))
     proved_balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROVED_BALANCES))
     payees: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAYEES))
+    source_items: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SOURCE_ITEMS))
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -150,12 +153,13 @@ SHAPES: dict[str, dict[str, Any]] = {
     "doubts": DOUBTS,
     "proved_balances": PROVED_BALANCES,
     "payees": PAYEES,
+    "source_items": SOURCE_ITEMS,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
     "doubts": ("txid",), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
 """Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
-FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees"))
+FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items"))
 """Frames that a bundle leaves out when they have no row, for the same reason."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}

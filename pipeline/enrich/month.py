@@ -59,6 +59,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         ),
         check.changed_answers(facts.doubts, month),
         check.differing_traces(facts.doubts, facts.blocks, month),
+        check.waiting_at_sources(facts.source_items, month),
         check.unknown_outflows(outflows),
         check_registry.overlaps(facts.wallets, facts.accounts, month, rules),
         check_registry.bad_miner_ids(facts.miners),

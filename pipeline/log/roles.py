@@ -28,6 +28,7 @@ from .events.months import (
 )
 from .events.parts import Event
 from .events.registry import Registry
+from .events.sources import SourceComplete, SourceConfigured, SourceDecided, SourceItems, SourcePolled, SourceRows
 from .records import Topic
 
 ROLES: tuple[Role, ...] = ("watch", "capture", "import", "decide", "file")
@@ -38,8 +39,9 @@ ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Watch: ("watch",), Connect: ("watch",), Stretch: ("watch",), Disconnect: ("watch",), Balances: ("watch",), Doubt: ("watch",),
     Accounts: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
+    SourceConfigured: ("capture", "import"), SourceRows: ("capture", "import"), SourcePolled: ("capture", "import"), SourceItems: ("capture", "import"), SourceComplete: ("capture", "import"),
     Registry: ("capture", "import"),
-    Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
+    Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), SourceDecided: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),
     Signed: ("file",), Sending: ("file",), Notified: ("file",), Stamped: ("file",),
     KeysRoot: (), KeyGranted: (), KeyRevoked: (),

@@ -17,6 +17,7 @@ from pipeline.chains.networks import OURS, AnyNetwork, Networks, is_account_netw
 from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
 from .nodes import NodeSettings
+from .sources import DatabaseSettings, SqlSettings, ledger_of
 
 _journal = structlog.get_logger("esep.settings")
 
@@ -270,3 +271,28 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "unknown error"
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def check_sources(settings: Settings) -> list[str]:
+    """Faults of sources of the ledger: assets and payers that are not declared, statements that are missing, two of one ledger."""
+    faults: list[str] = []
+    held: dict[str, str] = {}
+    for name, source in settings.sources.items():
+        place = f"sources.{name}"
+        asset = getattr(source, "asset", None)
+        if asset is not None and asset not in settings.assets:
+            faults.append(f"{place}.asset: no asset is named {asset!r}: use one of {', '.join(sorted(settings.assets))}")
+        payer = getattr(source, "payer", None)
+        if payer is not None and payer not in settings.payers:
+            faults.append(f"{place}.payer: no payer is named {payer!r}: declare it as [payers.{payer}]")
+        if isinstance(source, SqlSettings) and source.allocations is None and source.payments is None:
+            faults.append(f"{place}: has nothing to read: give {place}.allocations, {place}.payments, or both")
+        if isinstance(source, DatabaseSettings) and source.password is None:
+            variable = f"ESEP_SOURCES_{name}_PASSWORD".upper().replace("-", "_")
+            faults.append(f"{place}: no password for user {source.user!r}: set password_file or {variable}")
+        ledger = ledger_of(name, source)
+        if (other := held.setdefault(ledger, name)) != name:
+            faults.append(f"{place}: gives the same ids as sources.{other} ({ledger}…): each needs a pool_id or coin of its own")
+        if [fee.since for fee in source.fees] != sorted({fee.since for fee in source.fees}):
+            faults.append(f"{place}.fees: stand in no order of days, or a day stands twice")
+    return faults

@@ -49,6 +49,8 @@ def explain(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[str]
 def _place(loc: Sequence[int | str]) -> str:
     """`("chains", "bitcoin", "wallets", 0, "name")` as `chains.bitcoin.wallets[1].name`: entries count from 1."""
     text = ""
+    if len(loc) > 2 and loc[0] == "sources":  # the third names the kind of source, which is no key
+        loc = (*loc[:2], *loc[3:])
     for part in loc:
         text += f"[{part + 1}]" if isinstance(part, int) else ("" if part == "[key]" else f".{part}" if text else part)
     return text
@@ -60,6 +62,10 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
         return _successor(loc, model)
     if kind == "missing":
         return "is missing"
+    if kind == "union_tag_not_found":
+        return f"has no kind: say which software or service it is, {error['ctx'].get('discriminator')} = …"
+    if kind == "union_tag_invalid":
+        return f"kind {error['ctx'].get('tag')!r} is none of {error['ctx'].get('expected_tags')}"
     if kind == "too_short":
         return "needs at least one entry"
     if kind == "value_error":
@@ -99,6 +105,8 @@ def section_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseMod
             if field is None:
                 return None
             current = field.annotation
+        elif tagged := [one for one in variants(current) if _kind_of(one) == part]:
+            current = tagged[0]
         else:
             current = next(_inner(current), None)
     while not (isinstance(current, type) and issubclass(current, BaseModel)):
@@ -106,6 +114,20 @@ def section_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseMod
         if current is None:
             return None
     return current
+
+
+def variants(annotation: Any) -> list[type[BaseModel]]:
+    """The tables of which a key names one by its `kind`; empty for anything else."""
+    while get_origin(annotation) is dict or hasattr(annotation, "__metadata__"):
+        annotation = next(_inner(annotation))
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return []
+    found = [one for one in get_args(annotation) if isinstance(one, type) and issubclass(one, BaseModel) and "kind" in one.model_fields]
+    return found if len(found) > 1 else []
+
+
+def _kind_of(model: type[BaseModel]) -> object:
+    return get_args(model.model_fields["kind"].annotation)[0]
 
 
 def _inner(annotation: Any) -> Iterator[Any]:

@@ -25,6 +25,7 @@ from .checks import (
     check_contracts,
     check_decisions,
     check_payers,
+    check_sources,
     is_known,
     read_addresses,
     read_password,
@@ -38,8 +39,8 @@ from .parts import Section
 WITH_PASSWORD = ("kafka", "keys", "signing", "filing", "notices")
 """The tables, besides the chains, whose password comes from a file or the environment."""
 
-CHAIN_SECRETS = ("password", "bearer", "header")
-"""A chain's login secrets: from the file that KEY_file names, or the environment."""
+SECRETS = {"chains": ("password", "bearer", "header"), "sources": ("password", "token", "secret")}
+"""Login secrets of chains and sources: from the file that KEY_file names, or the environment."""
 
 NAMED_ALWAYS = ("BTC", "LTC", "DOGE")
 """The assets of assets.toml that are in every pool's rules. Others are only if their chain is followed: a pool should not allocate what Esep can't see."""
@@ -80,6 +81,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
     faults += check_payers(settings)
+    faults += check_sources(settings)
     faults += public_time_faults(settings.public_time)
     faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
@@ -111,51 +113,52 @@ def _tables(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
 def _password_keys(raw: Mapping[str, Any]) -> list[str]:
     """A password in the settings file is a fault; it is removed from the values checked further."""
     faults = []
-    for name, table in _tables(raw, "chains").items():
-        for key in CHAIN_SECRETS:
-            if table.pop(key, None) is not None:
-                faults.append(
-                    f"chains.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {_variable(name, key)}"
-                )
-        for place, node in _nodes(name, table):
-            faults += [
-                f"{place}.{key}: is not kept in the settings: use {key}_file" for key in CHAIN_SECRETS if node.pop(key, None) is not None
-            ]
+    for section, keys in SECRETS.items():
+        for name, table in _tables(raw, section).items():
+            for key in keys:
+                if table.pop(key, None) is not None:
+                    variable = _variable(section, name, key)
+                    faults.append(
+                        f"{section}.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {variable}"
+                    )
+            for place, node in _nodes(section, name, table):
+                faults += [f"{place}.{key}: is not kept in the settings: use {key}_file" for key in keys if node.pop(key, None) is not None]
     return faults
 
 
-def _nodes(name: str, chain: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The tables of the chain's further nodes with their places, leaving out what is no table."""
-    nodes = chain.get("nodes")
+def _nodes(section: str, name: str, table: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The tables of a chain's further nodes with their places, leaving out what is no table."""
+    nodes = table.get("nodes") if section == "chains" else None
     listed = enumerate(nodes if isinstance(nodes, list) else [], start=1)
-    return [(f"chains.{name}.nodes[{number}]", node) for number, node in listed if isinstance(node, dict)]
+    return [(f"{section}.{name}.nodes[{number}]", node) for number, node in listed if isinstance(node, dict)]
 
 
-def _variable(chain: str, key: str) -> str:
-    return f"ESEP_CHAINS_{chain}_{key}".upper().replace("-", "_")
+def _variable(section: str, name: str, key: str) -> str:
+    return f"ESEP_{section}_{name}_{key}".upper().replace("-", "_")
 
 
-def _bring_chain_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
-    """The logins of the chains' nodes: of a chain also from the environment, of a further node from its files alone."""
+def _bring_named_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
+    """The logins of chains, their nodes and sources: also from the environment, of a further node from its files alone."""
     faults: list[str] = []
-    for name, table in _tables(raw, "chains").items():
-        if user := environ.get(_variable(name, "user")):
-            table["user"] = user
-        given = {key: environ.get(_variable(name, key)) for key in CHAIN_SECRETS}
-        for place, node in [(f"chains.{name}", table), *_nodes(name, table)]:
-            for key in CHAIN_SECRETS:
-                if node is table and (secret := given[key]):
-                    table[key] = SecretStr(secret)
-                elif isinstance(file := node.get(f"{key}_file"), str):
-                    found, wrong = read_password(folder / _home(Path(file), environ), f"{place}.{key}_file")
-                    faults += wrong
-                    # An unreadable file is one fault, not also a user without a password.
-                    node[key] = SecretStr(found or "unread")
+    for section, keys in SECRETS.items():
+        for name, table in _tables(raw, section).items():
+            if user := environ.get(_variable(section, name, "user")):
+                table["user"] = user
+            given = {key: environ.get(_variable(section, name, key)) for key in keys}
+            for place, node in [(f"{section}.{name}", table), *_nodes(section, name, table)]:
+                for key in keys:
+                    if node is table and (secret := given[key]):
+                        table[key] = SecretStr(secret)
+                    elif isinstance(file := node.get(f"{key}_file"), str):
+                        found, wrong = read_password(folder / _home(Path(file), environ), f"{place}.{key}_file")
+                        faults += wrong
+                        # An unreadable file is one fault, not also a user without a password.
+                        node[key] = SecretStr(found or "unread")
     return faults
 
 
 def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]) -> list[str]:
-    faults = _bring_chain_secrets(raw, folder, environ)
+    faults = _bring_named_secrets(raw, folder, environ)
     for section, table in ((name, raw[name]) for name in WITH_PASSWORD if isinstance(raw.get(name), dict)):
         if table.pop("password", None) is not None:
             faults.append(f"{section}.password: is not kept in the settings: use password_file, or ESEP_{section.upper()}_PASSWORD")

@@ -28,6 +28,7 @@ from .kafka import KafkaLogSettings
 from .keys import KeysSettings
 from .nodes import NodeSettings, Urls, secret_headers
 from .parts import FilePath, Section, Texts, as_tuple
+from .sources import AnySource
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
 """Classes that the rules give (rule 3): no label may carry one."""
@@ -313,6 +314,9 @@ class Settings(Section):
     )
     payers: dict[PayerName, PayerSettings] = Field(
         default_factory=dict, description="who else pays the miners, by the name that the ledger's column `payer` has (rule 10.1)"
+    )
+    sources: dict[Slug, AnySource] = Field(
+        default_factory=dict, description="databases and services that the ledger is read from, by a name of yours"
     )
     labels: Annotated[tuple[LabelSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="whose address it is")
     waivers: Annotated[tuple[WaiverSettings, ...], BeforeValidator(as_tuple)] = Field(default=(), description="issues waived by name")

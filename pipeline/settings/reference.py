@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from .faults import section_at
+from .faults import section_at, variants
 from .models import Settings
 
 
@@ -45,6 +45,10 @@ def sections(model: type[BaseModel], place: str = "") -> list[tuple[str, type[Ba
     found = [(place, model)]
     path = place.strip("[]")
     for name, field in model.model_fields.items():
+        if several := variants(field.annotation):
+            for one in several:
+                found += sections(one, f"[{name}.NAME]")
+            continue
         inner = section_at(model, (name,)) if _is_section(field) else None
         if inner is not None:
             below = f"{path}.{name}" if path else name
@@ -57,7 +61,7 @@ def sections(model: type[BaseModel], place: str = "") -> list[tuple[str, type[Ba
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return any(name in str(field.annotation) for name in ("Settings", "Columns", "LedgerFiles", "RegistryFiles"))
+    return any(name in str(field.annotation) for name in ("Settings", "Columns", "LedgerFiles", "RegistryFiles", "AnySource"))
 
 
 def _kind(section: type[BaseModel], name: str) -> str:

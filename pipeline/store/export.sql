@@ -40,6 +40,15 @@ ORDER BY payment_id, version;
 -- table: raw_complete: all.
 SELECT * FROM raw_complete ORDER BY through;
 
+-- table: raw_source_item: those of the month.
+SELECT * FROM raw_source_item WHERE strftime(date, '%Y-%m') = $month ORDER BY source, item, version;
+
+-- table: raw_source_complete: all.
+SELECT * FROM raw_source_complete ORDER BY source, through;
+
+-- table: raw_source_decision: all.
+SELECT * FROM raw_source_decision ORDER BY log_offset;
+
 -- table: raw_transaction: of the main chain, those that the month's outflows or rows name.
 SELECT t.* FROM raw_transaction t SEMI JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash
 WHERE t.txid IN (SELECT o.txid FROM out_outflow o WHERE o.month = $month UNION SELECT r.txid FROM out_report r WHERE r.month = $month)

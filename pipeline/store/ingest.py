@@ -28,6 +28,7 @@ from pipeline.log.events.chain import ChainEvent
 from pipeline.log.events.ledger import Complete
 from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
+from pipeline.log.events.sources import LedgerSourceEvent, SourceDecided
 from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, EventLog, Positions, Record, Topic, advance
 from pipeline.model.errors import LogError, StoreError
@@ -47,6 +48,7 @@ from .ledger import (
     add_complete,
     add_decision,
     add_registry,
+    add_source,
     decode_bulk,
 )
 
@@ -62,6 +64,7 @@ _Name = tuple[str, str, str]
 _CHAIN_EVENTS = get_args(ChainEvent)
 _CLOSING_EVENTS = get_args(ClosingEvent)
 _FAULT = attrgetter("fault")
+_SOURCE_EVENTS = get_args(LedgerSourceEvent)
 
 
 class IngestStep(NamedTuple):
@@ -306,8 +309,10 @@ class _Batch:
                     return add_complete(self._connection, event)
                 case Registry():
                     return add_registry(self._connection, event)
-                case Labelled() | Waived() | WalletSigned() | Frozen():
+                case Labelled() | Waived() | WalletSigned() | SourceDecided() | Frozen():
                     return add_decision(self._connection, event, record.offset, record.value)
+                case _ if isinstance(event, _SOURCE_EVENTS):
+                    return add_source(self._connection, event)
                 case _ if isinstance(event, _CLOSING_EVENTS):
                     return add_closing(self._connection, event, record.offset, record.value)
         except Contradiction as contradiction:

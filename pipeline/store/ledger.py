@@ -30,6 +30,7 @@ from pipeline.log.events.ledger import (
 )
 from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
+from pipeline.log.events.sources import LedgerSourceEvent, SourceComplete, SourceDecided, SourceItems, SourcePolled, SourceRows
 
 from .facts import Shape, insert
 
@@ -209,6 +210,36 @@ def add_complete(connection: duckdb.DuckDBPyConnection, event: Complete) -> int:
     return _count(connection, "raw_complete") - before
 
 
+def add_source(connection: duckdb.DuckDBPyConnection, event: LedgerSourceEvent) -> int:
+    """Insert what was seen at a source of the ledger, or follows from it (ADR 22)."""
+    match event:
+        case SourceRows(rows=rows):
+            columns: dict[str, Any] = {
+                "source_table": rows.table, "row_id": rows.row_id, "version": pl.Series(rows.version, dtype=pl.Int32),
+                "content": pl.Series(rows.content, dtype=pl.String), "seen_at": [event.seen_at] * len(rows.table),
+            }  # fmt: skip
+            return insert(connection, "raw_source_row", pl.DataFrame(columns).with_columns(source=pl.lit(event.source)))
+        case SourceItems(rows=rows):
+            columns = {
+                "item": rows.item, "version": pl.Series(rows.version, dtype=pl.Int32), "is_open": rows.is_open, "code": rows.code,
+                "date": [date.fromisoformat(day) for day in rows.date], "detail": rows.detail,
+            }  # fmt: skip
+            return insert(connection, "raw_source_item", pl.DataFrame(columns).with_columns(source=pl.lit(event.source)))
+        case SourcePolled():
+            connection.execute(
+                "INSERT INTO raw_source_look VALUES ($source, $first, $last, $looks, $newest)",
+                {"source": event.source, "first": event.first_at, "last": event.at, "looks": event.polls, "newest": event.newest},
+            )
+        case SourceComplete():
+            connection.execute(
+                "INSERT INTO raw_source_complete VALUES ($source, $through, $reason)",
+                {"source": event.source, "through": date.fromisoformat(event.through), "reason": event.reason},
+            )
+        case _:
+            return 0  # settings are for the follower: nothing in a month depends on them
+    return 1
+
+
 def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
     """Insert one part of a registry version. Raises `Contradiction` when the version has another digest, or this part other content."""
     if event.part >= event.parts:
@@ -243,7 +274,9 @@ def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
     return added
 
 
-def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | WalletSigned | Frozen, offset: int, value: bytes) -> int:
+def add_decision(
+    connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | WalletSigned | SourceDecided | Frozen, offset: int, value: bytes
+) -> int:
     """Insert a label, a waiver, a signature of a wallet's key or a freeze. Raises `Contradiction` for a version that was frozen before."""
     match event:
         case Labelled():
@@ -263,6 +296,12 @@ def add_decision(connection: duckdb.DuckDBPyConnection, event: Labelled | Waived
                 "INSERT INTO raw_wallet_signature VALUES ($id, $offset, $chain, $address, $message, $signature, $by, $at)",
                 {"id": event.id, "offset": offset, "chain": event.chain, "address": event.address, "message": event.message,
                  "signature": event.signature, "by": event.by, "at": event.at},
+            )  # fmt: skip
+        case SourceDecided():
+            connection.execute(
+                "INSERT INTO raw_source_decision VALUES ($id, $offset, $source, $item, $outcome, $txid, $by, $reason, $at)",
+                {"id": event.id, "offset": offset, "source": event.source, "item": event.item, "outcome": event.outcome, "txid": event.txid,
+                 "by": event.by, "reason": event.reason, "at": event.at},
             )  # fmt: skip
         case Frozen():
             version = {"month": event.month, "version": event.version}

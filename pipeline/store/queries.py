@@ -117,6 +117,39 @@ def newest_events(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return dict(connection.execute(statements()["newest_events"]).fetchall())
 
 
+class SourceState(NamedTuple):
+    """How far one source of the ledger was read; instants in microseconds."""
+
+    source: str
+    first_look: int
+    last_look: int
+    newest: int | None
+    """The source's own time of its newest row."""
+    rows: int
+    open_items: int
+    complete_through: date | None
+
+
+def sources(connection: duckdb.DuckDBPyConnection) -> list[SourceState]:
+    """How far each source of the ledger was read, by name (ADR 22)."""
+    return [SourceState(*row) for row in connection.execute(statements()["sources"]).fetchall()]
+
+
+class OpenItem(NamedTuple):
+    """Something that waits at a source of the ledger."""
+
+    source: str
+    item: str
+    code: str
+    day: date
+    detail: str
+
+
+def source_items(connection: duckdb.DuckDBPyConnection) -> list[OpenItem]:
+    """What waits at the ledger's sources, by day (ADR 22)."""
+    return [OpenItem(*row) for row in connection.execute(statements()["source_items"]).fetchall()]
+
+
 def complete_through(connection: duckdb.DuckDBPyConnection) -> date | None:
     """The last day that the ledger declared complete; None before it did."""
     (day,) = connection.execute(statements()["complete_through"]).fetchall()[0]

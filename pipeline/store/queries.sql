@@ -57,6 +57,9 @@ SELECT chain, unnest(payees) AS address FROM core_watch ORDER BY ALL;
 -- facts.openings: the version in force of each.
 SELECT account, asset, amount, owed_at FROM core_opening ORDER BY account, asset;
 
+-- facts.source_items: what waits at the ledger's sources.
+SELECT source, item, code, date, detail FROM core_source_item ORDER BY source, item;
+
 -- facts.miners: the newest complete registry.
 SELECT miner_id, name FROM core_miner ORDER BY ALL;
 
@@ -80,6 +83,19 @@ SELECT event_id, chain, address, outflow_class, name, "by", reason, "at" FROM ra
 
 -- wallet_signatures: every message signed by a key of the pool's, oldest first.
 SELECT event_id, chain, address, message, signature, "by", "at" FROM raw_wallet_signature ORDER BY log_offset;
+
+-- sources: how far each source of the ledger was read: first and last look, the source's newest row, rows that are there, open items, complete through.
+WITH look AS (SELECT source, min(first_at) AS first_at, max(last_at) AS last_at, max(newest) AS newest FROM raw_source_look GROUP BY source),
+held AS (
+    SELECT source, count(*) FILTER (content IS NOT NULL) AS there FROM (
+        SELECT source, content FROM raw_source_row QUALIFY row_number() OVER (PARTITION BY source, source_table, row_id ORDER BY version DESC) = 1)
+    GROUP BY source)
+SELECT l.source, l.first_at, l.last_at, l.newest, coalesce(h.there, 0),
+    (SELECT count(*) FROM core_source_item i WHERE i.source = l.source), (SELECT max(through) FROM raw_source_complete c WHERE c.source = l.source)
+FROM look l LEFT JOIN held h USING (source) ORDER BY l.source;
+
+-- source_items: what waits at the ledger's sources, by day.
+SELECT source, item, code, date, detail FROM core_source_item ORDER BY date, source, item;
 
 -- complete_through: the last day that the ledger declared complete.
 SELECT max(through) FROM raw_complete;

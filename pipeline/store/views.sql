@@ -26,6 +26,12 @@ SELECT o.* FROM raw_opening o
 WHERE NOT EXISTS (SELECT 1 FROM raw_opening newer
                   WHERE newer.version > 1 AND newer.account = o.account AND newer.asset = o.asset AND newer.version > o.version);
 
+-- What waits at the ledger's sources: the newest version of each item, where that is open.
+CREATE OR REPLACE VIEW core_source_item AS
+SELECT source, item, code, date, detail FROM (
+    SELECT * FROM raw_source_item QUALIFY row_number() OVER (PARTITION BY source, item ORDER BY version DESC) = 1)
+WHERE is_open;
+
 CREATE OR REPLACE VIEW core_block AS
 SELECT chain, hash, height, prev, time, mediantime, header FROM raw_block WHERE is_main;
 CREATE OR REPLACE VIEW core_transaction AS

@@ -73,7 +73,11 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         'name = "Power company"', 'address = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"\nname = "Power company"'
     )
     text = text.replace('code = "unknown-outflow"', 'code = "unknown-outflow"\nref = "x:1"')
-    loaded = load(tmp_path, text, HOME="/home/someone")
+    logins = {
+        f"ESEP_SOURCES_{name}_{key}": "x" for name in ("BOOKS", "MPOS_BOOKS", "YIIMP_BOOKS", "OWN_BOOKS") for key in ("USER", "PASSWORD")
+    }
+    loaded = load(tmp_path, text, HOME="/home/someone", **logins)
+    assert [source.kind for source in loaded.sources.values()] == ["miningcore", "mpos", "yiimp", "sql"]
     assert loaded.labels[0].outflow_class == "vendor" and loaded.waivers[0].month == "2026-10"
     assert loaded.payout_unit == {"BTC": 10_000}
     assert loaded.ledger.columns.payments == {"txid": "TX hash"}
@@ -150,7 +154,7 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
             ) or any(other == f"{place[:-1]}.{name}]" for other, _ in sections(Settings))
             if place in ("[ledger.files]", "[registry.files]"):
                 continue
-            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files"):
+            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files", "fees"):
                 continue
             found = [n for n, line in enumerate(lines) if re.match(rf"(# )?{key} = ", line)]
             heading = [n for n, line in enumerate(lines) if re.match(rf"(# )?\[+{key}[].]", line)]

@@ -26,6 +26,7 @@ PARTS = {
     "test_kafka_month.py": "Kafka: a month",
     "test_kafka_security.py": "Kafka: security",
     "test_kafka_scale.py": "Kafka: pools shared out",
+    "test_sources.py": "Sources on PostgreSQL and MariaDB",
     "test_schedule.py": "Closing by the clock",
 }
 

@@ -21,17 +21,19 @@ from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
 from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
+from .sources import LedgerSourceEvent, SourceDecided
 
-LedgerEvent = Allocations | Payments | PayerPayments | Openings | Complete
-MonthEvent = Labelled | Waived | WalletSigned | Frozen | ClosingEvent
+LedgerEvent = Allocations | Payments | PayerPayments | Openings | Complete | LedgerSourceEvent
+MonthEvent = Labelled | Waived | WalletSigned | SourceDecided | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
     Accounts: "chain",
     Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
+    **dict.fromkeys(get_args(LedgerSourceEvent), "ledger"),
     Registry: "registry",
-    Labelled: "months", Waived: "months", WalletSigned: "months", Frozen: "months",
+    Labelled: "months", Waived: "months", WalletSigned: "months", SourceDecided: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),
 }  # fmt: skip
 KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)

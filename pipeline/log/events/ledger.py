@@ -104,16 +104,21 @@ _AgreedTo = Annotated[
 ]
 
 
+_Cause = Annotated[Text, Meta(description="why a source restates these rows, in words; empty for rows of a file, and for new ones")]
+
+
 class Allocations(Event, tag="allocations", frozen=True, kw_only=True):
-    source: Annotated[Text, Meta(description="file name, without its folder")]
+    source: Annotated[Text, Meta(description="file name, without its folder; or `source:` and the name of a source in the settings")]
     rows: AllocationColumns
     agreed: _AgreedTo = None
+    cause: _Cause = ""
 
 
 class Payments(Event, tag="payments", frozen=True, kw_only=True):
     source: Text
     rows: PaymentColumns
     agreed: _AgreedTo = None
+    cause: _Cause = ""
 
 
 class PayerPayments(Event, tag="payer-payments", frozen=True, kw_only=True):
@@ -122,6 +127,7 @@ class PayerPayments(Event, tag="payer-payments", frozen=True, kw_only=True):
     source: Text
     rows: PayerPaymentColumns
     agreed: _AgreedTo = None
+    cause: _Cause = ""
 
 
 class Openings(Event, tag="openings", frozen=True, kw_only=True):
@@ -134,6 +140,7 @@ class Complete(Event, tag="complete", frozen=True, kw_only=True):
     """The ledger declares that it holds everything through a day."""
 
     through: Date
+    reason: Annotated[Text, Meta(description="on what ground sources declared it by themselves; empty: a person did")] = ""
 
     def __post_init__(self) -> None:
         check_days(self, "through")

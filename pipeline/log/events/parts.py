@@ -55,10 +55,15 @@ def check_days(row: Struct, *names: str) -> None:
     for name in names:
         day = getattr(row, name)
         if day is not None:
-            try:
-                date.fromisoformat(day)
-            except ValueError:
-                raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
+            check_day(name, day)
+
+
+def check_day(name: str, day: str) -> None:
+    """Check that one day exists. Raises ValueError."""
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):

@@ -1,0 +1,243 @@
+"""MPOS's and yiimp's MySQL or MariaDB databases (ADR 22): what may have changed of their tables, in one read-only snapshot.
+
+Every value is taken as the server's text, so that doubles keep their digits. The session's time zone is UTC. MPOS: new rows, those without a transaction id, and those whose block is
+not final yet; yiimp: all earnings and payouts that it still has, since it deletes and restates them. Read-only rights suffice: SELECT on the tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import pymysql
+from pymysql import converters
+
+from pipeline.capture.kinds.values import instant, unix_instant
+from pipeline.capture.source import Content, Known, Look, TableLook
+from pipeline.model.errors import SettingsError, SourceError
+
+from .sql_text import DatabaseAddress, missing_columns, rows_by_id, unreachable
+
+ROWS_A_LOOK = 50_000
+IDS_A_QUERY = 1_000
+Rows = dict[str, dict[str, str | None]]
+
+
+class MysqlConnection:
+    """One connection, opened when it is needed, and again after a failure."""
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        self.address = address
+        self._connection: Any = None
+
+    def open(self) -> Any:
+        """The connection, in a new read-only snapshot. Raises SourceError."""
+        address = self.address
+        try:
+            if self._connection is None:
+                self._connection = pymysql.connect(
+                    host=address.host, port=address.port, database=address.database, user=address.user,
+                    password=address.password.get_secret_value() if address.password else "", connect_timeout=address.timeout_s,
+                    read_timeout=address.timeout_s, write_timeout=address.timeout_s, charset="utf8mb4", conv=dict[Any, Any](converters.encoders), autocommit=False,
+                    ssl=_tls(address), init_command="SET SESSION time_zone = '+00:00'",
+                )  # fmt: skip
+            with self._connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        except (pymysql.Error, OSError) as error:
+            self.close()
+            raise unreachable(address, error) from error
+        return self._connection
+
+    def query(self, statement: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """The rows of a statement. Raises pymysql.Error, OSError."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            found: list[tuple[object, ...]] = list(cursor.fetchall())
+        return found
+
+    def named(self, statement: str, values: Sequence[object] = ()) -> tuple[list[str], list[list[str | None]]]:
+        """The names of a statement's columns, and its rows as text."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            names = [str(column[0]) for column in cursor.description or ()]
+            rows = [[None if value is None else str(value) for value in row] for row in cursor.fetchall()]
+        return names, rows
+
+    def columns(self, tables: Sequence[str]) -> dict[str, list[str]]:
+        """The columns of tables that the user may see."""
+        marks = ", ".join(["%s"] * len(tables))
+        query = (
+            f"SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN ({marks})"  # noqa: S608 - only marks
+        )
+        found: dict[str, list[str]] = {}
+        for table, column in self.query(query, list(tables)):
+            found.setdefault(str(table), []).append(str(column))
+        return found
+
+    def rows(self, table: str, columns: Sequence[str], where: str = "1 = 1", values: Sequence[object] = ()) -> Rows:
+        """Rows of a table by their first column."""
+        listed = ", ".join(columns)
+        return rows_by_id(columns, self.query(f"SELECT {listed} FROM {table} WHERE {where} ORDER BY {columns[0]}", values))  # noqa: S608 - names of ours
+
+    def rows_of(self, table: str, columns: Sequence[str], ids: Sequence[str]) -> Rows:
+        """Rows of a table by ids."""
+        found: Rows = {}
+        for first in range(0, len(ids), IDS_A_QUERY):
+            some = ids[first : first + IDS_A_QUERY]
+            found |= self.rows(table, columns, f"{columns[0]} IN ({', '.join(['%s'] * len(some))})", some)
+        return found
+
+    def close(self) -> None:
+        """Close it; the next `open` connects anew."""
+        if self._connection is not None:
+            with contextlib.suppress(pymysql.Error, OSError):
+                self._connection.close()
+            self._connection = None
+
+
+def _tls(address: DatabaseAddress) -> ssl.SSLContext | None:
+    if address.tls == "verify":
+        return ssl.create_default_context(cafile=address.ca_file)
+    return None
+
+
+class _DatabaseSource:
+    """What both have: a look in one snapshot, and the check of the tables at the first."""
+
+    columns: ClassVar[Mapping[str, Sequence[str]]]
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        self._database = MysqlConnection(address)
+        self._is_checked = False
+
+    def look(self, known: Known, now_us: int) -> Look:
+        """See `pipeline.capture.source.Source`."""
+        self._database.open()
+        try:
+            if not self._is_checked:
+                fault = missing_columns(self._database.address.name, self.columns, self._database.columns(list(self.columns)))
+                if fault is not None:
+                    raise fault
+                self._is_checked = True
+            return self._read(known, now_us)
+        except (pymysql.Error, OSError) as error:
+            self.close()
+            raise unreachable(self._database.address, error) from error
+        except SourceError:
+            self.close()
+            raise
+
+    def _read(self, known: Known, now_us: int) -> Look:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class MposSource(_DatabaseSource):
+    """Reads an MPOS database: one coin."""
+
+    columns: ClassVar = {
+        "transactions": ("id", "account_id", "type", "coin_address", "amount", "block_id", "timestamp", "txid"),
+        "blocks": ("id", "height", "blockhash", "confirmations", "time"),
+        "accounts": ("id", "username"),
+    }
+
+    def __init__(self, address: DatabaseAddress, *, confirmations: int, lookback_s: int) -> None:
+        super().__init__(address)
+        self._confirmations, self._lookback_us = confirmations, lookback_s * 1_000_000
+        self._high = 0
+
+    def _read(self, known: Known, now_us: int) -> Look:
+        table, columns = "transactions", self.columns["transactions"]
+        low = max(known.seen_before(table, now_us - self._lookback_us), self._high)
+        rows = self._newer(low)
+        is_whole = len(rows) < ROWS_A_LOOK
+        high = max((int(row_id) for row_id in rows), default=low)
+        self._high = 0 if is_whole else high
+        held = known.rows(table)
+        waiting = [
+            row_id for row_id, row in held.items() if row["txid"] is None and (row["type"] or "").startswith("Debit") and int(row_id) <= low
+        ]
+        again = self._database.rows_of(table, columns, waiting)
+        asked = set(waiting)
+        blocks_held = known.rows("blocks")
+        named = {row["block_id"] for row in (*held.values(), *rows.values()) if row["block_id"]}
+        open_blocks = sorted(
+            {block for block in named if block is not None and not self._is_final(blocks_held.get(block))}, key=int
+        )  # fmt: skip
+        blocks = self._database.rows_of("blocks", self.columns["blocks"], open_blocks)
+        open_set = set(open_blocks)
+        looked = TableLook(rows | again, lambda row_id, row: row_id in asked or (int(row_id) > low and (is_whole or int(row_id) <= high)))
+        newest = max((instant(row["timestamp"]) for row in rows.values()), default=None)
+        accounts = TableLook(self._database.rows("accounts", self.columns["accounts"]), lambda row_id, row: False)
+        tables = {"accounts": accounts, "blocks": TableLook(blocks, lambda row_id, row: row_id in open_set), table: looked}
+        return Look(now_us, tables, newest, is_whole)
+
+    def _newer(self, low: int) -> Rows:
+        columns = self.columns["transactions"]
+        query = f"SELECT {', '.join(columns)} FROM transactions WHERE id > %s ORDER BY id LIMIT %s"  # noqa: S608 - names of ours
+        return rows_by_id(columns, self._database.query(query, [low, ROWS_A_LOOK]))
+
+    def _is_final(self, block: Content | None) -> bool:
+        return block is not None and (block["confirmations"] or "").isdecimal() and int(block["confirmations"] or "") >= self._confirmations
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._high = 0
+        super().close()
+
+
+class YiimpSource(_DatabaseSource):
+    """Reads one coin of a yiimp database. Raises SettingsError where its payouts are in exchanged coins."""
+
+    columns: ClassVar = {
+        "earnings": ("id", "userid", "coinid", "blockid", "create_time", "amount", "status", "mature_time"),
+        "payouts": ("id", "account_id", "time", "completed", "amount", "fee", "tx", "errmsg"),
+        "blocks": ("id", "height", "category", "confirmations", "blockhash", "time"),
+        "accounts": ("id", "username", "coinid"),
+    }
+
+    def __init__(self, address: DatabaseAddress, coin_id: int) -> None:
+        super().__init__(address)
+        self._coin_id = coin_id
+
+    def _read(self, known: Known, now_us: int) -> Look:
+        database, coin = self._database, [self._coin_id]
+        earnings = database.rows("earnings", self.columns["earnings"], "coinid = %s", coin)
+        users = sorted({row["userid"] or "" for row in earnings.values()})
+        accounts = database.rows("accounts", self.columns["accounts"], "coinid = %s", coin) | database.rows_of(
+            "accounts", self.columns["accounts"], users
+        )
+        exchanged = sorted(
+            accounts[user]["username"] or user for user in users if user in accounts and accounts[user]["coinid"] != str(self._coin_id)
+        )
+        if exchanged:
+            shown = ", ".join(exchanged[:5])
+            raise SettingsError(
+                [
+                    f"{len(exchanged)} account(s) are paid in another coin than they mine ({shown}): payouts in exchanged coins can't be reported from yiimp's rows"
+                ],
+                source=f"source {database.address.name}",
+            )
+        by_coin = "account_id IN (SELECT id FROM accounts WHERE coinid = %s)"
+        payouts = database.rows("payouts", self.columns["payouts"], by_coin, coin)
+        blocks = database.rows("blocks", self.columns["blocks"], "coin_id = %s", coin)
+        newest = max((unix_instant(row["create_time"]) for row in earnings.values()), default=None)
+        never: Callable[[str, Content], bool] = lambda row_id, row: False  # noqa: E731 - one of two
+        tables = {
+            "accounts": TableLook(accounts, never), "blocks": TableLook(blocks, never),
+            "earnings": TableLook(earnings), "payouts": TableLook(payouts),
+        }  # fmt: skip
+        return Look(now_us, tables, newest)

@@ -1,0 +1,145 @@
+"""Miningcore's PostgreSQL database (ADR 22): what changed of `balance_changes` and `payments`, and accounts whose sums differ, in one read-only snapshot.
+
+Ids are given before a transaction commits, so a row with a smaller id may come later: every look reads again what was new within the last `lookback_s`. Read-only rights
+suffice: SELECT on the three tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from pipeline.capture.kinds.values import instant
+from pipeline.capture.source import Content, Known, Look, TableLook
+from pipeline.model.errors import SourceError
+
+from .sql_text import DatabaseAddress, missing_columns, rows_by_id, unreachable
+
+_COLUMNS = {
+    "balance_changes": ("id", "address", "amount", "usage", "created"),
+    "payments": ("id", "coin", "address", "amount", "transactionconfirmationdata", "created"),
+}
+ROWS_A_LOOK = 50_000
+"""Rows of a table read in one look; the next follows at once while there are more."""
+_TLS = {"off": "disable", "prefer": "prefer", "verify": "verify-full"}
+
+
+class PostgresConnection:
+    """One connection, opened when it is needed, and again after a failure."""
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        self.address = address
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def open(self) -> psycopg.Connection[tuple[object, ...]]:
+        """The connection: read-only, repeatable read, UTC. Raises SourceError."""
+        if self._connection is None or self._connection.closed:
+            address = self.address
+            try:
+                self._connection = psycopg.connect(
+                    host=address.host, port=address.port, dbname=address.database, user=address.user,
+                    password=address.password.get_secret_value() if address.password else None, connect_timeout=address.timeout_s,
+                    sslmode=_TLS[address.tls], sslrootcert=address.ca_file or ("system" if address.tls == "verify" else None), application_name="esep",
+                    options=f"-c statement_timeout={address.timeout_s * 1000} -c TimeZone=UTC -c default_transaction_read_only=on",
+                )  # fmt: skip
+            except psycopg.Error as error:
+                raise unreachable(address, error) from error
+            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+        return self._connection
+
+    def close(self) -> None:
+        """Close it; the next `open` connects anew."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class MiningcoreSource:
+    """Reads one pool of a Miningcore database."""
+
+    def __init__(self, address: DatabaseAddress, pool_id: str, *, lookback_s: int, reconcile_s: int) -> None:
+        self._database = PostgresConnection(address)
+        self._pool_id = pool_id
+        self._lookback_us, self._reconcile_us = lookback_s * 1_000_000, reconcile_s * 1_000_000
+        self._reconciled_at: int | None = None
+        self._is_checked = False
+        self._high: dict[str, int] = {}
+        """While a table is read in several looks: the greatest id read."""
+
+    def look(self, known: Known, now_us: int) -> Look:
+        """See `pipeline.capture.source.Source`."""
+        try:
+            return self._look(known, now_us)
+        except psycopg.Error as error:
+            self.close()
+            raise unreachable(self._database.address, error) from error
+        except SourceError:
+            self.close()
+            raise
+
+    def _look(self, known: Known, now_us: int) -> Look:
+        connection = self._database.open()
+        with connection.transaction():
+            if not self._is_checked:
+                self._check(connection)
+                self._is_checked = True
+            tables, newest, is_last = {}, None, True
+            for table, columns in _COLUMNS.items():
+                low = max(known.seen_before(table, now_us - self._lookback_us), self._high.pop(table, 0))
+                rows = self._rows(connection, table, columns, low)
+                is_whole = len(rows) < ROWS_A_LOOK
+                high = max((int(row_id) for row_id in rows), default=low)
+                if not is_whole:
+                    self._high[table] = high
+                tables[table] = TableLook(rows, _covers(low, None if is_whole else high))
+                is_last = is_last and is_whole
+                newest = max([*filter(None, [newest]), *(instant(row["created"]) for row in rows.values())], default=None)
+            if is_last and (self._reconciled_at is None or now_us - self._reconciled_at >= self._reconcile_us or known.rows("sums")):
+                tables["sums"] = TableLook(self._sums(connection))
+                self._reconciled_at = now_us
+        return Look(now_us, tables, newest, is_last)
+
+    def _check(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        found: dict[str, list[str]] = {}
+        query = "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_name = ANY(%s)"
+        for table, column in connection.execute(query, [[*_COLUMNS, "balances"]]):
+            found.setdefault(str(table), []).append(str(column))
+        fault = missing_columns(self._database.address.name, {**_COLUMNS, "balances": ("address", "amount")}, found)
+        if fault is not None:
+            raise fault
+
+    def _rows(
+        self, connection: psycopg.Connection[tuple[object, ...]], table: str, columns: Sequence[str], low: int
+    ) -> dict[str, dict[str, str | None]]:
+        listed = ", ".join(f"{column}::text" for column in columns)
+        query = f"SELECT {listed} FROM {table} WHERE poolid = %s AND id > %s ORDER BY {table}.id LIMIT {ROWS_A_LOOK}"  # noqa: S608 - names of ours
+        return rows_by_id(columns, connection.execute(query, [self._pool_id, low]))
+
+    def _sums(self, connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, dict[str, str | None]]:
+        query = (
+            "SELECT address, c.total::text, b.total::text FROM"
+            " (SELECT address, sum(amount) AS total FROM balance_changes WHERE poolid = %(pool)s GROUP BY address) c"
+            " FULL JOIN (SELECT address, sum(amount) AS total FROM balances WHERE poolid = %(pool)s GROUP BY address) b USING (address)"
+            " WHERE coalesce(c.total, 0) <> coalesce(b.total, 0) ORDER BY address"
+        )
+        return rows_by_id(("address", "changes", "balance"), connection.execute(query, {"pool": self._pool_id}))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._high.clear()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _covers(low: int, high: int | None) -> Callable[[str, Content], bool]:
+    """The rows of a look by their ids: above `low`, up to `high` where there were more."""
+    return lambda row_id, content: int(row_id) > low and (high is None or int(row_id) <= high)

@@ -1,0 +1,162 @@
+"""MPOS (MySQL, MariaDB): tables `transactions`, `blocks`, `accounts`.
+
+A credit is written when its block is found, gross, with the fee and the donation in rows of their own; it counts once the block has its confirmations, and not at all when
+the block is an orphan (nothing in `transactions` says so). A debit is written before the coins are sent, and its transaction id filled in later: without one its outcome is
+unknown. MPOS deletes no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pipeline.model.issues import IssueCode
+
+from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from ..projection import Lookup
+from ..seen import SeenRow
+from ..source import Content
+from .values import instant, outcome, shown, txid, units, vanished
+
+_GROSS = ("Credit", "Bonus")
+_TAKEN = ("Fee", "Donation")
+_GROSS_PPS, _TAKEN_PPS = "Credit_PPS", ("Fee_PPS", "Donation_PPS")
+_DEBITS = ("Debit_AP", "Debit_MP")
+_PASSED = ("TXFee",)
+"""What a payout cost its miner: no allocation, and no part of what was sent."""
+
+
+@dataclass(frozen=True)
+class MposReading:
+    """How MPOS's rows are read."""
+
+    coin: str
+    asset: str
+    decimals: int
+    confirmations: int
+    """`$config['confirmations']`: from how many on a block's credits are confirmed."""
+    by_username: bool = True
+    """Whether the ledger's account is the account's name; else its number."""
+
+    @property
+    def prefix(self) -> str:
+        return f"mpos:{self.coin}:"
+
+    def groups(self, table: str, row_id: str, content: Content) -> Iterable[str]:
+        if table != "transactions":
+            return []
+        kind, block = content.get("type") or "", content.get("block_id")
+        if kind in (*_GROSS, *_TAKEN) and block:
+            return [f"block:{block}:{content.get('account_id')}"]
+        if kind == _GROSS_PPS or kind in _TAKEN_PPS:
+            return [f"pps:{content.get('account_id')}"]
+        return [f"row:{row_id}"]
+
+    def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
+        kind, _, rest = group.partition(":")
+        for row in rows:
+            yield from vanished(row, "MPOS never deletes a transaction", lookup)
+        match kind:
+            case "block":
+                yield from self._of_block(rest.partition(":")[0], rows, lookup)
+            case "pps":
+                yield from self._pps(rows, lookup)
+            case "row":
+                yield from self._row(rows[0], lookup)
+
+    def _of_block(self, block_id: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterator[Output]:
+        """What one account has of one block."""
+        gross = [row for row in rows if row.content.get("type") in _GROSS]
+        if not gross:
+            names = ", ".join(row.row_id for row in rows)
+            at = instant(rows[0].content.get("timestamp"))
+            yield Item(
+                f"fees:{rows[0].row_id}",
+                IssueCode.SOURCE_UNEXPLAINED,
+                day_of(at),
+                f"transactions row(s) {names}: a fee without a credit of its block",
+            )
+            return
+        first = next((row for row in gross if row.content.get("type") == "Credit"), gross[0])
+        at = instant(first.content.get("timestamp"))
+        total = sum((self._amount(row) for row in gross), Fraction(0))
+        taken = sum((self._amount(row) for row in rows if row not in gross), Fraction(0))
+        allocation_id, account = f"{self.prefix}{first.row_id}", self._account(first, lookup)
+        block = lookup.row("blocks", block_id)
+        confirmations = _whole(block.content.get("confirmations")) if block is not None else 0
+        if confirmations < 0:
+            cause = f"block {block.content.get('height') if block else block_id} became an orphan"
+            yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=cause)
+        elif confirmations < self.confirmations and not (block is not None and block.is_gone):
+            detail = f"transactions row {first.row_id}: {shown(total - taken)} base units for {account}, whose block has {confirmations} of {self.confirmations} confirmations"
+            yield Item(f"immature:{first.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
+        else:
+            yield Credit(allocation_id, account, self.asset, at, total - taken, taken)
+
+    def _pps(self, rows: Sequence[SeenRow], lookup: Lookup) -> Iterator[Output]:
+        """Pay per share: no block; the fee and the donation follow their credit, by id, within one account."""
+        pairs: list[tuple[SeenRow, Fraction]] = []
+        for row in rows:
+            if row.content.get("type") == _GROSS_PPS:
+                pairs.append((row, Fraction(0)))
+            elif pairs:
+                credit, taken = pairs[-1]
+                pairs[-1] = credit, taken + self._amount(row)
+            else:
+                at = instant(row.content.get("timestamp"))
+                yield Item(
+                    f"fees:{row.row_id}",
+                    IssueCode.SOURCE_UNEXPLAINED,
+                    day_of(at),
+                    f"transactions row {row.row_id}: a fee before any credit of its account",
+                )
+        for credit, taken in pairs:
+            at = instant(credit.content.get("timestamp"))
+            yield Credit(
+                f"{self.prefix}{credit.row_id}", self._account(credit, lookup), self.asset, at, self._amount(credit) - taken, taken
+            )
+
+    def _row(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
+        kind, at, name = row.content.get("type") or "", instant(row.content.get("timestamp")), f"payment:{row.row_id}"
+        if kind in _PASSED:
+            return
+        if kind not in _DEBITS:
+            account = self._account(row, lookup)
+            decided = lookup.decision(f"row:{row.row_id}")
+            if decided is None:
+                detail = f"transactions row {row.row_id}: {shown(self._amount(row))} base units for {account}, of the type {kind!r}, which belongs to no block: accept it as a credit, or refuse it"
+                yield Item(f"row:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
+            elif decided.outcome == "accept":
+                yield Credit(f"{self.prefix}{row.row_id}", account, self.asset, at, self._amount(row))
+            return
+        found = txid(row.content.get("txid"))
+        if found is None:
+            is_decided, found = outcome(name, lookup)
+            if found is None:
+                if not is_decided:
+                    detail = f"transactions row {row.row_id}: {shown(self._amount(row))} base units to {row.content.get('coin_address')}, written before it was sent, and no transaction id came: say under which it was paid, or that it was not"
+                    yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
+                return
+        address = row.content.get("coin_address") or ""
+        yield Paid(f"{self.prefix}{row.row_id}", self._account(row, lookup), self.asset, address, self._amount(row), found, at)
+
+    def _amount(self, row: SeenRow) -> Fraction:
+        return units(row.content.get("amount"), self.decimals)
+
+    def _account(self, row: SeenRow, lookup: Lookup) -> str:
+        number = row.content.get("account_id") or ""
+        if not self.by_username:
+            return number
+        account = lookup.row("accounts", number)
+        name = account.content.get("username") if account is not None else None
+        if not name:
+            raise Unreadable(f"account {number} is not in `accounts`")
+        return name
+
+
+def _whole(text: str | None) -> int:
+    try:
+        return int(text or "")
+    except ValueError:
+        raise Unreadable(f"{text!r} is no number of confirmations") from None

@@ -1,0 +1,98 @@
+"""Any table of allocations and payments in the ledger's own columns: the pool's SELECT (source `sql`), or what an upstream's rows were made into.
+
+Tables `allocations` and `payments`. Columns as in docs/import.md, amounts as printed; besides, `state`: `final` (also when it is absent), `pending`, or `void`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pipeline.model.issues import IssueCode
+
+from ..fees import Fee, commission_of, rate_on
+from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
+from ..projection import Lookup
+from ..seen import SeenRow
+from ..source import Content
+from .values import instant, outcome, shown, txid, units, vanished
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """How rows in the ledger's columns are read."""
+
+    prefix: str
+    decimals: Mapping[str, int]
+    """Of each asset."""
+    fees: Sequence[Fee] = ()
+    payer: str | None = None
+    """Who pays, where the rows do not say it (rule 10.1)."""
+    is_off_chain: bool = False
+    """Whether the payer's own reference stands in place of the transaction id (rule 10.5)."""
+
+    def groups(self, table: str, row_id: str, content: Content) -> Iterable[str]:
+        return [f"{table}:{row_id}"] if table in ("allocations", "payments") else []
+
+    def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
+        row = rows[0]
+        yield from vanished(row, "it counts as it was seen last", lookup)
+        yield from self._allocation(row) if row.table == "allocations" else self._payment(row, lookup)
+
+    def _allocation(self, row: SeenRow) -> Iterator[Output]:
+        content, asset = row.content, row.content.get("asset") or ""
+        at, amount = instant(content.get("allocated_at")), self._amount(content.get("amount"), asset)
+        commission, of = None, content.get("commission_asset") or asset
+        if content.get("commission_amount"):
+            commission = self._amount(content.get("commission_amount"), of)
+        currency = content.get("commission_currency")
+        if commission is None and not currency and (rate := rate_on(self.fees, day_of(at))) is not None:
+            commission = commission_of(amount, rate)
+        account = _needed(content, "account")
+        match content.get("state") or "final":
+            case "final":
+                told = (currency, _needed(content, "commission_currency_amount")) if currency else None
+                yield Credit(f"{self.prefix}{row.row_id}", account, asset, at, amount, commission, of, told)
+            case "void":
+                yield Credit(
+                    f"{self.prefix}{row.row_id}", account, asset, at, Fraction(0), cause=content.get("cause") or "the source took it back"
+                )
+            case "pending":
+                detail = f"allocations row {row.row_id}: {shown(amount)} base units for {account} are not final"
+                yield Item(f"immature:{row.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
+            case other:
+                raise Unreadable(f"state {other!r} is none of final, pending, void")
+
+    def _payment(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
+        content, asset, name = row.content, row.content.get("asset") or "", f"payment:{row.row_id}"
+        at, amount = instant(content.get("paid_at")), self._amount(content.get("amount"), asset)
+        account, address = _needed(content, "account"), _needed(content, "address")
+        payer, state = content.get("payer") or self.payer, content.get("state") or "final"
+        reference = content.get("txid") or ""
+        found = reference or None if self.is_off_chain else txid(reference)
+        if state == "void":
+            return
+        if state not in ("final", "pending"):
+            raise Unreadable(f"state {state!r} is none of final, pending, void")
+        if found is None or state == "pending":
+            is_decided, named = outcome(name, lookup)
+            if named is None:
+                if not is_decided:
+                    detail = f"payments row {row.row_id}: {shown(amount)} base units to {address}, without a known outcome: say under which transaction it was paid, or that it was not"
+                    yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
+                return
+            found = named
+        yield Paid(f"{self.prefix}payment:{row.row_id}", account, asset, address, amount, found, at, payer)
+
+    def _amount(self, text: str | None, asset: str) -> Fraction:
+        if asset not in self.decimals:
+            raise Unreadable(f"asset {asset!r} is not in the settings")
+        return units(text, self.decimals[asset])
+
+
+def _needed(content: Content, name: str) -> str:
+    value = content.get(name)
+    if not value:
+        raise Unreadable(f"{name} is empty")
+    return value

@@ -1,0 +1,75 @@
+"""Values of source rows: instants, amounts, transaction ids, from the source's own text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from pipeline.model.issues import IssueCode
+
+from ..outputs import Item, Unreadable, day_of
+from ..projection import Lookup
+from ..seen import SeenRow
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TXID = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
+
+
+def units(text: str | None, decimals: int) -> Fraction:
+    """An amount in base units, exact. `text`: as the source prints it, also 1.2e-05. Raises Unreadable."""
+    try:
+        value = Decimal(text or "")
+    except InvalidOperation:
+        raise Unreadable(f"{text!r} is no amount") from None
+    if not value.is_finite():
+        raise Unreadable(f"{text!r} is no amount")
+    return Fraction(value) * Fraction(10**decimals)
+
+
+def instant(text: str | None) -> int:
+    """An instant in microseconds: ISO 8601 or `YYYY-MM-DD HH:MM:SS[.ffffff]`; UTC where it names no zone. Raises Unreadable."""
+    try:
+        found = datetime.fromisoformat((text or "").strip())
+    except ValueError:
+        raise Unreadable(f"{text!r} is no instant") from None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return (found - _EPOCH) // timedelta(microseconds=1)
+
+
+def unix_instant(text: str | None) -> int:
+    """An instant in microseconds, from Unix seconds, a fraction allowed. Raises Unreadable."""
+    try:
+        return int(Fraction(text or "") * 1_000_000)
+    except (ValueError, ZeroDivisionError):
+        raise Unreadable(f"{text!r} is no Unix time") from None
+
+
+def txid(text: str | None) -> str | None:
+    """A transaction id as the ledger has it: 64 hexadecimal digits, lower case, no 0x; None for anything else."""
+    text = (text or "").strip()
+    return text.lower().removeprefix("0x") if _TXID.fullmatch(text) else None
+
+
+def shown(amount: Fraction) -> str:
+    """An amount of base units as text, at most six decimals."""
+    return f"{amount.numerator / Decimal(amount.denominator):.6f}".rstrip("0").rstrip(".")
+
+
+def vanished(row: SeenRow, why: str, lookup: Lookup) -> Iterator[Item]:
+    """An item for a row that is gone though its software deletes none, until a person accepts it."""
+    name = f"gone:{row.table}:{row.row_id}"
+    if row.is_gone and lookup.decision(name) is None:
+        detail = f"{row.table} row {row.row_id} is gone: {why}; find out who deleted it"
+        yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
+
+
+def outcome(name: str, lookup: Lookup) -> tuple[bool, str | None]:
+    """Whether a person ended a payment's unknown outcome, and under which transaction id it was paid; None: it was not."""
+    decided = lookup.decision(name)
+    if decided is None:
+        return False, None
+    return True, txid(decided.txid) if decided.outcome == "paid" else None

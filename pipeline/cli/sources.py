@@ -1,0 +1,132 @@
+"""`esep sources`, `esep capture`: databases and services that the ledger is read from (ADR 22)."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from pipeline.app.app import App
+from pipeline.capture.follow_source import Stepped
+from pipeline.model.errors import SettingsError
+from pipeline.service.capturing import capture_once, capture_source
+from pipeline.service.loops import run_loops, stopped_by_signals
+
+from .decisions import ByOption, ReasonOption
+from .frame import DEFAULT_CONFIG, ConfigOption, now, out, progress, say, settings_of
+from .logs import configure_logs
+from .services import ListenOption, measured, probes
+
+
+def capture(
+    sources: Annotated[list[str] | None, typer.Argument(help="The sources to read; all when not given.", metavar="[SOURCE]…")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Read what is there now, then end.")] = False,
+    listen: ListenOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Read the ledger from where the pool keeps it: databases and services of [sources.NAME].
+
+    A process of its own where `esep run` is too much. What was read stands in the log; after a crash it goes on from there. A
+    source out of reach is tried again, and does not disturb the others.
+
+    [dim]esep capture --once[/dim]
+    """
+    settings = settings_of(config)
+    unknown = [name for name in sources or [] if name not in settings.sources]
+    if unknown or not settings.sources:
+        raise SettingsError([f"there is no [sources.{name}]" for name in unknown or ["NAME"]], source="esep capture")
+    with App(settings, now) as app:
+        named = sources or list(settings.sources)
+        if once:
+            for name in named:
+                rows = 0
+
+                def add(stepped: Stepped) -> None:
+                    nonlocal rows
+                    rows += stepped.rows
+
+                last = capture_once(app, name, add)
+                say(f"{name}: {rows} row(s) new or changed; {last.open_items} item(s) wait")
+            return
+        configure_logs(verbose=True)
+        stop, metrics = threading.Event(), measured(settings.metrics)
+        with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
+            run_loops({name: capture_source(app, name, metrics) for name in named}, stop)
+
+
+def state(
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show each source: how far it was read, how late that is, what is not certain yet, what would be lost and when.
+
+    [dim]esep sources list[/dim]
+    """
+    settings = settings_of(config)
+    with App(settings, now) as app, progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        states, items = app.sources.views(store), app.sources.items(store)
+    if not settings.sources:
+        say("no source is configured: files are imported, or name one as [sources.NAME]")
+        return
+    for one in states:
+        say(f"{one.name}  {one.kind}")
+        if one.last_look is None:
+            say("  never read: esep capture, or esep run")
+            continue
+        say(f"  read        {_said(one.last_look)}, {_span(now() - one.last_look // 1_000_000)} ago")
+        say(f"  newest row  {_said(one.newest)}" if one.newest else "  newest row  none")
+        say(f"  rows        {one.rows} there now")
+        say(f"  complete    {f'through {one.complete_through}' if one.complete_through else 'no month yet'}")
+        if one.lost_at is not None:
+            left = one.lost_at // 1_000_000 - now()
+            say(
+                f"  retention   rows are lost from {_said(one.lost_at)} on, "
+                + (f"in {_span(left)}" if left > 0 else "since then some may be")
+            )
+        waiting = [item for item in items if item.source == one.name]
+        say(f"  waiting     {len(waiting)} item(s)")
+    if items:
+        table = Table("item", "day", "what", box=None, pad_edge=False)
+        for item in items[:50]:
+            table.add_row(f"{item.source} {item.item}", str(item.day), item.detail)
+        say("")
+        out.print(table)
+        if len(items) > 50:
+            say(f'… and {len(items) - 50} more: esep query "FROM core_source_item"')
+
+
+def decide(
+    source: Annotated[str, typer.Argument(help="The source.", metavar="SOURCE")],
+    item: Annotated[str, typer.Argument(help="The item, as `esep sources list` prints it.", metavar="ITEM")],
+    outcome: Annotated[
+        Literal["paid", "not-paid", "accept", "refuse"],
+        typer.Argument(help="paid (with --txid) or not-paid of a payment; accept or refuse of anything else.", metavar="OUTCOME"),
+    ],
+    by: ByOption,
+    reason: ReasonOption,
+    txid: Annotated[str | None, typer.Option("--txid", help="Under which transaction it was paid.", metavar="TXID")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """End an item that waits, by name: a payment without an outcome, a restatement, a row unexplained, a hole.
+
+    It stands in the log with your name. What follows from it (an allocation, a payment, nothing) is written at the source's next look.
+
+    [dim]esep sources decide books payment:17 paid --txid 4a5e… --by "A. Person" --reason "seen in the wallet"[/dim]
+    """
+    settings = settings_of(config)
+    with App(settings, now) as app, progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        app.sources.decide(store, source, item, outcome, txid=txid, by=by, reason=reason)
+    say(f"decided: {source} {item}: {outcome}")
+
+
+def _said(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _span(seconds: int) -> str:
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"

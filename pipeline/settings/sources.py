@@ -1,0 +1,158 @@
+"""The `[sources.NAME]` tables: databases and services that the ledger is read from (ADR 22). What they mean together is in `checks`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from .parts import FilePath, Section, Texts, as_tuple
+
+
+def _day(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no day: write it like 2026-10-01") from None
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not value.replace("_", "a").isalnum() or value[:1].isdigit():
+        raise ValueError(f"{value!r} is no column's name")
+    return value
+
+
+Day = Annotated[str, AfterValidator(_day)]
+Percent = Annotated[str, Field(pattern=r"^(\d{1,2})(\.\d{1,6})?$")]
+
+
+class FeeSettings(Section):
+    """The pool's rate of commission from a day on."""
+
+    since: Day = Field(description="the first day, in Almaty")
+    percent: Percent = Field(description="of the gross amount, as text: 1.5")
+
+
+class SourceSettings(Section):
+    """What every source has."""
+
+    since: Day = Field(
+        description="the first day (Almaty) of which this source is the ledger; earlier rows are passed over: they were imported"
+    )
+    poll_s: int = Field(default=60, ge=1, le=86_400, description="seconds between two looks")
+    settle_s: int = Field(
+        default=3600, ge=0, le=864_000, description="seconds after a month's end from which on a look shows that the month is complete"
+    )
+    completes: bool = Field(
+        default=True, description="whether the source declares the ledger complete by itself; false leaves it to a person"
+    )
+    fees: Annotated[tuple[FeeSettings, ...], BeforeValidator(as_tuple)] = Field(
+        default=(), description="the pool's commission by day, where the source does not keep it"
+    )
+
+
+class DatabaseSettings(SourceSettings):
+    """What every database has. The user needs SELECT on the tables, and nothing else."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="the database server")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="its port; 5432 or 3306 when not given")
+    database: str = Field(min_length=1, max_length=128, description="the database's name")
+    user: str = Field(min_length=1, max_length=128, description="a user that can only read")
+    password_file: FilePath | None = Field(default=None, description="a file with nothing but the user's password")
+    password: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_SOURCES_NAME_PASSWORD or password_file")
+    tls: Literal["off", "prefer", "verify"] = Field(
+        default="prefer", description="off; prefer: TLS where the server offers it; verify: the server's certificate is checked"
+    )
+    ca_file: FilePath | None = Field(default=None, description="of verify: the authority's certificates; the system's when not given")
+    timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a statement counts as failed")
+
+
+class MiningcoreSettings(DatabaseSettings):
+    """Miningcore's PostgreSQL database."""
+
+    kind: Literal["miningcore"] = Field(description="miningcore")
+    pool_id: str = Field(min_length=1, max_length=64, description="the pool's id in Miningcore's settings")
+    asset: str = Field(min_length=1, description="the asset that the pool pays, a name from assets.toml")
+    recipients: Texts = Field(default=(), description="addresses of Miningcore's rewardRecipients: what they are credited is commission")
+    lookback_s: int = Field(
+        default=3600, ge=60, le=864_000, description="rows that came within so many seconds are read again, since ids commit out of order"
+    )
+    reconcile_s: int = Field(
+        default=3600, ge=0, le=864_000, description="seconds between two comparisons of balances with the sums of their changes"
+    )
+
+
+class MposSettings(DatabaseSettings):
+    """MPOS's MySQL or MariaDB database."""
+
+    kind: Literal["mpos"] = Field(description="mpos")
+    asset: str = Field(min_length=1, description="the asset that the pool pays, a name from assets.toml")
+    coin: str = Field(pattern=r"^[A-Za-z0-9-]{1,20}$", description="names the coin in ids: mpos:COIN:ID")
+    confirmations: int = Field(
+        default=120, ge=1, le=100_000, description="MPOS's own $config['confirmations']: from how many on a credit is confirmed"
+    )
+    account: Literal["username", "id"] = Field(default="username", description="which of MPOS's names of an account the registry has")
+    lookback_s: int = Field(
+        default=3600, ge=60, le=864_000, description="rows that came within so many seconds are read again, since ids commit out of order"
+    )
+
+
+class YiimpSettings(DatabaseSettings):
+    """yiimp's MySQL or MariaDB database. It deletes earnings within hours: look often."""
+
+    kind: Literal["yiimp"] = Field(description="yiimp")
+    asset: str = Field(min_length=1, description="the asset that the pool pays, a name from assets.toml")
+    coin: str = Field(pattern=r"^[A-Za-z0-9-]{1,20}$", description="names the coin in ids: yiimp:COIN:ID")
+    coin_id: int = Field(ge=1, description="the coin's id in yiimp's table coins")
+    retention_s: int = Field(
+        default=43_200, ge=60, le=8_640_000, description="for how many seconds yiimp keeps a cleared earning: 12 hours in its code"
+    )
+
+
+class SelectSettings(Section):
+    """A SELECT of the pool's own, whose columns are named as the ledger's (docs/sources.md)."""
+
+    statement: str = Field(
+        min_length=6, max_length=20_000, description="the SELECT, without a semicolon and without ORDER BY or LIMIT at its end"
+    )
+    cursor: Annotated[str, AfterValidator(_identifier)] = Field(
+        description="the column of the statement that grows with new and changed rows"
+    )
+    cursor_is: Literal["time", "number"] = Field(default="time", description="what the cursor is")
+    lookback: int = Field(default=3600, ge=0, description="how far below the greatest cursor rows are read again: seconds, or numbers")
+
+
+class SqlSettings(DatabaseSettings):
+    """Any PostgreSQL, MySQL or MariaDB database, by the pool's own statements."""
+
+    kind: Literal["sql"] = Field(description="sql")
+    engine: Literal["postgresql", "mysql"] = Field(description="postgresql, or mysql (MariaDB, too)")
+    allocations: SelectSettings | None = Field(default=None, description="the SELECT of allocations")
+    payments: SelectSettings | None = Field(default=None, description="the SELECT of payments")
+    payer: str | None = Field(
+        default=None, min_length=1, max_length=100, description="who pays, where the rows do not say it: a name from payers"
+    )
+    retention_s: int | None = Field(default=None, ge=60, description="for how many seconds a row stays at least; none: for good")
+
+
+AnySource = Annotated[MiningcoreSettings | MposSettings | YiimpSettings | SqlSettings, Field(discriminator="kind")]
+
+
+def recorded(source: SourceSettings) -> dict[str, Any]:
+    """The settings that the reading of rows depends on, as they are recorded in the log: neither addresses nor secrets."""
+    passed = {"host", "port", "database", "user", "password_file", "password", "tls", "ca_file", "timeout_s", "poll_s", "kind"}
+    return source.model_dump(mode="json", exclude=passed)
+
+
+def ledger_of(name: str, source: AnySource) -> str:
+    """With which the ids of a source's allocations and payments begin."""
+    match source:
+        case MiningcoreSettings():
+            return f"mc:{source.pool_id}:"
+        case MposSettings():
+            return f"mpos:{source.coin}:"
+        case YiimpSettings():
+            return f"yiimp:{source.coin}:"
+    return f"{name}:"
