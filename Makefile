@@ -91,7 +91,7 @@ golden: install-dev ## Rewrite the golden files from what the code makes now; re
 	ESEP_GOLDEN=write $(PYTEST) tests/golden
 
 texts: install-dev ## Bring the translations' catalogues up to date with the messages in the code, and compile them
-	$(BIN)/python -m pipeline.texts.collect pipeline
+	$(BIN)/python -m pipeline.cli.collect_texts pipeline
 
 bench: install-dev ## Measure: a synthetic month from log to frozen report, each step beside its ceiling
 	$(BIN)/python -m tests.bench

@@ -26,7 +26,8 @@ from . import (
     status,
     wallets,
 )
-from .frame import EPILOG, run, say
+from .frame import run, say
+from .help_texts import translate_help
 from .logs import configure_logs
 
 HELP = """Esep turns what a mining pool pays out on chain into the monthly form ЦМПМ1.
@@ -60,10 +61,10 @@ def unwrapped(text: str) -> str:
 def build() -> typer.Typer:
     """The command line, assembled."""
     app = typer.Typer(
-        name="esep", help=unwrapped(HELP), epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=True
+        name="esep", help=unwrapped(HELP), no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=True
     )  # fmt: skip
     importing = typer.Typer(no_args_is_help=True, help="Bring in ledger and registry files, or declare the ledger complete.")
-    app.callback(help=unwrapped(HELP), epilog=EPILOG)(_before)
+    app.callback(help=unwrapped(HELP))(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [setup.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, sources.capture, services.ingest],
@@ -115,5 +116,5 @@ def build() -> typer.Typer:
 
 
 def run_commands() -> int:
-    """Run the command that the process was started with; its exit code."""
-    return run(typer.main.get_command(build()))
+    """Run the command that the process was started with, its help in the terminal's language; its exit code."""
+    return run(typer.main.get_command(build()), prepare=translate_help)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,34 +30,35 @@ from rich.table import Table
 from typer.exceptions import Abort, TyperException
 
 from pipeline.model import errors
+from pipeline.model.message import message, text_of
 from pipeline.model.plain import plain
 from pipeline.settings import Settings, load_settings
+from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .logs import mask
+from .usage_errors import usage_error
 
 CRASHED = 70
 INTERRUPTED = 130
 
 EXIT_CODES = {
-    0: "done",
-    1: "a failure not named below",
-    errors.SettingsError.exit_code: "wrong command line, or wrong settings: every fault is listed",
-    errors.MonthError.exit_code: "the month can't make that step yet: what is open is listed",
-    errors.InputRefused.exit_code: "a file was refused whole: every fault is listed by line",
-    errors.SourceError.exit_code: "a node or another source can't be read",
-    errors.LogError.exit_code: "the event log can't be read or written",
-    errors.StoreError.exit_code: "the store can't be opened, read or written",
-    errors.VerifyError.exit_code: "a bundle, or a replay, does not hold",
-    errors.UndecidedError.exit_code: "a bundle holds, but something in it can't be checked here: the list says what",
-    errors.SigningError.exit_code: "a month can't be signed: key, certificate or signing service",
-    errors.FencedError.exit_code: "another process took over this chain or pool: this one must stay stopped",
-    errors.FilingError.exit_code: "a submission can't be made, or can't take that step",
-    errors.DiskError.exit_code: "a file can't be written or read: disk full, read-only, failing, or no permission",
-    CRASHED: "a defect of the program: a crash report was written",
-    INTERRUPTED: "interrupted",
+    0: N_("done"),
+    1: N_("a failure not named below"),
+    errors.SettingsError.exit_code: N_("wrong command line, or wrong settings: every fault is listed"),
+    errors.MonthError.exit_code: N_("the month can't make that step yet: what is open is listed"),
+    errors.InputRefused.exit_code: N_("a file was refused whole: every fault is listed by line"),
+    errors.SourceError.exit_code: N_("a node or another source can't be read"),
+    errors.LogError.exit_code: N_("the event log can't be read or written"),
+    errors.StoreError.exit_code: N_("the store can't be opened, read or written"),
+    errors.VerifyError.exit_code: N_("a bundle, or a replay, does not hold"),
+    errors.UndecidedError.exit_code: N_("a bundle holds, but something in it can't be checked here: the list says what"),
+    errors.SigningError.exit_code: N_("a month can't be signed: key, certificate or signing service"),
+    errors.FencedError.exit_code: N_("another process took over this chain or pool: this one must stay stopped"),
+    errors.FilingError.exit_code: N_("a submission can't be made, or can't take that step"),
+    errors.DiskError.exit_code: N_("a file can't be written or read: disk full, read-only, failing, or no permission"),
+    CRASHED: N_("a defect of the program: a crash report was written"),
+    INTERRUPTED: N_("interrupted"),
 }
-
-EPILOG = "Exit codes: " + "; ".join(f"{code} {what}" for code, what in EXIT_CODES.items()) + "."
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -77,14 +78,14 @@ MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="The month, 
 DEFAULT_CONFIG = Path("esep.toml")
 DEFAULT_CONFIGS = [DEFAULT_CONFIG]
 
-_START_AGAIN = "nothing of this step counts; {}, then start again"
+_START_AGAIN = N_("nothing of this step counts; {what}, then start again")
 DISK_TROUBLE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _START_AGAIN.format("free disk space")),
-    errno.EROFS: _START_AGAIN.format("make the disk writable, or choose another folder"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), _START_AGAIN.format("give this user the right to it")),
-    errno.EIO: _START_AGAIN.format("the disk fails: check it"),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), _START_AGAIN.format("check the path")),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), _START_AGAIN.format("raise the limit of open files")),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), message(_START_AGAIN, what=message("free disk space"))),
+    errno.EROFS: message(_START_AGAIN, what=message("make the disk writable, or choose another folder")),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), message(_START_AGAIN, what=message("give this user the right to it"))),
+    errno.EIO: message(_START_AGAIN, what=message("the disk fails: check it")),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG), message(_START_AGAIN, what=message("check the path"))),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), message(_START_AGAIN, what=message("raise the limit of open files"))),
 }
 
 _crash_folder: list[Path] = []
@@ -93,6 +94,14 @@ _crash_folder: list[Path] = []
 def now() -> int:
     """The clock, Unix seconds."""
     return int(time.time())
+
+
+def terminal_words() -> Texts:
+    """The words of the terminal's language: `ESEP_LANG`, else the locale; English where `ESEP_LANG` says something else (`run` refuses that)."""
+    try:
+        return texts(terminal_language(os.environ))
+    except ValueError:
+        return texts("en")
 
 
 def settings_of(config: Path) -> Settings:
@@ -109,9 +118,10 @@ def use_settings(settings: Settings) -> Settings:
 
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table on stdout. Cells are data: markup in them is not interpreted."""
-    headings = list(headings)
+    words = terminal_words()
+    headings = [words.tell(heading) for heading in headings]
     grid = Table(
-        title=title or None,
+        title=words.tell(title) or None,
         title_justify="left",
         title_style="bold",
         header_style="bold",
@@ -129,27 +139,28 @@ def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]])
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else plain(str(value))
+    return "" if value is None else plain(terminal_words().tell(value) if isinstance(value, str) else str(value))
 
 
 def say(text: str = "", *, hang: int = 0) -> None:
-    """Print a line on stdout; markup and control characters in it are not interpreted.
+    """Print a line on stdout, a message in the terminal's language; markup and control characters in it are not interpreted.
 
     On a terminal it is broken at spaces to the terminal's width; further lines are indented by `hang` columns more than the first.
     """
-    out.print(fit(plain(text), out, hang=hang), markup=False)
+    out.print(fit(plain(terminal_words().tell(text)), out, hang=hang), markup=False)
 
 
 def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None:
     """Print a name and what it says, which stands below itself where it takes several lines."""
-    for number, line in enumerate(text.split("\n")):
-        label = f"{name} ".ljust(width) if number == 0 else " " * width
+    words = terminal_words()
+    for number, line in enumerate(words.tell(text).split("\n")):
+        label = f"{words.tell(name)} ".ljust(width) if number == 0 else " " * width
         say(f"{' ' * indent}{label}{line}", hang=width if number == 0 and name else 2)
 
 
 def fail(text: str) -> None:
     """Print on stderr why the command ends. Stderr often goes to a journal, so people's numbers and secrets are masked."""
-    err.print(fit(f"esep: {plain(mask(text))}", err, hang=2), markup=False, style="red" if err.is_terminal else "")
+    err.print(fit(f"esep: {plain(mask(terminal_words().tell(text)))}", err, hang=2), markup=False, style="red" if err.is_terminal else "")
 
 
 def fit(text: str, console: Console, *, hang: int = 0) -> str:
@@ -194,7 +205,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
         console=err, transient=True, disable=not err.is_terminal,
     )  # fmt: skip
     with bar:
-        task = bar.add_task(plain(what), total=total)
+        task = bar.add_task(plain(terminal_words().tell(what)), total=total)
 
         def on_progress(done: int, total: int | None = None) -> None:
             # More may be done than was promised (events that came meanwhile): then the total grows, so that it never shows "305 of 255".
@@ -204,22 +215,26 @@ def progress(what: str, total: int | None = None) -> Iterator[Any]:
         yield on_progress
 
 
-def run(command: Any, arguments: list[str] | None = None) -> int:
-    """Run the command line; its exit code. Every failure is one clear message on stderr, never a traceback."""
+def run(command: Any, arguments: list[str] | None = None, *, prepare: Callable[[Any, Texts], None] | None = None) -> int:
+    """Run the command line, which `prepare` puts into the terminal's language; its exit code. Every failure is one clear message on stderr, never a traceback."""
     umask = os.umask(0o077)
     os.umask(umask)
     try:
+        _check_language()
+        if prepare is not None:
+            prepare(command, terminal_words())
         code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except TyperException as error:
+        _translate(error)
         show = getattr(error, "show", None)
         show() if show else err.print(str(error), markup=False)
         return int(error.exit_code)
     except errors.EsepError as error:
-        fail(str(error))
+        fail(text_of(error))
         return error.exit_code
     except (KeyboardInterrupt, Abort):
-        err.print("esep: interrupted")
+        fail(message("interrupted"))
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has closed it (`esep query … | head`): no error.
@@ -228,7 +243,14 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_TROUBLE:
             return _crashed(error)
-        fail(f"{error.filename or 'a file'}: {error.strerror}; {DISK_TROUBLE[error.errno]}")
+        fail(
+            message(
+                "{file}: {trouble}; {what_to_do}",
+                file=error.filename or message("a file"),
+                trouble=error.strerror,
+                what_to_do=DISK_TROUBLE[error.errno],
+            )
+        )
         return errors.DiskError.exit_code
     except Exception as error:  # noqa: BLE001 - the outermost frame of the process
         return _crashed(error)
@@ -236,9 +258,27 @@ def run(command: Any, arguments: list[str] | None = None) -> int:
         os.umask(umask)
 
 
+def _check_language() -> None:
+    try:
+        terminal_language(os.environ)
+    except ValueError as error:
+        raise errors.SettingsError([text_of(error)], source="esep") from None
+
+
+def _translate(error: Any) -> None:
+    """Let Typer's error say its message in the terminal's language."""
+    if hasattr(error, "format_message"):
+        text = usage_error(error.format_message(), terminal_words())
+        error.format_message = lambda: text
+
+
 def _crashed(error: Exception) -> int:
     where = _write_crash(error)
-    fail(f"a defect of the program ({type(error).__name__}); the report is in {where}: send it to the maintainers")
+    fail(
+        message(
+            "a defect of the program ({error}); the report is in {file}: send it to the maintainers", error=type(error).__name__, file=where
+        )
+    )
     return CRASHED
 
 

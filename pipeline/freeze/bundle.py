@@ -38,6 +38,7 @@ from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, 
 from pipeline.freeze.evidence import write_decisions, write_evidence
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
+from pipeline.model.message import as_plain
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import Document, render_all
@@ -176,7 +177,10 @@ def write_bundle(
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     progress("manifest")
-    manifest = msgspec.json.format(msgspec.json.encode(_manifest(content, report, files), order="deterministic"), indent=1) + b"\n"
+    manifest = (
+        msgspec.json.format(msgspec.json.encode(_manifest(content, report, files), enc_hook=as_plain, order="deterministic"), indent=1)
+        + b"\n"
+    )
     (folder / MANIFEST).write_bytes(manifest)
     _sync(folder)
     return Bundle(folder, report.digest, hashlib.sha256(manifest).hexdigest(), files)

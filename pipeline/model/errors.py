@@ -6,6 +6,8 @@ Wrong data is not here: it is a value (`model.Issue`). A broken assumption is no
 
 from __future__ import annotations
 
+from .message import counted, joined, message
+
 
 class EsepError(Exception):
     """A failure with a message that says what happened, to which thing, and what to do now."""
@@ -20,7 +22,8 @@ class SettingsError(EsepError):
 
     def __init__(self, faults: list[str], *, source: str = "settings") -> None:
         self.faults = faults
-        super().__init__(f"{source}: " + ("; ".join(faults) if len(faults) == 1 else f"{len(faults)} faults\n  - " + "\n  - ".join(faults)))
+        listed = joined("\n  - ", [counted("{count} fault", "{count} faults", len(faults)), *faults])
+        super().__init__(message("{source}: {faults}", source=source, faults=faults[0] if len(faults) == 1 else listed))
 
 
 class InputRefused(EsepError):
@@ -32,8 +35,18 @@ class InputRefused(EsepError):
         self.source = source
         self.faults = faults
         shown = faults[:100]
-        more = f"\n  ... and {len(faults) - len(shown)} more" if len(faults) > len(shown) else ""
-        super().__init__(f"{source}: refused, nothing was imported; {len(faults)} fault(s)\n  - " + "\n  - ".join(shown) + more)
+        head = counted(
+            "{source}: refused, nothing was imported; {count} fault(s)",
+            "{source}: refused, nothing was imported; {count} fault(s)",
+            len(faults),
+            source=source,
+        )
+        more = [message("... and {count} more", count=len(faults) - len(shown))] if len(faults) > len(shown) else []
+        super().__init__(
+            joined(
+                "\n", [head, *(message("  - {fault}", fault=fault) for fault in shown), *(message("  {more}", more=one) for one in more)]
+            )
+        )
 
 
 class ConsentNeeded(EsepError):
@@ -44,8 +57,14 @@ class ConsentNeeded(EsepError):
     def __init__(self, source: str, questions: list[str]) -> None:
         self.source = source
         self.questions = questions
-        listed = "\n  - ".join(questions)
-        super().__init__(f"{source}: nothing was imported yet; look at this first, and say --yes if it is right:\n  - {listed}")
+        listed = joined("\n  - ", questions)
+        super().__init__(
+            message(
+                "{source}: nothing was imported yet; look at this first, and say --yes if it is right:\n  - {questions}",
+                source=source,
+                questions=listed,
+            )
+        )
 
 
 class SourceError(EsepError):

@@ -14,6 +14,7 @@ import structlog
 
 from pipeline.follow.connector import ChainStatus
 from pipeline.model.durable import write_atomically
+from pipeline.model.message import as_plain
 
 _journal = structlog.get_logger("esep")
 
@@ -73,6 +74,6 @@ class ChainNotes:
         self._last = note
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, msgspec.json.format(msgspec.json.encode(note)) + b"\n")
+            write_atomically(self._path, msgspec.json.format(msgspec.json.encode(note, enc_hook=as_plain)) + b"\n")
         except OSError as error:
             _journal.warning("not-noted", file=str(self._path), error=str(error))

@@ -3,12 +3,17 @@
 Enters: an English message (the source of every translation), a day, a month, a printed amount. Leaves: text. Translations are gettext
 catalogues, `locale/LANGUAGE/LC_MESSAGES/esep.po`, shipped compiled; month names and number marks are those of CLDR, by Babel. The form's
 own words are the order's and are not here (`render/form.toml`). No number is computed: amounts stay the strings they are (rule 2.2).
+
+Texts that were made before their language was known are `pipeline.model.message.Message`s. Those that come from elsewhere as English text (a library's
+errors, a detail stored with an issue) are found again by their template: `recognised`.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from typing import Final, Literal, get_args
@@ -17,6 +22,7 @@ from babel import Locale
 from babel.dates import get_month_names
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
+from pipeline.model.message import Message, message
 from pipeline.model.months import Month
 
 Language = Literal["kk", "ru", "en"]
@@ -26,6 +32,25 @@ DOMAIN: Final = "esep"
 _TAGS: Final = {"kk": "kk-KZ", "ru": "ru-KZ", "en": "en-GB"}
 _DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _AMOUNT: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
+
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+
+
+def terminal_language(environ: Mapping[str, str]) -> Language:
+    """The reader's language: `ESEP_LANG`, else the first of LC_ALL, LC_MESSAGES and LANG that says something, if it is Kazakh or Russian; else English.
+
+    Raises ValueError for an `ESEP_LANG` that Esep does not speak.
+    """
+    wanted = environ.get("ESEP_LANG", "").strip()
+    locale = wanted or next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environ.get(name, "").strip())), "")
+    found = re.split(r"[_.@-]", locale.lower(), maxsplit=1)[0]
+    for language in LANGUAGES:
+        if found == language:
+            return language
+    if wanted:
+        raise ValueError(message("ESEP_LANG: {value}: say one of {languages}", value=repr(wanted), languages=", ".join(LANGUAGES)))
+    return "en"
 
 
 def N_(message: str) -> str:
@@ -43,13 +68,46 @@ class Texts:
         self._locale = Locale.parse(self.tag, sep="-")
         self._translations = _translations(language)
 
-    def gettext(self, message: str, **values: object) -> str:
+    def gettext(self, message: str, /, **values: object) -> str:
         """The message in this language; one that nobody translated is English, and the tests fail."""
         return self._translations.gettext(message).format(**values)
+
+    def gettext_plain(self, message: str) -> str:
+        """The message in this language, with nothing filled in: braces in it are text."""
+        return self._translations.gettext(message)
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
         """The message in the form that `count` takes in this language; `{count}` in it is the number."""
         return self._translations.ngettext(one, many, count).format(count=count, **values)
+
+    def tell(self, text: str) -> str:
+        """A message in this language, with the messages in its values; any other text is data, and stays as it is."""
+        if not isinstance(text, Message) or self.language == "en":
+            return str(text)
+        if text.parts is not None:
+            return text.template.join(map(self.tell, text.parts))
+        values = {name: self._value(value) for name, value in text.values.items()}
+        if text.many is not None:
+            count = text.values["count"]
+            assert isinstance(count, int)
+            return self._translations.ngettext(text.template, text.many, count).format(**values)
+        return self._translations.gettext(text.template).format(**values)
+
+    def _value(self, value: object) -> object:
+        if isinstance(value, str):
+            return self.tell(value)
+        # A moment (datetime) is data of its own form; a day stands as the language writes it.
+        return self.day(str(value)) if type(value) is date else value
+
+    def recognised(self, text: str, templates: Iterable[str]) -> str:
+        """An English text in this language by the first of the templates that it was made of; as it is where none fits."""
+        if self.language == "en":
+            return text
+        for template in templates:
+            found = _pattern(template).fullmatch(text)
+            if found is not None:
+                return self._translations.gettext(template).format(**found.groupdict())
+        return text
 
     def month(self, month: Month) -> str:
         """The month's name, nominative, as it stands within a sentence: `қазан`, `октябрь`, `October`."""
@@ -98,3 +156,18 @@ def _translations(language: Language) -> NullTranslations:
     place = resources.files(__package__) / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
     with place.open("rb") as file:
         return GNUTranslations(file)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(template: str) -> re.Pattern[str]:
+    """What matches a text made of the template; the names of its placeholders are the groups."""
+    parts = _PLACEHOLDER.split(template)
+    seen: set[str] = set()
+    pattern = ""
+    for number, part in enumerate(parts):
+        if number % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += f"(?P={part})" if part in seen else f"(?P<{part}>.+?)"
+            seen.add(part)
+    return re.compile(pattern, re.DOTALL)

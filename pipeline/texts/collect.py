@@ -1,26 +1,27 @@
 """Keeps the catalogues in step with the program: `make texts`.
 
-Enters: the sources, and each language's `esep.po`. Leaves: the same .po files with the messages that the program has now, and an `esep.mo`
+Enters: the sources, messages that are known only when the program runs (the help of its commands), and each language's `esep.po`. Leaves: the same .po files with the messages that the program has now, and an `esep.mo`
 beside each. A translation whose message has gone is dropped; a new message stands there empty, and a test fails until it is filled in.
 """
 
 from __future__ import annotations
 
+import ast
 import io
-import sys
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from .catalogue import DOMAIN, LANGUAGES, Language
 
 TRANSLATED: Final[tuple[Language, ...]] = tuple(language for language in LANGUAGES if language != "en")
-KEYWORDS: Final = {"gettext": None, "ngettext": (1, 2), "N_": None}
-"""The functions whose arguments are messages."""
+KEYWORDS: Final = {"gettext": 1, "N_": 1, "message": 1, "ngettext": 2, "counted": 2}
+"""The functions whose first one or two arguments are messages."""
 
 
 def po_path(package: Path, language: Language) -> Path:
@@ -28,12 +29,32 @@ def po_path(package: Path, language: Language) -> Path:
     return package / "texts" / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
-def messages_of(package: Path) -> Catalog:
-    """Every message in the sources below `package`, with the files that it stands in."""
+def messages_of(package: Path, further: Mapping[str, str] | None = None) -> Catalog:
+    """Every message in the sources of `package` and of the connectors beside it, with the files that it stands in; and the `further` ones with theirs."""
     found = Catalog(charset="utf-8")
-    for name, _, message, comments, context in extract_from_dir(package, [("**.py", "python")], keywords=KEYWORDS):
-        found.add(message, locations=[(f"{package.name}/{name}", 0)], auto_comments=comments, context=context)
+    for folder in (package, package.parent / "connectors"):
+        for path in sorted(folder.rglob("*.py")):
+            for said in messages_in(ast.parse(path.read_text(encoding="utf-8"))):
+                found.add(said, locations=[(str(path.relative_to(package.parent)), 0)])
+    for text, place in (further or {}).items():
+        found.add(text, locations=[(place, 0)])
     return found
+
+
+def messages_in(tree: ast.Module) -> Iterator[str | tuple[str, str]]:
+    """The messages of one source file: what `KEYWORDS` are called with, where it stands there in full."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+            continue
+        count = KEYWORDS.get(node.func.id if isinstance(node.func, ast.Name) else node.func.attr)
+        texts = [one.value for one in node.args[:count] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if count is not None and len(texts) == count and any(has_words(text) for text in texts):
+            yield texts[0] if count == 1 else (texts[0], texts[1])
+
+
+def has_words(template: str) -> bool:
+    """Whether anything in the template wants translating: a letter outside its placeholders."""
+    return any(letter.isalpha() for letter in re.sub(r"\{\w+[^}]*\}", "", template))
 
 
 def read_catalogue(path: Path, language: Language) -> Catalog:
@@ -80,10 +101,10 @@ def _head(catalogue: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def bring_up_to_date(package: Path) -> list[Path]:
+def bring_up_to_date(package: Path, further: Mapping[str, str] | None = None) -> list[Path]:
     """Write every language's .po and .mo anew; the files written."""
     written = []
-    messages = messages_of(package)
+    messages = messages_of(package, further)
     for language in TRANSLATED:
         path = po_path(package, language)
         catalogue = read_catalogue(path, language) if path.exists() else Catalog(locale=language, domain=DOMAIN)
@@ -93,8 +114,3 @@ def bring_up_to_date(package: Path) -> list[Path]:
         path.with_suffix(".mo").write_bytes(compiled(read_catalogue(path, language)))
         written += [path, path.with_suffix(".mo")]
     return written
-
-
-if __name__ == "__main__":
-    for one in bring_up_to_date(Path(sys.argv[1])):
-        print(one)

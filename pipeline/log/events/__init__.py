@@ -13,6 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from pipeline.model.errors import LogError
+from pipeline.model.message import as_plain
 
 from ..records import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
@@ -39,7 +40,7 @@ TOPIC_OF: dict[type[Event], Topic] = {
 KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)
 """They lie in every topic (ADR 14)."""
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=as_plain)
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
@@ -67,7 +68,7 @@ def decode(value: bytes) -> AnyEvent:
 
 def content_digest(content: Any) -> str:
     """SHA-256, hex, of a value's canonical JSON: used as the id of a batch or version."""
-    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(content, enc_hook=as_plain, order="deterministic")).hexdigest()
 
 
 def json_schemas() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Each language's months, days, amounts and plurals; every message translated; the compiled catalogues are what the .po files say."""
 
 import string
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
-from pipeline.texts import LANGUAGES, Language, texts
+from pipeline.texts import LANGUAGES, Language, terminal_language, texts
 from pipeline.texts.collect import TRANSLATED, as_po, compiled, messages_of, po_path, read_catalogue
 
 PACKAGE = Path(pipeline.__file__).parent
@@ -28,17 +30,17 @@ def test_the_catalogue_is_what_the_program_says_and_what_is_shipped(language: La
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_message_is_translated_with_its_placeholders(language: Language) -> None:
-    messages = [message for message in read_catalogue(po_path(PACKAGE, language), language) if message.id]
+    messages = [one for one in read_catalogue(po_path(PACKAGE, language), language) if one.id]
     assert messages
-    for message in messages:
-        forms = message.string if isinstance(message.string, tuple) else (message.string,)
-        sources = message.id if isinstance(message.id, tuple) else (message.id,)
-        assert all(forms), f"{language} has no translation of {message.id!r}"
-        assert "fuzzy" not in message.flags, message.id
+    for one in messages:
+        forms = one.string if isinstance(one.string, tuple) else (one.string,)
+        sources = one.id if isinstance(one.id, tuple) else (one.id,)
+        assert all(forms), f"{language} has no translation of {one.id!r}"
+        assert "fuzzy" not in one.flags, one.id
         for form in forms:
-            assert placeholders(str(form)) == placeholders(sources[-1]), message.id
-    plural = [message for message in messages if isinstance(message.id, tuple)]
-    assert all(len(message.string) == {"kk": 2, "ru": 3}[language] for message in plural)
+            assert placeholders(str(form)) == placeholders(sources[-1]), one.id
+    plural = [one for one in messages if isinstance(one.id, tuple)]
+    assert all(len(one.string) == {"kk": 2, "ru": 3}[language] for one in plural)
 
 
 def placeholders(text: str) -> set[str]:
@@ -94,3 +96,43 @@ def test_no_digit_of_an_amount_is_lost(units: int, decimals: int, language: Lang
 
 def test_what_is_filled_in_is_not_looked_into() -> None:
     assert texts("en").gettext("Statement for {month} {year}", month="{year}", year="%s") == "Statement for {year} %s"
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "ru_RU.UTF-8"}, "ru"),
+        ({"LANG": "kk_KZ.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LANG": "ru_KZ.UTF-8", "LC_MESSAGES": "kk_KZ"}, "kk"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "ru_RU.UTF-8", "ESEP_LANG": "kk"}, "kk"),
+        ({"LANG": "ru_RU.UTF-8", "ESEP_LANG": "en"}, "en"),
+        ({"LANG": "ru_RU.UTF-8", "ESEP_LANG": ""}, "ru"),
+    ],
+)
+def test_the_terminal_speaks_what_it_is_told_else_what_its_locale_says(environ: dict[str, str], language: Language) -> None:
+    assert terminal_language(environ) == language
+
+
+def test_a_language_that_nobody_wrote_is_refused() -> None:
+    with pytest.raises(ValueError, match="ESEP_LANG: 'de': say one of kk, ru, en"):
+        terminal_language({"ESEP_LANG": "de"})
+
+
+def test_a_message_is_told_with_the_messages_in_it() -> None:
+    said = message("Statement for {month} {year}", month=message("Address"), year=2026)
+    assert texts("ru").tell(said) == "Акт сверки за Адрес 2026 года"
+    assert texts("en").tell(said) == "Statement for Address 2026"
+    assert texts("ru").tell(joined(": ", ["a", counted("{count} row", "{count} rows", 3)])) == "a: 3 строки"
+    assert texts("ru").tell("Address") == "Address", "what is no message is data"
+    # A day that is a day is written as the language writes it; text is not looked into.
+    by_day = message("By version {version} of the report, frozen on {day}.", version=1, day=date(2026, 11, 3))
+    assert "03.11.2026" in texts("ru").tell(by_day) and "2026-11-03" in texts("en").tell(by_day)
+
+
+def test_english_text_of_others_is_known_by_its_template() -> None:
+    templates = ["Invalid value for {name}: {why}", "Invalid value: {why}"]
+    assert texts("ru").recognised("Invalid value for '--x': 7 {y}", templates) == "Недопустимое значение '--x': 7 {y}"
+    assert texts("ru").recognised("quite another thing", templates) == "quite another thing"
+    assert texts("en").recognised("Invalid value: 7", templates) == "Invalid value: 7"

@@ -1,0 +1,90 @@
+"""The help of the command line in the reader's language.
+
+Enters: the assembled commands, whose help stands in English where they are written, and the words of a language. Leaves: the same commands with their help
+translated, paragraph by paragraph, and Typer's own headings and messages, too. What is collected for the catalogue (`make texts`) is found by the same walk, so
+no help text can be missed. Examples (`[dim]…[/dim]`) are commands, and have no language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from typer import rich_utils
+
+from pipeline.texts import N_, Texts
+
+from .frame import EXIT_CODES
+
+PLACE: Final = "pipeline/cli/commands.py"
+"""Where a translator finds the help in the sources."""
+
+_HEADINGS: Final = {
+    "DEFAULT_STRING": N_("[default: {}]"),
+    "ENVVAR_STRING": N_("[env var: {}]"),
+    "REQUIRED_LONG_STRING": N_("[required]"),
+    "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
+    "OPTIONS_PANEL_TITLE": N_("Options"),
+    "COMMANDS_PANEL_TITLE": N_("Commands"),
+    "ERRORS_PANEL_TITLE": N_("Error"),
+    "ABORTED_TEXT": N_("Aborted."),
+    "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
+}
+"""Typer's constants with what they say in English."""
+
+
+def help_messages(command: Any) -> dict[str, str]:
+    """Every text of the help of a command and of those below it, with its place."""
+    found: dict[str, str] = {}
+    _walk(command, lambda text: found.setdefault(text, PLACE) and text)
+    return found
+
+
+def translate_help(command: Any, words: Texts) -> None:
+    """Put the help of a command, and of those below it, into the language; words in brackets are shown as they are, not taken for markup."""
+    _walk(command, words.gettext_plain)
+    _walk_params(command, _escaped)
+    command.epilog = epilog(words)
+    for name, text in _HEADINGS.items():
+        setattr(rich_utils, name, words.gettext_plain(text))
+
+
+def epilog(words: Texts) -> str:
+    """The exit codes, at the end of the help."""
+    return words.gettext("Exit codes: {codes}.", codes="; ".join(f"{code} {words.gettext(what)}" for code, what in EXIT_CODES.items()))
+
+
+def _walk(command: Any, change: Callable[[str], str]) -> None:
+    """Change every help text that a person reads: paragraphs of commands, options, names of panels."""
+    for one in _commands(command):
+        paragraphs = (one.help or "").split("\n\n")
+        one.help = "\n\n".join(text if not text or text.startswith("[dim]") else change(text) for text in paragraphs)
+        _change_panel(one, change)
+        for parameter in one.params:
+            if getattr(parameter, "help", None):
+                parameter.help = change(parameter.help)
+            _change_panel(parameter, change)
+
+
+def _change_panel(one: Any, change: Callable[[str], str]) -> None:
+    if isinstance(getattr(one, "rich_help_panel", None), str):
+        one.rich_help_panel = change(one.rich_help_panel)
+
+
+def _walk_params(command: Any, change: Callable[[str], str]) -> None:
+    for one in _commands(command):
+        for parameter in one.params:
+            if getattr(parameter, "help", None):
+                parameter.help = change(parameter.help)
+
+
+def _commands(command: Any) -> Iterator[Any]:
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from _commands(below)
+
+
+def _escaped(text: str) -> str:
+    """`[closing]` names a table of the settings; Typer would take it for markup and lose it."""
+    return re.sub(r"(?<!\\)\[(?=[a-z#/@])", r"\\[", text)
