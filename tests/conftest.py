@@ -23,5 +23,6 @@ def pytest_collection_finish() -> None:
     """eth_account, which some tests import, lifts the limit a hundredfold: the program runs with the usual one, and so do its tests."""
     sys.setrecursionlimit(USUAL_LIMIT)
 
+
 os.environ["ESEP_LANG"] = "en"
 """Tests read English, whatever the machine speaks; those of other languages say so."""
