@@ -54,12 +54,14 @@ def prove_each(items: Sequence[bytes], indexes: Sequence[int]) -> list[list[byte
     return [[encode(node) for node in built.get_proof(encode(shortest(index)))] for index in indexes]
 
 
-def state_trie(held: Mapping[str, int], nonces: Mapping[str, int] | None = None) -> tuple[bytes, dict[str, list[bytes]]]:
-    """The root of a state in which each address (0x…) holds so many base units (and has sent so many transactions), and the nodes from it down to each."""
+def state_trie(
+    held: Mapping[str, int], nonces: Mapping[str, int] | None = None, codes: Mapping[str, bytes] | None = None
+) -> tuple[bytes, dict[str, list[bytes]]]:
+    """The root of a state in which each address (0x…) holds so many base units (has used so many numbers, runs that code), and the nodes from it down to each."""
     built = HexaryTrie({}, prune=True)
     keys = {address: keccak256(bytes.fromhex(address[2:])) for address in held}
     for address, value in held.items():
-        empty = keccak256(encode(b"")), keccak256(b"")
+        empty = keccak256(encode(b"")), keccak256((codes or {}).get(address, b""))
         built[keys[address]] = encode([shortest((nonces or {}).get(address, 0)), shortest(value), *empty])
     return bytes(built.root_hash), {address: [encode(node) for node in built.get_proof(key)] for address, key in keys.items()}
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.store import Store
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
-from tests.integration.account_month import HOT, chain_events, freeze, log_of, payments_block
+from tests.integration.account_month import HOT, Delegation, chain_events, freeze, log_of, payments_block
 
 from .forger import own_copy, rewritten
 from .test_coins import without
@@ -63,3 +63,34 @@ def test_all_left_out_are_missed_by_the_states(bundle: tuple[Path, bool]) -> Non
     check = nonces(rewritten(forged, **without(TOLD[-1])))
     assert check.holds is not bundle[1], "without states nothing is left that could be missed"
     assert not bundle[1] or "some are left out" in check.detail
+
+
+def delegating(folder: Path, delegation: Delegation, *, is_proved: bool) -> Path:
+    """A month whose wallet's second transaction carries an authorization (EIP-7702), and whose others go on two numbers later."""
+    with Store.memory() as store:
+        return freeze(log_of(chain_events(is_proved=is_proved, delegation=delegation)), store, folder / "months")[0]
+
+
+@pytest.mark.parametrize("is_proved", [False, True], ids=["bare", "with-states"])
+@pytest.mark.parametrize("chain_id", [0, 1])
+def test_an_authorization_of_code_uses_a_number_up(tmp_path: Path, chain_id: int, is_proved: bool) -> None:
+    honest = delegating(tmp_path, Delegation(chain_id=chain_id), is_proved=is_proved)
+    checks = verify_bundle(honest, left_out=["documents"])
+    assert [check.name for check in checks if not check.holds] == []
+    (check,) = [check for check in checks if check.name == "nonces"]
+    assert "4 transactions of 1 senders" in check.detail and "1 numbers were used by authorizations of code" in check.detail
+    assert any(HOT in word for word in check.on_word) is not is_proved, "the state counts although the account runs code now"
+    left_out = nonces(
+        rewritten(own_copy(honest, tmp_path / "forged"), **without(payments_block("00" * 32, Delegation(chain_id=chain_id))[1][1].txid))
+    )
+    assert not left_out.holds and "sent number 0" in left_out.detail and "then number 3" in left_out.detail
+
+
+@pytest.mark.parametrize(
+    "delegation",
+    [Delegation(nonce=7), Delegation(nonce=1), Delegation(chain_id=5), Delegation(key="0x" + "47" * 32)],
+    ids=["a-number-to-come", "a-number-that-was", "another-chain", "another-key"],
+)
+def test_a_payout_left_out_is_not_explained_by_an_authorization_that_does_not_apply(tmp_path: Path, delegation: Delegation) -> None:
+    check = nonces(delegating(tmp_path, delegation, is_proved=False))
+    assert not check.holds and "sent number 1" in check.detail and "then number 3" in check.detail

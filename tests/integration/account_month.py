@@ -9,7 +9,7 @@ import hashlib
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from eth_account import Account
@@ -86,16 +86,29 @@ def at(text: str) -> int:
 STRANGERS = {f"0x{number:040x}": number * ETHER for number in range(1, 40)}
 
 
+class Delegation(NamedTuple):
+    """An authorization of code (EIP-7702) that the wallet's second transaction carries; the ones after it go on one number higher."""
+
+    nonce: int = 2
+    chain_id: int = 1
+    key: str = KEY
+
+
 @cache
-def state_of(held: int) -> tuple[bytes, list[bytes]]:
+def state_of(held: int, delegation: Delegation | None = None) -> tuple[bytes, list[bytes]]:
     """The root of the state in which the pool's wallet holds so many wei, and the nodes that prove it."""
-    root, nodes = state_trie({**STRANGERS, HOT: held}, {HOT: len(GAS) if held == AFTER["ETH"] else 0})
+    is_after = held == AFTER["ETH"]
+    used = len(GAS) + (delegation is not None) if is_after else 0
+    codes = {HOT: b"\xef\x01\x00" + bytes.fromhex(BATCH[2:])} if delegation and is_after else {}
+    root, nodes = state_trie({**STRANGERS, HOT: held}, {HOT: used}, codes)
     return root, nodes[HOT]
 
 
-def header_of(number: int, prev: str, when: str, transactions: list[bytes], receipts: list[bytes], held: int) -> bytes:
+def header_of(
+    number: int, prev: str, when: str, transactions: list[bytes], receipts: list[bytes], held: int, delegation: Delegation | None = None
+) -> bytes:
     block: dict[str, Any] = {
-        "parentHash": f"0x{prev}", "sha3Uncles": "0x" + "11" * 32, "miner": "0x" + "22" * 20, "stateRoot": "0x" + state_of(held)[0].hex(),
+        "parentHash": f"0x{prev}", "sha3Uncles": "0x" + "11" * 32, "miner": "0x" + "22" * 20, "stateRoot": "0x" + state_of(held, delegation)[0].hex(),
         "transactionsRoot": "0x" + trie_root(transactions).hex(), "receiptsRoot": "0x" + trie_root(receipts).hex(), "logsBloom": "0x" + "00" * 256,
         "difficulty": "0x0", "number": hex(number), "gasLimit": "0x1c9c380", "gasUsed": "0x33450", "timestamp": hex(at(when)), "extraData": "0x",
         "mixHash": "0x" + "44" * 32, "nonce": "0x" + "00" * 8, "baseFeePerGas": "0x7", "withdrawalsRoot": "0x" + "55" * 32,
@@ -103,16 +116,19 @@ def header_of(number: int, prev: str, when: str, transactions: list[bytes], rece
     return header_rlp(block)
 
 
-def _signed(nonce: int, to: str, value: int, gas: int, data: str = "0x") -> tuple[str, bytes]:
-    fees = {"type": 2, "maxFeePerGas": GWEI, "maxPriorityFeePerGas": GWEI, "chainId": 1}
+def _signed(nonce: int, to: str, value: int, gas: int, data: str = "0x", delegation: Delegation | None = None) -> tuple[str, bytes]:
+    fees: dict[str, Any] = {"type": 2, "maxFeePerGas": GWEI, "maxPriorityFeePerGas": GWEI, "chainId": 1}
+    if delegation is not None:
+        given = {"chainId": delegation.chain_id, "address": BATCH, "nonce": delegation.nonce}
+        fees |= {"type": 4, "authorizationList": [Account.sign_authorization(given, delegation.key)]}
     made = Account.sign_transaction({"nonce": nonce, "to": to, "value": value, "gas": gas, "data": data, **fees}, KEY)
     return bytes(made.hash).hex(), bytes(made.raw_transaction)
 
 
-def receipt_of(position: int, *, status: int = 1, logs: list[dict[str, Any]] | None = None) -> bytes:
+def receipt_of(position: int, *, status: int = 1, logs: list[dict[str, Any]] | None = None, kind: int = 2) -> bytes:
     used = sum(GAS[: position + 1])
     return receipt_rlp(
-        {"type": "0x2", "status": hex(status), "cumulativeGasUsed": hex(used), "logsBloom": "0x" + "00" * 256, "logs": logs or []}
+        {"type": hex(kind), "status": hex(status), "cumulativeGasUsed": hex(used), "logsBloom": "0x" + "00" * 256, "logs": logs or []}
     )
 
 
@@ -122,15 +138,21 @@ def token_log(receiver: str, value: int) -> dict[str, Any]:
 
 
 @cache
-def payments_block(prev: str) -> tuple[bytes, list[Transaction]]:
+def payments_block(prev: str, delegation: Delegation | None = None) -> tuple[bytes, list[Transaction]]:
     """The header and the told transactions of the one block that pays."""
+    more = int(delegation is not None)
     signed = [
         _signed(0, A, 2 * ETHER, 21_000),
-        _signed(1, USDT, 0, 90_000, "0xa9059cbb" + B[2:].lower().rjust(64, "0") + f"{5_000_000:064x}"),
-        _signed(2, BATCH, ETHER, 200_000, "0x12345678"),
-        _signed(3, BATCH, 5 * ETHER, 30_000, "0x12345678"),
+        _signed(1, USDT, 0, 90_000, "0xa9059cbb" + B[2:].lower().rjust(64, "0") + f"{5_000_000:064x}", delegation),
+        _signed(2 + more, BATCH, ETHER, 200_000, "0x12345678"),
+        _signed(3 + more, BATCH, 5 * ETHER, 30_000, "0x12345678"),
     ]
-    receipts = [receipt_of(0), receipt_of(1, logs=[token_log(B, 5_000_000)]), receipt_of(2), receipt_of(3, status=0)]
+    receipts = [
+        receipt_of(0),
+        receipt_of(1, logs=[token_log(B, 5_000_000)], kind=4 if delegation else 2),
+        receipt_of(2),
+        receipt_of(3, status=0),
+    ]
     moved: list[list[tuple[str, str, int, str]]] = [
         [(A, "ETH", 2 * ETHER, "tx")], [(B, "USDT", 5_000_000, "log:0")], [(A, "ETH", ETHER, "call:0")], [],
     ]  # fmt: skip
@@ -162,17 +184,19 @@ def payments_block(prev: str) -> tuple[bytes, list[Transaction]]:
                 receipt_proof=[node.hex() for node in prove(receipts, position)],
             )
         )
-    return header_of(101, prev, "10-10 12:00", raws, receipts, AFTER["ETH"]), told
+    return header_of(101, prev, "10-10 12:00", raws, receipts, AFTER["ETH"], delegation), told
 
 
-def chain_events(after: dict[str, int | None] | None = None, *, is_proved: bool = False) -> list[Event]:
+def chain_events(
+    after: dict[str, int | None] | None = None, *, is_proved: bool = False, delegation: Delegation | None = None
+) -> list[Event]:
     """From the watch list to two blocks of November; what the wallet held after October may be told otherwise. `is_proved`: with account proofs."""
     below = header_of(99, hashlib.sha256(b"block 98").hexdigest(), "09-30 23:59", [], [], BEFORE["ETH"])
     before = header_hash(below)
     first = header_of(100, before, "10-01 00:10", [], [], BEFORE["ETH"])
-    paying, told = payments_block(header_hash(first))
-    last = header_of(102, header_hash(paying), "10-31 23:59", [], [], AFTER["ETH"])
-    next_ = header_of(103, header_hash(last), "11-01 00:01", [], [], AFTER["ETH"])
+    paying, told = payments_block(header_hash(first), delegation)
+    last = header_of(102, header_hash(paying), "10-31 23:59", [], [], AFTER["ETH"], delegation)
+    next_ = header_of(103, header_hash(last), "11-01 00:01", [], [], AFTER["ETH"], delegation)
     events: list[Event] = []
 
     def base() -> dict[str, Any]:
@@ -188,7 +212,9 @@ def chain_events(after: dict[str, int | None] | None = None, *, is_proved: bool 
                        transactions=transactions)  # fmt: skip
 
     def proved(header: bytes, height: int, wei: int, *, is_below: bool = False) -> list[Accounts]:
-        rows = AccountColumns(wallet=["hot"], address=[HOT], value=[str(wei)], proof=[[node.hex() for node in state_of(wei)[1]]])
+        rows = AccountColumns(
+            wallet=["hot"], address=[HOT], value=[str(wei)], proof=[[node.hex() for node in state_of(wei, delegation)[1]]]
+        )
         told = Accounts(
             **base(), height=height, hash=header_hash(header), asset="ETH", header=header.hex() if is_below else None, rows=rows
         )

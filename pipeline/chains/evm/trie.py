@@ -12,6 +12,8 @@ from typing import NamedTuple
 from .coding import decode, encode, keccak256
 from .fields import as_bytes, as_list, as_number, shortest
 
+NO_CODE = keccak256(b"")
+"""The hash of the code of an account that has none."""
 MOST_NODES = 65
 """Of a proof: a path has 64 nibbles."""
 
@@ -36,23 +38,28 @@ class AccountState(NamedTuple):
     """What a state's trie holds of an account."""
 
     nonce: int
-    """How many transactions it has sent, where it is a key's and no code's."""
+    """How many transactions it has sent and authorizations of code it has given (EIP-7702), where it is a key's and no contract's."""
     balance: int
-    is_key: bool
-    """Whether it has no code."""
+    code_hash: bytes
+    """Of the code that it runs, 32 bytes."""
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it has no code."""
+        return self.code_hash == NO_CODE
 
 
 def account_state(state_root: bytes, address: str, nodes: Sequence[bytes]) -> AccountState:
     """The proved state of the account at `address` (0x…); zeros where the proof shows that there is none. Raises ValueError when the nodes prove neither."""
     item = _found(state_root, keccak256(bytes.fromhex(address[2:])), nodes)
     if not item:
-        return AccountState(0, 0, is_key=True)
+        return AccountState(0, 0, NO_CODE)
     account = as_list(decode(item), "account")
     if len(account) != 4:
         raise ValueError(f"an account has 4 fields, this one has {len(account)}")
     as_bytes(account[2], "storageHash", 32)
     code = as_bytes(account[3], "codeHash", 32)
-    return AccountState(as_number(account[0], "nonce"), as_number(account[1], "balance"), is_key=code == keccak256(b""))
+    return AccountState(as_number(account[0], "nonce"), as_number(account[1], "balance"), code)
 
 
 def _found(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
