@@ -54,8 +54,8 @@ def check_nonces(bundle: OpenBundle) -> Finding:
     if not ours:
         return Finding([], "")
     steps, delegated, faults = _sent(bundle, ours)
-    for account, shown in _states(bundle, delegated).items():
-        steps[account] += shown
+    for account, states in _states(bundle, delegated).items():
+        steps[account] += states
     proved = {(proof.chain, proof.txid) for proof in bundle.evidence.proofs}
     unproved = {
         chain
