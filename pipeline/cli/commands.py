@@ -18,6 +18,7 @@ from . import (
     keys,
     log_commands,
     months,
+    network,
     query,
     services,
     setup,
@@ -112,6 +113,10 @@ def build() -> typer.Typer:
         keyring.command(help=unwrapped(said.__doc__ or ""))(said)
     keyring.command("list", help=unwrapped(keys.list_keys.__doc__ or ""))(keys.list_keys)
     app.add_typer(keyring, name="keys", rich_help_panel="Keep")
+    known = typer.Typer(no_args_is_help=True, help="What is known of a network, and whether a node agrees.")
+    for tried in (network.show, network.check):
+        known.command(help=unwrapped(tried.__doc__ or ""))(tried)
+    app.add_typer(known, name="network", rich_help_panel="Begin")
     return app
 
 

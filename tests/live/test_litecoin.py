@@ -11,6 +11,7 @@ import pytest
 
 from connectors.bitcoin import BitcoinConnector, Reorganised
 from connectors.bitcoin.errors import NotOffered
+from connectors.bitcoin.try_network import try_network
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
@@ -169,3 +170,10 @@ def test_without_an_index_of_transactions_strangers_dust_is_followed_and_a_share
             step_until_idle(following)
         with connector(plain, MemoryLog(), start_height=50) as following, pytest.raises(NotOffered, match="offers no exact way"):
             following.step()
+
+
+def test_what_is_known_of_the_network_holds_against_the_node(node: RegtestNode) -> None:
+    found = {tried.what: tried for tried in try_network(REGTEST, node.rpc_url, node.cookie_path)}
+    assert [tried for tried in found.values() if tried.holds is False] == []
+    for what in ("genesis", "address P2PKH", "address P2SH", "address P2WPKH", "address P2TR", "work", "block", "reward"):
+        assert found[what].holds, found[what]
