@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from . import (
+    begin,
     closing,
     decisions,
     imports,
@@ -67,7 +68,7 @@ def build() -> typer.Typer:
     importing = typer.Typer(no_args_is_help=True, help="Bring in ledger and registry files, or declare the ledger complete.")
     app.callback(help=unwrapped(HELP))(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
-        "Begin": [setup.init, setup.demo, setup.docs],
+        "Begin": [begin.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, sources.capture, services.ingest],
         "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],

@@ -1,4 +1,4 @@
-"""`esep init`, `demo`, `docs`: begin, see it work, print the generated documents."""
+"""`esep demo`, `docs`: see it work, print the generated documents."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Annotated
 import typer
 
 from pipeline.demo import demo as demo_steps
-from pipeline.model.errors import MonthError, SettingsError, VerifyError
+from pipeline.model.errors import MonthError, VerifyError
 from pipeline.render.json_report import report_schema
 from pipeline.service.metrics import metrics_page
-from pipeline.settings import template_path
 from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
@@ -27,24 +26,6 @@ from .summary import WIDTH, print_summary
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""
-
-
-def init(folder: Annotated[Path, typer.Argument(help="Where to put it.", metavar="[DIR]")] = Path()) -> None:
-    """Write a commented esep.toml to begin from. Asks nothing, overwrites nothing.
-
-    [dim]esep init pool/ && $EDITOR pool/esep.toml && esep status --config pool/esep.toml[/dim]
-    """
-    path = folder / "esep.toml"
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(template_path("esep.toml").read_text(encoding="utf-8"))
-    except FileExistsError:
-        raise SettingsError([f"{path} is there already, and stays as it is"], source="esep init") from None
-    say(f"{path}: every key is explained in it. Put in your pool, node and wallets, then: esep status --config {path}")
-    say(
-        "Months are closed automatically only from [closing] first_month on, the first month that Esep files. Until it is set, nothing is frozen, signed or filed automatically."
-    )
 
 
 def demo(

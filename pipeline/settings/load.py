@@ -18,6 +18,7 @@ from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError
 from pipeline.model.packaged import packaged_path
 
+from .begin import placeholder_faults
 from .checks import (
     canonical_label,
     canonical_wallet,
@@ -78,6 +79,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     settings = settings.model_copy(update={"assets": assets}).with_networks(known)
     for name, chain in settings.chains.items():
         faults += check_chain(name, chain, assets, known)
+    faults += placeholder_faults(settings.pool.bin, settings.pool.name)
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
     faults += check_payers(settings)

@@ -18,6 +18,7 @@ from pipeline.chains.networks import read_networks
 from pipeline.model.errors import SettingsError
 from pipeline.model.rules import Rules
 from pipeline.settings import ChainSettings, Settings, load_settings, template_path
+from pipeline.settings.begin import PLACEHOLDER_BIN, PLACEHOLDER_NAME
 from pipeline.settings.reference import reference_page, sections
 from pipeline.verify.opened import networks_of
 
@@ -51,10 +52,19 @@ def faults(tmp_path: Path, text: str, **environ: str) -> list[str]:
     return caught.value.faults
 
 
-def test_the_template_is_a_settings_file() -> None:
-    loaded = load_settings(TEMPLATE, {"HOME": "/home/someone"})
+def filled(text: str) -> str:
+    """The template with a pool's own BIN and name."""
+    return text.replace(PLACEHOLDER_BIN, "201040000013").replace(PLACEHOLDER_NAME, "ЖШС «Пул»")
+
+
+def test_the_template_is_a_settings_file_but_for_its_placeholders(tmp_path: Path) -> None:
+    assert faults(tmp_path, TEMPLATE.read_bytes()) == [
+        "pool.bin: '000000000000' is the template's placeholder: put in the pool's IIN/BIN",
+        "pool.name: 'ЖШС «Менің пулым»' is the template's placeholder: put in the pool's name",
+    ]
+    loaded = load(tmp_path, filled(TEMPLATE.read_text(encoding="utf-8")), HOME="/home/someone")
     assert loaded.chains["bitcoin"].cookie_file == Path("/home/someone/.bitcoin/.cookie")
-    assert loaded.var == TEMPLATE.parent / "var"
+    assert loaded.var == tmp_path / "var"
     assert template_path("esep.toml") == TEMPLATE
 
 
@@ -76,12 +86,12 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
     logins = {
         f"ESEP_SOURCES_{name}_{key}": "x" for name in ("BOOKS", "MPOS_BOOKS", "YIIMP_BOOKS", "OWN_BOOKS") for key in ("USER", "PASSWORD")
     }
-    loaded = load(tmp_path, text, HOME="/home/someone", **logins)
+    loaded = load(tmp_path, filled(text), HOME="/home/someone", **logins)
     assert [source.kind for source in loaded.sources.values()] == ["miningcore", "mpos", "yiimp", "sql"]
     assert loaded.labels[0].outflow_class == "vendor" and loaded.waivers[0].month == "2026-10"
     assert loaded.payout_unit == {"BTC": 10_000}
     assert loaded.ledger.columns.payments == {"txid": "TX hash"}
-    defaults = load_settings(TEMPLATE, {"HOME": "/home/someone"})
+    defaults = load(tmp_path, filled(TEMPLATE.read_text(encoding="utf-8")), HOME="/home/someone")
     for name in ("store", "report"):
         assert getattr(loaded, name).model_dump(exclude={"path", "published"}) == getattr(defaults, name).model_dump(
             exclude={"path", "published"}

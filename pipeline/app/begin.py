@@ -1,0 +1,270 @@
+"""What `esep init` needs of the world: the nodes on this machine, and whether an answer holds by the node's own word.
+
+Enters: the user's home folder, answers. Leaves: `FoundNode`s and `WalletProof`s; a wrong answer is an EsepError that says what is wrong with it. Nothing
+is written, and no wallet of the node is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from connectors.bitcoin.descriptors import parse_descriptor
+from connectors.bitcoin.errors import RpcError
+from connectors.bitcoin.rpc import Credentials, NodeConnection
+from pipeline.chains.bitcoin.networks import NETWORKS, Network
+from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.networks import is_account_network, network_of, strict_address_on
+from pipeline.model.errors import EsepError, SettingsError, SourceError
+
+SHORT_S = 3.0
+"""Seconds that a node on this machine may take to say who it is."""
+SHOWN_ADDRESSES = 2
+
+_FOLDERS: tuple[tuple[str, str, int], ...] = (
+    (".bitcoin", "", 8332), (".bitcoin", "testnet4", 48332), (".bitcoin", "testnet3", 18332), (".bitcoin", "signet", 38332), (".bitcoin", "regtest", 18443),
+    (".litecoin", "", 9332), (".litecoin", "testnet4", 19332), (".litecoin", "regtest", 19443), (".dogecoin", "", 22555), (".dogecoin", "testnet3", 44555),
+)  # fmt: skip
+"""Data folder, network's folder in it, and port of nodes as they come."""
+_PROGRAMS = ("bitcoind", "bitcoin-qt", "litecoind", "litecoin-qt", "dogecoind", "dogecoin-qt")
+_EVM_URL = "http://127.0.0.1:8545"
+_CHAINS = {"bitcoin": ("bitcoin", "BTC"), "litecoin": ("litecoin", "LTC"), "dogecoin": ("dogecoin", "DOGE")}
+_EVM_CHAINS = {1: ("ethereum", "ETH"), 61: ("ethereum-classic", "ETC")}
+
+
+@dataclass(frozen=True)
+class NodeLogin:
+    """Where a node may be, and how to log in."""
+
+    url: str
+    cookie_file: Path | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundNode:
+    """A node that answered."""
+
+    login: NodeLogin
+    network: str
+    """Our name of it, by its first block; `evm:1` of an EVM chain."""
+    program: str
+    height: int
+    tip_time: int
+    """Of its newest block, Unix seconds."""
+    is_syncing: bool
+    pruned_below: int
+    """The first block that it still has."""
+
+    @property
+    def chain_and_asset(self) -> tuple[str, str]:
+        """The names of the chain and of its own asset, as in assets.toml; empty where the asset is not known."""
+        if is_account_network(self.network):
+            return _EVM_CHAINS.get(int(self.network.removeprefix("evm:")), ("", ""))
+        return _CHAINS[next((name for name in ("litecoin", "dogecoin") if self.network.startswith(name)), "bitcoin")]
+
+
+class _Info(msgspec.Struct):
+    blocks: int
+    headers: int
+    initialblockdownload: bool = False
+    pruned: bool = False
+    pruneheight: int | None = None
+    chain: str = ""
+
+
+class _Version(msgspec.Struct):
+    subversion: str = ""
+
+
+class _Header(msgspec.Struct):
+    time: int
+    mediantime: int = 0
+
+
+def candidates(home: Path, proc: Path = Path("/proc")) -> list[NodeLogin]:
+    """Where nodes of this machine may be: cookie files in the usual folders, those that running nodes name, and an EVM node's usual port."""
+    found = []
+    for folder, of_network, port in _FOLDERS:
+        cookie = home / folder / of_network / ".cookie"
+        if cookie.is_file():
+            found.append(NodeLogin(f"http://127.0.0.1:{port}", cookie))
+    found += _of_processes(proc)
+    return [*dict.fromkeys(found), NodeLogin(_EVM_URL)]
+
+
+def _of_processes(proc: Path) -> list[NodeLogin]:
+    """Nodes that run as this user or are visible to it, by -datadir and -rpcport of their command lines."""
+    found = []
+    for path in proc.glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if Path(words[0]).name not in _PROGRAMS:
+            continue
+        options = dict(word.lstrip("-").split("=", 1) for word in words[1:] if "=" in word)
+        flags = {word.lstrip("-") for word in words[1:]}
+        folder = next((f for _, f, _ in _FOLDERS if f and (f.rstrip("34") in flags or f in flags or options.get("chain") == f)), "")
+        program = Path(words[0]).name
+        kind = next(name for name in (".litecoin", ".dogecoin", ".bitcoin") if program.startswith(name[1:]))
+        port = options.get("rpcport") or next((str(p) for k, f, p in _FOLDERS if k == kind and f == folder), "")
+        data = options.get("datadir")
+        if data and port.isdigit():
+            found += [
+                NodeLogin(f"http://127.0.0.1:{port}", c) for c in (Path(data) / folder / ".cookie", Path(data) / ".cookie") if c.is_file()
+            ]
+    return found
+
+
+def find_nodes(home: Path, proc: Path = Path("/proc")) -> list[FoundNode]:
+    """The nodes of this machine that answer."""
+    nodes = []
+    for login in candidates(home, proc):
+        try:
+            nodes.append(ask_node(login, timeout_s=SHORT_S))
+        except (EsepError, OSError):
+            continue
+    return nodes
+
+
+def ask_node(login: NodeLogin, *, timeout_s: float = 30.0) -> FoundNode:
+    """Who the node is, by its first block. Raises SettingsError for an address that can't be one, SourceError for one that is no node or does not answer."""
+    if login.cookie_file is None and login.user is None:
+        return _ask_evm_node(login, timeout_s)
+    connection = NodeConnection(login.url, _credentials(login), timeout_s=timeout_s)
+    try:
+        genesis = connection.call("getblockhash", 0, result=str)
+        info = connection.call("getblockchaininfo", result=_Info)
+        version = connection.call("getnetworkinfo", result=_Version)
+        tip = connection.call("getblockheader", connection.call("getblockhash", info.blocks, result=str), result=_Header)
+    finally:
+        connection.close()
+    named = next((name for name in NETWORKS if _genesis(name) == genesis), None)
+    if named is None:
+        raise SourceError(f"the node at {connection.name} is of no network that Esep knows: its first block is {genesis}")
+    syncing = info.headers > info.blocks or (info.initialblockdownload and info.chain != "regtest")
+    return FoundNode(
+        login, named, version.subversion.strip("/"), info.blocks, tip.time, syncing, (info.pruneheight or 0) if info.pruned else 0
+    )
+
+
+def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
+    from connectors.evm.rpc import NodeConnection as EvmConnection
+
+    connection = EvmConnection(login.url, timeout_s=timeout_s)
+    try:
+        chain_id = int(connection.call("eth_chainId", result=str), 16)
+        version = connection.call("web3_clientVersion", result=str)
+        tip = connection.call("eth_getBlockByNumber", "latest", False, result=dict[str, Any])
+        syncing = connection.call("eth_syncing", result=Any)
+    except ValueError as error:
+        raise SourceError(f"the node at {connection.name} answers what no EVM node would: {error}") from error
+    finally:
+        connection.close()
+    return FoundNode(login, f"evm:{chain_id}", version, int(tip["number"], 16), int(tip["timestamp"], 16), bool(syncing), 0)
+
+
+def _genesis(name: str) -> str:
+    network = network_of(name)
+    return network.genesis if isinstance(network, Network) else ""
+
+
+def _credentials(login: NodeLogin) -> Credentials:
+    return Credentials(cookie_path=login.cookie_file, user=login.user, password=login.password)
+
+
+# --- wallets
+
+
+@dataclass(frozen=True)
+class WalletProof:
+    """What a pasted line is, by our reading and the node's."""
+
+    text: str
+    kind: str
+    """descriptor, or address."""
+    first_addresses: list[str]
+    is_ranged: bool
+    is_confirmed: bool
+    """Whether the node derives the same addresses; False where it is too old to be asked."""
+
+
+def prove_wallet(node: FoundNode, text: str) -> WalletProof:
+    """Read a pasted descriptor or address, and compare it with what the node makes of it. Raises SettingsError that says what is wrong."""
+    text = "".join(text.split())
+    if is_account_network(node.network) or "(" not in text:
+        try:
+            address = strict_address_on(node.network, text)
+        except ValueError as error:
+            raise SettingsError([str(error)], source="wallet") from None
+        return WalletProof(address, "address", [address], is_ranged=False, is_confirmed=True)
+    network = network_of(node.network)
+    assert isinstance(network, Network)
+    if any(mark in text for mark in ("prv",)):
+        raise SettingsError(
+            ["this descriptor holds a private key: paste the public one (listdescriptors without `private`)"], source="wallet"
+        )
+    try:
+        parsed = parse_descriptor(text, network)
+        own = [address_of(script, network) for _, script in parsed.scripts(0, SHOWN_ADDRESSES if parsed.is_ranged else 1)]
+    except ValueError as error:
+        raise SettingsError([str(error)], source="wallet") from None
+    found = [address for address in own if address is not None]
+    theirs = _derived(node, text, is_ranged=parsed.is_ranged)
+    if theirs is not None and not set(theirs) <= set(found):
+        raise SettingsError([f"the node derives {theirs[0]}, and Esep {found[:1]}: report this descriptor's form"], source="wallet")
+    return WalletProof(text, "descriptor", found, parsed.is_ranged, is_confirmed=theirs is not None)
+
+
+def _derived(node: FoundNode, text: str, *, is_ranged: bool) -> list[str] | None:
+    """The first addresses by the node; None where it can't derive any (old nodes, several branches, bare scripts)."""
+    connection = NodeConnection(node.login.url, _credentials(node.login), timeout_s=30.0)
+    try:
+        described = connection.call("getdescriptorinfo", text, result=dict[str, Any])
+        if described.get("hasprivatekeys"):
+            raise SettingsError(["this descriptor holds a private key: paste the public one"], source="wallet")
+        arguments: list[object] = [[0, SHOWN_ADDRESSES - 1]] if is_ranged else []
+        return list(connection.call("deriveaddresses", described["descriptor"], *arguments, result=list[str]))
+    except RpcError as error:
+        if "checksum" in str(error).lower():
+            raise SettingsError([str(error)], source="wallet") from None
+        return None
+    finally:
+        connection.close()
+
+
+def height_before(node: FoundNode, day: datetime) -> int:
+    """The last block whose median time lies before the day, or 0: where reading may begin for wallets first paid on that day. Raises SourceError."""
+    wanted = int(day.astimezone(UTC).timestamp())
+    connection = NodeConnection(node.login.url, _credentials(node.login), timeout_s=30.0)
+    low, high = 0, node.height
+    try:
+        while low < high:
+            middle = (low + high + 1) // 2
+            header = connection.call("getblockheader", connection.call("getblockhash", middle, result=str), result=_Header)
+            low, high = (middle, high) if header.mediantime < wanted else (low, middle - 1)
+    finally:
+        connection.close()
+    return low
+
+
+def wallets_by_name(lines: Iterable[str]) -> dict[str, list[str]]:
+    """`NAME=DESCRIPTOR` lines by name; without a name before the sign: `payouts`."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        name, sign, rest = line.partition("=")
+        is_named = bool(sign) and "(" not in name
+        found.setdefault(name if is_named else "payouts", []).append(rest if is_named else line)
+    return found
+
+
+def names(nodes: Sequence[FoundNode]) -> list[str]:
+    """A line for each node."""
+    return [f"{n.network} at {n.login.url}: {n.program}, block {n.height}{', still syncing' if n.is_syncing else ''}" for n in nodes]
