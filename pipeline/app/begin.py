@@ -6,8 +6,8 @@ is written, and no wallet of the node is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,9 @@ class NodeLogin:
     url: str
     cookie_file: Path | None = None
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """EVM: further headers that log in."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class FoundNode:
     is_syncing: bool
     pruned_below: int
     """The first block that it still has."""
+    clock_offset_s: int | None = None
+    """By how many seconds its peers' clocks differ from its own, where it tells that."""
 
     @property
     def chain_and_asset(self) -> tuple[str, str]:
@@ -81,6 +85,7 @@ class _Info(msgspec.Struct):
 
 class _Version(msgspec.Struct):
     subversion: str = ""
+    timeoffset: int | None = None
 
 
 class _Header(msgspec.Struct):
@@ -134,9 +139,9 @@ def find_nodes(home: Path, proc: Path = Path("/proc")) -> list[FoundNode]:
     return nodes
 
 
-def ask_node(login: NodeLogin, *, timeout_s: float = 30.0) -> FoundNode:
-    """Who the node is, by its first block. Raises SettingsError for an address that can't be one, SourceError for one that is no node or does not answer."""
-    if login.cookie_file is None and login.user is None:
+def ask_node(login: NodeLogin, *, timeout_s: float = 30.0, is_evm: bool = False) -> FoundNode:
+    """Who the node is, by its first block; one without a login is taken for an EVM node. Raises SettingsError for an address that can't be one, SourceError for one that is no node or does not answer."""
+    if login.cookie_file is None and (login.user is None or is_evm):
         return _ask_evm_node(login, timeout_s)
     connection = NodeConnection(login.url, _credentials(login), timeout_s=timeout_s)
     try:
@@ -158,7 +163,7 @@ def ask_node(login: NodeLogin, *, timeout_s: float = 30.0) -> FoundNode:
 def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
     from connectors.evm.rpc import NodeConnection as EvmConnection
 
-    connection = EvmConnection(login.url, timeout_s=timeout_s)
+    connection = EvmConnection(login.url, user=login.user, password=login.password, headers=login.headers, timeout_s=timeout_s)
     try:
         chain_id = int(connection.call("eth_chainId", result=str), 16)
         version = connection.call("web3_clientVersion", result=str)

@@ -11,6 +11,7 @@ import typer
 
 from . import (
     begin,
+    care,
     closing,
     decisions,
     imports,
@@ -72,7 +73,7 @@ def build() -> typer.Typer:
         "Facts": [services.run, services.watch, sources.capture, services.ingest],
         "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
-        "Keep": [log_commands.topics],
+        "Keep": [care.doctor, care.backup, care.restore, log_commands.topics],
         "File": [
             closing.close,
             closing.schedule,

@@ -8,8 +8,6 @@ the frozen month. Every step may be done again: what is done already is passed o
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +38,7 @@ from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
+from pipeline.settings.toml_text import toml_lines
 from pipeline.store import Store
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent
@@ -116,7 +115,7 @@ def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
             "# Written by `esep demo`. The recorded node is served only while the demo runs: rpc_url leads nowhere afterwards.",
             f"# For a pool of your own begin with `esep init`; every key is explained in {template_path('esep.toml').name} that it writes.",
             mark,
-            *_toml(content),
+            *toml_lines(content),
             "",
         ]
     )
@@ -209,41 +208,6 @@ def _overlay(base: dict[str, Any], over: Mapping[str, Any]) -> None:
             _overlay(base[key], value)
         else:
             base[key] = value
-
-
-def _toml(table: Mapping[str, Any], place: str = "") -> list[str]:
-    """TOML of plain values, tables and lists of tables: values first, as TOML wants."""
-    lines: list[str] = []
-    tables: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
-        is_table = isinstance(value, dict) or (isinstance(value, list) and bool(value) and all(isinstance(entry, dict) for entry in value))
-        if is_table:
-            tables.append((f"{place}.{name}" if place else name, value))
-        else:
-            lines.append(f"{name} = {_toml_value(value)}")
-    for name, value in tables:
-        if isinstance(value, dict):
-            lines += ["", f"[{name}]", *_toml(value, name)]
-        else:
-            for entry in value:
-                lines += ["", f"[[{name}]]", *_toml(entry, name)]
-    return lines
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, list):
-        return (
-            "[\n" + "".join(f"    {_toml_value(entry)},\n" for entry in value) + "]"
-            if len(value) > 1
-            else f"[{''.join(map(_toml_value, value))}]"
-        )
-    return json.dumps(value) if isinstance(value, bool | int | float) else _text(str(value))
-
-
-def _text(value: str) -> str:
-    """JSON writes texts as TOML does, but for one sign that TOML wants escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 # --- the way ---------------------------------------------------------------------------------------------------------

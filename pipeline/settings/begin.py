@@ -6,10 +6,11 @@ refused by every command (`load`).
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from .toml_text import toml_string
 
 PLACEHOLDER_BIN = "000000000000"
 PLACEHOLDER_NAME = "ЖШС «Менің пулым»"
@@ -68,7 +69,7 @@ def settings_text(beginning: Beginning, template: str) -> str:
     own = "ledger.files.allocations"
     if own in beginning.profiles:
         text = _set(text, own, {"profile": beginning.profiles[own]})
-    others = [f"[{table}]\nprofile = {_text(name)}\n" for table, name in beginning.profiles.items() if table != own]
+    others = [f"[{table}]\nprofile = {toml_string(name)}\n" for table, name in beginning.profiles.items() if table != own]
     if others:
         text = text.replace("\n[registry]\n", "\n" + "\n".join(others) + "\n[registry]\n", 1)
     return text
@@ -88,13 +89,13 @@ def _with_chain(text: str, chain: BeginChain) -> str:
     if chain.finality is not None:
         values["finality"] = chain.finality
     head = _set(head, "chains.bitcoin", values)
-    cookie = f"cookie_file = {_text(chain.cookie_file)}" if chain.cookie_file else '# cookie_file = "~/.bitcoin/.cookie"'
+    cookie = f"cookie_file = {toml_string(chain.cookie_file)}" if chain.cookie_file else '# cookie_file = "~/.bitcoin/.cookie"'
     head = re.sub(r"(?m)^cookie_file = .*$", lambda _: cookie, head)
     wallets = []
     for wallet in chain.wallets:
-        lines = ["[[chains.bitcoin.wallets]]", f"name = {_text(wallet.name)}"]
+        lines = ["[[chains.bitcoin.wallets]]", f"name = {toml_string(wallet.name)}"]
         for key, texts in (("descriptors", wallet.descriptors), ("addresses", wallet.addresses)):
-            lines += [f"{key} = [", *(f"    {_text(one)}," for one in texts), "]"] if texts else []
+            lines += [f"{key} = [", *(f"    {toml_string(one)}," for one in texts), "]"] if texts else []
         wallets.append("\n".join(lines) + "\n")
     made = head + "\n".join(wallets)
     made = made.replace("chains.bitcoin", f"chains.{chain.chain}").replace(
@@ -110,13 +111,8 @@ def _set(text: str, table: str, values: Mapping[str, str | int]) -> str:
     end = begin + 1 + following.start() if following else len(text)
     body = text[begin:end]
     for key, value in values.items():
-        line = f"{key} = {value if isinstance(value, int) else _text(value)}"
+        line = f"{key} = {value if isinstance(value, int) else toml_string(value)}"
         body, count = re.subn(rf"(?m)^(# )?{key} = .*$", lambda _, line=line: line, body, count=1)  # type: ignore[misc]
         if not count:
             raise AssertionError(f"the template has no {key} in [{table}]")
     return text[:begin] + body + text[end:]
-
-
-def _text(value: str) -> str:
-    """JSON writes texts as TOML does, but for one sign that TOML wants escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

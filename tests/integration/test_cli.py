@@ -52,6 +52,9 @@ COMMANDS = [
     "sandbox",
     "topics",
     "log",
+    "doctor",
+    "backup",
+    "restore",
 ]
 
 

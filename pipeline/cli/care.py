@@ -1,0 +1,95 @@
+"""`esep doctor`, `backup`, `restore`: whether everything is as it should be, and a copy of what can't be rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from pipeline.app.app import App
+from pipeline.app.backup import back_up
+from pipeline.app.backup import restore as restore_backup
+from pipeline.app.doctor import examine
+
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
+from .months import print_json
+
+MARKS = {"well": "ok", "look": "LOOK", "ill": "ILL"}
+
+
+def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> int:
+    """Check nodes, log, disk, clock, keys, the filing address and the last backup's age, and say how to mend what is not as it should be.
+
+    Changes nothing, and sends nothing to the filing address. Exit code 1 when something is to be mended (ILL); what is only worth a look (LOOK) does not count.
+
+    [dim]esep doctor[/dim]
+    """
+    with App(settings_of(config), now) as app, progress("looking"):
+        found = examine(app)
+    is_ill = any(finding.health == "ill" for finding in found)
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+        return int(is_ill)
+    for finding in found:
+        say_field(MARKS[finding.health], f"{finding.name}: {finding.detail}", width=6)
+        if finding.mend:
+            say_field("", f"mend: {finding.mend}", width=6)
+    return int(is_ill)
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where the backup's own new folder is made; on another disk.", metavar="DIR")],
+    with_secrets: Annotated[
+        bool, typer.Option("--with-secrets", help="Take keys and passwords along that the settings name: guard the backup like them.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Copy everything that can't be rebuilt into a new folder, while the service runs, and read it back: the log, the frozen months, the settings.
+
+    A log on Kafka, every pool in it, is exported into a file. Secrets stay where they are unless --with-secrets is given. The store is derived and not kept.
+
+    [dim]esep backup /mnt/backup[/dim]
+    """
+    settings = settings_of(config)
+    with App(settings, now) as app, progress("copying the log") as on_progress:
+        total = sum(app.log.end().values())
+        done = back_up(app, config, folder, with_secrets=with_secrets, on_progress=lambda looked_at: on_progress(looked_at, total))
+    if as_json:
+        print_json({"folder": done.folder, "bytes": done.size_bytes, "left_out": done.left_out} | msgspec.to_builtins(done.manifest))
+        return
+    manifest = done.manifest
+    say(f"{shown(done.folder)}: {done.size_bytes / (1 << 20):.1f} MiB, read back and whole", hang=2)
+    say_field("log", f"{manifest.events} events, digest {manifest.log_digest}", indent=2, width=12)
+    say_field("months", ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or "none frozen yet", indent=2, width=12)
+    for line in done.left_out:
+        say_field("left out", line, indent=2, width=12)
+    say(f"Try it: esep restore {shown(done.folder)} DIR", hang=2)
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="The backup's folder.", metavar="BACKUP")],
+    into: Annotated[Path, typer.Argument(help="A new folder, for the settings and var.", metavar="DIR")],
+    as_json: JsonOption = False,
+) -> None:
+    """Put a backup into a new folder and prove it: every file is what was backed up, and each month's newest version comes out the same from the log, byte by byte.
+
+    Settings that named a log on Kafka name its copy in a file now; `esep log copy` brings that to a cluster. Only one of two copies of a pool may go on.
+
+    [dim]esep restore /mnt/backup/esep-my-pool-20261128T120000Z pool/[/dim]
+    """
+    with progress("replaying"):
+        done = restore_backup(folder, into, now)
+    if as_json:
+        replayed = [{"month": event.month, "version": event.version, "digest": event.digest} for event, _ in done.replays]
+        print_json({"folder": done.folder, "settings": done.settings, "replayed": replayed, "not_restored": done.not_restored})
+        return
+    say(f"{shown(done.folder)}: restored; {done.manifest.events} events, log digest {done.manifest.log_digest}", hang=2)
+    for event, replay in done.replays:
+        say(f"  {event.month} v{event.version}: replayed, {replay.compared} files equal the bundle's, digest {event.digest}", hang=2)
+    for line in done.not_restored:
+        say(f"  not here, put it back: {line}", hang=2)
+    say(f"  {command_line('esep status', done.settings)}")
