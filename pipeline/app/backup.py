@@ -39,7 +39,7 @@ NOTE = "last-backup.json"
 SECRETS = ("password_file", "bearer_file", "header_file", "pkcs12_file", "client_key_file", "key_file")
 """Settings that name a file with a secret; and the folder of the log's keys."""
 OTHER_FILES = ("addresses_file", "template_file", "ca_file", "client_cert_file", "certificate_file", "networks")
-_PROOF_NEEDS_NOT = ("signing", "notices", "filing", "answers", "public_time", "kafka", "closing", "store", "metrics", "inbox")
+_PROOF_NEEDS_NOT = ("signing", "notices", "filing", "answers", "public_time", "kafka", "closing", "store", "metrics", "inbox", "sources")
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):

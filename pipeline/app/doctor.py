@@ -61,20 +61,25 @@ def examine(app: App) -> list[Finding]:
 
 def _nodes(app: App) -> Iterator[Finding]:
     for name, chain in app.settings.chains.items():
-        login = NodeLogin(
-            chain.rpc_url, chain.cookie_file, chain.user, chain.password.get_secret_value() if chain.password else None, chain.secret_headers()
-        )  # fmt: skip
-        try:
-            node = ask_node(login, timeout_s=10.0, is_evm=is_account_network(chain.network))
-        except (EsepError, OSError) as error:
-            yield Finding(f"node of {name}", "ill", str(error), f"start it, or correct [chains.{name}] rpc_url and its login")
-            continue
-        yield _node(app, name, node)
-        yield from _clock(app, name, node)
+        password, is_clock_told = chain.password.get_secret_value() if chain.password else None, False
+        for url in chain.rpc_url:
+            login = NodeLogin(url, chain.cookie_file, chain.user, password, chain.secret_headers())
+            label = (
+                f"node of {name}" if len(chain.rpc_url) == 1 else f"node of {name} at {urlsplit(url).hostname}:{urlsplit(url).port or ''}"
+            )
+            try:
+                node = ask_node(login, timeout_s=10.0, is_evm=is_account_network(chain.network))
+            except (EsepError, OSError) as error:
+                yield Finding(label, "ill", str(error), f"start it, or correct [chains.{name}] rpc_url and its login")
+                continue
+            yield _node(app, name, node, label)
+            if not is_clock_told:
+                is_clock_told = True
+                yield from _clock(app, name, node)
 
 
-def _node(app: App, name: str, node: FoundNode) -> Finding:
-    chain, label = app.settings.chains[name], f"node of {name}"
+def _node(app: App, name: str, node: FoundNode, label: str) -> Finding:
+    chain = app.settings.chains[name]
     told = f"{node.program}, {node.network}, block {node.height}"
     age_h = max(0, app.now() - node.tip_time) // 3600
     if node.network != chain.network:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.demo.demo import _toml, open_demo, read_pool, write_settings
+from pipeline.demo.demo import open_demo, read_pool, write_settings
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.settings import Settings, load_settings
+from pipeline.settings.toml_text import toml_lines
 
 ADDRESS = "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"
 POOL = {
@@ -137,4 +138,4 @@ _tables = st.recursive(
 
 @given(_tables)
 def test_what_is_written_reads_back_the_same(table: dict[str, object]) -> None:
-    assert tomllib.loads("\n".join(_toml(table))) == table
+    assert tomllib.loads("\n".join(toml_lines(table))) == table
