@@ -5,7 +5,8 @@ Enters: the settings, the opened log, a source's name. Leaves: a follower that l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import date, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -15,16 +16,24 @@ from pipeline.capture.follow_source import SourceFollower, SourcePlan
 from pipeline.capture.kinds.miningcore import MiningcoreReading
 from pipeline.capture.kinds.mpos import MposReading
 from pipeline.capture.kinds.table import TableReading
+from pipeline.capture.kinds.upstreams import BraiinsReading, F2PoolReading, LuxorReading, OceanReading, SbiReading, Upstream
 from pipeline.capture.kinds.yiimp import YiimpReading
+from pipeline.model.address import parse_address
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
 from pipeline.settings.sources import (
     AnySource,
+    BraiinsSettings,
     DatabaseSettings,
+    F2PoolSettings,
+    LuxorSettings,
     MiningcoreSettings,
     MposSettings,
+    OceanSettings,
+    SbiSettings,
     SelectSettings,
     SqlSettings,
+    UpstreamSettings,
     YiimpSettings,
     ledger_of,
     recorded,
@@ -35,6 +44,9 @@ if TYPE_CHECKING:
     from pipeline.capture.projection import Reading
     from pipeline.capture.source import Source
     from pipeline.log.protocol import EventLog
+
+
+AnyUpstream = LuxorSettings | F2PoolSettings | SbiSettings | BraiinsSettings | OceanSettings
 
 
 def open_source(settings: Settings, log: EventLog, name: str, now_us: Callable[[], int]) -> SourceFollower:
@@ -70,8 +82,49 @@ def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
             return MposReading(ours.coin, ours.asset, decimals[ours.asset], ours.confirmations, ours.account == "username")
         case YiimpSettings():
             return YiimpReading(ours.coin, ours.asset, decimals[ours.asset], fees)
+        case UpstreamSettings():
+            return _upstream_reading(name, ours, decimals[ours.asset], fees)
     payer = ours.payer
     return TableReading(ledger_of(name, ours), decimals, fees, payer, payer is not None and settings.payers[payer].way == "off-chain")
+
+
+def _upstream_reading(name: str, ours: AnyUpstream, decimals: int, fees: Sequence[Fee]) -> Reading:
+    common = Upstream(ledger_of(name, ours), ours.asset, decimals, ours.payer, fees, ours.earned_days_before, ours.addresses)
+    shared = {each.name: getattr(common, each.name) for each in fields(common)}
+    match ours:
+        case LuxorSettings():
+            return LuxorReading(**shared, revenue=ours.revenue, passed=ours.passed)
+        case F2PoolSettings():
+            return F2PoolReading(**shared, day=ours.day)
+        case SbiSettings():
+            return SbiReading(**shared, pools=ours.pools)
+        case BraiinsSettings():
+            return BraiinsReading(**shared, account=ours.account)
+    return OceanReading(**shared)
+
+
+def _upstream(name: str, ours: AnyUpstream) -> Source:
+    from connectors.sources.http_api import HttpApi
+    from connectors.sources.upstreams import BraiinsSource, F2PoolSource, LuxorSource, OceanSource, SbiSource
+
+    token = getattr(ours, "token", None)
+    said = token.get_secret_value() if token is not None else ""
+    headers = {"luxor": {"authorization": said}, "f2pool": {"F2P-API-SECRET": said}, "braiins": {"Pool-Auth-Token": said}, "ocean": {}}
+    if isinstance(ours, SbiSettings):
+        headers["sbi"] = {"x-api-key": said, "x-api-secret": ours.secret.get_secret_value() if ours.secret else ""}
+    address = parse_address(ours.url, carries_secret=True, default_port=443)
+    api = HttpApi(name, address, headers[ours.kind], timeout_s=float(ours.timeout_s), pace_s=ours.pace_ms / 1000)
+    since = date.fromisoformat(ours.since)
+    match ours:
+        case LuxorSettings():
+            return LuxorSource(api, ours.currency, ours.subaccounts, path=ours.path, window_days=ours.window_days, since=since)
+        case F2PoolSettings():
+            return F2PoolSource(api, ours.currency, ours.subaccounts, window_days=ours.window_days, since=since)
+        case SbiSettings():
+            return SbiSource(api, window_days=ours.window_days, since=since)
+        case BraiinsSettings():
+            return BraiinsSource(api, window_days=ours.window_days, since=since)
+    return OceanSource(api, ours.subaccounts, window_days=ours.window_days, since=since)
 
 
 def _connector(name: str, ours: AnySource) -> Source:
@@ -89,6 +142,8 @@ def _connector(name: str, ours: AnySource) -> Source:
             from connectors.sources.mysql import YiimpSource
 
             return YiimpSource(_address(name, ours, 3306), ours.coin_id)
+        case UpstreamSettings():
+            return _upstream(name, ours)
     return _sql(name, ours)
 
 

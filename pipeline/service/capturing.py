@@ -42,8 +42,10 @@ def capture_source(app: App, source: str, metrics: Metrics, *, first_pause_s: fl
                     metrics.health.trouble(name, words)
                     if concerns_all(error):
                         raise
-                    _journal.error("source-failed", source=source, error=words, next_try_s=pause_s, exc_info=None if is_known else error)
-                    stop.wait(pause_s)
+                    wait_s = max(pause_s, getattr(error, "retry_after_s", 0.0))
+                    _journal.error("source-failed", source=source, error=words, next_try_s=wait_s, exc_info=None if is_known else error)
+                    metrics.health.beat(name, patience_s=wait_s)
+                    stop.wait(wait_s)
                     pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                     continue
                 pause_s = first_pause_s

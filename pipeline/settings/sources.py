@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from pipeline.model.address import parse_address
+
 from .parts import FilePath, Section, Texts, as_tuple
 
 
@@ -21,6 +23,14 @@ def _day(value: str) -> str:
 def _identifier(value: str) -> str:
     if not value.replace("_", "a").isalnum() or value[:1].isdigit():
         raise ValueError(f"{value!r} is no column's name")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parse_address(value, carries_secret=True, default_port=443)
+    except ValueError as error:
+        raise ValueError(f"{error}; write it like https://api.example.com") from None
     return value
 
 
@@ -137,12 +147,113 @@ class SqlSettings(DatabaseSettings):
     retention_s: int | None = Field(default=None, ge=60, description="for how many seconds a row stays at least; none: for good")
 
 
-AnySource = Annotated[MiningcoreSettings | MposSettings | YiimpSettings | SqlSettings, Field(discriminator="kind")]
+class UpstreamSettings(SourceSettings):
+    """What every upstream pool's API has. The upstream pays, so it is a payer, too (rule 10.1)."""
+
+    asset: str = Field(min_length=1, description="the asset that the upstream pays, a name from assets.toml")
+    payer: str = Field(min_length=1, max_length=100, description="who pays: a name from payers")
+    poll_s: int = Field(default=900, ge=10, le=86_400, description="seconds between two looks")
+    window_days: int = Field(
+        default=40, ge=3, le=400, description="how many days back every look reads, whole: earnings are restated for days"
+    )
+    retention_s: int = Field(default=2_592_000, ge=86_400, description="for how many seconds the service keeps a row at least")
+    pace_ms: int = Field(default=1000, ge=0, le=60_000, description="least milliseconds between two requests")
+    timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds for one whole request")
+    earned_days_before: int = Field(
+        default=0, ge=0, le=3, description="by how many days an earning's date is later than the day it was earned"
+    )
+    addresses: dict[str, str] = Field(
+        default_factory=dict, description='the payout address of each sub-account, where the service does not tell it: name = "bc1…"'
+    )
+
+
+class _WithToken(UpstreamSettings):
+    token_file: FilePath | None = Field(default=None, description="a file with nothing but the service's token")
+    token: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_SOURCES_NAME_TOKEN or token_file")
+
+
+class LuxorSettings(_WithToken):
+    """Luxor's API, v2."""
+
+    kind: Literal["luxor"] = Field(description="luxor")
+    url: Annotated[str, AfterValidator(_url)] = Field(default="https://app.luxor.tech/api", description="the API's address")
+    path: str = Field(default="/v2/pool/transactions", pattern=r"^/[A-Za-z0-9/_-]{1,100}$", description="of the transactions, below url")
+    currency: str = Field(default="BTC", pattern=r"^[A-Z_]{2,12}$", description="the currency, as Luxor names it")
+    subaccounts: Texts = Field(min_length=1, description="the sub-accounts, by name; they are the ledger's accounts")
+    revenue: Texts = Field(default=("Miner Revenue",), description="categories of credits that are earnings")
+    passed: Texts = Field(default=("Transaction Fee",), description="categories that are passed over")
+
+
+class F2PoolSettings(_WithToken):
+    """F2Pool's API, v2."""
+
+    kind: Literal["f2pool"] = Field(description="f2pool")
+    url: Annotated[str, AfterValidator(_url)] = Field(default="https://api.f2pool.com", description="the API's address")
+    currency: str = Field(default="bitcoin", pattern=r"^[a-z-]{2,30}$", description="the currency, as F2Pool names it")
+    subaccounts: Texts = Field(min_length=1, description="the mining users, by name; they are the ledger's accounts")
+    day: Literal["mined", "settled", "created"] = Field(default="mined", description="which of a row's times is the day it was earned")
+
+
+class SbiSettings(_WithToken):
+    """SBI Crypto's API."""
+
+    kind: Literal["sbi"] = Field(description="sbi")
+    url: Annotated[str, AfterValidator(_url)] = Field(default="https://pool-api.sbicrypto.com", description="the API's address")
+    secret_file: FilePath | None = Field(default=None, description="a file with nothing but the key's secret")
+    secret: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_SOURCES_NAME_SECRET or secret_file")
+    pools: Texts = Field(default=(), description="the virtual sub-accounts that are the pool's own: what they earn is commission")
+
+
+class BraiinsSettings(_WithToken):
+    """Braiins Pool's API: one account a token."""
+
+    kind: Literal["braiins"] = Field(description="braiins")
+    url: Annotated[str, AfterValidator(_url)] = Field(default="https://pool.braiins.com", description="the API's address")
+    pace_ms: int = Field(default=5000, ge=0, le=60_000, description="least milliseconds between two requests")
+    account: str = Field(min_length=1, max_length=200, description="the ledger's account that the token's account is")
+
+
+class OceanSettings(UpstreamSettings):
+    """OCEAN's API. It asks for no login."""
+
+    kind: Literal["ocean"] = Field(description="ocean")
+    url: Annotated[str, AfterValidator(_url)] = Field(default="https://api.ocean.xyz", description="the API's address")
+    subaccounts: Texts = Field(min_length=1, description="the users, by name; they are the ledger's accounts")
+
+
+AnySource = Annotated[
+    MiningcoreSettings
+    | MposSettings
+    | YiimpSettings
+    | SqlSettings
+    | LuxorSettings
+    | F2PoolSettings
+    | SbiSettings
+    | BraiinsSettings
+    | OceanSettings,
+    Field(discriminator="kind"),
+]
 
 
 def recorded(source: SourceSettings) -> dict[str, Any]:
     """The settings that the reading of rows depends on, as they are recorded in the log: neither addresses nor secrets."""
-    passed = {"host", "port", "database", "user", "password_file", "password", "tls", "ca_file", "timeout_s", "poll_s", "kind"}
+    passed = {
+        "host",
+        "port",
+        "database",
+        "user",
+        "password_file",
+        "password",
+        "tls",
+        "ca_file",
+        "timeout_s",
+        "poll_s",
+        "kind",
+        "url",
+        "token_file",
+        "secret_file",
+        "pace_ms",
+    }
     return source.model_dump(mode="json", exclude=passed)
 
 

@@ -75,7 +75,9 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         if (
             re.match(r"# (\w+ = |\[)", line)
             and "…" not in line
-            and not re.match(r"# (networks|user|password_file|addresses_file|bearer_file|header_name|header_file) ", line)
+            and not re.match(
+                r"# (networks|user|password_file|addresses_file|bearer_file|header_name|header_file|token_file|secret_file) ", line
+            )
         ):
             line = line[2:]
         lines.append(line)
@@ -83,11 +85,23 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         'name = "Power company"', 'address = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"\nname = "Power company"'
     )
     text = text.replace('code = "unknown-outflow"', 'code = "unknown-outflow"\nref = "x:1"')
-    logins = {
-        f"ESEP_SOURCES_{name}_{key}": "x" for name in ("BOOKS", "MPOS_BOOKS", "YIIMP_BOOKS", "OWN_BOOKS") for key in ("USER", "PASSWORD")
-    }
+    databases = [
+        f"ESEP_SOURCES_{name}_{key}" for name in ("BOOKS", "MPOS_BOOKS", "YIIMP_BOOKS", "OWN_BOOKS") for key in ("USER", "PASSWORD")
+    ]
+    services = [f"ESEP_SOURCES_{name}_TOKEN" for name in ("LUXOR", "F2POOL", "SBI", "BRAIINS")]
+    logins = dict.fromkeys([*databases, *services, "ESEP_SOURCES_SBI_SECRET"], "x")
     loaded = load(tmp_path, filled(text), HOME="/home/someone", **logins)
-    assert [source.kind for source in loaded.sources.values()] == ["miningcore", "mpos", "yiimp", "sql"]
+    assert [source.kind for source in loaded.sources.values()] == [
+        "miningcore",
+        "mpos",
+        "yiimp",
+        "sql",
+        "luxor",
+        "f2pool",
+        "sbi",
+        "braiins",
+        "ocean",
+    ]
     assert loaded.labels[0].outflow_class == "vendor" and loaded.waivers[0].month == "2026-10"
     assert loaded.payout_unit == {"BTC": 10_000}
     assert loaded.ledger.columns.payments == {"txid": "TX hash"}
@@ -164,7 +178,7 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
             ) or any(other == f"{place[:-1]}.{name}]" for other, _ in sections(Settings))
             if place in ("[ledger.files]", "[registry.files]"):
                 continue
-            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files", "fees"):
+            if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files", "fees", "addresses"):
                 continue
             found = [n for n, line in enumerate(lines) if re.match(rf"(# )?{key} = ", line)]
             heading = [n for n, line in enumerate(lines) if re.match(rf"(# )?\[+{key}[].]", line)]
