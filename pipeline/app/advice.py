@@ -9,71 +9,110 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.texts import N_
 
 ROUNDED = 1_000
 """Base units: an amount on the chain that is a whole multiple of it looks rounded."""
 
 TITLES: Mapping[IssueCode, tuple[str, str]] = {
-    IssueCode.MIXED_INPUTS: ("a transaction of the pool spends coins of others, too", "3.2"),
-    IssueCode.WALLET_DOES_NOT_BALANCE: ("a wallet's balance does not come out", "3.4"),
-    IssueCode.UNKNOWN_OUTFLOW: ("money went to an address that nobody is known to hold", "3.5"),
-    IssueCode.REGISTRY_OVERLAP: ("two miners hold one account or address on the same days", "4.1"),
-    IssueCode.WALLET_HOLDER_DIFFERS: ("the address and the account belong to different miners", "4.2"),
-    IssueCode.LICENCE_NOT_IN_FORCE: ("no licence was in force on the day of the allocation", "4.3"),
-    IssueCode.UNKNOWN_ACCOUNT: ("the registry has no holder of the account on that day", "4.4"),
-    IssueCode.ACCOUNT_CHANGED_HANDS: ("an account went to another miner while the first was owed something", "4.4"),
-    IssueCode.BAD_MINER_ID: ("an IIN/BIN is not valid", "4.5"),
-    IssueCode.ALLOCATION_TWICE: ("the same allocation stands in the ledger under several ids", "4.6"),
-    IssueCode.PAYMENT_NOT_ON_CHAIN: ("the ledger lists a payment that no transaction of the pool made", "5.2"),
-    IssueCode.PAYMENT_AMOUNT_DIFFERS: ("the chain shows another amount than the ledger", "5.3"),
-    IssueCode.TRANSFER_WITHOUT_PAYMENT: ("the chain shows a payout that the ledger does not list", "5.4"),
-    IssueCode.TRANSFER_BEFORE_ALLOCATION: ("a payout is older than the allocation that it settles", "6.2"),
-    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: ("a miner was paid more than was allocated", "6.2"),
-    IssueCode.UNKNOWN_PAYER: ("a payment names a payer that the settings do not declare", "10.1"),
-    IssueCode.PAYER_DIFFERS: ("the pool itself made a transaction that the ledger gives to a payer", "10.2"),
-    IssueCode.TRANSFER_NOT_PROVEN: ("a payout stands on the ledger's word alone", "10.5"),
-    IssueCode.SOURCE_UNCERTAIN: ("a source of the ledger does not know yet how a row ends", ""),
-    IssueCode.SOURCE_RESTATEMENT: ("a source of the ledger moves a row, or contradicts an import", ""),
-    IssueCode.SOURCE_UNEXPLAINED: ("a row of a source vanished, or can't be explained", ""),
-    IssueCode.SOURCE_HOLE: ("a source was out of reach for longer than it keeps its rows", ""),
-    IssueCode.SOURCE_DOES_NOT_RECONCILE: ("two sums of a source that must be equal are not", ""),
-    IssueCode.UNREADABLE_EVENT: ("an event of the log can't be read", ""),
-    IssueCode.EVENT_NOT_AUTHENTIC: ("an event of the log was signed by no key that may write it", ""),
-    IssueCode.UNKNOWN_ASSET: ("a token that the settings do not know left a wallet", ""),
-    IssueCode.BAD_ADDRESS: ("an address has a wrong checksum", ""),
-    IssueCode.NODE_ANSWER_CHANGED: ("the node gave another answer about a block when it was asked again", ""),
-    IssueCode.TRACES_DIFFER: ("what a transaction paid inside it is told differently by two witnesses", ""),
+    IssueCode.MIXED_INPUTS: (N_("a transaction of the pool spends coins of others, too"), "3.2"),
+    IssueCode.WALLET_DOES_NOT_BALANCE: (N_("a wallet's balance does not come out"), "3.4"),
+    IssueCode.UNKNOWN_OUTFLOW: (N_("money went to an address that nobody is known to hold"), "3.5"),
+    IssueCode.REGISTRY_OVERLAP: (N_("two miners hold one account or address on the same days"), "4.1"),
+    IssueCode.WALLET_HOLDER_DIFFERS: (N_("the address and the account belong to different miners"), "4.2"),
+    IssueCode.LICENCE_NOT_IN_FORCE: (N_("no licence was in force on the day of the allocation"), "4.3"),
+    IssueCode.UNKNOWN_ACCOUNT: (N_("the registry has no holder of the account on that day"), "4.4"),
+    IssueCode.ACCOUNT_CHANGED_HANDS: (N_("an account went to another miner while the first was owed something"), "4.4"),
+    IssueCode.BAD_MINER_ID: (N_("an IIN/BIN is not valid"), "4.5"),
+    IssueCode.ALLOCATION_TWICE: (N_("the same allocation stands in the ledger under several ids"), "4.6"),
+    IssueCode.PAYMENT_NOT_ON_CHAIN: (N_("the ledger lists a payment that no transaction of the pool made"), "5.2"),
+    IssueCode.PAYMENT_AMOUNT_DIFFERS: (N_("the chain shows another amount than the ledger"), "5.3"),
+    IssueCode.TRANSFER_WITHOUT_PAYMENT: (N_("the chain shows a payout that the ledger does not list"), "5.4"),
+    IssueCode.TRANSFER_BEFORE_ALLOCATION: (N_("a payout is older than the allocation that it settles"), "6.2"),
+    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: (N_("a miner was paid more than was allocated"), "6.2"),
+    IssueCode.UNKNOWN_PAYER: (N_("a payment names a payer that the settings do not declare"), "10.1"),
+    IssueCode.PAYER_DIFFERS: (N_("the pool itself made a transaction that the ledger gives to a payer"), "10.2"),
+    IssueCode.TRANSFER_NOT_PROVEN: (N_("a payout stands on the ledger's word alone"), "10.5"),
+    IssueCode.SOURCE_UNCERTAIN: (N_("a source of the ledger does not know yet how a row ends"), ""),
+    IssueCode.SOURCE_RESTATEMENT: (N_("a source of the ledger moves a row, or contradicts an import"), ""),
+    IssueCode.SOURCE_UNEXPLAINED: (N_("a row of a source vanished, or can't be explained"), ""),
+    IssueCode.SOURCE_HOLE: (N_("a source was out of reach for longer than it keeps its rows"), ""),
+    IssueCode.SOURCE_DOES_NOT_RECONCILE: (N_("two sums of a source that must be equal are not"), ""),
+    IssueCode.UNREADABLE_EVENT: (N_("an event of the log can't be read"), ""),
+    IssueCode.EVENT_NOT_AUTHENTIC: (N_("an event of the log was signed by no key that may write it"), ""),
+    IssueCode.UNKNOWN_ASSET: (N_("a token that the settings do not know left a wallet"), ""),
+    IssueCode.BAD_ADDRESS: (N_("an address has a wrong checksum"), ""),
+    IssueCode.NODE_ANSWER_CHANGED: (N_("the node gave another answer about a block when it was asked again"), ""),
+    IssueCode.TRACES_DIFFER: (N_("what a transaction paid inside it is told differently by two witnesses"), ""),
 }
 
 _HINTS: Mapping[IssueCode, str] = {
-    IssueCode.MIXED_INPUTS: "Are the other coins the pool's, from a wallet that the settings lack? Then add it to [[chains.NAME.wallets]] and restart; else find out whose they are, and waive.",
-    IssueCode.WALLET_DOES_NOT_BALANCE: "Is an address or descriptor missing in the settings, or does start_height lie after the wallet's first use?",
-    IssueCode.REGISTRY_OVERLAP: "Correct the dates in the registry and import it again.",
-    IssueCode.WALLET_HOLDER_DIFFERS: "The report goes by the address. Is the address missing in the registry's wallets, or the account's holder out of date?",
-    IssueCode.LICENCE_NOT_IN_FORCE: "The report shows the last licence known. Is a licence missing in the registry, or its dates out of date?",
-    IssueCode.UNKNOWN_ACCOUNT: "Add the account with its holder and dates to the registry's accounts, and import it again.",
-    IssueCode.ACCOUNT_CHANGED_HANDS: "Correct the dates in the registry; if the account did change hands, what is owed stays with the first miner: waive.",
-    IssueCode.BAD_MINER_ID: "Correct the number in the registry and import it again.",
-    IssueCode.ALLOCATION_TWICE: "Was the ledger exported again with new numbers? Correct it and import it again; if the credits are real, waive: all of them count.",
-    IssueCode.TRANSFER_WITHOUT_PAYMENT: "The payout is in the report all the same. Import the payments once more if the ledger has it by now.",
-    IssueCode.TRANSFER_BEFORE_ALLOCATION: "Paid in advance, or the ledger's times are in another time zone ([ledger] timezone).",
-    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: "Are allocations missing in the ledger, or debts from before it began (esep import openings)?",
-    IssueCode.UNKNOWN_PAYER: "Declare the payer in the settings, as [payers.NAME].",
-    IssueCode.PAYER_DIFFERS: "The report takes it as the pool's own. Correct the payer in the ledger if that is wrong.",
-    IssueCode.TRANSFER_NOT_PROVEN: "Nothing to do: an off-chain payer's payouts can't be proved.",
-    IssueCode.SOURCE_UNCERTAIN: "Wait for the block or the transaction; a payment's outcome a person can say, too: esep sources decide.",
-    IssueCode.SOURCE_RESTATEMENT: "Find out at the source which is right, then accept or refuse it: esep sources decide.",
-    IssueCode.SOURCE_UNEXPLAINED: "Find out at the source what happened to the row, then accept or refuse it: esep sources decide.",
-    IssueCode.SOURCE_HOLE: "Import what the source had in that time from elsewhere, then accept the hole: esep sources decide.",
-    IssueCode.SOURCE_DOES_NOT_RECONCILE: "Find out at the source why; it ends by itself once the sums agree.",
-    IssueCode.UNREADABLE_EVENT: "This program is older than the log: upgrade it.",
-    IssueCode.EVENT_NOT_AUTHENTIC: "Somebody wrote to the log without a key for it, or removed something: esep log check, docs/security.md.",
-    IssueCode.UNKNOWN_ASSET: "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, waive.",
-    IssueCode.BAD_ADDRESS: "Look the address up where it came from, correct it there and import again.",
-    IssueCode.NODE_ANSWER_CHANGED: "The second answer counts. If it happens often, use another node.",
-    IssueCode.TRACES_DIFFER: "Look the transaction up at another node or an explorer. If the amounts in the report are right, waive; else follow the chain with another node, from a new log.",
+    IssueCode.MIXED_INPUTS: N_(
+        "Are the other coins the pool's, from a wallet that the settings lack? Then add it to [[chains.NAME.wallets]] and restart; else find out whose they are, and waive."
+    ),
+    IssueCode.WALLET_DOES_NOT_BALANCE: N_(
+        "Is an address or descriptor missing in the settings, or does start_height lie after the wallet's first use?"
+    ),
+    IssueCode.REGISTRY_OVERLAP: N_("Correct the dates in the registry and import it again."),
+    IssueCode.WALLET_HOLDER_DIFFERS: N_(
+        "The report goes by the address. Is the address missing in the registry's wallets, or the account's holder out of date?"
+    ),
+    IssueCode.LICENCE_NOT_IN_FORCE: N_(
+        "The report shows the last licence known. Is a licence missing in the registry, or its dates out of date?"
+    ),
+    IssueCode.UNKNOWN_ACCOUNT: N_("Add the account with its holder and dates to the registry's accounts, and import it again."),
+    IssueCode.ACCOUNT_CHANGED_HANDS: N_(
+        "Correct the dates in the registry; if the account did change hands, what is owed stays with the first miner: waive."
+    ),
+    IssueCode.BAD_MINER_ID: N_("Correct the number in the registry and import it again."),
+    IssueCode.ALLOCATION_TWICE: N_(
+        "Was the ledger exported again with new numbers? Correct it and import it again; if the credits are real, waive: all of them count."
+    ),
+    IssueCode.TRANSFER_WITHOUT_PAYMENT: N_(
+        "The payout is in the report all the same. Import the payments once more if the ledger has it by now."
+    ),
+    IssueCode.TRANSFER_BEFORE_ALLOCATION: N_("Paid in advance, or the ledger's times are in another time zone ([ledger] timezone)."),
+    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: N_(
+        "Are allocations missing in the ledger, or debts from before it began (esep import openings)?"
+    ),
+    IssueCode.UNKNOWN_PAYER: N_("Declare the payer in the settings, as [payers.NAME]."),
+    IssueCode.PAYER_DIFFERS: N_("The report takes it as the pool's own. Correct the payer in the ledger if that is wrong."),
+    IssueCode.TRANSFER_NOT_PROVEN: N_("Nothing to do: an off-chain payer's payouts can't be proved."),
+    IssueCode.SOURCE_UNCERTAIN: N_(
+        "Wait for the block or the transaction; a payment's outcome a person can say, too: esep sources decide."
+    ),
+    IssueCode.SOURCE_RESTATEMENT: N_("Find out at the source which is right, then accept or refuse it: esep sources decide."),
+    IssueCode.SOURCE_UNEXPLAINED: N_("Find out at the source what happened to the row, then accept or refuse it: esep sources decide."),
+    IssueCode.SOURCE_HOLE: N_("Import what the source had in that time from elsewhere, then accept the hole: esep sources decide."),
+    IssueCode.SOURCE_DOES_NOT_RECONCILE: N_("Find out at the source why; it ends by itself once the sums agree."),
+    IssueCode.UNREADABLE_EVENT: N_("This program is older than the log: upgrade it."),
+    IssueCode.EVENT_NOT_AUTHENTIC: N_(
+        "Somebody wrote to the log without a key for it, or removed something: esep log check, docs/security.md."
+    ),
+    IssueCode.UNKNOWN_ASSET: N_(
+        "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, waive."
+    ),
+    IssueCode.BAD_ADDRESS: N_("Look the address up where it came from, correct it there and import again."),
+    IssueCode.NODE_ANSWER_CHANGED: N_("The second answer counts. If it happens often, use another node."),
+    IssueCode.TRACES_DIFFER: N_(
+        "Look the transaction up at another node or an explorer. If the amounts in the report are right, waive; else follow the chain with another node, from a new log."
+    ),
 }
+
+_WHOSE = N_("Say whose address it is; a miner's goes into the registry's wallets, the pool's own into the settings.")
+_NO_CHANGE = N_(
+    "Nothing of this transaction came back to the pool: is a change descriptor missing in the settings? Else: say whose address it is; a miner's goes into the "
+    "registry's wallets, the pool's own into the settings."
+)
+_WRONG_ADDRESS = N_("The transaction is the pool's, but pays nothing to that address: is the address in the ledger right?")
+_NO_TRANSACTION = N_(
+    "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings? If it is not, it was never mined "
+    "or was replaced: correct the payment in the ledger and import it again."
+)
+_ROUNDED = N_("The chain's amounts look rounded: say to which unit the pool rounds its payouts, in [payout_unit].")
+_OTHER_AMOUNT = N_("Correct the payment in the ledger and import it again: what the chain shows is in the report.")
 
 
 @dataclass(frozen=True)
@@ -93,25 +132,13 @@ def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
     hint, commands = _HINTS.get(code, ""), []
     chain = f" --chain {known['chain']}" if known.get("chain") not in (None, "", "bitcoin") else ""
     if code is IssueCode.UNKNOWN_OUTFLOW:
-        hint = "Say whose address it is; a miner's goes into the registry's wallets, the pool's own into the settings."
-        if not known.get("has_change"):
-            hint = f"Nothing of this transaction came back to the pool: is a change descriptor missing in the settings? Else: {hint[0].lower()}{hint[1:]}"
+        hint = _WHOSE if known.get("has_change") else _NO_CHANGE
         commands = [f"esep label ADDRESS vendor --name WHOSE{chain} --by NAME --reason TEXT"]
     if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
-        hint = (
-            "The transaction is the pool's, but pays nothing to that address: is the address in the ledger right?"
-            if known.get("is_of_pool")
-            else "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings? If it is not, it was never mined "
-            "or was replaced: correct the payment in the ledger and import it again."
-        )
+        hint = _WRONG_ADDRESS if known.get("is_of_pool") else _NO_TRANSACTION
     if code is IssueCode.PAYMENT_AMOUNT_DIFFERS:
         amount, paid = int(known.get("amount") or 0), int(known.get("paid") or 0)
-        is_rounded = amount % ROUNDED == 0 and paid % ROUNDED != 0
-        hint = (
-            "The chain's amounts look rounded: say to which unit the pool rounds its payouts, in [payout_unit]."
-            if is_rounded
-            else "Correct the payment in the ledger and import it again: what the chain shows is in the report."
-        )
+        hint = _ROUNDED if amount % ROUNDED == 0 and paid % ROUNDED != 0 else _OTHER_AMOUNT
     if code.severity is Severity.BLOCKING:
         commands.append(f"esep waive {month} NUMBER --by NAME --reason TEXT")
-    return Advice(title, rule, hint, tuple(commands))
+    return Advice(message(title), rule, message(hint), tuple(commands))

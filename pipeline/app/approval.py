@@ -12,6 +12,7 @@ from pipeline.closing.diary import StepAlreadyTaken
 from pipeline.closing.steps import SCHEDULE, what_changed
 from pipeline.log.events.months import Approved, AsFrozen
 from pipeline.model.errors import MonthError, SettingsError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 from .app import App
@@ -33,19 +34,29 @@ def approve(app: App, month: Month, *, by: str, reason: str, as_frozen: bool) ->
     """Approve the newest version. Raises MonthError where it is not frozen or facts changed since, SettingsError for a person who may not approve."""
     approvers = app.settings.closing.approvers
     if approvers and by not in approvers:
-        raise SettingsError([f"--by: {by!r} is not among closing.approvers: {', '.join(approvers)}"], source="esep approve")
+        raise SettingsError(
+            [message("--by: {by} is not among closing.approvers: {approvers}", by=repr(by), approvers=", ".join(approvers))],
+            source="esep approve",
+        )
     diary = app.desk.diary
     diary.refresh()
     life = diary.life(month)
     if not life.version:
-        raise MonthError(f"{month} is not frozen yet: there is nothing to approve")
+        raise MonthError(message("{month} is not frozen yet: there is nothing to approve", month=month))
     version, digest = life.version, life.frozen[life.version].digest
     if not life.is_filed:
         app.desk.drafts.draft(month, by=SCHEDULE, reason="facts changed after the freeze")
     draft, at = life.blocking_draft, app.now()
     if draft is not None:
         if not as_frozen:
-            raise MonthError(f"{month} v{version} is not approved: {what_changed(life, draft)}")
+            raise MonthError(
+                message(
+                    "{month} v{version} is not approved: {what_changed}",
+                    month=month,
+                    version=version,
+                    what_changed=what_changed(life, draft),
+                )
+            )
         event_id = f"as-frozen:{month}:{version}:{draft.digest[:32]}"
         event = AsFrozen(id=event_id, month=str(month), version=version, draft_digest=draft.digest, by=by, reason=reason, at=at)
         with contextlib.suppress(StepAlreadyTaken):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.model.errors import FencedError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 
 from .open_log import is_on_kafka, kafka_settings_of
@@ -55,8 +56,11 @@ def _locked(path: Path, pool: str) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(file, 100).decode(errors="replace").strip() or "another process"
             raise FencedError(
-                f"the months of pool {pool!r} are closed by {holder} already, and only one process may: stop that one, or leave closing to it "
-                "(`esep run` closes months where [closing] in_run is true, `esep schedule` does elsewhere)"
+                message(
+                    "the months of pool {pool} are closed by {holder} already, and only one process may: stop that one, or leave closing to it (`esep run` closes months where [closing] in_run is true, `esep schedule` does elsewhere)",
+                    pool=repr(pool),
+                    holder=holder,
+                )
             ) from None
         os.ftruncate(file, 0)
         os.pwrite(file, f"process {os.getpid()}\n".encode(), 0)

@@ -15,6 +15,7 @@ from pipeline.log.events.months import Submitting
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import FilingError, MonthError
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
 from pipeline.settings import Settings
@@ -94,7 +95,7 @@ class ClosingMonths:
                 if self._records and self._decisions.record_settings_waivers(self._months, store, month):
                     self._stores.fill(store)
                 _, assessed = self._months.assess(store, month)
-            held = end, [f"{condition.name}: {condition.detail}" for condition in assessed.unmet]
+            held = end, [message("{name}: {detail}", name=condition.name, detail=condition.detail) for condition in assessed.unmet]
             self._unmet[str(month)] = held
         return held[1]
 
@@ -154,7 +155,9 @@ class ClosingMonths:
         try:
             return path_within(self.folder(month, version), name)
         except ValueError as error:
-            raise MonthError(f"{month} v{version}: nothing was read or written: {error}") from error
+            raise MonthError(
+                message("{month} v{version}: nothing was read or written: {error}", month=month, version=version, error=text_of(error))
+            ) from error
 
     def folder(self, month: Month, version: int) -> Path:
         """A bundle's folder; restored from the log if missing. Raises MonthError, VerifyError."""
@@ -163,5 +166,5 @@ class ClosingMonths:
             return folder
         event = next((event for event in self._months.frozen(month) if event.version == version), None)
         if event is None:
-            raise MonthError(f"{month} has no frozen version {version}")
+            raise MonthError(message("{month} has no frozen version {version}", month=month, version=version))
         return self._months.restore(event)

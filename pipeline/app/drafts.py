@@ -20,6 +20,7 @@ from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Drafted, DraftedRow, Frozen
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import EsepError, MonthError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.verify.files import read_facts
@@ -83,7 +84,7 @@ class Drafts:
         """
         frozen = self._months.frozen(month)
         if not frozen:
-            raise MonthError(f"{month} is not frozen yet: there is nothing to amend")
+            raise MonthError(message("{month} is not frozen yet: there is nothing to amend", month=month))
         newest = frozen[-1]
         with self._stores.current() as store:
             state, assessed = self._months.assess(store, month)

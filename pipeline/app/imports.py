@@ -26,6 +26,7 @@ from connectors.files import (
 )
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
 from pipeline.settings.files import TableProfile, table_settings
@@ -48,10 +49,20 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
     """The layout that a table's settings describe. Raises SettingsError for a constant or joined column that the table doesn't have."""
     strange = [name for name in (*files.constants, *files.joined) if name not in columns]
     if strange:
-        faults = [f"{place}: {name!r} is no column of this table; the columns are {', '.join(columns)}" for name in strange]
+        faults: list[str] = [
+            message(
+                "{place}: {name} is no column of this table; the columns are {columns}",
+                place=place,
+                name=repr(name),
+                columns=", ".join(columns),
+            )
+            for name in strange
+        ]
         raise SettingsError(faults, source="esep import")
     if files.net and not {"amount", "commission_asset", "commission_amount"} <= set(columns):
-        raise SettingsError([f"{place}: net: this table has no amounts with a commission to take off"], source="esep import")
+        raise SettingsError(
+            [message("{place}: net: this table has no amounts with a commission to take off", place=place)], source="esep import"
+        )
     net = files.net
     return Layout(
         place=place,

@@ -6,7 +6,7 @@ which issues there are (`enrich`), and what is advised (`advice`).
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,8 +18,10 @@ from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.waivers import short_name, with_waivers
 from pipeline.model.amounts import from_units
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
+from pipeline.texts import N_
 
 from .advice import Advice, advice
 
@@ -143,20 +145,22 @@ def printed(units: str, asset: str, rules: Rules) -> str:
 
 
 _ABOUT: Mapping[IssueCode, str] = {
-    IssueCode.UNKNOWN_OUTFLOW: "to {address}",
-    IssueCode.PAYMENT_NOT_ON_CHAIN: "to {address} in {txid}",
-    IssueCode.PAYMENT_AMOUNT_DIFFERS: "on chain, {paid} in the ledger",
-    IssueCode.UNKNOWN_ACCOUNT: "account {account}",
-    IssueCode.ALLOCATION_TWICE: "account {account}: {ids}",
-    IssueCode.WALLET_HOLDER_DIFFERS: "wallet of {holder}, account of {miner_id}",
-    IssueCode.TRANSFER_WITHOUT_PAYMENT: "to {address}",
-    IssueCode.TRANSFER_BEFORE_ALLOCATION: "to {address}",
-    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: "to {address}",
-    IssueCode.UNKNOWN_PAYER: "by {payer} to {address}",
-    IssueCode.PAYER_DIFFERS: "by {payer} to {address}",
-    IssueCode.LICENCE_NOT_IN_FORCE: "licence {licence}",
+    IssueCode.UNKNOWN_OUTFLOW: N_("to {address}"),
+    IssueCode.PAYMENT_NOT_ON_CHAIN: N_("to {address} in {txid}"),
+    IssueCode.PAYMENT_AMOUNT_DIFFERS: N_("on chain, {paid} in the ledger"),
+    IssueCode.UNKNOWN_ACCOUNT: N_("account {account}"),
+    IssueCode.ALLOCATION_TWICE: N_("account {account}: {ids}"),
+    IssueCode.WALLET_HOLDER_DIFFERS: N_("wallet of {holder}, account of {miner_id}"),
+    IssueCode.TRANSFER_WITHOUT_PAYMENT: N_("to {address}"),
+    IssueCode.TRANSFER_BEFORE_ALLOCATION: N_("to {address}"),
+    IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: N_("to {address}"),
+    IssueCode.UNKNOWN_PAYER: N_("by {payer} to {address}"),
+    IssueCode.PAYER_DIFFERS: N_("by {payer} to {address}"),
+    IssueCode.LICENCE_NOT_IN_FORCE: N_("licence {licence}"),
 }
 """What tells an issue apart besides its amount, day and miner; of other codes the detail does."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def _about(code: IssueCode, detail: str, facts: dict[str, str], place: dict[str, str], rules: Rules) -> str:
@@ -164,7 +168,9 @@ def _about(code: IssueCode, detail: str, facts: dict[str, str], place: dict[str,
         return _with_decimals(detail, rules)
     known = {name: value for name, value in (place | facts).items() if value}
     known |= {"paid": printed(facts.get("paid", ""), facts.get("asset", ""), rules), "ids": detail.rpartition(": ")[2]}
-    return _ABOUT[code].format_map(defaultdict(lambda: "nobody", known))
+    template = _ABOUT[code]
+    values = {name: known.get(name) or message("nobody") for name in _PLACEHOLDER.findall(template)}
+    return message(template, **values)
 
 
 def _with_decimals(text: str, rules: Rules) -> str:

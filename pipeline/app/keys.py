@@ -16,6 +16,7 @@ from pipeline.log.protocol import EventLog, Topic, append_shared
 from pipeline.log.read import Streams, batches
 from pipeline.log.roles import ROLES_IN
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 
 Place = tuple[Topic, str]
@@ -48,7 +49,9 @@ class PoolKeys:
     def __init__(self, settings: Settings, log: EventLog, now: Callable[[], int]) -> None:
         """Raises SettingsError when the settings name no root key."""
         if log.keys is None:
-            raise SettingsError(["keys.root: is not set: `esep keys make root` makes one and says what to put there"], source="esep keys")
+            raise SettingsError(
+                [message("keys.root: is not set: `esep keys make root` makes one and says what to put there")], source="esep keys"
+            )
         self._root = log.keys.root
         self._settings = settings
         self._log = log
@@ -76,7 +79,7 @@ class PoolKeys:
     def grant(self, key: str, owner: str, roles: Sequence[Role], *, by: str, reason: str, replaces: str | None = None) -> list[Place]:
         """Let a key write what its roles allow; the streams where that is new. With `replaces` another key is revoked there."""
         if key == self._root:
-            raise SettingsError(["the root key signs keys alone: make another one for this"], source="esep keys")
+            raise SettingsError([message("the root key signs keys alone: make another one for this")], source="esep keys")
         at, said = self._now(), []
         for place, state in self._in_force().items():
             held = state.grants.get(key)
@@ -94,7 +97,7 @@ class PoolKeys:
         """Put a new key in an old one's place: the same owner and roles. Raises SettingsError when the old one is not in force."""
         held = next((state.grants[old] for state in self.states().values() if _is_active(state.grants.get(old))), None)
         if held is None:
-            raise SettingsError([f"{old}: no such key is in force: `esep keys list`"], source="esep keys rotate")
+            raise SettingsError([message("{old}: no such key is in force: `esep keys list`", old=old)], source="esep keys rotate")
         roles: list[Role] = held.roles  # type: ignore[assignment]
         return self.grant(new, held.owner, roles, by=by, reason=reason, replaces=old)
 
@@ -121,7 +124,7 @@ class PoolKeys:
         """The streams where the root key counts. Raises SettingsError when there is none."""
         found = {place: state for place, state in self.states().items() if state.is_in_force}
         if not found:
-            raise SettingsError(["the root key counts nowhere yet: `esep keys start` begins it"], source="esep keys")
+            raise SettingsError([message("the root key counts nowhere yet: `esep keys start` begins it")], source="esep keys")
         return found
 
     def _say(self, place: Place, event: KeyEvent) -> None:

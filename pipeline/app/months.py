@@ -30,6 +30,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import MonthError, VerifyError
 from pipeline.model.folders import locked_folder, scratch_folder
+from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import write_report_csv
@@ -156,7 +157,7 @@ class PoolMonths:
         versions = self.frozen(month)
         if versions and is_first:
             return FreezeOutcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
-        progress("enrich")
+        progress(message("enrich"))
         last = versions[-1] if versions else None
         state, assessed = self.assess(store, month, edition=last.edition if last and not is_amendment else self._rules.edition)
         if last is not None and not is_amendment and last.edition != self._rules.edition:
@@ -170,7 +171,11 @@ class PoolMonths:
             if report_digest(assessed, self._rules) == last.digest:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
             if not reason.strip():
-                raise MonthError(f"{month} is frozen already, and its report would change: a further version needs a --reason (rule 8.3)")
+                raise MonthError(
+                    message(
+                        "{month} is frozen already, and its report would change: a further version needs a --reason (rule 8.3)", month=month
+                    )
+                )
         version = Version(
             month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason
         )  # fmt: skip
@@ -203,7 +208,11 @@ class PoolMonths:
         is_there = place.exists() or finish_freeze(self._settings.months_path, event)
         if not is_there and not self.replay(event, progress=progress).is_same:
             raise VerifyError(
-                f"{event.month} v{event.version} is frozen, its folder is missing, and the bundle rebuilt from the log differs: esep replay {event.month} shows where"
+                message(
+                    "{month} v{version} is frozen, its folder is missing, and the bundle rebuilt from the log differs: esep replay {month} shows where",
+                    month=event.month,
+                    version=event.version,
+                )
             )
         return place
 

@@ -16,6 +16,7 @@ from pipeline.log.events.months import Submitting
 from pipeline.log.head import HeadReader
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message, text_of
 from pipeline.settings import Settings
 from pipeline.signing.signer import Signer
 
@@ -54,7 +55,16 @@ def open_filing(settings: Settings, papers: Callable[[Submitting], Mapping[str, 
         try:
             template = filing.template_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"filing.template_file: {filing.template_file} can't be read: {error}"], source="filing") from None
+            raise SettingsError(
+                [
+                    message(
+                        "filing.template_file: {template_file} can't be read: {error}",
+                        template_file=filing.template_file,
+                        error=text_of(error),
+                    )
+                ],
+                source="filing",
+            ) from None
     envelope = Envelope(filing.service_id, filing.sender) if filing.envelope == "smartbridge" else None
     body = BodyMap(filing.fields, template, filing.content_type, envelope)
     if filing.way == "outbox":

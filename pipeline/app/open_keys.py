@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pipeline.log.keys import LogKeys
 from pipeline.log.signatures import public_of
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
@@ -56,7 +57,7 @@ def read_key(path: Path, password: str | None) -> Ed25519PrivateKey:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SettingsError([f"{path}: can't be read: {error.strerror}"], source="keys") from None
+        raise SettingsError([message("{path}: can't be read: {strerror}", path=path, strerror=error.strerror)], source="keys") from None
     wrong = "its password is needed (ESEP_KEYS_PASSWORD, or [keys] password_file), or it is no key in PEM form"
     for secret in (password.encode() if password else None, None):
         try:
@@ -66,13 +67,13 @@ def read_key(path: Path, password: str | None) -> Ed25519PrivateKey:
         if isinstance(found, Ed25519PrivateKey):
             return found
         wrong = "it is no Ed25519 key: `esep keys make` makes one"
-    raise SettingsError([f"{path}: can't be opened: {wrong}"], source="keys")
+    raise SettingsError([message("{path}: can't be opened: {wrong}", path=path, wrong=wrong)], source="keys")
 
 
 def make_key(settings: Settings, name: str) -> tuple[Path, str]:
     """A new private key in the folder, for its owner's eyes alone; its file and its public half. Raises SettingsError when one of that name is there."""
     if not _NAME.fullmatch(name):
-        raise SettingsError([f"NAME: {name!r}: letters, digits, and . _ - within"], source="esep keys make")
+        raise SettingsError([message("NAME: {name}: letters, digits, and . _ - within", name=repr(name))], source="esep keys make")
     settings.keys.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = settings.keys.folder / f"{name}.pem"
     private = Ed25519PrivateKey.generate()
@@ -82,7 +83,7 @@ def make_key(settings: Settings, name: str) -> tuple[Path, str]:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise SettingsError([f"{path} is there already, and stays as it is"], source="esep keys make") from None
+        raise SettingsError([message("{path} is there already, and stays as it is", path=path)], source="esep keys make") from None
     with os.fdopen(file, "wb") as opened:
         opened.write(content)
         opened.flush()
@@ -97,7 +98,14 @@ def public_named(settings: Settings, name: str) -> str:
     held, _ = keys_at_hand(settings)
     if name not in held:
         raise SettingsError(
-            [f"{name!r}: no public key (64 hexadecimal digits), and no {name}.pem that can be opened in {settings.keys.folder}"],
+            [
+                message(
+                    "{name}: no public key (64 hexadecimal digits), and no {name2}.pem that can be opened in {folder}",
+                    name=repr(name),
+                    name2=name,
+                    folder=settings.keys.folder,
+                )
+            ],
             source="keys",
         )
     return public_of(held[name]).hex()

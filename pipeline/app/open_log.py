@@ -13,6 +13,7 @@ from connectors.log_sqlite.formats import OldLog, look_at_old_log
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.log.lease import Leases, LocalLeases
 from pipeline.model.errors import LogError, SettingsError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 
 from .open_keys import log_keys
@@ -56,7 +57,7 @@ def open_kept_log(settings: Settings) -> EventLog:
     if is_on_kafka(settings):
         return open_log(settings, keys=log_keys(settings))
     if not settings.log_path.is_file():
-        raise LogError(f"there is no log {settings.log_path}: name the file as sqlite:FILE")
+        raise LogError(message("there is no log {log_path}: name the file as sqlite:FILE", log_path=settings.log_path))
     log = SqliteLog(settings.log_path, keys=log_keys(settings))
     try:
         log.check()
@@ -106,7 +107,7 @@ def make_log_topics(settings: Settings, *, is_altering: bool) -> Topics:
     from connectors.log_kafka import alter_topics, check_topics, make_topics
 
     if not is_on_kafka(settings):
-        raise SettingsError([f'log = "{settings.log}" is a file: there are no topics to make'], source="esep topics")
+        raise SettingsError([message('log = "{log}" is a file: there are no topics to make', log=settings.log)], source="esep topics")
     cluster = kafka_settings_of(settings)
     made = list(make_topics(cluster))
     altered = list(alter_topics(cluster)) if is_altering else []

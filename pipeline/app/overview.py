@@ -22,6 +22,7 @@ from pipeline.log.events.months import Answered
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
 from pipeline.model.errors import EsepError, StoreError
+from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.render.totals import printed_totals
 from pipeline.store import Store
@@ -196,12 +197,12 @@ def _moves(app: App, life: Life, assessed: Assessment, now: int) -> list[Move]:
     """Who acts next. Of an open month: a move for each condition that does not hold."""
     month = life.month
     if not life.frozen and now < month.end_at:
-        return [Move("nobody", "the month has not ended", at=month.end_at)]
+        return [Move("nobody", message("the month has not ended"), at=month.end_at)]
     if not life.frozen and assessed.unmet:
         return [_move_of(condition, month) for condition in assessed.unmet]
     gap = _gap_before(app, month)
     if not life.frozen and gap is not None:
-        return [Move("you", f"{gap} comes first: months are frozen in order", f"esep status {gap}")]
+        return [Move("you", message("{gap} comes first: months are frozen in order", gap=gap), f"esep status {gap}")]
     try:
         status = app.desk.closing.foresee_month(month, now, unmet=[])
     except EsepError as error:
@@ -219,15 +220,19 @@ def _move_of(condition: Condition, month: Month) -> Move:
     """What resolves a condition that does not hold."""
     match condition.kind:
         case "chain-passed" | "chain-final":
-            return Move("esep", f"follows the chain: {condition.detail}", "esep run")
+            return Move("esep", message("follows the chain: {detail}", detail=condition.detail), "esep run")
         case "payers-seen":
             return Move("esep", condition.detail, "esep run")
         case "ledger-complete":
-            return Move("you", "import the rest of the month, then declare it complete", f"esep import complete {month.last}")
+            return Move("you", message("import the rest of the month, then declare it complete"), f"esep import complete {month.last}")
         case "registry-loaded":
-            return Move("you", "import the registry of miners", "esep import registry DIR")
+            return Move("you", message("import the registry of miners"), "esep import registry DIR")
         case "issues-resolved":
-            return Move("you", f"resolve, label or waive: {condition.detail.partition('; ')[0]}", f"esep issues {month} --blocking")
+            return Move(
+                "you",
+                message("resolve, label or waive: {partition}", partition=condition.detail.partition("; ")[0]),
+                f"esep issues {month} --blocking",
+            )
 
 
 def move_of_step(status: MonthStatus) -> Move:

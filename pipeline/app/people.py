@@ -13,6 +13,7 @@ from pipeline.log.events import AnyEvent
 from pipeline.log.protocol import EventLog
 from pipeline.log.read import KeyReader
 from pipeline.model.errors import LogError, SettingsError
+from pipeline.model.message import message
 
 
 class People:
@@ -52,17 +53,24 @@ def _person(by: str, owners: Sequence[str] | None, role: str) -> str:
     by = by.strip()
     if owners is None:
         if not by:
-            raise SettingsError(["--by: give the name of the person who says so; it stands in the log"], source="esep")
+            raise SettingsError([message("--by: give the name of the person who says so; it stands in the log")], source="esep")
         return by
     if not owners:
         raise LogError(
-            f"--by: no key at hand is granted the role {role}, and [keys] root wants one: `esep keys list` shows the keys, "
-            "`esep keys grant` grants a role, `esep keys start` begins where nothing is signed yet"
+            message(
+                "--by: no key at hand is granted the role {role}, and [keys] root wants one: `esep keys list` shows the keys, `esep keys grant` grants a role, `esep keys start` begins where nothing is signed yet",
+                role=role,
+            )
         )
     if not by and len(owners) > 1:
-        raise LogError(f"--by: several people's keys are at hand: say whose decision it is: {', '.join(owners)}")
+        raise LogError(message("--by: several people's keys are at hand: say whose decision it is: {owners}", owners=", ".join(owners)))
     if by and by not in owners:
         raise LogError(
-            f"--by: {by!r} has no key at hand for the role {role}: the keys here are of {', '.join(owners)}, and each signs in its owner's name alone"
+            message(
+                "--by: {by} has no key at hand for the role {role}: the keys here are of {owners}, and each signs in its owner's name alone",
+                by=repr(by),
+                role=role,
+                owners=", ".join(owners),
+            )
         )
     return by or owners[0]

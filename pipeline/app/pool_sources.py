@@ -12,6 +12,7 @@ from pipeline.log.events import content_digest, encode
 from pipeline.log.events.sources import SourceDecided
 from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.queries import OpenItem, source_items, sources
@@ -72,16 +73,26 @@ class PoolSources:
     def decide(self, store: Store, source: str, item: str, outcome: str, *, txid: str | None, by: str, reason: str) -> None:
         """End an item in a person's name. Raises SettingsError for an item that does not wait, and for an outcome that does not fit it."""
         waiting = next((one for one in self.items(store) if (one.source, one.item) == (source, item)), None)
-        faults = [f"{name}: is empty: say it" for name, value in (("--by", by), ("--reason", reason)) if not value.strip()]
+        faults: list[str] = [
+            message("{name}: is empty: say it", name=name) for name, value in (("--by", by), ("--reason", reason)) if not value.strip()
+        ]
         if waiting is None:
-            faults.append(f"ITEM: nothing named {item!r} waits at source {source!r}: `esep sources list` shows what does")
+            faults.append(
+                message(
+                    "ITEM: nothing named {item} waits at source {source}: `esep sources list` shows what does",
+                    item=repr(item),
+                    source=repr(source),
+                )
+            )
         elif item.startswith("payment:") != (outcome in OF_PAYMENTS):
             fitting = "paid or not-paid" if item.startswith("payment:") else "accept or refuse"
-            faults.append(f"OUTCOME: {outcome} is nothing to say of {item}: say {fitting}")
+            faults.append(
+                message("OUTCOME: {outcome} is nothing to say of {item}: say {fitting}", outcome=outcome, item=item, fitting=fitting)
+            )
         if outcome == "paid" and parse_txid(txid) is None:
-            faults.append("--txid: say under which transaction it was paid: 64 hexadecimal digits")
+            faults.append(message("--txid: say under which transaction it was paid: 64 hexadecimal digits"))
         if outcome != "paid" and txid is not None:
-            faults.append("--txid: goes with paid alone")
+            faults.append(message("--txid: goes with paid alone"))
         if faults:
             raise SettingsError(faults, source="esep sources decide")
         at = self._now()

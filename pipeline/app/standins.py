@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.standins.bitcoin_node import ReplayNode
 from connectors.standins.filing_service import FAULTS, Faults, ReceivedSubmissions, SandboxServer
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message, text_of
 
 __all__ = ["FAULTS", "ReplayNode", "SandboxServer", "filing_sandbox"]
 
@@ -22,5 +23,5 @@ def filing_sandbox(
     try:
         faults = Faults(seed, share=share, kinds=tuple(kinds or FAULTS))
     except ValueError as error:
-        raise SettingsError([f"--fault: {error}"], source="esep sandbox") from None
+        raise SettingsError([message("--fault: {error}", error=text_of(error))], source="esep sandbox") from None
     return SandboxServer(ReceivedSubmissions(keep), faults, now, port=port)

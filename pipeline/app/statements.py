@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.assess.statement import MonthTables, draft_tables
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError, VerifyError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.settings import Settings
@@ -52,7 +53,7 @@ class Statements:
                 if frozen
                 else "it is not frozen: without --version it is a draft"
             )
-            raise MonthError(f"{month} has no frozen version {version}; {have}")
+            raise MonthError(message("{month} has no frozen version {version}; {have}", month=month, version=version, have=have))
         with self._stores.current(on_progress) as store:
             state, assessed = self._months.assess(store, month)
         return draft_tables(state, assessed, month, self._rules, pool=self._settings.header(), at=self._now())
@@ -68,7 +69,12 @@ class Statements:
         tables = read_tables(folder)
         if tables.digest != event.digest:
             raise VerifyError(
-                f"{folder / 'report.csv'} is not what was frozen: its SHA-256 is {tables.digest}, the log says {event.digest}; "
-                f"restore the bundle, or remove its folder and esep replay {event.month}"
+                message(
+                    "{folder} is not what was frozen: its SHA-256 is {digest}, the log says {digest2}; restore the bundle, or remove its folder and esep replay {month}",
+                    folder=folder / "report.csv",
+                    digest=tables.digest,
+                    digest2=event.digest,
+                    month=event.month,
+                )
             )
         return tables

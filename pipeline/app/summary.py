@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.model.errors import EsepError, MonthError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.verify.shapes import read_manifest
 
@@ -43,7 +44,7 @@ def month_summary(app: App, month: Month) -> MonthSummary:
     app.diary.refresh()
     life = app.diary.life(month)
     if not life.frozen:
-        raise MonthError(f"{month} is not frozen yet: esep freeze {month} --by NAME")
+        raise MonthError(message("{month} is not frozen yet: esep freeze {month} --by NAME", month=month))
     event = life.frozen[life.version]
     folder = app.months.restore(event)
     manifest = read_manifest(folder)

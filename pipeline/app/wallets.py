@@ -15,6 +15,7 @@ from pipeline.chains.networks import address_on
 from pipeline.log.events import content_digest, encode
 from pipeline.log.events.months import WalletSigned
 from pipeline.log.protocol import EventLog, append_shared
+from pipeline.model.message import message, text_of
 from pipeline.settings import Settings
 from pipeline.store.facts import read_facts
 from pipeline.store.queries import wallet_signatures
@@ -68,20 +69,33 @@ class PoolWallets:
         events: list[WalletSigned] = []
         for number, chain, written, signature in given:
             if chain not in self._settings.chains:
-                faults.append(f"line {number}: there is no [chains.{chain}]")
+                faults.append(message("line {number}: there is no [chains.{chain}]", number=number, chain=chain))
                 continue
             network = self._settings.network_of(chain)
             try:
                 address = address_on(network, written)
             except ValueError as error:
-                faults.append(f"line {number}: {error}")
+                faults.append(message("line {number}: {error}", number=number, error=text_of(error)))
                 continue
             line, text = listed.get((chain, address)), self.message(chain, address)
             if line is None:
-                faults.append(f"line {number}: {address} is none of the pool's addresses on {chain}: esep wallets messages lists them")
+                faults.append(
+                    message(
+                        "line {number}: {address} is none of the pool's addresses on {chain}: esep wallets messages lists them",
+                        number=number,
+                        address=address,
+                        chain=chain,
+                    )
+                )
             elif fault := signature_fault(network, address, text, signature):
                 faults.append(
-                    f"line {number}: the signature for {address} does not hold: {fault}; what is signed is {text!r}, word for word"
+                    message(
+                        "line {number}: the signature for {address} does not hold: {fault}; what is signed is {text}, word for word",
+                        number=number,
+                        address=address,
+                        fault=fault,
+                        text=repr(text),
+                    )
                 )
             elif line.signature != signature:
                 digest = content_digest([chain, address, text, signature])

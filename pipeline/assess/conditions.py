@@ -18,6 +18,7 @@ from pipeline.enrich.classify import chains_of
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.payers import PAYERS_SINCE
 from pipeline.log.events.months import Waived
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
@@ -38,7 +39,7 @@ class Condition:
 
     def for_manifest(self) -> dict[str, object]:
         """The condition as a bundle's manifest has it."""
-        return {"name": self.name, "is_met": self.is_met, "detail": self.detail}
+        return {"name": str(self.name), "is_met": self.is_met, "detail": str(self.detail)}
 
 
 def closing_conditions(
@@ -57,30 +58,45 @@ def closing_conditions(
     ]
     conditions += _payer_conditions(facts, rules)
     is_complete = complete_through is not None and complete_through >= month.last
-    said = f"declared complete through {complete_through}" if complete_through else "never declared complete"
+    said = (
+        message("declared complete through {complete_through}", complete_through=complete_through)
+        if complete_through
+        else message("never declared complete")
+    )
     conditions.append(
         Condition(
-            "ledger complete",
+            message("ledger complete"),
             is_complete,
-            said + ("" if is_complete else f"; needed: {month.last} (esep import complete {month.last})"),
+            message(
+                "{said}{more}",
+                said=said,
+                more="" if is_complete else message("; needed: {last} (esep import complete {last})", last=month.last),
+            ),
             "ledger-complete",
         )
     )
     conditions.append(
         Condition(
-            "registry loaded", has_registry, "loaded" if has_registry else "none was imported (esep import registry)", "registry-loaded"
+            message("registry loaded"),
+            has_registry,
+            message("loaded") if has_registry else message("none was imported (esep import registry)"),
+            "registry-loaded",
         )
     )
     left = blocking_issues(issues, waivers)
     by_code = ", ".join(f"{code} ({count})" for code, count in left.group_by("code").len().sort("code").iter_rows())
     lapsed = left["lapsed"].len() - left["lapsed"].null_count()
-    by_code += f"; {lapsed} of them waived before, on other facts" if lapsed else ""
+    listed = [by_code, *([message("{count} of them waived before, on other facts", count=lapsed)] if lapsed else [])]
     waived = issues.filter(pl.col("severity") == "blocking").height - left.height
     conditions.append(
         Condition(
-            "no blocking issue left",
+            message("no blocking issue left"),
             left.is_empty(),
-            f"none left, {waived} waived by name" if left.is_empty() else f"{by_code}; {waived} waived (esep issues {month}; esep waive)",
+            message("none left, {waived} waived by name", waived=waived)
+            if left.is_empty()
+            else message(
+                "{by_code}; {waived} waived (esep issues {month}; esep waive)", by_code=joined("; ", listed), waived=waived, month=month
+            ),
             "issues-resolved",
         )
     )
@@ -89,18 +105,23 @@ def closing_conditions(
 
 def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> list[Condition]:
     blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")
-    passed, final = f"{chain} has passed the month", f"{chain} is final"
+    passed, final = message("{chain} has passed the month", chain=chain), message("{chain} is final", chain=chain)
     if blocks.is_empty():
-        nothing = "no block was read yet (esep watch)"
+        nothing = message("no block was read yet (esep watch)")
         return [Condition(passed, False, nothing, "chain-passed"), Condition(final, False, nothing, "chain-final")]
     tip = blocks.row(-1, named=True)
     is_past = tip["mediantime"] >= month.end_at
-    reached = f"tip {tip['height']} has median time {_utc(tip['mediantime'])}; the month ends {_utc(month.end_at)}"
+    reached = message(
+        "tip {height} has median time {mediantime}; the month ends {end_at}",
+        height=tip["height"],
+        mediantime=_utc(tip["mediantime"]),
+        end_at=_utc(month.end_at),
+    )
     last = last_heights(blocks, month)
     if last.is_empty():
         return [
             Condition(passed, is_past, reached, "chain-passed"),
-            Condition(final, True, "its first known block lies after the month", "chain-final"),
+            Condition(final, True, message("its first known block lies after the month"), "chain-final"),
         ]
     height = last["height"][0]
     confirmations = tip["height"] - height + 1
@@ -109,7 +130,12 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
         Condition(
             final,
             confirmations >= finality,
-            f"the month's last block {height} has {confirmations} confirmations of {finality}",
+            message(
+                "the month's last block {height} has {confirmations} confirmations of {finality}",
+                height=height,
+                confirmations=confirmations,
+                finality=finality,
+            ),
             "chain-final",
         ),
     ]
@@ -123,10 +149,16 @@ def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
         of_chain = (pl.col("chain") == chain) & pl.col("payer").is_in(rules.on_chain_payers(chain))
         named = facts.payments.join(chains_of(rules), on="asset").filter(of_chain)
         left = named.join(facts.payees, on=["chain", "address"], how="anti")
-        detail = f"all {named.height} payments of on-chain payers were looked for"
+        detail = message("all {height} payments of on-chain payers were looked for", height=named.height)
         if left.height:
-            detail = f"{left.height} of {named.height} payments of on-chain payers were not looked for yet (esep watch)"
-        conditions.append(Condition(f"{chain}: payers' transactions looked for", left.is_empty(), detail, "payers-seen"))
+            detail = message(
+                "{left} of {all} payments of on-chain payers were not looked for yet (esep watch)",
+                left=left.height,
+                all=named.height,
+            )
+        conditions.append(
+            Condition(message("{chain}: payers' transactions looked for", chain=chain), left.is_empty(), detail, "payers-seen")
+        )
     return conditions
 
 

@@ -20,6 +20,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.model.hash_tree import HashTree, root_of
+from pipeline.model.message import message
 from pipeline.render.form import COLUMNS
 
 FORM: Final = "esep-receipt"
@@ -134,8 +135,16 @@ def read_receipt(content: bytes) -> Receipt:
 
 def receipt_faults(receipt: Receipt) -> list[str]:
     """What is wrong with a receipt by itself: rows of others, rows that do not lead to the root that it states."""
-    faults = [f"row {row.n} is not of the miner {receipt.miner_id}" for row in receipt.rows if row.values[_MINER] != receipt.miner_id]
-    faults += [f"row {row.n} says that its number is {row.values[0]}" for row in receipt.rows if row.values[0] != str(row.n)]
+    faults: list[str] = [
+        message("row {n} is not of the miner {miner_id}", n=row.n, miner_id=receipt.miner_id)
+        for row in receipt.rows
+        if row.values[_MINER] != receipt.miner_id
+    ]
+    faults += [
+        message("row {n} says that its number is {values}", n=row.n, values=row.values[0])
+        for row in receipt.rows
+        if row.values[0] != str(row.n)
+    ]
     numbers = [row.n for row in receipt.rows]
     if not receipt.rows or len(set(numbers)) != len(numbers):
         return [*faults, "it has no row, or one twice"]
@@ -145,7 +154,7 @@ def receipt_faults(receipt: Receipt) -> list[str]:
     except ValueError as error:
         return [*faults, str(error)]
     if stated_root(root, receipt.leaves, receipt.month, receipt.version, receipt.digest) != receipt.root:
-        faults.append("its rows do not lead to the root that it states: a row, a key or the proof was changed")
+        faults.append(message("its rows do not lead to the root that it states: a row, a key or the proof was changed"))
     return faults
 
 

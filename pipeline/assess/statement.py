@@ -13,6 +13,7 @@ import polars as pl
 
 from pipeline.enrich.frames import DEBTS
 from pipeline.model.errors import MonthError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import check_rows
@@ -85,10 +86,14 @@ def statements_of(tables: MonthTables, miner_id: str | None = None) -> Iterator[
     miners = tables.miners
     if miner_id is not None and miner_id not in miners:
         raise MonthError(
-            f"{tables.month}: the miner {miner_id} has no row and no debt; esep statement {tables.month} makes those of all who have"
+            message(
+                "{month}: the miner {miner_id} has no row and no debt; esep statement {month} makes those of all who have",
+                month=tables.month,
+                miner_id=miner_id,
+            )
         )
     if not miners:
-        raise MonthError(f"{tables.month}: no miner has a row or a debt; is the ledger imported? (esep status)")
+        raise MonthError(message("{month}: no miner has a row or a debt; is the ledger imported? (esep status)", month=tables.month))
     rows = pl.concat([tables.report.drop("n"), tables.links.drop("n")], how="horizontal")
     wanted = miners if miner_id is None else [miner_id]
     if miner_id is not None:

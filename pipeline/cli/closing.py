@@ -24,14 +24,17 @@ from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
+from pipeline.model.message import message
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
+from pipeline.texts import N_
 
 from .decisions import ByOption, ReasonOption, parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, say_field, settings_of, table
 from .logs import configure_logs
 from .months import print_json, print_step
 from .summary import move_words, print_summary
+from .words import state_word
 
 
 def close(
@@ -52,7 +55,7 @@ def close(
         if not is_dry:
             held.enter_context(sole_closer(settings))
         app = held.enter_context(App(settings, now))
-        with progress("looking" if is_dry else "closing"):
+        with progress(message("looking") if is_dry else message("closing")):
             foreseen = app.desk.foresee() if is_dry else None
             statuses = foreseen.statuses if foreseen else app.desk.look()
         frozen = [s.month for s in statuses if s.life.frozen and not s.trouble]
@@ -63,28 +66,42 @@ def close(
         print_json([dict(zip(("month", "state", "due", "why", "from"), row, strict=True)) for row in rows])
         return
     if is_dry:
-        say("Nothing was done. Due now, or next:")
+        say(message("Nothing was done. Due now, or next:"))
     for status in statuses:
         found = [summary for summary in summaries if summary.month == status.month]
         for summary in found:
             print_summary(summary, config)
         if not found:
             said = replace(move_of_step(status), what=status.trouble) if status.trouble else move_of_step(status)
-            say(f"{status.month} is {_state(status)}{' and stopped' if status.trouble else ''}")
-            say_field("would" if is_dry and status.step.act in DOING else "next", _due_words(status, said, config, is_dry=is_dry), indent=2)
+            say(
+                message(
+                    "{month} is {state}{stopped}",
+                    month=status.month,
+                    state=state_word(_state(status)),
+                    stopped=message(" and stopped") if status.trouble else "",
+                )
+            )
+            say_field(
+                message("would") if is_dry and status.step.act in DOING else message("next"),
+                _due_words(status, said, config, is_dry=is_dry),
+                indent=2,
+            )
     for notice in foreseen.notices if foreseen else ():
-        say_field("would tell", notice.subject, width=12)
+        say_field(message("would tell"), notice.subject, width=12)
     if not statuses:
-        say("there is no month to close yet")
+        say(message("there is no month to close yet"))
 
 
 DOING = (Act.FREEZE, Act.SIGN, Act.SUBMIT, Act.SEND, Act.ASK)
 """What `esep close` does; the rest waits for an instant, a person or facts."""
 
 
+_ACTS = {Act.FREEZE: N_("freeze"), Act.SIGN: N_("sign"), Act.SUBMIT: N_("submit"), Act.SEND: N_("send"), Act.ASK: N_("ask")}
+
+
 def _due_words(status: MonthStatus, move: Move, config: Path, *, is_dry: bool) -> str:
     if is_dry and status.step.act in DOING:
-        return f"{status.step.act}: {status.step.why}"
+        return message("{step}: {why}", step=message(_ACTS[status.step.act]), why=status.step.why)
     return move_words(move, config)
 
 
@@ -129,13 +146,22 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
         rows = [(_when(e.point.at), e.point.month, e.point.what, e.point.why, *_past_or_note(e)) for e in entries]
         print_json([dict(zip(("at", "month", "what", "why", "past", "note"), row, strict=True)) for row in rows])
         return
-    say("All times are Almaty's.")
+    say(message("All times are Almaty's."))
     for month in sorted({entry.point.month for entry in entries}):
         say(f"\n{month}")
         for entry in entries:
             if entry.point.month == month:
-                standing = f" [{entry.standing}]" if entry.standing else ""
-                say(f"  {_when(entry.point.at)}  {entry.point.what}: {entry.point.why}{standing}", hang=18)
+                standing = message(" [{standing}]", standing=entry.standing) if entry.standing else ""
+                say(
+                    message(
+                        "  {at}  {what}: {why}{standing}",
+                        at=_when(entry.point.at),
+                        what=entry.point.what,
+                        why=entry.point.why,
+                        standing=standing,
+                    ),
+                    hang=18,
+                )
 
 
 def _past_or_note(entry: CalendarEntry) -> tuple[str, str]:
@@ -163,15 +189,22 @@ def approve(
     named = parse_month(month)
     with App(settings_of(config), now) as app:
         by = app.people.decider(by)
-        with progress("comparing with the frozen version"):
+        with progress(message("comparing with the frozen version")):
             outcome = approval.approve(app, named, by=by, reason=reason, as_frozen=as_frozen)
         summary = month_summary(app, named)
     if outcome.differing_rows is not None:
-        say(f"to be filed as frozen: {named} v{outcome.version}, although {outcome.differing_rows} row(s) would differ now")
+        say(
+            message(
+                "to be filed as frozen: {named} v{version}, although {differing_rows} row(s) would differ now",
+                named=named,
+                version=outcome.version,
+                differing_rows=outcome.differing_rows,
+            )
+        )
     if outcome.is_new:
-        say(f"approved: {named} v{outcome.version}, digest {outcome.digest}")
+        say(message("approved: {named} v{version}, digest {digest}", named=named, version=outcome.version, digest=outcome.digest))
     else:
-        say(f"already approved by {by}: {named} v{outcome.version}")
+        say(message("already approved by {by}: {named} v{version}", by=by, named=named, version=outcome.version))
     print_summary(summary, config)
 
 
@@ -198,20 +231,36 @@ def receipt(
         "rejected": Answer("rejected"), "missing": Answer("missing"),
     }  # fmt: skip
     if outcome not in answers:
-        raise SettingsError([f"OUTCOME: {outcome!r}: say one of {', '.join(answers)}"], source="esep receipt")
+        raise SettingsError(
+            [message("OUTCOME: {outcome}: say one of {answers}", outcome=repr(outcome), answers=", ".join(answers))], source="esep receipt"
+        )
     with App(settings_of(config), now) as app:
         by = app.people.decider(by)
         diary = app.desk.diary
         diary.refresh()
         submission = diary.life(named).submission
         if submission is None:
-            raise FilingError(f"{named} has no submission: esep close makes one when it is due")
+            raise FilingError(message("{named} has no submission: esep close makes one when it is due", named=named))
         if submission.verdict is not None:
-            raise FilingError(f"{named}: submission {submission.event.submission_id} is {submission.state} already: it is settled")
+            raise FilingError(
+                message(
+                    "{named}: submission {submission_id} is {state} already: it is settled",
+                    named=named,
+                    submission_id=submission.event.submission_id,
+                    state=submission.state,
+                )
+            )
         append_answer(
             diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
         )
-    say(f"noted: {named}, submission {submission.event.submission_id}: {outcome}")
+    say(
+        message(
+            "noted: {named}, submission {submission_id}: {outcome}",
+            named=named,
+            submission_id=submission.event.submission_id,
+            outcome=outcome,
+        )
+    )
 
 
 def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -230,11 +279,32 @@ def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config
         life = desk.diary.life(named)
         last = life.submission
         if last is None or last.event.version != life.version or last.state is not State.REJECTED:
-            raise FilingError(f"{named} v{life.version} was not rejected (it is {life.state()}): it is not filed a second time")
+            raise FilingError(
+                message(
+                    "{named} v{version} was not rejected (it is {state}): it is not filed a second time",
+                    named=named,
+                    version=life.version,
+                    state=life.state(),
+                )
+            )
         if (draft := life.blocking_draft) is not None:
-            raise MonthError(f"{named} v{life.version} is not filed again: {what_changed(life, draft)}")
+            raise MonthError(
+                message(
+                    "{named} v{version} is not filed again: {what_changed}",
+                    named=named,
+                    version=life.version,
+                    what_changed=what_changed(life, draft),
+                )
+            )
         event = submit(desk.diary, desk.months, desk.filing, app.pool, life, now=now(), by=by, reason=reason)
-    say(f"{named} v{event.version}: submission {event.submission_id} is made; it is sent at the next look")
+    say(
+        message(
+            "{named} v{version}: submission {submission_id} is made; it is sent at the next look",
+            named=named,
+            version=event.version,
+            submission_id=event.submission_id,
+        )
+    )
 
 
 def amend(
@@ -254,13 +324,15 @@ def amend(
     """
     named = parse_month(month)
     if by.strip() and not reason.strip():
-        raise SettingsError(["--by and --reason: give both to freeze the further version, or none to look at it"], source="esep amend")
+        raise SettingsError(
+            [message("--by and --reason: give both to freeze the further version, or none to look at it")], source="esep amend"
+        )
     with App(settings_of(config), now) as app:
         by = app.people.decider(by) if reason.strip() else ""
-        with progress("comparing with the frozen version"):
+        with progress(message("comparing with the frozen version")):
             draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at", is_amendment=True, is_named=bool(by))
         if draft is None:
-            say(f"{named}: the report comes out as it was frozen: there is nothing to amend")
+            say(message("{named}: the report comes out as it was frozen: there is nothing to amend", named=named))
             return
         if as_json:
             print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
@@ -270,19 +342,19 @@ def amend(
                 for row in draft.rows[:50]
             ]
             table(
-                f"{named} v{draft.version}: {draft.row_count} row(s) differ",
-                ["change", "cause", "allocation", "transaction", "columns"],
+                message("{named} v{version}: {row_count} row(s) differ", named=named, version=draft.version, row_count=draft.row_count),
+                [message("change"), message("cause"), message("allocation"), message("transaction"), message("columns")],
                 shown,
             )
         if by:
             with app.stores.current() as store:
                 outcome = app.months.freeze(store, named, by=by, reason=reason, is_amendment=True, progress=print_step)
-            say(f"version {outcome.version} is frozen")
+            say(message("version {version} is frozen", version=outcome.version))
             print_summary(month_summary(app, named), config)
 
 
 def _why(row: DraftedRow) -> str:
-    return f"{row.cause}, follows {row.follows[:40]}" if row.follows else row.cause
+    return message("{cause}, follows {row}", cause=row.cause, row=row.follows[:40]) if row.follows else row.cause
 
 
 def _change(columns: list[str], before: list[str], after: list[str]) -> list[str]:
@@ -310,7 +382,7 @@ def sandbox(
     stop = threading.Event()
     sandbox = filing_sandbox(now, port=port, seed=seed, share=share / 100, kinds=faults or (), keep=keep)
     with stopped_by_signals(stop), sandbox as server:
-        say(f"sandbox on {server.url}")
+        say(message("sandbox on {url}", url=server.url))
         while not stop.wait(0.5):
             continue
 

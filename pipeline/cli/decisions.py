@@ -14,6 +14,7 @@ from pipeline.assess.waivers import short_name, with_waivers
 from pipeline.chains.networks import strict_address_on
 from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
 from pipeline.settings.models import ClassName
 
@@ -46,26 +47,41 @@ def label(
     settings = settings_of(config)
     chain = chain or (next(iter(settings.chains)) if len(settings.chains) == 1 else None)
     if chain not in settings.chains:
-        raise SettingsError([f"--chain: say which one: {', '.join(sorted(settings.chains))}"], source="esep label")
+        raise SettingsError([message("--chain: say which one: {chains}", chains=", ".join(sorted(settings.chains)))], source="esep label")
     faults = _reason_faults(reason)
     try:
         _CLASS.validate_python(outflow_class)
     except ValidationError as error:
-        faults.append(f"CLASS: {outflow_class!r}: {error.errors()[0]['msg']}")
+        faults.append(message("CLASS: {outflow_class}: {msg}", outflow_class=repr(outflow_class), msg=error.errors()[0]["msg"]))
     try:
         address = strict_address_on(settings.network_of(chain), address)
     except ValueError as error:
-        faults.append(f"ADDRESS: {error}")
+        faults.append(message("ADDRESS: {error}", error=text_of(error)))
     if faults:
         raise SettingsError(faults, source="esep label")
     with App(settings, now) as app:
         by = app.people.decider(by)
         held = app.decisions.held().labels.get((chain, address))
         if held and (held.outflow_class, held.name, held.by, held.reason) == (outflow_class, name, by, reason):
-            say(f"already labelled: {address} is {held.outflow_class} ({held.name})")
+            say(
+                message(
+                    "already labelled: {address} is {outflow_class} ({name})",
+                    address=address,
+                    outflow_class=held.outflow_class,
+                    name=held.name,
+                )
+            )
             return
         app.decisions.label(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason)
-    say(f"labelled: {address} on {chain} is {outflow_class} ({name})")
+    say(
+        message(
+            "labelled: {address} on {chain} is {outflow_class} ({name})",
+            address=address,
+            chain=chain,
+            outflow_class=outflow_class,
+            name=name,
+        )
+    )
 
 
 def waive(
@@ -91,12 +107,18 @@ def waive(
     faults = _reason_faults(reason)
     if ref is not None and code not in {known.value for known in IssueCode if known.severity is Severity.BLOCKING}:
         near = difflib.get_close_matches(code, [known.value for known in IssueCode], n=1)
-        faults.append(f"CODE: {code!r} is no blocking issue" + (f": did you mean {near[0]}?" if near else ""))
+        faults.append(
+            message(
+                "CODE: {code} is no blocking issue{more}",
+                code=repr(code),
+                more=message(": did you mean {near}?", near=near[0]) if near else "",
+            )
+        )
     if faults:
         raise SettingsError(faults, source="esep waive")
     with App(settings, now) as app:
         by = app.people.decider(by)
-        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             state, assessed = app.months.assess(store, named, edition=app.rules.edition)
         issues = with_waivers(assessed.enriched.issues, state.waivers).filter(pl.col("severity") == "blocking")
         if ref is None:
@@ -104,16 +126,30 @@ def waive(
         judged = issues.filter(pl.col("code") == code).to_dicts()
         found = next((row for row in judged if row["ref"] == ref), None)
         if found is not None and found["waived_by"]:
-            say(f"already waived by {found['waived_by']}: {code} {ref} ({found['waiver_reason']})")
+            say(
+                message(
+                    "already waived by {waived_by}: {code} {ref} ({waiver_reason})",
+                    waived_by=found["waived_by"],
+                    code=code,
+                    ref=ref,
+                    waiver_reason=found["waiver_reason"],
+                )
+            )
             return
         if found is None:
             near = difflib.get_close_matches(ref, [row["ref"] for row in judged if not row["waived_by"]], n=1, cutoff=0.8)
             listed = f"esep issues {named}{' --next' if app.months.frozen(named) else ''}"
             raise MonthError(
-                f"{named} has no open issue {code} {ref}" + (f": did you mean {near[0]}?" if near else f": {listed} lists them")
+                message(
+                    "{named} has no open issue {code} {ref}{more}",
+                    named=named,
+                    code=code,
+                    ref=ref,
+                    more=message(": did you mean {near}?", near=near[0]) if near else message(": {listed} lists them", listed=listed),
+                )
             )
         app.decisions.waive(month=named, issue=found, by=by, reason=reason)
-    say(f"waived: {named} {code} {ref}")
+    say(message("waived: {named} {code} {ref}", named=named, code=code, ref=ref))
 
 
 def _named(month: Month, name: str, issues: list[tuple[str, str]]) -> tuple[str, str]:
@@ -121,11 +157,17 @@ def _named(month: Month, name: str, issues: list[tuple[str, str]]) -> tuple[str,
     found = sorted({(code, ref) for code, ref in issues if short_name(code, ref) == name.lower()})
     if not found:
         raise MonthError(
-            f"{month} has no blocking issue with the short name {name!r}: esep issues {month} --blocking lists them; after a CODE the REF is needed"
+            message(
+                "{month} has no blocking issue with the short name {name}: esep issues {month} --blocking lists them; after a CODE the REF is needed",
+                month=month,
+                name=repr(name),
+            )
         )
     if len(found) > 1:
         both = "; ".join(f"{code} {ref}" for code, ref in found)
-        raise MonthError(f"{name} is the short name of several issues: {both}. Give CODE and REF, nothing was waived")
+        raise MonthError(
+            message("{name} is the short name of several issues: {both}. Give CODE and REF, nothing was waived", name=name, both=both)
+        )
     return found[0]
 
 
@@ -134,7 +176,7 @@ def parse_month(text: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError as error:
-        raise SettingsError([f"MONTH: {error}"], source="esep") from None
+        raise SettingsError([message("MONTH: {error}", error=text_of(error))], source="esep") from None
 
 
 def _reason_faults(reason: str) -> list[str]:

@@ -18,6 +18,8 @@ from pipeline.app.app import App
 from pipeline.app.imports import RegistryContent
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
+from pipeline.model.message import message
+from pipeline.texts import N_
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
@@ -44,12 +46,12 @@ def _ledger(
     """`how`: the sheet and the profile."""
     sheet, profile = how
     with App(settings_of(config), now) as app:
-        with progress(f"reading {path.name}"):
+        with progress(message("reading {name}", name=path.name)):
             found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
         if is_dry:
             changes = []
             if not found.faults:
-                with progress("working out the open months") as on_progress:
+                with progress(message("working out the open months")) as on_progress:
                     changes = app.months.preview(kind, rows, on_progress)
             _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
             if found.faults:
@@ -61,7 +63,7 @@ def _ledger(
             consent = replace(consent, to_oddities=_asked(path.name, found))
         if consent.to_oddities or consent.to_moves:
             consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
-        with progress(f"importing {path.name}"):
+        with progress(message("importing {name}", name=path.name)):
             done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
     _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
 
@@ -85,7 +87,7 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
     for line in review_lines(name, found):
         say(line)
     if is_dry:
-        say("  dry run: nothing was imported")
+        say(message("  dry run: nothing was imported"))
     for change in changes:
         _print_change(change)
 
@@ -93,21 +95,33 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
 def _print_change(change: MonthChange) -> None:
     """What the report of one open month would become."""
     if not change.row_count:
-        say(f"  {change.month}: the report stays as it is ({change.rows_before} rows)")
+        say(message("  {month}: the report stays as it is ({rows_before} rows)", month=change.month, rows_before=change.rows_before))
         return
-    say(f"  {change.month}: {change.rows_before} rows become {change.rows_after}; {change.row_count} row(s) differ")
+    say(
+        message(
+            "  {month}: {rows_before} rows become {rows_after}; {row_count} row(s) differ",
+            month=change.month,
+            rows_before=change.rows_before,
+            rows_after=change.rows_after,
+            row_count=change.row_count,
+        )
+    )
     for asset, (before, after) in change.allocated.items():
-        say(f"    allocated {asset}: {before} becomes {after}")
+        say(message("    allocated {asset}: {before} becomes {after}", asset=asset, before=before, after=after))
     for row in change.rows[:SHOWN_ROWS]:
         told = ", ".join(f"{column} {was} -> {now}" for column, was, now in row.values) if row.change == "changed" else row.words
         say(f"    {row.change}: {row.allocation_id} {told}")
     if change.row_count > SHOWN_ROWS:
-        say(f"    … and {change.row_count - SHOWN_ROWS} more (--json has up to {len(change.rows)})")
-    for word, issues in (("new issue", change.issues_new), ("issue gone", change.issues_gone)):
+        say(
+            message(
+                "    … and {row_count} more (--json has up to {count})", row_count=change.row_count - SHOWN_ROWS, count=len(change.rows)
+            )
+        )
+    for word, issues in ((N_("    new issue: {issue}"), change.issues_new), (N_("    issue gone: {issue}"), change.issues_gone)):
         for issue in issues[:SHOWN_ROWS]:
-            say(f"    {word}: {issue}")
+            say(message(word, issue=issue))
         if len(issues) > SHOWN_ROWS:
-            say(f"    … and {len(issues) - SHOWN_ROWS} more")
+            say(message("    … and {count} more", count=len(issues) - SHOWN_ROWS))
 
 
 def allocations(  # noqa: PLR0913 - a command's options are its parameters
@@ -170,21 +184,28 @@ def registry(
     """
     with App(settings_of(config), now) as app:
         if dry_run:
-            with progress(f"reading {folder.name}"):
+            with progress(message("reading {name}", name=folder.name)):
                 read = app.imports.read_registry(folder)
-            with progress("working out the open months") as on_progress:
+            with progress(message("working out the open months")) as on_progress:
                 differ, changes = app.months.preview_registry(read.content, on_progress)
             _print_registry_review(read, differ, changes, as_json=as_json)
             return
-        with progress(f"reading {folder.name}"):
+        with progress(message("reading {name}", name=folder.name)):
             done = app.imports.registry(folder)
     if as_json:
         print_json(asdict(done))
         return
     counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
-    say(f"registry version {done.version} {'imported' if done.is_new else 'is in force already'}: {counts}")
+    say(
+        message(
+            "registry version {version} {more}: {counts}",
+            version=done.version,
+            more=message("imported") if done.is_new else message("is in force already"),
+            counts=counts,
+        )
+    )
     for warning in done.warnings:
-        say(f"  warning: {warning}")
+        say(message("  warning: {warning}", warning=warning))
 
 
 def _print_registry_review(read: RegistryContent, differ: dict[str, tuple[int, int]], changes: list[MonthChange], *, as_json: bool) -> None:
@@ -202,16 +223,16 @@ def _print_registry_review(read: RegistryContent, differ: dict[str, tuple[int, i
             }
         )
         return
-    say("registry: " + ", ".join(f"{count} {kind}" for kind, count in rows.items()))
+    say(message("registry: {names}", names=", ".join((f"{count} {kind}" for kind, count in rows.items()))))
     for kind, (come, go) in differ.items():
-        say(f"  {kind}: {come} row(s) new or changed, {go} gone or as they were before")
+        say(message("  {kind}: {come} row(s) new or changed, {go} gone or as they were before", kind=kind, come=come, go=go))
     if not differ:
-        say("  says what is in force already")
+        say(message("  says what is in force already"))
     for warning in read.warnings:
-        say(f"  warning: {warning}")
+        say(message("  warning: {warning}", warning=warning))
     for change in changes:
         _print_change(change)
-    say("  dry run: nothing was imported")
+    say(message("  dry run: nothing was imported"))
 
 
 def complete(
@@ -225,7 +246,9 @@ def complete(
     try:
         day = date.fromisoformat(through)
     except ValueError:
-        raise SettingsError([f"DAY: {through!r} is not a day: write it as 2026-10-31"], source="esep import complete") from None
+        raise SettingsError(
+            [message("DAY: {through} is not a day: write it as 2026-10-31", through=repr(through))], source="esep import complete"
+        ) from None
     with App(settings_of(config), now) as app:
         is_new = app.imports.declare_complete(day)
-    say(f"the ledger is complete through {day}" + ("" if is_new else ", as was declared before"))
+    say(message("the ledger is complete through {day}{more}", day=day, more="" if is_new else message(", as was declared before")))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app.app import App
+from pipeline.model.message import message
 from pipeline.service.inbox import HandledFile, inbox_of, notify_people
 from pipeline.validate.review import Consent
 
@@ -30,7 +31,7 @@ def look(config: ConfigOption = DEFAULT_CONFIG) -> None:
         for one in handled:
             _print(one)
         if not handled:
-            say("nothing has arrived")
+            say(message("nothing has arrived"))
 
 
 def waiting(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -43,7 +44,7 @@ def waiting(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for name in names:
         say(name)
     if not names:
-        say("no file waits")
+        say(message("no file waits"))
 
 
 def take(

@@ -12,11 +12,13 @@ from pipeline.app.issues import IssueGroup, IssueView, issue_groups
 from pipeline.assess.waivers import with_waivers
 from pipeline.enrich.frames import ISSUES
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 
 from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, command_line, now, out, progress, say, settings_of
 from .months import print_json
+from .words import amount_words
 
 SHOWN = 10
 """Issues of a group that are printed one by one, unless all are asked for."""
@@ -46,7 +48,7 @@ def issues(
     only = Severity.BLOCKING.value if blocking else IssueCode(code).value if code in {known.value for known in IssueCode} else code
     with App(settings_of(config), now) as app:
         app.decisions.record_settings_labels()
-        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
             state, assessed = app.months.assess(store, named, edition=app.rules.edition if is_next else None)
@@ -68,25 +70,39 @@ def print_issues(month: Month, groups: list[IssueGroup], config: Path, *, limit:
     for group in groups:
         _print_group(month, group, config, limit)
     count = sum(len(group.issues) for group in groups)
-    say(f"{month}: {count} issue(s), {sum(group.open_count for group in groups)} of them blocking and open")
+    say(
+        message(
+            "{month}: {count} issue(s), {open} of them blocking and open",
+            month=month,
+            count=count,
+            open=sum(group.open_count for group in groups),
+        )
+    )
 
 
 def _print_group(month: Month, group: IssueGroup, config: Path, limit: int | None) -> None:
     is_blocking = group.code.severity is Severity.BLOCKING
-    kind = ("BLOCKING" if group.open_count else "waived") if is_blocking else "warning"
-    rule = f" (rule {group.advice.rule})" if group.advice.rule else ""
-    say(f"{kind}  {group.code.value}: {group.advice.title}{rule}", hang=2)
+    kind = (message("BLOCKING") if group.open_count else message("waived")) if is_blocking else message("warning")
+    rule = message(" (rule {number})", number=group.advice.rule) if group.advice.rule else ""
+    say(message("{kind}  {code}: {title}{rule}", kind=kind, code=group.code.value, title=group.advice.title, rule=rule), hang=2)
     if len(group.issues) > 1:
-        sums = "".join(f", {amount} {asset}" for asset, amount in group.sums.items())
-        say(f"  {len(group.issues)} of them{sums}", hang=2)
+        sums = "".join(f", {amount_words(amount)} {asset}" for asset, amount in group.sums.items())
+        say(message("  {count} of them{sums}", count=len(group.issues), sums=sums), hang=2)
     runs = _runs(group)
     for run in runs[:limit]:
         _print_issue(run)
     if limit is not None and len(runs) > limit:
         rest = sum(map(len, runs[limit:]))
-        say(f"  and {rest} more: {command_line(f'esep issues {month} --code {group.code.value}', config)}", hang=2)
+        say(
+            message(
+                "  and {rest} more: {command}",
+                rest=rest,
+                command=command_line(f"esep issues {month} --code {group.code.value}", config),
+            ),
+            hang=2,
+        )
     if group.open_count or not is_blocking:
-        say(f"  {group.advice.hint}")
+        say(message("  {hint}", hint=group.advice.hint))
     for command in group.advice.commands if group.open_count else ():
         say(f"    {command_line(command.replace('NUMBER', _example(group)), config)}", hang=4)
     say()
@@ -113,14 +129,20 @@ def _print_issue(run: list[IssueView]) -> None:
     view = run[0]
     name = f"{view.name}  " if view.code.severity is Severity.BLOCKING else ""
     days = [str(one.day) for one in run if one.day]
-    day = days[0] if len(days) == 1 else f"{days[0]} … {days[-1]}, {len(days)} days" if days else ""
+    day = (
+        days[0]
+        if len(days) == 1
+        else message("{first} … {last}, {count} days", first=days[0], last=days[-1], count=len(days))
+        if days
+        else ""
+    )
     miner = f"{view.miner_id} {view.miner}".strip()
     parts = [day, view.amount, view.about, miner]
-    say(f"  {name}{'  '.join(part for part in parts if part)}", hang=6 if name else 2)
+    say(message("  {name}{parts}", name=name, parts=joined("  ", [part for part in parts if part])), hang=6 if name else 2)
     for line in _ref_lines(":".join(_further(view))):
         say(f"        {line}" if name else f"    {line}")
     if view.waived_by:
-        say(f"        waived by {view.waived_by}", hang=2)
+        say(message("        waived by {waived_by}", waived_by=view.waived_by), hang=2)
     if view.lapsed:
         say(f"        {view.lapsed}", hang=2)
 

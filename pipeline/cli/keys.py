@@ -16,6 +16,7 @@ from pipeline.log.events.keys import Role
 from pipeline.log.roles import ROLES
 from pipeline.log.signatures import public_of
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.settings import Settings
 
 from .decisions import ReasonOption
@@ -40,10 +41,13 @@ def make(
     [dim]esep keys make root[/dim]
     """
     path, public = make_key(settings_of(config), name)
-    say(f"{path}: a private key; its public half is {public}")
+    say(message("{path}: a private key; its public half is {public}", path=path, public=public))
     if name == "root":
         say(
-            f'put  root = "{public}"  below [keys] in the settings of every process of the pool, move the file where no service reads it, then: esep keys start'
+            message(
+                'put  root = "{public}"  below [keys] in the settings of every process of the pool, move the file where no service reads it, then: esep keys start',
+                public=public,
+            )
         )
 
 
@@ -58,9 +62,16 @@ def start(root_key: RootOption, by: HolderOption, reason: ReasonOption, config: 
     with _root(settings_of(config), root_key) as keys:
         begun = keys.start(by=by, reason=reason)
     for (topic, key), state in begun.items():
-        say(f"{topic} of {key}: the root key counts from here on; {state.before_keys} events stand before it")
+        say(
+            message(
+                "{topic} of {key}: the root key counts from here on; {before_keys} events stand before it",
+                topic=topic,
+                key=key,
+                before_keys=state.before_keys,
+            )
+        )
     if not begun:
-        say("the root key counts in every stream already")
+        say(message("the root key counts in every stream already"))
 
 
 def grant(
@@ -80,7 +91,9 @@ def grant(
     """
     settings = settings_of(config)
     roles: list[Role] = [known for known in ROLES if known in role]
-    faults = [f"--role: {name!r}: one of {', '.join(ROLES)}" for name in role if name not in ROLES]
+    faults: list[str] = [
+        message("--role: {name}: one of {ROLES}", name=repr(name), ROLES=", ".join(ROLES)) for name in role if name not in ROLES
+    ]
     faults += [] if 0 < len(owner.strip()) <= 200 else ["--owner: 1 to 200 characters"]
     if faults:
         raise SettingsError(faults, source="esep keys grant")
@@ -139,7 +152,7 @@ def list_keys(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG
              "unsigned": unsigned, "refused": refused}
         )  # fmt: skip
         return
-    say(f"root {settings.keys.root}")
+    say(message("root {root}", root=settings.keys.root))
     rows = [
         (
             key.owner,
@@ -151,13 +164,17 @@ def list_keys(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG
         )
         for key in known
     ]
-    table("Keys", ["owner", "roles", "", "file here", "may write to", "public key"], rows)
+    table(
+        message("Keys"),
+        [message("owner"), message("roles"), "", message("file here"), message("may write to"), message("public key")],
+        rows,
+    )
     for name in locked:
-        say(f"can't be opened here: {name} (ESEP_KEYS_PASSWORD)")
+        say(message("can't be opened here: {name} (ESEP_KEYS_PASSWORD)", name=name))
     for stream, count in unsigned.items():
-        say(f"not signed: {stream}, {count} events; `esep keys start` puts it under the root key")
+        say(message("not signed: {stream}, {count} events; `esep keys start` puts it under the root key", stream=stream, count=count))
     for stream, count in refused.items():
-        say(f"not authentic: {count} event(s) of {stream} count for nothing; `esep issues` names each")
+        say(message("not authentic: {count} event(s) of {stream} count for nothing; `esep issues` names each", count=count, stream=stream))
 
 
 @contextmanager
@@ -167,11 +184,16 @@ def _root(settings: Settings, root_key: Path) -> Iterator[PoolKeys]:
     private = read_key(root_key, password)
     if settings.keys.root is not None and public_of(private).hex() != settings.keys.root:
         raise SettingsError(
-            [f"--root-key: {root_key} is not the root key that [keys] root names: {settings.keys.root}"], source="esep keys"
+            [
+                message(
+                    "--root-key: {root_key} is not the root key that [keys] root names: {root}", root_key=root_key, root=settings.keys.root
+                )
+            ],
+            source="esep keys",
         )
     log = open_log(settings, pool=settings.pool.key, keys=log_keys(settings, [private]))
     try:
-        with progress("reading the log"):
+        with progress(message("reading the log")):
             keys = PoolKeys(settings, log, now)
             yield keys
     finally:
@@ -180,6 +202,6 @@ def _root(settings: Settings, root_key: Path) -> Iterator[PoolKeys]:
 
 def _report(done: str, places: list[Place]) -> None:
     for topic, key in places:
-        say(f"{done} in {topic} of {key}")
+        say(message("{done} in {topic} of {key}", done=done, topic=topic, key=key))
     if not places:
-        say("nothing to say: it is so already in every stream")
+        say(message("nothing to say: it is so already in every stream"))

@@ -11,6 +11,7 @@ from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open
 from pipeline.log.copying import check_log, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
+from pipeline.model.message import message
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
 
@@ -40,9 +41,11 @@ def topics(
             for name in names:
                 say(f"{what} {name}")
         if not found.faults:
-            say(f"the topics at {found.place} keep everything")
+            say(message("the topics at {place} keep everything", place=found.place))
     if found.faults and not as_json:
-        raise LogError(f"the topics at {found.place} won't do:" + "".join(f"\n  - {fault}" for fault in found.faults))
+        raise LogError(
+            message("the topics at {place} won't do:{names}", place=found.place, names="".join(f"\n  - {fault}" for fault in found.faults))
+        )
     return LogError.exit_code if found.faults else 0
 
 
@@ -57,11 +60,11 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     """
     settings = settings_of(config)
     if source == target:
-        raise SettingsError([f"{source}: source and target are the same log"], source="esep log copy")
+        raise SettingsError([message("{source}: source and target are the same log", source=source)], source="esep log copy")
     old, new = open_log(_at(source, settings)), open_log(_at(target, settings))
     try:
         total = sum(old.end().values())
-        with progress("copying the log") as on_progress:
+        with progress(message("copying the log")) as on_progress:
             copied = copy_log(old, new, on_progress=lambda looked_at: on_progress(looked_at, total))
     finally:
         old.close()
@@ -70,7 +73,14 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
     if as_json:
         print_json(result)
     else:
-        say(f"{copied.events} events, {copied.appended} of them new in the target; both logs have digest {copied.digest}")
+        say(
+            message(
+                "{events} events, {appended} of them new in the target; both logs have digest {digest}",
+                events=copied.events,
+                appended=copied.appended,
+                digest=copied.digest,
+            )
+        )
 
 
 def check(
@@ -95,7 +105,7 @@ def check(
     log = open_kept_log(_at(url, settings) if url else settings)
     try:
         total = sum(log.end().values())
-        with progress("reading the log") as on_progress:
+        with progress(message("reading the log")) as on_progress:
             checked = check_log(log, on_progress=lambda looked_at: on_progress(looked_at, total))
         faults = stamp_faults(log, checked.stamps) if checked.stamps else []
     finally:
@@ -106,23 +116,35 @@ def check(
         found |= {"not_authentic": checked.not_authentic, "is_signed": checked.is_signed}
         print_json(found | ({"stamps": len(checked.stamps), "stamp_faults": faults} if checked.stamps else {}))
     if faults:
-        raise LogError("the log is not the one that was stamped:" + "".join(f"\n  - {fault}" for fault in faults))
+        raise LogError(message("the log is not the one that was stamped:{names}", names="".join(f"\n  - {fault}" for fault in faults)))
     if as_json:
         return
     for line in checked.unreadable:
-        say(f"  can't be read: {line}")
+        say(message("  can't be read: {line}", line=line))
     for line in checked.not_authentic:
-        say(f"  not authentic: {line}")
+        say(message("  not authentic: {line}", line=line))
     if not checked.is_signed:
-        say("events are not authenticated: no root key is set ([keys] root)")
-    say(f"{checked.events} events, {len(checked.unreadable)} of them unreadable to this program; digest {checked.digest}")
+        say(message("events are not authenticated: no root key is set ([keys] root)"))
+    say(
+        message(
+            "{events} events, {count} of them unreadable to this program; digest {digest}",
+            events=checked.events,
+            count=len(checked.unreadable),
+            digest=checked.digest,
+        )
+    )
     if stamped is not None:
         heights = sorted({height for stamp in checked.stamps for height in stamp.heights})
         where = (
             f"up to Bitcoin block {heights[-1]}, whose header is not checked here" if heights else "promised by calendars, in no block yet"
         )
         say(
-            f"it gives the heads of all {len(checked.stamps)} public time stamps, the newest of {datetime.fromtimestamp(stamped, ALMATY):%Y-%m-%d %H:%M}; {where}"
+            message(
+                "it gives the heads of all {count} public time stamps, the newest of {fromtimestamp}; {where}",
+                count=len(checked.stamps),
+                fromtimestamp=format(datetime.fromtimestamp(stamped, ALMATY), "%Y-%m-%d %H:%M"),
+                where=where,
+            )
         )
 
 
@@ -140,18 +162,24 @@ def seal(
     settings = settings_of(config)
     found = look_at_log_of_format_1(settings)
     if found is None:
-        say("the log is not of format 1: there is nothing to seal")
+        say(message("the log is not of format 1: there is nothing to seal"))
         return
-    say(f"{settings.log_path}: " + ", ".join(f"{count} events of {topic}" for topic, count in found.events.items()))
-    say(f"digest {found.digest}")
+    say(
+        message(
+            "{log_path}: {names}",
+            log_path=settings.log_path,
+            names=", ".join((f"{count} events of {topic}" for topic, count in found.events.items())),
+        )
+    )
+    say(message("digest {digest}", digest=found.digest))
     if not yes and not typer.confirm("Is this what was written, to your knowledge? It counts from here on as it is", default=False):
-        raise LogError(f"{settings.log_path} was left as it is")
+        raise LogError(message("{log_path} was left as it is", log_path=settings.log_path))
     seal_log_of_format_1(settings)
-    say("sealed: every event has its digest, and what is changed from here on shows")
+    say(message("sealed: every event has its digest, and what is changed from here on shows"))
 
 
 def _at(url: str, settings: Settings) -> Settings:
     """The settings with another log URL."""
     if not url.startswith(("sqlite:", "kafka:")):
-        raise SettingsError([f"{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX"], source="esep log copy")
+        raise SettingsError([message("{url}: a log is sqlite:FILE or kafka://HOST:PORT/PREFIX", url=url)], source="esep log copy")
     return settings.model_copy(update={"log": url})

@@ -15,6 +15,7 @@ from pipeline.app.app import App
 from pipeline.app.audit import verify_with_node
 from pipeline.app.summary import month_summary
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
+from pipeline.model.message import joined, message
 from pipeline.model.plain import UNSEEN, plain
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
@@ -39,6 +40,7 @@ from .frame import (
     say,
     settings_of,
     table,
+    terminal_words,
 )
 from .summary import print_summary
 
@@ -76,7 +78,7 @@ def freeze(
     with App(settings, now) as app:
         by = app.people.decider(by)
         app.decisions.record_settings_labels()
-        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
             why = reason.strip() or ("" if app.months.frozen(named) else "the month's report")
@@ -93,14 +95,14 @@ def freeze(
         print_json(made | {"papers": summary.papers, "totals": summary.totals, "next": asdict(summary.next)})
         return
     if not outcome.is_new:
-        say(f"nothing in the report changed since version {outcome.version}: it stands")
+        say(message("nothing in the report changed since version {version}: it stands", version=outcome.version))
     print_summary(summary, config)
 
 
 def print_step(step: str) -> None:
     """Print a line of progress on stderr; nothing if stderr is no terminal."""
     if err.is_terminal:
-        err.print(f"  {step}", markup=False, style="dim")
+        err.print(f"  {terminal_words().tell(step)}", markup=False, style="dim")
 
 
 def replay(
@@ -122,8 +124,14 @@ def replay(
     with App(settings, now) as app:
         events = [event for event in app.months.frozen(named) if version in (None, event.version)]
         if not events:
-            raise MonthError(f"{named} has no frozen version{f' {version}' if version else ''} in the log: esep freeze {named} makes one")
-        with progress("replaying the log") as on_progress:
+            raise MonthError(
+                message(
+                    "{named} has no frozen version{more} in the log: esep freeze {named} makes one",
+                    named=named,
+                    more=f" {version}" if version else "",
+                )
+            )
+        with progress(message("replaying the log")) as on_progress:
             result = app.months.replay(events[-1], keep=keep, on_progress=on_progress, progress=print_step)
     if as_json:
         print_json(
@@ -133,12 +141,30 @@ def replay(
             }
         )  # fmt: skip
     elif result.is_same:
-        compared = f"{result.compared} files equal the bundle's" if result.compared else "there was no bundle to compare with"
-        say(f"{named} version {events[-1].version}: the log gives the same report, digest {result.bundle.digest}; {compared}")
+        compared = (
+            message("{compared} files equal the bundle's", compared=result.compared)
+            if result.compared
+            else message("there was no bundle to compare with")
+        )
+        say(
+            message(
+                "{named} version {version}: the log gives the same report, digest {digest}; {compared}",
+                named=named,
+                version=events[-1].version,
+                digest=result.bundle.digest,
+                compared=compared,
+            )
+        )
     else:
         raise VerifyError(
-            f"{named} version {events[-1].version} comes out different: digest {result.bundle.digest}, frozen was {result.expected_digest}"
-            + "".join(f"\n  - {name} differs" for name in result.differences)
+            message(
+                "{named} version {version} comes out different: digest {digest}, frozen was {expected_digest}{names}",
+                named=named,
+                version=events[-1].version,
+                digest=result.bundle.digest,
+                expected_digest=result.expected_digest,
+                names=joined("", [message("\n  - {name} differs", name=name) for name in result.differences]),
+            )
         )
     return 0 if result.is_same else VerifyError.exit_code
 
@@ -209,16 +235,16 @@ def verify(  # noqa: PLR0913 - a command's options are its parameters
         checks = check_receipt(receipt, root, bundle_folder(bundle, config) if bundle is not None else None)
         return report_checks(checks, receipt, is_test_network=is_test_network, as_json=as_json)
     if bundle is None or root is not None:
-        raise SettingsError(["a bundle's folder or a month is needed; --root goes with --receipt"], source="esep verify")
+        raise SettingsError([message("a bundle's folder or a month is needed; --root goes with --receipt")], source="esep verify")
     folder = bundle_folder(bundle, config)
     if folder != Path(bundle):
         require_month(folder, bundle)
     trusted = load_trusted(trust) if trust is not None else []
     if node is None and (node_login is not None or reads_blocks):
-        raise SettingsError(["--node-login and --node-blocks go with --node URL"], source="esep verify")
+        raise SettingsError([message("--node-login and --node-blocks go with --node URL")], source="esep verify")
     headers = load_headers(headers_file) if headers_file is not None else {}
     root = load_root_key(root_key) if root_key is not None else None
-    with progress("verifying"):
+    with progress(message("verifying")):
         if node is None:
             checks = verify_bundle(folder, trusted=trusted, headers=headers, root_key=root)
         else:
@@ -235,7 +261,7 @@ def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, a
         rows = [
             (check.name, telling.outcome(check), check.detail if not check.holds else check.detail or check.undecided) for check in checks
         ]
-        table(str(folder), ["check", "", "seen"], rows)
+        table(str(folder), [message("check"), "", message("seen")], rows)
         for line in telling.list_lines(verdict):
             say(line)
     if said := telling.summary(checks, verdict, folder):
@@ -248,7 +274,13 @@ def require_month(folder: Path, month: str) -> None:
     manifest = read_manifest(folder)
     if (manifest["month"], f"v{manifest['version']}") != (month, folder.name):
         raise VerifyError(
-            f"{folder}: the bundle in this place is of {manifest['month']} v{manifest['version']}: put the right one back, or replay {month}"
+            message(
+                "{folder}: the bundle in this place is of {month} v{version}: put the right one back, or replay {month2}",
+                folder=folder,
+                month=manifest["month"],
+                version=manifest["version"],
+                month2=month,
+            )
         )
 
 
@@ -272,7 +304,7 @@ def render(
     folder = bundle_folder(bundle, config)
     document = Document.load(folder)
     out.mkdir(parents=True, exist_ok=True)
-    with progress("printing"):
+    with progress(message("printing")):
         chosen: list[Language] = [cast("Language", name.value) for name in languages or []]
         wanted: list[Format] = [cast("Format", name.value) for name in formats or []]
         written = render_all(document, out, languages=chosen or ["kk"], formats=wanted or FORMATS)
@@ -288,5 +320,11 @@ def bundle_folder(bundle: str, config: Path) -> Path:
     settings = settings_of(config)
     versions = sorted((settings.months_path / str(month)).glob("v*"), key=lambda path: int(path.name[1:]) if path.name[1:].isdigit() else 0)
     if not versions:
-        raise VerifyError(f"{settings.months_path / str(month)} has no frozen version: esep freeze {month} makes one")
+        raise VerifyError(
+            message(
+                "{months_path} has no frozen version: esep freeze {month} makes one",
+                months_path=settings.months_path / str(month),
+                month=month,
+            )
+        )
     return versions[-1]

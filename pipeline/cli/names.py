@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 
 def check_names() -> None:
@@ -21,7 +22,11 @@ def check_names() -> None:
         what = f"is taken by {found / 'connectors'}" if found is not None else "is not Esep's, or not there"
         raise SettingsError(
             [
-                f"the package name 'connectors' {what}, and Esep's own is in {own}: install Esep in an environment of its own (venv, pipx, uv)"
+                message(
+                    "the package name 'connectors' {what}, and Esep's own is in {own}: install Esep in an environment of its own (venv, pipx, uv)",
+                    what=what,
+                    own=own,
+                )
             ],
             source="esep",
         )

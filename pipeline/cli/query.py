@@ -26,6 +26,7 @@ from pipeline.app.overview import lag_events
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreLocked
+from pipeline.model.message import message
 from pipeline.model.plain import plain
 from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
@@ -69,7 +70,7 @@ def query(
     """
     wanted = _wanted(statement, file, is_saved=saved)
     if saved and wanted is None:
-        table("", ["name", "question"], [[name, _question(text)] for name, text in sorted(ready_queries().items())])
+        table("", [message("name"), message("question")], [[name, _question(text)] for name, text in sorted(ready_queries().items())])
         return
     settings = settings_of(config)
     path = settings.store.published
@@ -92,24 +93,32 @@ def _wanted(statement: str | None, file: Path | None, *, is_saved: bool) -> str 
     """The statement to run; None for the prompt, and for the list of ready queries. Raises SettingsError for a wrong command line."""
     if file is not None:
         if statement is not None or is_saved:
-            raise SettingsError(["--file: the statement comes from the file: leave out the other one"], source="esep query")
+            raise SettingsError([message("--file: the statement comes from the file: leave out the other one")], source="esep query")
         try:
             return file.read_text("utf-8-sig")
         except OSError as error:
-            raise SettingsError([f"--file: {file}: {error.strerror}"], source="esep query") from error
+            raise SettingsError([message("--file: {file}: {strerror}", file=file, strerror=error.strerror)], source="esep query") from error
         except UnicodeDecodeError as error:
             raise SettingsError(
-                [f"--file: {file} is not UTF-8 text (byte {error.start}): save it as UTF-8"], source="esep query"
+                [message("--file: {file} is not UTF-8 text (byte {start}): save it as UTF-8", file=file, start=error.start)],
+                source="esep query",
             ) from error
     if is_saved and statement is not None:
         found = ready_queries()
         if statement not in found:
             raise SettingsError(
-                [f"--saved: there is no ready query {statement!r}: the names are {', '.join(sorted(found))}"], source="esep query"
+                [
+                    message(
+                        "--saved: there is no ready query {statement}: the names are {found}",
+                        statement=repr(statement),
+                        found=", ".join(sorted(found)),
+                    )
+                ],
+                source="esep query",
             )
         return found[statement]
     if statement is not None and re.fullmatch(r"-\S*", statement):
-        raise SettingsError([f"no such option: {statement}; see `esep query --help`"], source="esep query")
+        raise SettingsError([message("no such option: {statement}; see `esep query --help`", statement=statement)], source="esep query")
     return statement
 
 
@@ -152,7 +161,7 @@ def _tell_lag(app: App, connection: duckdb.DuckDBPyConnection) -> None:
 def _events_behind(app: App, positions: Positions, until: Positions | None = None) -> int:
     """How many events of the log (up to `until`) are after the positions. Raises LogError if the log can't be read."""
     if not app.settings.log.startswith("kafka:") and not app.settings.log_path.is_file():
-        raise LogError(f"there is no log at {app.settings.log_path}")
+        raise LogError(message("there is no log at {log_path}", log_path=app.settings.log_path))
     return sum(lag_events(app.log, positions, until).values())
 
 
@@ -170,7 +179,7 @@ def _freshen(app: App) -> None:
         return
     try:
         with app.stores.live() as store:
-            with progress("reading the log") as on_progress:
+            with progress(message("reading the log")) as on_progress:
                 app.stores.fill(store, on_progress=on_progress)
             refresh(app, store, measured(app.settings.metrics), PoolLease(app.pool))
         return
@@ -180,7 +189,13 @@ def _freshen(app: App) -> None:
     deadline = time.monotonic() + patience_s
     while not _shows(app, end):
         if time.monotonic() > deadline:
-            raise StoreError(f"no fresh copy was published within {patience_s} s: {reason}; `esep status` tells how far it is")
+            raise StoreError(
+                message(
+                    "no fresh copy was published within {patience_s} s: {reason}; `esep status` tells how far it is",
+                    patience_s=patience_s,
+                    reason=reason,
+                )
+            )
         time.sleep(_POLL_S)
 
 
@@ -204,7 +219,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, statement: str, path: Path, *
     except duckdb.Error as error:
         if is_damage(error):
             raise store_error(error, path, PUBLISHED_COPY) from error
-        raise StoreError(f"the query failed: {str(error).splitlines()[0]}") from error
+        raise StoreError(message("the query failed: {splitlines}", splitlines=str(error).splitlines()[0])) from error
     if as_json:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     elif as_csv:
@@ -216,7 +231,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, statement: str, path: Path, *
             say("\n".join(print_vertical(names, rows)))
         else:
             table("", names, rows)
-        say(f"{len(rows)} row(s)")
+        say(message("{count} row(s)", count=len(rows)))
 
 
 def table_width(names: list[str], rows: Iterable[tuple[Any, ...]]) -> int:
@@ -244,7 +259,7 @@ def _shown(value: Any) -> str:
 def _prompt(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Statements, each ended by a semicolon, until the end of the input or `.quit`."""
     if out.is_terminal:
-        say("The published copy, read-only. End a statement with ; and leave with .quit or Ctrl-D.")
+        say(message("The published copy, read-only. End a statement with ; and leave with .quit or Ctrl-D."))
     waiting = ""
     while True:
         try:

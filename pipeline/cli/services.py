@@ -18,6 +18,7 @@ from pipeline.app.closer import sole_closer
 from pipeline.app.open_log import is_on_kafka, open_leases
 from pipeline.log.lease import LocalLeases, PoolLease
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.service.capturing import capture_source
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
@@ -98,14 +99,14 @@ def watch(
     settings = settings_of(config)
     unknown = [name for name in chains or [] if name not in settings.chains]
     if unknown:
-        raise SettingsError([f"there is no [chains.{name}]" for name in unknown], source="esep watch")
+        raise SettingsError([message("there is no [chains.{name}]", name=name) for name in unknown], source="esep watch")
     with App(settings, now) as app:
         named = chains or list(settings.chains)
         if once:
             for name in named:
-                with progress(f"catching up with {name}") as on_progress:
+                with progress(message("catching up with {name}", name=name)) as on_progress:
                     height = catch_up(app, name, on_progress)
-                say(f"{name}: height {height}")
+                say(message("{name}: height {height}", name=name, height=height))
             return
         configure_logs(verbose=True)
         stop, metrics = threading.Event(), measured(settings.metrics)
@@ -147,10 +148,10 @@ def ingest(
                 return
             app.decisions.record_settings_labels()
             with app.stores.live() as store:
-                with progress("ingesting") as on_progress:
+                with progress(message("ingesting")) as on_progress:
                     events = app.stores.fill(store, on_progress=on_progress)
                 refresh(app, store, metrics, PoolLease(app.pool))
-            say(f"{events} event(s) read; published {app.settings.store.published}")
+            say(message("{events} event(s) read; published {published}", events=events, published=app.settings.store.published))
 
 
 def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> None:
@@ -161,7 +162,9 @@ def _ingest_pools(paths: list[Path], listen: str | None, *, is_shared: bool) -> 
     metrics = measured(first.metrics)
     stop = threading.Event()
     if is_shared and not is_on_kafka(first):
-        raise SettingsError(["--share: the log is not on Kafka: leave --share out, one process fills all pools"], source="esep ingest")
+        raise SettingsError(
+            [message("--share: the log is not on Kafka: leave --share out, one process fills all pools")], source="esep ingest"
+        )
     leases = open_leases(first, list(pools)) if is_shared else LocalLeases(list(pools))
     with stopped_by_signals(stop), probes(metrics, first.metrics, listen):
         share_pools({key: partial(App, settings, now) for key, settings in pools.items()}, leases, metrics, stop)
@@ -173,7 +176,7 @@ def settings_files(configs: list[Path]) -> list[Path]:
     for path in configs:
         inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
         if not inside:
-            raise SettingsError([f"{path} has no settings file (*.toml) in it"], source="--config")
+            raise SettingsError([message("{path} has no settings file (*.toml) in it", path=path)], source="--config")
         found += inside
     return list(dict.fromkeys(found))
 
@@ -186,14 +189,30 @@ def pools_of(paths: list[Path]) -> dict[str, Settings]:
         settings = settings_of(path)
         for other in found.values():
             if other.pool.key == settings.pool.key:
-                faults.append(f"{path}: pool.key: {settings.pool.key!r} is another file's too")
+                faults.append(message("{path}: pool.key: {key} is another file's too", path=path, key=repr(settings.pool.key)))
             if settings.store.path == other.store.path or settings.store.published == other.store.published:
-                faults.append(f"{path}: store: is the store of pool {other.pool.key!r} too: give each pool a var of its own")
+                faults.append(
+                    message(
+                        "{path}: store: is the store of pool {key} too: give each pool a var of its own",
+                        path=path,
+                        key=repr(other.pool.key),
+                    )
+                )
             if settings.metrics.listen != other.metrics.listen:
-                faults.append(f"{path}: metrics.listen: differs from that of pool {other.pool.key!r}: one process has one address")
+                faults.append(
+                    message(
+                        "{path}: metrics.listen: differs from that of pool {key}: one process has one address",
+                        path=path,
+                        key=repr(other.pool.key),
+                    )
+                )
             if settings.log.startswith("kafka:") and settings.log != other.log:
                 faults.append(
-                    f"{path}: log: differs from that of pool {other.pool.key!r}: pools of one process lie in one cluster, under one prefix"
+                    message(
+                        "{path}: log: differs from that of pool {key}: pools of one process lie in one cluster, under one prefix",
+                        path=path,
+                        key=repr(other.pool.key),
+                    )
                 )
         found[settings.pool.key] = settings
     if faults:

@@ -12,6 +12,7 @@ from rich.table import Table
 from pipeline.app.app import App
 from pipeline.capture.follow_source import Stepped
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.service.capturing import capture_once, capture_source
 from pipeline.service.loops import run_loops, stopped_by_signals
 
@@ -37,7 +38,7 @@ def capture(
     settings = settings_of(config)
     unknown = [name for name in sources or [] if name not in settings.sources]
     if unknown or not settings.sources:
-        raise SettingsError([f"there is no [sources.{name}]" for name in unknown or ["NAME"]], source="esep capture")
+        raise SettingsError([message("there is no [sources.{name}]", name=name) for name in unknown or ["NAME"]], source="esep capture")
     with App(settings, now) as app:
         named = sources or list(settings.sources)
         if once:
@@ -49,7 +50,11 @@ def capture(
                     rows += stepped.rows
 
                 last = capture_once(app, name, add)
-                say(f"{name}: {rows} row(s) new or changed; {last.open_items} item(s) wait")
+                say(
+                    message(
+                        "{name}: {rows} row(s) new or changed; {open_items} item(s) wait", name=name, rows=rows, open_items=last.open_items
+                    )
+                )
             return
         configure_logs(verbose=True)
         stop, metrics = threading.Event(), measured(settings.metrics)
@@ -65,28 +70,38 @@ def state(
     [dim]esep sources list[/dim]
     """
     settings = settings_of(config)
-    with App(settings, now) as app, progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+    with App(settings, now) as app, progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
         states, items = app.sources.views(store), app.sources.items(store)
     if not settings.sources:
-        say("no source is configured: files are imported, or name one as [sources.NAME]")
+        say(message("no source is configured: files are imported, or name one as [sources.NAME]"))
         return
     for one in states:
         say(f"{one.name}  {one.kind}")
         if one.last_look is None:
-            say("  never read: esep capture, or esep run")
+            say(message("  never read: esep capture, or esep run"))
             continue
-        say(f"  read        {_said(one.last_look)}, {_span(now() - one.last_look // 1_000_000)} ago")
-        say(f"  newest row  {_said(one.newest)}" if one.newest else "  newest row  none")
-        say(f"  rows        {one.rows} there now")
-        say(f"  complete    {f'through {one.complete_through}' if one.complete_through else 'no month yet'}")
+        say(message("  read        {said}, {now} ago", said=_said(one.last_look), now=_span(now() - one.last_look // 1000000)))
+        say(message("  newest row  {said}", said=_said(one.newest)) if one.newest else message("  newest row  none"))
+        say(message("  rows        {rows} there now", rows=one.rows))
+        say(
+            message(
+                "  complete    {more}",
+                more=message("through {complete_through}", complete_through=one.complete_through)
+                if one.complete_through
+                else message("no month yet"),
+            )
+        )
         if one.lost_at is not None:
             left = one.lost_at // 1_000_000 - now()
             say(
-                f"  retention   rows are lost from {_said(one.lost_at)} on, "
-                + (f"in {_span(left)}" if left > 0 else "since then some may be")
+                message(
+                    "  retention   rows are lost from {said} on, {more}",
+                    said=_said(one.lost_at),
+                    more=message("in {left}", left=_span(left)) if left > 0 else message("since then some may be"),
+                )
             )
         waiting = [item for item in items if item.source == one.name]
-        say(f"  waiting     {len(waiting)} item(s)")
+        say(message("  waiting     {count} item(s)", count=len(waiting)))
     if items:
         table = Table("item", "day", "what", box=None, pad_edge=False)
         for item in items[:50]:
@@ -94,7 +109,7 @@ def state(
         say("")
         out.print(table)
         if len(items) > 50:
-            say(f'… and {len(items) - 50} more: esep query "FROM core_source_item"')
+            say(message('… and {count} more: esep query "FROM core_source_item"', count=len(items) - 50))
 
 
 def decide(
@@ -116,9 +131,9 @@ def decide(
     [dim]esep sources decide books payment:17 paid --txid 4a5e… --by "A. Person" --reason "seen in the wallet"[/dim]
     """
     settings = settings_of(config)
-    with App(settings, now) as app, progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+    with App(settings, now) as app, progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
         app.sources.decide(store, source, item, outcome, txid=txid, by=by, reason=reason)
-    say(f"decided: {source} {item}: {outcome}")
+    say(message("decided: {source} {item}: {outcome}", source=source, item=item, outcome=outcome))
 
 
 def _said(at_us: int) -> str:

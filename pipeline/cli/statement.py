@@ -11,6 +11,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.assess.statement import statements_of
 from pipeline.model.errors import MonthError, SettingsError
+from pipeline.model.message import message
 from pipeline.render.statement_formats import RECEIPT, STATEMENT_FORMATS, StatementFormat, write_receipt, write_statement
 from pipeline.texts import LANGUAGES, Language
 
@@ -53,15 +54,15 @@ def statement(
     printed = [cast("StatementFormat", name) for name in wanted if name != RECEIPT]
     chosen = [cast("Language", name.value) for name in languages or []] or [LANGUAGES[0]]
     with App(settings, now) as app:
-        with progress("reading the month") as on_progress:
+        with progress(message("reading the month")) as on_progress:
             tables = app.statements.tables(named, version, on_progress)
             receipts = app.statements.receipts(tables) if RECEIPT in wanted else None
         if receipts is None and wanted == [RECEIPT]:
-            raise MonthError(f"{named}: there are receipts of frozen months only, from edition 3 of the rules on")
+            raise MonthError(message("{named}: there are receipts of frozen months only, from edition 3 of the rules on", named=named))
         folder = out or app.statements.folder(named)
         written: list[Path] = []
         count = 0
-        with progress("writing", total=1 if miner else len(tables.miners)) as on_progress:
+        with progress(message("writing"), total=1 if miner else len(tables.miners)) as on_progress:
             for count, one in enumerate(statements_of(tables, miner), 1):
                 folder.mkdir(parents=True, exist_ok=True)
                 written += write_statement(one, folder, languages=chosen, formats=printed)
@@ -69,7 +70,7 @@ def statement(
                 if receipt is not None:
                     written.append(write_receipt(one, msgspec.json.encode(receipt), folder))
                 on_progress(count)
-    what = "draft" if tables.version is None else f"version {tables.version}"
+    what = message("draft") if tables.version is None else message("version {version}", version=tables.version)
     if as_json:
         print_json(
             {
@@ -82,7 +83,16 @@ def statement(
             }
         )
     else:
-        say(f"{named} {what}: {count} miner(s), {len(written)} file(s) in {shown(folder)}")
+        say(
+            message(
+                "{named} {what}: {count} miner(s), {count2} file(s) in {folder}",
+                named=named,
+                what=what,
+                count=count,
+                count2=len(written),
+                folder=shown(folder),
+            )
+        )
 
 
 def parse_formats(said: list[str]) -> list[str]:
@@ -90,5 +100,8 @@ def parse_formats(said: list[str]) -> list[str]:
     names = [name.strip() for one in said for name in one.split(",")]
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
-        raise SettingsError([f"--format: {name!r} is none of {', '.join(FORMATS)}" for name in unknown], source="esep statement")
+        raise SettingsError(
+            [message("--format: {name} is none of {FORMATS}", name=repr(name), FORMATS=", ".join(FORMATS)) for name in unknown],
+            source="esep statement",
+        )
     return list(dict.fromkeys(names)) or list(FORMATS)

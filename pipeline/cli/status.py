@@ -12,12 +12,15 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.overview import ChainView, MonthView, Overview, overview
+from pipeline.model.message import counted, joined, message
 from pipeline.service.chain_notes import read_note
+from pipeline.texts import N_
 
 from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
 from .months import print_json
 from .summary import move_words
+from .words import amount_words, state_word
 
 
 def status(
@@ -38,7 +41,7 @@ def status(
     """
     with App(settings_of(config), now) as app:
         app.decisions.record_settings_labels()
-        with progress("reading the log") as on_progress, app.stores.current(on_progress) as store:
+        with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             found = overview(app, store, [parse_month(month)] if month else None, lambda chain: _trouble(app, chain))
         if as_json:
             print_json(as_data(found))
@@ -48,8 +51,12 @@ def status(
         for view in found.months:
             _print_month(view, config, in_full=month is not None)
         if not found.months:
-            say("\nNo month has allocations yet.")
-            say_field("next", f"you: import the ledger\n{command_line('esep import allocations FILE', config)}", indent=2)
+            say(message("\nNo month has allocations yet."))
+            say_field(
+                message("next"),
+                message("you: import the ledger\n{command_line}", command_line=command_line("esep import allocations FILE", config)),
+                indent=2,
+            )
 
 
 def as_data(found: Overview) -> dict[str, Any]:
@@ -98,50 +105,87 @@ def _print_sources(app: App, found: Overview) -> None:
         say_field(chain.chain, _chain_words(chain))
         if chain.trouble:
             since, told = _span(chain.trouble["since_s"]), _span(chain.trouble["told_s"])
-            say_field("", f"trouble for {since}, last told {told} ago: {chain.trouble['words']}")
+            say_field(
+                "", message("trouble for {since}, last told {told} ago: {words}", since=since, told=told, words=chain.trouble["words"])
+            )
     through = found.ledger_complete_through
-    say_field("ledger", f"complete through {through}" if through else "never declared complete (esep import complete DAY)")
-    say_field("registry", f"version {found.registry_version}" if found.registry_version else "none imported (esep import registry DIR)")
-    say_field("log", _log_words(app, found))
+    say_field(
+        message("ledger"),
+        message("complete through {through}", through=through)
+        if through
+        else message("never declared complete (esep import complete DAY)"),
+    )
+    say_field(
+        message("registry"),
+        message("version {registry_version}", registry_version=found.registry_version)
+        if found.registry_version
+        else message("none imported (esep import registry DIR)"),
+    )
+    say_field(message("log"), _log_words(app, found))
     if found.root is not None:
-        say_field("keys", _keys_words(found))
-    say_field("copy", found.copy_fault or _lag_words(app, found.lag))
+        say_field(message("keys"), _keys_words(found))
+    say_field(message("copy"), found.copy_fault or _lag_words(app, found.lag))
 
 
 def _log_words(app: App, found: Overview) -> str:
     """Where the log is, and how many events it holds; on a cluster how far its partitions go, whose offsets have gaps."""
     where = app.settings.log if app.settings.log.startswith("kafka:") else shown(app.settings.log_path)
     reach = ", ".join(f"{place} {offset}" for place, offset in sorted(found.log.items()))
-    unsigned = "; not authenticated: no root key ([keys] root)" if found.root is None else ""
-    return f"{where}: {reach}{unsigned}"
+    unsigned = message("; not authenticated: no root key ([keys] root)") if found.root is None else ""
+    return message("{where}: {reach}{unsigned}", where=where, reach=reach, unsigned=unsigned)
 
 
 def _keys_words(found: Overview) -> str:
-    unsigned = f"; not signed yet: {', '.join(found.unsigned)} (esep keys start)" if found.unsigned else ""
-    strange = f"; {found.not_authentic} event(s) are not authentic and count for nothing (esep issues)" if found.not_authentic else ""
-    return f"only what keys under {str(found.root)[:16]}… signed counts{unsigned}{strange}"
+    unsigned = message("; not signed yet: {unsigned} (esep keys start)", unsigned=", ".join(found.unsigned)) if found.unsigned else ""
+    strange = (
+        message("; {not_authentic} event(s) are not authentic and count for nothing (esep issues)", not_authentic=found.not_authentic)
+        if found.not_authentic
+        else ""
+    )
+    return message(
+        "only what keys under {root}… signed counts{unsigned}{strange}", root=str(found.root)[:16], unsigned=unsigned, strange=strange
+    )
 
 
 def _lag_words(app: App, lag: Mapping[str, int] | None) -> str:
     where = shown(app.settings.store.published)
     if lag is None:
-        return f"none for analysts was published yet ({where})"
+        return message("none for analysts was published yet ({where})", where=where)
     behind = sum(lag.values())
-    return f"{where}: " + (f"{behind} event(s) behind the log" if behind else "up to the log's end")
+    return message(
+        "{where}: {lag}",
+        where=where,
+        lag=counted("{count} event(s) behind the log", "{count} event(s) behind the log", behind)
+        if behind
+        else message("up to the log's end"),
+    )
 
 
 def _chain_words(chain: ChainView) -> str:
     if chain.height is None or chain.time is None:
-        return f"{chain.network}: no block was read yet (esep run)"
+        return message("{network}: no block was read yet (esep run)", network=chain.network)
     at = datetime.fromtimestamp(chain.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    calls = f"; calls inside transactions: {chain.internal_calls}" if chain.internal_calls else ""
-    return f"{chain.network}: block {chain.height} of {at}, {_span(chain.lag_s or 0)} ago{calls}"
+    calls = message("; calls inside transactions: {internal_calls}", internal_calls=chain.internal_calls) if chain.internal_calls else ""
+    return message(
+        "{network}: block {height} of {at}, {lag} ago{calls}",
+        network=chain.network,
+        height=chain.height,
+        at=at,
+        lag=_span(chain.lag_s or 0),
+        calls=calls,
+    )
 
 
 def _span(seconds: int) -> str:
     """A length of time in its two greatest units."""
     days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    return (
+        message("{days} d {hours} h", days=days, hours=hours)
+        if days
+        else message("{hours} h {minutes} min", hours=hours, minutes=minutes)
+        if hours
+        else message("{minutes} min", minutes=minutes)
+    )
 
 
 def _trouble(app: App, chain: str) -> dict[str, Any] | None:
@@ -158,46 +202,76 @@ def _trouble(app: App, chain: str) -> dict[str, Any] | None:
 
 def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
     versions = f" v{view.versions[-1]['version']}" if view.versions else ""
-    say(f"\n{view.month}{versions} is {view.state}: {_due_words(view)}")
-    say_field("sums", sums_words(view.rows, view.totals), indent=2)
+    say(
+        message(
+            "\n{month}{version} is {state}: {due}", month=view.month, version=versions, state=state_word(view.state), due=_due_words(view)
+        )
+    )
+    say_field(message("sums"), sums_words(view.rows, view.totals), indent=2)
     last = view.submission
     if last is not None and view.outbox is None and (last.receipt or last.summary):
-        receipt = f"receipt {last.receipt}" if last.receipt else ""
-        say_field("filed", "; ".join(part for part in (f"v{last.event.version}", receipt, last.summary) if part), indent=2)
+        receipt = message("receipt {number}", number=last.receipt) if last.receipt else ""
+        say_field(message("filed"), joined("; ", [part for part in (f"v{last.event.version}", receipt, last.summary) if part]), indent=2)
     if view.outbox is not None:
-        say_field("outbox", shown(view.outbox), indent=2)
+        say_field(message("outbox"), shown(view.outbox), indent=2)
     if view.pdf is not None:
-        say_field("form", shown(view.pdf), indent=2)
+        say_field(message("form"), shown(view.pdf), indent=2)
     if view.changed:
-        say_field("changed", view.changed, indent=2)
+        say_field(message("changed"), view.changed, indent=2)
     if in_full:
         for version in view.versions:
-            say_field(f"v{version['version']}", f"digest {version['digest']}", indent=2)
+            say_field(f"v{version['version']}", message("digest {digest}", digest=version["digest"]), indent=2)
         for condition in view.conditions:
-            say(f"  {'[x]' if condition.is_met else '[ ]'} {condition.name}: {condition.detail}", hang=4)
+            say(
+                message(
+                    "  {mark} {name}: {detail}",
+                    mark="[x]" if condition.is_met else "[ ]",
+                    name=condition.name,
+                    detail=condition.detail,
+                ),
+                hang=4,
+            )
     for number, move in enumerate(view.moves):
         # What changed is told above, with what to do.
-        told = replace(move, what="decide about what changed") if view.changed and move.what == view.changed else move
-        say_field("next" if number == 0 else "", move_words(told, config), indent=2)
+        told = replace(move, what=message("decide about what changed")) if view.changed and move.what == view.changed else move
+        say_field(message("next") if number == 0 else "", move_words(told, config), indent=2)
 
 
 def _due_words(view: MonthView) -> str:
     if view.is_filed:
-        return f"filed; it was due by {view.month.deadline}"
+        return message("filed; it was due by {deadline}", deadline=view.month.deadline)
     if view.days_left < 0:
-        return f"LATE by {-view.days_left} day(s), it was due by {view.month.deadline}"
-    return f"due by {view.month.deadline}, " + (f"{view.days_left} day(s) left" if view.days_left else "TODAY")
+        return counted(
+            "LATE by {count} day(s), it was due by {deadline}",
+            "LATE by {count} day(s), it was due by {deadline}",
+            -view.days_left,
+            deadline=view.month.deadline,
+        )
+    return message(
+        "due by {deadline}, {left}",
+        deadline=view.month.deadline,
+        left=counted("{count} day(s) left", "{count} day(s) left", view.days_left) if view.days_left else message("TODAY"),
+    )
 
 
 def sums_words(rows: int, totals: Mapping[str, Any]) -> str:
     """Rows and sums by asset, a line for each asset."""
-    lines = []
+    lines: list[str] = []
     allocated, transferred, left = (totals[name] for name in ("allocated_in_month", "distinct_transfers", "left_unsettled"))
     for asset in sorted({*allocated, *transferred, *left}):
         parts = [
-            f"{word} {amounts[asset]}"
-            for word, amounts in (("allocated", allocated), ("transferred", transferred), ("unsettled", left))
+            message(word, amount=amount_words(amounts[asset]))
+            for word, amounts in (
+                (N_("allocated {amount}"), allocated),
+                (N_("transferred {amount}"), transferred),
+                (N_("unsettled {amount}"), left),
+            )
             if asset in amounts
         ]
-        lines.append(f"{asset}: {', '.join(parts)}")
-    return "\n".join([f"{rows} row(s), {totals['distinct_transfers_count']} transfer(s)", *lines])
+        lines.append(message("{asset}: {sums}", asset=asset, sums=joined(", ", parts)))
+    transfers = totals["distinct_transfers_count"]
+    head = [
+        counted("{count} row(s)", "{count} row(s)", rows),
+        counted("{count} transfer(s)", "{count} transfer(s)", transfers),
+    ]
+    return joined("\n", [joined(", ", head), *lines])

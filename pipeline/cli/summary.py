@@ -9,34 +9,39 @@ from typing import Any
 
 from pipeline.app.overview import Move
 from pipeline.app.summary import MonthSummary
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import ALMATY
+from pipeline.texts import N_
 
 from .frame import command_line, say, say_field, shown
+from .words import state_word, sum_words
 
 WIDTH = 14
 """Of the names beside what they say."""
 _TOTALS = {
-    "allocated_in_month": "allocated",
-    "carried_into_month": "carried in",
-    "distinct_transfers": "transferred",
-    "left_unsettled": "unsettled",
-    "left_unsettled_of_older_months": "older debts",
-    "commission_by_asset": "commission",
-    "commission_by_currency": "commission in",
+    "allocated_in_month": N_("allocated"),
+    "carried_into_month": N_("carried in"),
+    "distinct_transfers": N_("transferred"),
+    "left_unsettled": N_("unsettled"),
+    "left_unsettled_of_older_months": N_("older debts"),
+    "commission_by_asset": N_("commission"),
+    "commission_by_currency": N_("commission in"),
 }
 
 
 def print_summary(summary: MonthSummary, config: Path) -> None:
     """The month as a block of names and what they say."""
-    say(f"{summary.month} v{summary.version} is {summary.state}")
-    fields = [("digest", summary.digest), ("rows", f"{summary.rows}, of {summary.totals['distinct_transfers_count']} transfer(s)")]
-    fields += [(name, text) for key, name in _TOTALS.items() if (text := amounts(summary.totals.get(key, {})))]
-    fields += [("bundle", shown(summary.folder)), ("the form", _form(summary.papers))]
-    fields += [("signed by", summary.signer)] if summary.signer else []
-    fields += [("submission", summary.submission_id)] if summary.submission_id else []
-    fields += [("receipt", summary.receipt)] if summary.receipt else []
-    fields += [("outbox", shown(summary.outbox))] if summary.outbox is not None else []
-    for name, text in [*fields, ("next", move_words(summary.next, config))]:
+    say(message("{month} v{version} is {state}", month=summary.month, version=summary.version, state=state_word(summary.state)))
+    transfers = summary.totals["distinct_transfers_count"]
+    rows = counted("{rows}, of {count} transfer(s)", "{rows}, of {count} transfer(s)", transfers, rows=summary.rows)
+    fields: list[tuple[str, str]] = [(message("digest"), summary.digest), (message("rows"), rows)]
+    fields += [(message(name), text) for key, name in _TOTALS.items() if (text := amounts(summary.totals.get(key, {})))]
+    fields += [(message("bundle"), shown(summary.folder)), (message("the form"), _form(summary.papers))]
+    fields += [(message("signed by"), summary.signer)] if summary.signer else []
+    fields += [(message("submission"), summary.submission_id)] if summary.submission_id else []
+    fields += [(message("receipt"), summary.receipt)] if summary.receipt else []
+    fields += [(message("outbox"), shown(summary.outbox))] if summary.outbox is not None else []
+    for name, text in [*fields, (message("next"), move_words(summary.next, config))]:
         say_field(name, text, indent=2, width=WIDTH)
 
 
@@ -44,19 +49,20 @@ def _form(papers: list[Path]) -> str:
     """The form itself with its path, and what lies beside it in other languages."""
     own = [path for path in papers if path.stem == "report"] or papers
     others = ", ".join(path.name for path in papers if path not in own)
-    return "\n".join([*map(shown, own), *([f"beside them {others}"] if others else [])])
+    return joined("\n", [*map(shown, own), *([message("beside them {others}", others=others)] if others else [])])
 
 
 def amounts(totals: dict[str, str]) -> str:
     """Sums by asset or currency on one line."""
-    return ", ".join(f"{amount} {name}" for name, amount in totals.items())
+    return sum_words(totals)
 
 
 def move_words(move: Move, config: Path) -> str:
     """Who acts next and what is to be done; the command on a line of its own."""
-    who = {"you": "you: ", "esep": "Esep: ", "filing service": "the filing service: ", "nobody": ""}[move.who]
-    since = f", {datetime.fromtimestamp(move.at, ALMATY):%Y-%m-%d %H:%M} (Almaty)" if move.at is not None else ""
-    return f"{who}{move.what}{since}" + (f"\n{command_line(move.command, config)}" if move.command else "")
+    who = {"you": message("you: "), "esep": "Esep: ", "filing service": message("the filing service: "), "nobody": ""}[move.who]
+    since = message(", {at} (Almaty)", at=format(datetime.fromtimestamp(move.at, ALMATY), "%Y-%m-%d %H:%M")) if move.at is not None else ""
+    told = joined("", [who, move.what, since])
+    return joined("\n", [told, command_line(move.command, config)]) if move.command else told
 
 
 def summary_data(summary: MonthSummary) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.wallets import GivenSignature
 from pipeline.model.errors import InputRefused
+from pipeline.model.message import message, text_of
 
 from .decisions import ByOption
 from .frame import DEFAULT_CONFIG, ConfigOption, now, progress, say, settings_of
@@ -33,7 +34,7 @@ def messages(config: ConfigOption = DEFAULT_CONFIG) -> None:
     [dim]esep wallets messages > wallets.csv[/dim]
     """
     with App(settings_of(config), now) as app:
-        with progress("reading the log") as on_progress:
+        with progress(message("reading the log")) as on_progress:
             listed = app.wallets.listed(on_progress)
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -58,11 +59,11 @@ def take(
     with App(settings, now) as app:
         by = app.people.decider(by)
         given = _read(file)
-        with progress("reading the log") as on_progress:
+        with progress(message("reading the log")) as on_progress:
             count, faults = app.wallets.take(given, by=by, on_progress=on_progress)
     if faults:
         raise InputRefused(file.name, faults)
-    say(f"{count} signatures taken" if count else "nothing new: the log holds these signatures")
+    say(message("{count} signatures taken", count=count) if count else message("nothing new: the log holds these signatures"))
 
 
 def _read(file: Path) -> list[GivenSignature]:
@@ -74,9 +75,13 @@ def _read(file: Path) -> list[GivenSignature]:
             raise ValueError(f"is larger than {MAX_FILE_BYTES:,} bytes")
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
-        raise InputRefused(file.name, [f"can't be read: {getattr(error, 'strerror', None) or error}"]) from error
+        raise InputRefused(
+            file.name, [message("can't be read: {getattr}", getattr=getattr(error, "strerror", None) or text_of(error))]
+        ) from error
     lacking = [name for name in COLUMNS_READ if rows and name not in rows[0]]
     if lacking or not rows:
-        raise InputRefused(file.name, [f"lacks the columns {', '.join(lacking)}" if lacking else "has no rows"])
+        raise InputRefused(
+            file.name, [message("lacks the columns {lacking}", lacking=", ".join(lacking)) if lacking else message("has no rows")]
+        )
     given = (GivenSignature(number, *((row[name] or "").strip() for name in COLUMNS_READ)) for number, row in enumerate(rows, 2))
     return [row for row in given if row.signature]

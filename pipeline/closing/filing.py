@@ -19,6 +19,7 @@ from xml.parsers import expat
 
 from pipeline.log.events.months import Outcome, RejectedRow
 from pipeline.model.errors import FilingError
+from pipeline.model.message import message, text_of
 from pipeline.model.secret_mask import SecretMask
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
@@ -148,7 +149,9 @@ def compose(form: Form, how: BodyMap) -> Body:
             made = environment.from_string(how.template).render(content)
         except jinja2.TemplateError as error:
             line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
-            raise FilingError(f"the body's template{line}: {error}: correct filing.template_file") from error
+            raise FilingError(
+                message("the body's template{line}: {error}: correct filing.template_file", line=line, error=text_of(error))
+            ) from error
     elif how.fields:
         tree: dict[str, Any] = {}
         for place, source in how.fields.items():
@@ -168,7 +171,13 @@ def _is_xml(content_type: str) -> bool:
 def _want(content: Mapping[str, Any], path: str) -> Any:
     found, value = look_up(content, path)
     if not found:
-        raise FilingError(f"filing.fields: there is no {path!r} to file: use {', '.join(content)}, or report.header.name and the like")
+        raise FilingError(
+            message(
+                "filing.fields: there is no {path} to file: use {content}, or report.header.name and the like",
+                path=repr(path),
+                content=", ".join(content),
+            )
+        )
     return value
 
 

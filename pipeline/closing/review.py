@@ -12,6 +12,7 @@ import polars as pl
 
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 CLOCK_S = 7200
@@ -33,21 +34,25 @@ def coverage_faults(facts: Facts, month: Month) -> list[str]:
     connected. That chain and ledger reach the month's end is checked by rule 8.1.
     """
     begins_at = month.previous.end_at
-    faults = []
+    faults: list[str] = []
     if facts.blocks.is_empty():
-        faults.append("no block was read")
+        faults.append(message("no block was read"))
     firsts = facts.blocks.sort("chain", "height").group_by("chain", maintain_order=True).first()
     for block in firsts.iter_rows(named=True):
         if block["time"] + CLOCK_S > begins_at or block["mediantime"] >= begins_at:
             faults.append(
-                f"the first block read of {block['chain']} ({block['height']}) is not before the month: the chain was not watched for all of it"
+                message(
+                    "the first block read of {chain} ({height}) is not before the month: the chain was not watched for all of it",
+                    chain=block["chain"],
+                    height=block["height"],
+                )
             )
     instants = [facts.allocations["allocated_at"].min(), facts.payments["paid_at"].min(), facts.openings["owed_at"].min()]
     known = [int(instant) for instant in instants if isinstance(instant, int)]
     if not known:
-        faults.append("the ledger has no row and no opening")
+        faults.append(message("the ledger has no row and no opening"))
     elif min(known) >= begins_at * 1_000_000:
-        faults.append("the ledger's first row is not before the month: the ledger does not cover all of it")
+        faults.append(message("the ledger's first row is not before the month: the ledger does not cover all of it"))
     return faults
 
 

@@ -18,6 +18,7 @@ import structlog
 from pipeline.log.events.months import Frozen, Stamped
 from pipeline.log.head import Head
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
 from pipeline.signing.public_time import InBlock, ProofUnreadable, Timestamp, read_proof, write_proof
 
@@ -165,7 +166,7 @@ def proof_of(stamp: Stamped) -> Timestamp:
     try:
         proof = read_proof(base64.b64decode(stamp.proof, validate=True))
     except (binascii.Error, ProofUnreadable) as error:
-        raise SigningError(f"event {stamp.id!r}: its proof can't be read: {error}") from error
+        raise SigningError(message("event {id}: its proof can't be read: {error}", id=repr(stamp.id), error=text_of(error))) from error
     if proof.message.hex() != stamp.digest:
-        raise SigningError(f"event {stamp.id!r}: its proof is of another digest")
+        raise SigningError(message("event {id}: its proof is of another digest", id=repr(stamp.id)))
     return proof

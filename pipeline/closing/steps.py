@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.log.events.months import Answered, Drafted, Sending
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 
 from .calendar import Plan, file_at, is_held_past_the_24th
@@ -80,9 +81,13 @@ def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way:
 def _outside_the_settings(month: Month, plan: Plan) -> str:
     """Why the program does nothing automatically with this month; empty from `closing.first_month` on."""
     if plan.first_month is None:
-        return "closing.first_month is not set: nothing is frozen, signed or filed automatically. Set it to the first month that Esep files"
+        return message(
+            "closing.first_month is not set: nothing is frozen, signed or filed automatically. Set it to the first month that Esep files"
+        )
     return (
-        f"the month is before closing.first_month = {plan.first_month}: Esep does not file it" if str(month) < str(plan.first_month) else ""
+        message("the month is before closing.first_month = {first_month}: Esep does not file it", first_month=plan.first_month)
+        if str(month) < str(plan.first_month)
+        else ""
     )
 
 
@@ -94,9 +99,13 @@ def _has_submission(life: Life) -> bool:
 def what_changed(life: Life, draft: Drafted) -> str:
     """A draft as text, with what a person can do about it."""
     causes = f" ({', '.join(draft.causes)})" if draft.causes else ""
-    return (
-        f"facts changed after v{life.version} was frozen: {draft.row_count} row(s) would differ{causes}. See them: esep amend {life.month}; with --by and "
-        f"--reason it freezes v{draft.version}. To file v{life.version} anyway: esep approve {life.month} --as-frozen --by NAME --reason TEXT"
+    return message(
+        "facts changed after v{version} was frozen: {row_count} row(s) would differ{causes}. See them: esep amend {month}; with --by and --reason it freezes v{next_version}. To file v{version} anyway: esep approve {month} --as-frozen --by NAME --reason TEXT",
+        version=life.version,
+        row_count=draft.row_count,
+        causes=causes,
+        month=life.month,
+        next_version=draft.version,
     )
 
 
@@ -110,10 +119,10 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
         return _step_to_submit(life, plan, now, version)
     named = (None, version, last.event.submission_id)
     if last.state is State.REJECTED:
-        said = last.summary or "no reason was given"
-        what = "correct the facts and amend (esep amend), or file the same version again (esep refile)"
-        return Step(Act.PERSON, f"rejected: {said}. Then {what}", *named, f"esep amend {life.month}")
-    return Step(Act.DONE, f"filed, receipt {last.receipt or 'none given'}", *named)
+        said = last.summary or message("no reason was given")
+        what = message("correct the facts and amend (esep amend), or file the same version again (esep refile)")
+        return Step(Act.PERSON, message("rejected: {said}. Then {what}", said=said, what=what), *named, f"esep amend {life.month}")
+    return Step(Act.DONE, message("filed, receipt {receipt}", receipt=last.receipt or message("none given")), *named)
 
 
 def _is_overtaken(last: Submission, version: int) -> bool:
@@ -123,16 +132,18 @@ def _is_overtaken(last: Submission, version: int) -> bool:
 
 def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, outside: str) -> Step:
     if now < life.month.end_at:
-        return Step(Act.WAIT, "the month has not ended", life.month.end_at)
+        return Step(Act.WAIT, message("the month has not ended"), life.month.end_at)
     if outside:
         return Step(Act.PERSON, outside, command="" if unmet is None or unmet else f"esep freeze {life.month} --by NAME")
     if unmet is None or unmet:
-        return Step(Act.FACTS, "; ".join(unmet or ["the conditions were not evaluated yet"]))
+        return Step(Act.FACTS, joined("; ", unmet or [message("the conditions were not evaluated yet")]))
     if not plan.freezes_by_itself:
         return Step(
-            Act.PERSON, f"it can close: a person freezes it (esep freeze {life.month})", command=f"esep freeze {life.month} --by NAME"
+            Act.PERSON,
+            message("it can close: a person freezes it (esep freeze {month})", month=life.month),
+            command=f"esep freeze {life.month} --by NAME",
         )
-    return Step(Act.FREEZE, "every condition of rule 8.1 holds", None, 1)
+    return Step(Act.FREEZE, message("every condition of rule 8.1 holds"), None, 1)
 
 
 def approvals_of(life: Life, plan: Plan, version: int) -> set[str]:
@@ -143,56 +154,85 @@ def approvals_of(life: Life, plan: Plan, version: int) -> set[str]:
 def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
     """From frozen to submitted: first signed, then approved, then on the pool's day of filing."""
     if plan.has_signer and version not in life.signed:
-        return Step(Act.SIGN, "frozen and not signed", None, version)
+        return Step(Act.SIGN, message("frozen and not signed"), None, version)
     approved = approvals_of(life, plan, version)
     if len(approved) < plan.approvals:
-        wanted = ", ".join(name for name in plan.approvers if name not in approved) or "anybody else"
+        wanted = ", ".join(name for name in plan.approvers if name not in approved) or message("anybody else")
         command = f"esep approve {life.month} --by NAME --reason TEXT"
-        return Step(Act.PERSON, f"{plan.approvals - len(approved)} approval(s) missing: {wanted}", None, version, "", command)
+        return Step(
+            Act.PERSON,
+            message("{approvals} approval(s) missing: {wanted}", approvals=plan.approvals - len(approved), wanted=wanted),
+            None,
+            version,
+            "",
+            command,
+        )
     at = file_at(life.month, plan, life.frozen[version].at)
     if version > 1 and life.submissions:
         at = life.frozen[version].at + plan.hold_hours * 3600
     elif approved and is_held_past_the_24th(life.month, plan, life.frozen[version].at):
         at = life.frozen[version].at
     if now < at:
-        return Step(Act.WAIT, "the pool's day of filing has not come, or the version is held for review", at, version)
-    return Step(Act.SUBMIT, "signed, approved and due to be filed" if plan.has_signer else "approved and due to be filed", None, version)
+        return Step(Act.WAIT, message("the pool's day of filing has not come, or the version is held for review"), at, version)
+    return Step(
+        Act.SUBMIT,
+        message("signed, approved and due to be filed") if plan.has_signer else message("approved and due to be filed"),
+        None,
+        version,
+    )
 
 
 def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) -> Step:
     """The step of a submission that is not settled: send it, ask about it, wait, or a person. It is sent only if it was certainly not delivered."""
     named = (last.event.version, last.event.submission_id)
     if not last.trail:
-        return Step(Act.SEND, "made, not sent yet", None, *named)
+        return Step(Act.SEND, message("made, not sent yet"), None, *named)
     newest, delivery = last.trail[-1], last.delivery
     can_ask = last.can_be_asked(way.target, can_ask=way.can_ask)
     receipt = f"esep receipt {last.event.month} {{}} --by NAME --reason TEXT"
     found_out = receipt.format("accepted|rejected|missing")
-    find_out = "find out whether it was filed, and record it with `esep receipt`"
+    find_out = message("find out whether it was filed, and record it with `esep receipt`")
     if isinstance(newest, Answered) and newest.outcome == "placed":
         return Step(
             Act.PERSON,
-            "in the outbox: hand it in, and record the answer with `esep receipt`",
+            message("in the outbox: hand it in, and record the answer with `esep receipt`"),
             None,
             *named,
             receipt.format("accepted --receipt NUMBER"),
         )
     if delivery.is_contradicted:
-        why = f"the filing service answered {delivery.confirmations[-1]}, and later that it has nothing: {find_out} (after `received` it is asked again)"
+        why = message(
+            "the filing service answered {confirmations}, and later that it has nothing: {find_out} (after `received` it is asked again)",
+            confirmations=delivery.confirmations[-1],
+            find_out=find_out,
+        )
         return Step(Act.PERSON, why, None, *named, found_out)
     if delivery.possibly_delivered and not can_ask:
         where = (
             ""
             if way.can_ask is False
-            else f" It went to {', '.join(sorted(set(delivery.possibly_delivered.values())))}, not to the target in the settings."
+            else message(
+                " It went to {targets}, not to the target in the settings.",
+                targets=", ".join(sorted(set(delivery.possibly_delivered.values()))),
+            )
         )
-        return Step(Act.PERSON, f"{_last_event_text(newest)}: {find_out}.{where}", None, *named, found_out)
+        return Step(
+            Act.PERSON,
+            message("{event}: {find_out}.{where}", event=_last_event_text(newest), find_out=find_out, where=where),
+            None,
+            *named,
+            found_out,
+        )
     if not delivery.possibly_delivered and last.sends >= plan.most_sends and not _person_says_missing(newest):
-        why = f"sent {last.sends} times, and the filing service has nothing (filing.most_sends): find out why; `esep receipt {last.event.month} missing` sends it once more"
+        why = message(
+            "sent {sends} times, and the filing service has nothing (filing.most_sends): find out why; `esep receipt {month} missing` sends it once more",
+            sends=last.sends,
+            month=last.event.month,
+        )
         return Step(Act.PERSON, why, None, *named, receipt.format("missing"))
     at = newest.at + (plan.transmission_s if isinstance(newest, Sending) else retry_delay_s(last, plan))
     if newest.at <= now < at and not (isinstance(newest, Answered) and newest.asked == "person"):
-        return Step(Act.WAIT, f"{_last_event_text(newest)}; tried again later", at, *named)
+        return Step(Act.WAIT, message("{event}; tried again later", event=_last_event_text(newest)), at, *named)
     return Step(Act.ASK if delivery.possibly_delivered else Act.SEND, _last_event_text(newest), None, *named)
 
 
@@ -203,9 +243,9 @@ def _person_says_missing(newest: Sending | Answered) -> bool:
 def _last_event_text(newest: Sending | Answered) -> str:
     """The newest event of a submission as text."""
     if isinstance(newest, Sending):
-        return "a transmission was started, its answer is not known"
+        return message("a transmission was started, its answer is not known")
     words = summary_of(newest)
-    return f"{newest.outcome} ({words})" if words else newest.outcome
+    return message("{outcome} ({words})", outcome=newest.outcome, words=words) if words else newest.outcome
 
 
 def retry_delay_s(submission: Submission, plan: Plan) -> int:

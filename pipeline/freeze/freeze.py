@@ -23,6 +23,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.verify.files import MANIFEST, digest_of, holds
@@ -94,7 +95,8 @@ def freeze_month(
 def require_closable(month: Month, assessed: Assessment) -> None:
     """Raises MonthError, naming each condition of rule 8.1 that is not met."""
     if assessed.unmet:
-        raise MonthError(f"{month} can't close yet:\n" + "\n".join(f"  - {c.name}: {c.detail}" for c in assessed.unmet))
+        open_ones = [message("  - {name}: {detail}", name=one.name, detail=one.detail) for one in assessed.unmet]
+        raise MonthError(joined("\n", [message("{month} can't close yet:", month=month), *open_ones]))
 
 
 def check_debts_carry_over(month: Month, assessed: Assessment) -> None:

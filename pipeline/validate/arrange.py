@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from pipeline.model.message import message
+
 from .layout import Layout
 from .net import netted
 from .table import CellType, Fault, RawColumn, RawTable, column_of, filter_rows, shown
@@ -38,11 +40,17 @@ def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required:
     faults: list[Fault] = []
     have = {column.heading: column for column in table.columns}
     for heading in sorted(layout.headings - have.keys()):
-        faults.append(Fault(table.heading_line, heading, f"the column is missing, which {layout.place} reads rows by"))
+        faults.append(Fault(table.heading_line, heading, message("the column is missing, which {place} reads rows by", place=layout.place)))
     made_columns = {**layout.constants, **layout.joined, **(dict.fromkeys(("commission_asset", "commission_amount")) if layout.net else {})}
     for column in made_columns:
         if names[column] in have and names[column] not in layout.joined.get(column, ()):
-            faults.append(Fault(table.heading_line, names[column], f"stands in the file, and {layout.place} makes it, too: leave one"))
+            faults.append(
+                Fault(
+                    table.heading_line,
+                    names[column],
+                    message("stands in the file, and {place} makes it, too: leave one", place=layout.place),
+                )
+            )
     if faults:
         return Arranged(table, faults, table.lines)
     table, faults = _without_totals(table, layout, required)
@@ -51,7 +59,13 @@ def arrange(table: RawTable, names: Mapping[str, str], layout: Layout, required:
     for heading, texts in layout.refused.items():
         values = column_of(table, heading).values
         for line, text in pl.DataFrame({"line": table.lines, "text": values}).filter(pl.col("text").is_in(list(texts))).iter_rows():
-            faults.append(Fault(line, heading, f"is {shown(text)}: {layout.place} can't read files with such rows rightly"))
+            faults.append(
+                Fault(
+                    line,
+                    heading,
+                    message("is {text}: {place} can't read files with such rows rightly", text=shown(text), place=layout.place),
+                )
+            )
     table = _with(table, [_constant(names[column], text, len(table.lines)) for column, text in layout.constants.items()])
     counts: dict[str, int] = {}
     if layout.net and {names["amount"], names["asset"]} <= {column.heading for column in table.columns}:
@@ -75,7 +89,10 @@ def _unreadable(table: RawTable, layout: Layout) -> list[Fault]:
         column = column_of(table, heading)
         if isinstance(column.types, pl.Series):
             wrong = table.lines.filter(column.types == CellType.ERROR.value)
-            faults += [Fault(line, heading, f"is an error, and {layout.place} reads rows by it: mend the cell") for line in wrong]
+            faults += [
+                Fault(line, heading, message("is an error, and {place} reads rows by it: mend the cell", place=layout.place))
+                for line in wrong
+            ]
     return faults
 
 
@@ -96,7 +113,10 @@ def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: La
         column = column_of(table, name)
         if isinstance(column.types, pl.Series) and not column.declared:
             numbers = table.lines.filter((column.types != CellType.TEXT) & column.values.is_not_null())
-            faults += [Fault(line, name, f"is a number, and part of {heading}: format the column as text") for line in numbers]
+            faults += [
+                Fault(line, name, message("is a number, and part of {heading}: format the column as text", heading=heading))
+                for line in numbers
+            ]
         holds = parts[name].str.contains(layout.join_by, literal=True) | parts[name].is_null()
         what = f"is missing, or holds {layout.join_by!r}, by which {layout.place} joins {heading}: choose another join_by"
         faults += [Fault(line, name, what) for line in table.lines.filter(holds)]
@@ -116,7 +136,15 @@ def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) 
     is_full = filled.select(pl.all_horizontal(pl.all().is_not_null())).to_series()
     below = min(layout.rows_below, rows)
     faults = [
-        Fault(line, "", f"is a row like the others, and {layout.place} passes over {below} rows below: set rows_below to what the file has")
+        Fault(
+            line,
+            "",
+            message(
+                "is a row like the others, and {place} passes over {below} rows below: set rows_below to what the file has",
+                place=layout.place,
+                below=below,
+            ),
+        )
         for line, full in zip(table.lines[rows - below :], is_full[rows - below :], strict=True)
         if full
     ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from pipeline.model.message import message
+
 from .arrange import arrange
 from .cells import (
     Kind,
@@ -94,7 +96,13 @@ def check_columns(
     faults += day_faults
     said = [Fault(None, "", terms.layout.warning)] if terms.layout.warning else []
     if arranged.passed_over and table.lines.is_empty():
-        said.append(Fault(None, "", f"every row is passed over by {terms.layout.place} only: does the file have other words there?"))
+        said.append(
+            Fault(
+                None,
+                "",
+                message("every row is passed over by {place} only: does the file have other words there?", place=terms.layout.place),
+            )
+        )
     notes = Notes(
         _zone_counts(texts, values, zones),
         _rounded(texts, columns, terms),
@@ -130,12 +138,18 @@ def _match(
     unknown = []
     for number, raw in enumerate(table.columns, 1):
         if raw.heading in by_heading:
-            faults.append(Fault(table.heading_line, raw.heading, "the heading stands twice: remove or rename one of the columns"))
+            faults.append(Fault(table.heading_line, raw.heading, message("the heading stands twice: remove or rename one of the columns")))
         elif raw.heading in wanted:
             by_heading[raw.heading] = raw
         elif raw.heading == "":
             if raw.values.null_count() < len(raw.values):
-                faults.append(Fault(table.heading_line, f"column {number}", "has values but no heading: give it one, or empty it"))
+                faults.append(
+                    Fault(
+                        table.heading_line,
+                        message("column {number}", number=number),
+                        message("has values but no heading: give it one, or empty it"),
+                    )
+                )
         elif raw.heading not in ignored:
             unknown.append(raw.heading)
     absent = [expected[column.name] for column in columns if expected[column.name] not in by_heading]
@@ -150,10 +164,10 @@ def _match(
         return {}, [Fault(table.heading_line, "", what)]
     for heading in unknown:
         what = f"unknown column {shown(heading)}{near(heading, absent)}; expected {', '.join(expected.values())}"
-        faults.append(Fault(table.heading_line, "", f"{what}; other headings are mapped, or ignored, in the settings"))
+        faults.append(Fault(table.heading_line, "", message("{what}; other headings are mapped, or ignored, in the settings", what=what)))
     for column in missing:
         heading = expected[column.name]
-        faults.append(Fault(table.heading_line, heading, f"the column is missing{near(heading, unknown)}"))
+        faults.append(Fault(table.heading_line, heading, message("the column is missing{near}", near=near(heading, unknown))))
     return {name: by_heading[heading] for name, heading in expected.items() if heading in by_heading}, faults
 
 
@@ -169,7 +183,7 @@ def _zones(
             zone, told, wrong = zone_for(heading, terms.layout.zone, terms.timezone, terms.layout.place)
             zones[column.name] = zone, told
             if wrong:
-                faults.append(Fault(heading_line, heading, f"the heading {wrong}"))
+                faults.append(Fault(heading_line, heading, message("the heading {wrong}", wrong=wrong)))
                 zones[column.name] = terms.timezone, ""
     return zones, faults
 
@@ -284,10 +298,10 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw:
         is_bad &= ~typed
     faults = []
     if not column.is_nullable:
-        faults = [Fault(line, heading, "is missing") for line in texts["line"].filter(text.is_null())]
+        faults = [Fault(line, heading, message("is missing")) for line in texts["line"].filter(text.is_null())]
     elif column.pair:
         lonely = texts["line"].filter(text.is_null() & texts[column.pair].is_not_null())
-        faults = [Fault(line, heading, f"is missing, though {column.pair} is given") for line in lonely]
+        faults = [Fault(line, heading, message("is missing, though {pair} is given", pair=column.pair)) for line in lonely]
     if not is_bad.any():
         return faults
     if column.kind in (Kind.AMOUNT, Kind.PLAIN):

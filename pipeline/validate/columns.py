@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.chains.networks import AnyNetwork
+from pipeline.model.message import message
 from pipeline.model.rules import Asset
 
 from .cells import Kind
@@ -115,7 +116,9 @@ def mapping_faults(columns: Collection[Column], mapping: Mapping[str, str]) -> l
     """What is wrong with a settings' table of headings: keys that are no columns, headings that are empty."""
     names = [column.name for column in columns]
     faults = [
-        f"columns.{key}: there is no such column{near(key, names)}; the columns are {', '.join(names)}"
+        message(
+            "columns.{key}: there is no such column{near}; the columns are {names}", key=key, near=near(key, names), names=", ".join(names)
+        )
         for key in mapping
         if key not in names
     ]

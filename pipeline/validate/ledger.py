@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import polars as pl
 
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 from .check import Checked, check_columns
 from .columns import ALLOCATIONS, OPENINGS, PAYMENTS, CellContext, Column, headings_of, mapping_faults
@@ -66,7 +67,11 @@ def check_ledger(
     if kind == "allocations":
         borrowed = rows.filter(pl.col("allocation_id").str.starts_with(OPENING_PREFIX))
         faults += [
-            Fault(line, names["allocation_id"], f"begins with {OPENING_PREFIX!r}, as openings do: give it another id")
+            Fault(
+                line,
+                names["allocation_id"],
+                message("begins with {OPENING_PREFIX}, as openings do: give it another id", OPENING_PREFIX=repr(OPENING_PREFIX)),
+            )
             for line in borrowed["line"]
         ]
     if kind == "openings":
@@ -110,7 +115,7 @@ def _one_instant(rows: pl.DataFrame, heading: str) -> list[Fault]:
         return []
     others = rows.filter(pl.col("owed_at") != first[0])
     return [
-        Fault(line, heading, f"is another instant than {said(first[0])}, the first row's: all openings stand at one")
+        Fault(line, heading, message("is another instant than {said}, the first row's: all openings stand at one", said=said(first[0])))
         for line in others["line"]
     ]
 
@@ -121,7 +126,7 @@ def older_than_opening(rows: pl.DataFrame, opening_us: int | None, heading: str)
         return []
     old = rows.filter(pl.col("allocated_at") < opening_us)
     return [
-        Fault(line, heading, f"is before the opening, {said(opening_us)}: what was owed then is in the opening already")
+        Fault(line, heading, message("is before the opening, {said}: what was owed then is in the opening already", said=said(opening_us)))
         for line in old["line"]
     ]
 

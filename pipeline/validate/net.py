@@ -15,6 +15,8 @@ from decimal import Decimal
 
 import polars as pl
 
+from pipeline.model.message import message
+
 from .layout import Layout, Net, as_amounts
 from .table import CellType, Fault, RawColumn, RawTable, column_of, filter_rows, shown, shown_amount
 
@@ -51,7 +53,13 @@ def netted(table: RawTable, names: Mapping[str, str], layout: Layout) -> tuple[R
             if place != credit.place:  # that of a row that stays is told by the check of its column
                 text = amounts.values[place]
                 what = f"{shown_amount(text)} is no amount" if text else "is missing"
-                faults.append(Fault(table.lines[place], amounts.heading, f"{what}, and is taken off line {table.lines[credit.place]}"))
+                faults.append(
+                    Fault(
+                        table.lines[place],
+                        amounts.heading,
+                        message("{what}, and is taken off line {lines}", what=what, lines=table.lines[credit.place]),
+                    )
+                )
         if not wrong and credit.taken:
             _settle(table, credit, net, plain, texts, commissions, faults, amounts.heading)
     counts = Counter(kind for kind in kinds if kind in net.of)
@@ -69,7 +77,16 @@ def _settle(
     if left < 0:
         lines = ", ".join(str(table.lines[place]) for place in credit.taken.values())
         faults.append(
-            Fault(table.lines[credit.place], heading, f"is less than what line {lines} takes off it: {gross:f}, and {gross - left:f}")
+            Fault(
+                table.lines[credit.place],
+                heading,
+                message(
+                    "is less than what line {lines} takes off it: {gross}, and {gross2}",
+                    lines=lines,
+                    gross=format(gross, "f"),
+                    gross2=format(gross - left, "f"),
+                ),
+            )
         )
         return
     texts[credit.place] = f"{left:f}"
@@ -142,10 +159,16 @@ def _matched(table: RawTable, kinds: list[str | None], net: Net, layout: Layout)
             where = f"of the same {' and '.join(net.same)}"
         what = f"is {shown(kind)}, and the file has {len(found) or 'no'} {target} {where}"
         if len(found) != 1:
-            faults.append(Fault(table.lines[place], net.column, f"{what}: export whole months"))
+            faults.append(Fault(table.lines[place], net.column, message("{what}: export whole months", what=what)))
         elif kind in found[0].taken:
             other, of = table.lines[found[0].taken[kind]], table.lines[found[0].place]
-            faults.append(Fault(table.lines[place], net.column, f"is a second {kind} of line {of}, beside line {other}: which counts?"))
+            faults.append(
+                Fault(
+                    table.lines[place],
+                    net.column,
+                    message("is a second {kind} of line {of}, beside line {other}: which counts?", kind=kind, of=of, other=other),
+                )
+            )
         else:
             found[0].taken[kind] = place
     return [credit for entries in (*by_key.values(), *([c for _, c in e] for e in by_owner.values())) for credit in entries], faults
@@ -157,5 +180,7 @@ def _numbers(table: RawTable, heading: str) -> tuple[list[int], list[Fault]]:
         is_number = text is not None and text.isdecimal() and len(text) <= 30
         numbers.append(int(text) if is_number else -1)
         if not is_number:
-            faults.append(Fault(line, heading, f"{shown(text or '')} is no whole number, by which rows are put in order"))
+            faults.append(
+                Fault(line, heading, message("{text} is no whole number, by which rows are put in order", text=shown(text or "")))
+            )
     return numbers, faults

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import polars as pl
 
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.model.miner_id import miner_id_fault
 
 from .check import check_columns
@@ -84,44 +85,64 @@ def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFr
     """Rows of someone who is not in the table of miners, so not registered (rule 9.1)."""
     strangers = rows.join(miners, "miner_id", "anti", maintain_order="left").filter(pl.col("miner_id").is_not_null())
     what = {"licences": "a licence", "accounts": "an account", "wallets": "a wallet"}.get(kind, "a row")
-    return [Fault(line, heading, f"{what} of someone who is not among the miners, so not registered") for line in strangers["line"]]
+    return [
+        Fault(line, heading, message("{what} of someone who is not among the miners, so not registered", what=what))
+        for line in strangers["line"]
+    ]
 
 
 def licence_warnings(miners: pl.DataFrame, licences: pl.DataFrame) -> list[Fault]:
     """Miners without any licence."""
     without = miners.join(licences, "miner_id", "anti", maintain_order="left")
-    return [Fault(line, "", "the miner has no licence") for line in without["line"]]
+    return [Fault(line, "", message("the miner has no licence")) for line in without["line"]]
 
 
 def _period_faults(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
     """A period runs from its first day up to, not including, its end (rule 4.1): it can't end before it begins."""
     backward = rows.filter(pl.col(start) > pl.col(end))
     faults = [
-        Fault(line, names[end], f"{last} is before {names[start]}, {first}: the period would end before it begins")
+        Fault(
+            line,
+            names[end],
+            message("{last} is before {names}, {first}: the period would end before it begins", last=last, names=names[start], first=first),
+        )
         for line, first, last in backward.select("line", start, end).iter_rows()
     ]
     if start == "suspended_from":
         endless = rows.filter(pl.col(start).is_null() & pl.col(end).is_not_null())
-        faults += [Fault(line, names[start], f"is missing, though {names[end]} is given") for line in endless["line"]]
+        faults += [Fault(line, names[start], message("is missing, though {names} is given", names=names[end])) for line in endless["line"]]
     return faults
 
 
 def _empty_periods(rows: pl.DataFrame, start: str, end: str, names: Mapping[str, str]) -> list[Fault]:
     """Periods that end on the day they begin are empty (rule 4.1)."""
     empty = rows.filter(pl.col(start) == pl.col(end))
-    return [Fault(line, names[end], f"is {names[start]} itself: the period holds no day, the row counts on none") for line in empty["line"]]
+    return [
+        Fault(line, names[end], message("is {names} itself: the period holds no day, the row counts on none", names=names[start]))
+        for line in empty["line"]
+    ]
 
 
 def _bad_ids(rows: pl.DataFrame, names: Mapping[str, str]) -> list[Fault]:
     found = ((line, miner_id_fault(miner_id)) for line, miner_id in rows.select("line", "miner_id").drop_nulls().iter_rows())
-    return [Fault(line, names["miner_id"], f"the IIN/BIN {what}: issue bad-miner-id (rule 4.5)") for line, what in found if what]
+    return [
+        Fault(line, names["miner_id"], message("the IIN/BIN {what}: issue bad-miner-id (rule 4.5)", what=what))
+        for line, what in found
+        if what
+    ]
 
 
 def _unknown_chains(rows: pl.DataFrame, heading: str, terms: CellContext) -> list[Fault]:
     known = ", ".join(sorted(terms.networks)) or "none"
     strange = rows.filter(~pl.col("chain").is_in(sorted(terms.networks)))
     return [
-        Fault(line, heading, f"{shown(chain)} is no chain of the settings (those are {known}): its address was not checked")
+        Fault(
+            line,
+            heading,
+            message(
+                "{chain} is no chain of the settings (those are {known}): its address was not checked", chain=shown(chain), known=known
+            ),
+        )
         for line, chain in strange.select("line", "chain").iter_rows()
     ]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from pipeline.model.amounts import from_units
+from pipeline.model.message import message
 from pipeline.model.rules import Asset
 
 from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
@@ -209,7 +210,17 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
     hint = "is the column in base units (satoshi), not in coins? say so in the table's settings"
     above = rows.join(limits, "asset", maintain_order="left").filter(pl.col("amount") > pl.col("limit"))
     faults = [
-        Fault(line, names["amount"], f"{_printed(amount, asset, known.assets)} {asset} is more than ever exists ({limit}); {hint}")
+        Fault(
+            line,
+            names["amount"],
+            message(
+                "{printed} {asset} is more than ever exists ({limit}); {hint}",
+                printed=_printed(amount, asset, known.assets),
+                asset=asset,
+                limit=limit,
+                hint=hint,
+            ),
+        )
         for line, amount, asset, limit in (
             (line, amount, asset, _printed(limit, asset, known.assets))
             for line, amount, asset, limit in above.select("line", "amount", "asset", "limit").iter_rows()
@@ -220,7 +231,17 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
     after = pl.concat([held.join(rows, keys, "anti").select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
     sums = after.group_by("asset", "month").agg(pl.col("amount").sum()).join(limits, "asset").filter(pl.col("amount") > pl.col("limit"))
     return [
-        Fault(None, names["amount"], f"{month} would hold {_printed(amount, asset, known.assets)} {asset}, more than ever exists; {hint}")
+        Fault(
+            None,
+            names["amount"],
+            message(
+                "{month} would hold {printed} {asset}, more than ever exists; {hint}",
+                month=month,
+                printed=_printed(amount, asset, known.assets),
+                asset=asset,
+                hint=hint,
+            ),
+        )
         for asset, month, amount in sums.sort("month", "asset").select("asset", "month", "amount").iter_rows()
     ]
 
@@ -235,7 +256,13 @@ def _moved(changed: pl.DataFrame, differs: pl.DataFrame, keys: list[str], moved:
     for row in rows.head(SHOWN_ROWS).iter_rows(named=True):
         parts = [f"{name} {shown(row[f'{name}:held'])} to {shown(row[name])}" for name in columns if row[name] != row[f"{name}:held"]]
         key = "/".join(shown(str(row[name])) for name in keys)
-        faults.append(Fault(row["line"], names[keys[0]], f"{key} is in the log already, and would move from {', '.join(parts)}"))
+        faults.append(
+            Fault(
+                row["line"],
+                names[keys[0]],
+                message("{key} is in the log already, and would move from {parts}", key=key, parts=", ".join(parts)),
+            )
+        )
     what = (
         f"{rows.height} row(s) would move to another {' or '.join(moved)}: do the ids begin anew each month or in each file? "
         'then make them unique (ids = "month" or "source" in the table\'s settings); if the rows were really wrong, say --restate'

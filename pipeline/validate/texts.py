@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from pipeline.model.message import message
+
 from .table import Fault, shown
 
 _ERROR_VALUES = (
@@ -99,7 +101,18 @@ def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: boo
         what = "; ".join(_letters(text))
         beside = f"; line {twin} has the same id in Latin letters" if twin is not None else ""
         named = f"{shown(text)} has " if is_shown else "has "
-        found.append(Fault(line, heading, f"{named}{what}, which looks like a Latin letter{beside}: compare it with the source"))
+        found.append(
+            Fault(
+                line,
+                heading,
+                message(
+                    "{named}{what}, which looks like a Latin letter{beside}: compare it with the source",
+                    named=named,
+                    what=what,
+                    beside=beside,
+                ),
+            )
+        )
     return found
 
 
@@ -130,11 +143,25 @@ def garbled(texts: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool 
     for text, line in frame.iter_rows():
         named = f"{shown(text)} " if is_shown else ""
         if "\ufffd" in text:
-            faults.append(Fault(line, heading, f"{named}holds the mark of a lost letter (U+FFFD): take it from its source, saved as UTF-8"))
+            faults.append(
+                Fault(
+                    line,
+                    heading,
+                    message("{named}holds the mark of a lost letter (U+FFFD): take it from its source, saved as UTF-8", named=named),
+                )
+            )
         elif meant := _undone(text):
             said_meant = f" ({shown(meant)})" if is_shown else ""
             faults.append(
-                Fault(line, heading, f"{named}is UTF-8 that a program read in another encoding{said_meant}: save the source anew, as UTF-8")
+                Fault(
+                    line,
+                    heading,
+                    message(
+                        "{named}is UTF-8 that a program read in another encoding{said_meant}: save the source anew, as UTF-8",
+                        named=named,
+                        said_meant=said_meant,
+                    ),
+                )
             )
     return faults
 

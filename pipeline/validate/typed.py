@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from pipeline.model.message import message
+
 from .cells import TYPES, TYPES_OF_WORKBOOKS, Kind
 from .columns import Column
 from .layout import Layout, as_amounts, as_days, scaled, with_midnight
@@ -20,7 +22,11 @@ def structure_faults(lines_read: pl.Series, raw: RawColumn) -> list[Fault]:
     """Merged cells, and formulas that may be stale, in a column that is read."""
     lines = set(lines_read.to_list()) if raw.merged or raw.uncertain else set()
     faults = [
-        Fault(merged.first, raw.heading, f"the cells {merged.range} are merged, so all but the first are empty: unmerge them, fill each")
+        Fault(
+            merged.first,
+            raw.heading,
+            message("the cells {range} are merged, so all but the first are empty: unmerge them, fill each", range=merged.range),
+        )
         for merged in raw.merged
         if any(line in lines for line in range(merged.first, merged.last + 1))
     ]
