@@ -24,6 +24,7 @@ from pipeline.log.copying import check_log, copy_log
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import DiskError, SettingsError, VerifyError
+from pipeline.model.message import message, text_of
 from pipeline.model.paths import path_within
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.toml_text import toml_lines
@@ -94,7 +95,7 @@ def back_up(
     at = app.now()
     folder = into / f"esep-{app.pool}-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}"
     if folder.exists():
-        raise DiskError(f"{folder} is there already: wait a second, or name another folder")
+        raise DiskError(message("{folder} is there already: wait a second, or name another folder", folder=folder))
     partial = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700, parents=True)
@@ -138,9 +139,15 @@ def check_backup(folder: Path) -> BackupManifest:
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=BackupManifest)
     except OSError as error:
-        raise VerifyError(f"{folder} is no backup: {MANIFEST} can't be read: {error.strerror}") from error
+        raise VerifyError(
+            message(
+                "{folder} is no backup: {MANIFEST} can't be read: {strerror}", folder=folder, MANIFEST=MANIFEST, strerror=error.strerror
+            )
+        ) from error
     except msgspec.MsgspecError as error:
-        raise VerifyError(f"{folder / MANIFEST} is not the manifest of a backup: {error}") from error
+        raise VerifyError(
+            message("{folder} is not the manifest of a backup: {error}", folder=folder / MANIFEST, error=text_of(error))
+        ) from error
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     for name, digest in manifest.files.items():
         try:
@@ -148,11 +155,19 @@ def check_backup(folder: Path) -> BackupManifest:
         except ValueError as error:
             raise VerifyError(f"{folder / MANIFEST}: {error}") from error
         if name not in there:
-            raise VerifyError(f"{folder}: {name} is missing: the backup is not whole")
+            raise VerifyError(message("{folder}: {name} is missing: the backup is not whole", folder=folder, name=name))
         if (found := digest_of(path)) != digest:
-            raise VerifyError(f"{folder}: {name} is not what was backed up: its SHA-256 is {found}, not {digest}")
+            raise VerifyError(
+                message(
+                    "{folder}: {name} is not what was backed up: its SHA-256 is {found}, not {digest}",
+                    folder=folder,
+                    name=name,
+                    found=found,
+                    digest=digest,
+                )
+            )
     if more := sorted(there - set(manifest.files)):
-        raise VerifyError(f"{folder}: {more[0]} is no part of the backup: take it away")
+        raise VerifyError(message("{folder}: {more} is no part of the backup: take it away", folder=folder, more=more[0]))
     return manifest
 
 
@@ -163,7 +178,9 @@ def restore(backup: Path, folder: Path, now: Callable[[], int], *, on_month: Cal
     """
     manifest = check_backup(backup)
     if folder.exists() and any(folder.iterdir()):
-        raise SettingsError([f"{folder} is not empty: a backup is restored into a new folder"], source="esep restore")
+        raise SettingsError(
+            [message("{folder} is not empty: a backup is restored into a new folder", folder=folder)], source="esep restore"
+        )
     settings_folder = backup / "settings"
     shutil.copytree(settings_folder, folder, dirs_exist_ok=True)
     path = folder / "esep.toml"
@@ -181,7 +198,14 @@ def restore(backup: Path, folder: Path, now: Callable[[], int], *, on_month: Cal
         with App(load_settings(proof, {}), now) as app:
             checked = check_log(app.log)
             if checked.digest != manifest.log_digest:
-                raise VerifyError(f"{backup}: the log has digest {checked.digest}, not {manifest.log_digest}")
+                raise VerifyError(
+                    message(
+                        "{backup}: the log has digest {digest}, not {log_digest}",
+                        backup=backup,
+                        digest=checked.digest,
+                        log_digest=manifest.log_digest,
+                    )
+                )
             replays = list(_replay_newest(app, on_month))
     finally:
         proof.unlink(missing_ok=True)
@@ -191,7 +215,9 @@ def restore(backup: Path, folder: Path, now: Callable[[], int], *, on_month: Cal
         if not replay.is_same
     ]
     if wrong:
-        raise VerifyError(f"{backup}: replayed from the restored log, months come out different: {'; '.join(wrong)}")
+        raise VerifyError(
+            message("{backup}: replayed from the restored log, months come out different: {wrong}", backup=backup, wrong="; ".join(wrong))
+        )
     missing = [f"{key} = {value}" for key, value in _files_named(raw) if not (folder / Path(value).expanduser()).exists()]
     return RestoreOutcome(folder, path, manifest, replays, missing)
 

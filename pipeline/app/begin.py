@@ -21,6 +21,7 @@ from pipeline.chains.bitcoin.networks import NETWORKS, Network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.networks import is_account_network, network_of, strict_address_on
 from pipeline.model.errors import EsepError, SettingsError, SourceError
+from pipeline.model.message import message, text_of
 
 SHORT_S = 3.0
 """Seconds that a node on this machine may take to say who it is."""
@@ -153,7 +154,11 @@ def ask_node(login: NodeLogin, *, timeout_s: float = 30.0, is_evm: bool = False)
         connection.close()
     named = next((name for name in NETWORKS if _genesis(name) == genesis), None)
     if named is None:
-        raise SourceError(f"the node at {connection.name} is of no network that Esep knows: its first block is {genesis}")
+        raise SourceError(
+            message(
+                "the node at {name} is of no network that Esep knows: its first block is {genesis}", name=connection.name, genesis=genesis
+            )
+        )
     syncing = info.headers > info.blocks or (info.initialblockdownload and info.chain != "regtest")
     return FoundNode(
         login, named, version.subversion.strip("/"), info.blocks, tip.time, syncing, (info.pruneheight or 0) if info.pruned else 0
@@ -170,7 +175,9 @@ def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
         tip = connection.call("eth_getBlockByNumber", "latest", False, result=dict[str, Any])
         syncing = connection.call("eth_syncing", result=Any)
     except ValueError as error:
-        raise SourceError(f"the node at {connection.name} answers what no EVM node would: {error}") from error
+        raise SourceError(
+            message("the node at {name} answers what no EVM node would: {error}", name=connection.name, error=text_of(error))
+        ) from error
     finally:
         connection.close()
     return FoundNode(login, f"evm:{chain_id}", version, int(tip["number"], 16), int(tip["timestamp"], 16), bool(syncing), 0)
@@ -214,7 +221,7 @@ def prove_wallet(node: FoundNode, text: str) -> WalletProof:
     assert isinstance(network, Network)
     if any(mark in text for mark in ("prv",)):
         raise SettingsError(
-            ["this descriptor holds a private key: paste the public one (listdescriptors without `private`)"], source="wallet"
+            [message("this descriptor holds a private key: paste the public one (listdescriptors without `private`)")], source="wallet"
         )
     try:
         parsed = parse_descriptor(text, network)
@@ -224,7 +231,10 @@ def prove_wallet(node: FoundNode, text: str) -> WalletProof:
     found = [address for address in own if address is not None]
     theirs = _derived(node, text, is_ranged=parsed.is_ranged)
     if theirs is not None and not set(theirs) <= set(found):
-        raise SettingsError([f"the node derives {theirs[0]}, and Esep {found[:1]}: report this descriptor's form"], source="wallet")
+        raise SettingsError(
+            [message("the node derives {theirs}, and Esep {found}: report this descriptor's form", theirs=theirs[0], found=found[:1])],
+            source="wallet",
+        )
     return WalletProof(text, "descriptor", found, parsed.is_ranged, is_confirmed=theirs is not None)
 
 
@@ -234,7 +244,7 @@ def _derived(node: FoundNode, text: str, *, is_ranged: bool) -> list[str] | None
     try:
         described = connection.call("getdescriptorinfo", text, result=dict[str, Any])
         if described.get("hasprivatekeys"):
-            raise SettingsError(["this descriptor holds a private key: paste the public one"], source="wallet")
+            raise SettingsError([message("this descriptor holds a private key: paste the public one")], source="wallet")
         arguments: list[object] = [[0, SHOWN_ADDRESSES - 1]] if is_ranged else []
         return list(connection.call("deriveaddresses", described["descriptor"], *arguments, result=list[str]))
     except RpcError as error:

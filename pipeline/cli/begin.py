@@ -15,6 +15,7 @@ import typer
 from pipeline.app.begin import FoundNode, NodeLogin, ask_node, find_nodes, height_before, names, prove_wallet, wallets_by_name
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError, SettingsError
+from pipeline.model.message import message, text_of
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import ALMATY, Month
 from pipeline.settings import load_settings, template_path
@@ -85,12 +86,12 @@ def init(  # noqa: PLR0913 - a command's options are its parameters
     """
     path = folder / "esep.toml"
     if path.exists():
-        raise SettingsError([f"{path} is there already, and stays as it is"], source="esep init")
+        raise SettingsError([message("{path} is there already, and stays as it is", path=path)], source="esep init")
     is_given = any(value is not None for value in (bin_, name, node, cookie, user, wallet, start, profile, first_month))
     if template or not (is_given or sys.stdin.isatty()):
         _write(path, template_path("esep.toml").read_text(encoding="utf-8"))
-        say(f"{shown(path)}: every key is explained in it. Put in your pool, node and wallets; then")
-        say(f"  {command_line('esep status', path)}")
+        say(message("{path}: every key is explained in it. Put in your pool, node and wallets; then", path=shown(path)))
+        say(message("  {command_line}", command_line=command_line("esep status", path)))
         return
     login = _login(node, cookie, user, password_file)
     given = Given(bin_, name, login, wallet or [], start, profile, first_month)
@@ -102,10 +103,10 @@ def init(  # noqa: PLR0913 - a command's options are its parameters
     except SettingsError:
         path.unlink()
         raise
-    say(f"\n{shown(path)} is written; every further key is explained in it. Now:")
+    say(message("\n{path} is written; every further key is explained in it. Now:", path=shown(path)))
     for command in ("esep import registry DIR", "esep import allocations FILE", "esep import payments FILE", "esep run", "esep status"):
         say(f"  {command_line(command, path)}")
-    say(f"{command_line('esep doctor', path)} checks node, log, disk, clock, keys and backups.")
+    say(message("{command_line} checks node, log, disk, clock, keys and backups.", command_line=command_line("esep doctor", path)))
 
 
 def _write(path: Path, text: str) -> None:
@@ -114,13 +115,13 @@ def _write(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise SettingsError([f"{path} is there already, and stays as it is"], source="esep init") from None
+        raise SettingsError([message("{path} is there already, and stays as it is", path=path)], source="esep init") from None
 
 
 def _login(node: str | None, cookie: Path | None, user: str | None, password_file: Path | None) -> NodeLogin | None:
     if node is None:
         if cookie is not None or user is not None:
-            raise SettingsError(["--node: say the node's address, to which --cookie or --user belong"], source="esep init")
+            raise SettingsError([message("--node: say the node's address, to which --cookie or --user belong")], source="esep init")
         return None
     return NodeLogin(node, cookie.expanduser() if cookie is not None else None, user, _password(password_file))
 
@@ -131,7 +132,9 @@ def _password(file: Path | None) -> str | None:
     try:
         return file.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"--password-file: {file} can't be read: {error}"], source="esep init") from None
+        raise SettingsError(
+            [message("--password-file: {file} can't be read: {error}", file=file, error=text_of(error))], source="esep init"
+        ) from None
 
 
 # --- questions
@@ -143,10 +146,12 @@ def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Begi
     node = _node(given.login)
     say(f"  {names([node])[0]}")
     if node.is_syncing:
-        say("  It is still syncing: Esep waits for it.", hang=2)
+        say(message("  It is still syncing: Esep waits for it."), hang=2)
     chain, asset = node.chain_and_asset
     if not chain:
-        raise SettingsError([f"{node.network}: describe its asset by hand (esep init --template)"], source="esep init")
+        raise SettingsError(
+            [message("{network}: describe its asset by hand (esep init --template)", network=node.network)], source="esep init"
+        )
     wallets = _wallets(node, given.wallets)
     start = _answer(_START, given.start, lambda text: _proved_start(node, text), flag="--start", default="0", is_needed=False)
     profile = _answer(_PROFILE, given.profile, _proved_profile, flag="--profile", default="none", is_needed=False)
@@ -178,7 +183,9 @@ def _answer(question: str, given: str | None, prove: Callable[[str], T], *, flag
         return prove(given)
     if not sys.stdin.isatty():
         if is_needed:
-            raise SettingsError([f"{flag} is needed, as nobody can be asked here: {question}"], source="esep init")
+            raise SettingsError(
+                [message("{flag} is needed, as nobody can be asked here: {question}", flag=flag, question=question)], source="esep init"
+            )
         return prove(default)
     while True:
         say(f"\n{question}" + (f" [{default}]" if default else ""))
@@ -202,7 +209,7 @@ def _proved_bin(text: str) -> str:
 
 def _proved_name(text: str) -> str:
     if not text.strip() or placeholder_faults("", text):
-        raise SettingsError([f"{text!r} is not the name of a pool of yours"], source="esep init")
+        raise SettingsError([message("{text} is not the name of a pool of yours", text=repr(text))], source="esep init")
     return text.strip()
 
 
@@ -230,15 +237,21 @@ def _proved_start(node: FoundNode, text: str) -> int:
     if text.isdigit():
         height = int(text)
         if height > node.height:
-            raise SettingsError([f"the node has blocks up to {node.height}"], source="esep init")
+            raise SettingsError([message("the node has blocks up to {height}", height=node.height)], source="esep init")
     elif re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) and not is_account_network(node.network):
         height = height_before(node, datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=ALMATY))
-        say(f"  By the node, block {height} is the last one before that day.")
+        say(message("  By the node, block {height} is the last one before that day.", height=height))
     else:
-        raise SettingsError([f"{text!r} is neither a day like 2026-03-01 nor a block"], source="esep init")
+        raise SettingsError([message("{text} is neither a day like 2026-03-01 nor a block", text=repr(text))], source="esep init")
     if height < node.pruned_below:
         raise SettingsError(
-            [f"the node has deleted the blocks below {node.pruned_below}: it must keep all from the first one read"], source="esep init"
+            [
+                message(
+                    "the node has deleted the blocks below {pruned_below}: it must keep all from the first one read",
+                    pruned_below=node.pruned_below,
+                )
+            ],
+            source="esep init",
         )
     return height
 
@@ -247,25 +260,26 @@ def _node(login: NodeLogin | None) -> FoundNode:
     """The node that the flags name; else one of this machine's, or one that a person names."""
     if login is not None:
         return ask_node(login)
-    with progress("looking for nodes on this machine"):
+    with progress(message("looking for nodes on this machine")):
         found = find_nodes(Path.home())
     if not sys.stdin.isatty():
         if len(found) != 1:
             raise SettingsError(
-                ["--node is needed: " + ("; ".join(names(found)) or "no node was found on this machine")], source="esep init"
+                [message("--node is needed: {names}", names="; ".join(names(found)) or message("no node was found on this machine"))],
+                source="esep init",
             )
         return found[0]
-    say("\nNodes found on this machine:" if found else "\nNo node was found on this machine.")
+    say(message("\nNodes found on this machine:") if found else message("\nNo node was found on this machine."))
     for number, line in enumerate(names(found), 1):
         say(f"  {number}  {line}", hang=3)
     while True:
-        say("Its number, or an address like http://127.0.0.1:8332" + (" [1]" if found else ""))
+        say(message("Its number, or an address like http://127.0.0.1:8332{more}", more=" [1]" if found else ""))
         text = input("> ").strip() or ("1" if found else "")
         try:
             if text.isdigit() and 1 <= int(text) <= len(found):
                 return found[int(text) - 1]
             if "://" in text:
-                say("Its cookie file; empty for an EVM node, or to log in by --user and --password-file")
+                say(message("Its cookie file; empty for an EVM node, or to log in by --user and --password-file"))
                 cookie = input("> ").strip()
                 return ask_node(NodeLogin(text, Path(cookie).expanduser() if cookie else None))
         except EsepError as error:
@@ -280,14 +294,13 @@ def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:
             for text in texts:
                 _add_wallet(found, node, name, text)
     elif not sys.stdin.isatty():
-        raise SettingsError(["--wallet is needed, as nobody can be asked here: NAME=DESCRIPTOR"], source="esep init")
+        raise SettingsError([message("--wallet is needed, as nobody can be asked here: NAME=DESCRIPTOR")], source="esep init")
     else:
-        say("\nThe pool's wallets: paste their public descriptors (listdescriptors) or addresses, one a line; change descriptors, too. Name one as "
-            "name=descriptor; an empty line ends.")  # fmt: skip
+        say(message("\nThe pool's wallets: paste their public descriptors (listdescriptors) or addresses, one a line; change descriptors, too. Name one as name=descriptor; an empty line ends."))  # fmt: skip
         while line := input("> ").strip() or (None if found else "?"):
             try:
                 if line == "?":
-                    raise SettingsError(["at least one is needed"], source="esep init")
+                    raise SettingsError([message("at least one is needed")], source="esep init")
                 ((name, (text,)),) = wallets_by_name([line]).items()
                 _add_wallet(found, node, name, text)
             except (EsepError, ValueError) as error:
@@ -308,7 +321,7 @@ def _add_wallet(found: dict[str, list[str]], node: FoundNode, name: str, text: s
         if proof.is_confirmed
         else "; the node was not asked: it can't derive it"
     )
-    say(f"  {name}: {proof.kind if proof.kind == 'address' else first}{word}", hang=4)
+    say(message("  {name}: {kind}{word}", name=name, kind=proof.kind if proof.kind == "address" else first, word=word), hang=4)
     if proof.text not in found.setdefault(name, []):
         found[name].append(proof.text)
 

@@ -13,6 +13,7 @@ from pipeline.app.app import App
 from pipeline.app.backup import back_up
 from pipeline.app.backup import restore as restore_backup
 from pipeline.app.doctor import examine
+from pipeline.model.message import message
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
 from .months import print_json
@@ -27,7 +28,7 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -
 
     [dim]esep doctor[/dim]
     """
-    with App(settings_of(config), now) as app, progress("looking"):
+    with App(settings_of(config), now) as app, progress(message("looking")):
         found = examine(app)
     is_ill = any(finding.health == "ill" for finding in found)
     if as_json:
@@ -36,7 +37,7 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -
     for finding in found:
         say_field(MARKS[finding.health], f"{finding.name}: {finding.detail}", width=6)
         if finding.mend:
-            say_field("", f"mend: {finding.mend}", width=6)
+            say_field("", message("mend: {mend}", mend=finding.mend), width=6)
     return int(is_ill)
 
 
@@ -55,19 +56,36 @@ def backup(
     [dim]esep backup /mnt/backup[/dim]
     """
     settings = settings_of(config)
-    with App(settings, now) as app, progress("copying the log") as on_progress:
+    with App(settings, now) as app, progress(message("copying the log")) as on_progress:
         total = sum(app.log.end().values())
         done = back_up(app, config, folder, with_secrets=with_secrets, on_progress=lambda looked_at: on_progress(looked_at, total))
     if as_json:
         print_json({"folder": done.folder, "bytes": done.size_bytes, "left_out": done.left_out} | msgspec.to_builtins(done.manifest))
         return
     manifest = done.manifest
-    say(f"{shown(done.folder)}: {done.size_bytes / (1 << 20):.1f} MiB, read back and whole", hang=2)
-    say_field("log", f"{manifest.events} events, digest {manifest.log_digest}", indent=2, width=12)
-    say_field("months", ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or "none frozen yet", indent=2, width=12)
+    say(
+        message(
+            "{folder}: {size_bytes} MiB, read back and whole",
+            folder=shown(done.folder),
+            size_bytes=format(done.size_bytes / (1 << 20), ".1f"),
+        ),
+        hang=2,
+    )
+    say_field(
+        message("log"),
+        message("{events} events, digest {log_digest}", events=manifest.events, log_digest=manifest.log_digest),
+        indent=2,
+        width=12,
+    )
+    say_field(
+        message("months"),
+        ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or "none frozen yet",
+        indent=2,
+        width=12,
+    )
     for line in done.left_out:
-        say_field("left out", line, indent=2, width=12)
-    say(f"Try it: esep restore {shown(done.folder)} DIR", hang=2)
+        say_field(message("left out"), line, indent=2, width=12)
+    say(message("Try it: esep restore {folder} DIR", folder=shown(done.folder)), hang=2)
 
 
 def restore(
@@ -81,15 +99,32 @@ def restore(
 
     [dim]esep restore /mnt/backup/esep-my-pool-20261128T120000Z pool/[/dim]
     """
-    with progress("replaying"):
+    with progress(message("replaying")):
         done = restore_backup(folder, into, now)
     if as_json:
         replayed = [{"month": event.month, "version": event.version, "digest": event.digest} for event, _ in done.replays]
         print_json({"folder": done.folder, "settings": done.settings, "replayed": replayed, "not_restored": done.not_restored})
         return
-    say(f"{shown(done.folder)}: restored; {done.manifest.events} events, log digest {done.manifest.log_digest}", hang=2)
+    say(
+        message(
+            "{folder}: restored; {events} events, log digest {log_digest}",
+            folder=shown(done.folder),
+            events=done.manifest.events,
+            log_digest=done.manifest.log_digest,
+        ),
+        hang=2,
+    )
     for event, replay in done.replays:
-        say(f"  {event.month} v{event.version}: replayed, {replay.compared} files equal the bundle's, digest {event.digest}", hang=2)
+        say(
+            message(
+                "  {month} v{version}: replayed, {compared} files equal the bundle's, digest {digest}",
+                month=event.month,
+                version=event.version,
+                compared=replay.compared,
+                digest=event.digest,
+            ),
+            hang=2,
+        )
     for line in done.not_restored:
-        say(f"  not here, put it back: {line}", hang=2)
-    say(f"  {command_line('esep status', done.settings)}")
+        say(message("  not here, put it back: {line}", line=line), hang=2)
+    say(message("  {command_line}", command_line=command_line("esep status", done.settings)))

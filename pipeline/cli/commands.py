@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.model.message import message
+
 from . import (
     begin,
     care,
@@ -43,7 +45,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        say(f"esep {version('esep')}")
+        say(message("esep {version}", version=version("esep")))
         raise typer.Exit()
 
 

@@ -104,7 +104,7 @@ def _print_group(month: Month, group: IssueGroup, config: Path, limit: int | Non
     if group.open_count or not is_blocking:
         say(message("  {hint}", hint=group.advice.hint))
     for command in group.advice.commands if group.open_count else ():
-        say(f"    {command_line(command.replace('NUMBER', _example(group)), config)}", hang=4)
+        say(message("    {command_line}", command_line=command_line(command.replace("NUMBER", _example(group)), config)), hang=4)
     say()
 
 

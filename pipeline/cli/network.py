@@ -14,6 +14,7 @@ import typer
 from pipeline.app.try_network import try_network
 from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError, VerifyError
+from pipeline.model.message import message
 
 from .frame import JsonOption, progress, say
 
@@ -63,13 +64,28 @@ def check(
         network = _known(networks).of(name)
     except ValueError as error:
         raise SettingsError([str(error)], source="esep network") from error
-    with progress("asking the node"):
+    with progress(message("asking the node")):
         found = try_network(network, node, node_login)
     if as_json:
         say(json.dumps([tried._asdict() for tried in found], ensure_ascii=False, indent=1))
     else:
         for tried in found:
-            say(f"{'[ ? ]' if tried.holds is None else '[ok] ' if tried.holds else '[no] '} {tried.what}: {tried.detail}")
+            say(
+                message(
+                    "{more} {what}: {detail}",
+                    more="[ ? ]" if tried.holds is None else message("[ok] ") if tried.holds else message("[no] "),
+                    what=tried.what,
+                    detail=tried.detail,
+                )
+            )
         wrong, unknown = sum(tried.holds is False for tried in found), sum(tried.holds is None for tried in found)
-        say(f"{name}: {len(found) - wrong - unknown} facts hold, {wrong} are wrong, {unknown} this node does not show")
+        say(
+            message(
+                "{name}: {count} facts hold, {wrong} are wrong, {unknown} this node does not show",
+                name=name,
+                count=len(found) - wrong - unknown,
+                wrong=wrong,
+                unknown=unknown,
+            )
+        )
     return VerifyError.exit_code if any(tried.holds is False for tried in found) else 0

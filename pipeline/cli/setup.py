@@ -13,6 +13,7 @@ import typer
 
 from pipeline.demo import demo as demo_steps
 from pipeline.model.errors import MonthError, VerifyError
+from pipeline.model.message import message
 from pipeline.render.json_report import report_schema
 from pipeline.service.metrics import metrics_page
 from pipeline.settings.reference import reference_page
@@ -54,10 +55,10 @@ def demo(
     tell_people = (lambda _line: None) if as_json else say
     with app:
         use_settings(app.settings)
-        with progress("following the recorded node") as on_progress:
+        with progress(message("following the recorded node")) as on_progress:
             demo_steps.import_recording(app, folder, pool, say=tell_people, on_progress=on_progress)
         with app.stores.live() as store:
-            with progress("filling the store") as on_progress:
+            with progress(message("filling the store")) as on_progress:
                 run.events = app.stores.fill(store, on_progress=on_progress)
             if waive_all is not None:
                 count = demo_steps.waive_all(app, store, run, waive_all)
@@ -66,7 +67,7 @@ def demo(
             if not as_json:
                 _print_issues(run)
             if not run.unmet:
-                with progress("freezing"):
+                with progress(message("freezing")):
                     demo_steps.finish(app, store, run, print_step)
             else:
                 app.stores.publish(store)
@@ -79,7 +80,7 @@ def _print_issues(run: demo_steps.DemoRun) -> None:
     say()
     print_issues(run.month, run.blocking, run.settings_path, limit=LISTED)
     if warnings:
-        say("warnings: " + ", ".join(f"{count} {code}" for code, count in sorted(warnings.items())))
+        say(message("warnings: {names}", names=", ".join((f"{count} {code}" for code, count in sorted(warnings.items())))))
     say()
 
 
@@ -96,25 +97,37 @@ def _report(run: demo_steps.DemoRun, published: Path, *, as_json: bool) -> int:
     if outcome is None:
         if not as_json:
             for condition in run.unmet:
-                say(f"[ ] {condition.name}: {condition.detail}")
+                say(message("[ ] {name}: {detail}", name=condition.name, detail=condition.detail))
         raise MonthError(
-            f"{month} can't close yet: {len(run.unmet)} condition(s) open. Resolve, label or waive the blocking issues listed "
-            f"(esep waive {month} CODE REF --by NAME --reason TEXT --config {run.settings_path}), then run the demo again"
+            message(
+                "{month} can't close yet: {count} condition(s) open. Resolve, label or waive the blocking issues listed (esep waive {month} CODE REF --by NAME --reason TEXT --config {settings_path}), then run the demo again",
+                month=month,
+                count=len(run.unmet),
+                settings_path=run.settings_path,
+            )
         )
     if as_json:
         return judge(run.checks, is_test_network=True).exit_code
-    say("The recorded chain is a test network: it is verified as with esep verify --test-network")
+    say(message("The recorded chain is a test network: it is verified as with esep verify --test-network"))
     code = report_checks(run.checks, outcome.folder, is_test_network=True, as_json=False)
     say()
     if not outcome.is_new:
-        say("frozen before, nothing changed")
+        say(message("frozen before, nothing changed"))
     assert run.summary is not None
     print_summary(run.summary, run.settings_path)
     say_field(
-        "closing", "by hand, as here: automatically only where [closing] first_month is set, and from that month on", indent=2, width=WIDTH
+        message("closing"),
+        message("by hand, as here: automatically only where [closing] first_month is set, and from that month on"),
+        indent=2,
+        width=WIDTH,
     )
-    say_field("settings", shown(run.settings_path), indent=2, width=WIDTH)
-    say_field("for analysts", f"{shown(published)} (esep query --config {shown(run.settings_path)})", indent=2, width=WIDTH)
+    say_field(message("settings"), shown(run.settings_path), indent=2, width=WIDTH)
+    say_field(
+        message("for analysts"),
+        message("{published} (esep query --config {settings_path})", published=shown(published), settings_path=shown(run.settings_path)),
+        indent=2,
+        width=WIDTH,
+    )
     return code
 
 
@@ -137,7 +150,7 @@ def docs(
             path.write_text(content, encoding="utf-8")
             say(str(path))
     for path in stale:
-        say(f"{path} is older than the program: esep docs")
+        say(message("{path} is older than the program: esep docs", path=path))
     return VerifyError.exit_code if stale else 0
 
 

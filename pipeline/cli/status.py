@@ -220,7 +220,7 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
         say_field(message("changed"), view.changed, indent=2)
     if in_full:
         for version in view.versions:
-            say_field(f"v{version['version']}", message("digest {digest}", digest=version["digest"]), indent=2)
+            say_field(message("v{version}", version=version["version"]), message("digest {digest}", digest=version["digest"]), indent=2)
         for condition in view.conditions:
             say(
                 message(
