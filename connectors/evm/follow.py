@@ -166,6 +166,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
         scanned = self._side.scanner.read(fork + 1, last, state.hash_at(fork), watching)
         self._side.internal_transfers.complete(scanned, watching)
         differences = self._side.trace_check.check(scanned, watching)
+        self._side.claims.complete(scanned, watching)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
         self._second.roll_back(fork)
         assert self._watch_list is not None

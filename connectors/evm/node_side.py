@@ -22,6 +22,7 @@ from .rpc import NodeConnection
 from .scan import Scanner
 from .settings import EvmChain
 from .state import StateReader
+from .token_claims import TokenClaims
 from .trace_check import TraceCheck
 
 _journal = structlog.get_logger("evm")
@@ -39,6 +40,7 @@ class EvmSide:
         self.scanner = Scanner(self.node, self.reader)
         self.internal_transfers = InternalTransferFinder(self.node, self.scanner, self.state_reader)
         self.trace_check = TraceCheck(self.reader, self.state_reader)
+        self.claims = TokenClaims(self.node)
         self.call_tracing: CallTracing | None = None
         self._is_chosen = False
         self.status: NodeStatus | None = None

@@ -45,6 +45,7 @@ TITLES: Mapping[IssueCode, tuple[str, str]] = {
     IssueCode.UNKNOWN_ASSET: (N_("a token that the settings do not know left a wallet"), ""),
     IssueCode.BAD_ADDRESS: (N_("an address has a wrong checksum"), ""),
     IssueCode.NODE_ANSWER_CHANGED: (N_("the node gave another answer about a block when it was asked again"), ""),
+    IssueCode.FORGED_TRANSFERS: (N_("contracts claim to have moved tokens out of a wallet"), ""),
     IssueCode.TRACES_DIFFER: (N_("what a transaction paid inside it is told differently by two witnesses"), ""),
 }
 
@@ -92,10 +93,13 @@ _HINTS: Mapping[IssueCode, str] = {
         "Somebody wrote to the log without a key for it, or removed something: esep log check, docs/security.md."
     ),
     IssueCode.UNKNOWN_ASSET: N_(
-        "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, waive."
+        "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, label it poisoning (it holds for all months), or waive."
     ),
     IssueCode.BAD_ADDRESS: N_("Look the address up where it came from, correct it there and import again."),
     IssueCode.NODE_ANSWER_CHANGED: N_("The second answer counts. If it happens often, use another node."),
+    IssueCode.FORGED_TRANSFERS: N_(
+        "Nothing to do, and never copy an address from such a transaction. A label of class poisoning on a contract or a sender sets it aside for all months."
+    ),
     IssueCode.TRACES_DIFFER: N_(
         "Look the transaction up at another node or an explorer. If the amounts in the report are right, waive; else follow the chain with another node, from a new log."
     ),

@@ -1,8 +1,9 @@
 """Separates the assets that are in the settings from unknown tokens (ADR 7).
 
 Enters: the facts; an input or output names an asset, or the contract of a token that was not in the settings when it was read. Leaves: the
-facts in the settings' assets only, and issue `unknown-asset` for every other token that left a pool wallet: its log may be forged, or the
-pool lost it. Unknown tokens that only came in are ignored, because anybody can send a worthless token.
+facts in the settings' assets only; issue `unknown-asset` for every other token that left a pool wallet, since the pool may have lost it; and one `forged-transfers` a chain
+for logs behind which neither a signature nor a balance of the pool's stands. Unknown tokens that only came in are ignored, because anybody can send a worthless token, and so is what a
+person labelled `poisoning`: a contract, or an account that signs such transactions.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .identify import day_of_seconds
 from .issue_rows import is_in_month, make_issues
 
 _KEY = ["chain", "asset"]
+POISONING = "poisoning"
+"""Class of a label that sets aside, for all months, what a contract logs, or what an account's transactions log."""
 
 
 def name_assets(facts: Facts, rules: Rules) -> tuple[Facts, pl.DataFrame]:
@@ -42,15 +45,36 @@ def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFra
     return found.with_columns(asset=pl.col("name").fill_null(pl.col("asset"))).drop("name")
 
 
-def unknown_assets(unknown: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
-    """Unknown tokens that left a pool wallet in the month: one issue each, by chain and contract."""
-    dated = unknown.join(blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
-    found = (
-        dated.with_columns(date=day_of_seconds("time"))
-        .filter(is_in_month(month))
-        .group_by(_KEY)
-        .agg(pl.len().alias("movements"), pl.col("txid").sort_by("time", "txid").first())
+def unknown_assets(unknown: pl.DataFrame, facts: Facts, month: Month) -> pl.DataFrame:
+    """Unknown tokens that left a pool wallet in the month: one issue each, by chain and contract; and one a chain for all that is forged."""
+    dated = unknown.join(facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
+    dated = dated.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
+    set_aside = facts.labels.filter(pl.col("outflow_class") == POISONING).select("chain", pl.col("address").alias("asset"))
+    dated = dated.join(set_aside, on=_KEY, how="anti").join(set_aside.rename({"asset": "signed_by"}), on=["chain", "signed_by"], how="anti")
+    is_forged = (pl.col("held") == 0).fill_null(value=False)
+    return pl.concat([_left_wallets(dated.filter(~is_forged)), _forged(dated.filter(is_forged))])
+
+
+def _forged(dated: pl.DataFrame) -> pl.DataFrame:
+    """One issue a chain for the logs that no signature and no balance of the pool's stands behind."""
+    found = dated.group_by("chain").agg(
+        pl.len().alias("logs"), pl.col("asset").n_unique().alias("contracts"), pl.col("txid").sort_by("time", "txid").first()
     )
+    return make_issues(
+        IssueCode.FORGED_TRANSFERS,
+        found,
+        ref=pl.col("chain"),
+        detail=pl.format(
+            "{} log(s) of {} contract(s) claim to move tokens out of pool wallets, with no signature and no balance of the pool behind them, first in {}",
+            pl.col("logs"), pl.col("contracts"), pl.col("txid"),
+        ),
+        facts=[pl.col("logs"), pl.col("contracts"), pl.col("txid")],
+    )  # fmt: skip
+
+
+def _left_wallets(dated: pl.DataFrame) -> pl.DataFrame:
+    """One issue a contract."""
+    found = dated.group_by(_KEY).agg(pl.len().alias("movements"), pl.col("txid").sort_by("time", "txid").first())
     return make_issues(
         IssueCode.UNKNOWN_ASSET,
         found,

@@ -40,7 +40,10 @@ INPUTS = {
     "address": pl.String,
     "wallet": pl.String,
     "asset": pl.String,
+    "held": UNITS,
+    "signed_by": pl.String,
 }
+"""`held`, `signed_by`: of a token that no settings name, in a stranger's transaction: what its contract says that the address held before the block, and who signed; else null."""
 OUTPUTS = {
     "chain": pl.String,
     "block_hash": pl.String,
@@ -156,7 +159,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "source_items": SOURCE_ITEMS,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
-    "doubts": ("txid",), "transactions": ("fee_wallet",), "payments": ("payer",),
+    "doubts": ("txid",), "inputs": ("held", "signed_by"), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
 """Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
 FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items"))

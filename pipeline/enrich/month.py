@@ -53,7 +53,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         check.mixed_inputs(transactions, month),
         check.unbalanced_wallets(balances, rules),
         contradicted_blocks(facts, month),
-        unknown_assets(unknown, facts.blocks, month),
+        unknown_assets(unknown, facts, month),
         check.bad_addresses(
             facts.wallets, payments.join(pl.concat([paid_by.off_chain, paid_by.unknown]), on="payment_id", how="anti"), facts.labels, month
         ),

@@ -59,6 +59,8 @@ class IssueCode(StrEnum):
 
     TRACES_DIFFER = "traces-differ"
     """ADR 7: two witnesses tell a transaction's internal calls differently; `ref` is the txid."""
+    FORGED_TRANSFERS = "forged-transfers"
+    """ADR 7: logs that claim to move tokens out of pool wallets, with nothing of the pool's behind them; `ref` is the chain."""
 
     @property
     def severity(self) -> Severity:
@@ -68,7 +70,7 @@ class IssueCode(StrEnum):
 _WARNINGS = {
     IssueCode.WALLET_HOLDER_DIFFERS, IssueCode.LICENCE_NOT_IN_FORCE, IssueCode.TRANSFER_WITHOUT_PAYMENT,
     IssueCode.TRANSFER_BEFORE_ALLOCATION, IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS, IssueCode.NODE_ANSWER_CHANGED,
-    IssueCode.PAYER_DIFFERS, IssueCode.TRANSFER_NOT_PROVEN,
+    IssueCode.PAYER_DIFFERS, IssueCode.TRANSFER_NOT_PROVEN, IssueCode.FORGED_TRANSFERS,
 }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+import polars as pl
+
 from pipeline.assess.wallets import pool_addresses
 from pipeline.chains.evm.authorizations import authorizations_of
 from pipeline.chains.evm.headers import parse_header
@@ -95,6 +97,10 @@ def _sent(bundle: OpenBundle, ours: set[Account]) -> tuple[dict[Account, list[St
     steps: dict[Account, list[Step]] = defaultdict(list)
     delegated: dict[Account, set[bytes]] = defaultdict(set)
     faults = []
+    named = {
+        row[:2]: row[2]
+        for row in bundle.facts.inputs.filter(pl.col("signed_by").is_not_null()).select("chain", "txid", "signed_by").iter_rows()
+    }
     for proof in bundle.evidence.proofs:
         network = bundle.networks.get(proof.chain)
         if not isinstance(network, AccountNetwork):
@@ -102,6 +108,8 @@ def _sent(bundle: OpenBundle, ours: set[Account]) -> tuple[dict[Account, list[St
         raw = bytes.fromhex(proof.raw)
         try:
             account = proof.chain, sender_of(raw)
+            if (signer := named.get((proof.chain, proof.txid), account[1])) != account[1]:
+                faults.append(f"{proof.chain} transaction {proof.txid}: {account[1]} signed it, the facts say {signer}")
             if account in ours:
                 steps[account].append(Step(proof.height, proof.position, SENT, parse_account_transaction(raw).nonce, proof.txid))
             for given in authorizations_of(raw):

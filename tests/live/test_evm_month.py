@@ -118,8 +118,7 @@ def frozen(followed: Followed) -> Followed:
     unknown = next(
         expected.plain(one.hash) for mined in followed.stage.chronicle.chain for one in mined.sent if UNLABELLED in _paid(one.pays)
     )
-    liar = followed.stage.at["liar"]
-    for code, ref in (("unknown-outflow", f"{unknown}:0"), ("unknown-asset", f"{CHAIN}:{liar}"), ("bad-address", MISTYPED)):
+    for code, ref in (("unknown-outflow", f"{unknown}:0"), ("bad-address", MISTYPED)):
         assert followed.esep("waive", "2025-10", code, ref, "--by", "Operator", "--reason", "looked at, and known") == 0
     assert followed.esep("freeze", "2025-10", "--by", "Operator") == 0
     return followed
@@ -131,7 +130,10 @@ def _paid(moves: list[Move]) -> list[str]:
 
 def test_nothing_but_the_planted_lies_is_an_issue(frozen: Followed) -> None:
     found = Counter(row["code"] for row in rows(frozen.bundle / "issues.csv"))
-    assert found == {"unknown-outflow": 1, "unknown-asset": 1, "bad-address": 1}
+    assert found == {"unknown-outflow": 1, "forged-transfers": 1, "bad-address": 1}
+    (forged,) = (row for row in rows(frozen.bundle / "issues.csv") if row["code"] == "forged-transfers")
+    assert (forged["ref"], forged["severity"]) == (CHAIN, "warning")
+    assert forged["detail"].startswith("3 log(s) of 1 contract(s) claim to move tokens out of pool wallets")
 
 
 def test_the_report_is_the_scripts_row_for_row_and_one_on_both_nodes(frozen: Followed) -> None:

@@ -34,9 +34,15 @@ def in_known_assets(facts: Tables, rules: Rules) -> tuple[Tables, list[Row]]:
 
 def check_accounts(case: Case) -> None:
     """Issues of tokens that nobody knows and that left a pool wallet, of addresses mistyped, of answers that changed."""
+    poisoners = {(row["chain"], row["address"]) for row in case.facts["labels"] if row["outflow_class"] == "poisoning"}
     for row in case.strangers:
-        block = case.blocks[row["chain"], row["block_hash"]]
-        case.issue(IssueCode.UNKNOWN_ASSET, f"{row['chain']}:{row['asset']}", almaty_date(block["time"]))
+        chain, block = row["chain"], case.blocks[row["chain"], row["block_hash"]]
+        if poisoners & {(chain, row["asset"]), (chain, row.get("signed_by"))}:
+            continue
+        if row.get("held") == 0:
+            case.issue(IssueCode.FORGED_TRANSFERS, chain, almaty_date(block["time"]))
+        else:
+            case.issue(IssueCode.UNKNOWN_ASSET, f"{chain}:{row['asset']}", almaty_date(block["time"]))
     for row in case.facts.get("doubts", []):
         if row.get("txid") is None:
             case.issue(IssueCode.NODE_ANSWER_CHANGED, f"{row['chain']}:{row['height']}", almaty_date(row["time"]))

@@ -30,6 +30,13 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     address: Id | None
     wallet: Id
     asset: Id
+    held: Annotated[
+        Units | None,
+        Meta(
+            description="of a token that no settings name, in a stranger's transaction: what its contract says that the address held before the block; null: not asked, or not known"
+        ),
+    ] = None
+    signed_by: Annotated[str | None, Meta(description="of the same: the account that signed the transaction")] = None
 
 
 class Output(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

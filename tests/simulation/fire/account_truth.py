@@ -118,13 +118,19 @@ def add_blocks(facts: Tables, blocks: Iterable[AccountBlock], wallets: Mapping[s
             place = {"chain": CHAIN, "block_hash": block.hash[2:], "txid": mined.tx.txid}
             head = {"position": position, "is_coinbase": False, "fee": mined.fee_wei if payer else 0, "fee_wallet": payer}
             gas = [Moved(COIN, mined.tx.spend.sender, "", mined.fee_wei)] if payer else []
-            _add(facts, {**place, **head}, moves_of(mined, shows_calls=shows_calls), gas, wallets)
+            _add(facts, {**place, **head}, moves_of(mined, shows_calls=shows_calls), gas, wallets, "" if payer else mined.tx.spend.sender)
         place = {"chain": CHAIN, "block_hash": block.hash[2:], "txid": block.hash[2:]}
         head = {"position": len(block.mined), "is_coinbase": True, "fee": 0, "fee_wallet": None}
         _add(facts, {**place, **head}, credits_of(block), [], wallets)
 
 
-def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved], wallets: Mapping[str, str]) -> None:
+def _claimed(moved: Moved, signer: str) -> Row:
+    """Of a token that nobody named, in a stranger's transaction: none of them keeps balances."""
+    is_claim = moved.asset.startswith("0x") and signer != ""
+    return {"held": 0, "signed_by": checksummed(signer)} if is_claim else {"held": None, "signed_by": None}
+
+
+def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved], wallets: Mapping[str, str], signer: str = "") -> None:
     """A transaction, if anything of the pool's is in it."""
     if not gas and not any(moved.giver in wallets or moved.taker in wallets for moved in moves):
         return
@@ -139,7 +145,7 @@ def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved],
         assert moved.giver is not None
         facts["inputs"].append(
             {**place, "spent_txid": head["txid"], "spent_vout": number, "value": moved.value, "address": checksummed(moved.giver),
-             "wallet": wallets[moved.giver], "asset": moved.asset}
+             "wallet": wallets[moved.giver], "asset": moved.asset, **_claimed(moved, signer)}
         )  # fmt: skip
     for number, moved in enumerate(told_outputs(moves, wallets)):
         facts["outputs"].append(

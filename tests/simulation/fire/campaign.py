@@ -25,7 +25,13 @@ from .judge import Judge
 from .life import Life, Plan
 from .process import joined
 
-OF_ACCOUNT_CHAINS = {IssueCode.UNKNOWN_ASSET, IssueCode.BAD_ADDRESS, IssueCode.NODE_ANSWER_CHANGED, IssueCode.TRACES_DIFFER}
+OF_ACCOUNT_CHAINS = {
+    IssueCode.UNKNOWN_ASSET,
+    IssueCode.BAD_ADDRESS,
+    IssueCode.NODE_ANSWER_CHANGED,
+    IssueCode.TRACES_DIFFER,
+    IssueCode.FORGED_TRANSFERS,
+}
 """Issues that only account chains raise: no Bitcoin life reaches them."""
 STATES = sorted(state.value for state in State)
 SHARED_MEMORY = Path("/dev/shm")

@@ -139,7 +139,8 @@ class LogReader:
                 facts["transactions"].append({**place, **kept, **amounts})
                 for spend in tx["inputs"]:
                     names = {"spent_txid": spend["txid"], "spent_vout": spend["vout"], "value": int(spend["value"])}
-                    facts["inputs"].append({**place, **names, **{n: spend[n] for n in ("address", "wallet", "asset")}})
+                    facts["inputs"].append({**place, **names, **{n: spend[n] for n in ("address", "wallet", "asset")},
+                                            "held": None if spend.get("held") is None else int(spend["held"]), "signed_by": spend.get("signed_by")})  # fmt: skip
                 for output in tx["outputs"]:
                     names = ("vout", "address", "wallet", "asset", "script_type", "is_unspendable")
                     facts["outputs"].append({**place, "value": int(output["value"]), **{n: output.get(n) for n in names}})

@@ -272,6 +272,42 @@ def test_an_unknown_token_that_left_a_wallet_blocks_and_one_that_came_in_does_no
     assert set(enriched.balances["asset"]) == {"ETH", "USDT"}
 
 
+def test_forged_transfers_are_one_warning_with_their_count() -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    for number in range(60):
+        world.tx(f"forged{number:02}", [("hot", f"0x{number:040x}", 7)], [(A, f"0x{number:040x}", 7)])
+        world.rows["inputs"][-1].update(held=0, signed_by=B)
+    enriched = world.month()
+    assert blocking(enriched) == []
+    assert issues_of(enriched, "forged-transfers") == [CHAIN]
+    assert details(enriched, "forged-transfers") == [
+        "60 log(s) of 60 contract(s) claim to move tokens out of pool wallets, with no signature and no balance of the pool behind them, first in forged00"
+    ]
+
+
+@pytest.mark.parametrize(("held", "signed_by"), [(7, B), (None, B), (None, None)])
+def test_what_a_balance_may_stand_behind_is_not_forged(held: int | None, signed_by: str | None) -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    world.tx("lost", [("hot", FAKE, 7)], [(A, FAKE, 7)])
+    world.rows["inputs"][-1].update(held=held, signed_by=signed_by)
+    assert blocking(world.month()) == [("unknown-asset", f"{CHAIN}:{FAKE}")]
+
+
+@pytest.mark.parametrize("labelled", [FAKE, B])
+def test_a_standing_decision_sets_a_contract_or_a_sender_aside(labelled: str) -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    for txid, held in (("lies", 7), ("plain", 0)):
+        world.tx(txid, [("hot", FAKE, 7)], [(A, FAKE, 7)])
+        world.rows["inputs"][-1].update(held=held, signed_by=B)
+    world.add("labels", chain=CHAIN, address=labelled, outflow_class="poisoning")
+    enriched = world.month()
+    assert blocking(enriched) == []
+    assert issues_of(enriched, "forged-transfers") == []
+
+
 def test_a_token_told_by_its_contract_counts_once_the_settings_name_it() -> None:
     world = Accounts()
     world.balances_add_up(10 * ETHER, 999_999_993, ETHER)

@@ -1,0 +1,86 @@
+"""What stands behind logs by which tokens that no settings name claim to leave a pool wallet ("poisoning").
+
+Enters: a range as read. Leaves: the same range; each such input says who signed the transaction, and what the contract says that the address held before the block. Anybody can
+deploy a contract that logs `Transfer(from = pool)`. Asked only where no pool wallet signed the transaction. Left out: what that means (`pipeline.enrich.assets`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pipeline.chains.evm.address import to_checksum
+from pipeline.log.events.chain import Input, Transaction
+
+from .abi import amount, balance_of
+from .answers import RawHeader
+from .errors import RpcError
+from .netting import MAX_UNITS
+from .node import Node
+from .read_block import Watching
+from .rpc import Call
+from .scan import Scanned
+
+_FAILED = re.compile(r"revert|invalid (opcode|jump)|out of gas|stack (under|over)flow|undefined instruction", re.I)
+"""The contract itself failed at the question: it keeps no balances."""
+
+
+class TokenClaims:
+    """Completes ranges of one chain."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def complete(self, scanned: Scanned, watching: Watching) -> None:
+        """Say of each input in a token that no settings name, in a stranger's transaction, who signed and what was held."""
+        for height, transactions in scanned.found.items():
+            claiming = [told for told in transactions if _is_claiming(told, watching)]
+            if not claiming:
+                continue
+            block = scanned.read_whole[height]
+            held = self._held(block.header, claiming, watching)
+            done = {told.txid: _with_claims(told, block.light.transactions[told.position].sender, held) for told in claiming}
+            scanned.found[height] = [done.get(told.txid, told) for told in transactions]
+
+    def _held(self, header: RawHeader, claiming: list[Transaction], watching: Watching) -> dict[tuple[str, str], str | None]:
+        """By contract and address, what the contract says that the address held before the block; None where the node does not have that state."""
+        places = sorted(
+            {
+                (spent.asset, spent.address)
+                for told in claiming
+                for spent in told.inputs
+                if spent.asset not in watching.known and spent.address
+            }
+        )
+        at = self._node.at(header.height - 1, header.prev)
+        calls: list[Call] = [("eth_call", ({"to": contract.lower(), "data": balance_of(address)}, at)) for contract, address in places]
+        held: dict[tuple[str, str], str | None] = {}
+        for place, (method, _), answer in zip(places, calls, self._node.connection.ask(calls), strict=True):
+            if isinstance(answer, RpcError):
+                held[place] = "0" if _FAILED.search(answer.text) and not answer.is_state_missing else None
+                continue
+            held[place] = _units(self._node.connection.read(answer, method, str))
+        return held
+
+
+def _units(answer: str) -> str:
+    """The balance in a contract's answer; 0 where there is none in it."""
+    try:
+        return str(min(amount(answer), MAX_UNITS))
+    except ValueError:
+        return "0"
+
+
+def _is_claiming(told: Transaction, watching: Watching) -> bool:
+    return not told.is_coinbase and told.fee_wallet is None and any(spent.asset not in watching.known for spent in told.inputs)
+
+
+def _with_claims(told: Transaction, sender: str, held: dict[tuple[str, str], str | None]) -> Transaction:
+    signer = to_checksum(sender)
+
+    def claimed(spent: Input) -> Input:
+        place = (spent.asset, spent.address or "")
+        return msgspec.structs.replace(spent, held=held[place], signed_by=signer) if place in held else spent
+
+    return msgspec.structs.replace(told, inputs=[claimed(spent) for spent in told.inputs])
