@@ -78,4 +78,6 @@ def digest(transactions: Sequence[Transaction]) -> bytes:
 
 
 def _without_claims(told: Transaction) -> Transaction:
-    return msgspec.structs.replace(told, inputs=[msgspec.structs.replace(spent, held=None, signed_by=None) for spent in told.inputs])
+    return msgspec.structs.replace(
+        told, inputs=[msgspec.structs.replace(spent, held=None, held_after=None, signed_by=None) for spent in told.inputs]
+    )

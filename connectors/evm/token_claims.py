@@ -1,6 +1,6 @@
 """What stands behind logs by which tokens that no settings name claim to leave a pool wallet ("poisoning").
 
-Enters: a range as read. Leaves: the same range; each such input says who signed the transaction, and what the contract says that the address held before the block. Anybody can
+Enters: a range as read. Leaves: the same range; each such input says who signed the transaction, and what the contract says that the address held before the block and after it. Anybody can
 deploy a contract that logs `Transfer(from = pool)`. Asked only where no pool wallet signed the transaction. Left out: what that means (`pipeline.enrich.assets`).
 """
 
@@ -14,7 +14,6 @@ from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events.chain import Input, Transaction
 
 from .abi import amount, balance_of
-from .answers import RawHeader
 from .errors import RpcError
 from .netting import MAX_UNITS
 from .node import Node
@@ -39,12 +38,13 @@ class TokenClaims:
             if not claiming:
                 continue
             block = scanned.read_whole[height]
-            held = self._held(block.header, claiming, watching)
-            done = {told.txid: _with_claims(told, block.light.transactions[told.position].sender, held) for told in claiming}
+            held = self._held(block.header.height - 1, block.header.prev, claiming, watching)
+            after = self._held(block.header.height, block.header.hash, claiming, watching)
+            done = {told.txid: _with_claims(told, block.light.transactions[told.position].sender, held, after) for told in claiming}
             scanned.found[height] = [done.get(told.txid, told) for told in transactions]
 
-    def _held(self, header: RawHeader, claiming: list[Transaction], watching: Watching) -> dict[tuple[str, str], str | None]:
-        """By contract and address, what the contract says that the address held before the block; None where the node does not have that state."""
+    def _held(self, height: int, block_hash: str, claiming: list[Transaction], watching: Watching) -> dict[tuple[str, str], str | None]:
+        """By contract and address, what the contract says that the address held after the block; None where the node does not have that state."""
         places = sorted(
             {
                 (spent.asset, spent.address)
@@ -53,7 +53,7 @@ class TokenClaims:
                 if spent.asset not in watching.known and spent.address
             }
         )
-        at = self._node.at(header.height - 1, header.prev)
+        at = self._node.at(height, block_hash)
         calls: list[Call] = [("eth_call", ({"to": contract.lower(), "data": balance_of(address)}, at)) for contract, address in places]
         held: dict[tuple[str, str], str | None] = {}
         for place, (method, _), answer in zip(places, calls, self._node.connection.ask(calls), strict=True):
@@ -76,11 +76,13 @@ def _is_claiming(told: Transaction, watching: Watching) -> bool:
     return not told.is_coinbase and told.fee_wallet is None and any(spent.asset not in watching.known for spent in told.inputs)
 
 
-def _with_claims(told: Transaction, sender: str, held: dict[tuple[str, str], str | None]) -> Transaction:
+def _with_claims(
+    told: Transaction, sender: str, held: dict[tuple[str, str], str | None], after: dict[tuple[str, str], str | None]
+) -> Transaction:
     signer = to_checksum(sender)
 
     def claimed(spent: Input) -> Input:
         place = (spent.asset, spent.address or "")
-        return msgspec.structs.replace(spent, held=held[place], signed_by=signer) if place in held else spent
+        return msgspec.structs.replace(spent, held=held[place], held_after=after[place], signed_by=signer) if place in held else spent
 
     return msgspec.structs.replace(told, inputs=[claimed(spent) for spent in told.inputs])

@@ -2,7 +2,7 @@
 
 Enters: the facts; an input or output names an asset, or the contract of a token that was not in the settings when it was read. Leaves: the
 facts in the settings' assets only; issue `unknown-asset` for every other token that left a pool wallet, since the pool may have lost it; and one `forged-transfers` a chain
-for logs behind which neither a signature nor a balance of the pool's stands. Unknown tokens that only came in are ignored, because anybody can send a worthless token, and so is what a
+for logs behind which neither a signature nor a balance of the pool's stands: nothing was held, or no less is held afterwards. Unknown tokens that only came in are ignored, because anybody can send a worthless token, and so is what a
 person labelled `poisoning`: a contract, or an account that signs such transactions.
 """
 
@@ -51,7 +51,7 @@ def unknown_assets(unknown: pl.DataFrame, facts: Facts, month: Month) -> pl.Data
     dated = dated.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     set_aside = facts.labels.filter(pl.col("outflow_class") == POISONING).select("chain", pl.col("address").alias("asset"))
     dated = dated.join(set_aside, on=_KEY, how="anti").join(set_aside.rename({"asset": "signed_by"}), on=["chain", "signed_by"], how="anti")
-    is_forged = (pl.col("held") == 0).fill_null(value=False)
+    is_forged = ((pl.col("held") == 0) | (pl.col("held_after") >= pl.col("held"))).fill_null(value=False)
     return pl.concat([_left_wallets(dated.filter(~is_forged)), _forged(dated.filter(is_forged))])
 
 

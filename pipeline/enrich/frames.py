@@ -41,9 +41,11 @@ INPUTS = {
     "wallet": pl.String,
     "asset": pl.String,
     "held": UNITS,
+    "held_after": UNITS,
     "signed_by": pl.String,
 }
-"""`held`, `signed_by`: of a token that no settings name, in a stranger's transaction: what its contract says that the address held before the block, and who signed; else null."""
+"""`held`, `held_after`, `signed_by`: of a token that no settings name, in a stranger's transaction: what its contract says that the address held before the block
+and after it, and who signed; else null."""
 OUTPUTS = {
     "chain": pl.String,
     "block_hash": pl.String,
@@ -159,7 +161,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "source_items": SOURCE_ITEMS,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
-    "doubts": ("txid",), "inputs": ("held", "signed_by"), "transactions": ("fee_wallet",), "payments": ("payer",),
+    "doubts": ("txid",), "inputs": ("held", "held_after", "signed_by"), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
 """Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
 FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items"))

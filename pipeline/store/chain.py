@@ -42,7 +42,7 @@ TRANSACTION: dict[str, Any] = {
 }  # fmt: skip
 INPUT: Shape = {
     "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "spent_txid": pl.String, "spent_vout": pl.Int32, "value": pl.String,
-    "address": pl.String, "wallet": pl.String, "asset": pl.String, "held": pl.String, "signed_by": pl.String,
+    "address": pl.String, "wallet": pl.String, "asset": pl.String, "held": pl.String, "held_after": pl.String, "signed_by": pl.String,
 }  # fmt: skip
 OUTPUT: Shape = {
     "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "vout": pl.Int32, "value": pl.String, "address": pl.String,
@@ -70,7 +70,7 @@ DOUBT: Shape = {
     "txid": pl.String,
 }  # fmt: skip
 TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
-AMOUNTS = ("value", "fee", "other_inputs_value", "held")
+AMOUNTS = ("value", "fee", "other_inputs_value", "held", "held_after")
 
 _KNOWN = "SELECT b.* EXCLUDE (header) FROM raw_block b SEMI JOIN named USING (chain, hash)"
 _MOVE = "UPDATE raw_block SET is_main = moved.is_main FROM moved WHERE raw_block.chain = moved.chain AND raw_block.hash = moved.hash"
@@ -294,7 +294,7 @@ def _transaction_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
 def _input_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
     for key, t in found:
         for i in t.inputs:
-            yield (*key, t.txid, i.txid, i.vout, i.value, i.address, i.wallet, i.asset, i.held, i.signed_by)
+            yield (*key, t.txid, i.txid, i.vout, i.value, i.address, i.wallet, i.asset, i.held, i.held_after, i.signed_by)
 
 
 def _output_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.blo
 ORDER BY t.chain, b.height, t.position, t.txid;
 
 -- facts.inputs: the pool's inputs of the main chain's transactions.
-SELECT i.chain, i.block_hash, i.txid, i.spent_txid, i.spent_vout, i.value, i.address, i.wallet, i.asset, i.held, i.signed_by
+SELECT i.chain, i.block_hash, i.txid, i.spent_txid, i.spent_vout, i.value, i.address, i.wallet, i.asset, i.held, i.held_after, i.signed_by
 FROM raw_input i JOIN core_block b ON b.chain = i.chain AND b.hash = i.block_hash
 ORDER BY i.chain, b.height, i.txid, i.spent_txid, i.spent_vout, i.asset;
 

@@ -29,7 +29,7 @@ CREATE TABLE raw_transaction (
     raw VARCHAR, branch VARCHAR[], fee_wallet VARCHAR, receipt VARCHAR, transaction_proof VARCHAR[], receipt_proof VARCHAR[]);
 CREATE TABLE raw_input (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, spent_txid VARCHAR NOT NULL, spent_vout INTEGER NOT NULL,
-    value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, held DECIMAL(38,0), signed_by VARCHAR);
+    value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR NOT NULL, asset VARCHAR NOT NULL, held DECIMAL(38,0), held_after DECIMAL(38,0), signed_by VARCHAR);
 CREATE TABLE raw_output (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL,
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL,

@@ -173,7 +173,7 @@ SELECT t.chain, t.txid, b.height, t.block_hash, t.position, make_timestamp(b.tim
     t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, printed(t.fee, s.decimals) AS fee_printed, t.fee_asset, t.fee_wallet
 FROM raw_transaction t JOIN core_block b ON b.chain = t.chain AND b.hash = t.block_hash LEFT JOIN out_asset s ON s.asset = t.fee_asset;
 CREATE OR REPLACE VIEW inputs AS
-SELECT i.chain, i.txid, i.spent_txid, i.spent_vout, i.wallet, i.address, i.asset, i.value, printed(i.value, s.decimals) AS value_printed, i.block_hash, i.held, i.signed_by
+SELECT i.chain, i.txid, i.spent_txid, i.spent_vout, i.wallet, i.address, i.asset, i.value, printed(i.value, s.decimals) AS value_printed, i.block_hash, i.held, i.held_after, i.signed_by
 FROM core_input i LEFT JOIN out_asset s ON s.asset = i.asset;
 CREATE OR REPLACE VIEW outputs AS
 SELECT o.chain, o.txid, o.vout, o.wallet, o.address, o.asset, o.value, printed(o.value, s.decimals) AS value_printed,

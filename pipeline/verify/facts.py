@@ -31,7 +31,7 @@ _MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
     "pool_wallets": (),
     "blocks": (),
     "transactions": ("fee_wallet",),
-    "inputs": ("address", "held", "signed_by"),
+    "inputs": ("address", "held", "held_after", "signed_by"),
     "outputs": ("address", "wallet"),
     "observations": ("value",),
     "doubts": ("txid",),

@@ -57,8 +57,10 @@ def claims(served: Served, balance: Any = None, **changes: Any) -> list[Input]:
 def test_each_says_who_signed_and_that_nothing_was_held(served: Served) -> None:
     *forged, signed = claims(served)
     assert len(forged) == 60
-    assert {(spent.held, spent.signed_by, spent.address) for spent in forged} == {("0", to_checksum(POISONER), to_checksum(HOT))}
-    assert (signed.held, signed.signed_by) == (None, None), "the pool signed it: nothing is asked"
+    assert {(spent.held, spent.held_after, spent.signed_by, spent.address) for spent in forged} == {
+        ("0", "0", to_checksum(POISONER), to_checksum(HOT))
+    }
+    assert (signed.held, signed.held_after, signed.signed_by) == (None, None, None), "the pool signed it: nothing is asked"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_each_says_who_signed_and_that_nothing_was_held(served: Served) -> None:
 )
 def test_what_its_contract_says_was_held_before(served: Served, balance: Any, held: str | None) -> None:
     first = next(spent for spent in claims(served, balance) if spent.asset == to_checksum(FORGED))
-    assert (first.held, first.signed_by) == (held, to_checksum(POISONER))
+    assert (first.held, first.held_after, first.signed_by) == (held, held, to_checksum(POISONER))
 
 
 def test_tokens_that_settings_name_are_not_asked_about(served: Served, world: World) -> None:

@@ -39,7 +39,8 @@ def check_accounts(case: Case) -> None:
         chain, block = row["chain"], case.blocks[row["chain"], row["block_hash"]]
         if poisoners & {(chain, row["asset"]), (chain, row.get("signed_by"))}:
             continue
-        if row.get("held") == 0:
+        before, after = row.get("held"), row.get("held_after")
+        if before == 0 or (before is not None and after is not None and after >= before):
             case.issue(IssueCode.FORGED_TRANSFERS, chain, almaty_date(block["time"]))
         else:
             case.issue(IssueCode.UNKNOWN_ASSET, f"{chain}:{row['asset']}", almaty_date(block["time"]))

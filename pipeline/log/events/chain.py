@@ -36,6 +36,7 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="of a token that no settings name, in a stranger's transaction: what its contract says that the address held before the block; null: not asked, or not known"
         ),
     ] = None
+    held_after: Annotated[Units | None, Meta(description="of the same: what the contract says that it held after the block")] = None
     signed_by: Annotated[str | None, Meta(description="of the same: the account that signed the transaction")] = None
 
 

@@ -127,7 +127,11 @@ def add_blocks(facts: Tables, blocks: Iterable[AccountBlock], wallets: Mapping[s
 def _claimed(moved: Moved, signer: str) -> Row:
     """Of a token that nobody named, in a stranger's transaction: none of them keeps balances."""
     is_claim = moved.asset.startswith("0x") and signer != ""
-    return {"held": 0, "signed_by": checksummed(signer)} if is_claim else {"held": None, "signed_by": None}
+    return (
+        {"held": 0, "held_after": 0, "signed_by": checksummed(signer)}
+        if is_claim
+        else {"held": None, "held_after": None, "signed_by": None}
+    )
 
 
 def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved], wallets: Mapping[str, str], signer: str = "") -> None:

@@ -140,7 +140,8 @@ class LogReader:
                 for spend in tx["inputs"]:
                     names = {"spent_txid": spend["txid"], "spent_vout": spend["vout"], "value": int(spend["value"])}
                     facts["inputs"].append({**place, **names, **{n: spend[n] for n in ("address", "wallet", "asset")},
-                                            "held": None if spend.get("held") is None else int(spend["held"]), "signed_by": spend.get("signed_by")})  # fmt: skip
+                                            "signed_by": spend.get("signed_by"),
+                                            **{n: None if spend.get(n) is None else int(spend[n]) for n in ("held", "held_after")}})  # fmt: skip
                 for output in tx["outputs"]:
                     names = ("vout", "address", "wallet", "asset", "script_type", "is_unspendable")
                     facts["outputs"].append({**place, "value": int(output["value"]), **{n: output.get(n) for n in names}})

@@ -286,12 +286,21 @@ def test_forged_transfers_are_one_warning_with_their_count() -> None:
     ]
 
 
+def test_a_balance_that_did_not_fall_makes_a_forgery() -> None:
+    world = Accounts()
+    world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
+    world.tx("lies", [("hot", FAKE, 7)], [(A, FAKE, 7)])
+    world.rows["inputs"][-1].update(held=10**30, held_after=10**30, signed_by=B)
+    enriched = world.month()
+    assert (blocking(enriched), issues_of(enriched, "forged-transfers")) == ([], [CHAIN])
+
+
 @pytest.mark.parametrize(("held", "signed_by"), [(7, B), (None, B), (None, None)])
 def test_what_a_balance_may_stand_behind_is_not_forged(held: int | None, signed_by: str | None) -> None:
     world = Accounts()
     world.balances_add_up(10 * ETHER, 1_000_000_000, ETHER)
     world.tx("lost", [("hot", FAKE, 7)], [(A, FAKE, 7)])
-    world.rows["inputs"][-1].update(held=held, signed_by=signed_by)
+    world.rows["inputs"][-1].update(held=held, held_after=held and 0, signed_by=signed_by)
     assert blocking(world.month()) == [("unknown-asset", f"{CHAIN}:{FAKE}")]
 
 
