@@ -12,6 +12,7 @@ from pipeline.model.rules import Rules
 
 from .frames import OUTFLOWS, UNITS, Facts
 from .identify import day_of_seconds, with_holder
+from .network_shares import CLASS, with_network_shares
 
 TX = ["chain", "block_hash", "txid"]
 
@@ -36,10 +37,11 @@ def chains_of(rules: Rules) -> pl.DataFrame:
     return pl.DataFrame([(a.name, a.chain) for a in rules.assets.values()], schema={"asset": pl.String, "chain": pl.String}, orient="row")
 
 
-def classify(facts: Facts, transactions: pl.DataFrame, payments: pl.DataFrame) -> pl.DataFrame:
+def classify(facts: Facts, transactions: pl.DataFrame, payments: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Each output of `transactions` with its `class`: the first of rule 3's table that matches, and its miner if held by one.
 
-    `payments`: those that the pool itself made (rule 10.2), with their `chain`.
+    `payments`: those that the pool itself made (rule 10.2), with their `chain`. What a network takes of a coinbase (`network_shares`) is a class of its own,
+    after payouts and labels.
 
     Columns of OUTPUTS, then is_coinbase, height, at, date, holder (of the address on the block's date), class.
     """
@@ -53,6 +55,7 @@ def classify(facts: Facts, transactions: pl.DataFrame, payments: pl.DataFrame) -
         .join(facts.labels, on=["chain", "address"], how="left")
         .with_columns(pl.col("is_registered", "is_in_ledger").fill_null(False))
     )
+    outputs = with_network_shares(outputs, rules)
     is_pool = pl.col("wallet").is_not_null()
     is_data = (pl.col("value") == 0) & pl.col("is_unspendable")
     return outputs.with_columns(all_stays=(is_pool | is_data).all().over(TX)).with_columns(
@@ -66,7 +69,11 @@ def classify(facts: Facts, transactions: pl.DataFrame, payments: pl.DataFrame) -
         .then(pl.lit("change"))
         .when(pl.col("is_registered") | pl.col("is_in_ledger"))  # registered: present in `miners` (rule 9.1)
         .then(pl.lit("payout"))
-        .otherwise(pl.col("outflow_class").fill_null("unknown"))
+        .when(pl.col("outflow_class").is_not_null())
+        .then(pl.col("outflow_class"))
+        .when("is_network_share")
+        .then(pl.lit(CLASS))
+        .otherwise(pl.lit("unknown"))
         .alias("class")
     )
 

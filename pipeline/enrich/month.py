@@ -36,7 +36,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     facts, unknown = name_assets(facts, rules)
     transactions = pool_transactions(facts)
     paid_by = sort_out_payments(facts.payments, transactions, rules)
-    outputs = classify(facts, transactions, paid_by.own)
+    outputs = classify(facts, transactions, paid_by.own, rules)
     outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
     matched = match(group_transfers(outputs), paid_by.own, facts.transactions, tips, rules)

@@ -30,7 +30,7 @@ from .nodes import NodeSettings, Urls, secret_headers
 from .parts import FilePath, Section, Texts, as_tuple
 from .sources import AnySource
 
-RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee")
+RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee", "network-share")
 """Classes that the rules give (rule 3): no label may carry one."""
 
 LANGUAGES = ("kk", "ru", "en")

@@ -26,7 +26,7 @@ REFERENCE_CHARACTERS = 128
 PLAIN_DIGITS = 38
 FIRST_YEAR, LAST_YEAR = 2009, 2099
 """Instants outside these years (before the first block of any chain, or far in the future) are refused."""
-OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unknown", "fee"})
+OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unknown", "fee", "network-share"})
 """Classes that the rules assign (section 3): a counterparty can't have them."""
 
 _PLAIN = r"^[0-9]+(?:\.[0-9]+)?$"

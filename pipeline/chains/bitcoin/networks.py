@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from pipeline.chains.facts import Facts, ForkFacts, hash_fault, hex_of, read_tables, typed
-from pipeline.chains.rewards import RewardFacts, reward_faults
+from pipeline.chains.rewards import RewardFacts, Share, reward_faults
 from pipeline.model.packaged import packaged_path
 
 Pow = Literal["sha256d", "scrypt", "scrypt-auxpow", "unchecked"]
@@ -61,6 +61,19 @@ class RetargetFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Of `asert`."""
 
 
+class ShareFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a network takes of each coinbase."""
+
+    name: str
+    part: Share
+    """Of all that the coinbase pays."""
+    begins: int = 0
+    """The first block."""
+    address: str | None = None
+    """Whom it is paid to; None where that is another one in each block, and the amount alone tells."""
+    source: str = ""
+
+
 class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The table of a Bitcoin-like network."""
 
@@ -97,6 +110,8 @@ class BitcoinFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True,
     checkpoint: CheckpointFacts | None = None
     retarget: RetargetFacts | None = None
     reward: RewardFacts | None = None
+    shares: tuple[ShareFacts, ...] = ()
+    """What nodes want in each coinbase besides the miner's outputs."""
     forks: tuple[ForkFacts, ...] = ()
 
 
