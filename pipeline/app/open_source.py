@@ -18,6 +18,7 @@ from pipeline.capture.kinds.mpos import MposReading
 from pipeline.capture.kinds.table import TableReading
 from pipeline.capture.kinds.upstreams import BraiinsReading, F2PoolReading, LuxorReading, OceanReading, SbiReading, Upstream
 from pipeline.capture.kinds.yiimp import YiimpReading
+from pipeline.capture.pushed import PushedRows
 from pipeline.model.address import parse_address
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
@@ -30,6 +31,7 @@ from pipeline.settings.sources import (
     MiningcoreSettings,
     MposSettings,
     OceanSettings,
+    PushSettings,
     SbiSettings,
     SelectSettings,
     SqlSettings,
@@ -84,8 +86,9 @@ def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
             return YiimpReading(ours.coin, ours.asset, decimals[ours.asset], fees)
         case UpstreamSettings():
             return _upstream_reading(name, ours, decimals[ours.asset], fees)
-    payer = ours.payer
-    return TableReading(ledger_of(name, ours), decimals, fees, payer, payer is not None and settings.payers[payer].way == "off-chain")
+    payer = ours.payer if isinstance(ours, SqlSettings) else None
+    off_chain = frozenset(name for name, described in settings.payers.items() if described.way == "off-chain")
+    return TableReading(ledger_of(name, ours), decimals, fees, payer, off_chain)
 
 
 def _upstream_reading(name: str, ours: AnyUpstream, decimals: int, fees: Sequence[Fee]) -> Reading:
@@ -144,6 +147,8 @@ def _connector(name: str, ours: AnySource) -> Source:
             return YiimpSource(_address(name, ours, 3306), ours.coin_id)
         case UpstreamSettings():
             return _upstream(name, ours)
+        case PushSettings():
+            return PushedRows()
     return _sql(name, ours)
 
 

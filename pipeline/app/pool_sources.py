@@ -8,6 +8,7 @@ from datetime import date
 
 from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.kinds.values import txid as parse_txid
+from pipeline.capture.pushed import PushedRows
 from pipeline.log.events import content_digest, encode
 from pipeline.log.events.sources import SourceDecided
 from pipeline.log.protocol import EventLog, append_shared
@@ -17,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.queries import OpenItem, source_items, sources
 
-from .open_source import open_source
+from .open_source import open_source, source_plan
 
 OF_PAYMENTS = ("paid", "not-paid")
 
@@ -47,6 +48,12 @@ class PoolSources:
     def follower(self, name: str) -> SourceFollower:
         """The follower of a configured source. Raises SettingsError, LogError."""
         return open_source(self._settings, self._log, name, lambda: self._now() * 1_000_000)
+
+    def pushed(self, name: str) -> tuple[PushedRows, SourceFollower]:
+        """The rows of a source that is pushed, and its follower, which takes what is put there."""
+        rows = PushedRows()
+        now_us = lambda: self._now() * 1_000_000  # noqa: E731 - as in `follower`
+        return rows, SourceFollower(self._log, self._settings.pool.key, rows, source_plan(self._settings, name), now_us)
 
     def views(self, store: Store) -> list[SourceView]:
         """Each configured source, as far as the store has read the log."""

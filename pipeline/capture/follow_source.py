@@ -18,7 +18,7 @@ from pipeline.log.events.parts import Event
 from pipeline.log.events.sources import SourceComplete, SourceConfigured, SourceDecided, SourceItems, SourcePolled, SourceRows
 from pipeline.log.protocol import EventLog, Writer
 from pipeline.log.read import KeyReader, refuse_newer
-from pipeline.model.errors import FencedError
+from pipeline.model.errors import FencedError, MonthError
 from pipeline.model.issues import IssueCode
 from pipeline.model.months import Month
 
@@ -92,6 +92,23 @@ class SourceFollower:
         except BaseException:
             self._forget()  # what was appended is unknown: read the log again
             raise
+
+    def open_items(self) -> dict[str, Item]:
+        """What waits, as of the last step."""
+        return {} if self._state is None else self._state.held.open_items()
+
+    def declare(self, through: date) -> bool:
+        """Declare the source complete through a day, as somebody who knows says; whether that is new. Raises MonthError while something of those days waits."""
+        state = self._brought_up()
+        waiting = [name for name, item in state.held.open_items().items() if item.day <= through]
+        if waiting:
+            raise MonthError(f"not complete through {through}: {len(waiting)} item(s) wait, {waiting[0]} first: esep sources list")
+        events = state.declared(through, "declared by who keeps the ledger")
+        if events:
+            self._append(events)
+            for event in events:
+                state.take(event)
+        return bool(events)
 
     def close(self) -> None:
         """Write the looks that are not in the log yet, and close the connections."""
@@ -184,9 +201,8 @@ class SourceFollower:
         return self._polled(first, look.at, polls + 1, look.newest)
 
     def _polled(self, first: int, last: int, polls: int, newest: int | None) -> SourcePolled:
-        return SourcePolled(
-            id=f"source:{self._plan.name}:polled:{first}-{last}", source=self._plan.name, first_at=first, at=last, polls=polls, newest=newest
-        )  # fmt: skip
+        name = f"source:{self._plan.name}:polled:{content_digest([first, last, polls, newest])}"
+        return SourcePolled(id=name, source=self._plan.name, first_at=first, at=last, polls=polls, newest=newest)
 
 
 class _State:
@@ -280,19 +296,20 @@ class _State:
         through = month.last
         if through < day_of(self._plan.since_us):
             return []
+        if any(item.day <= through for item in self.held.open_items().values()):
+            return []
+        return self.declared(through, f"read past {through} at {_said(last)}, nothing uncertain, sums agree")
+
+    def declared(self, through: date, reason: str) -> list[Event]:
+        """The events by which the source is complete through a day, and the ledger where all its sources are."""
         events: list[Event] = []
-        is_clean = not any(item.day <= through for item in self.held.open_items().values())
-        if is_clean and self._completes.get(self._plan.name, date.min) < through:
-            reason = f"read past {through} at {_said(last)}, nothing uncertain, sums agree"
-            events.append(
-                SourceComplete(
-                    id=f"source:{self._plan.name}:complete:{through}", source=self._plan.name, through=through.isoformat(), reason=reason
-                )
-            )
+        if self._completes.get(self._plan.name, date.min) < through:
+            name = f"source:{self._plan.name}:complete:{through}"
+            events.append(SourceComplete(id=name, source=self._plan.name, through=through.isoformat(), reason=reason))
             self._completes[self._plan.name] = through
         names = [self._plan.name, *self._plan.others]
-        together = min((self._completes.get(name, date.min) for name in names), default=date.min)
-        if is_clean and together > (self._complete or date.min):
+        together = min(self._completes.get(name, date.min) for name in names)
+        if together > (self._complete or date.min):
             reason = "every source is: " + ", ".join(sorted(names))
             events.append(Complete(id=f"complete:{together}:sources", through=together.isoformat(), reason=reason))
         return events

@@ -19,7 +19,6 @@ from pipeline.app.open_log import is_on_kafka, open_leases
 from pipeline.log.lease import LocalLeases, PoolLease
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
-from pipeline.service.capturing import capture_source
 from pipeline.service.following import catch_up, follow_chain
 from pipeline.service.health import Health, Limits
 from pipeline.service.inbox import follow_inbox
@@ -27,6 +26,7 @@ from pipeline.service.loops import follow_log, refresh, run_loops, stopped_by_si
 from pipeline.service.metrics import Metrics
 from pipeline.service.probes import serve_probes
 from pipeline.service.share import share_pools
+from pipeline.service.sources import source_loop
 from pipeline.settings import Settings
 from pipeline.settings.models import MetricsSettings
 
@@ -74,7 +74,7 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
             from pipeline.service.closing import close_in_run
 
             loops["closing"] = close_in_run(app, check, metrics)
-        loops |= {f"source {name}": capture_source(app, name, metrics) for name in settings.sources}
+        loops |= {f"source {name}": source_loop(app, name, metrics) for name in settings.sources}
         if settings.inbox.folder is not None:
             loops["inbox"] = follow_inbox(app, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))

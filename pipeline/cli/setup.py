@@ -156,7 +156,10 @@ def docs(
 
 def generated_documents() -> dict[str, str]:
     """The generated documents' content, by name below `docs/`."""
+    from pipeline.service.push import openapi  # FastAPI takes half a second to import
+
     return pages() | {
+        "push.openapi.json": json.dumps(openapi(), ensure_ascii=False, indent=1) + "\n",
         "settings.md": reference_page(),
         "metrics.md": metrics_page(),
         "report.schema.json": json.dumps(report_schema(), ensure_ascii=False, indent=1) + "\n",

@@ -13,8 +13,9 @@ from pipeline.app.app import App
 from pipeline.capture.follow_source import Stepped
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
-from pipeline.service.capturing import capture_once, capture_source
+from pipeline.service.capturing import capture_once
 from pipeline.service.loops import run_loops, stopped_by_signals
+from pipeline.service.sources import source_loop
 
 from .decisions import ByOption, ReasonOption
 from .frame import DEFAULT_CONFIG, ConfigOption, now, out, progress, say, settings_of
@@ -43,6 +44,9 @@ def capture(
         named = sources or list(settings.sources)
         if once:
             for name in named:
+                if settings.sources[name].kind == "push":
+                    say(f"{name}: is pushed: it is served by esep capture without --once, and by esep run")
+                    continue
                 rows = 0
 
                 def add(stepped: Stepped) -> None:
@@ -59,7 +63,7 @@ def capture(
         configure_logs(verbose=True)
         stop, metrics = threading.Event(), measured(settings.metrics)
         with stopped_by_signals(stop), probes(metrics, settings.metrics, listen):
-            run_loops({name: capture_source(app, name, metrics) for name in named}, stop)
+            run_loops({name: source_loop(app, name, metrics) for name in named}, stop)
 
 
 def state(

@@ -17,7 +17,7 @@ from pipeline.chains.networks import OURS, AnyNetwork, Networks, is_account_netw
 from .closing import address_faults
 from .models import AssetSettings, ChainSettings, LabelSettings, Settings, WalletSettings
 from .nodes import NodeSettings
-from .sources import BraiinsSettings, DatabaseSettings, F2PoolSettings, LuxorSettings, SbiSettings, SqlSettings, ledger_of
+from .sources import BraiinsSettings, DatabaseSettings, F2PoolSettings, LuxorSettings, PushSettings, SbiSettings, SqlSettings, ledger_of
 
 _journal = structlog.get_logger("esep.settings")
 
@@ -290,7 +290,7 @@ def check_sources(settings: Settings) -> list[str]:
         if isinstance(source, DatabaseSettings) and source.password is None:
             variable = f"ESEP_SOURCES_{name}_PASSWORD".upper().replace("-", "_")
             faults.append(f"{place}: no password for user {source.user!r}: set password_file or {variable}")
-        if isinstance(source, LuxorSettings | F2PoolSettings | SbiSettings | BraiinsSettings) and source.token is None:
+        if isinstance(source, LuxorSettings | F2PoolSettings | SbiSettings | BraiinsSettings | PushSettings) and source.token is None:
             faults.append(f"{place}: no token: set token_file or {f'ESEP_SOURCES_{name}_TOKEN'.upper().replace('-', '_')}")
         if isinstance(source, SbiSettings) and source.secret is None:
             faults.append(f"{place}: no secret: set secret_file or {f'ESEP_SOURCES_{name}_SECRET'.upper().replace('-', '_')}")

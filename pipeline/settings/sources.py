@@ -221,6 +221,19 @@ class OceanSettings(UpstreamSettings):
     subaccounts: Texts = Field(min_length=1, description="the users, by name; they are the ledger's accounts")
 
 
+class PushSettings(SourceSettings):
+    """An API of ours that the pool's own software hands its ledger in by (docs/sources.md)."""
+
+    kind: Literal["push"] = Field(description="push")
+    listen: str = Field(
+        default="127.0.0.1:8436", pattern=r"^(127(\.[0-9]{1,3}){3}|localhost|\[::1\]):[0-9]{1,5}$",
+        description="HOST:PORT of this machine to serve it on; a proxy with TLS brings it elsewhere",
+    )  # fmt: skip
+    token_file: FilePath | None = Field(default=None, description="a file with nothing but the token that callers send")
+    token: SecretStr | None = Field(default=None, exclude=True, description="only from ESEP_SOURCES_NAME_TOKEN or token_file")
+    completes: Literal[False] = Field(default=False, description="always false: who hands the ledger in declares it complete")
+
+
 AnySource = Annotated[
     MiningcoreSettings
     | MposSettings
@@ -230,7 +243,8 @@ AnySource = Annotated[
     | F2PoolSettings
     | SbiSettings
     | BraiinsSettings
-    | OceanSettings,
+    | OceanSettings
+    | PushSettings,
     Field(discriminator="kind"),
 ]
 
@@ -251,6 +265,7 @@ def recorded(source: SourceSettings) -> dict[str, Any]:
         "kind",
         "url",
         "token_file",
+        "listen",
         "secret_file",
         "pace_ms",
     }

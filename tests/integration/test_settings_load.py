@@ -88,7 +88,7 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
     databases = [
         f"ESEP_SOURCES_{name}_{key}" for name in ("BOOKS", "MPOS_BOOKS", "YIIMP_BOOKS", "OWN_BOOKS") for key in ("USER", "PASSWORD")
     ]
-    services = [f"ESEP_SOURCES_{name}_TOKEN" for name in ("LUXOR", "F2POOL", "SBI", "BRAIINS")]
+    services = [f"ESEP_SOURCES_{name}_TOKEN" for name in ("LUXOR", "F2POOL", "SBI", "BRAIINS", "OWN_SOFTWARE")]
     logins = dict.fromkeys([*databases, *services, "ESEP_SOURCES_SBI_SECRET"], "x")
     loaded = load(tmp_path, filled(text), HOME="/home/someone", **logins)
     assert [source.kind for source in loaded.sources.values()] == [
@@ -101,6 +101,7 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         "sbi",
         "braiins",
         "ocean",
+        "push",
     ]
     assert loaded.labels[0].outflow_class == "vendor" and loaded.waivers[0].month == "2026-10"
     assert loaded.payout_unit == {"BTC": 10_000}

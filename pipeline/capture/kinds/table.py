@@ -5,7 +5,7 @@ Tables `allocations` and `payments`. Columns as in docs/import.md, amounts as pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,8 +29,8 @@ class TableReading:
     fees: Sequence[Fee] = ()
     payer: str | None = None
     """Who pays, where the rows do not say it (rule 10.1)."""
-    is_off_chain: bool = False
-    """Whether the payer's own reference stands in place of the transaction id (rule 10.5)."""
+    off_chain: Collection[str] = ()
+    """The payers whose own reference stands in place of the transaction id (rule 10.5)."""
 
     def groups(self, table: str, row_id: str, content: Content) -> Iterable[str]:
         return [f"{table}:{row_id}"] if table in ("allocations", "payments") else []
@@ -70,7 +70,7 @@ class TableReading:
         account, address = _needed(content, "account"), _needed(content, "address")
         payer, state = content.get("payer") or self.payer, content.get("state") or "final"
         reference = content.get("txid") or ""
-        found = reference or None if self.is_off_chain else txid(reference)
+        found = reference or None if payer in self.off_chain else txid(reference)
         if state == "void":
             return
         if state not in ("final", "pending"):
