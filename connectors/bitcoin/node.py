@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chains.bitcoin.auxpow import parse_auxpow
-from pipeline.chains.bitcoin.forks import fork_fault
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+import structlog
 
+from pipeline.chains.evm.networks import AccountNetwork
+from pipeline.chains.forks import fork_fault
 from pipeline.model.errors import SourceError
 
 from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
@@ -24,6 +27,7 @@ from .traces import FlatTrace, TracedTransaction, calls_by_transaction, calls_of
 
 Traces = Literal["trace_block", "debug_trace"]
 CALL_TRACER = {"tracer": "callTracer"}
+_journal = structlog.get_logger("evm")
 _light = msgspec.json.Decoder(LightBlock | None)
 
 
@@ -113,6 +117,26 @@ class Node:
             has_account_proofs=not isinstance(found["proof"], RpcError) and not _is_null(found["proof"]),
         )
         return self.features
+
+    def check_forks(self, network: AccountNetwork, tip_height: int) -> bool:
+        """Raises WrongChain when the first block, or one after a fork, is another network's. False while the tip is too low to tell.
+
+        Nodes that dropped old blocks refuse some of these questions, or answer null: the other blocks decide then.
+        """
+        asked = [mark.height for mark in network.marks if mark.height <= tip_height]
+        answers = self.connection.ask([("eth_getBlockByNumber", (hex(height), False)) for height in asked])
+        hashes = {}
+        for height, answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, RpcError):
+                tip = self.connection.read(answer, "eth_getBlockByNumber", Tip | None)
+                if tip is not None:
+                    hashes[height] = tip.hash[2:].lower()
+        fault = fork_fault(network, hashes)
+        if fault:
+            raise WrongChain(f"the node at {self.name} {fault}; point rpc_url at a node of {network.name}")
+        if asked and not hashes:
+            _journal.warning("network-not-told-apart", node=self.name, network=network.name, heights=asked)
+        return len(asked) == len(network.marks)
 
     # --- the main chain --------------------------------------------------------------------------------------------
 

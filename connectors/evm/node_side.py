@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from pipeline.chains.evm.networks import AccountNetwork
+from pipeline.chains.networks import network_of
 from pipeline.follow.connector import NodeLogin
 from pipeline.follow.nodes import Look
 
@@ -43,6 +45,10 @@ class EvmSide:
         self.claims = TokenClaims(self.node)
         self.call_tracing: CallTracing | None = None
         self._is_chosen = False
+        known = settings.known or network_of(f"evm:{chain_id}")
+        assert isinstance(known, AccountNetwork)
+        self._network = known
+        self._is_told_apart = False
         self.status: NodeStatus | None = None
 
     @property
@@ -67,8 +73,13 @@ class EvmSide:
         return [*used, *(way for way in features.traces if way not in used), *(name for name, has_it in offered.items() if has_it)]
 
     def look(self) -> Look:
-        """The node's tip; its features are tried at the first look. Account chains' nodes tell no work: their heights are compared."""
+        """The node's tip. At the first look the node is checked to be of the network, and its features are tried.
+
+        Account chains' nodes tell no work: their heights are compared. Raises WrongChain.
+        """
         self.status = status = self.node.read_status()
+        if not self._is_told_apart:
+            self._is_told_apart = self.node.check_forks(self._network, status.height)
         if self.node.features is None:
             self.node.probe_features(status)
             self._is_chosen = False
@@ -85,6 +96,7 @@ class EvmSide:
         return self.call_tracing
 
     def forget(self) -> None:
+        self._is_told_apart = False
         self.node.features = None
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.chains.evm.address import has_wrong_checksum, is_account_address, to_checksum
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.rewards import RewardFacts
 from pipeline.follow.connector import FollowedChain
 from pipeline.model.errors import SettingsError
@@ -27,6 +28,8 @@ class EvmChain(FollowedChain):
     internal_calls: InternalCalls = "auto"
     block_reward: RewardFacts | None = None
     """What its blocks create; None where that is not counted."""
+    known: AccountNetwork | None = None
+    """What is known of the network; None: what Esep's own `networks.toml` says."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.networks import is_account_network
+from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.follow.connector import NodeLogin
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
@@ -39,7 +39,8 @@ def open_connector(
     ]
     password = ours.password.get_secret_value() if ours.password else None
     first, further = rpc_url or ours.rpc_url[0], [] if rpc_url else further_nodes(ours)
-    if is_account_network(ours.network):
+    known = settings.network_of(chain)
+    if isinstance(known, AccountNetwork):
         # Importing web3 takes seconds, so only processes that follow such a chain import it.
         from connectors.evm import EvmChain, EvmConnector
 
@@ -58,14 +59,13 @@ def open_connector(
                 finality=ours.finality,
                 internal_calls=ours.internal_calls,
                 block_reward=settings.block_reward_of(chain),
+                known=known,
                 user=ours.user,
                 password=password,
                 headers=ours.secret_headers(),
                 timeout_s=float(ours.timeout_s),
             ),
         )
-    known = settings.network_of(chain)
-    assert isinstance(known, Network)
     return BitcoinConnector(
         log,
         BitcoinChain(

@@ -51,6 +51,12 @@ class AccountNetwork:
         return self.facts.coin
 
     @property
+    def marks(self) -> tuple[ForkFacts, ...]:
+        """What tells the chain from others: its first block, as far as it is known, and blocks after forks, by height."""
+        genesis = (ForkFacts(height=0, hash=self.facts.genesis),) if self.facts.genesis is not None else ()
+        return (*genesis, *sorted(self.facts.forks, key=lambda fork: fork.height))
+
+    @property
     def decimals(self) -> int:
         """Between the coin and its base unit."""
         return self.facts.decimals

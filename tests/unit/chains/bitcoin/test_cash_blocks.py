@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.chains.bitcoin.forks import fork_fault
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.merkle import meets_target
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of, script_type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.chains.bitcoin.forks import fork_fault
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.networks import network
 
 BITCOIN = {
