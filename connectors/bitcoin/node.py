@@ -12,9 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.chains.bitcoin.auxpow import parse_auxpow
-from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
+from pipeline.chains.forks import fork_fault
 
 from .errors import NOT_THERE, AnswerUnreadable, BlockNotThere, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection

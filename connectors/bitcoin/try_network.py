@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from pipeline.chains.bitcoin.forks import fork_fault
 
 from pipeline.chains.bitcoin.auxpow import auxpow_fault, is_merge_mined
-from pipeline.chains.bitcoin.forks import fork_fault
 from pipeline.chains.bitcoin.merkle import MerkleTree, meets_target
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
-from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.follow.connector import NodeLogin
 from pipeline.log.events.chain import WatchedWallet

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.merkle import meets_target
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of, script_type
 from pipeline.chains.bitcoin.sizes import bare_script
 from pipeline.chains.bitcoin.wire import double_sha256, parse_header, parse_transaction
 from pipeline.chains.bitcoin.work import scheduled, work_faults
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.rewards import block_reward
 
 BCH, XEC = network("bitcoincash"), network("ecash")

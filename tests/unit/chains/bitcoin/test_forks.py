@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.chains.forks import fork_fault
 from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.forks import fork_fault
 
 BITCOIN = {
     478559: "00000000000000000019f112ec0a9982926f1258cdcc558dd7c3b7e5dc7fa148",
