@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-from pipeline.chains.bitcoin.forks import fork_fault
 
 from pipeline.chains.bitcoin.auxpow import auxpow_fault, is_merge_mined
 from pipeline.chains.bitcoin.merkle import MerkleTree, meets_target
@@ -18,6 +17,7 @@ from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_block
 from pipeline.chains.bitcoin.work import retargeted, scheduled, work_of
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.rewards import block_reward
 from pipeline.chains.tried import Tried
 from pipeline.model.errors import SourceError
