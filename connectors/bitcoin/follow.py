@@ -38,9 +38,9 @@ from pipeline.model.errors import SourceError
 from .build_events import BitcoinEventBuilder
 from .chain_state import ChainState, Outpoint
 from .earlier_times import fetch_earlier_times
-from .errors import BlockPruned
+from .errors import BlockPruned, ChainMoved
 from .node import Node, NodeStatus
-from .node_side import open_sides
+from .node_side import BitcoinSide, open_sides
 from .rescan import Rescan, RescanFinder
 from .rpc import NodeConnection
 from .search import ScriptSearch
@@ -101,6 +101,7 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             n_watched=len((self._watch_list or self._wallets).scripts),
             rescanned_to_height=self._rescan.next_height - 1 if self._rescan else None,
             nodes=self._nodes.reports(),
+            witnessed_to_height=self._witnessed_to(),
         )
 
     # --- a step ----------------------------------------------------------------------------------------------------
@@ -160,6 +161,14 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
             return own.output if own is not None and own.height <= fork else None
 
         return choice.strategy.read(blocks, self._watching, known, tip_height)
+
+    def read_range(self, side: BitcoinSide, state: ChainState, first: int, last: int) -> dict[int, list[Transaction]]:
+        if side.node.hashes_at([last])[0] != state.hash_at(last):
+            raise ChainMoved(f"the node at {side.name} has another block {last} than the log: it follows another branch")
+        choice, _ = side.choose(state.start_height)
+        assert side.status is not None
+        blocks = [BlockRef(height, state.hash_at(height) or "") for height in range(first, last + 1)]
+        return self._read(blocks, choice, state, last, side.status.blocks)
 
     def _search_history(self, state: ChainState, rescan: Rescan, choice: Choice, fork: int, status: NodeStatus) -> Step:
         """Search the blocks already read for the new scripts, by the strategy in use."""

@@ -26,6 +26,7 @@ from pipeline.follow.nodes import Nodes
 from pipeline.log.events.chain import (
     Balances,
     ChainEvent,
+    Transaction,
     Watch,
 )
 from pipeline.log.protocol import EventLog
@@ -105,6 +106,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             rechecked_to_height=self._second.checked_to,
             n_requests=sum(each.node.connection.n_requests for each in self._nodes.sides),
             nodes=self._nodes.reports(),
+            witnessed_to_height=self._witnessed_to(),
         )
 
     # --- a step ----------------------------------------------------------------------------------------------------
@@ -190,6 +192,22 @@ class EvmConnector(Follower[ChainState, Rescan]):
             events.append(self._event_builder.doubt(seq, one.height, one.hash, one.time, one.detail, txid=one.txid))
         self._write(state, events)
         return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
+
+    def read_range(self, side: EvmSide, state: ChainState, first: int, last: int) -> dict[int, list[Transaction]]:
+        watching = self._watching(side.choose_call_tracing())
+        scanned = side.scanner.read(first, last, state.hash_at(first - 1), watching)
+        for header in scanned.headers:
+            if header.hash != state.hash_at(header.height):
+                raise ChainMoved(f"the node at {side.name} has another block {header.height} than the log: it follows another branch")
+        side.internal_transfers.complete(scanned, watching)
+        side.trace_check.check(scanned, watching)
+        return scanned.found
+
+    def read_again(self, side: EvmSide, state: ChainState, height: int) -> list[list[Transaction]]:
+        watching = self._watching(side.choose_call_tracing())
+        block = side.node.block(state.hash_at(height) or "")
+        plain = side.reader.read(block, watching, deep=False).transactions
+        return [plain, *(side.reader.read(block, way, deep=True).transactions for way in watching.ways())]
 
     def _search_history(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
         """Search the blocks already read for the new addresses."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -56,6 +56,14 @@ class Watching:
     @property
     def known(self) -> frozenset[str]:
         return frozenset(self.tokens.values()) | {self.asset}
+
+    def ways(self) -> list[Watching]:
+        """This, and the same by the node's other way of tracing where there is one; none where calls are not traced."""
+        if self.traces is None:
+            return []
+        if self.other_traces is None:
+            return [self]
+        return [self, replace(self, traces=self.other_traces, other_traces=self.traces)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ least `finality` below it, except those of the last steps, which are checked aga
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -78,11 +78,8 @@ def is_same(state: ChainState, height: int, block_hash: str, watching: Watching,
         return True
     if watching.traces is None:
         return False
-    ways = [watching]
-    if watching.other_traces is not None:  # the block may have been told as the other way shows it (`trace_check.py`)
-        ways.append(replace(watching, traces=watching.other_traces, other_traces=watching.traces))
-    try:
-        return any(digest(reader.read(block, way, deep=True).transactions) == state.touched[height] for way in ways)
+    try:  # the block may have been told as the other way shows it (`trace_check.py`)
+        return any(digest(reader.read(block, way, deep=True).transactions) == state.touched[height] for way in watching.ways())
     except StateMissing as error:
         _journal.warning("not-read-twice", height=height, reason=str(error))
         return True

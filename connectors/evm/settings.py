@@ -23,8 +23,6 @@ class EvmChain(FollowedChain):
 
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Names of known contracts, by address."""
-    finality: int
-    """In blocks."""
     internal_calls: InternalCalls = "auto"
     block_reward: RewardFacts | None = None
     """What its blocks create; None where that is not counted."""

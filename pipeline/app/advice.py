@@ -46,6 +46,8 @@ TITLES: Mapping[IssueCode, tuple[str, str]] = {
     IssueCode.BAD_ADDRESS: (N_("an address has a wrong checksum"), ""),
     IssueCode.NODE_ANSWER_CHANGED: (N_("the node gave another answer about a block when it was asked again"), ""),
     IssueCode.FORGED_TRANSFERS: (N_("contracts claim to have moved tokens out of a wallet"), ""),
+    IssueCode.NODES_DISAGREE: (N_("two nodes say different things of the pool's transactions in a block"), ""),
+    IssueCode.ONE_NODE_ONLY: (N_("blocks of the month were read from one node only"), ""),
     IssueCode.TRACES_DIFFER: (N_("what a transaction paid inside it is told differently by two witnesses"), ""),
 }
 
@@ -99,6 +101,12 @@ _HINTS: Mapping[IssueCode, str] = {
     IssueCode.NODE_ANSWER_CHANGED: N_("The second answer counts. If it happens often, use another node."),
     IssueCode.FORGED_TRANSFERS: N_(
         "Nothing to do, and never copy an address from such a transaction. A label of class poisoning on a contract or a sender sets it aside for all months."
+    ),
+    IssueCode.NODES_DISAGREE: N_(
+        "Compare both answers with a third node or an explorer. Name the node that is right first in the settings and restart: the block is read again. Else waive."
+    ),
+    IssueCode.ONE_NODE_ONLY: N_(
+        "Bring the other node back (esep nodes): the blocks are read from it, and the issue goes. Else waive: the manifest says that one node stood behind them."
     ),
     IssueCode.TRACES_DIFFER: N_(
         "Look the transaction up at another node or an explorer. If the amounts in the report are right, waive; else follow the chain with another node, from a new log."

@@ -221,7 +221,7 @@ def _move_of(condition: Condition, month: Month) -> Move:
     match condition.kind:
         case "chain-passed" | "chain-final":
             return Move("esep", message("follows the chain: {detail}", detail=condition.detail), "esep run")
-        case "payers-seen":
+        case "payers-seen" | "nodes-agree":
             return Move("esep", condition.detail, "esep run")
         case "ledger-complete":
             return Move("you", message("import the rest of the month, then declare it complete"), f"esep import complete {month.last}")

@@ -17,6 +17,7 @@ from pipeline.enrich.balance import last_heights
 from pipeline.enrich.classify import chains_of
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.payers import PAYERS_SINCE
+from pipeline.enrich.witnesses import month_witnesses, span_words
 from pipeline.log.events.months import Waived
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
@@ -24,7 +25,9 @@ from pipeline.model.rules import Rules
 
 from .waivers import blocking_issues
 
-ConditionKind = Literal["chain-passed", "chain-final", "payers-seen", "ledger-complete", "registry-loaded", "issues-resolved"]
+ConditionKind = Literal[
+    "chain-passed", "chain-final", "nodes-agree", "payers-seen", "ledger-complete", "registry-loaded", "issues-resolved"
+]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def closing_conditions(
     conditions = [
         condition for chain in sorted(rules.finality) for condition in _chain_conditions(facts, chain, month, rules.finality[chain])
     ]
+    conditions += _witness_conditions(facts, month, rules)
     conditions += _payer_conditions(facts, rules)
     is_complete = complete_through is not None and complete_through >= month.last
     said = (
@@ -139,6 +143,19 @@ def _chain_conditions(facts: Facts, chain: str, month: Month, finality: int) -> 
             "chain-final",
         ),
     ]
+
+
+def _witness_conditions(facts: Facts, month: Month, rules: Rules) -> list[Condition]:
+    """Whether the log says of all of the month's final blocks how many nodes told them (ADR 20): a condition for each chain that needs several."""
+    conditions = []
+    for chain, found in month_witnesses(facts, month, rules).items():
+        detail = f"the month's blocks {found.first} to {found.last} were read from {found.needed} nodes"
+        if found.by_fewer:
+            detail += f", but for {span_words(found.by_fewer)}"
+        if found.unread:
+            detail = f"blocks {span_words(found.unread)} were not read from a second node yet (esep nodes)"
+        conditions.append(Condition(f"{chain} was read from {found.needed} nodes", not found.unread, detail, "nodes-agree"))
+    return conditions
 
 
 def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.enrich.classify import chains_of
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.payers import PAYERS_SINCE
+from pipeline.enrich.witnesses import nodes_behind
 from pipeline.model.amounts import from_units
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -41,7 +43,25 @@ def describe_month(enriched: Enriched, facts: Facts, month: Month, rules: Rules,
         "chains": describe_chains(facts, month, rules.finality, internal_calls),
         "issues": dict(enriched.issues.group_by("code").len().sort("code").iter_rows()),
         "not_reproducible": list(NOT_REPRODUCIBLE),
-    } | ({"by_payer": describe_payers(enriched, rules)} if rules.edition >= PAYERS_SINCE else {})
+        **({"by_payer": describe_payers(enriched, rules)} if rules.edition >= PAYERS_SINCE else {}),
+        **({"witnesses": describe_witnesses(enriched, facts, rules)} if rules.witnesses else {}),
+    }
+
+
+def describe_witnesses(enriched: Enriched, facts: Facts, rules: Rules) -> dict[str, dict[str, Any]]:
+    """By chain that needs several nodes: how many transactions with reported transfers stand on how many nodes, and those that stand on fewer (ADR 20)."""
+    paid = enriched.reported.settled_by().join(chains_of(rules), on="asset").select("chain", "txid")
+    behind = nodes_behind(facts, paid)
+    found = {}
+    for chain, needed in sorted(rules.witnesses.items()):
+        ours = behind.filter(pl.col("chain") == chain)
+        few = ours.filter(pl.col("n_nodes") < needed)
+        found[chain] = {
+            "needed": needed,
+            "transactions": {str(n): count for n, count in ours.group_by("n_nodes").len().sort("n_nodes").iter_rows()},
+            "by_fewer": {str(n): few.filter(pl.col("n_nodes") == n)["txid"].to_list() for n in few["n_nodes"].unique().sort()},
+        }
+    return found
 
 
 def describe_payers(enriched: Enriched, rules: Rules) -> dict[str, dict[str, Any]]:

@@ -30,7 +30,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "label": ("labels",),
     "rules": (),
 }
-"""The frames of facts by class; `rules` stands for the rules' parameters in the settings. `payees` makes no row: what was found there is the chain's."""
+"""The frames of facts by class; `rules` stands for the rules' parameters in the settings. `payees`, `witnesses` and
+`disagreements` make no row: what was found there is the chain's."""
 CAUSES = ("reorganisation", *CLASSES, "follows")
 """`reorganisation` replaces `chain` if a block of the frozen version is no longer in the main chain; else `chain` means later blocks."""
 

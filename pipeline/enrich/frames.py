@@ -76,6 +76,26 @@ DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.
 """Blocks whose second reading differed; with `txid`: a transaction whose internal calls two witnesses tell differently (ADR 7). `time` is the header's."""
 SOURCE_ITEMS = {"source": pl.String, "item": pl.String, "code": pl.String, "date": pl.Date, "detail": pl.String}
 """What waits at the ledger's sources (ADR 22), by the day whose month it blocks."""
+WITNESSES = {
+    "chain": pl.String,
+    "seq": pl.Int64,
+    "height": pl.Int64,
+    "last": pl.Int64,
+    "n_nodes": pl.Int64,
+    "nodes": pl.String,
+    "reason": pl.String,
+}
+"""How many nodes said the same of the blocks from `height` to `last` of the main chain (ADR 20). `nodes`: their addresses with spaces between."""
+DISAGREEMENTS: dict[str, Any] = {
+    "chain": pl.String,
+    "seq": pl.Int64,
+    "height": pl.Int64,
+    "hash": pl.String,
+    "time": pl.Int64,
+    "nodes": pl.List(pl.String),
+    "answers": pl.List(pl.String),
+}
+"""Blocks of the main chain of which two nodes said different things, with both answers (ADR 20)."""
 ALLOCATIONS = {
     "allocation_id": pl.String,
     "account": pl.String,
@@ -138,6 +158,8 @@ class Facts:
     proved_balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROVED_BALANCES))
     payees: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAYEES))
     source_items: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SOURCE_ITEMS))
+    witnesses: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=WITNESSES))
+    disagreements: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DISAGREEMENTS))
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -159,12 +181,14 @@ SHAPES: dict[str, dict[str, Any]] = {
     "proved_balances": PROVED_BALANCES,
     "payees": PAYEES,
     "source_items": SOURCE_ITEMS,
+    "witnesses": WITNESSES,
+    "disagreements": DISAGREEMENTS,
 }
 MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
     "doubts": ("txid",), "inputs": ("held", "held_after", "signed_by"), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
 """Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
-FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items"))
+FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items", "witnesses", "disagreements"))
 """Frames that a bundle leaves out when they have no row, for the same reason."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}

@@ -26,6 +26,7 @@ from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
 from .report import Report
 from .state import contradicted_blocks
 from .totals import sum_month
+from .witnesses import nodes_disagree, one_node_only
 
 
 def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:
@@ -58,6 +59,8 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
             facts.wallets, payments.join(pl.concat([paid_by.off_chain, paid_by.unknown]), on="payment_id", how="anti"), facts.labels, month
         ),
         check.changed_answers(facts.doubts, month),
+        nodes_disagree(facts, month),
+        one_node_only(facts, month, rules),
         check.differing_traces(facts.doubts, facts.blocks, month),
         check.waiting_at_sources(facts.source_items, month),
         check.unknown_outflows(outflows),

@@ -49,6 +49,12 @@ class FollowedChain:
     """Seconds to wait for the next bytes from the node before a request fails."""
     further_nodes: Sequence[NodeLogin] = ()
     """Other nodes of the same chain (ADR 20)."""
+    finality: int = 6
+    """Confirmations of a final block (rule 8.1)."""
+    witnesses: int = 1
+    """How many nodes have to say the same of a final block: 1 or 2."""
+    witness_wait_s: float = 21_600.0
+    """Seconds without a second node after which one is enough for the log, and a person has to accept that."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,24 @@ class Waiting:
     reason: str
 
 
-Step = Idle | Connected | Reorganised | Rescanning | Rescanned | Contradicted | Waiting
+@dataclass(frozen=True)
+class Compared:
+    """So many final blocks were read from `n_nodes` nodes, which say the same; with 1, no second node could be asked."""
+
+    n_blocks: int
+    n_nodes: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """Two nodes say different things of a final block."""
+
+    disputed_height: int
+    height: int
+
+
+Step = Idle | Connected | Reorganised | Rescanning | Rescanned | Contradicted | Compared | Disputed | Waiting
 """The result of one step."""
 
 
@@ -138,6 +161,8 @@ class ChainStatus:
     """The height reached by a search for new entries of the watch list; None if there is no search."""
     nodes: tuple[NodeReport, ...] = ()
     """Each node of the chain; the fields above are those of the followed one."""
+    witnessed_to_height: int | None = None
+    """Up to here enough nodes stand behind every block; None where one is enough."""
 
     @property
     def lag_blocks(self) -> int | None:
@@ -168,5 +193,5 @@ class ChainConnector(Protocol):
 
 
 def step_name(step: Step) -> str:
-    """`idle`, `connected`, `reorganised`, `rescanning`, `rescanned`, `contradicted`, `waiting`."""
+    """`idle`, `connected`, `reorganised`, `rescanning`, `rescanned`, `contradicted`, `compared`, `disputed`, `waiting`."""
     return type(step).__name__.lower()

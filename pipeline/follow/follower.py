@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pipeline.log.events import encode
-from pipeline.log.events.chain import ChainEvent, Watch
+from pipeline.log.events.chain import ChainEvent, Transaction, Watch
 from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
 
@@ -26,6 +26,7 @@ from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, 
 from .main_chain import MainChain
 from .node_errors import ChainMoved, NodeBusy
 from .nodes import NodeReport, Nodes
+from .witness import Witnesses
 
 MAX_APPEND = 5000
 """Events in one append. A deeper reorganisation is written in several appends, after each of which the log can be continued."""
@@ -62,6 +63,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
         self._log, self._events, self._journal, self._chain = log, events, journal, settings.chain
         self._network_name, self._start_height = settings.network, settings.start_height
         self._all_nodes = nodes
+        self._witnesses = Witnesses(nodes, settings, events, self) if nodes is not None and settings.witnesses > 1 else None
         self._writer: Writer | None = None
         self._state: StateT | None = None
         self._rescan: RescanT | None = None
@@ -120,10 +122,38 @@ class Follower(ABC, Generic[StateT, RescanT]):
                 raise nodes.trouble_of_all(error) from error.__cause__
             if not isinstance(step, Waiting):
                 nodes.worked(nodes.current)
+                compared = self._compare_nodes()
+                if compared is not None and isinstance(step, Idle):
+                    return compared
             if left and isinstance(step, Waiting | Idle) and nodes.follow_most_work(is_urgent=isinstance(step, Waiting)):
                 continue
             break
         return step
+
+    def _compare_nodes(self) -> Step | None:
+        """Read final blocks from a second node, where that is due, and append what was found; None where nothing was."""
+        state = self._state
+        if self._witnesses is None or state is None or state.watch is None or self._rescan is not None:
+            return None
+        try:
+            found = self._witnesses.look(state)
+        except (SourceError, ChainMoved) as error:
+            self._journal.warning("not-compared", chain=self._chain, trouble=str(error))
+            return None
+        if found is None:
+            return None
+        self._write(state, found.events)
+        while found.back_to is not None and state.height > found.back_to:
+            self._disconnect(state, found.back_to)
+        return found.step
+
+    def read_range(self, side: Any, state: StateT, first: int, last: int) -> Mapping[int, Sequence[Transaction]]:
+        """The pool's transactions of final blocks, as a node that is not followed has them (`witness.Readings`)."""
+        raise NotImplementedError
+
+    def read_again(self, side: Any, state: StateT, height: int) -> Sequence[Sequence[Transaction]]:
+        """The pool's transactions of one block, in every way in which the node can be asked for them."""
+        return [self.read_range(side, state, height, height).get(height, ())]
 
     def _settled_step(self) -> Step:
         """A step, begun anew while the main chain changes under it."""
@@ -139,6 +169,9 @@ class Follower(ABC, Generic[StateT, RescanT]):
         """Before blocks of the log are replaced: raises ChainMoved when another node has more work, which is followed from now on."""
         if self._all_nodes is not None and self._all_nodes.follow_most_work(is_urgent=True):
             raise ChainMoved(f"the node at {self.node_name} has more work")
+
+    def _witnessed_to(self) -> int | None:
+        return self._witnesses.reach(self._state) if self._witnesses is not None and self._state is not None else None
 
     def look_at_nodes(self) -> tuple[NodeReport, ...]:
         """Ask each node for its tip; nothing is written."""
@@ -199,6 +232,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
             if self._writer is None:
                 self._writer = self._log.writer("chain", self.key)
             state = self._empty_state()
+            state.keeps_content = self._witnesses is not None
             state.load(self._log, self.key)
             if state.watch is not None:
                 self._check_watch(state.watch)

@@ -15,24 +15,35 @@ from pipeline.log.events import AnyEvent
 from pipeline.log.events.chain import (
     ChainEvent,
     Connect,
+    Disagreed,
     Disconnect,
     Stretch,
     Watch,
+    Witnessed,
 )
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Located, events_of
 from pipeline.model.errors import HistoryBroken, LogError
 
+from .coverage import Coverage, content_digest
+
 
 class MainChain:
     """Hashes, times and the watch list; a family's subclass adds its own state in `_remember`."""
 
-    kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect)
+    kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect, Witnessed, Disagreed)
     """The events that such a chain has."""
 
     def __init__(self) -> None:
         self.next_seq = 0
         self.watch: Watch | None = None
+        self.coverage = Coverage()
+        self.disputed: dict[int, Disagreed] = {}
+        """Blocks of the main chain that two nodes tell differently, by height, until two agree."""
+        self.keeps_content = False
+        """Whether `content` is kept: a second node's reading is compared with it."""
+        self.content: dict[int, bytes] = {}
+        """A digest of what each block with something of the pool's does to it, by height."""
         self._prev_of_first: str | None = None
         self._hashes = bytearray()
         self._times = array("q")
@@ -61,6 +72,10 @@ class MainChain:
             raise IndexError(f"height {height} is not in the log's chain")
         return self._hashes[32 * place : 32 * place + 32].hex()
 
+    def time_of(self, height: int) -> int:
+        """The header time of a block of the main chain from the start on."""
+        return self._times[height - self.start_height]
+
     def load(self, log: EventLog, key: str) -> None:
         """Apply the key's whole history."""
         events: Iterator[Located[AnyEvent]] = events_of(log, "chain", key, None, on_unreadable=_refuse)
@@ -83,10 +98,17 @@ class MainChain:
                 self.watch = event
             case Connect():
                 self._connect(event.height, event.prev, [event.hash], [event.time])
+                if self.keeps_content and event.transactions:
+                    self.content[event.height] = content_digest(event.transactions)
             case Stretch():
                 self._connect(event.height, event.prev, event.hash, event.time)
             case Disconnect():
                 self._disconnect(event)
+            case Witnessed():
+                self._witness(event)
+            case Disagreed():
+                self._require_block(event.height, event.hash)
+                self.disputed[event.height] = event
         self._remember(event)
         self.next_seq += 1
 
@@ -108,8 +130,21 @@ class MainChain:
             raise HistoryBroken(f"block {event.height} {event.hash} is disconnected, and is not the tip")
         del self._hashes[-32:]
         self._times.pop()
+        self.content.pop(event.height, None)
+        self.disputed.pop(event.height, None)
+        self.coverage.drop(event.height)
         if event.prev != self.tip:
             raise HistoryBroken(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")
+
+    def _witness(self, event: Witnessed) -> None:
+        self._require_block(event.last, event.hash)
+        self.coverage.add(event.height, event.last, len(event.nodes))
+        if len(event.nodes) > 1:
+            self.disputed = {height: told for height, told in self.disputed.items() if not event.height <= height <= event.last}
+
+    def _require_block(self, height: int, block_hash: str) -> None:
+        if self.watch is None or not self.start_height <= height <= self.height or self.hash_at(height) != block_hash:
+            raise HistoryBroken(f"block {height} {block_hash} is told of, and is not in the main chain")
 
 
 def _refuse(record: Record, error: Exception) -> NoReturn:

@@ -110,6 +110,10 @@ class Nodes(Generic[SideT]):
         """The node that is followed."""
         return self.sides[self._at]
 
+    def now(self) -> float:
+        """The clock, seconds."""
+        return self._clock()
+
     @property
     def are_several(self) -> bool:
         return len(self.sides) > 1
@@ -163,6 +167,11 @@ class Nodes(Generic[SideT]):
         told = [(side.name, self._known[id(side)]) for side in self.sides if side is not self.current]
         said = [f"{error}"] + [f"{name}: {known.trouble}" for name, known in told if known.is_in_trouble and known.trouble]
         return NoNodeUsable(f"no node of {self._chain} can be followed: {'; '.join(said)}")
+
+    def troubles_of_others(self) -> str:
+        """The last trouble of each node that is not followed."""
+        told = [(side.name, self._known[id(side)].trouble) for side in self.sides if side is not self.current]
+        return "; ".join(f"{name}: {trouble}" for name, trouble in told if trouble)
 
     # --- the one with most work ------------------------------------------------------------------------------------
 

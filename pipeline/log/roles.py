@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .events.chain import Accounts, Balances, Connect, Disconnect, Doubt, Stretch, Watch
+from .events.chain import Accounts, Balances, Connect, Disagreed, Disconnect, Doubt, Stretch, Watch, Witnessed
 from .events.keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot, Role
 from .events.ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .events.months import (
@@ -37,6 +37,7 @@ MACHINE = "schedule"
 
 ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Watch: ("watch",), Connect: ("watch",), Stretch: ("watch",), Disconnect: ("watch",), Balances: ("watch",), Doubt: ("watch",),
+    Witnessed: ("watch",), Disagreed: ("watch",),
     Accounts: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     SourceConfigured: ("capture", "import"), SourceRows: ("capture", "import"), SourcePolled: ("capture", "import"), SourceItems: ("capture", "import"), SourceComplete: ("capture", "import"),

@@ -62,6 +62,11 @@ class IssueCode(StrEnum):
     FORGED_TRANSFERS = "forged-transfers"
     """ADR 7: logs that claim to move tokens out of pool wallets, with nothing of the pool's behind them; `ref` is the chain."""
 
+    NODES_DISAGREE = "nodes-disagree"
+    """ADR 20: two nodes say different things of a block; `ref` is `CHAIN:HEIGHT`."""
+    ONE_NODE_ONLY = "one-node-only"
+    """ADR 20: blocks of the month that one node alone was asked about; `ref` is the chain."""
+
     @property
     def severity(self) -> Severity:
         return Severity.WARNING if self in _WARNINGS else Severity.BLOCKING

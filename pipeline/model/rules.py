@@ -52,6 +52,8 @@ class Rules:
     bundle (ADR 15)."""
     payers: dict[str, Payer] = field(default_factory=dict)
     """Those whom a payment may name (rule 10.1), by name; nobody else."""
+    witnesses: dict[str, int] = field(default_factory=dict)
+    """How many nodes have to say the same of a block before a month closes on it (ADR 20), by chain; chains that need one only are absent."""
 
     def on_chain_payers(self, chain: str | None = None) -> list[str]:
         """The names of the on-chain payers, of one chain or of all."""
@@ -77,6 +79,7 @@ class Rules:
             }
             | ({"network_facts": dict(sorted(self.network_facts.items()))} if self.network_facts else {})
             | self._payers_to_json()
+            | ({"witnesses": dict(sorted(self.witnesses.items()))} if self.witnesses else {})
         )
 
     def _payers_to_json(self) -> dict[str, Any]:
@@ -99,4 +102,5 @@ class Rules:
             network_facts=dict(content.get("network_facts", {})),
             edition=edition,
             payers={name: Payer(p["way"], p.get("chain")) for name, p in content.get("payers", {}).items()},
+            witnesses=dict(content.get("witnesses", {})),
         )

@@ -47,6 +47,10 @@ def check_chain(name: str, chain: ChainSettings, assets: Mapping[str, AssetSetti
         faults.append(f"{place}.merged_mining_proofs: {chain.network} has no merged mining")
     if isinstance(network, Network) and (fault := finality_fault(network, chain.finality)):
         faults.append(f"{place}.finality: {fault}: esep verify refuses a month that closed on fewer")
+    if (chain.witnesses or 1) > len(chain.rpc_url) + len(chain.nodes):
+        faults.append(
+            f"{place}.witnesses: asks for {chain.witnesses} nodes, and one is named: give rpc_url a list, or add [[{place}.nodes]]"
+        )
     variable = f"password_file or ESEP_CHAINS_{name.upper().replace('-', '_')}_PASSWORD"
     faults += _login_faults(place, chain, chain.rpc_url, variable)
     for number, node in enumerate(chain.nodes, start=1):

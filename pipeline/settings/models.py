@@ -129,6 +129,18 @@ class ChainSettings(Section):
     nodes: Annotated[tuple[NodeSettings, ...], BeforeValidator(as_tuple)] = Field(
         default=(), max_length=8, description="further nodes, each with a login of its own"
     )
+    witnesses: int | None = Field(
+        default=None,
+        ge=1,
+        le=2,
+        description="how many nodes have to say the same of a block before a month closes on it; 2 where there are several nodes",
+    )
+    witness_wait_s: int = Field(
+        default=21_600,
+        ge=0,
+        le=2_592_000,
+        description="seconds without a second node after which a month may close on one, by a person's waiver",
+    )
     cookie_file: FilePath | None = Field(default=None, description="the node's cookie file; instead of user and password")
     user: str | None = Field(default=None, description="the node's rpcuser; also ESEP_CHAINS_NAME_USER")
     password_file: FilePath | None = Field(default=None, description="a file with nothing but the node's rpcpassword")
@@ -169,6 +181,10 @@ class ChainSettings(Section):
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")
+
+    def needed_witnesses(self) -> int:
+        """How many nodes have to say the same of a final block (ADR 20)."""
+        return self.witnesses or min(2, len(self.rpc_url) + len(self.nodes))
 
     def secret_headers(self) -> dict[str, str]:
         """The headers that log in: for the connector alone, never to be printed."""
@@ -367,6 +383,7 @@ class Settings(Section):
             network={name: chain.network for name, chain in self.chains.items()},
             network_facts={name: self.known_networks.of(name).facts.to_json() for name in {c.network for c in self.chains.values()}},
             payers={name: Payer(payer.way, payer.chain) for name, payer in self.payers.items()},
+            witnesses={name: chain.needed_witnesses() for name, chain in self.chains.items() if chain.needed_witnesses() > 1},
         )
 
     def supplies(self) -> dict[str, int]:

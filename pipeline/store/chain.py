@@ -1,7 +1,7 @@
 """Chain events into rows: which blocks are in the main chain, and their contents.
 
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
-raw_watch, raw_balance, raw_account_proof, raw_doubt and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
+raw_watch, raw_balance, raw_account_proof, raw_doubt, raw_witness, raw_disagreement and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
 chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. Left out:
 duplicates, which `pipeline.store.ingest` has dropped before.
 """
@@ -21,11 +21,13 @@ from pipeline.log.events.chain import (
     Balances,
     ChainEvent,
     Connect,
+    Disagreed,
     Disconnect,
     Doubt,
     Stretch,
     Transaction,
     Watch,
+    Witnessed,
 )
 from pipeline.log.protocol import Record
 
@@ -69,11 +71,23 @@ DOUBT: Shape = {
     "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String,
     "txid": pl.String,
 }  # fmt: skip
+WITNESS: dict[str, Any] = {
+    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "last": pl.Int64, "hash": pl.String, "nodes": pl.List(pl.String), "reason": pl.String,
+    "is_main": pl.Boolean,
+}  # fmt: skip
+DISAGREEMENT: dict[str, Any] = {
+    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "nodes": pl.List(pl.String),
+    "answers": pl.List(pl.String), "is_main": pl.Boolean,
+}  # fmt: skip
 TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
 AMOUNTS = ("value", "fee", "other_inputs_value", "held", "held_after")
 
 _KNOWN = "SELECT b.* EXCLUDE (header) FROM raw_block b SEMI JOIN named USING (chain, hash)"
 _MOVE = "UPDATE raw_block SET is_main = moved.is_main FROM moved WHERE raw_block.chain = moved.chain AND raw_block.hash = moved.hash"
+_LEAVE = (
+    "UPDATE raw_witness SET is_main = false WHERE is_main AND chain = $chain AND last >= $height",
+    "UPDATE raw_disagreement SET is_main = false WHERE is_main AND chain = $chain AND height >= $height",
+)
 _FORGET = (
     "DELETE FROM raw_transaction t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
     "DELETE FROM raw_input t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
@@ -125,6 +139,10 @@ class ChainBatch:
         self._balances: list[tuple[Any, ...]] = []
         self._accounts: list[tuple[Any, ...]] = []
         self._doubts: list[tuple[Any, ...]] = []
+        self._witnesses: list[Witnessed] = []
+        self._disagreements: list[Disagreed] = []
+        self._left: dict[str, int] = {}
+        """The lowest height at which a block left the main chain, by chain."""
         self._touched: dict[Key, None] = {}
 
     def _read_known(self, events: Sequence[ChainEvent]) -> dict[Key, _Block]:
@@ -156,6 +174,14 @@ class ChainBatch:
                 after = self._observe(record, event, last)
             case Doubt():
                 self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail, event.txid))
+                after = last._replace(seq=event.seq)
+            case Witnessed():
+                self._require_main(record, event, event.last)
+                self._witnesses.append(event)
+                after = last._replace(seq=event.seq)
+            case Disagreed():
+                self._require_main(record, event, event.height)
+                self._disagreements.append(event)
                 after = last._replace(seq=event.seq)
             case Connect():
                 block = _Block(event.height, event.prev, event.time, event.mediantime, True)
@@ -212,7 +238,16 @@ class ChainBatch:
             raise ChainBroken(record, f"block {event.hash} leaves for {event.prev}, but it had joined on {block.prev}")
         self._blocks[key] = block._replace(is_main=False)
         self._touched[key] = None
+        self._left[event.chain] = min(event.height, self._left.get(event.chain, event.height))
+        self._witnesses = [known for known in self._witnesses if known.chain != event.chain or known.last < event.height]
+        self._disagreements = [known for known in self._disagreements if known.chain != event.chain or known.height < event.height]
         return _Tip(event.seq, event.prev, event.height - 1)
+
+    def _require_main(self, record: Record, event: Witnessed | Disagreed, height: int) -> None:
+        """What nodes said is of a block in the main chain (ADR 20)."""
+        block = self._blocks.get((event.chain, event.hash))
+        if block is None or not block.is_main or block.height != height:
+            raise ChainBroken(record, f"block {event.hash} ({height}) is told of, and is not in the main chain of {event.chain!r}")
 
     def _observe(self, record: Record, event: Balances | Accounts, tip: _Tip) -> _Tip:
         """Balances must refer to the main chain's last block, or to the one before the first block read (ADR 7)."""
@@ -258,6 +293,13 @@ class ChainBatch:
         rows += _insert_rows(connection, "raw_balance", BALANCE, self._balances)
         rows += _insert_rows(connection, "raw_account_proof", ACCOUNT, self._accounts)
         rows += _insert_rows(connection, "raw_doubt", DOUBT, self._doubts)
+        for chain, height in self._left.items():
+            for statement in _LEAVE:
+                connection.execute(statement, {"chain": chain, "height": height})
+        told = ((w.chain, w.seq, w.height, w.last, w.hash, w.nodes, w.reason, True) for w in self._witnesses)
+        rows += _insert_rows(connection, "raw_witness", WITNESS, told)
+        differing = ((d.chain, d.seq, d.height, d.hash, d.time, d.nodes, d.answers, True) for d in self._disagreements)
+        rows += _insert_rows(connection, "raw_disagreement", DISAGREEMENT, differing)
         tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
         connection.execute("DELETE FROM raw_chain_tip")
         insert(connection, "raw_chain_tip", tips)
@@ -266,7 +308,7 @@ class ChainBatch:
 
 def _hashes(event: ChainEvent) -> Iterable[str]:
     match event:
-        case Connect() | Disconnect():
+        case Connect() | Disconnect() | Witnessed() | Disagreed():
             return (event.hash,)
         case Stretch():
             return event.hash

@@ -92,6 +92,15 @@ ORDER BY chain, height, seq, wallet, address, asset;
 -- table: raw_doubt: those of the month's blocks.
 SELECT * FROM raw_doubt d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
 
+-- table: raw_witness: those of the month's blocks.
+SELECT w.* FROM raw_witness w
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = w.chain AND b.height BETWEEN w.height AND w.last
+              AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month)
+ORDER BY chain, seq;
+
+-- table: raw_disagreement: those of the month's blocks.
+SELECT * FROM raw_disagreement d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
+
 -- table: raw_registry: the version in force, as one part.
 SELECT version, digest, 0 AS part, 1 AS parts FROM core_registry;
 

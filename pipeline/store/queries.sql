@@ -44,6 +44,12 @@ ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
 -- facts.doubts: blocks that were told differently when they were read again, and transactions whose internal calls two witnesses tell differently.
 SELECT chain, height, hash, time, detail, txid FROM raw_doubt ORDER BY chain, seq;
 
+-- facts.witnesses: how many nodes said the same of the main chain's final blocks (ADR 20).
+SELECT chain, seq, height, last, len(nodes) AS n_nodes, array_to_string(nodes, ' ') AS nodes, reason FROM raw_witness WHERE is_main ORDER BY chain, seq;
+
+-- facts.disagreements: blocks of the main chain of which two nodes said different things (ADR 20).
+SELECT chain, seq, height, hash, time, nodes, answers FROM raw_disagreement WHERE is_main ORDER BY chain, seq;
+
 -- facts.allocations: the version in force of each.
 SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount
 FROM core_allocation ORDER BY allocated_at, allocation_id;

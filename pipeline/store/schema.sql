@@ -46,6 +46,14 @@ CREATE TABLE raw_account_proof (
 -- Blocks that were told differently when they were read again; with a txid: a transaction whose internal calls two witnesses tell differently.
 CREATE TABLE raw_doubt (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, detail VARCHAR NOT NULL, txid VARCHAR);
+-- How many nodes said the same of final blocks (ADR 20); `is_main` is false once one of them left the main chain.
+CREATE TABLE raw_witness (
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, last BIGINT NOT NULL, hash VARCHAR NOT NULL, nodes VARCHAR[] NOT NULL,
+    reason VARCHAR NOT NULL, is_main BOOLEAN NOT NULL);
+-- Blocks of which two nodes said different things (ADR 20); `is_main` is false once the block left the main chain.
+CREATE TABLE raw_disagreement (
+    chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, nodes VARCHAR[] NOT NULL,
+    answers VARCHAR[] NOT NULL, is_main BOOLEAN NOT NULL);
 -- The newest chain event of each chain: its seq must grow by one (nothing is skipped silently).
 CREATE TABLE raw_chain_tip (chain VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, hash VARCHAR, height BIGINT);
 

@@ -189,6 +189,10 @@ FROM raw_balance o LEFT JOIN out_asset s ON s.asset = o.asset
 QUALIFY row_number() OVER (PARTITION BY o.chain, o.block_hash, o.wallet, o.address, o.asset ORDER BY o.seq DESC) = 1;
 CREATE OR REPLACE VIEW doubts AS
 SELECT chain, height, hash, make_timestamp(time * 1000000) AS block_at, almaty_date(time * 1000000) AS date, detail, txid FROM raw_doubt;
+CREATE OR REPLACE VIEW witnesses AS
+SELECT chain, height AS first_height, last AS last_height, len(nodes) AS n_nodes, nodes, reason, is_main FROM raw_witness;
+CREATE OR REPLACE VIEW disagreements AS
+SELECT chain, height, hash, make_timestamp(time * 1000000) AS block_at, almaty_date(time * 1000000) AS date, nodes, answers, is_main FROM raw_disagreement;
 CREATE OR REPLACE VIEW pool_wallets AS SELECT chain, wallet FROM core_pool_wallet;
 
 -- --- for analysts: the log

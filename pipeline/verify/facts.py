@@ -35,6 +35,8 @@ _MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
     "outputs": ("address", "wallet"),
     "observations": ("value",),
     "doubts": ("txid",),
+    "witnesses": (),
+    "disagreements": (),
 }
 """The frames that come from chains, each with the columns that may have no value."""
 

@@ -43,7 +43,11 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     issues, unreadable = _issues(bundle)
     described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(bundle))
     described["issues"] = dict(issues.group_by("code").len().sort("code").iter_rows())
-    faults = [f"the manifest's {name} comes out different from the facts" for name, value in described.items() if manifest[name] != value]
+    faults = [
+        f"the manifest's {name} comes out different from the facts" for name, value in described.items() if manifest.get(name) != value
+    ]
+    if ("witnesses" in manifest) != bool(bundle.rules.witnesses):
+        faults.append("the manifest's section witnesses does not go with the rules in force")
     printed = table_csv(issues.select(list(ISSUES)))
     if (bundle.folder / ISSUES_CSV).read_bytes() != printed:
         faults.append(f"{ISSUES_CSV} comes out different")
@@ -201,7 +205,13 @@ def _words(bundle: OpenBundle) -> list[str]:
             differing = ", ".join(sorted(key for key in told.keys() | known.keys() if told.get(key) != known.get(key)))
             networks.append(f"what differs of {name} from what this program knows, which was judged by: {differing}")
     older = f"frozen under edition {rules.edition} of the rules, an older one: what the newer ones ask is not asked"
+    nodes = [
+        f"{chain}: how many nodes said the same of the blocks with reported transfers, by the number of transactions: "
+        + (", ".join(f"{n} nodes {count}" for n, count in told["transactions"].items()) or "there are none")
+        for chain, told in bundle.manifest.get("witnesses", {}).items()
+    ]
     return [
+        *nodes,
         *([older] if rules.edition < NEWEST_EDITION else ()),
         f"the ledger: {facts.allocations.height} allocations, {facts.payments.height} payments, {facts.openings.height} openings, and that it is complete",
         f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",

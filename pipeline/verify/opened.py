@@ -103,7 +103,15 @@ class OpenBundle:
     def chains(self) -> list[str]:
         """Every chain that the month stands on: by its rules, by its facts, and by the assets that it reports."""
         facts, rules = self.facts, self.rules
-        frames = (facts.blocks, facts.transactions, facts.pool_wallets, facts.observations, facts.doubts)
+        frames = (
+            facts.blocks,
+            facts.transactions,
+            facts.pool_wallets,
+            facts.observations,
+            facts.doubts,
+            facts.witnesses,
+            facts.disagreements,
+        )
         named = {chain for frame in frames for chain in frame["chain"].unique() if chain is not None}
         assets = set(facts.allocations["asset"].unique()) | set(facts.openings["asset"].unique()) | set(facts.payments["asset"].unique())
         owed = {rules.assets[asset].chain for asset in assets if asset in rules.assets}

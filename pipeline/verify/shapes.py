@@ -91,6 +91,7 @@ class _Rules(msgspec.Struct):
     network: dict[str, str]
     edition: Annotated[int, Meta(ge=1)] = 1
     payers: dict[str, _Payer] = {}
+    witnesses: dict[str, Annotated[int, Meta(ge=2, le=2)]] = {}
 
 
 class _Waiver(msgspec.Struct, forbid_unknown_fields=True):
@@ -181,6 +182,12 @@ class _OfPayer(msgspec.Struct, forbid_unknown_fields=True):
     distinct_transfers_count: Whole
 
 
+class _Witnesses(msgspec.Struct, forbid_unknown_fields=True):
+    needed: Whole
+    transactions: dict[str, Whole]
+    by_fewer: dict[str, list[str]]
+
+
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     """The types of everything in a manifest; what else stands in one is proved by nothing, and refused."""
 
@@ -214,6 +221,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     receipts: _Receipts | None = None
     keys: _Keys | None = None
     by_payer: dict[str, _OfPayer] | None = None
+    witnesses: dict[str, _Witnesses] | None = None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

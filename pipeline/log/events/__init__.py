@@ -16,7 +16,7 @@ from pipeline.model.errors import LogError
 from pipeline.model.message import as_plain
 
 from ..records import NewEvent, Topic
-from .chain import Accounts, Balances, ChainEvent, Connect, Disconnect, Doubt, Stretch, Watch
+from .chain import Accounts, Balances, ChainEvent, Connect, Disagreed, Disconnect, Doubt, Stretch, Watch, Witnessed
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
@@ -30,7 +30,7 @@ AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
-    Accounts: "chain",
+    Accounts: "chain", Witnessed: "chain", Disagreed: "chain",
     Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
     **dict.fromkeys(get_args(LedgerSourceEvent), "ledger"),
     Registry: "registry",

@@ -202,4 +202,31 @@ class Doubt(Event, tag="doubt", frozen=True, kw_only=True):
     ] = None
 
 
-ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt
+class Witnessed(Event, tag="witnessed", frozen=True, kw_only=True):
+    """Consecutive blocks of the main chain, of which these nodes say the same about the pool (ADR 20)."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Annotated[int, Meta(ge=0, le=2**62, description="of the first")]
+    last: Annotated[int, Meta(ge=0, le=2**62, description="height of the last")]
+    hash: Annotated[Hash, Meta(description="of the last")]
+    nodes: Annotated[list[Text], Meta(min_length=1, description="addresses of the nodes, the followed one first")]
+    reason: Annotated[Text, Meta(description="why there was one node only; empty with more")] = ""
+
+
+class Disagreed(Event, tag="disagreed", frozen=True, kw_only=True):
+    """Two nodes say different things of the pool's transactions in a block of the main chain (ADR 20)."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Height
+    hash: Hash
+    time: UnixSeconds
+    nodes: Annotated[list[Text], Meta(description="addresses of the nodes, the followed one first")]
+    answers: Annotated[list[Text], Meta(description="what each says, as JSON, cut where it is long")]
+
+    def __post_init__(self) -> None:
+        check_same_length(self, "nodes", "answers")
+
+
+ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt | Witnessed | Disagreed

@@ -33,13 +33,16 @@ OF_ACCOUNT_CHAINS = {
     IssueCode.FORGED_TRANSFERS,
 }
 """Issues that only account chains raise: no Bitcoin life reaches them."""
+OF_SEVERAL_NODES = {IssueCode.NODES_DISAGREE, IssueCode.ONE_NODE_ONLY}
+"""Issues that only several nodes raise (ADR 20): the lives have one each."""
 STATES = sorted(state.value for state in State)
 SHARED_MEMORY = Path("/dev/shm")
 
 
 def codes_of(chain: str) -> list[str]:
     """The issue codes that lives on a family's chain can reach."""
-    return sorted(code.value for code in IssueCode if chain != "bitcoin" or code not in OF_ACCOUNT_CHAINS)
+    ours = set(IssueCode) - OF_SEVERAL_NODES
+    return sorted(code.value for code in ours if chain != "bitcoin" or code not in OF_ACCOUNT_CHAINS)
 
 
 @dataclass

@@ -1,0 +1,194 @@
+"""A month whose chain is followed at two nodes (ADR 20): one of them killed, stale, limited or wrong changes no byte of the report, and is told."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+
+from connectors.standins.bitcoin_node import ReplayNode
+from pipeline.app.app import App
+from pipeline.app.imports import counterparties_of_pool
+from pipeline.app.months import report_digest
+from pipeline.log.events import decode
+from pipeline.log.events.chain import Witnessed
+from pipeline.log.read import batches
+from pipeline.model.months import Month as MonthOf
+from pipeline.settings import load_settings
+from pipeline.validate.review import Consent
+
+from .example_month import DIGEST, LOOKED_AT, OUTFLOW, RECORDED, esep
+from .raw_server import Behaviour, always, answer, hang_up
+from .scripted_node import listening
+
+Alter = Callable[[str, bytes], bytes]
+"""The first line of a request and the answer's body; what is answered instead."""
+
+
+def relay(node: ReplayNode, alter: Alter) -> Behaviour:
+    """Ask the node, and answer what it says, altered."""
+
+    def behave(client: Any, request: bytes) -> None:
+        head, _, body = request.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        verb, path, _ = first.split(" ", 2)
+        headers = dict(line.split(": ", 1) for line in lines)
+        connection = http.client.HTTPConnection(urlsplit(node.rpc_url).netloc, timeout=30)
+        connection.request(verb, path, body or None, {name: value for name, value in headers.items() if name.lower() != "host"})
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        client.sendall(answer(alter(f"{first} {body[:300].decode(errors='replace')}", content), f"{response.status} Said"))
+
+    return behave
+
+
+def after(n_requests: int, then: Behaviour, before: Behaviour) -> Behaviour:
+    """Behaves like `before` for so many requests, then like `then`."""
+    seen = 0
+
+    def behave(client: Any, request: bytes) -> None:
+        nonlocal seen
+        seen += 1
+        (before if seen <= n_requests else then)(client, request)
+
+    return behave
+
+
+def same(_first: str, body: bytes) -> bytes:
+    return body
+
+
+def wrong_blocks(first: str, body: bytes) -> bytes:
+    """Every block is one of another transaction."""
+    return body[:-1] + bytes([body[-1] ^ 1]) if "/rest/block/" in first else body
+
+
+class Assessed(NamedTuple):
+    digest: str
+    blocking: list[str]
+
+
+class Month:
+    """The recorded month in a folder of its own, with two nodes in its settings."""
+
+    def __init__(self, var: Path, held: ExitStack) -> None:
+        self.config = var / "esep.toml"
+        self.nodes = [held.enter_context(ReplayNode(RECORDED, events_per_poll=0)) for _ in range(2)]
+        self.behaves = [relay(node, same) for node in self.nodes]
+        self.urls = [held.enter_context(listening(self._behave(place))) for place in (0, 1)]
+        text = self.config.read_text(encoding="utf-8").replace(
+            '"http://127.0.0.1:1"', f'"{self.urls[0]}"\ncookie_file = "{self.nodes[0].cookie_path}"\nwitness_wait_s = 0\ntimeout_s = 5'
+        )
+        text += f'\n[[chains.bitcoin.nodes]]\nrpc_url = "{self.urls[1]}"\ncookie_file = "{self.nodes[1].cookie_path}"\n'
+        self.config.write_text(text, encoding="utf-8")
+        self.var, self.is_imported = var, False
+
+    def _behave(self, place: int) -> Behaviour:
+        return lambda client, request: self.behaves[place](client, request)
+
+    def esep(self, *arguments: object) -> int:
+        return esep(*arguments, "--config", self.config)
+
+    def events(self) -> list[Any]:
+        with App(load_settings(self.config, {}), lambda: LOOKED_AT) as app:
+            return [decode(record.value) for records in batches(app.log, {}) for record in records if record.topic == "chain"]
+
+    def assess(self) -> Assessed:
+        """The month as it stands, with the recording's ledger and registry imported."""
+        with App(load_settings(self.config, {}), lambda: LOOKED_AT) as app:
+            if not self.is_imported:
+                self.is_imported = True
+                pool = json.loads((RECORDED / "pool.json").read_bytes())
+                app.imports.registry(RECORDED, counterparties=counterparties_of_pool(pool))
+                for kind in ("allocations", "payments"):
+                    app.imports.ledger(RECORDED / f"{kind}.csv", kind, consent=Consent(to_oddities=True))
+                app.imports.declare_complete(date(2026, 10, 31))
+            with app.stores.current() as store:
+                _, assessed = app.months.assess(store, MonthOf.parse("2026-10"))
+            blocking = assessed.enriched.issues.filter(pl.col("severity") == "blocking").select("code", "ref").rows()
+            return Assessed(report_digest(assessed, app.rules), sorted(" ".join(row) for row in blocking))
+
+    def close(self) -> dict[str, Any]:
+        """Waive the outflow, freeze, verify; the manifest."""
+        assert self.esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund", "--by", "A. Person") == 0
+        assert self.esep("freeze", "2026-10", "--by", "A. Person") == 0
+        (bundle,) = (self.var / "months" / "2026-10").glob("v*")
+        assert esep("verify", bundle, "--test-network") == 0
+        manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_bytes())
+        return manifest
+
+
+@pytest.fixture
+def month(blocked: Path, tmp_path: Path) -> Iterator[Month]:
+    """The month, its chain followed at one node before."""
+    shutil.copytree(blocked, tmp_path / "var")
+    with ExitStack() as held:
+        month = Month(tmp_path / "var", held)
+        for node in month.nodes:
+            node.play_all()
+        yield month
+
+
+@pytest.fixture
+def fresh(blocked: Path, tmp_path: Path) -> Iterator[Month]:
+    """The month's settings and files, and nothing in the log."""
+    (tmp_path / "var").mkdir()
+    shutil.copy(blocked / "esep.toml", tmp_path / "var")
+    with ExitStack() as held:
+        month = Month(tmp_path / "var", held)
+        month.nodes[0].play_all()
+        yield month
+
+
+def test_a_second_node_is_asked_about_all_that_was_read_before_the_month_closes(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
+    assert month.esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund", "--by", "A. Person") == 0
+    assert month.esep("freeze", "2026-10", "--by", "A. Person") != 0
+    assert "were not read from a second node yet" in capsys.readouterr().err
+    n_before = len(month.events())
+    assert month.esep("watch", "--once") == 0
+    new = month.events()[n_before:]
+    assert {type(event) for event in new} == {Witnessed} and all(len(event.nodes) == 2 for event in new)
+    assert len(new) < 30, "ranges, not blocks"
+    manifest = month.close()
+    assert manifest["digest"] == DIGEST
+    assert manifest["rules"]["witnesses"] == {"bitcoin": 2}
+    told = manifest["witnesses"]["bitcoin"]
+    assert told["needed"] == 2 and list(told["transactions"]) == ["2"] and told["by_fewer"] == {}
+    assert "bitcoin was read from 2 nodes" in [condition["name"] for condition in manifest["conditions"]]
+    assert "2 nodes" in capsys.readouterr().out
+
+
+FAULTS: dict[str, Callable[[Month, int], None]] = {
+    "killed": lambda month, place: month.behaves.__setitem__(place, after(40, hang_up, relay(month.nodes[place], same))),
+    "limited": lambda month, place: month.behaves.__setitem__(
+        place, after(40, always(answer(b"slow down", "429 Too Many Requests")), relay(month.nodes[place], same))
+    ),
+    "wrong bytes": lambda month, place: month.behaves.__setitem__(place, relay(month.nodes[place], wrong_blocks)),
+}
+
+
+@pytest.mark.parametrize(("fault", "place"), [("killed", 0), ("limited", 1), ("wrong bytes", 0)])
+def test_a_fault_of_one_node_changes_no_byte_and_a_person_waives_it(fresh: Month, fault: str, place: int) -> None:
+    fresh.nodes[1].play_all()
+    FAULTS[fault](fresh, place)
+    assert fresh.esep("watch", "--once") == 0
+    events = [event for event in fresh.events() if isinstance(event, Witnessed)]
+    alone = [event for event in events if len(event.nodes) == 1]
+    assert alone and all(fresh.urls[place] in event.reason for event in alone)
+    found = fresh.assess()
+    assert found.digest == DIGEST
+    assert sorted(found.blocking) == ["one-node-only bitcoin", f"unknown-outflow {OUTFLOW}"]
+    fresh.behaves[place] = relay(fresh.nodes[place], same)
+    assert fresh.esep("watch", "--once") == 0
+    found = fresh.assess()
+    assert found.digest == DIGEST and found.blocking == [f"unknown-outflow {OUTFLOW}"], "read from the second node since"
