@@ -17,6 +17,7 @@ PARTS = {
     "test_bitcoin_core.py": "Bitcoin Core",
     "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
     "test_litecoin.py": "Litecoin Core",
+    "test_first_hour.py": "The first hour: Litecoin Core and LibreOffice",
     "test_evm_chain.py": "EVM: the connector on anvil and geth",
     "test_evm_month.py": "EVM: a month on anvil and geth",
     "test_faults_disk.py": "Faults of disks",
