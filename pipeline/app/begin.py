@@ -6,6 +6,7 @@ is written, and no wallet of the node is asked for.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,11 +18,13 @@ import msgspec
 from connectors.bitcoin.descriptors import parse_descriptor
 from connectors.bitcoin.errors import RpcError
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.chains.bitcoin.networks import NETWORKS, Network
+from pipeline.chains.bitcoin.forks import fork_fault
+from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.chains.networks import is_account_network, network_of, strict_address_on
+from pipeline.chains.networks import OURS, Networks, is_account_network, network_of, strict_address_on
 from pipeline.model.errors import EsepError, SettingsError, SourceError
 from pipeline.model.message import message, text_of
+from pipeline.model.packaged import packaged_path
 
 SHORT_S = 3.0
 """Seconds that a node on this machine may take to say who it is."""
@@ -34,8 +37,6 @@ _FOLDERS: tuple[tuple[str, str, int], ...] = (
 """Data folder, network's folder in it, and port of nodes as they come."""
 _PROGRAMS = ("bitcoind", "bitcoin-qt", "litecoind", "litecoin-qt", "dogecoind", "dogecoin-qt")
 _EVM_URL = "http://127.0.0.1:8545"
-_CHAINS = {"bitcoin": ("bitcoin", "BTC"), "litecoin": ("litecoin", "LTC"), "dogecoin": ("dogecoin", "DOGE")}
-_EVM_CHAINS = {1: ("ethereum", "ETH"), 61: ("ethereum-classic", "ETC")}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class FoundNode:
 
     login: NodeLogin
     network: str
-    """Our name of it, by its first block; `evm:1` of an EVM chain."""
+    """Our name of it, by its first block and those after forks; `evm:1` of an EVM chain."""
     program: str
     height: int
     tip_time: int
@@ -70,9 +71,13 @@ class FoundNode:
     @property
     def chain_and_asset(self) -> tuple[str, str]:
         """The names of the chain and of its own asset, as in assets.toml; empty where the asset is not known."""
-        if is_account_network(self.network):
-            return _EVM_CHAINS.get(int(self.network.removeprefix("evm:")), ("", ""))
-        return _CHAINS[next((name for name in ("litecoin", "dogecoin") if self.network.startswith(name)), "bitcoin")]
+        facts = OURS.of(self.network).facts
+        main = facts.test_of or self.network
+        coin = OURS.of(main).coin
+        if coin is None:
+            return "", ""
+        known = tomllib.loads(packaged_path("assets.toml").read_text(encoding="utf-8"))
+        return known[coin]["chain"] if coin in known else main, coin
 
 
 class _Info(msgspec.Struct):
@@ -140,19 +145,26 @@ def find_nodes(home: Path, proc: Path = Path("/proc")) -> list[FoundNode]:
     return nodes
 
 
-def ask_node(login: NodeLogin, *, timeout_s: float = 30.0, is_evm: bool = False) -> FoundNode:
-    """Who the node is, by its first block; one without a login is taken for an EVM node. Raises SettingsError for an address that can't be one, SourceError for one that is no node or does not answer."""
+def ask_node(
+    login: NodeLogin, *, timeout_s: float = 30.0, is_evm: bool = False, known: Networks = OURS, expected: str | None = None
+) -> FoundNode:
+    """Who the node is, by its first block and those after forks. `known`: the networks that it may be of; `expected`: the one that is tried first. One without a login is taken for an EVM node. Raises SettingsError for an address that can't be one, SourceError for one that is no node or does not answer."""
     if login.cookie_file is None and (login.user is None or is_evm):
         return _ask_evm_node(login, timeout_s)
     connection = NodeConnection(login.url, _credentials(login), timeout_s=timeout_s)
+    named = None
     try:
         genesis = connection.call("getblockhash", 0, result=str)
         info = connection.call("getblockchaininfo", result=_Info)
         version = connection.call("getnetworkinfo", result=_Version)
         tip = connection.call("getblockheader", connection.call("getblockhash", info.blocks, result=str), result=_Header)
+        for network in _beginning_so(genesis, known, expected):
+            heights = [mark.height for mark in network.marks if mark.height <= info.blocks]
+            if fork_fault(network, {height: connection.call("getblockhash", height, result=str) for height in heights}) is None:
+                named = network.name
+                break
     finally:
         connection.close()
-    named = next((name for name in NETWORKS if _genesis(name) == genesis), None)
     if named is None:
         raise SourceError(
             message(
@@ -183,9 +195,10 @@ def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
     return FoundNode(login, f"evm:{chain_id}", version, int(tip["number"], 16), int(tip["timestamp"], 16), bool(syncing), 0)
 
 
-def _genesis(name: str) -> str:
-    network = network_of(name)
-    return network.genesis if isinstance(network, Network) else ""
+def _beginning_so(genesis: str, known: Networks, expected: str | None) -> list[Network]:
+    """The networks that begin with that block, the one expected first."""
+    found = [network for network in map(known.of, known.names) if isinstance(network, Network) and network.genesis == genesis]
+    return sorted(found, key=lambda network: network.name != expected)
 
 
 def _credentials(login: NodeLogin) -> Credentials:

@@ -68,7 +68,13 @@ def _nodes(app: App) -> Iterator[Finding]:
                 f"node of {name}" if len(chain.rpc_url) == 1 else f"node of {name} at {urlsplit(url).hostname}:{urlsplit(url).port or ''}"
             )
             try:
-                node = ask_node(login, timeout_s=10.0, is_evm=is_account_network(chain.network))
+                node = ask_node(
+                    login,
+                    timeout_s=10.0,
+                    is_evm=is_account_network(chain.network),
+                    known=app.settings.known_networks,
+                    expected=chain.network,
+                )
             except (EsepError, OSError) as error:
                 yield Finding(label, "ill", str(error), f"start it, or correct [chains.{name}] rpc_url and its login")
                 continue

@@ -12,8 +12,10 @@ from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from connectors.bitcoin.coins import NodeOfCoins
 from connectors.bitcoin.errors import WrongChain
 from connectors.standins.log_memory import MemoryLog
+from pipeline.app.begin import NodeLogin, ask_node
 from pipeline.chains.bitcoin.networks import network
 from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.errors import SourceError
 
 from .raw_server import Behaviour, answer, server
 
@@ -37,6 +39,8 @@ def node(subversion: str, blocks: dict[int, str], *, tip_height: int = 870_000) 
             return {"chain": "main", "blocks": tip_height, "headers": tip_height, "bestblockhash": "0" * 60 + "beef"}
         if method == "getblockhash":
             return hashes.get(params[0], "0" * 60 + "cafe")
+        if method == "getblockheader":
+            return {"time": 1_700_000_000}
         return {"version": 270100, "subversion": subversion}
 
     def behave(client: socket.socket, request: bytes) -> None:
@@ -69,3 +73,18 @@ def test_a_fork_of_bitcoin_is_refused_by_name(name: str) -> None:
         assert not refused.value.is_retryable
         with pytest.raises(WrongChain, match=f"looks like a node of {name};"):
             NodeOfCoins(url, None, [network("bitcoin")])
+
+
+@pytest.mark.parametrize(
+    ("name", "network_name", "chain"), [("Bitcoin Cash", "bitcoincash", ("bitcoincash", "BCH")), ("eCash", "ecash", ("ecash", "XEC"))]
+)
+def test_esep_init_and_doctor_tell_it_by_the_blocks_after_the_fork(name: str, network_name: str, chain: tuple[str, str]) -> None:
+    with server(node(*CHAINS[name])) as (url, _):
+        found = ask_node(NodeLogin(url, user="u", password="p"))
+        assert (found.network, found.chain_and_asset) == (network_name, chain)
+        assert ask_node(NodeLogin(url, user="u", password="p"), expected="bitcoin").network == network_name
+
+
+def test_a_fork_that_is_not_known_is_taken_for_no_network() -> None:
+    with server(node(*CHAINS["Bitcoin SV"])) as (url, _), pytest.raises(SourceError, match="no network that Esep knows"):
+        ask_node(NodeLogin(url, user="u", password="p"))
