@@ -18,9 +18,9 @@ import msgspec
 from connectors.bitcoin.descriptors import parse_descriptor
 from connectors.bitcoin.errors import RpcError
 from connectors.bitcoin.rpc import Credentials, NodeConnection
-from pipeline.chains.bitcoin.forks import fork_fault
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
+from pipeline.chains.forks import fork_fault
 from pipeline.chains.networks import OURS, Networks, is_account_network, network_of, strict_address_on
 from pipeline.model.errors import EsepError, SettingsError, SourceError
 from pipeline.model.message import message, text_of
