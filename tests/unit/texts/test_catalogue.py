@@ -5,10 +5,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline
+from pipeline.cli.commands import build
+from pipeline.cli.help_texts import help_messages
 from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
 from pipeline.texts import LANGUAGES, Language, terminal_language, texts
@@ -21,7 +24,7 @@ PACKAGE = Path(pipeline.__file__).parent
 def test_the_catalogue_is_what_the_program_says_and_what_is_shipped(language: Language) -> None:
     path = po_path(PACKAGE, language)
     catalogue = read_catalogue(path, language)
-    said = messages_of(PACKAGE)
+    said = messages_of(PACKAGE, help_messages(typer.main.get_command(build())))
     assert {message.id for message in catalogue if message.id} == {message.id for message in said if message.id}, "run: make texts"
     catalogue.update(said, no_fuzzy_matching=True)
     assert path.read_bytes() == as_po(catalogue), "run: make texts"
