@@ -29,6 +29,7 @@ from .cells import (
 from .columns import CellContext, Column, headings_of, near
 from .forms import one_fault
 from .layout import Layout
+from .references import why_no_reference, with_payment_hashes
 from .table import CellType, Fault, RawColumn, RawTable, shown
 from .texts import garbled, look_alikes
 from .typed import structure_faults, texts_of, with_written
@@ -242,6 +243,8 @@ def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext
     for column in columns:
         if column.free_by:
             free = written.select(value_of(Kind.REFERENCE, column.name)).to_series()
+            if column.kind is Kind.TXID:
+                free = with_payment_hashes(written[column.name], free)
             values = values.with_columns(values[column.name].zip_with(~_is_free(written, column, terms), free))
     return values
 
@@ -313,7 +316,7 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw:
     of = texts[column.of] if column.of else pl.Series([None], dtype=pl.String).new_from_index(0, len(text))
     is_free = _is_free(texts, column, terms)
     for line, cell, by, free in pl.DataFrame({"line": texts["line"], "text": text, "of": of, "free": is_free}).filter(is_bad).iter_rows():
-        what = why_invalid(Kind.REFERENCE, cell) if free else _why(column, cell, by, terms)
+        what = why_no_reference(column.kind, cell) if free else _why(column, cell, by, terms)
         if what:
             faults.append(Fault(line, heading, what))
     return faults

@@ -16,6 +16,8 @@ from pipeline.model.errors import ConsentNeeded, InputRefused
 from pipeline.model.rules import Asset
 from pipeline.validate.review import Consent
 
+from ..unit.chains.test_invoice import DONATION, HASH
+
 READ = ReadOptions(assets={"BTC": Asset("BTC", "bitcoin", 8)}, networks={"bitcoin": "regtest"}, on_chain_payers=["big"])
 ADDRESS, TXID = "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg", "ab" * 32
 HEAD = "payment_id,account,asset,address,amount,txid,paid_at,payer\n"
@@ -25,6 +27,13 @@ def ledger(tmp_path: Path, *rows: str) -> Path:
     path = tmp_path / "payments.csv"
     path.write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def test_a_lightning_invoice_is_named_by_its_payment_hash(tmp_path: Path) -> None:
+    row = "P1,a,BTC,node,1,{},2026-10-01T00:00:00+05:00,lightning"
+    assert read_ledger(ledger(tmp_path, row.format(DONATION.upper())), "payments", READ).rows["txid"].to_list() == [HASH]
+    with pytest.raises(InputRefused, match="wrong checksum: a character is mistyped"):
+        read_ledger(ledger(tmp_path, row.format(DONATION.replace("pvj", "pvv"))), "payments", READ)
 
 
 def test_an_off_chain_payers_reference_and_address_are_any_text(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pipeline.chains.bitcoin.invoice import looks_like_invoice, payment_hash
 from pipeline.model.issues import IssueCode
 
 from ..fees import Fee, commission_of, rate_on
@@ -70,7 +71,7 @@ class TableReading:
         account, address = _needed(content, "account"), _needed(content, "address")
         payer, state = content.get("payer") or self.payer, content.get("state") or "final"
         reference = content.get("txid") or ""
-        found = reference or None if payer in self.off_chain else txid(reference)
+        found = _reference(reference) if payer in self.off_chain else txid(reference)
         if state == "void":
             return
         if state not in ("final", "pending"):
@@ -96,3 +97,13 @@ def _needed(content: Content, name: str) -> str:
     if not value:
         raise Unreadable(f"{name} is empty")
     return value
+
+
+def _reference(text: str) -> str | None:
+    """An off-chain payer's reference; a Lightning invoice is named by its payment hash. Raises Unreadable."""
+    if not looks_like_invoice(text):
+        return text or None
+    try:
+        return payment_hash(text)
+    except ValueError as error:
+        raise Unreadable(str(error)) from None

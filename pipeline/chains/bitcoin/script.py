@@ -19,7 +19,7 @@ from .wire import double_sha256
 
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE_OF = {character: value for value, character in enumerate(_CHARSET)}
-_BECH32, _BECH32M = 1, 0x2BC830A3
+BECH32, BECH32M = 1, 0x2BC830A3
 _GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _STEP = [0] * 32
 for _top in range(32):
@@ -199,18 +199,24 @@ def _is_multisig(script: bytes) -> bool:
     return following is not None and _small_number(following) == keys >= required and following[2] + 1 == len(script)
 
 
-def _checksum_state(hrp: str, values: list[int]) -> int:
+def checksum_state(hrp: str, values: list[int]) -> int:
+    """What the checksum of BIP 173 comes to over a prefix and groups of five bits: `BECH32` or `BECH32M` for a whole text."""
     state = 1
     for value in (*(ord(c) >> 5 for c in hrp), 0, *(ord(c) & 31 for c in hrp), *values):
         state = (state & 0x1FFFFFF) << 5 ^ value ^ _STEP[state >> 25]
     return state
 
 
+def bech32_values(data: str) -> list[int]:
+    """The groups of five bits of bech32's characters, which must all be such."""
+    return [_VALUE_OF[character] for character in data]
+
+
 def _bech32_address(hrp: str, version: int, program: bytes) -> str:
     width = (len(program) * 8 + 4) // 5
     number = int.from_bytes(program, "big") << (width * 5 - len(program) * 8)
     values = [version, *(number >> 5 * place & 31 for place in range(width - 1, -1, -1))]
-    state = _checksum_state(hrp, [*values, 0, 0, 0, 0, 0, 0]) ^ (_BECH32M if version else _BECH32)
+    state = checksum_state(hrp, [*values, 0, 0, 0, 0, 0, 0]) ^ (BECH32M if version else BECH32)
     values += [state >> 5 * place & 31 for place in range(5, -1, -1)]
     return hrp + "1" + "".join(_CHARSET[value] for value in values)
 
@@ -226,13 +232,13 @@ def _script_of_bech32(address: str, hrp: str) -> bytes:
     unknown = sorted(set(data) - set(_CHARSET))
     if unknown:
         raise ValueError(f"{address!r} has characters that no bech32 address has: {' '.join(unknown)}")
-    values = [_VALUE_OF[character] for character in data]
-    state, version, payload = _checksum_state(hrp, values), values[0], values[1:-6]
-    if state not in (_BECH32, _BECH32M):
+    values = bech32_values(data)
+    state, version, payload = checksum_state(hrp, values), values[0], values[1:-6]
+    if state not in (BECH32, BECH32M):
         raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
-    if version == 0 and state != _BECH32:
+    if version == 0 and state != BECH32:
         raise ValueError(f"{address!r} has a bech32m checksum, but witness version 0 needs bech32")
-    if version != 0 and state != _BECH32M:
+    if version != 0 and state != BECH32M:
         raise ValueError(f"{address!r} has a bech32 checksum, but witness version {version} needs bech32m")
     if version > 16:
         raise ValueError(f"{address!r} has witness version {version}; the greatest is 16")
