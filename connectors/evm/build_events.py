@@ -65,10 +65,12 @@ def _month(time: int) -> tuple[int, int]:
 class EvmEventBuilder(EventBuilder):
     """Builds the events of one chain."""
 
-    def watch(self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str) -> Watch:
+    def watch(
+        self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str, wrapped: Sequence[str] = ()
+    ) -> Watch:
         return Watch(
             id=self.event_id(seq), seq=seq, chain=self._chain, network=network, start_height=start_height,
-            wallets=list(watch_list.wallets), internal_calls=internal_calls,
+            wallets=list(watch_list.wallets), internal_calls=internal_calls, wrapped=list(wrapped),
         )  # fmt: skip
 
     def balances(self, seq: int, height: int, block_hash: str, rows: BalanceColumns) -> Balances:

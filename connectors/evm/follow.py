@@ -15,10 +15,12 @@ Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from pipeline.chains.evm.address import to_checksum
 from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
@@ -67,6 +69,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def __init__(self, log: EventLog, settings: EvmChain, *, connection: NodeConnection | None = None) -> None:
         """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
         chain_id, self._tokens = settings.checked()
+        self._wrapped = frozenset(to_checksum(contract) for contract in settings.wrapped)
         self._event_builder = EvmEventBuilder(settings.chain)
         self._settings = settings
         self._nodes = Nodes(open_sides(settings, chain_id, connection), time.monotonic, _journal, settings.chain)
@@ -131,9 +134,10 @@ class EvmConnector(Follower[ChainState, Rescan]):
             self._confirm_reorganisation()
         assert self._watch_list is not None and state.watch is not None
         if state.watch.internal_calls != call_tracing.name:
-            self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height)])
+            self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height,
+                                                  wrapped=state.watch.wrapped)])  # fmt: skip
         self._append_opening_balances(state)
-        self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state)
+        self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state, self._wrapped)
         if self._rescan is not None:
             return self._search_history(state, self._rescan, fork, call_tracing)
         doubtful = self._second.check(
@@ -284,6 +288,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             call_tracing.is_untraced_accepted,
             self._settings.block_reward,
             call_tracing.other_traces,
+            self._wrapped,
         )
 
     # --- the log ---------------------------------------------------------------------------------------------------
@@ -292,12 +297,24 @@ class EvmConnector(Follower[ChainState, Rescan]):
         return ChainState()
 
     def _resume(self, state: ChainState, watch: Watch) -> None:
+        self._wrapped |= {contract for contract in watch.wrapped if contract in self._tokens}
         self._use(watch_list(watch.wallets))
         self._second.begin(state, self._step_size)
 
-    def _watch_event(self, seq: int, wallets: WatchList, call_tracing: CallTracing, *, start_height: int | None = None) -> Watch:
+    def _watch_event(
+        self,
+        seq: int,
+        wallets: WatchList,
+        call_tracing: CallTracing,
+        *,
+        start_height: int | None = None,
+        wrapped: Sequence[str] | None = None,
+    ) -> Watch:
         start = self._start_height if start_height is None else start_height
-        return self._event_builder.watch(seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name)
+        return self._event_builder.watch(
+            seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name,
+            wrapped=sorted(self._wrapped) if wrapped is None else wrapped,
+        )  # fmt: skip
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched

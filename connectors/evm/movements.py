@@ -7,13 +7,15 @@ has none. Left out: which addresses are the pool's (`netting.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import number
 from pipeline.chains.evm.receipts import Receipt, token_movement
+
+from .wrapped import wrappings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,10 @@ def movements_of(
     created: str | None,
     asset: str,
     tokens: Mapping[str, str],
+    wrapped: Collection[str] = (),
 ) -> list[Movement]:
     """Every movement of one transaction. `first_log` is the index in the block of its first log; `created` the contract it made;
-    `tokens` names known contracts. Raises ValueError for a malformed field."""
+    `tokens` names known contracts; `wrapped`: those of wrapped coins (`wrapped.py`). Raises ValueError for a malformed field."""
     failed = receipt.status == 0 if receipt.status is not None else calls is not None and calls.is_failed
     if failed:
         return []
@@ -72,7 +75,11 @@ def movements_of(
     for call in calls.inner if calls is not None else ():
         if call.value:
             found.append(Movement(asset, call.sender, call.recipient, call.value, "call:" + ".".join(map(str, call.path))))
-    for index, log in enumerate(receipt.logs, start=first_log):
+    wraps = wrappings(receipt.logs, wrapped)
+    for place, log in enumerate(receipt.logs):
+        index = first_log + place
+        if (wrap := wraps.get(place)) is not None:
+            found.append(Movement(tokens.get(wrap.contract, wrap.contract), wrap.sender, wrap.recipient, wrap.value, f"log:{index}"))
         token = token_movement(log)
         if token is not None and token.value:
             name = tokens.get(token.contract, token.contract)

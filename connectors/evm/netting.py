@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pipeline.log.events.chain import Input, Output
 from pipeline.model.errors import SourceError
@@ -42,12 +43,14 @@ def net(
     known: frozenset[str],
     fee: int = 0,
     fee_payer: str | None = None,
+    wrapped: Mapping[str, str] = MappingProxyType({}),
 ) -> NettedTransaction | None:
     """The transaction's inputs and outputs, or None when it does not touch the pool.
 
     `watched`: the wallet of each pool address; `fee_payer`: the pool address that pays `fee` (ADR 7); `known`: the assets whose
     amounts must be exact. An unknown token's amount of more than 38 digits is capped at 38 nines, since its contract may claim
-    anything. Raises SourceError for such an amount of a known asset.
+    anything. `wrapped`: the contracts of wrapped coins, with the coins' names: what such a contract pays for its coins that the pool gave back
+    is the pool's own, and no other input. Raises SourceError for such an amount of a known asset.
     """
     if fee_payer is None and not any(m.sender in watched or m.recipient in watched for m in movements):
         return None
@@ -71,6 +74,10 @@ def net(
     if fee_payer is not None and fee:
         inputs.append(_input(txid, len(inputs), _units(fee, asset, txid, known), fee_payer, watched[fee_payer], asset))
     losers = _losers(movements, watched, debited, gains)
+    for contract, coin in wrapped.items():
+        unwrapped = sum(m.value for m in movements if m.sender in watched and (m.asset, m.recipient) == (coin, contract))
+        if unwrapped and losers.get((asset, contract), 0) <= unwrapped:
+            losers.pop((asset, contract), None)
     lost = sum(value for (name, _), value in losers.items() if name == asset)
     return NettedTransaction(inputs, outputs, len({address for _, address in losers}), int(_units(lost, asset, txid, known)))
 

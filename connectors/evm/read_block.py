@@ -35,6 +35,7 @@ from .rewards import block_credits
 from .rpc import RecordedAnswers
 from .uncles import uncles_of
 from .watch import WatchList
+from .wrapped import wrappings
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Watching:
     block_reward: RewardFacts | None
     other_traces: Traces | None = None
     """Another way in which the node shows them, to compare with."""
+    wrapped: frozenset[str] = frozenset()
+    """Those of the tokens' contracts whose `Deposit` and `Withdrawal` are a mint and a burn (`wrapped.py`)."""
 
     @property
     def known(self) -> frozenset[str]:
@@ -208,8 +211,11 @@ class BlockReader:
         for place, (transaction, receipt) in enumerate(zip(whole.transactions, whole.receipts, strict=True)):
             ends = (transaction["from"], transaction.get("to") or whole.answers[place].get("contractAddress"))
             tokens = (token_movement(log) for log in receipt.logs)
-            if any(end in spellings for end in ends) or any(
-                t is not None and (t.sender in addresses or t.receiver in addresses) for t in tokens
+            wraps = wrappings(receipt.logs, watching.wrapped).values()
+            if (
+                any(end in spellings for end in ends)
+                or any(t is not None and (t.sender in addresses or t.receiver in addresses) for t in tokens)
+                or any(wrap.party in addresses for wrap in wraps)
             ):
                 places.append(place)
         return places
@@ -251,6 +257,7 @@ class BlockReader:
                 known=watching.known,
                 fee=fee,
                 fee_payer=payer if payer in addresses else None,
+                wrapped={contract: watching.tokens[contract] for contract in watching.wrapped},
             )
             if netted is not None:
                 found.append((place, netted, fee, addresses.get(payer)))
@@ -319,6 +326,7 @@ def _movements(whole: _CheckedBlock, places: Sequence[int], calls: Sequence[Call
         place: movements_of(
             whole.transactions[place], whole.receipts[place], first_logs[place], calls[place] if calls is not None else None,
             created=whole.answers[place].get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
+            wrapped=watching.wrapped,
         )
         for place in places
     }  # fmt: skip

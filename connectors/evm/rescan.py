@@ -8,7 +8,7 @@ Nothing of this is stored: after a crash the search starts again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -71,15 +71,17 @@ class Rescan:
         return self.first_hit is not None or self.next_height > state.height
 
 
-def find_rescan(configured: WatchList, current: WatchList, state: ChainState) -> Rescan | None:
-    """The rescan that is due, if any."""
+def find_rescan(configured: WatchList, current: WatchList, state: ChainState, wrapped: Collection[str] = ()) -> Rescan | None:
+    """The rescan that is due, if any. A contract of `wrapped` that the log does not know as such has every address searched for anew."""
+    assert state.watch is not None
     wallets, warnings = union(configured.wallets, current.wallets)
-    if _content(wallets) == _content(current.wallets):
+    is_wrapped_new = not set(wrapped) <= set(state.watch.wrapped)
+    if _content(wallets) == _content(current.wallets) and not is_wrapped_new:
         return None
     for warning in warnings:
         _journal.warning("still-watched", reason=warning)
     target = watch_list(wallets)
-    return Rescan(target, target.changed_since(current), state.start_height)
+    return Rescan(target, target.addresses if is_wrapped_new else target.changed_since(current), state.start_height)
 
 
 def _content(wallets: Sequence[WatchedWallet]) -> object:

@@ -65,7 +65,7 @@ class Scanner:
                 headers.append(block.header)
                 if self._names_watched(block, watching):
                     touched[block.header.height] = block
-        for height in sorted(self._logs.heights(headers, list(watching.watch_list.addresses)) - touched.keys()):
+        for height in sorted(self._logs.heights(headers, list(watching.watch_list.addresses), watching.wrapped) - touched.keys()):
             touched[height] = self._node.block(headers[height - first].hash)
         scanned = Scanned(headers)
         for height in sorted(touched):

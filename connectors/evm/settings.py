@@ -23,6 +23,8 @@ class EvmChain(FollowedChain):
 
     tokens: Mapping[str, str] = field(default_factory=dict)
     """Names of known contracts, by address."""
+    wrapped: frozenset[str] = frozenset()
+    """Those of the contracts whose coins are the chain's own, wrapped (WETH9)."""
     internal_calls: InternalCalls = "auto"
     block_reward: RewardFacts | None = None
     """What its blocks create; None where that is not counted."""

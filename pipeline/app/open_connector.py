@@ -56,6 +56,9 @@ def open_connector(
                 witness_wait_s=float(ours.witness_wait_s),
                 wallets=wallets,
                 tokens={a.contract: name for name, a in settings.assets.items() if a.chain == chain and a.contract is not None},
+                wrapped=frozenset(
+                    a.contract for a in settings.assets.values() if a.chain == chain and a.contract is not None and a.wrapped
+                ),
                 start_height=ours.start_height,
                 finality=ours.finality,
                 internal_calls=ours.internal_calls,

@@ -121,6 +121,8 @@ def check_contracts(assets: Mapping[str, AssetSettings], chains: Mapping[str, Ch
     held: dict[tuple[str, str], str] = {}
     for name, asset in sorted(assets.items()):
         if asset.contract is None:
+            if asset.wrapped:
+                faults.append(f"assets.{name}.wrapped: only a token is a wrapped coin: give its contract")
             continue
         chain = chains.get(asset.chain)
         if chain is not None and not is_account_network(chain.network):

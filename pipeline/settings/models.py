@@ -260,6 +260,10 @@ class AssetSettings(Section):
     contract: Annotated[str, AfterValidator(_contract)] | None = Field(
         default=None, description="a token's contract on an EVM chain; tokens are known by it alone, never by their symbol"
     )
+    wrapped: bool = Field(
+        default=False,
+        description="the token is the chain's own coin, wrapped (WETH9): its contract's `Deposit` and `Withdrawal` logs are a mint and a burn",
+    )
     supply: int | None = Field(
         default=None, ge=1, lt=10**38, description="the most that ever exists, whole coins: an import of more is refused"
     )

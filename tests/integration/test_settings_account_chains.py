@@ -72,6 +72,7 @@ def test_a_pool_without_one_has_the_rules_it_had(tmp_path: Path) -> None:
         (f'addresses = ["{A.lower()}"]', 'descriptors = ["wpkh(x)"]', "chains.ethereum.wallets[1].descriptors: an EVM chain has addresses only"),
         ("[pool]", f'[assets.X]\nchain = "bitcoin"\ndecimals = 1\ncontract = "{A}"\n[pool]', "chain 'bitcoin' is no EVM chain"),
         ("[pool]", f'[assets.X]\nchain = "ethereum"\ndecimals = 1\ncontract = "{WRONG}"\n[pool]', "wrong checksum"),
+        ("[pool]", '[assets.X]\nchain = "ethereum"\ndecimals = 1\nwrapped = true\n[pool]', "only a token is a wrapped coin"),
         (
             "[pool]",
             '[assets.X]\nchain = "ethereum"\ndecimals = 6\ncontract = "0xdac17f958d2ee523a2206206994597c13d831ec7"\n[pool]',

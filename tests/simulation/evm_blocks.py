@@ -21,6 +21,7 @@ from tests.evm_encoding import header_rlp, trie_root
 CHAIN_ID = 4242
 MAX_FEE, TIP = 100, 10
 """The most that a transaction pays for a unit of gas, and what of it goes to the block's miner; in wei, as every price here."""
+DEPOSIT, WITHDRAWAL = keccak256(b"Deposit(address,uint256)"), keccak256(b"Withdrawal(address,uint256)")
 INTRINSIC, CALL_GAS = 21_000, 9_000
 Move = tuple[str, str, int]
 """From, to and how much."""
@@ -61,9 +62,12 @@ class Spend:
     logs: list[tuple[str, Move]] = field(default_factory=list)
     """`Transfer` logs of other contracts, whoever they name: nothing moves."""
 
+    wraps: list[tuple[str, int]] = field(default_factory=list)
+    """Units of the token that its contract mints to a party (above 0, a `Deposit`) or burns (below 0, a `Withdrawal`), without a `Transfer`."""
+
     @property
     def gas_used(self) -> int:
-        return INTRINSIC + CALL_GAS * (len(self.calls) + len(self.tokens) + len(self.logs))
+        return INTRINSIC + CALL_GAS * (len(self.calls) + len(self.tokens) + len(self.logs) + len(self.wraps))
 
 
 @dataclass
@@ -140,13 +144,16 @@ def receipt_of(
     told = [] if is_failed else [*((token, move) for move in spend.tokens), *spend.logs]
     logs: list[dict[str, Any]] = []
     bloom = 0
-    for number, (contract, (sender, receiver, units)) in enumerate(told):
-        topics = [TRANSFER_TOPIC, *(bytes(12) + bytes.fromhex(party[2:]) for party in (sender, receiver))]
+    shown = [(contract, TRANSFER_TOPIC, (sender, receiver), units) for contract, (sender, receiver, units) in told]
+    if not is_failed:
+        shown += [(token, DEPOSIT if units > 0 else WITHDRAWAL, (party,), abs(units)) for party, units in spend.wraps]
+    for number, (contract, topic, parties, units) in enumerate(shown):
+        topics = [topic, *(bytes(12) + bytes.fromhex(party[2:]) for party in parties)]
         bloom |= bloom_of(bytes.fromhex(contract[2:]), *topics)
         logs.append(
             {
                 "address": contract,
-                "topics": ["0x" + topic.hex() for topic in topics],
+                "topics": ["0x" + one.hex() for one in topics],
                 "data": f"0x{units:064x}",
                 "removed": False,
                 "blockNumber": transaction["blockNumber"],
@@ -294,7 +301,7 @@ class Answers:
         for block in self.blocks[int(wanted["fromBlock"], 16) : int(wanted["toBlock"], 16) + 1]:
             for receipt in block.receipts:
                 for log in receipt["logs"]:
-                    if all(
+                    if log["address"] in wanted.get("address", [log["address"]]) and all(
                         want is None or (topic in want if isinstance(want, list) else topic == want)
                         for want, topic in zip(wanted["topics"], log["topics"], strict=False)
                     ):

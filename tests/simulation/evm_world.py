@@ -123,6 +123,8 @@ class World(Answers):
         for sender, receiver, value in [(spend.sender, spend.to, spend.value), *spend.calls]:
             block.wei[sender] = block.wei.get(sender, 0) - value
             block.wei[receiver] = block.wei.get(receiver, 0) + value
+        for party, units in spend.wraps:
+            block.units[party] = block.units.get(party, 0) + units
         for sender, receiver, units in spend.tokens:
             block.units[sender] = block.units.get(sender, 0) - units
             block.units[receiver] = block.units.get(receiver, 0) + units

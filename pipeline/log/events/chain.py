@@ -94,6 +94,10 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
     internal_calls: Annotated[
         str | None, Meta(description="account chains: how calls inside transactions are read, or that they are not")
     ] = None
+    wrapped: Annotated[
+        list[str],
+        Meta(description="account chains: contracts of wrapped coins, whose `Deposit` and `Withdrawal` logs are told as a mint and a burn"),
+    ] = field(default_factory=list)
     payees: Annotated[
         list[str], Meta(description="addresses that are no pool wallet's: transactions that pay them are told, too (rule 10.2)")
     ] = field(default_factory=list)
