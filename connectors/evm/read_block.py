@@ -17,7 +17,7 @@ import msgspec
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import data, number
-from pipeline.chains.evm.receipts import Log, Receipt, parse_receipt, receipt_rlp, token_movement
+from pipeline.chains.evm.receipts import Receipt, parse_receipt, receipt_as_told, receipt_rlp, token_movement
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
 from pipeline.chains.rewards import RewardFacts
 from pipeline.log.events.chain import Transaction
@@ -187,7 +187,9 @@ class BlockReader:
         raw_receipts = _each(receipt_rlp, answers)
         if raw_receipts is not None:
             receipts_trie = _compare(raw_receipts, fields.receipts_root, "receipts")
-        receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [_unproven(answer) for answer in answers]
+        receipts = (
+            [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [receipt_as_told(answer) for answer in answers]
+        )
         check_bloom(receipts, fields.logs_bloom)
         return _CheckedBlock(
             header,
@@ -352,20 +354,6 @@ def _compare(items: Sequence[bytes], root: str, what: str) -> BlockTrie:
     if found != root[2:].lower():
         raise _HeaderMismatch(f"its header commits to {what} of root {root}, those given have root 0x{found}")
     return trie
-
-
-def _unproven(answer: Mapping[str, Any]) -> Receipt:
-    """A receipt of a type that this program can't encode."""
-    return Receipt(
-        kind=number(answer, "type"),
-        status=number(answer, "status"),
-        cumulative_gas_used=number(answer, "cumulativeGasUsed"),
-        bloom=data(answer, "logsBloom", 256),
-        logs=[
-            Log(to_checksum(log["address"]), [bytes.fromhex(topic[2:]) for topic in log["topics"]], data(log, "data"))
-            for log in answer["logs"]
-        ],
-    )
 
 
 def _fee_wei(whole: _CheckedBlock, place: int) -> int:
