@@ -22,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test test-live coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
+.PHONY: help install install-dev run check test test-live bitcoind coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -68,12 +68,16 @@ coverage: install-dev ## The same tests, measuring line and branch coverage: fai
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
-LIVE_PACKAGES := litecoind libreoffice-calc libfaketime strace postgresql mariadb-server
+LIVE_PACKAGES := litecoind libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev
 
 test-live: install-dev ## Tests against real nodes; parts that can't run here are skipped with the reason
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
+	@$(BIN)/python -m tests.live.bitcoind --unless-given || true
 	$(PYTEST) -m live tests/live $(ARGS)
+
+bitcoind: install-dev ## Build Bitcoin Core's daemon for the live tests, once, into the user's cache
+	$(BIN)/python -m tests.live.bitcoind
 
 lint: install-dev ## Format, lint, types, import contracts, the documents' links
 	$(BIN)/ruff format --check $(SOURCES)

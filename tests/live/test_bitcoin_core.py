@@ -24,12 +24,13 @@ from pipeline.log.events.chain import Connect, Disconnect, WatchedWallet
 
 from ..integration.test_bitcoin_follow import connector as connector_of
 from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
-from .regtest_node import KINDS, Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
+from .bitcoind import find_bitcoind, why_not
+from .regtest_node import KINDS, Coin, RegtestNode, coinbase_of, lock, private_key, spend
 
-BITCOIND = find_program("bitcoind", "ESEP_BITCOIND")
+BITCOIND = find_bitcoind()
 pytestmark = [
     pytest.mark.live,
-    pytest.mark.skipif(BITCOIND is None, reason="no bitcoind on PATH, and ESEP_BITCOIND does not name one"),
+    pytest.mark.skipif(BITCOIND is None, reason=why_not()),
 ]
 
 REGTEST = network("regtest")
@@ -45,6 +46,7 @@ WALLETS = [
 ]
 ANYBODY = [WatchedWallet(name="w", descriptors=["raw(51)"])]
 OURS = {lock(kind, POOL).hex(): "odd" if kind == "unknown" else "pool" for kind in POOL_KINDS}
+ANCHOR = lock("anchor", POOL).hex()
 COIN = 10**8
 OPTIONS = ("-rest", "-txindex", "-blockfilterindex=1", "-minrelaytxfee=0.000001", "-acceptnonstdtxn=1")
 
@@ -114,6 +116,11 @@ def _write_history(node: RegtestNode) -> None:
     node.mine(strangers_address, 30)
 
 
+def kind_of(script: dict) -> str:
+    """As Bitcoin Core 28 and later names it: before, an anchor is a witness program like any other."""
+    return "anchor" if script["hex"] == ANCHOR and script["type"] == "witness_unknown" else str(script["type"])
+
+
 def told_by_node(node: RegtestNode) -> dict[int, list[dict]]:
     """What the pool did, from `getblock 3` alone."""
     found: dict[int, list[dict]] = {}
@@ -131,7 +138,7 @@ def told_by_node(node: RegtestNode) -> dict[int, list[dict]]:
             found.setdefault(height, []).append({
                 "txid": tx["txid"], "position": position, "is_coinbase": is_coinbase, "inputs": mine,
                 "other_inputs": len(others), "other_inputs_value": sum(int(p["value"] * COIN) for p in others) if mine else 0,
-                "outputs": [(o["n"], int(o["value"] * COIN), o["scriptPubKey"].get("address"), OURS.get(o["scriptPubKey"]["hex"]), o["scriptPubKey"]["type"])
+                "outputs": [(o["n"], int(o["value"] * COIN), o["scriptPubKey"].get("address"), OURS.get(o["scriptPubKey"]["hex"]), kind_of(o["scriptPubKey"]))
                             for o in tx["vout"]],
                 "fee": int(tx["fee"] * COIN) if mine else 0,  # strangers' fees are not the pool's
             })  # fmt: skip

@@ -1,42 +1,19 @@
-"""Block filters to the bit, and scripts in a node's words."""
+"""Scripts in a node's words."""
 
 from __future__ import annotations
-
-from hashlib import sha256
 
 import pytest
 from embit.descriptor.checksum import checksum
 
 from connectors.standins.bitcoin_node.descriptors import scripts_of
 from connectors.standins.bitcoin_node.errors import RpcError
-from connectors.standins.bitcoin_node.filters import encode, siphash
 from connectors.standins.bitcoin_node.printing import amount, asm, descriptor, difficulty, is_on_curve, real
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import script_of
 
-from .chains import GENESIS_COINBASE
-
 REGTEST = network("regtest")
-GENESIS_SCRIPT = GENESIS_COINBASE[-71:-4]
 GENERATOR_X = bytes.fromhex("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
 GENERATOR_Y = bytes.fromhex("483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8")
-
-
-def test_siphash_vectors() -> None:
-    # From the paper's reference: keys 00…0f, messages of 0, 1, 2 and 15 bytes.
-    key_0, key_1 = 0x0706050403020100, 0x0F0E0D0C0B0A0908
-    for size, expected in [(0, 0x726FDB47DD0E0E31), (1, 0x74F839C593DC67FD), (2, 0x0D6C8009D9A94F5A), (15, 0xA129CA6149BE45E5)]:
-        assert siphash(key_0, key_1, bytes(range(size))) == expected
-
-
-def test_filter_of_bip_158() -> None:
-    # The first test vector of BIP 158: the genesis block of the test network.
-    encoded = encode(bytes.fromhex(network("testnet").genesis)[::-1], {GENESIS_SCRIPT})
-    assert encoded.hex() == "019dfca8"
-    hash_ = sha256(sha256(encoded).digest()).digest()
-    header = sha256(sha256(hash_ + bytes(32)).digest()).digest()
-    assert header[::-1].hex() == "21584579b7eb08997773e5aeff3a7f932700042d0ed2a6129012b7d7ae81b750"
-    assert encode(bytes(32), set()) == b"\0"
 
 
 SIGNATURE = "30440220763cbfa794910dde7a00066c76729382f91cd00471c424fd86e36b796f212c25022062038e1405edfce4a56a45cf7eb70432a2c2771ea7a2fde83218c03b0e79376a"

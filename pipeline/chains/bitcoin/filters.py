@@ -1,0 +1,118 @@
+"""Compact block filters (BIP 158, basic) and the chain of their headers (BIP 157).
+
+Enters: scripts, a block's hash, a filter's bytes. Leaves: whether the filter may hold a script, its header, the filter of some scripts. A filter never
+misses a script that its block pays to or spends from; about once in 785,000 scripts it names one that the block does not have. It holds no
+OP_RETURN scripts and no empty ones. Hashes are 32 bytes in the order in which they are printed. Pure: nothing is asked for here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from .wire import double_sha256
+
+FALSE_POSITIVE_IN = 784931
+"""BIP 158's M: a script that is not in a block matches its filter once in so many."""
+_P = 19  # bits of a remainder
+_MASK = (1 << 64) - 1
+MAX_ELEMENTS = 4_000_000
+"""More scripts than bytes fit into a block: such a count is refused before anything is read."""
+
+
+def filter_header(encoded: bytes, previous: bytes) -> bytes:
+    """The header of a filter after the header `previous` (32 zero bytes before the first block)."""
+    return double_sha256(double_sha256(encoded) + previous[::-1])[::-1]
+
+
+def matches(encoded: bytes, block_hash: bytes, scripts: Collection[bytes]) -> bool:
+    """Whether the filter may hold one of the scripts. Raises ValueError for bytes that are no filter, with what is wrong."""
+    count, start = _read_count(encoded)
+    wanted = set(_hashed(block_hash, {script for script in scripts if script}, count)) if count else set[int]()
+    found = False
+    for value in _values(encoded, start, count):  # to the end, whatever is found: the whole filter must be well formed
+        found = found or value in wanted
+    return found
+
+
+def encode(block_hash: bytes, scripts: Collection[bytes]) -> bytes:
+    """The filter of the scripts, each told once."""
+    distinct = set(scripts)
+    count = len(distinct)
+    bits: list[str] = []
+    last = 0
+    for value in sorted(_hashed(block_hash, distinct, count)):
+        quotient, remainder = divmod(value - last, 1 << _P)
+        bits.append("1" * quotient + "0" + format(remainder, f"0{_P}b"))
+        last = value
+    text = "".join(bits)
+    length = (len(text) + 7) // 8
+    return _compact_size(count) + (int(text.ljust(8 * length, "0"), 2).to_bytes(length, "big") if length else b"")
+
+
+def _hashed(block_hash: bytes, scripts: Collection[bytes], count: int) -> Iterator[int]:
+    """Each script's place in the range of a filter of `count` elements."""
+    key = block_hash[::-1]
+    key_0, key_1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:16], "little")
+    return (siphash(key_0, key_1, script) * count * FALSE_POSITIVE_IN >> 64 for script in scripts)
+
+
+def _values(encoded: bytes, start: int, count: int) -> Iterator[int]:
+    """The set's values, rising: Golomb-Rice coded differences."""
+    length = 8 * (len(encoded) - start)
+    text = format(int.from_bytes(encoded[start:], "big"), f"0{length}b") if length else ""
+    position = value = 0
+    for number in range(count):
+        end = text.find("0", position)
+        if end < 0 or end + 1 + _P > length:
+            raise ValueError(f"the filter ends early: element {number} of {count}")
+        value += (end - position << _P) + int(text[end + 1 : end + 1 + _P], 2)
+        position = end + 1 + _P
+        yield value
+    if length - position >= 8 or "1" in text[position:]:
+        raise ValueError(f"{length - position} bits are left over after the filter's {count} elements")
+
+
+def siphash(key_0: int, key_1: int, data: bytes) -> int:
+    """SipHash-2-4, 64 bits."""
+    v0, v1 = key_0 ^ 0x736F6D6570736575, key_1 ^ 0x646F72616E646F6D
+    v2, v3 = key_0 ^ 0x6C7967656E657261, key_1 ^ 0x7465646279746573
+    padded = data + bytes(7 - len(data) % 8) + bytes([len(data) & 0xFF])
+    for start in range(0, len(padded), 8):
+        word = int.from_bytes(padded[start : start + 8], "little")
+        v0, v1, v2, v3 = _sip_rounds(v0, v1, v2, v3 ^ word, 2)
+        v0 ^= word
+    v0, v1, v2, v3 = _sip_rounds(v0, v1, v2 ^ 0xFF, v3, 4)
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def _sip_rounds(v0: int, v1: int, v2: int, v3: int, rounds: int) -> tuple[int, int, int, int]:
+    for _ in range(rounds):
+        v0 = (v0 + v1) & _MASK
+        v1 = ((v1 << 13 | v1 >> 51) & _MASK) ^ v0
+        v0 = (v0 << 32 | v0 >> 32) & _MASK
+        v2 = (v2 + v3) & _MASK
+        v3 = ((v3 << 16 | v3 >> 48) & _MASK) ^ v2
+        v0 = (v0 + v3) & _MASK
+        v3 = ((v3 << 21 | v3 >> 43) & _MASK) ^ v0
+        v2 = (v2 + v1) & _MASK
+        v1 = ((v1 << 17 | v1 >> 47) & _MASK) ^ v2
+        v2 = (v2 << 32 | v2 >> 32) & _MASK
+    return v0, v1, v2, v3
+
+
+def _compact_size(number: int) -> bytes:
+    if number < 0xFD:
+        return bytes([number])
+    return b"\xfd" + number.to_bytes(2, "little") if number <= 0xFFFF else b"\xfe" + number.to_bytes(4, "little")
+
+
+def _read_count(encoded: bytes) -> tuple[int, int]:
+    """How many elements the filter says it has, and where they begin."""
+    lead = encoded[:1]
+    width = {b"\xfd": 2, b"\xfe": 4, b"\xff": 8}.get(lead, 0)
+    if len(encoded) < 1 + width:
+        raise ValueError(f"the filter ends early: {len(encoded)} bytes hold no count")
+    count = int.from_bytes(encoded[1 : 1 + width], "little") if width else encoded[0]
+    if count > MAX_ELEMENTS or _compact_size(count) != encoded[: 1 + width]:
+        raise ValueError(f"the filter's count of elements, {count}, is none that a block has, or not in its shortest form")
+    return count, 1 + width

@@ -1,0 +1,123 @@
+"""Bitcoin Core's daemon for the live tests, built once from the sources that a Rust crate carries: `python -m tests.live.bitcoind`, or `make bitcoind`.
+
+Enters: `ESEP_BITCOIND`, PATH, else the crate `libbitcoinkernel-sys`, which cargo fetches and whose checksum is pinned here. Leaves: the daemon's path in
+the user's cache, outside the tree; or one sentence that says why it can't be had, with which the tests are skipped. Built without optimising: compiling
+is what takes the time, and the chains of the tests are short.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CRATE, VERSION = "libbitcoinkernel-sys", "0.4.1"
+CHECKSUM = "345d18a1ce19a1becfcaaa066e3a60e9c7813ef5c23ea8c20704ca4ba1a46339"
+"""Of the crate's archive, SHA-256: cargo compares the archive with the registry's, this module the registry's with this one."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "esep" / f"bitcoind-{VERSION}"
+TOOLS = ("cargo", "cmake", "c++", "make")
+LEFT_OUT = (
+    "BUILD_BITCOIN_BIN", "BUILD_CLI", "BUILD_TESTS", "BUILD_TX", "BUILD_UTIL", "BUILD_BENCH", "ENABLE_WALLET", "ENABLE_EXTERNAL_SIGNER", "ENABLE_IPC",
+    "WITH_EMBEDDED_ASMAP", "INSTALL_MAN",
+)  # fmt: skip
+PLAIN_CODE = "-w -fno-stack-protector -fcf-protection=none -fno-stack-clash-protection"
+STEP_TIMEOUT_S = 3600
+MANIFEST = f"""[package]
+name = "bitcoin-core-sources"
+version = "0.0.0"
+edition = "2021"
+[lib]
+path = "lib.rs"
+[dependencies]
+{CRATE} = "={VERSION}"
+"""
+
+
+class CannotBuild(Exception):
+    """The daemon can't be built here; the message says why."""
+
+
+def find_bitcoind() -> str | None:
+    """The daemon's path: from `ESEP_BITCOIND`, PATH, or the cache that `make bitcoind` fills."""
+    built = CACHE / "bitcoind"
+    return os.environ.get("ESEP_BITCOIND") or shutil.which("bitcoind") or (str(built) if os.access(built, os.X_OK) else None)
+
+
+def why_not() -> str:
+    """Why there is none."""
+    absent = [tool for tool in TOOLS if shutil.which(tool) is None]
+    need = (
+        f"`make bitcoind` can't build one without {', '.join(absent)}" if absent else "`make bitcoind` builds one, and says what stops it"
+    )
+    return f"no bitcoind on PATH, ESEP_BITCOIND does not name one, and {need}"
+
+
+def build() -> Path:
+    """The daemon in the cache, built when it is not there. One build at a time; what is there is whole. Raises CannotBuild."""
+    if absent := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        raise CannotBuild(f"bitcoind is not built: {', '.join(absent)} is not on PATH")
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with CACHE.with_name(f"{CACHE.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (CACHE / "bitcoind").exists():
+            with tempfile.TemporaryDirectory(prefix=f".{CACHE.name}.", dir=CACHE.parent) as scratch:
+                built = _compile(_sources(Path(scratch)), Path(scratch) / "build")
+                ready = Path(scratch) / "ready"
+                ready.mkdir()
+                shutil.move(built, ready / "bitcoind")
+                ready.rename(CACHE)
+    return CACHE / "bitcoind"
+
+
+def _sources(scratch: Path) -> Path:
+    """Bitcoin Core's sources, from the crate of the pinned checksum."""
+    package = scratch / "package"
+    package.mkdir()
+    (package / "Cargo.toml").write_text(MANIFEST)
+    (package / "lib.rs").touch()
+    _run(["cargo", "vendor", "--quiet", "vendor"], package)
+    crate = package / "vendor" / CRATE
+    found = json.loads((crate / ".cargo-checksum.json").read_text())["package"]
+    if found != CHECKSUM:
+        raise CannotBuild(f"bitcoind is not built: the crate {CRATE} {VERSION} has the checksum {found}, and {CHECKSUM} is pinned")
+    return crate / "bitcoin"
+
+
+def _compile(sources: Path, folder: Path) -> Path:
+    options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0", f"-DAPPEND_CXXFLAGS={PLAIN_CODE}", "-DBUILD_DAEMON=ON"]
+    _run(["cmake", "-S", str(sources), "-B", str(folder), *options, *(f"-D{name}=OFF" for name in LEFT_OUT)], folder.parent)
+    _run(["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1), "--target", "bitcoind"], folder.parent)
+    return folder / "bin" / "bitcoind"
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=STEP_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])}: {error}") from error
+    if done.returncode:
+        raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])} ended with {done.returncode}:\n{done.stdout.strip()[-2000:]}")
+
+
+if __name__ == "__main__":
+    if "--unless-given" in sys.argv[1:] and (given := find_bitcoind()):
+        print(f"bitcoind: {given}")
+    else:
+        try:
+            print(f"bitcoind: {build()}")
+        except CannotBuild as error:
+            sys.exit(str(error))
