@@ -1,7 +1,8 @@
 """The printed documents say what `report.csv` says: each is rendered anew and compared (rule 8.2).
 
 Enters: a bundle. Leaves: faults, what was seen, what could not be compared. With the writers' same versions the bytes must be equal. With others they
-may differ, and what a reader sees is compared: all of `report.json`, every cell of a workbook, every line of text of a PDF that can be read here.
+may differ, and what a reader sees is compared: all of `report.json`, every cell of a workbook, everything that a PDF draws. A PDF with the same text that is drawn otherwise
+may be another version's layout, or hide something: it is named as undecided.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pipeline.render.formats import FORMATS, Format, file_name
 from .files import digest_of
 from .finding import Finding
 from .opened import OpenBundle
+from .pdf_seen import MAX_PDF_BYTES, pdf_seen, same_pdf
 from .shapes import strict_json
 from .workbook import workbook_seen
 
@@ -52,7 +54,9 @@ def check_documents(bundle: OpenBundle) -> Finding:
                 continue
             is_same = _says_the_same(again, bundle.folder / name, format)
             if is_same is None:
-                undecided.append(f"{name} was written by {writers}: its text can't be read here to compare it")
+                undecided.append(
+                    f"{name} was written by {writers}: it has the same text, or none that can be read here, and is drawn otherwise"
+                )
             elif not is_same:
                 faults.append(f"{name} says something else than report.csv")
     return Finding(faults, f"{', '.join(sorted(expected))} say what report.csv says, rendered anew", undecided="; ".join(undecided))
@@ -70,4 +74,6 @@ def _says_the_same(ours: Path, theirs: Path, format: Format) -> bool | None:
         return cast("bool", strict_json(ours.read_bytes()) == strict_json(theirs.read_bytes()))
     if format == "xlsx":
         return workbook_seen(ours) == workbook_seen(theirs)
-    return None
+    if max(ours.stat().st_size, theirs.stat().st_size) > MAX_PDF_BYTES:
+        return None
+    return same_pdf(pdf_seen(ours), pdf_seen(theirs))

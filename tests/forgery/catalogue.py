@@ -49,6 +49,10 @@ class Forgery:
     """What that check says, among others."""
     is_trusting: bool = False
     """Whether the auditor names the authorities that signers must stand under."""
+    base: str = "month"
+    """Which honest bundle it is made from (`bases`)."""
+    root_key: str | None = None
+    """Which root key the auditor asks for."""
 
     def __str__(self) -> str:
         return f"{self.number}-{self.name}".replace(" ", "_")
@@ -515,6 +519,11 @@ def _document_of_another(bundle: Path) -> None:
     resealed(bundle)
 
 
+def _older_pdf(bundle: Path) -> None:
+    test_manifest.another_pdf(bundle)
+    resealed(bundle, setting("software", "reportlab", to="0.1"))
+
+
 def _older_json(bundle: Path) -> None:
     path = bundle / "report.json"
     path.write_text(path.read_text(encoding="utf-8").replace("0.00237505", "9.00237505", 1), encoding="utf-8")
@@ -750,6 +759,7 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(7, "no workbook", _no_workbook, DOCUMENTS, "can't be read: BadZipFile"),
     Forgery(7, "a workbook that unpacks to too much", _workbook_bomb, DOCUMENTS, "unpacks to more than it may"),
     Forgery(7, "a document in no language", _document_of_another, DOCUMENTS, "report.zz.pdf is no document of this version"),
+    Forgery(7, "an older PDF of other words", _older_pdf, DOCUMENTS, "report.pdf says something else than report.csv"),
     Forgery(7, "older JSON", _older_json, DOCUMENTS, "report.json says something else"),
     # 9
     *(Forgery(9, _words(forge), forge, FILES if "not in the manifest" in named or "no file of a bundle" in named else REFUSED, named)

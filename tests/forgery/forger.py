@@ -147,12 +147,12 @@ def verdict_on(bundle: Path, **wanted: Any) -> tuple[set[str], str, int]:
     return {check.name for check in checks if not check.holds}, "\n".join(verdict.faults), verdict.exit_code
 
 
-def came_to(bundle: Path, check: str, trusted: Sequence[x509.Certificate] = ()) -> tuple[set[str], str, int]:
+def came_to(bundle: Path, check: str, trusted: Sequence[x509.Certificate] = (), root_key: str | None = None) -> tuple[set[str], str, int]:
     """The same from one check alone, which is quick; "refused" where the bundle is refused whole. Of the packed verifier all are asked."""
     try:
         if packed := os.environ.get("ESEP_VERIFIER"):
-            return _verdict_of_file(Path(packed), bundle, trusted)
-        return verdict_on(bundle, trusted=trusted, left_out={name for name, _ in CHECKS} - {check})
+            return _verdict_of_file(Path(packed), bundle, trusted, root_key)
+        return verdict_on(bundle, trusted=trusted, root_key=root_key, left_out={name for name, _ in CHECKS} - {check})
     except VerifyError as error:
         return {"refused"}, str(error), error.exit_code
 

@@ -8,9 +8,32 @@ import pytest
 
 from pipeline.verify.bundle import CHECKS
 
-from .catalogue import FORGERIES, Forgery
-from .forger import came_to
-from .signatures import signed, trusted
+from .bases import account_month
+from .catalogue import FORGERIES, REFUSED, Forgery
+from .catalogue_bases import OTHERS
+from .forger import came_to, own_copy
+from .signatures import signed as with_signature
+from .signatures import trusted
+from .test_decisions import signed  # noqa: F401 - a fixture
+
+
+@pytest.fixture(scope="module")
+def honest_of(honest: Path, signed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:  # noqa: F811 - the fixture
+    """The honest bundles by name."""
+    return {
+        "month": honest,
+        "accounts": account_month(tmp_path_factory.mktemp("accounts")),
+        "keys": signed / "months" / "2026-10" / "v1",
+    }
+
+
+@pytest.mark.parametrize("forgery", OTHERS, ids=str)
+def test_a_forgery_of_another_month_is_caught_and_named(honest_of: dict[str, Path], tmp_path: Path, forgery: Forgery) -> None:
+    bundle = own_copy(honest_of[forgery.base], tmp_path)
+    forgery.forge(bundle)
+    failing, said, code = came_to(bundle, forgery.check, root_key=forgery.root_key)
+    assert forgery.check in failing and forgery.named in said, said
+    assert code == 8
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=str)
@@ -22,15 +45,14 @@ def test_a_forgery_is_caught_and_named(bundle: Path, forgery: Forgery) -> None:
 
 
 def test_names_are_one_forgery_s_each() -> None:
-    assert len({str(forgery) for forgery in FORGERIES}) == len(FORGERIES)
+    every = (*FORGERIES, *OTHERS)
+    assert len({str(forgery) for forgery in every}) == len(every)
 
 
 def test_every_check_is_some_forgery_s() -> None:
-    """Accounts, their numbers, signed decisions and public time have forgeries of their own beside this catalogue; the rest of the checks are shown here."""
-    elsewhere = {"account balances", "decisions", "nonces", "public time"}
-    assert {name for name, _ in CHECKS} - {forgery.check for forgery in FORGERIES} <= elsewhere
+    assert {name for name, _ in CHECKS} == {forgery.check for forgery in (*FORGERIES, *OTHERS)} - {REFUSED}
 
 
 def test_an_honest_signature_holds(bundle: Path) -> None:
     """The forger's tools make no fault: what is caught above is the forgery."""
-    assert came_to(signed(bundle), "signatures", trusted()) == (set(), "", 0)
+    assert came_to(with_signature(bundle), "signatures", trusted()) == (set(), "", 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,35 +22,19 @@ from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.decisions import load_root_key
 from pipeline.verify.finding import judge
 from tests.integration.conftest import frozen  # noqa: F401 - a fixture
-from tests.integration.example_month import OUTFLOW, esep
+from tests.integration.example_month import OUTFLOW
 
+from .bases import under_keys
 from .forger import manifest_of, own_copy, resealed, verdict_on
 
-ROOT = ("--by", "B. Head", "--reason", "as decided")
 DECISIONS = "evidence/decisions.jsonl"
 Lines = list[dict[str, str]]
 
 
 @pytest.fixture(scope="session")
 def signed(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recorded month under a root key: a person's key labels and waives, another one is revoked, and the month is frozen. Nobody changes it."""
-    var = tmp_path_factory.mktemp("signed") / "var"
-    shutil.copytree(blocked, var)
-    config = var / "esep.toml"
-    assert esep("keys", "make", "root", "--config", config) == 0
-    root = var / "keys" / "root.pem"
-    config.write_text(f'{config.read_text(encoding="utf-8")}\n[keys]\nroot = "{public_of(read_key(root, None)).hex()}"\n', encoding="utf-8")
-    held = root.rename(var.parent / "root.pem")
-    assert esep("keys", "start", "--root-key", held, *ROOT, "--config", config) == 0
-    for name in ("left", "person"):
-        assert esep("keys", "make", name, "--config", config) == 0
-        owner = {"left": "C. Left", "person": "A. Person"}[name]
-        assert esep("keys", "grant", name, "--owner", owner, "--role", "decide", "--root-key", held, *ROOT, "--config", config) == 0
-    assert esep("keys", "revoke", "left", "--root-key", held, *ROOT, "--config", config) == 0
-    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person", "--config", config)
-    assert esep(*waive) == 0
-    assert esep("freeze", "2026-10", "--by", "A. Person", "--config", config) == 0
-    return var
+    """The recorded month under a root key. Nobody changes it."""
+    return under_keys(blocked, tmp_path_factory.mktemp("signed"))
 
 
 @pytest.fixture

@@ -13,13 +13,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from pipeline.verify.bundle import verify_bundle
 from tests.integration.example_month import esep
 
-from .forger import frame, manifest_of, resealed, rewritten, verdict_on
+from .forger import came_to, frame, manifest_of, resealed, rewritten, verdict_on
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -179,7 +181,7 @@ def test_documents_that_say_something_else_are_caught(bundle: Path, forge: Calla
 
 
 def test_documents_of_other_writers_are_compared_by_what_they_say(bundle: Path) -> None:
-    """A version of the writers that is not here: other bytes are no fault, other words are; a PDF's text can't be read here."""
+    """A version of the writers that is not here: other bytes are no fault, other words are."""
     older = setting("software", "xlsxwriter", to="0.1")
     path = bundle / "report.xlsx"
     with zipfile.ZipFile(path) as archive:
@@ -192,10 +194,34 @@ def test_documents_of_other_writers_are_compared_by_what_they_say(bundle: Path) 
     assert "report.ru.xlsx says something else" in verdict_on(resealed(bundle, older))[1]
 
 
-def test_a_pdf_of_another_writer_is_named_as_unread(bundle: Path) -> None:
-    (bundle / "report.pdf").write_bytes((bundle / "report.pdf").read_bytes() + b"\n")
-    failing, _, code = verdict_on(resealed(bundle, setting("software", "reportlab", to="0.1")))
-    assert failing == set() and code == 13
+def test_a_pdf_of_another_writer_is_compared_by_what_it_draws(bundle: Path) -> None:
+    """Packed otherwise it is the same; with the same text drawn otherwise it is undecided; with other text, or more than text and lines, it is a fault."""
+    older = setting("software", "reportlab", to="0.1")
+    path = bundle / "report.pdf"
+    honest = path.read_bytes()
+    repacked(path, lambda writer: None)
+    assert path.read_bytes() != honest
+    assert came_to(resealed(bundle, older), "documents") == (set(), "", 0)
+    path.write_bytes(honest)
+    repacked(path, lambda writer: drawn_over(writer, b"1 1 1 rg 0 0 900 300 re f"))
+    assert came_to(resealed(bundle, older), "documents")[::2] == (set(), 13), "white over the rows"
+    path.write_bytes(honest)
+    repacked(path, lambda writer: writer.root_object.update({NameObject("/OpenAction"): DictionaryObject()}))
+    failing, said, code = came_to(resealed(bundle, older), "documents")
+    assert (failing, code) == ({"documents"}, 8) and "report.pdf says something else" in said
+
+
+def repacked(path: Path, change: Callable[[PdfWriter], object]) -> None:
+    writer = PdfWriter(clone_from=path)
+    change(writer)
+    writer.write(path)
+
+
+def drawn_over(writer: PdfWriter, more: bytes) -> None:
+    page = writer.pages[0]
+    stream = DecodedStreamObject()
+    stream.set_data(page.get_contents().get_data() + b"\n" + more)  # type: ignore[union-attr]
+    page[NameObject("/Contents")] = stream
 
 
 def test_an_unsigned_bundle_does_not_pass_where_signatures_are_asked_for(bundle: Path, root_pem: Path) -> None:

@@ -1,0 +1,149 @@
+"""What a reader of the PDF sees, as a value to compare: for documents that another version of their writer made.
+
+Enters: a file. Leaves, page by page, everything that is drawn, in its order: each text in its font, size and place, each line, each colour; what else the file has that
+shows, hides or starts something; and the fonts' shapes by a digest. Numbers are compared to a thousandth of a point; how the file is packed, ordered and dated is left
+out. Raises ValueError for a file that is none, or larger than is read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MAX_PDF_BYTES = 64 << 20
+MAX_PAGES = 20_000
+_OF_PAGE = {"/Type", "/Parent", "/Contents", "/Resources", "/MediaBox", "/Rotate", "/Trans", "/CropBox"}
+_OF_CATALOG = {"/Type", "/Pages", "/PageMode", "/Outlines", "/Lang", "/Metadata", "/ViewerPreferences", "/Version"}
+_OF_RESOURCES = {"/Font", "/ProcSet"}
+_SHOWS_TEXT = {b"Tj", b"TJ", b"'", b'"'}
+
+
+class Seen(NamedTuple):
+    """A PDF as a reader sees it."""
+
+    pages: list[list[Any]]
+    """Of each page its size and its operations."""
+    more: list[str]
+    """Whatever the file has besides pages of text and lines: forms, scripts, pictures, notes, attachments."""
+    shapes: dict[str, str]
+    """Of each font, by its name without the subset's tag, the SHA-256 of its glyphs' program."""
+
+
+def pdf_seen(path: Path) -> Seen:
+    """The document by its pages."""
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
+    if path.stat().st_size > MAX_PDF_BYTES:
+        raise ValueError(f"{path.name}: more than {MAX_PDF_BYTES:,} bytes")
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    try:
+        reader = PdfReader(path, strict=True)
+        if reader.is_encrypted or len(reader.pages) > MAX_PAGES:
+            raise ValueError(f"{path.name}: is encrypted, or has more than {MAX_PAGES:,} pages")
+        catalog: Any = reader.trailer["/Root"]
+        more = [f"catalog {key}" for key in catalog if key not in _OF_CATALOG]
+        shapes: dict[str, str] = {}
+        pages = [_page(page, reader, number, more, shapes) for number, page in enumerate(reader.pages, start=1)]
+    except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path.name}: is no PDF that can be read here: {type(error).__name__}: {error}") from error
+    return Seen(pages, sorted(more), shapes)
+
+
+def same_pdf(ours: Seen, theirs: Seen) -> bool | None:
+    """Whether a reader sees the same in both: False where words differ, or something stands in theirs that ours has not; None where the same words are drawn otherwise."""
+    if ours == theirs:
+        return True
+    if len(ours.pages) != len(theirs.pages) or ours.more != theirs.more:
+        return False
+    return None if all(_words(mine) == _words(other) for mine, other in zip(ours.pages, theirs.pages, strict=True)) else False
+
+
+def _words(page: list[Any]) -> str:
+    """All text of a page in the order in which it is drawn."""
+    return "".join(part for step in page if step[0] == "text" for part in step[2] if isinstance(part, str))
+
+
+def _page(page: Any, reader: Any, number: int, more: list[str], shapes: dict[str, str]) -> list[Any]:
+    from pypdf.generic import ContentStream
+
+    more += [f"page {number} {key}" for key in page if key not in _OF_PAGE]
+    resources = page["/Resources"].get_object()
+    for key in resources:
+        if key not in _OF_RESOURCES and resources[key].get_object():
+            more.append(f"page {number} resources {key}")
+    fonts = {name: _Font(font.get_object(), shapes) for name, font in resources.get("/Font", {}).get_object().items()}
+    seen: list[Any] = [["page", [round(float(side), 3) for side in page.mediabox], int(page.get("/Rotate", 0))]]
+    font: _Font | None = None
+    content = page.get_contents()
+    for operands, operator in ContentStream(content, reader).operations if content is not None else ():
+        if operator == b"Tf":
+            font = fonts[str(operands[0])]
+            seen.append(["Tf", font.name, _plain(operands[1])])
+        elif operator in _SHOWS_TEXT:
+            if font is None:
+                raise ValueError("text without a font")
+            seen.append(["text", font.name, [font.text(part) for part in _parts(operands)]])
+        elif operator == b"INLINE IMAGE":
+            more.append(f"page {number} picture")
+        else:
+            seen.append([operator.decode("latin-1"), *map(_plain, operands)])
+    return seen
+
+
+def _parts(operands: Any) -> list[Any]:
+    """Texts and the moves between them, flat."""
+    return [part for operand in operands for part in (operand if isinstance(operand, list) else [operand])]
+
+
+class _Font:
+    """A font of a page: its name, and what its codes stand for."""
+
+    def __init__(self, font: Any, shapes: dict[str, str]) -> None:
+        named = str(font["/BaseFont"])
+        self.name = named.partition("+")[2] if named[7:8] == "+" else named.removeprefix("/")
+        self._is_wide = font["/Subtype"] == "/Type0"
+        self._texts: dict[int, str] = {}
+        if "/ToUnicode" in font:
+            self._texts = _codes(font["/ToUnicode"].get_data())
+        if "/FontDescriptor" in font and "/FontFile2" in (described := font["/FontDescriptor"].get_object()):
+            shapes[f"{self.name} {font.get('/FirstChar')} {len(self._texts)}"] = hashlib.sha256(
+                described["/FontFile2"].get_data()
+            ).hexdigest()
+
+    def text(self, part: Any) -> Any:
+        """What a string shows; a number, a move between strings, as it is."""
+        raw = getattr(part, "original_bytes", None)
+        if raw is None:
+            return _plain(part)
+        step = 2 if self._is_wide else 1
+        codes = [int.from_bytes(raw[place : place + step], "big") for place in range(0, len(raw), step)]
+        return "".join(self._texts.get(code, f"\\{code}") if self._texts else chr(code) for code in codes)
+
+
+def _codes(cmap: bytes) -> dict[int, str]:
+    """What a ToUnicode map says of each code."""
+    found: dict[int, str] = {}
+    for block in re.findall(rb"beginbfchar(.*?)endbfchar", cmap, re.DOTALL):
+        for code, text in re.findall(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>", block):
+            found[int(code, 16)] = bytes.fromhex(text.decode()).decode("utf-16-be")
+    for block in re.findall(rb"beginbfrange(.*?)endbfrange", cmap, re.DOTALL):
+        for first, last, inner in re.findall(rb"<([0-9A-Fa-f]+)>\s*<([0-9A-Fa-f]+)>\s*(\[[^\]]*\]|<[0-9A-Fa-f]+>)", block):
+            texts = [bytes.fromhex(text.decode()).decode("utf-16-be") for text in re.findall(rb"<([0-9A-Fa-f]+)>", inner)]
+            for place in range(min(int(last, 16), 0xFFFF) - int(first, 16) + 1):
+                if inner.startswith(b"["):
+                    found[int(first, 16) + place] = texts[place]
+                else:
+                    found[int(first, 16) + place] = texts[0][:-1] + chr(ord(texts[0][-1]) + place)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (int, float)) or type(value).__name__ in ("FloatObject", "NumberObject"):
+        return round(float(value), 3)
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return str(value)
