@@ -23,6 +23,7 @@ from . import (
     log_commands,
     months,
     network,
+    nodes,
     query,
     services,
     setup,
@@ -72,7 +73,7 @@ def build() -> typer.Typer:
     app.callback(help=unwrapped(HELP))(_before)
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [begin.init, setup.demo, setup.docs],
-        "Facts": [services.run, services.watch, sources.capture, services.ingest],
+        "Facts": [services.run, services.watch, sources.capture, services.ingest, nodes.nodes],
         "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [care.doctor, care.backup, care.restore, log_commands.topics],

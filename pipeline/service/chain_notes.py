@@ -6,19 +6,35 @@ Enters: the connector's status and its trouble. Leaves: `var/chains/CHAIN.json`,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from pipeline.follow.connector import ChainStatus
+from pipeline.follow.nodes import NodeReport
 from pipeline.model.durable import write_atomically
 from pipeline.model.message import as_plain
 
 _journal = structlog.get_logger("esep")
 
 EVERY_S = 30
+
+
+class NodeNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The news of one node. Instants are Unix seconds."""
+
+    node: str
+    is_followed: bool
+    is_in_trouble: bool
+    version: str | None = None
+    height: int | None = None
+    ways: list[str] = []
+    answers_in_ms: int | None = None
+    trouble: str | None = None
+    """The last one, whether it is over or not."""
+    trouble_at: int | None = None
 
 
 class ChainNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +51,21 @@ class ChainNote(msgspec.Struct, frozen=True, kw_only=True):
     method: str | None = None
     height: int | None = None
     node_height: int | None = None
+    nodes: list[NodeNote] = []
+    witnessed_to_height: int | None = None
+    """Up to here enough nodes stand behind every block; None where one is enough (ADR 20)."""
+
+
+def node_notes(reports: Sequence[NodeReport], now: int) -> list[NodeNote]:
+    """The nodes' reports with instants in place of ages."""
+    return [
+        NodeNote(
+            node=each.node, is_followed=each.is_followed, is_in_trouble=each.is_in_trouble, version=each.version, height=each.height,
+            ways=list(each.ways), answers_in_ms=each.answers_in_ms, trouble=each.trouble,
+            trouble_at=None if each.trouble_ago_s is None else now - each.trouble_ago_s,
+        )
+        for each in reports
+    ]  # fmt: skip
 
 
 def note_path(var: Path, chain: str) -> Path:
@@ -62,7 +93,9 @@ class ChainNotes:
         """The chain is in this trouble, or follows. A file that can't be written is logged, and stops nothing."""
         now, last = self._now(), self._last
         is_same = last is not None and (last.trouble is None) == (trouble is None)
-        if last is not None and last.trouble == trouble and 0 <= now - last.at < EVERY_S:
+        in_trouble = [each.is_in_trouble for each in status.nodes] if status is not None else []
+        is_as_before = last is not None and last.trouble == trouble and [each.is_in_trouble for each in last.nodes] == in_trouble
+        if last is not None and is_as_before and 0 <= now - last.at < EVERY_S:
             return
         since = None if trouble is None else (last.since if is_same and last is not None else now)
         note = ChainNote(at=now, trouble=trouble, since=since)
@@ -70,6 +103,7 @@ class ChainNotes:
             note = msgspec.structs.replace(
                 note, node=status.node, node_version=status.node_version, method=status.method,
                 height=status.height, node_height=status.node_height,
+                nodes=node_notes(status.nodes, now), witnessed_to_height=status.witnessed_to_height,
             )  # fmt: skip
         self._last = note
         try:

@@ -121,6 +121,7 @@ def count_step(metrics: Metrics, pool: str, chain: str, step: Step, state: Chain
         n_disconnected=getattr(step, "n_disconnected", 0),
         trouble=step.reason if isinstance(step, Waiting) else None,
     )
+    metrics.nodes_seen(pool, chain, state.nodes, state.witnessed_to_height)
 
 
 def log_step(step: Step, state: ChainStatus) -> None:

@@ -8,11 +8,12 @@ read here, nothing is asked from the log or a node: a scrape costs nothing and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
+from pipeline.follow.nodes import NodeReport
 from pipeline.log.protocol import Positions
 
 from .health import Health, Limits
@@ -61,6 +62,10 @@ class Metrics:
         self._height = gauge("chain_height", "Height of the newest block in the log.", "chain")
         self._node_height = gauge("chain_node_height", "Height of the node's newest block.", "chain")
         self._blocks = gauge("chain_lag_blocks", "Blocks between the log and the node.", "chain")
+        self._witnessed = gauge("chain_witnessed_height", "Height up to which enough nodes stand behind every block.", "chain")
+        self._node_tip = gauge("node_height", "Height of one node's newest block.", "chain", "node")
+        self._node_trouble = gauge("node_in_trouble", "1 while the node is in trouble.", "chain", "node")
+        self._node_followed = gauge("node_followed", "1 for the node that is followed.", "chain", "node")
         self._connector = gauge("connector_state", "1 for what the chain's connector is doing.", "chain", "state")
         self._steps = counter("connector_steps", "Steps of the chain's connector, by what they came to.", "chain", "step")
         self._left = counter("chain_disconnected_blocks", "Blocks that left the main chain.", "chain")
@@ -149,6 +154,16 @@ class Metrics:
             self._blocks.labels(pool, chain).set(behind)
         self.health.blocks(pool, chain, behind)
         self.health.trouble(f"{pool} {chain}", trouble)
+
+    def nodes_seen(self, pool: str, chain: str, nodes: Sequence[NodeReport], witnessed_to: int | None) -> None:
+        """What is known of each of the chain's nodes, and up to where enough of them were asked (None: one is enough)."""
+        if witnessed_to is not None:
+            self._witnessed.labels(pool, chain).set(witnessed_to)
+        for node in nodes:
+            self._node_trouble.labels(pool, chain, node.node).set(node.is_in_trouble)
+            self._node_followed.labels(pool, chain, node.node).set(node.is_followed)
+            if node.height is not None:
+                self._node_tip.labels(pool, chain, node.node).set(node.height)
 
     def chain_failed(self, pool: str, chain: str, trouble: str) -> None:
         """A connector failed; it is tried again, or the process ends."""

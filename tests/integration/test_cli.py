@@ -28,6 +28,7 @@ COMMANDS = [
     "run",
     "watch",
     "ingest",
+    "nodes",
     "import",
     "inbox",
     "wallets",

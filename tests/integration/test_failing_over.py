@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
+from connectors.bitcoin.node_side import BitcoinSide
 from connectors.evm import EvmChain, EvmConnector
 from connectors.standins.log_memory import MemoryLog
+from pipeline.chains.evm.address import to_checksum
 from pipeline.follow.connector import NodeLogin
 from pipeline.follow.nodes import NodeReport
-from pipeline.log.events.chain import Connect, Disconnect, Stretch, WatchedWallet
+from pipeline.log.events.chain import Connect, Disagreed, Disconnect, Stretch, WatchedWallet, Witnessed
 from pipeline.model.errors import SourceError
 
 from ..simulation import evm_world
@@ -48,11 +51,11 @@ class Two:
     def _behave(self, place: int) -> Behaviour:
         return lambda client, request: self.behaves[place](client, request)
 
-    def connector(self) -> BitcoinConnector:
+    def connector(self, **changes: Any) -> BitcoinConnector:
         login = NodeLogin(rpc_url=self.urls[1], user="u", password="p")
         chain = BitcoinChain(
             pool_id="p", chain="c", asset="BTC", network="regtest", rpc_url=self.urls[0], user="u", password="p", wallets=WALLETS,
-            start_height=1, blocks_a_step=8, further_nodes=[login],
+            start_height=1, blocks_a_step=8, further_nodes=[login], **changes,
         )  # fmt: skip
         return self.held.enter_context(BitcoinConnector(self.log, chain))
 
@@ -217,12 +220,12 @@ class TwoEvm:
         self.served = [held.enter_context(evm_world.Served(self.world)) for _ in range(2)]
         self.held = held
 
-    def connector(self, *urls: str) -> EvmConnector:
+    def connector(self, *urls: str, **changes: Any) -> EvmConnector:
         first, *further = urls or [served.url for served in self.served]
         chain = EvmChain(
             pool_id="p", chain="c", asset="ETH", network=f"evm:{evm_world.CHAIN_ID}", rpc_url=first, start_height=1, finality=5, blocks_a_step=8,
             wallets=[WatchedWallet(name="hot", addresses=[HOT])], tokens={evm_world.TOKEN: "USDT"},
-            further_nodes=[NodeLogin(rpc_url=url) for url in further],
+            further_nodes=[NodeLogin(rpc_url=url) for url in further], **changes,
         )  # fmt: skip
         return self.held.enter_context(EvmConnector(self.log, chain))
 
@@ -267,3 +270,127 @@ def test_a_node_of_another_network_is_never_followed(held: ExitStack) -> None:
     until_idle(connector)
     assert told(two.log) == two.of_one_node()
     assert "is of network evm:99" in (connector.describe().nodes[0].trouble or "")
+
+
+# --- final blocks read from a second node ------------------------------------------------------------------------------
+
+
+def witnessed(log: MemoryLog) -> list[Witnessed]:
+    return [event for event in events_of(log) if isinstance(event, Witnessed)]
+
+
+def disagreed(log: MemoryLog) -> list[Disagreed]:
+    return [event for event in events_of(log) if isinstance(event, Disagreed)]
+
+
+def test_ranges_are_witnessed_once_and_merged(held: ExitStack) -> None:
+    two = Two(held)
+    connector = two.connector(witnesses=2)
+    until_idle(connector)
+    found = witnessed(two.log)
+    assert [event.height for event in found] == [1, *(event.last + 1 for event in found[:-1])] and found[-1].last == 40 - 6 + 1
+    assert all(event.nodes == two.urls and event.reason == "" for event in found)
+    n_events = len(events_of(two.log))
+    for _ in range(5):
+        until_idle(connector)
+    assert len(events_of(two.log)) == n_events and connector.describe().witnessed_to_height == 35
+
+
+def test_blocks_that_leave_the_main_chain_are_witnessed_anew(held: ExitStack) -> None:
+    two = Two(held)
+    connector = two.connector(witnesses=2)
+    until_idle(connector)
+    two.world.extend(14, two.world.chain()[30])
+    until_idle(connector)
+    assert witnessed(two.log)[-1].hash == two.world.chain()[39].hash
+    assert connector.describe().witnessed_to_height == 39
+    with two.connector(witnesses=2) as again:
+        assert again.step() == Idle(44), "all of it is in the log"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_node_that_leaves_out_what_is_ours_is_a_disagreement_until_both_agree(
+    held: ExitStack, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters that miss a block: nothing in the headers shows it."""
+    two = Two(held)
+    connector = two.connector(witnesses=2)
+    height = next(height for height, (*_, ours) in two.world.facts(10).items() if ours)
+    liar = two.urls[place]
+    read, is_lying = BitcoinSide.choose, True
+
+    class Missing:
+        name, blocks_a_step = "missing", 8
+
+        def __init__(self, strategy: Any) -> None:
+            self._strategy = strategy
+
+        def read(self, blocks: Any, *rest: Any) -> Any:
+            found = self._strategy.read(blocks, *rest)
+            return {at: told for at, told in found.items() if at != height or not is_lying}
+
+    def choose(side: BitcoinSide, start_height: int) -> Any:
+        choice, is_new = read(side, start_height)
+        return (choice._replace(strategy=Missing(choice.strategy)), is_new) if side.name == liar else (choice, is_new)
+
+    monkeypatch.setattr(BitcoinSide, "choose", choose)
+    monkeypatch.setattr("pipeline.follow.witness.FIRST_WAIT_S", 0.0)
+    for _ in range(60):
+        connector.step()
+    (told_apart,) = disagreed(two.log)
+    assert (told_apart.height, told_apart.nodes) == (height, two.urls)
+    answers = [json.loads(text) for text in told_apart.answers]
+    assert answers[place] == [] and [tx["txid"] for tx in answers[1 - place]]
+    assert not any(event.height <= height <= event.last for event in witnessed(two.log)), "no two agree on it"
+    is_lying = False
+    until_idle(connector)
+    assert told(two.log) == of_one_node(two.world), "what the followed node left out was read anew"
+    assert any(event.height <= height <= event.last for event in witnessed(two.log))
+    assert connector.describe().witnessed_to_height == 35
+
+
+def test_without_a_second_node_the_log_says_so_after_the_wait_and_asks_it_when_it_is_back(held: ExitStack) -> None:
+    two = Two(held)
+    two.behaves[1] = hang_up
+    patient = two.connector(witnesses=2, witness_wait_s=3600.0)
+    until_idle(patient)
+    assert witnessed(two.log) == []
+    patient.close()
+    connector = two.connector(witnesses=2, witness_wait_s=0.0)
+    until_idle(connector)
+    (alone,) = witnessed(two.log)
+    assert (alone.nodes, alone.height, alone.last) == (two.urls[:1], 1, 35) and two.urls[1] in alone.reason
+    two.behaves[1] = two.nodes[1].behave
+    connector._nodes.worked(connector._nodes.sides[1])
+    connector._witnesses._read_at = None  # type: ignore[union-attr]
+    until_idle(connector)
+    assert all(event.nodes == two.urls for event in witnessed(two.log)[1:]) and connector.describe().witnessed_to_height == 35
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_wrong_trace_at_one_node_is_found_by_the_other(held: ExitStack, place: int) -> None:
+    two = TwoEvm(held)
+    for served in two.served:
+        served.between = without_state
+
+    def lies(method: str, params: list[Any], answers: evm_world.Answer) -> Any:
+        found = without_state(method, params, answers)
+        if method in ("trace_block", "debug_traceBlockByHash") and found:
+            return json.loads(json.dumps(found).replace(evm_world.address(30).lower()[2:], evm_world.address(29).lower()[2:]))
+        return found
+
+    two.served[place].between = lies
+    connector = two.connector(witnesses=2)
+    for _ in range(40):
+        connector.step()
+    found = disagreed(two.log)
+    assert found and all(event.nodes == [served.url for served in two.served] for event in found)
+    wrong, right = (to_checksum(evm_world.address(number)) for number in (29, 30))
+    assert wrong in found[0].answers[place] and right in found[0].answers[1 - place] and right not in found[0].answers[place]
+
+
+def without_state(method: str, params: list[Any], answers: evm_world.Answer) -> Any:
+    """A node that keeps no state of old blocks: recipients' balances can't tell which trace is right."""
+    if method in ("eth_getBalance", "eth_getProof") and params[0].lower() != HOT.lower():
+        raise evm_world.NodeFault(-32000, "missing trie node")
+    return answers(method, params)

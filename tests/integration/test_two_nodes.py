@@ -159,6 +159,15 @@ def test_a_second_node_is_asked_about_all_that_was_read_before_the_month_closes(
     new = month.events()[n_before:]
     assert {type(event) for event in new} == {Witnessed} and all(len(event.nodes) == 2 for event in new)
     assert len(new) < 30, "ranges, not blocks"
+    month.behaves[1] = hang_up
+    capsys.readouterr()
+    assert month.esep("nodes", "--json") == 0
+    ((first, second),) = [chain["nodes"] for chain in json.loads(capsys.readouterr().out)]
+    assert (first["node"], first["height"], first["lag_blocks"], first["is_in_trouble"]) == (month.urls[0], 5113, 0, False)
+    assert first["ways"] and first["version"] and first["answers_in_ms"] is not None
+    assert (second["node"], second["height"], second["is_in_trouble"]) == (month.urls[1], None, True) and "closed" in second["trouble"]
+    assert month.esep("nodes") == 0
+    assert month.urls[0] in capsys.readouterr().out.replace("\n", "")
     manifest = month.close()
     assert manifest["digest"] == DIGEST
     assert manifest["rules"]["witnesses"] == {"bitcoin": 2}

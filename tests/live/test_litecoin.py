@@ -6,6 +6,7 @@ The truth here is the node's own `getblock 2` and `getrawtransaction`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ from connectors.bitcoin.try_network import try_network
 from connectors.standins.log_memory import MemoryLog
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
-from pipeline.log.events.chain import WatchedWallet
+from pipeline.follow.connector import NodeLogin
+from pipeline.log.events.chain import WatchedWallet, Witnessed
 
 from ..integration.test_bitcoin_follow import connector as connector_of
 from ..integration.test_bitcoin_follow import events_of, main_chain, step_until_idle
@@ -177,3 +179,37 @@ def test_what_is_known_of_the_network_holds_against_the_node(node: RegtestNode) 
     assert [tried for tried in found.values() if tried.holds is False] == []
     for what in ("genesis", "address P2PKH", "address P2SH", "address P2WPKH", "address P2TR", "work", "block", "reward"):
         assert found[what].holds, found[what]
+
+
+def test_two_nodes_one_killed_and_one_on_a_stale_branch(tmp_path: Path) -> None:
+    """Final blocks are read from both; the killed one is left; a node on a branch with less work writes nothing (ADR 20)."""
+    with RegtestNode(LITECOIND, "-txindex") as first, RegtestNode(LITECOIND, "-txindex", "-rest") as second:
+
+        def copy_blocks() -> None:
+            for height in range(second.rpc.call("getblockcount") + 1, first.rpc.call("getblockcount") + 1):
+                assert second.rpc.call("submitblock", first.rpc.call("getblock", first.rpc.call("getblockhash", height), 0)) is None
+
+        stranger = address("wpkh", STRANGER)
+        first.mine(address("pkh", POOL), 3)
+        first.mine(stranger, 27)
+        copy_blocks()
+        log = MemoryLog()
+        login = NodeLogin(rpc_url=second.rpc_url, cookie_path=second.cookie_path)
+        with connector(first, log, start_height=1, further_nodes=[login], witnesses=2) as both:
+            step_until_idle(both)
+            found = [event for event in events_of(log) if isinstance(event, Witnessed)]
+            assert found[0].height == 1 and found[-1].last == 25
+            assert all(event.nodes == [first.rpc_url, second.rpc_url] for event in found)
+            blocks = main_chain(events_of(log))
+            stale = first.rpc.call("getblockhash", 29)
+            first.rpc.call("invalidateblock", stale)
+            n_events = len(events_of(log))
+            step_until_idle(both)
+            assert [report.is_followed for report in both.describe().nodes] == [False, True]
+            assert len(events_of(log)) == n_events and main_chain(events_of(log)) == blocks, "the second node has the longer chain"
+            first.stop()
+            second.mine(address("pkh", POOL), 2)
+            step_until_idle(both)
+            assert max(main_chain(events_of(log))) == 32
+            reports = both.look_at_nodes()
+            assert [report.is_in_trouble for report in reports] == [True, False] and reports[0].trouble is not None
