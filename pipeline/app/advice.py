@@ -123,6 +123,10 @@ _NO_TRANSACTION = N_(
     "If the transaction is on the chain, no wallet of yours is in it: is a change descriptor missing in the settings? If it is not, it was never mined "
     "or was replaced: correct the payment in the ledger and import it again."
 )
+_STRANGERS = N_("The transaction is on the chain, but no wallet of yours is in it: is a change descriptor missing in the settings?")
+_NEVER_MINED = N_(
+    "The node knows no such transaction in any block: it was never mined, or was replaced. Correct the payment in the ledger and import it again."
+)
 _ROUNDED = N_("The chain's amounts look rounded: say to which unit the pool rounds its payouts, in [payout_unit].")
 _OTHER_AMOUNT = N_("Correct the payment in the ledger and import it again: what the chain shows is in the report.")
 
@@ -147,7 +151,8 @@ def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
         hint = _WHOSE if known.get("has_change") else _NO_CHANGE
         commands = [f"esep label ADDRESS vendor --name WHOSE{chain} --by NAME --reason TEXT"]
     if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
-        hint = _WRONG_ADDRESS if known.get("is_of_pool") else _NO_TRANSACTION
+        told = {"yes": _STRANGERS, "no": _NEVER_MINED}.get(known.get("is_on_chain", ""), _NO_TRANSACTION)
+        hint = _WRONG_ADDRESS if known.get("is_of_pool") else told
     if code is IssueCode.PAYMENT_AMOUNT_DIFFERS:
         amount, paid = int(known.get("amount") or 0), int(known.get("paid") or 0)
         hint = _ROUNDED if amount % ROUNDED == 0 and paid % ROUNDED != 0 else _OTHER_AMOUNT

@@ -7,7 +7,7 @@ which issues there are (`enrich`), and what is advised (`advice`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -88,12 +88,25 @@ class IssueGroup:
         return sum(issue.is_blocking for issue in self.issues)
 
 
-def issue_groups(month: Month, state: MonthState, assessed: Assessment, rules: Rules, *, only: str | None = None) -> list[IssueGroup]:
-    """The month's issues, alike ones together: blocking ones first. `only`: one severity or one code."""
+AskChain = Callable[[str, Iterable[str]], Mapping[str, bool]]
+"""Of a chain and txids: whether each is on the chain; one that can't be told of is absent."""
+
+
+def issue_groups(
+    month: Month,
+    state: MonthState,
+    assessed: Assessment,
+    rules: Rules,
+    *,
+    only: str | None = None,
+    ask_chain: AskChain = lambda _chain, _txids: {},
+) -> list[IssueGroup]:
+    """The month's issues, alike ones together: blocking ones first. `only`: one severity or one code. `ask_chain`: of payments that no transaction of the pool made."""
     rows = with_waivers(assessed.enriched.issues, state.waivers)
     if only is not None:
         rows = rows.filter((pl.col("severity") == only) | (pl.col("code") == only))
     look_up = _Lookup(rows, state, assessed)
+    look_up.ask(rows, rules, ask_chain)
     groups: dict[tuple[IssueCode, Advice], list[tuple[IssueView, dict[str, int]]]] = {}
     for row in rows.sort("code", "ref").iter_rows(named=True):
         code = IssueCode(row["code"])
@@ -209,6 +222,19 @@ class _Lookup:
         wanted = {line for facts_of in issues["facts"].to_list() for line in (facts_of or "").split("\n") if len(line) == 64}
         self._of_pool = set(facts.transactions.filter(pl.col("txid").is_in(list(wanted)))["txid"])
 
+    def ask(self, issues: pl.DataFrame, rules: Rules, ask_chain: AskChain) -> None:
+        """Ask about the transactions of payments that no transaction of the pool made."""
+        self._on_chain: dict[str, bool] = {}
+        asked: dict[str, list[str]] = {}
+        code = IssueCode.PAYMENT_NOT_ON_CHAIN
+        for text in issues.filter(pl.col("code") == code.value)["facts"].to_list():
+            facts = _named_facts(code, text)
+            asset, txid = facts.get("asset", ""), facts.get("txid", "")
+            if asset in rules.assets and txid not in self._of_pool:
+                asked.setdefault(rules.assets[asset].chain, []).append(txid)
+        for chain, txids in asked.items():
+            self._on_chain |= ask_chain(chain, txids)
+
     def miner(self, miner_id: str) -> str:
         """The miner's name by the registry; empty for one that it does not have."""
         return str(self._names.get(miner_id, ""))
@@ -232,6 +258,8 @@ class _Lookup:
             found["has_change"] = "yes" if found.get("txid") in self._with_change else ""
         if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
             found["is_of_pool"] = "yes" if facts.get("txid") in self._of_pool else ""
+            told = self._on_chain.get(facts.get("txid", ""))
+            found["is_on_chain"] = "" if told is None else "yes" if told else "no"
         return found
 
 

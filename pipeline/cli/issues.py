@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.app.app import App
+from pipeline.app.ask_chain import transactions_on_chain
 from pipeline.app.issues import IssueGroup, IssueView, issue_groups
 from pipeline.assess.waivers import with_waivers
 from pipeline.enrich.frames import ISSUES
@@ -55,7 +57,7 @@ def issues(
         if as_json:
             print_json(_rows(with_waivers(assessed.enriched.issues, state.waivers), only))
             return
-        groups = issue_groups(named, state, assessed, app.rules, only=only)
+        groups = issue_groups(named, state, assessed, app.rules, only=only, ask_chain=partial(transactions_on_chain, app))
     print_issues(named, groups, config, limit=None if shows_all or code else SHOWN)
 
 

@@ -29,6 +29,8 @@ def test_an_outflow_of_a_transaction_without_change_asks_for_a_missing_descripto
 def test_a_payment_in_a_transaction_of_the_pool_is_another_case_than_one_in_none() -> None:
     code = IssueCode.PAYMENT_NOT_ON_CHAIN
     assert "no wallet of yours is in it" in advice(code, {}, MONTH).hint
+    assert advice(code, {"is_on_chain": "yes"}, MONTH).hint.startswith("The transaction is on the chain, but no wallet of yours is in it")
+    assert "never mined" in advice(code, {"is_on_chain": "no"}, MONTH).hint
     assert "is the address in the ledger right?" in advice(code, {"is_of_pool": "yes"}, MONTH).hint
 
 
