@@ -171,6 +171,11 @@ def _granted() -> KeyGranted:
     )
 
 
+def _no_list(bundle: Path) -> None:
+    (bundle / "evidence" / "wallets.jsonl").unlink()
+    resealed(bundle)
+
+
 def _stamped(change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
     def forge(bundle: Path) -> None:
         digest = hashlib.sha256((resealed(bundle) / "manifest.json").read_bytes()).digest()
@@ -213,6 +218,7 @@ OTHERS: tuple[Forgery, ...] = (
     _two(test_coins.SEPTEMBER, "there"),
     _two(test_coins.OCTOBER, "here"),
     Forgery(3, "other coins of the month before", _other_coins_before, COINS, "the manifest states other closing coins of 2026-09"),
+    Forgery(4, "no list of addresses", _no_list, "wallets", "this one lacks it"),
     # 6: decisions and keys
     Forgery(6, "a waiver that nobody signed", _lines(lambda lines: lines, _invented), DECISIONS, "is not signed by their key", base="keys"),
     Forgery(6, "a waiver changed after it was signed", _last(value=lambda line: line["value"].replace("refund pending", "forged")), DECISIONS, "it was changed after it was signed", base="keys"),
