@@ -6,15 +6,20 @@ issue exists (the store knows).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pipeline.assess.waivers import waiver_facts
 from pipeline.closing.decisions import Decisions, label_event, labels_of_settings, waive_event, waivers_of_settings
 from pipeline.closing.diary import Diary
-from pipeline.log.events import encode
+from pipeline.log.events import content_digest, encode
+from pipeline.log.events.months import Documented
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_shared
+from pipeline.model.errors import DiskError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import NEWEST_EDITION
 from pipeline.settings import Settings
@@ -72,6 +77,28 @@ class PoolDecisions:
         """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
         facts = waiver_facts(issue["facts"])
         self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=self._now()))
+
+    def document(
+        self, path: Path, *, about: Literal["label", "waiver", "transfer"], ref: str, month: Month | None, by: str, reason: str
+    ) -> str:
+        """Record that a decision, or an off-chain transfer, rests on a document; its SHA-256. Raises DiskError for a file that can't be read.
+
+        `ref`: CHAIN:ADDRESS of a label, CODE:REF of a waiver of `month`, PAYER:REFERENCE:ADDRESS of a transfer.
+        """
+        try:
+            with path.open("rb") as content:
+                digest, size = hashlib.file_digest(content, "sha256").hexdigest(), path.stat().st_size
+        except OSError as error:
+            raise DiskError(message("{path} can't be read: {why}", path=str(path), why=error.strerror or str(error))) from error
+        at = self._now()
+        name = f"document:{content_digest([about, str(month), ref, path.name, digest, by, at])[:40]}"
+        self._append(
+            Documented(
+                id=name, about=about, month=None if month is None else str(month), ref=ref, name=path.name, digest=digest, size=size, by=by,
+                reason=reason, at=at,
+            )
+        )  # fmt: skip
+        return digest
 
     def _append(self, event: Event) -> None:
         append_shared(self._log, "months", self._settings.pool.key, [encode(event)])

@@ -42,6 +42,7 @@ from pipeline.store.publish import export_month
 from pipeline.store.queries import (
     bad_events,
     complete_through,
+    documents,
     frozen_months,
     frozen_versions,
     internal_calls,
@@ -272,6 +273,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         previous_debts=previous_debts(before[-1] if before else None),
         previous_coins=previous_coins(before[-1] if before else None),
         wallet_signatures=wallet_signatures(connection),
+        documents=documents(connection),
     )
 
 

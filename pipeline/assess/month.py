@@ -18,7 +18,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.log.authenticity import SignedEvent, StreamState
-from pipeline.log.events.months import Waived, WalletSigned
+from pipeline.log.events.months import Documented, Waived, WalletSigned
 from pipeline.model.issues import Issue
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -49,6 +49,8 @@ class MonthState:
     """What is known of each stream at `positions`, by topic and key; none where no root key is in force (ADR 14)."""
     signed: list[SignedEvent] = field(default_factory=list)
     """What proves people's decisions, and what the root key said."""
+    documents: list[Documented] = field(default_factory=list)
+    """Documents that labels, waivers and off-chain transfers rest on, oldest first."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were read, by chain; chains without such calls are absent (ADR 7)."""
 

@@ -16,6 +16,7 @@ from . import (
     care,
     closing,
     decisions,
+    documents,
     imports,
     inbox,
     issues,
@@ -74,7 +75,7 @@ def build() -> typer.Typer:
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [begin.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, sources.capture, services.ingest, nodes.nodes],
-        "Judge": [status.status, issues.issues, decisions.label, decisions.waive, query.query],
+        "Judge": [status.status, issues.issues, decisions.label, decisions.waive, documents.document, query.query],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [care.doctor, care.backup, care.restore, log_commands.topics],
         "File": [

@@ -26,6 +26,7 @@ import polars as pl
 
 from pipeline.assess.coins import COINS_CSV, FIRST_EDITION, MonthCoins, describe_coins, month_coins, printed_coins
 from pipeline.assess.debts import DEBTS_CSV, describe_debts, printed_debts
+from pipeline.assess.documents import describe_documents
 from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
@@ -208,6 +209,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
     tree = report_tree(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
     keys = describe_keys(state.streams)
+    documents = describe_documents(state.documents, version.month, enriched.outflows, enriched.transfers)
     return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls) | {
         "version": version.number,
         "digest": report.digest,
@@ -216,6 +218,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
         **({"receipts": describe_receipts(tree)} if tree is not None else {}),
         **({"keys": keys} if keys is not None else {}),
+        **({"documents": documents} if documents else {}),
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,

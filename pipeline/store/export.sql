@@ -122,6 +122,9 @@ SELECT * FROM core_counterparty c WHERE c.address IN (SELECT o.address FROM out_
 -- table: raw_label: for addresses that the month's outflows pay.
 SELECT * FROM raw_label l WHERE l.address IN (SELECT o.address FROM out_outflow o WHERE o.month = $month) ORDER BY log_offset;
 
+-- table: raw_document: all.
+SELECT * FROM raw_document ORDER BY log_offset;
+
 -- table: raw_wallet_signature: all.
 SELECT * FROM raw_wallet_signature ORDER BY log_offset;
 

@@ -26,7 +26,7 @@ import polars as pl
 from pipeline.log.events import KEY_EVENTS, TOPIC_OF, AnyEvent, decode
 from pipeline.log.events.chain import ChainEvent
 from pipeline.log.events.ledger import Complete
-from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
+from pipeline.log.events.months import ClosingEvent, Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
 from pipeline.log.events.sources import LedgerSourceEvent, SourceDecided
 from pipeline.log.keys import LogKeys
@@ -309,7 +309,7 @@ class _Batch:
                     return add_complete(self._connection, event)
                 case Registry():
                     return add_registry(self._connection, event)
-                case Labelled() | Waived() | WalletSigned() | SourceDecided() | Frozen():
+                case Labelled() | Waived() | WalletSigned() | Documented() | SourceDecided() | Frozen():
                     return add_decision(self._connection, event, record.offset, record.value)
                 case _ if isinstance(event, _SOURCE_EVENTS):
                     return add_source(self._connection, event)

@@ -28,7 +28,7 @@ from pipeline.log.events.ledger import (
     PaymentColumns,
     Payments,
 )
-from pipeline.log.events.months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
+from pipeline.log.events.months import ClosingEvent, Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
 from pipeline.log.events.sources import LedgerSourceEvent, SourceComplete, SourceDecided, SourceItems, SourcePolled, SourceRows
 
@@ -275,7 +275,10 @@ def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
 
 
 def add_decision(
-    connection: duckdb.DuckDBPyConnection, event: Labelled | Waived | WalletSigned | SourceDecided | Frozen, offset: int, value: bytes
+    connection: duckdb.DuckDBPyConnection,
+    event: Labelled | Waived | WalletSigned | Documented | SourceDecided | Frozen,
+    offset: int,
+    value: bytes,
 ) -> int:
     """Insert a label, a waiver, a signature of a wallet's key or a freeze. Raises `Contradiction` for a version that was frozen before."""
     match event:
@@ -296,6 +299,12 @@ def add_decision(
                 "INSERT INTO raw_wallet_signature VALUES ($id, $offset, $chain, $address, $message, $signature, $by, $at)",
                 {"id": event.id, "offset": offset, "chain": event.chain, "address": event.address, "message": event.message,
                  "signature": event.signature, "by": event.by, "at": event.at},
+            )  # fmt: skip
+        case Documented():
+            connection.execute(
+                "INSERT INTO raw_document VALUES ($id, $offset, $about, $month, $ref, $name, $digest, $size, $by, $reason, $at)",
+                {"id": event.id, "offset": offset, "about": event.about, "month": event.month, "ref": event.ref, "name": event.name,
+                 "digest": event.digest, "size": event.size, "by": event.by, "reason": event.reason, "at": event.at},
             )  # fmt: skip
         case SourceDecided():
             connection.execute(

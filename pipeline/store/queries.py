@@ -15,7 +15,7 @@ import duckdb
 
 from pipeline.log.authenticity import SignedEvent, StreamState, read_state
 from pipeline.log.events import decode
-from pipeline.log.events.months import Frozen, Labelled, Waived, WalletSigned
+from pipeline.log.events.months import Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.protocol import Topic
 from pipeline.model.issues import Issue, IssueCode
 
@@ -85,6 +85,15 @@ def labels(connection: duckdb.DuckDBPyConnection) -> list[Labelled]:
     return [
         Labelled(id=id_, chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at)
         for id_, chain, address, outflow_class, name, by, reason, at in rows
+    ]
+
+
+def documents(connection: duckdb.DuckDBPyConnection) -> list[Documented]:
+    """Every document that a label, a waiver or an off-chain transfer rests on, oldest first."""
+    rows = connection.execute(statements()["documents"]).fetchall()
+    return [
+        Documented(id=id_, about=about, month=month, ref=ref, name=name, digest=digest, size=size, by=by, reason=reason, at=at)
+        for id_, about, month, ref, name, digest, size, by, reason, at in rows
     ]
 
 

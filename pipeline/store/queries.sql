@@ -87,6 +87,9 @@ SELECT event_id, month, code, ref, "by", reason, "at", facts FROM raw_waiver WHE
 -- labels: every label given, oldest first.
 SELECT event_id, chain, address, outflow_class, name, "by", reason, "at" FROM raw_label ORDER BY log_offset;
 
+-- documents: every document named, oldest first.
+SELECT event_id, about, month, ref, name, digest, size, "by", reason, "at" FROM raw_document ORDER BY log_offset;
+
 -- wallet_signatures: every message signed by a key of the pool's, oldest first.
 SELECT event_id, chain, address, message, signature, "by", "at" FROM raw_wallet_signature ORDER BY log_offset;
 

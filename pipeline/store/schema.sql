@@ -94,6 +94,10 @@ CREATE TABLE raw_counterparty (version INTEGER NOT NULL, address VARCHAR NOT NUL
 CREATE TABLE raw_label (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, chain VARCHAR NOT NULL, address VARCHAR NOT NULL, outflow_class VARCHAR NOT NULL, name VARCHAR NOT NULL,
     "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
 CREATE TABLE raw_waiver (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, code VARCHAR NOT NULL, ref VARCHAR NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL, facts VARCHAR);
+-- Documents that labels, waivers and off-chain transfers rest on: their digests.
+CREATE TABLE raw_document (
+    event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, about VARCHAR NOT NULL, month VARCHAR, ref VARCHAR NOT NULL, name VARCHAR NOT NULL, digest VARCHAR NOT NULL,
+    size BIGINT NOT NULL, "by" VARCHAR NOT NULL, reason VARCHAR NOT NULL, "at" BIGINT NOT NULL);
 CREATE TABLE raw_wallet_signature (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, chain VARCHAR NOT NULL, address VARCHAR NOT NULL, message VARCHAR NOT NULL,
     signature VARCHAR NOT NULL, "by" VARCHAR NOT NULL, "at" BIGINT NOT NULL);
 CREATE TABLE raw_frozen (event_id VARCHAR NOT NULL, log_offset BIGINT NOT NULL, month VARCHAR NOT NULL, version INTEGER NOT NULL, digest VARCHAR NOT NULL, event JSON NOT NULL);

@@ -23,7 +23,7 @@ from pipeline.model.errors import StoreError, StoreLocked
 from .dictionary import comment_statements
 from .errors import translate_errors
 
-STORE_VERSION = 12
+STORE_VERSION = 13
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
 MEMORY_MIB, THREAD_MIB = 1024, 128

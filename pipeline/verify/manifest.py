@@ -63,6 +63,8 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     if manifest["waivers"]:
         who = ", ".join(waived[:SHOWN_NAMES]) + (" and others" if len(waived) > SHOWN_NAMES else "")
         words.append(f"{len(manifest['waivers'])} waivers, by {who}")
+    if named := manifest.get("documents", []):
+        words.append(f"{len(named)} document(s), named by their digests (SHA-256): ask the pool for them")
     if unreadable:
         words.append(f"{unreadable} events of the log that could not be read")
     seen = "rows, totals, due date, chains, issues and conditions come out the same; every blocking issue is waived by name"

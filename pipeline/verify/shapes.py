@@ -94,6 +94,17 @@ class _Rules(msgspec.Struct):
     witnesses: dict[str, Annotated[int, Meta(ge=2, le=2)]] = {}
 
 
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    about: Literal["label", "waiver", "transfer"]
+    ref: str
+    name: str
+    digest: str
+    size: Whole
+    by: str
+    reason: str
+    at: Whole
+
+
 class _Waiver(msgspec.Struct, forbid_unknown_fields=True):
     code: str
     ref: str
@@ -219,6 +230,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     not_reproducible: list[str]
     coins: _Coins | None = None
     receipts: _Receipts | None = None
+    documents: list[_Document] | None = None
     keys: _Keys | None = None
     by_payer: dict[str, _OfPayer] | None = None
     witnesses: dict[str, _Witnesses] | None = None

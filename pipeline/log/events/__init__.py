@@ -19,13 +19,13 @@ from ..records import NewEvent, Topic
 from .chain import Accounts, Balances, ChainEvent, Connect, Disagreed, Disconnect, Doubt, Stretch, Watch, Witnessed
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
-from .months import ClosingEvent, Frozen, Labelled, Waived, WalletSigned
+from .months import ClosingEvent, Documented, Frozen, Labelled, Waived, WalletSigned
 from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
 from .sources import LedgerSourceEvent, SourceDecided
 
 LedgerEvent = Allocations | Payments | PayerPayments | Openings | Complete | LedgerSourceEvent
-MonthEvent = Labelled | Waived | WalletSigned | SourceDecided | Frozen | ClosingEvent
+MonthEvent = Labelled | Waived | WalletSigned | Documented | SourceDecided | Frozen | ClosingEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
@@ -34,7 +34,7 @@ TOPIC_OF: dict[type[Event], Topic] = {
     Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
     **dict.fromkeys(get_args(LedgerSourceEvent), "ledger"),
     Registry: "registry",
-    Labelled: "months", Waived: "months", WalletSigned: "months", SourceDecided: "months", Frozen: "months",
+    Labelled: "months", Waived: "months", WalletSigned: "months", Documented: "months", SourceDecided: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),
 }  # fmt: skip
 KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)

@@ -238,6 +238,25 @@ class Waived(Event, tag="waive", frozen=True, kw_only=True):
     at: UnixSeconds
 
 
+class Documented(Event, tag="document", frozen=True, kw_only=True):
+    """A document that a label, a waiver or an off-chain transfer rests on: a contract, the upstream's statement. The pool keeps the document; the log its digest."""
+
+    about: Literal["label", "waiver", "transfer"]
+    month: Annotated[MonthName | None, Meta(description="of a waiver")] = None
+    ref: Annotated[
+        Text,
+        Meta(
+            description="of a label CHAIN:ADDRESS; of a waiver CODE:REF, as the issue's; of a transfer PAYER:REFERENCE:ADDRESS (rule 9.8)"
+        ),
+    ]
+    name: Annotated[Text, Meta(description="the file's name, without its folder")]
+    digest: Annotated[Hash, Meta(description="SHA-256 of the file")]
+    size: Annotated[int, Meta(ge=0, le=2**62, description="bytes")]
+    by: Text
+    reason: Text
+    at: UnixSeconds
+
+
 class WalletSigned(Event, tag="wallet-signed", frozen=True, kw_only=True):
     """The owner of a pool's address signed, with its key, that it is the pool's (ADR 15). The newest signature of an address counts."""
 
