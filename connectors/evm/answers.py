@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from eth_hash.auto import keccak
 
-from pipeline.chains.evm.fields import shortest
+from pipeline.chains.evm.fields import shortest, whole
 
 
 class LightTransaction(msgspec.Struct, gc=False):
@@ -117,9 +117,7 @@ class RawHeader:
 
 def number(quantity: str) -> int:
     """The whole number that a quantity like 0x1f stands for. Raises ValueError for anything else."""
-    if not quantity.startswith("0x"):
-        raise ValueError(f"{quantity[:80]!r} is not a quantity like 0x1f")
-    return int(quantity, 16)
+    return whole(quantity, "a number")
 
 
 def data_of(text: str) -> bytes:

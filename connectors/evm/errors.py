@@ -56,7 +56,9 @@ _MISSING = re.compile(
     re.I,
 )
 _STATE = re.compile(
-    r"missing trie node|state (is )?(not available|unavailable|pruned|recreation)|historical state|state histor|no state|"
+    r"missing trie node|world ?state|state .*(not (found|present|retained)|gone|missing)|no longer (available|has|have|stored)|"
+    r"(old|historical|history) (data|block|blocks|proofs?)? ?(is |are )?(not available|unavailable)|proof window|distance to target block|snapshot not|"
+    r"state (is )?(not available|unavailable|pruned|recreation)|historical state|state histor|no state|"
     r"state at block|pruned|archive|ancient|too old|block_out_of_range|blockoutofrange|state for block|reexec",
     re.I,
 )

@@ -70,7 +70,10 @@ class LogFinder:
             for log in logs:
                 if log.removed or log.block_number is None or log.block_hash is None:
                     raise ChainMoved("a log of a block that is no longer in the main chain")
-                height = number(log.block_number)
+                try:
+                    height = number(log.block_number)
+                except ValueError as error:
+                    raise AnswerUnreadable(f"blockNumber of a log of eth_getLogs at {self._node.name}: {error}") from error
                 if hashes.get(height) != log.block_hash[2:].lower():
                     raise ChainMoved(f"a log is of block {height} {log.block_hash}, which is not the one read")
                 found.add(height)

@@ -151,10 +151,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def _nothing_new(self, state: ChainState, status: NodeStatus) -> Step:
         if status.syncing is not None:
-            current, highest = status.syncing.current_block, status.syncing.highest_block
-            return Waiting(
-                f"the node at {self._node.name} is synchronising, at block {int(current, 16)} of {int(highest, 16)}: following it"
-            )
+            current, highest = status.syncing
+            return Waiting(f"the node at {self._node.name} is synchronising, at block {current} of {highest}: following it")
         return Idle(state.height)
 
     def _next_last(self, fork: int, status: NodeStatus) -> int:

@@ -9,24 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import structlog
 
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.forks import fork_fault
-from pipeline.model.errors import SourceError
 
 from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .commitments import check_withdrawals
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
 from .rpc import Call, NodeConnection
-from .traces import FlatTrace, TracedTransaction, calls_by_transaction, calls_of_trees, decode_nested
+from .traces import FlatTrace, TracedTransaction, Untraced, calls_by_transaction, calls_of_trees, decode_nested
 
 Traces = Literal["trace_block", "debug_trace"]
-CALL_TRACER = {"tracer": "callTracer"}
+TRACE_TIMEOUT = "120s"
+"""What a node may take for one transaction: by default some give up after five seconds."""
+CALL_TRACER = {"tracer": "callTracer", "timeout": TRACE_TIMEOUT}
+BLOCKS_TRIED = 64
+"""The newest blocks among which one with transactions is looked for."""
+STATE_KEPT_BLOCKS = 128
+"""Below the tip: a node that answers null about an older block's state or traces is taken at its word, of a newer one it may be late."""
 _journal = structlog.get_logger("evm")
 _light = msgspec.json.Decoder(LightBlock | None)
 
@@ -37,7 +42,8 @@ class NodeStatus:
 
     height: int
     hash: str
-    syncing: Syncing | None
+    syncing: tuple[int, int] | None
+    """The height where a synchronising node is, and the one it is heading for."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,17 @@ class NodeFeatures:
     version: str
     traces: tuple[Traces, ...]
     """The methods of tracing calls inside transactions, the preferred one first."""
-    has_block_receipts: bool
+    block_receipts_by: Literal["hash", "number"] | None
+    """How a block is named to `eth_getBlockReceipts`; None where the node does not answer it."""
     has_state_by_hash: bool
     """State can be asked for by a block's hash (EIP-1898)."""
     has_trace_filter: bool
     has_account_proofs: bool
     """What an account held can be proved by the header (EIP-1186)."""
+
+    @property
+    def has_block_receipts(self) -> bool:
+        return self.block_receipts_by is not None
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,11 @@ class Node:
         self.connection, self.chain_id = connection, chain_id
         self.name = connection.name
         self.features: NodeFeatures | None = None
+        self._tip_height = 0
+        self.traced_otherwise: set[str] = set()
+        """Hashes of blocks that the way of tracing in use does not show, wholly or in part, and the other one does."""
+        self.told_untraced: set[tuple[str, str]] = set()
+        """Hashes of blocks and ids of transactions in them that were told not to be traced."""
 
     # --- the node itself -------------------------------------------------------------------------------------------
 
@@ -85,19 +101,29 @@ class Node:
         newest = self.connection.read(_result(tip), "eth_getBlockByNumber", Tip | None)
         if newest is None:
             raise NotYetThere(f"the node at {self.name} has no block yet: it is starting")
-        return NodeStatus(
-            self._number(newest.number, "number"), newest.hash[2:].lower(), progress if isinstance(progress, Syncing) else None
-        )
+        heights = None
+        if isinstance(progress, Syncing):
+            heights = (
+                self._number(progress.current_block, "eth_syncing.currentBlock"),
+                self._number(progress.highest_block, "eth_syncing.highestBlock"),
+            )
+        self._tip_height = self._number(newest.number, "number of the latest block")
+        return NodeStatus(self._tip_height, newest.hash[2:].lower(), heights)
 
     def probe_features(self, status: NodeStatus) -> NodeFeatures:
-        """The node's features, found by trying them on its newest block."""
-        height, by_hash = hex(status.height), {"blockHash": "0x" + status.hash}
+        """The node's features, found by trying them on its newest block that has transactions.
+
+        A way is offered when its answer has the right shape there; whatever the words of a refusal, it means the next way.
+        """
+        shown = self._newest_with_transactions(status)
+        height, block_hash = hex(shown.height), "0x" + shown.hash
+        by_hash = {"blockHash": block_hash}
         nobody = "0x" + 40 * "0"
         calls: dict[str, Call] = {
             "version": ("web3_clientVersion", ()),
             "trace_block": ("trace_block", (height,)),
-            "debug_trace": ("debug_traceBlockByHash", ("0x" + status.hash, CALL_TRACER)),
-            "receipts": ("eth_getBlockReceipts", ("0x" + status.hash,)),
+            "debug_trace": ("debug_traceBlockByHash", (block_hash, CALL_TRACER)),
+            "receipts": ("eth_getBlockReceipts", (block_hash,)),
             "by_hash": ("eth_getBalance", (nobody, by_hash)),
             "proof": ("eth_getProof", (nobody, (), height)),
             "trace_filter": ("trace_filter", ({"fromBlock": height, "toBlock": height, "fromAddress": [nobody]},)),
@@ -106,17 +132,33 @@ class Node:
         version = found["version"]
         traces: list[Traces] = []
         for way in ("trace_block", "debug_trace"):
-            if _is_offered(found[way]):
+            if _is_list(found[way], is_filled=shown.has_transactions):
                 traces.append(way)
+        receipts: Literal["hash", "number"] | None = None
+        if _is_list(found["receipts"], is_filled=shown.has_transactions):
+            receipts = "hash"
+        elif _is_list(self.connection.ask([("eth_getBlockReceipts", (height,))])[0], is_filled=shown.has_transactions):
+            receipts = "number"
         self.features = NodeFeatures(
             version=self.connection.read(version, "web3_clientVersion", str) if not isinstance(version, RpcError) else "unknown",
             traces=tuple(traces),
-            has_block_receipts=_is_offered(found["receipts"]) and not _is_null(found["receipts"]),
-            has_state_by_hash=not isinstance(found["by_hash"], RpcError) and not _is_null(found["by_hash"]),
-            has_trace_filter=_is_offered(found["trace_filter"]),
-            has_account_proofs=not isinstance(found["proof"], RpcError) and not _is_null(found["proof"]),
+            block_receipts_by=receipts,
+            has_state_by_hash=_starts(found["by_hash"], b'"'),
+            has_trace_filter=_is_list(found["trace_filter"], is_filled=False),
+            has_account_proofs=_starts(found["proof"], b"{"),
         )
         return self.features
+
+    def _newest_with_transactions(self, status: NodeStatus) -> _Shown:
+        """Of the newest blocks one that has transactions, or else the tip."""
+        heights = range(status.height, max(-1, status.height - BLOCKS_TRIED), -1)
+        for answer in self.connection.ask([("eth_getBlockByNumber", (hex(height), False)) for height in heights]):
+            if isinstance(answer, RpcError) or _is_null(answer):
+                continue
+            block = self.connection.read(answer, "eth_getBlockByNumber", _Listed)
+            if block.transactions:
+                return _Shown(self._number(block.number, "number of a block"), block.hash[2:].lower(), has_transactions=True)
+        return _Shown(status.height, status.hash, has_transactions=False)
 
     def check_forks(self, network: AccountNetwork, tip_height: int) -> bool:
         """Raises WrongChain when the first block, or one after a fork, is another network's. False while the tip is too low to tell.
@@ -181,11 +223,8 @@ class Node:
             return []
         assert self.features is not None
         found: list[dict[str, Any] | None] | None
-        if self.features.has_block_receipts:
-            found = self.connection.call("eth_getBlockReceipts", "0x" + block.hash, result=list[dict[str, Any] | None] | None)
-            if found is None:
-                raise NotYetThere(f"the node at {self.name} has no receipts of block {block.height} {block.hash} yet")
-        else:
+        found = self._block_receipts(block) if self.features.has_block_receipts else None
+        if found is None:
             found = self.connection.batch([("eth_getTransactionReceipt", ("0x" + txid,)) for txid in txids], result=dict[str, Any] | None)
         if len(found) != len(txids):
             raise AnswerUnreadable(
@@ -205,7 +244,22 @@ class Node:
             checked.append(receipt)
         return checked
 
-    def calls(self, block: RawHeader, txids: Sequence[str], way: Traces) -> list[Calls]:
+    def _block_receipts(self, block: RawHeader) -> list[dict[str, Any] | None] | None:
+        """All of a block's receipts in one answer; None where the node refuses that now: they are asked for one by one then."""
+        assert self.features is not None
+        name = "0x" + block.hash if self.features.block_receipts_by == "hash" else hex(block.height)
+        try:
+            found: list[dict[str, Any] | None] | None = self.connection.call(
+                "eth_getBlockReceipts", name, result=list[dict[str, Any] | None] | None
+            )
+        except RpcError as error:
+            _journal.warning("block-receipts-refused", node=self.name, height=block.height, detail=str(error))
+            return None
+        if found is None:
+            raise NotYetThere(f"the node at {self.name} has no receipts of block {block.height} {block.hash} yet")
+        return found
+
+    def calls(self, block: RawHeader, txids: Sequence[str], way: Traces) -> list[Calls | Untraced]:
         """The calls inside each transaction of a block, in order. Raises StateMissing when the node no longer has the state to trace it."""
         if not txids:
             return []
@@ -215,13 +269,13 @@ class Node:
         answer = self.connection.ask([call])[0]
         if isinstance(answer, RpcError):
             if answer.is_state_missing:
-                raise StateMissing(
-                    f"the node at {self.name} can't trace block {block.height} any more ({answer.text}): use an archive node, or read the chain while it is fresh"
-                )
+                raise self._state_gone(block, way, answer.text)
             if "not found" in answer.text.lower():
                 raise ChainMoved(str(answer))
             raise answer
-        if _is_null(answer):
+        if bytes(answer) in (b"null", b"[]"):
+            if self._is_old(block.height):
+                raise self._state_gone(block, way, f"it answers {bytes(answer).decode()}")
             raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
         try:
             if way == "trace_block":
@@ -229,6 +283,15 @@ class Node:
             return calls_of_trees(decode_nested(answer, list[TracedTransaction]), txids)
         except (ValueError, msgspec.DecodeError) as error:
             raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
+
+    def _is_old(self, height: int) -> bool:
+        return self._tip_height - height > STATE_KEPT_BLOCKS
+
+    def _state_gone(self, block: RawHeader, way: Traces, text: str) -> StateMissing:
+        return StateMissing(
+            f"the node at {self.name} no longer has the state of block {block.height}, which {way} needs ({text}): add an archive node to rpc_url, or read the "
+            "chain while it is fresh"
+        )
 
     def traced_heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int] | None:
         """Heights of blocks in whose calls `trace_filter` finds one of the addresses; None where the node has no such method, or fails at it."""
@@ -272,7 +335,7 @@ class Node:
         answers: list[Any] = []
         for (method, _), answer in zip(calls, self.connection.ask(calls), strict=True):
             if not isinstance(answer, RpcError):
-                answers.append(self.connection.read(answer, method, result))
+                answers.append(None if _is_null(answer) else self.connection.read(answer, method, result))
             elif answer.is_state_missing or (method == "eth_call" and "revert" in answer.text.lower()):
                 answers.append(None)
             elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():
@@ -299,11 +362,30 @@ def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:
     return answer
 
 
-def _is_offered(answer: msgspec.Raw | RpcError) -> bool:
-    """Whether the node knows the method. Errors other than "no such method" count as yes; they come up again when the method is used."""
-    if not isinstance(answer, SourceError):
-        return True
-    return not answer.is_method_missing
+class _Listed(msgspec.Struct):
+    """A block with its transactions' ids."""
+
+    hash: str
+    number: str
+    transactions: list[str] = []
+
+
+class _Shown(NamedTuple):
+    """The block on which the node's methods are tried."""
+
+    height: int
+    hash: str
+    has_transactions: bool
+
+
+def _starts(answer: msgspec.Raw | RpcError, mark: bytes) -> bool:
+    """Whether it is an answer of that JSON type."""
+    return not isinstance(answer, RpcError) and bytes(answer).lstrip().startswith(mark)
+
+
+def _is_list(answer: msgspec.Raw | RpcError, *, is_filled: bool) -> bool:
+    """Whether it is a list, with at least one entry where `is_filled`."""
+    return _starts(answer, b"[") and not (is_filled and isinstance(answer, msgspec.Raw) and not bytes(answer).strip(b"[] \r\n\t"))
 
 
 def _hash_in(answer: Mapping[str, Any], field: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +19,6 @@ from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import data, number
 from pipeline.chains.evm.receipts import Receipt, parse_receipt, receipt_as_told, receipt_rlp, token_movement
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
-from pipeline.chains.rewards import RewardFacts
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
@@ -30,43 +29,13 @@ from .commitments import blob_fee_wei, check_bloom, gas_price_wei, gas_used
 from .errors import AnswerUnreadable, NotOffered
 from .movements import Calls, Movement, movements_of
 from .netting import NettedTransaction, net
-from .node import Node, ReadBlock, Traces
+from .node import Node, ReadBlock
+from .read_traces import traced_calls
 from .rewards import block_credits
 from .rpc import RecordedAnswers
 from .uncles import uncles_of
-from .watch import WatchList
+from .watching import Watching as Watching
 from .wrapped import wrappings
-
-
-@dataclass(frozen=True)
-class Watching:
-    """What is searched for, and how."""
-
-    watch_list: WatchList
-    asset: str
-    tokens: Mapping[str, str]
-    """Known tokens by contract, EIP-55."""
-    traces: Traces | None
-    """How calls inside transactions are traced; None when they are not."""
-    is_untraced_accepted: bool
-    """Whether the operator accepts that calls are not traced."""
-    block_reward: RewardFacts | None
-    other_traces: Traces | None = None
-    """Another way in which the node shows them, to compare with."""
-    wrapped: frozenset[str] = frozenset()
-    """Those of the tokens' contracts whose `Deposit` and `Withdrawal` are a mint and a burn (`wrapped.py`)."""
-
-    @property
-    def known(self) -> frozenset[str]:
-        return frozenset(self.tokens.values()) | {self.asset}
-
-    def ways(self) -> list[Watching]:
-        """This, and the same by the node's other way of tracing where there is one; none where calls are not traced."""
-        if self.traces is None:
-            return []
-        if self.other_traces is None:
-            return [self]
-        return [self, replace(self, traces=self.other_traces, other_traces=self.traces)]
 
 
 @dataclass(frozen=True)
@@ -144,6 +113,10 @@ class BlockReader:
             self._readings[block.header.hash] = _Reading(watching, _digest(block), recorded, digest(content.transactions))
         return content
 
+    def was_read_by_other_way(self, block: ReadBlock) -> bool:
+        """Whether the way of tracing in use did not show the block, so that the other one is no second witness."""
+        return block.header.hash in self._node.traced_otherwise
+
     def read_beside(self, block: ReadBlock, watching: Watching) -> BlockContent:
         """As `read`, deep, without keeping it as the block's reading."""
         return self._read(block, watching, deep=True)
@@ -211,7 +184,7 @@ class BlockReader:
         spellings, addresses = watching.watch_list.spellings, watching.watch_list.addresses
         places = []
         for place, (transaction, receipt) in enumerate(zip(whole.transactions, whole.receipts, strict=True)):
-            ends = (transaction["from"], transaction.get("to") or whole.answers[place].get("contractAddress"))
+            ends = (transaction["from"], transaction.get("to") or _created(whole.answers[place]))
             tokens = (token_movement(log) for log in receipt.logs)
             wraps = wrappings(receipt.logs, watching.wrapped).values()
             if (
@@ -226,7 +199,7 @@ class BlockReader:
         """The calls of all of the block's transactions; None where they are not needed or not traced."""
         ran = self._ran(whole, places)
         if watching.traces is not None:
-            return self._node.calls(whole.header, whole.txids, watching.traces) if ran or deep else None
+            return traced_calls(self._node, whole.header, whole.txids, watching, needed=frozenset(ran)) if ran or deep else None
         paid = [
             place
             for place in ran
@@ -327,7 +300,7 @@ def _movements(whole: _CheckedBlock, places: Sequence[int], calls: Sequence[Call
     return {
         place: movements_of(
             whole.transactions[place], whole.receipts[place], first_logs[place], calls[place] if calls is not None else None,
-            created=whole.answers[place].get("contractAddress"), asset=watching.asset, tokens=watching.tokens,
+            created=_created(whole.answers[place]), asset=watching.asset, tokens=watching.tokens,
             wrapped=watching.wrapped,
         )
         for place in places
@@ -354,6 +327,12 @@ def _compare(items: Sequence[bytes], root: str, what: str) -> BlockTrie:
     if found != root[2:].lower():
         raise _HeaderMismatch(f"its header commits to {what} of root {root}, those given have root 0x{found}")
     return trie
+
+
+def _created(answer: Mapping[str, Any]) -> str | None:
+    """The contract that a transaction made, by its receipt."""
+    made = answer.get("contractAddress")
+    return None if made is None else "0x" + data(answer, "contractAddress", 20).hex()
 
 
 def _fee_wei(whole: _CheckedBlock, place: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.log.events.chain import BalanceColumns
 
 from .abi import amount, balance_of
+from .answers import number
 from .errors import AnswerUnreadable
 from .netting import MAX_UNITS
 from .node import Node
@@ -63,6 +64,6 @@ class StateReader:
         try:
             if is_token:
                 return amount(answer) if answer != "0x" else 0  # no code at the contract's address yet
-            return int(answer, 16)
+            return number(answer)
         except ValueError as error:
             raise AnswerUnreadable(f"the node at {self._node.name} answered a question for a balance with {answer[:80]!r}") from error

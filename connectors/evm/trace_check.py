@@ -91,10 +91,10 @@ class TraceCheck:
 
     def _read_other(self, block: ReadBlock, watching: Watching) -> BlockContent | None:
         """The block by the node's other way of tracing; None where it has none, or can't show this block in it."""
-        if watching.other_traces is None:
+        if watching.other_traces is None or self._reader.was_read_by_other_way(block):
             return None
         try:
-            return self._reader.read_beside(block, replace(watching, traces=watching.other_traces, other_traces=watching.traces))
+            return self._reader.read_beside(block, replace(watching, traces=watching.other_traces, other_traces=None))
         except (AnswerUnreadable, RpcError, StateMissing) as error:
             _journal.warning("other-trace-not-read", way=watching.other_traces, height=block.header.height, detail=str(error))
             return None

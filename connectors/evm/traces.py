@@ -9,8 +9,8 @@ counted in paths: some nodes show them and some don't. A transaction's own value
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,16 +19,24 @@ from pipeline.chains.evm.address import to_checksum
 
 from .answers import number
 from .movements import Call, Calls
+from .netting import MAX_UNITS
 
 _PRECOMPILED = frozenset(range(1, 0x14)) | {0x100}
+_Traced = TypeVar("_Traced")
 _MOVING = frozenset(("CALL", "CREATE", "CREATE2", "SELFDESTRUCT"))
+
+
+class Untraced(NamedTuple):
+    """In place of a transaction's calls: why they can't be read."""
+
+    why: str
 
 
 class Frame(msgspec.Struct, rename="camel"):
     """A frame of callTracer."""
 
-    type: str
-    sender: str = msgspec.field(name="from", default="")
+    type: str | None = None
+    sender: str | None = msgspec.field(name="from", default=None)
     to: str | None = None
     value: str | None = None
     error: str | None = None
@@ -64,9 +72,9 @@ class Created(msgspec.Struct):
 class FlatTrace(msgspec.Struct, rename="camel"):
     """A frame of `trace_block`."""
 
-    type: str
-    action: Action
-    trace_address: list[int]
+    type: str | None = None
+    action: Action | None = None
+    trace_address: list[int] = []
     error: str | None = None
     result: Created | None = None
     block_hash: str | None = None
@@ -82,6 +90,8 @@ class _Node:
     def __init__(self, kind: str, sender: str | None, recipient: str | None, value: str | None, is_failed: bool) -> None:
         self.kind, self.sender, self.recipient = kind, sender, recipient
         self.value = number(value) if value and kind in _MOVING else 0
+        if self.value > MAX_UNITS:
+            raise ValueError(f"a call from {sender} moves {self.value} base units, more than any chain has")
         self.is_failed = is_failed
         self.children: list[_Node] = []
 
@@ -104,6 +114,8 @@ def calls_of_tree(frame: Frame) -> Calls:
 
 
 def _node_of(frame: Frame) -> _Node:
+    if frame.type is None:
+        raise ValueError("a frame has no type")
     return _Node(frame.type.upper(), frame.sender, frame.to, frame.value, frame.error is not None)
 
 
@@ -113,6 +125,8 @@ def calls_of_list(traces: Sequence[FlatTrace]) -> Calls:
     for trace in sorted(traces, key=lambda trace: trace.trace_address):
         path, action = tuple(trace.trace_address), trace.action
         failed = trace.error is not None
+        if action is None:
+            raise ValueError(f"the trace {list(path)} has no action")
         match trace.type:
             case "call":
                 node = _Node((action.call_type or "call").upper(), action.sender, action.to, action.value, failed)
@@ -149,8 +163,11 @@ def _value_calls(root: _Node) -> Iterator[Call]:
         todo += [(child, (*path, place)) for place, child in reversed(list(enumerate(shown)))]
 
 
-def calls_by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Sequence[str]) -> list[Calls]:
-    """The calls of each transaction of a block, in order, from `trace_block`. Raises ValueError when they are not that block's."""
+def calls_by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Sequence[str]) -> list[Calls | Untraced]:
+    """The calls of each transaction of a block, in order, from `trace_block`. Raises ValueError when they are not that block's.
+
+    A transaction whose frames are missing or can't be read is an `Untraced`.
+    """
     grouped: dict[int, list[FlatTrace]] = defaultdict(list)
     for trace in traces:
         if trace.block_hash is not None and trace.block_hash[2:].lower() != block_hash:
@@ -161,22 +178,33 @@ def calls_by_transaction(traces: Sequence[FlatTrace], block_hash: str, txids: Se
         if not 0 <= place < len(txids) or (trace.transaction_hash is not None and trace.transaction_hash[2:].lower() != txids[place]):
             raise ValueError(f"a trace is of transaction {trace.transaction_hash} at place {place}, which the block has not there")
         grouped[place].append(trace)
-    if len(grouped) != len(txids):
-        raise ValueError(f"{len(grouped)} of {len(txids)} transactions are traced")
-    return [calls_of_list(grouped[place]) for place in range(len(txids))]
+    if not grouped and txids:
+        raise ValueError(f"0 of {len(txids)} transactions are traced")
+    return [_or_why(calls_of_list, grouped[place]) for place in range(len(txids))]
 
 
-def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -> list[Calls]:
-    """The calls of each transaction of a block, in order, from callTracer. Raises ValueError when they are not that block's."""
+def _or_why(read: Callable[[_Traced], Calls], traced: _Traced) -> Calls | Untraced:
+    try:
+        return read(traced)
+    except ValueError as error:
+        return Untraced(str(error))
+
+
+def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -> list[Calls | Untraced]:
+    """The calls of each transaction of a block, in order, from callTracer. Raises ValueError when they are not that block's.
+
+    A transaction that the node could not trace, or whose frames can't be read, is an `Untraced`.
+    """
     if len(answers) != len(txids):
         raise ValueError(f"{len(answers)} of {len(txids)} transactions are traced")
-    found = []
+    found: list[Calls | Untraced] = []
     for answer, txid in zip(answers, txids, strict=True):
         if answer.tx_hash is not None and answer.tx_hash[2:].lower() != txid:
             raise ValueError(f"the trace of {answer.tx_hash} stands in place of {txid}'s")
         if answer.result is None:
-            raise ValueError(f"transaction {txid} could not be traced: {answer.error}")
-        found.append(calls_of_tree(answer.result))
+            found.append(Untraced(f"it could not be traced: {answer.error}"))
+        else:
+            found.append(_or_why(calls_of_tree, answer.result))
     return found
 
 

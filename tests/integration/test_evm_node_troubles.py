@@ -145,8 +145,6 @@ def answering(served: Served, wanted: str, result: Any, times: int = 10**9) -> N
         ("eth_getBlockByNumber", lambda p, a: {**a, "gasUsed": "0x7"} if p[1] else a, "is said to have hash"),
         ("eth_getBlockByNumber", lambda p, a: {**a, "transactions": a["transactions"][:-1]} if p[1] else a, "commits to transactions"),
         ("eth_getBlockByNumber", lambda p, a: None if p[1] else a, "does not have block"),
-        ("trace_block", lambda p, a: a[:-1], "transactions are traced|no parent|own frame|balance"),
-        ("trace_block", lambda p, a: None, "has no trace"),
         ("eth_getBalance", lambda p, a: 5, "something unexpected"),
         ("eth_getBalance", NodeFault(-32000, "internal error of some kind"), "internal error"),
         ("eth_getLogs", NodeFault(-32000, "database corrupted"), "database corrupted"),

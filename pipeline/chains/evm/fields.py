@@ -5,9 +5,11 @@ Enters: "0x1f"-like text of a node's answer. Leaves: bytes. Raises ValueError na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 Nested = bytes | list["Nested"]
 """What RLP encodes: bytes, and lists of such."""
 
@@ -16,7 +18,7 @@ def data(answer: Mapping[str, Any], field: str, length: int | None = None) -> by
     """A field of data; of `length` bytes where that is given."""
     value = answer.get(field)
     if not isinstance(value, str) or not value.startswith("0x"):
-        raise ValueError(f"{field} is {value!r}, not 0x and hexadecimal digits")
+        raise ValueError(f"{field} is {_shown(value)}, not 0x and hexadecimal digits")
     try:
         found = bytes.fromhex(value[2:])
     except ValueError:
@@ -29,12 +31,27 @@ def data(answer: Mapping[str, Any], field: str, length: int | None = None) -> by
 def number(answer: Mapping[str, Any], field: str) -> int:
     """A quantity."""
     value = answer.get(field)
-    if not isinstance(value, str) or not value.startswith("0x"):
-        raise ValueError(f"{field} is {value!r}, not a quantity like 0x1f")
-    try:
-        return int(value[2:], 16)
-    except ValueError:
-        raise ValueError(f"{field} is {value[:80]!r}, not a quantity like 0x1f") from None
+    if not isinstance(value, str):
+        raise ValueError(f"{field} is {_shown(value)}, not a quantity like 0x1f")
+    return whole(value, field)
+
+
+def whole(text: str, field: str) -> int:
+    """The whole number that a quantity like 0x1f, of at most 32 bytes, stands for."""
+    if _QUANTITY.fullmatch(text) is None:
+        raise ValueError(f"{field} is {text[:80]!r}, not a quantity like 0x1f")
+    return int(text, 16)
+
+
+def entry(value: Any, field: str) -> Mapping[str, Any]:
+    """An entry of a list that should have fields of its own."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{field} has the entry {_shown(value)}, which has no fields")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:80]
 
 
 def quantity(answer: Mapping[str, Any], field: str) -> bytes:

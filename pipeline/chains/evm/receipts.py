@@ -12,7 +12,7 @@ from typing import Any
 
 from .address import to_checksum
 from .coding import decode, encode
-from .fields import Nested, as_bytes, as_list, as_number, data, number, quantity
+from .fields import Nested, as_bytes, as_list, as_number, data, entry, number, quantity
 
 TRANSFER_TOPIC = bytes.fromhex("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef")
 """Keccak-256 of `Transfer(address,address,uint256)` (ERC-20)."""
@@ -63,7 +63,9 @@ def receipt_rlp(receipt: Mapping[str, Any]) -> bytes:
     logs = receipt.get("logs")
     if not isinstance(logs, list):
         raise ValueError(f"logs is {logs!r}, not a list")
-    body = encode([outcome, quantity(receipt, "cumulativeGasUsed"), data(receipt, "logsBloom", 256), [_log(log) for log in logs]])
+    body = encode(
+        [outcome, quantity(receipt, "cumulativeGasUsed"), data(receipt, "logsBloom", 256), [_log(entry(log, "logs")) for log in logs]]
+    )
     return bytes([kind]) + body if kind else body
 
 
@@ -98,15 +100,15 @@ def parse_receipt(raw: bytes) -> Receipt:
 
 def receipt_as_told(answer: Mapping[str, Any]) -> Receipt:
     """A receipt of a type that this program can't encode, as the node tells it. Raises ValueError for a malformed field."""
+    logs = answer.get("logs")
+    if not isinstance(logs, list):
+        raise ValueError("logs is not a list")
     return Receipt(
         kind=number(answer, "type"),
         status=number(answer, "status"),
         cumulative_gas_used=number(answer, "cumulativeGasUsed"),
         bloom=data(answer, "logsBloom", 256),
-        logs=[
-            Log(to_checksum(log["address"]), [bytes.fromhex(topic[2:]) for topic in log["topics"]], data(log, "data"))
-            for log in answer["logs"]
-        ],
+        logs=[_parse_log(_log(entry(log, "logs"))) for log in logs],
     )
 
 

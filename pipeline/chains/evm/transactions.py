@@ -12,7 +12,7 @@ from typing import Any
 
 from .address import to_checksum
 from .coding import decode, encode, keccak256
-from .fields import Nested, as_bytes, as_list, as_number, data, number, quantity, recipient, shortest
+from .fields import Nested, as_bytes, as_list, as_number, data, entry, number, quantity, recipient, shortest
 
 _LEGACY = ("nonce", "gasPrice", "gas", "to", "value", "input", "v", "r", "s")
 _SIGNED = ("yParity", "r", "s")
@@ -128,24 +128,28 @@ def _field(transaction: Mapping[str, Any], name: str) -> Nested:
             # Older nodes say it as `v`.
             return quantity(transaction, "yParity" if transaction.get("yParity") is not None else "v")
         case "accessList":
-            return [[data(entry, "address", 20), _hashes(entry, "storageKeys")] for entry in _list(transaction, name)]
+            return [[data(one, "address", 20), _hashes(one, "storageKeys")] for one in _entries(transaction, name)]
         case "blobVersionedHashes":
             return _hashes(transaction, name)
         case "authorizationList":
-            return [_authorization(entry) for entry in _list(transaction, name)]
+            return [_authorization(one) for one in _entries(transaction, name)]
         case _:
             return quantity(transaction, name)
 
 
-def _authorization(entry: Mapping[str, Any]) -> Nested:
-    return [quantity(entry, "chainId"), data(entry, "address", 20), quantity(entry, "nonce"), *(quantity(entry, name) for name in _SIGNED)]
+def _authorization(one: Mapping[str, Any]) -> Nested:
+    return [quantity(one, "chainId"), data(one, "address", 20), quantity(one, "nonce"), *(quantity(one, name) for name in _SIGNED)]
 
 
 def _list(transaction: Mapping[str, Any], name: str) -> list[Any]:
     found = transaction.get(name)
     if not isinstance(found, list):
-        raise ValueError(f"{name} is {found!r}, not a list")
+        raise ValueError(f"{name} is {str(found)[:80]!r}, not a list")
     return found
+
+
+def _entries(transaction: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [entry(one, name) for one in _list(transaction, name)]
 
 
 def _hashes(answer: Mapping[str, Any], name: str) -> list[Nested]:

@@ -7,11 +7,12 @@ import json
 import msgspec
 import pytest
 
-from connectors.evm.movements import Call
+from connectors.evm.movements import Call, Calls
 from connectors.evm.traces import (
     FlatTrace,
     Frame,
     TracedTransaction,
+    Untraced,
     calls_by_transaction,
     calls_of_list,
     calls_of_tree,
@@ -92,17 +93,16 @@ def test_a_list_that_does_not_hang_together_is_refused(traces: list[FlatTrace], 
 
 def test_traces_of_another_block_or_of_too_few_transactions_are_refused() -> None:
     of_block = [msgspec.structs.replace(trace, block_hash="0x" + "aa" * 32, transaction_position=0) for trace in LIST]
-    assert calls_by_transaction(of_block, "aa" * 32, ["11" * 32])[0].inner == EXPECTED
+    assert calls_by_transaction(of_block, "aa" * 32, ["11" * 32])[0] == Calls(is_failed=False, inner=EXPECTED)
     with pytest.raises(ValueError, match="is of block"):
         calls_by_transaction(of_block, "bb" * 32, ["11" * 32])
-    with pytest.raises(ValueError, match="1 of 2 transactions"):
-        calls_by_transaction(of_block, "aa" * 32, ["11" * 32, "22" * 32])
+    first, second = calls_by_transaction(of_block, "aa" * 32, ["11" * 32, "22" * 32])
+    assert isinstance(first, Calls) and second == Untraced("the transaction's own frame is missing")
     with pytest.raises(ValueError, match="1 of 2 transactions"):
         calls_of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame))], ["11" * 32, "22" * 32])
     with pytest.raises(ValueError, match="stands in place"):
         calls_of_trees([TracedTransaction(result=msgspec.convert(TREE, Frame), tx_hash="0x" + "22" * 32)], ["11" * 32])
-    with pytest.raises(ValueError, match="could not be traced: late"):
-        calls_of_trees([TracedTransaction(error="late")], ["11" * 32])
+    assert calls_of_trees([TracedTransaction(error="late")], ["11" * 32]) == [Untraced("it could not be traced: late")]
 
 
 def test_calls_a_thousand_deep_are_read() -> None:
