@@ -230,7 +230,12 @@ def _proved_profile(text: str) -> dict[str, str]:
 
 
 def _proved_month(text: str) -> str:
-    return "" if text in ("", "none") else str(Month.parse(text))
+    if text in ("", "none"):
+        return ""
+    try:
+        return str(Month.parse(text))
+    except ValueError as error:
+        raise SettingsError([str(error)], source="esep init") from None
 
 
 def _proved_start(node: FoundNode, text: str) -> int:
