@@ -26,6 +26,7 @@ from . import (
     network,
     nodes,
     query,
+    rule,
     services,
     setup,
     sources,
@@ -75,7 +76,7 @@ def build() -> typer.Typer:
     groups: dict[str, list[Callable[..., Any]]] = {
         "Begin": [begin.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, sources.capture, services.ingest, nodes.nodes],
-        "Judge": [status.status, issues.issues, decisions.label, decisions.waive, documents.document, query.query],
+        "Judge": [status.status, issues.issues, decisions.label, decisions.waive, documents.document, query.query, rule.rule],
         "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
         "Keep": [care.doctor, care.backup, care.restore, log_commands.topics],
         "File": [

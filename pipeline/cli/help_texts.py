@@ -32,6 +32,7 @@ _HEADINGS: Final = {
     "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
 }
 """Typer's constants with what they say in English."""
+_HELP_OPTION: Final = N_("Show this message and exit.")
 
 
 def help_messages(command: Any) -> dict[str, str]:
@@ -45,9 +46,23 @@ def translate_help(command: Any, words: Texts) -> None:
     """Put the help of a command, and of those below it, into the language; words in brackets are shown as they are, not taken for markup."""
     _walk(command, words.gettext_plain)
     _walk_params(command, _escaped)
+    for one in _commands(command):
+        one.get_help_option = _translated_help_option(one.get_help_option, words)
     command.epilog = epilog(words)
     for name, text in _HEADINGS.items():
         setattr(rich_utils, name, words.gettext_plain(text))
+
+
+def _translated_help_option(get_help_option: Callable[[Any], Any], words: Texts) -> Callable[[Any], Any]:
+    """`--help` itself, which Typer adds to a command only when it is run."""
+
+    def translated(context: Any) -> Any:
+        option = get_help_option(context)
+        if option is not None:
+            option.help = words.gettext_plain(_HELP_OPTION)
+        return option
+
+    return translated
 
 
 def epilog(words: Texts) -> str:

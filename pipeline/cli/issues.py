@@ -85,7 +85,7 @@ def print_issues(month: Month, groups: list[IssueGroup], config: Path, *, limit:
 def _print_group(month: Month, group: IssueGroup, config: Path, limit: int | None) -> None:
     is_blocking = group.code.severity is Severity.BLOCKING
     kind = (message("BLOCKING") if group.open_count else message("waived")) if is_blocking else message("warning")
-    rule = message(" (rule {number})", number=group.advice.rule) if group.advice.rule else ""
+    rule = message(" (esep rule {number})", number=group.advice.rule) if group.advice.rule else ""
     say(message("{kind}  {code}: {title}{rule}", kind=kind, code=group.code.value, title=group.advice.title, rule=rule), hang=2)
     if len(group.issues) > 1:
         sums = "".join(f", {amount_words(amount)} {asset}" for asset, amount in group.sums.items())

@@ -38,6 +38,7 @@ COMMANDS = [
     "label",
     "waive",
     "query",
+    "rule",
     "freeze",
     "verify",
     "replay",

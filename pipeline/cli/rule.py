@@ -1,0 +1,56 @@
+"""`esep rule`: a rule that a message cites, as docs/rules.md has it."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
+
+from .frame import say
+
+_HEADING = re.compile(r"^### (?P<number>[0-9]+\.[0-9]+) (?P<title>.+?) \{ #rule-[0-9-]+ \}$", re.MULTILINE)
+
+
+def rule(
+    number: Annotated[str | None, typer.Argument(help="The rule's number, as 5.3; all of them when not given.", metavar="[NUMBER]")] = None,
+) -> None:
+    """Explain a rule that a message cites, with an example.
+
+    [dim]esep rule 5.3[/dim]
+    """
+    known = rules()
+    if number is None:
+        for one, (title, _) in known.items():
+            say(f"{one:<5} {title}", hang=6)
+        return
+    if number not in known:
+        raise SettingsError([message("NUMBER: there is no rule {number}: esep rule lists them", number=repr(number))], source="esep rule")
+    title, text = known[number]
+    say(f"{number} {title}")
+    say()
+    say(text)
+
+
+def rules() -> dict[str, tuple[str, str]]:
+    """Each rule's title and text by its number, in the order of the page; lines of a paragraph are joined."""
+    page = _page().read_text(encoding="utf-8")
+    headings = list(_HEADING.finditer(page))
+    ends = [heading.start() for heading in headings[1:]] + [len(page)]
+    found = {}
+    for heading, end in zip(headings, ends, strict=True):
+        text = page[heading.end() : end].split("\n## ")[0].replace("**", "").replace("`", "")
+        found[heading["number"]] = (heading["title"], "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n")))
+    return found
+
+
+def _page() -> Traversable:
+    """Where the page lies: beside the package where that was installed, else in the repository."""
+    installed = resources.files("pipeline") / "rules.md"
+    return installed if installed.is_file() else Path(__file__).parents[2] / "docs" / "rules.md"
