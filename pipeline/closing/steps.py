@@ -134,7 +134,7 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
     if now < life.month.end_at:
         return Step(Act.WAIT, message("the month has not ended"), life.month.end_at)
     if outside:
-        return Step(Act.PERSON, outside, command="" if unmet is None or unmet else f"esep freeze {life.month} --by NAME")
+        return Step(Act.PERSON, outside, command=f"esep freeze {life.month} --by NAME" if unmet == [] and plan.first_month is None else "")
     if unmet is None or unmet:
         return Step(Act.FACTS, joined("; ", unmet or [message("the conditions were not evaluated yet")]))
     if not plan.freezes_by_itself:
