@@ -8,6 +8,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.model.errors import EsepError, SettingsError
+from pipeline.model.message import message
 from pipeline.service.chain_notes import NodeNote, node_notes, read_note
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, say, settings_of, table
@@ -35,14 +36,22 @@ def nodes(
     with App(settings_of(config), now) as app:
         unknown = sorted(set(chains or ()) - set(app.settings.chains))
         if unknown:
-            raise SettingsError([f"there is no chain {', '.join(unknown)}: use one of {', '.join(app.settings.chains)}"])
+            raise SettingsError(
+                [
+                    message(
+                        "there is no chain {unknown}: use one of {chains}",
+                        unknown=", ".join(unknown),
+                        chains=", ".join(app.settings.chains),
+                    )
+                ]
+            )
         found = [_survey(app, chain, ask=ask) for chain in chains or app.settings.chains]
     if as_json:
         print_json(found)
         return
     for chain in found:
         if chain["fault"]:
-            say(f"{chain['chain']}: {chain['fault']}")
+            say(message("{chain}: {fault}", chain=chain["chain"], fault=chain["fault"]))
             continue
         rows = [
             [
@@ -51,10 +60,29 @@ def nodes(
             ]
             for node in chain["nodes"]
         ]  # fmt: skip
-        table(chain["chain"], ["node", "version", "height", "blocks behind", "ways", "ms", "last trouble"], rows)
+        table(
+            chain["chain"],
+            [
+                message("node"),
+                message("version"),
+                message("height"),
+                message("blocks behind"),
+                message("ways"),
+                message("ms"),
+                message("last trouble"),
+            ],
+            rows,
+        )
         if chain["witnesses"] > 1:
             to = chain["witnessed_to_height"]
-            say(f"{chain['chain']}: {chain['witnesses']} nodes stand behind every block up to {'…' if to is None else to}")
+            say(
+                message(
+                    "{chain}: {witnesses} nodes stand behind every block up to {more}",
+                    chain=chain["chain"],
+                    witnesses=chain["witnesses"],
+                    more="…" if to is None else to,
+                )
+            )
 
 
 def _survey(app: App, chain: str, *, ask: bool) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def capture(
         if once:
             for name in named:
                 if settings.sources[name].kind == "push":
-                    say(f"{name}: is pushed: it is served by esep capture without --once, and by esep run")
+                    say(message("{name}: is pushed: it is served by esep capture without --once, and by esep run", name=name))
                     continue
                 rows = 0
 
