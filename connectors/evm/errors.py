@@ -67,8 +67,25 @@ _LARGE = re.compile(
     r"limit(ed)? to|range|timed? ?out|timeout|deadline|larger than|up to a",
     re.I,
 )
-RATE_LIMITED = re.compile(r"rate.?limit|too many requests|request(s)? per second|capacity|throttl|-32029|daily request|compute units", re.I)
+RATE_LIMITED = re.compile(
+    r"rate.?limit|too many (requests|calls)|(requests?|calls?|queries) ?(per|/) ?s|per second|capacity|throttl|-32029|daily request|compute units|throughput|"
+    r"quota|slow down|too fast|(try|retry)( again)? (in|after) \d|\b429\b|concurren|credits",
+    re.I,
+)
 """Error messages of nodes that limit the request rate."""
+_WAIT = re.compile(
+    r"(?:retry|try again|again|wait|backoff(?:_seconds)?|reset)\D{0,20}?(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|sec|seconds?|m|min|minutes?)?(?![\w.])",
+    re.I,
+)
+
+
+def wait_in_answer_s(text: str, data: object) -> float | None:
+    """The seconds that an error inside an answer asks to wait, by its words or its data; None where it does not say."""
+    found = _WAIT.search(text) or (_WAIT.search(str(data)[:1000]) if data is not None else None)
+    if found is None:
+        return None
+    unit = (found[2] or "s").lower()
+    return float(found[1]) * (0.001 if unit.startswith(("ms", "milli")) else 60 if unit.startswith("m") else 1)
 
 
 class StateMissing(SourceError):

@@ -107,10 +107,17 @@ class EvmSide:
 def open_sides(settings: EvmChain, chain_id: int, connection: NodeConnection | None) -> list[EvmSide]:
     """A side for each node of the settings. `connection`: used instead of one to the settings' `rpc_url`."""
     first = NodeLogin(rpc_url=settings.rpc_url, user=settings.user, password=settings.password, headers=settings.headers)
-    connections = [connection or _connect(first, settings.timeout_s)]
-    connections += [_connect(login, settings.timeout_s) for login in settings.further_nodes]
+    connections = [connection or _connect(first, settings)]
+    connections += [_connect(login, settings) for login in settings.further_nodes]
     return [EvmSide(each, settings, chain_id) for each in connections]
 
 
-def _connect(login: NodeLogin, timeout_s: float) -> NodeConnection:
-    return NodeConnection(login.rpc_url, user=login.user, password=login.password, headers=login.headers, timeout_s=timeout_s)
+def _connect(login: NodeLogin, settings: EvmChain) -> NodeConnection:
+    return NodeConnection(
+        login.rpc_url,
+        user=login.user,
+        password=login.password,
+        headers=login.headers,
+        timeout_s=settings.timeout_s,
+        batch_size=settings.calls_a_request,
+    )

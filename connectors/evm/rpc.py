@@ -1,7 +1,8 @@
 """JSON-RPC to one node of an account chain: many calls in one request.
 
 Enters: a URL, a user and password or custom headers. Leaves: each call's result as JSON, in the order asked; or a `SourceError` that
-says what happened and what to do. A request that is too large for the node is halved until it succeeds, and that size is remembered.
+says what happened and what to do. A request that is too large for the node is halved until it succeeds, and that size is remembered; after some that
+succeed, larger ones are tried again. Where the node asks to be asked more slowly, a batch shrinks and is waited with, as long as the node says, for a while.
 Left out: connections, limits and transport errors (`connectors.transport`), retries over time (`pipeline.follow`), what the methods
 mean (`node.py`).
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient,
 from connectors.transport.json_rpc import Fault, Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SourceError
 
-from .errors import RATE_LIMITED, AccessRefused, AnswerUnreadable, NodeBusy, RpcError
+from .errors import RATE_LIMITED, AccessRefused, AnswerUnreadable, NodeBusy, RpcError, wait_in_answer_s
 
 Call = tuple[str, Sequence[object]]
 """A method and its parameters."""
@@ -28,7 +30,18 @@ Call = tuple[str, Sequence[object]]
 MAX_REPLY_BYTES = 256 << 20
 """A longer reply is refused; a hundred full blocks, or a traced one, are far smaller."""
 BATCH = 100
-"""Calls in one request, unless the node accepts fewer."""
+"""Calls in one request, unless the settings say otherwise or the node accepts fewer."""
+GROWS_AFTER = 8
+"""Requests of the size in use that must succeed before one twice as large is tried."""
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+"""Seconds between two attempts at what a node's limit refused. A node that asks for more is left to the loop, which waits as long."""
+PATIENCE = 3
+"""Attempts in a row that may be refused before the loop is told."""
+
+
+class Limited(NodeBusy):
+    """The node limits how much we ask."""
 
 
 class RecordedAnswers(NamedTuple):
@@ -51,7 +64,10 @@ class NodeConnection:
         password: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 60.0,
+        batch_size: int = BATCH,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`batch_size`: the most calls in one request. `pause`: waits for so many seconds."""
         address = NodeAddress.of(url, default_port=80, example="http://127.0.0.1:8545")
         if address.user is not None:
             user, password = address.user, address.password
@@ -62,7 +78,11 @@ class NodeConnection:
         if user is not None:
             self._headers["Authorization"] = basic(f"{user}:{password or ''}".encode())
         self._http = NodeClient(address, timeout_s=timeout_s, limit_bytes=MAX_REPLY_BYTES)
-        self.batch_size = BATCH
+        self.batch_size = self._largest = batch_size
+        self._pause, self._good = pause, 0
+        self._sizes = threading.Lock()
+        self.n_pauses = 0
+        """How often a limit of the node was waited for."""
         self.n_requests = 0
         """Requests sent so far."""
         self._local = threading.local()
@@ -92,10 +112,43 @@ class NodeConnection:
     def ask(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
         """The node's answer to each of many calls, in the order asked: JSON, or its error."""
         answers: list[msgspec.Raw | RpcError] = []
+        refused = 0
         while len(answers) < len(calls):
-            answers += self._ask_some(calls[len(answers) : len(answers) + self.batch_size])
+            some = calls[len(answers) : len(answers) + self.batch_size]
+            try:
+                found = self._ask_some(some)
+            except Limited as busy:
+                refused += 1
+                self._wait(busy, len(some), refused)
+                continue
+            answers += found
+            refused = 0
+            self._succeeded(len(found), len(some))
         self._note(tuple(calls), True, answers)
         return answers
+
+    def _wait(self, busy: Limited, n_calls: int, refused: int) -> None:
+        """Shrink the batch, and wait as long as the node asks, or longer each time. Raises `busy` when that is too long, or patience is at an end."""
+        self._shrink(n_calls)
+        pause_s = busy.retry_after_s if busy.retry_after_s is not None else FIRST_PAUSE_S * 2 ** (refused - 1)
+        if refused > PATIENCE or (busy.retry_after_s or 0) > LONGEST_PAUSE_S:
+            raise busy
+        self.n_pauses += 1
+        self._pause(min(pause_s, LONGEST_PAUSE_S))
+
+    def _shrink(self, n_calls: int) -> None:
+        """So many calls in one request were too many."""
+        with self._sizes:
+            self.batch_size, self._good = max(1, min(self.batch_size, n_calls // 2)), 0
+
+    def _succeeded(self, n_answers: int, n_asked: int) -> None:
+        """A request of the size in use was answered: after some, larger ones are tried again."""
+        with self._sizes:
+            if n_answers < n_asked or n_asked < self.batch_size or self.batch_size >= self._largest:
+                return
+            self._good += 1
+            if self._good >= GROWS_AFTER:
+                self.batch_size, self._good = min(self._largest, 2 * self.batch_size), 0
 
     @contextmanager
     def record_answers(self) -> Iterator[list[RecordedAnswers]]:
@@ -131,31 +184,41 @@ class NodeConnection:
             replies = read_replies(self._post(encode(batch), first), first, self.name, len(calls))
             if isinstance(replies, Reply):
                 raise self._failure_of(replies.error or Fault(), first)
-        except (RpcError, AnswerTooLarge) as error:
+        except (RpcError, AnswerTooLarge):
             if len(calls) == 1:
                 return self._one(calls[0])
-            return self._halved(calls, error)
+            return self._halved(calls)
         answers: list[msgspec.Raw | RpcError] = []
         for (method, _), reply in zip(calls, replies, strict=True):
             try:
                 answers.append(self._result(reply, method))
+            except Limited:  # the node counts each call of a batch: what it answered is kept
+                if not answers:
+                    raise
+                self._shrink(2 * len(answers))
+                return answers
             except RpcError as error:
                 if error.is_too_large and method not in _RANGED and len(calls) > 1:  # the batch's reply was cut at the node's limit
-                    return answers or self._halved(calls, error)
+                    return answers or self._halved(calls)
                 answers.append(error)
         return answers
 
-    def _halved(self, calls: Sequence[Call], error: Exception) -> list[msgspec.Raw | RpcError]:
-        if isinstance(error, RpcError) and error.is_method_missing:
-            raise error
-        self.batch_size = max(1, len(calls) // 2)
-        return self._ask_some(calls[: self.batch_size])
+    def _halved(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
+        self._shrink(len(calls))
+        return self._ask_some(calls[: max(1, len(calls) // 2)])
 
     def _ask_one(self, call: Call) -> msgspec.Raw:
         """The answer to one call, not sent as a batch. Raises RpcError for the node's error."""
-        answer = self._alone(call)
-        self._note((call,), False, [answer])
-        return answer
+        refused = 0
+        while True:
+            try:
+                answer = self._alone(call)
+            except Limited as busy:
+                refused += 1
+                self._wait(busy, self.batch_size * 2, refused)
+            else:
+                self._note((call,), False, [answer])
+                return answer
 
     def _one(self, call: Call) -> list[msgspec.Raw | RpcError]:
         """One call, not sent as a batch: some nodes accept no batches."""
@@ -177,7 +240,10 @@ class NodeConnection:
     def _failure_of(self, error: Fault, method: str) -> SourceError:
         text = error.message[:300]
         if error.code in (429, -32029) or (RATE_LIMITED.search(text) and "range" not in text):
-            return NodeBusy(f"the node at {self.name} asks to be asked more slowly ({method}: {text}): trying again later")
+            return Limited(
+                f"the node at {self.name} asks to be asked more slowly ({method}: {text}): trying again later",
+                retry_after_s=wait_in_answer_s(text, error.data),
+            )
         if RpcError("", method=method, code=error.code, text=text).is_method_missing:
             return RpcError(f"the node at {self.name} does not offer {method}: {text}", method=method, code=error.code, text=text)
         return RpcError(f"{method} at {self.name}: {text} (code {error.code})", method=method, code=error.code, text=text)
@@ -195,7 +261,7 @@ class NodeConnection:
             )
         if status in (429, 502, 503, 504):
             wait_s = _seconds(retry_after)
-            raise NodeBusy(
+            raise (Limited if status == 429 else NodeBusy)(
                 f"the node at {self.name} is overloaded or limits us ({status}: {said}): trying again"
                 + (f" after {wait_s:g} s" if wait_s is not None else ""),
                 retry_after_s=wait_s,

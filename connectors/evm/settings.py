@@ -28,6 +28,8 @@ class EvmChain(FollowedChain):
     internal_calls: InternalCalls = "auto"
     block_reward: RewardFacts | None = None
     """What its blocks create; None where that is not counted."""
+    calls_a_request: int = 100
+    """The most calls in one request; fewer where the node takes fewer."""
     known: AccountNetwork | None = None
     """What is known of the network; None: what Esep's own `networks.toml` says."""
     user: str | None = None
@@ -46,6 +48,8 @@ class EvmChain(FollowedChain):
             faults.append(f"finality {self.finality} is below 1")
         if self.internal_calls not in INTERNAL_CALLS:
             faults.append(f"internal_calls {self.internal_calls!r} is not known: use {', '.join(INTERNAL_CALLS)}")
+        if self.calls_a_request < 1:
+            faults.append(f"calls_a_request {self.calls_a_request} is below 1")
         if self.blocks_a_step is not None and self.blocks_a_step < 1:
             faults.append(f"blocks_a_step {self.blocks_a_step} is below 1")
         known: dict[str, str] = {}

@@ -27,6 +27,8 @@ class Fault(msgspec.Struct):
 
     code: int = 0
     message: str = ""
+    data: Any = None
+    """What some nodes add, such as how long to wait."""
 
 
 class Reply(msgspec.Struct):

@@ -140,7 +140,8 @@ class Nodes(Generic[SideT]):
         known.trouble, known.trouble_at, known.is_in_trouble = str(error), self._clock(), True
         known.usable_from = known.trouble_at + max(known.rest_s, asked_s or 0.0)
         known.rest_s = min(2 * known.rest_s, LONGEST_REST_S)
-        side.forget()
+        if not isinstance(error, NodeBusy):  # a node that asks to be asked more slowly is the same node
+            side.forget()
 
     def worked(self, side: SideT) -> None:
         """A node did what it was asked to."""

@@ -80,7 +80,7 @@ def _login_faults(place: str, node: ChainSettings | NodeSettings, urls: Iterable
 
 
 _OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap", "merged_mining_proofs")
-_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward")
+_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward", "calls_a_request")
 _NODES_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file")
 
 

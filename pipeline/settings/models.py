@@ -160,6 +160,18 @@ class ChainSettings(Section):
         default="network",
         description="EVM: the reward of a block that a pool wallet mined: by the network's schedule, if it has one; none, not to count it; ecip1017, by Ethereum Classic's",
     )
+    calls_a_request: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="EVM: the most calls in one request; where the node takes fewer, or limits them, that is found out, and more are tried again later",
+    )
+    blocks_a_step: int | None = Field(
+        default=None,
+        ge=1,
+        le=5000,
+        description="blocks read in one step, all or nothing; fewer for a node that is slow; not given: the connector's own number",
+    )
     rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
     strategy: Literal["auto", "scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex"] = Field(
         default="auto", description="how blocks are read; auto takes the fastest that the node offers, and all give the same events"

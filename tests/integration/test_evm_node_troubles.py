@@ -61,7 +61,7 @@ def read_all(served: Served, **changes: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("status", "content", "headers", "message", "is_retryable"),
     [
-        (429, b"slow down", {"Retry-After": "7"}, "overloaded or limits us", True),
+        (429, b"slow down", {"Retry-After": "70"}, "overloaded or limits us", True),
         (503, b"", {}, "overloaded", True),
         (401, b"who are you", {}, "does not let us in", False),
         (403, b"", {}, "does not let us in", False),
@@ -88,7 +88,7 @@ def test_whole_replies_that_are_none(
             evm.step()
         assert raised.value.is_retryable is is_retryable
         if isinstance(raised.value, NodeBusy) and headers:
-            assert raised.value.retry_after_s == 7
+            assert raised.value.retry_after_s == 70
         served.replies = []
         assert isinstance(evm.step(), Connected)
 
