@@ -160,18 +160,8 @@ class ChainSettings(Section):
         default="network",
         description="EVM: the reward of a block that a pool wallet mined: by the network's schedule, if it has one; none, not to count it; ecip1017, by Ethereum Classic's",
     )
-    calls_a_request: int = Field(
-        default=100,
-        ge=1,
-        le=1000,
-        description="EVM: the most calls in one request; where the node takes fewer, or limits them, that is found out, and more are tried again later",
-    )
-    blocks_a_step: int | None = Field(
-        default=None,
-        ge=1,
-        le=5000,
-        description="blocks read in one step, all or nothing; fewer for a node that is slow; not given: the connector's own number",
-    )
+    calls_a_request: int = Field(default=100, ge=1, le=1000, description="EVM: the most calls in one request; fewer where it takes fewer")
+    blocks_a_step: int | None = Field(default=None, ge=1, le=5000, description="blocks read at once; not given: the connector's choice")
     rest: Literal["auto", "on", "off"] = Field(default="auto", description="whether to use the node's REST interface: auto, on, off")
     strategy: Literal["auto", "scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", "own-outputs", "txindex"] = Field(
         default="auto", description="how blocks are read; auto takes the fastest that the node offers, and all give the same events"
@@ -257,9 +247,7 @@ class MetricsSettings(Section):
         pattern=r"^$|^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$",
         description="HOST:PORT to serve them on; empty serves nothing. Each process needs a port of its own: --listen says it for one",
     )
-    stalled_after_s: int = Field(
-        default=900, ge=10, le=86_400, description="/healthz fails when a loop gave no heartbeat for this many seconds"
-    )
+    stalled_after_s: int = Field(default=900, ge=10, le=86_400, description="/healthz fails when a loop gave no heartbeat for so long")
     ready_lag_events: int = Field(default=1000, ge=0, description="/readyz fails when the store is more events behind the log")
     ready_lag_blocks: int = Field(default=3, ge=0, description="/readyz fails when the log is more blocks behind a node")
 
