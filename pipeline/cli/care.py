@@ -79,7 +79,7 @@ def backup(
     )
     say_field(
         message("months"),
-        ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or "none frozen yet",
+        ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or message("none frozen yet"),
         indent=2,
         width=12,
     )
