@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from pipeline.chains.bitcoin.coins import Outpoint, Spend, Unspent, UnspentCoin
+from pipeline.chains.bitcoin.filters import BlockFilter
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.wire import Block
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Block
 from pipeline.model.errors import SettingsError
 
-from .errors import AnswerUnreadable, ChainMoved, RpcError, WrongChain
+from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError, WrongChain
 from .fetch import Fetcher, base_units
 from .node import SCAN_TIMEOUT_S, Node, NodeStatus
 from .read_blocks import parsed_block
@@ -47,17 +48,23 @@ class _BlockHeight(msgspec.Struct):
     height: int
 
 
+class _Filter(msgspec.Struct):
+    filter: str
+    header: str
+
+
 class NodeOfCoins:
     """A node, asked of coins. Close it when done."""
 
-    def __init__(self, url: str, login: Path | None, networks: Sequence[Network], *, timeout_s: float = 120.0) -> None:
-        """`login`: a file of one line USER:PASSWORD, as a node's cookie file is. `networks`: those that the node may be of.
+    def __init__(self, url: str, login: Path | Credentials | None, networks: Sequence[Network], *, timeout_s: float = 120.0) -> None:
+        """`login`: a file of one line USER:PASSWORD, as a node's cookie file is, or what is in it. `networks`: those that the node may be of.
 
         Raises SettingsError for an address or a file that can't be used, SourceError when the node does not answer or is of none of the networks.
         """
         if "@" in url:
             raise SettingsError(["--node: an address holds no password: put USER:PASSWORD into a file and name it with --node-login"])
-        self._connection = NodeConnection(url, Credentials(cookie_path=login), timeout_s=timeout_s)
+        credentials = login if isinstance(login, Credentials) else Credentials(cookie_path=login)
+        self._connection = NodeConnection(url, credentials, timeout_s=timeout_s)
         self.name = self._connection.name
         genesis = self._connection.call("getblockhash", 0, result=str)
         begin_so = [network for network in networks if network.genesis == genesis]
@@ -122,6 +129,42 @@ class NodeOfCoins:
         except RpcError:
             return None
         return None if block_hash is None else self._connection.call("getblockheader", block_hash, True, result=_BlockHeight).height
+
+    def filter_header(self, block_hash: str) -> str | None:
+        try:
+            return self._connection.call("getblockfilter", block_hash, result=_Filter).header
+        except RpcError:
+            return None
+
+    def filters(self, first: int, last: int) -> Iterator[BlockFilter]:
+        """The basic filters of the main chain's blocks, in order, without blocks. Raises NotOffered where the node keeps none, or not so far yet."""
+        for start in range(first, last + 1, BLOCKS_AT_ONCE):
+            heights = range(start, min(start + BLOCKS_AT_ONCE, last + 1))
+            hashes = self._node.hashes_at(heights)
+            try:
+                told = self._connection.batch("getblockfilter", [(hash_,) for hash_ in hashes], result=_Filter)
+                headers = self._connection.batch("getblockheader", [(hash_, False) for hash_ in hashes], result=str)
+            except RpcError as error:
+                raise NotOffered(
+                    f"the node at {self.name} gives no filters of blocks {start} to {heights[-1]} (blockfilterindex=1): {error.text}"
+                ) from error
+            for height, each, header in zip(heights, told, headers, strict=True):
+                try:
+                    yield BlockFilter(
+                        height=height,
+                        block_header=bytes.fromhex(header)[:HEADER_SIZE],
+                        filter=bytes.fromhex(each.filter),
+                        filter_header=each.header,
+                    )
+                except ValueError as error:
+                    raise AnswerUnreadable(f"the filter of block {height} at {self.name}: {error}") from error
+
+    def block(self, block_hash: str) -> bytes:
+        """The block's bytes, checked against its hash."""
+        assert self.network is not None
+        raw = self._fetcher.rpc_raw(block_hash)
+        parsed_block(raw, block_hash, self.network)
+        return raw
 
     def touching(self, scripts: Collection[bytes], coins: Collection[Outpoint], first: int, last: int) -> Iterator[Spend]:
         watched, known = set(scripts), {(bytes.fromhex(txid), vout) for txid, vout in coins}

@@ -57,6 +57,7 @@ from pipeline.store.queries import (
 from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
 from pipeline.validate.registry import RegistryKind
 
+from .filters import add_wanted_filters
 from .stores import Progress, Stores, no_progress
 
 OPEN_MONTHS = 3
@@ -190,6 +191,7 @@ class PoolMonths:
             export_month(store.connection, str(month), path)
 
         bundle, event = freeze_month(content, report, self._settings.months_path, export=export, append=self._append, progress=progress)
+        add_wanted_filters(self._settings, bundle.folder, progress=progress)
         return FreezeOutcome(bundle.folder, bundle.digest, event.version, is_new=True)
 
     def _append(self, event: Frozen) -> None:

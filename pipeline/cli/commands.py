@@ -77,7 +77,7 @@ def build() -> typer.Typer:
         "Begin": [begin.init, setup.demo, setup.docs],
         "Facts": [services.run, services.watch, sources.capture, services.ingest, nodes.nodes],
         "Judge": [status.status, issues.issues, decisions.label, decisions.waive, documents.document, query.query, rule.rule],
-        "Close": [months.freeze, months.verify, months.replay, months.render, statement.statement],
+        "Close": [months.freeze, months.filters, months.verify, months.replay, months.render, statement.statement],
         "Keep": [care.doctor, care.backup, care.restore, log_commands.topics],
         "File": [
             closing.close,

@@ -79,7 +79,7 @@ def _login_faults(place: str, node: ChainSettings | NodeSettings, urls: Iterable
     return faults
 
 
-_OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap", "merged_mining_proofs")
+_OF_BITCOIN = ("cookie_file", "rest", "strategy", "first_used_height", "gap", "merged_mining_proofs", "compact_filters")
 _OF_ACCOUNTS = ("bearer_file", "header_name", "header_file", "internal_calls", "block_reward", "calls_a_request")
 _NODES_OF_ACCOUNTS = ("bearer_file", "header_name", "header_file")
 

@@ -180,6 +180,7 @@ class ChainSettings(Section):
         default=False,
         description="dogecoin: keep merged mining's proof with each header, so that bundles show the chain's work: about 1 kB a block in the log and in each bundle",
     )
+    compact_filters: bool = Field(default=False, description="lay the month's compact block filters beside each bundle (ADR 19)")
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")

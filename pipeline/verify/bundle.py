@@ -36,6 +36,7 @@ from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
 from .facts import check_facts
 from .files import digest_of
+from .filters import check_filters
 from .finding import WORK, Check, Finding
 from .manifest import check_manifest
 from .node import NODE, check_node
@@ -227,6 +228,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     ("facts against chain", check_facts),
     ("account balances", check_balances),
     ("coins", check_coins),
+    ("filters", check_filters),
     ("nonces", check_nonces),
     ("wallets", check_wallets),
     ("manifest", check_manifest),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.model.errors import UndecidedError, VerifyError
 
-ON_CHAIN = ("headers", "proofs", "reported transfers", "facts against chain", "account balances", "coins", "nonces", "wallets")
+ON_CHAIN = ("headers", "proofs", "reported transfers", "facts against chain", "account balances", "coins", "filters", "nonces", "wallets")
 """The checks whose result rests on the work behind the bundle's headers."""
 WORK = "work"
 """The check of that work."""

@@ -13,9 +13,9 @@ import polars as pl
 from pipeline.assess.coins import all_coins
 from pipeline.chains.bitcoin.coins import CoinNode, Outpoint
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.script import script_of
 from pipeline.model.errors import SourceError
 
+from .filters import read_filters, scripts_of_coins
 from .finding import Finding
 from .opened import OpenBundle
 
@@ -63,18 +63,9 @@ def _asked(bundle: OpenBundle, chain: str) -> _Asked:
     network = bundle.networks[chain]
     assert isinstance(network, Network)
     first, start, end = bundle.coins.spans[chain]
-    coins = {
-        (row["txid"], row["vout"]): row
-        for row in all_coins(bundle.facts, bundle.rules).filter(pl.col("chain") == chain).iter_rows(named=True)
-    }
-    scripts = set()
-    for (txid, vout), row in coins.items():
-        proven = bundle.proven[0].get((chain, txid))
-        if proven is not None and proven.tx is not None:
-            scripts.add(proven.tx.outputs[vout].script)
-        elif row["address"] is not None:
-            scripts.add(script_of(str(row["address"]), network))
-    return _Asked(chain, network, first, start, end, coins, scripts)
+    every = all_coins(bundle.facts, bundle.rules)
+    coins = {(row["txid"], row["vout"]): row for row in every.filter(pl.col("chain") == chain).iter_rows(named=True)}
+    return _Asked(chain, network, first, start, end, coins, scripts_of_coins(bundle, chain, every))
 
 
 def _compare(bundle: OpenBundle, asked: _Asked, node: CoinNode, *, reads_blocks: bool) -> Finding:
@@ -109,13 +100,36 @@ def _compare(bundle: OpenBundle, asked: _Asked, node: CoinNode, *, reads_blocks:
         f"at block {unspent.height} {len(closing) - spent} coins of the closing set are unspent, {spent} were spent after block {asked.end}, "
         f"and no other coin of the pool's scripts that is as old is unspent"
     )
+    is_filtered = _compare_filters(bundle, asked, node, shown[asked.end], faults, seen, words)
     left = ""
     if reads_blocks:
         faults += _block_faults(bundle, asked, node)
         seen.append(f"every transaction of blocks {_from(asked)} to {asked.end} that touches the pool's scripts stands in the facts")
-    else:
+    elif not is_filtered:
         left = "whether coins came and went within the month in transactions left out: --node-blocks reads its blocks"
     return Finding(faults, "; ".join(seen), not_checked=left, on_word=tuple(words))
+
+
+def _compare_filters(
+    bundle: OpenBundle, asked: _Asked, node: CoinNode, last: str, faults: list[str], seen: list[str], words: list[str]
+) -> bool:
+    """Whether the bundle's filters of the chain are the node's: their last header commits to every one before it (ADR 19). `last`: the block of that header."""
+    told = read_filters(bundle).get(asked.chain)
+    if told is None or told.faults:
+        return False
+    header = node.filter_header(last)
+    if header is None:
+        words.append(
+            f"{asked.chain}: {told.seen}: the node at {node.name} keeps no filters (blockfilterindex=1) to compare their last header with"
+        )
+        return False
+    if header != told.header:
+        faults.append(
+            f"the filter of block {asked.end} has the header {header} at the node at {node.name}: the bundle's filters end in {told.header}, and are others"
+        )
+        return False
+    seen.append(f"the filters are the node's: {told.seen}")
+    return True
 
 
 def _spend_faults(asked: _Asked, node: CoinNode, gone: set[Outpoint], shown: dict[int, str]) -> list[str]:

@@ -42,12 +42,17 @@ _KNOWN = re.compile(
     + "|".join(SHAPES)
     + r")\.parquet"
 )
-FOLDERS = ("evidence", "evidence/facts")
+FILTERS_FOLDER = "filters"
+"""Compact block filters that joined a bundle, a file a chain (ADR 19)."""
+FOLDERS = ("evidence", "evidence/facts", FILTERS_FOLDER)
+_FILTERS = re.compile(FILTERS_FOLDER + r"/[0-9A-Za-z][0-9A-Za-z._-]{0,63}\.jsonl")
 _FILED_FOLDER = re.compile(r"submissions(/[0-9A-Za-z][0-9A-Za-z._-]{0,127})?")
 _FILED = re.compile(r"submissions/[0-9A-Za-z][0-9A-Za-z._-]{0,127}/(body|[0-9]{4,9}-[0-9A-Za-z_-]{0,64}\.txt)")
 """What was filed and answered joins a bundle later, too: kept as it was, proved by nothing."""
 
 MAX_MANIFEST_BYTES = 32 << 20
+MAX_FILTERS_BYTES = 2 << 30
+"""A main network's month of filters is about 120 MB, and each block that is carried whole up to 6 MB."""
 MAX_SIGNATURE_BYTES = 1 << 20
 MAX_LINE_BYTES = 8 << 20
 """Of `proofs.jsonl`: a transaction with its proof."""
@@ -309,7 +314,7 @@ def shape_faults(folder: Path, files: dict[str, str]) -> list[str]:
                     faults.append(f"{name!r} is {_kind(kind)}: a bundle has plain files only")
                 elif name in files:
                     found.add(name)
-                elif name != MANIFEST and name not in JOINING and not _FILED.fullmatch(name):
+                elif name != MANIFEST and name not in JOINING and not _FILED.fullmatch(name) and not _FILTERS.fullmatch(name):
                     faults.append(f"{name!r} is not in the manifest")
     return faults + [f"{name} is missing" for name in sorted(set(files) - found) if not any(repr(name) in fault for fault in faults)]
 

@@ -24,14 +24,14 @@ from pipeline.chains.bitcoin.wire import double_sha256
 from pipeline.enrich.frames import DOUBTS, OBSERVATIONS, Facts
 from pipeline.model.rules import Asset, Rules
 
-from . import test_coins, test_facts, test_manifest, test_shapes, test_wallets
+from . import filters, test_coins, test_facts, test_manifest, test_shapes, test_wallets
 from .forger import frame, manifest_of, resealed, rewritten
 from .signatures import SIGNED
 from .test_manifest import setting
 
 FACTS, MANIFEST, HEADERS, PROOFS, WORK, FILES = "facts against chain", "manifest", "headers", "proofs", "work", "files"
 DOCUMENTS, SIGNATURES, DEBTS, RECOMPUTED, TRANSFERS = "documents", "signatures", "debts", "recomputed from facts", "reported transfers"
-RECEIPTS = "receipts"
+RECEIPTS, FILTERS = "receipts", "filters"
 REFUSED = "refused"
 """The bundle is refused whole, before any check."""
 
@@ -678,6 +678,7 @@ FORGERIES: tuple[Forgery, ...] = (
     *(Forgery(1, name, forge, REFUSED if name == "too large" else SIGNATURES, named, is_trusting=True) for name, forge, named in SIGNED),
     # 3 and 4: what is left out whole, and wallets that are not the pool's
     *(Forgery(3, _words(forge), forge, "coins", named) for forge, named in test_coins.COINS),
+    *(Forgery(3, name, forge, FILTERS, named) for name, forge, named in filters.FORGED),
     *(Forgery(4, _words(forge), lambda bundle, forge=forge: test_wallets.relisted(bundle, forge(bundle)), "wallets", named) for forge, named in test_wallets.WALLETS),  # type: ignore[misc]
     # 2: facts written anew by the honest writer, and single cells
     *(Forgery(2, _words(make), lambda bundle, make=make: rewritten(bundle, facts=make), FACTS, named) for make, named in test_facts.FACTS),  # type: ignore[misc]

@@ -63,5 +63,8 @@ class CoinNode(Protocol):
     def created_at(self, txid: str) -> int | None:
         """The height of the transaction's block; None where the node keeps no index of transactions, or does not know it."""
 
+    def filter_header(self, block_hash: str) -> str | None:
+        """The header of the block's basic filter, hex (BIP 157); None where the node keeps no filters."""
+
     def touching(self, scripts: Collection[bytes], coins: Collection[Outpoint], first: int, last: int) -> Iterator[Spend]:
         """The transactions of the blocks from `first` to `last` that pay to the scripts, or spend the coins or outputs paid to the scripts in these blocks."""

@@ -33,8 +33,14 @@ def test_published_vectors(row: list) -> None:
 def test_siphash_vectors() -> None:
     """From the paper's reference: keys 00…0f, messages of 0, 1, 2 and 15 bytes."""
     key_0, key_1 = 0x0706050403020100, 0x0F0E0D0C0B0A0908
-    for size, expected in [(0, 0x726FDB47DD0E0E31), (1, 0x74F839C593DC67FD), (2, 0x0D6C8009D9A94F5A), (15, 0xA129CA6149BE45E5)]:
-        assert siphash(key_0, key_1, bytes(range(size))) == expected
+    expected = {0: 0x726FDB47DD0E0E31, 1: 0x74F839C593DC67FD, 2: 0x0D6C8009D9A94F5A, 15: 0xA129CA6149BE45E5}
+    assert siphash(key_0, key_1, [bytes(range(size)) for size in expected]) == list(expected.values())
+
+
+def test_messages_side_by_side_are_hashed_as_alone() -> None:
+    key_0, key_1 = (1 << 64) - 1, 0xF0F0F0F0F0F0F0F0
+    messages = [bytes([number] * size) for number in range(256) for size in (0, 7, 8, 22, 25, 34)]
+    assert siphash(key_0, key_1, messages) == [siphash(key_0, key_1, [message])[0] for message in messages]
 
 
 @given(st.sets(st.binary(min_size=1, max_size=40), max_size=300))
