@@ -10,6 +10,7 @@ import typer
 
 from pipeline.cli.commands import build
 from pipeline.cli.frame import run
+from pipeline.cli.help_texts import translate_help
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "docs" / "example" / "2026-10"
@@ -22,4 +23,4 @@ CLOSING_AT = max(int(time.time()), LOOKED_AT) + 3600
 
 def esep(*arguments: object) -> int:
     """A command, in this process; its exit code."""
-    return run(typer.main.get_command(build()), [str(argument) for argument in arguments])
+    return run(typer.main.get_command(build()), [str(argument) for argument in arguments], prepare=translate_help)
