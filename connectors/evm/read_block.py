@@ -18,7 +18,7 @@ import msgspec
 from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import data, number
 from pipeline.chains.evm.receipts import Receipt, parse_receipt, receipt_as_told, receipt_rlp, token_movement
-from pipeline.chains.evm.transactions import INTRINSIC_GAS, transaction_hash, transaction_rlp
+from pipeline.chains.evm.transactions import INTRINSIC_GAS, bytes_of, transaction_rlp
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
@@ -152,9 +152,11 @@ class BlockReader:
         transactions_trie = receipts_trie = None
         raw_transactions = _each(transaction_rlp, transactions)
         if raw_transactions is not None:
-            for raw, txid in zip(raw_transactions, txids, strict=True):
-                if transaction_hash(raw) != txid:
+            for place, txid in enumerate(txids):
+                found = bytes_of(transactions[place], raw_transactions[place], txid)
+                if found is None:
                     raise _HeaderMismatch(f"transaction {txid} has another hash")
+                raw_transactions[place] = found
             transactions_trie = _compare(raw_transactions, fields.transactions_root, "transactions")
         answers = self._node.receipts(header, txids)
         raw_receipts = _each(receipt_rlp, answers)

@@ -108,6 +108,19 @@ def sender_of(raw: bytes) -> str:
     return str(key.to_checksum_address())
 
 
+def bytes_of(transaction: Mapping[str, Any], raw: bytes, txid: str) -> bytes | None:
+    """The signed bytes whose hash is `txid`: `raw`, as the node's fields give them; or with the other parity of the signature, which some nodes tell wrongly. None: neither."""
+    if transaction_hash(raw) == txid:
+        return raw
+    if raw[:1] >= b"\xc0":
+        return None  # before EIP-2718 there is a `v`, and no parity
+    told = _field(transaction, "yParity")
+    if told not in (b"", b"\x01"):
+        return None
+    other = transaction_rlp({**transaction, "yParity": "0x0" if told else "0x1"})
+    return other if transaction_hash(other) == txid else None
+
+
 def _kind_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
     if not raw:
         raise ValueError("a transaction has at least one byte")

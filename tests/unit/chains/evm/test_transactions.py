@@ -8,7 +8,7 @@ import pytest
 from eth_account import Account
 from eth_account.datastructures import SignedTransaction
 
-from pipeline.chains.evm.transactions import parse_account_transaction, transaction_hash, transaction_rlp
+from pipeline.chains.evm.transactions import bytes_of, parse_account_transaction, transaction_hash, transaction_rlp
 
 KEY = "0x" + "46" * 32
 TO = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -57,6 +57,17 @@ def test_bytes_and_hash_are_what_eth_account_says(fields: dict[str, Any]) -> Non
         expected["value"],
         expected["data"],
     )
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_parity_that_contradicts_the_hash_is_the_other_one(kind: int) -> None:
+    fees: dict[str, Any] = {"gasPrice": 7} if kind == 1 else {"maxFeePerGas": 7, "maxPriorityFeePerGas": 1}
+    made, answer = signed(type=kind, accessList=[], **fees)
+    told = {**answer, "yParity": hex(1 - made.v)}
+    raw, txid = transaction_rlp(told), bytes(made.hash).hex()
+    assert transaction_hash(raw) != txid
+    assert bytes_of(told, raw, txid) == bytes(made.raw_transaction) == bytes_of(answer, bytes(made.raw_transaction), txid)
+    assert bytes_of({**told, "value": "0x1"}, transaction_rlp({**told, "value": "0x1"}), txid) is None
 
 
 def test_a_delegating_transaction_is_known() -> None:
