@@ -108,13 +108,13 @@ MUTANTS = (
     Mutant("the repeated leaf goes unseen", "pipeline/chains/bitcoin/merkle.py", "if neighbour == node:", "if False:", MERKLE),
     # Account chains (ADR 7)
     Mutant("a failed transaction moves its value", "connectors/evm/movements.py", "    if failed:\n        return []\n", "", MOVEMENTS),
-    Mutant("logs are counted by transaction", "connectors/evm/movements.py", "start=first_log", "start=0", MOVEMENTS),
+    Mutant("logs are counted by transaction", "connectors/evm/movements.py", "index = first_log + place", "index = place", MOVEMENTS),
     Mutant("what a contract passes on counts as its own", "connectors/evm/netting.py", "gains[(m.asset, m.sender)] -= m.value", "gains[(m.asset, m.sender)] -= 0", NETTING),
     Mutant("calls that were undone count", "connectors/evm/traces.py", "        if node.is_failed:\n            continue\n", "", TRACES),
     Mutant("gas at the price allowed", "connectors/evm/read_block.py", "price = number(answer, \"effectiveGasPrice\") if answer.get(\"effectiveGasPrice\") is not None else number(transaction, \"gasPrice\")", "price = number(transaction, \"maxFeePerGas\") if transaction.get(\"maxFeePerGas\") is not None else number(transaction, \"gasPrice\")", ACCOUNTS),
     Mutant("a wallet's fee is nobody's", "connectors/evm/netting.py", "if fee_payer is not None and fee:", "if False:", NETTING),
-    Mutant("an uncle a block nearer", "connectors/evm/rewards.py", "uncle_height + 8 - height", "uncle_height + 9 - height", REWARDS),
-    Mutant("a changed answer goes unseen", "connectors/evm/recheck.py", "if not self._is_same(state, height, block_hash, watching):", "if False:", ACCOUNTS),
+    Mutant("an uncle a block nearer", "pipeline/chains/rewards.py", "uncle_height + rules.distance - height", "uncle_height + rules.distance + 1 - height", ("tests/unit/chains/test_rewards.py",)),
+    Mutant("a changed answer goes unseen", "connectors/evm/recheck.py", "if not is_same(state, height, block_hash, watching, node, reader):", "if False:", ACCOUNTS),
     Mutant("a month's end is passed unobserved", "connectors/evm/build_events.py", "if month is not None and now != month and end is not None:", "if False:", ACCOUNTS),
     Mutant("a balance that nobody told proves itself", "pipeline/enrich/balance.py", 'fault=pl.when(pl.col("opening").is_null())', 'fault=pl.when(pl.lit(False))', ACCOUNT_RULES),
     # Closing (ADR 5)
