@@ -348,7 +348,7 @@ def test_a_header_ahead_of_its_blocks_is_waited_for(node: RegtestNode):
         with connector(restored, log) as following:
             step = following.step()
             assert isinstance(step, Waiting)
-            assert "at height 10, below the log's 30, and still synchronising" in step.reason
+            assert "at height 10, below the log's 30: it lags, synchronises" in step.reason
             for block_hash in hashes[10:]:
                 restored.rpc.call("submitblock", node.rpc.call("getblock", block_hash, 0))
             assert isinstance(following.step(), Idle)
