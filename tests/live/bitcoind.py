@@ -26,7 +26,7 @@ LEFT_OUT = (
     "WITH_EMBEDDED_ASMAP", "INSTALL_MAN",
 )  # fmt: skip
 PLAIN_CODE = "-w -fno-stack-protector -fcf-protection=none -fno-stack-clash-protection"
-STEP_TIMEOUT_S = 3600
+STEP_TIMEOUT_S = 1500
 MANIFEST = f"""[package]
 name = "bitcoin-core-sources"
 version = "0.0.0"

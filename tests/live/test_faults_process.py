@@ -71,6 +71,10 @@ def sound(var: Path) -> int:
         return check_log(log).events
 
 
+ALL_KILLS = bool(os.environ.get("ESEP_ALL_KILLS"))
+"""Whether all kills of the next test are made (12 minutes), or one of each kind."""
+
+
 @pytest.mark.timeout(2400)
 @pytest.mark.xfail(strict=False, reason="passed whole on a calm machine, failed once beside other work: not understood yet")
 def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowledged_is_missing(closable: Path, tmp_path: Path) -> None:
@@ -110,7 +114,7 @@ def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowl
     # An ingest into an empty store, and its publishing: the next one goes on from whatever is there.
     syncs = made(*ingest).count("fsync")
     assert syncs >= 2
-    for number in sorted({2, syncs // 2, syncs - 1}):
+    for number in sorted({2, syncs // 2, syncs - 1} if ALL_KILLS else {syncs // 2}):
         empty_store(var)
         killed("fsync", number, *ingest)
         assert at_once(*ingest, *config).returncode == 0
@@ -122,7 +126,8 @@ def test_killed_at_each_sync_of_an_append_an_ingest_and_a_freeze_nothing_acknowl
     acknowledging = calls[:last_rename].count("fdatasync")
     assert syncs >= 40 and renames >= 3 and acknowledging >= 1
     held = sound(var)
-    for call, number in (("fsync", syncs // 6), ("rename", 2), ("fsync", syncs // 2), ("fdatasync", acknowledging)):
+    kills = (("fsync", syncs // 6), ("rename", 2), ("fsync", syncs // 2), ("fdatasync", acknowledging))
+    for call, number in kills if ALL_KILLS else kills[2:]:
         killed(call, number, *FREEZE)
         assert sound(var) in (held, held + 1)
         assert not frozen.exists()
