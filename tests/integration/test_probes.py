@@ -112,21 +112,21 @@ def test_ingest_tells_while_it_follows(tmp_path: Path) -> None:
     assert "201040000013" not in body and "acct0" not in body, "metrics name nobody"
 
 
-def test_status_shows_how_far_the_copy_is_behind_by_partition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_how_far_the_copy_is_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pool = small_pool(tmp_path, "alpha", seed=3)
     config = pool.write_settings(tmp_path / "pools")
     (tmp_path / "pools" / "var-alpha").mkdir()
     with SqliteLog(tmp_path / "pools" / "var-alpha" / "log.sqlite") as log:
         pool.append_to(log, 0, 2)
         assert esep("status", "--config", config) == 0
-        assert "none was published yet" in capsys.readouterr().out
+        assert "none for analysts was published yet" in capsys.readouterr().out
         assert esep("ingest", "--config", config) == 0
         assert esep("status", "--config", config) == 0
         assert "up to the log's end" in capsys.readouterr().out
         pool.append_to(log, 1, 2)
     second = {topic: len(events) - len(events) // 2 for (topic, _), events in pool.events.items()}
     assert esep("status", "--config", config) == 0
-    said = f"behind the log by so many events: chain/0 {second['chain']}, ledger/0 {second['ledger']}, registry/0 {second['registry']}"
+    said = f"{sum(second.values())} event(s) behind the log"
     assert said in capsys.readouterr().out
 
 
