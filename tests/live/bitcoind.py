@@ -7,10 +7,12 @@ is what takes the time, and the chains of the tests are short.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,9 @@ LEFT_OUT = (
     "WITH_EMBEDDED_ASMAP", "INSTALL_MAN",
 )  # fmt: skip
 PLAIN_CODE = "-w -fno-stack-protector -fcf-protection=none -fno-stack-clash-protection"
-STEP_TIMEOUT_S = 1500
+STEP_TIMEOUT_S = 3600
+WITHIN_S = 780
+"""For which a build beside the other tests (`--unless-given`) may go on: 630 s on two quiet cores. A slower machine goes without, so that all checks stay within the hour."""
 MANIFEST = f"""[package]
 name = "bitcoin-core-sources"
 version = "0.0.0"
@@ -57,7 +61,7 @@ def why_not() -> str:
     return f"no bitcoind on PATH, ESEP_BITCOIND does not name one, and {need}"
 
 
-def build() -> Path:
+def build(within_s: float = STEP_TIMEOUT_S) -> Path:
     """The daemon in the cache, built when it is not there. One build at a time; what is there is whole. Raises CannotBuild."""
     if absent := [tool for tool in TOOLS if shutil.which(tool) is None]:
         raise CannotBuild(f"bitcoind is not built: {', '.join(absent)} is not on PATH")
@@ -66,7 +70,7 @@ def build() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (CACHE / "bitcoind").exists():
             with tempfile.TemporaryDirectory(prefix=f".{CACHE.name}.", dir=CACHE.parent) as scratch:
-                built = _compile(_sources(Path(scratch)), Path(scratch) / "build")
+                built = _compile(_sources(Path(scratch)), Path(scratch) / "build", within_s)
                 ready = Path(scratch) / "ready"
                 ready.mkdir()
                 shutil.move(built, ready / "bitcoind")
@@ -88,29 +92,32 @@ def _sources(scratch: Path) -> Path:
     return crate / "bitcoin"
 
 
-def _compile(sources: Path, folder: Path) -> Path:
+def _compile(sources: Path, folder: Path, within_s: float) -> Path:
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O0", f"-DAPPEND_CXXFLAGS={PLAIN_CODE}", "-DBUILD_DAEMON=ON"]
     _run(["cmake", "-S", str(sources), "-B", str(folder), *options, *(f"-D{name}=OFF" for name in LEFT_OUT)], folder.parent)
-    _run(["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1), "--target", "bitcoind"], folder.parent)
+    _run(["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1), "--target", "bitcoind"], folder.parent, within_s)
     return folder / "bin" / "bitcoind"
 
 
-def _run(command: list[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=STEP_TIMEOUT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])}: {error}") from error
-    if done.returncode:
-        raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])} ended with {done.returncode}:\n{done.stdout.strip()[-2000:]}")
+def _run(command: list[str], folder: Path, within_s: float = STEP_TIMEOUT_S) -> None:
+    """A command, its compilers too, for at most `within_s`: all of them end with it."""
+    with tempfile.TemporaryFile() as said:
+        try:
+            started = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        except OSError as error:
+            raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])}: {error}") from error
+        try:
+            code = started.wait(within_s)
+        except subprocess.TimeoutExpired as error:
+            raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])} was given up after {within_s:g} s") from error
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip()[-2000:]
+    if code:
+        raise CannotBuild(f"bitcoind is not built: {' '.join(command[:2])} ended with {code}:\n{words}")
 
 
 if __name__ == "__main__":
@@ -118,6 +125,6 @@ if __name__ == "__main__":
         print(f"bitcoind: {given}")
     else:
         try:
-            print(f"bitcoind: {build()}")
+            print(f"bitcoind: {build(WITHIN_S if '--unless-given' in sys.argv[1:] else STEP_TIMEOUT_S)}")
         except CannotBuild as error:
             sys.exit(str(error))
