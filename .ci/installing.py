@@ -9,11 +9,12 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def main(title: str, lock: str, command: list[str]) -> int:
     """Run the command to its end."""
-    with open(lock, encoding="utf-8") as file:
+    with Path(lock).open(encoding="utf-8") as file:
         total = sum(bool(re.match(r"[A-Za-z0-9]", line)) for line in file)
     began, found, kept = time.monotonic(), 0, []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
