@@ -25,7 +25,7 @@ class Service:
         self.troubles: list[tuple[int, dict[str, str], bytes]] = []
         """Answers given instead of the next ones: status, headers, body."""
         self.between_pages: list[Any] = []
-        """Called after a page was served, one after each."""
+        """Called after a page was made up, one after each."""
         self.url = ""
 
 
@@ -112,13 +112,13 @@ def serving(kind: str) -> Iterator[Service]:
                 query = {name: values[0] for name, values in parse_qs(place.query).items()}
                 status, found = answer(service, place.path, query, {name.lower(): value for name, value in self.headers.items()}, body)
                 extra, sent = {"Content-Type": "application/json"}, json.dumps(found).encode()
+            if service.between_pages:  # before the answer goes out: the next request comes after it
+                service.between_pages.pop(0)()
             self.send_response(status)
             for name, value in {"Content-Length": str(len(sent)), "Connection": "close", **extra}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(sent)
-            if service.between_pages:
-                service.between_pages.pop(0)()
 
         do_POST = do_GET
 
