@@ -303,12 +303,12 @@ class _State:
     def declared(self, through: date, reason: str) -> list[Event]:
         """The events by which the source is complete through a day, and the ledger where all its sources are."""
         events: list[Event] = []
-        if self._completes.get(self._plan.name, date.min) < through:
+        ours = self._completes.get(self._plan.name, date.min)
+        if ours < through:  # known to be so once the event is in the log (`take`): the append may be fenced
             name = f"source:{self._plan.name}:complete:{through}"
             events.append(SourceComplete(id=name, source=self._plan.name, through=through.isoformat(), reason=reason))
-            self._completes[self._plan.name] = through
         names = [self._plan.name, *self._plan.others]
-        together = min(self._completes.get(name, date.min) for name in names)
+        together = min(max(ours, through), *(self._completes.get(name, date.min) for name in self._plan.others), date.max)
         if together > (self._complete or date.min):
             reason = "every source is: " + ", ".join(sorted(names))
             events.append(Complete(id=f"complete:{together}:sources", through=together.isoformat(), reason=reason))

@@ -234,6 +234,35 @@ def test_a_month_is_complete_once_it_was_read_past_its_end_and_nothing_waits() -
     assert len(bench.events(Complete)) == 1
 
 
+class FencingLog(MemoryLog):
+    """A log in which another writer comes between just as a source declares itself complete, once."""
+
+    is_quiet = False
+
+    def writer(self, topic, key):  # type: ignore[no-untyped-def]
+        writer = super().writer(topic, key)
+        append = writer.append
+
+        def fenced(events):  # type: ignore[no-untyped-def]
+            if not self.is_quiet and any(b"source-complete" in event.value for event in events):
+                self.is_quiet = True
+                super(FencingLog, self).writer(topic, key).close()
+            return append(events)
+
+        writer.append = fenced  # type: ignore[method-assign]
+        return writer
+
+
+def test_a_declaration_that_was_fenced_is_made_again() -> None:
+    bench = Bench(log=FencingLog())
+    bench.now = AFTER
+    with pytest.raises(FencedError):
+        bench.step()
+    bench.step()
+    assert [event.through for event in bench.events(SourceComplete)] == ["2026-10-31"]  # type: ignore[union-attr]
+    assert [event.through for event in bench.events(Complete)] == ["2026-10-31"]  # type: ignore[union-attr]
+
+
 def test_the_ledger_is_complete_when_all_its_sources_are() -> None:
     one = Bench(others=("more",))
     two = Bench(others=("books",), log=one.log, name="more")
