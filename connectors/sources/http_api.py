@@ -119,9 +119,6 @@ class HttpApi:
             words = words.replace(secret, "***") if len(secret) > 3 else words
         return SourceError(f"source {self.name}: {words}", is_retryable=True)
 
-    def close(self) -> None:
-        """Nothing is held between two requests."""
-
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import pymysql
 from pymysql import converters
@@ -137,12 +136,6 @@ class _DatabaseSource:
     def close(self) -> None:
         """Close the connection."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 class MposSource(_DatabaseSource):

@@ -7,8 +7,6 @@ suffice: SELECT on the three tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
@@ -132,12 +130,6 @@ class MiningcoreSource:
         """Close the connection."""
         self._high.clear()
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 def _covers(low: int, high: int | None) -> Callable[[str, Content], bool]:

@@ -10,8 +10,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pipeline.capture.kinds.values import instant, unix_instant
 from pipeline.capture.outputs import Unreadable
@@ -65,15 +64,8 @@ class UpstreamSource(ABC):
             )
         rows[row_id] = row
 
-    def close(self) -> None:
-        """Close the API."""
-        self._api.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+    def close(self) -> None:  # noqa: B027 - nothing to close, for any of them
+        """Nothing is held between two requests."""
 
 
 def digest_id(*parts: str | None) -> str:

@@ -96,7 +96,7 @@ class Projection:
         self._exact: dict[str, Credit | Paid] = {}
         self._sums: dict[tuple[str, ...], RunningSum] = {}
         self.touched: set[str] = set()
-        """Ids of allocations, payments and items that may have changed since this was last emptied."""
+        """Ids of allocations and payments that may have changed since this was last emptied."""
 
     def rows_changed(self, rows: Iterable[SeenRow]) -> None:
         """Rows of one event changed: read again what depends on them."""
@@ -159,7 +159,6 @@ class Projection:
     def _set(self, output: Output, sums: dict[tuple[str, ...], None]) -> None:
         if isinstance(output, Item):
             self.items[output.item] = output
-            self.touched.add(output.item)
             return
         key = _key(output)[1]
         held = self._exact.get(key)
@@ -174,10 +173,10 @@ class Projection:
 
     def _drop(self, output: Output, sums: dict[tuple[str, ...], None]) -> None:
         key = _key(output)[1]
-        self.touched.add(key)
         if isinstance(output, Item):
             self.items.pop(key, None)
             return
+        self.touched.add(key)
         self._exact.pop(key, None)
         self._add(_sum_of(output), key, None, sums)
         if isinstance(output, Credit):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from .source import Content, Known, Look, TableLook
 
@@ -27,9 +25,3 @@ class PushedRows:
     def close(self) -> None:
         """Drop what was not taken: whoever sent it gets an error, and sends it again."""
         self._rows = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 Content = Mapping[str, str | None]
 """A row: every value as the source's own text, or None."""
@@ -57,7 +56,3 @@ class Source(Protocol):
         """Read what may have changed, in one consistent state of the source. Raises SourceError, SettingsError."""
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
