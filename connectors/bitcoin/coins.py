@@ -7,6 +7,7 @@ word: nothing in the chain commits to it. Left out: what follows from it (`pipel
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.chains.bitcoin.filters import BlockFilter
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Block
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 from .errors import AnswerUnreadable, ChainMoved, NotOffered, RpcError, WrongChain
 from .fetch import Fetcher, base_units
@@ -53,6 +55,15 @@ class _Filter(msgspec.Struct):
     header: str
 
 
+@contextmanager
+def _moved_is_trouble() -> Iterator[None]:
+    """The main chain changed between two requests, or is shorter than was asked: the caller asks again."""
+    try:
+        yield
+    except ChainMoved as error:
+        raise AnswerUnreadable(message("{error}: ask again", error=error)) from error
+
+
 class NodeOfCoins:
     """A node, asked of coins. Close it when done."""
 
@@ -62,55 +73,70 @@ class NodeOfCoins:
         Raises SettingsError for an address or a file that can't be used, SourceError when the node does not answer or is of none of the networks.
         """
         if "@" in url:
-            raise SettingsError(["--node: an address holds no password: put USER:PASSWORD into a file and name it with --node-login"])
+            raise SettingsError(
+                [message("--node: an address holds no password: put USER:PASSWORD into a file and name it with --node-login")]
+            )
         credentials = login if isinstance(login, Credentials) else Credentials(cookie_path=login)
-        self._connection = NodeConnection(url, credentials, timeout_s=timeout_s)
-        self.name = self._connection.name
-        genesis = self._connection.call("getblockhash", 0, result=str)
+        self.connection = NodeConnection(url, credentials, timeout_s=timeout_s)
+        self.name = self.connection.name
+        genesis = self.connection.call("getblockhash", 0, result=str)
         begin_so = [network for network in networks if network.genesis == genesis]
         if not begin_so:
             told = ", ".join(sorted({network.name for network in networks})) or "no chain of coins"
-            raise SettingsError([f"--node: the node at {self.name} has the first block {genesis}; the bundle is of {told}"])
+            raise SettingsError(
+                [
+                    message(
+                        "--node: the node at {name} has the first block {genesis}; the bundle is of {told}",
+                        name=self.name,
+                        genesis=genesis,
+                        told=told,
+                    )
+                ]
+            )
         self.network = self._told_apart(begin_so)
         self.network_name = self.network.name
-        self._node = Node(self._connection, self.network)
-        self._fetcher = Fetcher(self._connection, self.network)
+        self._node = Node(self.connection, self.network)
+        self._fetcher = Fetcher(self.connection, self.network)
 
     def _told_apart(self, begin_so: Sequence[Network]) -> Network:
         """Which of the networks with one first block the node is of, by blocks after the forks. Raises WrongChain for none."""
         tip_height = self.tip_height()
         for network in begin_so[:-1]:
             try:
-                Node(self._connection, network).check_forks(tip_height)
+                Node(self.connection, network).check_forks(tip_height)
             except WrongChain:
                 continue
             return network
-        Node(self._connection, begin_so[-1]).check_forks(tip_height)
+        Node(self.connection, begin_so[-1]).check_forks(tip_height)
         return begin_so[-1]
 
     def close(self) -> None:
         """End the threads and connections."""
         self._fetcher.close()
-        self._connection.close()
+        self.connection.close()
 
     def tip_height(self) -> int:
-        return self._connection.call("getblockchaininfo", result=NodeStatus).blocks
+        return self.connection.call("getblockchaininfo", result=NodeStatus).blocks
 
     def hash_at(self, height: int) -> str:
-        return self._node.hashes_at([height])[0]
+        return self._hashes_at([height])[0]
+
+    def _hashes_at(self, heights: Sequence[int]) -> list[str]:
+        with _moved_is_trouble():
+            return self._node.hashes_at(heights)
 
     def unspent(self, scripts: Collection[bytes]) -> Unspent:
         objects = [f"raw({script.hex()})" for script in sorted(scripts)]
-        found = self._connection.call("scantxoutset", "start", objects, result=_Set, timeout_s=SCAN_TIMEOUT_S)
+        found = self.connection.call("scantxoutset", "start", objects, result=_Set, timeout_s=SCAN_TIMEOUT_S)
         if not found.success:
-            raise AnswerUnreadable(f"scantxoutset at {self.name} did not finish: ask again")
+            raise AnswerUnreadable(message("scantxoutset at {name} did not finish: ask again", name=self.name))
         return Unspent(found.height, [UnspentCoin(coin.txid, coin.vout, self._units(coin), coin.height) for coin in found.unspents])
 
     def _units(self, coin: _Unspent) -> int:
         try:
             return base_units(coin.amount)
         except ValueError as error:
-            raise AnswerUnreadable(f"scantxoutset at {self.name}: {error}") from error
+            raise AnswerUnreadable(message("scantxoutset at {name}: {error}", name=self.name, error=error)) from error
 
     def spends(self, coins: Collection[Outpoint], after: int) -> dict[Outpoint, Spend]:
         wanted, found = {(bytes.fromhex(txid), vout) for txid, vout in coins}, dict[Outpoint, Spend]()
@@ -125,14 +151,14 @@ class NodeOfCoins:
 
     def created_at(self, txid: str) -> int | None:
         try:
-            block_hash = self._connection.call("getrawtransaction", txid, True, result=_Transaction).blockhash
+            block_hash = self.connection.call("getrawtransaction", txid, True, result=_Transaction).blockhash
         except RpcError:
             return None
-        return None if block_hash is None else self._connection.call("getblockheader", block_hash, True, result=_BlockHeight).height
+        return None if block_hash is None else self.connection.call("getblockheader", block_hash, True, result=_BlockHeight).height
 
     def filter_header(self, block_hash: str) -> str | None:
         try:
-            return self._connection.call("getblockfilter", block_hash, result=_Filter).header
+            return self.connection.call("getblockfilter", block_hash, result=_Filter).header
         except RpcError:
             return None
 
@@ -140,13 +166,19 @@ class NodeOfCoins:
         """The basic filters of the main chain's blocks, in order, without blocks. Raises NotOffered where the node keeps none, or not so far yet."""
         for start in range(first, last + 1, BLOCKS_AT_ONCE):
             heights = range(start, min(start + BLOCKS_AT_ONCE, last + 1))
-            hashes = self._node.hashes_at(heights)
+            hashes = self._hashes_at(heights)
             try:
-                told = self._connection.batch("getblockfilter", [(hash_,) for hash_ in hashes], result=_Filter)
-                headers = self._connection.batch("getblockheader", [(hash_, False) for hash_ in hashes], result=str)
+                told = self.connection.batch("getblockfilter", [(hash_,) for hash_ in hashes], result=_Filter)
+                headers = self.connection.batch("getblockheader", [(hash_, False) for hash_ in hashes], result=str)
             except RpcError as error:
                 raise NotOffered(
-                    f"the node at {self.name} gives no filters of blocks {start} to {heights[-1]} (blockfilterindex=1): {error.text}"
+                    message(
+                        "the node at {name} gives no filters of blocks {start} to {heights} (blockfilterindex=1): {text}",
+                        name=self.name,
+                        start=start,
+                        heights=heights[-1],
+                        text=error.text,
+                    )
                 ) from error
             for height, each, header in zip(heights, told, headers, strict=True):
                 try:
@@ -157,12 +189,15 @@ class NodeOfCoins:
                         filter_header=each.header,
                     )
                 except ValueError as error:
-                    raise AnswerUnreadable(f"the filter of block {height} at {self.name}: {error}") from error
+                    raise AnswerUnreadable(
+                        message("the filter of block {height} at {name}: {error}", height=height, name=self.name, error=error)
+                    ) from error
 
     def block(self, block_hash: str) -> bytes:
         """The block's bytes, checked against its hash."""
         assert self.network is not None
-        raw = self._fetcher.rpc_raw(block_hash)
+        with _moved_is_trouble():
+            raw = self._fetcher.rpc_raw(block_hash)
         parsed_block(raw, block_hash, self.network)
         return raw
 
@@ -177,21 +212,20 @@ class NodeOfCoins:
 
     def _relevant(self, scripts: Collection[bytes], first: int, last: int) -> set[str] | None:
         """The blocks that the node's filters name, which never miss one; None where it has no filters."""
-        features = self._node.probe_features(self.hash_at(last))
-        if not features.has_filters or self._node.filters_reach() < last:
-            return None
-        try:
+        with _moved_is_trouble():
+            features = self._node.probe_features(self.hash_at(last))
+            if not features.has_filters or self._node.filters_reach() < last:
+                return None
             return self._node.scan_filters(sorted(scripts), first, last)
-        except ChainMoved as error:
-            raise AnswerUnreadable(f"{error}: ask again") from error
 
     def _blocks(self, first: int, last: int, only: set[str] | None = None) -> Iterator[tuple[int, Block]]:
         """The main chain's blocks in order, each checked against its hash."""
         assert self.network is not None
         for start in range(first, last + 1, BLOCKS_AT_ONCE):
             heights = range(start, min(start + BLOCKS_AT_ONCE, last + 1))
-            hashes = self._node.hashes_at(heights)
+            hashes = self._hashes_at(heights)
             named = [(height, hash_) for height, hash_ in zip(heights, hashes, strict=True) if only is None or hash_ in only]
-            raws = self._fetcher.prefetch(self._fetcher.rpc_raw, [hash_ for _, hash_ in named])
-            for (height, hash_), raw in zip(named, raws, strict=True):
-                yield height, parsed_block(raw, hash_, self.network)
+            with _moved_is_trouble():
+                raws = self._fetcher.prefetch(self._fetcher.rpc_raw, [hash_ for _, hash_ in named])
+                for (height, hash_), raw in zip(named, raws, strict=True):
+                    yield height, parsed_block(raw, hash_, self.network)

@@ -13,6 +13,7 @@ from pipeline.follow.node_errors import NodeBusy as NodeBusy
 from pipeline.follow.node_errors import NodeUnreachable as NodeUnreachable
 from pipeline.follow.node_errors import WrongChain as WrongChain
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 
 class NodeWarmingUp(SourceError):
@@ -47,8 +48,12 @@ class BlockNotThere(SourceError):
 
     def __init__(self, node: str, what: str, text: str) -> None:
         super().__init__(
-            f"{what} at {node}: {text}. The node does not have that block's data now; one that began from a snapshot (loadtxoutset) downloads and "
-            "validates older blocks in the background (getchainstates shows how far it is). Waiting for it; if it never comes, use a node with all blocks",
+            message(
+                "{what} at {node}: {text}. The node does not have that block's data now; one that began from a snapshot (loadtxoutset) downloads and validates older blocks in the background (getchainstates shows how far it is). Waiting for it; if it never comes, use a node with all blocks",
+                what=what,
+                node=node,
+                text=text,
+            ),
             is_retryable=True,
         )
 

@@ -110,8 +110,11 @@ class Fetcher:
     def rest(self, block_hash: str) -> FetchedBlock:
         return self.read_rest(block_hash, *self.rest_bytes(block_hash))
 
-    def read_rest(self, block_hash: str, raw: bytes, raw_spent: bytes) -> FetchedBlock:
+    def read_rest(self, block_hash: str, raw: bytes, raw_spent: bytes | None) -> FetchedBlock:
+        """`raw_spent`: None where none of it is the pool's. Raises AnswerUnreadable."""
         block = parsed_block(raw, block_hash, self._network)
+        if raw_spent is None:
+            return FetchedBlock(block, {})
         try:
             spent = parse_spent_outputs(raw_spent)
         except ValueError as error:

@@ -21,8 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-import structlog
-
 from pipeline.chains.bitcoin.wire import TxOutput
 from pipeline.follow.connector import ChainStatus, Connected, Idle, Reorganised, Rescanned, Step, Waiting
 from pipeline.follow.find_fork import find_fork
@@ -34,6 +32,8 @@ from pipeline.log.events.chain import (
 )
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SourceError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .build_events import BitcoinEventBuilder
 from .chain_state import ChainState, Outpoint
@@ -43,12 +43,11 @@ from .node import Node, NodeStatus
 from .node_side import BitcoinSide, open_sides
 from .rescan import Rescan, RescanFinder
 from .rpc import NodeConnection
-from .search import ScriptSearch
 from .settings import BitcoinChain
-from .strategies import BlockRef, Choice, Watching
+from .strategies import BlockRef, Choice, Watching, watching_for
 from .watch import WatchList, watch_list
 
-_journal = structlog.get_logger("bitcoin")
+_journal = Journal("bitcoin")
 
 WAIT_SLICE_S = 2.0
 """The longest wait for the node before `stop` is checked, in seconds."""
@@ -164,7 +163,9 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
     def read_range(self, side: BitcoinSide, state: ChainState, first: int, last: int) -> dict[int, list[Transaction]]:
         if side.node.hashes_at([last])[0] != state.hash_at(last):
-            raise ChainMoved(f"the node at {side.name} has another block {last} than the log: it follows another branch")
+            raise ChainMoved(
+                message("the node at {name} has another block {last} than the log: it follows another branch", name=side.name, last=last)
+            )
         choice, _ = side.choose(state.start_height)
         assert side.status is not None
         blocks = [BlockRef(height, state.hash_at(height) or "") for height in range(first, last + 1)]
@@ -210,8 +211,12 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
     def _check_pruned(self, status: NodeStatus, height: int) -> None:
         if status.pruned and status.pruneheight is not None and status.pruneheight > height:
             raise BlockPruned(
-                f"the node at {self._node.name} has pruned its blocks below {status.pruneheight}, and {height} is the next one to read: "
-                "use a node that still has them (prune=0), or one with a larger prune target"
+                message(
+                    "the node at {name} has pruned its blocks below {pruneheight}, and {height} is the next one to read: use a node that still has them (prune=0), or one with a larger prune target",
+                    name=self._node.name,
+                    pruneheight=status.pruneheight,
+                    height=height,
+                )
             )
 
     def _wait_for_block(self, stop: threading.Event, poll_s: float) -> None:
@@ -251,4 +256,4 @@ class BitcoinConnector(Follower[ChainState, Rescan]):
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched
-        self._watching = Watching(now_watched.scripts, ScriptSearch(now_watched.scripts), self._settings.asset)
+        self._watching = watching_for(now_watched.scripts, self._settings.asset)

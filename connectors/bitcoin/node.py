@@ -15,6 +15,7 @@ from pipeline.chains.bitcoin.auxpow import parse_auxpow
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, parse_header, parse_headers
 from pipeline.chains.forks import fork_fault
+from pipeline.model.message import message
 
 from .errors import NOT_THERE, AnswerUnreadable, BlockNotThere, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
 from .rpc import NodeConnection
@@ -113,8 +114,13 @@ class Node:
         status = self.connection.call("getblockchaininfo", result=NodeStatus)
         if status.chain != self.network.chain:
             raise WrongChain(
-                f"the node at {self.name} is on chain {status.chain!r}, and {self.network.name} needs {self.network.chain!r}: "
-                "point rpc_url at the right node, or correct `network`"
+                message(
+                    "the node at {name} is on chain {chain}, and {name_2} needs {chain_2}: point rpc_url at the right node, or correct `network`",
+                    name=self.name,
+                    chain=repr(status.chain),
+                    name_2=self.network.name,
+                    chain_2=repr(self.network.chain),
+                )
             )
         return status
 
@@ -128,7 +134,13 @@ class Node:
         genesis = self.connection.call("getblockhash", 0, result=str)
         if genesis != self.network.genesis:
             raise WrongChain(
-                f"the node at {self.name} has the first block {genesis}, and {self.network.name} begins with {self.network.genesis}: it is on another network"
+                message(
+                    "the node at {name} has the first block {genesis}, and {name_2} begins with {genesis_2}: it is on another network",
+                    name=self.name,
+                    genesis=genesis,
+                    name_2=self.network.name,
+                    genesis_2=self.network.genesis,
+                )
             )
 
     def check_forks(self, tip_height: int) -> bool:
@@ -137,7 +149,11 @@ class Node:
         heights = [mark.height for mark in known if mark.height <= tip_height]
         fault = fork_fault(self.network, dict(zip(heights, self.hashes_at(heights), strict=True)))
         if fault:
-            raise WrongChain(f"the node at {self.name} {fault}; point rpc_url at a node of {self.network.name}")
+            raise WrongChain(
+                message(
+                    "the node at {name} {fault}; point rpc_url at a node of {name_2}", name=self.name, fault=fault, name_2=self.network.name
+                )
+            )
         return len(heights) == len(known)
 
     def probe_features(self, tip: str) -> NodeFeatures:
@@ -173,7 +189,7 @@ class Node:
         first = self.connection.call("getblockhash", 1, result=str)
         txids = self.connection.call("getblock", first, True, result=_Txids).tx
         if not txids:
-            raise AnswerUnreadable(f"getblock {first} at {self.name}: the block has no transactions")
+            raise AnswerUnreadable(message("getblock {first} at {name}: the block has no transactions", first=first, name=self.name))
         try:
             self.connection.call("getrawtransaction", txids[0], False, result=str)
         except RpcError:
@@ -201,7 +217,16 @@ class Node:
                 raise ChainMoved(str(error)) from error
             raise
         if not answer.completed or (answer.from_height, answer.to_height) != (first, last):
-            raise ChainMoved(f"scanblocks at {self.name} covered {answer.from_height} to {answer.to_height}, not {first} to {last}")
+            raise ChainMoved(
+                message(
+                    "scanblocks at {name} covered {from_height} to {to_height}, not {first} to {last}",
+                    name=self.name,
+                    from_height=answer.from_height,
+                    to_height=answer.to_height,
+                    first=first,
+                    last=last,
+                )
+            )
         return set(answer.relevant_blocks)
 
     # --- the main chain --------------------------------------------------------------------------------------------
@@ -214,7 +239,7 @@ class Node:
                 hashes += self.connection.batch("getblockhash", [(height,) for height in heights[start : start + BATCH]], result=str)
         except RpcError as error:
             if error.code == RpcError.INVALID_PARAMETER:
-                raise ChainMoved(f"the chain became shorter: {error}") from error
+                raise ChainMoved(message("the chain became shorter: {error}", error=error)) from error
             raise
         return hashes
 
@@ -229,16 +254,20 @@ class Node:
             try:
                 parsed = parse_headers(raw, self.network, with_proofs=self._with_proofs)
             except ValueError as error:
-                raise AnswerUnreadable(f"headers after {block_hash} at {self.name}: {error}") from error
+                raise AnswerUnreadable(
+                    message("headers after {block_hash} at {name}: {error}", block_hash=block_hash, name=self.name, error=error)
+                ) from error
             if not parsed or parsed[0][0].hash.hex() != block_hash:
-                raise ChainMoved(f"block {block_hash} is not in the main chain of the node at {self.name}")
+                raise ChainMoved(
+                    message("block {block_hash} is not in the main chain of the node at {name}", block_hash=block_hash, name=self.name)
+                )
             headers = parsed[1:]
         else:
             headers = self._headers_by_rpc(height + 1, count)
         prev = None if block_hash is None else bytes.fromhex(block_hash)
         for header, _ in headers:
             if prev is not None and header.prev != prev:
-                raise ChainMoved(f"block {header.hash.hex()} does not follow {prev.hex()}")
+                raise ChainMoved(message("block {hash} does not follow {prev}", hash=header.hash.hex(), prev=prev.hex()))
             prev = header.hash
         return [RawHeader(height + 1 + n, header, raw) for n, (header, raw) in enumerate(headers)]
 
@@ -281,9 +310,11 @@ def _header(text: str, block_hash: str, proved_on: Network | None) -> tuple[Head
         else:
             parse_auxpow(raw, proved_on)
     except ValueError as error:
-        raise AnswerUnreadable(f"header of {block_hash}: {error}") from error
+        raise AnswerUnreadable(message("header of {block_hash}: {error}", block_hash=block_hash, error=error)) from error
     if header.hash.hex() != block_hash:
-        raise AnswerUnreadable(f"the header given for block {block_hash} is that of {header.hash.hex()}")
+        raise AnswerUnreadable(
+            message("the header given for block {block_hash} is that of {hash}", block_hash=block_hash, hash=header.hash.hex())
+        )
     return header, raw
 
 
@@ -293,15 +324,35 @@ def rest_body(node: str, path: str, status: int, body: bytes) -> bytes:
         return body
     said = body[:200].decode(errors="replace").strip()
     if status == 503 and "queue" not in said.lower():
-        raise NodeWarmingUp(f"the node at {node} is starting: {said}")
+        raise NodeWarmingUp(message("the node at {node} is starting: {said}", node=node, said=said))
     if status in (429, 503):
-        raise NodeBusy(f"the node at {node} is overloaded ({status}: {said}): trying again; rpcworkqueue can be raised")
+        raise NodeBusy(
+            message(
+                "the node at {node} is overloaded ({status}: {said}): trying again; rpcworkqueue can be raised",
+                node=node,
+                status=status,
+                said=said,
+            )
+        )
     if status == 404 and any(words in said.lower() for words in NOT_THERE):
         raise BlockNotThere(node, path, said)
     if status == 404 and "pruned" in said:
         raise BlockPruned(
-            f"{path} at {node}: {said}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)"
+            message(
+                "{path} at {node}: {said}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)",
+                path=path,
+                node=node,
+                said=said,
+            )
         )
     if status == 404 and ("not found" in said.lower() or "not available" in said.lower()):
-        raise ChainMoved(f"{path} at {node}: {said}")
-    raise AnswerUnreadable(f"{path} at {node} was answered with HTTP {status}: {said or 'nothing'}; was REST switched off (rest=1)?")
+        raise ChainMoved(message("{path} at {node}: {said}", path=path, node=node, said=said))
+    raise AnswerUnreadable(
+        message(
+            "{path} at {node} was answered with HTTP {status}: {said}; was REST switched off (rest=1)?",
+            path=path,
+            node=node,
+            status=status,
+            said=said or "nothing",
+        )
+    )

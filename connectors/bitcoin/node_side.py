@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.follow.connector import NodeLogin
 from pipeline.follow.nodes import Look
+from pipeline.model.message import message
 
 from .errors import AnswerUnreadable
 from .fetch import Fetcher
@@ -51,6 +52,10 @@ class BitcoinSide:
         used = [self.choice.strategy.name] if self.choice else []
         return [*used, *(name for name in offered if name not in used)]
 
+    @property
+    def unproved(self) -> Sequence[str]:
+        return ()
+
     def look(self) -> Look:
         """The node's tip. At the first look the node is checked to be of the network, and its features are tried."""
         self.status = status = self.node.read_status()
@@ -64,7 +69,9 @@ class BitcoinSide:
         try:
             work = int(status.chainwork, 16) if status.chainwork is not None else None
         except ValueError as error:
-            raise AnswerUnreadable(f"getblockchaininfo at {self.name}: its chainwork is no hexadecimal number") from error
+            raise AnswerUnreadable(
+                message("getblockchaininfo at {name}: its chainwork is no hexadecimal number", name=self.name)
+            ) from error
         return Look(status.blocks, status.bestblockhash, work)
 
     def choose(self, start_height: int) -> tuple[Choice, bool]:

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.journal import Journal
 
 from .chain_state import ChainState
-from .search import ScriptSearch
-from .strategies import BlockRef, Strategy, Watching
+from .strategies import BlockRef, Strategy, Watching, watching_for
 from .watch import WatchList, union, watch_list
 
-_journal = structlog.get_logger("bitcoin")
+_journal = Journal("bitcoin")
 
 
 @dataclass
@@ -64,7 +62,7 @@ class RescanFinder:
             return None
         target = watch_list(wallets or current.wallets, self._network, followed)
         changed = target.changed_since(current)
-        return Rescan(target, Watching(changed, ScriptSearch(changed), self._asset), state.start_height)
+        return Rescan(target, watching_for(changed, self._asset), state.start_height)
 
     def _by_configuration(self, logged: Sequence[WatchedWallet]) -> Sequence[WatchedWallet] | None:
         if self._is_union_done:

@@ -19,6 +19,7 @@ import msgspec
 from connectors.transport.client import NodeAddress, NodeClient, basic
 from connectors.transport.json_rpc import Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 from .errors import (
     NOT_THERE,
@@ -45,7 +46,7 @@ class Credentials:
 
     def __init__(self, *, cookie_path: Path | None = None, user: str | None = None, password: str | None = None) -> None:
         if cookie_path is not None and user is not None:
-            raise SettingsError(["give either a cookie file or a user and password for the node, not both"])
+            raise SettingsError([message("give either a cookie file or a user and password for the node, not both")])
         self.cookie_path = cookie_path
         self._fixed = basic(f"{user}:{password or ''}".encode()) if user is not None else None
         self._cookie: str | None = None
@@ -63,11 +64,18 @@ class Credentials:
             content = self.cookie_path.read_bytes().strip()
         except FileNotFoundError as error:
             raise NodeUnreachable(
-                f"the node's cookie file {self.cookie_path} is not there: the node is not running, or its data directory is another one"
+                message(
+                    "the node's cookie file {cookie_path} is not there: the node is not running, or its data directory is another one",
+                    cookie_path=self.cookie_path,
+                )
             ) from error
         except OSError as error:
             raise AccessRefused(
-                f"the node's cookie file {self.cookie_path} can't be read ({error.strerror}): give this user the right to"
+                message(
+                    "the node's cookie file {cookie_path} can't be read ({strerror}): give this user the right to",
+                    cookie_path=self.cookie_path,
+                    strerror=error.strerror,
+                )
             ) from error
         before, self._cookie = self._cookie, basic(content)
         return self._cookie != before
@@ -141,16 +149,31 @@ class NodeConnection:
             raise self._unauthorised()
         if status == 403:
             raise AccessRefused(
-                f"the node at {self.name} forbids {method} (403): add it to rpcwhitelist for this user, and this machine to rpcallowip, in bitcoin.conf"
+                message(
+                    "the node at {name} forbids {method} (403): add it to rpcwhitelist for this user, and this machine to rpcallowip, in bitcoin.conf",
+                    name=self.name,
+                    method=method,
+                )
             )
         if status in (429, 503):
             said = content[:200].decode(errors="replace").strip()
             raise NodeBusy(
-                f"the node at {self.name} is overloaded ({status}: {said or 'no reason given'}): trying again; rpcworkqueue can be raised"
+                message(
+                    "the node at {name} is overloaded ({status}: {said}): trying again; rpcworkqueue can be raised",
+                    name=self.name,
+                    status=status,
+                    said=said or message("no reason given"),
+                )
             )
         if status not in (200, 400, 404, 500) or (status != 200 and content[:1] not in (b"{", b"[")):
             raise AnswerUnreadable(
-                f"{method} at {self.name} was answered with HTTP {status}: {content[:120]!r}; is rpc_url the node's RPC port?"
+                message(
+                    "{method} at {name} was answered with HTTP {status}: {content}; is rpc_url the node's RPC port?",
+                    method=method,
+                    name=self.name,
+                    status=status,
+                    content=repr(content[:120]),
+                )
             )
         return content
 
@@ -159,10 +182,14 @@ class NodeConnection:
         if path is not None:
             # A starting node answers before it has replaced the file, so this is retried.
             return AccessRefused(
-                f"the node at {self.name} does not accept the cookie in {path}: is it this node's file?", is_retryable=True
+                message("the node at {name} does not accept the cookie in {path}: is it this node's file?", name=self.name, path=path),
+                is_retryable=True,
             )
         return AccessRefused(
-            f"the node at {self.name} does not accept the user and password (401): compare them with rpcauth in its bitcoin.conf"
+            message(
+                "the node at {name} does not accept the user and password (401): compare them with rpcauth in its bitcoin.conf",
+                name=self.name,
+            )
         )
 
     def _result(self, reply: Reply, method: str, kind: Any) -> Any:
@@ -174,17 +201,30 @@ class NodeConnection:
 def rpc_error(method: str, code: int, text: str, node: str) -> Exception:
     """The exception for an error object of the node."""
     if code == RpcError.WARMING_UP:
-        return NodeWarmingUp(f"the node at {node} is starting: {text}")
+        return NodeWarmingUp(message("the node at {node} is starting: {text}", node=node, text=text))
     if any(words in text.lower() for words in NOT_THERE):
         return BlockNotThere(node, method, text)
     if "pruned" in text.lower():
         return BlockPruned(
-            f"{method} at {node}: {text}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)"
+            message(
+                "{method} at {node}: {text}. The node deleted a block that has not been read yet: use a node that keeps it (prune=0)",
+                method=method,
+                node=node,
+                text=text,
+            )
         )
     if "in progress" in text and method == "scanblocks":
-        return NodeBusy(f"the node at {node} is running another scanblocks: waiting for it")
+        return NodeBusy(message("the node at {node} is running another scanblocks: waiting for it", node=node))
     if code == RpcError.METHOD_NOT_FOUND:
         return RpcError(
-            f"the node at {node} has no method {method}: it is too old, or was built without it", method=method, code=code, text=text
+            message("the node at {node} has no method {method}: it is too old, or was built without it", node=node, method=method),
+            method=method,
+            code=code,
+            text=text,
         )
-    return RpcError(f"{method} at {node}: {text} (code {code})", method=method, code=code, text=text)
+    return RpcError(
+        message("{method} at {node}: {text} (code {code})", method=method, node=node, text=text, code=code),
+        method=method,
+        code=code,
+        text=text,
+    )

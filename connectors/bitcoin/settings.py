@@ -10,6 +10,7 @@ from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.networks import network as network_of
 from pipeline.follow.connector import FollowedChain
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 from .strategies import NAMES
 
@@ -37,16 +38,18 @@ class BitcoinChain(FollowedChain):
         """The network's rules. Raises SettingsError with every fault."""
         faults = []
         if self.strategy not in ("auto", *NAMES):
-            faults.append(f"strategy {self.strategy!r} is not known: use auto, {', '.join(NAMES)}")
+            faults.append(
+                message("strategy {strategy} is not known: use auto, {names}", strategy=repr(self.strategy), names=", ".join(NAMES))
+            )
         if self.rest not in ("auto", "on", "off"):
-            faults.append(f"rest {self.rest!r} is not known: use auto, on or off")
+            faults.append(message("rest {rest} is not known: use auto, on or off", rest=repr(self.rest)))
         if self.start_height < 0:
-            faults.append(f"start_height {self.start_height} is negative")
+            faults.append(message("start_height {start_height} is negative", start_height=self.start_height))
         if faults:
-            raise SettingsError(faults, source=f"chain {self.chain}")
+            raise SettingsError(faults, source=message("chain {chain}", chain=self.chain))
         if self.known is not None:
             return self.known
         try:
             return network_of(self.network)
         except ValueError as error:
-            raise SettingsError([str(error)], source=f"chain {self.chain}") from error
+            raise SettingsError([str(error)], source=message("chain {chain}", chain=self.chain)) from error

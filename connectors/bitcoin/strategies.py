@@ -26,6 +26,7 @@ from typing import NamedTuple, Protocol
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import HEADER_SIZE, Block, TxOutput, double_sha256
 from pipeline.log.events.chain import Transaction
+from pipeline.model.message import joined, message
 
 from .chain_state import Outpoint, own_outputs
 from .errors import AnswerUnreadable, ChainMoved, NotOffered
@@ -48,7 +49,16 @@ class Watching(NamedTuple):
     scripts: Mapping[bytes, str]
     """Each watched script and its wallet, or PAYEE."""
     search: ScriptSearch
+    spent: ScriptSearch
+    """The pool's scripts alone: what a payee spends is not told, and a miner spends every day."""
     asset: str
+
+
+def watching_for(scripts: Mapping[bytes, str], asset: str) -> Watching:
+    """What is looked for, with its searches."""
+    own = [script for script, wallet in scripts.items() if wallet != PAYEE]
+    search = ScriptSearch(scripts)
+    return Watching(scripts, search, search if len(own) == len(scripts) else ScriptSearch(own), asset)
 
 
 KnownOutput = Callable[[Outpoint], TxOutput | None]
@@ -83,8 +93,10 @@ class SearchRest:
         fetched = self._fetcher.prefetch(self._fetcher.rest_bytes, [block.hash for block in blocks])
         for block, (raw, raw_spent) in zip(blocks, fetched, strict=True):
             check_answers(block.hash, raw, raw_spent)
-            if watching.search.may_contain(raw_spent) or watching.search.may_contain(raw):
-                _add_found(found, block, self._fetcher.read_rest(block.hash, raw, raw_spent), watching, self._network)
+            spends = watching.spent.may_contain(raw_spent)
+            if spends or watching.search.may_contain(raw):
+                read = self._fetcher.read_rest(block.hash, raw, raw_spent if spends else None)
+                _add_found(found, block, read, watching, self._network)
         return found
 
 
@@ -126,7 +138,7 @@ class ScanFilters:
         first, last = blocks[0], blocks[-1]
         named = self._node.scan_filters(watching.scripts, first.height, last.height)
         if not named <= {block.hash for block in blocks} or self._node.hashes_at([first.height, last.height]) != [first.hash, last.hash]:
-            raise ChainMoved("the chain changed under scanblocks")
+            raise ChainMoved(message("the chain changed under scanblocks"))
         return named
 
 
@@ -153,9 +165,9 @@ class FollowOutputs:
             positions = self._hits(block, watching, output_of, may_pay=watching.search.may_contain(raw))
             if not positions:
                 continue
-            fetched = (
-                self._exact(ref.hash) if self._exact else FetchedBlock(block, self._spent(block, positions, output_of, watching.scripts))
-            )
+            spending = self._spending(block, positions, output_of, watching.scripts)
+            # What strangers spend is asked of nobody: where the pool only receives, or a payee does, the block's bytes say it all.
+            fetched = self._exact(ref.hash) if self._exact and spending else FetchedBlock(block, self._spent(block, spending, output_of))
             _add_found(found, ref, fetched, watching, self._network)
             created.update(own_outputs(found.get(ref.height, ()), self._network))
         return found
@@ -174,28 +186,29 @@ class FollowOutputs:
                 positions.append(position)
         return positions
 
-    def _spent(
-        self, block: Block, positions: Sequence[int], output_of: KnownOutput, scripts: Mapping[bytes, str]
-    ) -> Mapping[int, Sequence[TxOutput]]:
-        """What those of them spend that spend an output of the pool's: the pool's from the log, those of the same block from it, the rest by txindex."""
+    def _spending(self, block: Block, positions: Sequence[int], output_of: KnownOutput, scripts: Mapping[bytes, str]) -> list[int]:
+        """Those of the positions whose transactions spend an output of the pool's."""
         inside = {tx.txid: tx.outputs for tx in block.transactions}
-        outputs: dict[Outpoint, TxOutput] = {}
-        unknown: list[Outpoint] = []
-
-        def of_this_block(outpoint: Outpoint) -> TxOutput | None:
-            return inside[outpoint[0]][outpoint[1]] if outpoint[0] in inside else None
 
         def is_ours(outpoint: Outpoint) -> bool:
-            output = of_this_block(outpoint)
+            output = inside[outpoint[0]][outpoint[1]] if outpoint[0] in inside else None
             return output_of(outpoint) is not None or (output is not None and scripts.get(output.script, PAYEE) != PAYEE)
 
-        spending = [
+        return [
             position
             for position in positions
             if not block.transactions[position].is_coinbase and any(is_ours((i.txid, i.vout)) for i in block.transactions[position].inputs)
         ]
+
+    def _spent(self, block: Block, spending: Sequence[int], output_of: KnownOutput) -> Mapping[int, Sequence[TxOutput]]:
+        """What those transactions spend: the pool's outputs from the log, those of the same block from it, the rest by txindex."""
+        if not spending:
+            return {}
+        inside = {tx.txid: tx.outputs for tx in block.transactions}
+        outputs: dict[Outpoint, TxOutput] = {}
+        unknown: list[Outpoint] = []
         for outpoint in ((i.txid, i.vout) for position in spending for i in block.transactions[position].inputs):
-            output = output_of(outpoint) or of_this_block(outpoint)
+            output = output_of(outpoint) or (inside[outpoint[0]][outpoint[1]] if outpoint[0] in inside else None)
             if output is None:
                 unknown.append(outpoint)
             else:
@@ -225,10 +238,14 @@ def _read_by_txindex(fetcher: Fetcher, network: Network) -> Callable[[str], Fetc
 def check_answers(block_hash: str, raw: bytes, raw_spent: bytes) -> None:
     """Check, without parsing them, that both answers are about the block asked for. Raises AnswerUnreadable."""
     if double_sha256(raw[:HEADER_SIZE])[::-1].hex() != block_hash:
-        raise AnswerUnreadable(f"the node was asked for block {block_hash}, and answered with something else")
+        raise AnswerUnreadable(
+            message("the node was asked for block {block_hash}, and answered with something else", block_hash=block_hash)
+        )
     width = {0xFD: 3, 0xFE: 5, 0xFF: 9}.get(raw[HEADER_SIZE] if len(raw) > HEADER_SIZE else 0, 1)
     if raw[HEADER_SIZE : HEADER_SIZE + width] != raw_spent[:width]:
-        raise AnswerUnreadable(f"block {block_hash}: what the node says it spends is of another number of transactions")
+        raise AnswerUnreadable(
+            message("block {block_hash}: what the node says it spends is of another number of transactions", block_hash=block_hash)
+        )
 
 
 def _add_found(found: Found, ref: BlockRef, fetched: FetchedBlock, watching: Watching, network: Network) -> None:
@@ -252,12 +269,20 @@ NAMES = ("scanblocks-rest", "rest", "scanblocks-rpc", "rpc-raw", "rpc-verbose", 
 
 def missing_features(name: str, features: NodeFeatures, *, has_all_history: bool) -> str | None:
     """What the node lacks for a strategy; None when nothing."""
-    history = None if has_all_history else "start_height is above 1, so outputs from before it can't be known by their spends"
+    history = None if has_all_history else message("start_height is above 1, so outputs from before it can't be known by their spends")
     prevouts = (
-        None if features.has_prevouts else f"getblock 3 needs Bitcoin Core >= 25, the node is {features.subversion} {features.version}"
+        None
+        if features.has_prevouts
+        else message(
+            "getblock 3 needs Bitcoin Core >= 25, the node is {subversion} {version}",
+            subversion=features.subversion,
+            version=features.version,
+        )
     )
-    filters = None if features.has_filters else "there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)"
-    spent = None if features.has_rest_spent else "REST is off (rest=1), or has no spenttxouts (Core >= 30)"
+    filters = (
+        None if features.has_filters else message("there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)")
+    )
+    spent = None if features.has_rest_spent else message("REST is off (rest=1), or has no spenttxouts (Core >= 30)")
     return {
         "scanblocks-rest": filters or spent,
         "rest": spent,
@@ -265,7 +290,7 @@ def missing_features(name: str, features: NodeFeatures, *, has_all_history: bool
         "rpc-raw": prevouts or history,
         "rpc-verbose": prevouts,
         "own-outputs": history,
-        "txindex": None if features.has_txindex else "there is no index of transactions (txindex=1)",
+        "txindex": None if features.has_txindex else message("there is no index of transactions (txindex=1)"),
     }[name]
 
 
@@ -273,18 +298,31 @@ def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: 
     """The fastest strategy the node offers, or the one `wanted` by name. Raises NotOffered."""
     network = node.network
     if rest == "on" and not features.has_rest:
-        raise NotOffered(f"the node at {node.name} does not answer by REST, and `rest` is on: start it with rest=1, or set `rest` to auto")
+        raise NotOffered(
+            message(
+                "the node at {name} does not answer by REST, and `rest` is on: start it with rest=1, or set `rest` to auto", name=node.name
+            )
+        )
     lacks = {name: missing_features(name, features, has_all_history=has_all_history) for name in NAMES}
     if wanted != "auto":
         if lacks[wanted]:
-            raise NotOffered(f"strategy {wanted!r} can't be used with the node at {node.name}: {lacks[wanted]}; or set strategy to auto")
-        return Choice(_build(wanted, features, node, fetcher, network), "asked for by name")
+            raise NotOffered(
+                message(
+                    "strategy {wanted} can't be used with the node at {name}: {lacks}; or set strategy to auto",
+                    wanted=repr(wanted),
+                    name=node.name,
+                    lacks=lacks[wanted],
+                )
+            )
+        return Choice(_build(wanted, features, node, fetcher, network), message("asked for by name"))
     passed: list[str] = []
     for name in NAMES:
         if lacks[name] is None:
-            return Choice(_build(name, features, node, fetcher, network), "; ".join(passed) or "the node offers all it needs")
-        passed.append(f"not {name}: {lacks[name]}")
-    raise NotOffered(f"the node at {node.name} offers no exact way to read blocks: {'; '.join(passed)}")
+            return Choice(_build(name, features, node, fetcher, network), joined("; ", passed) or message("the node offers all it needs"))
+        passed.append(message("not {name}: {lacks}", name=name, lacks=lacks[name]))
+    raise NotOffered(
+        message("the node at {name} offers no exact way to read blocks: {passed}", name=node.name, passed=joined("; ", passed))
+    )
 
 
 def _build(name: str, features: NodeFeatures, node: Node, fetcher: Fetcher, network: Network) -> Strategy:

@@ -21,7 +21,9 @@ from pipeline.chains.forks import fork_fault
 from pipeline.chains.rewards import block_reward
 from pipeline.chains.tried import Tried
 from pipeline.model.errors import SourceError
+from pipeline.model.message import joined, message
 
+from .errors import ChainMoved
 from .node import Node, NodeStatus
 from .rpc import Credentials, NodeConnection
 
@@ -58,7 +60,11 @@ def try_network(network: Network, url: str, login: Path | None, *, timeout_s: fl
     try:
         status = connection.call("getblockchaininfo", result=NodeStatus)
         node = Node(connection, network, rest="off", with_proofs=network.pow == "scrypt-auxpow")
-        found = [_chain(network, status), _genesis(network, node)]
+        found = [_chain(network, status)]
+        try:
+            found.append(_genesis(network, node))
+        except ChainMoved as error:
+            return [*found, Tried("genesis", None, str(error))]
         if found[-1].holds is False:
             return found  # a node of another network says nothing about this one
         steps: list[tuple[str, Callable[[Network, Node, NodeStatus], Iterator[Tried]]]] = [
@@ -67,7 +73,7 @@ def try_network(network: Network, url: str, login: Path | None, *, timeout_s: fl
         for what, step in steps:
             try:
                 found += step(network, node, status)
-            except SourceError as error:
+            except (SourceError, ChainMoved) as error:
                 found.append(Tried(what, None, str(error)))
         return found
     finally:
@@ -78,7 +84,12 @@ def _chain(network: Network, status: NodeStatus) -> Tried:
     return Tried(
         "chain",
         status.chain == network.chain,
-        f"the node calls it {status.chain!r}, the table {network.chain!r}; its tip is {status.blocks}",
+        message(
+            "the node calls it {chain}, the table {chain_2}; its tip is {blocks}",
+            chain=repr(status.chain),
+            chain_2=repr(network.chain),
+            blocks=status.blocks,
+        ),
     )
 
 
@@ -87,22 +98,29 @@ def _genesis(network: Network, node: Node) -> Tried:
     return Tried(
         "genesis",
         first == network.genesis,
-        f"the node begins with {first}" + ("" if first == network.genesis else f", the table says {network.genesis}"),
+        message("the node begins with {first}", first=first)
+        + ("" if first == network.genesis else message(", the table says {genesis}", genesis=network.genesis)),
     )
 
 
 def _forks(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried]:
     if not network.marks:
         yield Tried(
-            "forks", None, "the table has neither forks nor a checkpoint: a fork that begins with the same blocks would not be noticed"
+            "forks",
+            None,
+            message("the table has neither forks nor a checkpoint: a fork that begins with the same blocks would not be noticed"),
         )
     for mark in network.marks:
         if mark.height > status.blocks:
-            yield Tried(f"block {mark.height}", None, f"the node is at {status.blocks}")
+            yield Tried(message("block {height}", height=mark.height), None, message("the node is at {blocks}", blocks=status.blocks))
             continue
         here = node.hashes_at([mark.height])[0]
         fault = fork_fault(network, {mark.height: here})
-        yield Tried(f"block {mark.height}", fault is None, fault or f"is {here}" + ("" if mark.hash else ", which is none of a fork's"))
+        yield Tried(
+            message("block {height}", height=mark.height),
+            fault is None,
+            fault or message("is {here}", here=here) + ("" if mark.hash else message(", which is none of a fork's")),
+        )
 
 
 def _addresses(network: Network, node: Node, _: NodeStatus) -> Iterator[Tried]:
@@ -115,31 +133,48 @@ def _addresses(network: Network, node: Node, _: NodeStatus) -> Iterator[Tried]:
                 None if theirs is not None and ":" in theirs else theirs
             )  # what a node without segregated witness makes of the script is not that kind
         if theirs is None and ours is not None:
-            yield Tried(f"address {kind}", None, f"ours is {ours}; the node prints none for such a script")
+            yield Tried(
+                message("address {kind}", kind=kind), None, message("ours is {ours}; the node prints none for such a script", ours=ours)
+            )
         else:
             yield Tried(
-                f"address {kind}", ours == theirs, f"the node prints {theirs}" + ("" if ours == theirs else f", the table makes it {ours}")
+                message("address {kind}", kind=kind),
+                ours == theirs,
+                message("the node prints {theirs}", theirs=theirs)
+                + ("" if ours == theirs else message(", the table makes it {ours}", ours=ours)),
             )
 
 
 def _checkpoint(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried]:
     given = network.checkpoint
     if given is None:
-        yield Tried("checkpoint", None, "the table has none: esep verify can't check the work of this network's headers")
+        yield Tried("checkpoint", None, message("the table has none: esep verify can't check the work of this network's headers"))
         return
     if given.height > status.blocks:
         return  # told with the forks
     work = int(node.connection.call("getblockheader", given.hash, True, result=_Header).chainwork, 16)
     yield Tried(
-        "checkpoint's work", work >= given.chain_work, f"the node counts {work:x} up to {given.height}, the table {given.chain_work:x}"
+        message("checkpoint's work"),
+        work >= given.chain_work,
+        message(
+            "the node counts {work} up to {height}, the table {chain_work}",
+            work=format(work, "x"),
+            height=given.height,
+            chain_work=format(given.chain_work, "x"),
+        ),
     )
     height = status.blocks
     (newest,) = node.headers_after(height - 1, None, 1)
     claimed = work_of(newest.header.bits)
     yield Tried(
-        "least work",
+        message("least work"),
         claimed >= given.least_work,
-        f"block {height} claims {claimed:x} hashes, the table wants {given.least_work:x} at least",
+        message(
+            "block {height} claims {claimed} hashes, the table wants {least_work} at least",
+            height=height,
+            claimed=format(claimed, "x"),
+            least_work=format(given.least_work, "x"),
+        ),
     )
 
 
@@ -147,20 +182,26 @@ def _headers(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried
     first = max(1, status.blocks - NEWEST + 1)
     headers = node.headers_after(first - 1, None, status.blocks - first + 1)
     if not headers:
-        yield Tried("work", None, "the node has no block after the first one")
+        yield Tried("work", None, message("the node has no block after the first one"))
         return
     faults, unknown = [], 0
     for each in headers:
         if network.pow == "scrypt-auxpow" and (len(each.raw) > HEADER_SIZE or not is_merge_mined(each.raw)):
             fault = auxpow_fault(each.raw, network)
-            faults += [f"block {each.height}: {fault}"] if fault else []
+            faults += [message("block {height}: {fault}", height=each.height, fault=fault)] if fault else []
             continue
         met = meets_target(each.raw[:HEADER_SIZE], network)
         unknown += met is None
-        faults += [f"block {each.height}: its hash does not meet its target, by {network.pow}"] if met is False else []
-    told = f"blocks {first} to {status.blocks} meet their targets by {network.pow}"
+        faults += (
+            [message("block {height}: its hash does not meet its target, by {pow}", height=each.height, pow=network.pow)]
+            if met is False
+            else []
+        )
+    told = message("blocks {first} to {blocks} meet their targets by {pow}", first=first, blocks=status.blocks, pow=network.pow)
     yield Tried(
-        "work", None if unknown and not faults else not faults, "; ".join(faults) or ("headers do not show it here" if unknown else told)
+        "work",
+        None if unknown and not faults else not faults,
+        joined("; ", faults) or (message("headers do not show it here") if unknown else told),
     )
     yield from _difficulty(network, node, {each.height: each.header for each in headers}, status.blocks)
 
@@ -169,7 +210,7 @@ def _difficulty(network: Network, node: Node, near: dict[int, Header], tip: int)
     """Of the newest blocks, or at the last change of an interval."""
     rule = network.retarget
     if rule is None:
-        yield Tried("difficulty", None, "the table has no retarget: how difficulty is set is not checked")
+        yield Tried("difficulty", None, message("the table has no retarget: how difficulty is set is not checked"))
         return
     faults, heights = [], []
     if rule.interval == 1:
@@ -185,14 +226,27 @@ def _difficulty(network: Network, node: Node, near: dict[int, Header], tip: int)
         else:
             meant = retargeted(before.bits, before.time - near[height - 1 - rule.reaches_back].time, network)
         if near[height].bits != meant:
-            faults.append(f"block {height} has {near[height].bits:08x}, by the table it is {meant:08x}")
+            faults.append(
+                message(
+                    "block {height} has {bits}, by the table it is {meant}",
+                    height=height,
+                    bits=format(near[height].bits, "08x"),
+                    meant=format(meant, "08x"),
+                )
+            )
     if not heights:
-        yield Tried("difficulty", None, "the node has too few blocks")
+        yield Tried("difficulty", None, message("the node has too few blocks"))
     else:
         yield Tried(
             "difficulty",
             not faults,
-            "; ".join(faults) or f"{len(heights)} changes up to block {heights[-1]} come out the same, by {rule.rule}",
+            joined("; ", faults)
+            or message(
+                "{count} changes up to block {heights} come out the same, by {rule}",
+                count=len(heights),
+                heights=heights[-1],
+                rule=rule.rule,
+            ),
         )
 
 
@@ -203,20 +257,25 @@ def _block(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried]:
         block = parse_block(bytes.fromhex(raw), network)
         root = MerkleTree(block.txids).root
     except ValueError as error:
-        yield Tried("block", False, f"block {status.blocks} can't be read: {error}")
+        yield Tried("block", False, message("block {blocks} can't be read: {error}", blocks=status.blocks, error=error))
         return
     holds = block.header.hash.hex() == here and root == block.header.merkle_root
     yield Tried(
         "block",
         holds,
-        f"block {status.blocks}: {len(block.transactions)} transactions, hash and Merkle root {'are' if holds else 'are not'} the header's",
+        message(
+            "block {blocks}: {count} transactions, hash and Merkle root {more} the header's",
+            blocks=status.blocks,
+            count=len(block.transactions),
+            more="are" if holds else message("are not"),
+        ),
     )
 
 
 def _rewards(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried]:
     schedule = network.facts.reward
     if schedule is None:
-        yield Tried("reward", None, "the table has no reward")
+        yield Tried("reward", None, message("the table has no reward"))
         return
     faults, compared, unknown = [], [], []
     for height in _reward_heights(network, status.blocks):
@@ -225,14 +284,18 @@ def _rewards(network: Network, node: Node, status: NodeStatus) -> Iterator[Tried
         if meant is None or told is None:
             unknown.append(height)
         elif told != meant:
-            faults.append(f"block {height} creates {told}, by the table {meant}")
+            faults.append(message("block {height} creates {told}, by the table {meant}", height=height, told=told, meant=meant))
         else:
             compared.append(height)
-    said = f"blocks {', '.join(map(str, compared))} create what the table says" if compared else "no block could be compared"
+    said = (
+        message("blocks {compared} create what the table says", compared=", ".join(map(str, compared)))
+        if compared
+        else message("no block could be compared")
+    )
     yield Tried(
         "reward",
         None if not compared and not faults else not faults,
-        "; ".join(faults) or said + (f"; not known of {unknown}" if unknown else ""),
+        joined("; ", faults) or said + (message("; not known of {unknown}", unknown=unknown) if unknown else ""),
     )
 
 
@@ -242,7 +305,7 @@ def _reward_heights(network: Network, tip: int) -> list[int]:
     assert schedule is not None
     changes = [step.begins for step in schedule.steps]
     if schedule.every:
-        changes = list(range(schedule.first_block, tip + 1, schedule.every))[-2:]
+        changes = list(range(schedule.first_block, tip + 1, schedule.every)[-2:])
     sides = [height for change in changes for height in (change - 1, change)]
     return sorted({height for height in [1, *sides, tip] if 0 < height <= tip})[-REWARDS:]
 

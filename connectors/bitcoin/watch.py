@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pipeline.chains.bitcoin.descriptors import MAX_INDEX, ParsedDescriptor, parse_descriptor, without_checksum
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import canonical_address, script_of
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
-from .descriptors import MAX_INDEX, ParsedDescriptor, parse_descriptor, without_checksum
 from .read_blocks import PAYEE
 
 DEFAULT_RANGE = 1000
@@ -95,44 +96,58 @@ def watch_list(wallets: Sequence[WatchedWallet], network: Network, payees: Itera
         holder = scripts.setdefault(script, wallet)
         if holder != wallet and (wallet, holder, source) not in shared:
             shared.add((wallet, holder, source))
-            faults.append(f"wallet {wallet!r}: {what} is wallet {holder!r}'s too: a script belongs to one wallet")
+            faults.append(
+                message(
+                    "wallet {wallet}: {what} is wallet {holder}'s too: a script belongs to one wallet",
+                    wallet=repr(wallet),
+                    what=what,
+                    holder=repr(holder),
+                )
+            )
 
     for wallet in wallets:
         name = wallet.name
         if name in names:
-            faults.append(f"wallet {name!r} is there twice: give each wallet its own name")
+            faults.append(message("wallet {name} is there twice: give each wallet its own name", name=repr(name)))
         names.add(name)
         addresses: dict[str, None] = {}
         for address in wallet.addresses:
             try:
                 addresses[canonical_address(address, network)] = None
-                claim(script_of(address, network), name, address, f"address {address}")
+                claim(script_of(address, network), name, address, message("address {address}", address=address))
             except ValueError as error:
-                faults.append(f"wallet {name!r}: {error}")
+                faults.append(message("wallet {name}: {error}", name=repr(name), error=error))
         parsed: list[ParsedDescriptor] = []
         for text in wallet.descriptors:
             try:
                 parsed.append(parse_descriptor(text, network))
             except ValueError as error:
-                faults.append(f"wallet {name!r}: {error}")
+                faults.append(message("wallet {name}: {error}", name=repr(name), error=error))
         length = (wallet.descriptor_range or DEFAULT_RANGE) if any(d.is_ranged for d in parsed) else 0
         if length > MAX_INDEX:
-            faults.append(f"wallet {name!r}: descriptor_range {length} is more than there are indexes ({MAX_INDEX})")
+            faults.append(
+                message(
+                    "wallet {name}: descriptor_range {length} is more than there are indexes ({max_index})",
+                    name=repr(name),
+                    length=length,
+                    max_index=MAX_INDEX,
+                )
+            )
             length = 0
         for descriptor in parsed:
             for index, script in descriptor.scripts(0, length or 1):
                 if descriptor.is_ranged:
                     indexes[script] = index
-                claim(script, name, descriptor.text, f"index {index} of {descriptor.text}")
+                claim(script, name, descriptor.text, message("index {index} of {text}", index=index, text=descriptor.text))
         if not wallet.addresses and not wallet.descriptors:
-            faults.append(f"wallet {name!r} has neither an address nor a descriptor")
+            faults.append(message("wallet {name} has neither an address nor a descriptor", name=repr(name)))
         settled.append(
             WatchedWallet(
                 name=name, addresses=list(addresses), descriptors=list(dict.fromkeys(wallet.descriptors)), descriptor_range=length
             )
         )
     if not wallets:
-        faults.append("no wallet is configured: name at least one with its addresses or descriptors")
+        faults.append(message("no wallet is configured: name at least one with its addresses or descriptors"))
     if faults:
         raise SettingsError(faults, source="wallets")
     named = tuple(sorted(set(payees)))
@@ -160,8 +175,12 @@ def union(configured: Sequence[WatchedWallet], logged: Sequence[WatchedWallet]) 
         for wallet in logged
     }
     warnings = [
-        f"wallet {wallet.name!r}: {len(wallet.addresses)} address(es) and {len(wallet.descriptors)} descriptor(s) are no longer configured, "
-        "and stay watched: what was once watched can't be forgotten"
+        message(
+            "wallet {name}: {count} address(es) and {count_2} descriptor(s) are no longer configured, and stay watched: what was once watched can't be forgotten",
+            name=repr(wallet.name),
+            count=len(wallet.addresses),
+            count_2=len(wallet.descriptors),
+        )
         for wallet in kept.values()
         if wallet.addresses or wallet.descriptors
     ]

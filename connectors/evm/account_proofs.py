@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from pipeline.chains.evm.headers import parse_header
 from pipeline.chains.evm.trie import account_balance
 from pipeline.log.events.chain import AccountColumns, Transaction
+from pipeline.model.journal import Journal
 
 from .answers import RawHeader, data_of
 from .errors import RpcError
@@ -23,7 +22,7 @@ from .netting import MAX_UNITS
 from .node import Node
 from .watch import WatchList
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 
 @dataclass(frozen=True)

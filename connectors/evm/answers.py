@@ -1,6 +1,6 @@
 """Types of a node's answers; of a block only the fields needed to search it, so that decoding is fast.
 
-Enters: JSON. Leaves: a header with its RLP, whose hash is computed here, and sender and recipient of each transaction. `read_block.py`
+Enters: JSON. Leaves: a header with its RLP, whose hash is computed here, and id, sender and recipient of each transaction. `read_block.py`
 reads all fields of the blocks that touch the pool.
 """
 
@@ -13,12 +13,17 @@ from eth_hash.auto import keccak
 
 from pipeline.chains.evm.fields import shortest, whole
 
+_NO_LIST = msgspec.Raw(b"[]")
+
 
 class LightTransaction(msgspec.Struct, gc=False):
-    """Sender and recipient; `to` is None where a contract is created."""
+    """Id, sender and recipient; `to` is None where a contract is created."""
 
+    hash: str
     sender: str = msgspec.field(name="from")
     to: str | None = None
+    authorization_list: msgspec.Raw = msgspec.field(name="authorizationList", default=_NO_LIST)
+    """Of a transaction that carries authorizations of code (EIP-7702), as the node wrote it."""
 
 
 class Withdrawal(msgspec.Struct, gc=False, rename="camel"):
@@ -65,11 +70,30 @@ class LightBlock(HeaderFields, rename="camel", kw_only=True):
     withdrawals: list[Withdrawal] | None = None
 
 
-class Tip(msgspec.Struct):
+class Tip(msgspec.Struct, rename="camel"):
     """The node's newest block."""
 
     hash: str
     number: str
+    difficulty: object = None
+    total_difficulty: object = None
+
+    def work(self) -> int | None:
+        """The work of the whole chain; None where the node does not tell it in hexadecimal digits, or the block has none (proof of stake)."""
+        try:
+            if isinstance(self.difficulty, str) and isinstance(self.total_difficulty, str) and number(self.difficulty):
+                return number(self.total_difficulty)
+        except ValueError:
+            pass
+        return None
+
+
+class Listed(msgspec.Struct):
+    """A block with its transactions' ids."""
+
+    hash: str
+    number: str
+    transactions: list[str] = []
 
 
 class Syncing(msgspec.Struct, rename="camel"):

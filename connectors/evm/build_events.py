@@ -17,6 +17,9 @@ from pipeline.log.events.chain import (
     Balances,
     Connect,
     Doubt,
+    NotTraced,
+    Retold,
+    Sought,
     Stretch,
     Transaction,
     Watch,
@@ -66,11 +69,19 @@ class EvmEventBuilder(EventBuilder):
     """Builds the events of one chain."""
 
     def watch(
-        self, seq: int, watch_list: WatchList, *, network: str, start_height: int, internal_calls: str, wrapped: Sequence[str] = ()
+        self,
+        seq: int,
+        watch_list: WatchList,
+        *,
+        network: str,
+        start_height: int,
+        internal_calls: str,
+        wrapped: Sequence[str] = (),
+        authorizations_from: int | None = None,
     ) -> Watch:
         return Watch(
             id=self.event_id(seq), seq=seq, chain=self._chain, network=network, start_height=start_height,
-            wallets=list(watch_list.wallets), internal_calls=internal_calls, wrapped=list(wrapped),
+            wallets=list(watch_list.wallets), internal_calls=internal_calls, wrapped=list(wrapped), authorizations_from=authorizations_from,
         )  # fmt: skip
 
     def balances(self, seq: int, height: int, block_hash: str, rows: BalanceColumns) -> Balances:
@@ -79,6 +90,15 @@ class EvmEventBuilder(EventBuilder):
     def doubt(self, seq: int, height: int, block_hash: str, time: int, detail: str, *, txid: str | None = None) -> Doubt:
         """`txid`: the transaction whose internal calls two witnesses tell differently."""
         return Doubt(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, time=time, detail=detail, txid=txid)
+
+    def retold(self, seq: int, height: int, block_hash: str, transactions: list[Transaction]) -> Retold:
+        return Retold(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, transactions=transactions)
+
+    def sought(self, seq: int, height: int, block_hash: str, txids: list[str]) -> Sought:
+        return Sought(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, txids=txids)
+
+    def not_traced(self, seq: int, height: int, block_hash: str, txids: list[str]) -> NotTraced:
+        return NotTraced(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, txids=txids)
 
     def accounts(self, seq: int, proved: ProvedAccounts, asset: str, *, has_header: bool = True) -> Accounts:
         """`has_header`: whether an event of a block has it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import NotOffered
+from pipeline.model.message import message
+
+from .errors import NotOffered, NotYetThere
 from .node import NodeFeatures, Traces
 
 InternalCalls = Literal["auto", "trace_block", "debug_trace", "ignore"]
@@ -24,12 +26,19 @@ class CallTracing:
 
 
 def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTracing:
-    """The method to use. Raises NotOffered when the one in the settings is not available.
+    """The method to use. Raises NotOffered when the one in the settings is not available, NotYetThere when that can't be told yet.
 
     Without any, a pool of plain accounts can still be followed; payments into contracts can't, and are refused when they occur.
     """
     if wanted == "ignore":
         return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
+    if wanted in features.undecided or (wanted == "auto" and features.undecided and not features.traces):
+        raise NotYetThere(
+            message(
+                'the node at {node} lacks the state of its newest blocks, so it can\'t be told yet whether it shows calls inside transactions: it is asked again (a node that never shows them: internal_calls = "ignore")',
+                node=node,
+            )
+        )
     if wanted == "auto":
         if features.traces:
             why = f"{features.version} offers {' and '.join(features.traces)}"

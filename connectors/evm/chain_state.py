@@ -1,16 +1,16 @@
 """The state of one account chain according to the log: the connector's cursor, and what following the chain needs.
 
 Enters: the events of one key, in order, from the log or just appended to it. Leaves: the main chain (`pipeline.follow.main_chain`), which blocks have
-pool transactions (with a digest of them), and which balances are recorded.
+pool transactions (with digests of them), which balances are recorded, and which transactions of others are looked for.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import msgspec
 
+from pipeline.follow.coverage import digests_of, split, with_retold
 from pipeline.follow.main_chain import MainChain
 from pipeline.log.events.chain import (
     Accounts,
@@ -19,23 +19,33 @@ from pipeline.log.events.chain import (
     Connect,
     Disconnect,
     Doubt,
+    NotTraced,
+    Retold,
+    Sought,
     Transaction,
     Watch,
 )
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 
 class ChainState(MainChain):
     """The main chain according to the log, with the recorded balances and the blocks with pool transactions."""
 
-    kinds = (*MainChain.kinds, Balances, Accounts, Doubt)
+    kinds = (*MainChain.kinds, Balances, Accounts, Doubt, Retold, Sought, NotTraced)
 
     def __init__(self) -> None:
         super().__init__()
         self.logged_balances: dict[int, str] = {}
         """Heights whose balances were recorded since the newest watch event, with the block's hash."""
         self.touched: dict[int, bytes] = {}
-        """Digest of the pool's transactions in each block of the main chain that has some, by ascending height: compared with a second reading."""
+        """Digests of what is told of each block of the main chain, where anything is: compared with a second reading."""
+        self.sought: set[str] = set()
+        """Ids of the transactions that payments of on-chain payers name (rule 10.2): every new block is searched for them."""
+
+    def told_at(self, height: int) -> set[bytes]:
+        """The digests of each single transaction that is told of a block of the main chain."""
+        return set(split(self.touched.get(height, b"")))
 
     def time_at(self, height: int) -> int | None:
         """The header time of a block of the main chain; None below the start."""
@@ -57,27 +67,38 @@ class ChainState(MainChain):
                 self.logged_balances[event.height] = event.hash
             case Accounts():
                 self._require_tip(event)
+            case Retold():
+                self.touched[event.height] = with_retold(self.touched.get(event.height, b""), digest(event.transactions))
+            case Sought():
+                self._require_tip(event)
+                self.sought.update(event.txids)
+            case NotTraced():
+                self._require_tip(event)
+                self.sought.difference_update(event.txids)
             case Doubt():
                 if self.hash_at(event.height) != event.hash:
-                    raise LogError(f"block {event.height} {event.hash} is doubted, and is not in the main chain")
+                    raise LogError(
+                        message("block {height} {hash} is doubted, and is not in the main chain", height=event.height, hash=event.hash)
+                    )
 
-    def _require_tip(self, event: Balances | Accounts) -> None:
-        """Check that observed balances refer to the main chain's last block, or to the one below the first."""
+    def _require_tip(self, event: Balances | Accounts | Sought | NotTraced) -> None:
+        """Check that what is told of the main chain's last block, or of the one below the first, refers to it."""
         if self.watch is None or event.height != self.height:
-            raise LogError(f"balances after block {event.height} are told out of turn")
+            raise LogError(message("what is told after block {height} is told out of turn", height=event.height))
         if self._prev_of_first is None:
             self._prev_of_first = event.hash
         if event.hash != self.tip:
-            raise LogError(f"balances are told after {event.hash}, the chain ends in {self.tip}")
+            raise LogError(message("something is told after {hash}, the chain ends in {tip}", hash=event.hash, tip=self.tip))
 
 
 def digest(transactions: Sequence[Transaction]) -> bytes:
-    """A 16-byte digest of the transactions, without what the node may not tell a second time (`token_claims.py`)."""
-    plain = [_without_claims(one) if any(spent.signed_by is not None for spent in one.inputs) else one for one in transactions]
-    return hashlib.blake2b(msgspec.json.encode(plain), digest_size=16).digest()
+    """Digests of the transactions (`digests_of`), without what the node may not tell a second time (`token_claims.py`)."""
+    return digests_of(transactions, _without_claims)
 
 
 def _without_claims(told: Transaction) -> Transaction:
+    if all(spent.signed_by is None for spent in told.inputs):
+        return told
     return msgspec.structs.replace(
         told, inputs=[msgspec.structs.replace(spent, held=None, held_after=None, signed_by=None) for spent in told.inputs]
     )

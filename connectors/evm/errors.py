@@ -46,6 +46,11 @@ class RpcError(SourceError):
         return _STATE.search(self.text) is not None
 
     @property
+    def is_about_the_user(self) -> bool:
+        """Whether it is this user that the method, or a state, is refused to: by a plan, a price, a permission. That does not change from block to block."""
+        return self.is_method_missing or _PLAN.search(self.text) is not None
+
+    @property
     def is_too_large(self) -> bool:
         """Whether the request must be split."""
         return _LARGE.search(self.text) is not None
@@ -62,6 +67,7 @@ _STATE = re.compile(
     r"state at block|pruned|archive|ancient|too old|block_out_of_range|blockoutofrange|state for block|reexec",
     re.I,
 )
+_PLAN = re.compile(r"\b(plans?|tiers?|upgrade|premium|subscri\w+|paid|api[ -]key|permission|archive requests?|not enabled)\b", re.I)
 _LARGE = re.compile(
     r"(response|result|reply|batch|payload|body).*(too (large|big|many)|size|exceed|limit)|too (large|many|big)|more than \d+|exceed|"
     r"limit(ed)? to|range|timed? ?out|timeout|deadline|larger than|up to a",
@@ -90,6 +96,21 @@ def wait_in_answer_s(text: str, data: object) -> float | None:
 
 class StateMissing(SourceError):
     """The node no longer has the state of a block that still has to be traced."""
+
+
+class NotShown(AnswerUnreadable):
+    """A transaction whose calls have to be read is shown by none of the node's ways of tracing."""
+
+    def __init__(self, message: str, txid: str) -> None:
+        self.txid = txid
+        super().__init__(message)
+
+
+class TraceContradicted(SourceError):
+    """What a node shows of the calls in a block is contradicted by its other way of tracing or by balances, and another node may show it right."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_retryable=True)
 
 
 class NotOffered(SourceError):

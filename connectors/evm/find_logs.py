@@ -94,7 +94,7 @@ class LogFinder:
         logs: list[FoundLog] = []
         for answer in self._node.connection.ask(calls):
             if isinstance(answer, RpcError):
-                if first == last or not (answer.is_too_large or answer.code in (RpcError.LIMIT_EXCEEDED, -32602, -32000, -32603)):
+                if first == last or not (answer.is_too_large or answer.code in (RpcError.LIMIT_EXCEEDED, -32602, -32000, -32603, -32701)):
                     raise answer
                 return None
             some = self._node.connection.read(answer, "eth_getLogs", list[FoundLog])

@@ -15,38 +15,37 @@ Leaves out: the loop and the log (`pipeline.follow.follower`), what transactions
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.follow.connector import ChainStatus, Connected, Contradicted, Idle, Reorganised, Rescanned, Step, Waiting
+from pipeline.follow.coverage import NOTHING, content_digest
 from pipeline.follow.find_fork import find_fork
 from pipeline.follow.follower import MAX_APPEND, Follower
 from pipeline.follow.nodes import Nodes
-from pipeline.log.events.chain import (
-    Balances,
-    ChainEvent,
-    Transaction,
-    Watch,
-)
+from pipeline.log.events.chain import Balances, ChainEvent, Transaction, Watch
 from pipeline.log.protocol import EventLog
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .build_events import EvmEventBuilder, MonthEnd, by_month
 from .call_tracing import CallTracing
 from .chain_state import ChainState
-from .errors import ChainMoved
+from .errors import ChainMoved, StateMissing, TraceContradicted
 from .node import Node, NodeStatus
 from .node_side import EvmSide, open_sides
+from .old_state import OldState
+from .payers import PayersTransactions
 from .read_block import Watching
 from .recheck import Doubtful, Recheck
 from .rescan import Rescan, find_rescan
 from .rpc import NodeConnection
 from .settings import EvmChain
+from .trace_check import TraceDifference
 from .watch import WatchList, watch_list
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 BLOCKS_A_STEP = 500
 
@@ -66,8 +65,18 @@ class EvmStatus(ChainStatus):
 class EvmConnector(Follower[ChainState, Rescan]):
     """Follows one chain. Not thread-safe. Opening another connector for the same pool and chain fences this one."""
 
-    def __init__(self, log: EventLog, settings: EvmChain, *, connection: NodeConnection | None = None) -> None:
-        """`connection`: used instead of one to the settings' `rpc_url`. Raises SettingsError with every fault."""
+    def __init__(
+        self,
+        log: EventLog,
+        settings: EvmChain,
+        *,
+        connection: NodeConnection | None = None,
+        named: Callable[[], Collection[str]] = frozenset,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`connection`: used instead of one to the settings' `rpc_url`; `named`: the transactions that payments of on-chain payers name, as far as the
+        ledger has them now (rule 10.2); `now_s`: when what could not be traced is looked up again. Raises SettingsError with every fault."""
+        self._payers, self._now_s = PayersTransactions(named), now_s
         chain_id, self._tokens = settings.checked()
         self._wrapped = frozenset(to_checksum(contract) for contract in settings.wrapped)
         self._event_builder = EvmEventBuilder(settings.chain)
@@ -78,6 +87,9 @@ class EvmConnector(Follower[ChainState, Rescan]):
         self._wallets = watch_list(settings.wallets)
         self._second = Recheck(settings.finality)
         self._watch_list: WatchList | None = None
+        self._old_state = OldState(self._nodes)
+        self._contradicted: dict[str, set[int]] = {}
+        """By the hashes of blocks not told yet: the nodes (their `id`) whose traces of them are contradicted."""
 
     @property
     def _side(self) -> EvmSide:
@@ -115,6 +127,8 @@ class EvmConnector(Follower[ChainState, Rescan]):
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _step(self, state: ChainState) -> Step:
+        if state.watch is not None:
+            self._old_state.come_back(state.height)
         side = self._nodes.current
         self._nodes.looked(side)
         status, call_tracing = side.status, side.choose_call_tracing()
@@ -133,13 +147,16 @@ class EvmConnector(Follower[ChainState, Rescan]):
         if fork < state.height:
             self._confirm_reorganisation()
         assert self._watch_list is not None and state.watch is not None
-        if state.watch.internal_calls != call_tracing.name:
+        if state.watch.internal_calls != call_tracing.name or state.watch.authorizations_from is None:
             self._write(state, [self._watch_event(state.next_seq, self._watch_list, call_tracing, start_height=state.start_height,
-                                                  wrapped=state.watch.wrapped)])  # fmt: skip
+                                                  wrapped=state.watch.wrapped, authorizations_from=_authorizations_from(state))])  # fmt: skip
         self._append_opening_balances(state)
         self._rescan = self._rescan or find_rescan(self._wallets, self._watch_list, state, self._wrapped)
         if self._rescan is not None:
             return self._search_history(state, self._rescan, fork, call_tracing)
+        found = self._look_up_named(state, fork, call_tracing)
+        if found is not None:
+            return found
         doubtful = self._second.check(
             state, self._watching(call_tracing), min(fork, state.height), self._next_last(fork, status), side.node, side.reader
         )
@@ -166,15 +183,28 @@ class EvmConnector(Follower[ChainState, Rescan]):
         last = self._next_last(fork, status)
         if last <= fork:
             return self._disconnect(state, fork)
+        with self._old_state.reading(fork + 1):
+            events, n_read = self._read(state, fork, last, call_tracing)
+        self._second.roll_back(fork)
+        self._write(state, events)
+        self._contradicted.clear()
+        return Reorganised(depth, n_read, state.height) if depth else Connected(n_read, state.height)
+
+    def _read(self, state: ChainState, fork: int, last: int, call_tracing: CallTracing) -> tuple[list[ChainEvent], int]:
+        """The events of the blocks after `fork` up to `last`, after those that take the log back to `fork`; and how many blocks they are."""
         watching = self._watching(call_tracing)
         scanned = self._side.scanner.read(fork + 1, last, state.hash_at(fork), watching)
         self._side.internal_transfers.complete(scanned, watching)
-        differences = self._side.trace_check.check(scanned, watching)
+        differences = self._side.trace_check.check(scanned, watching, always_by_balances=self._nodes.are_several)
+        self._leave_to_another(differences)
         self._side.claims.complete(scanned, watching)
         events: list[ChainEvent] = [*self._event_builder.disconnects(state, fork)]
-        self._second.roll_back(fork)
         assert self._watch_list is not None
         asset, fork_hash = self._settings.asset, state.hash_at(fork)
+        if untraced := scanned.untraced:  # before the blocks: a crash between them leaves nothing that counts as looked for
+            assert fork_hash is not None
+            events.append(self._event_builder.not_traced(state.next_seq + len(events), fork, fork_hash, sorted(untraced)))
+            self._payers.put_off(untraced)
         parts = list(by_month(fork, fork_hash, state.time_at(fork), scanned.headers))
         ends = {end.height: end.hash for end in parts if isinstance(end, MonthEnd) and state.logged_balances.get(end.height) != end.hash}
         proved = self._side.prover.around(scanned.headers, scanned.found, ends, self._watch_list, asset, (fork, fork_hash))
@@ -192,17 +222,30 @@ class EvmConnector(Follower[ChainState, Rescan]):
             _journal.warning("traces-differ", chain=self._chain, height=one.height, txid=one.txid, detail=one.detail)
             seq = state.next_seq + len(events)
             events.append(self._event_builder.doubt(seq, one.height, one.hash, one.time, one.detail, txid=one.txid))
-        self._write(state, events)
-        return Reorganised(depth, len(scanned.headers), state.height) if depth else Connected(len(scanned.headers), state.height)
+        return events, len(scanned.headers)
+
+    def _leave_to_another(self, differences: Sequence[TraceDifference]) -> None:
+        """Raises TraceContradicted where this node's trace of a block is contradicted, and a node that did not show the block yet can be asked."""
+        for one in differences:
+            if one.is_settled:
+                continue
+            seen = self._contradicted.setdefault(one.hash, set())
+            seen.add(id(self._side))
+            if any(id(side) not in seen for side in self._nodes.others()):
+                raise TraceContradicted(_contradicted(self._node.name, one))
 
     def read_range(self, side: EvmSide, state: ChainState, first: int, last: int) -> dict[int, list[Transaction]]:
         watching = self._watching(side.choose_call_tracing())
         scanned = side.scanner.read(first, last, state.hash_at(first - 1), watching)
         for header in scanned.headers:
             if header.hash != state.hash_at(header.height):
-                raise ChainMoved(f"the node at {side.name} has another block {header.height} than the log: it follows another branch")
+                raise ChainMoved(message("the node at {name} has another block {height} than the log: it follows another branch", name=side.name, height=header.height))  # fmt: skip
         side.internal_transfers.complete(scanned, watching)
-        side.trace_check.check(scanned, watching)
+        if scanned.untraced:  # it can't say what it would have to be compared with
+            raise StateMissing(message("the node at {name} can't trace transaction {txid}, which a payment names", name=side.name, txid=min(scanned.untraced)))  # fmt: skip
+        for one in side.trace_check.check(scanned, watching, always_by_balances=True):
+            if not one.is_settled and content_digest(scanned.found.get(one.height, ())) != state.content.get(one.height, NOTHING):
+                raise TraceContradicted(_contradicted(side.name, one))
         return scanned.found
 
     def read_again(self, side: EvmSide, state: ChainState, height: int) -> list[list[Transaction]]:
@@ -210,6 +253,16 @@ class EvmConnector(Follower[ChainState, Rescan]):
         block = side.node.block(state.hash_at(height) or "")
         plain = side.reader.read(block, watching, deep=False).transactions
         return [plain, *(side.reader.read(block, way, deep=True).transactions for way in watching.ways())]
+
+    def _look_up_named(self, state: ChainState, fork: int, call_tracing: CallTracing) -> Step | None:
+        """Look up what the ledger names and no event named yet, in the blocks that the log has; None where there is nothing to do."""
+        if not self._payers.is_due(state, self._now_s()):
+            return None
+        if fork < state.height:  # what is searched must be in the main chain
+            return self._disconnect(state, fork)
+        events, step = self._payers.look(state, self._side, self._watching(call_tracing), self._event_builder, self._step_size)
+        self._write(state, events)
+        return step
 
     def _search_history(self, state: ChainState, rescan: Rescan, fork: int, call_tracing: CallTracing) -> Step:
         """Search the blocks already read for the new addresses."""
@@ -220,7 +273,9 @@ class EvmConnector(Follower[ChainState, Rescan]):
             return rescan.search(state, side.scanner, side.internal_transfers, side.state_reader, watching, self._step_size)
 
         def watch(seq: int) -> Watch:
-            return self._watch_event(seq, rescan.target, call_tracing, start_height=state.start_height)
+            return self._watch_event(
+                seq, rescan.target, call_tracing, start_height=state.start_height, authorizations_from=_authorizations_from(state)
+            )
 
         step = self._continue_rescan(state, rescan, fork, search, watch)
         if isinstance(step, Rescanned):
@@ -240,6 +295,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
 
     def _on_disconnected(self, height: int) -> None:
         self._second.roll_back(height)
+        self._payers.stop()
 
     # --- balances --------------------------------------------------------------------------------------------------
 
@@ -250,10 +306,11 @@ class EvmConnector(Follower[ChainState, Rescan]):
             return
         block_hash = state.hash_at(height) or self._node.hashes_at([height])[0]
         if block_hash is None:
-            raise ChainMoved(f"the node at {self._node.name} does not have block {height}")
-        events: list[ChainEvent] = [self._balances(state.next_seq, height, block_hash)]
+            raise ChainMoved(message("the node at {name} does not have block {height}", name=self._node.name, height=height))
         assert self._watch_list is not None
-        proved = self._side.prover.at(height, block_hash, self._watch_list.addresses, self._watch_list)
+        with self._old_state.reading(height + 1):
+            events: list[ChainEvent] = [self._balances(state.next_seq, height, block_hash)]
+            proved = self._side.prover.at(height, block_hash, self._watch_list.addresses, self._watch_list)
         if proved is not None:
             events.append(self._event_builder.accounts(state.next_seq + 1, proved, self._settings.asset, has_header=False))
         self._write(state, events)
@@ -287,6 +344,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
             self._settings.block_reward,
             call_tracing.other_traces,
             self._wrapped,
+            self._state.sought if self._state is not None else frozenset(),
         )
 
     # --- the log ---------------------------------------------------------------------------------------------------
@@ -297,6 +355,7 @@ class EvmConnector(Follower[ChainState, Rescan]):
     def _resume(self, state: ChainState, watch: Watch) -> None:
         self._wrapped |= {contract for contract in watch.wrapped if contract in self._tokens}
         self._use(watch_list(watch.wallets))
+        self._payers.begin()
         self._second.begin(state, self._step_size)
 
     def _watch_event(
@@ -307,12 +366,31 @@ class EvmConnector(Follower[ChainState, Rescan]):
         *,
         start_height: int | None = None,
         wrapped: Sequence[str] | None = None,
+        authorizations_from: int | None = None,
     ) -> Watch:
         start = self._start_height if start_height is None else start_height
         return self._event_builder.watch(
             seq, wallets, network=self._network_name, start_height=start, internal_calls=call_tracing.name,
             wrapped=sorted(self._wrapped) if wrapped is None else wrapped,
+            authorizations_from=start if authorizations_from is None else authorizations_from,
         )  # fmt: skip
 
     def _use(self, now_watched: WatchList) -> None:
         self._watch_list = now_watched
+
+
+def _authorizations_from(state: ChainState) -> int:
+    """From which block on authorizations of code are told: as the log says; where it does not, blocks to come."""
+    assert state.watch is not None
+    told = state.watch.authorizations_from
+    return told if told is not None else max(state.height + 1, state.start_height)
+
+
+def _contradicted(node: str, found: TraceDifference) -> str:
+    return message(
+        "the node at {node}, block {height}, transaction {txid}: {detail}",
+        node=node,
+        height=found.height,
+        txid=found.txid,
+        detail=found.detail,
+    )

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import structlog
-
 from pipeline.log.events.chain import Transaction
+from pipeline.model.journal import Journal
 
 from .answers import RawHeader
 from .errors import ChainMoved, NotOffered
@@ -23,7 +22,7 @@ from .read_block import Watching
 from .scan import Scanned, Scanner
 from .state import StateReader
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 
 class InternalTransferFinder:

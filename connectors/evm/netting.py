@@ -3,7 +3,8 @@
 Every movement out of a pool wallet is an input, every movement into one an output. For each asset in which a pool wallet was
 debited, the other addresses are netted: one that only receives has each movement as an output; one that also sends has one output of
 its net gain, if any; one with a net loss counts among the other inputs. So for each asset inputs (and other inputs) = outputs
-(and fee). Where no pool wallet was debited, those who paid the pool count among the other inputs.
+(and fee). Where no pool wallet was debited, those who paid the pool count among the other inputs. A transaction of an on-chain payer (rule 10.2) is told
+whole: where it takes nothing from the pool, everybody's net gains are outputs, and net losses other inputs.
 `other_inputs_value` is in the fee's asset: units of several assets don't add up.
 """
 
@@ -34,7 +35,7 @@ class NettedTransaction:
     other_inputs_value: int
 
 
-def net(
+def net(  # noqa: PLR0913 - each says one thing of the transaction or of the pool
     txid: str,
     movements: Sequence[Movement],
     watched: Mapping[str, str],
@@ -44,17 +45,20 @@ def net(
     fee: int = 0,
     fee_payer: str | None = None,
     wrapped: Mapping[str, str] = MappingProxyType({}),
+    is_sought: bool = False,
 ) -> NettedTransaction | None:
     """The transaction's inputs and outputs, or None when it does not touch the pool.
 
     `watched`: the wallet of each pool address; `fee_payer`: the pool address that pays `fee` (ADR 7); `known`: the assets whose
     amounts must be exact. An unknown token's amount of more than 38 digits is capped at 38 nines, since its contract may claim
     anything. `wrapped`: the contracts of wrapped coins, with the coins' names: what such a contract pays for its coins that the pool gave back
-    is the pool's own, and no other input. Raises SourceError for such an amount of a known asset.
+    is the pool's own, and no other input. `is_sought`: it is told whoever it touches. Raises SourceError for such an amount of a known asset.
     """
-    if fee_payer is None and not any(m.sender in watched or m.recipient in watched for m in movements):
+    if fee_payer is None and not is_sought and not any(m.sender in watched or m.recipient in watched for m in movements):
         return None
     debited = {m.asset for m in movements if m.sender in watched}
+    if is_sought and fee_payer is None and not debited:
+        debited = {m.asset for m in movements}
     receive, pass_on, gains = _other_parties(movements, watched)
     inputs: list[Input] = []
     outputs: list[Output] = []

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-import structlog
 
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.forks import fork_fault
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
-from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
+from .answers import LightBlock, Listed, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .commitments import check_withdrawals
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .movements import Calls
-from .rpc import Call, NodeConnection
+from .rpc import Call, NodeConnection, lacks_state
 from .traces import FlatTrace, TracedTransaction, Untraced, calls_by_transaction, calls_of_trees, decode_nested
 
 Traces = Literal["trace_block", "debug_trace"]
@@ -32,7 +33,7 @@ BLOCKS_TRIED = 64
 """The newest blocks among which one with transactions is looked for."""
 STATE_KEPT_BLOCKS = 128
 """Below the tip: a node that answers null about an older block's state or traces is taken at its word, of a newer one it may be late."""
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 _light = msgspec.json.Decoder(LightBlock | None)
 
 
@@ -44,6 +45,8 @@ class NodeStatus:
     hash: str
     syncing: tuple[int, int] | None
     """The height where a synchronising node is, and the one it is heading for."""
+    work: int | None = None
+    """Of the whole chain, on a chain of proof of work whose node tells it (`totalDifficulty`)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class NodeFeatures:
     has_trace_filter: bool
     has_account_proofs: bool
     """What an account held can be proved by the header (EIP-1186)."""
+    undecided: tuple[Traces, ...] = ()
+    """The methods of tracing that could not be tried, because the node lacked the state of the block that they were tried on."""
 
     @property
     def has_block_receipts(self) -> bool:
@@ -83,10 +88,11 @@ class Node:
         self.name = connection.name
         self.features: NodeFeatures | None = None
         self._tip_height = 0
+        self.n_states_missing = 0  # questions about a state that was gone
         self.traced_otherwise: set[str] = set()
         """Hashes of blocks that the way of tracing in use does not show, wholly or in part, and the other one does."""
-        self.told_untraced: set[tuple[str, str]] = set()
-        """Hashes of blocks and ids of transactions in them that were told not to be traced."""
+        self.told_untraced: dict[tuple[str, str], str] = {}
+        """By block's hash and transaction's id: strangers' transactions that no way of tracing shows, each told once, in words."""
 
     # --- the node itself -------------------------------------------------------------------------------------------
 
@@ -96,24 +102,24 @@ class Node:
         chain_id, syncing, tip = self.connection.ask(calls)
         told = self._number(self.connection.read(_result(chain_id), "eth_chainId", str), "eth_chainId")
         if told != self.chain_id:
-            raise WrongChain(f"the node at {self.name} is of network evm:{told}, not evm:{self.chain_id}: point rpc_url at the right node")
+            raise WrongChain(message("the node at {name} is of network evm:{told}, not evm:{chain_id}: point rpc_url at the right node", name=self.name, told=told, chain_id=self.chain_id))  # fmt: skip
         progress = self.connection.read(_result(syncing), "eth_syncing", Syncing | bool) if not isinstance(syncing, RpcError) else False
         newest = self.connection.read(_result(tip), "eth_getBlockByNumber", Tip | None)
         if newest is None:
-            raise NotYetThere(f"the node at {self.name} has no block yet: it is starting")
+            raise NotYetThere(message("the node at {name} has no block yet: it is starting", name=self.name))
         heights = None
         if isinstance(progress, Syncing):
             heights = (
                 self._number(progress.current_block, "eth_syncing.currentBlock"),
                 self._number(progress.highest_block, "eth_syncing.highestBlock"),
             )
-        self._tip_height = self._number(newest.number, "number of the latest block")
-        return NodeStatus(self._tip_height, newest.hash[2:].lower(), heights)
+        self._tip_height = self._number(newest.number, message("number of the latest block"))
+        return NodeStatus(self._tip_height, newest.hash[2:].lower(), heights, newest.work())
 
     def probe_features(self, status: NodeStatus) -> NodeFeatures:
         """The node's features, found by trying them on its newest block that has transactions.
 
-        A way is offered when its answer has the right shape there; whatever the words of a refusal, it means the next way.
+        A way is offered when its answer has the right shape there, not when it is refused; where that block's state is lacking, it stays undecided.
         """
         shown = self._newest_with_transactions(status)
         height, block_hash = hex(shown.height), "0x" + shown.hash
@@ -131,9 +137,12 @@ class Node:
         found = dict(zip(calls, self.connection.ask(list(calls.values())), strict=True))
         version = found["version"]
         traces: list[Traces] = []
+        undecided: list[Traces] = []
         for way in ("trace_block", "debug_trace"):
             if _is_list(found[way], is_filled=shown.has_transactions):
                 traces.append(way)
+            elif lacks_state(found[way]):
+                undecided.append(way)
         receipts: Literal["hash", "number"] | None = None
         if _is_list(found["receipts"], is_filled=shown.has_transactions):
             receipts = "hash"
@@ -146,6 +155,7 @@ class Node:
             has_state_by_hash=_starts(found["by_hash"], b'"'),
             has_trace_filter=_is_list(found["trace_filter"], is_filled=False),
             has_account_proofs=_starts(found["proof"], b"{"),
+            undecided=tuple(undecided),
         )
         return self.features
 
@@ -155,9 +165,9 @@ class Node:
         for answer in self.connection.ask([("eth_getBlockByNumber", (hex(height), False)) for height in heights]):
             if isinstance(answer, RpcError) or _is_null(answer):
                 continue
-            block = self.connection.read(answer, "eth_getBlockByNumber", _Listed)
+            block = self.connection.read(answer, "eth_getBlockByNumber", Listed)
             if block.transactions:
-                return _Shown(self._number(block.number, "number of a block"), block.hash[2:].lower(), has_transactions=True)
+                return _Shown(self._number(block.number, message("number of a block")), block.hash[2:].lower(), has_transactions=True)
         return _Shown(status.height, status.hash, has_transactions=False)
 
     def check_forks(self, network: AccountNetwork, tip_height: int) -> bool:
@@ -175,7 +185,7 @@ class Node:
                     hashes[height] = tip.hash[2:].lower()
         fault = fork_fault(network, hashes)
         if fault:
-            raise WrongChain(f"the node at {self.name} {fault}; point rpc_url at a node of {network.name}")
+            raise WrongChain(message("the node at {name} {fault}; point rpc_url at a node of {name_2}", name=self.name, fault=fault, name_2=network.name))  # fmt: skip
         if asked and not hashes:
             _journal.warning("network-not-told-apart", node=self.name, network=network.name, heights=asked)
         return len(asked) == len(network.marks)
@@ -192,28 +202,28 @@ class Node:
         calls: list[Call] = [("eth_getBlockByNumber", (hex(height), True)) for height in range(first, last + 1)]
         found = []
         for height, raw in zip(range(first, last + 1), self.connection.ask(calls), strict=True):
-            block = self._block(_result(raw), f"block {height}")
+            block = self._block(_result(raw), message("block {height}", height=height))
             if block.header.height != height:
-                raise AnswerUnreadable(f"the node at {self.name} was asked for block {height} and gave block {block.header.height}")
+                raise AnswerUnreadable(message("the node at {name} was asked for block {height} and gave block {height_2}", name=self.name, height=height, height_2=block.header.height))  # fmt: skip
             found.append(block)
         return found
 
     def block(self, block_hash: str) -> ReadBlock:
         """The block of that hash. Raises ChainMoved when the node does not have it."""
-        block = self._block(_result(self.connection.ask([("eth_getBlockByHash", ("0x" + block_hash, True))])[0]), f"block {block_hash}")
+        block = self._block(_result(self.connection.ask([("eth_getBlockByHash", ("0x" + block_hash, True))])[0]), message("block {block_hash}", block_hash=block_hash))  # fmt: skip
         if block.header.hash != block_hash:
-            raise AnswerUnreadable(f"the node at {self.name} was asked for block {block_hash} and gave {block.header.hash}")
+            raise AnswerUnreadable(message("the node at {name} was asked for block {block_hash} and gave {hash}", name=self.name, block_hash=block_hash, hash=block.header.hash))  # fmt: skip
         return block
 
     def _block(self, raw: msgspec.Raw, what: str) -> ReadBlock:
         light = self.connection.read(raw, "eth_getBlockByNumber", _light)
         if light is None:
-            raise ChainMoved(f"the node at {self.name} does not have {what}")
+            raise ChainMoved(message("the node at {name} does not have {what}", name=self.name, what=what))
         try:
             check_withdrawals(light, light.withdrawals)
             return ReadBlock(raw_header(light), light, raw)
         except ValueError as error:
-            raise AnswerUnreadable(f"{what} at {self.name}: {error}") from error
+            raise AnswerUnreadable(message("{what} at {name}: {error}", what=what, name=self.name, error=error)) from error
 
     # --- one block -------------------------------------------------------------------------------------------------
 
@@ -227,20 +237,18 @@ class Node:
         if found is None:
             found = self.connection.batch([("eth_getTransactionReceipt", ("0x" + txid,)) for txid in txids], result=dict[str, Any] | None)
         if len(found) != len(txids):
-            raise AnswerUnreadable(
-                f"the node at {self.name} gave {len(found)} receipts of the {len(txids)} transactions of block {block.height}"
-            )
+            raise AnswerUnreadable(message("the node at {name} gave {count} receipts of the {count_2} transactions of block {height}", name=self.name, count=len(found), count_2=len(txids), height=block.height))  # fmt: skip
         checked = []
         for place, (receipt, txid) in enumerate(zip(found, txids, strict=True)):
             if receipt is None:
-                raise NotYetThere(f"the node at {self.name} has no receipt of transaction {txid} of block {block.height} yet")
+                raise NotYetThere(message("the node at {name} has no receipt of transaction {txid} of block {height} yet", name=self.name, txid=txid, height=block.height))  # fmt: skip
             if _hash_in(receipt, "blockHash") != block.hash:
-                raise ChainMoved(f"the receipt of {txid} is of block {receipt.get('blockHash')}, not {block.hash}")
+                raise ChainMoved(message("the receipt of {txid} is of block {blockhash}, not {hash}", txid=txid, blockhash=receipt.get("blockHash"), hash=block.hash))  # fmt: skip
             if (
                 _hash_in(receipt, "transactionHash") != txid
                 or self._number(str(receipt.get("transactionIndex")), "transactionIndex") != place
             ):
-                raise AnswerUnreadable(f"the node at {self.name} gave the receipt of {receipt.get('transactionHash')} in place of {txid}'s")
+                raise AnswerUnreadable(message("the node at {name} gave the receipt of {transactionhash} in place of {txid}'s", name=self.name, transactionhash=receipt.get("transactionHash"), txid=txid))  # fmt: skip
             checked.append(receipt)
         return checked
 
@@ -256,7 +264,7 @@ class Node:
             _journal.warning("block-receipts-refused", node=self.name, height=block.height, detail=str(error))
             return None
         if found is None:
-            raise NotYetThere(f"the node at {self.name} has no receipts of block {block.height} {block.hash} yet")
+            raise NotYetThere(message("the node at {name} has no receipts of block {height} {hash} yet", name=self.name, height=block.height, hash=block.hash))  # fmt: skip
         return found
 
     def calls(self, block: RawHeader, txids: Sequence[str], way: Traces) -> list[Calls | Untraced]:
@@ -275,23 +283,23 @@ class Node:
             raise answer
         if bytes(answer) in (b"null", b"[]"):
             if self._is_old(block.height):
-                raise self._state_gone(block, way, f"it answers {bytes(answer).decode()}")
-            raise NotYetThere(f"the node at {self.name} has no trace of block {block.height} yet")
+                raise self._state_gone(block, way, message("it answers {bytes}", bytes=bytes(answer).decode()))
+            raise NotYetThere(message("the node at {name} has no trace of block {height} yet", name=self.name, height=block.height))
         try:
             if way == "trace_block":
                 return calls_by_transaction(decode_nested(answer, list[FlatTrace]), block.hash, txids)
             return calls_of_trees(decode_nested(answer, list[TracedTransaction]), txids)
         except (ValueError, msgspec.DecodeError) as error:
-            raise AnswerUnreadable(f"the traces of block {block.height} {block.hash} at {self.name}: {error}") from error
+            raise AnswerUnreadable(message("the traces of block {height} {hash} at {name}: {error}", height=block.height, hash=block.hash, name=self.name, error=error)) from error  # fmt: skip
 
     def _is_old(self, height: int) -> bool:
         return self._tip_height - height > STATE_KEPT_BLOCKS
 
     def _state_gone(self, block: RawHeader, way: Traces, text: str) -> StateMissing:
-        return StateMissing(
-            f"the node at {self.name} no longer has the state of block {block.height}, which {way} needs ({text}): add an archive node to rpc_url, or read the "
-            "chain while it is fresh"
-        )
+        return StateMissing(message(
+            "the node at {name} no longer has the state of block {height}, which {way} needs ({text}): add an archive node to rpc_url, or read the chain while it is fresh",
+            name=self.name, height=block.height, way=way, text=text,
+        ))  # fmt: skip
 
     def traced_heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int] | None:
         """Heights of blocks in whose calls `trace_filter` finds one of the addresses; None where the node has no such method, or fails at it."""
@@ -307,7 +315,7 @@ class Node:
                 return None
             for trace in self.connection.read(answer, "trace_filter", list[Located]):
                 if hashes.get(trace.block_number) != trace.block_hash[2:].lower():
-                    raise ChainMoved(f"a trace is of block {trace.block_number} {trace.block_hash}, which is not the one read")
+                    raise ChainMoved(message("a trace is of block {block_number} {block_hash}, which is not the one read", block_number=trace.block_number, block_hash=trace.block_hash))  # fmt: skip
                 found.add(trace.block_number)
         return found
 
@@ -335,39 +343,34 @@ class Node:
         answers: list[Any] = []
         for (method, _), answer in zip(calls, self.connection.ask(calls), strict=True):
             if not isinstance(answer, RpcError):
+                self.n_states_missing += _is_null(answer)
                 answers.append(None if _is_null(answer) else self.connection.read(answer, method, result))
             elif answer.is_state_missing or (method == "eth_call" and "revert" in answer.text.lower()):
                 answers.append(None)
+                self.n_states_missing += answer.is_state_missing
             elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():
                 if self.hashes_at([height]) == [block_hash]:
+                    self.n_states_missing += 1
                     answers.append(None)
                 else:
                     raise ChainMoved(str(answer))
             else:
                 raise answer
         if not self.features.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
-            raise ChainMoved(f"block {height} is not {block_hash} any more")
+            raise ChainMoved(message("block {height} is not {block_hash} any more", height=height, block_hash=block_hash))
         return answers
 
     def _number(self, text: str, field: str) -> int:
         try:
             return number(text)
         except ValueError as error:
-            raise AnswerUnreadable(f"{field} at {self.name}: {error}") from error
+            raise AnswerUnreadable(message("{field} at {name}: {error}", field=field, name=self.name, error=error)) from error
 
 
 def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:
     if isinstance(answer, RpcError):
         raise answer
     return answer
-
-
-class _Listed(msgspec.Struct):
-    """A block with its transactions' ids."""
-
-    hash: str
-    number: str
-    transactions: list[str] = []
 
 
 class _Shown(NamedTuple):

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.networks import network_of
 from pipeline.follow.connector import NodeLogin
 from pipeline.follow.nodes import Look
+from pipeline.model.journal import Journal
 
 from .account_proofs import AccountProver
 from .call_tracing import CallTracing, choose
 from .internal_transfers import InternalTransferFinder
-from .node import Node, NodeStatus
+from .node import BLOCKS_TRIED, Node, NodeStatus
 from .read_block import BlockReader
 from .rpc import NodeConnection
 from .scan import Scanner
@@ -27,7 +26,7 @@ from .state import StateReader
 from .token_claims import TokenClaims
 from .trace_check import TraceCheck
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 
 class EvmSide:
@@ -49,6 +48,8 @@ class EvmSide:
         assert isinstance(known, AccountNetwork)
         self._network = known
         self._is_told_apart = False
+        self._probed_at = 0
+        """The tip's height when the node's features were tried."""
         self.status: NodeStatus | None = None
 
     @property
@@ -72,18 +73,24 @@ class EvmSide:
         }
         return [*used, *(way for way in features.traces if way not in used), *(name for name, has_it in offered.items() if has_it)]
 
-    def look(self) -> Look:
-        """The node's tip. At the first look the node is checked to be of the network, and its features are tried.
+    @property
+    def unproved(self) -> Sequence[str]:
+        return tuple(self.node.told_untraced.values())
 
-        Account chains' nodes tell no work: their heights are compared. Raises WrongChain.
+    def look(self) -> Look:
+        """The node's tip. At the first look the node is checked to be of the network, and its features are tried; again while it can't be told how it traces.
+
+        The work of the chain is known where blocks have some and the node tells it; else heights are compared. Raises WrongChain.
         """
         self.status = status = self.node.read_status()
         if not self._is_told_apart:
             self._is_told_apart = self.node.check_forks(self._network, status.height)
-        if self.node.features is None:
+        features = self.node.features
+        is_late = status.height >= self._probed_at + BLOCKS_TRIED
+        if features is None or (features.undecided and (is_late or not features.traces)):
             self.node.probe_features(status)
-            self._is_chosen = False
-        return Look(status.height, status.hash)
+            self._probed_at, self._is_chosen = status.height, False
+        return Look(status.height, status.hash, status.work)
 
     def choose_call_tracing(self) -> CallTracing:
         """How calls inside transactions are traced; chosen again after each reconnection, since the node may be another one."""

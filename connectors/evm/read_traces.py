@@ -1,7 +1,7 @@
 """The calls inside a block's transactions, by whichever way of tracing shows them.
 
 Enters: a block, the ways that the node offers. Leaves: the calls of each transaction. Where one way refuses the block or shows a transaction in a form that
-can't be read, the other way is asked. A stranger's transaction that neither shows is counted as one without calls, and told once in the journal: what the
+can't be read, the other way is asked. A stranger's transaction that neither shows is counted as one without calls, and told once, in the journal and by `esep nodes`: what the
 pool's accounts hold is compared all the same, so a payment hidden in it does not pass unseen. A transaction that the block needs must be shown.
 """
 
@@ -9,24 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import structlog
-
 from pipeline.model.errors import SourceError
+from pipeline.model.journal import Journal
 
 from .answers import RawHeader
-from .errors import AnswerUnreadable, NodeBusy, NodeUnreachable
+from .errors import NodeBusy, NodeUnreachable, NotShown
 from .movements import Calls
 from .node import Node
 from .traces import Untraced
 from .watching import Watching
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 
 def traced_calls(node: Node, header: RawHeader, txids: Sequence[str], watching: Watching, *, needed: frozenset[int]) -> list[Calls]:
     """The calls of each transaction, in order. `needed`: places of the pool's own transactions in which code ran.
 
-    Raises AnswerUnreadable when one of those is shown in neither way, and what `Node.calls` raises when no way shows the block.
+    Raises NotShown when one of those is shown in neither way, and what `Node.calls` raises when no way shows the block.
     """
     assert watching.traces is not None
     found = _calls(node, header, txids, watching)
@@ -46,11 +45,10 @@ def traced_calls(node: Node, header: RawHeader, txids: Sequence[str], watching: 
     for place, calls in enumerate(found):
         if isinstance(calls, Untraced):
             if place in needed:
-                raise AnswerUnreadable(
-                    f"the traces of block {header.height} {header.hash} at {node.name}: transaction {txids[place]}: {calls.why}"
-                )
+                why = f"the traces of block {header.height} {header.hash} at {node.name}: transaction {txids[place]}: {calls.why}"
+                raise NotShown(why, txids[place])
             if (header.hash, txids[place]) not in node.told_untraced:
-                node.told_untraced.add((header.hash, txids[place]))
+                node.told_untraced[header.hash, txids[place]] = f"block {header.height}, transaction {txids[place]}: {calls.why}"
                 _journal.warning("transaction-not-traced", node=node.name, height=header.height, txid=txids[place], detail=calls.why)
             checked.append(Calls(is_failed=False, inner=()))
         else:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-import structlog
+from pipeline.model.journal import Journal
 
 from .chain_state import ChainState, digest
 from .errors import AnswersDiffer, StateMissing
 from .node import Node
 from .read_block import BlockReader, Watching
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 MAX_DOUBTS = 3
 """How often one block may be read anew before the connector stops with an error."""
@@ -53,7 +53,7 @@ class Recheck:
         Raises AnswersDiffer when a block has been doubted too often, and what reading a block raises.
         """
         to = min(tip, last - self._finality)
-        for height in [height for height in state.touched if self.checked_to < height <= to]:
+        for height in sorted(height for height in state.touched if self.checked_to < height <= to):
             block_hash = state.hash_at(height)
             assert block_hash is not None
             if not is_same(state, height, block_hash, watching, node, reader):
@@ -70,15 +70,23 @@ class Recheck:
 
 
 def is_same(state: ChainState, height: int, block_hash: str, watching: Watching, node: Node, reader: BlockReader) -> bool:
-    """Whether the node says of a block with transactions of the pool's what the log says. Raises what reading a block raises."""
+    """Whether the node says of a block with transactions of the pool's what the log says; also where it no longer has the state to say it.
+
+    Raises what reading a block raises.
+    """
     block = node.block(block_hash)
-    if reader.is_unchanged(block, watching, state.touched[height]):
-        return True
-    if digest(reader.read(block, watching, deep=False).transactions) == state.touched[height]:
-        return True
-    if watching.traces is None:
-        return False
-    try:  # the block may have been told as the other way shows it (`trace_check.py`)
+    try:
+        if reader.is_unchanged(block, watching, state.touched[height]):
+            return True
+        content = reader.read(block, watching, deep=False)
+        if digest(content.transactions) == state.touched[height]:
+            return True
+        if content.untraced:
+            _journal.warning("not-read-twice", height=height, reason=", ".join(sorted(content.untraced)))
+            return True
+        if watching.traces is None:
+            return False
+        # the block may have been told as the other way shows it (`trace_check.py`)
         return any(digest(reader.read(block, way, deep=True).transactions) == state.touched[height] for way in watching.ways())
     except StateMissing as error:
         _journal.warning("not-read-twice", height=height, reason=str(error))

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from pipeline.log.events.chain import WatchedWallet
+from pipeline.model.journal import Journal
 
 from .chain_state import ChainState
 from .internal_transfers import InternalTransferFinder
@@ -22,7 +21,7 @@ from .scan import Scanner
 from .state import StateReader
 from .watch import WatchList, union, watch_list
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 
 
 @dataclass

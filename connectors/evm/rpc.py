@@ -21,6 +21,7 @@ import msgspec
 from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient, basic
 from connectors.transport.json_rpc import Fault, Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 from .errors import RATE_LIMITED, AccessRefused, AnswerUnreadable, NodeBusy, RpcError, wait_in_answer_s
 
@@ -51,6 +52,13 @@ class RecordedAnswers(NamedTuple):
     is_batch: bool
     digest: bytes | None
     """None where some answer was an error."""
+
+
+def lacks_state(answer: msgspec.Raw | RpcError) -> bool:
+    """Whether an answer about a new block that has transactions says that the node does not have its state now: by an error, null, an empty list."""
+    if isinstance(answer, RpcError):
+        return answer.is_state_missing and not answer.is_about_the_user
+    return bytes(answer) in (b"null", b"[]")
 
 
 class NodeConnection:
@@ -241,12 +249,27 @@ class NodeConnection:
         text = error.message[:300]
         if error.code in (429, -32029) or (RATE_LIMITED.search(text) and "range" not in text):
             return Limited(
-                f"the node at {self.name} asks to be asked more slowly ({method}: {text}): trying again later",
+                message(
+                    "the node at {name} asks to be asked more slowly ({method}: {text}): trying again later",
+                    name=self.name,
+                    method=method,
+                    text=text,
+                ),
                 retry_after_s=wait_in_answer_s(text, error.data),
             )
         if RpcError("", method=method, code=error.code, text=text).is_method_missing:
-            return RpcError(f"the node at {self.name} does not offer {method}: {text}", method=method, code=error.code, text=text)
-        return RpcError(f"{method} at {self.name}: {text} (code {error.code})", method=method, code=error.code, text=text)
+            return RpcError(
+                message("the node at {name} does not offer {method}: {text}", name=self.name, method=method, text=text),
+                method=method,
+                code=error.code,
+                text=text,
+            )
+        return RpcError(
+            message("{method} at {name}: {text} (code {code})", method=method, name=self.name, text=text, code=error.code),
+            method=method,
+            code=error.code,
+            text=text,
+        )
 
     # --- HTTP ------------------------------------------------------------------------------------------------------
 
@@ -254,23 +277,41 @@ class NodeConnection:
         status, content, retry_after = self._exchange(body)
         if status == 200:
             return content
-        said = content[:200].decode(errors="replace").strip() or "no reason given"
+        said = content[:200].decode(errors="replace").strip() or message("no reason given")
         if status in (401, 403):
             raise AccessRefused(
-                f"the node at {self.name} does not let us in ({status}: {said}): check user, password and headers of the chain"
+                message(
+                    "the node at {name} does not let us in ({status}: {said}): check user, password and headers of the chain",
+                    name=self.name,
+                    status=status,
+                    said=said,
+                )
             )
         if status in (429, 502, 503, 504):
             wait_s = _seconds(retry_after)
             raise (Limited if status == 429 else NodeBusy)(
-                f"the node at {self.name} is overloaded or limits us ({status}: {said}): trying again"
-                + (f" after {wait_s:g} s" if wait_s is not None else ""),
+                message(
+                    "the node at {name} is overloaded or limits us ({status}: {said}): trying again",
+                    name=self.name,
+                    status=status,
+                    said=said,
+                )
+                + (message(" after {wait_s} s", wait_s=format(wait_s, "g")) if wait_s is not None else ""),
                 retry_after_s=wait_s,
             )
         if status == 413:
-            raise AnswerTooLarge(f"{method} at {self.name}: {said}")
+            raise AnswerTooLarge(message("{method} at {name}: {said}", method=method, name=self.name, said=said))
         if content[:1] in (b"{", b"["):
             return content
-        raise AnswerUnreadable(f"{method} at {self.name} was answered with HTTP {status}: {said}; is rpc_url the node's RPC port?")
+        raise AnswerUnreadable(
+            message(
+                "{method} at {name} was answered with HTTP {status}: {said}; is rpc_url the node's RPC port?",
+                method=method,
+                name=self.name,
+                status=status,
+                said=said,
+            )
+        )
 
     def _exchange(self, body: bytes) -> tuple[int, bytes, str | None]:
         self.n_requests += 1

@@ -1,7 +1,7 @@
 """Reads a range of the main chain: checks and chains every header, and reads every block with pool transactions whole.
 
 Enters: a range, the hash it follows, what is watched. Leaves: the headers, and the pool's transactions by height. A block is read whole
-when a watched address is in its body, in a `Transfer`, or its miner's, an uncle's or a withdrawal's, or when `internal_transfers.py` found
+when a watched address is in its body, authorized code there (EIP-7702), is in a `Transfer`, or its miner's, an uncle's or a withdrawal's, or when `internal_transfers.py` found
 that internal calls must have moved something. Blocks are fetched over several connections and processed by one thread.
 """
 
@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from pipeline.log.events.chain import Transaction
 
 from .answers import RawHeader
+from .authorizing import may_authorize
 from .block_content import BlockContent
 from .errors import ChainMoved
 from .find_logs import LogFinder
 from .node import Node, ReadBlock
 from .read_block import BlockReader, Watching
 from .uncles import uncles_of
+from .watching import sought_in
 
 BLOCKS_A_REQUEST = 100
 PARALLEL_REQUESTS = 5
@@ -38,6 +40,11 @@ class Scanned:
     """Blocks that were read whole, by height."""
     contents: dict[int, BlockContent] = field(default_factory=dict)
     """What was read of them, by height."""
+
+    @property
+    def untraced(self) -> set[str]:
+        """Ids of payers' transactions in the range whose calls could not be traced."""
+        return {txid for content in self.contents.values() for txid in content.untraced}
 
 
 class Scanner:
@@ -72,6 +79,12 @@ class Scanner:
             self.read_whole(scanned, touched[height], watching, deep=False)
         return scanned
 
+    def bodies(self, first: int, last: int) -> Iterator[tuple[RawHeader, list[str]]]:
+        """The headers of a range, each with the ids of its block's transactions."""
+        for blocks in self._read_ahead(first, last):
+            for block in blocks:
+                yield block.header, [transaction.hash[2:].lower() for transaction in block.light.transactions]
+
     def read_whole(self, scanned: Scanned, block: ReadBlock, watching: Watching, *, deep: bool) -> None:
         """Read one block of the range whole."""
         content = self._reader.read(block, watching, deep=deep)
@@ -83,14 +96,16 @@ class Scanner:
             scanned.found.pop(block.header.height, None)
 
     def _names_watched(self, block: ReadBlock, watching: Watching) -> bool:
-        """Whether the block's body names a watched address."""
+        """Whether the block's body names a watched address, or has a transaction that is looked for."""
         light, watched = block.light, watching.watch_list.spellings
-        if light.miner in watched:
+        if light.miner in watched or (watching.sought and sought_in(block, watching)):
             return True
         for transaction in light.transactions:
             if transaction.to in watched or transaction.sender in watched:
                 return True
         if light.withdrawals and any(withdrawal.address in watched for withdrawal in light.withdrawals):
+            return True
+        if may_authorize(light.transactions, watching.watch_list):
             return True
         if watching.block_reward is None or watching.block_reward.uncles is None:  # nobody is paid for an uncle
             return False

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from pipeline.log.events.chain import Transaction
+from pipeline.model.journal import Journal
 
 from .answers import RawHeader
 from .block_content import BlockContent, recipients_of
@@ -24,7 +23,7 @@ from .read_block import BlockReader, Watching
 from .scan import Scanned
 from .state import StateReader
 
-_journal = structlog.get_logger("evm")
+_journal = Journal("evm")
 SHOWN = 3
 """The most addresses that a difference names."""
 
@@ -38,6 +37,8 @@ class TraceDifference:
     time: int
     txid: str
     detail: str
+    is_settled: bool = False
+    """What is told of the transaction is what the recipients' balances say."""
 
 
 class TraceCheck:
@@ -46,47 +47,60 @@ class TraceCheck:
     def __init__(self, reader: BlockReader, state: StateReader) -> None:
         self._reader, self._state = reader, state
 
-    def check(self, scanned: Scanned, watching: Watching) -> list[TraceDifference]:
-        """The differences, by height. Where the balances agree with the other way of tracing, `scanned` has afterwards what that one tells."""
+    def check(self, scanned: Scanned, watching: Watching, *, always_by_balances: bool) -> list[TraceDifference]:
+        """The differences, by height. Where the balances agree with the other way of tracing, `scanned` has afterwards what that one tells.
+
+        `always_by_balances`: compare balances also where both ways of tracing say the same; another node may say it right.
+        """
         found: list[TraceDifference] = []
         for height, content in sorted(scanned.contents.items()):
             if content.traced:
-                found += self._check_block(scanned, scanned.read_whole[height], content, watching)
+                found += self._check_block(scanned, scanned.read_whole[height], content, watching, always_by_balances)
         return found
 
-    def _check_block(self, scanned: Scanned, block: ReadBlock, content: BlockContent, watching: Watching) -> list[TraceDifference]:
+    def _check_block(
+        self, scanned: Scanned, block: ReadBlock, content: BlockContent, watching: Watching, always_by_balances: bool
+    ) -> list[TraceDifference]:
         header, other = block.header, self._read_other(block, watching)
         found = content.recipients(watching.asset)
         if other is None:
-            changed = self._changed(header, found)
-            if changed is None:
-                _journal.warning("trace-not-compared", height=header.height, hash=header.hash)
-                return []
-            wrong = contradictions(content, found, changed, header)
-            told = {
-                one.txid: [wrong[a] for a in dict.fromkeys(recipients_of(one, watching.asset)) if a in wrong]
-                for one in content.transactions
-            }
-            return _differences(
-                header, {txid: f"{watching.traces} shows what balances contradict: {_some(some)}" for txid, some in told.items() if some}
-            )
+            return self._check_balances(header, content, found, watching, watching.traces or "")
         differing = differing_transactions(content.transactions, other.transactions)
+        if not differing and always_by_balances:
+            return self._check_balances(header, content, found, watching, f"{watching.traces}, like {watching.other_traces},")
         if not differing:
             return []
         found |= other.recipients(watching.asset)
-        changed, believed = self._changed(header, found), watching.traces
+        changed, believed, is_settled = self._changed(header, found), watching.traces, False
         how = "and the node can't tell the recipients' balances any more"
         if changed is not None:
-            how = "as the recipients' balances say"
+            how, is_settled = "as the recipients' balances say", True
             if contradictions(content, found, changed, header):
                 if contradictions(other, found, changed, header):
-                    how = "and the recipients' balances agree with neither"
+                    how, is_settled = "and the recipients' balances agree with neither", False
                 else:
                     believed = watching.other_traces
                     scanned.contents[header.height], scanned.found[header.height] = other, other.transactions
         both = f"{watching.traces} and {watching.other_traces}"
         return _differences(
-            header, {txid: f"{both} differ: {text}; what {believed} shows is told, {how}" for txid, text in differing.items()}
+            header,
+            {txid: f"{both} differ: {text}; what {believed} shows is told, {how}" for txid, text in differing.items()},
+            is_settled=is_settled,
+        )
+
+    def _check_balances(
+        self, header: RawHeader, content: BlockContent, asked: set[str], watching: Watching, way: str
+    ) -> list[TraceDifference]:
+        changed = self._changed(header, asked)
+        if changed is None:
+            _journal.warning("trace-not-compared", height=header.height, hash=header.hash)
+            return []
+        wrong = contradictions(content, asked, changed, header)
+        told = {
+            one.txid: [wrong[a] for a in dict.fromkeys(recipients_of(one, watching.asset)) if a in wrong] for one in content.transactions
+        }
+        return _differences(
+            header, {txid: f"{way} shows what balances contradict: {_some(some)}" for txid, some in told.items() if some}, is_settled=False
         )
 
     def _read_other(self, block: ReadBlock, watching: Watching) -> BlockContent | None:
@@ -126,8 +140,8 @@ def contradictions(content: BlockContent, asked: Iterable[str], changed: Mapping
     return found
 
 
-def _differences(header: RawHeader, details: Mapping[str, str]) -> list[TraceDifference]:
-    return [TraceDifference(header.height, header.hash, header.time, txid, detail) for txid, detail in sorted(details.items())]
+def _differences(header: RawHeader, details: Mapping[str, str], *, is_settled: bool) -> list[TraceDifference]:
+    return [TraceDifference(header.height, header.hash, header.time, txid, detail, is_settled) for txid, detail in sorted(details.items())]
 
 
 def differing_transactions(first: Sequence[Transaction], second: Sequence[Transaction]) -> dict[str, str]:

@@ -15,9 +15,10 @@ from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.rewards import block_reward, including_reward
 from pipeline.chains.tried import Tried
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
 from .answers import number
-from .errors import AnswerUnreadable
+from .errors import AnswerUnreadable, ChainMoved
 from .node import Node, ReadBlock
 from .rpc import NodeConnection
 
@@ -37,9 +38,10 @@ def try_network(network: AccountNetwork, url: str, login: Path | None, *, timeou
         told = _quantity(connection, "eth_chainId")
         found = [
             Tried(
-                "chain id",
+                message("chain id"),
                 told == network.chain_id,
-                f"the node is of evm:{told}" + ("" if told == network.chain_id else f", the table of {network.name}"),
+                message("the node is of evm:{told}", told=told)
+                + ("" if told == network.chain_id else message(", the table of {name}", name=network.name)),
             )
         ]
         if told != network.chain_id:
@@ -49,7 +51,7 @@ def try_network(network: AccountNetwork, url: str, login: Path | None, *, timeou
         for what, step in (("genesis", _genesis), ("forks", _forks), ("blocks", _blocks)):
             try:
                 found += step(network, node, height)
-            except SourceError as error:
+            except (SourceError, ChainMoved) as error:
                 found.append(Tried(what, None, str(error)))
         return found
     finally:
@@ -63,7 +65,13 @@ def _login(login: Path | None) -> tuple[str | None, str | None]:
         user, _, password = login.read_text(encoding="utf-8").strip().partition(":")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            [f"--node-login: {login} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"]
+            [
+                message(
+                    "--node-login: {login} can't be read: {getattr}",
+                    login=login,
+                    getattr=getattr(error, "strerror", None) or message("it is not UTF-8 text"),
+                )
+            ]
         ) from error
     return user, password
 
@@ -72,7 +80,7 @@ def _quantity(connection: NodeConnection, method: str, *params: object) -> int:
     try:
         return number(connection.call(method, *params, result=str))
     except ValueError as error:
-        raise AnswerUnreadable(f"{method} at {connection.name}: {error}") from error
+        raise AnswerUnreadable(message("{method} at {name}: {error}", method=method, name=connection.name, error=error)) from error
 
 
 def _hash_at(node: Node, height: int) -> str | None:
@@ -83,32 +91,51 @@ def _hash_at(node: Node, height: int) -> str | None:
 def _genesis(network: AccountNetwork, node: Node, _: int) -> Iterator[Tried]:
     first = _hash_at(node, 0)
     if network.facts.genesis is None or first is None:
-        yield Tried("genesis", None, f"the table has none; the node begins with {first}")
+        yield Tried("genesis", None, message("the table has none; the node begins with {first}", first=first))
     else:
         same = first == network.facts.genesis
-        yield Tried("genesis", same, f"the node begins with {first}" + ("" if same else f", the table says {network.facts.genesis}"))
+        yield Tried(
+            "genesis",
+            same,
+            message("the node begins with {first}", first=first)
+            + ("" if same else message(", the table says {genesis}", genesis=network.facts.genesis)),
+        )
 
 
 def _forks(network: AccountNetwork, node: Node, tip: int) -> Iterator[Tried]:
     if not network.facts.forks:
-        yield Tried("forks", None, "the table has none: a fork of one chain id and one first block would not be noticed")
+        yield Tried("forks", None, message("the table has none: a fork of one chain id and one first block would not be noticed"))
     for fork in network.facts.forks:
         here = _hash_at(node, fork.height) if fork.height <= tip else None
         if here is None:
-            yield Tried(f"block {fork.height}", None, f"the node is at {tip}, or has it no more")
+            yield Tried(message("block {height}", height=fork.height), None, message("the node is at {tip}, or has it no more", tip=tip))
             continue
         holds = here not in fork.others and fork.hash in (None, here)
-        looks = f": it looks like a node of {fork.others[here]}" if here in fork.others else ""
-        yield Tried(f"block {fork.height}", holds, f"is {here}" + ("" if holds else f", where {network.name} has {fork.hash}{looks}"))
+        looks = message(": it looks like a node of {others}", others=fork.others[here]) if here in fork.others else ""
+        yield Tried(
+            message("block {height}", height=fork.height),
+            holds,
+            message("is {here}", here=here)
+            + ("" if holds else message(", where {name} has {hash}{looks}", name=network.name, hash=fork.hash, looks=looks)),
+        )
 
 
 def _blocks(network: AccountNetwork, node: Node, tip: int) -> Iterator[Tried]:
     """Headers hash to what the node says, and an empty block's miner gets what the schedule says."""
     first = max(1, tip - NEWEST + 1)
     blocks = node.blocks(first, tip)
-    yield Tried("headers", True, f"blocks {first} to {tip} hash to what the node says: {len(blocks)} headers of a format known here")
+    yield Tried(
+        "headers",
+        True,
+        message(
+            "blocks {first} to {tip} hash to what the node says: {count} headers of a format known here",
+            first=first,
+            tip=tip,
+            count=len(blocks),
+        ),
+    )
     if network.facts.reward is None:
-        yield Tried("reward", None, "the table has no reward: blocks that a pool wallet mined are not counted")
+        yield Tried("reward", None, message("the table has no reward: blocks that a pool wallet mined are not counted"))
         return
     empty = [block for block in blocks if not block.light.transactions and not block.light.withdrawals]
     yield _reward(network, node, empty)
@@ -123,12 +150,19 @@ def _reward(network: AccountNetwork, node: Node, empty: list[ReadBlock]) -> Trie
         try:
             before, after = (_quantity(node.connection, "eth_getBalance", miner, hex(at)) for at in (height - 1, height))
         except SourceError as error:
-            return Tried("reward", None, f"the node does not tell balances at block {height}: {error}")
+            return Tried("reward", None, message("the node does not tell balances at block {height}: {error}", height=height, error=error))
         return Tried(
             "reward",
             after - before == meant,
-            f"block {height}, without transactions, gave its miner {after - before}, by the table {meant}",
+            message(
+                "block {height}, without transactions, gave its miner {after}, by the table {meant}",
+                height=height,
+                after=after - before,
+                meant=meant,
+            ),
         )
     return Tried(
-        "reward", None, f"each of the {NEWEST} newest blocks has transactions: what a miner gets for the block alone does not show"
+        "reward",
+        None,
+        message("each of the {newest} newest blocks has transactions: what a miner gets for the block alone does not show", newest=NEWEST),
     )

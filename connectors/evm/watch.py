@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipeline.chains.evm.address import has_wrong_checksum, is_account_address, to_checksum
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 
 @dataclass(frozen=True)
@@ -40,28 +41,43 @@ def watch_list(wallets: Sequence[WatchedWallet]) -> WatchList:
     settled: list[WatchedWallet] = []
     for wallet in wallets:
         if any(other.name == wallet.name for other in settled):
-            faults.append(f"wallet {wallet.name!r} is there twice: give each wallet its own name")
+            faults.append(message("wallet {name} is there twice: give each wallet its own name", name=repr(wallet.name)))
         if wallet.descriptors:
-            faults.append(f"wallet {wallet.name!r}: an account chain has no descriptors: give its addresses")
+            faults.append(message("wallet {name}: an account chain has no descriptors: give its addresses", name=repr(wallet.name)))
         if not wallet.addresses:
-            faults.append(f"wallet {wallet.name!r} has no address")
+            faults.append(message("wallet {name} has no address", name=repr(wallet.name)))
         own: dict[str, None] = {}
         for text in wallet.addresses:
             if not is_account_address(text):
-                faults.append(f"wallet {wallet.name!r}: {text!r} is not an address: 0x and 40 hexadecimal digits")
+                faults.append(
+                    message(
+                        "wallet {name}: {text} is not an address: 0x and 40 hexadecimal digits", name=repr(wallet.name), text=repr(text)
+                    )
+                )
             elif has_wrong_checksum(text):
                 faults.append(
-                    f"wallet {wallet.name!r}: the letters' case of {text} is not its checksum (EIP-55): compare it with its source"
+                    message(
+                        "wallet {name}: the letters' case of {text} is not its checksum (EIP-55): compare it with its source",
+                        name=repr(wallet.name),
+                        text=text,
+                    )
                 )
             else:
                 address = to_checksum(text)
                 own[address] = None
                 holder = addresses.setdefault(address, wallet.name)
                 if holder != wallet.name:
-                    faults.append(f"wallet {wallet.name!r}: {address} is wallet {holder!r}'s too: an address belongs to one wallet")
+                    faults.append(
+                        message(
+                            "wallet {name}: {address} is wallet {holder}'s too: an address belongs to one wallet",
+                            name=repr(wallet.name),
+                            address=address,
+                            holder=repr(holder),
+                        )
+                    )
         settled.append(WatchedWallet(name=wallet.name, addresses=list(own)))
     if not wallets:
-        faults.append("no wallet is configured: name at least one with its addresses")
+        faults.append(message("no wallet is configured: name at least one with its addresses"))
     if faults:
         raise SettingsError(faults, source="wallets")
     return WatchList(tuple(settled), addresses, _spellings(addresses))
@@ -80,7 +96,11 @@ def union(configured: Sequence[WatchedWallet], logged: Sequence[WatchedWallet]) 
     claimed = {address for wallet in configured for address in wallet.addresses}
     kept = {wallet.name: [a for a in wallet.addresses if a not in claimed] for wallet in logged}
     warnings = [
-        f"wallet {name!r}: {len(addresses)} address(es) are no longer configured, and stay watched: what was once watched can't be forgotten"
+        message(
+            "wallet {name}: {count} address(es) are no longer configured, and stay watched: what was once watched can't be forgotten",
+            name=repr(name),
+            count=len(addresses),
+        )
         for name, addresses in kept.items()
         if addresses
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from pipeline.chains.rewards import RewardFacts
 
-from .node import Traces
+from .node import ReadBlock, Traces
 from .watch import WatchList
 
 
@@ -28,6 +28,8 @@ class Watching:
     """Another way in which the node shows them, to compare with."""
     wrapped: frozenset[str] = frozenset()
     """Those of the tokens' contracts whose `Deposit` and `Withdrawal` are a mint and a burn (`wrapped.py`)."""
+    sought: Collection[str] = field(default=frozenset(), compare=False)
+    """Ids of transactions that are told whole, whoever they touch: payments of on-chain payers name them (rule 10.2). They grow while blocks are read."""
 
     @property
     def known(self) -> frozenset[str]:
@@ -40,3 +42,11 @@ class Watching:
         if self.other_traces is None:
             return [self]
         return [self, replace(self, traces=self.other_traces, other_traces=self.traces)]
+
+
+def sought_in(block: ReadBlock, watching: Watching) -> frozenset[str]:
+    """Those of the ids looked for that are of the block."""
+    if not watching.sought:
+        return frozenset()
+    ids = [block.header.hash, *(transaction.hash[2:].lower() for transaction in block.light.transactions)]
+    return frozenset(txid for txid in ids if txid in watching.sought)

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pipeline.model.message import message
+
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -45,7 +47,7 @@ def read_tables(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ValueError(f"is not TOML: {error}") from error
+        raise ValueError(message("is not TOML: {error}", error=error)) from error
 
 
 def typed(kind: type[_Facts], table: Mapping[str, Any], place: str) -> tuple[_Facts | None, list[str]]:

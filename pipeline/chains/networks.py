@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline.model.message import message
 from pipeline.model.packaged import packaged_path
 
 from .bitcoin.networks import NETWORKS, Network, bitcoin_network, network
@@ -48,7 +49,13 @@ class Networks:
         chain_id = chain_id_of(name)
         if chain_id is None:
             known = [known for known in self.names if chain_id_of(known) is None]
-            raise ValueError(f"no network is named {name!r}: use evm:CHAIN_ID, such as evm:1, or one of {', '.join(known)}")
+            raise ValueError(
+                message(
+                    "no network is named {name}: use evm:CHAIN_ID, such as evm:1, or one of {known}",
+                    name=repr(name),
+                    known=", ".join(known),
+                )
+            )
         return _our_account_networks().get(name) or AccountNetwork(chain_id)
 
 
@@ -135,7 +142,7 @@ def address_on(network: AnyNetwork | str, text: str) -> str:
     if isinstance(on, Network):
         return canonical_address(text, on)
     if not is_account_address(text):
-        raise ValueError(f"{text!r} is not an address of {on.name}: 0x and 40 hexadecimal digits")
+        raise ValueError(message("{text} is not an address of {name}: 0x and 40 hexadecimal digits", text=repr(text), name=on.name))
     return canonical(text)
 
 
@@ -143,5 +150,5 @@ def strict_address_on(network: AnyNetwork | str, text: str) -> str:
     """`address_on`, for what a person writes now: a wrong checksum is a ValueError, too."""
     on = network_of(network) if isinstance(network, str) else network
     if isinstance(on, AccountNetwork) and has_wrong_checksum(text):
-        raise ValueError(f"{text!r} has a wrong checksum (EIP-55): copy it anew, it may have been mistyped")
+        raise ValueError(message("{text} has a wrong checksum (EIP-55): copy it anew, it may have been mistyped", text=repr(text)))
     return address_on(on, text)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pipeline.model.message import message
+
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE_OF = {character: value for value, character in enumerate(_CHARSET)}
 _GENERATORS = (0x98F2BC8E61, 0x79B76D99E2, 0xF33E5FB3C4, 0xAE2EABE2A8, 0x1E4F43E470)
@@ -34,7 +36,7 @@ def looks_like_cashaddr(text: str, prefix: str) -> bool:
 def encode_cashaddr(prefix: str, kind: int, digest: bytes) -> str:
     """The address as nodes print it, with its prefix. Raises ValueError for a hash of a length that none has."""
     if len(digest) not in _SIZES:
-        raise ValueError(f"no such address has a hash of {len(digest)} bytes")
+        raise ValueError(message("no such address has a hash of {count} bytes", count=len(digest)))
     data = bytes([kind << 3 | _SIZES.index(len(digest))]) + digest
     width = (len(data) * 8 + 4) // 5
     number = int.from_bytes(data, "big") << (width * 5 - len(data) * 8)
@@ -47,28 +49,34 @@ def encode_cashaddr(prefix: str, kind: int, digest: bytes) -> str:
 def decode_cashaddr(text: str, prefix: str) -> CashAddress:
     """Type and hash of an address of that prefix, which it may leave out. Raises ValueError with what is wrong."""
     if text not in (text.lower(), text.upper()):
-        raise ValueError(f"{text!r} mixes capital and small letters")
+        raise ValueError(message("{text} mixes capital and small letters", text=repr(text)))
     before, colon, payload = text.lower().rpartition(":")
     if colon and before != prefix:
-        raise ValueError(f"{text!r} begins with {before}:, an address here with {prefix}:")
+        raise ValueError(
+            message("{text} begins with {before}:, an address here with {prefix}:", text=repr(text), before=before, prefix=prefix)
+        )
     if unknown := sorted(set(payload) - set(_CHARSET)):
-        raise ValueError(f"{text!r} has characters that no such address has: {' '.join(unknown)}")
+        raise ValueError(message("{text} has characters that no such address has: {unknown}", text=repr(text), unknown=" ".join(unknown)))
     values = [_VALUE_OF[character] for character in payload]
     if len(values) <= _LEAST:
-        raise ValueError(f"{text!r} has a wrong length")
+        raise ValueError(message("{text} has a wrong length", text=repr(text)))
     if _checksum(prefix, values):
         raise ValueError(
-            f"{text!r} has a wrong checksum: a character is mistyped, missing or swapped, or it is another network's than {prefix}:"
+            message(
+                "{text} has a wrong checksum: a character is mistyped, missing or swapped, or it is another network's than {prefix}:",
+                text=repr(text),
+                prefix=prefix,
+            )
         )
     number = 0
     for value in values[:-8]:
         number = number << 5 | value
     length, spare = divmod((len(values) - 8) * 5, 8)
     if spare > 4 or number & ((1 << spare) - 1):
-        raise ValueError(f"{text!r} has wrong padding at its end")
+        raise ValueError(message("{text} has wrong padding at its end", text=repr(text)))
     data = (number >> spare).to_bytes(length, "big")
     if not data or data[0] & 0x80 or len(data) - 1 != _SIZES[data[0] & 7]:
-        raise ValueError(f"{text!r} has a wrong length: its first character says another one")
+        raise ValueError(message("{text} has a wrong length: its first character says another one", text=repr(text)))
     return CashAddress(data[0] >> 3, data[1:])
 
 

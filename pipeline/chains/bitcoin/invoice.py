@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from pipeline.model.message import message
+
 from .script import BECH32, bech32_values, checksum_state
 
 _INVOICE = re.compile(r"(?:lightning:)?(ln(?:bcrt|bc|tbs|tb|sb)[0-9]*[munp]?)1([qpzry9x8gf2tvdw0s3jn54khce6mua7l]+)")
@@ -28,10 +30,10 @@ def payment_hash(invoice: str) -> str:
     text = invoice.strip()
     found = _INVOICE.fullmatch(text.lower())
     if found is None or text not in (text.lower(), text.upper()):
-        raise ValueError("is written like a Lightning invoice (BOLT 11), but is none: copy it whole")
+        raise ValueError(message("is written like a Lightning invoice (BOLT 11), but is none: copy it whole"))
     hrp, data = found[1], bech32_values(found[2])
     if checksum_state(hrp, data) != BECH32 or len(data) < _TIMESTAMP + _SIGNATURE + _CHECKSUM:
-        raise ValueError("is a Lightning invoice with a wrong checksum: a character is mistyped, missing or swapped")
+        raise ValueError(message("is a Lightning invoice with a wrong checksum: a character is mistyped, missing or swapped"))
     fields = data[_TIMESTAMP : -_SIGNATURE - _CHECKSUM]
     at = 0
     while at + 3 <= len(fields):
@@ -43,4 +45,4 @@ def payment_hash(invoice: str) -> str:
                 number = number << 5 | value
             return (number >> 4).to_bytes(32, "big").hex()
         at += 3 + length
-    raise ValueError("is a Lightning invoice without a payment hash")
+    raise ValueError(message("is a Lightning invoice without a payment hash"))

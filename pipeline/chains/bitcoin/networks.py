@@ -18,6 +18,7 @@ import msgspec
 
 from pipeline.chains.facts import Facts, ForkFacts, hash_fault, hex_of, read_tables, typed
 from pipeline.chains.rewards import RewardFacts, Share, reward_faults
+from pipeline.model.message import message
 from pipeline.model.packaged import packaged_path
 
 Pow = Literal["sha256d", "scrypt", "scrypt-auxpow", "unchecked"]
@@ -58,7 +59,14 @@ class RetargetFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Blocks over which the time is measured."""
     rule: RetargetRule = "interval"
     anchor: AnchorFacts | None = None
-    """Of `asert`."""
+    """Of `asert`, which sets the difficulty of the blocks after it."""
+    begins: int = 0
+    """The first block whose difficulty was set by this rule. An anchor says it by itself."""
+
+    @property
+    def first_block(self) -> int:
+        """The first block whose difficulty is judged: what rule the blocks before it had is not known here."""
+        return self.anchor.height + 1 if self.anchor is not None else self.begins
 
 
 class ShareFacts(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -277,6 +285,10 @@ def _checkpoint_faults(facts: BitcoinFacts, place: str) -> list[str]:
         faults.append(f"{place}.retarget: interval, spacing_s and reaches_back are at least 1")
     if facts.retarget is not None and (facts.retarget.rule == "asert") != (facts.retarget.anchor is not None):
         faults.append(f'{place}.retarget.anchor: belongs to rule = "asert", and only to it')
+    if facts.retarget is not None and facts.retarget.begins and facts.retarget.anchor is not None:
+        faults.append(f"{place}.retarget.begins: an anchor says by itself where the rule begins")
+    if facts.checkpoint is not None and facts.retarget is not None and facts.checkpoint.height < facts.retarget.first_block:
+        faults.append(f"{place}.checkpoint: lies before block {facts.retarget.first_block}, where the rule of retargeting begins")
     return faults
 
 
@@ -298,7 +310,7 @@ def _tables() -> dict[str, dict[str, Any]]:
 def network(name: str) -> Network:
     """The network of that name, one of `NETWORKS`. Raises ValueError for any other name."""
     if name not in _tables():
-        raise ValueError(f"no network is named {name!r}: use one of {', '.join(_tables())}")
+        raise ValueError(message("no network is named {name}: use one of {tables}", name=repr(name), tables=", ".join(_tables())))
     found, faults = bitcoin_network(name, _tables()[name], f"networks.toml: {name}")
     assert found is not None, "; ".join(faults)
     return found

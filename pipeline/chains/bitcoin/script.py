@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from embit import base58
 
+from pipeline.model.message import message
+
 from .cashaddr import KEY_HASH, SCRIPT_HASH, TOKEN_KEY_HASH, decode_cashaddr, encode_cashaddr, looks_like_cashaddr
 from .networks import NETWORKS, Network, network
 from .wire import double_sha256
@@ -89,23 +91,48 @@ def script_of(address: str, network: Network) -> bytes:
     hrp = address.lower().rpartition("1")[0]
     if hrp in _STEALTH_HRPS:
         raise ValueError(
-            f"{address[:20]}… is a stealth address of Litecoin's extension blocks (MWEB), which is not supported: what it is paid can't be read from blocks; "
-            "give a transparent one"
+            message(
+                "{address}… is a stealth address of Litecoin's extension blocks (MWEB), which is not supported: what it is paid can't be read from blocks; give a transparent one",
+                address=address[:20],
+            )
         )
     if network.hrp is not None and address[: len(network.hrp)].lower() == network.hrp:
         script = _script_of_bech32(address, network.hrp)
         if _is_of_mweb(witness_program(script), network):
-            raise ValueError(f"{address!r} stands for an output of Litecoin's extension blocks (MWEB), which has no address: not supported")
+            raise ValueError(
+                message(
+                    "{address} stands for an output of Litecoin's extension blocks (MWEB), which has no address: not supported",
+                    address=repr(address),
+                )
+            )
         return script
     others = sorted(name for name, other_hrp in _hrps() if other_hrp == hrp)
     others += [name for name in NETWORKS if address.lower().startswith(f"{network_prefix(name)}:")]
     if others:
-        raise ValueError(f"{address!r} is an address of another network ({', '.join(others)}), not of {network.name}")
+        raise ValueError(
+            message(
+                "{address} is an address of another network ({others}), not of {name}",
+                address=repr(address),
+                others=", ".join(others),
+                name=network.name,
+            )
+        )
     if not 26 <= len(address) <= 36:
-        raise ValueError(f"{address!r} is no address of {network.name}: wrong length ({len(address)} characters)")
+        raise ValueError(
+            message(
+                "{address} is no address of {name}: wrong length ({count} characters)",
+                address=repr(address),
+                name=network.name,
+                count=len(address),
+            )
+        )
     if set(address) - set(base58.B58_DIGITS):
-        raise ValueError(f"{address!r} is no address of {network.name}: it has characters that no base58 address has")
-    raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+        raise ValueError(
+            message(
+                "{address} is no address of {name}: it has characters that no base58 address has", address=repr(address), name=network.name
+            )
+        )
+    raise ValueError(message("{address} has a wrong checksum: a character is mistyped, missing or swapped", address=repr(address)))
 
 
 def _is_of_mweb(witness: tuple[int, bytes] | None, network: Network) -> bool:
@@ -223,25 +250,36 @@ def _bech32_address(hrp: str, version: int, program: bytes) -> str:
 
 def _script_of_bech32(address: str, hrp: str) -> bytes:
     if address != address.lower() and address != address.upper():
-        raise ValueError(f"{address!r} mixes capital and small letters")
+        raise ValueError(message("{address} mixes capital and small letters", address=repr(address)))
     found, separator, data = address.lower().rpartition("1")
     if not separator or found != hrp:
-        raise ValueError(f"{address!r} begins like {hrp}1… but its prefix is {found!r}: a character is wrong or missing")
+        raise ValueError(
+            message(
+                "{address} begins like {hrp}1… but its prefix is {found}: a character is wrong or missing",
+                address=repr(address),
+                hrp=hrp,
+                found=repr(found),
+            )
+        )
     if len(address) > 90 or len(data) < 7:
-        raise ValueError(f"{address!r} has a wrong length ({len(address)} characters)")
+        raise ValueError(message("{address} has a wrong length ({count} characters)", address=repr(address), count=len(address)))
     unknown = sorted(set(data) - set(_CHARSET))
     if unknown:
-        raise ValueError(f"{address!r} has characters that no bech32 address has: {' '.join(unknown)}")
+        raise ValueError(
+            message("{address} has characters that no bech32 address has: {unknown}", address=repr(address), unknown=" ".join(unknown))
+        )
     values = bech32_values(data)
     state, version, payload = checksum_state(hrp, values), values[0], values[1:-6]
     if state not in (BECH32, BECH32M):
-        raise ValueError(f"{address!r} has a wrong checksum: a character is mistyped, missing or swapped")
+        raise ValueError(message("{address} has a wrong checksum: a character is mistyped, missing or swapped", address=repr(address)))
     if version == 0 and state != BECH32:
-        raise ValueError(f"{address!r} has a bech32m checksum, but witness version 0 needs bech32")
+        raise ValueError(message("{address} has a bech32m checksum, but witness version 0 needs bech32", address=repr(address)))
     if version != 0 and state != BECH32M:
-        raise ValueError(f"{address!r} has a bech32 checksum, but witness version {version} needs bech32m")
+        raise ValueError(
+            message("{address} has a bech32 checksum, but witness version {version} needs bech32m", address=repr(address), version=version)
+        )
     if version > 16:
-        raise ValueError(f"{address!r} has witness version {version}; the greatest is 16")
+        raise ValueError(message("{address} has witness version {version}; the greatest is 16", address=repr(address), version=version))
     return _witness_script(address, version, payload)
 
 
@@ -251,9 +289,16 @@ def _witness_script(address: str, version: int, payload: list[int]) -> bytes:
         number = number << 5 | value
     length, spare = divmod(len(payload) * 5, 8)
     if spare > 4 or number & ((1 << spare) - 1):
-        raise ValueError(f"{address!r} has wrong padding at its end")
+        raise ValueError(message("{address} has wrong padding at its end", address=repr(address)))
     if not 2 <= length <= 40 or (version == 0 and length not in (20, 32)):
-        raise ValueError(f"{address!r} has a wrong length: a program of {length} bytes for witness version {version}")
+        raise ValueError(
+            message(
+                "{address} has a wrong length: a program of {length} bytes for witness version {version}",
+                address=repr(address),
+                length=length,
+                version=version,
+            )
+        )
     opcode = version + _OP_1 - 1 if version else 0
     return bytes([opcode, length]) + (number >> spare).to_bytes(length, "big")
 
@@ -271,7 +316,7 @@ def _base58_payload(address: str) -> bytes | None:
 
 def _script_of_base58(address: str, payload: bytes, network: Network) -> bytes:
     if len(payload) != 21:
-        raise ValueError(f"{address!r} has a wrong length: {len(payload)} bytes instead of 21")
+        raise ValueError(message("{address} has a wrong length: {count} bytes instead of 21", address=repr(address), count=len(payload)))
     prefix, digest = payload[:1], payload[1:]
     if prefix == network.p2pkh_prefix:
         return b"\x76\xa9\x14" + digest + b"\x88\xac"
@@ -279,7 +324,7 @@ def _script_of_base58(address: str, payload: bytes, network: Network) -> bytes:
         return b"\xa9\x14" + digest + b"\x87"
     others = [name for name in NETWORKS if _has_prefix(name, prefix) and network_prefix(name) is None]
     whose = f"of another network ({', '.join(others)})" if others else "of no network known here"
-    raise ValueError(f"{address!r} is an address {whose}, not of {network.name}")
+    raise ValueError(message("{address} is an address {whose}, not of {name}", address=repr(address), whose=whose, name=network.name))
 
 
 def network_prefix(name: str) -> str | None:
@@ -305,7 +350,14 @@ def _is_long_script_hash(script: bytes) -> bool:
 def _script_of_cashaddr(address: str, prefix: str, network: Network) -> bytes:
     kind, digest = decode_cashaddr(address, prefix)
     if kind >= TOKEN_KEY_HASH and not network.facts.has_tokens:
-        raise ValueError(f"{address!r} is of type {kind}, which {network.name} does not have: token-aware addresses are Bitcoin Cash's")
+        raise ValueError(
+            message(
+                "{address} is of type {kind}, which {name} does not have: token-aware addresses are Bitcoin Cash's",
+                address=repr(address),
+                kind=kind,
+                name=network.name,
+            )
+        )
     kind -= TOKEN_KEY_HASH if kind >= TOKEN_KEY_HASH else 0  # a token-aware address stands for the same script
     if kind == KEY_HASH and len(digest) == 20:
         return b"\x76\xa9\x14" + digest + b"\x88\xac"
@@ -313,7 +365,15 @@ def _script_of_cashaddr(address: str, prefix: str, network: Network) -> bytes:
         return b"\xa9\x14" + digest + b"\x87"
     if kind == SCRIPT_HASH and len(digest) == 32 and network.facts.has_tokens:
         return b"\xaa\x20" + digest + b"\x87"
-    raise ValueError(f"{address!r} is of type {kind} with {len(digest)} bytes, which stands for no script on {network.name}")
+    raise ValueError(
+        message(
+            "{address} is of type {kind} with {count} bytes, which stands for no script on {name}",
+            address=repr(address),
+            kind=kind,
+            count=len(digest),
+            name=network.name,
+        )
+    )
 
 
 def _has_prefix(name: str, prefix: bytes) -> bool:

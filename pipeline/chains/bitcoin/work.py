@@ -96,7 +96,10 @@ def median_times(headers: Sequence[Header], first_height: int) -> list[int | Non
 
 
 def work_faults(headers: Sequence[Header], first_height: int, network: Network) -> list[str]:
-    """Reasons why the headers, each of which meets its own target, can't be the main network's; empty if there are none."""
+    """Reasons why the headers, each of which meets its own target, can't be the main network's; empty if there are none.
+
+    Of blocks before the rule of retargeting began neither difficulty nor number is judged: other rules set them.
+    """
     faults = []
     checkpoint, retarget = network.checkpoint, network.retarget
     assert checkpoint is not None and retarget is not None, f"{network.name} has no checkpoint, or no rule of retargeting"
@@ -112,7 +115,9 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network) 
         if place == 0:
             continue
         before = headers[place - 1]
-        if retarget.rule == "asert":
+        if height < retarget.first_block:
+            pass
+        elif retarget.rule == "asert":
             faults += _schedule_fault(header, before, height, network)
         elif height % retarget.interval:
             if header.bits != before.bits:
@@ -126,9 +131,10 @@ def work_faults(headers: Sequence[Header], first_height: int, network: Network) 
         median = medians[place - 1]
         if median is not None and header.time <= median:
             faults.append(f"{where}: its time is not after the median time of the blocks before it")
-    span_s = max((header.time for header in headers), default=0) - min((header.time for header in headers), default=0)
-    if span_s > DAY_S and len(headers) * retarget.spacing_s * 2 < span_s:
-        faults.append(f"{len(headers)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // retarget.spacing_s}")
+    judged = headers[max(0, retarget.first_block - first_height) :]
+    span_s = max((header.time for header in judged), default=0) - min((header.time for header in judged), default=0)
+    if span_s > DAY_S and len(judged) * retarget.spacing_s * 2 < span_s:
+        faults.append(f"{len(judged)} blocks in {span_s // DAY_S} days: {network.name} has about {span_s // retarget.spacing_s}")
     return faults
 
 

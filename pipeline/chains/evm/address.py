@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from pipeline.model.message import message
+
 _SHAPE = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -21,7 +23,7 @@ def is_account_address(text: str) -> bool:
 def to_checksum(text: str) -> str:
     """The address in EIP-55, whatever case it came in. Raises ValueError for what has not an address's shape."""
     if not is_account_address(text):
-        raise ValueError(f"{text!r} is not an address: 0x and 40 hexadecimal digits")
+        raise ValueError(message("{text} is not an address: 0x and 40 hexadecimal digits", text=repr(text)))
     # Takes a third of a second to be imported: commands that see no account chain shouldn't wait for it.
     from eth_utils.address import to_checksum_address
 

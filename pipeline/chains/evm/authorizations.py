@@ -1,15 +1,18 @@
 """Authorizations of code (EIP-7702): what a transaction of type 4 lets keys' accounts run, and which numbers (nonces) that uses up. Pure.
 
-Enters: a transaction's bytes. Leaves: its authorizations, each with the account whose key signed it, recovered from the signature. One whose signature is none
+Enters: a transaction's bytes, or a node's list of its authorizations. Leaves: the authorizations, each with the account whose key signed it, recovered from the signature. One whose signature is none
 changes nothing on the chain and is left out. Left out: whether it applied, which hangs on the account's number at that moment (`verify.nonces`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .coding import decode, encode, keccak256
 from .fields import Nested, as_bytes, as_list, as_number, shortest
+from .transactions import authorization_fields
 
 KIND = 4
 """The type of transaction that carries authorizations."""
@@ -44,6 +47,12 @@ def authorizations_of(raw: bytes) -> list[Authorization]:
         raise ValueError(f"a transaction of type {KIND} has 13 fields, this one has {len(values)}")
     found = (_authorization(as_list(entry, "authorization")) for entry in as_list(values[_PLACE], "authorizationList"))
     return [one for one in found if one is not None]
+
+
+def authorities_told(entries: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The accounts, EIP-55, whose keys signed the entries of a node's `authorizationList`. Raises ValueError for fields that are missing or malformed."""
+    found = (_authorization(authorization_fields(entry)) for entry in entries)
+    return {one.authority for one in found if one is not None}
 
 
 def _authorization(entry: list[Nested]) -> Authorization | None:

@@ -145,12 +145,13 @@ def _field(transaction: Mapping[str, Any], name: str) -> Nested:
         case "blobVersionedHashes":
             return _hashes(transaction, name)
         case "authorizationList":
-            return [_authorization(one) for one in _entries(transaction, name)]
+            return [authorization_fields(one) for one in _entries(transaction, name)]
         case _:
             return quantity(transaction, name)
 
 
-def _authorization(one: Mapping[str, Any]) -> Nested:
+def authorization_fields(one: Mapping[str, Any]) -> list[Nested]:
+    """An entry of `authorizationList` as it is signed and encoded (EIP-7702). Raises ValueError for a field that is missing or malformed."""
     return [quantity(one, "chainId"), data(one, "address", 20), quantity(one, "nonce"), *(quantity(one, name) for name in _SIGNED)]
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from .coding import decode, encode, keccak256
 from .fields import as_bytes, as_list, as_number, shortest
 
-NO_CODE = keccak256(b"")
-"""The hash of the code of an account that has none."""
+NO_CODE = bytes.fromhex("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")
+"""The Keccak-256 hash of no bytes: of the code of an account that has none."""
 MOST_NODES = 65
 """Of a proof: a path has 64 nibbles."""
 

@@ -96,6 +96,11 @@ def _own_address(network: Network) -> str:
             "own.toml: bitcoin.retarget: interval, spacing_s and reaches_back",
         ),
         ("[bitcoin.retarget]\nrule = 'new'", "own.toml: bitcoin.retarget"),
+        ("[bitcoin.retarget]\nspacing_s = 1\nbegins = 9_000_000", "own.toml: bitcoin.checkpoint: lies before block 9000000"),
+        (
+            "[ecash.retarget]\nrule = 'asert'\nspacing_s = 1\nbegins = 2\nanchor = { height = 1, bits = 2, parent_time = 3, half_life_s = 4 }",
+            "own.toml: ecash.retarget.begins: an anchor says by itself",
+        ),
         (
             "[dogecoin_testnet.checkpoint]\nheight = 0\nhash = 'x'\nchain_work = '0'",
             "own.toml: dogecoin_testnet.checkpoint: its height and its work",

@@ -7,13 +7,15 @@ from itertools import pairwise
 import pytest
 
 from pipeline.chains.bitcoin.merkle import meets_target
-from pipeline.chains.bitcoin.networks import network
+from pipeline.chains.bitcoin.networks import Network, network
 from pipeline.chains.bitcoin.script import address_of, script_type
 from pipeline.chains.bitcoin.sizes import bare_script
-from pipeline.chains.bitcoin.wire import double_sha256, parse_header, parse_transaction
+from pipeline.chains.bitcoin.wire import HEADER_SIZE, Header, double_sha256, parse_header, parse_transaction
 from pipeline.chains.bitcoin.work import scheduled, work_faults
 from pipeline.chains.forks import fork_fault
 from pipeline.chains.rewards import block_reward
+
+from .chains import read_block
 
 BCH, XEC = network("bitcoincash"), network("ecash")
 
@@ -52,6 +54,36 @@ def test_published_headers_have_their_work_and_the_difficulty_of_the_schedule() 
         assert scheduled(FIRST + place, headers[place - 1].time, BCH) == headers[place].bits
     assert work_faults(headers[1:], FIRST + 1, BCH) == []
     assert fork_fault(BCH, {FIRST + 2: headers[2].hash.hex()}) is None
+
+
+def of_file(first: int) -> list[Header]:
+    """147 headers of the main network, each after the one before and with the work that it claims."""
+    stored = read_block(f"bitcoincash-headers-{first}")
+    raws = [stored[place : place + HEADER_SIZE] for place in range(0, len(stored), HEADER_SIZE)]
+    headers = [parse_header(raw) for raw in raws]
+    assert len(headers) == 147 and all(meets_target(raw, BCH) for raw in raws)
+    assert all(after.prev == before.hash for before, after in pairwise(headers))
+    return headers
+
+
+def test_a_day_of_the_main_network_by_the_schedule_has_no_fault_and_a_changed_one_has() -> None:
+    headers = of_file(671644)
+    assert work_faults(headers, 671644, BCH) == []
+    eased = [*headers[:-1], headers[-1]._replace(bits=headers[-2].bits)]
+    (fault,) = work_faults(eased, 671644, BCH)
+    assert "block 671790" in fault and "by the schedule it is" in fault
+
+
+@pytest.mark.parametrize("ours", [BCH, XEC])
+def test_headers_of_before_the_schedule_are_not_judged_by_it(ours: Network) -> None:
+    headers = of_file(653710)
+    assert any(scheduled(653710 + place, headers[place - 1].time, ours) != headers[place].bits for place in range(1, 147)), "it would fault"
+    assert work_faults(headers, 653710, ours) == []
+    assert ours.retarget is not None and ours.retarget.first_block == 661648
+    across = [parse_header(raw) for raw in HEADERS]
+    assert work_faults(across[:2], FIRST, ours) == [], "the last two before it"
+    eased = [*across[:2], across[2]._replace(bits=across[1].bits)]
+    assert any("block 661648: its difficulty is" in fault for fault in work_faults(eased, FIRST, ours)), "the first one by it"
 
 
 def test_bitcoin_cash_and_ecash_are_told_apart_both_ways() -> None:

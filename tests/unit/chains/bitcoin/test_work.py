@@ -125,6 +125,15 @@ def test_dogecoin_sets_its_difficulty_at_every_block(time: int, before: int, bit
     assert retargeted(bits, time - before, network("dogecoin")) == meant
 
 
+def test_blocks_of_dogecoin_from_before_that_rule_are_not_judged_by_it() -> None:
+    dogecoin = network("dogecoin")
+    eased = [header._replace(bits=0x1B499DFD + number) for number, header in enumerate(chain(3, 144_997, 0, apart_s=60))]
+    assert work_faults(eased, 144_997, dogecoin) == []
+    assert any("block 145000: its difficulty is" in fault for fault in work_faults(eased, 144_998, dogecoin))
+    few = chain(30, 100_000, 0x1B499DFD, apart_s=86_400)
+    assert work_faults(few, 100_000, dogecoin) == [], "nor is how many there were"
+
+
 @pytest.mark.parametrize("bits", [0x1D00FFFF, 0x17034219, 0x1B0404CB, 0x1E0FFFF0, 0x207FFFFF, 0x1C008000])
 def test_bits_and_targets_turn_into_each_other(bits: int) -> None:
     assert bits_of(target_of(bits)) == bits

@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.bitcoin.errors import AnswerUnreadable
-from connectors.bitcoin.read_blocks import parsed_block, read_transactions
+from connectors.bitcoin.fetch import Fetcher
+from connectors.bitcoin.read_blocks import PAYEE, parsed_block, read_transactions
 from connectors.bitcoin.search import FEW, ScriptSearch
+from connectors.bitcoin.strategies import BlockRef, SearchRest, watching_for
 from pipeline.chains.bitcoin.merkle import root_of_branch
 from pipeline.chains.bitcoin.wire import TxOutput
 
-from ....simulation.bitcoin_world import OURS, REGTEST, SimBlock, World
+from ....simulation.bitcoin_world import OURS, REGTEST, SimBlock, SimulatedNode, World
 
 PREFIXES = (b"\x00\x14", b"\x51\x20", b"\x00\x20", b"\xa9\x14", b"\x76\xa9\x14", b"\x21\x02", b"\x6a", b"")
 
@@ -128,3 +130,27 @@ def test_damaged_blocks_are_refused_and_nothing_else_happens(block: SimBlock, da
         return
     with pytest.raises(AnswerUnreadable):
         parsed_block(raw, block.hash, REGTEST)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_payees_spend_is_not_looked_for_and_nothing_is_missed(seed: int, monkeypatch: pytest.MonkeyPatch):
+    """Rule 10.2: a miner's address is watched for what it gets; a block in which it only spends is not parsed."""
+    world = World(seed)
+    world.extend(80)
+    ours = list(OURS)
+    spent = {s: sum(s == script for block in world.chain() for tx in block.txs for _, _, script in tx.spends) for s in ours}
+    scripts = {**dict.fromkeys(ours, PAYEE), min(ours, key=lambda s: spent[s]): "w"}
+    blocks = [BlockRef(block.height, block.hash) for block in world.chain()[1:]]
+    parsed: list[str] = []
+    fetcher = Fetcher(SimulatedNode(world, has_rest=True), REGTEST)
+    read_rest = fetcher.read_rest
+    monkeypatch.setattr(fetcher, "read_rest", lambda hash_, raw, spent: parsed.append(hash_) or read_rest(hash_, raw, spent))
+    found = SearchRest(fetcher, REGTEST).read(blocks, watching_for(scripts, "BTC"), lambda _: None, 1 << 30)
+    fetcher.close()
+    expected = {
+        block.height: told
+        for block in world.chain()[1:]
+        if (told := read_transactions(parsed_block(block.raw, block.hash, REGTEST), spent_of(block), scripts, REGTEST, "BTC"))
+    }
+    assert found == expected and expected
+    assert set(parsed) == {block.hash for block in world.chain() if block.height in expected}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.bitcoin.descriptors import parse_descriptor
 from connectors.bitcoin.watch import DEFAULT_RANGE, WatchList, union, watch_list
+from pipeline.chains.bitcoin.descriptors import parse_descriptor
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of, script_of
 from pipeline.log.events.chain import WatchedWallet

@@ -103,3 +103,12 @@ def test_the_way_to_see_calls_is_chosen_by_offer() -> None:
 def test_secrets_are_not_shown() -> None:
     shown = repr(chain(user="u", password="hunter2", headers={"Authorization": "Bearer abc"}))
     assert "hunter2" not in shown and "abc" not in shown
+
+
+@pytest.mark.parametrize("chain_id", [10, 8453, 137])
+def test_a_chain_whose_fees_and_system_transactions_are_not_counted_is_refused(chain_id: int) -> None:
+    chain = EvmChain(
+        pool_id="p", chain="c", asset="ETH", network=f"evm:{chain_id}", rpc_url="http://127.0.0.1:9", wallets=[], start_height=1, finality=1
+    )
+    with pytest.raises(SettingsError, match="not counted yet"):
+        chain.checked()

@@ -19,6 +19,7 @@ def test_a_url_names_brokers_and_prefix():
         "pools.ledger": "ledger",
         "pools.registry": "registry",
         "pools.months": "months",
+        "pools.audit": "audit",
     }
     assert settings.transactional_id("chain", "qaz/bitcoin") == "pools.chain/qaz/bitcoin"
     assert settings.place == "kafka://b1:9092,b2:9093/pools"

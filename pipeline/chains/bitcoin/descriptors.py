@@ -23,8 +23,10 @@ from embit.descriptor.checksum import checksum
 from embit.descriptor.miniscript import Miniscript
 from embit.util import secp256k1
 
-from pipeline.chains.bitcoin.networks import Network
-from pipeline.chains.bitcoin.script import script_of
+from pipeline.model.message import Message, message, text_of
+
+from .networks import Network
+from .script import script_of
 
 _PRIVATE = re.compile(r"\b[a-zA-Z]prv[1-9A-HJ-NP-Za-km-z]{20,}|(?<![0-9A-Za-z])[5KL9c][1-9A-HJ-NP-Za-km-z]{50,51}(?![0-9A-Za-z])")
 _SINGLE = re.compile(r"^(?:(pkh|wpkh|tr)\(([^(),]+)\)|(sh\(wpkh)\(([^(),]+)\)\))$")
@@ -63,49 +65,72 @@ def parse_descriptor(text: str, network: Network) -> ParsedDescriptor:
     """Parse a descriptor. Raises ValueError that says what is wrong with it, without quoting a private key."""
     if _PRIVATE.search(text):
         raise ValueError(
-            "the descriptor holds a private key: give the public one (listdescriptors without `private`), and treat that key as known"
+            message(
+                "the descriptor holds a private key: give the public one (listdescriptors without `private`), and treat that key as known"
+            )
         )
     body, has_checksum, given = text.strip().partition("#")
     try:
         expected = checksum(body)
     except Exception as error:  # embit's own error type, or worse, for characters it does not know
-        raise ValueError(f"descriptor {text!r}: {error}") from error
+        raise ValueError(message("descriptor {text}: {error}", text=repr(text), error=error)) from error
     if has_checksum and given != expected:
-        raise ValueError(f"descriptor {text!r}: its checksum should be #{expected}: it was mistyped or cut")
+        raise ValueError(
+            message("descriptor {text}: its checksum should be #{expected}: it was mistyped or cut", text=repr(text), expected=expected)
+        )
     wrong_key = _TEST_KEY if network.chain == "main" else _MAIN_KEY
     if found := wrong_key.search(body):
         raise ValueError(
-            f"descriptor {text!r}: its key {found[0][:8]}… belongs to {'a test' if network.chain == 'main' else 'the main'} network"
+            message(
+                "descriptor {text}: its key {found}… belongs to {more} network",
+                text=repr(text),
+                found=found[0][:8],
+                more=message("a test") if network.chain == "main" else message("the main"),
+            )
         )
     if fault := _script_fault(body, network):
-        raise ValueError(f"descriptor {text!r}: {fault}")
+        raise ValueError(message("descriptor {text}: {fault}", text=repr(text), fault=fault))
     try:
         scripts_at = _scripts_at(body, network)
         scripts_at(0)
     except Exception as error:  # embit raises many kinds, assertions among them, for text it can't read
-        raise ValueError(f"descriptor {text!r} can't be read: {error or type(error).__name__}") from error
+        raise ValueError(message("descriptor {text} can't be read: {error}", text=repr(text), error=_fault_of(error))) from error
     is_ranged = "/*" in body
     return ParsedDescriptor(body, is_ranged, scripts_at)
+
+
+def _fault_of(error: Exception) -> str:
+    """Why a descriptor can't be read: our own words, else what it comes to; the library's speak of its insides."""
+    text = text_of(error)
+    return text if isinstance(text, Message) else message("a key, a bracket or a word in it is mistyped, missing or cut: copy it whole")
 
 
 def _script_fault(body: str, network: Network) -> str | None:
     """Why the network has no such scripts, or a key stands in another kind of script than the one that its prefix says (SLIP-132)."""
     if network.hrp is None and (found := _WITNESS.search(body)):
-        return f"{network.name} has no segregated witness, and {found[1]}() pays by it: what is sent there can't be spent as such; use pkh() or sh()"
+        return message(
+            "{network} has no segregated witness, and {function}() pays by it: what is sent there can't be spent as such; use pkh() or sh()",
+            network=network.name,
+            function=found[1],
+        )
     for found in _PREFIXED_KEY.finditer(body):
         wanted = _SCRIPT_OF_PREFIX[found[1]]
         if not body.startswith(wanted):
-            return f"its key {found[1]}pub… is one for {wanted}…): write {wanted}…), or export the key as xpub (tpub on test networks)"
+            return message(
+                "its key {prefix}pub… is one for {wanted}…): write {wanted}…), or export the key as xpub (tpub on test networks)",
+                prefix=found[1],
+                wanted=wanted,
+            )
     return None
 
 
 def _scripts_at(body: str, network: Network) -> ScriptsAt:
     if re.search(r"\*['hH]", body):
-        raise ValueError("hardened indexes need the private key")
+        raise ValueError(message("hardened indexes need the private key"))
     name, _, rest = body.partition("(")
     inner = rest[:-1]
     if not rest.endswith(")"):
-        raise ValueError("it does not end with a bracket")
+        raise ValueError(message("it does not end with a bracket"))
     if name == "addr":
         address_script = script_of(inner, network)
         return lambda _: [address_script]
@@ -135,7 +160,7 @@ def _whole(kind: type, text: str, **options: object) -> Key | Miniscript:
     stream = BytesIO(text.encode())
     found = kind.read_from(stream, **options)  # type: ignore[attr-defined]
     if left := stream.read():
-        raise ValueError(f"unexpected {left.decode(errors='replace')!r}")
+        raise ValueError(message("unexpected {left}", left=repr(left.decode(errors="replace"))))
     return found
 
 
@@ -184,7 +209,7 @@ def _taproot(sec: bytes) -> bytes:
 
 def _wpkh(sec: bytes) -> bytes:
     if len(sec) != 33:
-        raise ValueError("segregated witness needs a compressed key")
+        raise ValueError(message("segregated witness needs a compressed key"))
     return b"\x00\x14" + bytes(hashes.hash160(sec))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from embit import base58
 
-from connectors.bitcoin.descriptors import parse_descriptor
+from pipeline.chains.bitcoin.descriptors import parse_descriptor
 from pipeline.chains.bitcoin.networks import network
 
 XPUB = "xpub661MyMwAqRbcFtXgS5sYJABqqG9YLmC4Q1Rdap9gSE8NqtwybGhePY2gZ29ESFjqJoCu1Rupje8YtGqsefD265TMg7usUDFdp6W1EGMcet8"

@@ -1,0 +1,100 @@
+"""Looks up the transactions of on-chain payers in the blocks that the log has already, and tells them (rule 10.2).
+
+Enters: the ids that the ledger names, the log's chain, a node. Leaves: `retold` events with a `sought` event after them, and `doubt` events where two witnesses tell the calls of one differently; and the ids whose calls the node
+can't trace: they wait until it can, or another node does, since what such a transaction paid is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+import msgspec
+
+from pipeline.follow.connector import LookedUp, Rescanning
+from pipeline.log.events.chain import ChainEvent, Doubt, Retold
+
+from .build_events import EvmEventBuilder
+from .chain_state import ChainState, digest
+from .look_up import LookUp, NamedTransactions, Place, look_up
+from .node_side import EvmSide
+from .scan import Scanned
+from .watching import Watching
+
+
+class PayersTransactions:
+    """What is left to look up on one chain. Nothing of it is stored: after a crash the look-up starts again."""
+
+    def __init__(self, named: Callable[[], Collection[str]]) -> None:
+        """`named`: the ids that payments name, as far as the ledger has them now."""
+        self._named = named
+        self.begin()
+
+    def begin(self) -> None:
+        """After the log was read."""
+        self._left = NamedTransactions()
+        self._new: list[str] = []
+        self._look_up: LookUp | None = None
+        self._now_s = 0.0
+
+    def stop(self) -> None:
+        """Blocks left the main chain: the look-up starts again."""
+        self._look_up = None
+
+    def put_off(self, untraced: Collection[str]) -> None:
+        """Ids in new blocks whose calls could not be traced: they are looked up again."""
+        self._left.done(untraced, untraced, self._now_s)
+
+    def is_due(self, state: ChainState, now_s: float) -> bool:
+        """Whether anything is to be looked up now. `now_s`: of a clock that does not stand still."""
+        self._now_s = now_s
+        self._new = self._left.left(self._named(), state.sought, now_s) if self._look_up is None else []
+        return bool(self._new) or self._look_up is not None
+
+    def look(
+        self, state: ChainState, side: EvmSide, watching: Watching, build: EvmEventBuilder, step_size: int
+    ) -> tuple[list[ChainEvent], LookedUp | Rescanning | None]:
+        """The events to append, and the step; None where the node's index can't be used now. Raises ChainMoved, SourceError."""
+        self._look_up = looked = self._look_up or look_up(self._new, state, side.node)
+        if looked is None:
+            return [], None
+        if not looked.search(state, side.scanner, step_size):
+            return [], Rescanning(len(looked.ids), looked.next_height - 1, looked.indexed_from - 1)
+        self._look_up = None
+        events, waiting = _tell(state, looked, side, watching, build)
+        self._left.done(looked.ids, waiting, self._now_s)
+        done = [txid for txid in looked.ids if txid not in waiting]
+        assert state.tip is not None
+        if done:
+            events.append(build.sought(state.next_seq + len(events), state.height, state.tip, done))
+        return events, LookedUp(len(done), len(looked.found.keys() - waiting), state.height)
+
+
+def _tell(
+    state: ChainState, looked: LookUp, side: EvmSide, watching: Watching, build: EvmEventBuilder
+) -> tuple[list[ChainEvent], set[str]]:
+    """The events, in the chain's order, and the ids that wait. Raises what reading a block raises."""
+    events: list[ChainEvent] = []
+    waiting: set[str] = set()
+    narrow = replace(watching, sought=frozenset(looked.ids))
+    for place, ids in looked.places().items():
+        told, untraced = _read(state, place, ids, side, narrow, build)
+        waiting |= untraced
+        for event in told:
+            seq = state.next_seq + len(events)
+            events.append(msgspec.structs.replace(event, id=build.event_id(seq), seq=seq))
+    return events, waiting
+
+
+def _read(
+    state: ChainState, place: Place, ids: set[str], side: EvmSide, watching: Watching, build: EvmEventBuilder
+) -> tuple[list[Retold | Doubt], set[str]]:
+    block = side.node.block(place.hash)
+    scanned = Scanned([block.header])
+    side.scanner.read_whole(scanned, block, watching, deep=False)
+    differences = [one for one in side.trace_check.check(scanned, watching, always_by_balances=True) if one.txid in ids]
+    untraced = scanned.contents[place.height].untraced & ids
+    told = [tx for tx in scanned.found.get(place.height, []) if tx.txid in ids and digest([tx]) not in state.told_at(place.height)]
+    events: list[Retold | Doubt] = [build.retold(0, place.height, place.hash, told)] if told else []
+    events += [build.doubt(0, one.height, one.hash, one.time, one.detail, txid=one.txid) for one in differences]
+    return events, set(untraced)
