@@ -10,11 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from itertools import islice
 
 import polars as pl
 
+from pipeline.model.message import message
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import Fault, RawColumn, RawTable
 
@@ -52,8 +54,8 @@ def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
             data = data.replace(b"\r", b"\n")
         if b"\r" in data:
             line = data.count(b"\n", 0, data.index(b"\r")) + 1
-            return b"", [Fault(line, "", "has a carriage return inside the line: end all lines alike, by LF or CRLF")]
-    return (data, []) if data.strip() else (b"", [Fault(None, "", "is empty: a line of headings is expected")])
+            return b"", [Fault(line, "", message("has a carriage return inside the line: end all lines alike, by LF or CRLF"))]
+    return (data, []) if data.strip() else (b"", [Fault(None, "", message("is empty: a line of headings is expected"))])
 
 
 def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tuple[bytes, list[Fault]]:
@@ -61,20 +63,47 @@ def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tupl
     if separator_line := re.match(rb"(?i)sep=(.)[ \t]*\n", data):
         separator = separator_line[1].decode("utf-8", errors="replace")
         if layout.delimiter != separator:
-            cure = f"remove the line, or set delimiter = {separator!r} in {layout.place}".replace("'", '"')
+            cure = message(
+                "remove the line, or set delimiter = {separator} in {place}", separator=repr(separator), place=layout.place
+            ).replace("'", '"')
             return b"", [
-                Fault(1, "", f"is {separator_line[0].decode('utf-8', errors='replace').strip()!r}, a line for Excel alone: {cure}")
+                Fault(
+                    1,
+                    "",
+                    message(
+                        "is {separator_line}, a line for Excel alone: {cure}",
+                        separator_line=repr(separator_line[0].decode("utf-8", errors="replace").strip()),
+                        cure=cure,
+                    ),
+                )
             ]
         data = data[separator_line.end() - 1 :]
     if layout.rows_above:
         lines = data.split(b"\n", layout.rows_above)
         if len(lines) <= layout.rows_above:
-            return b"", [Fault(None, "", f"has no line below the {layout.rows_above} that {layout.place} passes over (rows_above)")]
+            return b"", [
+                Fault(
+                    None,
+                    "",
+                    message(
+                        "has no line below the {rows_above} that {place} passes over (rows_above)",
+                        rows_above=layout.rows_above,
+                        place=layout.place,
+                    ),
+                )
+            ]
         data = b"\n" * layout.rows_above + lines[-1]
-    top = [(line, text) for line, text in enumerate(data[: 1 << 20].decode("utf-8", errors="ignore").split("\n"), 1) if text.strip()]
-    rows = [(line, _cells(text, expected, layout)) for line, text in top[: SEARCHED_ROWS + 1]]
+    rows = [(line, _cells(text, expected, layout)) for line, text in islice(_written_lines(data[: 1 << 20]), SEARCHED_ROWS + 1)]
     title_fault = title_above(rows[0][1], rows[1:], expected, layout) if rows else ""
     return (b"", [Fault(rows[0][0], "", title_fault)]) if title_fault else (data, [])
+
+
+def _written_lines(data: bytes) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    for line, raw in enumerate(io.BytesIO(data), 1):
+        text = raw.decode("utf-8", errors="ignore").removesuffix("\n")
+        if text.strip():
+            yield line, text
 
 
 def _cells(text: str, expected: Collection[str], layout: Layout) -> list[str]:
@@ -91,7 +120,10 @@ def _with_lost_letters(table: RawTable, layout: Layout) -> RawTable:
     columns = []
     for column in table.columns:
         lost = table.lines.filter(column.values.str.contains(r"\p{Cyrillic}\?|\?\p{Cyrillic}").fill_null(False))
-        what = f"has a ? among its letters: {layout.encoding} has no Kazakh letters, so they were lost; save the file as CSV UTF-8"
+        what = message(
+            "has a ? among its letters: {encoding} has no Kazakh letters, so they were lost; save the file as CSV UTF-8",
+            encoding=layout.encoding,
+        )
         columns.append(replace(column, uncertain=tuple(Fault(line, column.heading, what) for line in lost)))
     return replace(table, columns=columns)
 
@@ -109,6 +141,45 @@ def _separator(heading_line: str, expected: Collection[str], layout: Layout) -> 
 
 def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Layout) -> RawTable:
     """A file without quotes: one row per line, parsed in polars."""
+    heading_line, heading = next(_written_lines(data))
+    separator = _separator(heading, expected, layout)
+    headings = [cell.strip() for cell in heading.split(separator)]
+    body = data[_start_of_line(data, heading_line + 1) :]
+    if (cells := _even(body, separator, len(headings))) is not None:
+        lines = pl.int_range(heading_line + 1, heading_line + 1 + cells.height, dtype=pl.UInt32, eager=True).alias("line")
+        return _table(source, heading_line, headings, lines, cells, [])
+    return _read_uneven(data, source, expected, layout)
+
+
+def _start_of_line(data: bytes, line: int) -> int:
+    place = 0
+    for _ in range(line - 1):
+        place = data.find(b"\n", place) + 1
+        if not place:
+            return len(data)
+    return place
+
+
+def _even(body: bytes, separator: str, width: int) -> pl.DataFrame | None:
+    """The cells below the headings, where no line is blank and each has as many fields as there are headings; None where that is not so."""
+    mark = separator.encode()
+    height = body.count(b"\n") + (not body.endswith(b"\n"))
+    if width < 2 or len(mark) != 1 or not body or body.startswith(b"\n") or b"\n\n" in body or body.count(mark) != height * (width - 1):
+        return None
+    if mark + b"\n" in body or body.endswith(mark):  # polars passes over one field too many that is empty
+        return None
+    names = [f"field_{place}" for place in range(width)]
+    try:
+        cells = pl.read_csv(
+            io.BytesIO(body), has_header=False, schema=dict.fromkeys(names, pl.String), separator=separator, quote_char=None
+        )
+    except pl.exceptions.PolarsError:  # a line has more fields, and another one fewer
+        return None
+    return cells if cells.height == height else None
+
+
+def _read_uneven(data: bytes, source: str, expected: Collection[str], layout: Layout) -> RawTable:
+    """As `_read_plain`, line by line: with blank lines, and with those that have too few or too many fields."""
     lines = pl.read_lines(io.BytesIO(data), row_index_name="line", row_index_offset=1, name="text").with_columns(
         pl.col("line").cast(pl.UInt32)
     )
@@ -153,7 +224,7 @@ def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layo
                     heading_line, headings = start, [cell.strip() for cell in row]
             start = reader.line_num + 1
     except csv.Error as error:
-        faults.append(Fault(start, "", f"has a stray or unclosed quote ({error}): the lines after it were not read"))
+        faults.append(Fault(start, "", message("has a stray or unclosed quote ({error}): the lines after it were not read", error=error)))
     chunks.append(_frame(waiting, len(headings)))
     faults += _quote_faults(chunks[-1], starts[len(starts) - len(waiting) :], headings, separator)
     lines = pl.Series("line", starts, dtype=pl.UInt32)
@@ -173,16 +244,26 @@ def _quote_faults(cells: pl.DataFrame, starts: list[int], headings: list[str], s
         odd = cells[name].str.contains(r'^\s+"|\n')
         for line, text in pl.DataFrame({"line": lines, "text": cells[name]}).filter(odd).iter_rows():
             if re.match(r'\s+"', text):
-                faults.append(Fault(line, heading, "has a space before its quote: begin the field with the quote"))
+                faults.append(Fault(line, heading, message("has a space before its quote: begin the field with the quote")))
             elif text.count(separator) >= len(headings) - 1:
                 faults.append(
-                    Fault(line, heading, "a pair of quotes holds the end of this row and the begin of another: remove the stray quotes")
+                    Fault(
+                        line,
+                        heading,
+                        message("a pair of quotes holds the end of this row and the begin of another: remove the stray quotes"),
+                    )
                 )
     return faults
 
 
 def _ragged(line: int, fields: int, expected: int) -> Fault:
-    return Fault(line, "", f"has {fields} fields, the headings are {expected}: quote a field that holds the separator")
+    return Fault(
+        line,
+        "",
+        message(
+            "has {fields} fields, the headings are {expected}: quote a field that holds the separator", fields=fields, expected=expected
+        ),
+    )
 
 
 def _table(

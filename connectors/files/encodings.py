@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 
+from pipeline.model.message import message
 from pipeline.validate.layout import Layout
 from pipeline.validate.table import Fault, shown
 
-_NAMES = {"windows-1251": "Windows-1251", "kz-1048": "KZ-1048", "koi8-r": "KOI8-R", "cp866": "code page 866"}
+_NAMES = {"windows-1251": "Windows-1251", "kz-1048": "KZ-1048", "koi8-r": "KOI8-R", "cp866": message("code page 866")}
 _PERCENT = dict(zip("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё", (
     11.0, 8.5, 8.0, 7.4, 6.7, 6.3, 5.5, 4.7, 4.5, 4.4, 3.5, 3.2, 3.0, 2.8, 2.6, 2.0, 1.9, 1.7, 1.7, 1.65, 1.6, 1.4, 1.2, 1.0, 0.9, 0.7, 0.6,
     0.5, 0.4, 0.3, 0.3, 0.04, 0.3), strict=True))  # fmt: skip
@@ -27,15 +28,17 @@ _SAMPLE_BYTES = 1 << 20
 
 def as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
     """The file's bytes as UTF-8 without a mark; or what is wrong."""
-    setting = f"in {layout.place}"
+    setting = message("in {place}", place=layout.place)
     if data.startswith(b"\xef\xbb\xbf"):  # the file says itself what it is
         data = data.removeprefix(b"\xef\xbb\xbf")
     elif layout.encoding != "utf-8":
         return _decoded(data, layout)
     elif _utf_16(data):
-        return b"", [Fault(None, "", f'is UTF-16 text: save it as CSV UTF-8, or set encoding = "utf-16" {setting}')]
+        return b"", [
+            Fault(None, "", message('is UTF-16 text: save it as CSV UTF-8, or set encoding = "utf-16" {setting}', setting=setting))
+        ]
     if b"\x00" in data:
-        return b"", [Fault(None, "", "is not UTF-8, or not text at all: save it as CSV UTF-8")]
+        return b"", [Fault(None, "", message("is not UTF-8, or not text at all: save it as CSV UTF-8"))]
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -43,9 +46,21 @@ def as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
         begin = data.rfind(b"\n", 0, error.start) + 1
         name = _likeliest(data)
         if not name:
-            return b"", [Fault(line, "", f"is not UTF-8, nor Windows-1251: save the file as CSV UTF-8, or set encoding {setting}")]
+            return b"", [
+                Fault(
+                    line,
+                    "",
+                    message("is not UTF-8, nor Windows-1251: save the file as CSV UTF-8, or set encoding {setting}", setting=setting),
+                )
+            ]
         word = _first_word(data[begin : begin + 4000].split(b"\n")[0], name)
-        what = f'is not UTF-8; as {_NAMES[name]} it reads {shown(word)}: save it as CSV UTF-8, or set encoding = "{name}" {setting}'
+        what = message(
+            'is not UTF-8; as {names} it reads {word}: save it as CSV UTF-8, or set encoding = "{name}" {setting}',
+            names=_NAMES[name],
+            word=shown(word),
+            name=name,
+            setting=setting,
+        )
         return b"", [Fault(line, "", what)]
     return data, []
 
@@ -53,23 +68,52 @@ def as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
 def _decoded(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
     """The bytes of a file in another encoding than UTF-8, as UTF-8."""
     if layout.encoding != "utf-16" and not data.isascii() and _is_utf8(data):
-        what = f'reads as UTF-8, and {layout.place} says encoding = {layout.encoding!r}: set encoding = "utf-8", or save the file as said'
+        what = message(
+            'reads as UTF-8, and {place} says encoding = {encoding}: set encoding = "utf-8", or save the file as said',
+            place=layout.place,
+            encoding=repr(layout.encoding),
+        )
         return b"", [Fault(None, "", what)]
     if layout.encoding != "utf-16" and _utf_16(data):
-        return b"", [Fault(None, "", f'is UTF-16 text, and {layout.place} says encoding = {layout.encoding!r}: set encoding = "utf-16"')]
+        return b"", [
+            Fault(
+                None,
+                "",
+                message(
+                    'is UTF-16 text, and {place} says encoding = {encoding}: set encoding = "utf-16"',
+                    place=layout.place,
+                    encoding=repr(layout.encoding),
+                ),
+            )
+        ]
     encoding = (_utf_16(data) or "utf-8") if layout.encoding == "utf-16" else layout.encoding
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as error:
         line = data.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else None
-        return b"", [Fault(line, "", f"is not {layout.encoding}, as {layout.place} says: set encoding to what the file is")]
+        return b"", [
+            Fault(
+                line,
+                "",
+                message(
+                    "is not {encoding}, as {place} says: set encoding to what the file is", encoding=layout.encoding, place=layout.place
+                ),
+            )
+        ]
     if encoding == "utf-8" and not data.isascii():
-        return b"", [Fault(None, "", f'is not UTF-16, as {layout.place} says: set encoding = "utf-8"')]
+        return b"", [Fault(None, "", message('is not UTF-16, as {place} says: set encoding = "utf-8"', place=layout.place))]
     name = _likeliest(data) if layout.encoding in _NAMES else ""
     if name and name != layout.encoding and _weight(data, name) - _weight(data, layout.encoding) >= _CERTAIN[name]:
         line, bytes_of_line = next((n, part) for n, part in enumerate(data.split(b"\n"), 1) if not part.isascii())
         here, there = _first_word(bytes_of_line, layout.encoding), _first_word(bytes_of_line, name)
-        what = f'reads {shown(here)} as {layout.place} says (encoding), and {shown(there)} as {_NAMES[name]}: set encoding = "{name}"'
+        what = message(
+            'reads {here} as {place} says (encoding), and {there} as {names}: set encoding = "{name}"',
+            here=shown(here),
+            place=layout.place,
+            there=shown(there),
+            names=_NAMES[name],
+            name=name,
+        )
         return b"", [Fault(line, "", what)]
     return text.encode("utf-8"), []
 

@@ -9,17 +9,19 @@ import io
 import re
 import zipfile
 
-_TO_CSV = "save it as .xlsx, .ods or CSV"
+from pipeline.model.message import message
+
+_TO_CSV = message("save it as .xlsx, .ods or CSV")
 _MAGIC = (
     (
         bytes.fromhex("d0cf11e0a1b11ae1"),
-        "is an old .xls workbook, or one with a password: save it as .xlsx without a password, or as CSV",
+        message("is an old .xls workbook, or one with a password: save it as .xlsx without a password, or as CSV"),
     ),
-    (b"%PDF", "is a PDF document: ask for the table itself, as CSV or .xlsx"),
-    (b"\x1f\x8b", "is packed with gzip: unpack it"),
-    (b"7z\xbc\xaf", "is a 7-Zip archive: unpack it"),
-    (b"Rar!", "is a RAR archive: unpack it"),
-    (b"{\\rtf", f"is an RTF document: open it and {_TO_CSV}"),
+    (b"%PDF", message("is a PDF document: ask for the table itself, as CSV or .xlsx")),
+    (b"\x1f\x8b", message("is packed with gzip: unpack it")),
+    (b"7z\xbc\xaf", message("is a 7-Zip archive: unpack it")),
+    (b"Rar!", message("is a RAR archive: unpack it")),
+    (b"{\\rtf", message("is an RTF document: open it and {to_csv}", to_csv=_TO_CSV)),
 )
 
 
@@ -34,13 +36,13 @@ def kind_of(data: bytes) -> tuple[str, str]:
             return "", what
     start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if re.match(rb"(?:<!doctype html|<html|<head|<meta|<table|<style)", start) or (start.startswith(b"<") and b"<html" in start):
-        return "", f"is a web page (HTML), whatever its name says: open it in a spreadsheet and {_TO_CSV}"
+        return "", message("is a web page (HTML), whatever its name says: open it in a spreadsheet and {to_csv}", to_csv=_TO_CSV)
     if start.startswith(b"<?xml") and b"urn:schemas-microsoft-com:office:spreadsheet" in start:
-        return "", f"is an XML spreadsheet of 2003: open it in a spreadsheet and {_TO_CSV}"
+        return "", message("is an XML spreadsheet of 2003: open it in a spreadsheet and {to_csv}", to_csv=_TO_CSV)
     if start.startswith(b"<?xml"):
-        return "", f"is an XML document, not a table: {_TO_CSV}"
+        return "", message("is an XML document, not a table: {to_csv}", to_csv=_TO_CSV)
     if start.startswith((b'{"', b"[{", b"{\n", b"{\r", b"[\n")):
-        return "", "is JSON, not a table: export it as CSV"
+        return "", message("is JSON, not a table: export it as CSV")
     return "csv", ""
 
 
@@ -56,15 +58,15 @@ def _kind_of_archive(data: bytes) -> tuple[str, str]:
     if mimetype.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
         return "ods", ""
     if mimetype:
-        return "", f"is an OpenDocument file, and no spreadsheet: {_TO_CSV}"
+        return "", message("is an OpenDocument file, and no spreadsheet: {to_csv}", to_csv=_TO_CSV)
     if "xl/workbook.bin" in lower:
-        return "", f"is an Excel binary workbook (.xlsb): {_TO_CSV}"
+        return "", message("is an Excel binary workbook (.xlsb): {to_csv}", to_csv=_TO_CSV)
     if "[content_types].xml" in lower or "_rels/.rels" in lower:
         if any(name.startswith("word/") for name in lower):
-            return "", "is a Word document, not a workbook: copy the table into a workbook, or save it as CSV"
+            return "", message("is a Word document, not a workbook: copy the table into a workbook, or save it as CSV")
         return "xlsx", ""
     if any(name.startswith("index/") and name.endswith(".iwa") for name in lower):
-        return "", "is a Numbers document: export it as .xlsx or CSV"
+        return "", message("is a Numbers document: export it as .xlsx or CSV")
     inside = [name for name in names if not name.endswith("/")]
-    what = repr(inside[0][:60]) if len(inside) == 1 else f"{len(inside)} files"
-    return "", f"is a zip archive that holds {what}: unpack it, and import the file inside"
+    what = repr(inside[0][:60]) if len(inside) == 1 else message("{count} files", count=len(inside))
+    return "", message("is a zip archive that holds {what}: unpack it, and import the file inside", what=what)

@@ -36,6 +36,7 @@ from pipeline.log.events.registry import Registry
 from pipeline.log.protocol import EventLog, NewEvent
 from pipeline.log.read import events_of, refuse_newer
 from pipeline.model.errors import ConsentNeeded
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset
 from pipeline.validate.check import Checked
@@ -46,6 +47,7 @@ from pipeline.validate.restate import newest, restate
 from pipeline.validate.review import MOVES, Consent, Review, ReviewContext, review
 from pipeline.validate.table import Fault, raise_if_faults
 
+from .seen import SeenFile, SeenFiles, marks_of
 from .tables import read_table
 
 BATCH_ROWS = 2_000
@@ -151,27 +153,41 @@ def import_ledger(
     *,
     known: ReviewContext | None = None,
     consent: Consent | None = None,
+    seen: SeenFiles | None = None,
 ) -> ImportResult:
     """Append the new and changed rows of a ledger file in one append.
 
     Arguments and errors as `review_ledger`; `ConsentNeeded` for unusual rows without consent; `FencedError` if another import began meanwhile.
+    `seen`: files that the log has whole, which are not read again.
     """
     consent = consent or Consent()
     source = Path(path).name
+    file = SeenFile(seen, Path(path), kind, reading, known)
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
+        before = marks_of(log, pool_id)
+        if (again := file.found(before)) is not None:
+            return ImportResult(kind, source, again.new, again.restated, again.known, 0, again)
         found, rows = review_ledger(log, pool_id, path, kind, reading, known=known, may_move=consent.to_moves)
         raise_if_faults(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
             raise ConsentNeeded(source, found.questions)
         events = list(_events(rows, kind, source, _agreed(found, consent, (known or ReviewContext()).now_us)))
-        if events:
-            writer.append(events)
+        appended = writer.append(events) if events else 0
+        after = marks_of(log, pool_id)
+        # Nothing but these events came since the log was read: they are the ledger's newest, and the other topics stand as they stood.
+        is_ours = after[0] is not None and after[0][2] == events[-1].id if events else after[0] == before[0]
+        if is_ours and appended == len(events) and after[1:] == before[1:]:
+            file.keep(found, after)
     return ImportResult(kind, source, found.new, found.restated, found.known, len(events), found)
 
 
 def _agreed(found: Review, consent: Consent, now_us: int | None) -> Agreed | None:
     """Who agreed to what the review asks, and when; None where nothing was asked, or nobody gave a name."""
-    moves = [f"{count} row(s) move to another {name}" for name, count in found.restated_by.items() if name in MOVES]
+    moves = [
+        message("{count} row(s) move to another {name}", count=count, name=name)
+        for name, count in found.restated_by.items()
+        if name in MOVES
+    ]
     asked = [*found.questions, *moves]
     if not asked or not consent.by or now_us is None:
         return None
@@ -274,18 +290,28 @@ def _misplaced_openings(log: EventLog, pool_id: str, rows: pl.DataFrame, heading
     elsewhere = kept.filter(pl.col("owed_at") != opening_us)
     if len(elsewhere):
         account, asset, at_us = elsewhere.select("account", "asset", "owed_at").row(0)
-        what = f"{len(elsewhere)} openings in the log stand at {said(at_us)}, that of {account!r} in {asset} first: give them all, at one instant"
+        what = message(
+            "{count} openings in the log stand at {said}, that of {account} in {asset} first: give them all, at one instant",
+            count=len(elsewhere),
+            said=said(at_us),
+            account=repr(account),
+            asset=asset,
+        )
         faults.append(Fault(line, heading, what))
     older = _rows_in_log(log, pool_id, "allocations").filter(pl.col("allocated_at") < opening_us).sort("allocated_at", "allocation_id")
     if len(older):
         first = older["allocation_id"][0]
-        what = f"{len(older)} allocations in the log are older than the opening, {first!r} first: open before them, or in another log"
+        what = message(
+            "{count} allocations in the log are older than the opening, {first} first: open before them, or in another log",
+            count=len(older),
+            first=repr(first),
+        )
         faults.append(Fault(line, heading, what))
     months = _frozen_months(log, pool_id)
     if months:
         first_month = min(months, key=str)
         if opening_us >= first_month.previous.end_at * 1_000_000:
-            faults.append(Fault(line, heading, f"is not before {first_month}, the first month reported"))
+            faults.append(Fault(line, heading, message("is not before {first_month}, the first month reported", first_month=first_month)))
     return faults
 
 

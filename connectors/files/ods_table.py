@@ -21,6 +21,7 @@ from odf import opendocument, teletype
 from odf.namespaces import OFFICENS, TABLENS
 from odf.table import Table
 
+from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
@@ -55,7 +56,7 @@ def read_ods(
     try:
         return _table(_choose_sheet(_load(data), sheet, asked, layout), source, expected, layout)
     except _UnreadableSpreadsheet as error:
-        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
+        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", text_of(error))])
 
 
 class _UnreadableSpreadsheet(Exception):
@@ -68,17 +69,21 @@ def _load(data: bytes) -> Any:
             parts = archive.infolist()
             unpacked = sum(part.file_size for part in parts)
             if unpacked > MAX_UNPACKED_BYTES or unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
-                raise _UnreadableSpreadsheet(f"unpacks to {unpacked >> 20} MiB: more than is read of an ODS file; save the table as CSV")
+                raise _UnreadableSpreadsheet(
+                    message("unpacks to {unpacked} MiB: more than is read of an ODS file; save the table as CSV", unpacked=unpacked >> 20)
+                )
             if any(part.filename == "META-INF/manifest.xml" and b"encryption-data" in archive.read(part) for part in parts):
-                raise _UnreadableSpreadsheet("has a password: save it without one")
+                raise _UnreadableSpreadsheet(message("has a password: save it without one"))
             for part in parts:
                 if part.filename.endswith(".xml") and b"<!DOCTYPE" in archive.read(part):
-                    raise _UnreadableSpreadsheet(f"{part.filename[:100]} has a document type: save the spreadsheet anew")
+                    raise _UnreadableSpreadsheet(
+                        message("{filename} has a document type: save the spreadsheet anew", filename=part.filename[:100])
+                    )
         return opendocument.load(io.BytesIO(data))
     except (zipfile.BadZipFile, zlib.error, SAXException, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+        raise _UnreadableSpreadsheet(message("is not a sound ODS spreadsheet: {error}", error=text_of(error)[:200])) from error
     except (ValueError, LookupError, AttributeError, TypeError, AssertionError) as error:  # what odfpy raises for XML of another shape
-        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {str(error)[:200]}") from error
+        raise _UnreadableSpreadsheet(message("is not a sound ODS spreadsheet: {error}", error=text_of(error)[:200])) from error
 
 
 def _choose_sheet(document: Any, name: str | None, asked: str | None, layout: Layout) -> Any:
@@ -112,7 +117,7 @@ _GROUPS = {(TABLENS, kind) for kind in ("table-row-group", "table-header-rows", 
 def _count(node: Any, name: str, limit: int) -> int:
     text = node.attributes.get((TABLENS, name), "1")
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
-        raise _UnreadableSpreadsheet(f"is not a sound ODS spreadsheet: {name} is {text[:20]!r}")
+        raise _UnreadableSpreadsheet(message("is not a sound ODS spreadsheet: {name} is {text}", name=name, text=repr(text[:20])))
     return min(int(text), limit)
 
 
@@ -130,7 +135,7 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
             line += repeated
             continue
         if repeated > MAX_ROWS - line or repeated * len(cells) > 5_000_000:
-            raise _UnreadableSpreadsheet("repeats rows beyond the size of a sheet: save it anew")
+            raise _UnreadableSpreadsheet(message("repeats rows beyond the size of a sheet: save it anew"))
         first, line = line + 1, line + repeated
         hidden += range(first, line + 1) if _is_hidden(row) else ()
         for at in range(first, line + 1):
@@ -151,11 +156,13 @@ def _table(table: Any, source: str, expected: Collection[str], layout: Layout) -
                 column.values.append(value)
                 column.types.append(kind)
             faults += [
-                Fault(at, "", f"has a value in column {column_letters(number)}, which has no heading")
+                Fault(
+                    at, "", message("has a value in column {column_letters}, which has no heading", column_letters=column_letters(number))
+                )
                 for number in sorted(cells.keys() - columns.keys())
             ]
     if not heading_line:
-        raise _UnreadableSpreadsheet("is empty: a row of headings is expected")
+        raise _UnreadableSpreadsheet(message("is empty: a row of headings is expected"))
     _add_merges(columns, merges)
     found = [
         RawColumn(
@@ -218,7 +225,7 @@ def _cell(node: Any, place: str, layout: Layout) -> Cell | None:
         return text or "#N/A", CellType.ERROR
     if not kind:
         if (TABLENS, "formula") in node.attributes:
-            return f"formula in {place}", CellType.ERROR
+            return message("formula in {place}", place=place), CellType.ERROR
         return (text, CellType.TEXT) if text else None
     if kind == "string":
         text = (node.attributes.get((OFFICENS, "string-value")) or text).strip()

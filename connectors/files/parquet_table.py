@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.model.message import message
 from pipeline.validate.table import CellType, Fault, RawColumn, RawTable
 
 MAX_ROWS = 20_000_000
@@ -26,7 +27,13 @@ def read_parquet(data: bytes, source: str) -> RawTable:
     try:
         loaded = _load(data)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        return _nothing(source, f"is not a sound Parquet file: {str(error).splitlines()[0][:200] if str(error) else type(error).__name__}")
+        return _nothing(
+            source,
+            message(
+                "is not a sound Parquet file: {splitlines}",
+                splitlines=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+            ),
+        )
     if isinstance(loaded, str):
         return _nothing(source, loaded)
     schema, height, read_columns = loaded
@@ -34,7 +41,7 @@ def read_parquet(data: bytes, source: str) -> RawTable:
     try:
         columns = [_column(field.name, next(read)) if _is_taken(field.type) else _refused(field, height) for field in schema]
     except (pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
-        return _nothing(source, f"has values that can't be read: {str(error)[:200]}")
+        return _nothing(source, message("has values that can't be read: {error}", error=str(error)[:200]))
     lines = pl.int_range(1, height + 1, dtype=pl.UInt32, eager=True).alias("line")
     return RawTable(source, None, lines, columns)
 
@@ -56,10 +63,15 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
     least = metadata.num_rows * sum(_width(field.type) for field in taken)
     if metadata.num_rows > MAX_ROWS or max(declared, least) > MAX_UNPACKED_BYTES or metadata.num_columns > MAX_COLUMNS:
         size = max(declared, least)
-        return f"has {metadata.num_rows} rows, {metadata.num_columns} columns, {size} bytes unpacked: more than is read at once; split it"
+        return message(
+            "has {num_rows} rows, {num_columns} columns, {size} bytes unpacked: more than is read at once; split it",
+            num_rows=metadata.num_rows,
+            num_columns=metadata.num_columns,
+            size=size,
+        )
     names = [field.name for field in taken]
     if shared := sorted({field.name for field in schema if not _is_taken(field.type)} & set(names)):
-        return f"has two columns called {shared[0]!r}, one of them of another type: rename it"
+        return message("has two columns called {shared}, one of them of another type: rename it", shared=repr(shared[0]))
     texts = [field.name for field in taken if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     batches, unpacked = [], 0
     reader = pq.ParquetFile(io.BytesIO(data), read_dictionary=texts)
@@ -68,7 +80,7 @@ def _load(data: bytes) -> tuple[pa.Schema, int, list[pa.ChunkedArray]] | str:
         # A long dictionary text may be repeated in every row, so the written-out size is computed before writing it out.
         unpacked += sum(_written_out_bytes(column) for column in batch.columns)
         if unpacked > MAX_UNPACKED_BYTES:
-            return f"has more than {unpacked} bytes of text and numbers: more than is read at once; split it"
+            return message("has more than {unpacked} bytes of text and numbers: more than is read at once; split it", unpacked=unpacked)
         batches.append(batch)
     if not batches or not names:
         return schema, metadata.num_rows, [pa.chunked_array([], field.type) for field in taken]

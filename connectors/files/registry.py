@@ -7,27 +7,20 @@ warnings and enters the log (law 3).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import polars as pl
 
 from pipeline.chains.networks import AnyNetwork
-from pipeline.log.events import content_digest, encode
-from pipeline.log.events.registry import (
-    AccountRow,
-    CounterpartyRow,
-    LicenceRow,
-    MinerRow,
-    Registry,
-    WalletRow,
-)
-from pipeline.log.protocol import EventLog, NewEvent
+from pipeline.log.events.registry import Registry
+from pipeline.log.protocol import EventLog
 from pipeline.log.read import events_of, refuse_newer
+from pipeline.log.registry_versions import ROWS, RegistryVersions, digest_of
 from pipeline.model.errors import InputRefused, SettingsError
+from pipeline.model.message import message
 from pipeline.validate.columns import CellContext
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.registry import (
@@ -43,15 +36,6 @@ from pipeline.validate.table import Fault, RawColumn, RawTable
 
 from .sheets import NO_SHEET
 from .tables import SUFFIXES, read_table
-
-PART_BYTES = 500_000
-_ROWS: dict[RegistryKind, type[msgspec.Struct]] = {
-    "miners": MinerRow,
-    "licences": LicenceRow,
-    "accounts": AccountRow,
-    "wallets": WalletRow,
-    "counterparties": CounterpartyRow,
-}
 
 
 @dataclass(frozen=True)
@@ -97,14 +81,18 @@ def read_registry(
 
 def import_registry(log: EventLog, pool_id: str, read: RegistryContent) -> RegistryImportResult:
     """Append the registry as a new version, if its content is new."""
-    digest = content_digest(read.content)
+    content: dict[str, list[dict[str, Any]]] = {str(kind): rows for kind, rows in read.content.items()}
+    digest = digest_of(content)
     counts: dict[str, int] = {kind: len(rows) for kind, rows in read.content.items()}
+    versions = RegistryVersions()
     with log.writer("registry", pool_id) as writer:  # opened before the log is read, as in `ledger.import_ledger`
-        greatest, newest_version, newest_digest = _newest(log, pool_id)
-        if newest_digest == digest:
-            return RegistryImportResult(newest_version, digest, False, read.warnings, counts)
-        writer.append(list(_events(read.content, greatest + 1, digest)))
-    return RegistryImportResult(greatest + 1, digest, True, read.warnings, counts)
+        for _, event in events_of(log, "registry", pool_id, [Registry], on_unreadable=refuse_newer):
+            versions.take(event)
+        if (held := versions.holds(digest)) is not None:
+            return RegistryImportResult(held.version, digest, False, read.warnings, counts)
+        number = versions.greatest + 1
+        writer.append(list(versions.next(content, digest)))
+    return RegistryImportResult(number, digest, True, read.warnings, counts)
 
 
 def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json") -> RawTable:
@@ -118,7 +106,9 @@ def counterparties_of_pool(content: Mapping[str, Any], source: str = "pool.json"
     is_list = isinstance(listed, list) and all(isinstance(entry, Mapping) for entry in listed)
     entries = [{"chain": content.get("chain"), **entry} for entry in listed] if is_list else []
     if not is_list or any(not isinstance(entry.get(name) or "", str) for entry in entries for name in names):
-        raise InputRefused(source, [f"{source}: counterparties: is not a list of tables of texts: address, class, name"])
+        raise InputRefused(
+            source, [message("{source}: counterparties: is not a list of tables of texts: address, class, name", source=source)]
+        )
     cells = [
         RawColumn(name, pl.Series(name, [(entry.get(name) or "").strip() or None for entry in entries], dtype=pl.String)) for name in names
     ]
@@ -131,10 +121,22 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
         strange = [str(kind) for kind in where if kind not in REGISTRY_KINDS]
         if strange:
             raise SettingsError(
-                [f"{kind}: the registry has no such table; it has {', '.join(REGISTRY_KINDS)}" for kind in strange], source="registry files"
+                [
+                    message(
+                        "{kind}: the registry has no such table; it has {registry_kinds}",
+                        kind=kind,
+                        registry_kinds=", ".join(REGISTRY_KINDS),
+                    )
+                    for kind in strange
+                ],
+                source=message("registry files"),
             )
         paths = {kind: Path(path) for kind, path in where.items()}
-        faults = [f"{kind}: no file is named for it" for kind in REGISTRY_KINDS if kind not in paths and kind != "counterparties"]
+        faults = [
+            message("{kind}: no file is named for it", kind=kind)
+            for kind in REGISTRY_KINDS
+            if kind not in paths and kind != "counterparties"
+        ]
         source = "registry"
     elif where.is_file():  # one workbook with a sheet for each table
         return dict.fromkeys(REGISTRY_KINDS, where)
@@ -144,11 +146,23 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
         for kind in REGISTRY_KINDS:
             present = [path for path in (folder / f"{kind}{suffix}" for suffix in SUFFIXES) if path.is_file()]
             if len(present) > 1:
-                faults.append(f"{source}: {' and '.join(path.name for path in present)} are both there: leave the one that counts")
+                faults.append(
+                    message(
+                        "{source}: {name} are both there: leave the one that counts",
+                        source=source,
+                        name=" and ".join(path.name for path in present),
+                    )
+                )
             elif present:
                 paths[kind] = present[0]
             elif kind != "counterparties":
-                faults.append(f"{source}: has no {kind}.csv (or .xlsx, .parquet); a table without rows is a file of headings only")
+                faults.append(
+                    message(
+                        "{source}: has no {kind}.csv (or .xlsx, .parquet); a table without rows is a file of headings only",
+                        source=source,
+                        kind=kind,
+                    )
+                )
     if faults:
         raise InputRefused(source, faults)
     return paths
@@ -198,36 +212,8 @@ def _fault_lines(faults: Collection[Fault], source: str) -> list[str]:
 
 def _normal(rows: pl.DataFrame, kind: RegistryKind) -> list[dict[str, Any]]:
     """The rows as they go into the log: days as texts, in the order of all their values, whatever the file's order."""
-    named = rows.drop("line").rename({"class": "outflow_class"}, strict=False).select(_ROWS[kind].__struct_fields__)
+    named = rows.drop("line").rename({"class": "outflow_class"}, strict=False).select(ROWS[kind].__struct_fields__)
     texts = named.with_columns(pl.col(pl.Date).dt.strftime("%Y-%m-%d"))
     if "name" in texts.columns:
         texts = texts.with_columns(pl.col("name").fill_null(""))
     return texts.sort(texts.columns, nulls_last=True).to_dicts()
-
-
-def _events(content: Mapping[RegistryKind, list[dict[str, Any]]], version: int, digest: str) -> Iterator[NewEvent]:
-    """The version in parts of about `PART_BYTES`."""
-    parts: list[dict[RegistryKind, list[dict[str, Any]]]] = [{}]
-    size = 0
-    for kind, rows in content.items():
-        for row in rows:
-            row_bytes = len(msgspec.json.encode(row)) + 1
-            if size + row_bytes > PART_BYTES and parts[-1]:
-                parts.append({})
-                size = 0
-            parts[-1].setdefault(kind, []).append(row)
-            size += row_bytes
-    for number, part in enumerate(parts):
-        typed: dict[str, Any] = {kind: [_ROWS[kind](**row) for row in rows] for kind, rows in part.items()}
-        yield encode(Registry(id=f"registry:{version}:{number}", version=version, digest=digest, part=number, parts=len(parts), **typed))
-
-
-def _newest(log: EventLog, pool_id: str) -> tuple[int, int, str]:
-    """The greatest version seen, and the newest complete one with its digest ("" for none)."""
-    seen: dict[tuple[int, str, int], set[int]] = {}
-    for _, event in events_of(log, "registry", pool_id, [Registry], on_unreadable=refuse_newer):
-        seen.setdefault((event.version, event.digest, event.parts), set()).add(event.part)
-    greatest = max((version for version, _, _ in seen), default=0)
-    complete = [(version, digest) for (version, digest, parts), held in seen.items() if held == set(range(parts))]
-    version, digest = max(complete, default=(0, ""))
-    return greatest, version, digest

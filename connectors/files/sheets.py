@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.model.message import message
 from pipeline.validate.layout import Layout
 from pipeline.validate.table import shown
 
@@ -15,7 +16,7 @@ SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[�
 _SHOWN_LINES = 5
 
 
-NO_SHEET = "has no sheet"
+NO_SHEET = message("has no sheet")
 """How the fault of a sheet that is not there begins."""
 
 
@@ -34,10 +35,16 @@ def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked
         return seen[0], ""
     names = ", ".join(shown(sheets[place][0]) for place in seen) or "none"
     if asked is not None:
-        way = f"name the one to read {asked!r}" if layout.place.startswith("[registry") else "say one of them with --sheet"
-        return 0, f"{NO_SHEET} {asked!r}; it has {names}: {way}"
-    way = "name" if layout.place.startswith("[registry") else "say one of them with --sheet, or name"
-    return 0, f"which sheet? It has {names}: {way} the one to read {name!r}, or leave only that one"
+        way = (
+            message("name the one to read {asked}", asked=repr(asked))
+            if layout.place.startswith("[registry")
+            else message("say one of them with --sheet")
+        )
+        return 0, message("{no_sheet} {asked}; it has {names}: {way}", no_sheet=NO_SHEET, asked=repr(asked), names=names, way=way)
+    way = "name" if layout.place.startswith("[registry") else message("say one of them with --sheet, or name")
+    return 0, message(
+        "which sheet? It has {names}: {way} the one to read {name}, or leave only that one", names=names, way=way, name=repr(name)
+    )
 
 
 def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:
@@ -45,4 +52,10 @@ def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:
     if not lines:
         return ()
     listed = ", ".join(str(line) for line in lines[:_SHOWN_LINES]) + (", …" if len(lines) > _SHOWN_LINES else "")
-    return (f"{len(lines)} row(s) are hidden in the sheet (by hand or by a filter), and are read like the others: {listed}",)
+    return (
+        message(
+            "{count} row(s) are hidden in the sheet (by hand or by a filter), and are read like the others: {listed}",
+            count=len(lines),
+            listed=listed,
+        ),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.model.errors import InputRefused
+from pipeline.model.message import message
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import RawTable
 
@@ -49,20 +50,34 @@ def parse_table(
         case "csv":
             return read_csv(data, source, expected, layout)
         case _:
-            raise InputRefused(source, [f"{source}: {wrong}"])
+            raise InputRefused(source, [message("{source}: {wrong}", source=source, wrong=wrong)])
 
 
 def _read(path: Path) -> bytes:
     source = path.name or str(path)
     try:
         if not path.is_file():
-            what = "is not a plain file" if path.exists() else "there is no such file"
-            raise InputRefused(source, [f"{source}: {what}: check the path"])
+            what = message("is not a plain file") if path.exists() else message("there is no such file")
+            raise InputRefused(source, [message("{source}: {what}: check the path", source=source, what=what)])
         if path.is_symlink() and path.lstat().st_uid not in (os.geteuid(), 0):
-            raise InputRefused(source, [f"{source}: is a link that another user made: name the file that it stands for"])
+            raise InputRefused(
+                source, [message("{source}: is a link that another user made: name the file that it stands for", source=source)]
+            )
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise InputRefused(source, [f"{source}: has {size >> 20} MiB, more than {MAX_FILE_BYTES >> 20} are read at once: split it"])
+            raise InputRefused(
+                source,
+                [
+                    message(
+                        "{source}: has {size} MiB, more than {max_file_bytes} are read at once: split it",
+                        source=source,
+                        size=size >> 20,
+                        max_file_bytes=MAX_FILE_BYTES >> 20,
+                    )
+                ],
+            )
         return path.read_bytes()
     except OSError as error:
-        raise InputRefused(source, [f"{source}: can't be read: {error.strerror or error}"]) from error
+        raise InputRefused(
+            source, [message("{source}: can't be read: {strerror}", source=source, strerror=error.strerror or error)]
+        ) from error

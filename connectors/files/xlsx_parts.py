@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
+from pipeline.model.message import message
+
 from .sheets import SMALL_UNITS
 
 MAX_UNPACKED_BYTES = 1 << 30
@@ -30,7 +32,7 @@ _CHUNK_BYTES = 1 << 18
 _BUILT_IN = {
     **dict.fromkeys((*range(14, 18), *range(27, 37), *range(50, 59)), "day"),
     **dict.fromkeys((*range(18, 23), *range(45, 48)), "date"),
-    **dict.fromkeys((9, 10), "a percentage"),
+    **dict.fromkeys((9, 10), message("a percentage")),
 }
 """The built-in number formats that are dates, times or percentages (section 18.8.30)."""
 
@@ -53,17 +55,21 @@ class Workbook:
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, RuntimeError) as error:
-            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {error}") from error
+            raise UnreadableWorkbook(message("is not a sound XLSX workbook: {error}", error=error)) from error
         parts = self._archive.infolist()
         if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
-            raise UnreadableWorkbook(f"unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB: save the table as CSV")
+            raise UnreadableWorkbook(
+                message("unpacks to more than {max_unpacked_bytes} MiB: save the table as CSV", max_unpacked_bytes=MAX_UNPACKED_BYTES >> 20)
+            )
         # Names of parts compare without case (ECMA-376, part 2, section 6.2.2.3): some programs write xl/SharedStrings.xml.
         self._names = {part.filename.casefold(): part.filename for part in parts}
         if len(self._names) < len(parts):
-            raise UnreadableWorkbook("is not a sound XLSX workbook: it has two parts of one name")
+            raise UnreadableWorkbook(message("is not a sound XLSX workbook: it has two parts of one name"))
         unpacked = sum(part.file_size for part in parts)
         if unpacked > max(RATIO_FROM_BYTES, MAX_RATIO * len(data)):
-            raise UnreadableWorkbook(f"unpacks to {unpacked // len(data)} times its size: no honest table does; save the table as CSV")
+            raise UnreadableWorkbook(
+                message("unpacks to {unpacked} times its size: no honest table does; save the table as CSV", unpacked=unpacked // len(data))
+            )
         main = self._main_part()
         self.is_1904 = False
         self.asks_calculation = False
@@ -95,7 +101,7 @@ class Workbook:
         parser.buffer_text = True
 
         def no_doctype(*_: Any) -> None:
-            raise UnreadableWorkbook(f"{part} has a document type: workbooks have none; save the workbook anew")
+            raise UnreadableWorkbook(message("{part} has a document type: workbooks have none; save the workbook anew", part=part))
 
         def first(name: str, attributes: dict[str, str]) -> None:
             # Names are prefixed throughout a part or not at all, and stripping each costs a third of the time.
@@ -119,7 +125,7 @@ class Workbook:
                     parser.Parse(chunk)
             parser.Parse(b"", True)
         except KeyError:
-            raise UnreadableWorkbook(f"is not a sound XLSX workbook: it has no part {part[:100]!r}") from None
+            raise UnreadableWorkbook(message("is not a sound XLSX workbook: it has no part {part}", part=repr(part[:100]))) from None
         except (
             expat.ExpatError,
             zipfile.BadZipFile,
@@ -131,13 +137,13 @@ class Workbook:
             ValueError,
             LookupError,
         ) as error:
-            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {part[:100]}: {error}") from error
+            raise UnreadableWorkbook(message("is not a sound XLSX workbook: {part}: {error}", part=part[:100], error=error)) from error
 
     def _main_part(self) -> str:
         for kind, target in self._relations("").values():
             if kind == "officeDocument":
                 return target
-        raise UnreadableWorkbook("is not an XLSX workbook: it names no main part")
+        raise UnreadableWorkbook(message("is not an XLSX workbook: it names no main part"))
 
     def _relations(self, part: str) -> dict[str, tuple[str, str]]:
         """What a part refers to: kind and part, by id."""
@@ -244,7 +250,7 @@ class Runs:
         if self._is_text:
             self._length += len(text)
             if self._length > MAX_TEXT:
-                raise UnreadableWorkbook(f"has a text of more than {MAX_TEXT} characters in one cell")
+                raise UnreadableWorkbook(message("has a text of more than {max_text} characters in one cell", max_text=MAX_TEXT))
             self._parts.append(text)
 
     def text(self) -> str:
@@ -268,8 +274,8 @@ def shape_of(code: str) -> str:
     if re.search(r"[dmyhs]", bare, re.IGNORECASE) and bare.lower() != "general":
         return "date" if re.search(r"[hs]", bare, re.IGNORECASE) else "day"
     if "%" in bare:
-        return "a percentage"
+        return message("a percentage")
     if re.search(r"[0#?],+(?![0#?])", bare):
-        return "thousands of it"
+        return message("thousands of it")
     words = "".join(quoted or escaped for quoted, escaped in re.findall(r'"([^"]*)"|\\(.)', positive))
     return words.strip()[:20] if re.search(SMALL_UNITS, words) else ""

@@ -18,6 +18,7 @@ from functools import cache
 
 import polars as pl
 
+from pipeline.model.message import message, text_of
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import CellType, Fault, Merged, RawColumn, RawTable
 
@@ -48,7 +49,7 @@ def read_xlsx(
         workbook.parse(workbook.sheets[place].part, start=reader.start, end=reader.end, text=reader.text)
         return reader.table()
     except UnreadableWorkbook as error:
-        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", str(error))])
+        return RawTable(source, None, pl.Series("line", [], dtype=pl.UInt32), [], [Fault(None, "", text_of(error))])
 
 
 @dataclass
@@ -99,7 +100,9 @@ class _SheetReader:
             row = attributes.get("r", "")
             following = int(row) if re.fullmatch(r"[0-9]{1,7}", row) else self._row + 1
             if not self._row < following <= MAX_ROWS:
-                raise UnreadableWorkbook(f"is not a sound XLSX workbook: row {following} after row {self._row}")
+                raise UnreadableWorkbook(
+                    message("is not a sound XLSX workbook: row {following} after row {row}", following=following, row=self._row)
+                )
             self._row, self._column = following, -1
             self._is_hidden = attributes.get("hidden") in ("1", "true")
         elif name == "f":
@@ -113,7 +116,7 @@ class _SheetReader:
         reference = attributes.get("r")
         following = self._column + 1 if reference is None else _column_number(reference.rstrip("0123456789"))
         if not self._column < following < MAX_COLUMNS:
-            raise UnreadableWorkbook(f"is not a sound XLSX workbook: a cell out of order in row {self._row}")
+            raise UnreadableWorkbook(message("is not a sound XLSX workbook: a cell out of order in row {row}", row=self._row))
         self._column = following
         self._type = attributes.get("t", "n")
         self._style = attributes.get("s", "")
@@ -126,7 +129,9 @@ class _SheetReader:
         if self._is_value:
             self._value += text
             if len(self._value) > MAX_TEXT:
-                raise UnreadableWorkbook(f"has a value of more than {MAX_TEXT} characters in row {self._row}")
+                raise UnreadableWorkbook(
+                    message("has a value of more than {max_text} characters in row {row}", max_text=MAX_TEXT, row=self._row)
+                )
         else:
             self._inline.add(text)
 
@@ -153,7 +158,9 @@ class _SheetReader:
         match self._type:
             case "s":
                 if not value.isdecimal() or int(value) >= len(self._texts):
-                    raise UnreadableWorkbook(f"is not a sound XLSX workbook: row {self._row} refers to a text that it lacks")
+                    raise UnreadableWorkbook(
+                        message("is not a sound XLSX workbook: row {row} refers to a text that it lacks", row=self._row)
+                    )
                 text, kind = self._texts[int(value)], CellType.TEXT
             case "inlineStr":
                 text, kind = self._inline.text(), CellType.TEXT
@@ -167,7 +174,14 @@ class _SheetReader:
                 text, kind = value, CellType.MOMENT
             case _:
                 if value == "":
-                    return (f"formula in {column_letters(self._column)}{self._row}", CellType.ERROR) if self._has_formula else None
+                    return (
+                        (
+                            message("formula in {column_letters}{row}", column_letters=column_letters(self._column), row=self._row),
+                            CellType.ERROR,
+                        )
+                        if self._has_formula
+                        else None
+                    )
                 text, kind = self._number(value)
         text = text.strip()
         return (text, kind) if text else None
@@ -179,15 +193,21 @@ class _SheetReader:
     def _doubt(self, text: str, kind: CellType) -> str:
         """Why the value held may not be the one that is meant; "" for no reason."""
         if self._has_formula and self._asks_calculation and kind is not CellType.ERROR:
-            return (
+            return message(
                 "is a formula, and the workbook asks to be calculated when it is opened: open and save it in a spreadsheet, or paste values"
             )
         if self._has_formula and not self._tells_calculation and kind is CellType.NUMBER and text == "0":
-            return "is a formula of value 0 in a workbook that was perhaps never calculated: open and save it in a spreadsheet, or paste values"
+            return message(
+                "is a formula of value 0 in a workbook that was perhaps never calculated: open and save it in a spreadsheet, or paste values"
+            )
         shape = self._shape() if kind in (CellType.NUMBER, CellType.INEXACT) else ""
         if re.search(SMALL_UNITS, shape) and (self._layout.is_in_base_units or self._layout.factor):
             return ""  # the settings know
-        return f"holds {text} and shows it as {shape}: give it a plain number format, and look at its value" if shape else ""
+        return (
+            message("holds {text} and shows it as {shape}: give it a plain number format, and look at its value", text=text, shape=shape)
+            if shape
+            else ""
+        )
 
     def _number(self, value: str) -> Cell:
         try:
@@ -226,7 +246,7 @@ class _SheetReader:
             self._hidden.append(self._row)
         for number, doubt in self._doubts.items():
             if number in self._columns and len(self._columns[number].uncertain) < _MAX_STRAY_FAULTS:
-                what = f"the cell {column_letters(number)}{self._row} {doubt}"
+                what = message("the cell {column_letters}{row} {doubt}", column_letters=column_letters(number), row=self._row, doubt=doubt)
                 self._columns[number].uncertain.append(Fault(self._row, self._columns[number].heading, what))
         for number, column in self._columns.items():
             value, kind = self._cells.get(number, (None, CellType.TEXT))
@@ -234,12 +254,20 @@ class _SheetReader:
             column.types.append(kind)
         for number in self._cells.keys() - self._columns.keys():
             if len(self._faults) < _MAX_STRAY_FAULTS:
-                self._faults.append(Fault(self._row, "", f"has a value in column {column_letters(number)}, which has no heading"))
+                self._faults.append(
+                    Fault(
+                        self._row,
+                        "",
+                        message("has a value in column {column_letters}, which has no heading", column_letters=column_letters(number)),
+                    )
+                )
 
     def _merge(self, reference: str) -> None:
         found = re.fullmatch(r"([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})", reference)
         if not found:
-            raise UnreadableWorkbook(f"is not a sound XLSX workbook: {reference[:20]!r} is no range of cells")
+            raise UnreadableWorkbook(
+                message("is not a sound XLSX workbook: {reference} is no range of cells", reference=repr(reference[:20]))
+            )
         merged = Merged(int(found[2]), int(found[4]), reference)
         for number in range(_column_number(found[1]), min(_column_number(found[3]), MAX_COLUMNS) + 1):
             if number in self._columns and len(self._columns[number].merged) < _MAX_STRAY_FAULTS:
@@ -247,7 +275,7 @@ class _SheetReader:
 
     def table(self) -> RawTable:
         if not self._heading_line:
-            raise UnreadableWorkbook("is empty: a row of headings is expected")
+            raise UnreadableWorkbook(message("is empty: a row of headings is expected"))
         columns = [
             RawColumn(
                 column.heading,
@@ -270,7 +298,7 @@ def _types(types: list[int]) -> pl.Series | CellType:
 def _column_number(letters: str) -> int:
     """`C` is column 2."""
     if not re.fullmatch(r"[A-Z]{1,3}", letters):
-        raise UnreadableWorkbook(f"is not a sound XLSX workbook: {letters[:20]!r} is no column")
+        raise UnreadableWorkbook(message("is not a sound XLSX workbook: {letters} is no column", letters=repr(letters[:20])))
     number = 0
     for letter in letters:
         number = number * 26 + ord(letter) - 64

@@ -22,6 +22,7 @@ from pipeline.closing.filing import Answer, AnswerMap, Body, BodyMap, Form, comp
 from pipeline.log.events.months import RejectedRow, Submitting
 from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import FilingError, SettingsError
+from pipeline.model.message import message
 from pipeline.model.secret_mask import SecretMask
 
 _LIMIT = 8 << 20
@@ -85,7 +86,7 @@ class HttpFiling:
     def ask(self, submission: Submitting) -> Answer:
         """Ask for the submission's status. Raises FilingError without a `status_url`."""
         if self._status_url is None:
-            raise FilingError("filing.status_url is not set, so the status can't be asked: record the outcome with `esep receipt`")
+            raise FilingError(message("filing.status_url is not set, so the status can't be asked: record the outcome with `esep receipt`"))
         return self._call("status", self._target.status_method, self._status_url, submission, None)
 
     def _call(self, asked: str, method: str, address: Address, submission: Submitting, content: bytes | None) -> Answer:
@@ -114,10 +115,10 @@ class HttpFiling:
         except NoAnswer as error:
             return Answer("unknown", hide(str(error)), request=hide(request))
         told = interpret(self._answers, asked=asked, status=got.status, content=b"" if got.fault else got.body)
-        message = f"{told.message}; {got.fault}".removeprefix("; ") if got.fault else told.message
+        text = f"{told.message}; {got.fault}".removeprefix("; ") if got.fault else told.message
         return Answer(
             told.outcome,
-            hide(message),
+            hide(text),
             None if told.receipt is None else hide(told.receipt),
             [RejectedRow(n=hide(row.n), message=hide(row.message)) for row in told.rows],
             told.http_status,
@@ -130,7 +131,7 @@ def _parsed(key: str, url: str) -> Address:
     try:
         return parse_address(url, carries_secret=True)
     except ValueError as error:
-        raise SettingsError([f"filing.{key}: {error}"], source="filing") from None
+        raise SettingsError([message("filing.{key}: {error}", key=key, error=error)], source="filing") from None
 
 
 def _filled(address: Address, submission: Submitting) -> Address:
@@ -163,5 +164,7 @@ def _trust(target: HttpTarget) -> ssl.SSLContext:
         if target.client_cert_file:
             context.load_cert_chain(target.client_cert_file, target.client_key_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError([f"filing: ca_file, client_cert_file or client_key_file can't be loaded: {error}"], source="filing") from error
+        raise SettingsError(
+            [message("filing: ca_file, client_cert_file or client_key_file can't be loaded: {error}", error=error)], source="filing"
+        ) from error
     return context

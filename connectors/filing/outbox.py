@@ -13,6 +13,7 @@ from pipeline.closing.filing import Answer, Body, BodyMap, Form, compose
 from pipeline.log.events.months import Submitting
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import EsepError, FilingError
+from pipeline.model.message import message
 from pipeline.model.paths import path_within
 
 _NOTE = """Submission {id}
@@ -76,4 +77,9 @@ class Outbox:
         return Answer("placed", f"hand in {folder / name}", request=f"placed {folder.name}/{name}")
 
     def ask(self, submission: Submitting) -> Answer:
-        raise FilingError(f"an outbox can't be asked what became of {submission.submission_id}: say it with `esep receipt`")
+        raise FilingError(
+            message(
+                "an outbox can't be asked what became of {submission_id}: say it with `esep receipt`",
+                submission_id=submission.submission_id,
+            )
+        )

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-import structlog
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 from pipeline.log.lease import PoolLease
 from pipeline.model.errors import FencedError, LeaseLost, LogError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .client import open_client
 from .errors import translate_errors
@@ -26,7 +27,7 @@ from .lease import SESSION_S, KafkaLeases
 from .settings import KafkaSettings
 
 _POLL_S = 0.5
-_logger = structlog.get_logger(__name__)
+_logger = Journal(__name__)
 
 
 class KafkaCloser:
@@ -41,13 +42,21 @@ class KafkaCloser:
         self._failure: LogError | None = None
         self._stop = threading.Event()
         if others := self._members_left(time.monotonic() + 2 * session_s):
-            raise FencedError(f"the months of pool {pool!r} are closed by {' and '.join(others)} already, and by one process at a time")
+            raise FencedError(
+                message(
+                    "the months of pool {pool} are closed by {others} already, and by one process at a time",
+                    pool=repr(pool),
+                    others=" and ".join(others),
+                )
+            )
         self._leases = KafkaLeases(settings, [pool], session_s=session_s, group=self._group)
         self._thread = threading.Thread(target=self._keep_membership, name=f"{pool} closer", daemon=True)
         self._thread.start()
         if not _wait_until(time.monotonic() + 2 * session_s, lambda: self._lease is not None or self._failure is not None):
             self.close()
-            raise FencedError(f"the months of pool {pool!r} are closed by another process already, and by one process at a time")
+            raise FencedError(
+                message("the months of pool {pool} are closed by another process already, and by one process at a time", pool=repr(pool))
+            )
         self.check()
 
     def check(self) -> None:
@@ -59,7 +68,7 @@ class KafkaCloser:
                 self._lease.check()
         except LeaseLost:
             raise FencedError(
-                f"the months of pool {self._pool!r} are closed by another process since: this one must stay stopped"
+                message("the months of pool {pool} are closed by another process since: this one must stay stopped", pool=repr(self._pool))
             ) from None
 
     def close(self) -> None:
@@ -108,7 +117,7 @@ class KafkaCloser:
 
     def _members(self) -> list[str]:
         """The group's members by client and host, as far as the broker tells."""
-        with translate_errors(self._settings.place, f"ask for the group {self._group}"):
+        with translate_errors(self._settings.place, message("ask for the group {group}", group=self._group)):
             admin: Any = open_client(KafkaAdminClient, **self._settings.client())
 
             async def ask() -> Any:
@@ -120,7 +129,14 @@ class KafkaCloser:
                 (found,) = admin._manager.run(ask).groups
             finally:
                 admin.close()
-        return [f"{member.client_id or 'a process'} at {member.client_host.lstrip('/') or 'a host unknown'}" for member in found.members]
+        return [
+            message(
+                "{client_id} at {lstrip}",
+                client_id=member.client_id or message("a process"),
+                lstrip=member.client_host.lstrip("/") or message("a host unknown"),
+            )
+            for member in found.members
+        ]
 
 
 def _wait_until(deadline: float, is_so: Callable[[], bool]) -> bool:

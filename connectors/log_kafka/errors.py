@@ -11,26 +11,27 @@ from collections.abc import Iterator
 from kafka import errors as kafka_errors
 
 from pipeline.model.errors import FencedError, LogError
+from pipeline.model.message import message
 
 ADVICE: tuple[tuple[type[Exception], str], ...] = (
-    (kafka_errors.TopicAuthorizationFailedError, "the user may not use the topic: give it the rights listed in docs/kafka.md"),
-    (kafka_errors.TransactionalIdAuthorizationFailedError, "the user may not write under this id: give it the rights listed in docs/kafka.md"),
-    (kafka_errors.AuthorizationError, "the user lacks a right: give it those listed in docs/kafka.md"),
-    (kafka_errors.SaslAuthenticationFailedError, "the cluster refused the user or the password: check [kafka] user and its password"),
-    (kafka_errors.UnsupportedSaslMechanismError, "the cluster has no such mechanism: check [kafka] sasl_mechanism"),
-    (kafka_errors.InvalidProducerIdMappingError, "the cluster forgot this writer (transactional.id.expiration.ms): start again"),
-    (kafka_errors.OffsetOutOfRangeError, "events that were not read yet are gone: the topic deletes events, or was created again; restore a copy with `esep log copy`"),
-    (kafka_errors.LogTruncationError, "the cluster lost events that were read already (an unclean election): bring them back with `esep log copy`"),
-    (kafka_errors.MessageSizeTooLargeError, "an event is larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
-    (kafka_errors.RecordListTooLargeError, "the events are larger than the topic takes: raise its max.message.bytes, see `esep topics`"),
-    (kafka_errors.UnknownTopicOrPartitionError, "a topic is not there: make the topics with `esep topics`"),
-    (kafka_errors.NotEnoughReplicasError, "fewer replicas are in step than min.insync.replicas: bring the brokers back, then start again"),
-    (kafka_errors.CorruptRecordError, "a record's check sum is wrong: the disk or the network damages data; check the broker"),
-    (kafka_errors.UnsupportedCompressionTypeError, "the cluster takes no such compression: set [kafka] compression = 'gzip'"),
-    (kafka_errors.UnsupportedCodecError, "a batch is compressed by what this machine can't read: install the package lz4 or zstandard"),
-    (kafka_errors.IncompatibleBrokerVersion, "the brokers are too old: Apache Kafka 2.5 or newer is needed"),
-    (kafka_errors.KafkaTimeoutError, "no answer in time: check that the brokers run and can be reached, then start again"),
-    (kafka_errors.RetriableError, "the cluster could not serve it for long: check the brokers, then start again"),
+    (kafka_errors.TopicAuthorizationFailedError, message("the user may not use the topic: give it the rights listed in docs/kafka.md")),
+    (kafka_errors.TransactionalIdAuthorizationFailedError, message("the user may not write under this id: give it the rights listed in docs/kafka.md")),
+    (kafka_errors.AuthorizationError, message("the user lacks a right: give it those listed in docs/kafka.md")),
+    (kafka_errors.SaslAuthenticationFailedError, message("the cluster refused the user or the password: check [kafka] user and its password")),
+    (kafka_errors.UnsupportedSaslMechanismError, message("the cluster has no such mechanism: check [kafka] sasl_mechanism")),
+    (kafka_errors.InvalidProducerIdMappingError, message("the cluster forgot this writer (transactional.id.expiration.ms): start again")),
+    (kafka_errors.OffsetOutOfRangeError, message("events that were not read yet are gone: the topic deletes events, or was created again; restore a copy with `esep log copy`")),
+    (kafka_errors.LogTruncationError, message("the cluster lost events that were read already (an unclean election): bring them back with `esep log copy`")),
+    (kafka_errors.MessageSizeTooLargeError, message("an event is larger than the topic takes: raise its max.message.bytes, see `esep topics`")),
+    (kafka_errors.RecordListTooLargeError, message("the events are larger than the topic takes: raise its max.message.bytes, see `esep topics`")),
+    (kafka_errors.UnknownTopicOrPartitionError, message("a topic is not there: make the topics with `esep topics`")),
+    (kafka_errors.NotEnoughReplicasError, message("fewer replicas are in step than min.insync.replicas: bring the brokers back, then start again")),
+    (kafka_errors.CorruptRecordError, message("a record's check sum is wrong: the disk or the network damages data; check the broker")),
+    (kafka_errors.UnsupportedCompressionTypeError, message("the cluster takes no such compression: set [kafka] compression = 'gzip'")),
+    (kafka_errors.UnsupportedCodecError, message("a batch is compressed by what this machine can't read: install the package lz4 or zstandard")),
+    (kafka_errors.IncompatibleBrokerVersion, message("the brokers are too old: Apache Kafka 2.5 or newer is needed")),
+    (kafka_errors.KafkaTimeoutError, message("no answer in time: check that the brokers run and can be reached, then start again")),
+    (kafka_errors.RetriableError, message("the cluster could not serve it for long: check the brokers, then start again")),
 )  # fmt: skip
 
 
@@ -53,18 +54,31 @@ def translate_errors(place: str, action: str) -> Iterator[None]:
     except kafka_errors.KafkaError as error:
         raise as_log_error(place, action, error) from error
     except OSError as error:
-        raise LogError(f"{place}: can't {action}: {error.strerror or error}; check the network and the files that [kafka] names") from error
+        raise LogError(
+            message(
+                "{place}: can't {action}: {strerror}; check the network and the files that [kafka] names",
+                place=place,
+                action=action,
+                strerror=error.strerror or error,
+            )
+        ) from error
 
 
 def as_log_error(place: str, action: str, error: kafka_errors.KafkaError) -> LogError:
     """The error as a `LogError` (or `FencedError`) with advice."""
     if is_fencing(error):
-        return FencedError(f"{place}: can't {action}: another writer has taken it over; stop this one, only one may run")
-    advice = next((words for kind, words in ADVICE if isinstance(error, kind)), "see the brokers' own log")
+        return FencedError(
+            message(
+                "{place}: can't {action}: another writer has taken it over; stop this one, only one may run", place=place, action=action
+            )
+        )
+    advice = next((words for kind, words in ADVICE if isinstance(error, kind)), message("see the brokers' own log"))
     if isinstance(error, kafka_errors.KafkaTimeoutError) and "bootstrap" in str(error):
         # kafka-python does not tell the cause: a refused user looks like an unreachable broker.
-        advice = "no broker took the connection: check that they run and can be reached, and [kafka] security_protocol, user and password"
-    return LogError(f"{place}: can't {action}: {_words(error)}; {advice}")
+        advice = message(
+            "no broker took the connection: check that they run and can be reached, and [kafka] security_protocol, user and password"
+        )
+    return LogError(message("{place}: can't {action}: {words}; {advice}", place=place, action=action, words=_words(error), advice=advice))
 
 
 def _words(error: kafka_errors.KafkaError) -> str:

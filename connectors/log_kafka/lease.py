@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
@@ -28,6 +27,8 @@ from kafka.structs import MemberState
 
 from pipeline.log.lease import PoolLease
 from pipeline.model.errors import LogError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .errors import translate_errors
 from .log import partition_of
@@ -40,7 +41,7 @@ HANDOVER_S = 20.0
 
 _PAUSE_S = 0.05
 _GONE = (kafka_errors.IllegalGenerationError, kafka_errors.UnknownMemberIdError, kafka_errors.FencedInstanceIdError)
-_logger = structlog.get_logger(__name__)
+_logger = Journal(__name__)
 
 
 class KafkaLeases:
@@ -80,7 +81,9 @@ class KafkaLeases:
             count = len(self._consumer.partitions_for_topic(self._topic) or ())
         if count == 0:
             self._consumer.close(autocommit=False)
-            raise LogError(f"{settings.place}: there is no topic {self._topic}: make the topics with `esep topics`")
+            raise LogError(
+                message("{place}: there is no topic {topic}: make the topics with `esep topics`", place=settings.place, topic=self._topic)
+            )
         self._partition = {pool: partition_of(pool, count) for pool in pools}
         self._consumer.subscribe([self._topic], listener=_Listener(self))
 
@@ -121,7 +124,15 @@ class KafkaLeases:
                 if error in _GONE and self._consumer.group_metadata().generation_id == member.generation_id:
                     break
                 if not issubclass(error, kafka_errors.RetriableError) and error not in _GONE:
-                    raise LogError(f"{self._settings.place}: the group {self.group} did not confirm pool {lease.pool!r}: {error.__name__}")
+                    raise LogError(
+                        message(
+                            "{place}: the group {group} did not confirm pool {pool}: {name}",
+                            place=self._settings.place,
+                            group=self.group,
+                            pool=repr(lease.pool),
+                            name=error.__name__,
+                        )
+                    )
             if time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE_S)

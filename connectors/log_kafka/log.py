@@ -21,8 +21,9 @@ from kafka import errors as kafka_errors
 from kafka.partitioner.default import murmur2
 
 from pipeline.log.keys import LogKeys
-from pipeline.log.protocol import TOPICS, Positions, Record, Topic
+from pipeline.log.protocol import ALL_TOPICS, TOPICS, Positions, Record, Topic
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 from .errors import translate_errors
 from .reader import Reader
@@ -80,7 +81,7 @@ class KafkaLog:
             self._writers.add(writer)
             return writer
 
-        return self._retried(f"become the writer of {_known(topic)} {key!r}", become)
+        return self._retried(message("become the writer of {known} {key}", known=_known(topic), key=repr(key)), become)
 
     def read(
         self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
@@ -147,7 +148,7 @@ class KafkaLog:
                     stop, window = start, window * 4
                 return None
 
-        return self._retried(f"read the last event of {_known(topic)} {key!r}", ask)
+        return self._retried(message("read the last event of {known} {key}", known=_known(topic), key=repr(key)), ask)
 
     def close(self) -> None:
         """Close every connection, also those of the writers."""
@@ -213,8 +214,14 @@ class KafkaLog:
         while (stable := looker.ends([partition])[partition]) < end:
             if time.monotonic() > deadline:
                 raise LogError(
-                    f"{self.place}: {partition.topic}/{partition.partition}@{stable} holds an append that nobody ended for {timeout_s:g} s, "
-                    "so nothing after it can be read: find the writer with Kafka's kafka-transactions tool (find-hanging) and abort it"
+                    message(
+                        "{place}: {topic}/{partition}@{stable} holds an append that nobody ended for {timeout_s} s, so nothing after it can be read: find the writer with Kafka's kafka-transactions tool (find-hanging) and abort it",
+                        place=self.place,
+                        topic=partition.topic,
+                        partition=partition.partition,
+                        stable=stable,
+                        timeout_s=format(timeout_s, "g"),
+                    )
                 )
             time.sleep(pause_s)
             pause_s = min(0.1, pause_s * 2)
@@ -243,7 +250,7 @@ class KafkaLog:
         deadline = time.monotonic() + self.settings.timeout_s
         while True:
             if self._is_closed:
-                raise LogError(f"{self.place}: can't {action}: the log was closed")
+                raise LogError(message("{place}: can't {action}: the log was closed", place=self.place, action=action))
             with translate_errors(self.place, action):
                 try:
                     return ask()
@@ -261,19 +268,26 @@ class KafkaLog:
 
     def _check_key(self, key: str) -> None:
         if self.pool is not None and pool_of(key) != self.pool:
-            raise LogError(f"{self.place}: this log was opened for pool {self.pool!r}: open another one for {key!r}")
+            raise LogError(
+                message(
+                    "{place}: this log was opened for pool {pool}: open another one for {key}",
+                    place=self.place,
+                    pool=repr(self.pool),
+                    key=repr(key),
+                )
+            )
 
     def _named(self, partition: TopicPartition) -> str:
         return f"{self.settings.topic_names[partition.topic]}/{partition.partition}"
 
     def _starts(self, positions: Positions, topics: Sequence[Topic]) -> dict[TopicPartition, int]:
-        all_places = {self._named(p): p for topic in TOPICS for p in self.partitions(topic)}
+        all_places = {self._named(p): p for topic in dict.fromkeys((*TOPICS, *map(_known, topics))) for p in self.partitions(topic)}
         strange = sorted(set(positions) - set(all_places))
         if strange:
             raise LogError(
-                f"{self.place} has no partition {strange[0]!r}"
-                + (f" of pool {self.pool!r}" if self.pool else "")
-                + ": these positions are another log's; rebuild the store from this log"
+                message("{place} has no partition {strange}", place=self.place, strange=repr(strange[0]))
+                + (message(" of pool {pool}", pool=repr(self.pool)) if self.pool else "")
+                + message(": these positions are another log's; rebuild the store from this log")
             )
         wanted = {_known(topic) for topic in topics}
         return {p: positions.get(place, 0) for place, p in all_places.items() if place.partition("/")[0] in wanted}
@@ -289,14 +303,19 @@ class KafkaLog:
             if time.monotonic() > deadline:
                 place, start = self._named(ahead[0]), starts[ahead[0]]
                 raise LogError(
-                    f"{self.place} ends at {place}@{ends[ahead[0]]}, but {place}@{start} was already read: "
-                    "it is another log, or an older copy of it; bring back the newest one"
+                    message(
+                        "{place} ends at {place_2}@{ends}, but {place_2}@{start} was already read: it is another log, or an older copy of it; bring back the newest one",
+                        place=self.place,
+                        place_2=place,
+                        ends=ends[ahead[0]],
+                        start=start,
+                    )
                 )
             time.sleep(0.2)
 
 
 def _known(topic: Topic) -> Topic:
-    """The topic itself. Raises `LogError` for a name that is not one of the four."""
-    if topic not in TOPICS:
-        raise LogError(f"{topic!r} is not a topic; the topics are {', '.join(TOPICS)}")
+    """The topic itself. Raises `LogError` for a name that is none."""
+    if topic not in ALL_TOPICS:
+        raise LogError(message("{topic} is not a topic; the topics are {topics}", topic=repr(topic), topics=", ".join(ALL_TOPICS)))
     return topic

@@ -19,6 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from pipeline.log.protocol import Record
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 from .client import open_client
 from .settings import KafkaSettings
@@ -62,7 +63,7 @@ class Reader:
         """The partitions of a topic by the cluster's name for it. Raises LogError when there is no such topic."""
         found = self._consumer.partitions_for_topic(name)
         if not found:
-            raise LogError(f"{self._place}: there is no topic {name}: make the topics with `esep topics`")
+            raise LogError(message("{place}: there is no topic {name}: make the topics with `esep topics`", place=self._place, name=name))
         return sorted(found)
 
     def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -74,7 +75,9 @@ class Reader:
                 ends: dict[TopicPartition, int] = self._consumer.end_offsets(wanted, timeout_ms=int(self._timeout_s * 1000))
             except KeyError as missing:  # how kafka-python ends when it lost sight of a partition's leader halfway
                 if time.monotonic() > deadline:
-                    raise LogError(f"{self._place}: {missing} has no leader: check the brokers") from missing
+                    raise LogError(
+                        message("{place}: {missing} has no leader: check the brokers", place=self._place, missing=missing)
+                    ) from missing
                 time.sleep(0.05)
             else:
                 return ends
@@ -109,7 +112,12 @@ class Reader:
                 patience = time.monotonic() + self._timeout_s
             elif time.monotonic() > patience:
                 raise LogError(
-                    f"{self._place}: {len(behind)} partition(s) gave nothing for {self._timeout_s:g} s though more is there: check the brokers"
+                    message(
+                        "{place}: {count} partition(s) gave nothing for {timeout_s} s though more is there: check the brokers",
+                        place=self._place,
+                        count=len(behind),
+                        timeout_s=format(self._timeout_s, "g"),
+                    )
                 )
 
     def has_more(self, starts: Mapping[TopicPartition, int], timeout_s: float) -> bool:
@@ -123,7 +131,13 @@ class Reader:
             if left_s <= 0 and not behind:
                 return False
             if left_s <= -self._timeout_s:
-                raise LogError(f"{self._place}: gave nothing for {self._timeout_s:g} s though more is there: check the brokers")
+                raise LogError(
+                    message(
+                        "{place}: gave nothing for {timeout_s} s though more is there: check the brokers",
+                        place=self._place,
+                        timeout_s=format(self._timeout_s, "g"),
+                    )
+                )
             self._fetch(set(starts), _POLL_MS if behind else max(1, min(_POLL_MS, int(left_s * 1000))))
         return True
 

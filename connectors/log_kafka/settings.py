@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any
 
-from pipeline.log.protocol import TOPICS, Topic
+from pipeline.log.protocol import ALL_TOPICS, Topic
 from pipeline.model.address import is_this_machine, parse_server
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -59,7 +60,7 @@ class KafkaSettings:
     @property
     def topic_names(self) -> dict[str, Topic]:
         """The log's topics by the cluster's names for them."""
-        return {self.topic(topic): topic for topic in TOPICS}
+        return {self.topic(topic): topic for topic in ALL_TOPICS}
 
     def transactional_id(self, topic: Topic, key: str) -> str:
         """One per (topic, key): the cluster lets only the newest producer with it write."""
@@ -96,19 +97,24 @@ def kafka_settings(url: str, table: Mapping[str, Any] | None = None, *, password
     given = dict(table or {})
     match = _URL.fullmatch(url)
     if match is None:
-        secret = " (a user and a password stand in [kafka], never in the URL)" if "@" in url else ""
+        secret = message(" (a user and a password stand in [kafka], never in the URL)") if "@" in url else ""
         shown = re.sub(r"//[^/]*@", "//…@", url)
-        faults.append(f"log: {shown!r} must be kafka://host:port,host:port/prefix{secret}")
+        faults.append(message("log: {shown} must be kafka://host:port,host:port/prefix{secret}", shown=repr(shown), secret=secret))
     servers, wrong = _servers(match["servers"]) if match else ((), [])
     faults += wrong
     known = {f.name: f.type for f in fields(KafkaSettings)}
     for key in sorted(set(given) - set(known) | set(given) & {"servers", "prefix"}):
         faults.append(
-            f"kafka.{key}: " + ("is set by the log's URL" if key in ("servers", "prefix") else f"no such key: the keys are {_keys()}")
+            f"kafka.{key}: "
+            + (
+                message("is set by the log's URL")
+                if key in ("servers", "prefix")
+                else message("no such key: the keys are {keys}", keys=_keys())
+            )
         )
         given.pop(key)
     if given.pop("password", None) is not None or given.pop("key_password", None) is not None:
-        faults.append("kafka.password: is not kept in the settings: use the environment or a file")
+        faults.append(message("kafka.password: is not kept in the settings: use the environment or a file"))
     settings = KafkaSettings(servers, (match and match["prefix"]) or "esep", **given, password=password)
     faults += _faults(settings)
     if faults:
@@ -127,7 +133,7 @@ def _servers(text: str) -> tuple[tuple[str, ...], list[str]]:
         try:
             host, port = parse_server(server)
         except ValueError as error:
-            faults.append(f"log: {server!r} {error}")
+            faults.append(message("log: {server} {error}", server=repr(server), error=error))
             continue
         servers.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     return tuple(servers), faults
@@ -139,22 +145,48 @@ def _faults(s: KafkaSettings) -> list[str]:
     for name, least in (("partitions", 1), ("replication_factor", 1), ("min_insync_replicas", 1), ("max_event_bytes", 1 << 20)):
         value = getattr(s, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            faults.append(f"kafka.{name}: must be a whole number of at least {least}, not {value!r}")
+            faults.append(
+                message("kafka.{name}: must be a whole number of at least {least}, not {value}", name=name, least=least, value=repr(value))
+            )
     for name in ("timeout_s", "transaction_timeout_s"):
         value = getattr(s, name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value <= 900:
-            faults.append(f"kafka.{name}: must be seconds from 1 to 900, not {value!r}")
+            faults.append(message("kafka.{name}: must be seconds from 1 to 900, not {value}", name=name, value=repr(value)))
     if not faults and s.min_insync_replicas > s.replication_factor:
-        faults.append(f"kafka.min_insync_replicas: {s.min_insync_replicas} can't be in step of {s.replication_factor} replicas: lower it")
+        faults.append(
+            message(
+                "kafka.min_insync_replicas: {min_insync_replicas} can't be in step of {replication_factor} replicas: lower it",
+                min_insync_replicas=s.min_insync_replicas,
+                replication_factor=s.replication_factor,
+            )
+        )
     module = COMPRESSIONS.get(s.compression, "?")
     if module == "?":
-        faults.append(f"kafka.compression: must be one of {', '.join(COMPRESSIONS)}, not {s.compression!r}")
+        faults.append(
+            message(
+                "kafka.compression: must be one of {compressions}, not {compression}",
+                compressions=", ".join(COMPRESSIONS),
+                compression=repr(s.compression),
+            )
+        )
     elif module and find_spec(module) is None:
-        faults.append(f"kafka.compression: {s.compression} needs the Python package {module}: install it, or say gzip")
+        faults.append(
+            message(
+                "kafka.compression: {compression} needs the Python package {module}: install it, or say gzip",
+                compression=s.compression,
+                module=module,
+            )
+        )
     if s.security_protocol not in PROTOCOLS:
-        faults.append(f"kafka.security_protocol: must be one of {', '.join(PROTOCOLS)}, not {s.security_protocol!r}")
+        faults.append(
+            message(
+                "kafka.security_protocol: must be one of {protocols}, not {security_protocol}",
+                protocols=", ".join(PROTOCOLS),
+                security_protocol=repr(s.security_protocol),
+            )
+        )
     if (s.certificate_file is None) != (s.key_file is None):
-        faults.append("kafka.certificate_file and kafka.key_file: give both or neither")
+        faults.append(message("kafka.certificate_file and kafka.key_file: give both or neither"))
     return faults + _login_faults(s)
 
 
@@ -163,17 +195,34 @@ def _login_faults(s: KafkaSettings) -> list[str]:
     faults = []
     if "SASL" in s.security_protocol:
         if s.sasl_mechanism not in MECHANISMS:
-            faults.append(f"kafka.sasl_mechanism: must be one of {', '.join(MECHANISMS)}, not {s.sasl_mechanism!r}")
+            faults.append(
+                message(
+                    "kafka.sasl_mechanism: must be one of {mechanisms}, not {sasl_mechanism}",
+                    mechanisms=", ".join(MECHANISMS),
+                    sasl_mechanism=repr(s.sasl_mechanism),
+                )
+            )
         if (
             s.security_protocol == "SASL_PLAINTEXT"
             and s.sasl_mechanism == "PLAIN"
             and not all(is_this_machine(parse_server(server)[0]) for server in s.servers)
         ):
             faults.append(
-                "kafka.security_protocol: SASL_PLAINTEXT with PLAIN sends the password in the clear: say SASL_SSL, or a SCRAM mechanism"
+                message(
+                    "kafka.security_protocol: SASL_PLAINTEXT with PLAIN sends the password in the clear: say SASL_SSL, or a SCRAM mechanism"
+                )
             )
         if not s.user or not s.password:
-            faults.append(f"kafka.user: {s.security_protocol} needs a user, and a password from the environment or a file")
+            faults.append(
+                message(
+                    "kafka.user: {security_protocol} needs a user, and a password from the environment or a file",
+                    security_protocol=s.security_protocol,
+                )
+            )
     elif s.user or s.sasl_mechanism:
-        faults.append(f"kafka.user: {s.security_protocol} knows no user: say security_protocol = 'SASL_SSL'")
+        faults.append(
+            message(
+                "kafka.user: {security_protocol} knows no user: say security_protocol = 'SASL_SSL'", security_protocol=s.security_protocol
+            )
+        )
     return faults

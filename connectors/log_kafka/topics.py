@@ -1,6 +1,6 @@
 """The log's topics: created without retention limits, and checked at every start.
 
-Enters: the settings. Leaves: four topics with unlimited retention, no compaction and no unclean leader election; or the faults of
+Enters: the settings. Leaves: the topics with unlimited retention, no compaction and no unclean leader election; or the faults of
 existing topics, each with the command that fixes it. A topic that could delete events, lose acknowledged ones or move keys between
 partitions is refused, because a month could not be rebuilt from it (laws 1 and 2).
 """
@@ -15,7 +15,9 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from pipeline.log.protocol import AUDIT
 from pipeline.model.errors import LogError
+from pipeline.model.message import joined, message
 
 from .client import open_client
 from .errors import translate_errors
@@ -37,7 +39,7 @@ def wanted_configs(settings: KafkaSettings) -> dict[str, str]:
 
 def make_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that do not exist yet; their names. Existing topics are not changed."""
-    with _administering(settings, "make the topics") as admin:
+    with _administering(settings, message("make the topics")) as admin:
         there = _described(admin, settings)
         missing = [name for name in settings.topic_names if name not in there]
         if missing:
@@ -46,37 +48,51 @@ def make_topics(settings: KafkaSettings) -> list[str]:
                 admin.create_topics({name: shape | {"configs": wanted_configs(settings)} for name in missing}, wait_for_metadata=True)
             except kafka_errors.InvalidReplicationFactorError as error:
                 raise LogError(
-                    f"{settings.place}: can't make the topics: fewer than {settings.replication_factor} brokers are up; "
-                    "start them, or say [kafka] replication_factor = 1 where losing one machine may lose the log"
+                    message(
+                        "{place}: can't make the topics: fewer than {replication_factor} brokers are up; start them, or say [kafka] replication_factor = 1 where losing one machine may lose the log",
+                        place=settings.place,
+                        replication_factor=settings.replication_factor,
+                    )
                 ) from error
         return missing
 
 
 def alter_topics(settings: KafkaSettings) -> list[str]:
     """Correct the configuration of existing topics; a line for each change. Replicas and partitions are not changed."""
-    with _administering(settings, "alter the topics") as admin:
+    with _administering(settings, message("alter the topics")) as admin:
         changed = []
         there = [name for name in settings.topic_names if name in _described(admin, settings)]
         for name, held in _configs(admin, there).items():
             off = {key: value for key, (_, value) in _differences(settings, held).items()}
             if off:
                 admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, off)])
-                changed += [f"{name}: {key} is now {value}" for key, value in sorted(off.items())]
+                changed += [message("{name}: {key} is now {value}", name=name, key=key, value=value) for key, value in sorted(off.items())]
         return changed
 
 
 def check_topics(settings: KafkaSettings) -> list[str]:
     """What is wrong with the topics, one line each with the command that fixes it; empty when all is right."""
-    with _administering(settings, "check the topics") as admin:
+    with _administering(settings, message("check the topics")) as admin:
         described = _described(admin, settings)
-        faults = [f"there is no topic {name}: `esep topics` makes it" for name in settings.topic_names if name not in described]
+        faults = [
+            message("there is no topic {name}: `esep topics` makes it", name=name)
+            for name, topic in settings.topic_names.items()
+            if name not in described and topic != AUDIT  # the console alone needs it: what ran before there was one goes on
+        ]
         for name, topic in described.items():
             faults += _shape_faults(settings, name, topic["partitions"])
         for name, held in _configs(admin, list(described)).items():
             for key, (value, needed) in sorted(_differences(settings, held).items()):
                 faults.append(
-                    f"{name}: {key} is {value}, {_why(key, needed)}: `esep topics --alter` sets it, or "
-                    f"`kafka-configs.sh --bootstrap-server {settings.servers[0]} --alter --entity-type topics --entity-name {name} --add-config {key}={needed}`"
+                    message(
+                        "{name}: {key} is {value}, {why}: `esep topics --alter` sets it, or `kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {name} --add-config {key}={needed}`",
+                        name=name,
+                        key=key,
+                        value=value,
+                        why=_why(key, needed),
+                        servers=settings.servers[0],
+                        needed=needed,
+                    )
                 )
         return faults
 
@@ -85,7 +101,7 @@ def require_topics(settings: KafkaSettings) -> None:
     """Raises LogError with every fault of the topics; called when a process starts."""
     faults = check_topics(settings)
     if faults:
-        raise LogError(f"{settings.place}: the topics can't be trusted with the log\n  - " + "\n  - ".join(faults))
+        raise LogError(message("{place}: the topics can't be trusted with the log\n  - ", place=settings.place) + joined("\n  - ", faults))
 
 
 def _shape_faults(settings: KafkaSettings, name: str, partitions: list[dict[str, Any]]) -> list[str]:
@@ -93,19 +109,33 @@ def _shape_faults(settings: KafkaSettings, name: str, partitions: list[dict[str,
     faults = []
     if len(partitions) != settings.partitions:
         faults.append(
-            f"{name}: has {len(partitions)} partitions and [kafka] partitions is {settings.partitions}: a key's events would be in two of them. "
-            f"Say partitions = {len(partitions)}, or make topics of another prefix and move the log there with `esep log copy`"
+            message(
+                "{name}: has {count} partitions and [kafka] partitions is {partitions}: a key's events would be in two of them. Say partitions = {count}, or make topics of another prefix and move the log there with `esep log copy`",
+                name=name,
+                count=len(partitions),
+                partitions=settings.partitions,
+            )
         )
     replicas = min((len(p["replica_nodes"]) for p in partitions), default=0)
     if replicas < settings.replication_factor:
         faults.append(
-            f"{name}: has {replicas} replicas where [kafka] replication_factor is {settings.replication_factor}: "
-            f"`kafka-reassign-partitions.sh --bootstrap-server {settings.servers[0]} --execute --reassignment-json-file FILE` adds some"
+            message(
+                "{name}: has {replicas} replicas where [kafka] replication_factor is {replication_factor}: `kafka-reassign-partitions.sh --bootstrap-server {servers} --execute --reassignment-json-file FILE` adds some",
+                name=name,
+                replicas=replicas,
+                replication_factor=settings.replication_factor,
+                servers=settings.servers[0],
+            )
         )
     in_step = min((len(p["isr_nodes"]) for p in partitions), default=0)
     if in_step < settings.min_insync_replicas <= replicas:
         faults.append(
-            f"{name}: only {in_step} replicas are in step, {settings.min_insync_replicas} are needed to write: start the brokers that are down"
+            message(
+                "{name}: only {in_step} replicas are in step, {min_insync_replicas} are needed to write: start the brokers that are down",
+                name=name,
+                in_step=in_step,
+                min_insync_replicas=settings.min_insync_replicas,
+            )
         )
     return faults
 
@@ -114,7 +144,7 @@ def _differences(settings: KafkaSettings, held: Mapping[str, str]) -> dict[str, 
     """The configuration that differs, by setting: the actual value and the required one."""
     off = {}
     for key, needed in wanted_configs(settings).items():
-        value = held.get(key, "not said")
+        value = held.get(key, message("not said"))
         is_least = key in ("max.message.bytes", "min.insync.replicas")
         if value != needed and not (is_least and value.isdigit() and int(value) >= int(needed)):
             off[key] = (value, needed)
@@ -123,14 +153,14 @@ def _differences(settings: KafkaSettings, held: Mapping[str, str]) -> dict[str, 
 
 def _why(key: str, needed: str) -> str:
     if key.startswith("retention"):
-        return "so it would forget"
+        return message("so it would forget")
     if key == "cleanup.policy":
-        return "so it would drop a key's older events"
+        return message("so it would drop a key's older events")
     if key == "unclean.leader.election.enable":
-        return "so a broker that is behind could become leader and drop what was acknowledged"
+        return message("so a broker that is behind could become leader and drop what was acknowledged")
     if key == "min.insync.replicas":
-        return f"so an append would count as safe on fewer than {needed} brokers"
-    return f"so an event of the greatest size would be refused ({needed} is needed)"
+        return message("so an append would count as safe on fewer than {needed} brokers", needed=needed)
+    return message("so an event of the greatest size would be refused ({needed} is needed)", needed=needed)
 
 
 @contextlib.contextmanager

@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import structlog
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
 
 from pipeline.log.keys import LogKeys
-from pipeline.log.protocol import NewEvent, Record, Topic
+from pipeline.log.protocol import AUDIT, NewEvent, Record, Topic
 from pipeline.model.errors import FencedError, LogError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .client import open_client
 from .errors import as_log_error, has_expired, is_fencing
@@ -30,7 +31,7 @@ from .settings import COMPRESSIONS, KafkaSettings
 from .unpack import ID, PROBE, SIGNATURE
 
 _OVERHEAD_BYTES = 512
-_logger = structlog.get_logger(__name__)
+_logger = Journal(__name__)
 
 
 class WritableLog(Protocol):
@@ -71,7 +72,7 @@ class KafkaWriter:
         self._partition = log.partition(topic, key)
         self._known: dict[str, bytes] | None = None
         """Digest of every event of this key that counts, by id; None before they are read back."""
-        self._stream = None if log.keys is None else log.keys.begin(topic, key)
+        self._stream = None if log.keys is None or topic == AUDIT else log.keys.begin(topic, key)
         """The state of this key's signed appends."""
         self._broken: str | None = None
         self._read_to = 0
@@ -83,7 +84,7 @@ class KafkaWriter:
         action = f"append to {self._topic} {self._key!r}"
         with self._lock:
             if self._broken is not None:
-                raise LogError(f"{self._log.place}: can't {action}: {self._broken}")
+                raise LogError(message("{place}: can't {action}: {broken}", place=self._log.place, action=action, broken=self._broken))
             try:
                 fresh = self._signed(self._new_events(events))
                 try:
@@ -198,8 +199,13 @@ class KafkaWriter:
                 fresh[event.id] = event
             elif held != digest(event.value):
                 raise LogError(
-                    f"{self._log.place}: {self._topic} of {self._key!r} already holds event {event.id!r} with other content; "
-                    "nothing was appended; an event in the log never changes: find out why the source produced this id again"
+                    message(
+                        "{place}: {topic} of {key} already holds event {id} with other content; nothing was appended; an event in the log never changes: find out why the source produced this id again",
+                        place=self._log.place,
+                        topic=self._topic,
+                        key=repr(self._key),
+                        id=repr(event.id),
+                    )
                 )
         return list(fresh.values())
 
@@ -224,8 +230,15 @@ class KafkaWriter:
         size, most = len(event.value) + len(event.id.encode()) + len(self._key.encode()), self._settings.max_event_bytes
         if size > most:
             raise LogError(
-                f"{self._log.place}: event {event.id!r} of {self._topic} {self._key!r} has {size:,} bytes and [kafka] max_event_bytes is {most:,}: "
-                "nothing was appended; raise that setting, then the topics' limit with `esep topics --alter`, or send the rows in smaller batches"
+                message(
+                    "{place}: event {id} of {topic} {key} has {size} bytes and [kafka] max_event_bytes is {most}: nothing was appended; raise that setting, then the topics' limit with `esep topics --alter`, or send the rows in smaller batches",
+                    place=self._log.place,
+                    id=repr(event.id),
+                    topic=self._topic,
+                    key=repr(self._key),
+                    size=format(size, ","),
+                    most=format(most, ","),
+                )
             )
 
     def _commit(self, fresh: Sequence[NewEvent]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.log.digest import INITIAL_DIGEST, chained_digest
 from pipeline.log.protocol import TOPICS, Record
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 APPLICATION_ID = 0x45736570
 """Marks the file as an Esep log (SQLite's header field of that name)."""
@@ -99,7 +100,7 @@ def look_at_old_log(path: Path) -> OldLog | None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise LogError(f"can't read the log {path}: {error}") from error
+        raise LogError(message("can't read the log {path}: {error}", path=path, error=error)) from error
 
 
 def _identity(connection: sqlite3.Connection) -> tuple[int, int]:

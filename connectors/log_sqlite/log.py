@@ -28,9 +28,10 @@ from typing import Self
 from pipeline.log.authenticity import Stream
 from pipeline.log.digest import INITIAL_DIGEST, chained_digest, is_intact
 from pipeline.log.keys import LogKeys
-from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.log.protocol import ALL_TOPICS, AUDIT, TOPICS, NewEvent, Positions, Record, Topic
 from pipeline.model.durable import sync
 from pipeline.model.errors import FencedError, LogError
+from pipeline.model.message import message
 
 from .formats import APPLICATION_ID, FORMAT_VERSION, INSERT, SET_END, add_digests, add_signatures, create
 
@@ -49,7 +50,7 @@ INSERT INTO writer (topic, key, epoch) VALUES (?, ?, 1)
 ON CONFLICT (topic, key) DO UPDATE SET epoch = epoch + 1 RETURNING epoch
 """
 
-_RESTORE = "restore the file from its backup, and remove -wal, -shm and -journal of the same name, which belong to the damaged one"
+_RESTORE = message("restore the file from its backup, and remove -wal, -shm and -journal of the same name, which belong to the damaged one")
 """SQLite would apply left-over journal files to the restored file."""
 
 
@@ -102,9 +103,7 @@ class SqliteLog:
                 if self._identity() == (0, 0) and not self._tables():
                     create(cursor)
         if self._identity() == (APPLICATION_ID, 1) and not self._seals_format_1:
-            raise LogError(
-                f"{self.path} has log format 1, in which nothing shows that events are what was written: `esep log seal` says what lies there, and asks you"
-            )
+            raise LogError(message("{path} has log format 1, in which nothing shows that events are what was written: `esep log seal` says what lies there, and asks you", path=self.path))  # fmt: skip
         for version, upgrade in ((1, add_digests), (2, add_signatures)):
             if self._identity() == (APPLICATION_ID, version):
                 with self._writing() as cursor:
@@ -112,12 +111,12 @@ class SqliteLog:
                         upgrade(cursor)
         application_id, version = self._identity()
         if application_id != APPLICATION_ID:
-            raise LogError(f"{self.path} is a SQLite database of another program, not an event log: set the log's path to another file")
+            raise LogError(message("{path} is a SQLite database of another program, not an event log: set the log's path to another file", path=self.path))  # fmt: skip
         if version > FORMAT_VERSION:
-            raise LogError(f"{self.path} has log format {version}, this program knows {FORMAT_VERSION}: upgrade the program")
+            raise LogError(message("{path} has log format {version}, this program knows {format_version}: upgrade the program", path=self.path, version=version, format_version=FORMAT_VERSION))  # fmt: skip
         missing = {"event", "head", "writer", "event_id", "event_key"} - self._tables()
         if missing:
-            raise LogError(f"{self.path} is damaged: it lacks {', '.join(sorted(missing))}; {_RESTORE}")
+            raise LogError(message("{path} is damaged: it lacks {missing}; {restore}", path=self.path, missing=", ".join(sorted(missing)), restore=_RESTORE))  # fmt: skip
 
     def _use_wal(self) -> None:
         """Switch to WAL. Concurrent openers get "locked" at once, despite the busy timeout: so retry until it has passed."""
@@ -131,7 +130,7 @@ class SqliteLog:
                     raise
                 time.sleep(POLL_S)
         if mode != "wal":
-            raise LogError(f"{self.path} can't be shared: its file system has no WAL mode ({mode}); keep the log on a local disk")
+            raise LogError(message("{path} can't be shared: its file system has no WAL mode ({mode}); keep the log on a local disk", path=self.path, mode=mode))  # fmt: skip
 
     def _identity(self) -> tuple[int, int]:
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
@@ -204,7 +203,7 @@ class SqliteLog:
         with self._translate_errors("read"), self._lock:
             (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise LogError(f"{self.path} is damaged: {found}; {_RESTORE}")
+            raise LogError(message("{path} is damaged: {found}; {restore}", path=self.path, found=found, restore=_RESTORE))
 
     def close(self) -> None:
         with self._lock:
@@ -223,16 +222,14 @@ class SqliteLog:
         starts: dict[str, int] = {}
         for place, offset in positions.items():
             topic, _, partition = place.partition("/")
-            if topic not in TOPICS or partition != "0":
-                raise LogError(
-                    f"{self.path} has no partition {place!r}: these positions are another log's; rebuild the store from this log"
-                )
+            if topic not in ALL_TOPICS or partition != "0":
+                raise LogError(message("{path} has no partition {place}: these positions are another log's; rebuild the store from this log", path=self.path, place=repr(place)))  # fmt: skip
             end, _ = self._head(topic)
             if offset > end:
-                raise LogError(
-                    f"{self.path} ends at {place}@{end}, but {place}@{offset} was already read: "
-                    "it is another log, or an older copy of it; bring back the newest one"
-                )
+                raise LogError(message(
+                    "{path} ends at {place}@{end}, but {place}@{offset} was already read: it is another log, or an older copy of it; bring back the newest one",
+                    path=self.path, place=place, end=end, offset=offset,
+                ))  # fmt: skip
             starts[topic] = offset
         return starts
 
@@ -244,23 +241,25 @@ class SqliteLog:
             with contextlib.closing(self._connection.execute(_READ, (topic, start, stop))) as rows:
                 for offset, key, id_, value, signature, digest in rows:
                     if offset != expected:
-                        raise LogError(f"{self.path} is damaged: {topic}/0@{expected} is missing; {_RESTORE}")
+                        raise LogError(message("{path} is damaged: {topic}/0@{expected} is missing; {restore}", path=self.path, topic=topic, expected=expected, restore=_RESTORE))  # fmt: skip
                     record = Record(topic, 0, offset, key, id_, value, signature)
                     self._check(record, digest, before)
                     before, expected = digest, offset + 1
                     yield record
             if expected < min(stop, end) or (expected == end and before != last):
-                raise LogError(f"{self.path} is damaged: {topic}/0@{expected} should follow; {_RESTORE}")
+                raise LogError(message("{path} is damaged: {topic}/0@{expected} should follow; {restore}", path=self.path, topic=topic, expected=expected, restore=_RESTORE))  # fmt: skip
         except sqlite3.DatabaseError as error:
             if _code(error) not in (sqlite3.SQLITE_CORRUPT, 0):  # 0: a text that is no UTF-8
                 raise
-            raise LogError(f"{self.path} is damaged at {topic}/0@{expected} ({error}); {_RESTORE}") from error
+            raise LogError(message("{path} is damaged at {topic}/0@{expected} ({error}); {restore}", path=self.path, topic=topic, expected=expected, error=error, restore=_RESTORE)) from error  # fmt: skip
 
     def _head(self, topic: str) -> tuple[int, bytes]:
         """Where a topic ends, and the digest of its last event."""
         found: tuple[int, bytes] | None = self._connection.execute(_END, (topic,)).fetchone()
+        if found is None and topic == AUDIT:
+            return 0, INITIAL_DIGEST  # a log of before there was this topic, or one that nobody wrote to
         if found is None or not (isinstance(found[0], int) and isinstance(found[1], bytes)):
-            raise LogError(f"{self.path} is damaged: it lacks the end of {topic}; {_RESTORE}")
+            raise LogError(message("{path} is damaged: it lacks the end of {topic}; {restore}", path=self.path, topic=topic, restore=_RESTORE))  # fmt: skip
         return found
 
     def _digest_before(self, topic: Topic, offset: int) -> bytes:
@@ -269,14 +268,14 @@ class SqliteLog:
 
     def _check(self, record: Record, digest: bytes, before: bytes) -> None:
         if not is_intact(record, digest, before):
-            raise LogError(f"{self.path} is damaged: {record.where} is not what was written there; {_RESTORE}")
+            raise LogError(message("{path} is damaged: {where} is not what was written there; {restore}", path=self.path, where=record.where, restore=_RESTORE))  # fmt: skip
 
     def append(self, topic: Topic, key: str, epoch: int, events: Sequence[NewEvent]) -> int:
         """`Writer.append` for the writer with `epoch`; use `writer(topic, key).append`."""
         with self._translate_errors("write"), self._writing() as cursor:
             found = cursor.execute(_EPOCH, (topic, key)).fetchone()
             if found is None or found[0] != epoch:
-                raise FencedError(f"{self.path}: another writer has taken over {topic} of {key!r}; stop this one, only one may run")
+                raise FencedError(message("{path}: another writer has taken over {topic} of {key}; stop this one, only one may run", path=self.path, topic=topic, key=repr(key)))  # fmt: skip
             (offset, before) = (first, _) = self._head(topic)
             for event in self._signed(topic, key, self._fresh(cursor, topic, key, events)):
                 before = chained_digest(Record(topic, 0, offset, key, *event), before)
@@ -291,19 +290,19 @@ class SqliteLog:
         for event in events:
             known = cursor.execute(_FIND, (topic, key, event.id)).fetchone()
             if known is None and event.id in fresh:
-                known = fresh[event.id].value, "this append"
+                known = fresh[event.id].value, message("this append")
             if known is None:
                 fresh[event.id] = event
             elif known[0] != event.value:
-                raise LogError(
-                    f"{self.path}: {topic} of {key!r} already holds event {event.id!r} at {topic}/0@{known[1]} with other content; "
-                    "nothing was appended; an event in the log never changes: find out why the source produced this id again"
-                )
+                raise LogError(message(
+                    "{path}: {topic} of {key} already holds event {id} at {topic}/0@{known} with other content; nothing was appended; an event in the log never changes: find out why the source produced this id again",
+                    path=self.path, topic=topic, key=repr(key), id=repr(event.id), known=known[1],
+                ))  # fmt: skip
         return list(fresh.values())
 
     def _signed(self, topic: Topic, key: str, events: list[NewEvent]) -> list[NewEvent]:
         """The events as they are appended next, in the open transaction. Raises LogError when no key at hand may."""
-        if self.keys is None or not events:
+        if self.keys is None or not events or topic == AUDIT:
             return events
         stream, start = self._streams.get((topic, key)) or (self.keys.begin(topic, key), 0)
         end, _ = self._head(topic)
@@ -333,30 +332,30 @@ class SqliteLog:
     def _translate_errors(self, verb: str) -> Iterator[None]:
         """Turn SQLite's and the system's errors into `LogError`s that say what to do."""
         if self._is_closed:
-            raise LogError(f"{self.path} can't {verb}: the log was closed")
+            raise LogError(message("{path} can't {verb}: the log was closed", path=self.path, verb=verb))
         try:
             yield
         except OSError as error:
-            advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, "check the folder and its permissions")
-            raise LogError(f"can't {verb} the log {self.path}: {error.strerror or error}; {advice}") from error
+            advice = _ADVICE_OF_SYSTEM.get(error.errno or 0, message("check the folder and its permissions"))
+            raise LogError(message("can't {verb} the log {path}: {strerror}; {advice}", verb=verb, path=self.path, strerror=error.strerror or error, advice=advice)) from error  # fmt: skip
         except (sqlite3.Error, UnicodeDecodeError) as error:
             advice = _ADVICE.get(_code(error), _RESTORE)
-            raise LogError(f"can't {verb} the log {self.path}: {error}; {advice}") from error
+            raise LogError(message("can't {verb} the log {path}: {error}; {advice}", verb=verb, path=self.path, error=error, advice=advice)) from error  # fmt: skip
 
 
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process holds it for long: end that one, or try again",
-    sqlite3.SQLITE_LOCKED: "another process holds it for long: end that one, or try again",
-    sqlite3.SQLITE_FULL: "nothing was appended; free disk space and start again",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_PERM: "make the file and its folder writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "check that the folder exists, the disk is writable and this user may write to it",
-    sqlite3.SQLITE_NOTADB: "it is not an event log: set the log's path to another file, or " + _RESTORE,
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: " + _RESTORE,
-    sqlite3.SQLITE_IOERR: "the disk is full or failed, nothing was appended: free space, or check it, then start again",
-    sqlite3.SQLITE_TOOBIG: "nothing was appended; the event is too large: send its rows in smaller batches",
+    sqlite3.SQLITE_BUSY: message("another process holds it for long: end that one, or try again"),
+    sqlite3.SQLITE_LOCKED: message("another process holds it for long: end that one, or try again"),
+    sqlite3.SQLITE_FULL: message("nothing was appended; free disk space and start again"),
+    sqlite3.SQLITE_READONLY: message("make the file and its folder writable for this user"),
+    sqlite3.SQLITE_PERM: message("make the file and its folder writable for this user"),
+    sqlite3.SQLITE_CANTOPEN: message("check that the folder exists, the disk is writable and this user may write to it"),
+    sqlite3.SQLITE_NOTADB: message("it is not an event log: set the log's path to another file, or ") + _RESTORE,
+    sqlite3.SQLITE_CORRUPT: message("the file is damaged: ") + _RESTORE,
+    sqlite3.SQLITE_IOERR: message("the disk is full or failed, nothing was appended: free space, or check it, then start again"),
+    sqlite3.SQLITE_TOOBIG: message("nothing was appended; the event is too large: send its rows in smaller batches"),
 }
-_ADVICE_OF_SYSTEM = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free disk space and start again")
+_ADVICE_OF_SYSTEM = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), message("free disk space and start again"))
 
 
 def _code(error: Exception) -> int:
@@ -376,7 +375,7 @@ class SqliteWriter:
     def append(self, events: Sequence[NewEvent]) -> int:
         """Append all or nothing, on disk on return; how many were new. Errors as in `pipeline.log.protocol.Writer`."""
         if self._epoch is None:
-            raise LogError(f"this writer of {self._topic} {self._key!r} was closed: open another one")
+            raise LogError(message("this writer of {topic} {key} was closed: open another one", topic=self._topic, key=repr(self._key)))
         return self._log.append(self._topic, self._key, self._epoch, events)
 
     def close(self) -> None:
@@ -390,7 +389,7 @@ class SqliteWriter:
 
 
 def _known(topic: Topic) -> Topic:
-    """The topic itself. Raises `LogError` for a name that is not one of the four."""
-    if topic not in TOPICS:
-        raise LogError(f"{topic!r} is not a topic; the topics are {', '.join(TOPICS)}")
+    """The topic itself. Raises `LogError` for a name that is none."""
+    if topic not in ALL_TOPICS:
+        raise LogError(message("{topic} is not a topic; the topics are {topics}", topic=repr(topic), topics=", ".join(ALL_TOPICS)))
     return topic

@@ -12,6 +12,7 @@ from connectors.transport.deadline import connect, exchange, tls_context
 from pipeline.closing.notices import Notice
 from pipeline.model.address import host_of, is_this_machine
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
 _MOST_BYTES = 1 << 20
 """Of all that the server says."""
@@ -29,20 +30,22 @@ class Mail:
         try:
             host = host_of(host)
         except ValueError as error:
-            raise SettingsError([f"notices.smtp_host: {error}"], source="notices") from None
+            raise SettingsError([message("notices.smtp_host: {error}", error=error)], source="notices") from None
         if security == "none" and not is_this_machine(host):
-            raise SettingsError([f"notices.smtp_security: none is for a mail server on this machine, not {host}"], source="notices")
+            raise SettingsError(
+                [message("notices.smtp_security: none is for a mail server on this machine, not {host}", host=host)], source="notices"
+            )
         self._host, self._port, self._security, self._timeout_s = host, port, security, timeout_s
         self._sender, self._receivers, self._user, self._password = sender, list(receivers), user, password
 
     def send(self, notice: Notice) -> None:
         """Send one message. Raises SourceError if the server did not accept it for every receiver."""
-        message = EmailMessage()
-        message["Subject"] = _line(f"Esep: {notice.subject}")
-        message["From"] = self._sender
-        message["To"] = ", ".join(self._receivers)
-        message["X-Esep-Notice"] = quote(notice.name, safe=":/")
-        message.set_content(notice.text + "\n")
+        mail = EmailMessage()
+        mail["Subject"] = _line(f"Esep: {notice.subject}")
+        mail["From"] = self._sender
+        mail["To"] = ", ".join(self._receivers)
+        mail["X-Esep-Notice"] = quote(notice.name, safe=":/")
+        mail.set_content(notice.text + "\n")
         refused: dict[str, tuple[int, bytes]] | None = None
         try:
             with exchange(self._timeout_s, _MOST_BYTES):
@@ -56,12 +59,18 @@ class Mail:
                         server.starttls(context=trust)
                     if self._user:
                         server.login(self._user, self._password)
-                    refused = server.send_message(message)
+                    refused = server.send_message(mail)
         except (OSError, smtplib.SMTPException, ValueError) as error:
             if refused is None:  # else it was taken, and only the parting failed
-                raise SourceError(f"mail server {self._host}:{self._port}: {type(error).__name__}", is_retryable=True) from error
+                raise SourceError(
+                    message("mail server {host}:{port}: {name}", host=self._host, port=self._port, name=type(error).__name__),
+                    is_retryable=True,
+                ) from error
         if refused:
-            raise SourceError(f"mail server {self._host}:{self._port} refused {len(refused)} receiver(s)", is_retryable=True)
+            raise SourceError(
+                message("mail server {host}:{port} refused {count} receiver(s)", host=self._host, port=self._port, count=len(refused)),
+                is_retryable=True,
+            )
 
 
 class _Server(smtplib.SMTP):

@@ -9,6 +9,7 @@ from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.closing.notices import Notice
 from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
 
 class Webhook:
@@ -21,7 +22,7 @@ class Webhook:
         try:
             self._address = parse_address(url, carries_secret=True)
         except ValueError as error:
-            raise SettingsError([f"notices.webhook_url: {error}"], source="notices") from None
+            raise SettingsError([message("notices.webhook_url: {error}", error=error)], source="notices") from None
         self._timeout_s = timeout_s
 
     def send(self, notice: Notice) -> None:
@@ -32,6 +33,6 @@ class Webhook:
         try:
             answer = ask(self._address, "POST", headers, told, Limits(self._timeout_s, 0), reads=False)
         except (NotConnected, NoAnswer) as error:
-            raise SourceError(f"webhook: {type(error.__cause__ or error).__name__}", is_retryable=True) from None
+            raise SourceError(message("webhook: {name}", name=type(error.__cause__ or error).__name__), is_retryable=True) from None
         if not 200 <= answer.status < 300:
-            raise SourceError(f"webhook: HTTP {answer.status}", is_retryable=True)
+            raise SourceError(message("webhook: HTTP {status}", status=answer.status), is_retryable=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ServiceAnswer, ask
 from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
+from pipeline.model.message import message
 from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_timestamp
 
 _ACCEPT = {"Accept": "application/vnd.opentimestamps.v1"}
@@ -22,7 +23,7 @@ class Calendar:
         try:
             self._address = parse_address(url, carries_secret=False)
         except ValueError as error:
-            raise SettingsError([f"public_time.calendars: {error}"], source="public_time") from None
+            raise SettingsError([message("public_time.calendars: {error}", error=error)], source="public_time") from None
         self.name = f"{self._address.name}{self._address.path}".rstrip("/")
         self._timeout_s = timeout_s
 
@@ -30,29 +31,33 @@ class Calendar:
         """The digest's timestamp, as a rule with the calendar's promise."""
         got = self._ask("POST", "/digest", digest)
         if got.status != 200:
-            raise SigningError(f"{self.name}: HTTP {got.status} instead of a promise to stamp")
+            raise SigningError(message("{name}: HTTP {status} instead of a promise to stamp", name=self.name, status=got.status))
         stamp = self._read(got, digest)
         if others := sorted({end.url for _, end in stamp.ends() if isinstance(end, Promise) and not self._is_own(end.url)}):
             # It would never be asked there: an address that a service names is not followed.
             raise SigningError(
-                f"{self.name}: the promise is by {others[0]}: name that one in public_time.calendars, if you trust it with digests"
+                message(
+                    "{name}: the promise is by {others}: name that one in public_time.calendars, if you trust it with digests",
+                    name=self.name,
+                    others=others[0],
+                )
             )
         return stamp
 
     def upgrade(self, stamp: Timestamp) -> bool:
         """Put the ways to blocks that the calendar has meanwhile in place of its promises; whether there was one."""
         replies = {}
-        for message, attestation in list(stamp.ends()):
+        for stamped, attestation in list(stamp.ends()):
             if not isinstance(attestation, Promise) or not self._is_own(attestation.url):
                 continue
-            got = self._ask("GET", f"/timestamp/{message.hex()}", None)
+            got = self._ask("GET", f"/timestamp/{stamped.hex()}", None)
             if got.status == 404:
                 continue
             if got.status != 200:
-                raise SigningError(f"{self.name}: HTTP {got.status} instead of a time stamp")
-            reply = self._read(got, message)
+                raise SigningError(message("{name}: HTTP {status} instead of a time stamp", name=self.name, status=got.status))
+            reply = self._read(got, stamped)
             if any(isinstance(found, InBlock) for _, found in reply.ends()):
-                replies[message] = reply
+                replies[stamped] = reply
         stamp.upgraded(replies)
         return bool(replies)
 
@@ -64,11 +69,11 @@ class Calendar:
             return False
         return address._replace(path=address.path.rstrip("/")) == self._address._replace(path=self._address.path.rstrip("/"))
 
-    def _read(self, got: ServiceAnswer, message: bytes) -> Timestamp:
+    def _read(self, got: ServiceAnswer, stamped: bytes) -> Timestamp:
         try:
-            return read_timestamp(got.body, message)
+            return read_timestamp(got.body, stamped)
         except ProofUnreadable as error:
-            raise SigningError(f"{self.name}: no answer of a calendar: {error}") from error
+            raise SigningError(message("{name}: no answer of a calendar: {error}", name=self.name, error=error)) from error
 
     def _ask(self, verb: str, path: str, body: bytes | None) -> ServiceAnswer:
         address = self._address._replace(path=self._address.path.rstrip("/") + path)
@@ -76,7 +81,9 @@ class Calendar:
         try:
             got = ask(address, verb, headers, body, Limits(self._timeout_s, MOST_PROOF_BYTES))
         except (NotConnected, NoAnswer) as error:
-            raise SigningError(f"{self.name}: {error}: the calendar does not answer; it is asked again") from None
+            raise SigningError(
+                message("{name}: {error}: the calendar does not answer; it is asked again", name=self.name, error=error)
+            ) from None
         if got.fault:
-            raise SigningError(f"{self.name}: {got.fault}")
+            raise SigningError(message("{name}: {fault}", name=self.name, fault=got.fault))
         return got

@@ -23,6 +23,7 @@ from cryptography import x509
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
+from pipeline.model.message import message
 from pipeline.model.secret_mask import SecretMask
 from pipeline.signing.certificate import KeyCertificate, certificate_fault, subject_of
 from pipeline.signing.cms import read_signature
@@ -46,7 +47,12 @@ class NcanodeSigner:
             self._address = parse_address(url, carries_secret=True)
         except ValueError as error:
             raise SettingsError(
-                [f"signing.ncanode_url: {error}: the key travels in the request; write it like http://127.0.0.1:14579"], source="signing"
+                [
+                    message(
+                        "signing.ncanode_url: {error}: the key travels in the request; write it like http://127.0.0.1:14579", error=error
+                    )
+                ],
+                source="signing",
             ) from None
         self._path, self._password, self._bin = path, password, pool_bin
         self._key_alias, self._with_tsp, self._tsa_policy, self._timeout_s = key_alias, with_tsp, tsa_policy, timeout_s
@@ -60,7 +66,7 @@ class NcanodeSigner:
             certificate = signer_certificate(read_signature(made[name]))
             fault = certificate_fault(certificate, self._bin, now)
             if fault:
-                raise SigningError(f"{self._path}: {fault}")
+                raise SigningError(message("{path}: {fault}", path=self._path, fault=fault))
             self._verify(made[name], content)
         assert certificate is not None, "nothing to sign"
         return Signature(
@@ -79,16 +85,24 @@ class NcanodeSigner:
             numbers = {str(told["subject"].get(name) or "") for name in ("bin", "iin")} - {""}
             return KeyCertificate(str(told["serialNumber"]), begins, ends, frozenset(numbers))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SigningError(f"{self._address.name}/pkcs12/info: the answer tells of no certificate: is this NCANode 3?") from error
+            raise SigningError(
+                message("{name}/pkcs12/info: the answer tells of no certificate: is this NCANode 3?", name=self._address.name)
+            ) from error
 
     def _signer(self) -> dict[str, Any]:
         """The key as it travels. Raises SigningError for a file that can't be read, or a key without a password."""
         try:
             key = base64.b64encode(self._path.read_bytes()).decode()
         except OSError as error:
-            raise SigningError(f"{self._path}: {error.strerror}: set signing.pkcs12_file to the key's .p12 file") from error
+            raise SigningError(
+                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=error.strerror)
+            ) from error
         if not self._password:
-            raise SigningError(f"{self._path}: NCANode takes no key without a password: set signing.password_file or ESEP_SIGNING_PASSWORD")
+            raise SigningError(
+                message(
+                    "{path}: NCANode takes no key without a password: set signing.password_file or ESEP_SIGNING_PASSWORD", path=self._path
+                )
+            )
         return {"key": key, "password": self._password, "keyAlias": self._key_alias}
 
     def _sign(self, content: bytes) -> bytes:
@@ -99,15 +113,23 @@ class NcanodeSigner:
         try:
             return base64.b64decode(answer["cms"], validate=True)
         except (KeyError, TypeError, ValueError) as error:
-            raise SigningError(f"{self._address.name}/cms/sign: no signature in the answer: {self._said(answer)!r}") from error
+            raise SigningError(
+                message("{name}/cms/sign: no signature in the answer: {said}", name=self._address.name, said=repr(self._said(answer)))
+            ) from error
 
     def _verify(self, signature: bytes, content: bytes) -> None:
         if read_signature(signature).is_detached is False:
-            raise SigningError(f"{self._address.name}/cms/sign: the signature carries the content: it was asked for a detached one")
+            raise SigningError(
+                message("{name}/cms/sign: the signature carries the content: it was asked for a detached one", name=self._address.name)
+            )
         answer = self._post("/cms/verify", {"cms": _base64(signature), "data": _base64(content)})
         if answer.get("valid") is not True:
             raise SigningError(
-                f"{self._address.name}/cms/verify: the signature just made does not verify: {self._said(answer) or 'not valid'!r}"
+                message(
+                    "{name}/cms/verify: the signature just made does not verify: {said}",
+                    name=self._address.name,
+                    said=repr(self._said(answer) or message("not valid")),
+                )
             )
 
     def _said(self, answer: dict[str, Any]) -> str:
@@ -126,16 +148,16 @@ class NcanodeSigner:
         try:
             got = ask(address, "POST", {"Content-Type": "application/json"}, body, Limits(self._timeout_s, MOST_ANSWER_BYTES))
         except (NotConnected, NoAnswer) as error:
-            raise SigningError(f"{place}: {hide(str(error))}: is NCANode running?") from None
+            raise SigningError(message("{place}: {hide}: is NCANode running?", place=place, hide=hide(str(error)))) from None
         if got.fault:
-            raise SigningError(f"{place}: {got.fault}: is this NCANode 3?")
+            raise SigningError(message("{place}: {fault}: is this NCANode 3?", place=place, fault=got.fault))
         try:
             answer: Any = json.loads(got.body)
         except (ValueError, RecursionError):
-            raise SigningError(f"{place}: HTTP {got.status} and no JSON: is this NCANode 3?") from None
+            raise SigningError(message("{place}: HTTP {status} and no JSON: is this NCANode 3?", place=place, status=got.status)) from None
         if got.status != 200 or not isinstance(answer, dict) or answer.get("status") not in (200, None):
             said = self._said(answer) if isinstance(answer, dict) else ""
-            raise SigningError(f"{place}: HTTP {got.status}: {said!r}")
+            raise SigningError(message("{place}: HTTP {status}: {said}", place=place, status=got.status, said=repr(said)))
         return answer
 
 

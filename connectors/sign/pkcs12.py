@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 from pipeline.signing.certificate import KeyCertificate, certificate_fault, key_certificate, subject_of
 from pipeline.signing.cms import read_signature, with_timestamp
 from pipeline.signing.signature import check_signature, check_timestamp, signer_certificate
@@ -43,7 +44,7 @@ class Pkcs12Signer:
         key, certificate = self._load()
         fault = certificate_fault(certificate, self._bin, now)
         if fault:
-            raise SigningError(f"{self._path}: {fault}")
+            raise SigningError(message("{path}: {fault}", path=self._path, fault=fault))
         made = {}
         for name, content in files.items():
             builder = pkcs7.PKCS7SignatureBuilder().set_data(content).add_signer(certificate, key, hashes.SHA256())
@@ -66,15 +67,22 @@ class Pkcs12Signer:
         try:
             content = self._path.read_bytes()
         except OSError as error:
-            raise SigningError(f"{self._path}: {error.strerror}: set signing.pkcs12_file to the key's .p12 file") from error
+            raise SigningError(
+                message("{path}: {strerror}: set signing.pkcs12_file to the key's .p12 file", path=self._path, strerror=error.strerror)
+            ) from error
         try:
             key, certificate, _ = pkcs12.load_key_and_certificates(content, self._password.encode() if self._password else None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise SigningError(
-                f"{self._path} can't be opened: a wrong password, no PKCS #12 file, or a key of a kind only NCANode knows (GOST)"
+                message(
+                    "{path} can't be opened: a wrong password, no PKCS #12 file, or a key of a kind only NCANode knows (GOST)",
+                    path=self._path,
+                )
             ) from error
         if certificate is None or not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise SigningError(f"{self._path} holds no RSA or elliptic-curve key with its certificate: use NCANode for GOST keys")
+            raise SigningError(
+                message("{path} holds no RSA or elliptic-curve key with its certificate: use NCANode for GOST keys", path=self._path)
+            )
         return key, certificate
 
 
@@ -82,12 +90,12 @@ def verify_signature(signature: bytes, content: bytes, certificate: x509.Certifi
     """Check a detached signature just made against its content, its certificate and, where it is stamped, its time stamp. Raises SigningError."""
     parts = read_signature(signature)
     if not parts.is_detached or signer_certificate(parts) != certificate:
-        raise SigningError("the signature is not one of this certificate beside its content: nothing was signed")
+        raise SigningError(message("the signature is not one of this certificate beside its content: nothing was signed"))
     try:
         check_signature(parts, content, certificate)
     except SigningError as error:
-        raise SigningError(f"nothing was signed: {error}: do the key and the certificate belong together?") from error
+        raise SigningError(message("nothing was signed: {error}: do the key and the certificate belong together?", error=error)) from error
     if is_stamped:
         if parts.timestamp is None:
-            raise SigningError("the signature lacks its time stamp: nothing was signed")
+            raise SigningError(message("the signature lacks its time stamp: nothing was signed"))
         check_timestamp(parts.timestamp, parts.signature)

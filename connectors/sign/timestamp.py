@@ -11,6 +11,7 @@ from rfc3161_client import HashAlgorithm, TimestampRequestBuilder, decode_timest
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.model.address import parse_address
 from pipeline.model.errors import SettingsError, SigningError
+from pipeline.model.message import message
 from pipeline.signing.signature import check_timestamp, timestamp_info
 
 GRANTED = (0, 1)
@@ -26,7 +27,7 @@ class TimestampAuthority:
         try:
             self._address = parse_address(url, carries_secret=False)
         except ValueError as error:
-            raise SettingsError([f"signing.tsa_url: {error} (only a digest travels)"], source="signing") from None
+            raise SettingsError([message("signing.tsa_url: {error} (only a digest travels)", error=error)], source="signing") from None
         self._name, self._timeout_s = self._address.name, timeout_s
 
     def stamp(self, content: bytes) -> bytes:
@@ -45,15 +46,22 @@ class TimestampAuthority:
             status, said = response.status, "; ".join(response.status_string)
             token = response.time_stamp_token() if status in GRANTED else b""
         except ValueError as error:
-            raise SigningError(f"{self._name}: no answer of a time stamp authority: {error}") from error
+            raise SigningError(message("{name}: no answer of a time stamp authority: {error}", name=self._name, error=error)) from error
         if not token:
-            raise SigningError(f"{self._name}: the time stamp was refused (status {status}): {said or 'no reason given'}")
+            raise SigningError(
+                message(
+                    "{name}: the time stamp was refused (status {status}): {said}",
+                    name=self._name,
+                    status=status,
+                    said=said or message("no reason given"),
+                )
+            )
         if timestamp_info(token).nonce != request.nonce:
-            raise SigningError(f"{self._name}: the time stamp answers another question (nonce)")
+            raise SigningError(message("{name}: the time stamp answers another question (nonce)", name=self._name))
         try:
             check_timestamp(token, content)
         except SigningError as error:
-            raise SigningError(f"{self._name}: {error}") from error
+            raise SigningError(message("{name}: {error}", name=self._name, error=error)) from error
         return token
 
     def _ask(self, request: bytes) -> bytes:
@@ -61,9 +69,11 @@ class TimestampAuthority:
         try:
             got = ask(self._address, "POST", headers, request, Limits(self._timeout_s, _MOST_BYTES))
         except (NotConnected, NoAnswer) as error:
-            raise SigningError(f"{self._name}: {error}: the time stamp authority does not answer; signing is tried again") from None
+            raise SigningError(
+                message("{name}: {error}: the time stamp authority does not answer; signing is tried again", name=self._name, error=error)
+            ) from None
         if got.status != 200:
-            raise SigningError(f"{self._name}: HTTP {got.status} instead of a time stamp")
+            raise SigningError(message("{name}: HTTP {status} instead of a time stamp", name=self._name, status=got.status))
         if got.fault:
-            raise SigningError(f"{self._name}: no time stamp: {got.fault}")
+            raise SigningError(message("{name}: no time stamp: {fault}", name=self._name, fault=got.fault))
         return got.body

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from connectors.transport.service import Limits, NoAnswer, NotConnected, ask
 from pipeline.model.address import Address
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 MOST_BYTES = 32 << 20
 """Of one answer."""
@@ -26,8 +27,8 @@ CLOCK_S = 300
 class SourceBusy(SourceError):
     """The service asks to be left alone for a while."""
 
-    def __init__(self, message: str, retry_after_s: float) -> None:
-        super().__init__(message, is_retryable=True)
+    def __init__(self, text: str, retry_after_s: float) -> None:
+        super().__init__(text, is_retryable=True)
         self.retry_after_s = retry_after_s
 
 
@@ -66,26 +67,47 @@ class HttpApi:
         try:
             answer = ask(self._address._replace(path=self._address.path.rstrip("/") + path), verb, headers, body, self._limits)
         except (NotConnected, NoAnswer) as error:
-            raise self._trouble(f"{shown} gave no answer: {error}") from error
+            raise self._trouble(message("{shown} gave no answer: {error}", shown=shown, error=error)) from error
         finally:
             self._asked_at = time.monotonic()
         told = {name.lower(): value for name, value in answer.headers}
         if answer.status == 429 or (answer.status == 503 and "retry-after" in told):
             after = _seconds(told.get("retry-after", ""))
-            raise SourceBusy(f"source {self.name}: {shown} asks to be left alone for {after:g} s ({answer.status})", after)
+            raise SourceBusy(
+                message(
+                    "source {name}: {shown} asks to be left alone for {after} s ({status})",
+                    name=self.name,
+                    shown=shown,
+                    after=format(after, "g"),
+                    status=answer.status,
+                ),
+                after,
+            )
         if answer.status in (401, 403):
             raise self._trouble(
-                f"{shown} refuses the login ({answer.status}): is the token right, still valid, and allowed to read earnings?"
+                message(
+                    "{shown} refuses the login ({status}): is the token right, still valid, and allowed to read earnings?",
+                    shown=shown,
+                    status=answer.status,
+                )
             )
         if answer.status != 200:
-            raise self._trouble(f"{shown} answered {answer.status} {answer.reason}: {answer.body[:200].decode(errors='replace')!r}")
+            raise self._trouble(
+                message(
+                    "{shown} answered {status} {reason}: {body}",
+                    shown=shown,
+                    status=answer.status,
+                    reason=answer.reason,
+                    body=repr(answer.body[:200].decode(errors="replace")),
+                )
+            )
         if answer.fault:
-            raise self._trouble(f"{shown}: {answer.fault}")
+            raise self._trouble(message("{shown}: {fault}", shown=shown, fault=answer.fault))
         self._check_clock(told.get("date", ""))
         try:
             return json.loads(answer.body, parse_float=str, parse_int=str, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
-            raise self._trouble(f"{shown} sent no JSON: {error}") from error
+            raise self._trouble(message("{shown} sent no JSON: {error}", shown=shown, error=error)) from error
 
     def _check_clock(self, date: str) -> None:
         try:
@@ -94,13 +116,25 @@ class HttpApi:
             return  # no date, nothing to compare
         apart = abs(time.time() - theirs)
         if apart > CLOCK_S:
-            raise self._trouble(f"{self._address.name}: its clock and ours are {apart:.0f} s apart: set this machine's clock")
+            raise self._trouble(
+                message(
+                    "{name}: its clock and ours are {apart} s apart: set this machine's clock",
+                    name=self._address.name,
+                    apart=format(apart, ".0f"),
+                )
+            )
 
     def shape(self, found: Any, kind: type, where: str) -> Any:
         """`found`, which must be of this type. Raises SourceError naming the place in the answer."""
         if not isinstance(found, kind):
             raise self._trouble(
-                f"{self._address.name}: {where} is {type(found).__name__} in its answer, not {kind.__name__}: its API may have changed"
+                message(
+                    "{name}: {where} is {name_2} in its answer, not {name_3}: its API may have changed",
+                    name=self._address.name,
+                    where=where,
+                    name_2=type(found).__name__,
+                    name_3=kind.__name__,
+                )
             )
         return found
 
@@ -117,7 +151,7 @@ class HttpApi:
     def _trouble(self, words: str) -> SourceError:
         for secret in self._headers.values():
             words = words.replace(secret, "***") if len(secret) > 3 else words
-        return SourceError(f"source {self.name}: {words}", is_retryable=True)
+        return SourceError(message("source {name}: {words}", name=self.name, words=words), is_retryable=True)
 
 
 def _text(value: Any) -> str | None:
@@ -132,4 +166,4 @@ def _seconds(text: str) -> float:
 
 
 def _refuse(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(message("{text} is no number of JSON", text=text))

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pymysql
 from pymysql import converters
 
 from pipeline.capture.kinds.values import instant, unix_instant
-from pipeline.capture.source import Content, Known, Look, TableLook
+from pipeline.capture.kinds.yiimp_balances import YiimpBalances
+from pipeline.capture.source import NOTHING, Content, IdsBetween, Known, Look, TableLook
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
-from .sql_text import DatabaseAddress, missing_columns, rows_by_id, unreachable
+from .sql_text import DatabaseAddress, missing_columns, newest_of, rows_by_id, unreachable
 
 ROWS_A_LOOK = 50_000
 IDS_A_QUERY = 1_000
@@ -151,32 +153,56 @@ class MposSource(_DatabaseSource):
         super().__init__(address)
         self._confirmations, self._lookback_us = confirmations, lookback_s * 1_000_000
         self._high = 0
+        self._known: Known | None = None
+        self._marks = {"transactions": 0, "blocks": 0}
+        self._waiting: set[str] = set()
+        """Debits that the log has without a transaction id."""
+        self._open: set[str] = set()
+        """Blocks that the log's credits name, and that are not final in the log."""
+        self._final: set[str] = set()
 
     def _read(self, known: Known, now_us: int) -> Look:
+        self._catch_up(known)
         table, columns = "transactions", self.columns["transactions"]
         low = max(known.seen_before(table, now_us - self._lookback_us), self._high)
         rows = self._newer(low)
         is_whole = len(rows) < ROWS_A_LOOK
         high = max((int(row_id) for row_id in rows), default=low)
         self._high = 0 if is_whole else high
-        held = known.rows(table)
-        waiting = [
-            row_id for row_id, row in held.items() if row["txid"] is None and (row["type"] or "").startswith("Debit") and int(row_id) <= low
-        ]
+        waiting = sorted((row_id for row_id in self._waiting if int(row_id) <= low), key=int)
         again = self._database.rows_of(table, columns, waiting)
-        asked = set(waiting)
-        blocks_held = known.rows("blocks")
-        named = {row["block_id"] for row in (*held.values(), *rows.values()) if row["block_id"]}
-        open_blocks = sorted(
-            {block for block in named if block is not None and not self._is_final(blocks_held.get(block))}, key=int
-        )  # fmt: skip
-        blocks = self._database.rows_of("blocks", self.columns["blocks"], open_blocks)
-        open_set = set(open_blocks)
-        looked = TableLook(rows | again, lambda row_id, row: row_id in asked or (int(row_id) > low and (is_whole or int(row_id) <= high)))
-        newest = max((instant(row["timestamp"]) for row in rows.values()), default=None)
-        accounts = TableLook(self._database.rows("accounts", self.columns["accounts"]), lambda row_id, row: False)
-        tables = {"accounts": accounts, "blocks": TableLook(blocks, lambda row_id, row: row_id in open_set), table: looked}
+        named = {block for row in rows.values() if (block := row["block_id"]) and block not in self._final}
+        blocks = self._database.rows_of("blocks", self.columns["blocks"], sorted(self._open | named, key=int))
+        newest = newest_of((row["timestamp"] for row in rows.values()), instant)
+        tables = {
+            "accounts": TableLook(self._database.rows("accounts", self.columns["accounts"]), NOTHING),
+            "blocks": TableLook(blocks, self._open | named),
+            table: TableLook(rows | again, IdsBetween(low, None if is_whole else high, waiting)),
+        }
         return Look(now_us, tables, newest, is_whole)
+
+    def _catch_up(self, known: Known) -> None:
+        """Take what the log holds since the last look: the debits and blocks that are to be asked about again."""
+        if known is not self._known:
+            self._known, self._marks = known, dict.fromkeys(self._marks, 0)
+            self._waiting, self._open, self._final = set(), set(), set()
+        changed = {table: known.since(table, mark) for table, mark in self._marks.items()}
+        for table, rows in changed.items():
+            self._marks[table] += len(rows)
+        for block_id, block in changed["blocks"]:
+            if self._is_final(block):
+                self._final.add(block_id)
+                self._open.discard(block_id)
+            else:
+                self._final.discard(block_id)
+                self._open.add(block_id)
+        for row_id, row in changed["transactions"]:
+            if row is not None and row["txid"] is None and (row["type"] or "").startswith("Debit"):
+                self._waiting.add(row_id)
+            else:
+                self._waiting.discard(row_id)
+            if row is not None and (named := row["block_id"]) and named not in self._final:
+                self._open.add(named)
 
     def _newer(self, low: int) -> Rows:
         columns = self.columns["transactions"]
@@ -199,12 +225,13 @@ class YiimpSource(_DatabaseSource):
         "earnings": ("id", "userid", "coinid", "blockid", "create_time", "amount", "status", "mature_time"),
         "payouts": ("id", "account_id", "time", "completed", "amount", "fee", "tx", "errmsg"),
         "blocks": ("id", "height", "category", "confirmations", "blockhash", "time"),
-        "accounts": ("id", "username", "coinid"),
+        "accounts": ("id", "username", "coinid", "balance"),
     }
 
     def __init__(self, address: DatabaseAddress, coin_id: int) -> None:
         super().__init__(address)
         self._coin_id = coin_id
+        self._balances = YiimpBalances()
 
     def _read(self, known: Known, now_us: int) -> Look:
         database, coin = self._database, [self._coin_id]
@@ -213,6 +240,8 @@ class YiimpSource(_DatabaseSource):
         accounts = database.rows("accounts", self.columns["accounts"], "coinid = %s", coin) | database.rows_of(
             "accounts", self.columns["accounts"], users
         )
+        # A balance changes with every block: the log keeps only those that its rows do not explain.
+        balances = {account: row.pop("balance") for account, row in accounts.items()}
         exchanged = sorted(
             accounts[user]["username"] or user for user in users if user in accounts and accounts[user]["coinid"] != str(self._coin_id)
         )
@@ -220,17 +249,21 @@ class YiimpSource(_DatabaseSource):
             shown = ", ".join(exchanged[:5])
             raise SettingsError(
                 [
-                    f"{len(exchanged)} account(s) are paid in another coin than they mine ({shown}): payouts in exchanged coins can't be reported from yiimp's rows"
+                    message(
+                        "{count} account(s) are paid in another coin than they mine ({shown}): payouts in exchanged coins can't be reported from yiimp's rows",
+                        count=len(exchanged),
+                        shown=shown,
+                    )
                 ],
                 source=f"source {database.address.name}",
             )
         by_coin = "account_id IN (SELECT id FROM accounts WHERE coinid = %s)"
         payouts = database.rows("payouts", self.columns["payouts"], by_coin, coin)
         blocks = database.rows("blocks", self.columns["blocks"], "coin_id = %s", coin)
-        newest = max((unix_instant(row["create_time"]) for row in earnings.values()), default=None)
-        never: Callable[[str, Content], bool] = lambda row_id, row: False  # noqa: E731 - one of two
+        newest = newest_of((row["create_time"] for row in earnings.values()), unix_instant)
         tables = {
-            "accounts": TableLook(accounts, never), "blocks": TableLook(blocks, never),
+            "accounts": TableLook(accounts, NOTHING), "blocks": TableLook(blocks, NOTHING),
             "earnings": TableLook(earnings), "payouts": TableLook(payouts),
         }  # fmt: skip
+        tables |= self._balances.tables(known, {"earnings": earnings, "payouts": payouts}, balances)
         return Look(now_us, tables, newest)

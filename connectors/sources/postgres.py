@@ -6,12 +6,12 @@ suffice: SELECT on the three tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import psycopg
 
 from pipeline.capture.kinds.values import instant
-from pipeline.capture.source import Content, Known, Look, TableLook
+from pipeline.capture.source import IdsBetween, Known, Look, TableLook
 from pipeline.model.errors import SourceError
 
 from .sql_text import DatabaseAddress, missing_columns, rows_by_id, unreachable
@@ -93,7 +93,7 @@ class MiningcoreSource:
                 high = max((int(row_id) for row_id in rows), default=low)
                 if not is_whole:
                     self._high[table] = high
-                tables[table] = TableLook(rows, _covers(low, None if is_whole else high))
+                tables[table] = TableLook(rows, IdsBetween(low, None if is_whole else high))
                 is_last = is_last and is_whole
                 newest = max([*filter(None, [newest]), *(instant(row["created"]) for row in rows.values())], default=None)
             if is_last and (self._reconciled_at is None or now_us - self._reconciled_at >= self._reconcile_us or known.rows("sums")):
@@ -130,8 +130,3 @@ class MiningcoreSource:
         """Close the connection."""
         self._high.clear()
         self._database.close()
-
-
-def _covers(low: int, high: int | None) -> Callable[[str, Content], bool]:
-    """The rows of a look by their ids: above `low`, up to `high` where there were more."""
-    return lambda row_id, content: int(row_id) > low and (high is None or int(row_id) <= high)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from pipeline.capture.outputs import Unreadable
 from pipeline.model.errors import SourceError
+from pipeline.model.message import joined, message
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,17 @@ def unreachable(address: DatabaseAddress, error: Exception) -> SourceError:
     if address.password is not None and (secret := address.password.get_secret_value()):
         words = words.replace(secret, "***")
     where = f"{address.host}:{address.port}/{address.database}"
-    return SourceError(f"source {address.name}: the database {where} can't be read: {words}", is_retryable=True)
+    return SourceError(
+        message("source {name}: the database {where} can't be read: {words}", name=address.name, where=where, words=words),
+        is_retryable=True,
+    )
 
 
 def missing_columns(name: str, wanted: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> SourceError | None:
     """What the database lacks of the tables and columns that a kind reads; None where it has all."""
-    faults = [f"table {table} is not there" for table in wanted if table not in found]
+    faults = [message("table {table} is not there", table=table) for table in wanted if table not in found]
     faults += [
-        f"table {table} has no column {column}"
+        message("table {table} has no column {column}", table=table, column=column)
         for table, columns in wanted.items()
         if table in found
         for column in columns
@@ -58,5 +63,19 @@ def missing_columns(name: str, wanted: Mapping[str, Sequence[str]], found: Mappi
     if not faults:
         return None
     return SourceError(
-        f"source {name}: {'; '.join(faults)}: check the database, its version, and the grants of the user", is_retryable=True
+        message(
+            "source {name}: {faults}: check the database, its version, and the grants of the user", name=name, faults=joined("; ", faults)
+        ),
+        is_retryable=True,
     )
+
+
+def newest_of(texts: Iterable[str | None], read: Callable[[str | None], int]) -> int | None:
+    """The newest of the rows' own times, microseconds; None where there is none. One that can't be read is told by the reading, and stops nothing here."""
+    found = None
+    for text in texts:
+        try:
+            found = max(found or 0, read(text))
+        except Unreadable:
+            continue
+    return found

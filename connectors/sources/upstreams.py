@@ -16,6 +16,7 @@ from pipeline.capture.kinds.values import instant, unix_instant
 from pipeline.capture.outputs import Unreadable
 from pipeline.capture.source import Content, Known, Look, TableLook
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 from .http_api import HttpApi
 
@@ -59,7 +60,11 @@ class UpstreamSource(ABC):
     def _add(self, rows: Rows, row_id: str, row: dict[str, str | None]) -> None:
         if row_id in rows and rows[row_id] != row:
             raise SourceError(
-                f"source {self._api.name}: row {row_id!r} stands twice with different content: it changed while it was read",
+                message(
+                    "source {name}: row {row_id} stands twice with different content: it changed while it was read",
+                    name=self._api.name,
+                    row_id=repr(row_id),
+                ),
                 is_retryable=True,
             )
         rows[row_id] = row
@@ -93,7 +98,7 @@ class LuxorSource(UpstreamSource):
                 "subaccount_names": ",".join(self._subaccounts), "start_date": f"{begin:%Y-%m-%d}", "end_date": f"{now + timedelta(days=1):%Y-%m-%d}",
                 "page_number": page, "page_size": self.PAGE,
             }  # fmt: skip
-            answer = self._api.shape(self._api.get(f"{self._path}/{self._currency}", query), dict, "the answer")
+            answer = self._api.shape(self._api.get(f"{self._path}/{self._currency}", query), dict, message("the answer"))
             listed = self._api.shape(answer.get("transactions"), list, "transactions")
             for one in listed:
                 row = self._api.flat(one, "transactions[]")
@@ -106,7 +111,12 @@ class LuxorSource(UpstreamSource):
         # item_count is of all pages by Luxor's document, and of its own page in Luxor's mock, where nothing can be compared.
         if told != lengths and set(told) != {sum(lengths)}:
             raise SourceError(
-                f"source {self._api.name}: its pages hold {sum(lengths)} transactions, and it counts {told[-1]}: they shifted, and are read again",
+                message(
+                    "source {name}: its pages hold {sum} transactions, and it counts {told}: they shifted, and are read again",
+                    name=self._api.name,
+                    sum=sum(lengths),
+                    told=told[-1],
+                ),
                 is_retryable=True,
             )
         return {"transactions": TableLook(rows, self._covers(begin))}
@@ -129,10 +139,16 @@ class F2PoolSource(UpstreamSource):
                 asked = {
                     "currency": self._currency, "mining_user_name": user, "type": kind, "start_time": int(begin.timestamp()), "end_time": int(now.timestamp()),
                 }  # fmt: skip
-                answer = self._api.shape(self._api.post("/v2/assets/transactions/list", asked), dict, "the answer")
+                answer = self._api.shape(self._api.post("/v2/assets/transactions/list", asked), dict, message("the answer"))
                 if answer.get("code") not in (None, "0"):
                     raise SourceError(
-                        f"source {self._api.name}: F2Pool refuses: {answer.get('code')} {answer.get('msg')}", is_retryable=True
+                        message(
+                            "source {name}: F2Pool refuses: {code} {msg}",
+                            name=self._api.name,
+                            code=answer.get("code"),
+                            msg=answer.get("msg"),
+                        ),
+                        is_retryable=True,
                     )
                 for one in self._api.shape(answer.get("transactions") or [], list, "transactions"):
                     row = self._api.flat(one, "transactions[]", mining_extra="mining_", payout_extra="payout_") | {"user": user}
@@ -162,13 +178,27 @@ class SbiSource(UpstreamSource):
 
     def _pages(self, path: str, begin: datetime, now: datetime) -> list[dict[str, str | None]]:
         found: list[dict[str, str | None]] = []
+        first: list[Any] = []
         for page in range(MOST_PAGES):
-            query: dict[str, str | int] = {"startDate": f"{begin:%Y-%m-%d}", "endDate": f"{now:%Y-%m-%d}", "page": page, "size": self.SIZE}
-            listed = self._api.shape(self._api.shape(self._api.get(path, query), dict, "the answer").get("content"), list, "content")
+            listed = self._page(path, begin, now, page)
             if not listed:
+                # No count is told: what moved the pages while they were read has moved the first one, too.
+                if page > 1 and self._page(path, begin, now, 0) != first:
+                    name = self._api.name
+                    words = message(
+                        "source {name}: the pages of {path} shifted while they were read: they are read again", name=name, path=path
+                    )
+                    raise SourceError(words, is_retryable=True)
                 return found
+            first = first or listed
             found += [self._api.flat(one, "content[]") for one in listed]
-        raise SourceError(f"source {self._api.name}: {path} has no last page", is_retryable=True)
+        raise SourceError(message("source {name}: {path} has no last page", name=self._api.name, path=path), is_retryable=True)
+
+    def _page(self, path: str, begin: datetime, now: datetime, page: int) -> list[Any]:
+        query: dict[str, str | int] = {"startDate": f"{begin:%Y-%m-%d}", "endDate": f"{now:%Y-%m-%d}", "page": page, "size": self.SIZE}
+        answer = self._api.shape(self._api.get(path, query), dict, message("the answer"))
+        listed: list[Any] = self._api.shape(answer.get("content"), list, "content")
+        return listed
 
     def _time(self, row: Content) -> int:
         return instant(row.get("earningsFor") or row.get("paidOn"))
@@ -193,7 +223,7 @@ class BraiinsSource(UpstreamSource):
         return {"rewards": TableLook(earned, self._covers(begin)), "payouts": TableLook(paid, self._covers(begin))}
 
     def _coin(self, answer: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self._api.shape(answer, dict, "the answer")
+        found: dict[str, Any] = self._api.shape(answer, dict, message("the answer"))
         return found["btc"] if isinstance(found.get("btc"), dict) else found
 
     def _time(self, row: Content) -> int:
@@ -212,7 +242,7 @@ class OceanSource(UpstreamSource):
         paid: Rows = {}
         for user in self._users:
             answer = self._api.get(f"/v1/earnpay/{user}/{int(begin.timestamp())}/{int(now.timestamp())}")
-            found = self._api.shape(answer, dict, "the answer")
+            found = self._api.shape(answer, dict, message("the answer"))
             found = found["result"] if isinstance(found.get("result"), dict) else found
             for one in self._api.shape(found.get("earnings") or [], list, "earnings"):
                 row = self._api.flat(one, "earnings[]") | {"user": user}

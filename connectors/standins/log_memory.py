@@ -12,7 +12,7 @@ from typing import Self
 
 from pipeline.log.authenticity import Stream
 from pipeline.log.keys import LogKeys
-from pipeline.log.protocol import TOPICS, NewEvent, Positions, Record, Topic
+from pipeline.log.protocol import ALL_TOPICS, AUDIT, TOPICS, NewEvent, Positions, Record, Topic
 from pipeline.model.errors import FencedError, LogError
 
 
@@ -24,7 +24,7 @@ class MemoryLog:
         self.keys = keys
         self._streams: dict[tuple[Topic, str], tuple[Stream, int]] = {}
         self._changed = threading.Condition()
-        self._records: dict[Topic, list[Record]] = {topic: [] for topic in TOPICS}
+        self._records: dict[Topic, list[Record]] = {topic: [] for topic in ALL_TOPICS}
         self._ids: defaultdict[tuple[Topic, str], dict[str, bytes]] = defaultdict(dict)
         self._epochs: defaultdict[tuple[Topic, str], int] = defaultdict(int)
 
@@ -86,7 +86,7 @@ class MemoryLog:
     def _signed(self, topic: Topic, key: str, events: list[NewEvent]) -> list[NewEvent]:
         """The events, once each, as they are appended next."""
         events = list({event.id: event for event in events}.values())
-        if self.keys is None or not events:
+        if self.keys is None or topic == AUDIT or not events:
             return events
         stream, start = self._streams.get((topic, key)) or (self.keys.begin(topic, key), 0)
         for record in self._records[topic][start:]:

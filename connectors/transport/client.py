@@ -23,6 +23,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from pipeline.follow.node_errors import AnswerUnreadable, NodeUnreachable
 from pipeline.model.address import Address, parse_address
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
 from .deadline import DeadlinePassed, TooManyBytes, exchange, timed, tls_context
 
@@ -78,7 +79,7 @@ class NodeAddress(NamedTuple):
         try:
             address = parse_address(url, carries_secret=False, default_port=default_port)
         except ValueError as error:
-            raise SettingsError([f"rpc_url {error}: write it as {example}"]) from None
+            raise SettingsError([message("rpc_url {error}: write it as {example}", error=error, example=example)]) from None
         return cls(address.is_tls, address.host, address.port, address.path)
 
 
@@ -130,14 +131,25 @@ class NodeClient:
             announced = response.length_remaining
             if announced is not None and announced > self.limit_bytes:
                 raise AnswerTooLarge(
-                    f"the node at {self.name} announced an answer of {announced} bytes: no more than {self.limit_bytes} are read at once"
+                    message(
+                        "the node at {name} announced an answer of {announced} bytes: no more than {limit_bytes} are read at once",
+                        name=self.name,
+                        announced=announced,
+                        limit_bytes=self.limit_bytes,
+                    )
                 )
             pieces, n_bytes = [], 0
             while piece := response.read1(MAX_READ_BYTES) if announced is None else response.read(CHUNK_BYTES):
                 pieces.append(piece)
                 n_bytes += len(piece)
                 if n_bytes > self.limit_bytes:
-                    raise AnswerTooLarge(f"the node at {self.name} gave an answer of more than {self.limit_bytes} bytes")
+                    raise AnswerTooLarge(
+                        message(
+                            "the node at {name} gave an answer of more than {limit_bytes} bytes",
+                            name=self.name,
+                            limit_bytes=self.limit_bytes,
+                        )
+                    )
         except BaseException:
             response.close()
             raise
@@ -150,22 +162,46 @@ class NodeClient:
         match cause:
             case DeadlinePassed():
                 return NodeUnreachable(
-                    f"the node at {self.name} did not finish an answer: {cause}: the line is slow, or what answers is no node"
+                    message(
+                        "the node at {name} did not finish an answer: {cause}: the line is slow, or what answers is no node",
+                        name=self.name,
+                        cause=cause,
+                    )
                 )
             case TooManyBytes():
-                return AnswerTooLarge(f"the node at {self.name} gave an answer of more than {self.limit_bytes} bytes")
+                return AnswerTooLarge(
+                    message(
+                        "the node at {name} gave an answer of more than {limit_bytes} bytes", name=self.name, limit_bytes=self.limit_bytes
+                    )
+                )
             case ReadTimeoutError() | ConnectTimeoutError() | TimeoutError():
-                return NodeUnreachable(f"the node at {self.name} did not answer within {timeout_s:g} s: it is busy, or unreachable")
+                return NodeUnreachable(
+                    message(
+                        "the node at {name} did not answer within {timeout_s} s: it is busy, or unreachable",
+                        name=self.name,
+                        timeout_s=format(timeout_s, "g"),
+                    )
+                )
             case ConnectionRefusedError():
-                return NodeUnreachable(f"nothing listens at {self.name}: the node is not running, or its RPC port is another one")
+                return NodeUnreachable(
+                    message("nothing listens at {name}: the node is not running, or its RPC port is another one", name=self.name)
+                )
             case _Closed():
-                return NodeUnreachable(f"the node at {self.name} closed the connection without an answer: is it shutting down?")
+                return NodeUnreachable(
+                    message("the node at {name} closed the connection without an answer: is it shutting down?", name=self.name)
+                )
             case http.client.IncompleteRead() | ConnectionResetError():
-                return NodeUnreachable(f"the node at {self.name} broke off in the middle of an answer: it was stopped, or the line is bad")
+                return NodeUnreachable(
+                    message("the node at {name} broke off in the middle of an answer: it was stopped, or the line is bad", name=self.name)
+                )
             case http.client.HTTPException():
-                return AnswerUnreadable(f"what answers at {self.name} does not speak HTTP ({type(cause).__name__}): check rpc_url")
+                return AnswerUnreadable(
+                    message(
+                        "what answers at {name} does not speak HTTP ({name_2}): check rpc_url", name=self.name, name_2=type(cause).__name__
+                    )
+                )
             case _:
-                return NodeUnreachable(f"the node at {self.name} can't be reached: {cause}")
+                return NodeUnreachable(message("the node at {name} can't be reached: {cause}", name=self.name, cause=cause))
 
 
 class _Closed(http.client.RemoteDisconnected):

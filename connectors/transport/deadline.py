@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from pipeline.model.message import message
+
 
 class DeadlinePassed(TimeoutError):
     """The exchange's time is over."""
@@ -37,12 +39,12 @@ class _Exchange:
         return left
 
     def passed(self) -> DeadlinePassed:
-        return DeadlinePassed(f"not done within {self.seconds:g} s")
+        return DeadlinePassed(message("not done within {seconds} s", seconds=format(self.seconds, "g")))
 
     def count(self, n_bytes: int) -> None:
         self.received += n_bytes
         if self.received > self.most_bytes:
-            raise TooManyBytes(f"more than {self.most_bytes} bytes came")
+            raise TooManyBytes(message("more than {most_bytes} bytes came", most_bytes=self.most_bytes))
 
 
 _current: ContextVar[_Exchange | None] = ContextVar("exchange", default=None)
@@ -147,4 +149,4 @@ def connect(host: str, port: int) -> TimedSocket:
             continue
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
-    raise trouble or OSError(f"{host} has no address")
+    raise trouble or OSError(message("{host} has no address", host=host))

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipeline.follow.node_errors import AnswerUnreadable
+from pipeline.model.message import message
 
 T = TypeVar("T")
 
@@ -56,7 +57,9 @@ def read_replies(content: bytes, method: str, node: str, n_calls: int) -> list[R
     if content.lstrip()[:1] != b"[":
         whole = read_reply(content, method, node)
         if whole.error is None:
-            raise AnswerUnreadable(f"{method} at {node}: one answer to a batch of {n_calls}")
+            raise AnswerUnreadable(
+                message("{method} at {node}: one answer to a batch of {n_calls}", method=method, node=node, n_calls=n_calls)
+            )
         return whole
     by_id = {reply.id: reply for reply in _decoded(_replies, content, method, node)}
     if by_id.keys() == set(range(n_calls)):
@@ -65,7 +68,9 @@ def read_replies(content: bytes, method: str, node: str, n_calls: int) -> list[R
         (only,) = by_id.values()
         if only.error is not None:
             return only
-    raise AnswerUnreadable(f"{method} at {node}: {len(by_id)} answers to a batch of {n_calls}")
+    raise AnswerUnreadable(
+        message("{method} at {node}: {count} answers to a batch of {n_calls}", method=method, node=node, count=len(by_id), n_calls=n_calls)
+    )
 
 
 def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
@@ -73,7 +78,9 @@ def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
     try:
         return kind.decode(result) if isinstance(kind, msgspec.json.Decoder) else msgspec.json.decode(result, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnswerUnreadable(f"{method} at {node} was answered with something unexpected: {error}") from error
+        raise AnswerUnreadable(
+            message("{method} at {node} was answered with something unexpected: {error}", method=method, node=node, error=error)
+        ) from error
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, method: str, node: str) -> T:
@@ -81,7 +88,13 @@ def _decoded(decoder: msgspec.json.Decoder[T], content: bytes, method: str, node
         return decode_deep(decoder.decode, content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerUnreadable(
-            f"{method} at {node} was answered with what is no JSON-RPC reply ({error}): {content[:80]!r}; is rpc_url the node's RPC port?"
+            message(
+                "{method} at {node} was answered with what is no JSON-RPC reply ({error}): {content}; is rpc_url the node's RPC port?",
+                method=method,
+                node=node,
+                error=error,
+                content=repr(content[:80]),
+            )
         ) from error
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pipeline.model.address import Address
+from pipeline.model.message import message
 from pipeline.model.packed import inflate
 
 from .deadline import connect, exchange, tls_context
@@ -87,7 +88,7 @@ def ask(
     Raises NotConnected, NoAnswer; neither shows the request.
     """
     if wrong := [name for name, value in headers.items() if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))]:
-        raise NotConnected(f"the header {wrong[0][:80]!r} has letters that no header may have: nothing was sent")
+        raise NotConnected(message("the header {wrong} has letters that no header may have: nothing was sent", wrong=repr(wrong[0][:80])))
     if address.is_tls and trust is None:
         trust = tls_context()
     connection = _Connection(address, trust if address.is_tls else None)
@@ -117,7 +118,7 @@ def _read(response: http.client.HTTPResponse, most_bytes: int) -> tuple[bytes, s
     while part := response.read(min(_PIECE_BYTES, most_bytes + 1 - len(read))):
         read += part
         if len(read) > most_bytes:
-            return bytes(read[:most_bytes]), f"the answer is longer than {most_bytes} bytes"
+            return bytes(read[:most_bytes]), message("the answer is longer than {most_bytes} bytes", most_bytes=most_bytes)
     if response.length:
         raise http.client.IncompleteRead(bytes(read), response.length)
     return bytes(read), ""
@@ -133,17 +134,17 @@ def _unpacked(read: bytes, encodings: list[str], most_bytes: int) -> tuple[bytes
     elif names == ["deflate"]:
         bits = zlib.MAX_WBITS
     else:
-        return b"", f"the answer is packed as {', '.join(names)[:80]!r}, which is not read"
+        return b"", message("the answer is packed as {names}, which is not read", names=repr(", ".join(names)[:80]))
     try:
         return inflate(read, bits, most_bytes), ""
     except ValueError as error:
-        return b"", f"the answer, packed as {names[0]}, can't be unpacked: {error}"
+        return b"", message("the answer, packed as {names}, can't be unpacked: {error}", names=names[0], error=error)
 
 
 def _said(error: Exception) -> str:
     """A failure in words. What `http.client` quotes of an answer is left out: a service may echo a login in its first line."""
     if isinstance(error, http.client.HTTPException | ValueError) and not isinstance(error, OSError):
-        return f"{type(error).__name__}: what came is no whole answer of HTTP"
+        return message("{name}: what came is no whole answer of HTTP", name=type(error).__name__)
     if isinstance(error, UnicodeError):
-        return "the host's name can't be written for a look-up"
-    return f"{type(error).__name__}: {error}"
+        return message("the host's name can't be written for a look-up")
+    return message("{name}: {error}", name=type(error).__name__, error=error)

@@ -19,11 +19,14 @@ from pipeline.log.events.parts import Event
 from pipeline.log.events.sources import SourceDecided, SourceItemColumns, SourceItems
 from pipeline.model.issues import IssueCode
 
+from . import details
 from .outputs import Item, day_of
-from .projection import AllocationRow, PaymentRow, Projection
+from .packed import Packed
+from .packing import pack_item, pack_row, unpack_item, unpack_row
+from .projection import Projection
+from .rows import AllocationRow, LedgerRow, PaymentRow
 
 BATCH_ROWS = 5_000
-LedgerRow = AllocationRow | PaymentRow
 GONE = "the source's rows no longer give this allocation"
 
 
@@ -44,9 +47,10 @@ class Held:
 
     source: str
     prefix: str
-    rows: dict[str, HeldRow] = field(default_factory=dict)
-    items: dict[str, tuple[int, Item | None]] = field(default_factory=dict)
+    rows: Packed[HeldRow] = field(default_factory=lambda: Packed(_pack_held, _unpack_held))
+    items: Packed[tuple[int, Item | None]] = field(default_factory=lambda: Packed(_pack_version, _unpack_version))
     """By the item's name: its version, and the item; None where it ended."""
+    _open: dict[str, Item] = field(default_factory=dict)
     _waiting: dict[str, Item] = field(default_factory=dict)
     """Restatements that wait for a person, by item."""
 
@@ -74,7 +78,11 @@ class Held:
             case SourceItems(source=self.source, rows=rows):
                 for name, version, is_open, code, day, detail in zip(*msgspec.structs.astuple(rows), strict=True):
                     if version > self.items.get(name, (0, None))[0]:
-                        self.items[name] = version, Item(name, IssueCode(code), date.fromisoformat(day), detail) if is_open else None
+                        item = Item(name, IssueCode(code), date.fromisoformat(day), detail) if is_open else None
+                        self.items[name] = version, item
+                        self._open.pop(name, None)
+                        if item is not None:
+                            self._open[name] = item
 
     def _put(self, row_id: str, version: int, row: LedgerRow, source: str) -> None:
         held = self.rows.get(row_id)
@@ -84,7 +92,19 @@ class Held:
 
     def open_items(self) -> dict[str, Item]:
         """The items that are open in the log."""
-        return {name: item for name, (_, item) in self.items.items() if item is not None}
+        return dict(self._open)
+
+    def dump(self) -> dict[str, Any]:
+        """All of it, packed, for a checkpoint."""
+        both = {"open": [pack_item(item) for item in self._open.values()], "waiting": [pack_item(item) for item in self._waiting.values()]}
+        return {"rows": self.rows.dump(), "versions": self.items.dump(), **both}
+
+    def load(self, rows: dict[str, msgspec.Raw], versions: dict[str, msgspec.Raw], open_: Iterable[Any], waiting: Iterable[Any]) -> None:
+        """Go on from what `dump` gave."""
+        self.rows.load(rows)
+        self.items.load(versions)
+        self._open = {item.item: item for item in map(unpack_item, open_)}
+        self._waiting = {item.item: item for item in map(unpack_item, waiting)}
 
     def changes(
         self, projection: Projection, others: Iterable[Item], decisions: Mapping[str, SourceDecided], touched: Iterable[str]
@@ -139,6 +159,27 @@ class Held:
             yield SourceItems(id=f"{self.label}:items:{content_digest(columns)}", source=self.source, rows=columns)
 
 
+def _pack_held(held: HeldRow) -> list[Any]:
+    ours = held.ours if held.ours is None or held.ours == held.row else pack_row(held.ours)
+    return [held.version, pack_row(held.row), held.is_ours, True if isinstance(ours, LedgerRow) else ours]
+
+
+def _unpack_held(found: list[Any]) -> HeldRow:
+    version, row, is_ours, ours = found
+    unpacked = unpack_row(row)
+    return HeldRow(version, unpacked, is_ours, unpacked if ours is True else None if ours is None else unpack_row(ours))
+
+
+def _pack_version(found: tuple[int, Item | None]) -> list[Any]:
+    version, item = found
+    return [version, None if item is None else pack_item(item)]
+
+
+def _unpack_version(found: list[Any]) -> tuple[int, Item | None]:
+    version, item = found
+    return version, None if item is None else unpack_item(item)
+
+
 def _allocation(rows: AllocationColumns, index: int) -> AllocationRow:
     commission, currency = rows.commission_amount[index], rows.commission_currency[index]
     return AllocationRow(
@@ -158,19 +199,17 @@ def _question(row_id: str, held: HeldRow, found: LedgerRow) -> Item | None:
     """What a person must say before a row is restated; None where nothing is to be asked."""
     before, digest = held.row, content_digest(msgspec.to_builtins(found))[:12]
     moves = [
-        f"{name} from {old} to {new}"
-        for name, old, new in (
-            ("account", before.account, found.account), ("asset", before.asset, found.asset),
-            ("month", day_of(before.at).strftime("%Y-%m"), day_of(found.at).strftime("%Y-%m")),
+        template.format(old=old, new=new)
+        for template, old, new in (
+            (details.MOVED_ACCOUNT, before.account, found.account), (details.MOVED_ASSET, before.asset, found.asset),
+            (details.MOVED_MONTH, day_of(before.at).strftime("%Y-%m"), day_of(found.at).strftime("%Y-%m")),
         )
         if old != new
     ]  # fmt: skip
     if moves:
-        detail = f"the source restates {row_id}: {', '.join(moves)}; accept it if it is the same credit, or refuse it"
+        detail = details.RESTATED.format(row_id=row_id, moves=", ".join(moves))
     elif not held.is_ours:
-        detail = (
-            f"the source says {_said(found)} of {row_id}, and an import by hand says {_said(before)}; accept the source's, or refuse it"
-        )
+        detail = details.CONTRADICTED.format(theirs=_said(found), row_id=row_id, ours=_said(before))
     else:
         return None
     return Item(f"restatement:{row_id}@{digest}", IssueCode.SOURCE_RESTATEMENT, day_of(before.at), detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .source import Content, Known, Look, TableLook
+from .source import NOTHING, Content, Known, Look, TableLook
 
 
 class PushedRows:
@@ -20,7 +20,7 @@ class PushedRows:
 
     def look(self, known: Known, now_us: int) -> Look:
         """The rows that were put; nothing vanishes."""
-        return Look(now_us, {self._table: TableLook(self._rows, lambda row_id, row: False)})
+        return Look(now_us, {self._table: TableLook(self._rows, NOTHING)})
 
     def close(self) -> None:
         """Drop what was not taken: whoever sent it gets an error, and sends it again."""

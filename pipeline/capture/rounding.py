@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 
 class RunningSum:
@@ -51,6 +52,22 @@ class RunningSum:
     def units(self, key: str) -> int:
         """The rounded amount of an id, as of the last call of `changed`; 0 for one that came after it."""
         return self._units.get(key, 0)
+
+    def pack(self) -> list[Any]:
+        """What msgpack carries; after `changed` alone, when nothing waits to be rounded."""
+        assert not self._fresh and not self._is_disturbed
+        rows = [[key, str(amount), str(self._units[key])] for key, amount in self._exact.items()]
+        return [rows, str(self._total), str(self._given)]
+
+    @classmethod
+    def unpack(cls, found: list[Any]) -> RunningSum:
+        """What `pack` gave."""
+        rows, total, given = found
+        one = cls()
+        one._exact = {key: Fraction(amount) for key, amount, _ in rows}
+        one._units = {key: int(units) for key, _, units in rows}
+        one._total, one._given = Fraction(total), int(given)
+        return one
 
     def _rounded(self, keys: Iterable[str]) -> dict[str, int]:
         found = {}

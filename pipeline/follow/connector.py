@@ -102,6 +102,15 @@ class Rescanned:
 
 
 @dataclass(frozen=True)
+class LookedUp:
+    """Transactions that payments of on-chain payers name were looked up by their ids: so many, of which so many are in the main chain up to `height`."""
+
+    n_sought: int
+    n_found: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Contradicted:
     """A block read again differs from the first answer: the log was rolled back to before that block."""
 
@@ -134,7 +143,7 @@ class Disputed:
     height: int
 
 
-Step = Idle | Connected | Reorganised | Rescanning | Rescanned | Contradicted | Compared | Disputed | Waiting
+Step = Idle | Connected | Reorganised | Rescanning | Rescanned | LookedUp | Contradicted | Compared | Disputed | Waiting
 """The result of one step."""
 
 

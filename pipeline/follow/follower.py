@@ -20,13 +20,14 @@ from pipeline.log.events import encode
 from pipeline.log.events.chain import ChainEvent, Transaction, Watch
 from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
+from pipeline.model.message import message
 
 from .build_events import EventBuilder
 from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
 from .node_errors import ChainMoved, NodeBusy
 from .nodes import NodeReport, Nodes
-from .witness import Witnesses
+from .witness import FollowedNodeFailed, Witnesses
 
 MAX_APPEND = 5000
 """Events in one append. A deeper reorganisation is written in several appends, after each of which the log can be continued."""
@@ -67,6 +68,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
         self._writer: Writer | None = None
         self._state: StateT | None = None
         self._rescan: RescanT | None = None
+        self._is_begun = False
 
     # --- what a family's connector does ----------------------------------------------------------------------------
 
@@ -113,30 +115,39 @@ class Follower(ABC, Generic[StateT, RescanT]):
             except SourceError:
                 self._forget_node()
                 raise
+        if not self._is_begun:
+            nodes.begin()
+            self._is_begun = True
         for left in reversed(range(2 * len(nodes.sides))):
+            compared: Step | None = None
             try:
                 step = self._settled_step()
+                if not isinstance(step, Waiting):
+                    nodes.worked(nodes.current)
+                    compared = self._compare_nodes()
             except SourceError as error:
                 if nodes.fail_over(error) and left:
                     continue
                 raise nodes.trouble_of_all(error) from error.__cause__
-            if not isinstance(step, Waiting):
-                nodes.worked(nodes.current)
-                compared = self._compare_nodes()
-                if compared is not None and isinstance(step, Idle):
-                    return compared
+            if compared is not None and isinstance(step, Idle):
+                return compared
             if left and isinstance(step, Waiting | Idle) and nodes.follow_most_work(is_urgent=isinstance(step, Waiting)):
                 continue
             break
         return step
 
     def _compare_nodes(self) -> Step | None:
-        """Read final blocks from a second node, where that is due, and append what was found; None where nothing was."""
+        """Read final blocks from a second node, where that is due, and append what was found; None where nothing was.
+
+        Raises SourceError where the followed node can't be asked about blocks that another one told.
+        """
         state = self._state
         if self._witnesses is None or state is None or state.watch is None or self._rescan is not None:
             return None
         try:
             found = self._witnesses.look(state)
+        except FollowedNodeFailed as failed:
+            raise failed.error from failed
         except (SourceError, ChainMoved) as error:
             self._journal.warning("not-compared", chain=self._chain, trouble=str(error))
             return None
@@ -168,7 +179,7 @@ class Follower(ABC, Generic[StateT, RescanT]):
     def _confirm_reorganisation(self) -> None:
         """Before blocks of the log are replaced: raises ChainMoved when another node has more work, which is followed from now on."""
         if self._all_nodes is not None and self._all_nodes.follow_most_work(is_urgent=True):
-            raise ChainMoved(f"the node at {self.node_name} has more work")
+            raise ChainMoved(message("the node at {node_name} has more work", node_name=self.node_name))
 
     def _witnessed_to(self) -> int | None:
         return self._witnesses.reach(self._state) if self._witnesses is not None and self._state is not None else None
@@ -244,12 +255,24 @@ class Follower(ABC, Generic[StateT, RescanT]):
     def _check_watch(self, watch: Watch) -> None:
         if watch.network != self._network_name:
             raise SettingsError(
-                [f"the log of {self.key} is of network {watch.network}, not {self._network_name}: use another log, or another chain's name"]
+                [
+                    message(
+                        "the log of {key} is of network {network}, not {network_name}: use another log, or another chain's name",
+                        key=self.key,
+                        network=watch.network,
+                        network_name=self._network_name,
+                    )
+                ]
             )
         if self._start_height < watch.start_height:
             raise SettingsError(
                 [
-                    f"start_height {self._start_height} is below {watch.start_height}, where the log of {self.key} begins: start a new log to begin earlier"
+                    message(
+                        "start_height {start_height} is below {start_height_2}, where the log of {key} begins: start a new log to begin earlier",
+                        start_height=self._start_height,
+                        start_height_2=watch.start_height,
+                        key=self.key,
+                    )
                 ]
             )
 
@@ -258,6 +281,8 @@ class Follower(ABC, Generic[StateT, RescanT]):
         assert self._writer is not None
         if not events:
             return
+        if self._witnesses is not None:
+            self._witnesses.writing(state)
         try:
             self._writer.append([encode(event) for event in events])
         except BaseException:
@@ -265,6 +290,8 @@ class Follower(ABC, Generic[StateT, RescanT]):
             raise
         for event in events:
             state.apply(event)
+            if self._witnesses is not None:
+                self._witnesses.written(state)
 
     def _disconnect(self, state: StateT, down_to: int) -> Step:
         """Disconnect towards `down_to`, as many blocks as one append may have."""

@@ -17,6 +17,7 @@ from pipeline.log.events.chain import (
     Connect,
     Disagreed,
     Disconnect,
+    Retold,
     Stretch,
     Watch,
     Witnessed,
@@ -24,8 +25,9 @@ from pipeline.log.events.chain import (
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Located, events_of
 from pipeline.model.errors import HistoryBroken, LogError
+from pipeline.model.message import message
 
-from .coverage import Coverage, content_digest
+from .coverage import Coverage, content_digest, with_retold
 
 
 class MainChain:
@@ -43,7 +45,7 @@ class MainChain:
         self.keeps_content = False
         """Whether `content` is kept: a second node's reading is compared with it."""
         self.content: dict[int, bytes] = {}
-        """A digest of what each block with something of the pool's does to it, by height."""
+        """Digests of what each block with something of the pool's does to it, by height."""
         self._prev_of_first: str | None = None
         self._hashes = bytearray()
         self._times = array("q")
@@ -88,13 +90,19 @@ class MainChain:
     def apply(self, event: AnyEvent) -> None:
         """Apply the next event of the key. Raises HistoryBroken if it does not follow from those before it."""
         if not isinstance(event, self.kinds):
-            raise HistoryBroken(f"{type(event).__name__} is not an event of a chain")
+            raise HistoryBroken(message("{name} is not an event of a chain", name=type(event).__name__))
         if event.seq != self.next_seq:
-            raise HistoryBroken(f"seq {event.seq} follows {self.next_seq - 1}")
+            raise HistoryBroken(message("seq {seq} follows {next_seq}", seq=event.seq, next_seq=self.next_seq - 1))
         match event:
             case Watch():
                 if self.watch is not None and event.start_height != self.watch.start_height:
-                    raise HistoryBroken(f"the start moves from height {self.watch.start_height} to {event.start_height}")
+                    raise HistoryBroken(
+                        message(
+                            "the start moves from height {start_height} to {start_height_2}",
+                            start_height=self.watch.start_height,
+                            start_height_2=event.start_height,
+                        )
+                    )
                 self.watch = event
             case Connect():
                 self._connect(event.height, event.prev, [event.hash], [event.time])
@@ -109,6 +117,11 @@ class MainChain:
             case Disagreed():
                 self._require_block(event.height, event.hash)
                 self.disputed[event.height] = event
+            case Retold():
+                self._require_block(event.height, event.hash)
+                self.coverage.split(event.height)
+                if self.keeps_content:
+                    self.content[event.height] = with_retold(self.content.get(event.height, b""), content_digest(event.transactions))
         self._remember(event)
         self.next_seq += 1
 
@@ -117,24 +130,33 @@ class MainChain:
 
     def _connect(self, height: int, prev: str, hashes: Sequence[str], times: Sequence[int]) -> None:
         if self.watch is None or height != self.height + 1:
-            raise HistoryBroken(f"block {height} is connected out of turn")
+            raise HistoryBroken(message("block {height} is connected out of turn", height=height))
         if self._prev_of_first is None:
             self._prev_of_first = prev
         if prev != self.tip:
-            raise HistoryBroken(f"block {height} is connected to {prev}, the chain ends in {self.tip}")
+            raise HistoryBroken(
+                message("block {height} is connected to {prev}, the chain ends in {tip}", height=height, prev=prev, tip=self.tip)
+            )
         self._hashes += bytes.fromhex("".join(hashes))
         self._times.extend(times)
 
     def _disconnect(self, event: Disconnect) -> None:
         if self.watch is None or event.height != self.height or event.hash != self.tip or not self._times:
-            raise HistoryBroken(f"block {event.height} {event.hash} is disconnected, and is not the tip")
+            raise HistoryBroken(message("block {height} {hash} is disconnected, and is not the tip", height=event.height, hash=event.hash))
         del self._hashes[-32:]
         self._times.pop()
         self.content.pop(event.height, None)
         self.disputed.pop(event.height, None)
         self.coverage.drop(event.height)
         if event.prev != self.tip:
-            raise HistoryBroken(f"block {event.height} is disconnected down to {event.prev}, the chain has {self.tip} there")
+            raise HistoryBroken(
+                message(
+                    "block {height} is disconnected down to {prev}, the chain has {tip} there",
+                    height=event.height,
+                    prev=event.prev,
+                    tip=self.tip,
+                )
+            )
 
     def _witness(self, event: Witnessed) -> None:
         self._require_block(event.last, event.hash)
@@ -144,9 +166,13 @@ class MainChain:
 
     def _require_block(self, height: int, block_hash: str) -> None:
         if self.watch is None or not self.start_height <= height <= self.height or self.hash_at(height) != block_hash:
-            raise HistoryBroken(f"block {height} {block_hash} is told of, and is not in the main chain")
+            raise HistoryBroken(
+                message("block {height} {block_hash} is told of, and is not in the main chain", height=height, block_hash=block_hash)
+            )
 
 
 def _refuse(record: Record, error: Exception) -> NoReturn:
     """Raise HistoryBroken for an event that can't be read or does not follow from those before it: the log is not repaired."""
-    raise HistoryBroken(f"{record.where} (key {record.key}) can't be continued: {error}") from error
+    raise HistoryBroken(
+        message("{where} (key {key}) can't be continued: {error}", where=record.where, key=record.key, error=error)
+    ) from error

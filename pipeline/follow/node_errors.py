@@ -7,6 +7,7 @@ between two requests, and the step is restarted. Each family adds the errors of 
 from __future__ import annotations
 
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 
 class NodeUnreachable(SourceError):
@@ -43,8 +44,13 @@ class WrongChain(SourceError):
     def diverged(cls, node: str, block_hash: str | None, height: int, key: str) -> WrongChain:
         """The error when the node's chain lacks the block before the log's first one."""
         return cls(
-            f"the chain of the node at {node} does not contain block {block_hash} at height {height}, after which "
-            f"the log of {key} begins: it is a node of another chain, or its chain was changed from before that; point rpc_url at the node that was followed"
+            message(
+                "the chain of the node at {node} does not contain block {block_hash} at height {height}, after which the log of {key} begins: it is a node of another chain, or its chain was changed from before that; point rpc_url at the node that was followed",
+                node=node,
+                block_hash=block_hash,
+                height=height,
+                key=key,
+            )
         )
 
 

@@ -1,7 +1,9 @@
 """Reads final blocks from a second node, and says what was found (ADR 20).
 
 Enters: the log's state, the nodes, and how the family reads a range from one of them. Leaves: `witnessed` and `disagreed` events, and the height to
-go back to where the followed node no longer says what the log has. Ranges are read when they have something of the pool's, are `MOST_BLOCKS` long,
+go back to where the followed node does not say what the log has. The log does not say which node told a block: blocks that this process did not read
+from the followed node (they came before the start, or from another node that was followed then) are read from that one, too, so that a `witnessed`
+event never counts one node twice. Ranges are read when they have something of the pool's, are `MOST_BLOCKS` long,
 or are an hour old, so that the log stays small. A block that two nodes tell differently is read from both again, each time after a longer wait.
 Left out: which node is followed (`nodes.py`), what a disagreement means for a month (enrichment).
 """
@@ -14,10 +16,11 @@ from typing import Any, Protocol
 
 from pipeline.log.events.chain import ChainEvent, Disagreed, Transaction, Witnessed
 from pipeline.model.errors import SourceError
+from pipeline.model.message import message
 
 from .build_events import EventBuilder
 from .connector import Compared, Disputed, FollowedChain
-from .coverage import content_digest, told_of
+from .coverage import NOTHING, content_digest, told_of
 from .main_chain import MainChain
 from .node_errors import ChainMoved
 from .nodes import Nodes
@@ -31,8 +34,6 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 60.0, 3600.0
 MOST_TEXT = 16_000
 """Characters of an answer kept with a disagreement."""
 
-NOTHING = content_digest([])
-
 
 class Readings(Protocol):
     """How a family reads blocks of the log's main chain from a node that is not followed."""
@@ -42,6 +43,14 @@ class Readings(Protocol):
 
     def read_again(self, side: Any, state: Any, height: int) -> Sequence[Sequence[Transaction]]:
         """The pool's transactions of one block, in every way in which the node can be asked for them. Raises the same."""
+
+
+class FollowedNodeFailed(Exception):
+    """The followed node could not be asked about blocks that it may not have told: another one has to be followed."""
+
+    def __init__(self, error: SourceError) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,23 @@ class Witnesses:
         self._alone_since: float | None = None
         self._disputes: dict[int, tuple[float, float]] = {}
         """When a disputed block is read next, and the wait after that."""
+        self._teller: Any = None
+        """The node whose answers were written last."""
+        self._told_above = -1
+        """Every block of the log above this height was read from that node by this process."""
+
+    def writing(self, state: MainChain) -> None:
+        """Events that rest on the followed node's answers are about to be written."""
+        if self._teller is not self._nodes.current:
+            self._teller, self._told_above = self._nodes.current, self._height(state)
+
+    def written(self, state: MainChain) -> None:
+        """An event was written."""
+        self._told_above = min(self._told_above, self._height(state))
+
+    @staticmethod
+    def _height(state: MainChain) -> int:
+        return state.height if state.watch is not None else -1
 
     def reach(self, state: MainChain) -> int | None:
         """The height up to which enough nodes stand behind every block; None where one is enough."""
@@ -73,18 +99,30 @@ class Witnesses:
         )
 
     def look(self, state: MainChain) -> Found | None:
-        """Read the next range from a second node, where one is due and a node can be asked."""
+        """Read the next range from a second node, where one is due and a node can be asked.
+
+        Raises FollowedNodeFailed, and ChainMoved where the followed node has other blocks.
+        """
         span = self._due(state)
         if span is None:
             return None
+        own: Mapping[int, Sequence[Transaction]] | None = None
         for side in self._nodes.others():
             try:
-                found = self._compare(side, state, *span)
+                self._check_height(side, span[1])
+            except (SourceError, ChainMoved) as error:
+                self._nodes.failed(side, error, is_tip_missing=True)
+                continue
+            own = self._read_own(state, *span) if own is None else own
+            try:
+                found = self._compare(side, state, own, *span)
             except (SourceError, ChainMoved) as error:
                 self._nodes.failed(side, error)
                 continue
             self._nodes.worked(side)
-            self._read_at, self._alone_since = self._nodes.now(), None
+            self._alone_since = None
+            if not isinstance(found.step, Disputed):  # a disputed block has a wait of its own
+                self._read_at = self._nodes.now()
             return found
         return self._go_on_alone(state)
 
@@ -104,24 +142,70 @@ class Witnesses:
                 return first, end
         return None
 
-    def _compare(self, side: Any, state: MainChain, first: int, last: int) -> Found:
+    def _check_height(self, side: Any, last: int) -> None:
         look = self._nodes.looked(side)
         if look.height < last:
-            raise ChainMoved(f"the node at {side.name} is at height {look.height}, below block {last} that has to be compared: it lags")
+            raise ChainMoved(
+                message(
+                    "the node at {name} is at height {height}, below block {last} that has to be compared: it lags",
+                    name=side.name,
+                    height=look.height,
+                    last=last,
+                )
+            )
+
+    def _may_be_others(self, height: int) -> bool:
+        """Whether the log may have that block from another node than the followed one."""
+        return self._teller is not self._nodes.current or height <= self._told_above
+
+    def _read_own(self, state: MainChain, first: int, last: int) -> Mapping[int, Sequence[Transaction]]:
+        """What the followed node says of those blocks of the range that it may not have told."""
+        if not self._may_be_others(first):
+            return {}
+        end = last if self._may_be_others(last) else self._told_above
+        try:
+            return self._readings.read_range(self._nodes.current, state, first, end)
+        except SourceError as error:
+            raise FollowedNodeFailed(error) from error
+
+    def _compare(self, side: Any, state: MainChain, own: Mapping[int, Sequence[Transaction]], first: int, last: int) -> Found:
+        """`own`: what `_read_own` gave."""
         read = self._readings.read_range(side, state, first, last)
         for height in range(first, last + 1):
             theirs = read.get(height, ())
-            if content_digest(theirs) == state.content.get(height, NOTHING):
-                continue
-            again = self._readings.read_again(side, state, height)
-            if not any(content_digest(each) == state.content.get(height, NOTHING) for each in again):
+            if self._may_be_others(height):
+                ours = own.get(height, ())
+                if not self._is_logged(self._nodes.current, state, height, ours):
+                    if content_digest(ours) == content_digest(theirs):
+                        return self._go_back(side, state, first, height)
+                    return self._disagree(side, state, first, height, theirs)
+            if not self._is_logged(side, state, height, theirs):
                 return self._disagree(side, state, first, height, theirs)
         return Found([self._witnessed(state, state.next_seq, first, last, [side.name])], Compared(last - first + 1, 2, state.height))
+
+    def _is_logged(self, side: Any, state: MainChain, height: int, said: Sequence[Transaction]) -> bool:
+        """Whether the node says of a block what the log has, in some way of asking it. `said`: in the first one."""
+        if content_digest(said) == state.content.get(height, NOTHING):
+            return True
+        return any(content_digest(each) == state.content.get(height, NOTHING) for each in self._again(side, state, height))
+
+    def _again(self, side: Any, state: MainChain, height: int) -> Sequence[Sequence[Transaction]]:
+        try:
+            return self._readings.read_again(side, state, height)
+        except SourceError as error:
+            if side is self._nodes.current:
+                raise FollowedNodeFailed(error) from error
+            raise
+
+    def _go_back(self, side: Any, state: MainChain, first: int, height: int) -> Found:
+        """Both nodes say the same, and the log says something else: it is rolled back to below that block."""
+        events: list[ChainEvent] = [self._witnessed(state, state.next_seq, first, height - 1, [side.name])] if height > first else []
+        return Found(events, Disputed(height, state.height), height - 1)
 
     def _disagree(self, side: Any, state: MainChain, first: int, height: int, theirs: Sequence[Transaction]) -> Found:
         current, block_hash, time = self._nodes.current, state.hash_at(height), state.time_of(height)
         assert block_hash is not None
-        ours = self._readings.read_again(current, state, height)
+        ours = self._again(current, state, height)
         has_changed = not any(content_digest(each) == state.content.get(height, NOTHING) for each in ours)
         kept = next((each for each in ours if content_digest(each) == state.content.get(height, NOTHING)), ours[0])
         events: list[ChainEvent] = []
@@ -137,7 +221,9 @@ class Witnesses:
             events.append(told)
         wait_s = self._disputes.get(height, (0.0, FIRST_WAIT_S))[1]
         self._disputes[height] = self._nodes.now() + wait_s, min(2 * wait_s, LONGEST_WAIT_S)
-        return Found(events, Disputed(height, state.height), height - 1 if has_changed else None)
+        # Whose word is in the log: the settings' first node's, where it is followed; no other one replaces what it did not tell.
+        is_replaced = has_changed and (current is self._nodes.sides[0] or not self._may_be_others(height))
+        return Found(events, Disputed(height, state.height), height - 1 if is_replaced else None)
 
     def _go_on_alone(self, state: MainChain) -> Found | None:
         """No second node can be asked: after `witness_wait_s` the log says so."""

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pipeline.model.message import message
+
 from .events import decode
 from .events.keys import KeyGranted, KeyRevoked, KeysRoot
 from .records import Record
@@ -144,11 +146,11 @@ class Stream:
             return Verdict(False, fault)
         after = digest_if_signed(found, self.state.topic, self.state.key)
         if after is None:
-            return Verdict(False, "its signature does not hold in this place")
+            return Verdict(False, message("its signature does not hold in this place"))
         gap = self._gap(found)
         self._take_up(record, found, after)
         if found.digests[0] != digest:
-            return Verdict(False, "it was changed after it was signed" + (f"; {gap}" if gap else ""))
+            return Verdict(False, message("it was changed after it was signed") + (f"; {gap}" if gap else ""))
         return self._said(record, gap)
 
     def _before_keys(self, record: Record) -> Verdict:
@@ -162,7 +164,11 @@ class Stream:
                     is_known = found.previous == state.digest
                     state.is_in_force = True
                     self._take_up(record, found, after)
-                    return _COUNTS if is_known else Verdict(True, "what stands before it is not what the root key's holder found there")
+                    return (
+                        _COUNTS
+                        if is_known
+                        else Verdict(True, message("what stands before it is not what the root key's holder found there"))
+                    )
         state.digest = unsigned_digest(state.digest, event_digest(record))
         state.before_keys += 1
         self.proof = None
@@ -172,18 +178,27 @@ class Stream:
         """Why no append may stand here that is signed so; "" when it may."""
         state = self.state
         if found.number <= state.number:
-            return f"it is append {found.number}, and append {state.number} was read before: it was repeated, or stands out of order"
+            return message(
+                "it is append {number}, and append {number_2} was read before: it was repeated, or stands out of order",
+                number=found.number,
+                number_2=state.number,
+            )
         if found.number > state.number + MOST_SKIPPED:
-            return f"it is append {found.number}, and append {state.number} was the last one"
+            return message("it is append {number}, and append {number_2} was the last one", number=found.number, number_2=state.number)
         if found.signer == self._root:
             return ""
         grant = state.grants.get(found.signer.hex())
         if grant is None:
-            return f"no key {found.signer.hex()[:16]}… was granted here"
+            return message("no key {signer}… was granted here", signer=found.signer.hex()[:16])
         if grant.until is not None:
-            return f"the key of {grant.owner!r} was revoked by append {grant.until}"
+            return message("the key of {owner} was revoked by append {until}", owner=repr(grant.owner), until=grant.until)
         if not any(role in grant.roles for role in self._roles_wanted):
-            return f"the key of {grant.owner!r} is for {', '.join(sorted(grant.roles))}, not for {' or '.join(self._roles_wanted)}"
+            return message(
+                "the key of {owner} is for {roles}, not for {roles_wanted}",
+                owner=repr(grant.owner),
+                roles=", ".join(sorted(grant.roles)),
+                roles_wanted=" or ".join(self._roles_wanted),
+            )
         return ""
 
     def _gap(self, found: AppendSignature) -> str:
@@ -191,11 +206,15 @@ class Stream:
         state = self.state
         if found.number != state.number + 1:
             first, last = state.number + 1, found.number - 1
-            return f"what stood before it is missing: append {first}" + (f" to {last}" if last > first else "")
+            return message("what stood before it is missing: append {first}", first=first) + (
+                message(" to {last}", last=last) if last > first else ""
+            )
         if found.previous != state.digest:
-            return "it stands on another history than the one read: what stood before it was changed"
+            return message("it stands on another history than the one read: what stood before it was changed")
         if self._awaited:
-            return f"what stood before it is missing: {len(self._awaited)} event(s) of append {state.number}"
+            return message(
+                "what stood before it is missing: {count} event(s) of append {number}", count=len(self._awaited), number=state.number
+            )
         return ""
 
     def _take_up(self, record: Record, found: AppendSignature, after: bytes) -> None:
@@ -213,8 +232,10 @@ class Stream:
             try:
                 skipped = awaited.index(digest)
             except ValueError:
-                return Verdict(False, "nobody signed it")
-            missing = f"what stood before it is missing: {skipped} event(s) of append {self.state.number}"
+                return Verdict(False, message("nobody signed it"))
+            missing = message(
+                "what stood before it is missing: {skipped} event(s) of append {number}", skipped=skipped, number=self.state.number
+            )
             for _ in range(skipped):
                 awaited.popleft()
         awaited.popleft()
@@ -229,7 +250,7 @@ class Stream:
         else:
             why = ""  # all that a topic holds is for the same roles, which were asked for with the append
         if why:
-            return Verdict(False, f"{why}; {fault}" if fault else why)
+            return Verdict(False, message("{why}; {fault}", why=why, fault=fault) if fault else why)
         return Verdict(True, fault) if fault else _COUNTS
 
     def _why_not(self, record: Record, grant: Grant) -> str:
@@ -249,13 +270,13 @@ class Stream:
                 if event.replaces is not None:
                     self._revoke(event.replaces)
                 if event.key == state.root:
-                    return "the root key can't be granted a role"
+                    return message("the root key can't be granted a role")
                 state.grants[event.key] = Grant(event.owner, list(event.roles), state.number)
                 return ""
             case KeyRevoked():
                 self._revoke(event.key)
                 return ""
-        return "the root key writes keys alone"
+        return message("the root key writes keys alone")
 
     def _revoke(self, key: str) -> None:
         grant = self.state.grants.get(key)

@@ -18,9 +18,10 @@ from itertools import groupby
 from pipeline.log.events import decode
 from pipeline.log.events.months import Stamped
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 from . import signatures
-from .protocol import TOPICS, EventLog, NewEvent, Record, Topic, Writer
+from .protocol import AUDIT, TOPICS, EventLog, NewEvent, Record, Topic, Writer, append_shared
 from .read import Streams, batches
 
 BATCH_BYTES = 4 << 20
@@ -105,6 +106,17 @@ def copy_log(
     return CopyResult(events, appended, _verify_target(target, source_digests))
 
 
+def copy_audit(source: EventLog, target: EventLog) -> int:
+    """Append to `target` the entries of `source`'s topic `audit` that it lacks, by their ids; how many. No digest of a log counts them, since no month depends on them. Raises LogError."""
+    held = {(record.key, record.id) for records in batches(target, topics=[AUDIT]) for record in _events(records)}
+    appended = 0
+    for records in batches(source, topics=[AUDIT]):
+        for key, run in groupby(_events(records), key=lambda record: record.key):
+            fresh = [NewEvent(record.id, record.value) for record in run if (key, record.id) not in held]
+            appended += append_shared(target, AUDIT, key, fresh) if fresh else 0
+    return appended
+
+
 def _events(records: list[Record]) -> Iterator[Record]:
     """Without the records that are no events: they count for nothing, and are not copied."""
     return (record for record in records if not record.fault)
@@ -114,7 +126,7 @@ def _key(record: Record) -> Key:
     for topic in TOPICS:
         if topic == record.topic:
             return topic, record.key
-    raise LogError(f"{record.where}: {record.topic!r} is not a topic of the log")
+    raise LogError(message("{where}: {topic} is not a topic of the log", where=record.where, topic=repr(record.topic)))
 
 
 def _event_digests(log: EventLog) -> dict[Key, list[bytes]]:
@@ -134,8 +146,14 @@ def _missing_in_target(run: list[Record], running: RunningDigest, held: list[byt
             fresh.append(record)
         elif held[running.events] != event_digest(record):
             raise LogError(
-                f"the target's event {running.events + 1} of {record.topic} {record.key!r} is not the source's, {record.id!r} at {record.where}: "
-                "it is a different log; copy into a log that is empty, or under another prefix"
+                message(
+                    "the target's event {events} of {topic} {key} is not the source's, {id} at {where}: it is a different log; copy into a log that is empty, or under another prefix",
+                    events=running.events + 1,
+                    topic=record.topic,
+                    key=repr(record.key),
+                    id=repr(record.id),
+                    where=record.where,
+                )
             )
         running.add(record)
     return fresh
@@ -167,8 +185,15 @@ def _verify_target(target: EventLog, source_digests: dict[Key, RunningDigest]) -
         read_back = found.get((topic, key), RunningDigest())
         if (read_back.events, read_back.digest) != (running.events, running.digest):
             raise LogError(
-                f"the copy of {topic} {key!r} differs: the source has {running.events} events with digest {running.digest[:16]}, "
-                f"the target {read_back.events} with {read_back.digest[:16]}; keep the source, and copy anew into an empty log"
+                message(
+                    "the copy of {topic} {key} differs: the source has {events} events with digest {digest}, the target {events_2} with {digest_2}; keep the source, and copy anew into an empty log",
+                    topic=topic,
+                    key=repr(key),
+                    events=running.events,
+                    digest=running.digest[:16],
+                    events_2=read_back.events,
+                    digest_2=read_back.digest[:16],
+                )
             )
     return {key: running.digest for key, running in source_digests.items()}
 
@@ -203,17 +228,17 @@ def check_log(log: EventLog, *, on_progress: Callable[[int], None] = lambda _: N
     streams = Streams(log.keys)
     looked = 0
     for records in batches(log):
-        unreadable += [f"{record.where}: {record.fault}" for record in records if record.fault]
+        unreadable += [message("{where}: {fault}", where=record.where, fault=record.fault) for record in records if record.fault]
         for record in _events(records):
             digests.setdefault(_key(record), RunningDigest()).add(record)
             if fault := streams.judge(record).fault:
-                not_authentic.append(f"{record.where}: {fault}")
+                not_authentic.append(message("{where}: {fault}", where=record.where, fault=fault))
             try:
                 event = decode(record.value)
                 if isinstance(event, Stamped) and event.what == "log":
                     stamps[record.key, event.digest, event.calendar] = event
             except (ValueError, RecursionError) as error:
-                unreadable.append(f"{record.where}: {str(error) or type(error).__name__}")
+                unreadable.append(message("{where}: {error}", where=record.where, error=str(error) or type(error).__name__))
         looked += len(records)
         on_progress(looked)
     return LogCheck(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.log.events.months import Stamped
+from pipeline.model.message import message
 
 from .copying import RunningDigest, combined_digest
 from .protocol import TOPICS, EventLog, Record, Topic, advance
@@ -102,4 +103,4 @@ def _place(text: str) -> Key:
 
 
 def _unknown(text: str) -> Topic:
-    raise ValueError(f"{text[:80]!r} names no topic of the log")
+    raise ValueError(message("{text} names no topic of the log", text=repr(text[:80])))

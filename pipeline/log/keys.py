@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.model.errors import LogError
+from pipeline.model.message import joined, message
 
 from .authenticity import Stream
 from .records import NewEvent
 from .roles import KEY_TAGS, ROLES_IN, why_not
 from .signatures import event_digest, parts_of, public_of, running_digest, sign
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 class _Agreed(msgspec.Struct):
@@ -79,7 +83,7 @@ class LogKeys:
     def _signers(self, stream: Stream, events: Sequence[NewEvent]) -> list[tuple[str, NewEvent]]:
         """Each event with the key that signs it, hex."""
         state = stream.state
-        place = f"{state.topic} of {state.key!r}"
+        place = message("{topic} of {key}", topic=state.topic, key=repr(state.key))
         by_topic: str | None = None
         chosen: list[tuple[str, NewEvent]] = []
         in_force = state.is_in_force
@@ -90,13 +94,22 @@ class LogKeys:
             head = _head.decode(event.value)
             if head.type in KEY_TAGS:
                 if self.root not in self._ring:
-                    raise LogError(f"{place}: only the root key writes {head.type!r}, and it is not at hand: name its file with --root-key")
+                    raise LogError(
+                        message(
+                            "{place}: only the root key writes {type}, and it is not at hand: name its file with --root-key",
+                            place=place,
+                            type=repr(head.type),
+                        )
+                    )
                 in_force = True
                 chosen.append((self.root, event))
                 continue
             if not in_force:
                 raise LogError(
-                    f"{place}: [keys] root names a root key, and no key is granted here yet, so nothing of it would be authentic: `esep keys start` begins it"
+                    message(
+                        "{place}: [keys] root names a root key, and no key is granted here yet, so nothing of it would be authentic: `esep keys start` begins it",
+                        place=place,
+                    )
                 )
             signer = self._signer(stream, head)
             if state.topic != "months":
@@ -115,13 +128,19 @@ class LogKeys:
                 continue
             why = why_not(state.topic, head.type, head.by, grant.owner, grant.roles)
             if not why and head.agreed is not None and head.agreed.by != grant.owner:
-                why = f"{head.agreed.by!r} agreed to it, and this is the key of {grant.owner!r}"
+                why = message("{by} agreed to it, and this is the key of {owner}", by=repr(head.agreed.by), owner=repr(grant.owner))
             if not why:
                 return key
             refused.append(why)
-        reasons = "; ".join(refused) or f"none at hand is granted anything there (wanted: {' or '.join(wanted)})"
+        reasons = joined("; ", refused) or message("none at hand is granted anything there (wanted: {wanted})", wanted=" or ".join(wanted))
         if self._locked:
-            reasons += f"; {', '.join(self._locked)} could not be opened (ESEP_KEYS_PASSWORD)"
+            reasons += message("; {locked} could not be opened (ESEP_KEYS_PASSWORD)", locked=", ".join(self._locked))
         raise LogError(
-            f"{state.topic} of {state.key!r}: no key may write this {head.type!r}, nothing was appended: {reasons}; `esep keys list` shows the keys"
+            message(
+                "{topic} of {key}: no key may write this {type}, nothing was appended: {reasons}; `esep keys list` shows the keys",
+                topic=state.topic,
+                key=repr(state.key),
+                type=repr(head.type),
+                reasons=reasons,
+            )
         )

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pipeline.model.errors import LeaseLost
+from pipeline.model.message import message
 
 
 class PoolLease:
@@ -46,7 +47,7 @@ class PoolLease:
         if not self.lost.is_set():
             self._confirm(self)
         if self.lost.is_set():
-            raise LeaseLost(f"pool {self.pool!r} was given to another process: nothing more of it is committed here")
+            raise LeaseLost(message("pool {pool} was given to another process: nothing more of it is committed here", pool=repr(self.pool)))
 
     def is_committing(self) -> bool:
         """Whether a commit is under way."""

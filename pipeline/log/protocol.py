@@ -1,6 +1,6 @@
 """The protocol of the event log that everything is rebuilt from (law 1).
 
-There are four topics. An event has a key (the pool and chain for `chain`, the pool for the rest); events of one key keep their
+There are four topics of facts and decisions, and `audit`, which no month depends on: `end`, `wait`, and `read` without topics, leave it out. An event has a key (the pool and chain for `chain`, the pool for the rest); events of one key keep their
 order. Implementations: `connectors/log_sqlite/log.py` (embedded) and `connectors/log_kafka`.
 """
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from pipeline.model.errors import FencedError
 
+from .records import ALL_TOPICS as ALL_TOPICS
+from .records import AUDIT as AUDIT
 from .records import TOPICS as TOPICS
 from .records import NewEvent as NewEvent
 from .records import Positions as Positions

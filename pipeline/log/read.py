@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from pipeline.model.errors import LogError
+from pipeline.model.message import message
 
 from .authenticity import Stream, Verdict
 from .events import KEY_EVENTS, decode
@@ -65,7 +66,7 @@ def skip_unreadable(record: Record, error: Exception) -> None:
 def refuse_newer(record: Record, error: Exception) -> None:
     """For readers that must not miss an event: raises LogError for a newer schema version. Damaged events are skipped."""
     if isinstance(error, NewerSchema):
-        raise LogError(f"{record.where}: {error}: upgrade it, then try again") from error
+        raise LogError(message("{where}: {error}: upgrade it, then try again", where=record.where, error=error)) from error
 
 
 class Streams:
@@ -94,15 +95,23 @@ class KeyReader(Generic[E]):
     """Follows the events of one key, of some types or (`kinds` None) of all: each call of `new` gives those appended since the last one."""
 
     def __init__(
-        self, log: EventLog, topic: Topic, key: str, kinds: Sequence[type[E]] | None, *, on_unreadable: OnUnreadable = skip_unreadable
+        self,
+        log: EventLog,
+        topic: Topic,
+        key: str,
+        kinds: Sequence[type[E]] | None,
+        *,
+        on_unreadable: OnUnreadable = skip_unreadable,
+        begin: tuple[Positions, bytes | None] | None = None,
     ) -> None:
+        """`begin`: what `place` of another reader of the same log gave: it goes on from there."""
         self._log = log
         self._topic: Topic = topic
         self._key = key
         self._tags = None if kinds is None else frozenset(_tag(kind) for kind in kinds)
         self._on_unreadable = on_unreadable
-        self._positions: dict[str, int] = {}
-        self._stream = None if log.keys is None else log.keys.begin(topic, key)
+        self._positions: dict[str, int] = dict(begin[0]) if begin else {}
+        self._stream = None if log.keys is None else log.keys.begin(topic, key, begin[1] if begin else None)
         self.faults: list[tuple[str, str]] = []
         """Place and fault of each event read that is not authentic, or before which something is missing."""
 
@@ -110,6 +119,10 @@ class KeyReader(Generic[E]):
     def stream(self) -> Stream | None:
         """What is known of the stream after the last look: its keys among it. None where no keys are in force."""
         return self._stream
+
+    def place(self) -> tuple[dict[str, int], bytes | None]:
+        """How far it has read, and the state of the log's signatures there."""
+        return dict(self._positions), None if self._stream is None else self._stream.save()
 
     def new(self) -> Iterator[Located[E]]:
         """The events appended since the last call; exhaust the iterator. Raises what `on_unreadable` raises, and LogError."""
@@ -134,7 +147,14 @@ class KeyReader(Generic[E]):
                 if head.type not in self._tags:
                     return None
                 if head.schema > KNOWN_SCHEMA:
-                    raise NewerSchema(f"schema {head.schema} of {head.type!r} is newer than this program knows ({KNOWN_SCHEMA})")
+                    raise NewerSchema(
+                        message(
+                            "schema {schema} of {type} is newer than this program knows ({known_schema})",
+                            schema=head.schema,
+                            type=repr(head.type),
+                            known_schema=KNOWN_SCHEMA,
+                        )
+                    )
             event: Any = decode(record.value)
         except (ValueError, RecursionError) as error:
             self._on_unreadable(record, error)

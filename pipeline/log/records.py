@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Topic = Literal["chain", "ledger", "registry", "months"]
+Topic = Literal["chain", "ledger", "registry", "months", "audit"]
 TOPICS: tuple[Topic, ...] = ("chain", "ledger", "registry", "months")
+"""The topics of facts and decisions, from which everything is rebuilt: what a log gives when no topic is named."""
+AUDIT: Topic = "audit"
+"""Who signed in, who saw what (ADR 24): read by itself, signed by no key, and never a fact of a month."""
+ALL_TOPICS: tuple[Topic, ...] = (*TOPICS, AUDIT)
 
 Positions = Mapping[str, int]
 """Next offset to read, by `topic/partition` (`{"chain/0": 4711}`). A partition that is absent is read from its start."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .events.chain import Accounts, Balances, Connect, Disagreed, Disconnect, Doubt, Stretch, Watch, Witnessed
+from pipeline.model.message import message
+
+from .events.chain import Accounts, Balances, Connect, Disagreed, Disconnect, Doubt, NotTraced, Retold, Sought, Stretch, Watch, Witnessed
 from .events.keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot, Role
 from .events.ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .events.months import (
@@ -30,6 +32,7 @@ from .events.months import (
 from .events.parts import Event
 from .events.registry import Registry
 from .events.sources import SourceComplete, SourceConfigured, SourceDecided, SourceItems, SourcePolled, SourceRows
+from .events.users import PasskeyAdded, PasskeyRevoked, UserRevoked, UserSet
 from .records import Topic
 
 ROLES: tuple[Role, ...] = ("watch", "capture", "import", "decide", "file")
@@ -38,12 +41,13 @@ MACHINE = "schedule"
 
 ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Watch: ("watch",), Connect: ("watch",), Stretch: ("watch",), Disconnect: ("watch",), Balances: ("watch",), Doubt: ("watch",),
-    Witnessed: ("watch",), Disagreed: ("watch",),
+    Witnessed: ("watch",), Disagreed: ("watch",), Retold: ("watch",), Sought: ("watch",), NotTraced: ("watch",),
     Accounts: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     SourceConfigured: ("capture", "import"), SourceRows: ("capture", "import"), SourcePolled: ("capture", "import"), SourceItems: ("capture", "import"), SourceComplete: ("capture", "import"),
     Registry: ("capture", "import"),
     Labelled: ("decide",), Waived: ("decide",), WalletSigned: ("decide",), Documented: ("decide",), SourceDecided: ("decide",), Approved: ("decide",), AsFrozen: ("decide",),
+    UserSet: ("decide",), UserRevoked: ("decide",), PasskeyAdded: ("decide",), PasskeyRevoked: ("decide",),
     Frozen: ("decide", "file"), Drafted: ("decide", "file"), Submitting: ("decide", "file"), Answered: ("decide", "file"),
     Signed: ("file",), Sending: ("file",), Notified: ("file",), Stamped: ("file",),
     KeysRoot: (), KeyGranted: (), KeyRevoked: (),
@@ -63,10 +67,16 @@ def why_not(topic: str, tag: str, by: str, owner: str, roles: Collection[str]) -
     """Why a key of `owner` with `roles` may not write an event of type `tag` in the name of `by`; "" when it may."""
     wanted = _BY_TAG.get(tag)
     if wanted is None:
-        return f"no role writes events of type {tag!r}"
+        return message("no role writes events of type {tag}", tag=repr(tag))
     held = [role for role in wanted if role in roles]
     if not held:
-        return f"{tag!r} is written by {' or '.join(wanted) or 'the root key'}, and the key of {owner!r} is for {', '.join(sorted(roles))}"
+        return message(
+            "{tag} is written by {wanted}, and the key of {owner} is for {roles}",
+            tag=repr(tag),
+            wanted=" or ".join(wanted) or message("the root key"),
+            owner=repr(owner),
+            roles=", ".join(sorted(roles)),
+        )
     if topic != "months" or by == owner or ("file" in held and by == MACHINE):
         return ""
-    return f"it is in the name of {by!r}, and signed by the key of {owner!r}"
+    return message("it is in the name of {by}, and signed by the key of {owner}", by=repr(by), owner=repr(owner))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pipeline.model.message import message
 
 from .records import NewEvent, Record
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 MOST_EVENTS = 1000
 """Events under one signature; a longer append is signed in parts."""
@@ -51,7 +53,7 @@ def unpack(content: bytes) -> AppendSignature:
     """What `pack` wrote. Raises ValueError for other bytes."""
     rest = len(content) - _HEAD_BYTES
     if not content.startswith(_FORM) or rest <= 0 or rest % _DIGEST_BYTES:
-        raise ValueError("these bytes are no signature that this program knows")
+        raise ValueError(message("these bytes are no signature that this program knows"))
     signer, at = content[1:33], 33 + _NUMBER_BYTES
     digests = tuple(content[place : place + _DIGEST_BYTES] for place in range(_HEAD_BYTES, len(content), _DIGEST_BYTES))
     return AppendSignature(
@@ -85,6 +87,10 @@ def sign(private: Ed25519PrivateKey, topic: str, key: str, number: int, previous
 
 def digest_if_signed(found: AppendSignature, topic: str, key: str) -> bytes | None:
     """The running digest after the append, when its signature holds in this stream; else None. Whether the key may sign is not asked here."""
+    # Imported here: a log without keys does not need it, and it takes a twentieth of a second.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     after = running_digest(topic, key, found.signer, found.number, found.previous, found.digests)
     try:
         Ed25519PublicKey.from_public_bytes(found.signer).verify(found.signature, after)

@@ -11,6 +11,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from .message import message
+
 _NOT_PLAIN = re.compile(r"[^\x21-\x7e]|\\")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9.])?")
 _PORTS = {"http": 80, "https": 443}
@@ -48,26 +50,30 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
     (`carries_secret`), for plain http to another machine.
     """
     if not text:
-        raise ValueError("is empty: write an address that begins with https://")
+        raise ValueError(message("is empty: write an address that begins with https://"))
     if _NOT_PLAIN.search(text):
-        raise ValueError("has a space, a backslash, or another character that an address can't have: write it as %XX, and a host as xn--…")
+        raise ValueError(
+            message("has a space, a backslash, or another character that an address can't have: write it as %XX, and a host as xn--…")
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError("has an invalid host or port: write it like https://host:8443/path") from error
+        raise ValueError(message("has an invalid host or port: write it like https://host:8443/path")) from error
     scheme = parts.scheme.lower()
     if scheme not in _PORTS or not text[len(scheme) :].startswith("://"):
         raise ValueError(
-            "must begin with https:// (http:// only on this machine)" if carries_secret else "must begin with https:// or http://"
+            message("must begin with https:// (http:// only on this machine)")
+            if carries_secret
+            else message("must begin with https:// or http://")
         )
     if "@" in parts.netloc:
-        raise ValueError("holds a user or password: they have settings of their own")
+        raise ValueError(message("holds a user or password: they have settings of their own"))
     if parts.fragment or "#" in text:
-        raise ValueError("has a # in it: what follows one is never sent")
+        raise ValueError(message("has a # in it: what follows one is never sent"))
     host = host_of(parts.hostname or "")
     if port == 0:
-        raise ValueError("has the invalid port 0")
+        raise ValueError(message("has the invalid port 0"))
     address = Address(
         scheme == "https",
         host,
@@ -75,7 +81,7 @@ def parse_address(text: str, *, carries_secret: bool, default_port: int = 80) ->
         (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
     if carries_secret and not address.is_private:
-        raise ValueError("must begin with https:// (http:// only on this machine): a secret travels")
+        raise ValueError(message("must begin with https:// (http:// only on this machine): a secret travels"))
     return address
 
 
@@ -86,7 +92,7 @@ def parse_server(text: str) -> tuple[str, int]:
     except ValueError:
         address = None
     if address is None or address.port == 0 or address.path != "/" or text.endswith("/"):
-        raise ValueError("must be host:port")
+        raise ValueError(message("must be host:port"))
     return address.host, address.port
 
 
@@ -100,7 +106,7 @@ def host_of(text: str) -> str:
 
 
 def _no_host() -> str:
-    raise ValueError("has no valid host: write it like https://host:8443/path")
+    raise ValueError(message("has no valid host: write it like https://host:8443/path"))
 
 
 def is_this_machine(host: str) -> bool:

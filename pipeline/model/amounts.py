@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .message import message
+
 
 def to_units(text: str, decimals: int) -> int:
     """Whole base units of a printed amount (rule 2.1): `to_units("0.01234560", 8) == 1234560`.
@@ -12,13 +14,13 @@ def to_units(text: str, decimals: int) -> int:
     """
     match = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", text)
     if not match:
-        raise ValueError(f"{text!r} is not an amount: digits, with a dot before decimals")
+        raise ValueError(message("{text} is not an amount: digits, with a dot before decimals", text=repr(text)))
     whole, fraction = match[1], match[2] or ""
     if len(fraction.rstrip("0")) > decimals:
-        raise ValueError(f"{text!r} has more than {decimals} decimals")
+        raise ValueError(message("{text} has more than {decimals} decimals", text=repr(text), decimals=decimals))
     units = int(whole + fraction[:decimals].ljust(decimals, "0"))
     if units >= 10**38:
-        raise ValueError(f"{text!r} has more than 38 digits in base units")
+        raise ValueError(message("{text} has more than 38 digits in base units", text=repr(text)))
     return units
 
 

@@ -16,14 +16,15 @@ class EsepError(Exception):
 
 
 class SettingsError(EsepError):
-    """The settings can't be used; every fault found is in `faults`."""
+    """The settings, or what was said on the command line (`source` ""), can't be used; every fault found is in `faults`."""
 
     exit_code = 2
 
     def __init__(self, faults: list[str], *, source: str = "settings") -> None:
         self.faults = faults
         listed = joined("\n  - ", [counted("{count} fault", "{count} faults", len(faults)), *faults])
-        super().__init__(message("{source}: {faults}", source=source, faults=faults[0] if len(faults) == 1 else listed))
+        said = faults[0] if len(faults) == 1 else listed
+        super().__init__(message("{source}: {faults}", source=source, faults=said) if source else said)
 
 
 class InputRefused(EsepError):

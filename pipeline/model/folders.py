@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import MonthError
+from .months import Month
 
 PREFIX = "scratch-"
 
@@ -68,3 +69,8 @@ def _sweep(var: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             continue  # in use, or gone already
+
+
+def version_dir(months_dir: Path, month: Month, version: int) -> Path:
+    """A frozen version's bundle: `months/2026-10/v1`."""
+    return months_dir / str(month) / f"v{version}"

@@ -50,6 +50,8 @@ class IssueCode(StrEnum):
     """ADR 22: a source was out of reach for longer than it keeps its rows."""
     SOURCE_DOES_NOT_RECONCILE = "source-does-not-reconcile"
     """ADR 22: two sums of a source that must be equal are not."""
+    REGISTRY_UNDATED = "registry-undated"
+    """ADR 22: an account or a wallet changed at a source between two looks on different days, and something of the days between depends on it."""
     UNKNOWN_ASSET = "unknown-asset"
     """ADR 7: a token of no contract in the settings left a pool wallet; `ref` is the chain and the contract, `CHAIN:0x…`."""
     BAD_ADDRESS = "bad-address"

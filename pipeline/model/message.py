@@ -20,22 +20,29 @@ class Message(str):
 
     __slots__ = ("many", "parts", "template", "values")
 
+    def __add__(self, other: str) -> str:
+        return joined("", (self, other))
+
+    def __radd__(self, other: str) -> str:
+        return joined("", (other, self))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return str, (str(self),)
 
 
-def message(template: str, /, **values: object) -> Message:
-    """The template, filled in. Values may be messages themselves: they are translated, too. Days stand as the reader's language writes them."""
+def message(template: str, /, **values: object) -> str:
+    """The template, filled in. Values may be messages, or exceptions that were raised with one: they are translated, too. Days stand as the reader's language writes them."""
+    values = {name: text_of(value) if isinstance(value, BaseException) else value for name, value in values.items()}
     return _made(template.format(**values), template, None, values)
 
 
-def counted(one: str, many: str, count: int, /, **values: object) -> Message:
+def counted(one: str, many: str, count: int, /, **values: object) -> str:
     """The template that fits the number, which `{count}` in it is; other languages have forms of their own."""
-    values = {"count": count, **values}
+    values = {"count": count, **{name: text_of(value) if isinstance(value, BaseException) else value for name, value in values.items()}}
     return _made((one if count == 1 else many).format(**values), one, many, values)
 
 
-def joined(separator: str, parts: Iterable[str]) -> Message:
+def joined(separator: str, parts: Iterable[str]) -> str:
     """Texts in a row, each translated for itself."""
     held = tuple(parts)
     return _made(separator.join(held), separator, None, {}, held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .message import message
+
 _FIRST = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 _SECOND = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)
 
@@ -19,7 +21,7 @@ def control_digit(eleven: str) -> int | None:
 def miner_id_fault(miner_id: str) -> str | None:
     """What is wrong with an IIN/BIN, None if nothing. Birth dates and organisation types are not checked (rule 4.5)."""
     if not (len(miner_id) == 12 and miner_id.isascii() and miner_id.isdigit()):
-        return "is not 12 digits"
+        return message("is not 12 digits")
     if control_digit(miner_id[:11]) != int(miner_id[11]):
-        return "has a wrong control digit"
+        return message("has a wrong control digit")
     return None

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from .message import message
+
 ALMATY = ZoneInfo("Asia/Almaty")
 """Dates are dates here (rule 1.2)."""
 
@@ -24,7 +26,7 @@ class Month:
     def parse(cls, text: str) -> Self:
         """`2026-10`. Raises ValueError for anything else."""
         if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text):
-            raise ValueError(f"{text!r} is not a month: write it as 2026-10")
+            raise ValueError(message("{text} is not a month: write it as 2026-10", text=repr(text)))
         return cls(int(text[:4]), int(text[5:]))
 
     def __str__(self) -> str:

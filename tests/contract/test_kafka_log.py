@@ -231,14 +231,14 @@ def test_missing_topics_are_named_with_the_command(servers: str):
 
 def test_another_number_of_partitions_is_refused(settings: KafkaSettings):
     faults = check_topics(dataclasses.replace(settings, partitions=5))
-    assert len(faults) == 4
+    assert len(faults) == 5
     assert "has 3 partitions and [kafka] partitions is 5" in faults[0]
     assert "esep log copy" in faults[0]
 
 
 def test_too_few_replicas_are_refused(settings: KafkaSettings):
     faults = check_topics(dataclasses.replace(settings, replication_factor=3))
-    assert len(faults) == 4
+    assert len(faults) == 5
     assert "has 1 replicas where [kafka] replication_factor is 3: `kafka-reassign-partitions.sh" in faults[0]
 
 

@@ -14,6 +14,7 @@ from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
 
+from .. import details
 from ..fees import Fee, commission_of, rate_on
 from ..outputs import Credit, Item, Output, Paid, day_of
 from ..projection import Lookup
@@ -88,7 +89,7 @@ class MiningcoreReading:
         rate = rate_on(self.fees, day_of(credits[0][1])) if credits and fee else None
         # Miningcore computes in 12 decimals, so a rate agrees to a few of those for each row.
         if rate is not None and abs(fee - gross * rate) > Fraction(len(rows) + 1, 10**4):
-            detail = f"block {height}: the recipients were credited {shown(fee)} of {shown(gross)} base units, and the table of fees says {shown(rate * 100)} percent"
+            detail = details.RATE_DIFFERS.format(height=height, fee=shown(fee), gross=shown(gross), rate=shown(rate * 100))
             yield Item(f"fee:{height}", IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(credits[0][1]), detail)
 
     def _payment(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
@@ -100,7 +101,7 @@ class MiningcoreReading:
             if is_decided and found is None:
                 return
         if found is None:
-            detail = f"payments row {row.row_id}: {row.content.get('transactionconfirmationdata')!r} is no transaction id: say under which it was paid, or that it was not"
+            detail = details.NO_TRANSACTION_ID.format(row_id=row.row_id, text=repr(row.content.get("transactionconfirmationdata")))
             yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
             return
         address = row.content.get("address") or ""
@@ -116,8 +117,8 @@ class MiningcoreReading:
             total += units(row.content.get("amount"), self.decimals)
             newest = max(newest, instant(row.content.get("created")))
         if total:
-            less = "without a payment" if total < 0 else "of which no balance was reset"
-            detail = f"account {address}: {shown(abs(total))} base units {'were taken off the balance' if total < 0 else 'were paid'} {less}: a payment may have been sent and not written"
+            template = details.TAKEN_OFF if total < 0 else details.PAID_WITHOUT_RESET
+            detail = template.format(account=address, amount=shown(abs(total)))
             yield Item(f"resets:{address}", IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(newest), detail)
 
     def _other_change(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
@@ -126,7 +127,9 @@ class MiningcoreReading:
         name = f"row:{row.row_id}"
         decided = lookup.decision(name)
         if decided is None:
-            detail = f"balance_changes row {row.row_id}: {shown(amount)} base units to account {row.content.get('address')}, with the usage {row.content.get('usage')!r}, which Miningcore does not write: accept it as a credit, or refuse it"
+            detail = details.OTHER_CHANGE.format(
+                row_id=row.row_id, amount=shown(amount), account=row.content.get("address"), usage=repr(row.content.get("usage"))
+            )
             yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
         elif decided.outcome == "accept" and amount > 0:
             yield Credit(f"{self.prefix}{row.row_id}", row.content.get("address") or "", self.asset, at, amount)
@@ -135,5 +138,5 @@ class MiningcoreReading:
         """The sum of an account's changes, beside its balance; the connector keeps only those that differ."""
         if row.is_gone:
             return
-        detail = f"account {row.row_id}: balance_changes add up to {row.content.get('changes')}, balances says {row.content.get('balance')}"
+        detail = details.CHANGES_DIFFER.format(account=row.row_id, changes=row.content.get("changes"), balance=row.content.get("balance"))
         yield Item(f"sums:{row.row_id}", IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(row.changed_at), detail)

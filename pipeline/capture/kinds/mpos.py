@@ -3,6 +3,8 @@
 A credit is written when its block is found, gross, with the fee and the donation in rows of their own; it counts once the block has its confirmations, and not at all when
 the block is an orphan (nothing in `transactions` says so). A debit is written before the coins are sent, and its transaction id filled in later: without one its outcome is
 unknown. MPOS deletes no transaction.
+
+What a payout cost (`TXFee`) is taken off the miner's balance and never sent. It is a set-off: a payment of an off-chain payer (rule 10), so that nothing stays owed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 
+from .. import details
 from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
 from ..projection import Lookup
 from ..seen import SeenRow
@@ -23,8 +27,8 @@ _GROSS = ("Credit", "Bonus")
 _TAKEN = ("Fee", "Donation")
 _GROSS_PPS, _TAKEN_PPS = "Credit_PPS", ("Fee_PPS", "Donation_PPS")
 _DEBITS = ("Debit_AP", "Debit_MP")
-_PASSED = ("TXFee",)
-"""What a payout cost its miner: no allocation, and no part of what was sent."""
+_PAYOUT_FEE = "TXFee"
+"""What a payout cost its miner: no allocation, and no part of what was sent. Written right after its debit."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class MposReading:
     """`$config['confirmations']`: from how many on a block's credits are confirmed."""
     by_username: bool = True
     """Whether the ledger's account is the account's name; else its number."""
+    fee_payer: str | None = None
+    """The off-chain payer in whose name payouts' costs are set off; None: each waits for a person."""
 
     @property
     def prefix(self) -> str:
@@ -75,7 +81,7 @@ class MposReading:
                 f"fees:{rows[0].row_id}",
                 IssueCode.SOURCE_UNEXPLAINED,
                 day_of(at),
-                f"transactions row(s) {names}: a fee without a credit of its block",
+                details.FEES_WITHOUT_CREDIT.format(names=names),
             )
             return
         first = next((row for row in gross if row.content.get("type") == "Credit"), gross[0])
@@ -89,43 +95,45 @@ class MposReading:
             cause = f"block {block.content.get('height') if block else block_id} became an orphan"
             yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=cause)
         elif confirmations < self.confirmations and not (block is not None and block.is_gone):
-            detail = f"transactions row {first.row_id}: {shown(total - taken)} base units for {account}, whose block has {confirmations} of {self.confirmations} confirmations"
+            detail = details.IMMATURE_CONFIRMATIONS.format(
+                row_id=first.row_id, amount=shown(total - taken), account=account, confirmations=confirmations, needed=self.confirmations
+            )
             yield Item(f"immature:{first.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
         else:
             yield Credit(allocation_id, account, self.asset, at, total - taken, taken)
 
     def _pps(self, rows: Sequence[SeenRow], lookup: Lookup) -> Iterator[Output]:
         """Pay per share: no block; the fee and the donation follow their credit, by id, within one account."""
-        pairs: list[tuple[SeenRow, Fraction]] = []
+        pairs: list[tuple[SeenRow, list[SeenRow]]] = []
         for row in rows:
             if row.content.get("type") == _GROSS_PPS:
-                pairs.append((row, Fraction(0)))
+                pairs.append((row, []))
             elif pairs:
-                credit, taken = pairs[-1]
-                pairs[-1] = credit, taken + self._amount(row)
+                pairs[-1][1].append(row)
             else:
-                at = instant(row.content.get("timestamp"))
-                yield Item(
-                    f"fees:{row.row_id}",
-                    IssueCode.SOURCE_UNEXPLAINED,
-                    day_of(at),
-                    f"transactions row {row.row_id}: a fee before any credit of its account",
-                )
-        for credit, taken in pairs:
-            at = instant(credit.content.get("timestamp"))
-            yield Credit(
-                f"{self.prefix}{credit.row_id}", self._account(credit, lookup), self.asset, at, self._amount(credit) - taken, taken
-            )
+                detail = details.FEE_BEFORE_CREDIT.format(row_id=row.row_id)
+                yield Item(f"fees:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
+        for credit, fees in pairs:
+            # The group is all that an account was ever credited: a value that can't be read holds back its own credit alone.
+            try:
+                at, gross = instant(credit.content.get("timestamp")), self._amount(credit)
+                taken = sum((self._amount(fee) for fee in fees), Fraction(0))
+            except Unreadable as error:
+                detail = details.UNREADABLE_WITH_FEES.format(row_id=credit.row_id, error=error)
+                yield Item(f"unreadable:transactions:{credit.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(credit.changed_at), detail)
+                continue
+            yield Credit(f"{self.prefix}{credit.row_id}", self._account(credit, lookup), self.asset, at, gross - taken, taken)
 
     def _row(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
         kind, at, name = row.content.get("type") or "", instant(row.content.get("timestamp")), f"payment:{row.row_id}"
-        if kind in _PASSED:
+        if kind == _PAYOUT_FEE:
+            yield from self._payout_fee(row, at, lookup)
             return
         if kind not in _DEBITS:
             account = self._account(row, lookup)
             decided = lookup.decision(f"row:{row.row_id}")
             if decided is None:
-                detail = f"transactions row {row.row_id}: {shown(self._amount(row))} base units for {account}, of the type {kind!r}, which belongs to no block: accept it as a credit, or refuse it"
+                detail = details.OF_NO_BLOCK.format(row_id=row.row_id, amount=shown(self._amount(row)), account=account, kind=repr(kind))
                 yield Item(f"row:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
             elif decided.outcome == "accept":
                 yield Credit(f"{self.prefix}{row.row_id}", account, self.asset, at, self._amount(row))
@@ -135,11 +143,35 @@ class MposReading:
             is_decided, found = outcome(name, lookup)
             if found is None:
                 if not is_decided:
-                    detail = f"transactions row {row.row_id}: {shown(self._amount(row))} base units to {row.content.get('coin_address')}, written before it was sent, and no transaction id came: say under which it was paid, or that it was not"
+                    detail = details.PAYOUT_NOT_SENT.format(
+                        row_id=row.row_id, amount=shown(self._amount(row)), address=row.content.get("coin_address")
+                    )
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
         address = row.content.get("coin_address") or ""
         yield Paid(f"{self.prefix}{row.row_id}", self._account(row, lookup), self.asset, address, self._amount(row), found, at)
+
+    def _payout_fee(self, row: SeenRow, at: int, lookup: Lookup) -> Iterator[Output]:
+        """A set-off, once the payout that it belongs to is known to have been paid."""
+        amount = self._amount(row)
+        before = lookup.row("transactions", str(int(row.row_id) - 1)) if row.row_id.isdecimal() else None
+        if (
+            before is not None
+            and before.content.get("type") in _DEBITS
+            and before.content.get("account_id") == row.content.get("account_id")
+        ):
+            _, paid = outcome(f"payment:{before.row_id}", lookup)
+            if txid(before.content.get("txid")) is None and paid is None:
+                return  # the payout waits, or was not paid: then nothing was taken off for it
+        if not amount:
+            return
+        account, name = self._account(row, lookup), f"row:{row.row_id}"
+        if self.fee_payer is not None:
+            address = row.content.get("coin_address") or account
+            yield Paid(f"{self.prefix}{row.row_id}", account, self.asset, address, amount, f"TXFee {row.row_id}", at, self.fee_payer)
+        elif lookup.decision(name) is None:
+            detail = details.PAYOUT_COST.format(row_id=row.row_id, account=account, amount=shown(amount))
+            yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
 
     def _amount(self, row: SeenRow) -> Fraction:
         return units(row.content.get("amount"), self.decimals)
@@ -151,7 +183,7 @@ class MposReading:
         account = lookup.row("accounts", number)
         name = account.content.get("username") if account is not None else None
         if not name:
-            raise Unreadable(f"account {number} is not in `accounts`")
+            raise Unreadable(message("account {number} is not in `accounts`", number=number))
         return name
 
 
@@ -159,4 +191,4 @@ def _whole(text: str | None) -> int:
     try:
         return int(text or "")
     except ValueError:
-        raise Unreadable(f"{text!r} is no number of confirmations") from None
+        raise Unreadable(message("{text} is no number of confirmations", text=repr(text))) from None

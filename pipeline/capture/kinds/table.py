@@ -11,7 +11,9 @@ from fractions import Fraction
 
 from pipeline.chains.bitcoin.invoice import looks_like_invoice, payment_hash
 from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 
+from .. import details
 from ..fees import Fee, commission_of, rate_on
 from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
 from ..projection import Lookup
@@ -60,10 +62,10 @@ class TableReading:
                     f"{self.prefix}{row.row_id}", account, asset, at, Fraction(0), cause=content.get("cause") or "the source took it back"
                 )
             case "pending":
-                detail = f"allocations row {row.row_id}: {shown(amount)} base units for {account} are not final"
+                detail = details.NOT_FINAL.format(row_id=row.row_id, amount=shown(amount), account=account)
                 yield Item(f"immature:{row.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
             case other:
-                raise Unreadable(f"state {other!r} is none of final, pending, void")
+                raise Unreadable(message("state {other} is none of final, pending, void", other=repr(other)))
 
     def _payment(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
         content, asset, name = row.content, row.content.get("asset") or "", f"payment:{row.row_id}"
@@ -75,12 +77,12 @@ class TableReading:
         if state == "void":
             return
         if state not in ("final", "pending"):
-            raise Unreadable(f"state {state!r} is none of final, pending, void")
+            raise Unreadable(message("state {state} is none of final, pending, void", state=repr(state)))
         if found is None or state == "pending":
             is_decided, named = outcome(name, lookup)
             if named is None:
                 if not is_decided:
-                    detail = f"payments row {row.row_id}: {shown(amount)} base units to {address}, without a known outcome: say under which transaction it was paid, or that it was not"
+                    detail = details.PAYMENT_OUTCOME.format(row_id=row.row_id, amount=shown(amount), address=address)
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
             found = named
@@ -88,14 +90,14 @@ class TableReading:
 
     def _amount(self, text: str | None, asset: str) -> Fraction:
         if asset not in self.decimals:
-            raise Unreadable(f"asset {asset!r} is not in the settings")
+            raise Unreadable(message("asset {asset} is not in the settings", asset=repr(asset)))
         return units(text, self.decimals[asset])
 
 
 def _needed(content: Content, name: str) -> str:
     value = content.get(name)
     if not value:
-        raise Unreadable(f"{name} is empty")
+        raise Unreadable(message("{name} is empty", name=name))
     return value
 
 

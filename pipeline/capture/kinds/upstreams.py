@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 
+from .. import details
 from ..fees import Fee, commission_of, rate_on
 from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
 from ..projection import Lookup
@@ -56,16 +58,17 @@ class Upstream:
             is_decided, found = outcome(name, lookup)
             if found is None:
                 if not is_decided:
-                    detail = f"{row.table} row {row.row_id}: {shown(amount)} base units for {account}, without a transaction yet: say under which it was paid, or that it was not"
+                    detail = details.PAYOUT_WITHOUT_ID.format(table=row.table, row_id=row.row_id, amount=shown(amount), account=account)
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
         if not address:
-            raise Unreadable(f"the payout of {account} names no address: give it in `addresses`")
+            raise Unreadable(message("the payout of {account} names no address: give it in `addresses`", account=account))
         yield Paid(f"{self.prefix}payment:{row.row_id}", account, self.asset, address, amount, found, at, self.payer)
 
-    def unexplained(self, row: SeenRow, at: int, what: str) -> Item:
-        """A row of a kind that is not known."""
-        return Item(f"row:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(at), f"{row.table} row {row.row_id}: {what}")
+    def unexplained(self, row: SeenRow, at: int, amount: Fraction, template: str, **values: object) -> Item:
+        """A row of a kind that is not known; `template` with `values` says of which."""
+        detail = template.format(table=row.table, row_id=row.row_id, amount=shown(amount), **values)
+        return Item(f"row:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,7 @@ class LuxorReading(Upstream):
                 lookup,
             )
         elif (decided := lookup.decision(f"row:{row.row_id}")) is None:
-            yield self.unexplained(
-                row, at, f"{shown(amount)} base units, a {kind} of the category {category!r}: accept it as an earning, or refuse it"
-            )
+            yield self.unexplained(row, at, amount, details.OF_A_CATEGORY, kind=kind, category=repr(category))
         elif decided.outcome == "accept":
             yield self.credit(row, account, at, abs(amount), None)
 
@@ -126,14 +127,14 @@ class F2PoolReading(Upstream):
             yield self.credit(row, account, at, amount, fee if gross else None)
             # F2Pool's numbers have no more than ten decimals.
             if gross and abs(gross - fee - amount) > 1:
-                detail = f"transactions row {row.row_id}: {shown(gross)} base units less the fees {shown(fee)} are not the {shown(amount)} that were credited"
+                detail = details.FEES_DIFFER.format(row_id=row.row_id, gross=shown(gross), fee=shown(fee), amount=shown(amount))
                 yield Item(f"fee:{row.row_id}", IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(at), detail)
         elif kind.startswith("payout"):
             found = next((value for key, value in sorted(content.items()) if key.startswith("payout_") and txid(value)), None)
             address = content.get("payout_wallet_address") or content.get("payout_address") or self.addresses.get(account)
             yield from self.paid(row, account, address, abs(amount), found, created, lookup)
         else:
-            yield self.unexplained(row, created, f"{shown(amount)} base units of the type {kind!r}")
+            yield self.unexplained(row, created, amount, details.OF_A_TYPE, kind=repr(kind))
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ class SbiReading(Upstream):
             at, amount = instant(row.content.get("earningsFor")), units(row.content.get("netOwed") or "0", self.decimals)
             account = row.content.get("subaccountName") or ""
             if waiting:
-                detail = f"earnings of {account} on {row.content.get('earningsFor')}: {shown(amount)} base units, still {', '.join(sorted(waiting))}"
+                detail = details.STILL.format(
+                    account=account, day=row.content.get("earningsFor"), amount=shown(amount), states=", ".join(sorted(waiting))
+                )
                 yield Item(f"immature:{row.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
             else:
                 yield self.credit(row, account, at, amount, commission * amount / net if net else commission)
@@ -196,9 +199,7 @@ class BraiinsReading(Upstream):
             return
         at, amount = unix_instant(content.get("resolved_at_ts") or content.get("requested_at_ts")), units(content.get("amount_sats"), 0)
         if content.get("way") != "onchain":
-            yield self.unexplained(
-                row, at, f"{shown(amount)} base units by {content.get('way')}: import it as an off-chain payer's payment (rule 10.5)"
-            )
+            yield self.unexplained(row, at, amount, details.OF_A_WAY, way=content.get("way"))
         elif content.get("status") != "failed":
             reference = content.get("tx_id") if content.get("status") == "confirmed" else None
             yield from self.paid(

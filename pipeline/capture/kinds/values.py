@@ -9,7 +9,9 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 
+from .. import details
 from ..outputs import Item, Unreadable, day_of
 from ..projection import Lookup
 from ..seen import SeenRow
@@ -23,9 +25,9 @@ def units(text: str | None, decimals: int) -> Fraction:
     try:
         value = Decimal(text or "")
     except InvalidOperation:
-        raise Unreadable(f"{text!r} is no amount") from None
+        raise Unreadable(message("{text} is no amount", text=repr(text))) from None
     if not value.is_finite():
-        raise Unreadable(f"{text!r} is no amount")
+        raise Unreadable(message("{text} is no amount", text=repr(text)))
     return Fraction(value) * Fraction(10**decimals)
 
 
@@ -34,7 +36,7 @@ def instant(text: str | None) -> int:
     try:
         found = datetime.fromisoformat((text or "").strip())
     except ValueError:
-        raise Unreadable(f"{text!r} is no instant") from None
+        raise Unreadable(message("{text} is no instant", text=repr(text))) from None
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     return (found - _EPOCH) // timedelta(microseconds=1)
@@ -45,7 +47,7 @@ def unix_instant(text: str | None) -> int:
     try:
         return int(Fraction(text or "") * 1_000_000)
     except (ValueError, ZeroDivisionError):
-        raise Unreadable(f"{text!r} is no Unix time") from None
+        raise Unreadable(message("{text} is no Unix time", text=repr(text))) from None
 
 
 def txid(text: str | None) -> str | None:
@@ -63,7 +65,7 @@ def vanished(row: SeenRow, why: str, lookup: Lookup) -> Iterator[Item]:
     """An item for a row that is gone though its software deletes none, until a person accepts it."""
     name = f"gone:{row.table}:{row.row_id}"
     if row.is_gone and lookup.decision(name) is None:
-        detail = f"{row.table} row {row.row_id} is gone: {why}; find out who deleted it"
+        detail = details.GONE.format(table=row.table, row_id=row.row_id, why=why)
         yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
 
 

@@ -1,4 +1,4 @@
-"""yiimp (MySQL, MariaDB): tables `earnings`, `payouts`, `blocks`, `accounts`.
+"""yiimp (MySQL, MariaDB): tables `earnings`, `payouts`, `blocks`, `accounts`, and what `yiimp_balances` found of the accounts' sums.
 
 An earning is what is left after the fee, and is deleted within hours once it is cleared; a payout is written before it is sent, deleted when that failed, merged into the next, and
 sent again. So a row that is gone is explained by what was last seen of it, or it is an item. The commission is by a dated table of fees.
@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from pipeline.model.issues import IssueCode
 
+from .. import details
 from ..fees import Fee, commission_of, rate_on
 from ..outputs import Credit, Item, Output, Paid, day_of
 from ..projection import Lookup
@@ -38,10 +39,15 @@ class YiimpReading:
         return f"yiimp:{self.coin}:"
 
     def groups(self, table: str, row_id: str, content: Content) -> Iterable[str]:
-        return [f"{table}:{row_id}"] if table in ("earnings", "payouts") else []
+        return [f"{table}:{row_id}"] if table in ("earnings", "payouts", "sums") else []
 
     def read(self, group: str, rows: Sequence[SeenRow], lookup: Lookup) -> Iterable[Output]:
-        return self._earning(rows[0], lookup) if group.startswith("earnings:") else self._payout(rows[0], lookup)
+        match group.partition(":")[0]:
+            case "earnings":
+                return self._earning(rows[0], lookup)
+            case "payouts":
+                return self._payout(rows[0], lookup)
+        return self._sums(rows[0], lookup)
 
     def _earning(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
         status, at = row.content.get("status"), unix_instant(row.content.get("create_time"))
@@ -55,13 +61,15 @@ class YiimpReading:
             yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=f"block {height} became an orphan")
             return
         if status == _IMMATURE and not row.is_gone:
-            detail = f"earnings row {row.row_id}: {shown(amount)} base units for {account}, whose block {height} is not mature"
+            detail = details.IMMATURE_BLOCK.format(row_id=row.row_id, amount=shown(amount), account=account, height=height)
             yield Item(f"immature:{row.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
             return
         if row.is_gone and status != _CLEARED:
             decided = lookup.decision(name)
             if decided is None:
-                detail = f"earnings row {row.row_id}: {shown(amount)} base units for {account} are gone, last seen with status {status}, and block {height} is no orphan: accept it as a credit, or refuse it"
+                detail = details.EARNINGS_GONE.format(
+                    row_id=row.row_id, amount=shown(amount), account=account, status=status, height=height
+                )
                 yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(at), detail)
             if decided is not None and decided.outcome != "accept":
                 yield Credit(allocation_id, account, self.asset, at, Fraction(0), cause=f"refused by {decided.by}: {decided.reason}")
@@ -85,14 +93,26 @@ class YiimpReading:
                         if row.is_gone
                         else "written before it was sent, and no transaction id came"
                     )
-                    failed = f" ({row.content['errmsg']})" if row.content.get("errmsg") else ""
-                    detail = f"payouts row {row.row_id}: {shown(amount)} base units to {address}, {what}{failed}: say under which it was paid, or that it was not"
+                    failure = row.content.get("errmsg")
+                    detail = (details.PAYOUT_OUTCOME_FAILED if failure else details.PAYOUT_OUTCOME).format(
+                        row_id=row.row_id, amount=shown(amount), address=address, why=what, failure=failure
+                    )
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
         elif row.is_gone and row.changed_at - at < PAYOUTS_KEPT_S * 1_000_000 and lookup.decision(f"gone:payouts:{row.row_id}") is None:
-            detail = f"payouts row {row.row_id} with transaction {found} is gone before its 60 days: it counts as it was; find out who deleted it, then accept this"
+            detail = details.PAYOUT_GONE.format(row_id=row.row_id, txid=found)
             yield Item(f"gone:payouts:{row.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
         yield Paid(f"{self.prefix}payout:{row.row_id}", address, self.asset, address, amount, found, at)
+
+    def _sums(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
+        """An account's balance that its earnings and payouts do not add up to. A person accepts one difference; another is told again."""
+        if row.is_gone:
+            return
+        expected, balance = row.content.get("rows"), row.content.get("balance")
+        name = f"sums:{row.row_id}:{shown(units(balance, self.decimals) - units(expected, self.decimals))}"
+        if lookup.decision(name) is None:
+            detail = details.SUMS_DIFFER.format(account=self._account(row.row_id, lookup), expected=expected, balance=balance)
+            yield Item(name, IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(row.changed_at), detail)
 
     def _account(self, number: str | None, lookup: Lookup) -> str:
         """An account's name, which is its wallet's address; of one deleted since, the last."""

@@ -8,48 +8,78 @@ every list of a `…Columns` has the same length. A reader refuses a schema vers
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
 
 from pipeline.model.errors import LogError
-from pipeline.model.message import as_plain
+from pipeline.model.message import as_plain, message
 
 from ..records import NewEvent, Topic
-from .chain import Accounts, Balances, ChainEvent, Connect, Disagreed, Disconnect, Doubt, Stretch, Watch, Witnessed
+from .audit import AUDIT_EVENTS
+from .chain import (
+    Accounts,
+    Balances,
+    ChainEvent,
+    Connect,
+    Disagreed,
+    Disconnect,
+    Doubt,
+    NotTraced,
+    Retold,
+    Sought,
+    Stretch,
+    Watch,
+    Witnessed,
+)
 from .keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot
 from .ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .months import ClosingEvent, Documented, Frozen, Labelled, Waived, WalletSigned
 from .parts import MAX_EVENT_BYTES, Event
 from .registry import Registry
 from .sources import LedgerSourceEvent, SourceDecided
+from .users import UserEvent
 
 LedgerEvent = Allocations | Payments | PayerPayments | Openings | Complete | LedgerSourceEvent
-MonthEvent = Labelled | Waived | WalletSigned | Documented | SourceDecided | Frozen | ClosingEvent
+MonthEvent = Labelled | Waived | WalletSigned | Documented | SourceDecided | Frozen | ClosingEvent | UserEvent
 AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
-    Accounts: "chain", Witnessed: "chain", Disagreed: "chain",
+    Accounts: "chain", Witnessed: "chain", Disagreed: "chain", Retold: "chain", Sought: "chain", NotTraced: "chain",
     Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
     **dict.fromkeys(get_args(LedgerSourceEvent), "ledger"),
     Registry: "registry",
     Labelled: "months", Waived: "months", WalletSigned: "months", Documented: "months", SourceDecided: "months", Frozen: "months",
     **dict.fromkeys(get_args(ClosingEvent), "months"),
+    **dict.fromkeys(get_args(UserEvent), "months"),
 }  # fmt: skip
 KEY_EVENTS: tuple[type[Event], ...] = (KeysRoot, KeyGranted, KeyRevoked)
 """They lie in every topic (ADR 14)."""
 
 _encoder = msgspec.json.Encoder(enc_hook=as_plain)
-_decoder = msgspec.json.Decoder(AnyEvent)
 
 
 def encode(event: Event) -> NewEvent:
     """The event as it is appended to the log. Raises LogError for one larger than MAX_EVENT_BYTES."""
     value = _encoder.encode(event)
     if len(value) > MAX_EVENT_BYTES:
-        raise LogError(f"event {event.id!r} has {len(value)} bytes: an event has at most {MAX_EVENT_BYTES}, so it was not written")
+        raise LogError(
+            message(
+                "event {id} has {count} bytes: an event has at most {max_event_bytes}, so it was not written",
+                id=repr(event.id),
+                count=len(value),
+                max_event_bytes=MAX_EVENT_BYTES,
+            )
+        )
     return NewEvent(event.id, value)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[AnyEvent]:
+    """Built when the first event is decoded: a command that decodes none should not wait for it."""
+    return msgspec.json.Decoder(AnyEvent)
 
 
 def decode(value: bytes) -> AnyEvent:
@@ -60,7 +90,7 @@ def decode(value: bytes) -> AnyEvent:
     """
     if len(value) > MAX_EVENT_BYTES:
         raise msgspec.ValidationError(f"{len(value)} bytes: an event has at most {MAX_EVENT_BYTES}")
-    event: AnyEvent = _decoder.decode(value)
+    event: AnyEvent = _decoder().decode(value)
     if event.schema != 1:
         raise msgspec.ValidationError(f"schema {event.schema} of {type(event).__name__} is newer than this program knows (1): upgrade it")
     return event
@@ -73,7 +103,7 @@ def content_digest(content: Any) -> str:
 
 def json_schemas() -> dict[str, Any]:
     """JSON Schemas of all events, by the event's `type`."""
-    kinds = [*TOPIC_OF, *KEY_EVENTS]
+    kinds = [*TOPIC_OF, *KEY_EVENTS, *AUDIT_EVENTS]
     refs, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     del refs
     return {

@@ -98,6 +98,12 @@ class Watch(Event, tag="watch", frozen=True, kw_only=True):
         list[str],
         Meta(description="account chains: contracts of wrapped coins, whose `Deposit` and `Withdrawal` logs are told as a mint and a burn"),
     ] = field(default_factory=list)
+    authorizations_from: Annotated[
+        Height | None,
+        Meta(
+            description="account chains: from this block on, transactions that carry an authorization of code by a watched address (EIP-7702) are told, whoever sent them; null: not"
+        ),
+    ] = None
     payees: Annotated[
         list[str], Meta(description="addresses that are no pool wallet's: transactions that pay them are told, too (rule 10.2)")
     ] = field(default_factory=list)
@@ -233,4 +239,34 @@ class Disagreed(Event, tag="disagreed", frozen=True, kw_only=True):
         check_same_length(self, "nodes", "answers")
 
 
-ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt | Witnessed | Disagreed
+class Retold(Event, tag="retold", frozen=True, kw_only=True):
+    """Transactions of a block that is in the main chain already, told after it: the ledger names them (rule 10.2). Each takes the place of what was told of it before."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Height
+    hash: Hash
+    transactions: Annotated[list[Transaction], Meta(min_length=1)]
+
+
+class Sought(Event, tag="sought", frozen=True, kw_only=True):
+    """Transactions that payments of on-chain payers name: they were looked for from the start of reading up to the main chain's last block, and are in every later one."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Annotated[Height, Meta(description="of the main chain's last block")]
+    hash: Annotated[Hash, Meta(description="of the same")]
+    txids: Annotated[list[Hash], Meta(min_length=1, description="only those that no event named before")]
+
+
+class NotTraced(Event, tag="not-traced", frozen=True, kw_only=True):
+    """Of transactions that an earlier `sought` event names, and that are in the blocks after this event, the node could not trace the calls: they are told in none of these blocks, and count as not looked for until another `sought` event names them."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Annotated[Height, Meta(description="of the main chain's last block before them")]
+    hash: Annotated[Hash, Meta(description="of the same")]
+    txids: Annotated[list[Hash], Meta(min_length=1)]
+
+
+ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt | Witnessed | Disagreed | Retold | Sought | NotTraced

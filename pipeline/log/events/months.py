@@ -24,6 +24,8 @@ from pipeline.log.events.parts import (
     Text,
     UnixSeconds,
 )
+from pipeline.log.events.users import Assertion
+from pipeline.model.message import message
 
 SignedFile = Literal["manifest.json", "report.json"]
 Packed = Annotated[str, Meta(max_length=256 << 20, description="the exact bytes, gzip, base64")]
@@ -38,6 +40,9 @@ class Approved(Event, tag="approved", frozen=True, kw_only=True):
     by: Text
     reason: Text
     at: UnixSeconds
+    assertion: Annotated[
+        Assertion | None, Meta(description="of a passkey of the person: its challenge is the SHA-256 of this event without it (ADR 24)")
+    ] = None
 
 
 class Signed(Event, tag="signed", frozen=True, kw_only=True):
@@ -287,6 +292,8 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     languages: Annotated[list[Language], Meta(max_length=100, description="that the form was printed in")] = msgspec.field(
         default_factory=lambda: ["kk"]
     )
+    layout: Annotated[int, Meta(ge=1, le=2**31 - 1, description="of the printed documents (ADR 26)")] = 1
+    pdf_rows: Annotated[int, Meta(ge=0, le=2**31 - 1, description="the most rows that a PDF prints (`[report] pdf_rows`); 0: all")] = 0
     closing_debts: Annotated[dict[str, str] | None, Meta(description="what is owed to miners at the month's end, by asset, as printed")] = (
         None
     )
@@ -306,4 +313,10 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """The edition in the event and the one among the parameters must agree."""
         if self.rules.get("edition", 1) != self.edition:
-            raise ValueError(f"edition {self.edition}, but the rules in force are of edition {self.rules.get('edition', 1)}")
+            raise ValueError(
+                message(
+                    "edition {edition}, but the rules in force are of edition {edition_2}",
+                    edition=self.edition,
+                    edition_2=self.rules.get("edition", 1),
+                )
+            )

@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import astuple
 
+from pipeline.model.message import message
 from pipeline.model.paths import NAME_PATTERN
 
 _END = r"$(?!\n)"
@@ -63,7 +64,7 @@ def check_day(name: str, day: str) -> None:
     try:
         date.fromisoformat(day)
     except ValueError:
-        raise ValueError(f"{name} {day!r} is not a day of the calendar") from None
+        raise ValueError(message("{name} {day} is not a day of the calendar", name=name, day=repr(day))) from None
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type", forbid_unknown_fields=True):

@@ -76,3 +76,6 @@ class Registry(Event, tag="registry", frozen=True, kw_only=True):
     accounts: list[AccountRow] = msgspec.field(default_factory=list)
     wallets: list[WalletRow] = msgspec.field(default_factory=list)
     counterparties: list[CounterpartyRow] = msgspec.field(default_factory=list)
+    source: Annotated[
+        Id, Meta(description="the source of the ledger whose rows were added to what a person imported last (ADR 22); empty for an import")
+    ] = ""

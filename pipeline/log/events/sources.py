@@ -98,12 +98,13 @@ class SourceDecided(Event, tag="source-decided", frozen=True, kw_only=True):
     source: SourceName
     item: Id
     outcome: Annotated[
-        Literal["paid", "not-paid", "accept", "refuse"],
+        Literal["paid", "not-paid", "accept", "refuse", "dated"],
         Meta(
-            description="of a payment: it was paid under `txid`, or it was not; of anything else: it counts as the source says, or it does not"
+            description="of a payment: it was paid under `txid`, or it was not; of a change of the registry: it counts from `day` on; of anything else: it counts as the source says, or it does not"
         ),
     ]
     txid: Annotated[Id | None, Meta(description="of `paid`")] = None
+    day: Annotated[Date | None, Meta(description="of `dated`")] = None
     by: Text
     reason: Text
     at: Annotated[int, Meta(ge=0, le=253_402_300_799, description="seconds since the Unix epoch, UTC")]
