@@ -7,15 +7,14 @@ explanation. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal
 
 import polars as pl
 
 from pipeline.enrich.balance import last_heights
 from pipeline.enrich.classify import chains_of
 from pipeline.enrich.frames import Facts
+from pipeline.enrich.opening import Opening, not_looked_for
 from pipeline.enrich.payers import PAYERS_SINCE
 from pipeline.enrich.witnesses import month_witnesses, span_words
 from pipeline.log.events.months import Waived
@@ -23,26 +22,8 @@ from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
+from .condition import Condition
 from .waivers import blocking_issues
-
-ConditionKind = Literal[
-    "chain-passed", "chain-final", "nodes-agree", "payers-seen", "ledger-complete", "registry-loaded", "issues-resolved"
-]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One thing that must hold before the month closes."""
-
-    name: str
-    is_met: bool
-    detail: str
-    kind: ConditionKind
-    """What it is about, whatever the chain: not part of a bundle."""
-
-    def for_manifest(self) -> dict[str, object]:
-        """The condition as a bundle's manifest has it."""
-        return {"name": str(self.name), "is_met": self.is_met, "detail": str(self.detail)}
 
 
 def closing_conditions(
@@ -54,13 +35,14 @@ def closing_conditions(
     *,
     complete_through: date | None,
     has_registry: bool,
+    opening: Opening | None = None,
 ) -> list[Condition]:
-    """Everything that rule 8.1 asks for, in its order; the month can close when all are met."""
+    """Everything that rule 8.1 asks for, in its order; the month can close when all are met. `opening`: what `facts` leave out."""
     conditions = [
         condition for chain in sorted(rules.finality) for condition in _chain_conditions(facts, chain, month, rules.finality[chain])
     ]
     conditions += _witness_conditions(facts, month, rules)
-    conditions += _payer_conditions(facts, rules)
+    conditions += _payer_conditions(facts, rules, opening)
     is_complete = complete_through is not None and complete_through >= month.last
     said = (
         message("declared complete through {complete_through}", complete_through=complete_through)
@@ -149,29 +131,45 @@ def _witness_conditions(facts: Facts, month: Month, rules: Rules) -> list[Condit
     """Whether the log says of all of the month's final blocks how many nodes told them (ADR 20): a condition for each chain that needs several."""
     conditions = []
     for chain, found in month_witnesses(facts, month, rules).items():
-        detail = f"the month's blocks {found.first} to {found.last} were read from {found.needed} nodes"
+        detail = message(
+            "the month's blocks {first} to {last} were read from {needed} nodes", first=found.first, last=found.last, needed=found.needed
+        )
         if found.by_fewer:
-            detail += f", but for {span_words(found.by_fewer)}"
+            detail += message(", but for {span_words}", span_words=span_words(found.by_fewer))
         if found.unread:
-            detail = f"blocks {span_words(found.unread)} were not read from a second node yet (esep nodes)"
-        conditions.append(Condition(f"{chain} was read from {found.needed} nodes", not found.unread, detail, "nodes-agree"))
+            detail = message("blocks {span_words} were not read from a second node yet (esep nodes)", span_words=span_words(found.unread))
+        conditions.append(
+            Condition(
+                message("{chain} was read from {needed} nodes", chain=chain, needed=found.needed), not found.unread, detail, "nodes-agree"
+            )
+        )
     return conditions
 
 
-def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
+def _payer_conditions(facts: Facts, rules: Rules, opening: Opening | None) -> list[Condition]:
     """Whether every payment of an on-chain payer was looked for in the main chain (rule 10.8): a condition for each chain with such payers."""
-    chains = {payer.chain for payer in rules.payers.values() if payer.chain} if rules.edition >= PAYERS_SINCE else set()
+    chains = rules.paying_chains() if rules.edition >= PAYERS_SINCE else set()
+    before = dict(opening.payers.iter_rows()) if opening else {}
     conditions = []
     for chain in sorted(chains):
         of_chain = (pl.col("chain") == chain) & pl.col("payer").is_in(rules.on_chain_payers(chain))
         named = facts.payments.join(chains_of(rules), on="asset").filter(of_chain)
-        left = named.join(facts.payees, on=["chain", "address"], how="anti")
-        detail = message("all {height} payments of on-chain payers were looked for", height=named.height)
-        if left.height:
+        if opening is not None:
+            named = named.filter(pl.col("paid_at") >= opening.since_us)
+        count, left = named.height + before.get(chain, 0), not_looked_for(named, facts)
+        detail = message("all {height} payments of on-chain payers were looked for", height=count)
+        if left.height and chain in rules.finality:
             detail = message(
                 "{left} of {all} payments of on-chain payers were not looked for yet (esep watch)",
                 left=left.height,
-                all=named.height,
+                all=count,
+            )
+        elif left.height:
+            detail = message(
+                "{left} of {all} payments of on-chain payers were not looked for: there is no [chains.{chain}], whose node finds them",
+                left=left.height,
+                all=count,
+                chain=chain,
             )
         conditions.append(
             Condition(message("{chain}: payers' transactions looked for", chain=chain), left.is_empty(), detail, "payers-seen")
@@ -180,9 +178,9 @@ def _payer_conditions(facts: Facts, rules: Rules) -> list[Condition]:
 
 
 def describe_chains(
-    facts: Facts, month: Month, finality: Mapping[str, int], internal_calls: Mapping[str, str]
+    facts: Facts, month: Month, finality: Mapping[str, int], internal_calls: Mapping[str, str], authorizations_from: Mapping[str, int]
 ) -> dict[str, dict[str, object]]:
-    """The state of each chain at the month's closing, for the manifest; on account chains also how calls inside transactions were read."""
+    """The state of each chain at the month's closing, for the manifest; on account chains also how calls inside transactions were read, and from where on authorizations of code."""
     described: dict[str, dict[str, object]] = {}
     for chain in sorted(finality):
         blocks = facts.blocks.filter(pl.col("chain") == chain).sort("height")
@@ -197,6 +195,8 @@ def describe_chains(
         }
         if chain in internal_calls:
             described[chain]["internal_calls"] = internal_calls[chain]
+        if chain in authorizations_from:
+            described[chain]["authorizations_from"] = authorizations_from[chain]
         for height in last_heights(blocks, month)["height"]:
             last = blocks.row(by_predicate=pl.col("height") == height, named=True)
             described[chain] |= {

@@ -28,7 +28,9 @@ NOT_REPRODUCIBLE = ("month.duckdb",)
 """Files whose bytes may differ between two equal freezes; their content may not."""
 
 
-def describe_month(enriched: Enriched, facts: Facts, month: Month, rules: Rules, internal_calls: Mapping[str, str]) -> dict[str, Any]:
+def describe_month(
+    enriched: Enriched, facts: Facts, month: Month, rules: Rules, internal_calls: Mapping[str, str], authorizations_from: Mapping[str, int]
+) -> dict[str, Any]:
     """The computed keys of the manifest, as JSON has them."""
     return {
         "schema": rules.edition,
@@ -40,7 +42,7 @@ def describe_month(enriched: Enriched, facts: Facts, month: Month, rules: Rules,
         "due": month.deadline.isoformat(),
         "totals": printed_totals(enriched.totals, rules.assets),
         "rules": rules.to_json(),
-        "chains": describe_chains(facts, month, rules.finality, internal_calls),
+        "chains": describe_chains(facts, month, rules.finality, internal_calls, authorizations_from),
         "issues": dict(enriched.issues.group_by("code").len().sort("code").iter_rows()),
         "not_reproducible": list(NOT_REPRODUCIBLE),
         **({"by_payer": describe_payers(enriched, rules)} if rules.edition >= PAYERS_SINCE else {}),

@@ -12,11 +12,13 @@ from datetime import date
 import polars as pl
 
 from pipeline.assess.coins import PreviousCoins
-from pipeline.assess.conditions import Condition, closing_conditions
+from pipeline.assess.condition import Condition
+from pipeline.assess.conditions import closing_conditions
 from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
+from pipeline.enrich.opening import Opening
 from pipeline.log.authenticity import SignedEvent, StreamState
 from pipeline.log.events.months import Documented, Waived, WalletSigned
 from pipeline.model.issues import Issue
@@ -29,6 +31,7 @@ class MonthState:
     """A month's state in a store at one moment."""
 
     facts: Facts
+    """All of the history; with an `opening` what the month sees beside it."""
     waivers: list[Waived]
     complete_through: date | None
     has_registry: bool
@@ -49,10 +52,14 @@ class MonthState:
     """What is known of each stream at `positions`, by topic and key; none where no root key is in force (ADR 14)."""
     signed: list[SignedEvent] = field(default_factory=list)
     """What proves people's decisions, and what the root key said."""
+    opening: Opening | None = None
+    """What the month, or an earlier one, begins with (ADR 25)."""
     documents: list[Documented] = field(default_factory=list)
     """Documents that labels, waivers and off-chain transfers rest on, oldest first."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
     """How calls inside transactions were read, by chain; chains without such calls are absent (ADR 7)."""
+    authorizations_from: Mapping[str, int] = field(default_factory=dict)
+    """From which block on authorizations of code (EIP-7702) were told, by chain; absent where they were not."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Assessment:
 
 def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
     """Enrich the month and check every condition of rule 8.1. Events that can't be read are blocking issues."""
-    enriched = enrich_month(state.facts, month, rules)
+    enriched = enrich_month(state.facts, month, rules, state.opening)
     if state.bad_events:
         unreadable = pl.DataFrame(
             [(issue.code.value, issue.severity.value, issue.ref, issue.detail, issue.detail, None) for issue in state.bad_events],
@@ -78,6 +85,13 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
         )
         enriched = replace(enriched, issues=pl.concat([enriched.issues, unreadable]).sort("code", "ref"))
     conditions = closing_conditions(
-        state.facts, enriched.issues, state.waivers, month, rules, complete_through=state.complete_through, has_registry=state.has_registry
+        state.facts,
+        enriched.issues,
+        state.waivers,
+        month,
+        rules,
+        complete_through=state.complete_through,
+        has_registry=state.has_registry,
+        opening=state.opening,
     )
     return Assessment(enriched, conditions)

@@ -119,7 +119,7 @@ def stated_root(root: bytes, count: int, month: str, version: int, digest: str) 
 def report_rows(report: pl.DataFrame, ties: pl.DataFrame) -> pl.DataFrame:
     """The rows as leaves have them; who paid (rule 10.9) is no part of a leaf. Raises ValueError when the ties are not this report's."""
     if not report["n"].equals(ties["n"]) or set(ties.columns) - {"payer"} != {"n", *TIES}:
-        raise ValueError("rows.csv is not of this report")
+        raise ValueError(message("rows.csv is not of this report"))
     return pl.concat([report, ties.select(TIES)], how="horizontal").select(ROW)
 
 
@@ -127,9 +127,17 @@ def read_receipt(content: bytes) -> Receipt:
     """A receipt as it was written. Raises ValueError, in words, for anything else."""
     receipt = msgspec.json.decode(content, type=Receipt)
     if receipt.form != FORM or receipt.edition != EDITION:
-        raise ValueError(f"it is {receipt.form} {receipt.edition}: this program knows {FORM} {EDITION}")
+        raise ValueError(
+            message(
+                "it is {form} {edition}: this program knows {form_2} {edition_2}",
+                form=receipt.form,
+                edition=receipt.edition,
+                form_2=FORM,
+                edition_2=EDITION,
+            )
+        )
     if receipt.columns != list(ROW) or any(len(row.values) != len(ROW) for row in receipt.rows):
-        raise ValueError("its rows do not have the columns of a report's rows")
+        raise ValueError(message("its rows do not have the columns of a report's rows"))
     return receipt
 
 

@@ -7,9 +7,7 @@ issue by its ref of edition 1, and does not lapse.
 
 from __future__ import annotations
 
-from base64 import b32encode
 from collections.abc import Sequence
-from hashlib import sha256
 
 import polars as pl
 
@@ -53,19 +51,8 @@ def blocking_issues(issues: pl.DataFrame, waivers: Sequence[Waived]) -> pl.DataF
     return left.drop("waived_by", "waiver_reason")
 
 
-def waiver_facts(issue: str) -> list[str]:
-    """An issue's facts, one a line, as a waiver of it records them."""
-    return issue.split("\n") if issue else []
-
-
 def _words(column: str) -> pl.Expr:
     """Facts one a line, as words; of many the first."""
     lines = pl.col(column).str.split("\n")
     more = pl.when(lines.list.len() > SHOWN_FACTS).then(pl.lit(", …")).otherwise(pl.lit(""))
     return pl.concat_str(lines.list.head(SHOWN_FACTS).list.join(", "), more)
-
-
-def short_name(code: str, ref: str) -> str:
-    """An issue's short name, four characters of a-z and 2-7. It depends only on code and ref, so it stays the same when the list changes. Two issues
-    may share one (1 in a million): a command that takes a short name must then refuse it as ambiguous."""
-    return b32encode(sha256(f"{code}\n{ref}".encode()).digest()).decode().lower()[:4]

@@ -7,6 +7,7 @@ block; the opening is then the balance observed after the last block before the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import polars as pl
@@ -17,6 +18,7 @@ from pipeline.model.rules import Rules
 from .classify import chains_of
 from .frames import BALANCES, UNITS, Facts
 from .identify import day_of_seconds
+from .opening import Opening, above
 
 OWN = ["chain", "wallet", "asset"]
 
@@ -28,8 +30,14 @@ def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
     )
 
 
-def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
-    """BALANCES of every pool wallet and asset for the month, by wallet and asset; and `fault`: why the proof fails, null where it holds."""
+def prove_balances(facts: Facts, month: Month, rules: Rules, begins: Opening | None = None) -> pl.DataFrame:
+    """BALANCES of every pool wallet and asset for the month, by wallet and asset; and `fault`: why the proof fails, null where it holds.
+
+    `begins`: the coins up to some height, instead of the outputs and inputs there.
+    """
+    if begins is not None:
+        names = ("transactions", "inputs", "outputs")
+        facts = replace(facts, **{name: above(getattr(facts, name), facts.blocks, begins.heights) for name in names})
     heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
     spans = (
         last_heights(facts.blocks, month)
@@ -37,7 +45,9 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
         .join(last_heights(facts.blocks, month.previous).rename({"height": "from"}), on="chain", how="left")
     )
     created = (
-        facts.outputs.filter(pl.col("wallet").is_not_null()).join(heights, on=["chain", "block_hash"]).join(spans, on="chain")
+        _created(facts.outputs.filter(pl.col("wallet").is_not_null()).join(heights, on=["chain", "block_hash"]), begins).join(
+            spans, on="chain"
+        )
     ).with_columns(is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to"))
     spent = (facts.inputs.join(heights, on=["chain", "block_hash"]).join(spans, on="chain")).with_columns(
         is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to")
@@ -49,7 +59,10 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
     paid = spent.group_by(OWN).agg(pl.col("value").filter(now).sum().alias("spent"))
     opening = _unspent(created, spent, pl.col("is_before")).rename({"unspent": "opening"})
     unspent = _unspent(created, spent, pl.col("is_within"))
-    known = pl.concat([received.select(OWN), paid.select(OWN), facts.pool_wallets.join(chains_of(rules), on="chain").select(OWN)]).unique()
+    seen = [begins.wallets.join(spans, on="chain", how="semi").select(OWN)] if begins else []
+    known = pl.concat(
+        [received.select(OWN), paid.select(OWN), facts.pool_wallets.join(chains_of(rules), on="chain").select(OWN), *seen]
+    ).unique()
     sums = (
         known.join(opening, on=OWN, how="left")
         .join(received, on=OWN, how="left")
@@ -59,7 +72,7 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
         .with_columns(pl.col("opening", "in", "spent", "fee", "unspent").fill_null(0).cast(UNITS), fault=pl.lit(None, pl.String))
         .with_columns(out=pl.col("spent") - pl.col("fee"))
     )
-    is_observed = pl.col("chain").is_in(facts.observations["chain"].unique().to_list())
+    is_observed = pl.col("chain").is_in([*facts.observations["chain"].unique(), *(begins.observed if begins else ())])
     return (
         pl.concat([sums.filter(~is_observed), apply_observations(sums.filter(is_observed), facts, spans, month)])
         .with_columns(closing=pl.col("opening") + pl.col("in") - pl.col("out") - pl.col("fee"))
@@ -67,6 +80,12 @@ def prove_balances(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
         .sort("wallet", "asset", "chain")
         .select([*BALANCES, "fault"])
     )
+
+
+def _created(outputs: pl.DataFrame, begins: Opening | None) -> pl.DataFrame:
+    """The pool's outputs with their height: OWN, txid, vout, value, height; before those of the facts the opening's coins."""
+    named = outputs.select(*OWN, "txid", "vout", "value", "height")
+    return named if begins is None else pl.concat([begins.coins.join(begins.heights, on="chain").select(named.columns), named])
 
 
 def _difference() -> pl.Expr:

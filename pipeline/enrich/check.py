@@ -118,6 +118,7 @@ def waiting_at_sources(items: pl.DataFrame, month: Month) -> pl.DataFrame:
             facts=[pl.col("detail")],
         )
         for code in items["code"].unique().sort()
+        if code != IssueCode.REGISTRY_UNDATED.value  # counts where something depends on it: `undated`
     ]
     return pl.concat([NO_ISSUES, *parts])
 

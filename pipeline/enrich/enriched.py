@@ -10,6 +10,8 @@ import polars as pl
 from pipeline.model.totals import Totals
 
 from .frames import DEBTS
+from .line import Line, Open
+from .opening import Opening
 from .report import Report
 
 
@@ -20,7 +22,7 @@ class Enriched:
     outflows: pl.DataFrame
     """Dated in the month."""
     transfers: pl.DataFrame
-    """Of the whole chain, because matching looks beyond the month."""
+    """Of the whole chain, because matching looks beyond the month; from an opening only those that it leaves."""
     balances: pl.DataFrame
     reported: Report
     """The report's rows, iterated slice by slice: a large month is never whole in memory."""
@@ -30,6 +32,27 @@ class Enriched:
     """The month's separate totals (rule 7.4), in whole base units."""
     debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
     """As DEBTS: every miner with a debt, an allocation or a settlement."""
+
+    opening: Opening | None = None
+    """What the month was enriched from, instead of the whole history (ADR 25)."""
+    starts_at: int = 0
+    """The instant before which transfers settle nothing (rule 6.4), microseconds."""
+    begins: Open | None = None
+    ends: Open | None = None
+
+    @cached_property
+    def opening_line(self) -> Line:
+        """What was open when the month began."""
+        return self._line(self.begins)
+
+    @cached_property
+    def closing_line(self) -> Line:
+        """What is open at its end: what the next month begins with."""
+        return self._line(self.ends)
+
+    def _line(self, places: Open | None) -> Line:
+        assert places is not None, "enrichment leaves what is open"
+        return places.line(self.reported.allocations, self.reported.transfers, self.opening.line if self.opening else None)
 
     @cached_property
     def report(self) -> pl.DataFrame:

@@ -72,6 +72,8 @@ PROVED_BALANCES = OBSERVATIONS
 """The same of single addresses and the chain's own asset, where the block's header proves it: around the pool's transactions, and at months' ends (ADR 7)."""
 PAYEES = {"chain": pl.String, "address": pl.String}
 """Addresses that are followed besides the pool's, so that transactions of on-chain payers are found (rules 8.1, 10.8)."""
+SOUGHT = {"chain": pl.String, "txid": pl.String}
+"""Transactions that payments of on-chain payers name and that were looked for in the whole main chain, where the chain is searched by id (rules 8.1, 10.8)."""
 DOUBTS = {"chain": pl.String, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String, "txid": pl.String}
 """Blocks whose second reading differed; with `txid`: a transaction whose internal calls two witnesses tell differently (ADR 7). `time` is the header's."""
 SOURCE_ITEMS = {"source": pl.String, "item": pl.String, "code": pl.String, "date": pl.Date, "detail": pl.String}
@@ -157,6 +159,7 @@ class Facts:
     doubts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DOUBTS))
     proved_balances: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PROVED_BALANCES))
     payees: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PAYEES))
+    sought: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SOUGHT))
     source_items: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SOURCE_ITEMS))
     witnesses: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=WITNESSES))
     disagreements: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DISAGREEMENTS))
@@ -180,6 +183,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "doubts": DOUBTS,
     "proved_balances": PROVED_BALANCES,
     "payees": PAYEES,
+    "sought": SOUGHT,
     "source_items": SOURCE_ITEMS,
     "witnesses": WITNESSES,
     "disagreements": DISAGREEMENTS,
@@ -188,7 +192,9 @@ MAY_BE_ABSENT: dict[str, tuple[str, ...]] = {
     "doubts": ("txid",), "inputs": ("held", "held_after", "signed_by"), "transactions": ("fee_wallet",), "payments": ("payer",),
 }  # fmt: skip
 """Columns that a bundle leaves out when they are empty, by frame, so that bundles of chains without them keep their bytes."""
-FRAMES_MAY_BE_ABSENT = frozenset(("observations", "doubts", "proved_balances", "payees", "source_items", "witnesses", "disagreements"))
+FRAMES_MAY_BE_ABSENT = frozenset(
+    ("observations", "doubts", "proved_balances", "payees", "sought", "source_items", "witnesses", "disagreements")
+)
 """Frames that a bundle leaves out when they have no row, for the same reason."""
 
 ISSUES = {"code": pl.String, "severity": pl.String, "ref": pl.String, "detail": pl.String}

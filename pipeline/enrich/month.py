@@ -20,18 +20,24 @@ from .enriched import Enriched
 from .frames import ALLOCATIONS, TRANSFERS, UNITS, Facts
 from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .issue_rows import is_in_month, make_refs_unique
+from .line import combine_open
 from .match import KEY, Matched, credit, match
+from .opening import Opening
 from .payers import match_payers, sort_out_payments
 from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
 from .report import Report
 from .state import contradicted_blocks
 from .totals import sum_month
+from .undated import undated_changes
 from .witnesses import nodes_disagree, one_node_only
 
 
-def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE) -> Enriched:
+def enrich_month(
+    facts: Facts, month: Month, rules: Rules, opening: Opening | None = None, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE
+) -> Enriched:
     """Apply the rules to a month's facts (rules 3 to 7, 9).
 
+    `opening`: what the month, or an earlier one, begins with; `facts` then need not have what lies before it (`opening.cut_facts`). The result is the same (ADR 25).
     `allocations_at_once`: about how many allocations are settled together, to bound memory; the result does not depend on it (law 2).
     """
     facts, unknown = name_assets(facts, rules)
@@ -46,10 +52,10 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
     matched = _with_miners(matched, payments)
     credits = credit(matched)
-    allocations = list_allocations(facts, rules)
+    allocations = list_allocations(facts, rules, opening)
     held = assign_holders(allocations, facts.accounts, month)
     unheld = select_allocations(allocations, held.filter(pl.col("miner_id").is_null()))
-    balances = prove_balances(facts, month, rules)
+    balances = prove_balances(facts, month, rules, opening)
     issues = [
         check.mixed_inputs(transactions, month),
         check.unbalanced_wallets(balances, rules),
@@ -63,6 +69,7 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         one_node_only(facts, month, rules),
         check.differing_traces(facts.doubts, facts.blocks, month),
         check.waiting_at_sources(facts.source_items, month),
+        undated_changes(facts, month, allocations, held, payments, [outflows, matched.transfers]),
         check.unknown_outflows(outflows),
         check_registry.overlaps(facts.wallets, facts.accounts, month, rules),
         check_registry.bad_miner_ids(facts.miners),
@@ -77,9 +84,13 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
     moved = matched.transfers
     del matched, payments, transactions, unheld
     transfers = list_transfers(moved, credits)
-    moved = moved.select("instant", *KEY, "amount", "date", "payer").sort("instant", "txid", "address", "asset", "payer")
-    moved = moved.drop("instant").with_row_index("transfer")
-    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("instant") >= settlement_start(facts, held)))
+    starts_at = opening.starts_at if opening else settlement_start(facts, held)
+    moved = moved.select("instant", *KEY, "amount", "date", "payer")
+    credits = credits.with_columns(whole=pl.col("amount"))
+    if opening is not None:
+        credits, moved = _after(credits, moved, opening)
+    moved = moved.sort("instant", "txid", "address", "asset", "payer").drop("instant").with_row_index("transfer")
+    credits = credits.filter((pl.col("date") <= month.last) & (pl.col("instant") >= starts_at))
     credits = credits.join(moved.select([*KEY, "transfer"]), on=KEY, how="left", maintain_order="left")
     held = held.drop("allocated_at")
     settled = list(settle_ranges(facts, allocations, held, credits, moved, month, rules, at_once=allocations_at_once))
@@ -94,15 +105,32 @@ def enrich_month(facts: Facts, month: Month, rules: Rules, *, allocations_at_onc
         issues=make_refs_unique(pl.concat(issues), rules),
         totals=sum_month(report, pl.concat([part.outstanding for part in settled])),
         debts=pl.concat([part.debts for part in settled]).sort("miner_id", "asset"),
+        opening=opening,
+        starts_at=starts_at,
+        begins=combine_open([part.begins for part in settled]),
+        ends=combine_open([part.ends for part in settled]),
     )
 
 
-def list_allocations(facts: Facts, rules: Rules) -> pl.DataFrame:
+def _after(credits: pl.DataFrame, moved: pl.DataFrame, opening: Opening) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The credits and transfers from the opening's month on, after those that the opening has."""
+    is_new, known = pl.col("date") >= opening.since.first, opening.line.credits
+    transfers = known.select("instant", *KEY, pl.col("transfer_amount").alias("amount"), "date", "payer").unique()
+    before = known.select(credits.columns)
+    both = pl.concat([before, credits.filter(is_new)]).sort("instant", "txid", "address", "payment_id")
+    return both, pl.concat([transfers, moved.filter(is_new)])
+
+
+def list_allocations(facts: Facts, rules: Rules, opening: Opening | None = None) -> pl.DataFrame:
     """All allocations, openings among them (rule 6.4), in no order: ALLOCATIONS, is_opening, is_of_day_before.
 
+    From an opening: of those before it what it has, with what is left as `amount`; and openings of accounts that nobody holds, which are an issue in every month (rule 9.2).
     `is_of_day_before`: an opening at 00:00 in Almaty, whose allocation date is the day before; in edition 1 there was no such rule.
     """
     listed = facts.allocations.select(list(ALLOCATIONS)).with_columns(is_opening=pl.lit(False), is_of_day_before=pl.lit(False))
+    if opening is not None:
+        known = opening.line.allocations.select(listed.columns)
+        listed = pl.concat([known, listed.filter(pl.col("allocated_at") >= opening.since_us)])
     if facts.openings.is_empty():
         return listed
     openings = facts.openings.select(
@@ -118,6 +146,12 @@ def list_allocations(facts: Facts, rules: Rules) -> pl.DataFrame:
         is_opening=pl.lit(True),
         is_of_day_before=is_midnight("owed_at") & pl.lit(rules.edition > 1),
     )
+    if opening is not None:
+        dated = with_holder(
+            openings.with_columns(day=day_of_micros("allocated_at")), facts.accounts, keys=["account"], day="day", name="held_by"
+        )
+        is_told = (pl.col("allocated_at") >= opening.since_us) | pl.col("held_by").is_null()
+        openings = dated.filter(is_told).select(openings.columns)
     return pl.concat([listed, openings])
 
 

@@ -20,6 +20,7 @@ from .debts import list_debts
 from .frames import Facts
 from .identify import day_of_micros, licences_on
 from .issue_rows import is_in_month
+from .line import Open, what_is_open
 from .report import PLACES, list_rows
 from .settle import settle, with_left
 from .sorting import sort_by_number_then_text
@@ -39,6 +40,10 @@ class Settled:
     """The unsettled rest, at the month's end, of allocations dated before it: asset, left."""
     debts: pl.DataFrame
     """The pool's debts to these miners, as DEBTS."""
+    begins: Open
+    """What was open when the month began."""
+    ends: Open
+    """What is open at its end."""
 
 
 def settle_ranges(
@@ -67,6 +72,7 @@ def settle_ranges(
         own = own.with_row_index("row")
         paid = credits.filter(range_of_credit == number).with_row_index("row")
         portions = settle(own, paid)
+        begins = _open_before(own, paid, portions, month)
         own, paid = with_left(own, portions, "allocation"), with_left(paid, portions, "credit")
         rows = list_rows(own, paid, transfers, portions, month)
         yield Settled(
@@ -79,7 +85,18 @@ def settle_ranges(
             ],
             _outstanding(own, month),
             list_debts(own, paid, rows, month),
+            begins,
+            what_is_open(own, paid),
         )
+
+
+def _open_before(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.DataFrame, month: Month) -> Open:
+    """What was open when the month began: later allocations and credits come after all others in their orders (rule 6.1), and so move no portion of those before."""
+    owed, paid = allocations.filter(pl.col("allocation_date") < month.first), credits.filter(pl.col("date") < month.first)
+    settled = portions.join(owed.select(allocation="row"), on="allocation", how="semi").join(
+        paid.select(credit="row"), on="credit", how="semi"
+    )
+    return what_is_open(with_left(owed, settled, "allocation"), with_left(paid, settled, "credit"))
 
 
 def select_allocations(allocations: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:

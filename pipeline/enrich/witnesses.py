@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import polars as pl
 
@@ -22,6 +23,8 @@ from .identify import day_of_seconds
 from .issue_rows import is_in_month, make_issues
 
 SHOWN_CHARACTERS = 400
+BEFORE_CHARACTERS = 120
+"""Of an answer shown before the first difference."""
 SHOWN_SPANS = 5
 ENOUGH = 2
 """Nodes that settle a disagreement."""
@@ -54,8 +57,9 @@ def month_witnesses(facts: Facts, month: Month, rules: Rules) -> dict[str, Month
         if first is None or last is None:
             continue
         rows = facts.witnesses.filter(pl.col("chain") == chain)
-        unread = list(gaps(_spans(rows), first, last))
-        short = list(gaps([*_spans(rows.filter(pl.col("n_nodes") >= needed)), *unread], first, last))
+        both = [(height, height) for height in facts.disagreements.filter(pl.col("chain") == chain)["height"]]  # `nodes-disagree` says so
+        unread = list(gaps([*_spans(rows), *both], first, last))
+        short = list(gaps([*_spans(rows.filter(pl.col("n_nodes") >= needed)), *both, *unread], first, last))
         few = rows.filter(pl.col("n_nodes") < needed)
         reasons = [
             reason
@@ -96,7 +100,9 @@ def nodes_disagree(facts: Facts, month: Month) -> pl.DataFrame:
         chain, seq, height = row["chain"], row["seq"], row["height"]
         if any(known == chain and at > seq and first <= height <= last for known, at, first, last in enough):
             continue
-        said = [f"{node} says {_shown(answer)}" for node, answer in zip(row["nodes"], row["answers"], strict=True)]
+        alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*row["answers"], strict=False)))
+        begin = alike - BEFORE_CHARACTERS
+        said = [f"{node} says {_shown(answer, begin)}" for node, answer in zip(row["nodes"], row["answers"], strict=True)]
         digests = [hashlib.sha256(answer.encode()).hexdigest() for answer in row["answers"]]
         rows.append(
             {"ref": f"{chain}:{height}", "detail": f"block {height}: {'; '.join(said)}", "facts": "\n".join([row["hash"], *digests])}
@@ -132,8 +138,12 @@ def _spans(rows: pl.DataFrame) -> list[Span]:
     return [(first, last) for first, last in rows.select("height", "last").iter_rows()]
 
 
-def _shown(answer: str) -> str:
-    return answer if len(answer) <= SHOWN_CHARACTERS else answer[:SHOWN_CHARACTERS] + "…"
+def _shown(answer: str, begin: int) -> str:
+    """The answer, of a long one the part from `begin` on: a little before the first difference."""
+    if len(answer) <= SHOWN_CHARACTERS:
+        return answer
+    part = answer[max(0, begin) :]
+    return "…" * (begin > 0) + (part if len(part) <= SHOWN_CHARACTERS else part[:SHOWN_CHARACTERS] + "…")
 
 
 def _whole(value: object) -> int | None:

@@ -39,10 +39,10 @@ from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, 
 from pipeline.freeze.evidence import write_decisions, write_evidence
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
-from pipeline.model.message import as_plain
+from pipeline.model.message import as_plain, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
-from pipeline.render import Document, render_all
+from pipeline.render import NEWEST_LAYOUT, Document, render_all
 from pipeline.render.canonical import read_report_csv, write_report_csv, write_table_csv
 from pipeline.render.form import Language
 from pipeline.render.totals import printed_totals
@@ -68,13 +68,21 @@ class Version:
     """Unix seconds."""
     by: str
     reason: str
+    layout: int = NEWEST_LAYOUT
+    """Of the printed documents (ADR 26)."""
+    pdf_rows: int = 0
+    """The most rows that a PDF prints; 0: all."""
 
     @classmethod
     def of(cls, event: Frozen) -> Self:
         """The version that an event froze."""
         month, rules = Month.parse(event.month), Rules.from_json(event.rules)
         languages: list[Language] = event.languages  # type: ignore[assignment]
-        return cls(month, event.version, rules, event.header, languages, event.at, event.by, event.reason)
+        return cls(month, event.version, rules, event.header, languages, event.at, event.by, event.reason, event.layout, event.pdf_rows)
+
+    def limit_of(self, rows: int) -> int:
+        """`Document.pdf_rows` of a form of so many rows."""
+        return self.pdf_rows if rows > self.pdf_rows else 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ def write_report(enriched: Enriched, rules: Rules, folder: Path, *, progress: Ca
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700)
-    progress("tables")
+    progress(message("tables"))
     height = enriched.reported.height
     with (folder / "report.csv").open("wb") as file:
         digest = write_report_csv(_told(printed_parts(enriched, rules), height, progress), file)
@@ -164,7 +172,7 @@ def write_bundle(
     if content.coins is not None:
         with (folder / COINS_CSV).open("wb") as file:
             write_table_csv(printed_coins(content.coins), file)
-    progress("evidence")
+    progress(message("evidence"))
     write_evidence(content.evidence, folder / "evidence")
     if content.state.streams:
         write_decisions(content.state.signed, version.month, folder / DECISIONS)
@@ -172,12 +180,12 @@ def write_bundle(
     if version.rules.edition >= FIRST_EDITION:
         listed = listed_addresses(content.state.facts, content.state.wallet_signatures, version.header["bin"])
         (folder / WALLETS_JSONL).write_bytes(encode_addresses(listed))
-    progress("documents")
+    progress(message("documents"))
     _render(content, report, progress)
-    progress("database")
+    progress(message("database"))
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    progress("manifest")
+    progress(message("manifest"))
     manifest = (
         msgspec.json.format(msgspec.json.encode(_manifest(content, report, files), enc_hook=as_plain, order="deterministic"), indent=1)
         + b"\n"
@@ -193,14 +201,16 @@ def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], N
     for part in parts:
         yield part
         done += part.height
-        progress(f"report.csv: {done:,} of {total:,} rows")
+        progress(message("report.csv: {done} of {total} rows", done=format(done, ","), total=format(total, ",")))
 
 
 def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:
     """The report's rows as they stand in `report.csv`, printed in every format and language."""
     version = content.version
     rows = read_report_csv((report.folder / "report.csv").read_bytes())
-    document = Document(version.month, version.number, report.digest, version.header, rows, content.totals, version.at)
+    document = Document(
+        version.month, version.number, report.digest, version.header, rows, content.totals, version.at, version.layout, version.limit_of(rows.height)
+    )  # fmt: skip
     render_all(document, report.folder, languages=version.languages, progress=progress)
 
 
@@ -210,7 +220,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
     keys = describe_keys(state.streams)
     documents = describe_documents(state.documents, version.month, enriched.outflows, enriched.transfers)
-    return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls) | {
+    return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls, state.authorizations_from) | {
         "version": version.number,
         "digest": report.digest,
         "header": version.header,
@@ -225,6 +235,8 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "previous_digest": state.previous_digest,
         "positions": state.positions,
         "languages": list(version.languages),
+        **({"layout": version.layout} if version.layout > 1 else {}),
+        **({"pdf_rows": limit} if (limit := version.limit_of(report.height)) else {}),
         "conditions": [condition.for_manifest() for condition in content.assessed.conditions],
         "waivers": [{key: getattr(waiver, key) for key in of_waiver} for waiver in state.waivers],
         "software": {name: version_of(name) for name in _SOFTWARE} | {"python": platform.python_version()},
@@ -266,7 +278,7 @@ def put_in_place(built: Path, final: Path) -> None:
     What was built on another disk is copied beside its place first, so that it appears there whole, too.
     """
     if final.exists():
-        raise FileExistsError(f"{final} is there already: a frozen version is never changed")
+        raise FileExistsError(message("{final} is there already: a frozen version is never changed", final=final))
     try:
         move_into_place(built, final)
     except OSError as error:

@@ -23,6 +23,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import MonthError
+from pipeline.model.folders import version_dir
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
@@ -75,6 +76,8 @@ def freeze_month(
         manifest_digest=bundle.manifest_digest,
         previous_digest=state.previous_digest,
         languages=list(version.languages),
+        layout=version.layout,
+        pdf_rows=version.pdf_rows,
         closing_debts=closing_debts(content.debts),
         closing_debts_digest=content.debts["closing_digest"],
         closing_coins=closing_coins(content.coins_section) if content.coins_section is not None else None,
@@ -147,8 +150,3 @@ def finish_freeze(months_dir: Path, event: Frozen) -> bool:
 def building_dir(final: Path) -> Path:
     """Where a bundle is built before it is renamed to `final`."""
     return final.with_name(f".{final.name}.building")
-
-
-def version_dir(months_dir: Path, month: Month, version: int) -> Path:
-    """`months/2026-10/v1`."""
-    return months_dir / str(month) / f"v{version}"

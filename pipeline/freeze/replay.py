@@ -17,6 +17,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Streams, batches
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import message
 from pipeline.verify.files import MANIFEST, holds
 
 from .bundle import Bundle, Content, write_bundle, write_report
@@ -45,13 +46,24 @@ def positions_in_log(event: Frozen, log: EventLog) -> dict[str, int]:
     if awaited:
         name, id_ = min(awaited.items())
         raise VerifyError(
-            f"{event.month} v{event.version} is a function of event {id_!r} of {name}, which the log does not hold: bring back the log it was frozen from"
+            message(
+                "{month} v{version} is a function of event {id} of {name}, which the log does not hold: bring back the log it was frozen from",
+                month=event.month,
+                version=event.version,
+                id=repr(id_),
+                name=name,
+            )
         )
     for place, cut in sorted(cuts.items()):
         if place in beyond and beyond[place].offset < cut:
             raise VerifyError(
-                f"{beyond[place].where}, event {beyond[place].id!r}, lies before what {event.month} v{event.version} is a function of, and was not there "
-                "when it was frozen: bring back the log it was frozen from"
+                message(
+                    "{where}, event {id}, lies before what {month} v{version} is a function of, and was not there when it was frozen: bring back the log it was frozen from",
+                    where=beyond[place].where,
+                    id=repr(beyond[place].id),
+                    month=event.month,
+                    version=event.version,
+                )
             )
     return cuts
 

@@ -16,6 +16,7 @@ from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import EventLog, Record
 from pipeline.log.read import Streams, batches
 from pipeline.model.errors import StoreError
+from pipeline.model.message import message
 
 from . import Store
 
@@ -106,13 +107,26 @@ def bring_under_keys(store: Store, log: EventLog, keys: LogKeys | None) -> None:
         return
     rebuild = "delete the store (esep.toml: store.path), it is rebuilt from the log"
     if roots or keys is None:
-        raise StoreError(f"the store was filled under the root key {min(roots)[:16]}…, which is not the one in [keys] root: {rebuild}")
+        raise StoreError(
+            message(
+                "the store was filled under the root key {roots}…, which is not the one in [keys] root: {rebuild}",
+                roots=min(roots)[:16],
+                rebuild=rebuild,
+            )
+        )
     streams = Streams(keys)
     for records in batches(log, until=positions):
         for record in records:
             fault = streams.judge(record).fault
             if fault and not record.fault:  # what is no event is a bad event already
-                raise StoreError(f"the store holds {record.where}, read before [keys] root was set, and {fault}: {rebuild}")
+                raise StoreError(
+                    message(
+                        "the store holds {where}, read before [keys] root was set, and {fault}: {rebuild}",
+                        where=record.where,
+                        fault=fault,
+                        rebuild=rebuild,
+                    )
+                )
     with store.transaction() as connection:
         for (topic, key), stream in streams.found.items():
             save_stream(connection, topic, key, stream)

@@ -1,21 +1,20 @@
 """Chain events into rows: which blocks are in the main chain, and their contents.
 
 In: chain events in the log's order, and the store. Out: rows of raw_block, raw_transaction, raw_input, raw_output,
-raw_watch, raw_balance, raw_account_proof, raw_doubt, raw_witness, raw_disagreement and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
+raw_watch, raw_balance, raw_account_proof, raw_doubt, raw_witness, raw_disagreement, raw_sought and raw_chain_tip. Rules: a chain's events are numbered without gaps; a block joins on top of the main
 chain's last block, and only that one leaves. Anything else is a broken assumption (`ChainBroken`): ingest stops. Left out:
 duplicates, which `pipeline.store.ingest` has dropped before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
 import polars as pl
 
-from pipeline.enrich.frames import UNITS
 from pipeline.log.events.chain import (
     Accounts,
     Balances,
@@ -24,69 +23,45 @@ from pipeline.log.events.chain import (
     Disagreed,
     Disconnect,
     Doubt,
+    NotTraced,
+    Retold,
+    Sought,
     Stretch,
     Transaction,
     Watch,
     Witnessed,
 )
 from pipeline.log.protocol import Record
+from pipeline.model.message import message
 
-from .facts import Shape, insert
-
-BLOCK: Shape = {
-    "chain": pl.String, "hash": pl.String, "height": pl.Int64, "prev": pl.String, "time": pl.Int64, "mediantime": pl.Int64,
-    "header": pl.String, "is_main": pl.Boolean,
-}  # fmt: skip
-TRANSACTION: dict[str, Any] = {
-    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "position": pl.Int32, "is_coinbase": pl.Boolean, "other_inputs": pl.Int32,
-    "other_inputs_value": pl.String, "fee": pl.String, "fee_asset": pl.String, "raw": pl.String, "branch": pl.List(pl.String),
-    "fee_wallet": pl.String, "receipt": pl.String, "transaction_proof": pl.List(pl.String), "receipt_proof": pl.List(pl.String),
-}  # fmt: skip
-INPUT: Shape = {
-    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "spent_txid": pl.String, "spent_vout": pl.Int32, "value": pl.String,
-    "address": pl.String, "wallet": pl.String, "asset": pl.String, "held": pl.String, "held_after": pl.String, "signed_by": pl.String,
-}  # fmt: skip
-OUTPUT: Shape = {
-    "chain": pl.String, "block_hash": pl.String, "txid": pl.String, "vout": pl.Int32, "value": pl.String, "address": pl.String,
-    "wallet": pl.String, "asset": pl.String, "script_type": pl.String, "is_unspendable": pl.Boolean, "ref": pl.String,
-}  # fmt: skip
-WATCH: Shape = {
-    "chain": pl.String,
-    "seq": pl.Int64,
-    "network": pl.String,
-    "start_height": pl.Int64,
-    "wallets": pl.String,
-    "internal_calls": pl.String,
-    "payees": pl.List(pl.String),  # type: ignore[dict-item]
-}
-BALANCE: Shape = {
-    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "wallet": pl.String, "address": pl.String, "asset": pl.String,
-    "value": pl.String,
-}  # fmt: skip
-ACCOUNT: dict[str, Any] = {
-    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "block_hash": pl.String, "header": pl.String, "asset": pl.String, "wallet": pl.String,
-    "address": pl.String, "value": pl.String, "proof": pl.List(pl.String),
-}  # fmt: skip
-DOUBT: Shape = {
-    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "detail": pl.String,
-    "txid": pl.String,
-}  # fmt: skip
-WITNESS: dict[str, Any] = {
-    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "last": pl.Int64, "hash": pl.String, "nodes": pl.List(pl.String), "reason": pl.String,
-    "is_main": pl.Boolean,
-}  # fmt: skip
-DISAGREEMENT: dict[str, Any] = {
-    "chain": pl.String, "seq": pl.Int64, "height": pl.Int64, "hash": pl.String, "time": pl.Int64, "nodes": pl.List(pl.String),
-    "answers": pl.List(pl.String), "is_main": pl.Boolean,
-}  # fmt: skip
-TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
-AMOUNTS = ("value", "fee", "other_inputs_value", "held", "held_after")
+from .chain_rows import (
+    ACCOUNT,
+    BALANCE,
+    BLOCK,
+    DISAGREEMENT,
+    DOUBT,
+    INPUT,
+    OUTPUT,
+    SOUGHT,
+    TIP,
+    TRANSACTION,
+    WATCH,
+    WITNESS,
+    Key,
+    input_rows,
+    insert_rows,
+    output_rows,
+    transaction_rows,
+)
+from .facts import insert
+from .witnessed import WitnessedRanges
 
 _KNOWN = "SELECT b.* EXCLUDE (header) FROM raw_block b SEMI JOIN named USING (chain, hash)"
 _MOVE = "UPDATE raw_block SET is_main = moved.is_main FROM moved WHERE raw_block.chain = moved.chain AND raw_block.hash = moved.hash"
-_LEAVE = (
-    "UPDATE raw_witness SET is_main = false WHERE is_main AND chain = $chain AND last >= $height",
-    "UPDATE raw_disagreement SET is_main = false WHERE is_main AND chain = $chain AND height >= $height",
+_REPLACE = (
+    "DELETE FROM raw_transaction t USING retold WHERE t.chain = retold.chain AND t.block_hash = retold.hash AND t.txid = retold.txid",
+    "DELETE FROM raw_input t USING retold WHERE t.chain = retold.chain AND t.block_hash = retold.hash AND t.txid = retold.txid",
+    "DELETE FROM raw_output t USING retold WHERE t.chain = retold.chain AND t.block_hash = retold.hash AND t.txid = retold.txid",
 )
 _FORGET = (
     "DELETE FROM raw_transaction t USING again WHERE t.chain = again.chain AND t.block_hash = again.hash",
@@ -98,9 +73,9 @@ _FORGET = (
 class ChainBroken(Exception):
     """A chain event does not follow from the events before it; `record` is its record."""
 
-    def __init__(self, record: Record, message: str) -> None:
+    def __init__(self, record: Record, text: str) -> None:
         self.record = record
-        super().__init__(message)
+        super().__init__(text)
 
 
 class _Block(NamedTuple):
@@ -119,10 +94,6 @@ class _Tip(NamedTuple):
     height: int | None
 
 
-Key = tuple[str, str]
-"""Chain and hash of a block."""
-
-
 class ChainBatch:
     """Follows the chains through a batch of events, then writes what changed."""
 
@@ -139,10 +110,11 @@ class ChainBatch:
         self._balances: list[tuple[Any, ...]] = []
         self._accounts: list[tuple[Any, ...]] = []
         self._doubts: list[tuple[Any, ...]] = []
-        self._witnesses: list[Witnessed] = []
         self._disagreements: list[Disagreed] = []
-        self._left: dict[str, int] = {}
-        """The lowest height at which a block left the main chain, by chain."""
+        self._witnessed = WitnessedRanges()
+        self._retold: dict[Key, dict[str, Transaction]] = {}
+        """Of blocks that were stored before: transactions that were told after them, by txid."""
+        self._sought: list[tuple[str, int, str, bool]] = []
         self._touched: dict[Key, None] = {}
 
     def _read_known(self, events: Sequence[ChainEvent]) -> dict[Key, _Block]:
@@ -161,14 +133,23 @@ class ChainBatch:
         expected = 0 if tip is None else tip.seq + 1
         if event.seq != expected:
             what = "events are missing before it" if event.seq > expected else "it contradicts the event of that number read before"
-            raise ChainBroken(record, f"event {event.seq} of chain {event.chain!r} where number {expected} must follow: {what}")
+            raise ChainBroken(
+                record,
+                message(
+                    "event {seq} of chain {chain} where number {expected} must follow: {what}",
+                    seq=event.seq, chain=repr(event.chain), expected=expected, what=what,
+                ),
+            )  # fmt: skip
         last = tip or _Tip(-1, None, None)
         match event:
             case Watch():
                 wallets = msgspec.json.encode(event.wallets).decode()
                 self._watches.append(
-                    (event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls, event.payees or None)
-                )
+                    (
+                        event.chain, event.seq, event.network, event.start_height, wallets, event.internal_calls, event.payees or None,
+                        event.authorizations_from,
+                    )
+                )  # fmt: skip
                 after = last._replace(seq=event.seq)
             case Balances() | Accounts():
                 after = self._observe(record, event, last)
@@ -177,11 +158,29 @@ class ChainBatch:
                 after = last._replace(seq=event.seq)
             case Witnessed():
                 self._require_main(record, event, event.last)
-                self._witnesses.append(event)
+                self._witnessed.add(event)
                 after = last._replace(seq=event.seq)
             case Disagreed():
                 self._require_main(record, event, event.height)
                 self._disagreements.append(event)
+                after = last._replace(seq=event.seq)
+            case Retold():
+                self._require_main(record, event, event.height)
+                self._retell(event)
+                after = last._replace(seq=event.seq)
+            case Sought() | NotTraced():
+                if (event.hash, event.height) != (last.hash, last.height) and last.hash is not None:
+                    raise ChainBroken(
+                        record,
+                        message(
+                            "it names block {hash} ({height}), the main chain of {chain} ends with {last}",
+                            hash=event.hash,
+                            height=event.height,
+                            chain=repr(event.chain),
+                            last=last.hash,
+                        ),
+                    )
+                self._sought += [(event.chain, event.seq, txid, isinstance(event, Sought)) for txid in event.txids]
                 after = last._replace(seq=event.seq)
             case Connect():
                 block = _Block(event.height, event.prev, event.time, event.mediantime, True)
@@ -210,52 +209,102 @@ class ChainBatch:
     ) -> _Tip:
         key = (event.chain, hash_)
         if tip.hash is not None and block.prev != tip.hash:
-            raise ChainBroken(record, f"block {hash_} joins on {block.prev}, but the main chain of {event.chain!r} ends with {tip.hash}")
+            raise ChainBroken(
+                record,
+                message(
+                    "block {hash} joins on {prev}, but the main chain of {chain} ends with {hash_2}",
+                    hash=hash_, prev=block.prev, chain=repr(event.chain), hash_2=tip.hash,
+                ),
+            )  # fmt: skip
         if tip.height is not None and block.height != tip.height + 1:
             raise ChainBroken(
-                record, f"block {hash_} has height {block.height}, but the main chain of {event.chain!r} ends at {tip.height}"
-            )
+                record,
+                message(
+                    "block {hash} has height {height}, but the main chain of {chain} ends at {height_2}",
+                    hash=hash_, height=block.height, chain=repr(event.chain), height_2=tip.height,
+                ),
+            )  # fmt: skip
         known = self._blocks.get(key)
         if known is not None and known != block._replace(is_main=False):
-            raise ChainBroken(record, f"block {hash_} of {event.chain!r} is in the main chain already, or was told with another header")
+            raise ChainBroken(
+                record,
+                message(
+                    "block {hash} of {chain} is in the main chain already, or was told with another header",
+                    hash=hash_, chain=repr(event.chain),
+                ),
+            )  # fmt: skip
         self._blocks[key] = block
         self._touched[key] = None
         self._headers[key] = header
         self._transactions[key] = transactions
+        self._retold.pop(key, None)
         return _Tip(event.seq, hash_, block.height)
 
     def _disconnect(self, record: Record, event: Disconnect, tip: _Tip) -> _Tip:
         if (event.hash, event.height) != (tip.hash, tip.height):
             raise ChainBroken(
                 record,
-                f"block {event.hash} ({event.height}) leaves, but the main chain of {event.chain!r} ends with {tip.hash} ({tip.height})",
-            )
+                message(
+                    "block {hash} ({height}) leaves, but the main chain of {chain} ends with {hash_2} ({height_2})",
+                    hash=event.hash, height=event.height, chain=repr(event.chain), hash_2=tip.hash, height_2=tip.height,
+                ),
+            )  # fmt: skip
         key = (event.chain, event.hash)
         block = self._blocks.get(key)
         if block is None:
-            raise ChainBroken(record, f"block {event.hash} of {event.chain!r} leaves, but it was never read: reading began above it")
+            raise ChainBroken(
+                record,
+                message(
+                    "block {hash} of {chain} leaves, but it was never read: reading began above it",
+                    hash=event.hash, chain=repr(event.chain),
+                ),
+            )  # fmt: skip
         if event.prev != block.prev:
-            raise ChainBroken(record, f"block {event.hash} leaves for {event.prev}, but it had joined on {block.prev}")
+            raise ChainBroken(
+                record,
+                message(
+                    "block {hash} leaves for {prev}, but it had joined on {prev_2}", hash=event.hash, prev=event.prev, prev_2=block.prev
+                ),
+            )
         self._blocks[key] = block._replace(is_main=False)
         self._touched[key] = None
-        self._left[event.chain] = min(event.height, self._left.get(event.chain, event.height))
-        self._witnesses = [known for known in self._witnesses if known.chain != event.chain or known.last < event.height]
+        self._witnessed.leave(event.chain, event.height)
         self._disagreements = [known for known in self._disagreements if known.chain != event.chain or known.height < event.height]
         return _Tip(event.seq, event.prev, event.height - 1)
 
-    def _require_main(self, record: Record, event: Witnessed | Disagreed, height: int) -> None:
-        """What nodes said is of a block in the main chain (ADR 20)."""
+    def _retell(self, event: Retold) -> None:
+        """Transactions of a block that is in the main chain already, each in the place of what was told of it before."""
+        key = (event.chain, event.hash)
+        told = {transaction.txid: transaction for transaction in event.transactions}
+        if key in self._transactions:
+            kept = [transaction for transaction in self._transactions[key] if transaction.txid not in told]
+            self._transactions[key] = [*kept, *event.transactions]
+        else:
+            self._retold[key] = self._retold.get(key, {}) | told
+        self._witnessed.split(event.chain, event.height, self._blocks[key].prev)
+
+    def _require_main(self, record: Record, event: Witnessed | Disagreed | Retold, height: int) -> None:
+        """What is told of a block is of one in the main chain."""
         block = self._blocks.get((event.chain, event.hash))
         if block is None or not block.is_main or block.height != height:
-            raise ChainBroken(record, f"block {event.hash} ({height}) is told of, and is not in the main chain of {event.chain!r}")
+            raise ChainBroken(
+                record,
+                message(
+                    "block {hash} ({height}) is told of, and is not in the main chain of {chain}",
+                    hash=event.hash, height=height, chain=repr(event.chain),
+                ),
+            )  # fmt: skip
 
     def _observe(self, record: Record, event: Balances | Accounts, tip: _Tip) -> _Tip:
         """Balances must refer to the main chain's last block, or to the one before the first block read (ADR 7)."""
         if tip.hash is not None and (event.hash, event.height) != (tip.hash, tip.height):
             raise ChainBroken(
                 record,
-                f"balances after block {event.hash} ({event.height}), but the main chain of {event.chain!r} ends with {tip.hash} ({tip.height})",
-            )
+                message(
+                    "balances after block {hash} ({height}), but the main chain of {chain} ends with {hash_2} ({height_2})",
+                    hash=event.hash, height=event.height, chain=repr(event.chain), hash_2=tip.hash, height_2=tip.height,
+                ),
+            )  # fmt: skip
         where = event.chain, event.seq, event.height, event.hash
         if isinstance(event, Accounts):
             rows = event.rows
@@ -284,22 +333,28 @@ class ChainBatch:
             connection.unregister("again")
         blocks = ((chain, hash_, b.height, b.prev, b.time, b.mediantime, self._headers[chain, hash_], b.is_main)
                   for (chain, hash_) in new for b in (self._blocks[chain, hash_],))  # fmt: skip
-        rows = _insert_rows(connection, "raw_block", BLOCK, blocks)
+        rows = insert_rows(connection, "raw_block", BLOCK, blocks)
         found = [(key, transaction) for key, transactions in self._transactions.items() for transaction in transactions]
-        rows += _insert_rows(connection, "raw_transaction", TRANSACTION, _transaction_rows(found))
-        rows += _insert_rows(connection, "raw_input", INPUT, _input_rows(found))
-        rows += _insert_rows(connection, "raw_output", OUTPUT, _output_rows(found))
-        rows += _insert_rows(connection, "raw_watch", WATCH, self._watches)
-        rows += _insert_rows(connection, "raw_balance", BALANCE, self._balances)
-        rows += _insert_rows(connection, "raw_account_proof", ACCOUNT, self._accounts)
-        rows += _insert_rows(connection, "raw_doubt", DOUBT, self._doubts)
-        for chain, height in self._left.items():
-            for statement in _LEAVE:
-                connection.execute(statement, {"chain": chain, "height": height})
-        told = ((w.chain, w.seq, w.height, w.last, w.hash, w.nodes, w.reason, True) for w in self._witnesses)
-        rows += _insert_rows(connection, "raw_witness", WITNESS, told)
+        if self._retold:
+            named = [(*key, txid) for key, told in self._retold.items() for txid in told]
+            connection.register("retold", pl.DataFrame(named, schema=["chain", "hash", "txid"], orient="row").to_arrow())
+            for statement in _REPLACE:
+                connection.execute(statement)
+            connection.unregister("retold")
+            found += [(key, transaction) for key, told in self._retold.items() for transaction in told.values()]
+        rows += insert_rows(connection, "raw_transaction", TRANSACTION, transaction_rows(found))
+        rows += insert_rows(connection, "raw_input", INPUT, input_rows(found))
+        rows += insert_rows(connection, "raw_output", OUTPUT, output_rows(found))
+        rows += insert_rows(connection, "raw_watch", WATCH, self._watches)
+        rows += insert_rows(connection, "raw_balance", BALANCE, self._balances)
+        rows += insert_rows(connection, "raw_account_proof", ACCOUNT, self._accounts)
+        rows += insert_rows(connection, "raw_doubt", DOUBT, self._doubts)
+        rows += insert_rows(connection, "raw_sought", SOUGHT, self._sought)
+        self._witnessed.cut_stored(connection)
+        told = ((w.chain, w.seq, w.height, w.last, w.hash, w.nodes, w.reason, True) for w in self._witnessed.ranges)
+        rows += insert_rows(connection, "raw_witness", WITNESS, told)
         differing = ((d.chain, d.seq, d.height, d.hash, d.time, d.nodes, d.answers, True) for d in self._disagreements)
-        rows += _insert_rows(connection, "raw_disagreement", DISAGREEMENT, differing)
+        rows += insert_rows(connection, "raw_disagreement", DISAGREEMENT, differing)
         tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
         connection.execute("DELETE FROM raw_chain_tip")
         insert(connection, "raw_chain_tip", tips)
@@ -308,38 +363,8 @@ class ChainBatch:
 
 def _hashes(event: ChainEvent) -> Iterable[str]:
     match event:
-        case Connect() | Disconnect() | Witnessed() | Disagreed():
+        case Connect() | Disconnect() | Witnessed() | Disagreed() | Retold():
             return (event.hash,)
         case Stretch():
             return event.hash
     return ()
-
-
-def _insert_rows(connection: duckdb.DuckDBPyConnection, table: str, shape: Shape, rows: Iterable[tuple[Any, ...]]) -> int:
-    """Insert rows (tuples in the order of `shape`) column by column: amounts go from text to Int128, exactly."""
-    columns = list(zip(*rows, strict=True))
-    if not columns:
-        return 0
-    frame = pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in zip(shape.items(), columns, strict=True)])
-    return insert(connection, table, frame.with_columns(pl.col(name).cast(UNITS) for name in AMOUNTS if name in shape))
-
-
-TransactionsByBlock = Sequence[tuple[Key, Transaction]]
-
-
-def _transaction_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
-    for key, t in found:
-        yield (*key, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.raw, t.branch,
-               t.fee_wallet, t.receipt, t.transaction_proof, t.receipt_proof)  # fmt: skip
-
-
-def _input_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
-    for key, t in found:
-        for i in t.inputs:
-            yield (*key, t.txid, i.txid, i.vout, i.value, i.address, i.wallet, i.asset, i.held, i.held_after, i.signed_by)
-
-
-def _output_rows(found: TransactionsByBlock) -> Iterator[tuple[Any, ...]]:
-    for key, t in found:
-        for o in t.outputs:
-            yield (*key, t.txid, o.vout, o.value, o.address, o.wallet, o.asset, o.script_type, o.is_unspendable, o.ref)

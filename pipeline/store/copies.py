@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline.model.errors import StoreError
+from pipeline.model.message import message
 
 from .errors import PUBLISHED_COPY, translate_errors
 
@@ -25,12 +26,17 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     process has it open for writing now. Errors of statements within the block pass through.
     """
     if not path.exists():
-        raise StoreError(f"the published copy {path} is not there yet: `esep run` publishes it, and so does `esep ingest`")
+        raise StoreError(
+            message("the published copy {path} is not there yet: `esep run` publishes it, and so does `esep ingest`", path=path)
+        )
     changes = path.with_name(path.name + ".wal")
     if changes.is_file() and changes.stat().st_size > 0:
         raise StoreError(
-            f"the published copy {path} was opened for writing: {changes} holds changes that are not the store's; "
-            "end that session and publish a new copy with `esep ingest`"
+            message(
+                "the published copy {path} was opened for writing: {changes} holds changes that are not the store's; end that session and publish a new copy with `esep ingest`",
+                path=path,
+                changes=changes,
+            )
         )
     with translate_errors(path, PUBLISHED_COPY):
         connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"})

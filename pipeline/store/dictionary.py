@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from pipeline.model.errors import StoreError
+from pipeline.model.message import message
 
 _RELATIONS = """
 SELECT table_name AS name, 'TABLE' AS kind, comment FROM duckdb_tables() WHERE NOT internal
@@ -36,7 +37,7 @@ def comment_statements(connection: duckdb.DuckDBPyConnection, comments_toml: str
     for macro, said in comments["macros"].items():
         statements.append(f"COMMENT ON MACRO {_name(macro)} IS {_literal(said)}")
     if missing:
-        raise StoreError(f"comments.toml has no text for {', '.join(missing)}: add one")
+        raise StoreError(message("comments.toml has no text for {missing}: add one", missing=", ".join(missing)))
     return statements
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipeline.model.errors import StoreError, StoreLocked
+from pipeline.model.message import message
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class FileKind:
 
 
 LIVE_STORE = FileKind(
-    "the store", "end that process, or read the published copy meanwhile", "delete it with its .wal: it is rebuilt from the log"
+    message("the store"),
+    message("end that process, or read the published copy meanwhile"),
+    message("delete it with its .wal: it is rebuilt from the log"),
 )
 PUBLISHED_COPY = FileKind(
-    "the published copy",
-    "end that session and open the copy read-only, or publish a new copy with `esep ingest`",
-    "publish a new copy with `esep ingest` (a running service does so after its next commit)",
+    message("the published copy"),
+    message("end that session and open the copy read-only, or publish a new copy with `esep ingest`"),
+    message("publish a new copy with `esep ingest` (a running service does so after its next commit)"),
 )
 
 _DAMAGE = re.compile(
@@ -55,8 +58,10 @@ def translate_errors(path: Path | None, kind: FileKind = LIVE_STORE) -> Iterator
         yield
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free disk space, then start again" if is_full else "check the folder and its permissions"
-        raise StoreError(f"{kind.name} {place}: {error.strerror or error}; {advice}") from error
+        advice = message("free disk space, then start again") if is_full else message("check the folder and its permissions")
+        raise StoreError(
+            message("{name} {place}: {strerror}; {advice}", name=kind.name, place=place, strerror=error.strerror or error, advice=advice)
+        ) from error
     except duckdb.Error as error:
         raise store_error(error, path, kind) from error
 
@@ -66,21 +71,47 @@ def store_error(error: duckdb.Error, path: Path | None, kind: FileKind = LIVE_ST
     said, place = str(error), f"{kind.name} {path or ':memory:'}"
     if "Conflicting lock" in said:
         holder = re.search(r"held in (.+?) \(PID ([0-9]+)\)", said)
-        who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
-        return StoreLocked(f"{place}: {who} has it open: {kind.when_held}")
+        who = message("process {holder} ({holder_2})", holder=holder[2], holder_2=holder[1]) if holder else message("another process")
+        return StoreLocked(message("{place}: {who} has it open: {when_held}", place=place, who=who, when_held=kind.when_held))
     if path is not None and path.is_dir():
-        return StoreError(f"{place}: a folder stands in the file's place: move it away, then start again")
+        return StoreError(message("{place}: a folder stands in the file's place: move it away, then start again", place=place))
     if "database file with version number" in said or "newer version of DuckDB" in said:
-        return StoreError(f"{place} was written by a newer version of DuckDB: upgrade the program, or {kind.when_lost}")
+        return StoreError(
+            message(
+                "{place} was written by a newer version of DuckDB: upgrade the program, or {when_lost}",
+                place=place,
+                when_lost=kind.when_lost,
+            )
+        )
     if _FULL.search(said):
-        return StoreError(f"{place}: {_first_line(said)}; nothing of this step was stored: free disk space or memory, then start again")
+        return StoreError(
+            message(
+                "{place}: {first_line}; nothing of this step was stored: free disk space or memory, then start again",
+                place=place,
+                first_line=_first_line(said),
+            )
+        )
     if path is not None and path.is_file() and path.stat().st_size == 0:
-        return StoreError(f"{place} is empty (0 bytes): {kind.when_lost}")
+        return StoreError(message("{place} is empty (0 bytes): {when_lost}", place=place, when_lost=kind.when_lost))
     if _ACCESS.search(said) and "WAL" not in said:
-        return StoreError(f"{place}: {_first_line(said)}; check the folder and its permissions")
+        return StoreError(message("{place}: {first_line}; check the folder and its permissions", place=place, first_line=_first_line(said)))
     if is_damage(error):
-        return StoreError(f"{place} is damaged or not a DuckDB database ({_first_line(said)}): {kind.when_lost}")
-    return StoreError(f"{place}: {_first_line(said)}; if the file is damaged: {kind.when_lost}")
+        return StoreError(
+            message(
+                "{place} is damaged or not a DuckDB database ({first_line}): {when_lost}",
+                place=place,
+                first_line=_first_line(said),
+                when_lost=kind.when_lost,
+            )
+        )
+    return StoreError(
+        message(
+            "{place}: {first_line}; if the file is damaged: {when_lost}",
+            place=place,
+            first_line=_first_line(said),
+            when_lost=kind.when_lost,
+        )
+    )
 
 
 def is_damage(error: duckdb.Error) -> bool:
@@ -89,4 +120,4 @@ def is_damage(error: duckdb.Error) -> bool:
 
 
 def _first_line(said: str) -> str:
-    return said.strip().splitlines()[0] if said.strip() else "no reason given"
+    return said.strip().splitlines()[0] if said.strip() else message("no reason given")

@@ -74,8 +74,9 @@ ORDER BY chain, height;
 -- table: raw_chain_tip: all: up to where the chain was read.
 SELECT * FROM raw_chain_tip ORDER BY chain;
 
--- table: raw_watch: the newest of each chain.
-SELECT * FROM core_watch ORDER BY chain;
+-- table: raw_watch: the newest of each chain, without descriptors: they reveal addresses to come, and this file lies in the bundle.
+SELECT * REPLACE (to_json(list_transform(from_json(wallets, '["JSON"]'), lambda w: json_object('name', w -> 'name', 'addresses', w -> 'addresses'))) AS wallets)
+FROM core_watch ORDER BY chain;
 
 -- table: raw_balance: those after the month's blocks, and those before its first block.
 SELECT o.* FROM raw_balance o
@@ -97,6 +98,10 @@ SELECT w.* FROM raw_witness w
 WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = w.chain AND b.height BETWEEN w.height AND w.last
               AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month)
 ORDER BY chain, seq;
+
+-- table: raw_sought: those that payments made in the month name.
+SELECT DISTINCT s.* FROM raw_sought s
+WHERE s.txid IN (SELECT p.txid FROM raw_payment p WHERE strftime(almaty_date(p.paid_at), '%Y-%m') = $month) ORDER BY chain, seq, txid;
 
 -- table: raw_disagreement: those of the month's blocks.
 SELECT * FROM raw_disagreement d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;

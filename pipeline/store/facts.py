@@ -16,7 +16,9 @@ from pipeline.enrich.combine import combine
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import BALANCES, OUTFLOWS, REPORT, SHAPES, TRANSFERS, UNITS, Facts
 from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
+from pipeline.enrich.opening import Opening, first_instant
 from pipeline.model.errors import StoreError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
 
@@ -36,10 +38,27 @@ def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
     return Facts(**{name: _read(connection, statements()[f"facts.{name}"], shape) for name, shape in SHAPES.items()})
 
 
-def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -> pl.DataFrame:
+def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month) -> Facts:
+    """What `month` sees of the facts in force beside its opening, or that of an earlier month: `enrich.opening.cut_facts` of the whole."""
+    cuts = {"cut_height": opening.heights, "cut_transaction": opening.transactions, "cut_payment": opening.payments}
+    bounds = {"since": opening.since_us, "until": first_instant(month.next)}
+    for name, frame in cuts.items():
+        connection.register(name, frame.to_arrow())
+    try:
+        found = {}
+        for name, shape in SHAPES.items():
+            statement = statements().get(f"since.{name}") or statements()[f"facts.{name}"]
+            found[name] = _read(connection, statement, shape, {key: value for key, value in bounds.items() if f"${key}" in statement})
+        return Facts(**found)
+    finally:
+        for name in cuts:
+            connection.unregister(name)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape, values: Mapping[str, int] | None = None) -> pl.DataFrame:
     """The result of a statement, converted batch by batch: both whole results in memory would take twice the space."""
     parts, batches = [], []
-    for batch in connection.execute(statement).to_arrow_reader(_ROWS_A_BATCH):
+    for batch in connection.execute(statement, dict(values or {})).to_arrow_reader(_ROWS_A_BATCH):
         frame = pl.DataFrame(batch).select(pl.col(column).cast(dtype) for column, dtype in shape.items())
         batches.append(frame)
         if len(batches) == _BATCHES_PER_PART:
@@ -50,7 +69,13 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape) -
 
 
 def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
-    """Replace the month's results in the store by `enriched`, in one transaction; of the transfers only those dated in the month.
+    """Replace the month's results in the store by `enriched`, in one transaction. Errors as `lay_enriched`."""
+    with store.transaction() as connection:
+        lay_enriched(connection, month, enriched)
+
+
+def lay_enriched(connection: duckdb.DuckDBPyConnection, month: str, enriched: Enriched) -> None:
+    """Replace the month's results by `enriched`, within the caller's transaction; of the transfers only those dated in the month.
 
     The views print amounts with the assets that the month was enriched with.
     Raises `StoreError` for a frame that is not in its shape, or an amount that the tables can't hold.
@@ -65,20 +90,26 @@ def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
         "out_issue": (enriched.issues.iter_slices(ROWS_AT_ONCE), ISSUES_WITH_FACTS),
     }
     totals = msgspec.json.encode(printed_totals(enriched.totals, assets), order="deterministic").decode()
-    with store.transaction() as connection:
-        for table, (parts, shape) in frames.items():
-            connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
-            for part in parts:
-                insert(connection, table, _check_shape(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
-        connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
-        rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
-        connection.execute("DELETE FROM out_asset")
-        insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
+    for table, (parts, shape) in frames.items():
+        connection.execute(f'DELETE FROM "{table}" WHERE month = $month', {"month": month})  # noqa: S608 - a table of ours
+        for part in parts:
+            insert(connection, table, _check_shape(table, part, shape).select(pl.lit(month).alias("month"), pl.all()))
+    connection.execute("INSERT OR REPLACE INTO out_totals VALUES ($month, $totals)", {"month": month, "totals": totals})
+    rows = [{"asset": asset.name, "chain": asset.chain, "decimals": asset.decimals} for asset in assets.values()]
+    connection.execute("DELETE FROM out_asset")
+    insert(connection, "out_asset", pl.DataFrame(rows, schema={"asset": pl.String, "chain": pl.String, "decimals": pl.Int32}))
 
 
 def _check_shape(table: str, frame: pl.DataFrame, shape: Shape) -> pl.DataFrame:
     if list(frame.columns) != list(shape):
-        raise StoreError(f"{table}: enrichment gave the columns {frame.columns}, its shape is {list(shape)}")
+        raise StoreError(
+            message(
+                "{table}: enrichment gave the columns {columns}, its shape is {shape}",
+                table=table,
+                columns=frame.columns,
+                shape=list(shape),
+            )
+        )
     return frame.with_columns(pl.col(column).cast(dtype) for column, dtype in shape.items())
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from operator import attrgetter
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import duckdb
 import msgspec
@@ -33,10 +33,12 @@ from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, EventLog, Positions, Record, Topic, advance
 from pipeline.model.errors import LogError, StoreError
 from pipeline.model.issues import IssueCode
+from pipeline.model.message import message
 
 from . import Store
 from .authenticity import Judge, bring_under_keys
 from .chain import ChainBatch, ChainBroken
+from .checkpoints import CheckpointsInBatch
 from .facts import Shape, insert
 from .ledger import (
     BULK,
@@ -51,6 +53,7 @@ from .ledger import (
     add_source,
     decode_bulk,
 )
+from .step import IngestStep
 
 LIMIT_BYTES = 16 << 20
 """How much of the log one step reads: about 200,000 ledger rows in bulk events."""
@@ -65,20 +68,6 @@ _CHAIN_EVENTS = get_args(ChainEvent)
 _CLOSING_EVENTS = get_args(ClosingEvent)
 _FAULT = attrgetter("fault")
 _SOURCE_EVENTS = get_args(LedgerSourceEvent)
-
-
-class IngestStep(NamedTuple):
-    """The result of one step."""
-
-    events: int
-    """Records read from the log, including duplicates and bad events."""
-    rows: int
-    """Rows added to the store."""
-    bad_events: int
-    positions: dict[str, int]
-    """The store's positions after it."""
-    at_end: bool
-    """Whether the end of the log, or `until`, was reached."""
 
 
 class Ingest:
@@ -126,7 +115,9 @@ class Ingest:
                 good = records[: records.index(broken.record)]
                 if good:
                     self._take(good, advance(before, good))
-                raise StoreError(f"{broken.record.where}: {broken}; {self._advice(broken.record)}") from broken
+                raise StoreError(
+                    message("{where}: {broken}; {advice}", where=broken.record.where, broken=broken, advice=self._advice(broken.record))
+                ) from broken
             return IngestStep(len(records), rows, bad, after, self._is_at_end(after))
 
     def catch_up(self) -> IngestStep:
@@ -140,7 +131,12 @@ class Ingest:
         for place, offset in (self._until or {}).items():
             if place.partition("/")[0] in self._topics and step.positions.get(place, 0) < offset:
                 raise LogError(
-                    f"the log ends at {place}@{step.positions.get(place, 0)}, before {place}@{offset}: bring back the newest copy of it"
+                    message(
+                        "the log ends at {place}@{positions}, before {place}@{offset}: bring back the newest copy of it",
+                        place=place,
+                        positions=step.positions.get(place, 0),
+                        offset=offset,
+                    )
                 )
         return step._replace(events=events, rows=rows, bad_events=bad)
 
@@ -155,7 +151,9 @@ class Ingest:
         with self._store.transaction() as connection:
             judge = None if self._keys is None else Judge(connection, self._keys)
             batch = _Batch(connection, records, judge)
+            checkpoints = CheckpointsInBatch(connection, batch.events)
             rows = batch.write()
+            checkpoints.drop()
             if judge is not None:
                 judge.save()
             positions = pl.DataFrame(sorted(after.items()), schema={"place": pl.String, "next_offset": pl.Int64}, orient="row")
@@ -216,6 +214,11 @@ class _Batch:
             self._records, self._digests = self._new_records(records, names, digests, known)
         self._events = list(map(self._decoded, self._records))
 
+    @property
+    def events(self) -> list[AnyEvent | None]:
+        """Those that were not read before."""
+        return self._events
+
     def _new_records(
         self, records: Sequence[Record], names: Sequence[_Name], digests: Sequence[str], known: dict[_Name, str]
     ) -> tuple[list[Record], list[str]]:
@@ -227,10 +230,10 @@ class _Batch:
                 new.append(record)
                 digests_of_new.append(digest)
             elif known[name] != digest:
-                message = f"event {record.id!r} of {record.key!r} was read before with different content"
+                text = message("event {id} of {key} was read before with different content", id=repr(record.id), key=repr(record.key))
                 if record.topic == "chain":
-                    raise ChainBroken(record, message)
-                self.bad[record] = message
+                    raise ChainBroken(record, text)
+                self.bad[record] = text
         return new, digests_of_new
 
     def _known_digests(self, ids: Sequence[str]) -> dict[_Name, str]:

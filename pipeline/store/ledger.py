@@ -31,6 +31,7 @@ from pipeline.log.events.ledger import (
 from pipeline.log.events.months import ClosingEvent, Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.events.registry import Registry
 from pipeline.log.events.sources import LedgerSourceEvent, SourceComplete, SourceDecided, SourceItems, SourcePolled, SourceRows
+from pipeline.model.message import message
 
 from .facts import Shape, insert
 
@@ -151,7 +152,9 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
         frame = frame.unique(maintain_order=True)
         twice = frame.filter(pl.struct(bulk.key).is_duplicated())
         if twice.height:
-            raise Contradiction(f"{_describe_row(bulk, twice.row(0, named=True))} stands twice with different content")
+            raise Contradiction(
+                message("{describe_row} stands twice with different content", describe_row=_describe_row(bulk, twice.row(0, named=True)))
+            )
     if not frame.height:
         return 0
     connection.register(
@@ -166,7 +169,10 @@ def add_bulk(connection: duckdb.DuckDBPyConnection, kind: type[BulkEvent], event
             ).fetchone()
             if found is not None:
                 raise Contradiction(
-                    f"{_describe_row(bulk, dict(zip(bulk.key, found, strict=True)))} was read before with different content"
+                    message(
+                        "{describe_row} was read before with different content",
+                        describe_row=_describe_row(bulk, dict(zip(bulk.key, found, strict=True))),
+                    )
                 )
             before = _count(connection, bulk.table)
             connection.execute(f"INSERT INTO {bulk.table} BY NAME SELECT * FROM batch ANTI JOIN {bulk.table} USING ({keys})")  # noqa: S608 - tables and columns of ours
@@ -187,7 +193,7 @@ def _frame(bulk: Bulk, events: Sequence[BulkEvent]) -> pl.DataFrame:
         values = list(chain.from_iterable(map(attrgetter(name), rows)))
         column = pl.Series(name, values, dtype=dtype, strict=True)
         if name in bulk.patterns and not column.str.contains(bulk.patterns[name]).all():
-            raise Contradiction(f"a text of {name} does not match {bulk.patterns[name]}")
+            raise Contradiction(message("a text of {name} does not match {patterns}", name=name, patterns=bulk.patterns[name]))
         columns.append(column)
     return pl.DataFrame(columns).with_columns(pl.col(name).cast(UNITS) for name in _AMOUNTS if name in bulk.shape)
 
@@ -243,14 +249,23 @@ def add_source(connection: duckdb.DuckDBPyConnection, event: LedgerSourceEvent) 
 def add_registry(connection: duckdb.DuckDBPyConnection, event: Registry) -> int:
     """Insert one part of a registry version. Raises `Contradiction` when the version has another digest, or this part other content."""
     if event.part >= event.parts:
-        raise Contradiction(f"part {event.part} of {event.parts} of registry {event.version}: parts count from 0")
+        raise Contradiction(
+            message(
+                "part {part} of {parts} of registry {version}: parts count from 0",
+                part=event.part,
+                parts=event.parts,
+                version=event.version,
+            )
+        )
     rows = connection.execute(
         "SELECT digest, part, parts FROM raw_registry WHERE version = $version", {"version": event.version}
     ).fetchall()
     if any((digest, parts) != (event.digest, event.parts) for digest, _, parts in rows):
-        raise Contradiction(f"registry {event.version} was read before with another digest or number of parts")
+        raise Contradiction(message("registry {version} was read before with another digest or number of parts", version=event.version))
     if any(part == event.part for _, part, _ in rows):
-        raise Contradiction(f"part {event.part} of registry {event.version} was read before with different content")
+        raise Contradiction(
+            message("part {part} of registry {version} was read before with different content", part=event.part, version=event.version)
+        )
     connection.execute(
         "INSERT INTO raw_registry VALUES ($version, $digest, $part, $parts)",
         {"version": event.version, "digest": event.digest, "part": event.part, "parts": event.parts},
@@ -309,13 +324,14 @@ def add_decision(
         case SourceDecided():
             connection.execute(
                 "INSERT INTO raw_source_decision VALUES ($id, $offset, $source, $item, $outcome, $txid, $by, $reason, $at)",
-                {"id": event.id, "offset": offset, "source": event.source, "item": event.item, "outcome": event.outcome, "txid": event.txid,
+                {"id": event.id, "offset": offset, "source": event.source, "item": event.item,
+                 "outcome": event.outcome if event.day is None else f"{event.outcome} {event.day}", "txid": event.txid,
                  "by": event.by, "reason": event.reason, "at": event.at},
             )  # fmt: skip
         case Frozen():
             version = {"month": event.month, "version": event.version}
             if connection.execute("SELECT 1 FROM raw_frozen WHERE month = $month AND version = $version", version).fetchone() is not None:
-                raise Contradiction(f"version {event.version} of {event.month} was frozen before")
+                raise Contradiction(message("version {version} of {month} was frozen before", version=event.version, month=event.month))
             connection.execute(
                 "INSERT INTO raw_frozen VALUES ($id, $offset, $month, $version, $digest, $event)",
                 version | {"id": event.id, "offset": offset, "digest": event.digest, "event": value.decode()},

@@ -24,11 +24,12 @@ import polars as pl
 
 from pipeline.model.durable import move_into_place, temporary_path
 from pipeline.model.errors import StoreError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 from .errors import PUBLISHED_COPY, translate_errors
 from .facts import insert
-from .store import MEMORY_MIB, Store, prepare, text
+from .store import MEMORY_MIB, Store, lay_empty, prepare, text
 
 EXPORTED_AT_ONCE = 122_880
 """Rows written to a month's file at a time: one DuckDB row group."""
@@ -48,7 +49,7 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
     `mode` 0o640 lets the file's group read it. Raises `StoreError` when it can't be written: the former copy then stays.
     """
     if store.path is None:
-        raise StoreError("a store in memory has no file to copy: open the store at a path")
+        raise StoreError(message("a store in memory has no file to copy: open the store at a path"))
     place = Path(path).resolve()
     part = _part(place)
     try:
@@ -59,7 +60,11 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
         if done.returncode != 0:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
             raise StoreError(
-                f"the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays"
+                message(
+                    "the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays",
+                    place=place,
+                    reason=reason,
+                )
             )
         with translate_errors(place, PUBLISHED_COPY):
             part.chmod(mode)
@@ -81,7 +86,11 @@ def _part(place: Path) -> Path:
 def _move(part: Path, place: Path, *, forbids_writing: bool = False) -> None:
     """Rename durably, and remove write-ahead logs that DuckDB would apply to the new file. Raises StoreError, OSError."""
     if place.is_dir():
-        raise StoreError(f"{place} is a folder, and a file belongs there: move the folder away, or name another place in the settings")
+        raise StoreError(
+            message(
+                "{place} is a folder, and a file belongs there: move the folder away, or name another place in the settings", place=place
+            )
+        )
     wal, *others = _wal_paths(place)
     for path in others:
         _clear(path)
@@ -119,11 +128,12 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     """
     Month.parse(month)
     if connection.execute("SELECT 1 FROM out_totals WHERE month = $month", {"month": month}).fetchone() is None:
-        raise StoreError(f"{month} has no results in the store to export: enrich the month first")
+        raise StoreError(message("{month} has no results in the store to export: enrich the month first", month=month))
     place = Path(path).resolve()
     part = _part(place)
     try:
         with translate_errors(place):
+            lay_empty(part)
             with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{MEMORY_MIB}MiB"}) as target:
                 part.chmod(0o600)
                 prepare(target, str(place))

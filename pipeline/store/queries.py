@@ -12,9 +12,11 @@ from datetime import date
 from typing import NamedTuple
 
 import duckdb
+import msgspec
 
 from pipeline.log.authenticity import SignedEvent, StreamState, read_state
 from pipeline.log.events import decode
+from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.events.months import Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.protocol import Topic
 from pipeline.model.issues import Issue, IssueCode
@@ -159,6 +161,11 @@ def source_items(connection: duckdb.DuckDBPyConnection) -> list[OpenItem]:
     return [OpenItem(*row) for row in connection.execute(statements()["source_items"]).fetchall()]
 
 
+def source_sums(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Of each source the accounts that differed at its last look: source, account, the row's content as JSON."""
+    return [(source, account, content) for source, account, content in connection.execute(statements()["source_sums"]).fetchall()]
+
+
 def complete_through(connection: duckdb.DuckDBPyConnection) -> date | None:
     """The last day that the ledger declared complete; None before it did."""
     (day,) = connection.execute(statements()["complete_through"]).fetchall()[0]
@@ -184,6 +191,17 @@ def chain_state(connection: duckdb.DuckDBPyConnection) -> dict[str, ChainTip]:
 def internal_calls(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """How calls inside transactions are read, by chain; chains without such calls are absent (ADR 7)."""
     return dict(connection.execute(statements()["internal_calls"]).fetchall())
+
+
+def authorizations_from(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """From which block on authorizations of code (EIP-7702) are told, by chain; absent where they are not."""
+    return dict(connection.execute(statements()["authorizations_from"]).fetchall())
+
+
+def watched_wallets(connection: duckdb.DuckDBPyConnection) -> dict[str, list[WatchedWallet]]:
+    """The wallets that each chain's newest watch list names, with their addresses and descriptors."""
+    rows = connection.execute(statements()["watched_wallets"]).fetchall()
+    return {chain: msgspec.json.decode(wallets, type=list[WatchedWallet]) for chain, wallets in rows}
 
 
 def block_at(connection: duckdb.DuckDBPyConnection, chain: str, height: int) -> Block | None:

@@ -60,6 +60,9 @@ SELECT payment_id, account, asset, address, amount, txid, paid_at, payer FROM co
 -- facts.payees: addresses that the newest watch list of each chain follows besides the pool's (rule 10.8).
 SELECT chain, unnest(payees) AS address FROM core_watch ORDER BY ALL;
 
+-- facts.sought: transactions that payments of on-chain payers name, and that were looked for in the whole main chain (rule 10.8); not those whose calls could not be traced since.
+SELECT chain, txid FROM raw_sought GROUP BY ALL HAVING arg_max(coalesce(is_sought, true), seq) ORDER BY ALL;
+
 -- facts.openings: the version in force of each.
 SELECT account, asset, amount, owed_at FROM core_opening ORDER BY account, asset;
 
@@ -106,6 +109,10 @@ FROM look l LEFT JOIN held h USING (source) ORDER BY l.source;
 -- source_items: what waits at the ledger's sources, by day.
 SELECT source, item, code, date, detail FROM core_source_item ORDER BY date, source, item;
 
+-- source_sums: the accounts of each source whose balance differed from its rows at the last look: its name, and both numbers as JSON.
+SELECT source, row_id, content FROM (SELECT * FROM raw_source_row WHERE source_table = 'sums' QUALIFY row_number() OVER (PARTITION BY source, row_id ORDER BY version DESC) = 1)
+WHERE content IS NOT NULL ORDER BY source, row_id;
+
 -- complete_through: the last day that the ledger declared complete.
 SELECT max(through) FROM raw_complete;
 
@@ -124,6 +131,12 @@ ORDER BY t.chain;
 SELECT chain, string_agg(internal_calls, ', ' ORDER BY first_seq)
 FROM (SELECT chain, internal_calls, min(seq) AS first_seq FROM raw_watch WHERE internal_calls IS NOT NULL GROUP BY chain, internal_calls)
 GROUP BY chain ORDER BY chain;
+
+-- authorizations_from: from which block on authorizations of code are told on each chain, by its newest watch list; chains of which that says nothing are absent.
+SELECT w.chain, w.authorizations_from FROM core_watch w WHERE w.authorizations_from IS NOT NULL ORDER BY w.chain;
+
+-- watched_wallets: the wallets of each chain's newest watch list, as JSON.
+SELECT chain, wallets FROM core_watch ORDER BY chain;
 
 -- block_at: the main chain's block of a height.
 SELECT chain, height, hash, prev, time, mediantime, header FROM core_block WHERE chain = $chain AND height = $height;
@@ -155,3 +168,113 @@ SELECT place, log_offset, error, code FROM raw_bad_event ORDER BY place, log_off
 
 -- registry: the registry in force.
 SELECT version, digest FROM core_registry;
+
+-- checkpoint: what the month or an earlier one begins with, the newest first.
+SELECT month, rests_on, starts_at, observed, allocations, credits, heights, coins, wallets, transactions, payments, payers
+FROM out_checkpoint WHERE month <= $month AND rules = $rules ORDER BY month DESC LIMIT 1;
+
+-- keep_checkpoint: keeps what a month begins with.
+INSERT INTO out_checkpoint BY NAME SELECT $month AS month, $rules AS rules, $since_us AS since_us, $rests_on AS rests_on, $starts_at AS starts_at,
+    $observed::VARCHAR[] AS observed, $allocations AS allocations, $credits AS credits, $heights AS heights, $coins AS coins, $wallets AS wallets,
+    $transactions AS transactions, $payments AS payments, $payers AS payers;
+
+-- old_checkpoints: forgets all but the newest.
+DELETE FROM out_checkpoint WHERE rowid NOT IN (SELECT rowid FROM out_checkpoint ORDER BY rowid DESC LIMIT $kept);
+
+-- touched.allocations: the earliest instant of any version of the allocations named.
+SELECT min(a.allocated_at) FROM raw_allocation a SEMI JOIN touched n ON n.key = a.allocation_id;
+
+-- touched.payments: the earliest instant of any payment or transaction that shares a txid or a reference with the payments named, whatever the version.
+WITH named AS (SELECT DISTINCT p.txid FROM raw_payment p SEMI JOIN touched n ON n.key = p.payment_id)
+SELECT min(p.paid_at) FROM raw_payment p SEMI JOIN named n ON n.txid = p.txid
+UNION ALL
+SELECT min(b.time) * 1000000 FROM raw_transaction t SEMI JOIN named n ON n.txid = t.txid JOIN raw_block b ON b.chain = t.chain AND b.hash = t.block_hash;
+
+-- touched.txids: the earliest instant of payments that name these transactions.
+SELECT min(p.paid_at) FROM raw_payment p SEMI JOIN touched n ON n.key = p.txid;
+
+-- touched.blocks: the earliest time of these blocks and of those before them, and of payments that name their transactions.
+WITH named AS (SELECT b.* FROM raw_block b SEMI JOIN touched n ON n.key = b.hash)
+SELECT min(b.time) * 1000000 FROM raw_block b WHERE b.hash IN (SELECT hash FROM named UNION ALL SELECT prev FROM named)
+UNION ALL
+SELECT min(p.paid_at) FROM raw_payment p
+WHERE p.txid IN (SELECT t.txid FROM raw_transaction t SEMI JOIN named n ON n.chain = t.chain AND n.hash = t.block_hash);
+
+-- touched.labels: the earliest time of a block that pays one of these addresses.
+SELECT min(b.time) * 1000000 FROM raw_output o SEMI JOIN touched n ON n.key = o.address JOIN raw_block b ON b.chain = o.chain AND b.hash = o.block_hash;
+
+-- touched.since: the earliest payment or transaction that shares a txid or a reference with a payment from an instant on.
+WITH named AS (SELECT DISTINCT txid FROM raw_payment WHERE paid_at >= $instant)
+SELECT min(p.paid_at) FROM raw_payment p SEMI JOIN named n ON n.txid = p.txid
+UNION ALL
+SELECT min(b.time) * 1000000 FROM raw_transaction t SEMI JOIN named n ON n.txid = t.txid JOIN raw_block b ON b.chain = t.chain AND b.hash = t.block_hash;
+
+-- since.blocks: the main chain from the heights that a checkpoint covers on, and the blocks of the transactions that it names.
+SELECT b.chain, b.hash, b.height, b.time, b.mediantime FROM core_block b LEFT JOIN cut_height h ON h.chain = b.chain
+WHERE h.height IS NULL OR b.height >= h.height
+    OR b.hash IN (SELECT t.block_hash FROM raw_transaction t SEMI JOIN cut_transaction n ON n.chain = t.chain AND n.txid = t.txid)
+ORDER BY b.chain, b.height;
+
+-- since.transactions: those of the main chain above the heights covered, and those named.
+WITH late AS (SELECT b.* FROM core_block b LEFT JOIN cut_height h ON h.chain = b.chain WHERE h.height IS NULL OR b.height > h.height),
+    covered AS (SELECT b.* FROM core_block b JOIN cut_height h ON h.chain = b.chain WHERE b.height <= h.height)
+SELECT * EXCLUDE (at_height) FROM (
+    SELECT t.chain, t.block_hash, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.fee_wallet, b.height AS at_height FROM raw_transaction t JOIN late b ON b.chain = t.chain AND b.hash = t.block_hash
+    UNION ALL
+    SELECT t.chain, t.block_hash, t.txid, t.position, t.is_coinbase, t.other_inputs, t.other_inputs_value, t.fee, t.fee_asset, t.fee_wallet, b.height FROM raw_transaction t SEMI JOIN cut_transaction n ON n.chain = t.chain AND n.txid = t.txid JOIN covered b ON b.chain = t.chain AND b.hash = t.block_hash)
+ORDER BY chain, at_height, position, txid;
+
+-- since.inputs: the same transactions' inputs.
+WITH late AS (SELECT b.* FROM core_block b LEFT JOIN cut_height h ON h.chain = b.chain WHERE h.height IS NULL OR b.height > h.height),
+    covered AS (SELECT b.* FROM core_block b JOIN cut_height h ON h.chain = b.chain WHERE b.height <= h.height)
+SELECT * EXCLUDE (at_height) FROM (
+    SELECT t.chain, t.block_hash, t.txid, t.spent_txid, t.spent_vout, t.value, t.address, t.wallet, t.asset, t.held, t.held_after, t.signed_by, b.height AS at_height FROM raw_input t JOIN late b ON b.chain = t.chain AND b.hash = t.block_hash
+    UNION ALL
+    SELECT t.chain, t.block_hash, t.txid, t.spent_txid, t.spent_vout, t.value, t.address, t.wallet, t.asset, t.held, t.held_after, t.signed_by, b.height FROM raw_input t SEMI JOIN cut_transaction n ON n.chain = t.chain AND n.txid = t.txid JOIN covered b ON b.chain = t.chain AND b.hash = t.block_hash)
+ORDER BY chain, at_height, txid, spent_txid, spent_vout, asset;
+
+-- since.outputs: the same transactions' outputs.
+WITH late AS (SELECT b.* FROM core_block b LEFT JOIN cut_height h ON h.chain = b.chain WHERE h.height IS NULL OR b.height > h.height),
+    covered AS (SELECT b.* FROM core_block b JOIN cut_height h ON h.chain = b.chain WHERE b.height <= h.height)
+SELECT * EXCLUDE (at_height) FROM (
+    SELECT t.chain, t.block_hash, t.txid, t.vout, t.value, t.address, t.wallet, t.asset, t.script_type, t.is_unspendable, b.height AS at_height FROM raw_output t JOIN late b ON b.chain = t.chain AND b.hash = t.block_hash
+    UNION ALL
+    SELECT t.chain, t.block_hash, t.txid, t.vout, t.value, t.address, t.wallet, t.asset, t.script_type, t.is_unspendable, b.height FROM raw_output t SEMI JOIN cut_transaction n ON n.chain = t.chain AND n.txid = t.txid JOIN covered b ON b.chain = t.chain AND b.hash = t.block_hash)
+ORDER BY chain, at_height, txid, vout;
+
+-- since.observations: what addresses held after blocks from the heights covered on.
+WITH told AS (
+    SELECT o.* FROM raw_balance o LEFT JOIN cut_height h ON h.chain = o.chain WHERE h.height IS NULL OR o.height >= h.height
+    QUALIFY row_number() OVER (PARTITION BY o.chain, block_hash, wallet, address, asset ORDER BY seq DESC) = 1)
+SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FROM told o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
+
+-- since.proved_balances: the same with a proof under the block's state root.
+WITH told AS (
+    SELECT o.* FROM raw_account_proof o LEFT JOIN cut_height h ON h.chain = o.chain WHERE h.height IS NULL OR o.height >= h.height
+    QUALIFY row_number() OVER (PARTITION BY o.chain, block_hash, wallet, address, asset ORDER BY seq DESC) = 1)
+SELECT o.chain, o.height, o.block_hash, o.wallet, o.address, o.asset, o.value FROM told o
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND (b.hash = o.block_hash OR b.prev = o.block_hash))
+ORDER BY o.chain, o.height, o.wallet, o.address, o.asset;
+
+-- since.doubts: those of blocks from the heights covered on.
+SELECT d.chain, d.height, d.hash, d.time, d.detail, d.txid FROM raw_doubt d LEFT JOIN cut_height h ON h.chain = d.chain
+WHERE h.height IS NULL OR d.height >= h.height ORDER BY d.chain, d.seq;
+
+-- since.witnesses: ranges that reach up to the heights covered, or beyond.
+SELECT w.chain, w.seq, w.height, w.last, len(w.nodes) AS n_nodes, array_to_string(w.nodes, ' ') AS nodes, w.reason
+FROM raw_witness w LEFT JOIN cut_height h ON h.chain = w.chain
+WHERE w.is_main AND (h.height IS NULL OR w.last >= h.height) ORDER BY w.chain, w.seq;
+
+-- since.disagreements: those of blocks from the heights covered on.
+SELECT d.chain, d.seq, d.height, d.hash, d.time, d.nodes, d.answers FROM raw_disagreement d LEFT JOIN cut_height h ON h.chain = d.chain
+WHERE d.is_main AND (h.height IS NULL OR d.height >= h.height) ORDER BY d.chain, d.seq;
+
+-- since.allocations: the version in force of each from an instant up to another.
+SELECT allocation_id, account, asset, allocated_at, amount, commission_asset, commission_amount, commission_currency, commission_currency_amount
+FROM core_allocation WHERE allocated_at >= $since AND allocated_at < $until ORDER BY allocated_at, allocation_id;
+
+-- since.payments: the version in force of each from an instant on, and those named.
+SELECT payment_id, account, asset, address, amount, txid, paid_at, payer FROM core_payment
+WHERE paid_at >= $since OR payment_id IN (SELECT payment_id FROM cut_payment) ORDER BY paid_at, payment_id;

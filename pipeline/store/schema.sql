@@ -34,7 +34,7 @@ CREATE TABLE raw_output (
     chain VARCHAR NOT NULL, block_hash VARCHAR NOT NULL, txid VARCHAR NOT NULL, vout INTEGER NOT NULL,
     value DECIMAL(38,0) NOT NULL, address VARCHAR, wallet VARCHAR, asset VARCHAR NOT NULL, script_type VARCHAR NOT NULL,
     is_unspendable BOOLEAN NOT NULL, ref VARCHAR NOT NULL);
-CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL, internal_calls VARCHAR, payees VARCHAR[]);
+CREATE TABLE raw_watch (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, network VARCHAR NOT NULL, start_height BIGINT NOT NULL, wallets JSON NOT NULL, internal_calls VARCHAR, payees VARCHAR[], authorizations_from BIGINT);
 -- What a node said that the pool's addresses held after a block (ADR 7); a NULL value: it could not tell.  Of one block the greatest seq counts.
 CREATE TABLE raw_balance (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, block_hash VARCHAR NOT NULL, wallet VARCHAR NOT NULL,
@@ -54,6 +54,8 @@ CREATE TABLE raw_witness (
 CREATE TABLE raw_disagreement (
     chain VARCHAR NOT NULL, seq BIGINT NOT NULL, height BIGINT NOT NULL, hash VARCHAR NOT NULL, time BIGINT NOT NULL, nodes VARCHAR[] NOT NULL,
     answers VARCHAR[] NOT NULL, is_main BOOLEAN NOT NULL);
+-- Transactions that payments of on-chain payers name and that were looked for in the whole main chain (rule 10.8).
+CREATE TABLE raw_sought (chain VARCHAR NOT NULL, seq BIGINT NOT NULL, txid VARCHAR NOT NULL, is_sought BOOLEAN DEFAULT true);
 -- The newest chain event of each chain: its seq must grow by one (nothing is skipped silently).
 CREATE TABLE raw_chain_tip (chain VARCHAR PRIMARY KEY, seq BIGINT NOT NULL, hash VARCHAR, height BIGINT);
 
@@ -127,3 +129,8 @@ CREATE TABLE out_balance (
     "out" DECIMAL(38,0) NOT NULL, fee DECIMAL(38,0) NOT NULL, closing DECIMAL(38,0), unspent DECIMAL(38,0));
 CREATE TABLE out_issue (month VARCHAR NOT NULL, code VARCHAR NOT NULL, severity VARCHAR NOT NULL, ref VARCHAR NOT NULL, detail VARCHAR NOT NULL, facts VARCHAR, ref_before VARCHAR);
 CREATE TABLE out_totals (month VARCHAR PRIMARY KEY, totals JSON NOT NULL);
+-- What months begin with, so that the years before them are not read again (ADR 25).
+CREATE TABLE out_checkpoint (
+    month VARCHAR NOT NULL, rules VARCHAR NOT NULL, since_us BIGINT NOT NULL, rests_on JSON NOT NULL, starts_at BIGINT NOT NULL, observed VARCHAR[] NOT NULL,
+    allocations BLOB NOT NULL, credits BLOB NOT NULL, heights BLOB NOT NULL, coins BLOB NOT NULL, wallets BLOB NOT NULL, transactions BLOB NOT NULL,
+    payments BLOB NOT NULL, payers BLOB NOT NULL);

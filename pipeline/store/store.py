@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
@@ -18,12 +20,14 @@ from typing import Self
 
 import duckdb
 
+from pipeline.model.durable import sync
 from pipeline.model.errors import StoreError, StoreLocked
+from pipeline.model.message import message
 
 from .dictionary import comment_statements
 from .errors import translate_errors
 
-STORE_VERSION = 13
+STORE_VERSION = 17
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
 MEMORY_MIB, THREAD_MIB = 1024, 128
@@ -35,6 +39,8 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_
 """The store never fetches anything from the network."""
 _open_paths: set[Path] = set()
 """Paths open in this process: DuckDB's file lock keeps out other processes only."""
+_empty_files: dict[str, bytes] = {}
+"""Bytes of an empty store's file by `schema_digest`: to run its 800 statements costs ten times what a copy costs, and a month's freeze needs several."""
 
 
 def text(name: str) -> str:
@@ -62,7 +68,9 @@ class Store:
         """
         place = Path(path).resolve()
         if place in _open_paths:
-            raise StoreLocked(f"the store {place} is already open in this process: close it first, or share that opening")
+            raise StoreLocked(
+                message("the store {place} is already open in this process: close it first, or share that opening", place=place)
+            )
         config: dict[str, str | bool | int | float | list[str]] = (
             dict(_OFFLINE)
             | {"checkpoint_threshold": CHECKPOINT_AT}
@@ -70,6 +78,8 @@ class Store:
             | ({"threads": str(threads)} if threads else {})
         )
         is_new = not place.exists()
+        if is_new:
+            lay_empty(place)
         with translate_errors(place):
             connection = duckdb.connect(str(place), config=config)
         try:
@@ -139,6 +149,28 @@ class Store:
                 raise error
 
 
+def lay_empty(place: Path) -> None:
+    """Lay an empty store's file at `place`, complete from the moment it is there, unless a file is there already.
+
+    It only saves time: where it fails, nothing is there, and opening the path prepares a new database, or says what is wrong with the place.
+    """
+    if place.with_name(place.name + ".wal").exists():
+        return  # left by another file of this name; DuckDB judges it
+    with contextlib.suppress(OSError, duckdb.Error), tempfile.TemporaryDirectory(prefix=f".{place.name}.", dir=place.parent) as folder:
+        part = Path(folder) / "empty"
+        digest = schema_digest()
+        if digest not in _empty_files:
+            with duckdb.connect(str(part), config=dict(_OFFLINE) | {"threads": "1"}) as connection:
+                prepare(connection, str(place))
+            _empty_files[digest] = part.read_bytes()
+        else:
+            part.write_bytes(_empty_files[digest])
+        part.chmod(0o600)
+        sync(part)
+        os.link(part, place)  # fails where another process was first: what that one opened is not replaced
+        sync(place.parent)
+
+
 def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: bool = True) -> None:
     """Create or migrate the tables, views and comments, in one transaction. Raises `StoreError` if that fails."""
     connection.execute("SET TimeZone = 'UTC'")
@@ -148,7 +180,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, name: str, *, has_comments: b
         connection.execute(text("schema.sql"))
         connection.execute("INSERT INTO store_version VALUES ($version, '')", {"version": STORE_VERSION})
     elif "store_version" not in tables:
-        raise StoreError(f"{name} is a DuckDB database of something else: give the store a path of its own")
+        raise StoreError(message("{name} is a DuckDB database of something else: give the store a path of its own", name=name))
     else:
         migrate(connection, name, migrations())
     digest = views_digest()
@@ -167,6 +199,11 @@ def views_digest() -> str:
     return hashlib.sha256((text("views.sql") + "\0" + text("comments.toml")).encode()).hexdigest()
 
 
+def schema_digest() -> str:
+    """Digest of all that an empty store is made of."""
+    return hashlib.sha256(f"{STORE_VERSION}\0{text('schema.sql')}\0{views_digest()}".encode()).hexdigest()
+
+
 def migrations() -> dict[int, str]:
     """The migrations by the version that each leads to; `0001_….sql` creates the first tables in an empty database."""
     folder = files(__package__) / "migrations"
@@ -177,11 +214,18 @@ def migrate(connection: duckdb.DuckDBPyConnection, name: str, steps: Mapping[int
     """Bring a store of an older version to the newest one in `steps`. Raises `StoreError` for one that is newer."""
     rows = connection.execute("SELECT version FROM store_version").fetchall()
     if len(rows) != 1:
-        raise StoreError(f"{name} is damaged (store_version has {len(rows)} rows): delete it, it is rebuilt from the log")
+        raise StoreError(
+            message("{name} is damaged (store_version has {count} rows): delete it, it is rebuilt from the log", name=name, count=len(rows))
+        )
     ((version,),) = rows
     if version > max(steps):
         raise StoreError(
-            f"{name} was made by a newer version of the program (store {version}, this one knows {max(steps)}): upgrade the program"
+            message(
+                "{name} was made by a newer version of the program (store {version}, this one knows {steps}): upgrade the program",
+                name=name,
+                version=version,
+                steps=max(steps),
+            )
         )
     for step in range(version + 1, max(steps) + 1):
         connection.execute(steps[step])
