@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -65,14 +65,43 @@ def write_table_csv(frame: pl.DataFrame, file: IO[bytes]) -> str:
 
 
 def _write_part(part: pl.DataFrame, file: IO[bytes], sha256: _Hash, *, with_header: bool) -> None:
-    buffer = io.BytesIO()
+    hashed = _Hashed(file, sha256)
     # polars quotes an empty string to tell it from null; here both are empty.
-    part.with_columns(pl.col(pl.String).replace("", None)).write_csv(
-        buffer, include_header=with_header, line_terminator="\n", quote_style="necessary", date_format="%Y-%m-%d"
-    )
-    written = buffer.getbuffer()
-    sha256.update(written)
-    file.write(written)
+    rows = part.with_columns(pl.col(pl.String).replace("", None))
+    try:
+        rows.write_csv(
+            cast("IO[bytes]", hashed),
+            include_header=with_header,
+            line_terminator="\n",
+            quote_style="necessary",
+            date_format="%Y-%m-%d",
+        )
+    except Exception:
+        # A full disk is told as the file told it, not as polars tells of what it wrote to.
+        if hashed.fault is not None:
+            raise hashed.fault from None
+        raise
+
+
+class _Hashed:
+    """A file for polars to write to, whose content is hashed on its way: held in memory first, it would be copied once more."""
+
+    def __init__(self, file: IO[bytes], sha256: _Hash) -> None:
+        self._file = file
+        self._sha256 = sha256
+        self.fault: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            written = self._file.write(content)
+        except OSError as error:
+            self.fault = error
+            raise
+        self._sha256.update(content)
+        return written
+
+    def flush(self) -> None:
+        """The file's owner flushes it."""
 
 
 def read_report_csv(content: bytes) -> pl.DataFrame:

@@ -9,16 +9,22 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 import polars as pl
 
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 from .canonical import check_rows, read_report_csv
 
+NEWEST_LAYOUT: Final = 2
+"""How new versions are laid out on paper (ADR 26). 1: as until then; 2: workbooks print at 7 points and more and have the totals below the rows, PDFs keep
+the signatures with the totals and long names to few lines."""
+LEAST_PDF_ROWS: Final = 1_000
+"""A form of fewer rows is always printed whole."""
 HEADER_FIELDS = ("bin", "name", "address", "telephone", "email", "executor_name", "executor_telephone", "head_name")
 """The keys of `Document.header` (rule 7.6)."""
 
@@ -32,6 +38,8 @@ class _Manifest(msgspec.Struct, frozen=True):
     header: dict[str, str]
     totals: dict[str, Any]
     frozen_at: int
+    layout: int = 1
+    pdf_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,39 @@ class Document:
     """Amounts as printed, by asset or currency; counts as whole numbers."""
     frozen_at: int
     """Unix seconds: the date in the files' metadata, so that their bytes are reproducible."""
+    layout: int = NEWEST_LAYOUT
+    """Which of the layouts of workbook and PDF: a frozen version keeps the one that it was printed in."""
+    pdf_rows: int = 0
+    """The most rows that the PDF prints, at least `LEAST_PDF_ROWS`, less than there are: it then says where the rows are, instead. 0: it prints them all."""
 
     def __post_init__(self) -> None:
         check_rows(self.rows)
+        if self.pdf_rows and not LEAST_PDF_ROWS <= self.pdf_rows < self.rows.height:
+            raise ValueError(
+                message(
+                    "pdf_rows is {pdf_rows}, and the form has {rows} rows: a PDF leaves rows out only beyond a limit of {least} or more",
+                    pdf_rows=self.pdf_rows,
+                    rows=self.rows.height,
+                    least=LEAST_PDF_ROWS,
+                )
+            )
+        if not 1 <= self.layout <= NEWEST_LAYOUT:
+            raise ValueError(
+                message(
+                    "layout {layout} of the documents is not one that this program knows (1 to {newest_layout}): upgrade it",
+                    layout=self.layout,
+                    newest_layout=NEWEST_LAYOUT,
+                )
+            )
         unknown = sorted(set(self.header) - set(HEADER_FIELDS))
         if unknown:
-            raise ValueError(f"the form's header has no field {', '.join(unknown)}; it has {', '.join(HEADER_FIELDS)}")
+            raise ValueError(
+                message(
+                    "the form's header has no field {unknown}; it has {header_fields}",
+                    unknown=", ".join(unknown),
+                    header_fields=", ".join(HEADER_FIELDS),
+                )
+            )
 
     @classmethod
     def load(cls, bundle_dir: Path) -> Self:
@@ -69,16 +104,43 @@ class Document:
             manifest = msgspec.json.decode((bundle_dir / "manifest.json").read_bytes(), type=_Manifest)
             month = Month.parse(manifest.month)
         except OSError as error:
-            raise VerifyError(f"{error.filename}: {error.strerror}; a bundle needs report.csv and manifest.json") from error
+            raise VerifyError(
+                message(
+                    "{filename}: {strerror}; a bundle needs report.csv and manifest.json", filename=error.filename, strerror=error.strerror
+                )
+            ) from error
         except (msgspec.MsgspecError, ValueError) as error:
-            raise VerifyError(f"{bundle_dir / 'manifest.json'}: {error}; restore the bundle, or freeze the month again") from error
+            raise VerifyError(
+                message(
+                    "{bundle_dir}: {error}; restore the bundle, or freeze the month again",
+                    bundle_dir=bundle_dir / "manifest.json",
+                    error=error,
+                )
+            ) from error
         digest = hashlib.sha256(content).hexdigest()
         if digest != manifest.digest:
             raise VerifyError(
-                f"{bundle_dir / 'report.csv'}: its SHA-256 is {digest}, the manifest says {manifest.digest}; "
-                "the report was changed after the freeze: restore the bundle, or replay the month"
+                message(
+                    "{bundle_dir}: its SHA-256 is {digest}, the manifest says {digest_2}; the report was changed after the freeze: restore the bundle, or replay the month",
+                    bundle_dir=bundle_dir / "report.csv",
+                    digest=digest,
+                    digest_2=manifest.digest,
+                )
             )
         try:
-            return cls(month, manifest.version, digest, manifest.header, read_report_csv(content), manifest.totals, manifest.frozen_at)
+            rows = read_report_csv(content)
+            return cls(
+                month,
+                manifest.version,
+                digest,
+                manifest.header,
+                rows,
+                manifest.totals,
+                manifest.frozen_at,
+                manifest.layout,
+                manifest.pdf_rows,
+            )
         except ValueError as error:
-            raise VerifyError(f"{bundle_dir}: {error}; restore the bundle, or replay the month") from error
+            raise VerifyError(
+                message("{bundle_dir}: {error}; restore the bundle, or replay the month", bundle_dir=bundle_dir, error=error)
+            ) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.texts import LANGUAGES as LANGUAGES
 from pipeline.texts import Language as Language
@@ -77,6 +78,7 @@ class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: str
     signature_telephone: str
     no_rows: str
+    rows_elsewhere: str
     page: str
     version: str
     digest: str
@@ -143,7 +145,7 @@ def form() -> Form:
     content = tomllib.loads(resources.files(__package__).joinpath("form.toml").read_text(encoding="utf-8"))
     read = msgspec.convert(content, Form)
     if set(read.text) != set(LANGUAGES) or len(read.column) != 15 or any(len(t.months) != 12 for t in read.text.values()):
-        raise ValueError("form.toml: needs the languages kk, ru and en, twelve months in each, and fifteen columns")
+        raise ValueError(message("form.toml: needs the languages kk, ru and en, twelve months in each, and fifteen columns"))
     return read
 
 

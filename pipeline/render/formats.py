@@ -11,16 +11,14 @@ import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import IO
 
 from pipeline.model.durable import atomic_file
-from pipeline.model.errors import EsepError
+from pipeline.model.message import message
 
 from .document import Document
-from .form import LANGUAGES, Language
-
-Format = Literal["json", "xlsx", "pdf"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+from .file_names import FORMATS, Format, check_format, file_name
+from .form import Language
 
 
 def render_all(
@@ -53,29 +51,16 @@ def render_all(
 
 
 def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> None:
-    progress(f"{name}: {done:,} of {total:,} rows")
+    progress(message("{name}: {done} of {total} rows", name=name, done=format(done, ","), total=format(total, ",")))
 
 
 def render_one(
     document: Document, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
 ) -> None:
     """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `on_progress`: how many rows are done."""
-    _check(format, language)
+    check_format(format, language)
     with atomic_file(path, mode=None) as file:
         _write(document, file, path, format, language, on_progress)
-
-
-def file_name(format: Format, language: Language = "kk") -> str:
-    """`report.pdf` in Kazakh, `report.ru.pdf` in Russian, `report.json` in any."""
-    _check(format, language)
-    return f"report.{format}" if language == "kk" or format == "json" else f"report.{language}.{format}"
-
-
-def _check(format: str, language: str) -> None:
-    if format not in FORMATS:
-        raise EsepError(f"{format!r} is not a format of the report: choose from {', '.join(FORMATS)}")
-    if language not in LANGUAGES:
-        raise EsepError(f"{language!r} is not a language of the form: choose from {', '.join(LANGUAGES)}")
 
 
 def _write(document: Document, file: IO[bytes], path: Path, format: Format, language: Language, on_progress: Callable[[int], None]) -> None:

@@ -2,8 +2,8 @@
 
 What enters: a `Document` and a language. What leaves: the form as the order heads it, the table with its numbered
 columns repeated on each page, the month's totals, and the signature lines. Pages are drawn straight on a canvas, so
-memory grows by each page's compressed text only. Nothing is cut: long texts are broken over lines. No arithmetic on
-amounts. Not tagged.
+memory grows by each page's compressed text only. Nothing is cut: long texts are broken over lines. Beyond `Document.pdf_rows` a
+note stands in the table's place, with the files that have the rows. No arithmetic on amounts. Not tagged.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import IO, Final
 import polars as pl
 
 from .document import Document
+from .file_names import file_name
 from .form import Language, form
 from .pdf_ending import Ending
 from .pdf_grid import EMPTY_HEIGHT, draw_table
-from .pdf_page import BOTTOM, INNER, TOP, Pages
-from .pdf_table import Table, TableStyle, page_breaks
+from .pdf_page import BOTTOM, INNER, MARGIN, TOP, Pages
+from .pdf_table import PAD_X, Table, TableStyle, page_breaks
+from .pdf_text import REGULAR, Wrapper
 from .pdf_top import draw_top
 
 _LOOK: Final = TableStyle(
@@ -38,6 +40,15 @@ _LOOK: Final = TableStyle(
     running=("miner_name", "wallet"),
     codes=("wallet",),
 )
+_NAME_LINES: Final = 3
+"""From layout 2 on a name takes no more lines than this, if the column can be made wide enough for it."""
+_NAME_WIDEST: Final = 190.0
+_WALLET_BESIDE: Final = 84.0
+"""The wallet's width when names need the room: 42 characters have two lines, 62 three."""
+_NOTE_SIZE: Final = 8.0
+_NOTE_LEADING: Final = 11.0
+_NOTE_SPACE: Final = 10.0
+"""The note in the table's place, and the space above and below it."""
 _PAGES_BETWEEN: Final = 1_000
 """Pages between two reports of progress."""
 
@@ -50,7 +61,10 @@ def write_pdf(
     `on_progress`: how many rows are drawn.
     """
     pages = Pages(document, file, language)
-    table = form_table(document.rows, language)
+    if document.pdf_rows:
+        _write_without_rows(pages)
+        return
+    table = form_table(document, language)
     heights = table.heights()
     first_top = draw_top(pages, is_drawn=False) - table.geometry.heading_height - table.look.numbers_height
     next_top = TOP - table.look.numbers_height
@@ -71,6 +85,38 @@ def write_pdf(
     pages.save()
 
 
-def form_table(rows: pl.DataFrame, language: Language) -> Table:
+def _write_without_rows(pages: Pages) -> None:
+    """The form without its rows: head, a note that says in which files they are, totals and signatures (rule 7.6)."""
+    document = pages.document
+    note = pages.text.rows_elsewhere.format(rows=document.rows.height, xlsx=file_name("xlsx", pages.language))
+    lines = Wrapper(REGULAR, _NOTE_SIZE).lines(note, INNER)
+    height = _NOTE_LEADING * len(lines) + 2 * _NOTE_SPACE
+    ending = Ending(pages)
+    pages.pages = 1 + ending.more_pages(draw_top(pages, is_drawn=False) - height)
+    pages.y = draw_top(pages)
+    for number, line in enumerate(lines):
+        pages.write_line(MARGIN, pages.y - _NOTE_SPACE - _NOTE_SIZE - _NOTE_LEADING * number, line, _NOTE_SIZE)
+    pages.y -= height
+    ending.draw()
+    pages.save()
+
+
+def form_table(document: Document, language: Language) -> Table:
     """The form's rows, laid out over the page's width."""
-    return Table(rows, form().printed_columns(language), replace(_LOOK, hyphenated=form().hyphenation[language]), INNER)
+    look = replace(_LOOK, hyphenated=form().hyphenation[language])
+    if document.layout > 1 and (needed := _name_width(document.rows["miner_name"], look)) > look.least["miner_name"]:
+        look = replace(
+            look,
+            widest={**look.widest, "miner_name": max(needed, look.widest["miner_name"])},
+            least={"miner_name": needed, "wallet": _WALLET_BESIDE},
+        )
+    return Table(document.rows, form().printed_columns(language), look, INNER)
+
+
+def _name_width(names: pl.Series, look: TableStyle) -> float:
+    """The least width, in steps of two points, at which every name has `_NAME_LINES` lines at most; `_NAME_WIDEST` where even that is too narrow."""
+    body, width = Wrapper(REGULAR, look.body_size), look.floor["miner_name"]
+    for name in names.drop_nulls().unique(maintain_order=True):
+        while width < _NAME_WIDEST and len(body.lines(name, width - 2 * PAD_X)) > _NAME_LINES:
+            width += 2.0
+    return width

@@ -20,6 +20,25 @@ _SIGN_X: Final = (0.0, 172.0, 432.0, 612.0)
 _SIGN_TO: Final = (162.0, 420.0, 600.0, INNER)
 _SIGN_HEIGHT: Final = 30.5
 """Of a signature line whose texts take one line each."""
+_WITH_SIGNATURES: Final = 3
+"""Totals that stay with the signatures, whatever else is too much for a page."""
+
+
+_Block = tuple[float, Callable[[float], None]]
+"""A block's height, and what draws it below a given y."""
+
+
+def _joined(blocks: list[_Block]) -> list[_Block]:
+    """All as one block, so that who signs sees the totals on the same page; the last `_WITH_SIGNATURES` totals only, where all do not fit one page."""
+    first = 0 if sum(height for height, _ in blocks) <= TOP - BOTTOM else max(0, len(blocks) - 1 - _WITH_SIGNATURES)
+    joined = blocks[first:]
+
+    def draw(y: float) -> None:
+        for height, draw_one in joined:
+            draw_one(y)
+            y -= height
+
+    return [*blocks[:first], (sum(height for height, _ in joined), draw)]
 
 
 class Ending:
@@ -31,9 +50,11 @@ class Ending:
         totals = [(text.rows, "", str(document.rows.height)), *form().printed_totals(document.totals, pages.language)]
         self._decimals = max(len(amount.partition(".")[2]) for _, _, amount in totals)
         self._labels, self._bold = Wrapper(REGULAR, _SIZE), Wrapper(BOLD, _SIZE)
-        self._blocks: list[tuple[float, Callable[[float], None]]] = []
+        self._blocks: list[_Block] = []
         self._add_totals(totals)
         self._add_signatures()
+        if document.layout > 1:
+            self._blocks = _joined(self._blocks)
 
     def more_pages(self, y: float) -> int:
         """How many pages are needed beyond the one that is drawn down to `y`."""
@@ -62,7 +83,7 @@ class Ending:
         self._blocks.append((heading + first_height, draw_heading))
         self._blocks += [self._total(*total) for total in totals[1:]]
 
-    def _total(self, label: str, unit: str, amount: str) -> tuple[float, Callable[[float], None]]:
+    def _total(self, label: str, unit: str, amount: str) -> _Block:
         """One line of the totals: decimal points in line, whatever the asset's decimals."""
         own = len(amount.partition(".")[2])
         off = self._bold.width("0") * (self._decimals - own) + (self._bold.width(".") if self._decimals and not own else 0.0)
@@ -111,7 +132,7 @@ class Ending:
 
         self._blocks.append((note_height + sum(height for height, _ in signatures) + 4, draw))
 
-    def _signature(self, role: str, contents: list[str]) -> tuple[float, Callable[[float], None]]:
+    def _signature(self, role: str, contents: list[str]) -> _Block:
         """A line to sign on: role, full name, signature and, for the executor, a telephone; long texts grow upwards."""
         text = self.pages.text
         hints = (text.full_name, text.signature, text.signature_telephone)

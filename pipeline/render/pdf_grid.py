@@ -9,8 +9,8 @@ from array import array
 from itertools import pairwise
 from typing import Final
 
-from .pdf_page import MARGIN, CellTexts, Paper
-from .pdf_table import PAD_X, PAD_Y, Table
+from .pdf_page import MARGIN, CellTexts, Paper, Placed, draw_rules
+from .pdf_table import KNOWN_LIMIT, PAD_X, PAD_Y, Table
 from .pdf_text import REGULAR
 
 EMPTY_HEIGHT: Final = 24.0
@@ -39,8 +39,9 @@ def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *,
     paper.y = rules[-1]
     canvas.setStrokeGray(0.35)
     canvas.setLineWidth(0.25)
-    canvas.lines(
-        [(MARGIN, y, MARGIN + table.width, y) for y in rules] + [(MARGIN + x, top, MARGIN + x, bottom) for x in table.geometry.edges]
+    draw_rules(
+        canvas,
+        [(MARGIN, y, MARGIN + table.width, y) for y in rules] + [(MARGIN + x, top, MARGIN + x, bottom) for x in table.geometry.edges],
     )
     canvas.setStrokeGray(0)
     canvas.setLineWidth(0.6)
@@ -72,25 +73,36 @@ def _draw_numbers(paper: Paper, table: Table) -> None:
 
 def _draw_rows(paper: Paper, table: Table, start: int, heights: array[float]) -> list[float]:
     """All cells of the page in one text object, which is what makes it quick; the y below each row."""
-    edges, columns, look = table.geometry.edges, table.columns, table.look
+    look = table.look
     y, below = paper.y, []
     paper.canvas.setFillGray(0)
     drawn = CellTexts(paper.canvas, REGULAR, look.body_size, paper.encoded)
+    add, placed = drawn.add, paper.encoded.placed.setdefault(table, [{} for _ in table.columns])
     for height, values in zip(heights, table.rows.slice(start, len(heights)).iter_rows(), strict=True):
         base = y - PAD_Y - look.body_size * 0.9
         for number, value in enumerate(values):
-            if not value:
-                continue
-            cell, column = table.cell(number, value), columns[number]
-            for index, (line, width) in enumerate(cell.lines):
-                if column.kind == "amount":
-                    x = edges[number + 1] - PAD_X - cell.off_right - width
-                elif column.name in look.running:
-                    x = edges[number] + PAD_X
-                else:
-                    x = (edges[number] + edges[number + 1] - width) / 2
-                drawn.place(MARGIN + x, base - index * look.body_leading, line)
+            if value:
+                for before, down, after in placed[number].get(value) or _place(table, number, value, drawn, placed[number]):
+                    add(f"{before}{base - down:.2f}{after}")
         y -= height
         below.append(y)
     paper.canvas.drawText(drawn)
     return below
+
+
+def _place(table: Table, number: int, value: str, drawn: CellTexts, known: dict[str, list[Placed]]) -> list[Placed]:
+    """A cell's lines as the page's content, remembered in `known`."""
+    cell = table.cell(number, value)
+    left, right, column = table.geometry.edges[number], table.geometry.edges[number + 1], table.columns[number]
+    lines: list[Placed] = []
+    for index, (line, width) in enumerate(cell.lines):
+        if column.kind == "amount":
+            x = right - PAD_X - cell.off_right - width
+        elif column.name in table.look.running:
+            x = left + PAD_X
+        else:
+            x = (left + right - width) / 2
+        lines.append((f"1 0 0 1 {MARGIN + x:.2f} ", index * table.look.body_leading, f" Tm {drawn.shown(line)}"))
+    if len(known) < KNOWN_LIMIT:
+        known[value] = lines
+    return lines

@@ -6,14 +6,16 @@ regardless of clock and environment. Sizes are in points, y grows upwards.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO, Any, Final, Literal
 
 from reportlab import rl_config
 from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.rl_accel import fp_str
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.textobject import PDFTextObject
 
@@ -67,7 +69,7 @@ class Paper:
         self._marks = marks
         self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
         self.y, self.page, self.pages = TOP, 1, 1
-        self.encoded: dict[str, str] = {}
+        self.encoded = EncodedTexts()
         self._set_metadata()
 
     def next_page(self) -> None:
@@ -135,24 +137,73 @@ class Pages(Paper):
         super().__init__(marks, file)
 
 
+Placed = tuple[str, float, str]
+"""A cell's line as a page's content: what stands before y, how far it is below the row's first line, what stands after."""
+
+
+class EncodedTexts:
+    """A document's texts in one font and size, as a page's content has them; by their characters' codes once those are known."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+        self.codes: dict[str, str] = {}
+        """Of characters in the font's first subset, which the library gives out as characters come up."""
+        self.tried: set[str] = set()
+        self.placed: dict[object, list[dict[str, list[Placed]]]] = {}
+        """Of each table, by column, the values that were drawn already."""
+        self.before = self.after = ""
+        """What the library writes around the codes of a text in the first subset."""
+
+
 class CellTexts(PDFTextObject):  # type: ignore[misc]
-    """Many short texts of one font and size on one page, with a cache of encoded texts.
+    """Many short texts of one font and size on one page.
 
     The library's own text object measures each text and formats each number again, which takes most of the time for a table.
     """
 
-    def __init__(self, canvas: Any, font: str, size: float, encoded: dict[str, str]) -> None:
-        """`encoded` is kept by the caller from page to page, for this canvas, font and size only."""
+    def __init__(self, canvas: Any, font: str, size: float, texts: EncodedTexts) -> None:
+        """`texts` is kept by the caller from page to page, for this canvas, font and size only."""
         super().__init__(canvas)
         self.setFont(font, size)
-        self._encoded = encoded
+        self._texts = texts
+        self.add = self._code.append
+        """Add a piece of content, such as `shown` makes."""
 
-    def place(self, x: float, y: float, text: str) -> None:
-        """Write a text from its left end."""
-        if (encoded := self._encoded.get(text)) is None:
-            # Each text names its font itself, so that it can stand after any other.
-            self._curSubset = -1
-            encoded = self._formatText(text)
-            if len(self._encoded) < _ENCODED_LIMIT:
-                self._encoded[text] = encoded
-        self._code.append(f"1 0 0 1 {x:.2f} {y:.2f} Tm {encoded}")
+    def shown(self, text: str) -> str:
+        """The operators that show a text; it names its font itself, so that it can stand after any other."""
+        texts = self._texts
+        if (encoded := texts.known.get(text)) is None:
+            try:
+                codes = "".join([texts.codes[char] for char in text])
+                encoded = f"{texts.before}{codes}{texts.after}"
+            except KeyError:
+                encoded = self._by_library(text)
+                for char in dict.fromkeys(text):
+                    self._learn(char)
+            if len(texts.known) < _ENCODED_LIMIT:
+                texts.known[text] = encoded
+        return encoded
+
+    def _learn(self, char: str) -> None:
+        texts = self._texts
+        if char in texts.tried:
+            return
+        texts.tried.add(char)
+        before, opening, rest = self._by_library(char).partition("(")
+        code, closing, after = rest.rpartition(")")
+        if before.partition(" ")[0].endswith("+0"):
+            texts.before, texts.after = before + opening, closing + after
+            texts.codes[char] = code
+
+    def _by_library(self, text: str) -> str:
+        self._curSubset = -1
+        encoded: str = self._formatText(text)
+        return encoded
+
+
+_fp = functools.lru_cache(maxsize=20_000)(fp_str)
+
+
+def draw_rules(canvas: Canvas, rules: Iterable[tuple[float, float, float, float]]) -> None:
+    """Draw lines, each from x, y to x, y, as `Canvas.lines` does; numbers that come again are not formatted again."""
+    canvas._code += ["n", *(f"{_fp(x)} {_fp(y)} m {_fp(to_x)} {_fp(to_y)} l" for x, y, to_x, to_y in rules), "S"]

@@ -24,7 +24,7 @@ PAD_Y: Final = 2.5
 _SLACK: Final = 0.6
 """Beyond a column's longest text, so that rounding breaks nothing."""
 
-_KNOWN_LIMIT: Final = 100_000
+KNOWN_LIMIT: Final = 100_000
 """Broken texts remembered: most values of a form repeat."""
 
 
@@ -103,30 +103,40 @@ class Table:
         self.decimals = {column.name: _most_decimals(rows, column) for column in columns}
         self.geometry = self._geometry(Wrapper(REGULAR, look.heading_size, look.hyphenated), width)
         self._known: list[dict[str, Cell]] = [{} for _ in columns]
+        self._plain_widths: dict[tuple[int, bool], float] = {}
 
     def cell(self, number: int, value: str) -> Cell:
         """A value as printed: dates DD.MM.YYYY (rule 7.5), amounts aligned at the point."""
         known = self._known[number]
         if (cell := known.get(value)) is None:
             cell = self._lay(number, self.columns[number], value)
-            if len(known) < _KNOWN_LIMIT:
+            if len(known) < KNOWN_LIMIT:
                 known[value] = cell
         return cell
 
     def heights(self) -> array[float]:
         """The height of every row."""
-        heights = array("d")
-        for values in self.rows.iter_rows():
-            lines = max(len(self.cell(number, value).lines) for number, value in enumerate(values) if value)
-            heights.append(lines * self.look.body_leading + 2 * PAD_Y)
-        return heights
+        tallest = pl.repeat(1, self.rows.height, dtype=pl.UInt32, eager=True)
+        for number, column in enumerate(self.columns):
+            values = self.rows[column.name]
+            distinct = values.unique()
+            lines = [len(self.cell(number, value).lines) if value else 1 for value in distinct]
+            if max(lines, default=1) > 1:
+                counted = pl.DataFrame({"value": distinct, "lines": pl.Series(lines, dtype=pl.UInt32)})
+                mine = values.alias("value").to_frame().join(counted, on="value", how="left", nulls_equal=True, maintain_order="left")
+                tallest = pl.select(pl.max_horizontal(tallest, mine["lines"])).to_series()
+        heights = {lines: lines * self.look.body_leading + 2 * PAD_Y for lines in tallest.unique()}
+        return array("d", (heights[lines] for lines in tallest))
 
     def _lay(self, number: int, column: PrintedColumn, value: str) -> Cell:
         room = self.geometry.room(number)
         text = printable(self.look.shown(column, value))
-        lines = self.body.lines(text, room)
         if column.kind == "amount":
             off = self._off_right(column, value)
+            if (width := self._plain_width(text)) is not None and width + off <= room:
+                return Cell([(text, width)], off)
+        lines = self.body.lines(text, room)
+        if column.kind == "amount":
             if (width := self.body.width(text)) + off <= room:
                 return Cell([(text, width)], off)
             whole, point, fraction = text.partition(self.look.decimal_mark)
@@ -136,6 +146,16 @@ class Table:
         elif column.name in self.look.codes:
             lines = _split_evenly(text, lines, self.body, room)
         return Cell([(line, self.body.width(line)) for line in lines])
+
+    def _plain_width(self, text: str) -> float | None:
+        """The width of digits with a point or without: digits are equally wide. None for other texts."""
+        whole, point, fraction = text.partition(".")
+        if not ((whole + fraction).isdecimal() and text.isascii()):
+            return None
+        shape = (len(text), bool(point))
+        if (width := self._plain_widths.get(shape)) is None:
+            width = self._plain_widths[shape] = self.body.width(text)
+        return width
 
     def _off_right(self, column: PrintedColumn, value: str) -> float:
         """The room to the right of an amount that the column's longest fraction takes."""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.texts import N_, Texts
 
@@ -72,12 +73,20 @@ class Statement:
     """BALANCES, all strings, a line for each asset."""
     rows: pl.DataFrame = field(repr=False)
     """ROWS, all strings, null where empty; `is_carried` is `true` or `false`."""
+    is_on_nodes_word: bool = False
+    """Some row's sum rests on the word of the pool's node: another paid it on an account chain (rule 10.2, ADR 18)."""
+    is_on_ledgers_word: bool = False
+    """Some row was paid off chain and rests on the pool's ledger alone (rule 10.5)."""
 
     def __post_init__(self) -> None:
         for frame, columns in ((self.debts, BALANCES), (self.rows, ROWS)):
             if frame.schema != {column.name: pl.String for column in columns}:
                 raise ValueError(
-                    f"a statement's columns are {', '.join(column.name for column in columns)}, all strings; these are {frame.schema}"
+                    message(
+                        "a statement's columns are {name}, all strings; these are {schema}",
+                        name=", ".join(column.name for column in columns),
+                        schema=frame.schema,
+                    )
                 )
 
     @property
@@ -129,6 +138,13 @@ class StatementWords:
             "The combined sum is all that the transfer brought to the wallet; it stands in each row that the transfer settled. "
             "Dates are those of Almaty."
         )
+        if statement.is_on_nodes_word:
+            self.note += " " + gettext(
+                "What an upstream pool's transaction brought to the wallet on a chain of accounts (such as Ethereum) rests on the word of the pool's node: "
+                "transfers inside a transaction are proved by no block."
+            )
+        if statement.is_on_ledgers_word:
+            self.note += " " + gettext("Transfers made outside the chain rest on the word of the pool's ledger alone.")
         self.sides = (gettext("For the pool"), gettext("For the miner"))
         self.hints = (gettext("position, full name"), gettext("signature"), gettext("date"))
 

@@ -15,6 +15,7 @@ import polars as pl
 import xlsxwriter
 
 from pipeline.model.errors import EsepError
+from pipeline.model.message import message
 from pipeline.texts import Texts
 
 from .columns import PrintedColumn
@@ -37,7 +38,12 @@ def write_statement_xlsx(statement: Statement, texts: Texts, file: IO[bytes]) ->
     """Write the workbook to a binary file. Raises EsepError when a text or the rows are more than a sheet can hold: nothing is ever cut short."""
     if statement.rows.height > MOST_ROWS:
         raise EsepError(
-            f"{statement.month}: a statement of {statement.rows.height} rows; a sheet holds {MOST_ROWS}: leave XLSX out of the formats (--format csv,pdf)"
+            message(
+                "{month}: a statement of {height} rows; a sheet holds {most_rows}: leave XLSX out of the formats (--format csv,pdf)",
+                month=statement.month,
+                height=statement.rows.height,
+                most_rows=MOST_ROWS,
+            )
         )
     words = StatementWords(statement, texts)
     with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:

@@ -8,30 +8,45 @@ No formulas, no arithmetic. Memory stays flat: rows go to disk as they are writt
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
+import polars as pl
 import xlsxwriter
 
 from .document import Document
-from .form import Language, form
-from .xlsx_cells import LINE_PT, Formats, TypedCells, amount_widths, count_lines, exact_decimals, number_format, write_fitting, write_text
+from .form import COLUMNS, Language, form
+from .xlsx_cells import (
+    LINE_PT,
+    RIGHT,
+    Formats,
+    TypedCells,
+    amount_widths,
+    count_lines,
+    exact_decimals,
+    number_format,
+    write_fitting,
+    write_text,
+)
+from .xlsx_look import column_widths, look_of, paper_for, upright_headings
+from .xlsx_rows import SPOOLED, BulkRows, WrittenOtherwise, splice_sheets
 
 ROWS_PER_SHEET: Final = 1_000_000
 """A sheet has 1,048,576 rows; the form's rows beyond this go on to another sheet with the same headings."""
-_WIDTHS: Final = (5.5, 11.5, 23.5, 15, 9.5, 40, 9.5, 9.5, 11, 11, 9.5, 9.5, 11, 9, 10)
-"""Column widths in characters, in the form's order."""
 _LEFT: Final = ("miner_name", "wallet")
 """Columns of running text; codes and dates are centred, amounts stand right."""
 ROWS_BETWEEN: Final = 100_000
 """Rows between two reports of progress."""
-_LAST: Final = len(_WIDTHS) - 1
+_LAST: Final = len(COLUMNS) - 1
 _LABEL_TO, _VALUE_TO, _POOL_LABEL_TO = 4, 6, 10
 """Where the header block's parts end: a statement, its value, the pool's field; the field's value takes the rest."""
+_NAME_TO, _UNIT_TO, _AMOUNT_TO = 6, 8, 11
+"""Where the parts of a total end: its name, its asset or currency, its amount."""
 
 
 def write_xlsx(
@@ -47,8 +62,47 @@ def write_xlsx(
 
     Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
     """
+    where = str(folder) if folder else None
+    with tempfile.SpooledTemporaryFile(SPOOLED, dir=where) as spooled:
+        written = cast("IO[bytes]", spooled)
+        try:
+            splice_sheets(
+                written,
+                file,
+                _write_book(document, written, language, rows_per_sheet, where),
+                folder=where,
+                on_progress=_every(ROWS_BETWEEN, on_progress),
+            )
+        except WrittenOtherwise:
+            # A version of the library that this program does not know: it writes each row itself, which takes longer.
+            file.seek(0)
+            file.truncate()
+            _write_book(document, file, language, rows_per_sheet, where, is_whole=True)
+
+
+def _every(rows: int, tell: Callable[[int], None]) -> Callable[[int], None]:
+    """Tell of progress only when another `rows` are done."""
+    told = 0
+
+    def on_progress(done: int) -> None:
+        nonlocal told
+        if done // rows > told:
+            told = done // rows
+            tell(told * rows)
+
+    return on_progress
+
+
+def _write_book(
+    document: Document, file: IO[bytes], language: Language, rows_per_sheet: int, folder: str | None, *, is_whole: bool = False
+) -> list[BulkRows]:
+    """Write the workbook with the landmarks of each sheet's rows, or with all rows (`is_whole`); the sheets' rows."""
     text = form().text[language]
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": str(folder) if folder else None}
+    options: dict[str, Any] = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": folder}
+    if look_of(document.layout).is_fitted:
+        # Column widths are counted in digits of this font: one that every office has, or one as wide in its place; a digit has seven pixels.
+        options["default_format_properties"] = {"font_name": "Arial", "font_size": 9.5, "font_scheme": "none"}
+    bulk = []
     with xlsxwriter.Workbook(file, options) as book:
         book.use_zip64()  # a sheet of a million rows with long texts passes two gigabytes before it is packed
         book.set_properties(
@@ -64,9 +118,10 @@ def write_xlsx(
         sheets = max(1, -(-document.rows.height // rows_per_sheet))
         for number in range(sheets):
             name = form().index if number == 0 else f"{form().index} ({number + 1})"
-            start = number * rows_per_sheet
-            _FormSheet(book, document, language, name).write(start, rows_per_sheet, is_last=number == sheets - 1, on_progress=on_progress)
+            rows = document.rows.slice(number * rows_per_sheet, rows_per_sheet)
+            bulk.append(_FormSheet(book, document, language, name).write(rows, is_last=number == sheets - 1, is_whole=is_whole))
         _write_totals(book, document, language)
+    return bulk
 
 
 class _FormSheet:
@@ -75,35 +130,37 @@ class _FormSheet:
     def __init__(self, book: Any, document: Document, language: Language, name: str) -> None:
         self.document, self.language, self.text = document, language, form().text[language]
         self.where = f"{form().index} {document.month}"
+        self.look = look_of(document.layout)
         self.formats = Formats(book)
         self.cell = partial(self.formats, border=1, border_color="#808080")
         self.sheet = book.add_worksheet(name)
         self.row = 0
         self.columns = form().printed_columns(language)
-        self.widths = amount_widths(_WIDTHS, self.columns, document.rows)
+        self.widths = amount_widths(column_widths(self.look, document.rows["miner_name"]), self.columns, document.rows)
         self.cells = TypedCells(self.columns, self.widths, self.cell, running=_LEFT, where=self.where)
 
-    def write(self, start: int, count: int, *, is_last: bool, on_progress: Callable[[int], None]) -> None:
-        rows = self.document.rows.slice(start, count)
+    def write(self, rows: pl.DataFrame, *, is_last: bool, is_whole: bool) -> BulkRows:
         for number, width in enumerate(self.widths):
             self.sheet.set_column(number, number, width, self.formats())
         self._write_top()
         self._write_headings()
         first = self.row
-        for number, values in enumerate(rows.iter_rows(), start + 1):
-            self.cells.write_row(self.sheet, self.row, values)
-            self.row += 1
-            if number % ROWS_BETWEEN == 0:
-                on_progress(number)
+        bulk = BulkRows(rows, self.cells, first_row=first)
         if rows.height:
+            for row, values in enumerate(rows.iter_rows(), first) if is_whole else bulk.landmarks():
+                self.cells.write_row(self.sheet, row, values)
+            self.row += rows.height
             self.sheet.autofilter(first - 1, 0, self.row - 1, _LAST)
             self.sheet.ignore_errors({"number_stored_as_text": f"A{first + 1}:O{self.row}"})
         else:
             self._merge(0, _LAST, self.text.no_rows, self.cell(align="center"))
             self.row += 1
         if is_last:
+            if self.look.is_fitted:
+                self._write_form_totals()
             self._write_signatures()
         self._set_up_page(first)
+        return bulk
 
     def _merge(self, first: int, last: int, content: str, cell: Any) -> None:
         """Merged cells of this row; a text is never taken for anything else."""
@@ -113,10 +170,13 @@ class _FormSheet:
     def _write_top(self) -> None:
         """Title, who approved it, the form's statements and the pool's fields (rule 7.6), in few rows: they stay in view."""
         text, document = self.text, self.document
-        self.sheet.set_row(0, 34)
-        self._merge(0, _POOL_LABEL_TO - 1, text.title, self.formats(bold=True, font_size=10, text_wrap=True, align="left"))
         approved = " ".join(text.approved) + ". " + text.kind
-        self._merge(_POOL_LABEL_TO, _LAST, approved, self.formats(text_wrap=True, align="right", font_size=7))
+        height = 34.0
+        if self.look.is_fitted:
+            height = max(height, 4 + LINE_PT * count_lines(approved, sum(self.widths[_POOL_LABEL_TO:])))
+        self.sheet.set_row(0, height)
+        self._merge(0, _POOL_LABEL_TO - 1, text.title, self.formats(bold=True, font_size=10, text_wrap=True, align="left"))
+        self._merge(_POOL_LABEL_TO, _LAST, approved, self.formats(text_wrap=True, align="right", font_size=self.look.small_pt))
         self.row += 1
         if text.translation_note:
             self._merge(0, _LAST, text.translation_note, self.formats(italic=True, font_color="#595959"))
@@ -142,57 +202,101 @@ class _FormSheet:
             self.row += 1
 
     def _write_headings(self) -> None:
-        heading = self.cell(bold=True, text_wrap=True, align="center", font_size=7.5, bg_color="#EDEDED")
+        heading: dict[str, Any] = {
+            "bold": True,
+            "text_wrap": True,
+            "align": "center",
+            "font_size": self.look.heading_pt,
+            "bg_color": "#EDEDED",
+        }
         numbers = self.cell(align="center", bg_color="#EDEDED")
-        columns = self.columns
-        headings = [column.heading for column in columns]
+        headings = [column.heading for column in self.columns]
         self.heading_row = self.row
-        lines = max(count_lines(label, width, bold=True) for label, width in zip(headings, self.widths, strict=True))
-        self.sheet.set_row(self.row, LINE_PT * lines + 6)
-        for number, label in enumerate(headings):
-            self.sheet.write_string(self.row, number, label, heading)
+        if self.look.is_fitted:
+            heading["bold"] = False
+            upright, height = upright_headings(headings, self.widths)
+        else:
+            lines = max(count_lines(label, width, bold=True) for label, width in zip(headings, self.widths, strict=True))
+            upright, height = [False] * len(headings), LINE_PT * lines + 6
+        self.sheet.set_row(self.row, height)
+        for number, (label, is_upright) in enumerate(zip(headings, upright, strict=True)):
+            self.sheet.write_string(self.row, number, label, self.cell(**heading, **({"rotation": 90} if is_upright else {})))
         self.row += 1
-        for number in range(len(columns)):
+        for number in range(len(headings)):
             self.sheet.write_number(self.row, number, number + 1, numbers)
         self.row += 1
         self.sheet.freeze_panes(self.row, 0)
 
+    def _write_form_totals(self) -> None:
+        """The month's totals below the rows (rule 7.4), by asset, as the PDF has them: label, unit, amount."""
+        text, document = self.text, self.document
+        self.row += 1
+        self._merge(0, _LAST, text.totals, self.formats(bold=True, font_size=10, align="left"))
+        self.row += 1
+        for name, unit, amount in [(text.rows, "", str(document.rows.height)), *form().printed_totals(document.totals, self.language)]:
+            room = sum(self.widths[_UNIT_TO:_AMOUNT_TO])
+            decimals = exact_decimals(amount)
+            lines = max(count_lines(name, sum(self.widths[:_NAME_TO]) - 2), 1 if decimals is not None else count_lines(amount, room - 2))
+            if lines > 1:
+                self.sheet.set_row(self.row, LINE_PT * lines + 3)
+            self._merge(0, _NAME_TO - 1, name, self.cell(text_wrap=True, indent=1, align="left"))
+            self._merge(_NAME_TO, _UNIT_TO - 1, unit, self.cell(align="center"))
+            if decimals is None:
+                self._merge(_UNIT_TO, _AMOUNT_TO - 1, amount, self.cell(num_format="@", text_wrap=True, bold=True, **RIGHT))
+            else:
+                shown = self.cell(num_format=number_format(decimals), bold=True, **RIGHT)
+                self.sheet.merge_range(self.row, _UNIT_TO, self.row, _AMOUNT_TO - 1, "", shown)
+                self.sheet.write_number(self.row, _UNIT_TO, float(amount), shown)
+            self.row += 1
+
     def _write_signatures(self) -> None:
         """The note and the two signatures, after the rows, as the order puts them."""
-        text, header = self.text, self.document.header
+        text, header, is_fitted = self.text, self.document.header, self.look.is_fitted
         self.row += 1
-        self.sheet.set_row(self.row, 24)
+        self.sheet.set_row(self.row, max(24.0, LINE_PT * count_lines(text.note, sum(self.widths)) + 3) if is_fitted else 24)
         self._merge(0, _LAST, text.note, self.formats(text_wrap=True))
-        line, hint = self.formats(bottom=1, bold=True), self.formats(font_size=6.5, font_color="#595959", valign="top", align="center")
+        wrapped = {"text_wrap": True} if is_fitted else {}
+        line = self.formats(bottom=1, bold=True, **wrapped)
+        hint = self.formats(font_size=self.look.hint_pt, font_color="#595959", valign="top", align="center", **wrapped)
         people = (
             (text.executor, header.get("executor_name", ""), header.get("executor_telephone", "")),
             (text.head, header.get("head_name", ""), None),
         )
         for role, name, telephone in people:
             self.row += 2
-            self._merge(0, 2, role, self.formats())
+            self._fit_line((0, 3, role), (3, 6, name), (11, _LAST + 1, telephone or ""))
+            self._merge(0, 2, role, self.formats(**wrapped))
             self._merge(3, 5, name, line)
             self._merge(7, 9, "", line)
             if telephone is not None:
                 self._merge(11, _LAST, telephone, line)
             self.row += 1
+            self._fit_line((3, 6, text.full_name))
             self._merge(3, 5, text.full_name, hint)
             self._merge(7, 9, text.signature, hint)
             if telephone is not None:
                 self._merge(11, _LAST, text.signature_telephone, hint)
         self.row += 1
 
+    def _fit_line(self, *contents: tuple[int, int, str]) -> None:
+        """Make this row as high as its texts need, each in its merged columns: first and past-the-last."""
+        lines = max(count_lines(content, sum(self.widths[first:end]), bold=True) for first, end, content in contents)
+        if self.look.is_fitted and lines > 1:
+            self.sheet.set_row(self.row, LINE_PT * lines + 3)
+
     def _set_up_page(self, first: int) -> None:
-        """A4 landscape, one page wide, headings repeated, page x of y and the digest below."""
+        """Landscape, one page wide, headings repeated, page x of y and the digest below; A4, or A3 where A4 is too small to read."""
         sheet = self.sheet
-        sheet.set_paper(9)
+        sheet.set_paper(paper_for(self.widths, self.look))
         sheet.set_landscape()
         sheet.fit_to_pages(1, 0)
-        sheet.set_margins(left=0.4, right=0.4, top=0.4, bottom=0.6)
+        sheet.set_margins(left=self.look.side_in, right=self.look.side_in, top=0.4, bottom=0.6)
         sheet.repeat_rows(self.heading_row, first - 1)
         sheet.print_area(0, 0, self.row, _LAST)
         page = self.text.page.format(page="&P", pages="&N")
-        sheet.set_footer(f"&L&7{form().index} {self.document.month}&C&7SHA-256 {self.document.digest}&R&7{page}", {"margin": 0.3})
+        # The footer does not shrink with the rows.
+        scaled = {"scale_with_doc": False} if self.look.is_fitted else {}
+        sheet.set_footer(f"&L&7{form().index} {self.document.month}&C&7SHA-256 {self.document.digest}&R&7{page}", {"margin": 0.3, **scaled})
 
 
 def _write_totals(book: Any, document: Document, language: Language) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from pipeline.model.errors import EsepError
+from pipeline.model.message import message
 
 from .columns import PrintedColumn
 
@@ -40,6 +41,7 @@ _DIGIT_PX: Final = 5.95
 """Width of a digit at 8 points, in pixels."""
 RUNNING: Final[dict[str, Any]] = {"align": "left", "indent": 1}
 CENTRED: Final[dict[str, Any]] = {"align": "center"}
+RIGHT: Final[dict[str, Any]] = {"align": "right", "indent": 1}
 KNOWN_LIMIT: Final = 20_000
 
 
@@ -67,24 +69,26 @@ class TypedCells:
 
         `where` names the document in errors.
         """
-        self._columns, self._widths, self._cell, self._running, self._where = columns, widths, cell, running, where
+        self.columns, self._widths, self._cell, self._running, self._where = columns, widths, cell, running, where
+        self.blank = cell()
+        """The format of a cell without a value."""
         self._known: list[dict[str, tuple[str | float, Any, int]]] = [{} for _ in columns]
 
     def __call__(self, number: int, value: str) -> tuple[str | float, Any, int]:
         """A cell's content, format and lines: a number for a date or an amount that a cell holds exactly, or else the text."""
         known = self._known[number]
         if (typed := known.get(value)) is None:
-            typed = self._typed(self._columns[number], value, self._widths[number])
+            typed = self._typed(self.columns[number], value, self._widths[number])
             if len(known) < KNOWN_LIMIT:
                 known[value] = typed
         return typed
 
     def write_row(self, sheet: Any, row: int, values: Sequence[str | None]) -> None:
         """Write one row of the table, as high as its cells need. Raises EsepError for a text that no cell holds."""
-        lines, blank = 1, self._cell()
+        lines = 1
         for number, value in enumerate(values):
             if not value:
-                sheet.write_blank(row, number, None, blank)
+                sheet.write_blank(row, number, None, self.blank)
                 continue
             content, cell, tall = self(number, value)
             lines = max(lines, tall)
@@ -96,15 +100,22 @@ class TypedCells:
             # Spreadsheets do not fit the height by themselves when they open the file: lines would be hidden.
             sheet.set_row(row, min(409.0, LINE_PT * lines + 3))
 
+    def number_format(self, column: PrintedColumn, decimals: int) -> Any:
+        """The format of a number of an amount's column, or of one of whole numbers."""
+        return (
+            self._cell(num_format="0", align="center")
+            if column.kind == "integer"
+            else self._cell(num_format=number_format(decimals), **RIGHT)
+        )
+
     def _typed(self, column: PrintedColumn, value: str, width: float) -> tuple[str | float, Any, int]:
-        right: dict[str, Any] = {"align": "right", "indent": 1}
         if column.kind == "date" and (day := _day(value)) is not None:
             return day, self._cell(num_format="dd.mm.yyyy", align="center"), 1
         if column.kind == "integer" and exact_decimals(value) == 0:
-            return int(value), self._cell(num_format="0", align="center"), 1
+            return int(value), self.number_format(column, 0), 1
         if column.kind == "amount" and (decimals := exact_decimals(value)) is not None:
-            return float(value), self._cell(num_format=number_format(decimals), **right), 1
-        align = right if column.kind == "amount" else RUNNING if column.name in self._running else CENTRED
+            return float(value), self.number_format(column, decimals), 1
+        align = RIGHT if column.kind == "amount" else RUNNING if column.name in self._running else CENTRED
         # A prefix keeps a spreadsheet from making a formula of it when somebody edits the cell.
         prefix = {"quote_prefix": True} if value[0] in "=+-@\t\r" else {}
         return (
@@ -141,8 +152,14 @@ def write_fitting(sheet: Any, row: int, column: int, value: str, cell: Any, *, w
     """Write a text as a text. Raises EsepError, naming the place in `where`, when it is longer than a cell can hold: it is never cut short."""
     if len(value) > CELL_LIMIT:
         raise EsepError(
-            f"{where}, sheet row {row + 1}, column {column + 1}: a text of {len(value)} characters; "
-            f"a cell of a workbook holds {CELL_LIMIT}: shorten it at its source, or leave XLSX out of the formats"
+            message(
+                "{where}, sheet row {row}, column {column}: a text of {count} characters; a cell of a workbook holds {cell_limit}: shorten it at its source, or leave XLSX out of the formats",
+                where=where,
+                row=row + 1,
+                column=column + 1,
+                count=len(value),
+                cell_limit=CELL_LIMIT,
+            )
         )
     write_text(sheet, row, column, value, cell)
 
@@ -186,6 +203,11 @@ def count_lines(content: str, width: float, *, bold: bool = False) -> int:
             left -= size + _px(" ")
         lines += not paragraph.split()
     return max(1, lines)
+
+
+def widest_word(content: str) -> float:
+    """The width of a text's widest word, in pixels: what a column needs so that no word is broken."""
+    return max((sum(_px(char) for char in word) for word in content.split()), default=0.0)
 
 
 def _px(char: str) -> float:
