@@ -118,7 +118,12 @@ def _joined(table: RawTable, heading: str, headings: tuple[str, ...], layout: La
                 for line in numbers
             ]
         holds = parts[name].str.contains(layout.join_by, literal=True) | parts[name].is_null()
-        what = f"is missing, or holds {layout.join_by!r}, by which {layout.place} joins {heading}: choose another join_by"
+        what = message(
+            "is missing, or holds {join_by}, by which {place} joins {heading}: choose another join_by",
+            join_by=repr(layout.join_by),
+            place=layout.place,
+            heading=heading,
+        )
         faults += [Fault(line, name, what) for line in table.lines.filter(holds)]
         debris = parts[name].str.contains(NOT_AN_ID).fill_null(False)
         for line, text in pl.DataFrame({"line": table.lines, "text": parts[name]}).filter(debris).iter_rows():
@@ -164,12 +169,18 @@ def _without_totals(table: RawTable, layout: Layout, required: Collection[str]) 
     if not found:
         return table, faults
     at_end = found == list(range(found[0], rows))
-    cure = f"remove it, or set rows_below = {below + len(found)} in {layout.place}" if at_end else "remove it"
+    cure = (
+        message("remove it, or set rows_below = {below} in {place}", below=below + len(found), place=layout.place)
+        if at_end
+        else message("remove it")
+    )
     for place in found:
         what = (
-            "looks like a row of totals" if place in totals else f"fills {counts[place]} of the {filled.width} columns that a row must fill"
+            message("looks like a row of totals")
+            if place in totals
+            else message("fills {counts} of the {width} columns that a row must fill", counts=counts[place], width=filled.width)
         )
-        faults.append(Fault(table.lines[place], "", f"{what}: {cure}"))
+        faults.append(Fault(table.lines[place], "", message("{what}: {cure}", what=what, cure=cure)))
     return filter_rows(table, ~pl.int_range(0, rows, eager=True).is_in(found)), faults
 
 

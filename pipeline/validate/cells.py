@@ -15,6 +15,7 @@ from functools import lru_cache
 import polars as pl
 
 from pipeline.chains.networks import OURS, AnyNetwork, address_on, is_account_network
+from pipeline.model.message import joined, message, text_of
 
 from .layout import COULD_BE_THOUSANDS, OWN, Layout, Rounding
 from .table import CellType, shown, shown_amount
@@ -177,13 +178,13 @@ def address_fault(address: str, network: AnyNetwork | str | None) -> tuple[str |
     spaces. An account's address with a wrong checksum is kept as it is written: enrichment makes it issue `bad-address` (ADR 7).
     """
     if not re.fullmatch(r"[!-~]{1,200}", address):
-        return None, f"{shown(address)} is not an address: it has spaces or characters other than ASCII"
+        return None, message("{address} is not an address: it has spaces or characters other than ASCII", address=shown(address))
     if network is None or (isinstance(network, str) and not (network in OURS.names or is_account_network(network))):
         return address, ""
     try:
         return address_on(network, address), ""
     except ValueError as error:
-        return None, str(error)
+        return None, text_of(error)
 
 
 def canonical_addresses(addresses: pl.Series, chains: pl.Series, networks: Mapping[str, AnyNetwork | str]) -> pl.Series:
@@ -215,84 +216,140 @@ def why_invalid(
         case Kind.DATE:
             return _why_no_day(text, layout)
         case Kind.TXID:
-            return f"{shown(text)} is not a transaction id: 64 hexadecimal digits, with or without 0x"
+            return message("{text} is not a transaction id: 64 hexadecimal digits, with or without 0x", text=shown(text))
         case Kind.ADDRESS:
             return address_fault(text, network)[1]
         case Kind.CLASS if text in OWN_CLASSES:
-            return f"{text!r} is a class that the rules give themselves: choose another word, such as vendor or exchange"
+            return message(
+                "{text} is a class that the rules give themselves: choose another word, such as vendor or exchange", text=repr(text)
+            )
     is_id = kind not in (Kind.NAME, Kind.REFERENCE)
     limit = {Kind.NAME: NAME_CHARACTERS, Kind.REFERENCE: REFERENCE_CHARACTERS}.get(kind, ID_CHARACTERS)
     unseen = why_invisible(text, INVISIBLE_IN_ID if is_id else INVISIBLE_IN_NAME)
-    return unseen or why_not_a_value(text, is_id=is_id) or f"is too long, {len(text)} characters: at most {limit}"
+    return (
+        unseen
+        or why_not_a_value(text, is_id=is_id)
+        or message("is too long, {count} characters: at most {limit}", count=len(text), limit=limit)
+    )
 
 
 def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:
     if layout.decimal == "either" and re.match(COULD_BE_THOUSANDS, text):
-        return f"{shown_amount(text)} could be thousands, or decimals: set decimal in {layout.place} to the sign that it is, or write all decimals"
+        return message(
+            "{shown_amount} could be thousands, or decimals: set decimal in {place} to the sign that it is, or write all decimals",
+            shown_amount=shown_amount(text),
+            place=layout.place,
+        )
     comma = layout.decimal == ","
-    plain = f"write digits, with a {'comma' if comma else 'dot'} before the decimals, such as {'0,01234560' if comma else '0.01234560'}"
+    plain = message(
+        "write digits, with a {more} before the decimals, such as {more_2}",
+        more="comma" if comma else "dot",
+        more_2="0,01234560" if comma else "0.01234560",
+    )
     amount = re.fullmatch(r"[0-9]+(?:[.,]([0-9]+))?", text)
     fraction = (amount[1] or "").rstrip("0") if amount else ""
     groups = r"[0-9]{1,3}([ \u00a0\u2009\u202f'_,.][0-9]{3})+([.,][0-9]+)?"
     causes = (
-        (re.fullmatch(r"[-−–].*|[0-9.,]+ ?[-−–]", text), "is negative: amounts are 0 or more"),
-        (re.fullmatch(r"\([^()]*[0-9][^()]*\)", text), "is negative (brackets): amounts are 0 or more"),
-        (re.fullmatch(r"[0-9.,\s]+%", text), f"is a percentage: {plain}"),
-        (re.fullmatch(r"[+]?[0-9.,]+[eEеЕ][-+]?[0-9]+", text), f"has an exponent: {plain}"),
-        (not comma and amount and "," in text, f'has a comma: {plain}, or set decimal = "," in {layout.place}'),
-        (comma and amount and "." in text, f'has a dot where {layout.place} says decimal = ",": {plain}'),
+        (re.fullmatch(r"[-−–].*|[0-9.,]+ ?[-−–]", text), message("is negative: amounts are 0 or more")),
+        (re.fullmatch(r"\([^()]*[0-9][^()]*\)", text), message("is negative (brackets): amounts are 0 or more")),
+        (re.fullmatch(r"[0-9.,\s]+%", text), message("is a percentage: {plain}", plain=plain)),
+        (re.fullmatch(r"[+]?[0-9.,]+[eEеЕ][-+]?[0-9]+", text), message("has an exponent: {plain}", plain=plain)),
+        (
+            not comma and amount and "," in text,
+            message('has a comma: {plain}, or set decimal = "," in {place}', plain=plain, place=layout.place),
+        ),
+        (comma and amount and "." in text, message('has a dot where {place} says decimal = ",": {plain}', place=layout.place, plain=plain)),
         (
             not amount and not layout.grouping and re.fullmatch(groups, text),
-            f"has thousands separators: {plain}, or set grouping in {layout.place}",
+            message("has thousands separators: {plain}, or set grouping in {place}", plain=plain, place=layout.place),
         ),
         (
             re.fullmatch(r"[^\W\d]*\.? ?[0-9][0-9.,\s]* ?[^\W\d]+\.?|[^\W\d]+\.? ?[0-9][0-9.,\s]*|\W?\s?[0-9][0-9.,\s]*\s?\W?", text)
             and re.search(r"[^\W\d]|[^\w\s.,+]", text),
-            f"has a unit or a currency beside the digits: {plain}, and for whole satoshi set base_units = true in {layout.place}",
+            message(
+                "has a unit or a currency beside the digits: {plain}, and for whole satoshi set base_units = true in {place}",
+                plain=plain,
+                place=layout.place,
+            ),
         ),
-        (not amount, f"is not an amount: {plain}"),
-        (layout.is_in_base_units and fraction, f"is no whole number, and {layout.place} says base_units = true"),
+        (not amount, message("is not an amount: {plain}", plain=plain)),
+        (layout.is_in_base_units and fraction, message("is no whole number, and {place} says base_units = true", place=layout.place)),
         (
             decimals is not None and len(fraction) > decimals,
-            f"has {len(fraction)} decimals, the asset has {decimals}: write it as it was booked, or set rounding in {layout.place}",
+            message(
+                "has {count} decimals, the asset has {decimals}: write it as it was booked, or set rounding in {place}",
+                count=len(fraction),
+                decimals=decimals,
+                place=layout.place,
+            ),
         ),
     )
-    words = next((words for applies, words in causes if applies), f"is too large: more than {PLAIN_DIGITS} digits")
-    return f"{shown_amount(text)} {words}"
+    words = next(
+        (words for applies, words in causes if applies), message("is too large: more than {plain_digits} digits", plain_digits=PLAIN_DIGITS)
+    )
+    return joined(" ", [shown_amount(text), words])
 
 
 def _why_no_day(text: str, layout: Layout) -> str:
     ways = " or ".join(("2026-10-31", *(name for name in layout.days if name != "yyyy-mm-dd")))
     if re.fullmatch(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}.*", text) and not layout.days:
-        days = '["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,' if "/" in text else '["dd.mm.yyyy"]'
-        return f"{shown(text)} is not written as 2026-10-31: write it so, or set days = {days} in {layout.place}"
-    return f"{shown(text)} is not a day of the calendar: write it as {ways}"
+        days = message('["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,') if "/" in text else '["dd.mm.yyyy"]'
+        return message(
+            "{text} is not written as 2026-10-31: write it so, or set days = {days} in {place}",
+            text=shown(text),
+            days=days,
+            place=layout.place,
+        )
+    return message("{text} is not a day of the calendar: write it as {ways}", text=shown(text), ways=ways)
 
 
 def _why_no_instant(text: str, has_timezone: bool, layout: Layout) -> str:
-    example = "write it as 2026-10-31T23:59:59+05:00"
-    years = f"of the years {FIRST_YEAR} to {LAST_YEAR}"
+    example = message("write it as 2026-10-31T23:59:59+05:00")
+    years = message("of the years {first_year} to {last_year}", first_year=FIRST_YEAR, last_year=LAST_YEAR)
     if layout.epoch:
         unit = {"s": "seconds", "ms": "milliseconds"}[layout.epoch]
-        return f"{shown_amount(text)} is no whole number of {unit} since 1970, as {layout.place} says (epoch), {years}"
+        return message(
+            "{shown_amount} is no whole number of {unit} since 1970, as {place} says (epoch), {years}",
+            shown_amount=shown_amount(text),
+            unit=unit,
+            place=layout.place,
+            years=years,
+        )
     is_local = bool(re.match(_INSTANT + "$", text))
     has_day = bool(re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text))
     has_other_day = bool(re.match(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}", text))
-    days = '["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,' if "/" in text else '["dd.mm.yyyy"]'
+    days = message('["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,') if "/" in text else '["dd.mm.yyyy"]'
     is_clock = is_local and int(text[11:13]) < 24 and int(text[14:16]) < 60
     causes = (
-        (re.fullmatch("[0-9]{9,10}", text), f'is a number: {example}, or set epoch = "s" in {layout.place}'),
-        (re.fullmatch("[0-9]{12,13}", text), f'is a number: {example}, or set epoch = "ms" in {layout.place}'),
-        (has_other_day and not layout.days, f"is not written as ISO 8601: {example}, or set days = {days} in {layout.place}"),
-        (has_other_day, f"is no day and time of the calendar: {example} or as {' or '.join(layout.days)} 23:59"),
-        (has_day and not _is_day(text[:10]), f"is not a day of the calendar: {example}"),
-        (is_local and not has_timezone, f"has no offset from UTC: {example}, or set zone in {layout.place}"),
-        (re.fullmatch(r".*\.[0-9]{7,}.*", text), f"is finer than a microsecond: {example}"),
-        (re.match(_INSTANT, text) and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR, f"is not {years}"),
-        (is_clock, f"is a wall clock that this timezone shows twice or never: {example}"),
+        (
+            re.fullmatch("[0-9]{9,10}", text),
+            message('is a number: {example}, or set epoch = "s" in {place}', example=example, place=layout.place),
+        ),
+        (
+            re.fullmatch("[0-9]{12,13}", text),
+            message('is a number: {example}, or set epoch = "ms" in {place}', example=example, place=layout.place),
+        ),
+        (
+            has_other_day and not layout.days,
+            message(
+                "is not written as ISO 8601: {example}, or set days = {days} in {place}", example=example, days=days, place=layout.place
+            ),
+        ),
+        (
+            has_other_day,
+            message("is no day and time of the calendar: {example} or as {days} 23:59", example=example, days=" or ".join(layout.days)),
+        ),
+        (has_day and not _is_day(text[:10]), message("is not a day of the calendar: {example}", example=example)),
+        (
+            is_local and not has_timezone,
+            message("has no offset from UTC: {example}, or set zone in {place}", example=example, place=layout.place),
+        ),
+        (re.fullmatch(r".*\.[0-9]{7,}.*", text), message("is finer than a microsecond: {example}", example=example)),
+        (re.match(_INSTANT, text) and not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR, message("is not {years}", years=years)),
+        (is_clock, message("is a wall clock that this timezone shows twice or never: {example}", example=example)),
     )
-    words = next((words for applies, words in causes if applies), f"is not an instant: {example}")
-    return f"{shown_amount(text)} {words}"
+    words = next((words for applies, words in causes if applies), message("is not an instant: {example}", example=example))
+    return joined(" ", [shown_amount(text), words])
 
 
 def _is_day(text: str) -> bool:

@@ -35,7 +35,7 @@ from .texts import garbled, look_alikes
 from .typed import structure_faults, texts_of, with_written
 from .zones import zone_for
 
-OWN_OFFSET = "their own offset from UTC"
+OWN_OFFSET = message("their own offset from UTC")
 
 
 @dataclass(frozen=True)
@@ -160,11 +160,21 @@ def _match(
         if expected[column.name] in absent and (not column.is_nullable or expected.get(column.pair, "") in by_heading)
     ]
     if missing and unknown and not by_heading:
-        hint = ", or set delimiter" if len(table.columns) == 1 else ""
-        what = f"none of the headings is known, {shown(unknown[0])} first; expected {', '.join(expected.values())}: map them in the settings{hint}"
+        hint = message(", or set delimiter") if len(table.columns) == 1 else ""
+        what = message(
+            "none of the headings is known, {unknown} first; expected {expected}: map them in the settings{hint}",
+            unknown=shown(unknown[0]),
+            expected=", ".join(expected.values()),
+            hint=hint,
+        )
         return {}, [Fault(table.heading_line, "", what)]
     for heading in unknown:
-        what = f"unknown column {shown(heading)}{near(heading, absent)}; expected {', '.join(expected.values())}"
+        what = message(
+            "unknown column {heading}{near}; expected {expected}",
+            heading=shown(heading),
+            near=near(heading, absent),
+            expected=", ".join(expected.values()),
+        )
         faults.append(Fault(table.heading_line, "", message("{what}; other headings are mapped, or ignored, in the settings", what=what)))
     for column in missing:
         heading = expected[column.name]
@@ -208,7 +218,11 @@ def _days(
         count += read.height
         day = pl.from_epoch("at", "us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m-%d")
         for line, text in read.filter(day != pl.col("written").str.slice(0, 10)).select("line", "text").iter_rows():
-            what = f"{shown(text)} has no time, and its 00:00 in {zones[column.name][1]} is another day in Almaty: write the time, too"
+            what = message(
+                "{text} has no time, and its 00:00 in {zones} is another day in Almaty: write the time, too",
+                text=shown(text),
+                zones=zones[column.name][1],
+            )
             faults.append(Fault(line, found[column.name].heading, what))
     return count, faults
 
@@ -325,7 +339,12 @@ def _cell_faults(texts: pl.DataFrame, values: pl.DataFrame, column: Column, raw:
 def _why(column: Column, cell: str, by: str | None, terms: CellContext) -> str:
     """What is wrong with a cell; "" when only the cell it depends on is wrong."""
     if column.kind is Kind.ASSET:
-        return f"{shown(cell)} is no asset of the settings{near(cell, terms.assets)}; those are {', '.join(sorted(terms.assets))}"
+        return message(
+            "{cell} is no asset of the settings{near}; those are {assets}",
+            cell=shown(cell),
+            near=near(cell, terms.assets),
+            assets=", ".join(sorted(terms.assets)),
+        )
     asset = terms.assets.get(by or "")
     if column.kind is Kind.AMOUNT:
         if asset is None:

@@ -123,7 +123,7 @@ def mapping_faults(columns: Collection[Column], mapping: Mapping[str, str]) -> l
         if key not in names
     ]
     return faults + [
-        f"columns.{key}: the heading is empty: write the heading that the file has"
+        message("columns.{key}: the heading is empty: write the heading that the file has", key=key)
         for key, heading in mapping.items()
         if not heading.strip()
     ]
@@ -133,4 +133,4 @@ def near(word: str, words: Collection[str]) -> str:
     """A suggestion for a misspelt word: ` (is it 'amount'?)`; "" for none."""
     plain = {other.casefold().replace(" ", "_").replace("-", "_"): other for other in words}
     close = difflib.get_close_matches(word.casefold().replace(" ", "_").replace("-", "_"), list(plain), 1, 0.6)
-    return f" (is it {shown(plain[close[0]])}?)" if close else ""
+    return message(" (is it {plain}?)", plain=shown(plain[close[0]])) if close else ""

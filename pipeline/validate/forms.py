@@ -13,6 +13,8 @@ from typing import Literal
 
 import polars as pl
 
+from pipeline.model.message import counted, joined, message
+
 from .layout import Layout, as_amounts
 from .table import Fault, shown_amount
 
@@ -41,18 +43,31 @@ def one_fault(bad: pl.DataFrame, others: pl.Series, heading: str, layout: Layout
         return None, []
     line, first = odd.select("line", "text").row(0)
     rest = odd.height - 1
-    more = f" ({rest} more of the column {'are' if rest > 1 else 'is'} not plain, either)" if rest else ""
-    cures = " or ".join(_said(way, layout) for way in ways)
-    choice = "whichever it is, " if len(ways) > 1 else ""
-    sign = "a dot" if layout.decimal == "." else "a comma"
-    what = f"{shown_amount(first)} {_reason(first, layout)}{more}: set {choice}{cures} in {layout.place}, or write digits with {sign} before the decimals"
+    more = (
+        counted(" ({count} more of the column is not plain, either)", " ({count} more of the column are not plain, either)", rest)
+        if rest
+        else ""
+    )
+    cures = joined(message(" or "), [_said(way, layout) for way in ways])
+    choice = message("whichever it is, ") if len(ways) > 1 else ""
+    sign = message("a dot") if layout.decimal == "." else message("a comma")
+    what = message(
+        "{shown_amount} {reason}{more}: set {choice}{cures} in {place}, or write digits with {sign} before the decimals",
+        shown_amount=shown_amount(first),
+        reason=_reason(first, layout),
+        more=more,
+        choice=choice,
+        cures=cures,
+        place=layout.place,
+        sign=sign,
+    )
     return Fault(line, heading, what), odd["line"].to_list()
 
 
 def _reason(text: str, layout: Layout) -> str:
     if re.search(r"[^0-9.,]", text) or len(re.findall("[.,]", text)) > 1:
-        return "has thousands separators" if not layout.grouping else "has other separators than are set"
-    return "has a comma" if "," in text else "has a dot"
+        return message("has thousands separators") if not layout.grouping else message("has other separators than are set")
+    return message("has a comma") if "," in text else message("has a dot")
 
 
 def _fitting(texts: pl.Series, layout: Layout) -> list[_Way]:
@@ -75,7 +90,7 @@ def _reads(texts: pl.Series, way: _Way, layout: Layout) -> bool:
 
 
 def _said(way: _Way, layout: Layout) -> str:
-    keys = [f'decimal = "{way[0]}"'] if way[0] != layout.decimal else []
+    keys = [message('decimal = "{way}"', way=way[0])] if way[0] != layout.decimal else []
     if way[1] != layout.grouping:
-        keys.append(f'grouping = "{way[1]}"')
+        keys.append(message('grouping = "{way}"', way=way[1]))
     return " and ".join(keys)

@@ -14,6 +14,8 @@ from typing import Literal
 
 import polars as pl
 
+from pipeline.model.message import message
+
 Rounding = Literal["none", "down", "half-up", "half-even"]
 DAY_FORMATS: Mapping[str, str] = {
     "yyyy-mm-dd": r"(?<y>[0-9]{4})-(?<m>[0-9]{2})-(?<d>[0-9]{2})",
@@ -56,7 +58,7 @@ class Net:
 class Layout:
     """The format of a table's cells; the defaults are the program's own format."""
 
-    place: str = "the table's settings"
+    place: str = message("the table's settings")
     """The name of its section in the settings, for messages: `[ledger.files.allocations]`."""
     encoding: str = "utf-8"
     delimiter: str = ""

@@ -39,7 +39,7 @@ def headings(kind: LedgerKind, mapping: Mapping[str, str]) -> list[str]:
     """The headings that a file of `kind` is looked for. Raises `SettingsError` for a mapping that names no column."""
     faults = mapping_faults(COLUMNS[kind], mapping)
     if faults:
-        raise SettingsError(faults, source=f"headings of {kind}")
+        raise SettingsError(faults, source=message("headings of {kind}", kind=kind))
     return list(headings_of(COLUMNS[kind], mapping).values())
 
 
@@ -100,9 +100,16 @@ def drop_repeats(
     clashing = kept.filter(pl.all_horizontal(pl.col(keys).is_not_null()) & pl.struct(keys).is_duplicated())
     firsts = clashing.with_columns(first=pl.col("line").min().over(keys)).filter(pl.col("line") > pl.col("first"))
     headings_ = ", ".join(names[name] for name in keys)
-    what = "{} stands in line {} already, with other values"
     faults = [
-        Fault(line, headings_, what.format("/".join(shown(value) for value in ids) if is_shown else "the same", first))
+        Fault(
+            line,
+            headings_,
+            message(
+                "{id} stands in line {first} already, with other values",
+                id="/".join(shown(value) for value in ids) if is_shown else message("the same"),
+                first=first,
+            ),
+        )
         for line, first, *ids in firsts.select("line", "first", *keys).iter_rows()
     ]
     return kept, faults

@@ -52,7 +52,7 @@ def netted(table: RawTable, names: Mapping[str, str], layout: Layout) -> tuple[R
         for place in wrong:
             if place != credit.place:  # that of a row that stays is told by the check of its column
                 text = amounts.values[place]
-                what = f"{shown_amount(text)} is no amount" if text else "is missing"
+                what = message("{shown_amount} is no amount", shown_amount=shown_amount(text)) if text else message("is missing")
                 faults.append(
                     Fault(
                         table.lines[place],
@@ -153,11 +153,13 @@ def _matched(table: RawTable, kinds: list[str | None], net: Net, layout: Layout)
             before = by_owner[target, same[place][0]]
             at = bisect_left(before, order[place], key=lambda entry: entry[0])
             found = [before[at - 1][1]] if at else []
-            where = f"before it by {net.order}, of the same {net.same[0]}"
+            where = message("before it by {order}, of the same {same}", order=net.order, same=net.same[0])
         else:
             found = by_key[target, *same[place]]
-            where = f"of the same {' and '.join(net.same)}"
-        what = f"is {shown(kind)}, and the file has {len(found) or 'no'} {target} {where}"
+            where = message("of the same {same}", same=" and ".join(net.same))
+        what = message(
+            "is {kind}, and the file has {count} {target} {where}", kind=shown(kind), count=len(found) or "no", target=target, where=where
+        )
         if len(found) != 1:
             faults.append(Fault(table.lines[place], net.column, message("{what}: export whole months", what=what)))
         elif kind in found[0].taken:

@@ -52,7 +52,7 @@ def headings(kind: RegistryKind, mapping: Mapping[str, str]) -> list[str]:
     """The headings that a file of `kind` is looked for. Raises `SettingsError` for a mapping that names no column."""
     faults = mapping_faults(COLUMNS[kind], mapping)
     if faults:
-        raise SettingsError(faults, source=f"headings of {kind}")
+        raise SettingsError(faults, source=message("headings of {kind}", kind=kind))
     return list(headings_of(COLUMNS[kind], mapping).values())
 
 
@@ -84,7 +84,7 @@ def check_registry_table(
 def reference_warnings(kind: RegistryKind, rows: pl.DataFrame, miners: pl.DataFrame, heading: str) -> list[Fault]:
     """Rows of someone who is not in the table of miners, so not registered (rule 9.1)."""
     strangers = rows.join(miners, "miner_id", "anti", maintain_order="left").filter(pl.col("miner_id").is_not_null())
-    what = {"licences": "a licence", "accounts": "an account", "wallets": "a wallet"}.get(kind, "a row")
+    what = {"licences": message("a licence"), "accounts": message("an account"), "wallets": message("a wallet")}.get(kind, message("a row"))
     return [
         Fault(line, heading, message("{what} of someone who is not among the miners, so not registered", what=what))
         for line in strangers["line"]
@@ -156,6 +156,8 @@ def _overlaps(rows: pl.DataFrame, held: Sequence[str], names: Mapping[str, str])
         for place, later in enumerate(periods):
             for earlier in periods[:place]:
                 if earlier["miner_id"] != later["miner_id"] and later["valid_from"] < (earlier["valid_to"] or date.max):
-                    what = f"another miner holds it on the same days, line {earlier['line']}: issue registry-overlap (rule 4.1)"
+                    what = message(
+                        "another miner holds it on the same days, line {line}: issue registry-overlap (rule 4.1)", line=earlier["line"]
+                    )
                     warnings.append(Fault(later["line"], names[held[0]], what))
     return warnings

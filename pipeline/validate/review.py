@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from pipeline.model.amounts import from_units
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.model.rules import Asset
 
 from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
@@ -106,24 +106,36 @@ class Review:
     """`file:line: column: what`, of the reading."""
 
 
+def _moment(at: str) -> str:
+    """An instant for people: `2026-10-04 07:00 UTC`."""
+    return f"{at[:16].replace('T', ' ')} UTC"
+
+
 def review_lines(source: str, found: Review) -> list[str]:
     """A review as lines of text: counts, time range, sums, restatements, unusual rows."""
-    lines = [f"{source}: {found.new} new, {found.restated} restated, {found.known} known already"]
+    lines = [message("{source}: {new} new, {restated} restated, {known} known already", source=source, new=found.new, restated=found.restated, known=found.known)]  # fmt: skip
     if found.first:
-        lines.append(f"  {found.rows} row(s), from {found.first} to {found.last}")
-    lines += [f"  {count} instant(s) read in {zone}" for zone, count in found.zones.items()]
-    lines += [f"  {count} amount(s) of {name} finer than the asset: rounded as the settings say" for name, count in found.rounded.items()]
+        lines.append(
+            message(
+                "  {rows} row(s), from {first} to {last}",
+                rows=found.rows,
+                first=_moment(found.first),
+                last=_moment(found.last or found.first),
+            )
+        )
+    lines += [message("  {count} instant(s) read in {zone}", count=count, zone=zone) for zone, count in found.zones.items()]
+    lines += [message("  {count} amount(s) of {name} finer than the asset: rounded as the settings say", count=count, name=name) for name, count in found.rounded.items()]  # fmt: skip
     if found.passed_over:
-        lines.append(f"  {found.passed_over} row(s) passed over by the settings' filters")
+        lines.append(message("  {passed_over} row(s) passed over by the settings' filters", passed_over=found.passed_over))
     if found.days:
-        lines.append(f"  {found.days} instant(s) without a time, read as 00:00")
-    lines += [f"  {count} row(s) {kind} taken off the row that each belongs to" for kind, count in found.netted.items()]
-    lines += [f"  warning: {warning}" for warning in found.warnings]
-    lines += [f"  {one.month}  {one.asset}  {one.amount}  in {one.rows} row(s)" for one in found.sums]
+        lines.append(message("  {days} instant(s) without a time, read as 00:00", days=found.days))
+    lines += [message("  {count} row(s) {kind} taken off the row that each belongs to", count=count, kind=kind) for kind, count in found.netted.items()]  # fmt: skip
+    lines += [message("  warning: {warning}", warning=warning) for warning in found.warnings]
+    lines += [message("  {month}  {asset}  {amount}  in {rows} row(s)", month=one.month, asset=one.asset, amount=one.amount, rows=one.rows) for one in found.sums]  # fmt: skip
     if found.restated:
-        lines.append("  restated: " + ", ".join(f"{count} by {what}" for what, count in found.restated_by.items()))
+        lines.append(message("  restated: {parts}", parts=joined(", ", [message("{count} by {what}", count=count, what=what) for what, count in found.restated_by.items()])))  # fmt: skip
         lines += [f"    {line}" for line in found.restatements]
-    return lines + [f"  odd: {question}" for question in found.questions]
+    return lines + [message("  odd: {question}", question=question) for question in found.questions]
 
 
 def review(
@@ -170,8 +182,10 @@ def review(
     repeated = _repeated(fresh, rows, held, keys, at) if kind == "allocations" else 0
     if repeated:
         questions.append(
-            f"{repeated} new row(s) have the account, asset, instant and amount of another row under another id: "
-            "the same credits numbered anew would be counted twice (rule 4.6)"
+            message(
+                "{repeated} new row(s) have the account, asset, instant and amount of another row under another id: the same credits numbered anew would be counted twice (rule 4.6)",
+                repeated=repeated,
+            )
         )
     span = rows.select(first=pl.col(at).min(), last=pl.col(at).max()).row(0)
     return Review(
@@ -197,7 +211,7 @@ def _sums(rows: pl.DataFrame, assets: Mapping[str, Asset]) -> list[Sum]:
 
 def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
     known = assets.get(asset)
-    return from_units(amount, known.decimals) if known else f"{amount} base units"
+    return from_units(amount, known.decimals) if known else message("{amount} base units", amount=amount)
 
 
 def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
@@ -207,7 +221,7 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
     limits = pl.DataFrame(
         {"asset": list(known.supplies), "limit": list(known.supplies.values())}, schema={"asset": pl.String, "limit": pl.Int128}
     )
-    hint = "is the column in base units (satoshi), not in coins? say so in the table's settings"
+    hint = message("is the column in base units (satoshi), not in coins? say so in the table's settings")
     above = rows.join(limits, "asset", maintain_order="left").filter(pl.col("amount") > pl.col("limit"))
     faults = [
         Fault(
@@ -215,17 +229,14 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
             names["amount"],
             message(
                 "{printed} {asset} is more than ever exists ({limit}); {hint}",
-                printed=_printed(amount, asset, known.assets),
-                asset=asset,
-                limit=limit,
-                hint=hint,
+                printed=_printed(amount, asset, known.assets), asset=asset, limit=limit, hint=hint,
             ),
         )
         for line, amount, asset, limit in (
             (line, amount, asset, _printed(limit, asset, known.assets))
             for line, amount, asset, limit in above.select("line", "amount", "asset", "limit").iter_rows()
         )
-    ]
+    ]  # fmt: skip
     if faults:
         return faults
     after = pl.concat([held.join(rows, keys, "anti").select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
@@ -236,14 +247,11 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
             names["amount"],
             message(
                 "{month} would hold {printed} {asset}, more than ever exists; {hint}",
-                month=month,
-                printed=_printed(amount, asset, known.assets),
-                asset=asset,
-                hint=hint,
+                month=month, printed=_printed(amount, asset, known.assets), asset=asset, hint=hint,
             ),
         )
         for asset, month, amount in sums.sort("month", "asset").select("asset", "month", "amount").iter_rows()
-    ]
+    ]  # fmt: skip
 
 
 def _moved(changed: pl.DataFrame, differs: pl.DataFrame, keys: list[str], moved: list[str], names: Mapping[str, str]) -> list[Fault]:
@@ -254,18 +262,13 @@ def _moved(changed: pl.DataFrame, differs: pl.DataFrame, keys: list[str], moved:
     faults = []
     rows = changed.filter(pl.col("line").is_in(lines.implode())).sort("line")
     for row in rows.head(SHOWN_ROWS).iter_rows(named=True):
-        parts = [f"{name} {shown(row[f'{name}:held'])} to {shown(row[name])}" for name in columns if row[name] != row[f"{name}:held"]]
+        parts = [message("{name} {row} to {row_2}", name=name, row=shown(row[f"{name}:held"]), row_2=shown(row[name])) for name in columns if row[name] != row[f"{name}:held"]]  # fmt: skip
         key = "/".join(shown(str(row[name])) for name in keys)
-        faults.append(
-            Fault(
-                row["line"],
-                names[keys[0]],
-                message("{key} is in the log already, and would move from {parts}", key=key, parts=", ".join(parts)),
-            )
-        )
-    what = (
-        f"{rows.height} row(s) would move to another {' or '.join(moved)}: do the ids begin anew each month or in each file? "
-        'then make them unique (ids = "month" or "source" in the table\'s settings); if the rows were really wrong, say --restate'
+        faults.append(Fault(row["line"], names[keys[0]], message("{key} is in the log already, and would move from {parts}", key=key, parts=joined(", ", parts))))  # fmt: skip
+    what = message(
+        '{height} row(s) would move to another {moved}: do the ids begin anew each month or in each file? then make them unique (ids = "month" or "source" in the table\'s settings); if the rows were really wrong, say --restate',
+        height=rows.height,
+        moved=joined(message(" or "), moved),
     )
     return [*faults, Fault(None, names[keys[0]], what)]
 
@@ -277,16 +280,16 @@ def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Review
     def tell(where: pl.Expr, what: str) -> None:
         odd = rows.filter(where).sort(at)
         if odd.height:
-            found.append(f"{odd.height} row(s) {what}: line {odd['line'][0]}, {said(odd[at][0])}")
+            found.append(message("{height} row(s) {what}: line {line}, {said}", height=odd.height, what=what, line=odd["line"][0], said=said(odd[at][0])))  # fmt: skip
 
     if known.now_us is not None:
-        tell(pl.col(at) > known.now_us, "lie in the future")
+        tell(pl.col(at) > known.now_us, message("lie in the future"))
     if known.opening_us is not None and at == "paid_at":
-        tell(pl.col(at) < known.opening_us, "lie before the opening")
+        tell(pl.col(at) < known.opening_us, message("lie before the opening"))
     if held.height:
         low, high = held.select(low=pl.col(at).min(), high=pl.col(at).max()).row(0)
-        tell(pl.col(at) < low - SPAN_US, f"lie more than a month before all that the ledger held so far ({said(low)})")
-        tell(pl.col(at) > high + SPAN_US, f"lie more than a month after all that the ledger held so far ({said(high)})")
+        tell(pl.col(at) < low - SPAN_US, message("lie more than a month before all that the ledger held so far ({said})", said=said(low)))
+        tell(pl.col(at) > high + SPAN_US, message("lie more than a month after all that the ledger held so far ({said})", said=said(high)))
     return found
 
 
@@ -302,11 +305,11 @@ def _added_to_frozen(rows: pl.DataFrame, held: pl.DataFrame, known: ReviewContex
         return []
     line, payer, reference, began_us = odd.select("line", "payer", "txid", "began").row(0)
     return [
-        (
-            f"{odd.height} row(s) add to a reference of an off-chain payer that began in a frozen month, which would need a further version: "
-            f"line {line}, {shown(payer)} {shown(reference)}, begun {said(began_us)}"
-        )
-    ]
+        (message(
+            "{height} row(s) add to a reference of an off-chain payer that began in a frozen month, which would need a further version: line {line}, {payer} {reference}, begun {said}",
+            height=odd.height, line=line, payer=shown(payer), reference=shown(reference), said=said(began_us),
+        ))
+    ]  # fmt: skip
 
 
 def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -> list[str]:
@@ -319,7 +322,7 @@ def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -
         values = strange[name].unique(maintain_order=True).to_list()
         if values:
             listed = ", ".join(shown(value) for value in values[:SHOWN_ROWS]) + (", …" if len(values) > SHOWN_ROWS else "")
-            found.append(f"{len(values)} {name}(s) never seen before: {listed} (line {strange['line'][0]} first)")
+            found.append(message("{count} {name}(s) never seen before: {listed} (line {line} first)", count=len(values), name=name, listed=listed, line=strange["line"][0]))  # fmt: skip
     return found
 
 
@@ -342,11 +345,12 @@ def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Rev
         return []
     line, account, asset, amount = odd.select("line", "account", "asset", "amount").row(0)
     return [
-        (
-            f"{odd.height} row(s) have an amount at least {HABIT_TIMES} times what is usual for the account or the ledger: "
-            f"line {line}, {_printed(amount, asset, known.assets)} {asset} of {shown(account)}"
-        )
-    ]
+        (message(
+            "{height} row(s) have an amount at least {habit_times} times what is usual for the account or the ledger: line {line}, {printed} {asset} of {account}",
+            height=odd.height, habit_times=HABIT_TIMES, line=line, printed=_printed(amount, asset, known.assets), asset=asset,
+            account=shown(account),
+        ))
+    ]  # fmt: skip
 
 
 def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], at: str) -> int:
@@ -374,8 +378,8 @@ def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list
                     _printed(was, row["asset:held"] if "asset:held" in row else row["asset"], assets),
                     _printed(now, row["asset"], assets),
                 )
-            parts.append(f"{name} {_plain(was)} to {_plain(now)}")
-        told.append(f"{'/'.join(str(row[name]) for name in keys)}: {', '.join(parts)}")
+            parts.append(message("{name} {plain} to {plain_2}", name=name, plain=_plain(was), plain_2=_plain(now)))
+        told.append(message("{row}: {parts}", row="/".join(str(row[name]) for name in keys), parts=joined(", ", parts)))
     return told
 
 

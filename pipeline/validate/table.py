@@ -15,6 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from pipeline.model.errors import InputRefused
+from pipeline.model.message import message
 
 SHOWN_CHARACTERS = 40
 
@@ -48,7 +49,11 @@ class Fault(NamedTuple):
     def at(self, source: str) -> str:
         """`file:line: column: what`."""
         place = source if self.line is None else f"{source}:{self.line}"
-        return f"{place}: {self.column}: {self.what}" if self.column else f"{place}: {self.what}"
+        return (
+            message("{place}: {column}: {what}", place=place, column=self.column, what=self.what)
+            if self.column
+            else message("{place}: {what}", place=place, what=self.what)
+        )
 
 
 class Merged(NamedTuple):

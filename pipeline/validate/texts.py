@@ -47,14 +47,14 @@ TOTAL = re.compile(r"(?i)^(?:итого|всего|общий итог|сумм�
 
 
 _WORDS = (
-    (r"#+", "is what a spreadsheet shows for a column too narrow: widen it and save the file anew"),
-    (r"=.*", "is a formula written out as text: write the bare value"),
-    (r"'.*", "begins with the mark by which a spreadsheet keeps text: write the value without it"),
-    (_EXPONENT, "is a number that a spreadsheet cut short: take the id from its source, with the column formatted as text"),
-    (_POINT_ZERO, "is an id that a program took for a number: take it from its source, as text"),
-    (_TRUTHS, "is a spreadsheet's truth value: write the name or id itself"),
-    (_NOTHINGS, "is a program's word for nothing: write the value, or leave the cell empty where it may be"),
-    (r"(?:#|Err:|Ошибка:|Қате:).*", "is a spreadsheet's error: mend the formula and save the file anew"),
+    (r"#+", message("is what a spreadsheet shows for a column too narrow: widen it and save the file anew")),
+    (r"=.*", message("is a formula written out as text: write the bare value")),
+    (r"'.*", message("begins with the mark by which a spreadsheet keeps text: write the value without it")),
+    (_EXPONENT, message("is a number that a spreadsheet cut short: take the id from its source, with the column formatted as text")),
+    (_POINT_ZERO, message("is an id that a program took for a number: take it from its source, as text")),
+    (_TRUTHS, message("is a spreadsheet's truth value: write the name or id itself")),
+    (_NOTHINGS, message("is a program's word for nothing: write the value, or leave the cell empty where it may be")),
+    (r"(?:#|Err:|Ошибка:|Қате:).*", message("is a spreadsheet's error: mend the formula and save the file anew")),
 )
 
 
@@ -70,10 +70,16 @@ def why_invisible(text: str, pattern: str) -> str:
     for place, letter in enumerate(text, 1):
         if pl.Series([letter]).str.contains(pattern).item():
             if letter in "\n\r\x0b\x0c\x85\u2028\u2029":
-                return f"has a line end in it, after {shown(text[: place - 1])}: write it on one line"
-            kind = "space that is no plain one" if unicodedata.category(letter) == "Zs" else "invisible character"
-            name = unicodedata.name(letter, "a control character").lower()
-            return f"has an {kind} at place {place}, U+{ord(letter):04X} ({name}): remove it".replace("an space", "a space")
+                return message("has a line end in it, after {text}: write it on one line", text=shown(text[: place - 1]))
+            kind = message("space that is no plain one") if unicodedata.category(letter) == "Zs" else message("invisible character")
+            name = unicodedata.name(letter, message("a control character")).lower()
+            return message(
+                "has an {kind} at place {place}, U+{ord} ({name}): remove it",
+                kind=kind,
+                place=place,
+                ord=format(ord(letter), "04X"),
+                name=name,
+            ).replace(message("an space"), message("a space"))
     return ""
 
 
@@ -99,8 +105,8 @@ def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: boo
         if not (is_mixed or is_disguised or twin):
             continue
         what = "; ".join(_letters(text))
-        beside = f"; line {twin} has the same id in Latin letters" if twin is not None else ""
-        named = f"{shown(text)} has " if is_shown else "has "
+        beside = message("; line {twin} has the same id in Latin letters", twin=twin) if twin is not None else ""
+        named = message("{text} has ", text=shown(text)) if is_shown else "has "
         found.append(
             Fault(
                 line,
@@ -119,9 +125,11 @@ def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: boo
 def _letters(text: str) -> Iterable[str]:
     seen = [(place, letter) for place, letter in enumerate(text, 1) if letter in _ALIKE]
     for place, letter in seen[:3]:
-        yield f"{unicodedata.name(letter).lower()} (U+{ord(letter):04X}) at place {place}"
+        yield message(
+            "{name} (U+{ord}) at place {place}", name=unicodedata.name(letter).lower(), ord=format(ord(letter), "04X"), place=place
+        )
     if len(seen) > 3:
-        yield f"{len(seen) - 3} more such letters"
+        yield message("{count} more such letters", count=len(seen) - 3)
 
 
 _TWICE = (

@@ -136,17 +136,31 @@ def _bad_types(raw: RawColumn, column: Column, layout: Layout) -> pl.Series | No
 def _why_type(kind: CellType, text: str, declared: str) -> str:
     match kind:
         case CellType.INEXACT:
-            return f"{shown(text)} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text"
+            return message(
+                "{text} is a number of more than 15 digits, of which the workbook keeps 15: format the column as text", text=shown(text)
+            )
         case CellType.NUMBER:
-            what = f"{shown(text)} is a number" if text else "is a number"
-            return f"{what}, so leading zeros or last digits may be lost: format the column as text and fill it from the source anew"
+            what = message("{text} is a number", text=shown(text)) if text else message("is a number")
+            return message(
+                "{what}, so leading zeros or last digits may be lost: format the column as text and fill it from the source anew", what=what
+            )
         case CellType.MOMENT:
-            return f"{shown(text)} is a date: format the column as text"
+            return message("{text} is a date: format the column as text", text=shown(text))
         case CellType.BOOLEAN:
-            return f"{shown(text)} is a truth value" if text else f"is a column of truth values ({declared}): write it as text"
+            return (
+                message("{text} is a truth value", text=shown(text))
+                if text
+                else message("is a column of truth values ({declared}): write it as text", declared=declared)
+            )
         case CellType.ERROR:
-            return f"{shown(text) if text else 'the cell'} is an error, or a formula without a value: calculate and save the workbook anew, or paste values"
+            return message(
+                "{text} is an error, or a formula without a value: calculate and save the workbook anew, or paste values",
+                text=shown(text) if text else message("the cell"),
+            )
         case CellType.FLOAT:
-            return f"is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text"
+            return message(
+                "is a column of binary floating point numbers ({declared}), which hold no exact values: write decimals or text",
+                declared=declared,
+            )
         case _:
-            return f"is a column of {declared or kind.name.lower()}: write it as text"
+            return message("is a column of {declared}: write it as text", declared=declared or kind.name.lower())

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from zoneinfo import ZoneInfo
 
+from pipeline.model.message import message
+
 _OFFSET = re.compile(r"(?i)(?<![a-zа-я])(?:utc|gmt)? ?([+-])([0-9]{1,2})(?::?([0-9]{2}))?(?![0-9])")
 _UTC = re.compile(r"(?i)(?<![a-zа-я])(?:utc|gmt)(?![a-zа-я+-])")
 _REGION = re.compile(r"\b(?:Africa|America|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z_]+(?:/[A-Za-z_]+)?")
@@ -21,12 +23,12 @@ _ABBREVIATION = re.compile(r"(?<![A-Za-z])(?:[ECMP][SD]T|CET|CEST|EET|EEST|BST|I
 def heading_zone(heading: str) -> tuple[str | None, str]:
     """The time zone in a heading (None for none), and what is wrong with it ("" for nothing)."""
     if found := _REGION.search(heading):
-        return (found[0], "") if _is_zone(found[0]) else (None, f"names the zone {found[0]}, which is none")
+        return (found[0], "") if _is_zone(found[0]) else (None, message("names the zone {found}, which is none", found=found[0]))
     if found := _OFFSET.search(heading):
         sign, hours, minutes = found[1], int(found[2]), int(found[3] or 0)
         if "utc" in found[0].lower() or "gmt" in found[0].lower() or re.search(r"\(\s*[+-][0-9:]+\s*\)", heading):
             if minutes or hours > 14:
-                return None, f"names an offset, {found[0].strip()}, that is no whole hours from UTC"
+                return None, message("names an offset, {found}, that is no whole hours from UTC", found=found[0].strip())
             # The zone database counts these westward.
             return ("UTC" if hours == 0 else f"Etc/GMT{'-' if sign == '+' else '+'}{hours}"), ""
     if _UTC.search(heading):
@@ -35,7 +37,7 @@ def heading_zone(heading: str) -> tuple[str | None, str]:
         if re.search(rf"(?i)(?<![a-zа-яәғқңөұүһі])(?:{words})(?![a-zа-яәғқңөұүһі])", heading):
             return zone, ""
     if found := _ABBREVIATION.search(heading):
-        return None, f"names a zone by {found[0]}, which several zones are called"
+        return None, message("names a zone by {found}, which several zones are called", found=found[0])
     return None, ""
 
 
@@ -43,13 +45,19 @@ def zone_for(heading: str, table_zone: str | None, common_zone: str | None, plac
     """The zone of a column's instants that carry no offset; which that is, for the import's summary; and a fault ("" for none)."""
     named, wrong = heading_zone(heading)
     if wrong and table_zone is None:
-        return None, "", f"{wrong}: set zone in {place}"
+        return None, "", message("{wrong}: set zone in {place}", wrong=wrong, place=place)
     if named is None:
         zone = table_zone or common_zone
-        return zone, f"{zone} ({place if table_zone else 'timezone of the settings'})", ""
+        return zone, f"{zone} ({place if table_zone else 'ledger.timezone'})", ""
     if table_zone is not None and table_zone != named:
-        return None, "", f"names {said(named)}, and {place} says zone = {table_zone!r}: leave one"
-    return named, f"{said(named)} (heading)", ""
+        return (
+            None,
+            "",
+            message(
+                "names {said}, and {place} says zone = {table_zone}: leave one", said=said(named), place=place, table_zone=repr(table_zone)
+            ),
+        )
+    return named, message("{zone} (the column's heading)", zone=said(named)), ""
 
 
 def said(zone: str) -> str:

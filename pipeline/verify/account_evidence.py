@@ -14,6 +14,7 @@ from pipeline.chains.evm.headers import parse_header
 from pipeline.chains.evm.receipts import parse_receipt, token_movements
 from pipeline.chains.evm.transactions import INTRINSIC_GAS, parse_account_transaction
 from pipeline.chains.evm.trie import check
+from pipeline.model.message import message
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class AccountProof:
 def header_fault(raw: bytes, height: int) -> tuple[str, str, list[str]]:
     """The header's own hash, its parent's, and what is wrong with it. Raises ValueError for bytes that are no header."""
     header = parse_header(raw)
-    return header.hash, header.prev, [] if header.number == height else [f"the header's number is {header.number}"]
+    return header.hash, header.prev, [] if header.number == height else [message("the header's number is {number}", number=header.number)]
 
 
 def prove_account_transaction(
@@ -44,18 +45,20 @@ def prove_account_transaction(
 ) -> AccountProof:
     """What the transaction at `position` of the header's block moved. Raises ValueError when bytes, proofs and header do not agree."""
     if receipt is None or transaction_proof is None or receipt_proof is None:
-        raise ValueError("its proof lacks the receipt or the nodes of the tries")
+        raise ValueError(message("its proof lacks the receipt or the nodes of the tries"))
     roots = parse_header(header)
     signed, outcome = bytes.fromhex(raw), bytes.fromhex(receipt)
     if check(roots.transactions_root, position, [bytes.fromhex(node) for node in transaction_proof]) != signed:
-        raise ValueError("another transaction stands at its place in the block")
+        raise ValueError(message("another transaction stands at its place in the block"))
     if check(roots.receipts_root, position, [bytes.fromhex(node) for node in receipt_proof]) != outcome:
-        raise ValueError("another receipt stands at its place in the block")
+        raise ValueError(message("another receipt stands at its place in the block"))
     transaction, told = parse_account_transaction(signed), parse_receipt(outcome)
     if transaction.txid != txid:
-        raise ValueError("its bytes hash to another id")
+        raise ValueError(message("its bytes hash to another id"))
     if told.kind != transaction.kind:
-        raise ValueError(f"its receipt is of type {told.kind}, the transaction of type {transaction.kind}")
+        raise ValueError(
+            message("its receipt is of type {kind}, the transaction of type {kind_2}", kind=told.kind, kind_2=transaction.kind)
+        )
     if told.status == 0:
         return AccountProof({}, may_call=False)
     amounts: Counter[tuple[str, str | None]] = Counter()

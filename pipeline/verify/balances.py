@@ -13,6 +13,7 @@ from pipeline.chains.evm.headers import parse_header
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.evm.trie import account_balance
 from pipeline.enrich.state import changes, differing
+from pipeline.model.message import message
 
 from .finding import Finding
 from .opened import OpenBundle
@@ -36,10 +37,14 @@ def check_balances(bundle: OpenBundle) -> Finding:
         if (waiver := waived.get(ref)) is None:
             faults.append(detail)
         else:
-            on_word.append(f"{detail}: let pass by {waiver['by']} ({waiver['reason']})")
+            on_word.append(message("{detail}: let pass by {by} ({reason})", detail=detail, by=waiver["by"], reason=waiver["reason"]))
     seen = ""
     if proved:
-        seen = f"{len(proved)} balances lie under their headers' state roots; over {looked.select('chain', 'height').n_unique()} blocks they change by what was moved"
+        seen = message(
+            "{count} balances lie under their headers' state roots; over {n_unique} blocks they change by what was moved",
+            count=len(proved),
+            n_unique=looked.select("chain", "height").n_unique(),
+        )
     return Finding(faults, seen, on_word=tuple(on_word))
 
 
@@ -51,14 +56,22 @@ def _prove(bundle: OpenBundle) -> tuple[dict[Place, int], list[str]]:
     for proof in bundle.evidence.accounts:
         try:
             if not isinstance(bundle.networks.get(proof.chain), AccountNetwork):
-                raise ValueError("its chain has no accounts")
+                raise ValueError(message("its chain has no accounts"))
             place = (proof.chain, proof.height, proof.address)
             if place in proved:
-                raise ValueError("is proved twice")
+                raise ValueError(message("is proved twice"))
             root = parse_header(header_of_account(proof, headers)).state_root
             proved[place] = account_balance(root, proof.address, [bytes.fromhex(node) for node in proof.proof])
         except ValueError as error:
-            faults.append(f"{proof.chain} account {proof.address} after block {proof.height}: {error}")
+            faults.append(
+                message(
+                    "{chain} account {address} after block {height}: {error}",
+                    chain=proof.chain,
+                    address=proof.address,
+                    height=proof.height,
+                    error=error,
+                )
+            )
     return proved, faults
 
 
@@ -67,15 +80,15 @@ def header_of_account(proof: AccountProof, headers: dict[tuple[str, int], tuple[
     known = headers.get((proof.chain, proof.height))
     if known is not None:
         if known[0] != proof.block_hash:
-            raise ValueError(f"block {proof.block_hash} is not among the headers")
+            raise ValueError(message("block {block_hash} is not among the headers", block_hash=proof.block_hash))
         return bytes.fromhex(known[1])
     following = headers.get((proof.chain, proof.height + 1))
     if proof.header is None or following is None:
-        raise ValueError(f"block {proof.block_hash} is not among the headers")
+        raise ValueError(message("block {block_hash} is not among the headers", block_hash=proof.block_hash))
     raw = bytes.fromhex(proof.header)
     own = parse_header(raw)
     if (own.hash, own.number) != (proof.block_hash, proof.height) or parse_header(bytes.fromhex(following[1])).prev != own.hash:
-        raise ValueError(f"block {proof.block_hash} is not the one that the headers follow")
+        raise ValueError(message("block {block_hash} is not the one that the headers follow", block_hash=proof.block_hash))
     return raw
 
 
@@ -89,14 +102,40 @@ def _facts_faults(bundle: OpenBundle, proved: dict[Place, int]) -> list[str]:
         place = (chain, height, address)
         told.add(place)
         if place not in proved:
-            faults.append(f"{chain} account {address} after block {height}: the facts call what it held proved, and nothing proves it")
+            faults.append(
+                message(
+                    "{chain} account {address} after block {height}: the facts call what it held proved, and nothing proves it",
+                    chain=chain,
+                    address=address,
+                    height=height,
+                )
+            )
         elif (asset, value) != (native.get(chain), proved[place]):
-            faults.append(f"{chain} account {address} held {proved[place]} after block {height}, the facts say {value} {asset}")
-    faults += [f"{chain} account {address} after block {height} is proved, but the facts leave it out" for chain, height, address in sorted(set(proved) - told)]  # fmt: skip
+            faults.append(
+                message(
+                    "{chain} account {address} held {proved} after block {height}, the facts say {value} {asset}",
+                    chain=chain,
+                    address=address,
+                    proved=proved[place],
+                    height=height,
+                    value=value,
+                    asset=asset,
+                )
+            )
+    faults += [message("{chain} account {address} after block {height} is proved, but the facts leave it out", chain=chain, address=address, height=height) for chain, height, address in sorted(set(proved) - told)]  # fmt: skip
     for chain, height, address, asset, value in facts.observations.select(columns).iter_rows():
         shown = proved.get((chain, height, address))
         if shown is not None and asset == native.get(chain) and value is not None and value != shown:
-            faults.append(f"{chain} account {address} held {shown} after block {height}, the balance told there is {value}")
+            faults.append(
+                message(
+                    "{chain} account {address} held {shown} after block {height}, the balance told there is {value}",
+                    chain=chain,
+                    address=address,
+                    shown=shown,
+                    height=height,
+                    value=value,
+                )
+            )
     return faults
 
 
@@ -107,9 +146,11 @@ def _on_word(bundle: OpenBundle, looked: pl.DataFrame, chains: set[str]) -> list
     place = ["chain", "block_hash", "address"]
     bare = facts.observations.filter(pl.col("value").is_not_null()).join(facts.proved_balances, on=[*place, "asset"], how="anti")
     if bare.height:
-        words.append(f"{bare.height} balances after months' last blocks: the node's word, no state under a header proves them")
+        words.append(
+            message("{height} balances after months' last blocks: the node's word, no state under a header proves them", height=bare.height)
+        )
     parts = [frame.filter(pl.col("wallet").is_not_null()).join(native, on=["chain", "asset"], how="semi") for frame in (facts.inputs, facts.outputs)]  # fmt: skip
     moved = pl.concat([part.select(place) for part in parts]).unique()
     if unproved := moved.join(looked, on=place, how="anti").height:
-        words.append(f"what {unproved} accounts held before and after a block that moved some of it: no state proves it, the transfers are the node's word")  # fmt: skip
+        words.append(message("what {unproved} accounts held before and after a block that moved some of it: no state proves it, the transfers are the node's word", unproved=unproved))  # fmt: skip
     return words

@@ -23,15 +23,18 @@ from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.bitcoin.wire import Header
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import EsepError, VerifyError
+from pipeline.model.message import Message, joined, message, text_of
 from pipeline.model.months import almaty_date
 from pipeline.model.rules import Asset
 from pipeline.render.canonical import report_csv, table_csv
 from pipeline.render.totals import printed_totals
 
+from .approvals import check_approvals
 from .balances import check_balances
 from .coins import check_coins
 from .debts import check_debts
 from .decisions import check_decisions
+from .descriptors import check_descriptors
 from .documents import check_documents
 from .evidence import ProvenTransaction, header_faults, missing_proofs
 from .facts import check_facts
@@ -92,9 +95,9 @@ def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundl
     try:
         finding = look(bundle)
     except _UNREADABLE as error:
-        finding = Finding([f"can't be read: {type(error).__name__}: {' '.join(str(error).split())[:500]}"], "")
+        finding = Finding([message("can't be read: {kind}: {error}", kind=type(error).__name__, error=_bounded(error))], "")
     faults = finding.faults
-    shown = "; ".join(faults[:SHOWN]) + (f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "")
+    shown = joined("; ", faults[:SHOWN]) + (message("; and {count} more", count=len(faults) - SHOWN) if len(faults) > SHOWN else "")
     return Check(
         name,
         not faults,
@@ -106,31 +109,41 @@ def _checked(name: str, look: Callable[[OpenBundle], Finding], bundle: OpenBundl
     )
 
 
+def _bounded(error: BaseException) -> str:
+    """What an exception says; of what a bundle makes a library say not more than one line of 500 characters."""
+    said = text_of(error)
+    return said if isinstance(said, Message) and len(said) <= 500 and "\n" not in said else " ".join(said.split())[:500]
+
+
 def _check_files(bundle: OpenBundle) -> Finding:
     """Plain files of known names, every one that is named there with its digest, and none that is not named."""
     folder, files = bundle.folder, bundle.manifest["files"]
     faults = shape_faults(folder, files)
     faults += [
-        f"{name} was changed" for name, digest in sorted(files.items()) if (folder / name).is_file() and digest_of(folder / name) != digest
+        message("{name} was changed", name=name)
+        for name, digest in sorted(files.items())
+        if (folder / name).is_file() and digest_of(folder / name) != digest
     ]
     unread = []
     if "month.duckdb" in files:
-        unread.append("month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it")
+        unread.append(message("month.duckdb: a convenience for analysts that no check opens; what counts stands in the files beside it"))
     if (folder / "submissions").is_dir():
-        unread.append("submissions: what was filed and answered, as the pool kept it")
-    return Finding(faults, f"{len(files)} plain files as the manifest says", not_checked="; ".join(unread))
+        unread.append(message("submissions: what was filed and answered, as the pool kept it"))
+    return Finding(faults, message("{count} plain files as the manifest says", count=len(files)), not_checked=joined("; ", unread))
 
 
 def _check_digest(bundle: OpenBundle) -> Finding:
     """The canonical report is the one that was frozen (rule 8.2)."""
     digest, told = digest_of(bundle.folder / "report.csv"), bundle.manifest["digest"]
-    return Finding([] if digest == told else [f"report.csv has {digest}, the manifest says {told}"], digest)
+    return Finding(
+        [] if digest == told else [message("report.csv has {digest}, the manifest says {told}", digest=digest, told=told)], digest
+    )
 
 
 def _check_headers(bundle: OpenBundle) -> Finding:
     """The headers of each chain are whole and follow one another."""
     headers = bundle.evidence.headers
-    return Finding(header_faults(headers, bundle.networks), f"{headers.height} headers in an unbroken chain")
+    return Finding(header_faults(headers, bundle.networks), message("{height} headers in an unbroken chain", height=headers.height))
 
 
 def _check_proofs(bundle: OpenBundle) -> Finding:
@@ -139,7 +152,7 @@ def _check_proofs(bundle: OpenBundle) -> Finding:
     ties = bundle.read_ties().filter((pl.col("txid") != "") & ~pl.col("payer").is_in(bundle.rules.off_chain_payers()))
     known = {proof.txid: proof.chain for proof in evidence.proofs}
     faults = bundle.proven[1] + missing_proofs(((known.get(txid, "?"), txid) for txid in ties["txid"]), evidence)
-    return Finding(faults, f"{len(evidence.proofs)} transactions lie in their blocks")
+    return Finding(faults, message("{count} transactions lie in their blocks", count=len(evidence.proofs)))
 
 
 def _check_transfers(bundle: OpenBundle) -> Finding:
@@ -150,7 +163,7 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
     """
     rows, ties, rules, proven = bundle.read_report(), bundle.read_ties(), bundle.rules, bundle.proven[0]
     if ties["n"].to_list() != rows["n"].to_list():
-        raise VerifyError("rows.csv does not have the report's rows")
+        raise VerifyError(message("rows.csv does not have the report's rows"))
     faults: list[str] = []
     seen, traced, attested, off_chain = 0, dict[str, None](), Counter[str](), set(bundle.rules.off_chain_payers())
     for row, txid, payer in zip(rows.iter_rows(named=True), ties["txid"], ties["payer"], strict=True):
@@ -159,33 +172,62 @@ def _check_transfers(bundle: OpenBundle) -> Finding:
             continue
         if not txid:
             if row["transfer_date"] or row["transfer_amount"]:
-                faults.append(f"row {row['n']} shows a transfer without naming its transaction")
+                faults.append(message("row {n} shows a transfer without naming its transaction", n=row["n"]))
             continue
         asset = rules.assets[row["asset"]]
         transaction = proven.get((asset.chain, txid))
         fault = _sum_fault(transaction, row, asset, txid)
         if transaction is None or (fault and not (transaction.may_call and asset.contract is None)):
-            faults.append(f"row {row['n']}: {fault}")
+            faults.append(message("row {n}: {fault}", n=row["n"], fault=fault))
         elif almaty_date(transaction.time).isoformat() != row["transfer_date"]:
-            faults.append(f"row {row['n']}: the block is of {almaty_date(transaction.time)}, the row says {row['transfer_date']}")
+            faults.append(
+                message(
+                    "row {n}: the block is of {time}, the row says {transfer_date}",
+                    n=row["n"],
+                    time=almaty_date(transaction.time),
+                    transfer_date=row["transfer_date"],
+                )
+            )
         elif fault:
-            traced[f"{row['transfer_amount']} {asset.name} to {row['wallet']} in {txid}"] = None
+            traced[
+                message(
+                    "{transfer_amount} {name} to {wallet} in {txid}",
+                    transfer_amount=row["transfer_amount"],
+                    name=asset.name,
+                    wallet=row["wallet"],
+                    txid=txid,
+                )
+            ] = None
         seen += 1
-    said = f"{seen} rows show the address, sum and date that the chain shows"
-    more = f"; and {len(traced) - SHOWN} more" if len(traced) > SHOWN else ""
-    word = f"{len(traced)} transfer(s) of which the sum rests on the node's trace of calls: {'; '.join(list(traced)[:SHOWN])}{more}"
+    said = message("{seen} rows show the address, sum and date that the chain shows", seen=seen)
+    more = message("; and {count} more", count=len(traced) - SHOWN) if len(traced) > SHOWN else ""
+    word = message(
+        "{count} transfer(s) of which the sum rests on the node's trace of calls: {traced}{more}",
+        count=len(traced),
+        traced="; ".join(list(traced)[:SHOWN]),
+        more=more,
+    )
     on_word = [word] if traced else []
-    on_word += [f"{count} row(s) that {payer} paid off chain: the ledger's word alone (rule 10.5)" for payer, count in attested.items()]
-    return Finding(faults, said + (f", {len(traced)} of them but for their sum" if traced else ""), on_word=tuple(on_word))
+    on_word += [
+        message("{count} row(s) that {payer} paid off chain: the ledger's word alone (rule 10.5)", count=count, payer=payer)
+        for payer, count in attested.items()
+    ]
+    return Finding(
+        faults, said + (message(", {count} of them but for their sum", count=len(traced)) if traced else ""), on_word=tuple(on_word)
+    )
 
 
 def _sum_fault(transaction: ProvenTransaction | None, row: dict[str, Any], asset: Asset, txid: str) -> str:
     """How the transaction's bytes contradict the row's sum; "" if they agree."""
     units = transaction.amounts.get((row["wallet"], asset.contract)) if transaction else None
     if units is None:
-        return f"nothing proves a payment to its wallet in {txid}"
+        return message("nothing proves a payment to its wallet in {txid}", txid=txid)
     shown = from_units(units, asset.decimals)
-    return "" if shown == row["transfer_amount"] else f"the transaction pays {shown}, the row says {row['transfer_amount']}"
+    return (
+        ""
+        if shown == row["transfer_amount"]
+        else message("the transaction pays {shown}, the row says {transfer_amount}", shown=shown, transfer_amount=row["transfer_amount"])
+    )
 
 
 def _check_recomputed(bundle: OpenBundle) -> Finding:
@@ -193,10 +235,14 @@ def _check_recomputed(bundle: OpenBundle) -> Finding:
     enriched = bundle.enriched
     tables = {"report.csv": report_csv(printed_report(enriched, bundle.rules))}
     tables |= {name: table_csv(printed(enriched)) for name, printed in TABLES.items() if name != "issues.csv"}
-    faults = [f"{name} comes out different" for name, content in tables.items() if (bundle.folder / name).read_bytes() != content]
+    faults = [
+        message("{name} comes out different", name=name)
+        for name, content in tables.items()
+        if (bundle.folder / name).read_bytes() != content
+    ]
     if printed_totals(enriched.totals, bundle.rules.assets) != bundle.manifest["totals"]:
-        faults.append("the totals come out different")
-    return Finding(faults, f"{', '.join(tables)} and the totals come out the same")
+        faults.append(message("the totals come out different"))
+    return Finding(faults, message("{tables} and the totals come out the same", tables=", ".join(tables)))
 
 
 def _check_receipts(bundle: OpenBundle) -> Finding:
@@ -213,30 +259,32 @@ def _check_signatures(bundle: OpenBundle) -> Finding:
     """The signatures added after the freeze are the pool's, over exactly these bytes."""
     report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
     return Finding(
-        report.faults, "; ".join(report.proved), "; ".join(report.not_checked), tuple(report.on_word), "; ".join(report.undecided)
+        report.faults, joined("; ", report.proved), joined("; ", report.not_checked), tuple(report.on_word), joined("; ", report.undecided)
     )
 
 
 CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
-    ("files", _check_files),
-    ("report digest", _check_digest),
-    ("headers", _check_headers),
+    (message("files"), _check_files),
+    (message("report digest"), _check_digest),
+    (message("headers"), _check_headers),
     (WORK, check_work),
-    ("proofs", _check_proofs),
-    ("reported transfers", _check_transfers),
-    ("recomputed from facts", _check_recomputed),
-    ("facts against chain", check_facts),
-    ("account balances", check_balances),
-    ("coins", check_coins),
-    ("filters", check_filters),
-    ("nonces", check_nonces),
-    ("wallets", check_wallets),
-    ("manifest", check_manifest),
-    ("decisions", check_decisions),
-    ("debts", _check_debts),
-    ("receipts", _check_receipts),
-    ("documents", check_documents),
-    ("signatures", _check_signatures),
-    ("public time", check_public_time),
+    (message("proofs"), _check_proofs),
+    (message("reported transfers"), _check_transfers),
+    (message("recomputed from facts"), _check_recomputed),
+    (message("facts against chain"), check_facts),
+    (message("account balances"), check_balances),
+    (message("coins"), check_coins),
+    (message("filters"), check_filters),
+    (message("nonces"), check_nonces),
+    (message("wallets"), check_wallets),
+    (message("descriptors"), check_descriptors),
+    (message("manifest"), check_manifest),
+    (message("decisions"), check_decisions),
+    (message("debts"), _check_debts),
+    (message("receipts"), _check_receipts),
+    (message("documents"), check_documents),
+    (message("approvals"), check_approvals),
+    (message("signatures"), _check_signatures),
+    (message("public time"), check_public_time),
 )
-"""Every check by its name, in the order of execution and display."""
+"""Every check by its name, which is told in the reader's language, in the order of execution and display."""

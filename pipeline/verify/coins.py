@@ -21,6 +21,7 @@ from pipeline.assess.coins import (
     month_coins,
     printed_coins,
 )
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.render.canonical import table_csv
 
@@ -37,23 +38,35 @@ PROVED_EDITION = 2
 def check_coins(bundle: OpenBundle) -> Finding:
     """The month's coins, chain by chain, and against the month before."""
     if bundle.rules.edition < PROVED_EDITION:
-        return Finding([], "", on_word=("the pool's coins: a bundle of edition 1 proves too few transactions to follow them",))
+        return Finding([], "", on_word=(message("the pool's coins: a bundle of edition 1 proves too few transactions to follow them"),))
     coins = bundle.coins
     faults, words = _creation_faults(bundle)
     if bundle.rules.edition >= FIRST_EDITION:
         faults += _told_faults(bundle, coins)
     before, more = _before(bundle, coins)
     seen = [
-        f"{chain}: {told['opening']} coins before the month, {told['created']} created, {told['spent']} spent, {told['closing']} left after block {told['closing_height']}"
+        message(
+            "{chain}: {opening} coins before the month, {created} created, {spent} spent, {closing} left after block {closing_height}",
+            chain=chain,
+            opening=told["opening"],
+            created=told["created"],
+            spent=told["spent"],
+            closing=told["closing"],
+            closing_height=told["closing_height"],
+        )
         for chain, told in describe_coins(coins, None)["chains"].items()
     ]
     words += more
     if not bundle.is_node_asked:
         words += [
-            f"that no {chain} coin of the closing set was spent by block {end}, and that none came and went in transactions left out: --node asks a node"
+            message(
+                "that no {chain} coin of the closing set was spent by block {end}, and that none came and went in transactions left out: --node asks a node",
+                chain=chain,
+                end=end,
+            )
             for chain, (_, _, end) in coins.spans.items()
         ]
-    return Finding(faults + before, "; ".join(seen), on_word=tuple(words))
+    return Finding(faults + before, joined("; ", seen), on_word=tuple(words))
 
 
 def _creation_faults(bundle: OpenBundle) -> tuple[list[str], list[str]]:
@@ -65,17 +78,39 @@ def _creation_faults(bundle: OpenBundle) -> tuple[list[str], list[str]]:
     for chain, txid, vout, spent_txid in (
         spent.filter(pl.col("created_height") > pl.col("spent_height")).select(*COIN, "spent_txid").iter_rows()
     ):
-        faults.append(f"{chain} transaction {spent_txid} spends {txid}:{vout} before it was created")
+        faults.append(
+            message(
+                "{chain} transaction {spent_txid} spends {txid}:{vout} before it was created",
+                chain=chain,
+                spent_txid=spent_txid,
+                txid=txid,
+                vout=vout,
+            )
+        )
     for (chain,), unknown in spent.filter(pl.col("created_height").is_null()).group_by("chain", maintain_order=True):
         first, named = firsts[str(chain)], [f"{row['txid']}:{row['vout']}" for row in unknown.to_dicts()]
         if first <= FIRST_BLOCK:
             faults += [
-                f"{chain} transaction {row['spent_txid']} spends {row['txid']}:{row['vout']}, a coin of the pool's that no transaction of the facts creates"
+                message(
+                    "{chain} transaction {spent_txid} spends {txid}:{vout}, a coin of the pool's that no transaction of the facts creates",
+                    chain=chain,
+                    spent_txid=row["spent_txid"],
+                    txid=row["txid"],
+                    vout=row["vout"],
+                )
                 for row in unknown.to_dicts()
             ]
             continue
-        shown = ", ".join(named[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
-        words.append(f"that {len(named)} {chain} coins spent since are older than block {first}, where reading began: {shown}")
+        shown = joined(", ", named[:SHOWN]) + (message(" and {count} more", count=len(named) - SHOWN) if len(named) > SHOWN else "")
+        words.append(
+            message(
+                "that {count} {chain} coins spent since are older than block {first}, where reading began: {shown}",
+                count=len(named),
+                chain=chain,
+                first=first,
+                shown=shown,
+            )
+        )
     return faults, words
 
 
@@ -84,12 +119,18 @@ def _told_faults(bundle: OpenBundle, coins: MonthCoins) -> list[str]:
     faults = []
     path, section = bundle.folder / COINS_CSV, bundle.manifest.get("coins")
     if COINS_CSV not in bundle.manifest["files"] or section is None:
-        return [f"a bundle of edition {bundle.rules.edition} has {COINS_CSV} and the manifest's coins: this one lacks them"]
+        return [
+            message(
+                "a bundle of edition {edition} has {coins_csv} and the manifest's coins: this one lacks them",
+                edition=bundle.rules.edition,
+                coins_csv=COINS_CSV,
+            )
+        ]
     if path.read_bytes() != table_csv(printed_coins(coins)):
-        faults.append(f"{COINS_CSV} comes out different from the facts")
+        faults.append(message("{coins_csv} comes out different from the facts", coins_csv=COINS_CSV))
     previous = section["previous"]
     if describe_coins(coins, PreviousCoins(**previous) if previous else None) != section:
-        faults.append("the manifest's coins come out different")
+        faults.append(message("the manifest's coins come out different"))
     return faults
 
 
@@ -107,17 +148,37 @@ def _before(bundle: OpenBundle, coins: MonthCoins) -> tuple[list[str], list[str]
             faults, words = faults + more[0], words + more[1]
         stated = closing_coins(describe_coins(theirs, None))
         if before.rules.edition >= FIRST_EDITION and (section["previous"] is None or section["previous"]["closing"] != stated):
-            faults.append(f"the manifest states other closing coins of {month.previous} than its bundle beside this one has")
+            faults.append(
+                message(
+                    "the manifest states other closing coins of {previous} than its bundle beside this one has", previous=month.previous
+                )
+            )
         return faults, words
     if not followed:
         return [], []
     if section["previous"] is None:
-        return [], [f"which coins {month.previous} closed with: neither its bundle is beside this one nor does the manifest say it"]
+        return [], [
+            message(
+                "which coins {previous} closed with: neither its bundle is beside this one nor does the manifest say it",
+                previous=month.previous,
+            )
+        ]
     opened = {chain: told["opening_digest"] for chain, told in section["chains"].items() if chain in followed}
     differing = sorted(chain for chain, digest in opened.items() if section["previous"]["closing"].get(chain) != digest)
     if differing:
-        return [], [f"why {', '.join(differing)} opens with other coins than {month.previous} closed with, as the manifest itself says"]
-    return [], [f"that {month.previous} closed with the coins that this month opens with: the manifest's digest of them says it"]
+        return [], [
+            message(
+                "why {differing} opens with other coins than {previous} closed with, as the manifest itself says",
+                differing=", ".join(differing),
+                previous=month.previous,
+            )
+        ]
+    return [], [
+        message(
+            "that {previous} closed with the coins that this month opens with: the manifest's digest of them says it",
+            previous=month.previous,
+        )
+    ]
 
 
 def _difference(bundle: OpenBundle, chain: str, ours: MonthCoins, theirs: MonthCoins) -> tuple[list[str], list[str]]:
@@ -126,7 +187,13 @@ def _difference(bundle: OpenBundle, chain: str, ours: MonthCoins, theirs: MonthC
     opening, closing = ours.opening(chain), theirs.closing(chain)
     which = f"{bundle.before.manifest['month']} v{bundle.before.manifest['version']}"
     faults = [
-        f"{chain} coin {txid}:{vout} was unspent when {which} closed, and this month does not open with it: a spend is missing in one of them"
+        message(
+            "{chain} coin {txid}:{vout} was unspent when {which} closed, and this month does not open with it: a spend is missing in one of them",
+            chain=chain,
+            txid=txid,
+            vout=vout,
+            which=which,
+        )
         for _, txid, vout in closing.join(opening, on=COIN, how="anti").select(COIN).iter_rows()
     ]
     facts = bundle.before.facts
@@ -145,10 +212,31 @@ def _difference(bundle: OpenBundle, chain: str, ours: MonthCoins, theirs: MonthC
             older += 1
         else:
             faults.append(
-                f"{chain} coin {row['txid']}:{row['vout']} opens this month, and {which} did not close with it: it was left out there"
+                message(
+                    "{chain} coin {txid}:{vout} opens this month, and {which} did not close with it: it was left out there",
+                    chain=chain,
+                    txid=row["txid"],
+                    vout=row["vout"],
+                    which=which,
+                )
             )
     if added:
-        words.append(f"that {added} {chain} coins lie on addresses which {which} did not know as the pool's yet")
+        words.append(
+            message(
+                "that {added} {chain} coins lie on addresses which {which} did not know as the pool's yet",
+                added=added,
+                chain=chain,
+                which=which,
+            )
+        )
     if older:
-        words.append(f"that {older} {chain} coins are older than block {first}, where reading began, and so were not known to {which}")
+        words.append(
+            message(
+                "that {older} {chain} coins are older than block {first}, where reading began, and so were not known to {which}",
+                older=older,
+                chain=chain,
+                first=first,
+                which=which,
+            )
+        )
     return faults, words

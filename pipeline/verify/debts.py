@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, PreviousDebts, closing_debts, describe_debts, printed_debts, sums_that_differ
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.enriched import Enriched
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv, table_csv
@@ -29,18 +30,21 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
     section = manifest["debts"]
     content = (folder / DEBTS_CSV).read_bytes()
     faults = [
-        f"line {line} of {DEBTS_CSV}: opening + allocated − settled is not the closing debt" for line in sums_that_differ(enriched.debts)
+        message("line {line} of {debts_csv}: opening + allocated − settled is not the closing debt", line=line, debts_csv=DEBTS_CSV)
+        for line in sums_that_differ(enriched.debts)
     ]
     if content != table_csv(printed_debts(enriched.debts, rules)):
-        faults.append(f"{DEBTS_CSV} comes out different from the facts")
+        faults.append(message("{debts_csv} comes out different from the facts", debts_csv=DEBTS_CSV))
     printed = _in_units(pl.read_csv(content, infer_schema=False), AMOUNTS)
     faults += _report_faults(folder, printed, Month.parse(manifest["month"]))
     before = _before(section)
     if describe_debts(enriched.debts, before, rules) != section:
-        faults.append("the manifest's debts come out different")
+        faults.append(message("the manifest's debts come out different"))
     chained, seen, words = _chain_faults(folder, manifest, before)
-    settled = f"opening + allocated − settled = closing for {enriched.debts.height} debts, by the facts and by the report's rows"
-    return Finding(faults + chained, f"{settled}; {seen}" if seen else settled, on_word=tuple(words))
+    settled = message(
+        "opening + allocated − settled = closing for {height} debts, by the facts and by the report's rows", height=enriched.debts.height
+    )
+    return Finding(faults + chained, message("{settled}; {seen}", settled=settled, seen=seen) if seen else settled, on_word=tuple(words))
 
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
@@ -50,10 +54,12 @@ def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]
     faults = []
     for name, is_meant in (("allocated", is_of_month), ("settled", pl.col("transfer_date").is_not_null())):
         said = rows.filter(is_meant).group_by(ACCOUNT).agg(pl.col("amount").sum().alias("said"))
-        joined = debts.select(*ACCOUNT, name).join(said, on=ACCOUNT, how="full", coalesce=True).fill_null(0)
-        differing = joined.filter(pl.col(name) != pl.col("said")).height
+        both = debts.select(*ACCOUNT, name).join(said, on=ACCOUNT, how="full", coalesce=True).fill_null(0)
+        differing = both.filter(pl.col(name) != pl.col("said")).height
         if differing:
-            faults.append(f"the report's rows give other sums {name} for {differing} miner(s) and asset(s)")
+            faults.append(
+                message("the report's rows give other sums {name} for {differing} miner(s) and asset(s)", name=name, differing=differing)
+            )
     return faults
 
 
@@ -64,30 +70,43 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
         return (
             [],
             "",
-            [f"that {Month.parse(manifest['month']).previous} was not frozen with debts, so that the opening is compared with nothing"],
+            [
+                message(
+                    "that {previous} was not frozen with debts, so that the opening is compared with nothing",
+                    previous=Month.parse(manifest["month"]).previous,
+                )
+            ],
         )
     name = f"{before.month} v{before.version}"
     restated = section["restated"]
-    seen = f"the opening is the closing of {name}, miner by miner"
+    seen = message("the opening is the closing of {name}, miner by miner", name=name)
     if restated is not None:
-        seen = f"restated since {name}: " + ", ".join(f"{amount} {asset}" for asset, amount in restated.items())
+        seen = message("restated since {name}: ", name=name) + ", ".join(f"{amount} {asset}" for asset, amount in restated.items())
     beside = folder.resolve().parent.parent / before.month / f"v{before.version}"
     faults = []
     if Month.parse(manifest["month"]).previous != Month.parse(before.month):
-        faults.append(f"the debts begin with those of {before.month}, which is not the month before")
+        faults.append(message("the debts begin with those of {month}, which is not the month before", month=before.month))
     if manifest["previous_digest"] is None:
-        faults.append(f"the debts begin with those of {name}, and previous_digest says that no month was reported before")
+        faults.append(
+            message("the debts begin with those of {name}, and previous_digest says that no month was reported before", name=name)
+        )
     if not (beside / MANIFEST).is_file():
-        return faults, "", [f"{seen}: its bundle does not lie beside this one"]
+        return faults, "", [message("{seen}: its bundle does not lie beside this one", seen=seen)]
     theirs = read_manifest(beside)
     if theirs["digest"] != manifest["previous_digest"]:
-        faults.append(f"the bundle of {name} beside this one is not the one that this month names")
+        faults.append(message("the bundle of {name} beside this one is not the one that this month names", name=name))
     if theirs["debts"]["closing_digest"] != before.closing_digest or closing_debts(theirs["debts"]) != before.closing:
-        faults.append(f"the bundle of {name} beside this one closes with other debts")
+        faults.append(message("the bundle of {name} beside this one closes with other debts", name=name))
     if restated is not None:
         changed = _restated_lines(folder, beside)
-        seen += f"; {len(changed)} debt(s), in {DEBTS_CSV} on line(s) {', '.join(changed[:SHOWN])}{' …' if len(changed) > SHOWN else ''}"
-    return faults, f"{seen}, as its bundle beside this one says", []
+        seen += message(
+            "; {count} debt(s), in {debts_csv} on line(s) {changed}{more}",
+            count=len(changed),
+            debts_csv=DEBTS_CSV,
+            changed=", ".join(changed[:SHOWN]),
+            more=" …" if len(changed) > SHOWN else "",
+        )
+    return faults, message("{seen}, as its bundle beside this one says", seen=seen), []
 
 
 def _restated_lines(folder: Path, beside: Path) -> list[str]:

@@ -28,6 +28,7 @@ from pipeline.log.protocol import NewEvent
 from pipeline.log.roles import why_not
 from pipeline.log.signatures import AppendSignature, digest_if_signed, event_digest, unpack
 from pipeline.model.errors import SettingsError, VerifyError
+from pipeline.model.message import message
 
 from .finding import Finding
 from .opened import OpenBundle
@@ -66,18 +67,28 @@ def load_root_key(given: str) -> str:
     """The root key that an auditor pins, hex: 64 hexadecimal digits, or a file with these or with the public key in PEM. Raises SettingsError."""
     text = given.strip()
     if not _PUBLIC.fullmatch(text):
-        wanted = "64 hexadecimal digits, or a file with these, or with an Ed25519 public key in PEM"
+        wanted = message("64 hexadecimal digits, or a file with these, or with an Ed25519 public key in PEM")
         try:
             text = read_plain(Path(given), MAX_KEY_BYTES).decode("ascii").strip()
             if text.startswith("-----BEGIN PUBLIC KEY-----"):
                 found = load_pem_public_key(text.encode())
                 text = found.public_bytes_raw().hex() if isinstance(found, Ed25519PublicKey) else ""
         except OSError as error:
-            raise SettingsError([f"--root-key: {given}: can't be read: {error.strerror}; it is {wanted}"], source="verify") from None
+            raise SettingsError(
+                [
+                    message(
+                        "--root-key: {given}: can't be read: {strerror}; it is {wanted}",
+                        given=given,
+                        strerror=error.strerror,
+                        wanted=wanted,
+                    )
+                ],
+                source="verify",
+            ) from None
         except (ValueError, UnsupportedAlgorithm, VerifyError):
             text = ""
         if not _PUBLIC.fullmatch(text):
-            raise SettingsError([f"--root-key: {given}: is not {wanted}"], source="verify")
+            raise SettingsError([message("--root-key: {given}: is not {wanted}", given=given, wanted=wanted)], source="verify")
     return text.lower()
 
 
@@ -85,27 +96,41 @@ def check_decisions(bundle: OpenBundle) -> Finding:
     """Waivers and labels, against their signatures."""
     keys, pinned = bundle.manifest.get("keys"), bundle.root_key
     if keys is None:
-        faults = [f"{DECISIONS} stands in a bundle that names no root key"] if DECISIONS in bundle.manifest["files"] else []
-        faults += [f"the bundle names no root key, and {pinned} is asked for"] if pinned else []
-        return Finding(faults, "", on_word=("who gave labels and waivers: the log's events were not authenticated",))
+        faults = (
+            [message("{decisions} stands in a bundle that names no root key", decisions=DECISIONS)]
+            if DECISIONS in bundle.manifest["files"]
+            else []
+        )
+        faults += [message("the bundle names no root key, and {pinned} is asked for", pinned=pinned)] if pinned else []
+        return Finding(faults, "", on_word=(message("who gave labels and waivers: the log's events were not authenticated"),))
     if DECISIONS not in bundle.manifest["files"]:
-        return Finding([f"the manifest names a root key, and {DECISIONS} is missing"], "")
+        return Finding([message("the manifest names a root key, and {decisions} is missing", decisions=DECISIONS)], "")
     if pinned is not None and pinned != keys["root"]:
-        return Finding([f"the bundle is of the root key {keys['root']}, not of {pinned}, which is asked for"], "")
+        return Finding(
+            [message("the bundle is of the root key {root}, not of {pinned}, which is asked for", root=keys["root"], pinned=pinned)], ""
+        )
     told = _told(bundle, keys["root"])
     if told.begun_at is None:
-        told.faults.append(f"the root key {told.root[:16]}… never says that it counts")
+        told.faults.append(message("the root key {root}… never says that it counts", root=told.root[:16]))
     unsigned = _waiver_faults(bundle, told)
     told.faults += _label_faults(bundle, told)
     told.faults += _key_faults(bundle, told, keys)
     words = [
-        *([f"the root key as the manifest says: {told.root}; --root-key pins it"] if pinned is None else []),
-        "that nothing which the root key said later is left out",
-        *([f"{unsigned} waiver(s) of before the root key was in force, which nobody signed"] if unsigned else []),
+        *([message("the root key as the manifest says: {root}; --root-key pins it", root=told.root)] if pinned is None else []),
+        message("that nothing which the root key said later is left out"),
+        *(
+            [message("{unsigned} waiver(s) of before the root key was in force, which nobody signed", unsigned=unsigned)]
+            if unsigned
+            else []
+        ),
     ]
     count = len(bundle.manifest["waivers"]) - unsigned
-    seen = "the root key is the one asked for; " if pinned else ""
-    seen += f"{count} waiver(s) and {len(told.labels)} label(s) are signed by their people's own keys, which the root key granted and had not revoked"
+    seen = message("the root key is the one asked for; ") if pinned else ""
+    seen += message(
+        "{count} waiver(s) and {count_2} label(s) are signed by their people's own keys, which the root key granted and had not revoked",
+        count=count,
+        count_2=len(told.labels),
+    )
     return Finding(told.faults, seen, on_word=tuple(words))
 
 
@@ -114,7 +139,7 @@ def _lines(bundle: OpenBundle) -> Iterator[_Line]:
         try:
             yield msgspec.json.decode(raw, type=_Line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{DECISIONS}:{number}: {error}") from None
+            raise ValueError(message("{decisions}:{number}: {error}", decisions=DECISIONS, number=number, error=error)) from None
 
 
 def _told(bundle: OpenBundle, root: str) -> _Told:
@@ -128,25 +153,25 @@ def _told(bundle: OpenBundle, root: str) -> _Told:
             signature = unpack(base64.b64decode(line.signature, validate=True))
             event = decode(line.value.encode())
         except (ValueError, RecursionError) as error:
-            told.faults.append(f"{line.id!r}: {error}")
+            told.faults.append(message("{id}: {error}", id=repr(line.id), error=error))
             continue
         why = _why_not_signed(line, signature, stream)
         if not why and signature.number < number:
-            why = f"append {signature.number} stands after append {number}"
+            why = message("append {number} stands after append {number_2}", number=signature.number, number_2=number)
         number = max(number, signature.number)
         why = why or _take(told, event, line, signature)
         if why:
-            told.faults.append(f"{line.id!r}: {why}")
+            told.faults.append(message("{id}: {why}", id=repr(line.id), why=why))
     return told
 
 
 def _why_not_signed(line: _Line, signature: AppendSignature, stream: tuple[str, str]) -> str:
     if (line.topic, line.key) != stream or line.topic != "months":
-        return f"it is of {line.topic} of {line.key!r}"
+        return message("it is of {topic} of {key}", topic=line.topic, key=repr(line.key))
     if event_digest(NewEvent(line.id, line.value.encode())) not in signature.digests:
-        return "it was changed after it was signed"
+        return message("it was changed after it was signed")
     if digest_if_signed(signature, line.topic, line.key) is None:
-        return "its signature does not hold"
+        return message("its signature does not hold")
     return ""
 
 
@@ -158,11 +183,11 @@ def _take(told: _Told, event: AnyEvent, line: _Line, signature: AppendSignature)
         return _take_key(told, event, signature.number)
     grant = next((known for known in reversed(told.grants.get(signer, [])) if known.since < signature.number), None)
     if grant is None:
-        return f"the root key granted nothing to the key {signer[:16]}…"
+        return message("the root key granted nothing to the key {signer}…", signer=signer[:16])
     if grant.until is not None and grant.until < signature.number:
-        return f"the key of {grant.owner!r} was revoked before"
+        return message("the key of {owner} was revoked before", owner=repr(grant.owner))
     if not isinstance(event, Labelled | Waived):
-        return f"an event of type {tag!r} stands among the decisions"
+        return message("an event of type {tag} stands among the decisions", tag=repr(tag))
     if why := why_not(line.topic, tag, event.by, grant.owner, grant.roles):
         return why
     if isinstance(event, Waived):
@@ -184,7 +209,7 @@ def _take_key(told: _Told, event: AnyEvent, number: int) -> str:
         case KeyRevoked():
             _revoke(told, event.key, number)
         case _:
-            return "the root key writes keys alone"
+            return message("the root key writes keys alone")
     return ""
 
 
@@ -203,7 +228,14 @@ def _waiver_faults(bundle: OpenBundle, told: _Told) -> int:
         if any(all(known[name] == value for name, value in given.items()) for known in signed):
             continue
         if told.begun_at is not None and waiver["at"] >= told.begun_at:
-            told.faults.append(f"the waiver of {waiver['code']} {waiver['ref']} by {waiver['by']!r} is not signed by their key")
+            told.faults.append(
+                message(
+                    "the waiver of {code} {ref} by {by} is not signed by their key",
+                    code=waiver["code"],
+                    ref=waiver["ref"],
+                    by=repr(waiver["by"]),
+                )
+            )
         else:
             unsigned += 1
     return unsigned
@@ -213,7 +245,13 @@ def _label_faults(bundle: OpenBundle, told: _Told) -> list[str]:
     """Labels that were signed, and say something else in the facts."""
     held = {(chain, address): outflow_class for chain, address, outflow_class in bundle.facts.labels.iter_rows()}
     return [
-        f"the label of {address} on {chain} is {held.get((chain, address), 'not there')!r} in the facts, and {label.outflow_class!r} was signed"
+        message(
+            "the label of {address} on {chain} is {held} in the facts, and {outflow_class} was signed",
+            address=address,
+            chain=chain,
+            held=repr(held.get((chain, address), "not there")),
+            outflow_class=repr(label.outflow_class),
+        )
         for (chain, address), label in sorted(told.labels.items())
         if held.get((chain, address)) != label.outflow_class
     ]
@@ -225,5 +263,7 @@ def _key_faults(bundle: OpenBundle, told: _Told, keys: dict[str, Any]) -> list[s
     stated = {(key["key"], key["owner"], key["since"], key["until"]) for stream in months for key in stream["keys"]}
     signed = {(key, grants[-1].owner, grants[-1].since, grants[-1].until) for key, grants in told.grants.items()}
     return (
-        [] if stated == signed else ["the keys that the manifest names for the months are not those that the root key granted and revoked"]
+        []
+        if stated == signed
+        else [message("the keys that the manifest names for the months are not those that the root key granted and revoked")]
     )

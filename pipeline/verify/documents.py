@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import joined, message
 from pipeline.render import Document, render_one
+from pipeline.render.file_names import FORMATS, Format, file_name
 from pipeline.render.form import LANGUAGES, Language
-from pipeline.render.formats import FORMATS, Format, file_name
 
 from .files import digest_of
 from .finding import Finding
@@ -33,12 +34,14 @@ def check_documents(bundle: OpenBundle) -> Finding:
     """Every document in every language that the manifest names."""
     languages = cast("list[Language]", bundle.manifest["languages"])
     if not languages or set(languages) - set(LANGUAGES) or len(set(languages)) != len(languages):
-        raise VerifyError(f"the manifest names the languages {languages}")
+        raise VerifyError(message("the manifest names the languages {languages}", languages=languages))
+    unnamed = sorted({name for names in WRITERS.values() for name in names if name not in bundle.manifest["software"]})
     document = Document.load(bundle.folder)
     expected = {file_name(format, language): (format, language) for format in FORMATS for language in languages}
     named = {name for name in bundle.manifest["files"] if name.startswith("report.") and name != "report.csv"}
-    faults = [f"{name} is no document of this version" for name in sorted(named - set(expected))]
-    faults += [f"{name} is missing" for name in sorted(set(expected) - named)]
+    faults = [message("{name} is no document of this version", name=name) for name in sorted(named - set(expected))]
+    faults += [message("{name} is missing", name=name) for name in sorted(set(expected) - named)]
+    faults += [message("the manifest names no version of {name}, which writes documents", name=name) for name in unnamed]
     undecided = []
     with tempfile.TemporaryDirectory(prefix="esep-verify-") as folder:
         for name, (format, language) in expected.items():
@@ -50,22 +53,30 @@ def check_documents(bundle: OpenBundle) -> Finding:
                 continue
             writers = _other_writers(bundle.manifest["software"], format)
             if not writers:
-                faults.append(f"{name} says something else than report.csv: rendered anew it comes out different")
+                faults.append(message("{name} says something else than report.csv: rendered anew it comes out different", name=name))
                 continue
             is_same = _says_the_same(again, bundle.folder / name, format)
             if is_same is None:
                 undecided.append(
-                    f"{name} was written by {writers}: it has the same text, or none that can be read here, and is drawn otherwise"
+                    message(
+                        "{name} was written by {writers}: it has the same text, or none that can be read here, and is drawn otherwise",
+                        name=name,
+                        writers=writers,
+                    )
                 )
             elif not is_same:
-                faults.append(f"{name} says something else than report.csv")
-    return Finding(faults, f"{', '.join(sorted(expected))} say what report.csv says, rendered anew", undecided="; ".join(undecided))
+                faults.append(message("{name} says something else than report.csv", name=name))
+    return Finding(
+        faults,
+        message("{expected} say what report.csv says, rendered anew", expected=", ".join(sorted(expected))),
+        undecided=joined("; ", undecided),
+    )
 
 
 def _other_writers(software: dict[str, str], format: Format) -> str:
     """The programs that wrote the document in versions that are not here, in words; "" when all are the same."""
     others = [f"{name} {software.get(name, 'unknown')}" for name in WRITERS[format] if software.get(name) != version_of(name)]
-    return " and ".join(others)
+    return joined(" and ", others)
 
 
 def _says_the_same(ours: Path, theirs: Path, format: Format) -> bool | None:

@@ -24,6 +24,7 @@ from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Networks, 
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import message
 
 from .account_evidence import header_fault, prove_account_transaction
 from .files import json_lines
@@ -36,7 +37,7 @@ def read_evidence(folder: Path) -> Evidence:
     try:
         headers = pl.read_csv(folder / "headers.csv", schema=HEADERS)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise VerifyError(f"{folder / 'headers.csv'}: {error}") from error
+        raise VerifyError(message("{folder}: {error}", folder=folder / "headers.csv", error=error)) from error
     proofs = _read_lines(folder / "proofs.jsonl", Proof)
     accounts = folder / "account_proofs.jsonl"
     return Evidence(headers, proofs, _read_lines(accounts, AccountProof) if accounts.exists() else [])
@@ -47,7 +48,7 @@ def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
     try:
         return json_lines(path.read_bytes(), str(path), kind, what="proof")
     except OSError as error:
-        raise VerifyError(f"{path}: {error.strerror}") from error
+        raise VerifyError(message("{path}: {strerror}", path=path, strerror=error.strerror)) from error
     except ValueError as error:
         raise VerifyError(str(error)) from error
 
@@ -58,17 +59,23 @@ def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
     for (chain,), blocks in headers.sort("chain", "height").group_by("chain", maintain_order=True):
         previous: tuple[int, str] | None = None
         for height, block_hash, text in blocks.select("height", "hash", "header").iter_rows():
-            where = f"{chain} block {height}"
+            where = message("{chain} block {height}", chain=chain, height=height)
             try:
                 found, prev, wrong = _look_at_header(bytes.fromhex(text), height, networks[str(chain)])
             except ValueError as error:
-                faults.append(f"{where}: {error}")
+                faults.append(message("{where}: {error}", where=where, error=error))
                 break
             if found != block_hash:
-                faults.append(f"{where}: the header's hash is {found}, not {block_hash}")
+                faults.append(
+                    message("{where}: the header's hash is {found}, not {block_hash}", where=where, found=found, block_hash=block_hash)
+                )
             if previous and (height, prev) != (previous[0] + 1, previous[1]):
-                faults.append(f"{where}: does not follow block {previous[0]} {previous[1]}")
-            faults += [f"{where}: {what}" for what in wrong]
+                faults.append(
+                    message(
+                        "{where}: does not follow block {previous} {previous_2}", where=where, previous=previous[0], previous_2=previous[1]
+                    )
+                )
+            faults += [message("{where}: {what}", where=where, what=what) for what in wrong]
             previous = height, found
     return faults
 
@@ -81,7 +88,7 @@ def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) 
     if network.pow == "scrypt-auxpow" and (len(raw) > HEADER_SIZE or not is_merge_mined(raw)):
         fault = auxpow_fault(raw, network)
         return header.hash.hex(), header.prev.hex(), [fault] if fault else []
-    wrong = ["its hash does not meet the target of its proof of work"] if meets_target(raw, network) is False else []
+    wrong = [message("its hash does not meet the target of its proof of work")] if meets_target(raw, network) is False else []
     return header.hash.hex(), header.prev.hex(), wrong
 
 
@@ -117,13 +124,15 @@ def prove_transactions(evidence: Evidence, networks: Networks) -> tuple[Proven, 
     for proof in evidence.proofs:
         try:
             if (proof.chain, proof.txid) in proven:
-                raise ValueError("is proved twice")
+                raise ValueError(message("is proved twice"))
             block_hash, header = headers.get((proof.chain, proof.height), (None, ""))
             if block_hash != proof.block_hash:
-                raise ValueError(f"block {proof.height} {proof.block_hash} is not among the headers")
+                raise ValueError(
+                    message("block {height} {block_hash} is not among the headers", height=proof.height, block_hash=proof.block_hash)
+                )
             proven[proof.chain, proof.txid] = _prove(proof, bytes.fromhex(header), networks[proof.chain])
         except ValueError as error:
-            faults.append(f"{proof.chain} transaction {proof.txid}: {error}")
+            faults.append(message("{chain} transaction {txid}: {error}", chain=proof.chain, txid=proof.txid, error=error))
     return proven, faults
 
 
@@ -142,13 +151,13 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
         return ProvenTransaction(parse_account_header(header).time, proof.block_hash, proof.height, shown.amounts, shown.may_call)
     raw = bytes.fromhex(proof.raw)
     if len(raw) == 64:
-        raise ValueError("64 bytes could be an inner node of the tree: this proves nothing")
+        raise ValueError(message("64 bytes could be an inner node of the tree: this proves nothing"))
     txid = double_sha256(raw)[::-1]
     if txid.hex() != proof.txid:
-        raise ValueError("its bytes hash to another id")
+        raise ValueError(message("its bytes hash to another id"))
     parsed = parse_header(bare_header(header, network))
     if root_of_branch(txid, proof.position, [bytes.fromhex(neighbour) for neighbour in proof.branch]) != parsed.merkle_root:
-        raise ValueError("its branch does not lead to the header's root")
+        raise ValueError(message("its branch does not lead to the header's root"))
     sums: Counter[tuple[str, str | None]] = Counter()
     tx = parse_transaction(raw, network)
     for output in tx.outputs:
@@ -161,4 +170,4 @@ def _prove(proof: Proof, header: bytes, network: Network | AccountNetwork) -> Pr
 def missing_proofs(reported: Iterable[tuple[str, str]], evidence: Evidence) -> list[str]:
     """The reported transactions (chain, txid) without a proof in the evidence, as faults."""
     held = {(proof.chain, proof.txid) for proof in evidence.proofs}
-    return [f"{chain} transaction {txid} has no proof" for chain, txid in sorted(set(reported) - held)]
+    return [message("{chain} transaction {txid} has no proof", chain=chain, txid=txid) for chain, txid in sorted(set(reported) - held)]

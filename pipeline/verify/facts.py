@@ -19,6 +19,7 @@ from pipeline.chains.bitcoin.wire import Tx, parse_header
 from pipeline.chains.bitcoin.work import median_times
 from pipeline.chains.evm.headers import parse_header as parse_account_header
 from pipeline.enrich.frames import Facts
+from pipeline.model.message import message
 
 from .evidence import ProvenTransaction
 from .finding import Finding
@@ -58,7 +59,7 @@ def check_facts(bundle: OpenBundle) -> Finding:
     faults, seen, on_word = _blocks(bundle)
     faults += _observation_faults(bundle)
     found, transactions, words = _transactions(bundle)
-    return Finding(faults + found, f"{seen}; {transactions}", on_word=tuple(on_word + words))
+    return Finding(faults + found, message("{seen}; {transactions}", seen=seen, transactions=transactions), on_word=tuple(on_word + words))
 
 
 def _empty_faults(facts: Facts) -> list[str]:
@@ -67,7 +68,7 @@ def _empty_faults(facts: Facts) -> list[str]:
     for name, may_be_empty in _MAY_BE_EMPTY.items():
         frame: pl.DataFrame = getattr(facts, name)
         empty = [column for column in frame.columns if column not in may_be_empty and frame[column].null_count()]
-        faults += [f"the facts' {name} have rows without {', '.join(empty)}"] if empty else []
+        faults += [message("the facts' {name} have rows without {empty}", name=name, empty=", ".join(empty))] if empty else []
     return faults
 
 
@@ -75,7 +76,7 @@ def _observation_faults(bundle: OpenBundle) -> list[str]:
     """Balances are observed on account chains only: elsewhere outputs say what a wallet has, and nothing may overrule them."""
     chains = set(bundle.facts.observations["chain"]) | set(bundle.facts.doubts["chain"])
     odd = sorted(chain for chain in chains if isinstance(bundle.networks.get(chain), Network))
-    return [f"the facts hold observed balances or doubts of {chain}, where there are none (ADR 7)" for chain in odd]
+    return [message("the facts hold observed balances or doubts of {chain}, where there are none (ADR 7)", chain=chain) for chain in odd]
 
 
 def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
@@ -85,9 +86,11 @@ def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
     on_word: list[str] = []
     compared = 0
     if twice := blocks.filter(pl.struct("chain", "height").is_duplicated()).height:
-        faults.append(f"{twice} blocks of the facts share a height with another one")
+        faults.append(message("{twice} blocks of the facts share a height with another one", twice=twice))
     unknown = set(blocks["chain"].unique()) | set(headers["chain"].unique())
-    faults += [f"the rules name no network for the chain {chain!r}" for chain in sorted(unknown - set(bundle.networks))]
+    faults += [
+        message("the rules name no network for the chain {chain}", chain=repr(chain)) for chain in sorted(unknown - set(bundle.networks))
+    ]
     for chain in sorted(unknown & set(bundle.networks)):
         proven = headers.filter(pl.col("chain") == chain).sort("height")
         told = blocks.filter(pl.col("chain") == chain)
@@ -100,15 +103,35 @@ def _blocks(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
             "height", "hash", "time", "mediantime", "proven_hash", "stated", "shown_time", "shown_median"
         ).iter_rows():
             if hash_ != proven_hash:
-                faults.append(f"{chain} block {height} is not the one proven")
+                faults.append(message("{chain} block {height} is not the one proven", chain=chain, height=height))
             elif time != shown_time:
-                faults.append(f"{chain} block {height} has the time {shown_time}, the facts say {time}")
+                faults.append(
+                    message(
+                        "{chain} block {height} has the time {shown_time}, the facts say {time}",
+                        chain=chain,
+                        height=height,
+                        shown_time=shown_time,
+                        time=time,
+                    )
+                )
             elif median != stated or shown_median not in (None, median):
-                faults.append(f"{chain} block {height} has the median time {shown_median or stated}, the facts say {median}")
+                faults.append(
+                    message(
+                        "{chain} block {height} has the median time {shown_median}, the facts say {median}",
+                        chain=chain,
+                        height=height,
+                        shown_median=shown_median or stated,
+                        median=median,
+                    )
+                )
         compared += within.height
         if below := told.height - within.height:
-            on_word.append(f"{below} {chain} blocks before the oldest header, in which nothing of the pool's is reported")
-    return faults, f"{compared} blocks agree with their headers", on_word
+            on_word.append(
+                message(
+                    "{below} {chain} blocks before the oldest header, in which nothing of the pool's is reported", below=below, chain=chain
+                )
+            )
+    return faults, message("{compared} blocks agree with their headers", compared=compared), on_word
 
 
 def _times(bundle: OpenBundle, chain: str, proven: pl.DataFrame) -> list[pl.Series]:
@@ -141,29 +164,50 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
         if transaction is None or transaction.tx is None:
             unproved += 1
             if bundle.rules.edition > 1:
-                faults.append(f"{chain} transaction {txid}: nothing proves it")
+                faults.append(message("{chain} transaction {txid}: nothing proves it", chain=chain, txid=txid))
             continue
         wrong = _own_faults(each, transaction, transaction.tx, network, native.get(chain))
         more, counted = _input_faults(each, chain, transaction.tx, told, proven, network)
-        faults += [f"{chain} transaction {txid}: {what}" for what in wrong + more]
+        faults += [message("{chain} transaction {txid}: {what}", chain=chain, txid=txid, what=what) for what in wrong + more]
         strangers, first_seen, whole = strangers + counted[0], first_seen + counted[1], whole + 1
         for source in transaction.tx.inputs if not transaction.tx.is_coinbase else ():
             if (place := (chain, source.txid.hex(), source.vout)) in spent:
                 faults.append(
-                    f"{chain} transaction {txid}: spends {source.txid.hex()}:{source.vout}, which another one of the facts spends, too"
+                    message(
+                        "{chain} transaction {txid}: spends {txid_2}:{vout}, which another one of the facts spends, too",
+                        chain=chain,
+                        txid=txid,
+                        txid_2=source.txid.hex(),
+                        vout=source.vout,
+                    )
                 )
             spent.add(place)
-    faults += [f"{chain} transaction {txid} is proved, but the facts leave it out" for chain, txid in sorted(set(proven) - set(told))]
+    faults += [
+        message("{chain} transaction {txid} is proved, but the facts leave it out", chain=chain, txid=txid)
+        for chain, txid in sorted(set(proven) - set(told))
+    ]
     words = []
     if unproved:
-        words.append(f"{unproved} transactions of the facts that the month does not report: nothing in the bundle proves them")
+        words.append(
+            message(
+                "{unproved} transactions of the facts that the month does not report: nothing in the bundle proves them", unproved=unproved
+            )
+        )
     if first_seen:
-        words.append(f"what {first_seen} inputs of the pool's were worth: the transactions before them are not carried")
+        words.append(
+            message(
+                "what {first_seen} inputs of the pool's were worth: the transactions before them are not carried", first_seen=first_seen
+            )
+        )
     if strangers:
-        words.append(f"what {strangers} inputs of strangers were worth: the transactions before them are not carried")
+        words.append(
+            message("what {strangers} inputs of strangers were worth: the transactions before them are not carried", strangers=strangers)
+        )
     if others := sorted({chain for chain, _ in told} - bitcoin):
-        words.append(f"what the transactions of {', '.join(others)} moved, but for the sums reported: the node's word (ADR 7)")
-    return faults, f"{whole} transactions are whole what their bytes say", words
+        words.append(
+            message("what the transactions of {others} moved, but for the sums reported: the node's word (ADR 7)", others=", ".join(others))
+        )
+    return faults, message("{whole} transactions are whole what their bytes say", whole=whole), words
 
 
 def _claimed(bundle: OpenBundle) -> tuple[dict[Key, _Claimed], list[str]]:
@@ -174,13 +218,20 @@ def _claimed(bundle: OpenBundle) -> tuple[dict[Key, _Claimed], list[str]]:
     for row in facts.transactions.iter_rows(named=True):
         key = row["chain"], row["txid"]
         if key in told:
-            faults.append(f"{row['chain']} transaction {row['txid']} stands in the facts twice")
+            faults.append(message("{chain} transaction {txid} stands in the facts twice", chain=row["chain"], txid=row["txid"]))
         told[key] = _Claimed(row)
     for name, frame in (("inputs", facts.inputs), ("outputs", facts.outputs)):
         for row in frame.iter_rows(named=True):
             of = told.get((row["chain"], row["txid"]))
             if of is None or of.row["block_hash"] != row["block_hash"]:
-                faults.append(f"{row['chain']} transaction {row['txid']}: its {name} stand in the facts, itself not")
+                faults.append(
+                    message(
+                        "{chain} transaction {txid}: its {name} stand in the facts, itself not",
+                        chain=row["chain"],
+                        txid=row["txid"],
+                        name=name,
+                    )
+                )
             else:
                 getattr(of, name).append(row)
     return told, faults
@@ -192,7 +243,13 @@ def _wallet_faults(outputs: pl.DataFrame, inputs: pl.DataFrame) -> list[str]:
     named = pl.concat([outputs.select(columns), inputs.select(columns)]).filter(pl.col("address").is_not_null()).unique()
     several = named.group_by("chain", "address").agg(pl.col("wallet").sort(nulls_last=True)).filter(pl.col("wallet").list.len() > 1)
     return [
-        f"the {chain} address {address} is the pool's in one place ({wallets[0]}) and {wallets[1] or 'a stranger'}'s in another"
+        message(
+            "the {chain} address {address} is the pool's in one place ({wallets}) and {wallets_2}'s in another",
+            chain=chain,
+            address=address,
+            wallets=wallets[0],
+            wallets_2=wallets[1] or message("a stranger"),
+        )
         for chain, address, wallets in several.sort("chain", "address").iter_rows()
     ]
 
@@ -202,19 +259,25 @@ def _own_faults(told: _Claimed, transaction: ProvenTransaction, tx: Tx, network:
     row, faults = told.row, []
     if (row["block_hash"], row["position"]) != (transaction.block_hash, transaction.position):
         faults.append(
-            f"stands at {transaction.position} in block {transaction.block_hash}, the facts say {row['position']} in {row['block_hash']}"
+            message(
+                "stands at {position} in block {block_hash}, the facts say {position_2} in {block_hash_2}",
+                position=transaction.position,
+                block_hash=transaction.block_hash,
+                position_2=row["position"],
+                block_hash_2=row["block_hash"],
+            )
         )
     if row["is_coinbase"] != tx.is_coinbase:
-        faults.append(f"is {'a' if tx.is_coinbase else 'no'} coinbase, the facts say otherwise")
+        faults.append(message("is {more} coinbase, the facts say otherwise", more="a" if tx.is_coinbase else "no"))
     shown = [
         (vout, output.value, address_of(output.script, network), script_type(output.script), output.script[:1] == _OP_RETURN)
         for vout, output in enumerate(tx.outputs)
     ]
     said = sorted((o["vout"], o["value"], o["address"], o["script_type"], o["is_unspendable"]) for o in _without_nulls(told.outputs))
     if said != _without_null_addresses(shown):
-        faults.append("its outputs are others than the facts say")
+        faults.append(message("its outputs are others than the facts say"))
     if {o["asset"] for o in told.outputs + told.inputs} | {row["fee_asset"]} != {asset} or row["fee_wallet"] is not None:
-        faults.append(f"its asset is {asset}, the facts say otherwise")
+        faults.append(message("its asset is {asset}, the facts say otherwise", asset=asset))
     return faults
 
 
@@ -235,10 +298,10 @@ def _input_faults(
     said = {(i["spent_txid"], i["spent_vout"]): i for i in told.inputs}
     if tx.is_coinbase:
         is_bare = not told.inputs and not row["other_inputs"] and not row["other_inputs_value"] and not row["fee"]
-        return ([] if is_bare else ["is a coinbase, and the facts give it inputs or a fee"]), (0, 0)
+        return ([] if is_bare else [message("is a coinbase, and the facts give it inputs or a fee")]), (0, 0)
     spends = {(source.txid.hex(), source.vout) for source in tx.inputs}
     if len(said) != len(told.inputs) or not said.keys() <= spends or row["other_inputs"] != len(spends) - len(said):
-        faults.append("its inputs are others than the facts say")
+        faults.append(message("its inputs are others than the facts say"))
     strangers = first_seen = 0
     for outpoint in sorted(spends):
         mine, before = said.get(outpoint), proven.get((chain, outpoint[0]))
@@ -246,18 +309,22 @@ def _input_faults(
             strangers, first_seen = strangers + (mine is None), first_seen + (mine is not None)
             continue
         if outpoint[1] >= len(before.tx.outputs):
-            faults.append(f"spends {outpoint[0]}:{outpoint[1]}, which does not exist")
+            faults.append(message("spends {outpoint}:{outpoint_2}, which does not exist", outpoint=outpoint[0], outpoint_2=outpoint[1]))
             continue
         output = before.tx.outputs[outpoint[1]]
         wallet = next((o["wallet"] for o in all_told[chain, outpoint[0]].outputs if o["vout"] == outpoint[1]), None)
         shown = (output.value, address_of(output.script, network), wallet) if wallet is not None else None
         if shown != ((mine["value"], mine["address"], mine["wallet"]) if mine else None):
-            faults.append(f"what it spends of {outpoint[0]}:{outpoint[1]} is not what that one pays")
+            faults.append(
+                message("what it spends of {outpoint}:{outpoint_2} is not what that one pays", outpoint=outpoint[0], outpoint_2=outpoint[1])
+            )
     if not row["other_inputs"] and row["other_inputs_value"]:
-        faults.append("has no inputs of strangers, and the facts give them a value")
+        faults.append(message("has no inputs of strangers, and the facts give them a value"))
     came, went = sum(i["value"] for i in told.inputs) + row["other_inputs_value"], sum(output.value for output in tx.outputs)
     if not told.inputs and not row["other_inputs_value"] and not row["fee"]:
         return faults, (strangers, first_seen)  # strangers pay: what they spend was not asked for, and the fee is not the pool's
     if row["fee"] < 0 or came != went + row["fee"]:
-        faults.append(f"{came} go in, {went} come out, and the facts say that its fee is {row['fee']}")
+        faults.append(
+            message("{came} go in, {went} come out, and the facts say that its fee is {fee}", came=came, went=went, fee=row["fee"])
+        )
     return faults, (strangers, first_seen)

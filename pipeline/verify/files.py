@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 
 from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, Facts
+from pipeline.model.message import message
 from pipeline.model.paths import path_within
 
 from .shapes import DECISIONS, MANIFEST, MAX_LINE_BYTES, require_modest_frame, strict_json
@@ -31,7 +32,11 @@ def _read_frame(path: Path, name: str) -> pl.DataFrame:
     require_modest_frame(path)
     frame = pl.read_parquet(path)
     if unknown := sorted(set(frame.columns) - set(shape)):
-        raise ValueError(f"{path.name}: it has the columns {', '.join(unknown)[:200]}, which no frame of that name has")
+        raise ValueError(
+            message(
+                "{name}: it has the columns {unknown}, which no frame of that name has", name=path.name, unknown=", ".join(unknown)[:200]
+            )
+        )
     absent = [column for column in MAY_BE_ABSENT.get(name, ()) if column not in frame.columns]
     return frame.with_columns(pl.lit(None, shape[column]).alias(column) for column in absent).select(list(shape)).cast(shape)
 
@@ -43,11 +48,11 @@ def json_lines(raw: bytes, place: str, kind: type[_Line], *, what: str) -> list[
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             if len(line) > MAX_LINE_BYTES:
-                raise ValueError(f"{len(line):,} bytes are more than a {what} has")
+                raise ValueError(message("{count} bytes are more than a {what} has", count=format(len(line), ","), what=what))
             strict_json(line)
             found.append(decoder.decode(line))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{place}:{number}: {error}") from error
+            raise ValueError(message("{place}:{number}: {error}", place=place, number=number, error=error)) from error
     return found
 
 

@@ -20,6 +20,7 @@ from pipeline.chains.bitcoin.merkle import MerkleTree
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import script_of
 from pipeline.chains.bitcoin.wire import Block, parse_block, parse_header
+from pipeline.model.message import joined, message
 
 from .files import json_lines
 from .finding import Finding
@@ -108,10 +109,10 @@ def _read(bundle: OpenBundle) -> dict[str, ReadFilters]:
     for path in sorted(folder.iterdir()):
         span = spans.get(path.stem)
         if span is None:
-            found[path.stem] = ReadFilters([f"{path.name}: the month has no coins of a chain of that name"], "", "", "")
+            found[path.stem] = ReadFilters([message("{name}: the month has no coins of a chain of that name", name=path.name)], "", "", "")
         else:
             found[path.stem] = _look_through(
-                bundle, span, json_lines(read_plain(path, MAX_FILTERS_BYTES), path.name, BlockFilter, what="block's filter")
+                bundle, span, json_lines(read_plain(path, MAX_FILTERS_BYTES), path.name, BlockFilter, what=message("block's filter"))
             )
     return found
 
@@ -120,18 +121,30 @@ def check_filters(bundle: OpenBundle) -> Finding:
     """The filters follow one another, cover the month, and every block that they name is there, read through."""
     faults, words, left = [], list[str](), list[str]()
     for chain, told in read_filters(bundle).items():
-        faults += [f"{chain}: {fault}" for fault in told.faults]
+        faults += [message("{chain}: {fault}", chain=chain, fault=fault) for fault in told.faults]
         if not bundle.is_node_asked:
-            words.append(f"{chain}: that {told.header} is the header of the last block's filter: {told.seen}; --node asks a node")
+            words.append(
+                message(
+                    "{chain}: that {header} is the header of the last block's filter: {seen}; --node asks a node",
+                    chain=chain,
+                    header=told.header,
+                    seen=told.seen,
+                )
+            )
         if told.word:
-            left.append(f"{chain}: {told.word}")
-    return Finding(faults, "", not_checked="; ".join(left), on_word=tuple(words))
+            left.append(message("{chain}: {word}", chain=chain, word=told.word))
+    return Finding(faults, "", not_checked=joined("; ", left), on_word=tuple(words))
 
 
 def _look_through(bundle: OpenBundle, span: FilterSpan, rows: Sequence[BlockFilter]) -> ReadFilters:
     heights = [row.height for row in rows]
     if heights != list(range(span.first, span.last + 1)):
-        return ReadFilters([f"the filters are not those of blocks {span.first} to {span.last}, one after another"], "", "", "")
+        return ReadFilters(
+            [message("the filters are not those of blocks {first} to {last}, one after another", first=span.first, last=span.last)],
+            "",
+            "",
+            "",
+        )
     faults = _chain_faults(bundle, span, rows)
     facts = _heights_of_facts(bundle, span)
     matched = unexplained = 0
@@ -141,37 +154,49 @@ def _look_through(bundle: OpenBundle, span: FilterSpan, rows: Sequence[BlockFilt
         try:
             is_match = matches(row.filter, block_hash, span.scripts)
         except ValueError as error:
-            faults.append(f"block {row.height}: {error}")
+            faults.append(message("block {height}: {error}", height=row.height, error=error))
             continue
         ours = {txid for txid, height in facts.items() if height == row.height} if row.height in facts.values() else set[str]()
         if ours and not is_match:
             faults.append(
-                f"block {row.height}: its filter names none of the pool's scripts, and the facts have transactions of it: another filter"
+                message(
+                    "block {height}: its filter names none of the pool's scripts, and the facts have transactions of it: another filter",
+                    height=row.height,
+                )
             )
         if not is_match:
             continue
         matched += 1
         if row.block is None:
-            faults.append(f"block {row.height}: its filter matches the pool's scripts, and the block is left out")
+            faults.append(message("block {height}: its filter matches the pool's scripts, and the block is left out", height=row.height))
             continue
         try:
             touching = _touching(_whole_block(row, span.network), span.scripts, outputs)
         except ValueError as error:
-            faults.append(f"block {row.height}: {error}")
+            faults.append(message("block {height}: {error}", height=row.height, error=error))
             continue
         unexplained += not touching
         faults += [
-            f"block {row.height}: its transaction {txid} touches the pool's scripts, and the facts leave it out"
+            message(
+                "block {height}: its transaction {txid} touches the pool's scripts, and the facts leave it out",
+                height=row.height,
+                txid=txid,
+            )
             for txid in touching
             if facts.get(txid) != row.height
         ]
-    seen = (
-        f"blocks {span.first} to {span.last}: {matched} filters match the pool's {len(span.scripts)} scripts, and every transaction of these "
-        "blocks that touches one stands in the facts"
+    seen = message(
+        "blocks {first} to {last}: {matched} filters match the pool's {count} scripts, and every transaction of these blocks that touches one stands in the facts",
+        first=span.first,
+        last=span.last,
+        matched=matched,
+        count=len(span.scripts),
     )
     word = (
-        f"{unexplained} blocks match though nothing in them is seen to be the pool's: a filter matches by chance once in 785,000 scripts, or an output "
-        "older than what was read is spent there"
+        message(
+            "{unexplained} blocks match though nothing in them is seen to be the pool's: a filter matches by chance once in 785,000 scripts, or an output older than what was read is spent there",
+            unexplained=unexplained,
+        )
         if unexplained
         else ""
     )
@@ -185,19 +210,30 @@ def _chain_faults(bundle: OpenBundle, span: FilterSpan, rows: Sequence[BlockFilt
     previous_block: bytes | None = None
     for place, row in enumerate(rows):
         if (row.before is not None) is not (place == 0):
-            return [f"block {row.height}: the header before it is told for the first block's filter, and for no other"]
+            return [
+                message("block {height}: the header before it is told for the first block's filter, and for no other", height=row.height)
+            ]
         if place == 0:
             previous = bytes.fromhex(row.before or "") if row.height else NO_HEADER
         block = parse_header(row.block_header)
         if (previous_block is not None and block.prev != previous_block) or shown.get(row.height, block.hash.hex()) != block.hash.hex():
-            faults.append(f"block {row.height}: {block.hash.hex()} is not of the bundle's chain of headers")
+            faults.append(
+                message("block {height}: {hash} is not of the bundle's chain of headers", height=row.height, hash=block.hash.hex())
+            )
         previous_block = block.hash
         previous = filter_header(row.filter, previous)
         if previous.hex() != row.filter_header:
-            faults.append(f"block {row.height}: its filter and the header before give {previous.hex()}, not the header {row.filter_header}")
+            faults.append(
+                message(
+                    "block {height}: its filter and the header before give {previous}, not the header {filter_header}",
+                    height=row.height,
+                    previous=previous.hex(),
+                    filter_header=row.filter_header,
+                )
+            )
             previous = bytes.fromhex(row.filter_header)
     if span.last not in shown:
-        faults.append(f"the bundle has no header of block {span.last}")
+        faults.append(message("the bundle has no header of block {last}", last=span.last))
     return faults
 
 
@@ -214,9 +250,9 @@ def _whole_block(row: BlockFilter, network: Network) -> Block:
     assert row.block is not None
     block = parse_block(row.block, network)
     if block.header_raw != row.block_header:
-        raise ValueError("the block that is carried has another header")
+        raise ValueError(message("the block that is carried has another header"))
     if MerkleTree(block.txids).root != block.header.merkle_root:
-        raise ValueError("the transactions that are carried are not those that its header commits to")
+        raise ValueError(message("the transactions that are carried are not those that its header commits to"))
     return block
 
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.model.errors import UndecidedError, VerifyError
+from pipeline.model.message import message
 
 ON_CHAIN = ("headers", "proofs", "reported transfers", "facts against chain", "account balances", "coins", "filters", "nonces", "wallets")
 """The checks whose result rests on the work behind the bundle's headers."""
-WORK = "work"
+WORK = message("work")
 """The check of that work."""
 
 
@@ -76,11 +77,17 @@ def judge(checks: Sequence[Check], *, is_test_network: bool = False) -> Verdict:
         on_word += check.on_word
         if check.holds and check.detail:
             if no_work and check.name in ON_CHAIN:
-                not_checked.append(f"{check.name}: {check.detail}, but the headers prove nothing: {no_work}")
+                not_checked.append(
+                    message("{name}: {detail}, but the headers prove nothing: {why}", name=check.name, detail=check.detail, why=no_work)
+                )
             else:
-                proved.append(f"{check.name}: {check.detail}")
-        not_checked += [f"{check.name}: {text}" for text in (check.undecided, check.not_checked) if text]
+                proved.append(_named(check, check.detail))
+        not_checked += [_named(check, text) for text in (check.undecided, check.not_checked) if text]
         undecided |= bool(check.undecided) and not (is_test_network and check.is_test_only)
-    faults = [f"{check.name}: {check.detail}" for check in checks if not check.holds]
+    faults = [_named(check, check.detail) for check in checks if not check.holds]
     code = VerifyError.exit_code if faults else UndecidedError.exit_code if undecided else 0
     return Verdict(proved, on_word, not_checked, faults, code)
+
+
+def _named(check: Check, text: str) -> str:
+    return message("{name}: {text}", name=check.name, text=text)

@@ -22,11 +22,12 @@ from pipeline.enrich.frames import ISSUES
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
-from pipeline.model.rules import NEWEST_EDITION
 from pipeline.render.canonical import table_csv
 
 from .finding import Finding
+from .omissions import older_edition, omission_faults, omission_words
 from .opened import OpenBundle
 from .shapes import read_manifest
 
@@ -41,34 +42,37 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     """Rows, totals, due date, chains, issues, conditions, parameters, and the month before."""
     manifest, month = bundle.manifest, Month.parse(bundle.manifest["month"])
     issues, unreadable = _issues(bundle)
-    described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(bundle))
+    described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(bundle), authorizations_from(bundle))
     described["issues"] = dict(issues.group_by("code").len().sort("code").iter_rows())
     faults = [
-        f"the manifest's {name} comes out different from the facts" for name, value in described.items() if manifest.get(name) != value
+        message("the manifest's {name} comes out different from the facts", name=name)
+        for name, value in described.items()
+        if manifest.get(name) != value
     ]
     if ("witnesses" in manifest) != bool(bundle.rules.witnesses):
-        faults.append("the manifest's section witnesses does not go with the rules in force")
+        faults.append(message("the manifest's section witnesses does not go with the rules in force"))
     printed = table_csv(issues.select(list(ISSUES)))
     if (bundle.folder / ISSUES_CSV).read_bytes() != printed:
-        faults.append(f"{ISSUES_CSV} comes out different")
+        faults.append(message("{issues_csv} comes out different", issues_csv=ISSUES_CSV))
     faults += _condition_faults(bundle, issues, month)
     faults += _parameter_faults(bundle)
     faults += _asset_faults(bundle)
+    faults += omission_faults(bundle)
     if not manifest["frozen_by"].strip():
-        faults.append("nobody's name stands behind the freeze (frozen_by)")
+        faults.append(message("nobody's name stands behind the freeze (frozen_by)"))
     if manifest["version"] > 1 and not manifest["reason"].strip():
-        faults.append(f"version {manifest['version']} gives no reason (rule 8.3)")
+        faults.append(message("version {version} gives no reason (rule 8.3)", version=manifest["version"]))
     before, words = _month_before(bundle, month)
     waived = sorted({waiver["by"] for waiver in manifest["waivers"]})
     if manifest["waivers"]:
-        who = ", ".join(waived[:SHOWN_NAMES]) + (" and others" if len(waived) > SHOWN_NAMES else "")
-        words.append(f"{len(manifest['waivers'])} waivers, by {who}")
+        who = ", ".join(waived[:SHOWN_NAMES]) + (message(" and others") if len(waived) > SHOWN_NAMES else "")
+        words.append(message("{count} waivers, by {who}", count=len(manifest["waivers"]), who=who))
     if named := manifest.get("documents", []):
-        words.append(f"{len(named)} document(s), named by their digests (SHA-256): ask the pool for them")
+        words.append(message("{count} document(s), named by their digests (SHA-256): ask the pool for them", count=len(named)))
     if unreadable:
-        words.append(f"{unreadable} events of the log that could not be read")
-    seen = "rows, totals, due date, chains, issues and conditions come out the same; every blocking issue is waived by name"
-    return Finding(faults + before, seen, on_word=tuple(_words(bundle) + words))
+        words.append(message("{unreadable} events of the log that could not be read", unreadable=unreadable))
+    seen = message("rows, totals, due date, chains, issues and conditions come out the same; every blocking issue is waived by name")
+    return Finding(faults + before, seen, on_word=tuple(_words(bundle) + omission_words(bundle) + words), undecided=older_edition(bundle))
 
 
 def _internal_calls(bundle: OpenBundle) -> dict[str, str]:
@@ -77,6 +81,18 @@ def _internal_calls(bundle: OpenBundle) -> dict[str, str]:
         chain: state["internal_calls"]
         for chain, state in bundle.manifest["chains"].items()
         if "internal_calls" in state and isinstance(bundle.networks.get(chain), AccountNetwork)
+    }
+
+
+def authorizations_from(bundle: OpenBundle) -> dict[str, int]:
+    """From which block on an account chain's follower told authorizations of code, as the manifest says; absent where it did not, as in older bundles.
+
+    Whoever says it speaks against himself: a number that nothing in the bundle uses is a fault from there on.
+    """
+    return {
+        chain: int(state["authorizations_from"])
+        for chain, state in bundle.manifest["chains"].items()
+        if "authorizations_from" in state and isinstance(bundle.networks.get(chain), AccountNetwork)
     }
 
 
@@ -97,16 +113,20 @@ def _condition_faults(bundle: OpenBundle, issues: pl.DataFrame, month: Month) ->
         Waived(id=f"manifest:{n}", month=str(month), code=w["code"], ref=w["ref"], by=w["by"], reason=w["reason"], at=w["at"], facts=w.get("facts"))
         for n, w in enumerate(bundle.manifest["waivers"])
     ]  # fmt: skip
-    faults = [f"the waiver of {w.code} {w.ref} gives no reason or no name" for w in waivers if not w.reason.strip() or not w.by.strip()]
-    said = _THROUGH.search(stated.get("ledger complete", {}).get("detail", ""))
+    faults = [
+        message("the waiver of {code} {ref} gives no reason or no name", code=w.code, ref=w.ref)
+        for w in waivers
+        if not w.reason.strip() or not w.by.strip()
+    ]
+    said = _THROUGH.search(stated.get(message("ledger complete"), {}).get("detail", ""))
     computed = closing_conditions(
         bundle.facts, issues, waivers, month, bundle.rules,
         complete_through=date.fromisoformat(said[1]) if said else None,
-        has_registry=bool(stated.get("registry loaded", {}).get("is_met")) and bundle.facts.miners.height > 0,
+        has_registry=bool(stated.get(message("registry loaded"), {}).get("is_met")) and bundle.facts.miners.height > 0,
     )  # fmt: skip
-    faults += [f"the month could not close: {c.name}: {c.detail}" for c in computed if not c.is_met]
+    faults += [message("the month could not close: {name}: {detail}", name=c.name, detail=c.detail) for c in computed if not c.is_met]
     if [condition.for_manifest() for condition in computed] != bundle.manifest["conditions"]:
-        faults.append("the manifest's conditions come out different")
+        faults.append(message("the manifest's conditions come out different"))
     return faults
 
 
@@ -118,11 +138,11 @@ def _parameter_faults(bundle: OpenBundle) -> list[str]:
         if not isinstance(network, Network):
             continue
         if fault := finality_fault(network, confirmations):
-            faults.append(f"{chain} is {fault}")
+            faults.append(message("{chain} is {fault}", chain=chain, fault=fault))
         for asset in bundle.rules.assets.values():
             unit = bundle.rules.payout_unit.get(asset.name, 1)
             if asset.chain == chain and asset.contract is None and (fault := payout_unit_fault(network, unit)):
-                faults.append(f"payouts in {asset.name} are {fault}")
+                faults.append(message("payouts in {name} are {fault}", name=asset.name, fault=fault))
     return faults
 
 
@@ -135,15 +155,23 @@ def _asset_faults(bundle: OpenBundle) -> list[str]:
         if asset.contract is None:
             coins.setdefault(asset.chain, []).append(asset.name)
         elif isinstance(network, Network):
-            faults.append(f"{asset.name} is a token's contract on {asset.chain}, which has none")
+            faults.append(message("{name} is a token's contract on {chain}, which has none", name=asset.name, chain=asset.chain))
         if network is None or asset.contract is not None:
             continue
         if asset.decimals != network.decimals:
-            faults.append(f"{asset.name} has {asset.decimals} decimals: the coin of {asset.chain} has {network.decimals}")
+            faults.append(
+                message(
+                    "{name} has {decimals} decimals: the coin of {chain} has {decimals_2}",
+                    name=asset.name,
+                    decimals=asset.decimals,
+                    chain=asset.chain,
+                    decimals_2=network.decimals,
+                )
+            )
         if _is_anothers_coin(asset.name, network):
-            faults.append(f"{asset.name} is not the coin of {bundle.rules.network[asset.chain]}")
+            faults.append(message("{name} is not the coin of {network}", name=asset.name, network=bundle.rules.network[asset.chain]))
     return faults + [
-        f"the chain {chain} has the coins {', '.join(sorted(names))}: it can have one"
+        message("the chain {chain} has the coins {names}: it can have one", chain=chain, names=", ".join(sorted(names)))
         for chain, names in sorted(coins.items())
         if len(names) > 1
     ]
@@ -168,23 +196,31 @@ def _month_before(bundle: OpenBundle, month: Month) -> tuple[list[str], list[str
             try:
                 beside.append(read_manifest(path))
             except VerifyError as error:
-                return [f"the bundle of {previous} beside this one: {error}"], []
+                return [message("the bundle of {previous} beside this one: {error}", previous=previous, error=error)], []
     known = [manifest for manifest in beside if manifest["frozen_at"] <= bundle.manifest["frozen_at"] and manifest["month"] == previous]
     if not known:
-        later = f"; the bundles of {previous} beside this one say that they were frozen later" if beside else ""
+        later = message("; the bundles of {previous} beside this one say that they were frozen later", previous=previous) if beside else ""
         return [], [
-            (f"that {previous} was reported with the digest {said}" if said else f"that {previous} was not reported before this month")
+            (
+                message("that {previous} was reported with the digest {said}", previous=previous, said=said)
+                if said
+                else message("that {previous} was not reported before this month", previous=previous)
+            )
             + later
         ]
     if said not in {manifest["digest"] for manifest in known}:
-        return [f"previous_digest is not the digest of {previous}, whose bundle lies beside this one"], []
+        return [message("previous_digest is not the digest of {previous}, whose bundle lies beside this one", previous=previous)], []
     begins = bundle.manifest["debts"]["previous"]
     if begins is None:
-        return [f"the debts name no month before, and the bundle of {previous} lies beside this one"], []
+        return [message("the debts name no month before, and the bundle of {previous} lies beside this one", previous=previous)], []
     named = {(manifest["version"], manifest["debts"]["closing_digest"]) for manifest in known if manifest["digest"] == said}
     if (begins["version"], begins["closing_digest"]) not in named:
         return [
-            f"the debts begin with those of {previous} v{begins['version']}, which is not how the bundle that previous_digest names closes"
+            message(
+                "the debts begin with those of {previous} v{version}, which is not how the bundle that previous_digest names closes",
+                previous=previous,
+                version=begins["version"],
+            )
         ], []
     return [], []
 
@@ -193,32 +229,40 @@ def _words(bundle: OpenBundle) -> list[str]:
     """What no bundle can prove, and an auditor has to compare with the pool's books."""
     facts, rules = bundle.facts, bundle.rules
     wallets = ", ".join(sorted(facts.pool_wallets["wallet"].unique())[:SHOWN_NAMES])
-    parameters = [f"finality of {chain} {count}" for chain, count in sorted(rules.finality.items())]
+    parameters = [message("finality of {chain} {count}", chain=chain, count=count) for chain, count in sorted(rules.finality.items())]
     used = sorted(set(facts.allocations["asset"].unique()) & set(rules.payout_unit))
-    parameters += [f"payout unit of {asset} {rules.payout_unit[asset]}" for asset in used]
-    parameters += [] if rules.has_payments_ledger else ["no ledger of payments is kept"]
+    parameters += [message("payout unit of {asset} {payout_unit}", asset=asset, payout_unit=rules.payout_unit[asset]) for asset in used]
+    parameters += [] if rules.has_payments_ledger else [message("no ledger of payments is kept")]
     networks = []
     for name, told in sorted(rules.network_facts.items()):
         if name not in OURS.names:
             networks.append(
-                f"the facts of the network {name}, which this program does not know: address formats, proof of work, how its node is told"
+                message(
+                    "the facts of the network {name}, which this program does not know: address formats, proof of work, how its node is told",
+                    name=name,
+                )
             )
         elif told != (known := OURS.of(name).facts.to_json()):
             differing = ", ".join(sorted(key for key in told.keys() | known.keys() if told.get(key) != known.get(key)))
-            networks.append(f"what differs of {name} from what this program knows, which was judged by: {differing}")
-    older = f"frozen under edition {rules.edition} of the rules, an older one: what the newer ones ask is not asked"
+            networks.append(
+                message(
+                    "what differs of {name} from what this program knows, which was judged by: {differing}", name=name, differing=differing
+                )
+            )
     nodes = [
-        f"{chain}: how many nodes said the same of the blocks with reported transfers, by the number of transactions: "
-        + (", ".join(f"{n} nodes {count}" for n, count in told["transactions"].items()) or "there are none")
+        message("{chain}: how many nodes said the same of the blocks with reported transfers, by the number of transactions: ", chain=chain)
+        + (
+            joined(", ", [message("{n} nodes {count}", n=n, count=count) for n, count in told["transactions"].items()])
+            or message("there are none")
+        )
         for chain, told in bundle.manifest.get("witnesses", {}).items()
     ]
     return [
         *nodes,
-        *([older] if rules.edition < NEWEST_EDITION else ()),
-        f"the ledger: {facts.allocations.height} allocations, {facts.payments.height} payments, {facts.openings.height} openings, and that it is complete",
-        f"the registry: {facts.miners.height} miners with their licences, accounts and wallets; {facts.labels.height} labels",
-        f"which addresses are the pool's ({facts.pool_wallets.height} wallets: {wallets}), but for those whose keys signed for it",
-        f"parameters in force: {', '.join(parameters)}",
+        message("the ledger: {height} allocations, {height_2} payments, {height_3} openings, and that it is complete", height=facts.allocations.height, height_2=facts.payments.height, height_3=facts.openings.height),
+        message("the registry: {height} miners with their licences, accounts and wallets; {height_2} labels", height=facts.miners.height, height_2=facts.labels.height),
+        message("which addresses are the pool's ({height} wallets: {wallets}), but for those whose keys signed for it", height=facts.pool_wallets.height, wallets=wallets),
+        message("parameters in force: {parameters}", parameters=', '.join(parameters)),
         *networks,
-        "the form's header; who froze the month, when and why; positions in the log",
+        message("the form's header; who froze the month, when and why; positions in the log"),
     ]  # fmt: skip

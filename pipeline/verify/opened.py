@@ -22,6 +22,7 @@ from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv
@@ -61,7 +62,9 @@ class OpenBundle:
         try:
             self.networks = networks_of(self.rules)
         except ValueError as error:
-            raise VerifyError(f"{folder / MANIFEST}: its rules name a network that is none: {error}") from error
+            raise VerifyError(
+                message("{folder}: its rules name a network that is none: {error}", folder=folder / MANIFEST, error=error)
+            ) from error
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -1,6 +1,7 @@
 """The verifier as a program of its own: what an auditor runs, with no broker, node, store or scheduler (ADR 16).
 
-Enters: arguments. Leaves: text or JSON on stdout, trouble on stderr, and the exit codes of `esep verify`. `python -m pipeline.verify` and the file that
+Enters: arguments, and the language that ESEP_LANG or the locale asks for. Leaves: text in that language or JSON on stdout, trouble on stderr, and the exit
+codes of `esep verify`. `python -m pipeline.verify` and the file that
 `make verifier` makes are this program; `esep verify` makes the same checks and says the same, and finds a month's bundle by the pool's settings.
 """
 
@@ -8,14 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Final, Never
 
 from pipeline.model.errors import DiskError, EsepError, SettingsError
+from pipeline.model.message import message, text_of
 from pipeline.model.plain import UNSEEN, plain
+from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .bundle import verify_bundle
 from .decisions import load_root_key
@@ -27,62 +33,98 @@ from .telling import as_json, list_lines, outcome, summary
 
 CRASHED = 70
 INTERRUPTED = 130
-EPILOG = (
+_EPILOG: Final = N_(
     "Exit codes: 0 all is proved that can be, and signed where --trust is given; 8 a check fails; 13 all hold, but something in the bundle can't be "
     "checked here; 2 wrong arguments; 12 a file can't be read; 70 a defect of this program."
 )
+_USAGE_ERRORS: Final = (
+    N_("argument {name}: expected one argument"),
+    N_("argument {name}: ignored explicit argument {value}"),
+    N_("unrecognized arguments: {values}"),
+    N_("ambiguous option: {option} could match {others}"),
+)
+"""What argparse says about a wrong command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check what the arguments name; the exit code. Every failure is one message on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Cyrillic letters still shows what it can
     try:
-        return _run(_parser().parse_args(arguments))
+        words = texts(terminal_language(os.environ))  # noqa: TID251 - the outermost frame of a process
+    except ValueError as error:
+        words = texts("en")
+        _fail(text_of(error), words)
+        return SettingsError.exit_code
+    try:
+        return _run(_parser(words).parse_args(arguments), words)
     except EsepError as error:
-        _fail(str(error))
+        _fail(text_of(error), words)
         return error.exit_code
     except KeyboardInterrupt:
-        _fail("interrupted")
+        _fail(message("interrupted"), words)
         return INTERRUPTED
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror}")
+        _fail(message("{file}: {trouble}", file=error.filename or message("a file"), trouble=error.strerror), words)
         return DiskError.exit_code
     except Exception:  # noqa: BLE001 - the outermost frame of the process
-        _fail("a defect of this program; send what follows to its maintainers")
+        _fail(message("a defect of this program; send what follows to its maintainers"), words)
         traceback.print_exc()
         return CRASHED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="esep-verify", description="Check a frozen month's bundle, offline, with nothing but the bundle.", epilog=EPILOG
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in the reader's language."""
+
+    words = texts("en")
+
+    def error(self, message: str) -> Never:
+        self.exit(SettingsError.exit_code, f"{self.format_usage()}{self.prog}: {plain(self.words.recognised(message, _USAGE_ERRORS))}\n")
+
+    def format_usage(self) -> str:
+        return super().format_usage().replace("usage: ", self.words.gettext(N_("usage: ")), 1)
+
+    def format_help(self) -> str:
+        return super().format_help().replace("usage: ", self.words.gettext("usage: "), 1)
+
+
+def _parser(words: Texts) -> argparse.ArgumentParser:
+    say = words.gettext_plain
+    parser = _Parser(
+        prog="esep-verify", description=say(N_("Check a frozen month's bundle, offline, with nothing but the bundle.")),
+        epilog=say(_EPILOG), add_help=False,
+    )  # fmt: skip
+    parser.words = words
+    what = parser.add_argument_group(say(N_("Arguments")))
+    what.add_argument("bundle", type=Path, nargs="?", metavar="DIR", help=say(N_("the bundle's folder; with --receipt a manifest will do")))
+    options = parser.add_argument_group(say(N_("Options")))
+    for name, metavar, help_text in (
+        ("--receipt", "FILE", N_("a miner's receipt: whether its rows stand in the report")),
+        ("--root", "HEX", N_("the root that the pool published, to check a receipt against without a bundle")),
+        ("--trust", "FILE", N_("certificates of the authorities that signers must stand under, PEM; asks for signatures")),
+        ("--root-key", "HEX|FILE", N_("the pool's root key: a bundle of another one does not hold")),
+        ("--headers", "FILE", N_("headers of Bitcoin that you have, as a bundle's evidence/headers.csv: for public time stamps")),
+    ):
+        options.add_argument(name, type=Path if metavar == "FILE" else str, metavar=metavar, help=say(help_text))
+    for name, help_text in (
+        ("--test-network", N_("the chain is a test network, without work behind it: do not ask for any")),
+        ("--json", N_("print JSON for scripts, on one line, in English")),
+    ):
+        options.add_argument(name, action="store_true", help=say(help_text))
+    options.add_argument(
+        "--version", action="version", version=f"esep-verify {version('esep')}", help=say(N_("Show the version and exit."))
     )
-    parser.add_argument("bundle", type=Path, nargs="?", metavar="DIR", help="the bundle's folder; with --receipt a manifest will do")
-    parser.add_argument("--receipt", type=Path, metavar="FILE", help="a miner's receipt: whether its rows stand in the report")
-    parser.add_argument("--root", metavar="HEX", help="the root that the pool published, to check a receipt against without a bundle")
-    parser.add_argument(
-        "--trust", type=Path, metavar="FILE", help="certificates of the authorities that signers must stand under, PEM; asks for signatures"
-    )
-    parser.add_argument("--root-key", metavar="HEX|FILE", help="the pool's root key: a bundle of another one does not hold")
-    parser.add_argument(
-        "--test-network", action="store_true", help="the chain is a test network, without work behind it: do not ask for any"
-    )
-    parser.add_argument(
-        "--headers",
-        type=Path,
-        metavar="FILE",
-        help="headers of Bitcoin that you have, as a bundle's evidence/headers.csv: for public time stamps",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON for scripts, on one line")
-    parser.add_argument("--version", action="version", version=f"esep-verify {version('esep')}")
+    options.add_argument("-h", "--help", action="help", help=say(N_("Show this message and exit.")))
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, words: Texts) -> int:
     if options.receipt is not None:
         checks = check_receipt(options.receipt, options.root, options.bundle)
         what = options.receipt
     elif options.bundle is None or options.root is not None:
-        raise SettingsError(["DIR is needed; --root goes with --receipt"], source="esep-verify")
+        raise SettingsError([message("DIR is needed; --root goes with --receipt")], source="esep-verify")
     else:
         trusted = load_trusted(options.trust) if options.trust is not None else []
         checks = verify_bundle(
@@ -98,13 +140,15 @@ def _run(options: argparse.Namespace) -> int:
         print(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
     else:
         print(plain(f"{what}\n"))
-        for check in checks:
-            print(plain(f"{outcome(check):10} {check.name}: {check.detail or check.undecided or check.not_checked}"))
-        print("\n" + "\n".join(plain(line) for line in list_lines(verdict)))
+        outcomes = [words.tell(outcome(check)) for check in checks]
+        for check, came_to in zip(checks, outcomes, strict=True):
+            named = message("{name}: {text}", name=check.name, text=check.detail or check.undecided or check.not_checked)
+            print(plain(f"{came_to:{max(map(len, outcomes)) + 1}} {words.tell(named)}"))
+        print("\n" + "\n".join(plain(words.tell(line)) for line in list_lines(verdict)))
     if said := summary(checks, verdict, what):
-        _fail(said)
+        _fail(said, words)
     return verdict.exit_code
 
 
-def _fail(text: str) -> None:
-    print(f"esep-verify: {plain(text)}", file=sys.stderr)
+def _fail(text: str, words: Texts) -> None:
+    print(f"esep-verify: {plain(words.tell(text))}", file=sys.stderr)

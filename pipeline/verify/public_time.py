@@ -19,6 +19,7 @@ from pipeline.chains.bitcoin.wire import Header, parse_header
 from pipeline.chains.evidence import HEADERS
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import joined, message
 from pipeline.signing.public_time import MOST_PROOF_BYTES, InBlock, Promise, ProofUnreadable, Timestamp, read_proof
 
 from .finding import Finding
@@ -43,9 +44,13 @@ def load_headers(path: Path) -> dict[int, Header]:
                 continue
             found[height] = parse_header(raw)
     except (OSError, ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise VerifyError(f"{path}: {error}: --headers wants a file like a bundle's evidence/headers.csv") from error
+        raise VerifyError(
+            message("{path}: {error}: --headers wants a file like a bundle's evidence/headers.csv", path=path, error=error)
+        ) from error
     if not found:
-        raise VerifyError(f"{path}: it has no header of Bitcoin's: --headers wants a file like a bundle's evidence/headers.csv")
+        raise VerifyError(
+            message("{path}: it has no header of Bitcoin's: --headers wants a file like a bundle's evidence/headers.csv", path=path)
+        )
     return found
 
 
@@ -53,35 +58,45 @@ def check_public_time(bundle: OpenBundle) -> Finding:
     """What the proof beside the manifest comes to; nothing where there is none."""
     path = bundle.folder / PROOF
     if not path.exists():
-        return Finding([], "", "no public time stamp" if bundle.headers_given else "")
+        return Finding([], "", message("no public time stamp") if bundle.headers_given else "")
     try:
         proof = read_proof(read_plain(path, MOST_PROOF_BYTES))
     except (OSError, ProofUnreadable) as error:
-        return Finding([f"{PROOF}: {error}"], "")
+        return Finding([message("{proof}: {error}", proof=PROOF, error=error)], "")
     if proof.message != hashlib.sha256((bundle.folder / "manifest.json").read_bytes()).digest():
-        return Finding([f"{PROOF}: it is of another manifest"], "")
+        return Finding([message("{proof}: it is of another manifest", proof=PROOF)], "")
     return judge_proof(proof, _own_headers(bundle), bundle.headers_given)
 
 
 def judge_proof(proof: Timestamp, own: Mapping[int, Header], given: Mapping[int, Header]) -> Finding:
     """What a proof of the manifest comes to by the bundle's own headers, and those given."""
     faults, seen, unchecked, words = [], [], [], []
-    for message, end in proof.ends():
+    for stamped, end in proof.ends():
         if isinstance(end, Promise):
-            words.append(f"that the manifest is to be stamped: on the word of the calendar {end.url}, which promised it")
+            words.append(message("that the manifest is to be stamped: on the word of the calendar {url}, which promised it", url=end.url))
         elif not isinstance(end, InBlock):
-            unchecked.append("an attestation of a kind that nobody here knows")
+            unchecked.append(message("an attestation of a kind that nobody here knows"))
         elif (header := own.get(end.height) or given.get(end.height)) is None:
-            unchecked.append(f"the manifest's public time stamp in Bitcoin block {end.height}: its header is not at hand (--headers)")
-        elif header.merkle_root[::-1] != message:
-            faults.append(f"{PROOF}: Bitcoin block {end.height} does not have it")
+            unchecked.append(
+                message(
+                    "the manifest's public time stamp in Bitcoin block {height}: its header is not at hand (--headers)", height=end.height
+                )
+            )
+        elif header.merkle_root[::-1] != stamped:
+            faults.append(message("{proof}: Bitcoin block {height} does not have it", proof=PROOF, height=end.height))
         else:
             at = datetime.fromtimestamp(header.time, UTC)
-            source = "whose header the bundle proves" if end.height in own else "by the headers given"
+            source = message("whose header the bundle proves") if end.height in own else message("by the headers given")
             seen.append(
-                f"the manifest was there before Bitcoin block {end.height} ({header.hash.hex()}) of {at:%Y-%m-%d %H:%M:%S} UTC, {source}"
+                message(
+                    "the manifest was there before Bitcoin block {height} ({hash}) of {at} UTC, {source}",
+                    height=end.height,
+                    hash=header.hash.hex(),
+                    at=format(at, "%Y-%m-%d %H:%M:%S"),
+                    source=source,
+                )
             )
-    return Finding(faults, "; ".join(sorted(set(seen))), "; ".join(sorted(set(unchecked))), tuple(sorted(set(words))))
+    return Finding(faults, joined("; ", sorted(set(seen))), joined("; ", sorted(set(unchecked))), tuple(sorted(set(words))))
 
 
 def _own_headers(bundle: OpenBundle) -> dict[int, Header]:

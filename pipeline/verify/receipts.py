@@ -14,6 +14,7 @@ import polars as pl
 
 from pipeline.assess.receipts import Receipt, ReportTree, describe_receipts, month_key, read_receipt, receipt_faults, report_rows
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import joined, message
 from pipeline.render.canonical import read_report_csv
 
 from .files import digest_of
@@ -60,7 +61,10 @@ def open_receipts(folder: Path) -> MinersReceipts | None:
     tree = report_tree(folder, month=manifest["month"], version=manifest["version"])
     if describe_receipts(tree) != stated:
         raise VerifyError(
-            f"{folder}: its report's rows have another root than its manifest states; esep verify {folder} says what is wrong with it"
+            message(
+                "{folder}: its report's rows have another root than its manifest states; esep verify {folder} says what is wrong with it",
+                folder=folder,
+            )
         )
     return MinersReceipts(folder, tree)
 
@@ -72,11 +76,22 @@ def check_root(folder: Path, manifest: dict[str, Any]) -> Finding:
         return Finding(
             [],
             "",
-            f"no root of the report's rows is stated (edition {manifest['schema']}): miners can't check receipts against this bundle",
+            message(
+                "no root of the report's rows is stated (edition {schema}): miners can't check receipts against this bundle",
+                schema=manifest["schema"],
+            ),
         )
     found = describe_receipts(report_tree(folder, month=manifest["month"], version=manifest["version"]))
-    faults = [] if found == stated else [f"the report's {found['leaves']} rows have the root {found['root']}, the manifest says otherwise"]
-    return Finding(faults, f"the report's {found['leaves']} rows have the root {found['root']}")
+    faults = (
+        []
+        if found == stated
+        else [
+            message(
+                "the report's {leaves} rows have the root {root}, the manifest says otherwise", leaves=found["leaves"], root=found["root"]
+            )
+        ]
+    )
+    return Finding(faults, message("the report's {leaves} rows have the root {root}", leaves=found["leaves"], root=found["root"]))
 
 
 def check_receipt(path: Path, root: str | None, bundle: Path | None) -> list[Check]:
@@ -85,28 +100,41 @@ def check_receipt(path: Path, root: str | None, bundle: Path | None) -> list[Che
     Raises VerifyError for files that are no receipt or no manifest, and for a root that is none.
     """
     if root is not None and not _ROOT.fullmatch(root.lower()):
-        raise VerifyError(f"--root {root!r} is no root: 64 hexadecimal digits, as `receipts` of the manifest states it")
+        raise VerifyError(
+            message("--root {root} is no root: 64 hexadecimal digits, as `receipts` of the manifest states it", root=repr(root))
+        )
     try:
         receipt = read_receipt(read_plain(path, MAX_RECEIPT_BYTES))
     except OSError as error:
-        raise VerifyError(f"{path}: {error.strerror}; a receipt is a file like 180141952211-v1.receipt.json") from error
+        raise VerifyError(
+            message("{path}: {strerror}; a receipt is a file like 180141952211-v1.receipt.json", path=path, strerror=error.strerror)
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise VerifyError(f"{path}: not a receipt: {error}") from error
+        raise VerifyError(message("{path}: not a receipt: {error}", path=path, error=error)) from error
     faults = receipt_faults(receipt)
-    what = f"{len(receipt.rows)} rows of the miner {receipt.miner_id} stand in the report of {receipt.month} v{receipt.version}, SHA-256 {receipt.digest}"
-    own = Check("receipt", not faults, "; ".join(faults) or f"{what}, if the root {receipt.root} is its root")
+    what = message(
+        "{count} rows of the miner {miner_id} stand in the report of {month} v{version}, SHA-256 {digest}",
+        count=len(receipt.rows),
+        miner_id=receipt.miner_id,
+        month=receipt.month,
+        version=receipt.version,
+        digest=receipt.digest,
+    )
+    own = Check(
+        "receipt", not faults, joined("; ", faults) or message("{what}, if the root {root} is its root", what=what, root=receipt.root)
+    )
     checks = [own]
     if root is not None:
-        checks.append(_compared(root.lower() == receipt.root, "the root given"))
+        checks.append(_compared(root.lower() == receipt.root, message("the root given")))
     if bundle is not None:
-        checks.append(_compared(_is_of(receipt, bundle), f"the root of {bundle}"))
+        checks.append(_compared(_is_of(receipt, bundle), message("the root of {bundle}", bundle=bundle)))
     if len(checks) == 1:
         checks.append(
             Check(
                 ROOT,
                 True,
                 "",
-                undecided="no root was given to compare: give the one that the pool published (--root), or its bundle or manifest",
+                undecided=message("no root was given to compare: give the one that the pool published (--root), or its bundle or manifest"),
             )
         )
     return checks
@@ -115,12 +143,12 @@ def check_receipt(path: Path, root: str | None, bundle: Path | None) -> list[Che
 def _compared(is_same: bool, whose: str) -> Check:
     """The receipt's root against one published."""
     if not is_same:
-        return Check(ROOT, False, f"{whose} is not that of this receipt: these rows do not stand in that report")
+        return Check(ROOT, False, message("{whose} is not that of this receipt: these rows do not stand in that report", whose=whose))
     return Check(
         ROOT,
         True,
-        f"{whose} is the receipt's",
-        on_word=("that this root is the one that was filed: the manifest's signature shows whose it is",),
+        message("{whose} is the receipt's", whose=whose),
+        on_word=(message("that this root is the one that was filed: the manifest's signature shows whose it is"),),
     )
 
 
@@ -129,7 +157,11 @@ def _is_of(receipt: Receipt, bundle: Path) -> bool:
     stated = manifest.get("receipts")
     if stated is None:
         raise VerifyError(
-            f"{bundle}: this manifest states no root of the report's rows (edition {manifest['schema']}): no receipt can be checked against it"
+            message(
+                "{bundle}: this manifest states no root of the report's rows (edition {schema}): no receipt can be checked against it",
+                bundle=bundle,
+                schema=manifest["schema"],
+            )
         )
     named = (manifest["month"], manifest["version"], manifest["digest"], stated["leaves"], stated["root"])
     return named == (receipt.month, receipt.version, receipt.digest, receipt.leaves, receipt.root)

@@ -16,6 +16,7 @@ from typing import Any
 from cryptography import x509
 
 from pipeline.model.errors import SigningError, VerifyError
+from pipeline.model.message import message
 from pipeline.signing.certificate import numbers_of
 from pipeline.signing.cms import SignatureParts, read_signature
 from pipeline.signing.path import NotCheckable, path_fault
@@ -51,15 +52,17 @@ def check_signatures(folder: Path, manifest: dict[str, Any], trusted: Sequence[x
     present = [name for name in SIGNED_FILES if (folder / f"{name}.p7s").exists()]
     if not present:
         (report.faults if trusted else report.not_checked).append(
-            "not signed" + (": --trust asks for the pool's signatures" if trusted else "")
+            message("not signed") + (message(": --trust asks for the pool's signatures") if trusted else "")
         )
         return report
-    report.faults += [f"{name}.p7s is missing beside {present[0]}.p7s" for name in SIGNED_FILES if name not in present]
+    report.faults += [
+        message("{name}.p7s is missing beside {present}.p7s", name=name, present=present[0]) for name in SIGNED_FILES if name not in present
+    ]
     for name in present:
         try:
             _check(folder, name, str(manifest["header"]["bin"]), trusted, report)
         except SigningError as error:
-            report.faults.append(f"{name}.p7s: {error}")
+            report.faults.append(message("{name}.p7s: {error}", name=name, error=error))
     return report
 
 
@@ -68,39 +71,46 @@ def load_trusted(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
-        raise VerifyError(f"{path}: {error.strerror}: --trust wants a file of certificates, PEM") from error
+        raise VerifyError(
+            message("{path}: {strerror}: --trust wants a file of certificates, PEM", path=path, strerror=error.strerror)
+        ) from error
     except (ValueError, x509.InvalidVersion) as error:
-        raise VerifyError(f"{path}: no certificates in PEM: {error}") from error
+        raise VerifyError(message("{path}: no certificates in PEM: {error}", path=path, error=error)) from error
 
 
 def _check(folder: Path, name: str, pool_bin: str, trusted: Sequence[x509.Certificate], report: SignatureReport) -> None:
     try:
         parts = read_signature(read_plain(folder / f"{name}.p7s", MAX_SIGNATURE_BYTES))
     except (OSError, ValueError) as error:
-        raise SigningError(f"can't be read: {error}") from error
+        raise SigningError(message("can't be read: {error}", error=error)) from error
     if not parts.is_detached:
-        raise SigningError("carries content of its own: it is no signature of the file beside it")
+        raise SigningError(message("carries content of its own: it is no signature of the file beside it"))
     certificate = signer_certificate(parts)
     try:
         check_signature(parts, (folder / name).read_bytes(), certificate)
-        over = f"{name}: signed over these very bytes"
+        over = message("{name}: signed over these very bytes", name=name)
     except NotCheckable as reason:
-        over = f"{name}: certificate"
-        report.undecided.append(f"the signature of {name} itself: {reason}; NCANode's /cms/verify can")
+        over = message("{name}: certificate", name=name)
+        report.undecided.append(message("the signature of {name} itself: {reason}; NCANode's /cms/verify can", name=name, reason=reason))
     if pool_bin not in numbers_of(certificate):
-        raise SigningError("the signer's certificate does not name the pool's BIN of the form's header")
+        raise SigningError(message("the signer's certificate does not name the pool's BIN of the form's header"))
     stamp = _stamp(parts, name, report)
     at = stamp.at if stamp is not None else parts.signed_at
     if at is None:
-        raise SigningError("neither a time stamp nor the signer says when it was made")
+        raise SigningError(message("neither a time stamp nor the signer says when it was made"))
     fault = validity_fault(certificate, at)
     if fault:
-        raise SigningError(f"the signer's certificate {fault}")
+        raise SigningError(message("the signer's certificate {fault}", fault=fault))
     if stamp is None:
-        report.on_word.append(f"when {name} was signed: no time stamp says it")
-    by = "by its time stamp" if stamp is not None else "by the signer's own word"
+        report.on_word.append(message("when {name} was signed: no time stamp says it", name=name))
+    by = message("by its time stamp") if stamp is not None else message("by the signer's own word")
     report.proved.append(
-        f"{over}, by a certificate of the pool's BIN valid at {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC, {by}"
+        message(
+            "{over}, by a certificate of the pool's BIN valid at {fromtimestamp} UTC, {by}",
+            over=over,
+            fromtimestamp=format(datetime.fromtimestamp(at, UTC), "%Y-%m-%d %H:%M:%S"),
+            by=by,
+        )
     )
     _check_chains(name, certificate, parts, stamp, at, trusted, report)
 
@@ -112,7 +122,7 @@ def _stamp(parts: SignatureParts, name: str, report: SignatureReport) -> Timesta
     try:
         return check_timestamp(parts.timestamp, parts.signature)
     except NotCheckable as reason:
-        report.undecided.append(f"the time stamp of {name}: {reason}")
+        report.undecided.append(message("the time stamp of {name}: {reason}", name=name, reason=reason))
         return None
 
 
@@ -126,10 +136,10 @@ def _check_chains(
     report: SignatureReport,
 ) -> None:
     said = report.not_checked
-    revocation = "whether a certificate was revoked"
+    revocation = message("whether a certificate was revoked")
     said += [revocation] if revocation not in said else []
     if not trusted:
-        chains = "who issued the certificates: give the authorities' certificates with --trust"
+        chains = message("who issued the certificates: give the authorities' certificates with --trust")
         said += [chains] if chains not in said else []
         return
     try:
@@ -137,9 +147,11 @@ def _check_chains(
         if not fault and stamp is not None:
             fault = path_fault(stamp.certificate, others_of(stamp.parts), trusted, at)
     except NotCheckable as reason:
-        report.undecided.append(f"who issued the certificates of {name}: {reason}; NCANode's /cms/verify can")
+        report.undecided.append(
+            message("who issued the certificates of {name}: {reason}; NCANode's /cms/verify can", name=name, reason=reason)
+        )
         return
     if fault:
-        report.faults.append(f"{name}.p7s: {fault}")
+        report.faults.append(message("{name}.p7s: {fault}", name=name, fault=fault))
     else:
-        report.proved.append(f"{name}: chains end at trusted certificates")
+        report.proved.append(message("{name}: chains end at trusted certificates", name=name))

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
 
 from pipeline.assess.debts import DEBTS_CSV
-from pipeline.assess.statement import MonthTables
+from pipeline.assess.statement import MonthTables, rows_on_word
 from pipeline.model.errors import VerifyError
+from pipeline.model.message import message
+from pipeline.model.rules import Rules
 from pipeline.render import Document
 
 from .files import MANIFEST
@@ -25,14 +28,18 @@ MINERS = "evidence/facts/miners.parquet"
 
 class _Files(msgspec.Struct, frozen=True):
     files: dict[str, str]
+    rules: dict[str, Any] = {}
 
 
 def read_tables(folder: Path) -> MonthTables:
     """The tables of a bundle. Raises VerifyError for a file that is absent, unreadable, or not the one that the manifest names."""
     document = Document.load(folder)
     try:
-        digests = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Files).files
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Files)
+        digests = manifest.files
         names = pl.read_parquet(io.BytesIO(_content(folder, MINERS, digests)), columns=["miner_id", "name"])
+        links = pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False)
+        is_paid_by_others = "payer" in links.columns
         return MonthTables(
             month=document.month,
             version=document.version,
@@ -40,26 +47,41 @@ def read_tables(folder: Path) -> MonthTables:
             at=document.frozen_at,
             pool=document.header,
             report=document.rows,
-            links=pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False).drop("payer", strict=False),
+            links=links.drop("payer", strict=False),
             debts=pl.read_csv(_content(folder, DEBTS_CSV, digests), infer_schema=False),
             names=dict(names.iter_rows()),
+            **(rows_on_word(document.rows, links["payer"], Rules.from_json(manifest.rules)) if is_paid_by_others else {}),
         )
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError) as error:
-        raise VerifyError(f"{folder}: {error}; esep verify {folder} says what is wrong with it") from error
+        raise VerifyError(
+            message("{folder}: {error}; esep verify {folder} says what is wrong with it", folder=folder, error=error)
+        ) from error
 
 
 def _content(folder: Path, name: str, digests: dict[str, str]) -> bytes:
     """A file's bytes, the very ones that the manifest names."""
     if name not in digests:
-        raise VerifyError(f"{folder}: this bundle has no {name}: it was frozen before there were any, and statements can't be made from it")
+        raise VerifyError(
+            message(
+                "{folder}: this bundle has no {name}: it was frozen before there were any, and statements can't be made from it",
+                folder=folder,
+                name=name,
+            )
+        )
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        raise VerifyError(f"{error.filename}: {error.strerror}; restore the bundle, or replay the month") from error
+        raise VerifyError(
+            message("{filename}: {strerror}; restore the bundle, or replay the month", filename=error.filename, strerror=error.strerror)
+        ) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != digests[name]:
         raise VerifyError(
-            f"{folder / name}: its SHA-256 is {digest}, the manifest says {digests[name]}; "
-            "it was changed after the freeze: restore the bundle, or replay the month"
+            message(
+                "{folder}: its SHA-256 is {digest}, the manifest says {digests}; it was changed after the freeze: restore the bundle, or replay the month",
+                folder=folder / name,
+                digest=digest,
+                digests=digests[name],
+            )
         )
     return content

@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.assess.coins import FIRST_EDITION
 from pipeline.assess.wallets import WALLETS_JSONL, ListedAddress, ownership_message, pool_addresses
 from pipeline.chains.messages import signature_fault
+from pipeline.model.message import message
 
 from .files import json_lines
 from .finding import Finding
@@ -29,12 +30,19 @@ def check_wallets(bundle: OpenBundle) -> Finding:
     if bundle.rules.edition >= FIRST_EDITION:
         if WALLETS_JSONL not in bundle.manifest["files"]:
             return Finding(
-                [f"a bundle of edition {bundle.rules.edition} lists the pool's addresses in {WALLETS_JSONL}: this one lacks it"], ""
+                [
+                    message(
+                        "a bundle of edition {edition} lists the pool's addresses in {wallets_jsonl}: this one lacks it",
+                        edition=bundle.rules.edition,
+                        wallets_jsonl=WALLETS_JSONL,
+                    )
+                ],
+                "",
             )
         listed = json_lines((bundle.folder / WALLETS_JSONL).read_bytes(), WALLETS_JSONL, ListedAddress, what="line")
         known = pool_addresses(bundle.facts).rows()
         if sorted((line.chain, line.wallet, line.address) for line in listed) != known:
-            faults.append(f"{WALLETS_JSONL} lists other addresses than the facts call the pool's")
+            faults.append(message("{wallets_jsonl} lists other addresses than the facts call the pool's", wallets_jsonl=WALLETS_JSONL))
     signed: set[Address] = set()
     for line in listed:
         if line.signature is None:
@@ -42,7 +50,14 @@ def check_wallets(bundle: OpenBundle) -> Finding:
         text = ownership_message(line.chain, line.address, str(bundle.manifest["header"]["bin"]))
         fault = signature_fault(bundle.networks[line.chain], line.address, text, line.signature)
         if fault:
-            faults.append(f"the signature of the {line.chain} address {line.address} does not show that it is the pool's: {fault}")
+            faults.append(
+                message(
+                    "the signature of the {chain} address {address} does not show that it is the pool's: {fault}",
+                    chain=line.chain,
+                    address=line.address,
+                    fault=fault,
+                )
+            )
         else:
             signed.add((line.chain, line.address))
     payouts, stranger = _payouts(bundle)
@@ -53,12 +68,23 @@ def check_wallets(bundle: OpenBundle) -> Finding:
     if unsigned:
         often_first = sorted(unsigned.items(), key=lambda found: (-found[1], found[0]))
         shown = ", ".join(address for (_, address), _ in often_first[:SHOWN]) + (
-            f" and {len(unsigned) - SHOWN} more" if len(unsigned) > SHOWN else ""
+            message(" and {count} more", count=len(unsigned) - SHOWN) if len(unsigned) > SHOWN else ""
         )
         words.append(
-            f"that {len(unsigned)} addresses which {len(payouts) - proved} payout transactions spend are the pool's: nobody signed for {shown}"
+            message(
+                "that {count} addresses which {count_2} payout transactions spend are the pool's: nobody signed for {shown}",
+                count=len(unsigned),
+                count_2=len(payouts) - proved,
+                shown=shown,
+            )
         )
-    seen = f"the keys of {len(signed)} of {len(listed)} addresses of the pool's signed for it; {proved} of {len(payouts)} payout transactions spend these alone"
+    seen = message(
+        "the keys of {count} of {count_2} addresses of the pool's signed for it; {proved} of {count_3} payout transactions spend these alone",
+        count=len(signed),
+        count_2=len(listed),
+        proved=proved,
+        count_3=len(payouts),
+    )
     return Finding(faults, seen if signed else "", on_word=tuple(words))
 
 
@@ -75,7 +101,9 @@ def _payouts(bundle: OpenBundle) -> tuple[list[set[Address]], list[str]]:
     faults = []
     for chain, txid, _, addresses in found.iter_rows():
         if addresses is None:
-            faults.append(f"{chain} transaction {txid} is reported as a payout, and spends nothing of the pool's")
+            faults.append(
+                message("{chain} transaction {txid} is reported as a payout, and spends nothing of the pool's", chain=chain, txid=txid)
+            )
         else:
-            payouts.append({(chain, address if address is not None else "an output without an address") for address in addresses})
+            payouts.append({(chain, address if address is not None else message("an output without an address")) for address in addresses})
     return payouts, faults

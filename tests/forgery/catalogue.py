@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from pipeline.chains.bitcoin.wire import double_sha256
 from pipeline.enrich.frames import DOUBTS, OBSERVATIONS, Facts
 from pipeline.model.rules import Asset, Rules
+from pipeline.verify.shapes import APPROVALS
 
-from . import filters, test_coins, test_facts, test_manifest, test_shapes, test_wallets
+from . import descriptors, filters, headers, test_approvals, test_coins, test_facts, test_manifest, test_shapes, test_wallets
 from .forger import frame, manifest_of, resealed, rewritten
 from .signatures import SIGNED
 from .test_manifest import setting
@@ -679,6 +680,7 @@ FORGERIES: tuple[Forgery, ...] = (
     # 3 and 4: what is left out whole, and wallets that are not the pool's
     *(Forgery(3, _words(forge), forge, "coins", named) for forge, named in test_coins.COINS),
     *(Forgery(3, name, forge, FILTERS, named) for name, forge, named in filters.FORGED),
+    *(Forgery(4, name, forge, "descriptors", named) for name, forge, named in descriptors.FORGED),
     *(Forgery(4, _words(forge), lambda bundle, forge=forge: test_wallets.relisted(bundle, forge(bundle)), "wallets", named) for forge, named in test_wallets.WALLETS),  # type: ignore[misc]
     # 2: facts written anew by the honest writer, and single cells
     *(Forgery(2, _words(make), lambda bundle, make=make: rewritten(bundle, facts=make), FACTS, named) for make, named in test_facts.FACTS),  # type: ignore[misc]
@@ -710,10 +712,14 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(5, "a proof of odd types", _proof(lambda p: p.update(height="high")), PROOFS, "proofs.jsonl:"),
     Forgery(5, "a main network's name", _named_network("bitcoin"), HEADERS, "does not meet the target"),
     Forgery(5, "a main network without its work", _no_work, WORK, "claims the work of 2 hashes"),
+    *(Forgery(5, name, forge, WORK, named) for name, forge, named in headers.FORGED),
     Forgery(5, "a network of no name", _named_network("mainnet"), REFUSED, "its rules name a network that is none"),
     # 6
     *(Forgery(6, f"manifest {number}", lambda bundle, change=change: resealed(bundle, change), DEBTS if "debts" in named else MANIFEST, named)  # type: ignore[misc]
       for number, (change, named) in enumerate(test_manifest.CHANGES)),
+    *(Forgery(6, f"an approval {name}", lambda bundle, make=make: test_approvals.write(bundle, *make(bundle)), "approvals", named)  # type: ignore[misc]
+      for name, (make, named) in test_approvals.FORGERIES.items()),
+    Forgery(6, "an approval that can't be read", lambda bundle: (bundle / APPROVALS).write_text("{}\n"), "approvals", f"{APPROVALS}:1"),
     Forgery(6, "a chain of no finality", _of_rules(_chain_of_no_finality, _no_finality), WORK, "of which the rules say no finality or no network"),
     Forgery(6, "decimals of a coin", _of_rules(_decimals), MANIFEST, "BTC has 7 decimals: the coin of bitcoin has 8"),
     Forgery(6, "two coins of one chain", _of_rules(_two_coins), MANIFEST, "the chain bitcoin has the coins BTC, XBT"),
@@ -721,6 +727,11 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(6, "another network's coin", lambda bundle: resealed(bundle, _other_coin), MANIFEST, "BTC is not the coin of litecoin_regtest"),
     Forgery(6, "finality 0", _resealed_with("rules", "finality", "bitcoin", to=0), REFUSED, "rules.finality"),
     Forgery(6, "payout unit 0", _resealed_with("rules", "payout_unit", "BTC", to=0), REFUSED, "rules.payout_unit"),
+    Forgery(6, "a header without a number", lambda bundle: resealed(bundle, lambda manifest: manifest["header"].pop("bin") and None), MANIFEST, "the form's header lacks bin"),
+    Forgery(6, "no positions", _resealed_with("positions", to={}), MANIFEST, "the manifest names no position in the log"),
+    Forgery(6, "no version of a writer", lambda bundle: resealed(bundle, lambda manifest: manifest["software"].pop("reportlab") and None), DOCUMENTS, "names no version of reportlab"),
+    Forgery(6, "nodes that nobody asked for", _resealed_with("witnesses", to={}), MANIFEST, "section witnesses does not go with the rules in force"),
+    Forgery(6, "a payer of no chain", lambda bundle: resealed(bundle, lambda manifest: manifest["rules"].update(payers={"shop": {"way": "on-chain"}})), MANIFEST, "the payer shop pays on chain, and the rules name no chain of it"),
     Forgery(6, "nobody's freeze", _resealed_with("frozen_by", to=" "), MANIFEST, "nobody's name stands behind the freeze"),
     Forgery(6, "a version without a reason", lambda bundle: resealed(bundle, _version_without_reason), MANIFEST, "gives no reason (rule 8.3)"),
     Forgery(6, "debts of another month", lambda bundle: resealed(bundle, _debts_of_another_month), DEBTS, "which is not the month before"),

@@ -212,6 +212,7 @@ OTHERS: tuple[Forgery, ...] = (
     Forgery(2, "another transaction's receipt", _proof(receipt=lambda _, second: second.receipt), PROOFS, "another receipt stands at its place", base="accounts"),
     Forgery(2, "another transaction's id", _proof(txid="ab" * 32), PROOFS, "its bytes hash to another id", base="accounts"),
     Forgery(3, "a transaction of an account left out", lambda bundle: rewritten(bundle, **test_coins.without(_TOLD[1])), NONCES, "what it sent between them is left out", base="accounts"),
+    Forgery(4, "a signer told otherwise", lambda bundle: rewritten(bundle, facts=frame("inputs", lambda told: told.with_columns(signed_by=pl.lit(A)))), NONCES, "signed it, the facts say", base="accounts"),
     Forgery(3, "a transaction that nobody signed", _proof(raw=_unsigned), NONCES, "its signature can't be read", base="accounts"),
     # 3: two months beside each other
     Forgery(3, "a coin spent before it was created", _spent_before_it_was, COINS, "before it was created"),

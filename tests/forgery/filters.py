@@ -18,7 +18,7 @@ from pipeline.verify.opened import OpenBundle
 
 from ..integration.example_month import RECORDED
 from . import test_coins
-from .forger import rewritten
+from .forger import resealed, rewritten
 
 Rows = list[BlockFilter]
 CHAIN = "bitcoin"
@@ -181,6 +181,31 @@ def _with_another_block(rows: Rows, place: int) -> None:
     put(rows, place, block=recorded().chain[rows[place].height - 1].block.raw)
 
 
+def _of_no_chain(bundle: Path) -> None:
+    honest_filters(bundle)
+    (bundle / PATH).rename((bundle / PATH).with_name("dogecoin.jsonl"))
+
+
+def _broken(bundle: Path) -> None:
+    """A line that is no block's filter."""
+    path = honest_filters(bundle) / PATH
+    path.write_bytes(path.read_bytes() + b'{"height": "high"}\n')
+
+
+def _beyond_the_headers(bundle: Path) -> None:
+    """The headers end before the month's last block, whose filter is there."""
+    last = span_of(bundle).last
+    honest_filters(bundle)
+    path = bundle / "evidence" / "headers.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(CHAIN + ",") or int(line.split(",")[1]) < last), encoding="utf-8")
+    resealed(bundle)
+
+
+def _no_block(rows: Rows, place: int) -> None:
+    put(rows, place, block=rows[place].block_header + b"\xff")
+
+
 FORGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("a filter replaced", changed(empty), "its filter and the header before give"),
     ("a filter replaced, and every header after it", changed(empty, relinked=True), "the facts have transactions of it: another filter"),
@@ -192,6 +217,10 @@ FORGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("filters that end early", changed(lambda rows, _: rows[:-1]), "are not those of blocks"),
     ("filters that begin late", changed(lambda rows, _: rows[1:]), "are not those of blocks"),
     ("a second beginning", changed(lambda rows, place: put(rows, max(place, 1), before="00" * 32)), "for no other"),
+    ("filters of a chain that the month has not", _of_no_chain, "has no coins of a chain of that name"),
+    ("a line that is no filter", _broken, f"{CHAIN}.jsonl:"),
+    ("filters beyond the headers", _beyond_the_headers, "the bundle has no header of block"),
+    ("a block that is none", changed(_no_block), "block "),
     ("a payout left out beside honest filters", left_out, "touches the pool's scripts, and the facts leave it out"),
 ]
 """Name, what it does, what the check says. A quiet block's filter made anew with all after it is seen only with a node: `test_filters`."""

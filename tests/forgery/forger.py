@@ -12,20 +12,19 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from pipeline.assess.coins import PreviousCoins, closing_coins
 from pipeline.assess.debts import PreviousDebts, closing_debts
 from pipeline.assess.month import MonthState, assess_month
 from pipeline.assess.receipts import describe_receipts
+from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from pipeline.freeze.bundle import Content, Version, write_bundle, write_report
@@ -36,8 +35,10 @@ from pipeline.model.rules import Rules
 from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.evidence import read_evidence
 from pipeline.verify.files import read_facts
-from pipeline.verify.finding import judge
+from pipeline.verify.finding import Check, judge
 from pipeline.verify.receipts import report_tree
+
+from .packed import packed_verifier
 
 Change = Callable[[Any], Any]
 
@@ -98,7 +99,7 @@ def rewritten(
     followed = manifest_of(before) if before is not None else None
     state = MonthState(
         facts=facts(read_facts(bundle / "evidence" / "facts")), waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
-        positions=old["positions"], **_before(followed, old),
+        positions=old["positions"], **_before(followed, old), **_as_read(old),
     )  # fmt: skip
     assessed = assess_month(state, month, forged_rules)
     proofs = evidence(read_evidence(bundle / "evidence"))
@@ -111,6 +112,14 @@ def rewritten(
     for path in bundle.rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     return resealed(bundle, manifest)
+
+
+def _as_read(old: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """How each chain was read, as the manifest says: a forger goes on saying it."""
+    return {
+        name: {chain: told[name] for chain, told in old["chains"].items() if name in told}
+        for name in ("internal_calls", "authorizations_from")
+    }
 
 
 def _before(followed: dict[str, Any] | None, old: dict[str, Any]) -> dict[str, Any]:
@@ -135,38 +144,67 @@ def frame(name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Callable
     return lambda facts: dataclasses.replace(facts, **{name: change(getattr(facts, name))})
 
 
-def verdict_on(bundle: Path, **wanted: Any) -> tuple[set[str], str, int]:
-    """The checks that fail, what they say, and the exit code with `--test-network`.
+def verified(
+    bundle: Path,
+    *,
+    trusted: Sequence[x509.Certificate] = (),
+    left_out: Collection[str] = (),
+    root_key: str | None = None,
+    node: CoinNode | None = None,
+) -> list[Check]:
+    """`verify_bundle`: of the packed verifier where `ESEP_VERIFIER` names one, which knows nothing of this process; else of this tree. Raises VerifyError.
 
-    Where `ESEP_VERIFIER` names the packed verifier, that file is asked (all checks then), in a process that knows nothing of this one.
+    The packed verifier asks no node: with one, this tree is asked.
     """
-    if packed := os.environ.get("ESEP_VERIFIER"):
-        return _verdict_of_file(Path(packed), bundle, root_key=wanted.get("root_key"))
-    checks = verify_bundle(bundle, **wanted)
+    packed = os.environ.get("ESEP_VERIFIER")
+    if packed is None or node is not None:
+        return verify_bundle(bundle, trusted=trusted, left_out=left_out, root_key=root_key, node=node)
+    told = packed_verifier(packed).ask(bundle, trusted=trusted, left_out=left_out, root_key=root_key)
+    if "refused" in told:
+        raise VerifyError(told["refused"])
+    checks = [Check(**check | {"on_word": tuple(check["on_word"])}) for check in told["checks"]]
+    assert asdict(judge(checks, is_test_network=True)) == told["verdict"]
+    return checks
+
+
+def verdict_on(bundle: Path, **wanted: Any) -> tuple[set[str], str, int]:
+    """The checks that fail, what they say, and the exit code with `--test-network`."""
+    checks = verified(bundle, **wanted)
     verdict = judge(checks, is_test_network=True)
     return {check.name for check in checks if not check.holds}, "\n".join(verdict.faults), verdict.exit_code
 
 
-def came_to(bundle: Path, check: str, trusted: Sequence[x509.Certificate] = (), root_key: str | None = None) -> tuple[set[str], str, int]:
-    """The same from one check alone, which is quick; "refused" where the bundle is refused whole. Of the packed verifier all are asked."""
+def check_of(bundle: Path, name: str) -> Check:
+    """What one check says, alone."""
+    (check,) = verified(bundle, left_out={other for other, _ in CHECKS} - {name})
+    return check
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What verify says of a bundle with `--test-network`."""
+
+    failing: set[str]
+    faults: str
+    lists: str
+    """What is on the signer's word, and what is not checked."""
+    exit_code: int
+
+
+def told_by(bundle: Path, check: str | None = None) -> Told:
+    """The same with the lists, from one check alone or from all; "refused" fails where the bundle is refused whole."""
     try:
-        if packed := os.environ.get("ESEP_VERIFIER"):
-            return _verdict_of_file(Path(packed), bundle, trusted, root_key)
+        checks = verified(bundle, left_out={name for name, _ in CHECKS} - {check} if check is not None else ())
+    except VerifyError as error:
+        return Told({"refused"}, str(error), "", error.exit_code)
+    verdict = judge(checks, is_test_network=True)
+    lists = "\n".join([*verdict.on_signers_word, *verdict.not_checked])
+    return Told({check.name for check in checks if not check.holds}, "\n".join(verdict.faults), lists, verdict.exit_code)
+
+
+def came_to(bundle: Path, check: str, trusted: Sequence[x509.Certificate] = (), root_key: str | None = None) -> tuple[set[str], str, int]:
+    """The checks that fail, of one check alone, which is quick; "refused" where the bundle is refused whole."""
+    try:
         return verdict_on(bundle, trusted=trusted, root_key=root_key, left_out={name for name, _ in CHECKS} - {check})
     except VerifyError as error:
         return {"refused"}, str(error), error.exit_code
-
-
-def _verdict_of_file(
-    packed: Path, bundle: Path, trusted: Sequence[x509.Certificate] = (), root_key: str | None = None
-) -> tuple[set[str], str, int]:
-    command = [sys.executable, "-I", str(packed), str(bundle), "--json", "--test-network", *(["--root-key", root_key] if root_key else [])]
-    if trusted:
-        pem = bundle.parent / "trusted.pem"
-        pem.write_bytes(b"".join(certificate.public_bytes(Encoding.PEM) for certificate in trusted))
-        command += ["--trust", str(pem)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if not done.stdout:
-        raise VerifyError(done.stderr)
-    told = json.loads(done.stdout)
-    return {check["name"] for check in told["checks"] if not check["holds"]}, "\n".join(told["faults"]), done.returncode

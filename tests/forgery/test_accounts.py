@@ -15,10 +15,9 @@ from pipeline.enrich.frames import UNITS, Facts
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import MonthError
 from pipeline.store import Store
-from pipeline.verify.bundle import verify_bundle
 from tests.integration.account_month import ETHER, HOT, A, chain_events, freeze, log_of, state_of
 
-from .forger import frame, own_copy, rewritten, verdict_on
+from .forger import frame, own_copy, rewritten, verdict_on, verified
 
 BALANCES = "account balances"
 
@@ -37,7 +36,7 @@ def accounts(proved: Path, tmp_path: Path) -> Path:
 
 def of(bundle: Path) -> tuple[bool, str, str]:
     """What the check of balances says: whether it holds, its detail, what is on the signer's word."""
-    (check,) = [check for check in verify_bundle(bundle) if check.name == BALANCES]
+    (check,) = [check for check in verified(bundle) if check.name == BALANCES]
     return check.holds, check.detail, "\n".join(check.on_word)
 
 
@@ -45,8 +44,8 @@ def test_the_honest_month_is_proved_and_its_trace_named_as_the_nodes_word(proved
     holds, detail, on_word = of(proved)
     assert holds and detail == "4 balances lie under their headers' state roots; over 3 blocks they change by what was moved"
     assert on_word == "2 balances after months' last blocks: the node's word, no state under a header proves them", "the token's"
-    assert all(check.holds for check in verify_bundle(proved))
-    (transfers,) = [check for check in verify_bundle(proved) if check.name == "reported transfers"]
+    assert all(check.holds for check in verified(proved))
+    (transfers,) = [check for check in verified(proved) if check.name == "reported transfers"]
     assert "rests on the node's trace of calls: 1.000000000000000000 ETH" in transfers.on_word[0]
 
 

@@ -13,10 +13,9 @@ import pytest
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from pipeline.model.months import Month
-from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.files import read_facts
 
-from .forger import frame, resealed, rewritten, verdict_on
+from .forger import frame, resealed, rewritten, verdict_on, verified
 
 SEPTEMBER, OCTOBER = Month(2026, 9), Month(2026, 10)
 LEFT_OUT = ["documents"]
@@ -82,7 +81,7 @@ def test_reading_that_began_later_names_each_coin_without_a_creation(bundle: Pat
         left = [proof for proof in whole.proofs if proof.height >= first]
         return Evidence(whole.headers.filter(pl.col("height") >= min(proof.height for proof in left)), left)
 
-    checks = {check.name: check for check in verify_bundle(rewritten(bundle, facts=facts, evidence=evidence), left_out=LEFT_OUT)}
+    checks = {check.name: check for check in verified(rewritten(bundle, facts=facts, evidence=evidence), left_out=LEFT_OUT)}
     assert checks["coins"].holds and any("older than block 400" in word and "more" in word for word in checks["coins"].on_word)
 
 
@@ -91,7 +90,7 @@ def test_what_no_node_was_asked_of_is_said(bundle: Path) -> None:
     txid = payouts(facts_of(bundle), is_change_spent=False)[0]
     spent = facts_of(bundle).inputs.filter(pl.col("txid") == txid).row(0, named=True)
     forged = rewritten(bundle, **without(txid))
-    checks = {check.name: check for check in verify_bundle(forged, left_out=LEFT_OUT)}
+    checks = {check.name: check for check in verified(forged, left_out=LEFT_OUT)}
     assert checks["coins"].holds and any("--node asks a node" in word for word in checks["coins"].on_word)
     line = next(
         line for line in (forged / "coins.csv").read_text().splitlines() if f",{spent['spent_txid']},{spent['spent_vout']}," in line
@@ -127,14 +126,14 @@ def test_the_bundle_of_the_month_before_contradicts_it(bundle: Path, of: Month) 
 
 def test_two_honest_months_close_and_open_with_the_same_coins(bundle: Path) -> None:
     october = two_months(bundle, {}, OCTOBER)
-    checks = {check.name: check for check in verify_bundle(october, left_out=LEFT_OUT)}
+    checks = {check.name: check for check in verified(october, left_out=LEFT_OUT)}
     assert checks["coins"].holds, checks["coins"].detail
     assert not any("2026-09" in word for word in checks["coins"].on_word), "the bundle beside it shows it: nobody's word is needed"
     shutil.rmtree(october.parent.parent / "2026-09")
-    words = {check.name: check.on_word for check in verify_bundle(october, left_out=LEFT_OUT)}["coins"]
+    words = {check.name: check.on_word for check in verified(october, left_out=LEFT_OUT)}["coins"]
     assert any("2026-09 closed with the coins that this month opens with" in word for word in words)
     resealed(october, lambda manifest: manifest["coins"]["previous"]["closing"].update(bitcoin="ab" * 32))
-    words = {check.name: check.on_word for check in verify_bundle(october, left_out=LEFT_OUT)}["coins"]
+    words = {check.name: check.on_word for check in verified(october, left_out=LEFT_OUT)}["coins"]
     assert any("opens with other coins" in word for word in words)
 
 

@@ -18,14 +18,13 @@ from pipeline.log.events.keys import KeyGranted, KeysRoot
 from pipeline.log.events.months import Waived
 from pipeline.log.signatures import event_digest, public_of, running_digest, sign, unpack
 from pipeline.model.errors import SettingsError
-from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.decisions import load_root_key
 from pipeline.verify.finding import judge
 from tests.integration.conftest import frozen  # noqa: F401 - a fixture
 from tests.integration.example_month import OUTFLOW
 
 from .bases import under_keys
-from .forger import manifest_of, own_copy, resealed, verdict_on
+from .forger import manifest_of, own_copy, resealed, verdict_on, verified
 
 DECISIONS = "evidence/decisions.jsonl"
 Lines = list[dict[str, str]]
@@ -179,7 +178,7 @@ def test_every_decision_under_a_root_key_of_the_forgers_own(bundle: Path, tmp_pa
     forgers = manifest_of(bundle)["keys"]["root"]
     failing, said, code = verdict_on(bundle, left_out=("documents",))
     assert (failing, said, code) == (set(), "", 0), "nothing in the bundle shows whose root key it is"
-    words = judge(verify_bundle(bundle, left_out=("documents",))).on_signers_word
+    words = judge(verified(bundle, left_out=("documents",))).on_signers_word
     assert f"the root key as the manifest says: {forgers}; --root-key pins it" in words
     failing, said, code = verdict_on(bundle, root_key=pools, left_out=("documents",))
     assert (failing, code) == ({"decisions"}, 8)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.finding import Check
 
 from .filters import changed, empty, honest_filters, recorded, rows_of, write_rows
+from .forger import verified
 
 
 def checks_of(bundle: Path, *, has_node: bool) -> dict[str, Check]:
-    found = verify_bundle(bundle, left_out=["documents"], node=recorded() if has_node else None)  # type: ignore[arg-type]
+    found = verified(bundle, left_out=["documents"], node=recorded() if has_node else None)  # type: ignore[arg-type]
     return {check.name: check for check in found}
 
 

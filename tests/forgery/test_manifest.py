@@ -18,10 +18,9 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
-from pipeline.verify.bundle import verify_bundle
 from tests.integration.example_month import esep
 
-from .forger import came_to, frame, manifest_of, resealed, rewritten, verdict_on
+from .forger import came_to, frame, manifest_of, resealed, rewritten, verdict_on, verified
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -226,7 +225,7 @@ def drawn_over(writer: PdfWriter, more: bytes) -> None:
 
 def test_an_unsigned_bundle_does_not_pass_where_signatures_are_asked_for(bundle: Path, root_pem: Path) -> None:
     assert esep("verify", bundle, "--test-network", "--trust", root_pem) == 8
-    (check,) = [check for check in verify_bundle(bundle, left_out=["documents"]) if check.name == "signatures"]
+    (check,) = [check for check in verified(bundle, left_out=["documents"]) if check.name == "signatures"]
     assert check.holds and check.not_checked == "not signed"
 
 

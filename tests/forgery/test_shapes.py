@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.model.errors import VerifyError
-from pipeline.verify.bundle import verify_bundle
+from pipeline.render import NEWEST_LAYOUT
 from tests.integration.example_month import esep
 
-from .forger import manifest_of, resealed, verdict_on
+from .forger import manifest_of, resealed, verdict_on, verified
 
 
 def refused(bundle: Path) -> str:
@@ -127,7 +127,7 @@ ODD: list[tuple[str, Any]] = [
     ("files", []), ("files", {"report.csv": 7}), ("rules", None), ("rules", {"assets": []}), ("month", 202610), ("month", "2026-13"), ("version", "1"),
     ("version", 0), ("header", []), ("header", {"bin": 201040000023}), ("totals", []), ("debts", None), ("debts", {"totals": {}}), ("positions", {"chain/0": -1}),
     ("languages", "kk"), ("chains", []), ("conditions", {}), ("issues", []), ("waivers", [{}]), ("waivers", None), ("digest", "x"), ("frozen_at", "now"),
-    ("frozen_at", 10**18), ("previous_digest", 5), ("schema", 1.5), ("schema", "2"), ("software", []),
+    ("frozen_at", 10**18), ("previous_digest", 5), ("schema", 1.5), ("schema", "2"), ("software", []), ("layout", 0), ("layout", "2"),
 ]  # fmt: skip
 
 
@@ -137,20 +137,35 @@ def test_a_manifest_of_odd_types_is_refused_in_a_sentence(bundle: Path, key: str
     manifest[key] = value
     (bundle / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(VerifyError, match=r"manifest\.json"):
-        verify_bundle(bundle)
+        verified(bundle)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"schema": NaN}', "[" * 100_000, '"\ud800"', "7"])
 def test_what_is_no_manifest_is_refused_in_a_sentence(bundle: Path, text: str) -> None:
     (bundle / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(VerifyError, match=r"manifest\.json"):
-        verify_bundle(bundle)
+        verified(bundle)
 
 
 @pytest.mark.parametrize("language", [["kk", "kk"], [], ["xx"], ["../kk"]])
 def test_languages_that_no_form_has_are_a_fault(bundle: Path, language: list[str]) -> None:
     resealed(bundle, lambda manifest: manifest.update(languages=language))
     assert "documents" in verdict_on(bundle)[0]
+
+
+def test_a_layout_of_a_later_program_is_refused_and_a_former_one_is_another_document(bundle: Path) -> None:
+    resealed(bundle, lambda manifest: manifest.update(layout=NEWEST_LAYOUT + 1))
+    assert "is not one that this program knows" in verdict_on(bundle)[1]
+    resealed(bundle, lambda manifest: manifest.update(layout=1))
+    assert "report.xlsx says something else than report.csv" in verdict_on(bundle)[1]
+
+
+def test_a_pdf_leaves_rows_out_only_where_the_manifest_says_so_and_the_form_is_long(bundle: Path) -> None:
+    resealed(bundle, lambda manifest: manifest.update(pdf_rows=1_000))
+    assert "report.pdf says something else than report.csv" in verdict_on(bundle)[1]
+    for limit in (999, 1_437):
+        resealed(bundle, lambda manifest, limit=limit: manifest.update(pdf_rows=limit))
+        assert "a PDF leaves rows out only beyond a limit" in verdict_on(bundle)[1]
 
 
 def many_rows(path: Path) -> None:

@@ -18,10 +18,9 @@ from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import script_of
 from pipeline.chains.bitcoin.wire import parse_transaction
 from pipeline.enrich.frames import Facts
-from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.evidence import read_evidence
 
-from .forger import frame, manifest_of, resealed, rewritten, verdict_on
+from .forger import frame, manifest_of, resealed, rewritten, verdict_on, verified
 
 Lines = list[dict[str, Any]]
 LEFT_OUT = ["documents"]
@@ -89,7 +88,7 @@ def test_a_bundle_without_the_list_is_caught(bundle: Path) -> None:
 
 def test_addresses_that_nobody_signed_for_are_named(bundle: Path) -> None:
     """An owner's withdrawal told as a payout spends an address that its owner would not sign for: it stands on the signer's word, by name."""
-    words = {check.name: check.on_word for check in verify_bundle(bundle, left_out=LEFT_OUT)}["wallets"]
+    words = {check.name: check.on_word for check in verified(bundle, left_out=LEFT_OUT)}["wallets"]
     assert len(words) == 1 and "nobody signed for bcrt1" in words[0]
 
 
