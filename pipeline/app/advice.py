@@ -39,6 +39,7 @@ TITLES: Mapping[IssueCode, tuple[str, str]] = {
     IssueCode.SOURCE_RESTATEMENT: (N_("a source of the ledger moves a row, or contradicts an import"), ""),
     IssueCode.SOURCE_UNEXPLAINED: (N_("a row of a source vanished, or can't be explained"), ""),
     IssueCode.SOURCE_HOLE: (N_("a source was out of reach for longer than it keeps its rows"), ""),
+    IssueCode.REGISTRY_UNDATED: (N_("an account or a wallet changed on a day that nobody knows, and something depends on it"), ""),
     IssueCode.SOURCE_DOES_NOT_RECONCILE: (N_("two sums of a source that must be equal are not"), ""),
     IssueCode.UNREADABLE_EVENT: (N_("an event of the log can't be read"), ""),
     IssueCode.EVENT_NOT_AUTHENTIC: (N_("an event of the log was signed by no key that may write it"), ""),
@@ -80,7 +81,9 @@ _HINTS: Mapping[IssueCode, str] = {
     IssueCode.TRANSFER_EXCEEDS_ALLOCATIONS: N_(
         "Are allocations missing in the ledger, or debts from before it began (esep import openings)?"
     ),
-    IssueCode.UNKNOWN_PAYER: N_("Declare the payer in the settings, as [payers.NAME]."),
+    IssueCode.UNKNOWN_PAYER: N_(
+        "Declare the payer in the settings, as [payers.NAME], and import the file again: only then are an on-chain payer's addresses and transaction ids read as such."
+    ),
     IssueCode.PAYER_DIFFERS: N_("The report takes it as the pool's own. Correct the payer in the ledger if that is wrong."),
     IssueCode.TRANSFER_NOT_PROVEN: N_("Nothing to do: an off-chain payer's payouts can't be proved."),
     IssueCode.SOURCE_UNCERTAIN: N_(
@@ -89,6 +92,9 @@ _HINTS: Mapping[IssueCode, str] = {
     IssueCode.SOURCE_RESTATEMENT: N_("Find out at the source which is right, then accept or refuse it: esep sources decide."),
     IssueCode.SOURCE_UNEXPLAINED: N_("Find out at the source what happened to the row, then accept or refuse it: esep sources decide."),
     IssueCode.SOURCE_HOLE: N_("Import what the source had in that time from elsewhere, then accept the hole: esep sources decide."),
+    IssueCode.REGISTRY_UNDATED: N_(
+        "Find out from which day on the change counts, and say it: esep sources decide SOURCE ITEM dated --day DAY."
+    ),
     IssueCode.SOURCE_DOES_NOT_RECONCILE: N_("Find out at the source why; it ends by itself once the sums agree."),
     IssueCode.UNREADABLE_EVENT: N_("This program is older than the log: upgrade it."),
     IssueCode.EVENT_NOT_AUTHENTIC: N_(
@@ -140,6 +146,12 @@ class Advice:
     """The rule's number, for `esep rule`; empty where no rule is cited."""
     hint: str
     commands: tuple[str, ...] = ()
+
+
+def advice_of_code(code: str) -> tuple[str, str]:
+    """Title and hint of a code, whatever it looks like; the code itself for one that is not known."""
+    known = next((one for one in IssueCode if one.value == code), None)
+    return (message(TITLES[known][0]), message(_HINTS[known]) if known in _HINTS else "") if known is not None else (code, "")
 
 
 def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:

@@ -6,7 +6,8 @@ Enters: a chain and txids. Leaves: what the node knows of each; nothing where it
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+import msgspec
 
 from connectors.bitcoin.errors import RpcError
 from connectors.bitcoin.rpc import Credentials, NodeConnection
@@ -17,6 +18,18 @@ from .app import App
 
 MOST_ASKED = 50
 SHORT_S = 5.0
+
+
+class _Index(msgspec.Struct):
+    synced: bool = False
+
+
+class _Indexes(msgspec.Struct):
+    txindex: _Index | None = None
+
+
+class _Transaction(msgspec.Struct):
+    blockhash: str | None = None
 
 
 def transactions_on_chain(app: App, chain: str, txids: Iterable[str]) -> dict[str, bool]:
@@ -30,13 +43,12 @@ def transactions_on_chain(app: App, chain: str, txids: Iterable[str]) -> dict[st
     connection = NodeConnection(ours.rpc_url[0], login, timeout_s=SHORT_S)
     found: dict[str, bool] = {}
     try:
-        index = connection.call("getindexinfo", result=dict[str, Any]).get("txindex", {})
+        index = connection.call("getindexinfo", result=_Indexes).txindex
         for txid in asked:
             try:
-                told = connection.call("getrawtransaction", txid, True, result=dict[str, Any])
-                found[txid] = bool(told.get("blockhash"))
+                found[txid] = connection.call("getrawtransaction", txid, True, result=_Transaction).blockhash is not None
             except RpcError as error:
-                if index.get("synced") and error.code == RpcError.NOT_FOUND:
+                if index is not None and index.synced and error.code == RpcError.NOT_FOUND:
                     found[txid] = False
     except (EsepError, OSError):
         return found

@@ -20,10 +20,11 @@ from typing import Any
 import msgspec
 
 from pipeline.freeze.replay import Replay
-from pipeline.log.copying import check_log, copy_log
+from pipeline.log.copying import check_log, copy_audit, copy_log
 from pipeline.log.events.months import Frozen
+from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
-from pipeline.model.errors import DiskError, SettingsError, VerifyError
+from pipeline.model.errors import DiskError, LogError, SettingsError, VerifyError
 from pipeline.model.message import message, text_of
 from pipeline.model.paths import path_within
 from pipeline.settings import Settings, load_settings
@@ -107,6 +108,7 @@ def back_up(
         copied = open_log(_with_log(app.settings, partial / LOG))
         try:
             log_digest = copy_log(app.log, copied, on_progress=on_progress).digest
+            left_out += _copy_audit(app.log, copied)
         finally:
             copied.close()
         app.diary.refresh()
@@ -124,6 +126,15 @@ def back_up(
     app.settings.var.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(app.settings.var / NOTE, msgspec.json.encode(BackupNote(at, str(folder.resolve()), log_digest)))
     return BackupOutcome(folder, manifest, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()), left_out)
+
+
+def _copy_audit(log: EventLog, copied: EventLog) -> list[str]:
+    """Take the console's audit topic along; where it can't be read, why: a backup of the months is worth having without it."""
+    try:
+        copy_audit(log, copied)
+    except LogError as error:
+        return [message("the topic audit (sign-ins, who saw whose number): {why}", why=text_of(error))]
+    return []
 
 
 def last_backup(var: Path) -> BackupNote | None:
@@ -153,7 +164,7 @@ def check_backup(folder: Path) -> BackupManifest:
         try:
             path = path_within(folder, name)
         except ValueError as error:
-            raise VerifyError(f"{folder / MANIFEST}: {error}") from error
+            raise VerifyError(message("{folder}: {error}", folder=folder / MANIFEST, error=error)) from error
         if name not in there:
             raise VerifyError(message("{folder}: {name} is missing: the backup is not whole", folder=folder, name=name))
         if (found := digest_of(path)) != digest:
@@ -210,7 +221,12 @@ def restore(backup: Path, folder: Path, now: Callable[[], int], *, on_month: Cal
     finally:
         proof.unlink(missing_ok=True)
     wrong = [
-        f"{event.month} v{event.version}: {', '.join(replay.differences) or 'another digest'}"
+        message(
+            "{month} v{version}: {differences}",
+            month=event.month,
+            version=event.version,
+            differences=", ".join(replay.differences) or message("another digest"),
+        )
         for event, replay in replays
         if not replay.is_same
     ]
@@ -279,9 +295,9 @@ def _copy_settings(config: Path, into: Path, *, with_secrets: bool) -> list[str]
         source = base / Path(text).expanduser()
         is_secret = where.rpartition(".")[2] in SECRETS or where == "keys.folder"
         if is_secret and not with_secrets:
-            left_out.append(f"{where} = {text}: a secret; --with-secrets takes it along")
+            left_out.append(message("{where} = {text}: a secret; --with-secrets takes it along", where=where, text=text))
         elif not source.resolve().is_relative_to(base):
-            left_out.append(f"{where} = {text}: lies outside the settings' folder; keep it apart")
+            left_out.append(message("{where} = {text}: lies outside the settings' folder; keep it apart", where=where, text=text))
         elif source.is_dir():
             shutil.copytree(source, into / source.resolve().relative_to(base), dirs_exist_ok=True)
         elif source.is_file():
@@ -289,5 +305,5 @@ def _copy_settings(config: Path, into: Path, *, with_secrets: bool) -> list[str]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         else:
-            left_out.append(f"{where} = {text}: is not there")
+            left_out.append(message("{where} = {text}: is not there", where=where, text=text))
     return left_out

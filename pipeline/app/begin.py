@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
-from connectors.bitcoin.descriptors import parse_descriptor
 from connectors.bitcoin.errors import RpcError
 from connectors.bitcoin.rpc import Credentials, NodeConnection
+from pipeline.chains.bitcoin.descriptors import parse_descriptor
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.chains.forks import fork_fault
@@ -97,6 +97,13 @@ class _Version(msgspec.Struct):
 class _Header(msgspec.Struct):
     time: int
     mediantime: int = 0
+
+
+class _Tip(msgspec.Struct):
+    """Of an account chain."""
+
+    number: str
+    timestamp: str
 
 
 def candidates(home: Path, proc: Path = Path("/proc")) -> list[NodeLogin]:
@@ -184,7 +191,8 @@ def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
     try:
         chain_id = int(connection.call("eth_chainId", result=str), 16)
         version = connection.call("web3_clientVersion", result=str)
-        tip = connection.call("eth_getBlockByNumber", "latest", False, result=dict[str, Any])
+        tip = connection.call("eth_getBlockByNumber", "latest", False, result=_Tip)
+        height, tip_time = int(tip.number, 16), int(tip.timestamp, 16)
         syncing = connection.call("eth_syncing", result=Any)
     except ValueError as error:
         raise SourceError(
@@ -192,7 +200,7 @@ def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:
         ) from error
     finally:
         connection.close()
-    return FoundNode(login, f"evm:{chain_id}", version, int(tip["number"], 16), int(tip["timestamp"], 16), bool(syncing), 0)
+    return FoundNode(login, f"evm:{chain_id}", version, height, tip_time, bool(syncing), 0)
 
 
 def _beginning_so(genesis: str, known: Networks, expected: str | None) -> list[Network]:
@@ -228,7 +236,7 @@ def prove_wallet(node: FoundNode, text: str) -> WalletProof:
         try:
             address = strict_address_on(node.network, text)
         except ValueError as error:
-            raise SettingsError([str(error)], source="wallet") from None
+            raise SettingsError([text_of(error)], source="wallet") from None
         return WalletProof(address, "address", [address], is_ranged=False, is_confirmed=True)
     network = network_of(node.network)
     assert isinstance(network, Network)
@@ -240,7 +248,7 @@ def prove_wallet(node: FoundNode, text: str) -> WalletProof:
         parsed = parse_descriptor(text, network)
         own = [address_of(script, network) for _, script in parsed.scripts(0, SHOWN_ADDRESSES if parsed.is_ranged else 1)]
     except ValueError as error:
-        raise SettingsError([str(error)], source="wallet") from None
+        raise SettingsError([text_of(error)], source="wallet") from None
     found = [address for address in own if address is not None]
     theirs = _derived(node, text, is_ranged=parsed.is_ranged)
     if theirs is not None and not set(theirs) <= set(found):
@@ -262,7 +270,7 @@ def _derived(node: FoundNode, text: str, *, is_ranged: bool) -> list[str] | None
         return list(connection.call("deriveaddresses", described["descriptor"], *arguments, result=list[str]))
     except RpcError as error:
         if "checksum" in str(error).lower():
-            raise SettingsError([str(error)], source="wallet") from None
+            raise SettingsError([text_of(error)], source="wallet") from None
         return None
     finally:
         connection.close()
@@ -295,4 +303,14 @@ def wallets_by_name(lines: Iterable[str]) -> dict[str, list[str]]:
 
 def names(nodes: Sequence[FoundNode]) -> list[str]:
     """A line for each node."""
-    return [f"{n.network} at {n.login.url}: {n.program}, block {n.height}{', still syncing' if n.is_syncing else ''}" for n in nodes]
+    return [
+        message(
+            "{network} at {url}: {program}, block {height}{syncing}",
+            network=n.network,
+            url=n.login.url,
+            program=n.program,
+            height=n.height,
+            syncing=message(", still syncing") if n.is_syncing else "",
+        )
+        for n in nodes
+    ]

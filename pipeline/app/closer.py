@@ -54,7 +54,7 @@ def _locked(path: Path, pool: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(file, 100).decode(errors="replace").strip() or "another process"
+            holder = os.read(file, 100).decode(errors="replace").strip() or message("another process")
             raise FencedError(
                 message(
                     "the months of pool {pool} are closed by {holder} already, and only one process may: stop that one, or leave closing to it (`esep run` closes months where [closing] in_run is true, `esep schedule` does elsewhere)",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.closing.advance import signature_of
 from pipeline.closing.calendar import months_until
 from pipeline.closing.diary import Diary
 from pipeline.closing.frozen_files import read_frozen
-from pipeline.closing.review import review_reasons
+from pipeline.log.events import encode
 from pipeline.log.events.months import Submitting
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
@@ -18,12 +19,13 @@ from pipeline.model.errors import FilingError, MonthError
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.paths import path_within
-from pipeline.settings import Settings
-from pipeline.verify.files import digest_of
 
-from .decisions import PoolDecisions
-from .months import PoolMonths
-from .stores import Stores
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+    from .decisions import PoolDecisions
+    from .months import PoolMonths
+    from .stores import Stores
 
 SHOWN_FAULTS = 5
 """Of events of the months that are not authentic."""
@@ -101,9 +103,14 @@ class ClosingMonths:
 
     def review_reasons(self, month: Month, version: int) -> list[str]:
         """Why a frozen version is not filed without a person's name, by the facts as they are now: nothing is filed while they give another report."""
+        from pipeline.closing.review import review_reasons
+
         with self._stores.current() as store:
-            state, assessed = self._months.assess(store, month)
-        strange = [f"{place} is not authentic and counts for nothing: {fault}" for place, fault in self._diary.faults[:SHOWN_FAULTS]]
+            state, assessed = self._months.assess(store, month, is_whole=True)
+        strange = [
+            message("{place} is not authentic and counts for nothing: {fault}", place=place, fault=fault)
+            for place, fault in self._diary.faults[:SHOWN_FAULTS]
+        ]
         return strange + review_reasons(state.facts, assessed.enriched, month, self._settings.closing.most_apart_percent)
 
     def freeze(self, month: Month, *, now: int, by: str, reason: str) -> None:
@@ -117,6 +124,8 @@ class ClosingMonths:
 
     def digest(self, month: Month, version: int, name: str) -> str:
         """SHA-256 of a file of a bundle, hex; a bundle that is missing is rebuilt first."""
+        from pipeline.verify.files import digest_of
+
         return digest_of(self._path(month, version, name))
 
     def papers(self, submission: Submitting) -> dict[str, bytes]:
@@ -143,6 +152,16 @@ class ClosingMonths:
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(path, content, mode=0o400)
+
+    def keep_approvals(self, month: Month) -> None:
+        """Lay each version's approvals by passkey beside its bundle, as the log has them (ADR 24): `esep verify` checks them there."""
+        from pipeline.verify.shapes import APPROVALS
+
+        life = self._diary.life(month)
+        for version in life.approvals:
+            said = self._diary.users.approvals_of(str(month), version)
+            if said:
+                self.renew(month, version, APPROVALS, b"".join(encode(event).value + b"\n" for event in said))
 
     def renew(self, month: Month, version: int, name: str, content: bytes) -> None:
         """Put a file beside a bundle's own in place of one that is there. Raises MonthError as `keep`."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.assess.waivers import waiver_facts
+from pipeline.assess.issue_names import waiver_facts
 from pipeline.closing.decisions import Decisions, label_event, labels_of_settings, waive_event, waivers_of_settings
 from pipeline.closing.diary import Diary
 from pipeline.log.events import content_digest, encode
@@ -22,10 +22,12 @@ from pipeline.model.errors import DiskError
 from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import NEWEST_EDITION
-from pipeline.settings import Settings
-from pipeline.store import Store
 
-from .months import PoolMonths
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+    from pipeline.store import Store
+
+    from .months import PoolMonths
 
 
 class PoolDecisions:

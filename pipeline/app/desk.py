@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, Point, plan_of, points
-from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Channel, Notice, deliver, notices_of, notices_of_key
-from pipeline.closing.stamping import Stamping
 from pipeline.closing.steps import OUTGOING, Act
+from pipeline.closing.submission import STATE_WORDS
+from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
-from pipeline.settings import Settings
-from pipeline.signing.signer import Signer
 
-from .closing_months import ClosingMonths
-from .drafts import Drafts
+if TYPE_CHECKING:
+    from pipeline.closing.diary import Diary
+    from pipeline.closing.stamping import Stamping
+    from pipeline.settings import Settings
+    from pipeline.signing.signer import Signer
+
+    from .closing_months import ClosingMonths
+    from .drafts import Drafts
 
 AHEAD_MONTHS = 3
 """How many months that have not ended the calendar shows at least."""
@@ -82,6 +87,8 @@ class ClosingDesk:
         """Draft changes of the frozen months, advance every month, send notices; the months' statuses."""
         now = self._now()
         statuses = self.closing.advance(now, stopped=self.drafts.watch())
+        for status in statuses:
+            self.months.keep_approvals(status.month)
         notices = notices_of(statuses, self.plan, now)
         notices += notices_of_key(self._signer, self._settings.pool.bin, now, warn_days=self._settings.signing.warn_days)
         deliver(self.diary, self.channels, notices, now)
@@ -105,7 +112,7 @@ class ClosingDesk:
         if status.step.act not in OUTGOING or not self.drafts.differs(status.month):
             return status
         month = status.month
-        why = f"facts changed after v{status.life.version} was frozen: nothing is filed before a person decides"
+        why = message("facts changed after v{version} was frozen: nothing is filed before a person decides", version=status.life.version)
         return replace(status, step=replace(status.step, act=Act.PERSON, why=why, command=f"esep amend {month}"))
 
     def wake_points(self) -> list[int]:
@@ -140,21 +147,25 @@ class ClosingDesk:
         """What became of a past point. Only months that are not filed have points here."""
         life = self.diary.life(month)
         if point.what == "month ends":
-            return f"past; frozen as v{life.version}" if life.frozen else "past; not frozen yet"
+            return message("past; frozen as v{version}", version=life.version) if life.frozen else message("past; not frozen yet")
         if point.days_before:
             named = f"deadline:{month}:{point.days_before}"
-            return "past; done" if any(notice == named for notice, _ in self.diary.notices) else "past; nobody was called"
+            return message("past; done") if any(notice == named for notice, _ in self.diary.notices) else message("past; nobody was called")
         if point.what == "filed":
-            return f"past; NOT DONE, it is {life.state()}"
-        return f"LATE: not filed, it is {life.state()}"
+            return message("past; NOT DONE, it is {state}", state=message(STATE_WORDS[life.state()]))
+        return message("LATE: not filed, it is {state}", state=message(STATE_WORDS[life.state()]))
 
     def _hindrance(self, month: Month, point: Point) -> str:
         """Why a point to come will not happen by itself, as things are now; empty where nothing stands in its way."""
         first = self.plan.first_month
         if point.what == "filed" and (first is None or str(month) < str(first)):
-            return "not by Esep: closing.first_month " + (f"is {first}" if first else "is not set")
+            return (
+                message("not by Esep: closing.first_month is {first}", first=first)
+                if first
+                else message("not by Esep: closing.first_month is not set")
+            )
         if point.days_before and not self.channels:
-            return "nobody: [notices] is not set"
+            return message("nobody: [notices] is not set")
         return ""
 
     def frozen_at(self, month: Month) -> int | None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError
+from pipeline.model.message import message, text_of
 from pipeline.signing.certificate import days_left, key_fault
 from pipeline.store.queries import streams
 
@@ -55,7 +56,7 @@ def examine(app: App) -> list[Finding]:
         try:
             found += check(app)
         except (EsepError, OSError) as error:
-            found.append(Finding(check.__name__.strip("_"), "ill", str(error)))
+            found.append(Finding(check.__name__.strip("_"), "ill", text_of(error)))
     return found
 
 
@@ -65,7 +66,11 @@ def _nodes(app: App) -> Iterator[Finding]:
         for url in chain.rpc_url:
             login = NodeLogin(url, chain.cookie_file, chain.user, password, chain.secret_headers())
             label = (
-                f"node of {name}" if len(chain.rpc_url) == 1 else f"node of {name} at {urlsplit(url).hostname}:{urlsplit(url).port or ''}"
+                message("node of {name}", name=name)
+                if len(chain.rpc_url) == 1
+                else message(
+                    "node of {name} at {hostname}:{port}", name=name, hostname=urlsplit(url).hostname, port=urlsplit(url).port or ""
+                )
             )
             try:
                 node = ask_node(
@@ -76,7 +81,9 @@ def _nodes(app: App) -> Iterator[Finding]:
                     expected=chain.network,
                 )
             except (EsepError, OSError) as error:
-                yield Finding(label, "ill", str(error), f"start it, or correct [chains.{name}] rpc_url and its login")
+                yield Finding(
+                    label, "ill", text_of(error), message("start it, or correct [chains.{name}] rpc_url and its login", name=name)
+                )
                 continue
             yield _node(app, name, node, label)
             if not is_clock_told:
@@ -86,35 +93,66 @@ def _nodes(app: App) -> Iterator[Finding]:
 
 def _node(app: App, name: str, node: FoundNode, label: str) -> Finding:
     chain = app.settings.chains[name]
-    told = f"{node.program}, {node.network}, block {node.height}"
+    told = message("{program}, {network}, block {height}", program=node.program, network=node.network, height=node.height)
     age_h = max(0, app.now() - node.tip_time) // 3600
     if node.network != chain.network:
-        return Finding(label, "ill", f"{told}, but the settings say {chain.network}", f"correct [chains.{name}] rpc_url or network")
+        return Finding(
+            label,
+            "ill",
+            message("{told}, but the settings say {network}", told=told, network=chain.network),
+            message("correct [chains.{name}] rpc_url or network", name=name),
+        )
     if node.pruned_below > chain.start_height:
         return Finding(
-            label, "ill", f"{told}; it has deleted the blocks below {node.pruned_below}", "a node with prune=0, or a later start_height"
+            label,
+            "ill",
+            message("{told}; it has deleted the blocks below {pruned_below}", told=told, pruned_below=node.pruned_below),
+            message("a node with prune=0, or a later start_height"),
         )
     if node.is_syncing:
-        return Finding(label, "look", f"{told}; it is still syncing", "wait for it")
+        return Finding(label, "look", message("{told}; it is still syncing", told=told), message("wait for it"))
     if age_h >= TIP_HOURS and "regtest" not in node.network:
-        return Finding(label, "look", f"{told}; its newest block is {age_h} h old", "look whether the node has peers")
+        return Finding(
+            label,
+            "look",
+            message("{told}; its newest block is {age_h} h old", told=told, age_h=age_h),
+            message("look whether the node has peers"),
+        )
     return Finding(label, "well", told)
 
 
 def _clock(app: App, name: str, node: FoundNode) -> Iterator[Finding]:
     """Our clock against those of the node's peers, of the node's machine, and of its newest block."""
-    label, mend = "clock", "set this machine's clock by NTP: days in the report go by it"
+    label, mend = message("clock"), message("set this machine's clock by NTP: days in the report go by it")
     if node.clock_offset_s is not None and abs(node.clock_offset_s) > CLOCK_S:
-        yield Finding(label, "ill", f"the peers of {name}'s node have clocks that differ by {node.clock_offset_s} s", mend)
+        yield Finding(
+            label,
+            "ill",
+            message(
+                "the peers of {name}'s node have clocks that differ by {clock_offset_s} s", name=name, clock_offset_s=node.clock_offset_s
+            ),
+            mend,
+        )
         return
     at = server_time(node.login.url)
     if at is not None and abs(app.now() - at) > CLOCK_S:
-        yield Finding(label, "ill", f"it differs by {app.now() - at} s from that of the machine of {name}'s node", mend)
+        yield Finding(
+            label, "ill", message("it differs by {now} s from that of the machine of {name}'s node", now=app.now() - at, name=name), mend
+        )
         return
     if node.tip_time > app.now() + 2 * 3600:
-        yield Finding(label, "ill", f"it is before the newest block of {name} by {node.tip_time - app.now()} s", mend)
+        yield Finding(
+            label,
+            "ill",
+            message("it is before the newest block of {name} by {tip_time} s", name=name, tip_time=node.tip_time - app.now()),
+            mend,
+        )
         return
-    yield Finding(label, "well", f"as that of {name}'s node" + (" and its peers" if node.clock_offset_s is not None else ""))
+    yield Finding(
+        label,
+        "well",
+        message("as that of {name}'s node", name=name) + (message(" and its peers") if node.clock_offset_s is not None else ""),
+    )
 
 
 def server_time(url: str) -> int | None:
@@ -137,49 +175,65 @@ def server_time(url: str) -> int | None:
 def _log(app: App) -> Iterator[Finding]:
     events = sum(app.log.end().values())
     where = app.settings.log if app.settings.log.startswith("kafka:") else str(app.settings.log_path)
-    yield Finding("log", "well", f"{where}: {events} events; esep log check reads every one")
+    yield Finding(message("log"), "well", message("{where}: {events} events; esep log check reads every one", where=where, events=events))
     with app.stores.current() as store:
         known = streams(store.connection)
     if app.settings.keys.root is None:
         yield Finding(
-            "log's keys",
+            message("log's keys"),
             "look",
-            "events are not authenticated: who can write to the log can write anything",
-            "esep keys make root (docs/security.md)",
+            message("events are not authenticated: who can write to the log can write anything"),
+            message("esep keys make root (docs/security.md)"),
         )
         return
     refused = sum(state.refused for state in known)
     if refused:
-        yield Finding("log's keys", "ill", f"{refused} event(s) are not authentic", "esep issues MONTH, esep log check")
+        yield Finding(
+            message("log's keys"),
+            "ill",
+            message("{refused} event(s) are not authentic", refused=refused),
+            message("esep issues MONTH, esep log check"),
+        )
     else:
-        yield Finding("log's keys", "well", f"root {app.settings.keys.root[:16]}…")
+        yield Finding(message("log's keys"), "well", message("root {root}…", root=app.settings.keys.root[:16]))
 
 
 def _disk(app: App) -> Iterator[Finding]:
     var = app.settings.var
     free = shutil.disk_usage(var if var.is_dir() else var.parent).free
-    told, mend = f"{free / (1 << 30):.1f} GiB free below {var}", "free disk space, or move var"
+    told, mend = (
+        message("{free} GiB free below {var}", free=format(free / (1 << 30), ".1f"), var=var),
+        message("free disk space, or move var"),
+    )
     if var.is_dir() and not os.access(var, os.W_OK):
-        yield Finding("disk", "ill", f"{var} can't be written", "give this user the right to it")
+        yield Finding(message("disk"), "ill", message("{var} can't be written", var=var), message("give this user the right to it"))
     else:
         yield Finding(
-            "disk", "ill" if free < FREE_BYTES // 10 else "look" if free < FREE_BYTES else "well", told, mend if free < FREE_BYTES else ""
+            message("disk"),
+            "ill" if free < FREE_BYTES // 10 else "look" if free < FREE_BYTES else "well",
+            told,
+            mend if free < FREE_BYTES else "",
         )
 
 
 def _keys(app: App) -> Iterator[Finding]:
     signer = open_signer(app.settings)
     if signer is None:
-        yield Finding("signing key", "look", "none: months are filed unsigned", "[signing] way and pkcs12_file")
+        yield Finding(message("signing key"), "look", message("none: months are filed unsigned"), message("[signing] way and pkcs12_file"))
         return
     key, now = signer.certificate(), app.now()
     fault, left = key_fault(key, app.settings.pool.bin, now), days_left(key.not_after, now)
     if fault:
-        yield Finding("signing key", "ill", fault, "configure the right one in [signing]")
+        yield Finding(message("signing key"), "ill", fault, message("configure the right one in [signing]"))
     elif left < app.settings.signing.warn_days:
-        yield Finding("signing key", "look", f"its certificate ends in {left} day(s)", "get a new one and configure it in [signing]")
+        yield Finding(
+            message("signing key"),
+            "look",
+            message("its certificate ends in {left} day(s)", left=left),
+            message("get a new one and configure it in [signing]"),
+        )
     else:
-        yield Finding("signing key", "well", f"its certificate holds for {left} days")
+        yield Finding(message("signing key"), "well", message("its certificate holds for {left} days", left=left))
 
 
 def _filing(app: App) -> Iterator[Finding]:
@@ -188,10 +242,10 @@ def _filing(app: App) -> Iterator[Finding]:
         above = next(path for path in (filing.outbox, *filing.outbox.parents) if path.is_dir())
         is_ours = os.access(above, os.W_OK)
         yield Finding(
-            "filing",
+            message("filing"),
             "well" if is_ours else "ill",
-            f"outbox {filing.outbox}: a person hands in",
-            "" if is_ours else f"give this user the right to {above}",
+            message("outbox {outbox}: a person hands in", outbox=filing.outbox),
+            "" if is_ours else message("give this user the right to {above}", above=above),
         )
         return
     parts = urlsplit(filing.url)
@@ -200,17 +254,25 @@ def _filing(app: App) -> Iterator[Finding]:
         socket.create_connection((parts.hostname or "", port), timeout=10).close()
     except OSError as error:
         yield Finding(
-            "filing", "ill", f"{parts.hostname}:{port}: {error.strerror or error}", "correct [filing] url, or the network; nothing was sent"
+            message("filing"),
+            "ill",
+            message("{hostname}:{port}: {strerror}", hostname=parts.hostname, port=port, strerror=error.strerror or error),
+            message("correct [filing] url, or the network; nothing was sent"),
         )
         return
-    yield Finding("filing", "well", f"{parts.hostname}:{port} answers; nothing was sent")
+    yield Finding(message("filing"), "well", message("{hostname}:{port} answers; nothing was sent", hostname=parts.hostname, port=port))
 
 
 def _backup(app: App) -> Iterator[Finding]:
     note = last_backup(app.settings.var)
     if note is None:
-        yield Finding("backup", "look", "none was made of this pool here", "esep backup DIR, on another disk")
+        yield Finding(message("backup"), "look", message("none was made of this pool here"), message("esep backup DIR, on another disk"))
         return
     days = max(0, app.now() - note.at) // 86_400
     is_old = days >= BACKUP_DAYS
-    yield Finding("backup", "look" if is_old else "well", f"{days} day(s) old: {note.place}", "esep backup DIR" if is_old else "")
+    yield Finding(
+        message("backup"),
+        "look" if is_old else "well",
+        message("{days} day(s) old: {place}", days=days, place=note.place),
+        "esep backup DIR" if is_old else "",
+    )

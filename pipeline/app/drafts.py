@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
 
-from pipeline.assess.month import assess_month
-from pipeline.closing.amend import CAUSES, MAX_ROWS, differences, mix_facts
 from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.closing.steps import SCHEDULE
-from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import Drafted, DraftedRow, Frozen
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import EsepError, MonthError
 from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
-from pipeline.verify.files import read_facts
 
-from .closing_months import ClosingMonths
 from .months import PoolMonths, report_digest
-from .stores import Stores
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from .closing_months import ClosingMonths
+    from .stores import Stores
 
 WATCHED_MONTHS = 3
 """How many of the newest frozen months are checked for changed facts."""
@@ -69,9 +69,9 @@ class Drafts:
         unwatched: dict[Month, str] = {}
         for life in [life for life in frozen[:-WATCHED_MONTHS] if not life.is_filed] + frozen[-WATCHED_MONTHS:]:
             try:
-                self.draft(life.month, by=SCHEDULE, reason="facts changed after the freeze")
+                self.draft(life.month, by=SCHEDULE, reason=message("facts changed after the freeze"))
             except (EsepError, OSError) as error:
-                unwatched[life.month] = f"can't check whether facts changed after the freeze: {error}"
+                unwatched[life.month] = message("can't check whether facts changed after the freeze: {error}", error=error)
         self._watched = None if unwatched else end
         return unwatched
 
@@ -82,6 +82,11 @@ class Drafts:
         alone is not a changed fact: it is drafted only on request (`is_amendment`), and logged only if the person gives a name (`is_named`).
         Raises MonthError for a month that is not frozen.
         """
+        from pipeline.assess.month import assess_month
+        from pipeline.closing.amend import differences, mix_facts
+        from pipeline.enrich.month import enrich_month
+        from pipeline.verify.files import read_facts
+
         frozen = self._months.frozen(month)
         if not frozen:
             raise MonthError(message("{month} is not frozen yet: there is nothing to amend", month=month))
@@ -99,6 +104,10 @@ class Drafts:
             digest = report_digest(assessed, self._rules)
         if digest == newest.digest:
             return None
+        if state.opening is not None:  # the causes are looked for among all facts
+            with self._stores.current() as store:
+                state, assessed = self._months.assess(store, month, edition=self._rules.edition, is_whole=True)
+            digest = report_digest(assessed, self._rules)
         facts = read_facts(self._bundles.folder(month, newest.version) / "evidence" / "facts")
         rules = Rules.from_json(newest.rules)
 
@@ -124,7 +133,7 @@ class Drafts:
     def _withdraw(self, newest: Frozen) -> None:
         """If a draft is open, log one that says that the report equals the frozen one again."""
         if self._diary.life(Month.parse(newest.month)).draft is not None:
-            reason = "the report equals the frozen one again"
+            reason = message("the report equals the frozen one again")
             self._log_draft(drafted(newest, newest.digest, [], set(), by=SCHEDULE, reason=reason, at=self._now()))
 
     def _log_draft(self, event: Drafted) -> None:
@@ -141,6 +150,8 @@ class Drafts:
 
 def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str], *, by: str, reason: str, at: int) -> Drafted:
     """The event of a draft; equal content gives the same id. `causes`: those of the rows, and `rules` if the edition is newer."""
+    from pipeline.closing.amend import CAUSES, MAX_ROWS
+
     return Drafted(
         id=f"drafted:{newest.month}:{newest.version + 1}:{digest[:32]}",
         month=newest.month,

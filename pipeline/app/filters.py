@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import structlog
 
-from connectors.bitcoin.coins import NodeOfCoins
-from connectors.bitcoin.rpc import Credentials
 from pipeline.chains.bitcoin.filters import BlockFilter, matches
+from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import parse_header
 from pipeline.model.durable import atomic_file
 from pipeline.model.errors import SourceError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 from pipeline.settings import Settings
+from pipeline.settings.models import ChainSettings
 from pipeline.verify.filters import FilterSpan, filter_spans
 from pipeline.verify.opened import OpenBundle
 from pipeline.verify.shapes import FILTERS_FOLDER
 
-_journal = structlog.get_logger("esep")
+if TYPE_CHECKING:
+    from connectors.bitcoin.coins import NodeOfCoins
+
+_journal = Journal("esep")
 
 
 class AddedFilters(NamedTuple):
@@ -50,18 +54,27 @@ def add_filters(
         ours = settings.chains.get(span.chain)
         if ours is None or (only is not None and span.chain not in only):
             continue
-        password = ours.password.get_secret_value() if ours.password else None
-        login = Credentials(user=ours.user, password=password, cookie_path=ours.cookie_file)
-        node = NodeOfCoins(ours.rpc_url[0], login, [span.network], timeout_s=float(ours.timeout_s))
+        node = node_of_coins(ours, span.network)
         try:
-            added.append(_write(folder / FILTERS_FOLDER, span, node, progress))
+            added.append(lay_filters(folder, span, node, progress))
         finally:
             node.close()
     return added
 
 
-def _write(folder: Path, span: FilterSpan, node: NodeOfCoins, progress: Callable[[str], None]) -> AddedFilters:
-    """The chain's file, whole or not at all."""
+def node_of_coins(ours: ChainSettings, network: Network) -> NodeOfCoins:
+    """A chain's first node, asked of its coins. Raises SettingsError, SourceError."""
+    password = ours.password.get_secret_value() if ours.password else None
+    from connectors.bitcoin.coins import NodeOfCoins
+    from connectors.bitcoin.rpc import Credentials
+
+    login = Credentials(user=ours.user, password=password, cookie_path=ours.cookie_file)
+    return NodeOfCoins(ours.rpc_url[0], login, [network], timeout_s=float(ours.timeout_s))
+
+
+def lay_filters(bundle: Path, span: FilterSpan, node: NodeOfCoins, progress: Callable[[str], None] = lambda _: None) -> AddedFilters:
+    """The chain's file beside the bundle, whole or not at all. Raises as `add_filters`."""
+    folder = bundle / FILTERS_FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{span.chain}.jsonl"
     blocks = matched = 0
@@ -71,7 +84,14 @@ def _write(folder: Path, span: FilterSpan, node: NodeOfCoins, progress: Callable
             blocks += 1
             matched += row.block is not None
             if not blocks % 100:
-                progress(f"{span.chain}: {blocks:,} of {span.last - span.first + 1:,} filters")
+                progress(
+                    message(
+                        "{chain}: {blocks} of {last} filters",
+                        chain=span.chain,
+                        blocks=format(blocks, ","),
+                        last=format(span.last - span.first + 1, ","),
+                    )
+                )
     return AddedFilters(span.chain, blocks, matched, path.stat().st_size)
 
 

@@ -39,6 +39,8 @@ from pipeline.validate.registry import REGISTRY_KINDS, RegistryKind
 from pipeline.validate.review import Consent, Review, ReviewContext
 from pipeline.validate.table import RawTable
 
+from .kept import Kept
+
 __all__ = ["ImportResult", "Imports", "RegistryContent", "RegistryImportResult", "counterparties_of_pool"]
 
 
@@ -92,11 +94,12 @@ def layout_of(files: TableProfile, place: str, columns: Collection[str]) -> Layo
 class Imports:
     """One pool's imports."""
 
-    def __init__(self, settings: Settings, rules: Rules, log: EventLog, now: Callable[[], int]) -> None:
+    def __init__(self, settings: Settings, rules: Rules, log: EventLog, now: Callable[[], int], *, kept: Kept) -> None:
         self._settings = settings
         self._rules = rules
         self._log = log
         self._now = now
+        self._kept = kept
 
     def review(
         self, path: Path, kind: LedgerKind, *, sheet: str | None = None, profile: str | None = None, may_move: bool = False
@@ -110,7 +113,7 @@ class Imports:
     ) -> ImportResult:
         """Append the rows of a ledger file that are new or changed. Raises InputRefused with every fault by line, ConsentNeeded for oddities."""
         reading = self._reading(kind, sheet, profile)
-        return import_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), consent=consent)
+        return import_ledger(self._log, self._settings.pool.key, path, kind, reading, known=self._known(), consent=consent, seen=self._kept)
 
     def _known(self) -> ReviewContext:
         return ReviewContext(self._now() * 1_000_000, supplies=self._settings.supplies())

@@ -10,12 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from pipeline.assess.month import Assessment, MonthState
-from pipeline.assess.waivers import short_name, with_waivers
+from pipeline.assess.issue_names import short_name
+from pipeline.capture.details import as_message
 from pipeline.model.amounts import from_units
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import message
@@ -24,6 +22,12 @@ from pipeline.model.rules import Rules
 from pipeline.texts import N_
 
 from .advice import Advice, advice
+from .story import instant_of_micros
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipeline.assess.month import Assessment, MonthState
 
 FACT_NAMES: Mapping[IssueCode, tuple[str, ...]] = {
     IssueCode.MIXED_INPUTS: ("chain", "other_inputs", "other_value"),
@@ -44,6 +48,14 @@ FACT_NAMES: Mapping[IssueCode, tuple[str, ...]] = {
     IssueCode.REGISTRY_OVERLAP: ("chain", "miners"),
 }
 """What the lines of an issue's facts are (`enrich.check`, `enrich.check_registry`)."""
+
+FACT_WORDS: Mapping[str, str] = {
+    "chain": N_("chain"), "other_inputs": N_("inputs of others"), "other_value": N_("their value"), "address": N_("address"), "amount": N_("amount"), "asset": N_("asset"),
+    "account": N_("account"), "instant": N_("instant"), "holder": N_("holder of the address"), "miner_id": N_("miner"), "txid": N_("transaction"), "paid": N_("in the ledger"),
+    "payer": N_("payer"), "licence": N_("licence"), "first": N_("first holder"), "left": N_("still owed"), "miners": N_("miners"),
+}  # fmt: skip
+"""The facts' names in words."""
+_UNITS = ("amount", "paid", "left", "other_value")
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,17 @@ class IssueView:
     """What else tells it apart: an address, an account, a licence."""
     waived_by: str
     lapsed: str
+    facts: str = ""
+    """What a waiver of it would rest on (rule 8.5), one a line."""
+    printed_facts: list[tuple[str, str]] = field(default_factory=list)
+    """The same for people: each one's name in words, amounts with the asset's decimals."""
+    printed_detail: str = ""
+    """`detail` with amounts as printed."""
+
+    @property
+    def named_facts(self) -> dict[str, str]:
+        """The facts by name."""
+        return _named_facts(self.code, self.facts)
 
     @property
     def is_blocking(self) -> bool:
@@ -102,6 +125,10 @@ def issue_groups(
     ask_chain: AskChain = lambda _chain, _txids: {},
 ) -> list[IssueGroup]:
     """The month's issues, alike ones together: blocking ones first. `only`: one severity or one code. `ask_chain`: of payments that no transaction of the pool made."""
+    import polars as pl
+
+    from pipeline.assess.waivers import with_waivers
+
     rows = with_waivers(assessed.enriched.issues, state.waivers)
     if only is not None:
         rows = rows.filter((pl.col("severity") == only) | (pl.col("code") == only))
@@ -147,7 +174,35 @@ def _view(code: IssueCode, row: dict[str, Any], facts: dict[str, str], place: di
         about=_about(code, row["detail"], facts, place, rules),
         waived_by=row["waived_by"] or "",
         lapsed=row["lapsed"] or "",
+        facts=row["facts"] or "",
+        printed_facts=_printed_facts(facts, rules),
+        printed_detail=_printed_detail(row["detail"], facts, rules),
     )
+
+
+def _printed_facts(facts: Mapping[str, str], rules: Rules) -> list[tuple[str, str]]:
+    """Facts by their names in words. An amount without an asset is of the chain's own, where that has one only."""
+    of_chain = [name for name, asset in rules.assets.items() if asset.chain == facts.get("chain")]
+    asset = facts.get("asset") or (of_chain[0] if len(of_chain) == 1 else "")
+    found = []
+    for name, value in facts.items():
+        text = printed(value, asset, rules) if name in _UNITS else value
+        found.append(
+            (
+                message(FACT_WORDS.get(name, name)),
+                instant_of_micros(int(value)) if name == "instant" and value.lstrip("-").isdigit() else text,
+            )
+        )
+    return found
+
+
+def _printed_detail(detail: str, facts: Mapping[str, str], rules: Rules) -> str:
+    """The detail with amounts as printed: those beside their asset, and those that are facts of the issue."""
+    found, asset = _with_decimals(detail, rules), facts.get("asset", "")
+    if asset in rules.assets:
+        amounts = {facts[name]: printed(facts[name], asset, rules) for name in ("amount", "paid", "left") if facts.get(name, "").isdigit()}
+        found = " ".join(amounts.get(word, word) for word in found.split(" "))
+    return found
 
 
 def printed(units: str, asset: str, rules: Rules) -> str:
@@ -173,12 +228,13 @@ _ABOUT: Mapping[IssueCode, str] = {
 }
 """What tells an issue apart besides its amount, day and miner; of other codes the detail does."""
 
+_OF_SOURCES = frozenset(code for code in IssueCode if code.value.startswith("source-")) | {IssueCode.REGISTRY_UNDATED}
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def _about(code: IssueCode, detail: str, facts: dict[str, str], place: dict[str, str], rules: Rules) -> str:
     if code not in _ABOUT:
-        return _with_decimals(detail, rules)
+        return as_message(detail) if code in _OF_SOURCES else _with_decimals(detail, rules)
     known = {name: value for name, value in (place | facts).items() if value}
     known |= {"paid": printed(facts.get("paid", ""), facts.get("asset", ""), rules), "ids": detail.rpartition(": ")[2]}
     template = _ABOUT[code]
@@ -200,6 +256,8 @@ class _Lookup:
     """Day, miner and address of what the issues' refs name: read once from the month's frames for all of them."""
 
     def __init__(self, issues: pl.DataFrame, state: MonthState, assessed: Assessment) -> None:
+        import polars as pl
+
         refs = issues["ref"].to_list()
         tails = {tail for ref in refs for tail in _tails(ref)}
         facts, enriched = state.facts, assessed.enriched
@@ -224,6 +282,8 @@ class _Lookup:
 
     def ask(self, issues: pl.DataFrame, rules: Rules, ask_chain: AskChain) -> None:
         """Ask about the transactions of payments that no transaction of the pool made."""
+        import polars as pl
+
         self._on_chain: dict[str, bool] = {}
         asked: dict[str, list[str]] = {}
         code = IssueCode.PAYMENT_NOT_ON_CHAIN

@@ -11,35 +11,18 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
-import polars as pl
-
-from pipeline.assess.coins import previous_coins
-from pipeline.assess.debts import previous_debts
-from pipeline.assess.month import Assessment, MonthState, assess_month
-from pipeline.assess.printed import printed_parts
-from pipeline.closing.diary import Diary
-from pipeline.closing.preview import MonthChange, preview, rows_that_differ, with_ledger_rows, with_registry
-from pipeline.freeze.bundle import Content, Version, put_in_place
-from pipeline.freeze.freeze import begin_freeze, finish_freeze, freeze_month, require_closable, transactions_to_prove, version_dir
-from pipeline.freeze.replay import Replay, replay_month
 from pipeline.log.events import encode
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import MonthError, VerifyError
-from pipeline.model.folders import locked_folder, scratch_folder
+from pipeline.model.folders import locked_folder, scratch_folder, version_dir
 from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
-from pipeline.render.canonical import write_report_csv
-from pipeline.settings import Settings
-from pipeline.store import Store
-from pipeline.store.evidence import read_evidence
-from pipeline.store.facts import read_facts, write_enriched
-from pipeline.store.publish import export_month
 from pipeline.store.queries import (
+    authorizations_from,
     bad_events,
     complete_through,
     documents,
@@ -54,11 +37,23 @@ from pipeline.store.queries import (
     waivers,
     wallet_signatures,
 )
-from pipeline.validate.ledger import INSTANT, LedgerKind, month_of
-from pipeline.validate.registry import RegistryKind
 
-from .filters import add_wanted_filters
 from .stores import Progress, Stores, no_progress
+
+# What computes is imported where it does: a command that only asks which months there are, or reads what was kept of them, loads no polars.
+if TYPE_CHECKING:
+    import duckdb
+    import polars as pl
+
+    from pipeline.assess.month import Assessment, MonthState
+    from pipeline.closing.diary import Diary
+    from pipeline.closing.preview import MonthChange
+    from pipeline.enrich.opening import Opening
+    from pipeline.freeze.replay import Replay
+    from pipeline.settings import Settings
+    from pipeline.store import Store
+    from pipeline.validate.ledger import LedgerKind
+    from pipeline.validate.registry import RegistryKind
 
 OPEN_MONTHS = 3
 """How many unfrozen months are assessed without a request."""
@@ -85,19 +80,44 @@ class PoolMonths:
         self._now = now
         self._diary = diary
 
-    def assess(self, store: Store, month: Month, *, edition: int | None = None) -> tuple[MonthState, Assessment]:
+    def assess(self, store: Store, month: Month, *, edition: int | None = None, is_whole: bool = False) -> tuple[MonthState, Assessment]:
         """The month by the facts in the store: its enriched tables, and whether it can close.
 
+        It begins from the store's checkpoint where there is one, and the state's facts leave out what lies before it; `is_whole`: from the whole history, with all facts (ADR 25).
         `edition` of the rules: when not given, that of the month's newest version, and of an open month the newest (rule 8.4).
         """
+        from pipeline.assess.month import assess_month
+        from pipeline.store.checkpoints import read_checkpoint
+
+        rules = self.rules_of(store, month, edition=edition)
+        state = month_state(store, month, None if is_whole else read_checkpoint(store, month, rules))
+        assessed = assess_month(state, month, rules)
+        self._keep_checkpoint(store, month, state, assessed, rules)
+        return state, assessed
+
+    def rules_of(self, store: Store, month: Month, *, edition: int | None = None) -> Rules:
+        """The rules that `assess` takes."""
         if edition is None:
             versions = frozen_versions(store.connection, str(month))
             edition = versions[-1].edition if versions else self._rules.edition
-        state = month_state(store, month)
-        return state, assess_month(state, month, dataclasses.replace(self._rules, edition=edition))
+        return dataclasses.replace(self._rules, edition=edition)
+
+    def _keep_checkpoint(self, store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> None:
+        """Keep what the month begins with, if it is certain and does not change with every block."""
+        from pipeline.enrich.opening import make_opening
+        from pipeline.store.checkpoints import is_settled_down, write_checkpoint
+
+        base, enriched = state.opening, assessed.enriched
+        if (base is not None and base.since == month) or not is_settled_down(month, state.facts.blocks, rules):
+            return
+        opening = make_opening(state.facts, month, rules, enriched.opening_line, enriched.starts_at, base)
+        if opening is not None:
+            write_checkpoint(store, opening, rules)
 
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Write the month's enriched tables into the store, for the analysts' views."""
+        from pipeline.store.facts import write_enriched
+
         write_enriched(store, str(month), assessed.enriched)
 
     def open_months(self, store: Store) -> list[Month]:
@@ -109,6 +129,10 @@ class PoolMonths:
 
     def preview(self, kind: LedgerKind, rows: pl.DataFrame, on_progress: Progress = no_progress) -> list[MonthChange]:
         """What appending ledger `rows` would change in the reports of the open months, and of the unfrozen months of those rows."""
+        from pipeline.closing.preview import preview, with_ledger_rows
+        from pipeline.store.facts import read_facts
+        from pipeline.validate.ledger import INSTANT, month_of
+
         with self._stores.current(on_progress) as store:
             facts, months = read_facts(store.connection), set(self.open_months(store))
             frozen = {Month.parse(month) for month in frozen_months(store.connection)}
@@ -119,6 +143,9 @@ class PoolMonths:
         self, content: Mapping[RegistryKind, list[dict[str, Any]]], on_progress: Progress = no_progress
     ) -> tuple[dict[str, tuple[int, int]], list[MonthChange]]:
         """What a registry with these rows would change: (rows added, rows removed) by table, and the reports of the open months."""
+        from pipeline.closing.preview import preview, rows_that_differ, with_registry
+        from pipeline.store.facts import read_facts
+
         with self._stores.current(on_progress) as store:
             facts, months = read_facts(store.connection), self.open_months(store)
             labelled = {(label.chain, label.address) for label in labels(store.connection)}
@@ -150,18 +177,31 @@ class PoolMonths:
         `is_first`: never make a further version. Only one process freezes a month at a time. Raises MonthError that names each condition of
         rule 8.1 that is not met, or if a further version has no reason (rule 8.3), or if another process is freezing the month.
         """
-        with locked_folder(self._settings.months_path / str(month), f"another process is freezing {month}: look again when it is done"):
+        with locked_folder(
+            self._settings.months_path / str(month), message("another process is freezing {month}: look again when it is done", month=month)
+        ):
             return self._freeze(store, month, by=by, reason=reason, is_first=is_first, is_amendment=is_amendment, progress=progress)
 
     def _freeze(
         self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, is_amendment: bool, progress: Callable[[str], None]
     ) -> FreezeOutcome:
+        from pipeline.assess.month import assess_month
+        from pipeline.freeze.bundle import Content, Version
+        from pipeline.freeze.freeze import begin_freeze, freeze_month, require_closable, transactions_to_prove
+        from pipeline.store.evidence import read_evidence
+        from pipeline.store.publish import export_month
+
+        from .descriptors import lay_descriptors
+        from .filters import add_wanted_filters
+        from .headers import add_wanted_headers
+
         versions = self.frozen(month)
         if versions and is_first:
             return FreezeOutcome(self.folder_of(month, versions[0].version), versions[0].digest, versions[0].version, is_new=False)
         progress(message("enrich"))
         last = versions[-1] if versions else None
-        state, assessed = self.assess(store, month, edition=last.edition if last and not is_amendment else self._rules.edition)
+        edition = last.edition if last and not is_amendment else self._rules.edition
+        state, assessed = self.assess(store, month, edition=edition, is_whole=True)
         if last is not None and not is_amendment and last.edition != self._rules.edition:
             if report_digest(assessed, self._rules) == last.digest:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
@@ -179,7 +219,8 @@ class PoolMonths:
                     )
                 )
         version = Version(
-            month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason
+            month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason,
+            pdf_rows=self._settings.report.pdf_rows,
         )  # fmt: skip
         report = begin_freeze(version, assessed, self._settings.months_path, progress=progress)
         content = Content(
@@ -191,6 +232,8 @@ class PoolMonths:
             export_month(store.connection, str(month), path)
 
         bundle, event = freeze_month(content, report, self._settings.months_path, export=export, append=self._append, progress=progress)
+        lay_descriptors(self._settings, store, bundle.folder)
+        add_wanted_headers(self._settings, bundle.folder, progress=progress)
         add_wanted_filters(self._settings, bundle.folder, progress=progress)
         return FreezeOutcome(bundle.folder, bundle.digest, event.version, is_new=True)
 
@@ -203,10 +246,12 @@ class PoolMonths:
         Raises MonthError if another process is freezing the month, VerifyError if the bundle rebuilt from the log differs.
         """
         place = self.folder_of(Month.parse(event.month), event.version)
-        with locked_folder(place.parent, f"another process is freezing {event.month}: look again when it is done"):
+        with locked_folder(place.parent, message("another process is freezing {month}: look again when it is done", month=event.month)):
             return self._restore(event)
 
     def _restore(self, event: Frozen, progress: Callable[[str], None] = lambda _: None) -> Path:
+        from pipeline.freeze.freeze import finish_freeze
+
         place = self.folder_of(Month.parse(event.month), event.version)
         is_there = place.exists() or finish_freeze(self._settings.months_path, event)
         if not is_there and not self.replay(event, progress=progress).is_same:
@@ -231,6 +276,14 @@ class PoolMonths:
 
         `keep`: the folder to keep the rebuilt bundle in. A bundle that is missing in `months` is restored.
         """
+        from pipeline.assess.month import assess_month
+        from pipeline.freeze.bundle import Content, Version, put_in_place
+        from pipeline.freeze.freeze import transactions_to_prove
+        from pipeline.freeze.replay import replay_month
+        from pipeline.store.evidence import read_evidence
+        from pipeline.store.facts import write_enriched
+        from pipeline.store.publish import export_month
+
         month = Month.parse(event.month)
         place = self.folder_of(month, event.version)
         with self._stores.as_frozen(event, on_progress=on_progress) as store, scratch_folder(self._settings.var) as folder:
@@ -256,12 +309,18 @@ class PoolMonths:
         return replay
 
 
-def month_state(store: Store, month: Month) -> MonthState:
-    """Everything that a month is assessed by, read from the store at one moment."""
+def month_state(store: Store, month: Month, opening: Opening | None = None) -> MonthState:
+    """Everything that a month is assessed by, read from the store at one moment. `opening`: facts that it covers are left out."""
+    from pipeline.assess.coins import previous_coins
+    from pipeline.assess.debts import previous_debts
+    from pipeline.assess.month import MonthState
+    from pipeline.store.facts import read_facts, read_facts_since
+
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
-        facts=read_facts(connection),
+        facts=read_facts(connection) if opening is None else read_facts_since(connection, opening, month),
+        opening=opening,
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
         has_registry=registry(connection) is not None,
@@ -272,6 +331,7 @@ def month_state(store: Store, month: Month) -> MonthState:
         streams=streams(connection),
         signed=signed_events(connection),
         internal_calls=internal_calls(connection),
+        authorizations_from=authorizations_from(connection),
         previous_debts=previous_debts(before[-1] if before else None),
         previous_coins=previous_coins(before[-1] if before else None),
         wallet_signatures=wallet_signatures(connection),
@@ -287,5 +347,8 @@ def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:
 
 def report_digest(assessed: Assessment, rules: Rules) -> str:
     """The digest that the month would have if it were frozen now: SHA-256 of `report.csv`, hex (rule 8.2)."""
+    from pipeline.assess.printed import printed_parts
+    from pipeline.render.canonical import write_report_csv
+
     with Path(os.devnull).open("wb") as nowhere:
         return write_report_csv(printed_parts(assessed.enriched, rules), nowhere)

@@ -6,19 +6,21 @@ Enters: the settings. Leaves: a `Signer`, a `Filing`, `Channel`s. Only what is c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from pipeline.closing.advance import Filing
-from pipeline.closing.diary import Diary
 from pipeline.closing.filing import AnswerMap, BodyMap, Envelope
-from pipeline.closing.notices import Channel
-from pipeline.closing.stamping import Bundles, Stamping
-from pipeline.log.events.months import Submitting
-from pipeline.log.head import HeadReader
-from pipeline.log.protocol import EventLog
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message, text_of
-from pipeline.settings import Settings
-from pipeline.signing.signer import Signer
+
+if TYPE_CHECKING:
+    from pipeline.closing.advance import Filing
+    from pipeline.closing.diary import Diary
+    from pipeline.closing.notices import Channel
+    from pipeline.closing.stamping import Bundles, Stamping
+    from pipeline.log.events.months import Submitting
+    from pipeline.log.protocol import EventLog
+    from pipeline.settings import Settings
+    from pipeline.signing.signer import Signer
 
 
 def open_signer(settings: Settings) -> Signer | None:
@@ -108,6 +110,8 @@ def open_stamping(settings: Settings, log: EventLog, diary: Diary, bundles: Bund
     if not settings.public_time.calendars:
         return None
     from connectors.sign.calendar import Calendar
+    from pipeline.closing.stamping import Stamping
+    from pipeline.log.head import HeadReader
 
     calendars = [Calendar(url, timeout_s=settings.public_time.timeout_s) for url in settings.public_time.calendars]
     reader = HeadReader(log, settings.pool.key)

@@ -15,7 +15,7 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.settings import Settings
 from pipeline.settings.models import ChainSettings
 
-from .payees import Payees
+from .payees import NamedTransactions, Payees
 
 if TYPE_CHECKING:
     from pipeline.follow.connector import ChainConnector
@@ -71,6 +71,7 @@ def open_connector(
                 headers=ours.secret_headers(),
                 timeout_s=float(ours.timeout_s),
             ),
+            named=NamedTransactions(log, settings.pool.key, chain, settings.rules()),
         )
     return BitcoinConnector(
         log,

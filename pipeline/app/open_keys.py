@@ -10,22 +10,16 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from typing import TYPE_CHECKING
 
 from pipeline.log.keys import LogKeys
 from pipeline.log.signatures import public_of
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 _PUBLIC = re.compile(r"[0-9a-f]{64}")
@@ -54,11 +48,15 @@ def keys_at_hand(settings: Settings) -> tuple[dict[str, Ed25519PrivateKey], list
 
 def read_key(path: Path, password: str | None) -> Ed25519PrivateKey:
     """A private key. Raises SettingsError: no file, no Ed25519 key, another password."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SettingsError([message("{path}: can't be read: {strerror}", path=path, strerror=error.strerror)], source="keys") from None
-    wrong = "its password is needed (ESEP_KEYS_PASSWORD, or [keys] password_file), or it is no key in PEM form"
+    wrong = message("its password is needed (ESEP_KEYS_PASSWORD, or [keys] password_file), or it is no key in PEM form")
     for secret in (password.encode() if password else None, None):
         try:
             found = load_pem_private_key(content, secret)
@@ -66,12 +64,15 @@ def read_key(path: Path, password: str | None) -> Ed25519PrivateKey:
             continue
         if isinstance(found, Ed25519PrivateKey):
             return found
-        wrong = "it is no Ed25519 key: `esep keys make` makes one"
+        wrong = message("it is no Ed25519 key: `esep keys make` makes one")
     raise SettingsError([message("{path}: can't be opened: {wrong}", path=path, wrong=wrong)], source="keys")
 
 
 def make_key(settings: Settings, name: str) -> tuple[Path, str]:
     """A new private key in the folder, for its owner's eyes alone; its file and its public half. Raises SettingsError when one of that name is there."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
     if not _NAME.fullmatch(name):
         raise SettingsError([message("NAME: {name}: letters, digits, and . _ - within", name=repr(name))], source="esep keys make")
     settings.keys.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

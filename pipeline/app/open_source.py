@@ -9,17 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.capture.fees import Fee
-from pipeline.capture.follow_source import SourceFollower, SourcePlan
+from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.kinds.miningcore import MiningcoreReading
 from pipeline.capture.kinds.mpos import MposReading
 from pipeline.capture.kinds.table import TableReading
 from pipeline.capture.kinds.upstreams import BraiinsReading, F2PoolReading, LuxorReading, OceanReading, SbiReading, Upstream
 from pipeline.capture.kinds.yiimp import YiimpReading
-from pipeline.capture.pushed import PushedRows
+from pipeline.capture.registry_keeper import RegistryPlan
+from pipeline.capture.source_state import SourcePlan
 from pipeline.model.address import parse_address
+from pipeline.model.durable import write_atomically
+from pipeline.model.errors import SettingsError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
 from pipeline.settings.sources import (
@@ -39,6 +46,7 @@ from pipeline.settings.sources import (
     YiimpSettings,
     ledger_of,
     recorded,
+    registry_tables,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
     from pipeline.log.protocol import EventLog
 
 
+_journal = Journal("esep")
 AnyUpstream = LuxorSettings | F2PoolSettings | SbiSettings | BraiinsSettings | OceanSettings
 
 
@@ -71,7 +80,38 @@ def source_plan(settings: Settings, name: str) -> SourcePlan:
         settle_s=ours.settle_s,
         completes=ours.completes,
         others=[other for other in settings.sources if other != name],
+        registry=_registry(settings, ours),
+        checkpoint=FileKeeper(settings.var / "sources" / f"{name}.checkpoint"),
+        program=version("esep"),
     )
+
+
+class FileKeeper:
+    """A checkpoint in a file below `var`: derived, and of use to nobody else. A disk that fails costs a slow start, and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> bytes | None:
+        """See `pipeline.capture.checkpoint.Keeps`."""
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return None
+
+    def save(self, content: bytes) -> None:
+        """See `pipeline.capture.checkpoint.Keeps`."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self._path, content)
+        except OSError as error:
+            _journal.warning("checkpoint-not-kept", path=str(self._path), error=str(error))
+
+
+def _registry(settings: Settings, ours: AnySource) -> RegistryPlan | None:
+    tables = registry_tables(ours)
+    networks = {chain: settings.network_of(chain) for chain in settings.chains}
+    return RegistryPlan(tables, date.fromisoformat(ours.since), networks) if tables else None
 
 
 def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
@@ -81,7 +121,7 @@ def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
         case MiningcoreSettings():
             return MiningcoreReading(ours.pool_id, ours.asset, decimals[ours.asset], frozenset(ours.recipients), fees)
         case MposSettings():
-            return MposReading(ours.coin, ours.asset, decimals[ours.asset], ours.confirmations, ours.account == "username")
+            return MposReading(ours.coin, ours.asset, decimals[ours.asset], ours.confirmations, ours.account == "username", ours.fee_payer)
         case YiimpSettings():
             return YiimpReading(ours.coin, ours.asset, decimals[ours.asset], fees)
         case UpstreamSettings():
@@ -148,7 +188,9 @@ def _connector(name: str, ours: AnySource) -> Source:
         case UpstreamSettings():
             return _upstream(name, ours)
         case PushSettings():
-            return PushedRows()
+            # Nobody could put rows there: `PoolSources.pushed` makes it, with the rows that its API fills.
+            fault = message("sources.{name}: is pushed: nothing can be looked at; esep run and esep capture serve its API", name=name)
+            raise SettingsError([fault], source="esep capture")
     return _sql(name, ours)
 
 
@@ -163,7 +205,8 @@ def _sql(name: str, ours: SqlSettings) -> Source:
     is_postgres = ours.engine == "postgresql"
     database = PostgresConnection(_address(name, ours, 5432)) if is_postgres else MysqlConnection(_address(name, ours, 3306))
     given = {"allocations": ours.allocations, "payments": ours.payments}
-    return SqlSource(database, {table: select(described) for table, described in given.items() if described is not None})
+    registry = {table: getattr(ours, table).statement for table in registry_tables(ours)}
+    return SqlSource(database, {table: select(described) for table, described in given.items() if described is not None}, registry)
 
 
 def _address(name: str, ours: DatabaseSettings, port: int) -> DatabaseAddress:

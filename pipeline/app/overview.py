@@ -6,31 +6,36 @@ appended to the log, but for waivers that the settings name. Left out: printing 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.assess.conditions import Condition
-from pipeline.assess.month import Assessment
-from pipeline.closing.advance import MonthStatus
-from pipeline.closing.life import Life
+from pipeline.assess.condition import Condition
 from pipeline.closing.steps import Act, Step, what_changed
 from pipeline.closing.submission import State, Submission
 from pipeline.log.events.months import Answered
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.log.read import batches
 from pipeline.model.errors import EsepError, StoreError
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
-from pipeline.render.totals import printed_totals
 from pipeline.store import Store
 from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
 
-from .app import App
+from .kept import as_kept
 from .months import allocated_months
+
+if TYPE_CHECKING:
+    from pipeline.assess.month import Assessment
+    from pipeline.closing.advance import MonthStatus
+    from pipeline.closing.life import Life
+    from pipeline.model.rules import Rules
+
+    from .app import App
 
 Actor = Literal["you", "esep", "filing service", "nobody"]
 
@@ -47,6 +52,26 @@ class Move:
 
 
 @dataclass(frozen=True)
+class MonthLook:
+    """What a month's facts come to, as it is shown."""
+
+    rows: int
+    totals: dict[str, Any]
+    """As `printed_totals`."""
+    conditions: list[Condition]
+
+    @property
+    def unmet(self) -> list[Condition]:
+        return [condition for condition in self.conditions if not condition.is_met]
+
+    @classmethod
+    def of(cls, assessed: Assessment, rules: Rules) -> MonthLook:
+        from pipeline.render.totals import printed_totals
+
+        return cls(assessed.enriched.reported.height, printed_totals(assessed.enriched.totals, rules.assets), assessed.conditions)
+
+
+@dataclass(frozen=True)
 class MonthView:
     """One month as a person needs to see it."""
 
@@ -54,6 +79,8 @@ class MonthView:
     state: State
     days_left: int
     """Days until the day it is due by; below 0: late."""
+    is_before_first: bool
+    """Before `closing.first_month`: somebody files it without this program."""
     is_filed: bool
     rows: int
     totals: dict[str, Any]
@@ -106,18 +133,25 @@ class Overview:
     months: list[MonthView] = field(default_factory=list)
 
 
-def overview(app: App, store: Store, months: list[Month] | None, trouble_of: Callable[[str], dict[str, Any] | None]) -> Overview:
+def overview(
+    app: App,
+    store: Store,
+    months: list[Month] | None,
+    trouble_of: Callable[[str], dict[str, Any] | None],
+    assessed: Mapping[Month, Assessment] = MappingProxyType({}),
+) -> Overview:
     """The state of everything. A copy that can't be read hides nothing else.
 
     `months`: those to tell of, instead of the open ones and those that are not filed. `trouble_of` a chain: what keeps it from being followed.
+    `assessed`: months that were assessed by these facts already.
     """
-    months = months or _months_shown(app, store)
+    months = months or months_shown(app, store)
     if sum(app.decisions.record_settings_waivers(app.months, store, month) for month in months):
         app.stores.fill(store)
     try:
         published, copy_fault = published_positions(app.settings.store.published), None
     except StoreError as error:
-        published, copy_fault = None, str(error)
+        published, copy_fault = None, text_of(error)
     connection = store.connection
     version, known = registry(connection), streams(connection)
     return Overview(
@@ -131,7 +165,7 @@ def overview(app: App, store: Store, months: list[Month] | None, trouble_of: Cal
         chains=_chains(app, store, trouble_of),
         ledger_complete_through=complete_through(connection),
         registry_version=version[0] if version else None,
-        months=[month_view(app, store, month) for month in months],
+        months=[month_view(app, store, month, assessed.get(month)) for month in months],
     )
 
 
@@ -158,9 +192,9 @@ def _chains(app: App, store: Store, trouble_of: Callable[[str], dict[str, Any] |
     return found
 
 
-def month_view(app: App, store: Store, month: Month) -> MonthView:
+def month_view(app: App, store: Store, month: Month, assessed: Assessment | None = None) -> MonthView:
     """One month: assessed by the facts in the store, and by its life in the log."""
-    _, assessed = app.months.assess(store, month)
+    look = look_at_month(app, store, month) if assessed is None else MonthLook.of(assessed, app.rules)
     app.diary.refresh()
     life = app.diary.life(month)
     now = app.now()
@@ -168,19 +202,32 @@ def month_view(app: App, store: Store, month: Month) -> MonthView:
     pdf = folder / "report.pdf" if folder is not None else None
     return MonthView(
         month=month,
-        state=life.state(is_closable=not assessed.unmet),
+        state=life.state(is_closable=not look.unmet),
         days_left=(month.deadline - almaty_date(now)).days,
+        is_before_first=str(month) < (app.settings.closing.first_month or ""),
         is_filed=life.is_filed,
-        rows=assessed.enriched.reported.height,
-        totals=printed_totals(assessed.enriched.totals, app.rules.assets),
+        rows=look.rows,
+        totals=look.totals,
         versions=[{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in life.versions],
         submission=life.submission,
         outbox=outbox_of(app, life),
         pdf=pdf if pdf is not None and pdf.is_file() else None,
         changed=what_changed(life, life.draft) if life.draft else "",
-        conditions=assessed.conditions,
-        moves=_moves(app, life, assessed, now),
+        conditions=look.conditions,
+        moves=_moves(app, life, look, now),
     )
+
+
+def look_at_month(app: App, store: Store, month: Month) -> MonthLook:
+    """What the month's facts in the store come to; computed only if nothing is kept that rests on the same facts and rules."""
+    name, basis = f"{month}-figures", app.kept.basis(store, month, app.months.rules_of(store, month))
+    kept = app.kept.get(name, basis)
+    if kept is not None:
+        return MonthLook(kept["rows"], kept["totals"], [Condition(**condition) for condition in kept["conditions"]])
+    _, assessed = app.months.assess(store, month)
+    look = MonthLook.of(assessed, app.rules)
+    app.kept.put(name, basis, as_kept(look) | {"conditions": [as_kept(condition) for condition in look.conditions]})
+    return look
 
 
 def outbox_of(app: App, life: Life) -> Path | None:
@@ -193,20 +240,20 @@ def outbox_of(app: App, life: Life) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _moves(app: App, life: Life, assessed: Assessment, now: int) -> list[Move]:
+def _moves(app: App, life: Life, look: MonthLook, now: int) -> list[Move]:
     """Who acts next. Of an open month: a move for each condition that does not hold."""
     month = life.month
     if not life.frozen and now < month.end_at:
         return [Move("nobody", message("the month has not ended"), at=month.end_at)]
-    if not life.frozen and assessed.unmet:
-        return [_move_of(condition, month) for condition in assessed.unmet]
+    if not life.frozen and look.unmet:
+        return [_move_of(condition, month) for condition in look.unmet]
     gap = _gap_before(app, month)
     if not life.frozen and gap is not None:
         return [Move("you", message("{gap} comes first: months are frozen in order", gap=gap), f"esep status {gap}")]
     try:
         status = app.desk.closing.foresee_month(month, now, unmet=[])
     except EsepError as error:
-        return [Move("you", str(error), "esep doctor")]
+        return [Move("you", text_of(error), "esep doctor")]
     return [move_of_step(status)]
 
 
@@ -224,7 +271,11 @@ def _move_of(condition: Condition, month: Month) -> Move:
         case "payers-seen" | "nodes-agree":
             return Move("esep", condition.detail, "esep run")
         case "ledger-complete":
-            return Move("you", message("import the rest of the month, then declare it complete"), f"esep import complete {month.last}")
+            return Move(
+                "you",
+                message("import the rest of the month, then declare it complete"),
+                f"esep import complete {month.last}",
+            )
         case "registry-loaded":
             return Move("you", message("import the registry of miners"), "esep import registry DIR")
         case "issues-resolved":
@@ -265,7 +316,7 @@ def _is_with_the_service(life: Life, step: Step) -> bool:
     )
 
 
-def _months_shown(app: App, store: Store) -> list[Month]:
+def months_shown(app: App, store: Store) -> list[Month]:
     """The open months, those frozen and not filed of the months to file, and the newest frozen one."""
     are_frozen = set(frozen_months(store.connection))
     frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]

@@ -1,35 +1,49 @@
-"""The addresses that on-chain payers pay on a chain, as far as the ledger in the log names them (rule 10.2).
+"""What on-chain payers pay on a chain, as far as the ledger in the log says it (rule 10.2).
 
-Enters: the log, the payers that the settings declare. Leaves: the addresses of every payment in any version that names one of them, kept up with the log:
-the chain's connector watches them, so that the payers' transactions are found.
+Enters: the log, the payers that the settings declare. Leaves: of every payment in any version that names one of them the address, or the id of its transaction, kept up
+with the log. Chains like Bitcoin are searched for the addresses, account chains for the ids (ADR 18).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
+from typing import ClassVar
 
-from pipeline.log.events.ledger import PayerPayments
+from pipeline.log.events.ledger import PayerPaymentColumns, PayerPayments
 from pipeline.log.protocol import EventLog
 from pipeline.log.read import KeyReader
 from pipeline.model.rules import Rules
 
 
 class Payees:
-    """The payees of one chain. Each call reads what came since the last one; where no payer is declared for the chain nothing is read."""
+    """The addresses that are paid on one chain. Each call reads what came since the last one; where no payer is declared for the chain nothing is read."""
+
+    column: ClassVar[str] = "address"
 
     def __init__(self, log: EventLog, pool: str, chain: str, rules: Rules) -> None:
         self._payers = set(rules.on_chain_payers(chain))
         self._assets = {name for name, asset in rules.assets.items() if asset.chain == chain}
         self._reader = KeyReader(log, "ledger", pool, [PayerPayments])
-        self._addresses: set[str] = set()
+        self._found: set[str] = set()
 
     def __call__(self) -> Collection[str]:
         if self._payers:
             for _, event in self._reader.new():
-                rows = event.rows
-                self._addresses.update(
-                    address
-                    for payer, asset, address in zip(rows.payer, rows.asset, rows.address, strict=True)
-                    if payer in self._payers and asset in self._assets
-                )
-        return self._addresses
+                self._found.update(self._named_by(event.rows))
+        return self._found
+
+    def _named_by(self, rows: PayerPaymentColumns) -> Iterable[str]:
+        named: list[str] = getattr(rows, self.column)
+        places = zip(rows.payer, rows.asset, named, strict=True)
+        return (name for payer, asset, name in places if payer in self._payers and asset in self._assets)
+
+
+class NamedTransactions(Payees):
+    """The ids of the transactions; what is none can't be in a chain."""
+
+    column = "txid"
+    _ID = re.compile(r"[0-9a-f]{64}")
+
+    def _named_by(self, rows: PayerPaymentColumns) -> Iterable[str]:
+        return (txid for txid in super()._named_by(rows) if self._ID.fullmatch(txid))

@@ -53,7 +53,7 @@ def _person(by: str, owners: Sequence[str] | None, role: str) -> str:
     by = by.strip()
     if owners is None:
         if not by:
-            raise SettingsError([message("--by: give the name of the person who says so; it stands in the log")], source="esep")
+            raise SettingsError([message("--by: give the name of the person who says so; it stands in the log")], source="")
         return by
     if not owners:
         raise LogError(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from pipeline.capture.details import as_message
 from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.kinds.values import txid as parse_txid
 from pipeline.capture.pushed import PushedRows
+from pipeline.enrich.undated import doubt_of
 from pipeline.log.events import content_digest, encode
 from pipeline.log.events.sources import SourceDecided
 from pipeline.log.protocol import EventLog, append_shared
@@ -21,6 +23,8 @@ from pipeline.store.queries import OpenItem, source_items, sources
 from .open_source import open_source, source_plan
 
 OF_PAYMENTS = ("paid", "not-paid")
+OF_OTHERS = ("accept", "refuse")
+DATED = "dated"
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,22 @@ class PoolSources:
         return found
 
     def items(self, store: Store) -> list[OpenItem]:
-        """What waits at all sources, by day."""
+        """What waits at all sources, by day; the details as messages, for any language."""
         with store.lock:
-            return source_items(store.connection)
+            return [item._replace(detail=as_message(item.detail)) for item in source_items(store.connection)]
 
-    def decide(self, store: Store, source: str, item: str, outcome: str, *, txid: str | None, by: str, reason: str) -> None:
-        """End an item in a person's name. Raises SettingsError for an item that does not wait, and for an outcome that does not fit it."""
-        waiting = next((one for one in self.items(store) if (one.source, one.item) == (source, item)), None)
+    def decide(
+        self, items: Sequence[OpenItem], source: str, item: str, outcome: str, *, txid: str | None, day: date | None, by: str, reason: str
+    ) -> None:
+        """End one of the `items` that wait, in a person's name. `day`: of `dated`, in Almaty. Raises SettingsError for an item that does not wait, and for an outcome that does not fit it."""
+        event = self.checked(items, source, item, outcome, txid=txid, day=day, by=by, reason=reason)
+        append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
+
+    def checked(
+        self, items: Sequence[OpenItem], source: str, item: str, outcome: str, *, txid: str | None, day: date | None, by: str, reason: str
+    ) -> SourceDecided:
+        """The event of a decision, which is not appended. Errors as `decide`."""
+        waiting = next((one for one in items if (one.source, one.item) == (source, item)), None)
         faults: list[str] = [
             message("{name}: is empty: say it", name=name) for name, value in (("--by", by), ("--reason", reason)) if not value.strip()
         ]
@@ -91,11 +104,12 @@ class PoolSources:
                     source=repr(source),
                 )
             )
-        elif item.startswith("payment:") != (outcome in OF_PAYMENTS):
-            fitting = "paid or not-paid" if item.startswith("payment:") else "accept or refuse"
+        elif outcome not in (fitting := fitting_outcomes(item)):
+            said = message("paid or not-paid") if fitting == OF_PAYMENTS else message("accept or refuse") if fitting == OF_OTHERS else DATED
             faults.append(
-                message("OUTCOME: {outcome} is nothing to say of {item}: say {fitting}", outcome=outcome, item=item, fitting=fitting)
+                message("OUTCOME: {outcome} is nothing to say of {item}: say {fitting}", outcome=outcome, item=item, fitting=said)
             )
+        faults += _day_faults(item, outcome, day)
         if outcome == "paid" and parse_txid(txid) is None:
             faults.append(message("--txid: say under which transaction it was paid: 64 hexadecimal digits"))
         if outcome != "paid" and txid is not None:
@@ -103,8 +117,29 @@ class PoolSources:
         if faults:
             raise SettingsError(faults, source="esep sources decide")
         at = self._now()
-        event = SourceDecided(
-            id=f"source-decided:{content_digest([source, item, outcome, txid, by, at])}", source=source, item=item, outcome=outcome,  # type: ignore[arg-type]
-            txid=parse_txid(txid), by=by, reason=reason, at=at,
+        return SourceDecided(
+            id=f"source-decided:{content_digest([source, item, outcome, txid, by, at, *([] if day is None else [day.isoformat()])])}", source=source, item=item, outcome=outcome,  # type: ignore[arg-type]
+            txid=parse_txid(txid), day=None if day is None else day.isoformat(), by=by, reason=reason, at=at,
         )  # fmt: skip
-        append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
+
+
+def fitting_outcomes(item: str) -> tuple[str, ...]:
+    """What can be said of an item."""
+    if item.startswith("payment:"):
+        return OF_PAYMENTS
+    return OF_OTHERS if doubt_of(item) is None else (DATED,)
+
+
+def _day_faults(item: str, outcome: str, day: date | None) -> list[str]:
+    doubt = doubt_of(item)
+    if outcome != DATED:
+        return [] if day is None else [message("--day: goes with dated alone")]
+    if day is None:
+        return [message("--day: say from which day on it counts, in Almaty: 2026-10-15")]
+    if doubt is not None and not doubt.first <= day <= doubt.last:
+        return [
+            message(
+                "--day: {day} is none of the days between the two looks, {first} to {last}", day=day, first=doubt.first, last=doubt.last
+            )
+        ]
+    return []

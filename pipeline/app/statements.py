@@ -49,9 +49,9 @@ class Statements:
             return self._frozen_tables(chosen[-1])
         if version is not None:
             have = (
-                f"there is {', '.join(f'v{event.version}' for event in frozen)}"
+                message("there is {frozen}", frozen=", ".join(f"v{event.version}" for event in frozen))
                 if frozen
-                else "it is not frozen: without --version it is a draft"
+                else message("it is not frozen: without --version it is a draft")
             )
             raise MonthError(message("{month} has no frozen version {version}; {have}", month=month, version=version, have=have))
         with self._stores.current(on_progress) as store:

@@ -11,21 +11,21 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import structlog
-
-from pipeline.freeze.replay import positions_in_log
 from pipeline.log.events.months import Frozen
 from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import EventLog, Positions
 from pipeline.model.errors import LogError, StoreError, StoreLocked
 from pipeline.model.folders import scratch_folder
-from pipeline.settings import Settings
+from pipeline.model.journal import Journal
 from pipeline.store import Store
-from pipeline.store.ingest import Ingest, IngestStep
-from pipeline.store.publish import publish_copy
+from pipeline.store.authenticity import bring_under_keys
 from pipeline.store.queries import last_read, newest_events
+from pipeline.store.step import IngestStep
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 OnBatch = Callable[[IngestStep, Positions], None]
 """Called with each committed batch, and the log's end when filling began."""
@@ -37,7 +37,7 @@ def no_progress(_done: int, _total: int) -> None:
     """Ignores the progress."""
 
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 
 
 class Stores:
@@ -95,6 +95,16 @@ class Stores:
             yield store
 
     @contextlib.contextmanager
+    def for_readers(self, on_progress: Progress = no_progress) -> Iterator[Store]:
+        """A store for this block alone, begun as a copy of the published one and filled to the log's end; deleted afterwards (ADR 24)."""
+        with scratch_folder(self._settings.var) as folder:
+            path = folder / "store.duckdb"
+            self._copy_published(path)
+            with Store.open(path) as store:
+                self.fill(store, on_progress=on_progress)
+                yield store
+
+    @contextlib.contextmanager
     def as_frozen(self, event: Frozen, on_progress: Progress = no_progress) -> Iterator[Store]:
         """A private store as of the version's freeze, also if the log was copied since (ADR 3), under the root key of then (ADR 14). Raises VerifyError."""
         keys = None if event.root is None else LogKeys(event.root, self._settings.pool.key)
@@ -107,6 +117,8 @@ class Stores:
                     raise
                 is_there = False
             if not is_there:
+                from pipeline.freeze.replay import positions_in_log
+
                 stack.close()
                 store = stack.enter_context(self.private(positions_in_log(event, self._log), on_progress=on_progress, keys=keys))
             yield store
@@ -136,11 +148,15 @@ class Stores:
             yield store
 
     def _begin_private(self) -> Path:
-        """The private store's path: a copy of the published store if that was filled from this log, else no file yet."""
         path = self._until_close.enter_context(scratch_folder(self._settings.var)) / "store.duckdb"
+        self._copy_published(path)
+        return path
+
+    def _copy_published(self, path: Path) -> None:
+        """Make a private store's file: a copy of the published store if that was filled from this log, else no file yet."""
         published = self._settings.store.published
         if not published.is_file():
-            return path
+            return
         try:
             shutil.copyfile(published, path)
             path.chmod(0o600)
@@ -152,7 +168,6 @@ class Stores:
         if not fits:
             path.unlink(missing_ok=True)
             path.with_name(path.name + ".wal").unlink(missing_ok=True)
-        return path
 
     def fill(
         self,
@@ -167,8 +182,13 @@ class Stores:
 
         `on_batch` is called for every batch, and last for one that found nothing more to read. `keys` as in `Ingest`.
         """
-        ingest = Ingest(self._log, store, until=until, keys=keys)
         end = self._log.end()
+        if until is None and (nothing := self._lacks_nothing(store, end, keys)) is not None:
+            on_batch(nothing, end)
+            return 0
+        from pipeline.store.ingest import Ingest
+
+        ingest = Ingest(self._log, store, until=until, keys=keys)
         total = sum((until if until is not None else end).values())
         events = 0
         while not (step := ingest.step()).at_end:
@@ -180,8 +200,18 @@ class Stores:
         on_batch(last, end)
         return events + step.events + last.events
 
+    def _lacks_nothing(self, store: Store, end: Positions, keys: LogKeys | Literal["as the log"] | None) -> IngestStep | None:
+        """What a step of ingest finds when the store is filled to the log's end: nothing. None when there may be something to read."""
+        positions = store.positions()
+        if not positions or positions != {place: offset for place, offset in end.items() if offset}:
+            return None
+        bring_under_keys(store, self._log, self._log.keys if keys == "as the log" else keys)
+        return IngestStep(0, 0, 0, positions, at_end=True)
+
     def publish(self, store: Store) -> Path:
         """Publish the analysts' read-only copy; its path."""
+        from pipeline.store.publish import publish_copy
+
         return publish_copy(store, self._settings.store.published, mode=int(self._settings.store.published_mode, 8))
 
 

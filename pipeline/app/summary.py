@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.model.errors import EsepError, MonthError
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
-from pipeline.verify.shapes import read_manifest
 
 from .app import App
 from .overview import Move, move_of_step, outbox_of
@@ -47,12 +46,14 @@ def month_summary(app: App, month: Month) -> MonthSummary:
         raise MonthError(message("{month} is not frozen yet: esep freeze {month} --by NAME", month=month))
     event = life.frozen[life.version]
     folder = app.months.restore(event)
+    from pipeline.verify.shapes import read_manifest
+
     manifest = read_manifest(folder)
     last = life.submission if life.submission is not None and life.submission.event.version == life.version else None
     try:
         move = move_of_step(app.desk.closing.foresee_month(month, app.now(), unmet=[]))
     except EsepError as error:
-        move = Move("you", str(error), "esep doctor")
+        move = Move("you", text_of(error), "esep doctor")
     return MonthSummary(
         month=month,
         version=life.version,

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import structlog
-
 from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Answered, Sending, Signed, Submitting
 from pipeline.model.errors import FilingError, LogError, MonthError, SigningError
+from pipeline.model.journal import Journal
+from pipeline.model.message import joined, message, text_of
 from pipeline.model.months import Month
 from pipeline.model.packed import pack, unpack
 from pipeline.signing.signer import SIGNED_FILES, Signer
@@ -29,12 +29,12 @@ from .filing import Answer, Body, Form, submission_id_of
 from .frozen_files import Files, read_frozen
 from .life import Life
 from .steps import SCHEDULE, Act, FilingWay, Step, approvals_of, next_step
-from .submission import Submission
+from .submission import SUBMISSIONS, Submission, answer_file
 
 MAX_STEPS = 16
 """Steps of one month in one call; more would be an endless loop."""
 
-_journal = structlog.get_logger("esep.closing")
+_journal = Journal("esep.closing")
 
 
 class Filing(Protocol):
@@ -114,7 +114,7 @@ class Closing:
             try:
                 found.append(self.foresee_month(month, now, may_freeze=not is_gap))
             except (SigningError, FilingError, MonthError, OSError) as error:
-                found.append(MonthStatus(month, life, Step(Act.WAIT, str(error)), str(error)))
+                found.append(MonthStatus(month, life, Step(Act.WAIT, text_of(error)), text_of(error)))
             is_gap = is_gap or not life.frozen
         return found
 
@@ -127,7 +127,7 @@ class Closing:
         return MonthStatus(month, life, self._unless_review_needed(life, step), unmet=tuple(unmet or ()))
 
     def _unmet(self, month: Month, *, may_freeze: bool) -> list[str]:
-        return self._months.unmet(month) if may_freeze else [f"{month.previous} is not frozen: months are frozen in order"]
+        return (self._months.unmet(month) if may_freeze else [message("{previous} is not frozen: months are frozen in order", previous=month.previous)])  # fmt: skip
 
     def _carry(self, month: Month, now: int, *, may_freeze: bool) -> MonthStatus:
         """Take the due steps of one month. An error stops this month only; the next `advance` tries it again."""
@@ -148,7 +148,7 @@ class Closing:
                 continue
             except (SigningError, FilingError, MonthError, OSError) as error:
                 _journal.error("month-stopped", month=str(month), step=step.act.value, error=str(error))
-                return MonthStatus(month, life, step, str(error), tuple(unmet or ()))
+                return MonthStatus(month, life, step, text_of(error), tuple(unmet or ()))
         raise AssertionError(f"{month}: {MAX_STEPS} steps and no end: the last was {step}")
 
     def _unless_review_needed(self, life: Life, step: Step) -> Step:
@@ -159,10 +159,8 @@ class Closing:
         reasons = self._months.review_reasons(life.month, version)
         if not reasons:
             return step
-        how = f"review it, then approve it: esep approve {life.month} --by NAME --reason TEXT"
-        return replace(
-            step, act=Act.PERSON, why=f"{'; '.join(reasons)}: {how}", command=f"esep approve {life.month} --by NAME --reason TEXT"
-        )
+        how = message("review it, then approve it: esep approve {month} --by NAME --reason TEXT", month=life.month)
+        return replace(step, act=Act.PERSON, why=message("{reasons}: {how}", reasons=joined("; ", reasons), how=how), command=f"esep approve {life.month} --by NAME --reason TEXT")  # fmt: skip
 
     def _do(self, life: Life, step: Step, now: int) -> None:
         """Do the step. Every branch appends its event to the log."""
@@ -179,7 +177,7 @@ class Closing:
                 self._step_done("frozen")
                 self.diary.refresh()
                 if not life.frozen:
-                    raise MonthError(f"{life.month}: the freeze appended no event: run esep log check")
+                    raise MonthError(message("{month}: the freeze appended no event: run esep log check", month=life.month))
             case Act.SIGN:
                 self._sign(life, step, now)
             case Act.SUBMIT:
@@ -198,10 +196,10 @@ class Closing:
 
     def _sign(self, life: Life, step: Step, now: int) -> None:
         if self._signer is None:
-            raise SigningError("a signature is wanted and no key is configured: set [signing]")
+            raise SigningError(message("a signature is wanted and no key is configured: set [signing]"))
         files = read_frozen(self._months, life.frozen[step.version], SIGNED_FILES, failure=SigningError, whole=True)
         signature = self._signer.sign(files, now=now)
-        self._step_done("signature made")
+        self._step_done(message("signature made"))
         self.diary.append(
             Signed(
                 id=f"signed:{life.month}:{step.version}",
@@ -246,15 +244,17 @@ class Closing:
         """A submission's bytes, if it is one of what was frozen and the bundle still is. Raises FilingError."""
         frozen = life.frozen.get(event.version)
         if frozen is None:
-            raise FilingError(
-                f"{event.month}: submission {event.submission_id} is of version {event.version}, which was never frozen: nothing is sent"
-            )
+            raise FilingError(message(
+                "{month}: submission {submission_id} is of version {version}, which was never frozen: nothing is sent",
+                month=event.month, submission_id=event.submission_id, version=event.version,
+            ))  # fmt: skip
         own = submission_id_of(self._pool, event.month, event.version, event.attempt, frozen.manifest_digest)
         if event.submission_id != own:
-            raise FilingError(
-                f"{event.month} v{event.version}: submission {event.submission_id} is none of the manifest that was frozen ({frozen.manifest_digest}), "
-                f"whose submission {event.attempt} is {own}: nothing is sent; look who wrote event {event.id!r}"
-            )
+            raise FilingError(message(
+                "{month} v{version}: submission {submission_id} is none of the manifest that was frozen ({manifest_digest}), whose submission {attempt} is {own}: nothing is sent; look who wrote event {id}",
+                month=event.month, version=event.version, submission_id=event.submission_id, manifest_digest=frozen.manifest_digest,
+                attempt=event.attempt, own=own, id=repr(event.id),
+            ))  # fmt: skip
         read_frozen(self._months, frozen, ["report.json"], failure=FilingError)
         return content_of_submission(event)
 
@@ -273,11 +273,11 @@ class Closing:
                 self._months.keep(life.month, version, f"{name}.p7s", signature_of(signed, name))
         for submission in life.submissions:
             event = submission.event
-            folder = f"submissions/{event.submission_id}"
+            folder = f"{SUBMISSIONS}/{event.submission_id}"
             self._months.keep(life.month, event.version, f"{folder}/body", content_of_submission(event))
             for number, answered in enumerate(submission.answers, 1):
                 text = f"{answered.request}\n\n---\n{answered.response or answered.message}\n"
-                self._months.keep(life.month, event.version, f"{folder}/{number:04}-{answered.asked}-{answered.outcome}.txt", text.encode())
+                self._months.keep(life.month, event.version, f"{folder}/{answer_file(answered, number)}", text.encode())
         self._kept[str(life.month)] = size
 
 
@@ -286,12 +286,13 @@ def content_of_submission(event: Submitting) -> bytes:
     try:
         content = unpack(event.body_gzip)
     except ValueError as error:
-        raise FilingError(f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent ({error})") from error
+        raise FilingError(message("submission {submission_id}: its bytes in the log are damaged: nothing is sent ({error})", submission_id=event.submission_id, error=error)) from error  # fmt: skip
     digest = hashlib.sha256(content).hexdigest()
     if digest != event.body_digest:
-        raise FilingError(
-            f"submission {event.submission_id}: its bytes in the log are damaged: nothing is sent (SHA-256 {digest}, not {event.body_digest})"
-        )
+        raise FilingError(message(
+            "submission {submission_id}: its bytes in the log are damaged: nothing is sent (SHA-256 {digest}, not {body_digest})",
+            submission_id=event.submission_id, digest=digest, body_digest=event.body_digest,
+        ))  # fmt: skip
     return content
 
 
@@ -300,9 +301,10 @@ def signature_of(event: Signed, name: str) -> bytes:
     try:
         return base64.b64decode(event.signatures[name], validate=True)  # type: ignore[index]
     except (KeyError, binascii.Error, ValueError) as error:
-        raise SigningError(
-            f"{event.month} v{event.version}: the log holds no signature of {name} ({error!r}): look at event {event.id!r}"
-        ) from error
+        raise SigningError(message(
+            "{month} v{version}: the log holds no signature of {name} ({error}): look at event {id}",
+            month=event.month, version=event.version, name=name, error=repr(error), id=repr(event.id),
+        )) from error  # fmt: skip
 
 
 def submit(diary: Diary, months: Months, filing: Filing, pool: str, life: Life, *, now: int, by: str, reason: str) -> Submitting:
@@ -350,7 +352,7 @@ def _packed(content: bytes, month: Month) -> str:
     try:
         return pack(content)
     except ValueError as error:
-        raise FilingError(f"{month}: the submission can't be kept in the log, so it is not made: {error}") from error
+        raise FilingError(message("{month}: the submission can't be kept in the log, so it is not made: {error}", month=month, error=error)) from error  # fmt: skip
 
 
 def append_answer(

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
-import holidays
-
+from pipeline.model.message import message
 from pipeline.model.months import ALMATY, Month
-from pipeline.settings.closing import ClosingSettings, FilingSettings, SigningSettings
+from pipeline.texts import N_
+
+if TYPE_CHECKING:
+    from pipeline.settings.closing import ClosingSettings, FilingSettings, SigningSettings
 
 LAST_DAY = 24
 """The last day, of the following month, to which a hold for review may reach: the day before the report is due."""
@@ -33,6 +36,8 @@ class Plan:
     """How many people must approve it by name."""
     approvers: tuple[str, ...] = ()
     """Who may approve; anybody if empty."""
+    four_eyes: bool = False
+    """Whether the approval of the person who froze the version does not count."""
     escalate_days: tuple[int, ...] = (10, 5, 2, 1)
     """Days before the 25th on which people are reminded while a month is not filed."""
     retry_s: int = 60
@@ -92,6 +97,8 @@ def is_working_day(day: date, plan: Plan) -> bool:
     """Whether a day is a working day in Kazakhstan, by the public calendar and the moved days in the settings."""
     if day in plan.moved_on:
         return True
+    import holidays
+
     return day.weekday() < 5 and day not in holidays.country_holidays("KZ", years=day.year) and day not in plan.moved_off
 
 
@@ -100,6 +107,9 @@ def next_working_day(day: date, plan: Plan) -> date:
     while not is_working_day(day, plan):
         day += timedelta(days=1)
     return day
+
+
+WEEKDAYS = (N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday"))
 
 
 @dataclass(frozen=True, order=True)
@@ -119,21 +129,56 @@ def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Po
     name = str(month)
     filed = file_at(month, plan, frozen_at if frozen_at is not None else month.end_at)
     file_day = datetime.fromtimestamp(filed, ALMATY)
-    hold = f", held {plan.hold_hours} h for review" if plan.hold_hours else ""
-    approvals = f", when {plan.approvals} of {', '.join(plan.approvers) or 'anybody'} approved" if plan.approvals else ""
+    hold = message(", held {hold_hours} h for review", hold_hours=plan.hold_hours) if plan.hold_hours else ""
+    approvals = (
+        message(
+            ", when {approvals} of {approvers} approved",
+            approvals=plan.approvals,
+            approvers=", ".join(plan.approvers) or message("anybody"),
+        )
+        if plan.approvals
+        else ""
+    )
     is_automatic = plan.freezes_by_itself and plan.first_month is not None and str(plan.first_month) <= name
-    freeze = "frozen as soon as it can close" if is_automatic else "to be frozen by a person"
+    freeze = message("frozen as soon as it can close") if is_automatic else message("to be frozen by a person")
     found = [
-        Point(month.end_at, name, "month ends", f"midnight in Almaty; {freeze} (rule 8.1)"),
-        Point(filed, name, "filed", f"the pool's day of filing is the {plan.file_day}{hold}{approvals}; it is {file_day:%A}"),
+        Point(month.end_at, name, message("month ends"), message("midnight in Almaty; {freeze} (rule 8.1)", freeze=freeze)),
+        Point(
+            filed,
+            name,
+            message("filed"),
+            message(
+                "the pool's day of filing is the {file_day}{hold}{approvals}; it is {file_day_2}",
+                file_day=plan.file_day,
+                hold=hold,
+                approvals=approvals,
+                file_day_2=message(WEEKDAYS[file_day.weekday()]),
+            ),
+        ),
     ]
     found += [
-        Point(at, name, "people are called", f"{days} day(s) before the 25th, if it is not filed", days)
+        Point(at, name, message("people are called"), message("{days} day(s) before the 25th, if it is not filed", days=days), days)
         for days, at in escalations(month, plan)
     ]
     working = next_working_day(month.deadline, plan)
-    note = "" if working == month.deadline else f"; the next working day, {working}, is information only: plan to the 25th (rule 1.4)"
-    found.append(Point(due_at(month), name, "late from here on", f"due by the {month.deadline:%A} {month.deadline}{note}"))
+    note = (
+        ""
+        if working == month.deadline
+        else message("; the next working day, {working}, is information only: plan to the 25th (rule 1.4)", working=working)
+    )
+    found.append(
+        Point(
+            due_at(month),
+            name,
+            message("late from here on"),
+            message(
+                "due by the {deadline} {deadline_2}{note}",
+                deadline=message(WEEKDAYS[month.deadline.weekday()]),
+                deadline_2=month.deadline,
+                note=note,
+            ),
+        )
+    )
     return sorted(found)
 
 
@@ -153,6 +198,7 @@ def plan_of(closing: ClosingSettings, signing: SigningSettings, filing: FilingSe
         hold_hours=closing.hold_hours,
         approvals=closing.approvals,
         approvers=closing.approvers,
+        four_eyes=closing.four_eyes,
         escalate_days=closing.escalate_days,
         retry_s=closing.retry_s,
         retry_max_s=closing.retry_max_s,

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.assess.waivers import waiver_facts
+from pipeline.assess.issue_names import waiver_facts
 from pipeline.log.events import AnyEvent, content_digest, encode
 from pipeline.log.events.months import Labelled, Waived
 from pipeline.log.protocol import NewEvent
-from pipeline.settings import LabelSettings, WaiverSettings
+
+if TYPE_CHECKING:
+    from pipeline.settings import LabelSettings, WaiverSettings
 
 FROM_SETTINGS = "settings"
 

@@ -11,6 +11,7 @@ from pipeline.log.protocol import EventLog, append_shared
 from pipeline.log.read import KeyReader
 from pipeline.model.errors import LogError
 from pipeline.model.months import Month
+from pipeline.signing.users import Users
 
 from .decisions import Decisions
 from .life import Life, apply_event
@@ -28,6 +29,8 @@ class Diary:
         """By the month's name: its frozen versions, approvals, signatures, submissions and drafts."""
         self.decisions = Decisions()
         """Labels and waivers."""
+        self.users = Users()
+        """The console's users, and which approvals do not count (ADR 24)."""
         self.notices: set[tuple[str, str]] = set()
         """Notice and channel of every notice delivered."""
         self.stamps: dict[tuple[str, str], Stamped] = {}
@@ -48,7 +51,8 @@ class Diary:
                 if record.id in self._ids:
                     continue
                 self._ids.add(record.id)
-                apply_event(self.lives, event)
+                if self.users.apply(event):
+                    apply_event(self.lives, event)
                 self.decisions.apply(event)
                 if isinstance(event, Stamped):
                     self.stamps[event.digest, event.calendar] = event

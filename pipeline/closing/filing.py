@@ -213,11 +213,11 @@ def interpret(how: AnswerMap, *, asked: str, status: int, content: bytes) -> Ans
     tree = read_tree(content)
     word = str(_text(tree, how.state) or "").strip().lower()
     receipt = _receipt(tree, how.receipt)
-    message = _words(tree, how.message)[:1000]
+    text = _words(tree, how.message)[:1000]
     rows = _rows(tree, how)
 
     def answer(outcome: Outcome, said: str = "") -> Answer:
-        return Answer(outcome, message or said, receipt, rows, status)
+        return Answer(outcome, text or said, receipt, rows, status)
 
     if status in how.duplicate_statuses or word in how.duplicate:
         return answer("duplicate", "the filing service has it already")
@@ -279,11 +279,11 @@ class _XmlTree:
         self._open: list[tuple[dict[str, list[Any]], list[str]]] = [({}, [])]
 
     def doctype(self, *_: object) -> None:
-        raise ValueError("a document type")
+        raise ValueError(message("a document type"))
 
     def start(self, _name: str, _attributes: object) -> None:
         if len(self._open) > MAX_DEPTH:
-            raise ValueError("nested too deep")
+            raise ValueError(message("nested too deep"))
         self._open.append(({}, []))
 
     def data(self, text: str) -> None:

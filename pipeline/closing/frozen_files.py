@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.log.events.months import Frozen
 from pipeline.model.errors import EsepError
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 MANIFEST = "manifest.json"
@@ -41,13 +42,21 @@ def read_frozen(files: Files, event: Frozen, names: Iterable[str], *, failure: t
     try:
         digests = msgspec.json.decode(manifest, type=_Manifest).files
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise failure(f"{event.month} v{event.version}: {MANIFEST} is as frozen and names no files: {error}") from error
+        raise failure(
+            message(
+                "{month} v{version}: {manifest} is as frozen and names no files: {error}",
+                month=event.month,
+                version=event.version,
+                manifest=MANIFEST,
+                error=error,
+            )
+        ) from error
     found = {MANIFEST: manifest}
     for name in names:
         if name == MANIFEST:
             continue
         found[name] = files.read(month, event.version, name)
-        _require(event, name, hashlib.sha256(found[name]).hexdigest(), digests.get(name, "no digest"), failure)
+        _require(event, name, hashlib.sha256(found[name]).hexdigest(), digests.get(name, message("no digest")), failure)
     if whole:
         for name, digest in sorted(digests.items()):
             if name not in found:
@@ -58,6 +67,12 @@ def read_frozen(files: Files, event: Frozen, names: Iterable[str], *, failure: t
 def _require(event: Frozen, name: str, found: str, frozen: str, failure: type[EsepError]) -> None:
     if found != frozen:
         raise failure(
-            f"{event.month} v{event.version}: {name} on the disk is not the one that was frozen: its SHA-256 is {found}, frozen was {frozen}. Nothing was signed "
-            f"or sent: find out who changed it (`esep replay {event.month}` shows all that differs), then move the folder away: it is rebuilt from the log"
+            message(
+                "{month} v{version}: {name} on the disk is not the one that was frozen: its SHA-256 is {found}, frozen was {frozen}. Nothing was signed or sent: find out who changed it (`esep replay {month}` shows all that differs), then move the folder away: it is rebuilt from the log",
+                month=event.month,
+                version=event.version,
+                name=name,
+                found=found,
+                frozen=frozen,
+            )
         )

@@ -9,22 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
-from pipeline.closing.advance import MonthStatus
 from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.log.events.months import Notified
 from pipeline.model.errors import EsepError, SigningError
-from pipeline.signing.certificate import days_left, key_fault
-from pipeline.signing.signer import Signer
+from pipeline.model.journal import Journal
+from pipeline.model.message import joined, message
 
 from .calendar import Plan, due_at, escalations
 from .steps import SCHEDULE, Act
 from .submission import State
 
-_journal = structlog.get_logger("esep.notices")
+if TYPE_CHECKING:
+    from pipeline.closing.advance import MonthStatus
+    from pipeline.signing.signer import Signer
+
+_journal = Journal("esep.notices")
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,21 @@ def notices_of_key(signer: Signer | None, pool_bin: str, now: int, *, warn_days:
     """Notices about the signing key: it can't be used, or its certificate expires within `warn_days`."""
     if signer is None:
         return []
+    from pipeline.signing.certificate import days_left, key_fault
+
     try:
         key = signer.certificate()
     except SigningError as error:
-        return [Notice(f"key:{_digest(str(error))}", "The signing key can't be used", str(error))]
+        return [Notice(f"key:{_digest(str(error))}", message("The signing key can't be used"), str(error))]
     fault = key_fault(key, pool_bin, now)
     if fault:
-        return [Notice(f"key:{key.name}:{_digest(fault)}", "The signing key can't be used", fault)]
+        return [Notice(f"key:{key.name}:{_digest(fault)}", message("The signing key can't be used"), fault)]
     left = days_left(key.not_after, now)
     if left < warn_days:
-        text = f"The certificate that signs months expires in {left} day(s): get a new one and configure it in [signing]."
-        return [Notice(f"certificate:{key.name}", "The signing certificate expires soon", text)]
+        text = message(
+            "The certificate that signs months expires in {left} day(s): get a new one and configure it in [signing].", left=left
+        )
+        return [Notice(f"certificate:{key.name}", message("The signing certificate expires soon"), text)]
     return []
 
 
@@ -73,40 +78,80 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
     if now < status.month.end_at:
         return found
     if not life.frozen and step.act is Act.FACTS:
-        what = "\n".join(f"- {line}" for line in status.unmet) or step.why
-        found.append(Notice(f"blocked:{month}:{_digest(what)}", f"{month} can't close yet", what))
+        what = joined("\n", [message("- {line}", line=line) for line in status.unmet]) or step.why
+        found.append(Notice(f"blocked:{month}:{_digest(what)}", message("{month} can't close yet", month=month), what))
     if not life.frozen and step.act is Act.PERSON:
-        found.append(Notice(f"closable:{month}", f"{month} can close", f"Every condition holds: esep freeze {month}"))
+        found.append(
+            Notice(
+                f"closable:{month}",
+                message("{month} can close", month=month),
+                message("Every condition holds: esep freeze {month}", month=month),
+            )
+        )
     if status.trouble:
-        found.append(Notice(f"trouble:{month}:{_digest(status.trouble)}", f"{month} is stopped", status.trouble))
+        found.append(Notice(f"trouble:{month}:{_digest(status.trouble)}", message("{month} is stopped", month=month), status.trouble))
     if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED:
-        found.append(Notice(f"person:{month}:{step.version}:{_digest(step.why)}", f"{month} v{step.version} waits for you", step.why))
+        found.append(
+            Notice(
+                f"person:{month}:{step.version}:{_digest(step.why)}",
+                message("{month} v{version} waits for you", month=month, version=step.version),
+                step.why,
+            )
+        )
     for submission in life.submissions:
         event, verdict = submission.event, submission.verdict
         if verdict is not None and verdict.outcome == "accepted":
-            text = (
-                f"Version {event.version} was accepted.\nReceipt: {submission.receipt or 'none given'}\nSubmission: {event.submission_id}"
+            text = message(
+                "Version {version} was accepted.\nReceipt: {receipt}\nSubmission: {submission_id}",
+                version=event.version,
+                receipt=submission.receipt or message("none given"),
+                submission_id=event.submission_id,
             )
-            found.append(Notice(f"filed:{event.submission_id}", f"{month} v{event.version} is filed", text))
+            found.append(
+                Notice(f"filed:{event.submission_id}", message("{month} v{version} is filed", month=month, version=event.version), text)
+            )
         elif verdict is not None:
-            rows = "\n".join(f"- row {row.n}: {row.message}" for row in verdict.rows[:50])
+            rows = "\n".join(message("- row {n}: {message}", n=row.n, message=row.message) for row in verdict.rows[:50])
             said = verdict.message or (verdict.reason if verdict.asked == "person" else "")
-            text = f"{said}\n{rows}".strip() or "No reason was given."
-            found.append(Notice(f"rejected:{event.submission_id}", f"{month} v{event.version} was rejected", text))
+            text = f"{said}\n{rows}".strip() or message("No reason was given.")
+            found.append(
+                Notice(
+                    f"rejected:{event.submission_id}", message("{month} v{version} was rejected", month=month, version=event.version), text
+                )
+            )
     draft = life.draft
     if draft is not None:
-        kind = "a reported transfer left the main chain" if "reorganisation" in draft.causes else "facts changed after the freeze"
-        text = f"{draft.row_count} row(s) would change ({', '.join(draft.causes)}). See them: esep amend {month}"
-        found.append(Notice(f"draft:{draft.id}", f"{month}: {kind}", text))
+        kind = (
+            message("a reported transfer left the main chain")
+            if "reorganisation" in draft.causes
+            else message("facts changed after the freeze")
+        )
+        text = message(
+            "{row_count} row(s) would change ({causes}). See them: esep amend {month}",
+            row_count=draft.row_count,
+            causes=", ".join(draft.causes),
+            month=month,
+        )
+        found.append(Notice(f"draft:{draft.id}", message("{month}: {kind}", month=month, kind=kind), text))
     if not life.is_filed:
         passed = [days for days, at in escalations(status.month, plan) if at <= now]
         if now >= due_at(status.month):
             found.append(
-                Notice(f"late:{month}", f"{month} IS LATE", f"It was due by {status.month.deadline}. It is {life.state()}: {step.why}")
+                Notice(
+                    f"late:{month}",
+                    message("{month} IS LATE", month=month),
+                    message(
+                        "It was due by {deadline}. It is {state}: {why}", deadline=status.month.deadline, state=life.state(), why=step.why
+                    ),
+                )
             )
         elif passed:
             found.append(
-                Notice(f"deadline:{month}:{min(passed)}", f"{month} is due in {min(passed)} day(s)", f"It is {life.state()}: {step.why}")
+                Notice(
+                    f"deadline:{month}:{min(passed)}",
+                    message("{month} is due in {passed} day(s)", month=month, passed=min(passed)),
+                    message("It is {state}: {why}", state=life.state(), why=step.why),
+                )
             )
     return found
 

@@ -17,6 +17,7 @@ from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.amounts import from_units
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.validate.ledger import KEYS, LedgerKind
@@ -138,8 +139,19 @@ def _row(row: DraftedRow, asset: str, rules: Rules) -> RowChange:
         triples = zip(row.columns, row.before, row.after, strict=True)
         return RowChange(row.change, row.allocation_id, "", [(name, printed(name, was), printed(name, now)) for name, was, now in triples])
     values = {name: printed(name, value) for name, value in zip(row.columns, row.after or row.before, strict=True)}
-    moved = f"transferred {values['transfer_date']}" if values["transfer_date"] else "not transferred"
-    words = f"{values['miner_name']}, allocated {values['allocation_date']}, {values['amount']} {asset}, {moved}"
+    moved = (
+        message("transferred {transfer_date}", transfer_date=values["transfer_date"])
+        if values["transfer_date"]
+        else message("not transferred")
+    )
+    words = message(
+        "{miner_name}, allocated {allocation_date}, {amount} {asset}, {moved}",
+        miner_name=values["miner_name"],
+        allocation_date=values["allocation_date"],
+        amount=values["amount"],
+        asset=asset,
+        moved=moved,
+    )
     return RowChange(row.change, row.allocation_id, words, [])
 
 

@@ -22,7 +22,7 @@ CLOCK_S = 7200
 def review_reasons(facts: Facts, enriched: Enriched, month: Month, most_apart_percent: int) -> list[str]:
     """Why the month is not filed automatically. `most_apart_percent`: by how much of the month's allocations its transfers may differ from them."""
     if enriched.report.is_empty():
-        return [f"the month is empty, and {why}" for why in coverage_faults(facts, month)]
+        return [message("the month is empty, and {why}", why=why) for why in coverage_faults(facts, month)]
     return apart(enriched, month, most_apart_percent)
 
 
@@ -65,11 +65,16 @@ def apart(enriched: Enriched, month: Month, most_apart_percent: int) -> list[str
         allocated.join(moved, on="asset", how="full", coalesce=True).with_columns(pl.col("allocated", "moved").fill_null(0)).sort("asset")
     )
     return [
-        f"{asset}: transfers of the month are {_share(moved, allocated)} of its allocations, more than {most_apart_percent} % apart (closing.most_apart_percent)"
+        message(
+            "{asset}: transfers of the month are {share} of its allocations, more than {most_apart_percent} % apart (closing.most_apart_percent)",
+            asset=asset,
+            share=_share(moved, allocated),
+            most_apart_percent=most_apart_percent,
+        )
         for asset, allocated, moved in both.select("asset", "allocated", "moved").iter_rows()
         if abs(moved - allocated) * 100 > most_apart_percent * allocated
     ]
 
 
 def _share(moved: int, allocated: int) -> str:
-    return f"{Decimal(moved) / Decimal(allocated):.1%}" if allocated else "made without any"
+    return f"{Decimal(moved) / Decimal(allocated):.1%}" if allocated else message("made without any")

@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import structlog
-
 from pipeline.log.events.months import Frozen, Stamped
 from pipeline.log.head import Head
 from pipeline.model.errors import SigningError
+from pipeline.model.journal import Journal
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
 from pipeline.signing.public_time import InBlock, ProofUnreadable, Timestamp, read_proof, write_proof
@@ -29,7 +28,7 @@ PROOF = "manifest.json.ots"
 ASK_AGAIN_S = 3600
 """Between two questions to a calendar that has not stamped yet: Bitcoin's blocks, and a calendar's own round, take hours."""
 
-_journal = structlog.get_logger("esep.closing")
+_journal = Journal("esep.closing")
 
 
 class Calendar(Protocol):
@@ -116,7 +115,11 @@ class Stamping:
 
     def _append(self, calendar: Calendar, now: int, subject: _Subject, made: Timestamp, number: int) -> None:
         heights = sorted({end.height for _, end in made.ends() if isinstance(end, InBlock)})
-        reason = f"in Bitcoin block {heights[0]}" if heights else f"{calendar.name} promises to stamp it"
+        reason = (
+            message("in Bitcoin block {heights}", heights=heights[0])
+            if heights
+            else message("{name} promises to stamp it", name=calendar.name)
+        )
         named = hashlib.sha256(calendar.name.encode()).hexdigest()[:16]
         event = Stamped(
             id=f"stamped:{subject.digest}:{named}:{number}",

@@ -121,7 +121,12 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
     if last.state is State.REJECTED:
         said = last.summary or message("no reason was given")
         what = message("correct the facts and amend (esep amend), or file the same version again (esep refile)")
-        return Step(Act.PERSON, message("rejected: {said}. Then {what}", said=said, what=what), *named, f"esep amend {life.month}")
+        return Step(
+            Act.PERSON,
+            message("rejected: {said}. Then {what}", said=said, what=what),
+            *named,
+            f"esep amend {life.month}",
+        )
     return Step(Act.DONE, message("filed, receipt {receipt}", receipt=last.receipt or message("none given")), *named)
 
 
@@ -134,7 +139,11 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
     if now < life.month.end_at:
         return Step(Act.WAIT, message("the month has not ended"), life.month.end_at)
     if outside:
-        return Step(Act.PERSON, outside, command=f"esep freeze {life.month} --by NAME" if unmet == [] and plan.first_month is None else "")
+        return Step(
+            Act.PERSON,
+            outside,
+            command=f"esep freeze {life.month} --by NAME" if unmet == [] and plan.first_month is None else "",
+        )
     if unmet is None or unmet:
         return Step(Act.FACTS, joined("; ", unmet or [message("the conditions were not evaluated yet")]))
     if not plan.freezes_by_itself:
@@ -147,8 +156,15 @@ def _step_to_freeze(life: Life, plan: Plan, now: int, unmet: list[str] | None, o
 
 
 def approvals_of(life: Life, plan: Plan, version: int) -> set[str]:
-    """Who approved the version, of those who may (`closing.approvers`; anybody if empty)."""
-    return {by for by in life.approvals.get(version, {}) if not plan.approvers or by in plan.approvers}
+    """Who approved the version, of those who may: `closing.approvers`, anybody if empty; but not who froze it (`closing.four_eyes`)."""
+    approved = {by for by in life.approvals.get(version, {}) if not plan.approvers or by in plan.approvers}
+    return approved - {excluded_approver(life, plan, version)}
+
+
+def excluded_approver(life: Life, plan: Plan, version: int) -> str:
+    """Who froze the version, where their own approval does not count; "" where it does."""
+    frozen = life.frozen.get(version)
+    return frozen.by if plan.four_eyes and frozen is not None else ""
 
 
 def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
@@ -157,7 +173,8 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
         return Step(Act.SIGN, message("frozen and not signed"), None, version)
     approved = approvals_of(life, plan, version)
     if len(approved) < plan.approvals:
-        wanted = ", ".join(name for name in plan.approvers if name not in approved) or message("anybody else")
+        own = excluded_approver(life, plan, version)
+        wanted = ", ".join(name for name in plan.approvers if name not in approved and name != own) or message("anybody else")
         command = f"esep approve {life.month} --by NAME --reason TEXT"
         return Step(
             Act.PERSON,
@@ -198,7 +215,7 @@ def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) 
             message("in the outbox: hand it in, and record the answer with `esep receipt`"),
             None,
             *named,
-            receipt.format("accepted --receipt NUMBER"),
+            receipt.format(message("accepted --receipt NUMBER")),
         )
     if delivery.is_contradicted:
         why = message(

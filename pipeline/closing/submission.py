@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.log.events.months import Answered, Sending, Submitting
+from pipeline.model.message import joined, message
+from pipeline.texts import N_
 
+SUBMISSIONS = "submissions"
+"""Below a bundle: a folder for each submission, with what was sent and every answer as it came."""
 SHOWN_ROWS = 5
 """How many rejected rows one line of text names."""
 
@@ -27,6 +31,19 @@ class State(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
 
+
+STATE_WORDS = {
+    State.OPEN: N_("open"),
+    State.CLOSABLE: N_("closable"),
+    State.FROZEN: N_("frozen"),
+    State.SIGNED: N_("signed"),
+    State.SUBMITTING: N_("submitting"),
+    State.UNKNOWN: N_("unknown"),
+    State.RECEIVED: N_("received"),
+    State.ACCEPTED: N_("accepted"),
+    State.REJECTED: N_("rejected"),
+}
+"""What a state is called in a text for people; translated by whoever shows it."""
 
 CONFIRMING_OUTCOMES = ("received", "duplicate", "accepted")
 """Outcomes that confirm that the filing service has the submission."""
@@ -151,6 +168,11 @@ def _is_undelivered(answer: Answered) -> bool:
 def summary_of(answer: Answered) -> str:
     """An answer on one line: the message and the first `SHOWN_ROWS` rejected rows with their reasons."""
     said = answer.message or (answer.reason if answer.asked == "person" else "")
-    rows = [f"row {row.n}: {row.message}" for row in answer.rows[:SHOWN_ROWS]]
-    more = [f"and {len(answer.rows) - SHOWN_ROWS} more rows"] if len(answer.rows) > SHOWN_ROWS else []
-    return "; ".join([part for part in (said, *rows, *more) if part])
+    rows = [message("row {n}: {message}", n=row.n, message=row.message) for row in answer.rows[:SHOWN_ROWS]]
+    more = [message("and {count} more rows", count=len(answer.rows) - SHOWN_ROWS)] if len(answer.rows) > SHOWN_ROWS else []
+    return joined("; ", [part for part in (said, *rows, *more) if part])
+
+
+def answer_file(answered: Answered, number: int) -> str:
+    """The name of the file that keeps the submission's answer of this number, as it came."""
+    return f"{number:04}-{answered.asked}-{answered.outcome}.txt"

@@ -8,17 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from pipeline.app.app import App
 from pipeline.capture.follow_source import SourceFollower, Stepped
 from pipeline.model.errors import EsepError, FencedError
+from pipeline.model.journal import Journal
 
 from .following import FIRST_PAUSE_S, LONGEST_PAUSE_S, concerns_all
 from .loops import Loop
 from .metrics import Metrics
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 MOST_FENCED = 20
 """How often in a row another writer of the ledger may come between before a step fails."""
 

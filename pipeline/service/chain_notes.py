@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
-from pipeline.follow.connector import ChainStatus
-from pipeline.follow.nodes import NodeReport
 from pipeline.model.durable import write_atomically
+from pipeline.model.journal import Journal
 from pipeline.model.message import as_plain
 
-_journal = structlog.get_logger("esep")
+if TYPE_CHECKING:
+    from pipeline.follow.connector import ChainStatus
+    from pipeline.follow.nodes import NodeReport
+
+_journal = Journal("esep")
 
 EVERY_S = 30
+MOST_UNPROVED = 20
+"""Of what a node could not show, kept in words."""
 
 
 class NodeNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +40,10 @@ class NodeNote(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """The last one, whether it is over or not."""
     trouble_at: int | None = None
+    unproved: list[str] = []
+    """What of the blocks read the node could not show, and is not the pool's: the newest, each once, earlier processes' too."""
+    n_unproved: int = 0
+    """How many there were."""
 
 
 class ChainNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +72,7 @@ def node_notes(reports: Sequence[NodeReport], now: int) -> list[NodeNote]:
             node=each.node, is_followed=each.is_followed, is_in_trouble=each.is_in_trouble, version=each.version, height=each.height,
             ways=list(each.ways), answers_in_ms=each.answers_in_ms, trouble=each.trouble,
             trouble_at=None if each.trouble_ago_s is None else now - each.trouble_ago_s,
+            unproved=list(each.unproved)[-MOST_UNPROVED:], n_unproved=len(each.unproved),
         )
         for each in reports
     ]  # fmt: skip
@@ -88,6 +98,9 @@ class ChainNotes:
         """`now`: the clock, Unix seconds."""
         self._path, self._now = note_path(var, chain), now
         self._last: ChainNote | None = None
+        before = read_note(var, chain)
+        self._before = {node.node: node for node in before.nodes} if before is not None else {}
+        """What earlier processes noted of each node."""
 
     def tell(self, trouble: str | None, status: ChainStatus | None) -> None:
         """The chain is in this trouble, or follows. A file that can't be written is logged, and stops nothing."""
@@ -103,7 +116,7 @@ class ChainNotes:
             note = msgspec.structs.replace(
                 note, node=status.node, node_version=status.node_version, method=status.method,
                 height=status.height, node_height=status.node_height,
-                nodes=node_notes(status.nodes, now), witnessed_to_height=status.witnessed_to_height,
+                nodes=[with_earlier(each, self._before.get(each.node)) for each in node_notes(status.nodes, now)], witnessed_to_height=status.witnessed_to_height,
             )  # fmt: skip
         self._last = note
         try:
@@ -111,3 +124,20 @@ class ChainNotes:
             write_atomically(self._path, msgspec.json.format(msgspec.json.encode(note, enc_hook=as_plain)) + b"\n")
         except OSError as error:
             _journal.warning("not-noted", file=str(self._path), error=str(error))
+
+
+def trouble_of(var: Path, chain: str, now: int) -> dict[str, object] | None:
+    """What keeps the chain from being followed, by the process that follows it on this machine, and for how long; None where it told nothing."""
+    note = read_note(var, chain)
+    if note is None or note.trouble is None:
+        return None
+    return {"words": note.trouble, "since_s": max(0, now - (note.since or note.at)), "told_s": max(0, now - note.at)}
+
+
+def with_earlier(node: NodeNote, before: NodeNote | None) -> NodeNote:
+    """With what an earlier note says that the node could not show."""
+    if before is None or not before.n_unproved:
+        return node
+    n_again = len(set(before.unproved) & set(node.unproved))
+    texts = list(dict.fromkeys([*before.unproved, *node.unproved]))
+    return msgspec.structs.replace(node, unproved=texts[-MOST_UNPROVED:], n_unproved=before.n_unproved + node.n_unproved - n_again)

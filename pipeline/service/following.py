@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 
-import structlog
-
 from pipeline.app.app import App
 from pipeline.app.stores import Progress
 from pipeline.follow.connector import ChainConnector, ChainStatus, Connected, Contradicted, Idle, Reorganised, Step, Waiting, step_name
 from pipeline.model.errors import DiskError, EsepError, HistoryBroken, LogError, SourceError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .chain_notes import ChainNotes
 from .loops import Loop
 from .metrics import Metrics
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
@@ -103,11 +103,11 @@ def catch_up(app: App, chain: str, on_progress: Progress) -> int:
                 case Idle(height):
                     return height
                 case Waiting(reason):
-                    raise SourceError(f"{chain}: {reason}", is_retryable=True)
+                    raise SourceError(message("{chain}: {reason}", chain=chain, reason=reason), is_retryable=True)
             state = connector.describe()
             if state.height is not None and state.node_height is not None:
                 on_progress(state.height, state.node_height)
-    raise SourceError(f"{chain}: the node's tip moves away faster than it is followed")
+    raise SourceError(message("{chain}: the node's tip moves away faster than it is followed", chain=chain))
 
 
 def count_step(metrics: Metrics, pool: str, chain: str, step: Step, state: ChainStatus) -> None:

@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import structlog
-
 from pipeline.app.app import App
 from pipeline.closing.diary import Diary
 from pipeline.closing.notices import Notice, deliver
 from pipeline.model.errors import ConsentNeeded, InputRefused, LogError, SettingsError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 from pipeline.settings.inbox import InboxRule, InboxSettings
 from pipeline.validate.review import Consent, review_lines
 
@@ -31,7 +31,7 @@ from .metrics import Metrics
 
 DONE, REFUSED, WAITING = "done", "refused", "waiting"
 _OF_UPLOADS = (".*", "~$*", "*.part", "*.tmp", "*.filepart", "*.crdownload")
-_journal = structlog.get_logger("esep.inbox")
+_journal = Journal("esep.inbox")
 
 Importer = Callable[[Path, InboxRule, Consent], str]
 """Imports one file; what it did, as text. Raises InputRefused, ConsentNeeded, SettingsError, and errors of the log or the disk."""
@@ -60,7 +60,7 @@ class Inbox:
     def of(cls, settings: InboxSettings, importer: Importer) -> Inbox:
         """The configured inbox. Raises SettingsError where none is configured."""
         if settings.folder is None:
-            raise SettingsError(["inbox.folder: is not set: name the folder that files arrive in"], source="esep inbox")
+            raise SettingsError([message("inbox.folder: is not set: name the folder that files arrive in")], source="esep inbox")
         return cls(settings.folder, settings.files, float(settings.settle_s), importer)
 
     def look(self, now: float) -> list[HandledFile]:
@@ -90,10 +90,17 @@ class Inbox:
     def import_waiting(self, name: str, consent: Consent, *, by: str) -> HandledFile:
         """Import a file that waits, agreed to by a person, whose name goes into the log. Raises SettingsError for a name that is not there."""
         if not by.strip():
-            raise SettingsError(["--by: is empty: say who agrees"], source="esep inbox")
+            raise SettingsError([message("--by: is empty: say who agrees")], source="esep inbox")
         if name not in self.waiting():
             raise SettingsError(
-                [f"{name!r} is not among the files that wait: {', '.join(self.waiting()) or 'none does'}"], source="esep inbox"
+                [
+                    message(
+                        "{name} is not among the files that wait: {waiting}",
+                        name=repr(name),
+                        waiting=", ".join(self.waiting()) or message("none does"),
+                    )
+                ],
+                source="esep inbox",
             )
         return self._handle(self.folder / WAITING / name, replace(consent, by=by), f"agreed to by {by}\n")
 
@@ -110,10 +117,17 @@ class Inbox:
         rule = next((rule for rule in self.rules if fnmatch.fnmatch(path.name, rule.pattern)), None)
         try:
             if _is_foreign(path):
-                raise InputRefused(path.name, [f"{path.name}: is a link or no plain file: put the file itself here"])
+                raise InputRefused(path.name, [message("{name}: is a link or no plain file: put the file itself here", name=path.name)])
             if rule is None:
                 patterns = ", ".join(rule.pattern for rule in self.rules) or "none"
-                raise InputRefused(path.name, [f"{path.name}: no pattern of [[inbox.files]] fits the name; those are {patterns}"])
+                raise InputRefused(
+                    path.name,
+                    [
+                        message(
+                            "{name}: no pattern of [[inbox.files]] fits the name; those are {patterns}", name=path.name, patterns=patterns
+                        )
+                    ],
+                )
             place, report = DONE, self.importer(path, rule, consent)
         except InputRefused as error:
             place, report = REFUSED, str(error)

@@ -12,21 +12,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-import structlog
-
 from pipeline.app.app import App
 from pipeline.app.stores import OnBatch
 from pipeline.assess.waivers import blocking_issues
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LeaseLost, StoreLocked
+from pipeline.model.journal import Journal
 from pipeline.store import Store
-from pipeline.store.ingest import IngestStep
 from pipeline.store.queries import chain_state, frozen_months
+from pipeline.store.step import IngestStep
 
 from .metrics import Metrics, MonthSeen
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 
 WAIT_S = 1.0
 """Seconds that the store's loop waits for new events before it checks whether to stop."""

@@ -10,15 +10,16 @@ import contextlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import structlog
 from prometheus_client.exposition import choose_encoder
 
 from pipeline.app.serving import HttpServer, Request, Response
 from pipeline.model.errors import SettingsError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 
 from .metrics import Metrics
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 
 IDLE_S = 10.0
 """Seconds after which an idle connection is closed."""
@@ -39,7 +40,13 @@ def serve_probes(listen: str, metrics: Metrics) -> Iterator[str]:
         server = HttpServer(host, port, lambda request: _answer(metrics, request), name="probes", max_body_bytes=0, idle_s=IDLE_S)
     except OSError as error:
         raise SettingsError(
-            [f"metrics.listen: can't listen on {listen}: {error.strerror or error}: choose a free port of this machine"]
+            [
+                message(
+                    "metrics.listen: can't listen on {listen}: {strerror}: choose a free port of this machine",
+                    listen=listen,
+                    strerror=error.strerror or error,
+                )
+            ]
         ) from None
     address = f"{listen.rpartition(':')[0]}:{server.port}"
     server.start()
@@ -57,7 +64,7 @@ def _parsed(listen: str) -> tuple[str, int]:
             return parts.hostname, parts.port
     except ValueError:
         pass
-    raise SettingsError([f"metrics.listen: {listen!r} must be HOST:PORT, such as 127.0.0.1:9464"])
+    raise SettingsError([message("metrics.listen: {listen} must be HOST:PORT, such as 127.0.0.1:9464", listen=repr(listen))])
 
 
 def _answer(metrics: Metrics, request: Request) -> Response:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-import structlog
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import JSONResponse
@@ -23,6 +22,8 @@ from pipeline.app.app import App
 from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.pushed import PushedRows
 from pipeline.model.errors import LogError, MonthError, SettingsError
+from pipeline.model.journal import Journal
+from pipeline.model.message import message
 from pipeline.settings.sources import PushSettings
 
 from .capturing import step_through_fences
@@ -31,7 +32,7 @@ from .metrics import Metrics
 
 MOST_ROWS = 10_000
 MOST_BYTES = 16 << 20
-_journal = structlog.get_logger("esep.push")
+_journal = Journal("esep.push")
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Amount = Annotated[str, Field(pattern=r"^[0-9]{1,39}(\.[0-9]{1,39})?$", description="as printed, as text: 0.01234560")]
@@ -195,7 +196,15 @@ def serve_push(app: App, source: str) -> Iterator[str]:
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise SettingsError([f"sources.{source}.listen: can't listen on {ours.listen}: choose a free port of this machine"]) from None
+        raise SettingsError(
+            [
+                message(
+                    "sources.{source}.listen: can't listen on {listen}: choose a free port of this machine",
+                    source=source,
+                    listen=ours.listen,
+                )
+            ]
+        ) from None
     thread = threading.Thread(target=server.run, args=([listener],), name=f"push {source}")
     thread.start()
     try:

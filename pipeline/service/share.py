@@ -12,16 +12,15 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 
-import structlog
-
 from pipeline.app.app import App
 from pipeline.log.lease import Leases, PoolLease
 from pipeline.model.errors import EsepError, LeaseLost, StoreLocked
+from pipeline.model.journal import Journal
 
 from .loops import follow_log
 from .metrics import Metrics
 
-_journal = structlog.get_logger("esep")
+_journal = Journal("esep")
 
 LOOK_S = 0.5
 """Seconds between checks of the leases."""

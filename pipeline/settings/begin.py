@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.model.message import message
+
 from .toml_text import toml_string
 
 PLACEHOLDER_BIN = "000000000000"
@@ -56,8 +58,12 @@ class Beginning:
 
 def placeholder_faults(bin_: str, name: str) -> list[str]:
     """What of the template's own pool still stands in the settings."""
-    faults = [f"pool.bin: {bin_!r} is the template's placeholder: put in the pool's IIN/BIN"] if bin_ == PLACEHOLDER_BIN else []
-    return faults + ([f"pool.name: {name!r} is the template's placeholder: put in the pool's name"] if name == PLACEHOLDER_NAME else [])
+    faults = []
+    if bin_ == PLACEHOLDER_BIN:
+        faults.append(message("pool.bin: {bin} is the template's placeholder: put in the pool's IIN/BIN", bin=repr(bin_)))
+    if name == PLACEHOLDER_NAME:
+        faults.append(message("pool.name: {name} is the template's placeholder: put in the pool's name", name=repr(name)))
+    return faults
 
 
 def settings_text(beginning: Beginning, template: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pipeline.model.address import host_of, is_this_machine, parse_address
+from pipeline.model.message import message
 from pipeline.model.months import Month
 
 from .parts import FilePath, Section, Texts, as_tuple
@@ -53,6 +54,7 @@ class ClosingSettings(Section):
     )
     approvals: int = Field(default=0, ge=0, le=2, description="how many named people must let a month go")
     approvers: Texts = Field(default=(), description="who they may be; anybody when empty")
+    four_eyes: bool = Field(default=False, description="whether who froze a version can't approve it: another person does")
     escalate_days: Annotated[tuple[Annotated[int, Field(ge=0, le=24)], ...], BeforeValidator(as_tuple)] = Field(
         default=(10, 5, 2, 1), description="days before the 25th on which people are called while a month is not filed"
     )
@@ -174,7 +176,7 @@ def address_faults(place: str, url: str, *, carries_secret: bool) -> list[str]:
     try:
         parse_address(url, carries_secret=carries_secret)
     except ValueError as error:
-        return [f"{place}: {error}"]
+        return [message("{place}: {error}", place=place, error=error)]
     return []
 
 
@@ -182,9 +184,9 @@ def _mail_server_faults(notices: NoticesSettings) -> list[str]:
     try:
         host = host_of(notices.smtp_host)
     except ValueError:
-        return ["notices.smtp_host: is no host: write its name or IP address, without a scheme or port"]
+        return [message("notices.smtp_host: is no host: write its name or IP address, without a scheme or port")]
     if notices.smtp_security == "none" and not is_this_machine(host):
-        return [f"notices.smtp_security: none is for a mail server on this machine, not {host}"]
+        return [message("notices.smtp_security: none is for a mail server on this machine, not {host}", host=host)]
     return []
 
 
@@ -192,20 +194,20 @@ def closing_faults(closing: ClosingSettings, signing: SigningSettings, filing: F
     """What must be together."""
     faults = []
     if closing.approvers and len(set(closing.approvers)) < closing.approvals:
-        faults.append(f"closing.approvers: {closing.approvals} approvals need as many different names")
+        faults.append(message("closing.approvers: {approvals} approvals need as many different names", approvals=closing.approvals))
     faults += _signing_faults(signing)
     if filing.way == "http":
         faults += _http_faults(filing)
     if not _CONTENT_TYPE.fullmatch(filing.content_type):
-        faults.append("filing.content_type: travels in a header: write one line of ASCII, like application/json")
+        faults.append(message("filing.content_type: travels in a header: write one line of ASCII, like application/json"))
     if filing.fields and filing.template_file:
-        faults.append("filing: has both fields and template_file: keep one way to make the body")
+        faults.append(message("filing: has both fields and template_file: keep one way to make the body"))
     if notices.webhook_url:
         faults += address_faults("notices.webhook_url", notices.webhook_url, carries_secret=True)
     if notices.smtp_host:
         faults += _mail_server_faults(notices)
     if notices.smtp_host and not (notices.mail_from and notices.mail_to):
-        faults.append("notices.mail_from, mail_to: are needed for e-mail")
+        faults.append(message("notices.mail_from, mail_to: are needed for e-mail"))
     return faults
 
 
@@ -213,7 +215,7 @@ def public_time_faults(public_time: PublicTimeSettings) -> list[str]:
     """What is wrong with the calendars."""
     faults = [fault for url in public_time.calendars for fault in address_faults("public_time.calendars", url, carries_secret=False)]
     if len(set(public_time.calendars)) < len(public_time.calendars):
-        faults.append("public_time.calendars: one stands there twice")
+        faults.append(message("public_time.calendars: one stands there twice"))
     return faults
 
 
@@ -224,9 +226,9 @@ def _signing_faults(signing: SigningSettings) -> list[str]:
     if signing.way == "ncanode":
         faults += address_faults("signing.ncanode_url", signing.ncanode_url, carries_secret=True)
         if signing.tsa_url:
-            faults.append("signing.tsa_url: is for way = 'pkcs12'; for ncanode set with_tsp, and the address in NCANode itself")
+            faults.append(message("signing.tsa_url: is for way = 'pkcs12'; for ncanode set with_tsp, and the address in NCANode itself"))
     if signing.way != "none" and signing.pkcs12_file is None:
-        faults.append(f"signing.pkcs12_file: is needed for way = {signing.way!r}")
+        faults.append(message("signing.pkcs12_file: is needed for way = {way}", way=repr(signing.way)))
     return faults
 
 
@@ -235,9 +237,9 @@ def _http_faults(filing: FilingSettings) -> list[str]:
     if filing.status_url:
         faults += address_faults("filing.status_url", filing.status_url, carries_secret=True)
     if filing.auth in ("bearer", "basic", "api-key") and filing.password is None:
-        faults.append(f"filing.password_file: is needed for auth = {filing.auth!r}; or ESEP_FILING_PASSWORD")
+        faults.append(message("filing.password_file: is needed for auth = {auth}; or ESEP_FILING_PASSWORD", auth=repr(filing.auth)))
     if filing.auth == "mtls" and not (filing.client_cert_file and filing.client_key_file):
-        faults.append("filing.client_cert_file, client_key_file: are needed for auth = 'mtls'")
+        faults.append(message("filing.client_cert_file, client_key_file: are needed for auth = 'mtls'"))
     if filing.envelope == "smartbridge" and not (filing.service_id and filing.sender):
-        faults.append("filing.service_id, sender: are needed for envelope = 'smartbridge'")
+        faults.append(message("filing.service_id, sender: are needed for envelope = 'smartbridge'"))
     return faults

@@ -7,32 +7,38 @@ names its successor: from `REMOVED` when it was one once or is often looked for,
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic_core import ErrorDetails
 
+from pipeline.model.message import message, text_of
+from pipeline.texts import N_
+
 REMOVED: Mapping[str, str] = {
-    "chains.*.password": "is not kept in the settings: use password_file, or the environment variable ESEP_CHAINS_<NAME>_PASSWORD",
-    "chains.*.rpc_password": "is not kept in the settings: use password_file, or the environment variable ESEP_CHAINS_<NAME>_PASSWORD",
-    "chains.*.rpc_user": "is now chains.<name>.user",
-    "chains.*.url": "is now chains.<name>.rpc_url",
-    "chains.*.cookie": "is now chains.<name>.cookie_file",
-    "chains.*.confirmations": "is now chains.<name>.finality",
-    "chains.*.poll": "is now chains.<name>.poll_s",
-    "chains.*.timeout": "is now chains.<name>.timeout_s",
-    "chains.*.payout_unit": "is now the table [payout_unit], by asset: BTC = 10000",
-    "chains.*.wallets.*.xpub": "is now chains.<name>.wallets.descriptors",
-    "pool.phone": "is now pool.telephone",
-    "pool.iin": "is now pool.bin",
-    "pool.head": "is now pool.head_name",
-    "pool.executor": "is now pool.executor_name",
-    "finality": "is now chains.<name>.finality",
-    "report.formats": "is no setting: a frozen month has every format",
-    "store.publish_interval": "is now store.publish_every_s",
-    "labels.*.outflow_class": "is now labels.class",
+    "chains.*.password": message("is not kept in the settings: use password_file, or the environment variable ESEP_CHAINS_<NAME>_PASSWORD"),
+    "chains.*.rpc_password": message(
+        "is not kept in the settings: use password_file, or the environment variable ESEP_CHAINS_<NAME>_PASSWORD"
+    ),
+    "chains.*.rpc_user": message("is now chains.<name>.user"),
+    "chains.*.url": message("is now chains.<name>.rpc_url"),
+    "chains.*.cookie": message("is now chains.<name>.cookie_file"),
+    "chains.*.confirmations": message("is now chains.<name>.finality"),
+    "chains.*.poll": message("is now chains.<name>.poll_s"),
+    "chains.*.timeout": message("is now chains.<name>.timeout_s"),
+    "chains.*.payout_unit": message("is now the table [payout_unit], by asset: BTC = 10000"),
+    "chains.*.wallets.*.xpub": message("is now chains.<name>.wallets.descriptors"),
+    "pool.phone": message("is now pool.telephone"),
+    "pool.iin": message("is now pool.bin"),
+    "pool.head": message("is now pool.head_name"),
+    "pool.executor": message("is now pool.executor_name"),
+    "finality": message("is now chains.<name>.finality"),
+    "report.formats": message("is no setting: a frozen month has every format"),
+    "store.publish_interval": message("is now store.publish_every_s"),
+    "labels.*.outflow_class": message("is now labels.class"),
 }
 
 
@@ -40,7 +46,7 @@ def explain(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> list[str]
     """One line a fault, in the order of the settings. A list's own fault is left out where its entries have theirs."""
     places = [error["loc"] for error in errors]
     return [
-        f"{_place(error['loc'])}: {_words(error, model)}"
+        message("{place}: {words}", place=_place(error["loc"]), words=_words(error, model))
         for error in errors
         if not any(len(place) > len(error["loc"]) and place[: len(error["loc"])] == error["loc"] for place in places)
     ]
@@ -61,24 +67,48 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _successor(loc, model)
     if kind == "missing":
-        return "is missing"
+        return message("is missing")
     if kind == "union_tag_not_found":
-        return f"has no kind: say which software or service it is, {error['ctx'].get('discriminator')} = …"
+        return message(
+            "has no kind: say which software or service it is, {discriminator} = …", discriminator=error["ctx"].get("discriminator")
+        )
     if kind == "union_tag_invalid":
-        return f"kind {error['ctx'].get('tag')!r} is none of {error['ctx'].get('expected_tags')}"
+        return message(
+            "kind {tag} is none of {expected_tags}", tag=repr(error["ctx"].get("tag")), expected_tags=error["ctx"].get("expected_tags")
+        )
     if kind == "too_short":
-        return "needs at least one entry"
+        return message("needs at least one entry")
     if kind == "value_error":
-        return str(error["ctx"]["error"]) if "ctx" in error else error["msg"]
+        return text_of(error["ctx"]["error"]) if "ctx" in error else error["msg"]
     if kind == "string_pattern_mismatch":
-        return f"{error['input']!r} does not have the form {error['ctx']['pattern']}"
-    message = error["msg"].replace("Input should be", "must be")
-    return f"{message}, not {_shown(error['input'])}"
+        return message("{input} does not have the form {pattern}", input=repr(error["input"]), pattern=error["ctx"]["pattern"])
+    said = _pydantic_words(error["msg"])
+    return message("{said}, not {shown}", said=said, shown=_shown(error["input"]))
+
+
+def _pydantic_words(said: str) -> str:
+    """What pydantic says of a value in the words of this house, so that it can be translated; what is not known here stays as it is."""
+    wanted = said.removeprefix("Input should be ")
+    if wanted == said:
+        return said
+    if bound := re.fullmatch(r"(.+ than(?: or equal to)?) (.+)", wanted):
+        return message(_BOUNDS[bound[1]], bound=bound[2]) if bound[1] in _BOUNDS else message("must be {wanted}", wanted=wanted)
+    return message("must be {wanted}", wanted=message(_KINDS.get(wanted, "{wanted}"), wanted=wanted))
+
+
+_KINDS: Final = {
+    "a valid string": N_("a valid string"), "a valid integer": N_("a valid integer"), "a valid boolean": N_("a valid boolean"),
+    "a valid dictionary": N_("a valid dictionary"), "a valid list": N_("a valid list"), "a valid tuple": N_("a valid tuple"),
+}  # fmt: skip
+_BOUNDS: Final = {
+    "greater than or equal to": N_("must be greater than or equal to {bound}"), "less than or equal to": N_("must be less than or equal to {bound}"),
+    "greater than": N_("must be greater than {bound}"), "less than": N_("must be less than {bound}"),
+}  # fmt: skip
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
-        return "a secret"
+        return message("a secret")
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -92,8 +122,8 @@ def _successor(loc: Sequence[int | str], model: type[BaseModel]) -> str:
     names = [field.alias or name for name, field in section.model_fields.items() if not field.exclude] if section else []
     near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.6)
     if near:
-        return f"no such key: did you mean {near[0]}?"
-    return f"no such key: here stand {', '.join(names)}"
+        return message("no such key: did you mean {near}?", near=near[0])
+    return message("no such key: here stand {names}", names=", ".join(names))
 
 
 def section_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:

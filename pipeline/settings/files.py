@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 
 from .faults import explain
 from .parts import Section, Texts, as_tuple
@@ -25,7 +26,7 @@ def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{value!r} is no time zone: write it like Asia/Almaty, or UTC") from error
+        raise ValueError(message("{value} is no time zone: write it like Asia/Almaty, or UTC", value=repr(value))) from error
     return value
 
 
@@ -43,9 +44,9 @@ class NetSettings(Section):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if both := sorted(set(self.of) & set(self.of.values())):
-            raise ValueError(f"of: {both[0]!r} is taken off, and taken from")
+            raise ValueError(message("of: {both} is taken off, and taken from", both=repr(both[0])))
         if strange := sorted(set(self.commission) - set(self.of)):
-            raise ValueError(f"commission: {strange[0]!r} is not taken off anything")
+            raise ValueError(message("commission: {strange} is not taken off anything", strange=repr(strange[0])))
         return self
 
 
@@ -108,15 +109,15 @@ class FileSettings(Section):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.grouping and self.grouping == self.decimal:
-            raise ValueError("grouping and decimal are the same sign: one of them stands before the decimals")
+            raise ValueError(message("grouping and decimal are the same sign: one of them stands before the decimals"))
         if {"dd/mm/yyyy", "mm/dd/yyyy"} <= set(self.days):
-            raise ValueError("days: dd/mm/yyyy and mm/dd/yyyy read 05/10/2026 as two different days: keep one")
+            raise ValueError(message("days: dd/mm/yyyy and mm/dd/yyyy read 05/10/2026 as two different days: keep one"))
         if self.decimal == "either" and self.grouping in (".", ","):
-            raise ValueError('decimal = "either" takes dot and comma for decimal signs: neither can be grouping, too')
+            raise ValueError(message('decimal = "either" takes dot and comma for decimal signs: neither can be grouping, too'))
         if self.base_units and self.factor:
-            raise ValueError("base_units and factor are both given: keep one")
+            raise ValueError(message("base_units and factor are both given: keep one"))
         if self.factor and not self.factor.strip("0."):
-            raise ValueError("factor is 0: every amount would be 0")
+            raise ValueError(message("factor is 0: every amount would be 0"))
         return self
 
 
@@ -169,17 +170,22 @@ def read_profile(folder: Path, name: str, kind: str) -> TableProfile:
     """Profile `name` for tables of `kind`. Raises SettingsError for a profile that does not exist, is not for the kind, or is invalid."""
     names = profile_names(folder)
     if name not in names:
-        raise SettingsError([f"profile {name!r}: there is none of that name; there are {', '.join(names)}"], source=kind)
+        raise SettingsError(
+            [message("profile {name}: there is none of that name; there are {names}", name=repr(name), names=", ".join(names))], source=kind
+        )
     path = folder / f"{name}.toml"
     try:
         profile = Profile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         raise SettingsError(explain(error.errors(), Profile), source=str(path)) from None
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError([f"is no profile: {error}"], source=str(path)) from None
+        raise SettingsError([message("is no profile: {error}", error=error)], source=str(path)) from None
     found = profile.tables.get(kind) or profile.tables.get("any")
     if found is None:
-        raise SettingsError([f"profile {name!r}: is for {', '.join(profile.tables)}, not for {kind}"], source=kind)
+        raise SettingsError(
+            [message("profile {name}: is for {tables}, not for {kind}", name=repr(name), tables=", ".join(profile.tables), kind=kind)],
+            source=kind,
+        )
     return found
 
 
@@ -192,4 +198,25 @@ def table_settings(folder: Path, kind: str, own: FileSettings, columns: Mapping[
     try:
         return TableProfile.model_validate(merged | {"columns": {**below.columns, **columns}})
     except ValidationError as error:
-        raise SettingsError([f"with profile {name!r}: {fault}" for fault in explain(error.errors(), TableProfile)], source=kind) from None
+        raise SettingsError(
+            [message("with profile {name}: {fault}", name=repr(name), fault=fault) for fault in explain(error.errors(), TableProfile)],
+            source=kind,
+        ) from None
+
+
+class LedgerColumns(Section):
+    """Headings of the pool's ledger files where they differ from ours: `our_column = "Their heading"`."""
+
+    allocations: dict[str, str] = Field(default_factory=dict, description="of allocation files")
+    payments: dict[str, str] = Field(default_factory=dict, description="of payment files")
+    openings: dict[str, str] = Field(default_factory=dict, description="of opening files")
+
+
+class RegistryColumns(Section):
+    """Headings of the registry's files where they differ from ours: `our_column = "Their heading"`."""
+
+    miners: dict[str, str] = Field(default_factory=dict, description="of the miners' file")
+    licences: dict[str, str] = Field(default_factory=dict, description="of the licences' file")
+    accounts: dict[str, str] = Field(default_factory=dict, description="of the accounts' file")
+    wallets: dict[str, str] = Field(default_factory=dict, description="of the wallets' file")
+    counterparties: dict[str, str] = Field(default_factory=dict, description="of the counterparties' file")

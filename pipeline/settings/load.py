@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError
+from pipeline.model.message import message
 from pipeline.model.packaged import packaged_path
 
 from .begin import placeholder_faults
@@ -33,6 +34,7 @@ from .checks import (
     warn_if_exposed,
 )
 from .closing import closing_faults, public_time_faults
+from .console import console_faults
 from .faults import explain
 from .models import AssetSettings, ChainSettings, Settings
 from .parts import Section
@@ -45,8 +47,6 @@ SECRETS = {"chains": ("password", "bearer", "header"), "sources": ("password", "
 
 NAMED_ALWAYS = ("BTC", "LTC", "DOGE")
 """The assets of assets.toml that are in every pool's rules. Others are only if their chain is followed: a pool should not allocate what Esep can't see."""
-
-_ASSETS = TypeAdapter(dict[str, AssetSettings])
 
 
 def template_path(name: str) -> Path:
@@ -69,7 +69,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     faults += wrong
     assets = _assets(raw, known)
     try:
-        settings = Settings.model_validate(raw)
+        settings = Settings.model_validate(_with_all_tables(raw, Settings))
     except ValidationError as error:
         faults += explain(error.errors(), Settings)
         # The tables that do stand are checked all the same, so that one round shows everything.
@@ -82,8 +82,9 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     faults += placeholder_faults(settings.pool.bin, settings.pool.name)
     faults += check_decisions(settings)
     faults += check_contracts(assets, settings.chains)
-    faults += check_payers(settings)
+    faults += check_payers(settings, {table["chain"] for table in _our_assets().values()})
     faults += check_sources(settings)
+    faults += console_faults(settings.console)
     faults += public_time_faults(settings.public_time)
     faults += closing_faults(settings.closing, settings.signing, settings.filing, settings.notices)
     if faults:
@@ -96,14 +97,32 @@ def _read_toml(path: Path) -> dict[str, Any]:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(
-            [f"can't be read: {error.strerror or 'unknown error'}: name it with --config, or write one with `esep init`"], source=str(path)
+            [
+                message(
+                    "can't be read: {strerror}: name it with --config, or write one with `esep init`",
+                    strerror=error.strerror or message("unknown error"),
+                )
+            ],
+            source=str(path),
         ) from None
     except UnicodeDecodeError as error:
-        raise SettingsError([f"is not UTF-8 text: byte {error.start} ({error.reason})"], source=str(path)) from None
+        raise SettingsError(
+            [message("is not UTF-8 text: byte {start} ({reason})", start=error.start, reason=error.reason)], source=str(path)
+        ) from None
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise SettingsError([f"is not TOML: {error}"], source=str(path)) from None
+        raise SettingsError([message("is not TOML: {error}", error=error)], source=str(path)) from None
+
+
+def _with_all_tables(raw: Mapping[str, Any], model: type[Section]) -> dict[str, Any]:
+    """The table with an empty one for every table below it that is left out: a default would have a checker of its own built, once more."""
+    found = dict(raw)
+    for name, field in model.model_fields.items():
+        below = field.default_factory
+        if isinstance(below, type) and issubclass(below, Section) and isinstance(found.get(name, {}), dict):
+            found[name] = _with_all_tables(found.get(name, {}), below)
+    return found
 
 
 def _tables(raw: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
@@ -121,10 +140,20 @@ def _password_keys(raw: Mapping[str, Any]) -> list[str]:
                 if table.pop(key, None) is not None:
                     variable = _variable(section, name, key)
                     faults.append(
-                        f"{section}.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {variable}"
+                        message(
+                            "{section}.{name}.{key}: is not kept in the settings: use {key}_file, or the environment variable {variable}",
+                            section=section,
+                            name=name,
+                            key=key,
+                            variable=variable,
+                        )
                     )
             for place, node in _nodes(section, name, table):
-                faults += [f"{place}.{key}: is not kept in the settings: use {key}_file" for key in keys if node.pop(key, None) is not None]
+                faults += [
+                    message("{place}.{key}: is not kept in the settings: use {key}_file", place=place, key=key)
+                    for key in keys
+                    if node.pop(key, None) is not None
+                ]
     return faults
 
 
@@ -163,7 +192,13 @@ def _bring_secrets(raw: dict[str, Any], folder: Path, environ: Mapping[str, str]
     faults = _bring_named_secrets(raw, folder, environ)
     for section, table in ((name, raw[name]) for name in WITH_PASSWORD if isinstance(raw.get(name), dict)):
         if table.pop("password", None) is not None:
-            faults.append(f"{section}.password: is not kept in the settings: use password_file, or ESEP_{section.upper()}_PASSWORD")
+            faults.append(
+                message(
+                    "{section}.password: is not kept in the settings: use password_file, or ESEP_{section_2}_PASSWORD",
+                    section=section,
+                    section_2=section.upper(),
+                )
+            )
     for section in WITH_PASSWORD:
         table = raw.get(section, {})
         if not isinstance(table, dict):
@@ -199,14 +234,21 @@ def _networks(raw: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) 
     if not isinstance(named, str):
         return OURS, []  # what is no text is reported with the whole
     known, faults = read_networks(folder / _home(Path(named), environ))
-    return known, [f"networks: {fault}" for fault in faults]
+    return known, [message("networks: {fault}", fault=fault) for fault in faults]
+
+
+def _our_assets() -> dict[str, dict[str, Any]]:
+    """assets.toml as it comes with the program."""
+    return tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8"))
 
 
 def _assets(raw: Mapping[str, Any], known: Networks) -> dict[str, AssetSettings]:
     """The assets of assets.toml, the coins of the networks that are followed, and the valid ones of `[assets]`, which take precedence."""
-    of_ours = _ASSETS.validate_python(tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8")))
+    of_ours = _our_assets()
     chains = _tables(raw, "chains")
-    assets = {name: asset for name, asset in of_ours.items() if name in NAMED_ALWAYS or asset.chain in chains}
+    assets = {
+        name: AssetSettings.model_validate(table) for name, table in of_ours.items() if name in NAMED_ALWAYS or table["chain"] in chains
+    }
     for name, table in chains.items():
         if isinstance(coin := table.get("asset"), str) and coin not in assets and is_known(str(table.get("network")), known):
             network = known.of(table["network"])
@@ -261,13 +303,20 @@ def _settle(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Set
 
     signing = placed(settings.signing, "pkcs12_file")
     filing = placed(settings.filing, "client_cert_file", "client_key_file", "ca_file", "template_file")
-    keys = (("signing.pkcs12_file", settings.signing.pkcs12_file), ("filing.client_key_file", settings.filing.client_key_file))
+    keys = [("signing.pkcs12_file", settings.signing.pkcs12_file), ("filing.client_key_file", settings.filing.client_key_file)]
+    keys.append(("console.key", settings.console.key))
     for place, path in keys:
         if path is not None:
             warn_if_exposed(folder / _home(path, environ), place)
     filing = filing.model_copy(update={"outbox": var / settings.filing.outbox})
     settings = settings.model_copy(
-        update={"signing": signing, "filing": filing, "inbox": placed(settings.inbox, "folder"), "keys": placed(settings.keys, "folder")}
+        update={
+            "signing": signing,
+            "filing": filing,
+            "inbox": placed(settings.inbox, "folder"),
+            "keys": placed(settings.keys, "folder"),
+            "console": placed(settings.console, "certificate", "key"),
+        }
     )
     if settings.networks is not None:
         settings = settings.model_copy(update={"networks": folder / _home(settings.networks, environ)})

@@ -17,17 +17,19 @@ from pipeline.chains.evm.address import canonical, has_wrong_checksum, is_accoun
 from pipeline.chains.networks import OURS, AnyNetwork, Networks
 from pipeline.chains.rewards import RewardFacts
 from pipeline.model.issues import IssueCode, Severity
+from pipeline.model.message import message
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Payer, Rules
 
 from .closing import AnswersSettings, ClosingSettings, FilingSettings, NoticesSettings, PublicTimeSettings, SigningSettings
-from .files import LedgerFiles, RegistryFiles
+from .console import ConsoleSettings
+from .files import LedgerColumns, LedgerFiles, RegistryColumns, RegistryFiles
 from .inbox import InboxSettings
 from .kafka import KafkaLogSettings
 from .keys import KeysSettings
 from .nodes import NodeSettings, Urls, secret_headers
-from .parts import FilePath, Section, Texts, as_tuple
+from .parts import Explorer, FilePath, Section, Texts, as_tuple
 from .sources import AnySource
 
 RESERVED_CLASSES = ("data", "internal", "change", "payout", "unknown", "reward", "fee", "network-share")
@@ -44,35 +46,34 @@ def _timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, OSError, ValueError) as error:  # no such zone; the name of a folder of zones; a path that leaves them
-        raise ValueError(f"{value!r} is no time zone: write it like Asia/Almaty") from error
+        raise ValueError(message("{value} is no time zone: write it like Asia/Almaty", value=repr(value))) from error
     return value
 
 
 def _contract(value: str) -> str:
     if not is_account_address(value):
-        raise ValueError(f"{value!r} is not a contract's address: 0x and 40 hexadecimal digits")
+        raise ValueError(message("{value} is not a contract's address: 0x and 40 hexadecimal digits", value=repr(value)))
     if has_wrong_checksum(value):
-        raise ValueError(f"{value!r} has a wrong checksum (EIP-55): copy it anew, it may have been mistyped")
+        raise ValueError(message("{value} has a wrong checksum (EIP-55): copy it anew, it may have been mistyped", value=repr(value)))
     return canonical(value)
 
 
 def _label_class(value: str) -> str:
     if value in RESERVED_CLASSES:
-        raise ValueError(f"{value!r} is a class that the rules give themselves: name what the address is, like vendor or exchange")
+        raise ValueError(message("{value} is a class that the rules give themselves: name what the address is, like vendor or exchange", value=repr(value)))  # fmt: skip
     return value
 
 
 def _blocking_code(value: str) -> str:
     codes = [code.value for code in IssueCode if code.severity is Severity.BLOCKING]
     if value not in codes:
-        raise ValueError(f"{value!r} is no blocking issue: use one of {', '.join(codes)}")
+        raise ValueError(message("{value} is no blocking issue: use one of {codes}", value=repr(value), codes=", ".join(codes)))
     return value
 
 
 def _bin(value: str) -> str:
-    fault = miner_id_fault(value)
-    if fault:
-        raise ValueError(f"{fault}: look it up in the pool's registration")
+    if fault := miner_id_fault(value):
+        raise ValueError(message("{fault}: look it up in the pool's registration", fault=fault))
     return value
 
 
@@ -180,7 +181,19 @@ class ChainSettings(Section):
         default=False,
         description="dogecoin: keep merged mining's proof with each header, so that bundles show the chain's work: about 1 kB a block in the log and in each bundle",
     )
+    explorer: Explorer | None = Field(
+        default=None,
+        description="a block explorer's page of a transaction, for links: https://… with {txid} in it. Nothing is fetched from it",
+    )
+    headers_from_checkpoint: bool | None = Field(
+        default=None,
+        description="lay the headers since the network's checkpoint beside each bundle, so that its chain is tied to it (ADR 4): 80 bytes a block, with merged mining about 1 kB. When not given: wherever there is no merged mining",
+    )
     compact_filters: bool = Field(default=False, description="lay the month's compact block filters beside each bundle (ADR 19)")
+    auditor_descriptors: bool = Field(
+        default=False,
+        description="lay the wallets' descriptors beside each bundle, for its auditor: they reveal addresses to come, and are in nothing that is filed",
+    )
     timeout_s: int = Field(default=30, ge=1, le=3600, description="seconds before a request to the node counts as failed")
     poll_s: int = Field(default=5, ge=1, le=3600, description="seconds between looks at the tip when the node doesn't wake us")
     wallets: Annotated[tuple[WalletSettings, ...], BeforeValidator(as_tuple)] = Field(min_length=1, description="the pool's wallets")
@@ -194,14 +207,6 @@ class ChainSettings(Section):
         return secret_headers(self.bearer, self.header_name, self.header)
 
 
-class LedgerColumns(Section):
-    """Headings of the pool's ledger files where they differ from ours: `our_column = "Their heading"`."""
-
-    allocations: dict[str, str] = Field(default_factory=dict, description="of allocation files")
-    payments: dict[str, str] = Field(default_factory=dict, description="of payment files")
-    openings: dict[str, str] = Field(default_factory=dict, description="of opening files")
-
-
 class LedgerSettings(Section):
     """The pool's ledger: what it credited and what it believes it paid."""
 
@@ -212,16 +217,6 @@ class LedgerSettings(Section):
     ignored: Texts = Field(default=(), description="headings of columns to pass over; any other heading that is not known refuses the file")
     columns: LedgerColumns = Field(default_factory=LedgerColumns, description="headings, by kind of file")
     files: LedgerFiles = Field(default_factory=LedgerFiles, description="how the files are written, by kind of file")
-
-
-class RegistryColumns(Section):
-    """Headings of the registry's files where they differ from ours: `our_column = "Their heading"`."""
-
-    miners: dict[str, str] = Field(default_factory=dict, description="of the miners' file")
-    licences: dict[str, str] = Field(default_factory=dict, description="of the licences' file")
-    accounts: dict[str, str] = Field(default_factory=dict, description="of the accounts' file")
-    wallets: dict[str, str] = Field(default_factory=dict, description="of the wallets' file")
-    counterparties: dict[str, str] = Field(default_factory=dict, description="of the counterparties' file")
 
 
 class RegistrySettings(Section):
@@ -238,6 +233,9 @@ class ReportSettings(Section):
     languages: Annotated[tuple[Literal["kk", "ru", "en"], ...], BeforeValidator(as_tuple)] = Field(
         default=("kk",), min_length=1, description="kk, ru, en: the languages that a frozen month is printed in; kk is the form itself"
     )
+    pdf_rows: int = Field(
+        default=100_000, ge=1_000, le=2**31 - 1, description="beyond so many rows the PDF has head, totals and signatures, and names the files of the rows"
+    )  # fmt: skip
 
 
 class MetricsSettings(Section):
@@ -318,6 +316,7 @@ class Settings(Section):
     registry: RegistrySettings = Field(default_factory=RegistrySettings, description="the registry")
     inbox: InboxSettings = Field(default_factory=InboxSettings, description="a folder from which files are imported as they arrive")
     report: ReportSettings = Field(default_factory=ReportSettings, description="the printed month")
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings, description="pages in a browser")
     metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="metrics and health over HTTP")
     closing: ClosingSettings = Field(default_factory=ClosingSettings, description="when a month is frozen and filed")
     signing: SigningSettings = Field(default_factory=SigningSettings, description="the key that signs")

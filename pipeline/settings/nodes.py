@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
 from pipeline.model.address import parse_address
+from pipeline.model.message import message
 
 from .parts import FilePath, Section
 
@@ -21,7 +22,9 @@ def checked_url(value: str) -> str:
     try:
         parse_address(value, carries_secret=False)
     except ValueError as error:
-        raise ValueError(f"{error}; write it like http://127.0.0.1:8332, and log in by cookie_file, or user with password_file") from None
+        raise ValueError(
+            message("{error}; write it like http://127.0.0.1:8332, and log in by cookie_file, or user with password_file", error=error)
+        ) from None
     return value
 
 
@@ -31,14 +34,16 @@ def _as_list(value: Any) -> Any:
 
 def _urls(values: tuple[str, ...]) -> tuple[str, ...]:
     if not 1 <= len(values) <= MOST_NODES:
-        raise ValueError(f"names {len(values)} nodes: 1 to {MOST_NODES}")
+        raise ValueError(message("names {count} nodes: 1 to {most_nodes}", count=len(values), most_nodes=MOST_NODES))
     for value in values:
         try:
             checked_url(value)
         except ValueError as error:
-            raise ValueError(str(error) if len(values) == 1 else f"no. {values.index(value) + 1} {error}") from None
+            raise ValueError(
+                str(error) if len(values) == 1 else message("no. {index} {error}", index=values.index(value) + 1, error=error)
+            ) from None
     if len(set(values)) < len(values):
-        raise ValueError("names one node twice")
+        raise ValueError(message("names one node twice"))
     return values
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from pipeline.model.address import parse_address
+from pipeline.model.message import message
 
 from .parts import FilePath, Section, Texts, as_tuple
 
@@ -16,13 +17,13 @@ def _day(value: str) -> str:
     try:
         date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"{value!r} is no day: write it like 2026-10-01") from None
+        raise ValueError(message("{value} is no day: write it like 2026-10-01", value=repr(value))) from None
     return value
 
 
 def _identifier(value: str) -> str:
     if not value.replace("_", "a").isalnum() or value[:1].isdigit():
-        raise ValueError(f"{value!r} is no column's name")
+        raise ValueError(message("{value} is no column's name", value=repr(value)))
     return value
 
 
@@ -30,7 +31,7 @@ def _url(value: str) -> str:
     try:
         parse_address(value, carries_secret=True, default_port=443)
     except ValueError as error:
-        raise ValueError(f"{error}; write it like https://api.example.com") from None
+        raise ValueError(message("{error}; write it like https://api.example.com", error=error)) from None
     return value
 
 
@@ -107,6 +108,10 @@ class MposSettings(DatabaseSettings):
     lookback_s: int = Field(
         default=3600, ge=60, le=864_000, description="rows that came within so many seconds are read again, since ids commit out of order"
     )
+    fee_payer: str | None = Field(
+        default=None, min_length=1, max_length=100,
+        description="an off-chain payer, a name from payers, in whose name the costs of payouts (TXFee) are set off; none: each waits for a person",
+    )  # fmt: skip
 
 
 class YiimpSettings(DatabaseSettings):
@@ -134,13 +139,23 @@ class SelectSettings(Section):
     lookback: int = Field(default=3600, ge=0, description="how far below the greatest cursor rows are read again: seconds, or numbers")
 
 
+class RegistrySelectSettings(Section):
+    """A SELECT of a table of the registry, read whole at every look; its column `row_id` names a row for ever (docs/sources.md)."""
+
+    statement: str = Field(min_length=6, max_length=20_000, description="the SELECT, without a semicolon; with a column row_id")
+
+
 class SqlSettings(DatabaseSettings):
-    """Any PostgreSQL, MySQL or MariaDB database, by the pool's own statements."""
+    """Any PostgreSQL, MySQL or MariaDB database, by the pool's own statements: of the ledger, of the registry, or of both."""
 
     kind: Literal["sql"] = Field(description="sql")
     engine: Literal["postgresql", "mysql"] = Field(description="postgresql, or mysql (MariaDB, too)")
     allocations: SelectSettings | None = Field(default=None, description="the SELECT of allocations")
     payments: SelectSettings | None = Field(default=None, description="the SELECT of payments")
+    miners: RegistrySelectSettings | None = Field(default=None, description="the SELECT of the registry's miners")
+    licences: RegistrySelectSettings | None = Field(default=None, description="the SELECT of licences")
+    accounts: RegistrySelectSettings | None = Field(default=None, description="the SELECT of accounts and who holds them")
+    wallets: RegistrySelectSettings | None = Field(default=None, description="the SELECT of wallets, of miners or of accounts")
     payer: str | None = Field(
         default=None, min_length=1, max_length=100, description="who pays, where the rows do not say it: a name from payers"
     )
@@ -270,6 +285,11 @@ def recorded(source: SourceSettings) -> dict[str, Any]:
         "pace_ms",
     }
     return source.model_dump(mode="json", exclude=passed)
+
+
+def registry_tables(source: AnySource) -> list[str]:
+    """The tables of the registry that a source keeps."""
+    return [table for table in ("miners", "licences", "accounts", "wallets") if getattr(source, table, None) is not None]
 
 
 def ledger_of(name: str, source: AnySource) -> str:

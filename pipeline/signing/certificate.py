@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from pipeline.model.message import message
+
 from .names import with_long_names
 
 _NUMBER = re.compile(r"(?:BIN|IIN)?([0-9]{12})")
@@ -68,11 +70,11 @@ def certificate_fault(certificate: x509.Certificate, pool_bin: str, now: int) ->
 def key_fault(key: KeyCertificate, pool_bin: str, now: int) -> str:
     """The same of what is known of a key's certificate."""
     if now < key.not_before:
-        return f"the certificate is not valid before {_day(key.not_before)}: wait, or use the former one"
+        return message("the certificate is not valid before {day}: wait, or use the former one", day=_day(key.not_before))
     if now > key.not_after:
-        return f"the certificate ended on {_day(key.not_after)}: get a new one"
+        return message("the certificate ended on {day}: get a new one", day=_day(key.not_after))
     if pool_bin not in key.numbers:
-        return "the certificate's subject does not name the pool's BIN: use a key of the organisation in [pool]"
+        return message("the certificate's subject does not name the pool's BIN: use a key of the organisation in [pool]")
     return ""
 
 

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 
 from .gost import SIGNATURE_OID, check_gost, gost_key
 from .names import with_long_names
@@ -28,7 +29,7 @@ class NotCheckable(SigningError):
 
 def _may_issue(_policy: Policy, _authority: x509.Certificate, usage: x509.KeyUsage | None) -> None:
     if usage is not None and not usage.key_cert_sign:
-        raise ValueError("an authority's key usage must allow it to sign certificates")
+        raise ValueError(message("an authority's key usage must allow it to sign certificates"))
 
 
 _AUTHORITY = (
@@ -49,7 +50,7 @@ def path_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate]
     when = datetime.fromtimestamp(at, UTC)
     anchors = [authority for authority in trusted if _is_computable(authority)]
     between = [authority for authority in others if authority != certificate and _is_computable(authority)]
-    reason = "none of the certificates trusted can be computed here"
+    reason = message("none of the certificates trusted can be computed here")
     if anchors and _is_computable(certificate):
         verifier = (
             PolicyBuilder()
@@ -67,8 +68,12 @@ def path_fault(certificate: x509.Certificate, others: Sequence[x509.Certificate]
     if gost_path is not None:
         return gost_path
     if _has_uncomputable_path(certificate, [*others, *trusted], trusted, when):
-        raise NotCheckable("the path to a trusted certificate has a link of a kind that can't be computed here (GOST)")
-    return f"no trusted certificate leads to {certificate.subject.rfc4514_string()!r}: {reason}"
+        raise NotCheckable(message("the path to a trusted certificate has a link of a kind that can't be computed here (GOST)"))
+    return message(
+        "no trusted certificate leads to {rfc4514_string}: {reason}",
+        rfc4514_string=repr(certificate.subject.rfc4514_string()),
+        reason=reason,
+    )
 
 
 _UNDERSTOOD = (
@@ -196,4 +201,4 @@ def _is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
 def _words(said: str) -> str:
     """The verifier's reason without its own frame."""
     reason = said.removeprefix("validation failed: ").removeprefix("candidates exhausted: ").partition(" (encountered processing")[0]
-    return "none of the certificates at hand issued it" if "all candidates exhausted" in reason else reason
+    return message("none of the certificates at hand issued it") if "all candidates exhausted" in reason else reason

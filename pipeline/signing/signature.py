@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pipeline.model.errors import SigningError
+from pipeline.model.message import message
 
 from .cms import SignatureParts, read_signature, signed_attributes_digest
 from .gost import DIGEST_OID, MOST_BYTES, SIGNATURE_OID, check_gost, gost_key
@@ -52,10 +53,10 @@ def signer_certificate(parts: SignatureParts) -> x509.Certificate:
         try:
             is_the_signers = certificate.serial_number == parts.serial and certificate.issuer.public_bytes() == parts.issuer
         except ValueError as error:  # its parts are read only when they are asked for
-            raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
+            raise SigningError(message("the signature carries a certificate that can't be read: {error}", error=error)) from error
         if is_the_signers:
             return certificate
-    raise SigningError("the signature does not carry the certificate that it names as its signer's")
+    raise SigningError(message("the signature does not carry the certificate that it names as its signer's"))
 
 
 @with_long_names
@@ -72,20 +73,27 @@ def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Cer
     known = {DIGEST_OID} if gost is not None else _DIGESTS.keys()
     if (key is not None or gost is not None) and parts.digest_algorithm not in known:
         raise SigningError(
-            f"the signature names the digest {parts.digest_algorithm}, with which no key of its certificate's kind signs here"
+            message(
+                "the signature names the digest {digest_algorithm}, with which no key of its certificate's kind signs here",
+                digest_algorithm=parts.digest_algorithm,
+            )
         )
     if parts.message_digest != _hashed(parts.digest_algorithm, content):
-        raise SigningError("the signature is of other bytes")
+        raise SigningError(message("the signature is of other bytes"))
     signed = signed_attributes_digest(parts)
     if gost is not None:
         if parts.signature_algorithm != SIGNATURE_OID:
             raise SigningError(
-                f"the signature names the algorithm {parts.signature_algorithm}, its certificate's key signs by {SIGNATURE_OID}"
+                message(
+                    "the signature names the algorithm {signature_algorithm}, its certificate's key signs by {signature_oid}",
+                    signature_algorithm=parts.signature_algorithm,
+                    signature_oid=SIGNATURE_OID,
+                )
             )
         check_gost(gost, signed, parts.signature)
         return
     if key is None:
-        raise NotCheckable("the key is of a kind that can't be computed here (GOST of another kind)")
+        raise NotCheckable(message("the key is of a kind that can't be computed here (GOST of another kind)"))
     digest = _DIGESTS[parts.digest_algorithm]
     try:
         if isinstance(key, rsa.RSAPublicKey):
@@ -96,9 +104,13 @@ def check_signature(parts: SignatureParts, content: bytes, certificate: x509.Cer
         elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(parts.signature, signed, ec.ECDSA(digest))
         else:
-            raise NotCheckable(f"signatures of the kind {parts.signature_algorithm} can't be computed here")
+            raise NotCheckable(
+                message(
+                    "signatures of the kind {signature_algorithm} can't be computed here", signature_algorithm=parts.signature_algorithm
+                )
+            )
     except InvalidSignature as error:
-        raise SigningError("the signature does not verify with its certificate's key") from error
+        raise SigningError(message("the signature does not verify with its certificate's key")) from error
 
 
 @with_long_names
@@ -106,15 +118,15 @@ def check_timestamp(token: bytes, stamped: bytes) -> Timestamp:
     """Whether the token stamps exactly these bytes, signed by a certificate for time stamps in its time. Raises SigningError, NotCheckable."""
     parts = read_signature(token)
     if parts.content_type != TIMESTAMP_INFO or parts.content is None:
-        raise SigningError("the time stamp is no token of RFC 3161")
+        raise SigningError(message("the time stamp is no token of RFC 3161"))
     info = read_stamp_info(parts.content)
     if info.imprint != _hashed(info.algorithm, stamped):
-        raise SigningError("the time stamp is of another signature")
+        raise SigningError(message("the time stamp is of another signature"))
     certificate = signer_certificate(parts)
     check_signature(parts, parts.content, certificate)
     fault = _timestamping_fault(certificate) or validity_fault(certificate, info.at)
     if fault:
-        raise SigningError(f"the time stamp's certificate {fault}")
+        raise SigningError(message("the time stamp's certificate {fault}", fault=fault))
     return Timestamp(info.at, certificate, parts)
 
 
@@ -122,7 +134,7 @@ def timestamp_info(token: bytes) -> StampInfo:
     """What the token says: imprint, instant, nonce. Raises SigningError."""
     parts = read_signature(token)
     if parts.content_type != TIMESTAMP_INFO or parts.content is None:
-        raise SigningError("the time stamp is no token of RFC 3161")
+        raise SigningError(message("the time stamp is no token of RFC 3161"))
     return read_stamp_info(parts.content)
 
 
@@ -130,9 +142,9 @@ def validity_fault(certificate: x509.Certificate, at: int) -> str:
     """Why the certificate was not valid at an instant (Unix seconds); empty when it was."""
     when = datetime.fromtimestamp(at, UTC)
     if when < certificate.not_valid_before_utc:
-        return f"was not valid yet at {when:%Y-%m-%d %H:%M:%S} UTC"
+        return message("was not valid yet at {when} UTC", when=format(when, "%Y-%m-%d %H:%M:%S"))
     if when > certificate.not_valid_after_utc:
-        return f"had ended by {when:%Y-%m-%d %H:%M:%S} UTC"
+        return message("had ended by {when} UTC", when=format(when, "%Y-%m-%d %H:%M:%S"))
     return ""
 
 
@@ -147,8 +159,10 @@ def _timestamping_fault(certificate: x509.Certificate) -> str:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except (x509.ExtensionNotFound, ValueError):
-        return "is not one for time stamps"
-    return "" if usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING] else "is not one for time stamps alone"
+        return message("is not one for time stamps")
+    return (
+        "" if usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING] else message("is not one for time stamps alone")
+    )
 
 
 def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
@@ -158,15 +172,21 @@ def _certificates(parts: SignatureParts) -> list[x509.Certificate]:
             certificate.subject.public_bytes(), certificate.issuer.public_bytes()
         return certificates
     except (ValueError, x509.InvalidVersion) as error:
-        raise SigningError(f"the signature carries a certificate that can't be read: {error}") from error
+        raise SigningError(message("the signature carries a certificate that can't be read: {error}", error=error)) from error
 
 
 def _hashed(oid: str, content: bytes) -> bytes:
     """The content's digest by the algorithm's OID. Raises NotCheckable for one that is not computed here, or would take too long."""
     if oid == DIGEST_OID:
         if len(content) > MOST_BYTES:
-            raise NotCheckable(f"{len(content):,} bytes are more than are digested by Streebog here ({MOST_BYTES:,})")
+            raise NotCheckable(
+                message(
+                    "{count} bytes are more than are digested by Streebog here ({most_bytes})",
+                    count=format(len(content), ","),
+                    most_bytes=format(MOST_BYTES, ","),
+                )
+            )
         return streebog512(content)
     if oid not in _DIGESTS:
-        raise NotCheckable(f"the digest {oid} is none that is computed here (SHA-256, SHA-384, SHA-512, Streebog-512)")
+        raise NotCheckable(message("the digest {oid} is none that is computed here (SHA-256, SHA-384, SHA-512, Streebog-512)", oid=oid))
     return hashlib.new(_DIGESTS[oid].name, content).digest()

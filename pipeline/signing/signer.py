@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.log.events.months import SignedFile
-from pipeline.signing.certificate import KeyCertificate
+
+if TYPE_CHECKING:
+    from pipeline.signing.certificate import KeyCertificate
 
 SIGNED_FILES: tuple[SignedFile, ...] = ("manifest.json", "report.json")
 """The files that are signed: the manifest, which has the digest of every file of the bundle, and the report, which is filed."""

@@ -1,0 +1,167 @@
+"""What people do to a month in the console, each as a typed function: waive, label, see what a label would change, preview, freeze, amend, take the next step.
+
+Enters: an `App`, the person's name, what they saw. Leaves: events in the log, or the refusal in words. What was seen is what is decided: a freeze names the digest that was previewed, a waiver the facts
+that the issue rested on. Left out: who may do what (`web`), and approvals (`approval`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from pipeline.closing.advance import MonthStatus, append_answer
+from pipeline.closing.filing import Answer
+from pipeline.closing.preview import MonthChange, preview
+from pipeline.enrich.frames import SHAPES
+from pipeline.log.events.months import Drafted
+from pipeline.model.errors import FilingError, MonthError
+from pipeline.model.message import message
+from pipeline.model.months import Month
+from pipeline.render.totals import printed_totals
+from pipeline.store.facts import read_facts
+
+from .app import App
+from .closer import sole_closer
+from .issues import IssueView
+from .months import FreezeOutcome, report_digest
+from .tasks import Told
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Exactly what a freeze would make now."""
+
+    month: Month
+    digest: str
+    """SHA-256 of `report.csv`, hex (rule 8.2)."""
+    rows: int
+    totals: dict[str, object]
+    header: dict[str, str]
+    unmet: list[str]
+    """Conditions for closing that do not hold, in words."""
+    at: int
+
+
+@dataclass(frozen=True)
+class LabelEffect:
+    """What a label would change, before it is given."""
+
+    chain: str
+    address: str
+    outflow_class: str
+    name: str
+    changes: list[MonthChange]
+
+
+def waive(app: App, month: Month, issue: IssueView, *, by: str, reason: str) -> None:
+    """Waive an issue as it was shown: the waiver rests on the facts that the person saw, and lapses when they are others (rule 8.5). Raises MonthError."""
+    if not issue.is_blocking:
+        raise MonthError(message("{month} has no open issue {code} {ref}", month=month, code=issue.code.value, ref=issue.ref))
+    app.decisions.waive(month=month, issue={"code": issue.code.value, "ref": issue.ref, "facts": issue.facts}, by=by, reason=reason)
+
+
+def label_effect(app: App, chain: str, address: str, outflow_class: str, name: str, told: Told) -> LabelEffect:
+    """What a label would change in the reports and issues of the open months; nothing is recorded."""
+    told.step(message("reading the log"))
+    with app.stores.current(told.progress) as store:
+        facts, months = read_facts(store.connection), app.months.open_months(store)
+    row = pl.DataFrame([(chain, address, outflow_class)], schema=SHAPES["labels"], orient="row")
+    kept = facts.labels.filter(~((pl.col("chain") == chain) & (pl.col("address") == address)))
+    after = replace(facts, labels=pl.concat([kept, row]).sort(list(SHAPES["labels"]), nulls_last=True))
+    told.step(message("comparing the reports"))
+    return LabelEffect(chain, address, outflow_class, name, preview(facts, after, months, app.rules))
+
+
+def preview_month(app: App, month: Month, told: Told) -> Preview:
+    """Assess the month as a freeze would, and give its digest; nothing is written."""
+    told.step(message("reading the log"))
+    with app.stores.current(told.progress) as store:
+        told.step(message("enrich"))
+        _, assessed = app.months.assess(store, month, edition=app.rules.edition)
+    told.step(message("work out the digest"))
+    return Preview(
+        month=month, digest=report_digest(assessed, app.rules), rows=assessed.enriched.reported.height,
+        totals=printed_totals(assessed.enriched.totals, app.rules.assets), header=app.settings.header(),
+        unmet=[message("{name}: {detail}", name=one.name, detail=one.detail) for one in assessed.unmet], at=app.now(),
+    )  # fmt: skip
+
+
+def freeze_previewed(app: App, month: Month, digest: str, told: Told, *, by: str, reason: str) -> FreezeOutcome:
+    """Freeze the month, if it still comes to the digest that was previewed. Raises MonthError where facts changed since, and as `PoolMonths.freeze`."""
+    _refuse_a_second(app, month, digest)
+    return _freeze(app, month, told, by=by, reason=reason, is_amendment=False, expected=digest)
+
+
+def amendment(app: App, month: Month, told: Told) -> Drafted | None:
+    """What a further version of a frozen month would change, row by row with its cause (rule 8.3); None where the report is the same."""
+    told.step(message("comparing with the frozen version"))
+    return app.desk.drafts.draft(month, by="console", reason=message("looked at"), is_amendment=True, is_named=False)
+
+
+def freeze_amended(app: App, month: Month, digest: str, told: Told, *, by: str, reason: str) -> FreezeOutcome:
+    """Freeze the further version that was shown. Raises MonthError where facts changed since."""
+    _refuse_a_second(app, month, digest)
+    told.step(message("comparing with the frozen version"))
+    draft = app.desk.drafts.draft(month, by=by, reason=reason, is_amendment=True, is_named=True)
+    if draft is None or draft.digest != digest:
+        raise MonthError(message("{month}: facts changed since what you saw: look again, then freeze", month=month))
+    return _freeze(app, month, told, by=by, reason=reason, is_amendment=True, expected=digest)
+
+
+def _refuse_a_second(app: App, month: Month, digest: str) -> None:
+    """Raises MonthError where somebody else froze the very report that is to be frozen."""
+    app.diary.refresh()
+    life = app.diary.life(month)
+    frozen = life.frozen.get(life.version)
+    if frozen is not None and frozen.digest == digest:
+        raise MonthError(
+            message(
+                "{month} v{version} was frozen meanwhile by {by} with this very report: nothing is left to freeze",
+                month=month, version=life.version, by=frozen.by,
+            )
+        )  # fmt: skip
+
+
+def _freeze(app: App, month: Month, told: Told, *, by: str, reason: str, is_amendment: bool, expected: str) -> FreezeOutcome:
+    told.step(message("reading the log"))
+    app.decisions.record_settings_labels()
+    with app.stores.current(told.progress) as store:
+        if app.decisions.record_settings_waivers(app.months, store, month):
+            app.stores.fill(store)
+        _, assessed = app.months.assess(store, month, edition=app.rules.edition)
+        if report_digest(assessed, app.rules) != expected:
+            raise MonthError(message("{month}: facts changed since what you saw: look again, then freeze", month=month))
+        return app.months.freeze(store, month, by=by, reason=reason, is_amendment=is_amendment, progress=told.step)
+
+
+def take_due_steps(app: App, told: Told) -> list[MonthStatus]:
+    """Take the steps that are due now, as `esep close` does. Raises FencedError where another process closes the pool's months."""
+    told.step(message("closing"))
+    with sole_closer(app.settings):
+        app.desk.months.progress = told.step
+        return app.desk.look()
+
+
+def note_outcome(app: App, month: Month, outcome: str, *, receipt: str, by: str, reason: str, now: Callable[[], int]) -> None:
+    """Record what a person found out about the newest submission, as `esep receipt` does. Raises FilingError."""
+    answers = {
+        "accepted": Answer("accepted", receipt=receipt or None), "received": Answer("received", receipt=receipt or None),
+        "rejected": Answer("rejected"), "missing": Answer("missing"),
+    }  # fmt: skip
+    diary = app.diary
+    diary.refresh()
+    submission = diary.life(month).submission
+    if submission is None or outcome not in answers:
+        raise FilingError(message("{named} has no submission: esep close makes one when it is due", named=month))
+    if submission.verdict is not None:
+        raise FilingError(
+            message(
+                "{named}: submission {submission_id} is {state} already: it is settled",
+                named=month, submission_id=submission.event.submission_id, state=submission.state,
+            )
+        )  # fmt: skip
+    append_answer(
+        diary, submission, answers[outcome], asked="person", transmission=submission.transmissions, now=now(), by=by, reason=reason
+    )

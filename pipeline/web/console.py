@@ -1,0 +1,176 @@
+"""The console's ASGI application: its routes, its errors as pages, its headers.
+
+Enters: the running console's parts. Leaves: an application for uvicorn. Routes are in `pages`; a new module of pages is added to `ROUTERS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from pipeline.app.reading import Moved
+from pipeline.model.errors import EsepError, LogError, StoreError
+from pipeline.model.message import message, text_of
+from pipeline.texts import texts
+
+from .access import API, Forbidden, Needs, SignInNeeded
+from .headers import SecurityHeaders
+from .layout import page
+from .pages import (
+    account,
+    api,
+    approving,
+    audit,
+    board,
+    bring_in,
+    close,
+    issues,
+    live,
+    machine,
+    miners,
+    months,
+    preferences,
+    rules,
+    sign_in,
+    source_items,
+    static,
+    tasks,
+    users,
+)
+from .parts import Parts, language_of
+
+WRITTEN: Final = ("reason", "whose", "name")
+"""The fields of forms whose text is given back where nobody is signed in any more."""
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    static.router,
+    sign_in.router,
+    preferences.router,
+    live.router,
+    board.router,
+    account.router,
+    users.router,
+    audit.router,
+    approving.router,
+    months.router,
+    rules.router,
+    issues.router,
+    miners.router,
+    close.router,
+    tasks.router,
+    api.router,
+    api.document,
+    source_items.router,
+    bring_in.router,
+    machine.router,
+)
+
+
+def console(parts: Parts) -> FastAPI:
+    """The application."""
+    made = FastAPI(title="Esep", version="1", docs_url=None, redoc_url=None, openapi_url=None, separate_input_output_schemas=False)
+    made.state.parts = parts
+    made.openapi = document  # type: ignore[method-assign]
+    made.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts_of(parts), www_redirect=False)
+    made.add_middleware(SecurityHeaders, is_tls=parts.is_tls)
+    for router in ROUTERS:
+        made.include_router(router)
+    made.add_exception_handler(SignInNeeded, _sign_in_needed)
+    made.add_exception_handler(Forbidden, _forbidden)
+    made.add_exception_handler(EsepError, _refused)
+    made.add_exception_handler(HTTPException, _http_error)
+    made.add_exception_handler(RequestValidationError, _not_understood)
+    return made
+
+
+def document() -> dict[str, Any]:
+    """The API's OpenAPI document: its routes alone, and how a token is sent."""
+    found = get_openapi(title="Esep", version="1", description="What the console shows, for programs.", routes=api.router.routes)
+    found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    found["security"] = [{"token": []}]
+    return found
+
+
+def hosts_of(parts: Parts) -> list[str]:
+    """The names that the console answers to; a request for another one was led here by somebody else's name (DNS rebinding)."""
+    ours = parts.app.settings.console
+    named = [urlsplit(ours.address).hostname or "", ours.listen.rpartition(":")[0].strip("[]")]
+    return ["localhost", "127.0.0.1", *(name for name in named if name not in ("", "0.0.0.0", "::"))]  # noqa: S104 - left out, not listened on
+
+
+def need_of(route: object) -> Needs | None:
+    """What a route needs, as its dependencies say; None for one that says nothing, which the tests refuse."""
+    dependant = getattr(route, "dependant", None)
+    found = [one.call for one in dependant.dependencies if isinstance(one.call, Needs)] if dependant else []
+    return found[0] if found else None
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.startswith(API) or "application/json" in request.headers.get("accept", "")
+
+
+def _told(request: Request, status: int, told: str, written: list[str] | None = None) -> Response:
+    """A refusal, as a page or as JSON; in the reader's language. `written`: what the person had written into the form, to be copied."""
+    if _wants_json(request):
+        return JSONResponse({"detail": texts(language_of(request)).tell(told)}, status)
+    return page(request, "error.html", status=status, told=told, written=written or [])
+
+
+def _is_partial(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
+
+
+async def _written(request: Request) -> list[str]:
+    """What a person wrote into the form of a request that is refused: reasons and names, never passwords."""
+    if request.headers.get("content-type") != "application/x-www-form-urlencoded":
+        return []
+    form = await request.form()
+    return [value for name in WRITTEN for value in form.getlist(name) if isinstance(value, str) and value.strip()]
+
+
+async def _sign_in_needed(request: Request, _: Exception) -> Response:
+    """To the sign-in page; htmx is told to load it whole. A page's stream of events is told by the status alone: a browser that follows it to a page would take that for a fault."""
+    if _is_partial(request):
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    if request.headers.get("accept") == "text/event-stream":
+        return Response(status_code=401)
+    if request.method in ("GET", "HEAD") and not _wants_json(request):
+        return RedirectResponse("/sign-in", 303)
+    answer = _told(
+        request, 401, message("You are not signed in, or the session is over: sign in, then do it again."), await _written(request)
+    )
+    if request.url.path.startswith(API):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _forbidden(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Forbidden)
+    return _told(request, 403, message("This needs the role {role}, which you do not have.", role=error.role))
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """What the program refuses, in its own words. A page whose draft was replaced while it was made is made again, of the newest one."""
+    if isinstance(error, Moved) and request.method in ("GET", "HEAD"):
+        return RedirectResponse(f"{request.url.path}?{request.url.query}".rstrip("?"), 307)
+    return _told(request, 503 if isinstance(error, StoreError | LogError) else 409, text_of(error))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    told = message("There is no such page.") if error.status_code == 404 else error.detail
+    answer = _told(request, error.status_code, told)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _not_understood(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors())
+    return _told(request, 422, message("The request is not understood: {faults}", faults=faults))

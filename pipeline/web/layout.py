@@ -1,0 +1,92 @@
+"""Pages as HTML: the templates, one environment a language, with the words and marks of that language.
+
+Enters: a template's name and what it lays out (frozen dataclasses of `pipeline.app`). Leaves: an HTML answer. Everything that is filled in is escaped; a name that a template
+asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.closing.submission import STATE_WORDS, State
+from pipeline.model.months import ALMATY, Month
+from pipeline.texts import LANGUAGES, N_, Language, texts
+
+from .access import FORGERY_FIELD, viewer_of
+from .assets import assets
+from .numbers import guarded
+from .parts import parts_of
+
+ROLE_WORDS: Final = {"viewer": N_("looks"), "operator": N_("decides and files"), "approver": N_("approves"), "admin": N_("manages users")}
+WAYS: Final = {
+    "link": N_("one-time link"),
+    "password": N_("password"),
+    "passkey": N_("passkey"),
+    "proxy": N_("proxy"),
+    "token": N_("token"),
+}
+LANGUAGE_NAMES: Final = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
+
+
+@cache
+def environment(language: Language) -> Environment:
+    """The templates in a language."""
+    words = texts(language)
+    made = Environment(
+        loader=PackageLoader(__package__, "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+    def instant(at: int | None) -> str:
+        """An instant in Almaty, to the minute."""
+        if at is None:
+            return ""
+        local = datetime.fromtimestamp(at, UTC).astimezone(ALMATY)
+        return f"{words.day(local.strftime('%Y-%m-%d'))} {local:%H:%M}"
+
+    def month_name(month: Month | str) -> str:
+        """A month as a heading has it: `Қазан 2026`."""
+        known = Month.parse(str(month))
+        name = words.month(known)
+        return f"{name[:1].upper()}{name[1:]} {known.year}"
+
+    made.globals |= {
+        "gettext": words.gettext,
+        "ngettext": words.ngettext,
+        "tell": words.tell,
+        "amount": words.amount,
+        "day": lambda value: words.day(str(value)),
+        "instant": instant,
+        "month_name": month_name,
+        "state_word": lambda state: words.gettext(STATE_WORDS[State(state)]),
+        "role_word": lambda role: words.gettext(ROLE_WORDS[role]),
+        "way_word": lambda way: words.gettext(WAYS[way]),
+        "language": language,
+        "language_tag": words.tag,
+        "languages": {name: LANGUAGE_NAMES[name] for name in LANGUAGES},
+        "asset": lambda name: assets()[name].address,
+        "forgery_field": FORGERY_FIELD,
+    }
+    return made
+
+
+def page(request: Request, template: str, *, status: int = 200, **content: Any) -> HTMLResponse:
+    """The template filled in, in the language of who asks. `content` must not name `viewer`, `request_path` or `forgery_token`."""
+    viewer = viewer_of(request)
+    html = (
+        environment(viewer.language)
+        .get_template(template)
+        .render(
+            viewer=viewer,
+            theme=viewer.theme,
+            request_path=request.url.path,
+            forgery_token=viewer.session.forgery_token if viewer.session else "",
+            **content,
+        )
+    )
+    return HTMLResponse(guarded(parts_of(request), viewer, request.url.path, html) if viewer.session else html, status)

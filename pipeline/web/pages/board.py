@@ -1,0 +1,23 @@
+"""The months: a board of what can be filed, what is in the way, and who acts next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from pipeline.closing.submission import State
+from pipeline.web.access import AsViewer
+from pipeline.web.layout import page
+from pipeline.web.parts import Console
+
+router = APIRouter()
+PATH: Final = (State.OPEN, State.CLOSABLE, State.FROZEN, State.SIGNED, State.SUBMITTING, State.ACCEPTED)
+"""The states that a month passes when nothing goes wrong."""
+
+
+@router.get("/")
+def board(request: Request, parts: Console, _: AsViewer) -> Response:
+    """The board of months."""
+    return page(request, "board.html", snapshot=parts.reading.snapshot(), path=PATH, trouble=parts.reading.trouble)

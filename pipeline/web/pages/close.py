@@ -1,0 +1,119 @@
+"""Close and file: what a freeze would make, freeze, approve, take the due steps, the receipt, an unknown outcome's one safe step, and amendments."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from pipeline.app.acts import Preview, amendment, freeze_amended, freeze_previewed, note_outcome, preview_month, take_due_steps
+from pipeline.app.life_view import file_of, life_view
+from pipeline.log.events.months import Drafted
+from pipeline.model.message import message
+from pipeline.texts import N_
+from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.layout import page
+from pipeline.web.numbers import taken
+from pipeline.web.parts import Console
+
+from .board import PATH
+from .months import MonthPath
+from .tasks import to_task
+
+router = APIRouter()
+SHOW_S = 10.0
+Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
+Reason = Annotated[str, Form(min_length=3, max_length=1000)]
+KINDS: Final = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}
+HAPPENED: Final = {
+    "frozen": N_("frozen"), "approved": N_("approved"), "signed": N_("signed"), "submitted": N_("submission made"), "sent": N_("sent"),
+    "answered": N_("answered"), "as-frozen": N_("to be filed as frozen"),
+}  # fmt: skip
+
+
+@router.get("/months/{month}/close")
+def close(
+    request: Request, month: MonthPath, parts: Console, viewer: AsViewer, task: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """Where the month stands on its way, and what can be done now."""
+    tasks, snapshot, life = parts.app.tasks, parts.reading.snapshot(), life_view(parts.app, month)
+    view = next((one for one in snapshot.overview.months if one.month == month), None)
+    preview, drafted = tasks.result(task, Preview), tasks.result(task, Drafted)
+    looked = tasks.find(task) if task else None
+    return page(
+        request, "close.html", month=month, tab="close", book=parts.reading.book(month), snapshot=snapshot, view=view, life=life, path=PATH,
+        versions=[one.version for one in reversed(life.versions)], draft=parts.app.diary.life(month).draft, happened=HAPPENED,
+        preview=preview if preview is not None and preview.month == month else None, drafted=drafted if drafted is not None and drafted.month == str(month) else None,
+        is_same=looked is not None and looked.state == "done" and looked.result is None and bool(life.versions),
+        may_decide="operator" in viewer.roles, may_approve="approver" in viewer.roles,
+    )  # fmt: skip
+
+
+@router.post("/months/{month}/preview")
+def previewed(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
+    """Work out exactly what a freeze would make: of a frozen month, what a further version would change."""
+    app, then = parts.app, f"/months/{month}/close?task={{id}}"
+    if app.months.frozen(month):
+        return to_task(
+            app.tasks.start(
+                message("What a further version would change"), lambda told: amendment(app, month, told), by=viewer.person, then=then
+            )
+        )
+    return to_task(
+        app.tasks.start(message("What would be frozen"), lambda told: preview_month(app, month, told), by=viewer.person, then=then)
+    )
+
+
+@router.post("/months/{month}/freeze")
+def frozen(
+    month: MonthPath, parts: Console, viewer: AsOperator, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = ""
+) -> Response:
+    """Freeze what was previewed, in the person's name; of a frozen month the further version that was shown."""
+    app, by, then = parts.app, parts.app.people.decider(viewer.person), f"/months/{month}/close"
+    if app.months.frozen(month):
+        if len(reason.strip()) < 3:
+            raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
+        return to_task(
+            app.tasks.start(
+                message("freezing"), lambda told: freeze_amended(app, month, digest, told, by=by, reason=reason.strip()), by=by, then=then
+            )
+        )
+    why = reason.strip() or message("the month's report")
+    return to_task(
+        app.tasks.start(message("freezing"), lambda told: freeze_previewed(app, month, digest, told, by=by, reason=why), by=by, then=then)
+    )
+
+
+@router.post("/months/{month}/steps")
+def stepped(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
+    """Take the steps that are due now, as `esep close` does."""
+    app = parts.app
+    return to_task(
+        app.tasks.start(message("closing"), lambda told: take_due_steps(app, told), by=viewer.person, then=f"/months/{month}/close")
+    )
+
+
+@router.post("/months/{month}/outcome")
+def noted(
+    month: MonthPath, parts: Console, viewer: AsOperator, reason: Reason,
+    outcome: Annotated[str, Form(pattern="^(accepted|rejected|received|missing)$")], receipt: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:  # fmt: skip
+    """Record what the person found out about the newest submission."""
+    by = parts.app.people.decider(viewer.person)
+    note_outcome(parts.app, month, outcome, receipt=receipt.strip(), by=by, reason=reason.strip(), now=parts.app.now)
+    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    return RedirectResponse(f"/months/{month}/close", 303)
+
+
+@router.get("/months/{month}/v{version}/{name:path}")
+def bundle_file(request: Request, month: MonthPath, version: int, name: str, parts: Console, viewer: AsOperator) -> Response:
+    """A file of a frozen version, byte for byte."""
+    content = file_of(parts.app, month, version, name)
+    if content is None:
+        raise HTTPException(404)
+    taken(parts, viewer, request.url.path)
+    kind = KINDS.get(name.rpartition(".")[2], "application/octet-stream")
+    stem = quote(f"{month}-v{version}-{name.replace('/', '-')}")
+    return Response(content, media_type=kind, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{stem}"})

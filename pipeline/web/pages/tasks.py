@@ -1,0 +1,37 @@
+"""Long work that a page started: how far it is, and then its result's page."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
+
+from pipeline.app.tasks import Task
+from pipeline.web.access import AsViewer
+from pipeline.web.layout import page
+from pipeline.web.parts import Console
+
+router = APIRouter()
+
+
+def to_task(task: Task) -> Response:
+    """To the page that follows a task."""
+    return RedirectResponse(f"/tasks/{task.id}", 303)
+
+
+@router.get("/tasks")
+def tasks(request: Request, parts: Console, _: AsViewer) -> Response:
+    """What was worked on since the console began."""
+    return page(request, "tasks.html", tasks=parts.app.tasks.listed())
+
+
+@router.get("/tasks/{name}")
+def task(request: Request, name: str, parts: Console, _: AsViewer) -> Response:
+    """How far a task is; to its result once it is done. Asks for itself every half second."""
+    found = parts.app.tasks.find(name)
+    if found is None:
+        raise HTTPException(404)
+    if found.state == "done":
+        if request.headers.get("hx-request") == "true":
+            return Response(headers={"HX-Redirect": found.then})
+        return RedirectResponse(found.then, 303)
+    return page(request, "task.html", task=found)
