@@ -15,7 +15,7 @@ import typer
 from pipeline.app.begin import FoundNode, NodeLogin, ask_node, find_nodes, height_before, names, prove_wallet, wallets_by_name
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError, SettingsError
-from pipeline.model.message import message, text_of
+from pipeline.model.message import joined, message, text_of
 from pipeline.model.miner_id import miner_id_fault
 from pipeline.model.months import ALMATY, Month
 from pipeline.settings import load_settings, template_path
@@ -141,10 +141,10 @@ def _password(file: Path | None) -> str | None:
 
 
 def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Beginning:
-    bin_ = _answer("The pool's IIN/BIN", given.bin, _proved_bin, flag="--bin")
-    name = _answer("The pool's name, as on the form", given.name, _proved_name, flag="--name")
+    bin_ = _answer(message("The pool's IIN/BIN"), given.bin, _proved_bin, flag="--bin")
+    name = _answer(message("The pool's name, as on the form"), given.name, _proved_name, flag="--name")
     node = _node(given.login)
-    say(f"  {names([node])[0]}")
+    say(message("  {line}", line=names([node])[0]))
     if node.is_syncing:
         say(message("  It is still syncing: Esep waits for it."), hang=2)
     chain, asset = node.chain_and_asset
@@ -171,14 +171,16 @@ def _ask_all(given: Given, user: str | None, password_file: Path | None) -> Begi
     return Beginning(_key_of(name), bin_, name, begin, profile, first)
 
 
-_START = "When was a wallet first paid? A day (2026-03-01), or a block; 0 reads from the beginning"
-_PROFILE = "How are the ledger's files written? A profile ({}), or none: columns as in docs/import.md"
-_FIRST = "The first month that Esep closes by itself (2026-10); none: a person freezes each"
+_START = message("When was a wallet first paid? A day (2026-03-01), or a block; 0 reads from the beginning")
+_PROFILE = message(
+    "How are the ledger's files written? A profile ({names}), or none: columns as in docs/import.md",
+    names=", ".join(profile_names(PROFILES)),
+)
+_FIRST = message("The first month that Esep closes by itself (2026-10); none: a person freezes each")
 
 
 def _answer(question: str, given: str | None, prove: Callable[[str], T], *, flag: str, default: str = "", is_needed: bool = True) -> T:
     """An answer that holds: the flag's, else one asked for until it does. Raises SettingsError for a flag that does not, or where nobody can be asked."""
-    question = question.format(", ".join(profile_names(PROFILES)))
     if given is not None:
         return prove(given)
     if not sys.stdin.isatty():
@@ -188,22 +190,22 @@ def _answer(question: str, given: str | None, prove: Callable[[str], T], *, flag
             )
         return prove(default)
     while True:
-        say(f"\n{question}" + (f" [{default}]" if default else ""))
+        say(message("\n{question}{default}", question=question, default=f" [{default}]" if default else ""))
         text = input("> ").strip() or default
         try:
             return prove(text)
         except (EsepError, ValueError) as error:
-            say(f"  {_words(error)}", hang=0)
+            say(message("  {fault}", fault=_words(error)), hang=0)
 
 
 def _words(error: Exception) -> str:
-    return "; ".join(error.faults) if isinstance(error, SettingsError) else str(error)
+    return joined("; ", error.faults) if isinstance(error, SettingsError) else text_of(error)
 
 
 def _proved_bin(text: str) -> str:
     fault = miner_id_fault(text) or next(iter(placeholder_faults(text, "")), None)
     if fault:
-        raise SettingsError([f"{text!r}: {fault}"], source="esep init")
+        raise SettingsError([message("{text}: {fault}", text=repr(text), fault=fault)], source="esep init")
     return text
 
 
@@ -235,7 +237,7 @@ def _proved_month(text: str) -> str:
     try:
         return str(Month.parse(text))
     except ValueError as error:
-        raise SettingsError([str(error)], source="esep init") from None
+        raise SettingsError([text_of(error)], source="esep init") from None
 
 
 def _proved_start(node: FoundNode, text: str) -> int:
@@ -243,6 +245,8 @@ def _proved_start(node: FoundNode, text: str) -> int:
         height = int(text)
         if height > node.height:
             raise SettingsError([message("the node has blocks up to {height}", height=node.height)], source="esep init")
+        if is_account_network(node.network):
+            height = max(height, 1)  # balances begin with the block before the first one read
     elif re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) and not is_account_network(node.network):
         height = height_before(node, datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=ALMATY))
         say(message("  By the node, block {height} is the last one before that day.", height=height))
@@ -270,13 +274,13 @@ def _node(login: NodeLogin | None) -> FoundNode:
     if not sys.stdin.isatty():
         if len(found) != 1:
             raise SettingsError(
-                [message("--node is needed: {names}", names="; ".join(names(found)) or message("no node was found on this machine"))],
+                [message("--node is needed: {names}", names=joined("; ", names(found)) or message("no node was found on this machine"))],
                 source="esep init",
             )
         return found[0]
     say(message("\nNodes found on this machine:") if found else message("\nNo node was found on this machine."))
     for number, line in enumerate(names(found), 1):
-        say(f"  {number}  {line}", hang=3)
+        say(message("  {number}  {line}", number=number, line=line), hang=3)
     while True:
         say(message("Its number, or an address like http://127.0.0.1:8332{more}", more=" [1]" if found else ""))
         text = input("> ").strip() or ("1" if found else "")
@@ -288,7 +292,7 @@ def _node(login: NodeLogin | None) -> FoundNode:
                 cookie = input("> ").strip()
                 return ask_node(NodeLogin(text, Path(cookie).expanduser() if cookie else None))
         except EsepError as error:
-            say(f"  {_words(error)}")
+            say(message("  {fault}", fault=_words(error)))
 
 
 def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:
@@ -309,7 +313,7 @@ def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:
                 ((name, (text,)),) = wallets_by_name([line]).items()
                 _add_wallet(found, node, name, text)
             except (EsepError, ValueError) as error:
-                say(f"  {_words(error)}")
+                say(message("  {fault}", fault=_words(error)))
     made = []
     for name, texts in found.items():
         made.append(BeginWallet(name, [t for t in texts if "(" in t], [t for t in texts if "(" not in t]))
@@ -318,15 +322,16 @@ def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:
 
 def _add_wallet(found: dict[str, list[str]], node: FoundNode, name: str, text: str) -> None:
     proof = prove_wallet(node, text)
-    first = f"first addresses {', '.join(proof.first_addresses)}" if proof.first_addresses else "outputs without an address"
-    word = (
-        ""
-        if proof.kind == "address"
-        else "; the node derives the same"
-        if proof.is_confirmed
-        else "; the node was not asked: it can't derive it"
-    )
-    say(message("  {name}: {kind}{word}", name=name, kind=proof.kind if proof.kind == "address" else first, word=word), hang=4)
+    if proof.kind == "address":
+        kind, word = message("address"), ""
+    else:
+        kind = (
+            message("first addresses {addresses}", addresses=", ".join(proof.first_addresses))
+            if proof.first_addresses
+            else message("outputs without an address")
+        )
+        word = message("; the node derives the same") if proof.is_confirmed else message("; the node was not asked: it can't derive it")
+    say(message("  {name}: {kind}{word}", name=name, kind=kind, word=word), hang=4)
     if proof.text not in found.setdefault(name, []):
         found[name].append(proof.text)
 

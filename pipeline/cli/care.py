@@ -15,10 +15,9 @@ from pipeline.app.backup import restore as restore_backup
 from pipeline.app.doctor import examine
 from pipeline.model.message import message
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, print_json, progress, say, say_field, settings_of, shown
 
-MARKS = {"well": "ok", "look": "LOOK", "ill": "ILL"}
+MARKS = {"well": message("ok"), "look": message("LOOK"), "ill": message("ILL")}
 
 
 def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> int:
@@ -35,9 +34,9 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -
         print_json([asdict(finding) for finding in found])
         return int(is_ill)
     for finding in found:
-        say_field(MARKS[finding.health], f"{finding.name}: {finding.detail}", width=6)
+        say_field(MARKS[finding.health], message("{name}: {detail}", name=finding.name, detail=finding.detail), width=7)
         if finding.mend:
-            say_field("", message("mend: {mend}", mend=finding.mend), width=6)
+            say_field("", message("mend: {mend}", mend=finding.mend), width=7)
     return int(is_ill)
 
 

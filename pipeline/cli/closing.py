@@ -24,15 +24,15 @@ from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
 
 from .decisions import ByOption, ReasonOption, parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, say_field, settings_of, table
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of, table
 from .logs import configure_logs
-from .months import print_json, print_step
+from .months import print_step
 from .summary import move_words, print_summary
 from .words import state_word
 
@@ -232,7 +232,8 @@ def receipt(
     }  # fmt: skip
     if outcome not in answers:
         raise SettingsError(
-            [message("OUTCOME: {outcome}: say one of {answers}", outcome=repr(outcome), answers=", ".join(answers))], source="esep receipt"
+            [message("OUTCOME: {outcome}: say one of {answers}", outcome=repr(outcome), answers=", ".join(answers))],
+            source="esep receipt",
         )
     with App(settings_of(config), now) as app:
         by = app.people.decider(by)
@@ -330,7 +331,9 @@ def amend(
     with App(settings_of(config), now) as app:
         by = app.people.decider(by) if reason.strip() else ""
         with progress(message("comparing with the frozen version")):
-            draft = app.desk.drafts.draft(named, by=by or "esep amend", reason=reason or "looked at", is_amendment=True, is_named=bool(by))
+            draft = app.desk.drafts.draft(
+                named, by=by or "esep amend", reason=reason or message("looked at"), is_amendment=True, is_named=bool(by)
+            )
         if draft is None:
             say(message("{named}: the report comes out as it was frozen: there is nothing to amend", named=named))
             return
@@ -338,7 +341,7 @@ def amend(
             print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
         else:
             shown = [
-                (row.change, _why(row), row.allocation_id, row.txid[:16], "; ".join(_change(row.columns, row.before, row.after)))
+                (row.change, _why(row), row.allocation_id, row.txid[:16], joined("; ", _change(row.columns, row.before, row.after)))
                 for row in draft.rows[:50]
             ]
             table(
@@ -360,7 +363,10 @@ def _why(row: DraftedRow) -> str:
 def _change(columns: list[str], before: list[str], after: list[str]) -> list[str]:
     if not before or not after:
         return []
-    return [f"{name}: {old or '(empty)'} → {new or '(empty)'}" for name, old, new in zip(columns, before, after, strict=True)]
+    return [
+        message("{name}: {old} → {new}", name=name, old=old or "(empty)", new=new or "(empty)")
+        for name, old, new in zip(columns, before, after, strict=True)
+    ]
 
 
 def sandbox(

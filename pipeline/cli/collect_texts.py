@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import typer
-
 from pipeline.texts.collect import bring_up_to_date
 
 from .commands import build
 from .help_texts import help_messages
 
 if __name__ == "__main__":
-    for path in bring_up_to_date(Path(sys.argv[1]), help_messages(typer.main.get_command(build()))):
+    for path in bring_up_to_date(Path(sys.argv[1]), help_messages(build())):
         print(path)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import Annotated
 
-import polars as pl
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.app.app import App
-from pipeline.assess.waivers import short_name, with_waivers
-from pipeline.chains.networks import strict_address_on
+from pipeline.assess.issue_names import short_name
 from pipeline.model.errors import MonthError, SettingsError
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month
-from pipeline.settings.models import ClassName
 
 from .frame import DEFAULT_CONFIG, ConfigOption, MonthArgument, now, progress, say, settings_of
 
@@ -24,8 +20,6 @@ ByOption = Annotated[
     str, typer.Option("--by", help="Who decides: a person's name. With keys in force, the owner of the key at hand.", metavar="NAME")
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in words that an auditor will read.", metavar="TEXT")]
-
-_CLASS: TypeAdapter[str] = TypeAdapter(ClassName)
 
 
 def label(
@@ -44,13 +38,18 @@ def label(
 
     [dim]esep label bc1q… vendor --name "Power company" --by "A. Person" --reason "contract 17"[/dim]
     """
+    from pydantic import TypeAdapter, ValidationError
+
+    from pipeline.chains.networks import strict_address_on
+    from pipeline.settings.models import ClassName
+
     settings = settings_of(config)
     chain = chain or (next(iter(settings.chains)) if len(settings.chains) == 1 else None)
     if chain not in settings.chains:
         raise SettingsError([message("--chain: say which one: {chains}", chains=", ".join(sorted(settings.chains)))], source="esep label")
     faults = _reason_faults(reason)
     try:
-        _CLASS.validate_python(outflow_class)
+        TypeAdapter(ClassName).validate_python(outflow_class)
     except ValidationError as error:
         faults.append(message("CLASS: {outflow_class}: {msg}", outflow_class=repr(outflow_class), msg=error.errors()[0]["msg"]))
     try:
@@ -102,6 +101,10 @@ def waive(
 
     [dim]esep waive 2026-10 unknown-outflow d4dc…dfd9:1 --by "A. Person" --reason "refund, letter of 2 November"[/dim]
     """
+    import polars as pl
+
+    from pipeline.assess.waivers import with_waivers
+
     settings = settings_of(config)
     named = parse_month(month)
     faults = _reason_faults(reason)
@@ -176,8 +179,8 @@ def parse_month(text: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError as error:
-        raise SettingsError([message("MONTH: {error}", error=text_of(error))], source="esep") from None
+        raise SettingsError([message("MONTH: {error}", error=text_of(error))], source="") from None
 
 
 def _reason_faults(reason: str) -> list[str]:
-    return ["--reason: give a reason that an auditor can follow"] if len(reason.strip()) < 3 else []
+    return [message("--reason: give a reason that an auditor can follow")] if len(reason.strip()) < 3 else []

@@ -7,6 +7,7 @@ The only place that reads the environment and the clock for the commands. `excep
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import re
@@ -19,24 +20,23 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from typer.exceptions import Abort, TyperException
 
 from pipeline.model import errors
 from pipeline.model.message import message, text_of
-from pipeline.model.plain import plain
-from pipeline.settings import Settings, load_settings
+from pipeline.model.plain import UNSEEN, plain
 from pipeline.texts import N_, Texts, terminal_language, texts
 
 from .logs import mask
-from .usage_errors import usage_error
+from .usage_errors import translate_headings, usage_lines
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 CRASHED = 70
 INTERRUPTED = 130
@@ -106,6 +106,8 @@ def terminal_words() -> Texts:
 
 def settings_of(config: Path) -> Settings:
     """The settings in force; crash reports go below their `var` from now on."""
+    from pipeline.settings import load_settings
+
     return use_settings(load_settings(config, os.environ))
 
 
@@ -118,6 +120,9 @@ def use_settings(settings: Settings) -> Settings:
 
 def table(title: str, headings: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print a table on stdout. Cells are data: markup in them is not interpreted."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     words = terminal_words()
     headings = [words.tell(heading) for heading in headings]
     grid = Table(
@@ -148,6 +153,13 @@ def say(text: str = "", *, hang: int = 0) -> None:
     On a terminal it is broken at spaces to the terminal's width; further lines are indented by `hang` columns more than the first.
     """
     out.print(fit(plain(terminal_words().tell(text)), out, hang=hang), markup=False)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout; values without a JSON type (paths, days, DECIMALs) as text. Integers of any length stay integers."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    # What JSON leaves as it is and a terminal would follow is escaped as JSON has it.
+    say(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None:
@@ -200,9 +212,14 @@ def command_line(command: str, config: Path) -> str:
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Any]:
     """A progress bar on stderr, removed when done; nothing if stderr is no terminal. Gives `on_progress(done, total=None)`."""
+    if not err.is_terminal:
+        yield lambda _done, _total=None: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=err, transient=True, disable=not err.is_terminal,
+        console=err, transient=True,
     )  # fmt: skip
     with bar:
         task = bar.add_task(plain(terminal_words().tell(what)), total=total)
@@ -226,9 +243,9 @@ def run(command: Any, arguments: list[str] | None = None, *, prepare: Callable[[
         code = command.main(args=arguments, prog_name="esep", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except TyperException as error:
-        _translate(error)
-        show = getattr(error, "show", None)
-        show() if show else err.print(str(error), markup=False)
+        translate_headings(terminal_words())
+        said = usage_lines(error, terminal_words()) if hasattr(error, "format_message") else str(error)
+        err.print(said, markup=False, highlight=False)
         return int(error.exit_code)
     except errors.EsepError as error:
         fail(text_of(error))
@@ -262,14 +279,7 @@ def _check_language() -> None:
     try:
         terminal_language(os.environ)
     except ValueError as error:
-        raise errors.SettingsError([text_of(error)], source="esep") from None
-
-
-def _translate(error: Any) -> None:
-    """Let Typer's error say its message in the terminal's language."""
-    if hasattr(error, "format_message"):
-        text = usage_error(error.format_message(), terminal_words())
-        error.format_message = lambda: text
+        raise errors.SettingsError([text_of(error)], source="") from None
 
 
 def _crashed(error: Exception) -> int:

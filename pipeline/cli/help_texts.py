@@ -9,48 +9,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
-
-from typer import rich_utils
 
 from pipeline.texts import N_, Texts
 
+from .deferred import CommandGroup
 from .frame import EXIT_CODES
+from .usage_errors import translate_headings, translate_usage
 
 PLACE: Final = "pipeline/cli/commands.py"
 """Where a translator finds the help in the sources."""
 
-_HEADINGS: Final = {
-    "DEFAULT_STRING": N_("[default: {}]"),
-    "ENVVAR_STRING": N_("[env var: {}]"),
-    "REQUIRED_LONG_STRING": N_("[required]"),
-    "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
-    "OPTIONS_PANEL_TITLE": N_("Options"),
-    "COMMANDS_PANEL_TITLE": N_("Commands"),
-    "ERRORS_PANEL_TITLE": N_("Error"),
-    "ABORTED_TEXT": N_("Aborted."),
-    "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
-}
-"""Typer's constants with what they say in English."""
 _HELP_OPTION: Final = N_("Show this message and exit.")
+_KINDS: Final = {
+    "<str>": N_("<text>"),
+    "<int>": N_("<number>"),
+    "<int range>": N_("<number>"),
+    "<float>": N_("<number>"),
+    "<path>": N_("<path>"),
+}
+"""What Typer calls the kinds of a value, and what a person does. A flag takes no value, so its kind is not shown."""
 
 
 def help_messages(command: Any) -> dict[str, str]:
     """Every text of the help of a command and of those below it, with its place."""
     found: dict[str, str] = {}
+    command.load_all()
     _walk(command, lambda text: found.setdefault(text, PLACE) and text)
     return found
 
 
 def translate_help(command: Any, words: Texts) -> None:
-    """Put the help of a command, and of those below it, into the language; words in brackets are shown as they are, not taken for markup."""
+    """Put the help of a command, and of those below it, into the language; words in brackets are shown as they are, not taken for markup.
+
+    Commands that are loaded later are translated then.
+    """
+    _translate(command, words)
+    command.epilog = epilog(words)
+
+
+def _translate(command: Any, words: Texts) -> None:
     _walk(command, words.gettext_plain)
     _walk_params(command, _escaped)
     for one in _commands(command):
         one.get_help_option = _translated_help_option(one.get_help_option, words)
-    command.epilog = epilog(words)
-    for name, text in _HEADINGS.items():
-        setattr(rich_utils, name, words.gettext_plain(text))
+        one.format_help = _with_headings(one.format_help, words)
+        translate_usage(one, words)
+        for parameter in one.params:
+            parameter.display_type_rich = _with_kind(parameter.display_type_rich, words)
+        if isinstance(one, CommandGroup):
+            one.prepare = partial(_translate, words=words)
 
 
 def _translated_help_option(get_help_option: Callable[[Any], Any], words: Texts) -> Callable[[Any], Any]:
@@ -60,9 +69,32 @@ def _translated_help_option(get_help_option: Callable[[Any], Any], words: Texts)
         option = get_help_option(context)
         if option is not None:
             option.help = words.gettext_plain(_HELP_OPTION)
+            option.display_type_rich = _with_kind(option.display_type_rich, words)
         return option
 
     return translated
+
+
+def _with_kind(display_type: Callable[[Any], str | None], words: Texts) -> Callable[[Any], str | None]:
+    """The kind of a parameter's value, as the help's table shows it."""
+
+    def translated(ctx: Any) -> str | None:
+        kind = display_type(ctx)
+        if kind == "<bool>":
+            return None
+        return words.gettext_plain(_KINDS[kind]) if kind in _KINDS else kind
+
+    return translated
+
+
+def _with_headings(format_help: Callable[[Any, Any], None], words: Texts) -> Callable[[Any, Any], None]:
+    """A command's help with Typer's headings in the language."""
+
+    def formatted(context: Any, formatter: Any) -> None:
+        translate_headings(words)
+        format_help(context, formatter)
+
+    return formatted
 
 
 def epilog(words: Texts) -> str:

@@ -7,6 +7,7 @@ and what changes in the report of each open month.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
@@ -18,13 +19,12 @@ from pipeline.app.app import App
 from pipeline.app.imports import RegistryContent
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.texts import N_
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, progress, say, settings_of
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, print_json, progress, say, settings_of
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
@@ -46,8 +46,10 @@ def _ledger(
     """`how`: the sheet and the profile."""
     sheet, profile = how
     with App(settings_of(config), now) as app:
-        with progress(message("reading {name}", name=path.name)):
-            found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
+        asks = not consent.to_oddities and sys.stdin.isatty() and err.is_terminal
+        if is_dry or asks:
+            with progress(message("reading {name}", name=path.name)):
+                found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
         if is_dry:
             changes = []
             if not found.faults:
@@ -59,7 +61,7 @@ def _ledger(
             if found.questions and not consent.to_oddities:
                 raise ConsentNeeded(path.name, found.questions)
             return
-        if found.questions and not found.faults and not consent.to_oddities and sys.stdin.isatty() and err.is_terminal:
+        if asks and found.questions and not found.faults:
             consent = replace(consent, to_oddities=_asked(path.name, found))
         if consent.to_oddities or consent.to_moves:
             consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
@@ -195,7 +197,7 @@ def registry(
     if as_json:
         print_json(asdict(done))
         return
-    counts = ", ".join(f"{count} {kind}" for kind, count in done.rows.items())
+    counts = _kinds(done.rows.items())
     say(
         message(
             "registry version {version} {more}: {counts}",
@@ -206,6 +208,14 @@ def registry(
     )
     for warning in done.warnings:
         say(message("  warning: {warning}", warning=warning))
+
+
+_KINDS = {"miners": N_("{count} miners"), "licences": N_("{count} licences"), "accounts": N_("{count} accounts"), "wallets": N_("{count} wallets"), "counterparties": N_("{count} counterparties")}  # fmt: skip
+
+
+def _kinds(rows: Iterable[tuple[str, int]]) -> str:
+    """How many rows each table of a registry has."""
+    return joined(", ", [message(_KINDS[kind], count=count) for kind, count in rows])
 
 
 def _print_registry_review(read: RegistryContent, differ: dict[str, tuple[int, int]], changes: list[MonthChange], *, as_json: bool) -> None:
@@ -223,7 +233,7 @@ def _print_registry_review(read: RegistryContent, differ: dict[str, tuple[int, i
             }
         )
         return
-    say(message("registry: {names}", names=", ".join((f"{count} {kind}" for kind, count in rows.items()))))
+    say(message("registry: {names}", names=_kinds(rows.items())))
     for kind, (come, go) in differ.items():
         say(message("  {kind}: {come} row(s) new or changed, {go} gone or as they were before", kind=kind, come=come, go=go))
     if not differ:

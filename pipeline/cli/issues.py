@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.app.app import App
-from pipeline.app.ask_chain import transactions_on_chain
-from pipeline.app.issues import IssueGroup, IssueView, issue_groups
-from pipeline.assess.waivers import with_waivers
-from pipeline.enrich.frames import ISSUES
+from pipeline.app.issues import IssueGroup, IssueView
+from pipeline.app.issues_kept import groups_of_month
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 
 from .decisions import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, command_line, now, out, progress, say, settings_of
-from .months import print_json
-from .words import amount_words
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, command_line, now, out, print_json, progress, say, settings_of
+from .words import amount_words, day_words
 
 SHOWN = 10
 """Issues of a group that are printed one by one, unless all are asked for."""
@@ -53,17 +49,26 @@ def issues(
         with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
             if app.decisions.record_settings_waivers(app.months, store, named):
                 app.stores.fill(store)
-            state, assessed = app.months.assess(store, named, edition=app.rules.edition if is_next else None)
-        if as_json:
-            print_json(_rows(with_waivers(assessed.enriched.issues, state.waivers), only))
-            return
-        groups = issue_groups(named, state, assessed, app.rules, only=only, ask_chain=partial(transactions_on_chain, app))
+            groups = groups_of_month(app, store, named, only=only, edition=app.rules.edition if is_next else None, asks_chain=not as_json)
+    if as_json:
+        print_json(_rows(groups))
+        return
     print_issues(named, groups, config, limit=None if shows_all or code else SHOWN)
 
 
-def _rows(judged: Any, only: str | None) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = judged.select([*ISSUES, "waived_by", "lapsed"]).to_dicts()
-    rows = [row for row in rows if only in (None, row["severity"], row["code"])]
+def _rows(groups: list[IssueGroup]) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "code": view.code.value,
+            "severity": view.code.severity.value,
+            "ref": view.ref,
+            "detail": view.detail,
+            "waived_by": view.waived_by or None,
+            "lapsed": view.lapsed or None,
+        }
+        for group in groups
+        for view in group.issues
+    ]
     return sorted(rows, key=lambda row: (row["severity"] != "blocking", row["code"], row["ref"]))
 
 
@@ -130,7 +135,7 @@ def _runs(group: IssueGroup) -> list[list[IssueView]]:
 def _print_issue(run: list[IssueView]) -> None:
     view = run[0]
     name = f"{view.name}  " if view.code.severity is Severity.BLOCKING else ""
-    days = [str(one.day) for one in run if one.day]
+    days = [day_words(one.day) for one in run if one.day]
     day = (
         days[0]
         if len(days) == 1
@@ -139,7 +144,8 @@ def _print_issue(run: list[IssueView]) -> None:
         else ""
     )
     miner = f"{view.miner_id} {view.miner}".strip()
-    parts = [day, view.amount, view.about, miner]
+    amount, space, asset = view.amount.partition(" ")
+    parts = [day, f"{amount_words(amount)}{space}{asset}", view.about, miner]
     say(message("  {name}{parts}", name=name, parts=joined("  ", [part for part in parts if part])), hang=6 if name else 2)
     for line in _ref_lines(":".join(_further(view))):
         say(f"        {line}" if name else f"    {line}")

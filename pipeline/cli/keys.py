@@ -20,8 +20,7 @@ from pipeline.model.message import message
 from pipeline.settings import Settings
 
 from .decisions import ReasonOption
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, progress, say, settings_of, table
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, print_json, progress, say, settings_of, table
 
 RootOption = Annotated[Path, typer.Option("--root-key", help="The root key's private file; kept elsewhere between uses.", metavar="FILE")]
 KeyArgument = Annotated[str, typer.Argument(help="A public key, 64 hexadecimal digits; or the name of one in the folder.", metavar="KEY")]

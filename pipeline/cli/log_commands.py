@@ -8,15 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open_kept_log, open_log, seal_log_of_format_1
-from pipeline.log.copying import check_log, copy_log
+from pipeline.log.copying import check_log, copy_audit, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, progress, say, settings_of
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, progress, say, settings_of
 
 UrlArgument = Annotated[str, typer.Argument(help="sqlite:FILE, relative to var, or kafka://HOST:PORT/PREFIX.", metavar="URL")]
 
@@ -52,7 +51,7 @@ def topics(
 def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Copy a log, every pool in it, into another: from a file to Kafka or back.
 
-    Interrupted, it goes on from what the target holds. At the end everything is read back and both logs' digests are compared.
+    The console's topic audit goes along; where it can't be read, that is said. Interrupted, it goes on from what the target holds. At the end everything is read back and both logs' digests are compared.
     Stop what writes into the source before, and change `log` in the settings after; then delete the store: it is rebuilt. Months
     frozen before the move are replayed from either log.
 
@@ -66,10 +65,20 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
         total = sum(old.end().values())
         with progress(message("copying the log")) as on_progress:
             copied = copy_log(old, new, on_progress=lambda looked_at: on_progress(looked_at, total))
+        try:
+            audit, left_out = copy_audit(old, new), ""
+        except LogError as error:
+            audit, left_out = 0, text_of(error)
     finally:
         old.close()
         new.close()
-    result: dict[str, Any] = {"events": copied.events, "appended": copied.appended, "digest": copied.digest}
+    result: dict[str, Any] = {
+        "events": copied.events,
+        "appended": copied.appended,
+        "digest": copied.digest,
+        "audit": audit,
+        "audit_left_out": left_out,
+    }
     if as_json:
         print_json(result)
     else:
@@ -81,6 +90,14 @@ def copy(source: UrlArgument, target: UrlArgument, as_json: JsonOption = False, 
                 digest=copied.digest,
             )
         )
+        if left_out:
+            say(
+                message(
+                    "LEFT OUT: the topic audit (sign-ins, who saw whose number): {why}. Copy it again once it can be read", why=left_out
+                )
+            )
+        else:
+            say(message("{count} entries of the topic audit (sign-ins, who saw whose number), which no digest counts", count=audit))
 
 
 def check(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, TextIO
 
-import structlog
-
+from pipeline.model.journal import set_up_with
 from pipeline.model.plain import plain
 
 _MINER_ID = re.compile(
@@ -64,8 +64,13 @@ _OF_LINES = ("exception", "stack")
 
 def configure_logs(stream: TextIO | None = None, *, verbose: bool = False) -> None:
     """Send the process's logs to `stream` (stderr): warnings and worse, or all of them from info on when `verbose`."""
-    out = stream or sys.stderr
-    is_terminal = out.isatty()
+    set_up_with(partial(_configure, stream, verbose=verbose))
+
+
+def _configure(stream: TextIO | None, *, verbose: bool) -> None:
+    import structlog
+
+    is_terminal = (stream or sys.stderr).isatty()
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=is_terminal) if is_terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

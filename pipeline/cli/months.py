@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
 from pipeline.app.app import App
 from pipeline.app.audit import verify_with_node
 from pipeline.app.filters import add_filters
+from pipeline.app.headers import add_headers
 from pipeline.app.summary import month_summary
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
 from pipeline.model.message import joined, message
-from pipeline.model.plain import UNSEEN, plain
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
 from pipeline.verify import telling
@@ -36,7 +35,9 @@ from .frame import (
     JsonOption,
     MonthArgument,
     err,
+    fail,
     now,
+    print_json,
     progress,
     say,
     settings_of,
@@ -49,13 +50,6 @@ LanguageName = StrEnum("LanguageName", {name: name for name in LANGUAGES})  # ty
 FormatName = StrEnum("FormatName", {name: name for name in FORMATS})  # type: ignore[misc]
 
 BundleArgument = Annotated[str, typer.Argument(help="A bundle's folder, or a month: its newest version.", metavar="DIR|MONTH")]
-
-
-def print_json(value: Any) -> None:
-    """One line of JSON on stdout; values without a JSON type (paths, days, DECIMALs) as text. Integers of any length stay integers."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    # What JSON leaves as it is and a terminal would follow is escaped as JSON has it.
-    say(UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def freeze(
@@ -123,6 +117,33 @@ def filters(month: MonthArgument, as_json: JsonOption = False, config: ConfigOpt
                 size=each.size,
             )
         )
+
+
+def headers(month: MonthArgument, as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Lay the headers since each network's checkpoint beside the month's newest bundle, for an auditor.
+
+    Asks the first node of each Bitcoin-like chain; any node has them. `esep verify` then ties the bundle's chain to a block that it knows. Nothing that was
+    frozen changes. Each freeze does so by itself, unless headers_from_checkpoint in a chain's settings says otherwise.
+
+    [dim]esep headers 2026-10[/dim]
+    """
+    settings = settings_of(config)
+    added = add_headers(settings, bundle_folder(month, config), progress=print_step)
+    if as_json:
+        print_json([each._asdict() for each in added])
+        return
+    for each in added:
+        say(
+            message(
+                "{chain}: {count} headers since the checkpoint {height}, {size} bytes",
+                chain=each.chain,
+                count=format(each.headers, ","),
+                height=each.checkpoint,
+                size=format(each.size, ","),
+            )
+        )
+    if not added:
+        say(message("no headers to lay: no chain of the month has a checkpoint of its network below its headers"))
 
 
 def print_step(step: str) -> None:
@@ -291,7 +312,7 @@ def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, a
         for line in telling.list_lines(verdict):
             say(line)
     if said := telling.summary(checks, verdict, folder):
-        err.print(f"esep: {plain(said)}", markup=False)
+        fail(said)
     return verdict.exit_code
 
 

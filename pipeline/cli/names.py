@@ -19,7 +19,7 @@ def check_names() -> None:
     spec = find_spec("connectors")
     found = Path(spec.origin).resolve().parents[1] if spec is not None and spec.origin is not None else None
     if found != own:
-        what = f"is taken by {found / 'connectors'}" if found is not None else "is not Esep's, or not there"
+        what = message("is taken by {found}", found=found / "connectors") if found is not None else message("is not Esep's, or not there")
         raise SettingsError(
             [
                 message(
@@ -28,5 +28,5 @@ def check_names() -> None:
                     own=own,
                 )
             ],
-            source="esep",
+            source="",
         )

@@ -14,7 +14,7 @@ import typer
 from pipeline.app.try_network import try_network
 from pipeline.chains.networks import OURS, Networks, read_networks
 from pipeline.model.errors import SettingsError, VerifyError
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
 
 from .frame import JsonOption, progress, say
 
@@ -41,7 +41,7 @@ def show(name: NameArgument, networks: FileOption = None) -> None:
     try:
         network = _known(networks).of(name)
     except ValueError as error:
-        raise SettingsError([str(error)], source="esep network") from error
+        raise SettingsError([text_of(error)], source="esep network") from error
     say(json.dumps(network.facts.to_json(), ensure_ascii=False, indent=1))
 
 
@@ -63,7 +63,7 @@ def check(
     try:
         network = _known(networks).of(name)
     except ValueError as error:
-        raise SettingsError([str(error)], source="esep network") from error
+        raise SettingsError([text_of(error)], source="esep network") from error
     with progress(message("asking the node")):
         found = try_network(network, node, node_login)
     if as_json:

@@ -8,11 +8,10 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.model.errors import EsepError, SettingsError
-from pipeline.model.message import message
-from pipeline.service.chain_notes import NodeNote, node_notes, read_note
+from pipeline.model.message import message, text_of
+from pipeline.service.chain_notes import NodeNote, node_notes, read_note, with_earlier
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, say, settings_of, table
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, print_json, say, settings_of, table
 
 FRESH_S = 120
 """Seconds for which what the running service wrote counts as news."""
@@ -73,6 +72,17 @@ def nodes(
             ],
             rows,
         )
+        for node in chain["nodes"]:
+            if node["n_unproved"]:
+                say(
+                    message(
+                        "{node} did not show {count} transaction(s) of strangers, the newest: {newest}",
+                        node=node["node"],
+                        count=node["n_unproved"],
+                        newest=node["unproved"][-1],
+                    ),
+                    hang=2,
+                )
         if chain["witnesses"] > 1:
             to = chain["witnessed_to_height"]
             say(
@@ -93,9 +103,10 @@ def _survey(app: App, chain: str, *, ask: bool) -> dict[str, Any]:
     if not is_news:
         try:
             with app.connector(chain) as connector:
-                nodes = node_notes(connector.look_at_nodes(), app.now())
+                noted = {node.node: node for node in note.nodes} if note is not None else {}
+                nodes = [with_earlier(node, noted.get(node.node)) for node in node_notes(connector.look_at_nodes(), app.now())]
         except EsepError as error:
-            fault = str(error)
+            fault = text_of(error)
     highest = max((node.height for node in nodes if node.height is not None), default=None)
     return {
         "chain": chain,
@@ -108,6 +119,7 @@ def _survey(app: App, chain: str, *, ask: bool) -> dict[str, Any]:
                 "node": node.node, "is_followed": node.is_followed, "version": node.version, "height": node.height,
                 "lag_blocks": highest - node.height if highest is not None and node.height is not None else None, "ways": node.ways,
                 "answers_in_ms": node.answers_in_ms, "is_in_trouble": node.is_in_trouble, "trouble": node.trouble, "trouble_at": node.trouble_at,
+                "unproved": node.unproved, "n_unproved": node.n_unproved,
             }
             for node in nodes
         ],

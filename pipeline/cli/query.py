@@ -26,15 +26,29 @@ from pipeline.app.overview import lag_events
 from pipeline.log.lease import PoolLease
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, LogError, SettingsError, StoreError, StoreLocked
-from pipeline.model.message import message
+from pipeline.model.message import counted, message, text_of
 from pipeline.model.plain import plain
 from pipeline.service.loops import refresh
 from pipeline.store.copies import open_copy, published_positions
 from pipeline.store.errors import PUBLISHED_COPY, is_damage, store_error
+from pipeline.texts import N_
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, out, progress, say, settings_of, table
+from .frame import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    err,
+    fit,
+    now,
+    out,
+    print_json,
+    progress,
+    say,
+    settings_of,
+    table,
+    terminal_words,
+)
 from .logs import mask
-from .months import print_json
 from .services import measured
 
 _POLL_S = 0.2
@@ -139,6 +153,9 @@ def _question(text: str) -> str:
     return text.partition("\n")[0].removeprefix("--").strip()
 
 
+_ROW_OF = N_("--- row {number} of {count}")
+
+
 # --- how old the copy is
 
 
@@ -150,12 +167,14 @@ def _tell_lag(app: App, connection: duckdb.DuckDBPyConnection) -> None:
     try:
         behind = _events_behind(app, positions)
     except (EsepError, OSError) as error:
-        _note(f"the copy is {age_s} s old; how far it is behind the log is not known: {str(error).splitlines()[0]}")
+        _note(message("the copy is {age_s} s old; how far it is behind the log is not known: {why}", age_s=age_s, why=error))
         return
     if behind:
-        _note(f"the copy is {behind} event(s) and {age_s} s behind the log: --fresh brings it up to date")
+        _note(
+            message("the copy is {behind} event(s) and {age_s} s behind the log: --fresh brings it up to date", behind=behind, age_s=age_s)
+        )
     else:
-        _note(f"the copy shows the whole log (0 events behind; made {age_s} s ago)")
+        _note(message("the copy shows the whole log (0 events behind; made {age_s} s ago)", age_s=age_s))
 
 
 def _events_behind(app: App, positions: Positions, until: Positions | None = None) -> int:
@@ -166,7 +185,7 @@ def _events_behind(app: App, positions: Positions, until: Positions | None = Non
 
 
 def _note(text: str) -> None:
-    err.print(f"esep: {plain(mask(text))}", markup=False)
+    err.print(fit(f"esep: {plain(mask(terminal_words().tell(text)))}", err, hang=2), markup=False)
 
 
 def _freshen(app: App) -> None:
@@ -231,7 +250,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, statement: str, path: Path, *
             say("\n".join(print_vertical(names, rows)))
         else:
             table("", names, rows)
-        say(message("{count} row(s)", count=len(rows)))
+        say(counted("{count} row(s)", "{count} row(s)", len(rows)))
 
 
 def table_width(names: list[str], rows: Iterable[tuple[Any, ...]]) -> int:
@@ -247,7 +266,7 @@ def print_vertical(names: list[str], rows: list[tuple[Any, ...]]) -> list[str]:
     longest = max((cell_len(name) for name in names), default=0)
     lines = []
     for number, row in enumerate(rows, 1):
-        lines.append(f"--- row {number} of {len(rows)}")
+        lines.append(terminal_words().gettext(_ROW_OF, number=number, count=len(rows)))
         lines += [f"{name}{' ' * (longest - cell_len(name))}  {_shown(value)}" for name, value in zip(names, row, strict=True)]
     return lines
 
@@ -273,7 +292,7 @@ def _prompt(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             try:
                 _answer(connection, waiting, path)
             except StoreError as error:
-                say(str(error))
+                say(text_of(error))
             waiting = ""
     if waiting:
         _answer(connection, waiting, path)

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from pipeline.log.events import TOPIC_OF, json_schemas
+from pipeline.log.events.audit import AUDIT_EVENTS
 from pipeline.log.protocol import TOPICS
 from pipeline.store.dictionary import data_dictionary
 from pipeline.store.store import prepare
@@ -49,7 +50,10 @@ def events_page(schemas: Schema) -> str:
         lines += [f"## Topic `{topic}`", ""]
         for kind in (kind for kind, its_topic in TOPIC_OF.items() if its_topic == topic):
             lines += _section(kind.__name__, definitions[kind.__name__], "###")
-    kinds = {kind.__name__ for kind in TOPIC_OF}
+    lines += ["## Topic `audit`", "", "Read by itself: no fact of a month, and no key signs it.", ""]
+    for kind in AUDIT_EVENTS:
+        lines += _section(kind.__name__, definitions[kind.__name__], "###")
+    kinds = {kind.__name__ for kind in (*TOPIC_OF, *AUDIT_EVENTS)}
     lines += ["## Parts of events", ""]
     for name in sorted(set(definitions) - kinds):
         lines += _section(name, definitions[name], "###")

@@ -1,21 +1,17 @@
-"""`esep rule`: a rule that a message cites, as docs/rules.md has it."""
+"""`esep rule`: a rule that a message cites: title and a sentence in the reader's language, then the text that docs/rules.md has."""
 
 from __future__ import annotations
 
-import re
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.app.rule_words import RULES_IN_SHORT
+from pipeline.app.rules_text import rules
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 
-from .frame import say
-
-_HEADING = re.compile(r"^### (?P<number>[0-9]+\.[0-9]+) (?P<title>.+?) \{ #rule-[0-9-]+ \}$", re.MULTILINE)
+from .frame import say, terminal_words
 
 
 def rule(
@@ -27,30 +23,26 @@ def rule(
     """
     known = rules()
     if number is None:
-        for one, (title, _) in known.items():
-            say(f"{one:<5} {title}", hang=6)
+        if terminal_words().language != "en":
+            say(message("The full texts (esep rule NUMBER) are in English; each begins with a sentence in your language."))
+            say()
+        for one in known:
+            say(message("{number} {title}", number=f"{one:<5}", title=_in_short(one)[0]), hang=6)
         return
     if number not in known:
         raise SettingsError([message("NUMBER: there is no rule {number}: esep rule lists them", number=repr(number))], source="esep rule")
-    title, text = known[number]
-    say(f"{number} {title}")
+    title, short = _in_short(number)
+    say(message("{number} {title}", number=number, title=title))
     say()
-    say(text)
+    if terminal_words().language != "en":
+        say(message("In short: {short}", short=short))
+        say()
+        say(message("The full text, in English (docs/rules.md):"))
+        say()
+    say(known[number][1])
 
 
-def rules() -> dict[str, tuple[str, str]]:
-    """Each rule's title and text by its number, in the order of the page; lines of a paragraph are joined."""
-    page = _page().read_text(encoding="utf-8")
-    headings = list(_HEADING.finditer(page))
-    ends = [heading.start() for heading in headings[1:]] + [len(page)]
-    found = {}
-    for heading, end in zip(headings, ends, strict=True):
-        text = page[heading.end() : end].split("\n## ")[0].replace("**", "").replace("`", "")
-        found[heading["number"]] = (heading["title"], "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n")))
-    return found
-
-
-def _page() -> Traversable:
-    """Where the page lies: beside the package where that was installed, else in the repository."""
-    installed = resources.files("pipeline") / "rules.md"
-    return installed if installed.is_file() else Path(__file__).parents[2] / "docs" / "rules.md"
+def _in_short(number: str) -> tuple[str, str]:
+    """A rule's title and its sentence, for any language."""
+    title, short = RULES_IN_SHORT[number]
+    return message(title), message(short)

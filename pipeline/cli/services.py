@@ -75,6 +75,10 @@ def run(listen: ListenOption = None, config: ConfigOption = DEFAULT_CONFIG) -> N
 
             loops["closing"] = close_in_run(app, check, metrics)
         loops |= {f"source {name}": source_loop(app, name, metrics) for name in settings.sources}
+        if settings.console.listen:
+            from pipeline.web.serve import console_loop  # FastAPI takes half a second to import
+
+            loops["console"] = console_loop(app, metrics)
         if settings.inbox.folder is not None:
             loops["inbox"] = follow_inbox(app, metrics)
         held.enter_context(probes(metrics, settings.metrics, listen))

@@ -19,9 +19,9 @@ from pipeline.service.metrics import metrics_page
 from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
-from .frame import JsonOption, now, progress, say, say_field, shown, use_settings
+from .frame import JsonOption, now, print_json, progress, say, say_field, shown, use_settings
 from .issues import print_issues
-from .months import print_json, print_step, report_checks
+from .months import print_step, report_checks
 from .reference import pages
 from .summary import WIDTH, print_summary
 
@@ -157,9 +157,11 @@ def docs(
 def generated_documents() -> dict[str, str]:
     """The generated documents' content, by name below `docs/`."""
     from pipeline.service.push import openapi  # FastAPI takes half a second to import
+    from pipeline.web.console import document as console_document
 
     return pages() | {
         "push.openapi.json": json.dumps(openapi(), ensure_ascii=False, indent=1) + "\n",
+        "console.openapi.json": json.dumps(console_document(), ensure_ascii=False, indent=1) + "\n",
         "settings.md": reference_page(),
         "metrics.md": metrics_page(),
         "report.schema.json": json.dumps(report_schema(), ensure_ascii=False, indent=1) + "\n",

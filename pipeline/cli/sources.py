@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from pipeline.app.app import App
 from pipeline.capture.follow_source import Stepped
@@ -18,7 +17,7 @@ from pipeline.service.loops import run_loops, stopped_by_signals
 from pipeline.service.sources import source_loop
 
 from .decisions import ByOption, ReasonOption
-from .frame import DEFAULT_CONFIG, ConfigOption, now, out, progress, say, settings_of
+from .frame import DEFAULT_CONFIG, ConfigOption, now, progress, say, settings_of
 from .logs import configure_logs
 from .services import ListenOption, measured, probes
 
@@ -107,11 +106,10 @@ def state(
         waiting = [item for item in items if item.source == one.name]
         say(message("  waiting     {count} item(s)", count=len(waiting)))
     if items:
-        table = Table("item", "day", "what", box=None, pad_edge=False)
+        # An item's name stands on a line of its own: it is long, and `decide` wants it whole.
         for item in items[:50]:
-            table.add_row(f"{item.source} {item.item}", str(item.day), item.detail)
-        say("")
-        out.print(table)
+            say(f"\n{item.source} {item.item}")
+            say(message("  {day}  {what}", day=item.day, what=item.detail), hang=2)
         if len(items) > 50:
             say(message('… and {count} more: esep query "FROM core_source_item"', count=len(items) - 50))
 
@@ -120,15 +118,21 @@ def decide(
     source: Annotated[str, typer.Argument(help="The source.", metavar="SOURCE")],
     item: Annotated[str, typer.Argument(help="The item, as `esep sources list` prints it.", metavar="ITEM")],
     outcome: Annotated[
-        Literal["paid", "not-paid", "accept", "refuse"],
-        typer.Argument(help="paid (with --txid) or not-paid of a payment; accept or refuse of anything else.", metavar="OUTCOME"),
+        Literal["paid", "not-paid", "accept", "refuse", "dated"],
+        typer.Argument(
+            help="paid (with --txid) or not-paid of a payment; dated (with --day) of a change of the registry; accept or refuse of anything else.",
+            metavar="OUTCOME",
+        ),
     ],
     by: ByOption,
     reason: ReasonOption,
     txid: Annotated[str | None, typer.Option("--txid", help="Under which transaction it was paid.", metavar="TXID")] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="From which day on a change counts, in Almaty.", metavar="DAY")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """End an item that waits, by name: a payment without an outcome, a restatement, a row unexplained, a hole.
+    """End an item that waits, by name: a payment without an outcome, a restatement, a row unexplained, a hole, a change without a day.
 
     It stands in the log with your name. What follows from it (an allocation, a payment, nothing) is written at the source's next look.
 
@@ -136,7 +140,8 @@ def decide(
     """
     settings = settings_of(config)
     with App(settings, now) as app, progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
-        app.sources.decide(store, source, item, outcome, txid=txid, by=by, reason=reason)
+        items, on_day = app.sources.items(store), day.date() if day else None
+        app.sources.decide(items, source, item, outcome, txid=txid, day=on_day, by=by, reason=reason)
     say(message("decided: {source} {item}: {outcome}", source=source, item=item, outcome=outcome))
 
 
@@ -147,5 +152,9 @@ def _said(at_us: int) -> str:
 def _span(seconds: int) -> str:
     minutes = seconds // 60
     if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 2880 else f"{minutes // 1440} days"
+        return message("{minutes} min", minutes=minutes)
+    return (
+        message("{minutes} h {minutes_2} min", minutes=minutes // 60, minutes_2=minutes % 60)
+        if minutes < 2880
+        else message("{minutes} days", minutes=minutes // 1440)
+    )

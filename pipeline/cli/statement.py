@@ -16,8 +16,8 @@ from pipeline.render.statement_formats import RECEIPT, STATEMENT_FORMATS, Statem
 from pipeline.texts import LANGUAGES, Language
 
 from .decisions import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, progress, say, settings_of, shown
-from .months import LanguageName, print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, settings_of, shown
+from .months import LanguageName
 
 FORMATS = (*STATEMENT_FORMATS, RECEIPT)
 

@@ -13,12 +13,11 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.overview import ChainView, MonthView, Overview, overview
 from pipeline.model.message import counted, joined, message
-from pipeline.service.chain_notes import read_note
+from pipeline.service.chain_notes import trouble_of
 from pipeline.texts import N_
 
 from .decisions import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, progress, say, say_field, settings_of, shown
-from .months import print_json
+from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, print_json, progress, say, say_field, settings_of, shown
 from .summary import move_words
 from .words import amount_words, state_word
 
@@ -42,7 +41,9 @@ def status(
     with App(settings_of(config), now) as app:
         app.decisions.record_settings_labels()
         with progress(message("reading the log")) as on_progress, app.stores.current(on_progress) as store:
-            found = overview(app, store, [parse_month(month)] if month else None, lambda chain: _trouble(app, chain))
+            found = overview(
+                app, store, [parse_month(month)] if month else None, lambda chain: trouble_of(app.settings.var, chain, app.now())
+            )
         if as_json:
             print_json(as_data(found))
             return
@@ -188,15 +189,6 @@ def _span(seconds: int) -> str:
     )
 
 
-def _trouble(app: App, chain: str) -> dict[str, Any] | None:
-    """What keeps the chain from being followed, by the process that follows it on this machine; None where it told nothing."""
-    note = read_note(app.settings.var, chain)
-    if note is None or note.trouble is None:
-        return None
-    at = app.now()
-    return {"words": note.trouble, "since_s": max(0, at - (note.since or note.at)), "told_s": max(0, at - note.at)}
-
-
 # --- the months
 
 
@@ -240,6 +232,8 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
 def _due_words(view: MonthView) -> str:
     if view.is_filed:
         return message("filed; it was due by {deadline}", deadline=view.month.deadline)
+    if view.is_before_first:
+        return message("before closing.first_month, not filed by Esep; due by {deadline}", deadline=view.month.deadline)
     if view.days_left < 0:
         return counted(
             "LATE by {count} day(s), it was due by {deadline}",

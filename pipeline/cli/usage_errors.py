@@ -1,11 +1,27 @@
-"""What Typer says about a wrong command line, in the reader's language: it makes its messages in English, so they are known by their templates."""
+"""What Typer says by itself, in the reader's language: the headings of a help, and what is wrong with a command line.
+
+It makes its messages in English, so they are known by their templates. What it prints with is imported only when it prints.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from pipeline.texts import N_, Texts
 
+_HEADINGS: Final = {
+    "DEFAULT_STRING": N_("[default: {}]"),
+    "ENVVAR_STRING": N_("[env var: {}]"),
+    "REQUIRED_LONG_STRING": N_("[required]"),
+    "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
+    "OPTIONS_PANEL_TITLE": N_("Options"),
+    "COMMANDS_PANEL_TITLE": N_("Commands"),
+    "ERRORS_PANEL_TITLE": N_("Error"),
+    "ABORTED_TEXT": N_("Aborted."),
+    "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
+}
+"""Typer's constants with what they say in English."""
 _USAGE_ERRORS: Final = (
     N_("No such option: {name} (Possible options: {others})"),
     N_("No such option: {name} Did you mean {other}?"),
@@ -24,6 +40,42 @@ _USAGE_ERRORS: Final = (
 """What Typer says about a wrong command line."""
 
 
+_USAGE: Final = N_("Usage:")
+_OPTIONS: Final = N_("[OPTIONS]")
+_COMMAND: Final = N_("COMMAND [ARGS]...")
+
+
+def translate_usage(command: Any, words: Texts) -> None:
+    """Put the line that says how a command is called into the language."""
+
+    def translated(get_usage: Callable[[Any], str]) -> Callable[[Any], str]:
+        return lambda ctx: get_usage(ctx).replace("Usage:", words.gettext_plain(_USAGE), 1)
+
+    if getattr(command, "options_metavar", None) == _OPTIONS:
+        command.options_metavar = words.gettext_plain(_OPTIONS)
+    if getattr(command, "subcommand_metavar", None) == _COMMAND:
+        command.subcommand_metavar = words.gettext_plain(_COMMAND)
+    command.get_usage = translated(command.get_usage)
+
+
 def usage_error(text: str, words: Texts) -> str:
     """What Typer says about a wrong command line, in the language."""
     return words.recognised(text, _USAGE_ERRORS)
+
+
+def usage_lines(error: Any, words: Texts) -> str:
+    """What is printed of a wrong command line: how the command is called, where its help is, what is wrong."""
+    ctx = getattr(error, "ctx", None)
+    told = [f"{words.gettext_plain('Error')}: {usage_error(error.format_message(), words)}"]
+    if ctx is None:
+        return told[0]
+    hint = words.gettext_plain(_HEADINGS["RICH_HELP"]).replace("[blue]", "").replace("[/]", "")
+    return "\n".join([ctx.get_usage(), hint.format(command_path=ctx.command_path, help_option=ctx.help_option_names[0]), "", *told])
+
+
+def translate_headings(words: Texts) -> None:
+    """Put the headings that Typer prints in a help or an error into the language."""
+    from typer import rich_utils
+
+    for name, text in _HEADINGS.items():
+        setattr(rich_utils, name, words.gettext_plain(text))

@@ -72,7 +72,7 @@ def _read(file: Path) -> list[GivenSignature]:
         with file.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(f"is larger than {MAX_FILE_BYTES:,} bytes")
+            raise ValueError(message("is larger than {max_file_bytes} bytes", max_file_bytes=format(MAX_FILE_BYTES, ",")))
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise InputRefused(

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
-from pipeline.closing.submission import State
-from pipeline.model.message import Message, joined, message
-from pipeline.texts import N_
+from pipeline.closing.submission import STATE_WORDS, State
+from pipeline.model.message import joined, message
 
 from .frame import terminal_words
 
-_STATES: Final = {
-    State.OPEN: N_("open"),
-    State.CLOSABLE: N_("closable"),
-    State.FROZEN: N_("frozen"),
-    State.SIGNED: N_("signed"),
-    State.SUBMITTING: N_("submitting"),
-    State.UNKNOWN: N_("unknown"),
-    State.RECEIVED: N_("received"),
-    State.ACCEPTED: N_("accepted"),
-    State.REJECTED: N_("rejected"),
-}
 
-
-def state_word(state: str) -> Message:
+def state_word(state: str) -> str:
     """A month's state for people; as data it is the word of `State`."""
-    return message(_STATES[State(state)])
+    return message(STATE_WORDS[State(state)])
 
 
 def amount_words(printed: str) -> str:
     """A printed amount with the marks of the terminal's language; in English as it is printed (rule 2.2), so that it can be copied."""
     words = terminal_words()
     return printed if words.language == "en" else words.amount(printed)
+
+
+def day_words(day: object) -> str:
+    """A day as the terminal's language writes it; in English as data has it (2026-10-31), so that it can be copied."""
+    words = terminal_words()
+    return str(day) if words.language == "en" else words.day(str(day))
 
 
 def sum_words(totals: Mapping[str, str], separator: str = ", ") -> str:

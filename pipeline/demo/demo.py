@@ -23,7 +23,7 @@ from pipeline.app.months import FreezeOutcome
 from pipeline.app.standins import ReplayNode
 from pipeline.app.stores import Progress
 from pipeline.app.summary import MonthSummary, month_summary
-from pipeline.assess.conditions import Condition
+from pipeline.assess.condition import Condition
 from pipeline.assess.month import Assessment
 from pipeline.assess.waivers import blocking_issues, with_waivers
 from pipeline.chains.bitcoin.networks import NETWORKS
@@ -34,6 +34,7 @@ from pipeline.log.events.chain import Connect, Disconnect, Stretch
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.issues import Severity
+from pipeline.model.message import message
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
 from pipeline.render.totals import printed_totals
@@ -87,9 +88,16 @@ def read_pool(folder: Path) -> Pool:
         pool = msgspec.json.decode(path.read_bytes(), type=Pool)
         Month.parse(pool.month)
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}: a recorded month is a folder like {example_folder()}") from error
+        raise SourceError(
+            message(
+                "{path}: {strerror}: a recorded month is a folder like {example_folder}",
+                path=path,
+                strerror=error.strerror,
+                example_folder=example_folder(),
+            )
+        ) from error
     except (msgspec.MsgspecError, ValueError) as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(message("{path}: {error}", path=path, error=error)) from error
     return pool
 
 
@@ -104,7 +112,9 @@ def write_settings(folder: Path, var: Path, pool: Pool) -> Path:
     mark = _MARK + hashlib.sha256((folder / "pool.json").read_bytes()).hexdigest()
     path = var / "esep.toml"
     if path.exists() and mark not in path.read_text(encoding="utf-8", errors="replace"):
-        raise SettingsError([f"{var} holds something else already: give the demo a folder of its own with --var"], source="esep demo")
+        raise SettingsError(
+            [message("{var} holds something else already: give the demo a folder of its own with --var", var=var)], source="esep demo"
+        )
     content = _defaults(pool)
     content["ledger"] = {"payments": _file_of(folder, "payments") is not None}  # rule 5.4
     own = folder / "esep.toml"
@@ -128,7 +138,9 @@ def _defaults(pool: Pool) -> dict[str, Any]:
     assets = tomllib.loads(template_path("assets.toml").read_text(encoding="utf-8"))
     asset = next((name for name, asset in assets.items() if asset["chain"] == pool.chain), None)
     if asset is None:
-        raise SourceError(f"pool.json: no asset is known on chain {pool.chain!r}: describe it in config/assets.toml")
+        raise SourceError(
+            message("pool.json: no asset is known on chain {chain}: describe it in config/assets.toml", chain=repr(pool.chain))
+        )
     return {
         "var": ".",
         "pool": {
@@ -175,7 +187,7 @@ def _own_settings(path: Path, pool: Pool, base: Mapping[str, Any]) -> dict[str, 
     try:
         own = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise SettingsError([f"can't be read: {error}"], source=str(path)) from None
+        raise SettingsError([message("can't be read: {error}", error=error)], source=str(path)) from None
     chain = own.setdefault("chains", {}).setdefault(pool.chain, {})
     asset = chain.get("asset", base["chains"][pool.chain]["asset"])
     if "finality" in own:
@@ -280,7 +292,9 @@ def _follow(app: App, chain: str, node: ReplayNode, on_progress: Progress) -> in
             on_progress(*node.progress)
             if isinstance(step, Waiting):
                 if was_finished:
-                    raise SourceError(f"the recording was played to its end, and the connector still waits: {step.reason}")
+                    raise SourceError(
+                        message("the recording was played to its end, and the connector still waits: {reason}", reason=step.reason)
+                    )
             elif isinstance(step, Idle) and was_finished:
                 return step.height
 

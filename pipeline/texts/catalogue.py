@@ -18,10 +18,6 @@ from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from typing import Final, Literal, get_args
 
-from babel import Locale
-from babel.dates import get_month_names
-from babel.numbers import get_decimal_symbol, get_group_symbol
-
 from pipeline.model.message import Message, message
 from pipeline.model.months import Month
 
@@ -65,7 +61,6 @@ class Texts:
         self.language = language
         self.tag = _TAGS[language]
         """As documents name their language (BCP 47)."""
-        self._locale = Locale.parse(self.tag, sep="-")
         self._translations = _translations(language)
 
     def gettext(self, message: str, /, **values: object) -> str:
@@ -85,7 +80,7 @@ class Texts:
         if not isinstance(text, Message) or self.language == "en":
             return str(text)
         if text.parts is not None:
-            return text.template.join(map(self.tell, text.parts))
+            return self.tell(text.template).join(map(self.tell, text.parts))
         values = {name: self._value(value) for name, value in text.values.items()}
         if text.many is not None:
             count = text.values["count"]
@@ -111,7 +106,7 @@ class Texts:
 
     def month(self, month: Month) -> str:
         """The month's name, nominative, as it stands within a sentence: `қазан`, `октябрь`, `October`."""
-        name = str(get_month_names("wide", "stand-alone", self._locale)[month.number])
+        name = str(_month_names(self.tag, "wide", "stand-alone")[month.number])
         return name if self.language == "en" else name.lower()
 
     def day(self, day: str) -> str:
@@ -121,12 +116,12 @@ class Texts:
             return day
         if self.language != "en":
             return f"{match[3]}.{match[2]}.{match[1]}"
-        return f"{int(match[3])} {get_month_names('abbreviated', 'format', self._locale)[int(match[2])]} {match[1]}"
+        return f"{int(match[3])} {_month_names(self.tag, 'abbreviated', 'format')[int(match[2])]} {match[1]}"
 
     @property
     def decimal_mark(self) -> str:
         """What stands before an amount's decimals: a comma in Kazakh and Russian, a dot in English."""
-        return str(get_decimal_symbol(self._locale))
+        return _marks(self.tag)[0]
 
     def amount(self, printed: str) -> str:
         """A printed amount (rule 2.2) with this language's marks, every digit kept: `1 234,50`; a text that is no such amount as it is.
@@ -139,7 +134,7 @@ class Texts:
         whole, fraction = match[1], match[2]
         first = len(whole) % 3
         parts = [whole[:first]] * bool(first) + [whole[start : start + 3] for start in range(first, len(whole), 3)]
-        grouped = str(get_group_symbol(self._locale)).join(parts)
+        grouped = _marks(self.tag)[1].join(parts)
         return grouped if fraction is None else f"{grouped}{self.decimal_mark}{fraction}"
 
 
@@ -147,6 +142,26 @@ class Texts:
 def texts(language: Language) -> Texts:
     """The words of a language, read once."""
     return Texts(language)
+
+
+# Babel is imported where a month's name or an amount's marks are needed: most commands print neither.
+
+
+def _month_names(tag: str, width: Literal["wide", "abbreviated"], context: Literal["format", "stand-alone"]) -> Mapping[int, str]:
+    from babel import Locale
+    from babel.dates import get_month_names
+
+    return get_month_names(width, context, Locale.parse(tag, sep="-"))
+
+
+@cache
+def _marks(tag: str) -> tuple[str, str]:
+    """What stands before decimals, and between thousands."""
+    from babel import Locale
+    from babel.numbers import get_decimal_symbol, get_group_symbol
+
+    locale = Locale.parse(tag, sep="-")
+    return str(get_decimal_symbol(locale)), str(get_group_symbol(locale))
 
 
 def _translations(language: Language) -> NullTranslations:

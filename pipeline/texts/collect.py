@@ -1,6 +1,6 @@
 """Keeps the catalogues in step with the program: `make texts`.
 
-Enters: the sources, messages that are known only when the program runs (the help of its commands), and each language's `esep.po`. Leaves: the same .po files with the messages that the program has now, and an `esep.mo`
+Enters: the sources and the pages' templates, messages that are known only when the program runs (the help of its commands), and each language's `esep.po`. Leaves: the same .po files with the messages that the program has now, and an `esep.mo`
 beside each. A translation whose message has gone is dropped; a new message stands there empty, and a test fails until it is filled in.
 """
 
@@ -16,6 +16,7 @@ from typing import Final
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 from .catalogue import DOMAIN, LANGUAGES, Language
 
@@ -36,6 +37,9 @@ def messages_of(package: Path, further: Mapping[str, str] | None = None) -> Cata
         for path in sorted(folder.rglob("*.py")):
             for said in messages_in(ast.parse(path.read_text(encoding="utf-8"))):
                 found.add(said, locations=[(str(path.relative_to(package.parent)), 0)])
+    for path in sorted((package / "web" / "templates").rglob("*.html")):
+        for said in messages_in_template(path.read_text(encoding="utf-8")):
+            found.add(said, locations=[(str(path.relative_to(package.parent)), 0)])
     for text, place in (further or {}).items():
         found.add(text, locations=[(place, 0)])
     return found
@@ -50,6 +54,28 @@ def messages_in(tree: ast.Module) -> Iterator[str | tuple[str, str]]:
         texts = [one.value for one in node.args[:count] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         if count is not None and len(texts) == count and any(has_words(text) for text in texts):
             yield texts[0] if count == 1 else (texts[0], texts[1])
+
+
+def messages_in_template(source: str) -> Iterator[str | tuple[str, str]]:
+    """The messages of one template: as `messages_in`."""
+    for call in Environment(autoescape=True).parse(source).find_all(nodes.Call):
+        if not isinstance(call.node, nodes.Name) or (count := KEYWORDS.get(call.node.name)) is None:
+            continue
+        texts = [one.value for one in call.args[:count] if isinstance(one, nodes.Const) and isinstance(one.value, str)]
+        if len(texts) == count and any(has_words(text) for text in texts):
+            yield texts[0] if count == 1 else (texts[0], texts[1])
+
+
+def untranslated_in_template(source: str) -> list[str]:
+    """Words of a template that stand outside any message: what no catalogue would ever translate. `Esep` and tags' own words are none."""
+    tree = Environment(autoescape=True).parse(source)
+    texts = "".join(
+        one.data if isinstance(one, nodes.TemplateData) else "\0" for output in tree.find_all(nodes.Output) for one in output.nodes
+    )
+    visible = re.sub(r"<(code|script)\b.*?</\1>|<[^<>]*>|<[^<>]*$|^[^<>]*>", "\n", texts, flags=re.DOTALL)
+    spoken = re.findall(r"""(?:alt|title|placeholder|aria-label)=(?:"([^"\0]*)"|'([^'\0]*)')""", texts)
+    found = [*re.split(r"[\0\n]", visible), *(one or other for one, other in spoken)]
+    return [text.strip() for text in found if any(letter.isalpha() for letter in text.replace("Esep", ""))]
 
 
 def has_words(template: str) -> bool:
