@@ -22,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run check test test-live bitcoind coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
+.PHONY: help install install-dev run console check test test-live bitcoind coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -57,6 +57,12 @@ run: install ## Process the example month: from a recorded node to the frozen, v
 		$(BIN)/esep demo $(EXAMPLE) --var $(VAR); \
 	else exit $$status; fi
 
+console: install ## The example month in a browser: prints a localhost address with a link that signs in once
+	@echo "make: bringing in the example month (about half a minute)"
+	@status=0; $(BIN)/esep demo $(EXAMPLE) --var $(VAR) >/dev/null 2>&1 || status=$$?; \
+	if [ $$status -ne 0 ] && [ $$status -ne 3 ]; then $(BIN)/esep demo $(EXAMPLE) --var $(VAR); exit $$?; fi; \
+	exec $(BIN)/esep console --config $(VAR)/esep.toml $(ARGS)
+
 check: install-dev lint ## Within a minute: format, lint, types, and the unit tests of what changed since main
 	@tests=$$($(BIN)/python .ci/changed.py) && if [ -n "$$tests" ]; then $(PYTEST) -n $(WORKERS) --dist loadfile $$tests; else echo "no unit test depends on what changed"; fi
 
@@ -68,7 +74,7 @@ coverage: install-dev ## The same tests, measuring line and branch coverage: fai
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
-LIVE_PACKAGES := litecoind libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev
+LIVE_PACKAGES := litecoind chromium libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev
 
 test-live: install-dev ## Tests against real nodes; parts that can't run here are skipped with the reason
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \

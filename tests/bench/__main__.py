@@ -3,9 +3,9 @@
     python -m tests.bench                       the table: what each step takes beside the least for it, in the same run
     python -m tests.bench --only month,import   some parts of it
     python -m tests.bench --record              appended to docs/benchmarks.md, and the plot of cost against size drawn anew
-    python -m tests.bench month ...             one bench (month, chain, kafka, kafka_latency, evm, load), with its own options
+    python -m tests.bench month ...             one bench (month, years, chain, kafka, kafka_latency, evm, load, console, payers), with its own options
 
-A part that can't run on this machine says why, and the others go on. Sizes are such that the table takes under four minutes on two quiet cores.
+A part that can't run on this machine says why, and the others go on. Sizes are such that the table takes under five minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .month import RECORD
 from .parts import PARTS
 from .row import HEAD, Row, as_markdown
 
-BENCHES = ("month", "chain", "kafka", "kafka_latency", "evm", "load")
+BENCHES = ("month", "chain", "kafka", "kafka_latency", "evm", "load", "console", "payers", "years")
 PART_TIMEOUT_S = 900
 LIBRARIES = ("polars", "duckdb", "msgspec", "kafka-python", "xlsxwriter", "reportlab")
 

@@ -74,6 +74,10 @@ class Chain:
         node.mine_with(self.address, [raw.hex()])
         self.free = [(txid, n, first[2] // (2 * per_block) - 100) for n in range(2 * per_block)]
 
+    def payee(self, n: int) -> bytes:
+        """Whom the transaction that spends from the `n`th free output pays."""
+        return some_script(self.number * 100_000 + n)
+
     def add_block(self) -> int:
         """One block of `per_block` transactions; its size. In every `every`th the pool is paid, and pays in the next one."""
         raws, free = [], []
@@ -81,7 +85,7 @@ class Chain:
         for n in range(0, len(self.free), 2):
             spends = self.free[n : n + 2]
             value = sum(v for *_, v in spends) - 200
-            payee = self.pool[self.number % len(self.pool)] if is_ours and n == 0 else some_script(self.number * 100_000 + n)
+            payee = self.pool[self.number % len(self.pool)] if is_ours and n == 0 else self.payee(n)
             raw, txid = transaction(spends, [(FREE, value // 2 - 300), (FREE, value // 2 - 300), (payee, 600)])
             raws.append(raw.hex())
             free += [(txid, 0, value // 2 - 300), (txid, 1, value // 2 - 300)]

@@ -13,7 +13,6 @@ import argparse
 import http.client
 import multiprocessing
 import os
-import socket
 import subprocess
 import tempfile
 import threading
@@ -29,18 +28,14 @@ from connectors.evm.rpc import NodeConnection
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import WatchedWallet
 
+from ..ports import free_port
+
 CHAIN_ID = 31337
 TRANSFERS = 50
 PAYOUT_EVERY = 100
 POOL = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 """Anvil's second account; the first one makes the traffic."""
 TRAFFIC = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
-
-
-def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
 
 
 def wait_for(connection: NodeConnection, process: subprocess.Popen[bytes]) -> None:

@@ -25,8 +25,9 @@ import duckdb
 
 from connectors.log_kafka import KafkaLog, KafkaSettings, make_topics
 
-from ..live.kafka_cluster import KafkaCluster, free_ports, why_not
+from ..live.kafka_cluster import KafkaCluster, why_not
 from ..live.regtest_node import RegtestNode, find_program
+from ..ports import free_ports
 from .kafka import events
 
 ADDRESS = "2N8pSts1r8eQ9VULobgMQGZ4wDEZKL4kTwg"

@@ -12,6 +12,7 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -22,8 +23,11 @@ import structlog
 
 from connectors.files import ReadOptions, import_ledger
 from connectors.log_sqlite.log import SqliteLog
+from pipeline.app.kept import Kept
+from pipeline.validate.review import ReviewContext
 
-from . import month
+from ..ports import free_port
+from . import month, years
 from .row import CannotRun, Row, compared, timed, timed_with_cpu
 from .synthetic import RULES, Size
 
@@ -46,6 +50,11 @@ def run_month() -> list[Row]:
     ]  # fmt: skip
 
 
+def run_years() -> list[Row]:
+    """A look at month 2 and at month 36, beside a log that has that month alone."""
+    return years.run_years(Size(years.ALLOCATIONS, years.MINERS), years.MONTHS)
+
+
 def run_import() -> list[Row]:
     """A ledger's CSV, checked row by row, into the log; and the same file again, with nothing new in it."""
     n = pl.int_range(LEDGER_ROWS)
@@ -61,7 +70,16 @@ def run_import() -> list[Row]:
         rows.write_csv(path)
 
         def take() -> None:
-            import_ledger(log, "pool", path, "allocations", ReadOptions(RULES.assets, RULES.network))
+            known = ReviewContext(int(time.time() * 1_000_000))
+            import_ledger(
+                log,
+                "pool",
+                path,
+                "allocations",
+                ReadOptions(RULES.assets, RULES.network),
+                known=known,
+                seen=Kept(Path(folder) / "kept", None),
+            )
 
         bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731 - one expression, used as a value
         return [
@@ -190,7 +208,7 @@ def run_evm() -> list[Row]:
         program = provision.anvil()
     except provision.Missing as why:
         raise CannotRun(str(why)) from why
-    port = bench.free_port()
+    port = free_port()
     anvil = subprocess.Popen([program, "--port", str(port), "--silent", "--balance", "1000000000"])
     try:
         connection = bench.NodeConnection(f"http://127.0.0.1:{port}", timeout_s=300.0)
@@ -201,7 +219,7 @@ def run_evm() -> list[Row]:
     finally:
         anvil.terminate()
         anvil.wait()
-    ready, port = multiprocessing.Event(), bench.free_port()
+    ready, port = multiprocessing.Event(), free_port()
     replaying = multiprocessing.Process(target=bench.replay, args=(kept, port, ready), daemon=True)
     replaying.start()
     try:
@@ -226,13 +244,30 @@ def _ask(port: int, bodies: list[bytes]) -> None:
     connection.close()
 
 
+def run_sources() -> list[Row]:
+    """Rows of a pool's database to the log, and a restart with nothing new."""
+    from . import sources
+
+    return sources.run()
+
+
+def run_console() -> list[Row]:
+    """The console's pages over an open month of a million rows, and filters and sorts of its form."""
+    from . import console
+
+    return console.rows()
+
+
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "month": run_month,
+    "years": run_years,
     "import": run_import,
     "rendering": run_rendering,
     "bitcoin": run_bitcoin,
     "kafka": run_kafka,
     "evm": run_evm,
+    "sources": run_sources,
+    "console": run_console,
 }
 
 

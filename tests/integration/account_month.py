@@ -87,11 +87,19 @@ STRANGERS = {f"0x{number:040x}": number * ETHER for number in range(1, 40)}
 
 
 class Delegation(NamedTuple):
-    """An authorization of code (EIP-7702) that the wallet's second transaction carries; the ones after it go on one number higher."""
+    """An authorization of code (EIP-7702) that the wallet's second transaction carries; the ones after it go on one number higher.
+
+    `is_strangers`: that a stranger's transaction right before it carries; `is_told`: and that the log tells, though it moves nothing of the pool's.
+    """
 
     nonce: int = 2
     chain_id: int = 1
     key: str = KEY
+    is_strangers: bool = False
+    is_told: bool = True
+
+
+STRANGER_KEY = "0x" + "48" * 32
 
 
 @cache
@@ -116,12 +124,14 @@ def header_of(
     return header_rlp(block)
 
 
-def _signed(nonce: int, to: str, value: int, gas: int, data: str = "0x", delegation: Delegation | None = None) -> tuple[str, bytes]:
+def _signed(
+    nonce: int, to: str, value: int, gas: int, data: str = "0x", delegation: Delegation | None = None, *, key: str = KEY
+) -> tuple[str, bytes]:
     fees: dict[str, Any] = {"type": 2, "maxFeePerGas": GWEI, "maxPriorityFeePerGas": GWEI, "chainId": 1}
     if delegation is not None:
         given = {"chainId": delegation.chain_id, "address": BATCH, "nonce": delegation.nonce}
         fees |= {"type": 4, "authorizationList": [Account.sign_authorization(given, delegation.key)]}
-    made = Account.sign_transaction({"nonce": nonce, "to": to, "value": value, "gas": gas, "data": data, **fees}, KEY)
+    made = Account.sign_transaction({"nonce": nonce, "to": to, "value": value, "gas": gas, "data": data, **fees}, key)
     return bytes(made.hash).hex(), bytes(made.raw_transaction)
 
 
@@ -141,25 +151,38 @@ def token_log(receiver: str, value: int) -> dict[str, Any]:
 def payments_block(prev: str, delegation: Delegation | None = None) -> tuple[bytes, list[Transaction]]:
     """The header and the told transactions of the one block that pays."""
     more = int(delegation is not None)
+    strangers = delegation if delegation is not None and delegation.is_strangers else None
+    first, own = (1, None) if strangers else (0, delegation)
     signed = [
         _signed(0, A, 2 * ETHER, 21_000),
-        _signed(1, USDT, 0, 90_000, "0xa9059cbb" + B[2:].lower().rjust(64, "0") + f"{5_000_000:064x}", delegation),
+        _signed(1 + first, USDT, 0, 90_000, "0xa9059cbb" + B[2:].lower().rjust(64, "0") + f"{5_000_000:064x}", own),
         _signed(2 + more, BATCH, ETHER, 200_000, "0x12345678"),
         _signed(3 + more, BATCH, 5 * ETHER, 30_000, "0x12345678"),
     ]
     receipts = [
         receipt_of(0),
-        receipt_of(1, logs=[token_log(B, 5_000_000)], kind=4 if delegation else 2),
+        receipt_of(1, logs=[token_log(B, 5_000_000)], kind=4 if own else 2),
         receipt_of(2),
         receipt_of(3, status=0),
     ]
     moved: list[list[tuple[str, str, int, str]]] = [
         [(A, "ETH", 2 * ETHER, "tx")], [(B, "USDT", 5_000_000, "log:0")], [(A, "ETH", ETHER, "call:0")], [],
     ]  # fmt: skip
+    gas = list(GAS)
+    if strangers:
+        for given, item in (
+            (signed, _signed(0, BATCH, 0, 60_000, delegation=strangers, key=STRANGER_KEY)),
+            (receipts, receipt_of(0, kind=4)), (moved, []), (gas, 0),
+        ):  # fmt: skip
+            given.insert(1, item)  # type: ignore[attr-defined]
     raws = [raw for _, raw in signed]
     told = []
     for position, (txid, raw) in enumerate(signed):
-        paid = [(asset, value) for _, asset, value, _ in moved[position]] + [("ETH", GAS[position] * GWEI)]
+        if not gas[position]:
+            if delegation is not None and delegation.is_told:
+                told.append(_strangers(txid, position, raws, receipts))
+            continue
+        paid = [(asset, value) for _, asset, value, _ in moved[position]] + [("ETH", gas[position] * GWEI)]
         told.append(
             Transaction(
                 txid=txid,
@@ -175,7 +198,7 @@ def payments_block(prev: str, delegation: Delegation | None = None) -> tuple[byt
                     Output(vout=n, value=str(value), address=address, asset=asset, script_type="account", ref=ref)
                     for n, (address, asset, value, ref) in enumerate(moved[position])
                 ],
-                fee=str(GAS[position] * GWEI),
+                fee=str(gas[position] * GWEI),
                 fee_asset="ETH",
                 fee_wallet="hot",
                 raw=raw.hex(),
@@ -187,10 +210,26 @@ def payments_block(prev: str, delegation: Delegation | None = None) -> tuple[byt
     return header_of(101, prev, "10-10 12:00", raws, receipts, AFTER["ETH"], delegation), told
 
 
+def _strangers(txid: str, position: int, raws: list[bytes], receipts: list[bytes]) -> Transaction:
+    """A stranger's transaction as it is told for the authorization that it carries."""
+    return Transaction(
+        txid=txid, position=position, is_coinbase=False, inputs=[], other_inputs=0, other_inputs_value="0", outputs=[], fee="0", fee_asset="ETH",
+        raw=raws[position].hex(), receipt=receipts[position].hex(), transaction_proof=[node.hex() for node in prove(raws, position)],
+        receipt_proof=[node.hex() for node in prove(receipts, position)],
+    )  # fmt: skip
+
+
 def chain_events(
-    after: dict[str, int | None] | None = None, *, is_proved: bool = False, delegation: Delegation | None = None
+    after: dict[str, int | None] | None = None,
+    *,
+    is_proved: bool = False,
+    delegation: Delegation | None = None,
+    told_from: int | None = 100,
 ) -> list[Event]:
-    """From the watch list to two blocks of November; what the wallet held after October may be told otherwise. `is_proved`: with account proofs."""
+    """From the watch list to two blocks of November; what the wallet held after October may be told otherwise. `is_proved`: with account proofs.
+
+    `told_from`: from which block on the follower tells authorizations of code; None: it is one of before it could.
+    """
     below = header_of(99, hashlib.sha256(b"block 98").hexdigest(), "09-30 23:59", [], [], BEFORE["ETH"])
     before = header_hash(below)
     first = header_of(100, before, "10-01 00:10", [], [], BEFORE["ETH"])
@@ -221,7 +260,8 @@ def chain_events(
         return [told] if is_proved else []
 
     wallet = WatchedWallet(name="hot", addresses=[HOT])
-    events.append(Watch(**base(), network="evm:1", start_height=100, wallets=[wallet], internal_calls="debug_trace"))
+    events.append(Watch(**base(), network="evm:1", start_height=100, wallets=[wallet], internal_calls="debug_trace",
+                        authorizations_from=told_from))  # fmt: skip
     events.append(held(99, before, dict(BEFORE)))
     events += proved(below, 99, BEFORE["ETH"], is_below=True)
     events.append(joined(first, before, 100, "10-01 00:10", []))

@@ -6,8 +6,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import typer
-
 from pipeline.cli.commands import build
 from pipeline.cli.frame import run
 from pipeline.cli.help_texts import translate_help
@@ -23,4 +21,4 @@ CLOSING_AT = max(int(time.time()), LOOKED_AT) + 3600
 
 def esep(*arguments: object) -> int:
     """A command, in this process; its exit code."""
-    return run(typer.main.get_command(build()), [str(argument) for argument in arguments], prepare=translate_help)
+    return run(build(), [str(argument) for argument in arguments], prepare=translate_help)

@@ -1,4 +1,4 @@
-"""A node of the simulated world behind a real listener: its answers go over the wire as HTTP, and a test may alter any of them byte by byte."""
+"""Nodes of the simulated worlds behind a real listener: their answers go over the wire as HTTP, and a test may alter any of them byte by byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..simulation import evm_world
 from ..simulation.bitcoin_world import SimulatedNode, World
 from .raw_server import Behaviour, answer, server
 
@@ -62,3 +63,25 @@ def with_result(reply: Reply, **fields: object) -> Reply:
 
 def as_bytes(value: object) -> bytes:
     return json.dumps(value).encode()
+
+
+class ScriptedAccountNode:
+    """A node of a simulated account chain: `between` may change any answer."""
+
+    def __init__(self, world: evm_world.World) -> None:
+        self.world = world
+        self.between: Callable[[str, list[Any], evm_world.Answer], Any] = lambda method, params, answer: answer(method, params)
+
+    def behave(self, client: socket.socket, request: bytes) -> None:
+        calls = json.loads(request.partition(b"\r\n\r\n")[2])
+        replies = [self._reply(call) for call in calls] if isinstance(calls, list) else self._reply(calls)
+        client.sendall(answer(as_bytes(replies)))
+
+    def _reply(self, call: Reply) -> Reply:
+        head = {"jsonrpc": "2.0", "id": call["id"]}
+        try:
+            return {**head, "result": self.between(call["method"], call["params"], self.world.answer)}
+        except evm_world.NodeFault as fault:
+            return {**head, "error": {"code": fault.code, "message": fault.message}}
+        except KeyError:
+            return {**head, "error": {"code": -32601, "message": f"the method {call['method']} does not exist/is not available"}}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app.begin import NodeLogin, ask_node, candidates, wallets_by_name
+from pipeline.app.begin import FoundNode, NodeLogin, ask_node, candidates, wallets_by_name
 from pipeline.app.standins import ReplayNode
+from pipeline.cli.begin import _proved_start
 from pipeline.model.errors import EsepError
 
 from .example_month import RECORDED, esep
@@ -76,3 +77,8 @@ def test_wallets_are_named_before_the_sign() -> None:
         "payouts": ["multi(1,a=b)"],
         "cold": ["x"],
     }
+
+
+def test_an_account_chain_is_read_from_its_second_block_at_the_earliest() -> None:
+    node = FoundNode(NodeLogin("http://127.0.0.1:8545"), "evm:1", "anvil", 20, 0, is_syncing=False, pruned_below=0)
+    assert [_proved_start(node, text) for text in ("0", "1", "7")] == [1, 1, 7]

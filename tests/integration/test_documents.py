@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
-from .example_month import OUTFLOW, RECORDED, esep
+from .example_month import DIGEST, OUTFLOW, RECORDED, esep
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--label", "bitcoin:nobody"),
     ):
         assert esep("document", letter, *about, *person, *config) == 0
+    settings = var / "esep.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace("[report]\n", "[report]\npdf_rows = 1_000\n"), encoding="utf-8")
     assert esep("freeze", "2026-10", *person, *config) == 0
     return var / "months" / "2026-10" / "v1"
 
@@ -34,6 +37,12 @@ def test_the_manifest_names_the_documents_of_its_own_month(bundle: Path) -> None
     (named,) = json.loads((bundle / "manifest.json").read_text())["documents"]
     assert (named["about"], named["ref"], named["name"], named["size"]) == ("waiver", f"unknown-outflow:{OUTFLOW}", "letter.pdf", 8)
     assert named["digest"] == hashlib.sha256(b"a letter").hexdigest()
+
+
+def test_a_form_beyond_the_limit_of_its_pdf_says_so_in_the_manifest(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert (manifest["pdf_rows"], manifest["digest"]) == (1_000, DIGEST), "the rows themselves are all in report.csv"
+    assert len(PdfReader(bundle / "report.pdf").pages) == 1
 
 
 def test_verify_says_that_they_rest_on_the_pool_s_word_and_a_replay_names_them_too(

@@ -88,28 +88,32 @@ class Node:
             return result
 
 
-def follow(node: Node, **changes: Any) -> object:
-    """Some steps over a fresh log; the last step, or what the error said. Any error but the source's goes through."""
+def follow(node: Node, *, named: frozenset[str] = frozenset(), **changes: Any) -> object:
+    """Some steps over a fresh log; the last step, or what the error said. Any error but the source's goes through. `named`: by the ledger's payments."""
     settings: dict[str, Any] = {
         "pool_id": "p", "chain": "c", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": "http://127.0.0.1:9", "tokens": {TOKEN: "USDT"},
         "wallets": [WatchedWallet(name="hot", addresses=[HOT])], "start_height": 1, "finality": 1, "block_reward": OURS.of("evm:61").facts.reward,
     }  # fmt: skip
     connection = NodeConnection("http://127.0.0.1:9")
     connection._http = node  # type: ignore[assignment]
-    with EvmConnector(MemoryLog(), EvmChain(**(settings | changes)), connection=connection) as evm:
+    with EvmConnector(MemoryLog(), EvmChain(**(settings | changes)), connection=connection, named=lambda: named) as evm:
         try:
-            for _ in range(2):
+            for _ in range(3 if named else 2):
                 step = evm.step()
         except SourceError as error:
             return error
     return step
 
 
+NAMED = frozenset(
+    {transaction["hash"].removeprefix("0x") for block in small_world().blocks for transaction in block.body["transactions"]} | {64 * "d"}
+)
 WAYS: dict[str, tuple[dict[str, Any], frozenset[str], tuple[str, ...]]] = {
     **{method: ({}, frozenset(), (method,)) for method in METHODS},
     "debug_trace": ({"internal_calls": "debug_trace"}, frozenset({"trace_block"}), ("debug_traceBlockByHash",)),
     "a watched contract": ({"wallets": CONTRACT}, frozenset(), ("trace_filter", "eth_getCode", "eth_getBalance")),
     "receipts one by one": ({}, frozenset({"eth_getBlockReceipts"}), ("eth_getTransactionReceipt",)),
+    "payers' transactions": ({"named": NAMED}, frozenset(), ("eth_getTransactionByHash",)),
 }
 
 

@@ -116,3 +116,23 @@ def test_the_whole_chain_is_followed_past_a_limit_and_what_is_known_of_the_node_
         served.asked.clear()
         evm.step()
         assert "web3_clientVersion" not in served.asked, "the node's features are not tried anew"
+
+
+@pytest.mark.parametrize(
+    "fault", [NodeFault(-32701, "exceed maximum block range: 3"), NodeFault(-32701, "Please specify an address in your request")], ids=str
+)
+def test_a_range_of_logs_that_is_refused_is_halved(served: Served, fault: NodeFault) -> None:
+    """As publicnode says it."""
+    honest = read_all(served)
+    spans: list[int] = []
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method == "eth_getLogs":
+            spans.append(int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1)
+            if spans[-1] > 3:
+                raise fault
+        return answer(method, params)
+
+    served.between = between
+    assert read_all(served) == honest
+    assert max(spans) > 3 and min(spans) <= 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.evm import Idle
-from connectors.evm.errors import StateMissing
+from connectors.evm.errors import NotYetThere, StateMissing
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.errors import SourceError
@@ -47,6 +47,12 @@ REFUSALS = [
     NodeFault(-32000, "Bitte wechseln Sie den Tarif"),
     NodeFault(403, "access denied"),
 ]
+OF_A_PLAN = [
+    "Archive, Debug and Trace API requests are not available on your current plan",
+    "this method requires an archive plan",
+    "pruned node: upgrade to an archive subscription",
+    "the method trace_block does not exist/is not available",
+]
 WAYS = ["trace_block", "debug_traceBlockByHash", "eth_getBlockReceipts", "trace_filter", "eth_getProof"]
 
 
@@ -64,6 +70,23 @@ def test_a_refusal_in_any_words_means_the_next_way(served: Served, way: str, fau
 
     served.between = between
     assert read_all(served, **changes) == honest
+
+
+@pytest.mark.parametrize("words", OF_A_PLAN)
+def test_a_plan_without_traces_stops_no_pool_of_plain_accounts(words: str) -> None:
+    world = World(7)
+    world.mine([Spend(STRANGER, HOT, 900)])
+    world.mine([Spend(HOT, address(31), 3)])
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if method in ("trace_block", "debug_traceBlockByHash"):
+            raise NodeFault(-32000, words)
+        return answer(method, params)
+
+    with Served(world) as served:
+        honest = read_all(served)
+        served.between = between
+        assert read_all(served) == honest and honest
 
 
 @pytest.mark.parametrize("said", [None, {}, "0x", []], ids=str)
@@ -117,15 +140,20 @@ GONE: list[Any] = [
 ]
 
 
+def answered(gone: Any) -> Any:
+    """What the node answers; a fault is raised."""
+    if isinstance(gone, NodeFault):
+        raise gone
+    return gone
+
+
 @pytest.mark.parametrize("gone", GONE, ids=str)
 def test_a_state_that_is_gone_is_seen_in_any_words(served: Served, world: World, gone: Any) -> None:
     honest = read_all(served)
 
     def between(method: str, params: list[Any], answer: Any) -> Any:
         if method in ("eth_getBalance", "eth_getCode", "eth_call", "eth_getProof") and params[-1] != {"blockHash": world.blocks[-1].hash}:
-            if isinstance(gone, NodeFault):
-                raise gone
-            return gone
+            return answered(gone)
         return answer(method, params)
 
     served.between = between
@@ -138,6 +166,30 @@ def test_a_state_that_is_gone_is_seen_in_any_words(served: Served, world: World,
 
 
 @pytest.mark.parametrize("gone", [*GONE, []], ids=str)
+def test_a_node_that_lacks_the_state_of_its_newest_block_is_asked_again_how_it_traces(served: Served, gone: Any) -> None:
+    honest = read_all(served)
+    is_gone = True
+
+    def between(method: str, params: list[Any], answer: Any) -> Any:
+        if is_gone and method in ("trace_block", "debug_traceBlockByHash"):
+            return answered(gone)
+        return answer(method, params)
+
+    served.between = between
+    log = MemoryLog()
+    with connector(served, log) as evm:
+        with pytest.raises(NotYetThere, match="can't be told yet whether it shows calls"):
+            evm.step()
+        assert not told(log), "nothing is read as if the node showed no calls"
+        is_gone = False
+        while not isinstance(evm.step(), Idle):
+            pass
+    assert told(log) == honest
+    is_gone = True
+    read_all(served, internal_calls="ignore")
+
+
+@pytest.mark.parametrize("gone", [*GONE, []], ids=str)
 def test_traces_that_are_gone_are_had_in_the_other_way_or_named(served: Served, world: World, gone: Any) -> None:
     honest = read_all(served)
     for _ in range(140):
@@ -147,9 +199,7 @@ def test_traces_that_are_gone_are_had_in_the_other_way_or_named(served: Served, 
 
     def between(method: str, params: list[Any], answer: Any) -> Any:
         if method in ways and params[0] not in (last, world.blocks[-1].hash):
-            if isinstance(gone, NodeFault):
-                raise gone
-            return gone
+            return answered(gone)
         return answer(method, params)
 
     served.between = between

@@ -263,6 +263,33 @@ def test_one_of_two_nodes_of_an_account_chain_is_in_trouble(held: ExitStack, bet
         assert reports[0].trouble is not None and two.served[0].url in reports[0].trouble
 
 
+@pytest.mark.parametrize(("difficulty", "followed"), [("0x2", 0), ("0x0", 1), (None, 1), ("zz", 1)])
+def test_of_two_nodes_the_one_with_most_work_is_followed_where_blocks_have_work(
+    held: ExitStack, difficulty: str | None, followed: int
+) -> None:
+    """The second node's branch is higher and has less work."""
+    two = TwoEvm(held)
+    branch = two.served[1].world = copy.copy(two.world)
+    branch.blocks = two.world.blocks[:30]
+    branch.salt = 99
+    branch.mine_some([HOT], 15)
+
+    def with_work(total: int) -> Callable[..., Any]:
+        def between(method: str, params: list[Any], answers: evm_world.Answer) -> Any:
+            found = answers(method, params)
+            if method == "eth_getBlockByNumber" and not params[1] and found:
+                return {**found, "difficulty": difficulty, "totalDifficulty": hex(total)}
+            return found
+
+        return between
+
+    two.served[0].between, two.served[1].between = with_work(1000), with_work(900)
+    connector = two.connector()
+    until_idle(connector)
+    assert [report.is_followed for report in connector.describe().nodes] == [followed == 0, followed == 1]
+    assert max(told(two.log)) == (40, 44)[followed]
+
+
 def test_a_node_of_another_network_is_never_followed(held: ExitStack) -> None:
     two = TwoEvm(held)
     two.served[0].between = lambda method, params, answers: "0x63" if method == "eth_chainId" else answers(method, params)
@@ -384,9 +411,12 @@ def test_a_wrong_trace_at_one_node_is_found_by_the_other(held: ExitStack, place:
     for _ in range(40):
         connector.step()
     found = disagreed(two.log)
-    assert found and all(event.nodes == [served.url for served in two.served] for event in found)
+    # Which of them is followed may change: a slow answer is a trouble like any other.
+    assert found and all(sorted(event.nodes) == sorted(served.url for served in two.served) for event in found)
+    said = dict(zip(found[0].nodes, found[0].answers, strict=True))
+    lied, honest = said[two.served[place].url], said[two.served[1 - place].url]
     wrong, right = (to_checksum(evm_world.address(number)) for number in (29, 30))
-    assert wrong in found[0].answers[place] and right in found[0].answers[1 - place] and right not in found[0].answers[place]
+    assert wrong in lied and right in honest and right not in lied
 
 
 def without_state(method: str, params: list[Any], answers: evm_world.Answer) -> Any:

@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-import typer
 
 from pipeline.app.app import App
 from pipeline.cli.commands import build
 from pipeline.cli.frame import run as run_command
-from pipeline.log.events.ledger import Allocations
+from pipeline.log.events.ledger import Allocations, PayerPayments
 from pipeline.log.read import events_of
 from pipeline.settings import load_settings
 
@@ -51,7 +50,7 @@ def esep(tmp_path: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no
         config = tmp_path / "esep.toml"
         config.write_text(SETTINGS + settings, encoding="utf-8")
         yes = [] if kind == "registry" else ["--yes"]
-        code = run_command(typer.main.get_command(build()), ["import", kind, str(file), "--config", str(config), *yes, *arguments])
+        code = run_command(build(), ["import", kind, str(file), "--config", str(config), *yes, *arguments])
         return Ran(code, *capsys.readouterr())
 
     return run
@@ -158,7 +157,7 @@ def test_a_heading_that_names_a_zone_is_obeyed_and_told(esep) -> None:  # type: 
         '[ledger.columns.allocations]\nallocation_id = "id"\naccount = "acc"\nasset = "coin"\nallocated_at = "Time (UTC)"\namount = "amt"\n'
     )
     ran = esep(CASES / "utc_head.csv", columns)
-    assert ran.code == 0 and "1 instant(s) read in UTC (heading)" in ran.out, ran.err
+    assert ran.code == 0 and "1 instant(s) read in UTC (the column's heading)" in ran.out, ran.err
     ran = esep(CASES / "utc_head.csv", columns + '[ledger.files.allocations]\nzone = "Asia/Almaty"\n')
     assert ran.code == 4 and ran.faults == [
         "utc_head.csv:1: Time (UTC): the heading names UTC, and [ledger.files.allocations] says zone = 'Asia/Almaty': leave one"
@@ -241,6 +240,23 @@ def test_mpos_fees_and_donations_are_taken_off_the_credit_of_their_account_and_b
         ("5", "1000000", None, None),
         ("6", "29700000", "BTC", "300000"),
     ]
+
+
+def test_what_mpos_payouts_cost_is_set_off(esep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "transactions.csv"
+    file.write_text(
+        MPOS
+        + mpos(8, 5, "Debit_AP", "0.4999", "", f",{'ef' * 32},0")
+        + mpos(9, 5, "TXFee", "0.0001", "").replace("TXFee,", f"TXFee,{PAID}"),
+        encoding="utf-8",
+    )
+    profile = '[ledger.files.payments]\nprofile = "mpos-payout-fees"\nconstants = { asset = "BTC", payer = "payout-fees" }\n[payers.payout-fees]\nway = "off-chain"\n'
+    ran = esep(file, profile, kind="payments")
+    assert ran.code == 0 and "1 new" in ran.out and "1 row(s) passed over" in ran.out, ran.err
+    with App(load_settings(tmp_path / "esep.toml", {}), lambda: 1_795_200_000) as app:
+        (event,) = [event for _, event in events_of(app.log, "ledger", app.pool, [PayerPayments])]
+    rows = event.rows
+    assert (rows.payment_id, rows.amount, rows.txid, rows.payer) == (["9"], ["10000"], ["9"], ["payout-fees"])
 
 
 @pytest.mark.parametrize(

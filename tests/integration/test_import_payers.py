@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,4 +106,16 @@ def test_rows_of_both_kinds_are_one_table_of_versions(tmp_path: Path) -> None:
         ("PayerPayments", ["P2"], [1]),
         ("PayerPayments", ["P1"], [2]),
     ]
+    log.close()
+
+
+def test_a_payer_declared_after_the_import_is_read_as_one_of_a_chain_when_the_file_comes_again(tmp_path: Path) -> None:
+    log = SqliteLog(tmp_path / "log.sqlite")
+    path = ledger(tmp_path, f"P1,a,BTC,{ADDRESS}, 1 ,0x{TXID.upper()},2026-10-01T00:00:00+05:00,late")
+    import_ledger(log, "p", path, "payments", READ)
+    declared = replace(READ, on_chain_payers=["big", "late"])
+    again = import_ledger(log, "p", path, "payments", declared, consent=Consent(True, True))
+    assert (again.new, again.restated, again.unchanged) == (0, 1, 0)
+    rows = [event.rows.txid for _, event in events_of(log, "ledger", "p", [PayerPayments])]
+    assert rows == [[f"0x{TXID.upper()}"], [TXID]]
     log.close()

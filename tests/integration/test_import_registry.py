@@ -11,11 +11,11 @@ import pytest
 import xlsxwriter
 
 from connectors.files import counterparties_of_pool, import_registry, read_registry
-from connectors.files.registry import PART_BYTES
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events import decode
 from pipeline.log.events.registry import Registry
 from pipeline.log.protocol import EventLog
+from pipeline.log.registry_versions import PART_BYTES
 from pipeline.model.errors import InputRefused, SettingsError
 from pipeline.validate.layout import Layout
 from pipeline.validate.registry import REGISTRY_KINDS

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import pytest
 from pipeline.app.try_network import try_network
 from pipeline.chains.networks import OURS, AnyNetwork, networks_over
 from pipeline.chains.tried import Tried
+from pipeline.model.errors import SourceError
 
 from ..simulation.bitcoin_world import World
-from ..simulation.evm_world import CHAIN_ID, NOBODY, Served
+from ..simulation.evm_world import CHAIN_ID, NOBODY, Answer, Served
 from ..simulation.evm_world import World as AccountWorld
 from ..unit.chains.bitcoin.test_cash_blocks import FIRST, HEADERS
 from .raw_server import Behaviour, answer
 from .scripted_node import Reply, ScriptedNode, listening
+from .test_bitcoin_fuzz import MISSING, ODD, places, replaced
 from .test_cli import esep
 
 
@@ -154,6 +157,77 @@ def test_an_account_chain() -> None:
         assert "looks like a node of Another" in next(tried.detail for tried in wrong if tried.what == "block 2")
         (other,) = try_network(OURS.of("evm:1"), served.url, None)
         assert (other.what, other.holds) == ("chain id", False)
+
+
+def test_no_field_of_any_answer_raises_another_error_of_a_node_of_coins(world: World) -> None:
+    """One answer of each method is altered at a time, at each place of it: facts are told as wrong or undecided, or an error of the source is raised."""
+    node = answered({}, world)
+    honest, seen = node.alter, dict[str, Any]()
+    with listening(node.behave) as url:
+
+        def look(method: str, reply: Reply) -> Reply:
+            said = honest(method, reply)
+            if not said["error"]:
+                seen[method] = said
+            return said
+
+        node.alter = look
+        try_network(REGTEST, url, None)
+        for method, reply in seen.items():
+            for path, odd in altered(reply["result"]):
+                node.alter = lambda asked, reply, method=method, path=path, odd=odd: (  # type: ignore[misc]
+                    with_odd(honest(asked, reply), path, odd) if asked == method else honest(asked, reply)
+                )
+                with contextlib.suppress(SourceError):
+                    try_network(REGTEST, url, None)
+    assert seen.keys() >= {"getblockchaininfo", "getblockhash", "getblockheader", "getblockstats", "decodescript"}
+
+
+def test_no_field_of_any_answer_raises_another_error_of_an_account_chains_node() -> None:
+    world = AccountWorld(1)
+    for _ in range(3):
+        world.mine(miner=NOBODY)
+    network = account_chain(
+        genesis=world.blocks[0].hash.removeprefix("0x"), forks=[{"height": 2, "hash": world.blocks[2].hash.removeprefix("0x")}],
+        reward={"schedule": "fixed", "reward": "0"},
+    )  # fmt: skip
+    seen: dict[str, Any] = {}
+    with Served(world) as served:
+
+        def look(method: str, params: list[Any], answers: Answer) -> Any:
+            seen[method] = answers(method, params)
+            return seen[method]
+
+        served.between = look
+        try_network(network, served.url, None)
+        for method, result in list(seen.items()):
+            for path, odd in altered(result):
+
+                def between(
+                    asked: str, params: list[Any], answers: Answer, method: str = method, path: tuple[Any, ...] = path, odd: Any = odd
+                ) -> Any:
+                    said = answers(asked, params)
+                    return with_odd({"result": said, "error": None}, path, odd)["result"] if asked == method else said
+
+                served.between = between
+                with contextlib.suppress(SourceError):
+                    try_network(network, served.url, None)
+    assert seen.keys() >= {"eth_chainId", "eth_syncing", "eth_getBlockByNumber", "eth_getBalance"}
+
+
+def altered(result: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every place of an answer, and what does not belong there."""
+    for path in places(result):
+        for odd in ODD:
+            if not (odd is MISSING and path and isinstance(path[-1], int)):
+                yield path, odd
+
+
+def with_odd(reply: Reply, path: tuple[Any, ...], odd: Any) -> Reply:
+    try:
+        return reply if reply["error"] else {**reply, "result": replaced(reply["result"], path, odd)}
+    except (LookupError, TypeError):
+        return reply
 
 
 def test_by_command(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

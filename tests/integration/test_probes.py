@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from pipeline.service.health import Health, Limits
 from pipeline.service.metrics import Metrics
 from pipeline.service.probes import serve_probes
 
+from ..ports import free_port
 from .example_month import ROOT, esep
 from .pools import SmallPool, small_pool
 
@@ -38,12 +38,6 @@ def ask(address: str, path: str, method: str = "GET") -> tuple[int, str, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.headers["Content-Type"], error.read().decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_what_is_served() -> None:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.app.app import App
 from pipeline.log.events.ledger import Allocations, Complete, PayerPayments, Payments
 from pipeline.log.read import events_of
+from pipeline.model.errors import SettingsError
 from pipeline.service.push import openapi, serve_push
 from pipeline.settings.load import load_settings
 
@@ -153,3 +154,8 @@ def test_a_body_without_a_length_or_too_long_is_refused(client: httpx.Client) ->
 def test_the_published_document_is_the_api_s() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "push.openapi.json"
     assert json.loads(page.read_text(encoding="utf-8")) == openapi(), "docs/push.openapi.json is older than the API: make docs"
+
+
+def test_a_pushed_source_has_no_follower_that_nobody_feeds(app: App) -> None:
+    with pytest.raises(SettingsError, match="is pushed: nothing can be looked at"):
+        app.sources.follower("own")

@@ -79,8 +79,7 @@ def test_a_pool_without_one_has_the_rules_it_had(tmp_path: Path) -> None:
             "assets.X.contract: is that of USDT too",
         ),
         ("[pool]", '[payers.up]\nway = "on-chain"\n[pool]', "payers.up.chain: say which chain its transactions are on"),
-        ("[pool]", '[payers.up]\nway = "on-chain"\nchain = "dogecoin"\n[pool]', "payers.up.chain: there is no [chains.dogecoin]"),
-        ("[pool]", '[payers.up]\nway = "on-chain"\nchain = "ethereum"\n[pool]', "payers.up.chain: on account chains"),
+        ("[pool]", '[payers.up]\nway = "on-chain"\nchain = "dogecon"\n[pool]', "payers.up.chain: there is no [chains.dogecon]"),
         ("[pool]", '[payers.up]\nway = "off-chain"\nchain = "ethereum"\n[pool]', "payers.up.chain: an off-chain payer has none"),
         ("[pool]", '[payers.up]\nway = "sideways"\n[pool]', "payers.up.way"),
     ],
@@ -89,6 +88,12 @@ def test_each_fault_says_where_and_what(tmp_path: Path, old: str, new: str, faul
     assert old in EVM
     found = faults(tmp_path, EVM.replace(old, new, 1))
     assert any(fault in line for line in found), found
+
+
+def test_a_payer_may_pay_on_a_known_chain_that_is_not_followed(tmp_path: Path) -> None:
+    """Its payments in another chain's asset are issue `unknown-payer` (rule 10.1), which no refused settings could say."""
+    declared = load(tmp_path, EVM.replace("[pool]", '[payers.up]\nway = "on-chain"\nchain = "dogecoin"\n[pool]', 1))
+    assert declared.rules().on_chain_payers("dogecoin") == ["up"]
 
 
 def test_secrets_come_from_files_or_the_environment_and_are_not_shown(tmp_path: Path) -> None:

@@ -113,7 +113,15 @@ def test_the_template_uncommented_is_one_too(tmp_path: Path) -> None:
         )
     assert [node.cookie_file for node in loaded.chains["bitcoin"].nodes] == [tmp_path / "second.cookie"]
     shown = loaded.chains["bitcoin"].model_copy(
-        update={"first_used_height": None, "gap": None, "nodes": (), "witnesses": None, "blocks_a_step": None}
+        update={
+            "first_used_height": None,
+            "gap": None,
+            "nodes": (),
+            "witnesses": None,
+            "blocks_a_step": None,
+            "explorer": None,
+            "headers_from_checkpoint": None,
+        }
     )
     assert shown.model_dump() == defaults.chains["bitcoin"].model_dump(), "a shown default differs from the real one"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
+from pipeline.store.store import lay_empty, prepare
 
 from ..reference.capture import Capture
 from .example_store import MONTH, fill
@@ -38,6 +41,39 @@ def test_a_new_store_is_for_the_owner_alone_and_has_nothing_in_it(tmp_path: Path
         assert stat.S_IMODE((tmp_path / "store.duckdb").stat().st_mode) == 0o600
         assert store.connection.execute("SELECT version FROM store_version").fetchall() == [(STORE_VERSION,)]
         assert store.connection.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def catalogue(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    """Every table, view and column with its type and comment, and the view's statement."""
+    columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+    views = "SELECT view_name, sql, comment FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+    return connection.execute(columns).fetchall() + connection.execute(views).fetchall()
+
+
+def test_a_store_begun_as_a_copy_of_an_empty_one_is_what_its_statements_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with duckdb.connect(":memory:") as connection:
+        prepare(connection, ":memory:")
+        wanted = catalogue(connection)
+    for name in ("first", "second"):
+        with Store.open(tmp_path / name) as store:
+            assert catalogue(store.connection) == wanted
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "this file system has no links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with Store.open(tmp_path / "third") as store:
+        assert catalogue(store.connection) == wanted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second", "third"]
+
+
+def test_an_empty_file_is_not_laid_over_what_another_process_made_meanwhile(tmp_path: Path):
+    path = tmp_path / "store.duckdb"
+    with Store.open(path) as store, store.transaction() as connection:
+        connection.execute("INSERT INTO raw_position VALUES ('chain/0', 1)")
+    lay_empty(path)
+    with Store.open(path) as store:
+        assert store.positions() == {"chain/0": 1}
 
 
 def test_a_second_opener_is_told_who_has_it(tmp_path: Path):

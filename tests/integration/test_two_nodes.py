@@ -20,7 +20,7 @@ from pipeline.app.app import App
 from pipeline.app.imports import counterparties_of_pool
 from pipeline.app.months import report_digest
 from pipeline.log.events import decode
-from pipeline.log.events.chain import Witnessed
+from pipeline.log.events.chain import Disconnect, Witnessed
 from pipeline.log.read import batches
 from pipeline.model.months import Month as MonthOf
 from pipeline.settings import load_settings
@@ -73,6 +73,13 @@ def wrong_blocks(first: str, body: bytes) -> bytes:
     return body[:-1] + bytes([body[-1] ^ 1]) if "/rest/block/" in first else body
 
 
+def tables(var: Path) -> dict[str, bytes]:
+    """The frozen report and its tables."""
+    return {
+        name: (var / "months" / "2026-10" / "v1" / f"{name}.csv").read_bytes() for name in ("report", "transfers", "outflows", "balances")
+    }
+
+
 class Assessed(NamedTuple):
     digest: str
     blocking: list[str]
@@ -118,6 +125,13 @@ class Month:
             blocking = assessed.enriched.issues.filter(pl.col("severity") == "blocking").select("code", "ref").rows()
             return Assessed(report_digest(assessed, app.rules), sorted(" ".join(row) for row in blocking))
 
+    def freeze_all(self) -> dict[str, bytes]:
+        """Waive what blocks, freeze; the report and its tables."""
+        for code, ref in (issue.split(" ") for issue in self.assess().blocking):
+            assert self.esep("waive", "2026-10", code, ref, "--reason", "known", "--by", "A. Person") == 0
+        assert self.esep("freeze", "2026-10", "--by", "A. Person") == 0
+        return tables(self.var)
+
     def close(self) -> dict[str, Any]:
         """Waive the outflow, freeze, verify; the manifest."""
         assert self.esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund", "--by", "A. Person") == 0
@@ -141,13 +155,11 @@ def month(blocked: Path, tmp_path: Path) -> Iterator[Month]:
 
 @pytest.fixture
 def fresh(blocked: Path, tmp_path: Path) -> Iterator[Month]:
-    """The month's settings and files, and nothing in the log."""
+    """The month's settings and files, and nothing in the log; the nodes are at the chain's beginning."""
     (tmp_path / "var").mkdir()
     shutil.copy(blocked / "esep.toml", tmp_path / "var")
     with ExitStack() as held:
-        month = Month(tmp_path / "var", held)
-        month.nodes[0].play_all()
-        yield month
+        yield Month(tmp_path / "var", held)
 
 
 def test_a_second_node_is_asked_about_all_that_was_read_before_the_month_closes(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,6 +189,8 @@ def test_a_second_node_is_asked_about_all_that_was_read_before_the_month_closes(
     assert "2 nodes" in capsys.readouterr().out
 
 
+STALE_AT = 4865
+"""Events of the recording after which its node still is on a branch that loses, minutes before the month's end."""
 FAULTS: dict[str, Callable[[Month, int], None]] = {
     "killed": lambda month, place: month.behaves.__setitem__(place, after(40, hang_up, relay(month.nodes[place], same))),
     "limited": lambda month, place: month.behaves.__setitem__(
@@ -186,9 +200,13 @@ FAULTS: dict[str, Callable[[Month, int], None]] = {
 }
 
 
-@pytest.mark.parametrize(("fault", "place"), [("killed", 0), ("limited", 1), ("wrong bytes", 0)])
-def test_a_fault_of_one_node_changes_no_byte_and_a_person_waives_it(fresh: Month, fault: str, place: int) -> None:
-    fresh.nodes[1].play_all()
+@pytest.mark.parametrize("place", [0, 1], ids=["the first", "the second"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_one_node_changes_no_byte_of_what_is_frozen(
+    fresh: Month, frozen: Path, fault: str, place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for node in fresh.nodes:
+        node.play_all()
     FAULTS[fault](fresh, place)
     assert fresh.esep("watch", "--once") == 0
     events = [event for event in fresh.events() if isinstance(event, Witnessed)]
@@ -197,7 +215,61 @@ def test_a_fault_of_one_node_changes_no_byte_and_a_person_waives_it(fresh: Month
     found = fresh.assess()
     assert found.digest == DIGEST
     assert sorted(found.blocking) == ["one-node-only bitcoin", f"unknown-outflow {OUTFLOW}"]
-    fresh.behaves[place] = relay(fresh.nodes[place], same)
+    capsys.readouterr()
+    assert fresh.esep("nodes", "--json") == 0
+    (chain,) = json.loads(capsys.readouterr().out)
+    assert chain["nodes"][1 - place]["trouble"] is None
+    assert chain["nodes"][place]["is_in_trouble"] or fault == "wrong bytes", "its tip is right"
+    assert fresh.freeze_all() == tables(frozen)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["the first", "the second"])
+def test_a_node_on_a_stale_branch_changes_no_byte_of_what_is_frozen(
+    fresh: Month, frozen: Path, place: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It never heard of the reorganisation at the month's end, and stands on the branch that lost, on which it went on alone."""
+    fresh.nodes[1 - place].play_all()
+    fresh.nodes[place].play(STALE_AT)
+    assert fresh.esep("watch", "--once") == 0
+    assert [event for event in fresh.events() if isinstance(event, Disconnect)] == [], "the branch that lost was never followed"
+    capsys.readouterr()
+    assert fresh.esep("nodes", "--json") == 0
+    (chain,) = json.loads(capsys.readouterr().out)
+    assert chain["nodes"][place]["lag_blocks"] > 200 and chain["nodes"][place]["height"] is not None
+    assert fresh.assess().digest == DIGEST
+    assert fresh.freeze_all() == tables(frozen)
+
+
+def test_the_month_is_read_from_the_second_node_when_it_is_back(fresh: Month) -> None:
+    for node in fresh.nodes:
+        node.play_all()
+    FAULTS["limited"](fresh, 1)
+    assert fresh.esep("watch", "--once") == 0
+    fresh.behaves[1] = relay(fresh.nodes[1], same)
     assert fresh.esep("watch", "--once") == 0
     found = fresh.assess()
     assert found.digest == DIGEST and found.blocking == [f"unknown-outflow {OUTFLOW}"], "read from the second node since"
+
+
+def test_a_node_restored_from_an_older_copy_makes_nothing_to_amend(
+    frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its best block is one of the log's: it is waited for, and no frozen row is listed as removed."""
+    shutil.copytree(frozen, tmp_path / "var")
+    config = tmp_path / "var" / "esep.toml"
+
+    def written() -> int:
+        with App(load_settings(config, {}), lambda: LOOKED_AT) as app:
+            return sum(record.topic == "chain" for records in batches(app.log, {}) for record in records)
+
+    before = written()
+    with ReplayNode(RECORDED, events_per_poll=0) as node:
+        node.play(node.progress[1] - 40)
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace('"http://127.0.0.1:1"', f'"{node.rpc_url}"\ncookie_file = "{node.cookie_path}"'), encoding="utf-8")
+        assert esep("watch", "--once", "--config", config) != 0, "the node lags"
+        said = capsys.readouterr()
+        assert "it lags" in said.out + said.err
+        assert written() == before
+        assert esep("amend", "2026-10", "--config", config) == 0
+        assert "nothing to amend" in capsys.readouterr().out

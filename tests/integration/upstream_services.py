@@ -59,7 +59,9 @@ def f2pool(service: Service, path: str, query: dict[str, str], headers: dict[str
     rows = [
         row
         for row in service.transactions
-        if row["type"].startswith(asked["type"]) and asked["start_time"] <= row["created_at"] <= asked["end_time"]
+        if row.get("_user") in (None, asked["mining_user_name"])
+        and row["type"].startswith(asked["type"])
+        and asked["start_time"] <= row["created_at"] <= asked["end_time"]
     ]
     return 200, {"transactions": rows}
 

@@ -22,6 +22,8 @@ from pipeline.model.months import Month
 from pipeline.model.rules import NEWEST_EDITION
 from pipeline.settings import load_settings
 from pipeline.verify.bundle import verify_bundle
+from pipeline.verify.finding import judge
+from pipeline.verify.telling import summary
 
 KEPT = Path(__file__).parent / "edition-1"
 OCTOBER = Month(2026, 10)
@@ -75,6 +77,9 @@ def test_the_kept_bundle_verifies(example: Path) -> None:
     checks = verify_bundle(example / "months" / "2026-10" / "v1")
     assert [(check.name, check.detail) for check in checks if not check.holds] == []
     assert {"recomputed from facts", "debts"} <= {check.name for check in checks}
+    verdict = judge(checks, is_test_network=True)
+    assert verdict.exit_code == 13 and any("a payout that was left out would not show" in line for line in verdict.not_checked)
+    assert "nothing false was found, but not all of it can be proved here" in summary(checks, verdict, example)
 
 
 def test_the_kept_log_replays_to_the_kept_bytes(example: Path) -> None:

@@ -15,11 +15,14 @@ from .kafka_cluster import KafkaCluster, why_not
 
 PARTS = {
     "test_bitcoin_core.py": "Bitcoin Core",
+    "test_console_browser.py": "The console in Chromium",
+    "test_coins.py": "a bundle's coins against Bitcoin Core and Litecoin Core",
     "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
     "test_litecoin.py": "Litecoin Core",
     "test_first_hour.py": "The first hour: Litecoin Core and LibreOffice",
     "test_evm_chain.py": "EVM: the connector on anvil and geth",
     "test_evm_month.py": "EVM: a month on anvil and geth",
+    "test_two_evm_nodes.py": "EVM: two geth nodes, killed in turn",
     "test_faults_disk.py": "Faults of disks",
     "test_faults_process.py": "Faults of processes and clocks",
     "test_kafka_contract.py": "Kafka: the log's contract",
@@ -28,6 +31,8 @@ PARTS = {
     "test_kafka_security.py": "Kafka: security",
     "test_kafka_scale.py": "Kafka: pools shared out",
     "test_sources.py": "Sources on PostgreSQL and MariaDB",
+    "test_upstream_kills.py": "Upstream pools that misbehave",
+    "test_registry_source.py": "The registry from PostgreSQL and MariaDB",
     "test_schedule.py": "Closing by the clock",
 }
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,15 +17,10 @@ from typing import Any, Self
 import psycopg
 import pymysql
 
+from ..ports import free_port
+
 PASSWORD = "reader's word"
 STARTED_WITHIN_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def find_postgres() -> str | None:
@@ -34,6 +28,16 @@ def find_postgres() -> str | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     beside = shutil.which("postgres")
     return str(found[-1].parent) if found else str(Path(beside).parent) if beside else None
+
+
+def working_in(folder: Path) -> list[int]:
+    """The processes whose working directory is in that folder. PostgreSQL's children work in its data, each in a group of its own."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+    return found
 
 
 class DatabaseServer(ABC):
@@ -82,8 +86,12 @@ class DatabaseServer(ABC):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            while left := working_in(self.folder):  # children hold its shared memory, with which it does not start again
+                for process in left:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+                time.sleep(0.01)
             self._process = None
-            time.sleep(0.3)
 
     def __enter__(self) -> Self:
         self._prepare()

@@ -18,6 +18,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..ports import free_ports
+
 POM = Path(__file__).with_name("kafka_pom.xml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "esep-tests"
 CLUSTER_ID = "ZXNlcC10ZXN0LWNsdXN0ZQ"
@@ -87,18 +89,6 @@ def _jars() -> Path:
     with contextlib.suppress(OSError):  # another run may have brought them meanwhile
         fresh.rename(folder)
     return folder
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for port in held:
-            port.bind(("127.0.0.1", 0))
-        return [port.getsockname()[1] for port in held]
-    finally:
-        for port in held:
-            port.close()
 
 
 class KafkaCluster:

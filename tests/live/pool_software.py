@@ -201,7 +201,7 @@ class Mpos:
         address = f"bc1-miner-{account:03}"
         with self._connect() as connection, connection.cursor() as cursor:
             debit = self._row(cursor, account, "Debit_AP", amount, None, address)
-            self._row(cursor, account, "TXFee", Decimal("0.0001"), None, address)
+            fee = self._row(cursor, account, "TXFee", Decimal("0.0001"), None, address)
             cursor.execute("UPDATE transactions SET archived = 1 WHERE account_id = %s AND id <= %s", [account, debit])
         self._balances[account] = Decimal(0)
         if fails:
@@ -211,6 +211,7 @@ class Mpos:
         with self._connect() as connection, connection.cursor() as cursor:
             cursor.execute("UPDATE transactions SET txid = %s WHERE id = %s", [txid, debit])
         self.truth.payments[f"mpos:btc:{debit}"] = address, amount, txid
+        self.truth.payments[f"mpos:btc:{fee}"] = address, Decimal("0.0001"), f"TXFee {fee}"
 
     def _row(self, cursor: Any, account: int, kind: str, amount: Decimal, block: int | None, address: str | None = None) -> int:
         cursor.execute(
@@ -318,6 +319,7 @@ class Yiimp:
         self.at += timedelta(minutes=10)
         account = self._random.randrange(1, self._count + 1)
         username, amount = f"bc1-miner-{account:03}", repr(self._random.random() / 10)
+        taken = amount
         with self._server.connect(self._database) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT id, amount FROM payouts WHERE account_id = %s AND tx IS NULL", [account])
             for number, before in cursor.fetchall():
@@ -328,6 +330,7 @@ class Yiimp:
                 [account, self.COIN, self._now, amount],
             )
             number = cursor.lastrowid
+            cursor.execute("UPDATE accounts SET balance = balance - %s WHERE id = %s", [taken, account])
         if fails:
             with self._server.connect(self._database) as connection, connection.cursor() as cursor:
                 cursor.execute("UPDATE payouts SET errmsg = 'Insufficient funds' WHERE id = %s", [number])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -22,18 +21,14 @@ from embit.transaction import Transaction, TransactionInput, TransactionOutput
 from connectors.bitcoin.rpc import Credentials, NodeConnection
 from pipeline.model.errors import SourceError
 
+from ..ports import free_port
+
 START_TIMEOUT_S = 60.0
 
 
 def find_program(name: str, variable: str) -> str | None:
     """The program's path, from the environment variable or PATH."""
     return os.environ.get(variable) or shutil.which(name)
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

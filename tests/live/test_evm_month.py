@@ -177,6 +177,10 @@ def test_the_bundle_verifies_and_is_built_again_from_the_log(frozen: Followed, c
     assert f"{TRACED} transfer(s) of which the sum rests on the node's trace of calls" in said, said
     assert "balances lie under their headers' state roots" in said, said
     assert "held before and after a block that moved some of it" not in said, "every block that pays stands between two proved states"
+    assert "2 numbers were used by authorizations of code (EIP-7702)" in said, (
+        "a stranger carried the one that pays and the one that moves nothing"
+    )
+    assert "none is left out between them" in said and "used them up" not in said, said
 
 
 def test_manifest_and_status_say_how_internal_calls_are_seen(frozen: Followed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,12 +27,13 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from pipeline.assess.waivers import short_name
+from pipeline.assess.issue_names import short_name
 from pipeline.chains.bitcoin.networks import network
 from pipeline.chains.bitcoin.script import address_of
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import ALMATY, Month
 
+from ..terminal import shown
 from .regtest_node import Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
 LITECOIND = find_program("litecoind", "ESEP_LITECOIND")
@@ -217,14 +218,14 @@ class Terminal:
                     break
                 raw += read
             elif raw.endswith(b"> ") and len(raw) != asked_at:
-                assert left, f"nobody answers:\n{shown(raw)}"
+                assert left, f"nobody answers:\n{decoded(raw)}"
                 asked_at = len(raw)
                 os.write(fd, (left.pop(0) + "\n").encode())
         else:
             os.kill(pid, signal.SIGKILL)
         ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         os.close(fd)
-        text = shown(raw)
+        text = decoded(raw)
         self.screens.append(f"$ esep {' '.join(words)}\n{text}")
         (self.folder / "transcript.txt").write_text("\n".join(self.screens), encoding="utf-8")
         assert ended == code and not left, text
@@ -234,21 +235,9 @@ class Terminal:
         return " ".join(text.split())
 
 
-def shown(raw: bytes) -> str:
-    """What stays on the screen: colours dropped, and lines of progress that were wiped, by what came over them or from below."""
-    text = raw.decode(errors="replace").replace("\r\n", "\n")
-    text = re.sub(r"\x1b\[\?25[lh]|\x1b\[[0-9;]*m", "", text)
-    lines = [""]
-    for part in re.split(r"(\n|\r|\x1b\[1A|\x1b\[2K)", text):
-        if part == "\n":
-            lines.append("")
-        elif part == "\x1b[1A":
-            lines.pop()
-        elif part in ("\r", "\x1b[2K"):
-            lines[-1] = ""
-        else:
-            lines[-1] += part
-    return "\n".join(lines).strip("\n")
+def decoded(raw: bytes) -> str:
+    """What a terminal of this kind shows of these bytes."""
+    return shown(raw.decode(errors="replace").replace("\r\n", "\n"))
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,8 @@ from pipeline.model.months import Month
 from pipeline.store.queries import chain_state
 
 from ..integration.example_month import DIGEST, OUTFLOW, RECORDED, ROOT
-from .kafka_cluster import KafkaCluster, free_ports
+from ..ports import free_port
+from .kafka_cluster import KafkaCluster
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1500)]
 
@@ -133,13 +134,13 @@ class Supervisor:
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The recorded node, served by a process of its own that nobody kills; its URL and cookie."""
-    (port,), cookie = free_ports(1), tmp_path / "cookie"
+    port, cookie = free_port(), tmp_path / "cookie"
     command = [sys.executable, "-m", "connectors.standins.bitcoin_node", str(RECORDED), "--port", str(port), "--cookie", str(cookie)]
     with (tmp_path / "node.log").open("wb") as log:
         process = subprocess.Popen([*command, "--events-per-poll", "48"], stdout=log, stderr=log, cwd=ROOT)
     try:
         until = time.monotonic() + 120
-        while not cookie.exists():
+        while not (cookie.exists() and cookie.read_text()):
             assert process.poll() is None and time.monotonic() < until, (tmp_path / "node.log").read_text()
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}", cookie

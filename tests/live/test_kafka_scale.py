@@ -32,7 +32,7 @@ from pipeline.store import Store
 
 from ..contract.test_kafka_lease import *  # noqa: F403 - the same tests, other fixtures
 from ..integration.pools import SmallPool, report_digest, small_pool
-from .kafka_cluster import free_ports
+from ..ports import free_ports
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
 

@@ -19,7 +19,7 @@ from .kafka_cluster import KafkaCluster, why_not
 
 pytestmark = pytest.mark.live
 
-USERS = ("admin", "maker", "watch", "import", "decide", "ingest", "stranger")
+USERS = ("admin", "maker", "watch", "import", "decide", "console", "ingest", "stranger")
 ONE = {"partitions": 2, "replication_factor": 1, "min_insync_replicas": 1, "timeout_s": 15}
 
 
@@ -91,9 +91,9 @@ def grant(log: KafkaLog) -> None:
         return [ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, resource) for operation in operations]
 
     acls = allow("maker", ResourceType.TOPIC, "esep.", prefixed, op.CREATE, op.DESCRIBE, op.DESCRIBE_CONFIGS, op.ALTER_CONFIGS)
-    for user in ("watch", "import", "decide", "ingest"):
+    for user in ("watch", "import", "decide", "console", "ingest"):
         acls += allow(user, ResourceType.TOPIC, "esep.", prefixed, op.READ, op.DESCRIBE, op.DESCRIBE_CONFIGS)
-    writes = {"watch": ["chain"], "import": ["ledger", "registry"], "decide": ["months"]}
+    writes = {"watch": ["chain"], "import": ["ledger", "registry"], "decide": ["months"], "console": ["audit"]}
     for user, topics in writes.items():
         for topic in topics:
             acls += allow(user, ResourceType.TOPIC, f"esep.{topic}", literal, op.WRITE)
@@ -108,9 +108,9 @@ def grant(log: KafkaLog) -> None:
 
 def test_each_process_does_its_work_with_the_least_rights_and_no_more(secured: tuple[str, Path]):
     with as_user(secured, "maker") as maker:
-        assert len(make_topics(maker.settings)) == 4
+        assert len(make_topics(maker.settings)) == 5
         assert alter_topics(maker.settings) == []
-    work = {"watch": ("chain", "pool/bitcoin"), "import": ("ledger", "pool"), "decide": ("months", "pool")}
+    work = {"watch": ("chain", "pool/bitcoin"), "import": ("ledger", "pool"), "decide": ("months", "pool"), "console": ("audit", "pool")}
     for user, (topic, key) in work.items():
         with as_user(secured, user) as log:
             require_topics(log.settings)

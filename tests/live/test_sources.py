@@ -218,7 +218,10 @@ def test_mpos_month_survives_kills(tmp_path: Path, mariadb: MariadbServer) -> No
     software = Mpos(mariadb, "pool", miners=8, seed=2)
     create(mariadb, Mpos.SCHEMA, Mpos.GRANTS, Mpos.TABLES)
     software.prepare()
-    config = settings(tmp_path, f'kind = "mpos"\nport = {mariadb.port}\ndatabase = "pool"\ncoin = "btc"\nasset = "BTC"')
+    config = settings(
+        tmp_path,
+        f'kind = "mpos"\nport = {mariadb.port}\ndatabase = "pool"\ncoin = "btc"\nasset = "BTC"\nfee_payer = "payout-fees"\n[payers.payout-fees]\nway = "off-chain"',
+    )
     acts: list[Callable[[], object]] = []
     for height in range(1, 81):
         acts.append(lambda height=height: software.find_block(height))
@@ -237,10 +240,12 @@ def test_mpos_month_survives_kills(tmp_path: Path, mariadb: MariadbServer) -> No
     esep(config, "sources", "decide", "books", first, "paid", "--txid", "ab" * 32, *person)
     for item in others:
         esep(config, "sources", "decide", "books", item, "not-paid", *person)
+    debit = int(first.removeprefix("payment:"))  # what the payout cost, written right after it, is set off with it
     esep(config, "capture", "--once")
     found, events = held(config)
     assert not found.open_items()
-    assert found.rows[f"mpos:btc:{first.removeprefix('payment:')}"].row.txid == "ab" * 32  # type: ignore[union-attr]
+    assert found.rows[f"mpos:btc:{debit}"].row.txid == "ab" * 32  # type: ignore[union-attr]
+    assert found.rows[f"mpos:btc:{debit + 1}"].row.txid == f"TXFee {debit + 1}"  # type: ignore[union-attr]
     assert [event.through for event in events if isinstance(event, Complete)] == ["2026-10-31"]
     writes_are_refused(mariadb, ("DELETE FROM transactions", "UPDATE blocks SET confirmations = 1"))
 

@@ -30,32 +30,48 @@ from tests.forgery.signatures import trusted
 EVERY = (*FORGERIES, *OTHERS)
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
-    "pipeline.verify.account_evidence", "pipeline.verify.balances", "pipeline.verify.bundle", "pipeline.verify.coins", "pipeline.verify.debts", "pipeline.verify.decisions", "pipeline.verify.documents", "pipeline.verify.evidence", "pipeline.verify.facts",
-    "pipeline.verify.files", "pipeline.verify.manifest", "pipeline.verify.nonces", "pipeline.verify.opened", "pipeline.verify.parquet_pages", "pipeline.verify.public_time",
+    "pipeline.verify.account_evidence", "pipeline.verify.approvals", "pipeline.verify.balances", "pipeline.verify.bundle", "pipeline.verify.checkpoint", "pipeline.verify.coins", "pipeline.verify.debts", "pipeline.verify.decisions", "pipeline.verify.descriptors", "pipeline.verify.documents", "pipeline.verify.evidence", "pipeline.verify.facts",
+    "pipeline.verify.files", "pipeline.verify.filters", "pipeline.verify.manifest", "pipeline.verify.nonces", "pipeline.verify.omissions", "pipeline.verify.opened", "pipeline.verify.parquet_pages", "pipeline.verify.public_time",
     "pipeline.verify.receipts", "pipeline.verify.shapes", "pipeline.verify.signatures", "pipeline.verify.wallets", "pipeline.verify.work", "pipeline.verify.workbook",
     "pipeline.signing.signature", "pipeline.signing.path",
 )  # fmt: skip
 PURGED = ("pipeline.verify", "pipeline.signing")
 """Loaded anew for each check that is taken away; all else is not."""
+_PLACEHOLDER = re.compile(r"\\{[a-z_0-9]+\\}")
+"""Of a message's template, as `re.escape` writes it."""
 _REFUSALS = {"ValueError", "VerifyError", "SigningError"}
 TEXTS = {"_why_not_signed", "_take", "_take_key"}
 """Functions that return what is wrong, in words."""
 TRIES = 20
 OWN_CHECKS = {
     "pipeline.verify.account_evidence": {"headers", "proofs"},
+    "pipeline.verify.approvals": {"approvals"},
     "pipeline.verify.balances": {"account balances"},
     "pipeline.verify.bundle": {"files", "report digest", "reported transfers", "recomputed from facts"},
+    "pipeline.verify.checkpoint": {"work"},
     "pipeline.verify.coins": {"coins"},
     "pipeline.verify.decisions": {"decisions"},
     "pipeline.verify.debts": {"debts"},
+    "pipeline.verify.descriptors": {"descriptors"},
+    "pipeline.verify.documents": {"documents"},
     "pipeline.verify.evidence": {"headers", "proofs"},
+    "pipeline.verify.facts": {"facts against chain"},
+    "pipeline.verify.files": {"facts against chain", "proofs", "refused"},
+    "pipeline.verify.filters": {"filters"},
     "pipeline.verify.manifest": {"manifest"},
     "pipeline.verify.nonces": {"nonces"},
+    "pipeline.verify.omissions": {"manifest"},
+    "pipeline.verify.opened": {"refused"},
+    "pipeline.verify.parquet_pages": {"facts against chain"},
     "pipeline.verify.public_time": {"public time"},
     "pipeline.verify.receipts": {"receipts"},
-    "pipeline.verify.shapes": {"files"},
+    "pipeline.verify.shapes": {"files", "refused", "facts against chain"},
+    "pipeline.verify.signatures": {"signatures"},
     "pipeline.verify.wallets": {"wallets"},
     "pipeline.verify.work": {"work"},
+    "pipeline.verify.workbook": {"documents"},
+    "pipeline.signing.path": {"signatures"},
+    "pipeline.signing.signature": {"signatures"},
 }
 """The checks that a module makes itself: their forgeries are tried first where several say the like."""
 UNREACHED: dict[str, str] = {
@@ -69,6 +85,7 @@ UNREACHED: dict[str, str] = {
     "no chain is named that the month stands on": "takes facts of no chain at all: such a bundle reports nothing",
     "coins before the month, .*? created": "what was seen, no check",
     "coin of the closing set was spent by block": "what is on the signer's word, no check",
+    "paid off chain: the ledger's word alone": "what is on the signer's word, no check",
     "some of its facts are not proved, so senders' numbers": "what is on the signer's word, no check",
     "the root key as the manifest says: ": "what is on the signer's word, no check",
     "waiver(s) of before the root key was in force": "what is on the signer's word, no check",
@@ -135,7 +152,7 @@ def _kind(node: ast.AST, function: str) -> str:
         return kind
     if "word" in function or function.startswith("_why") or function == "_other_writers":
         return ""
-    is_texts = isinstance(node, ast.ListComp) and isinstance(node.elt, ast.JoinedStr)
+    is_texts = isinstance(node, ast.ListComp) and _is_text(node.elt)
     is_choice = isinstance(node, ast.IfExp) and isinstance(node.orelse, ast.List) and not node.orelse.elts
     is_other_choice = isinstance(node, ast.IfExp) and isinstance(node.body, ast.List) and not node.body.elts
     if is_texts or is_choice or is_other_choice:
@@ -143,7 +160,7 @@ def _kind(node: ast.AST, function: str) -> str:
     if (
         isinstance(node, ast.Return)
         and function.endswith("_fault")
-        and isinstance(node.value, ast.JoinedStr | ast.Constant)
+        and (_is_text(node.value) or isinstance(node.value, ast.Constant))
         and _said(node)
     ):
         return "text"
@@ -152,11 +169,19 @@ def _kind(node: ast.AST, function: str) -> str:
 
 
 def _kind_of_returned(value: ast.expr | None, function: str) -> str:
-    """Of a `Finding` whose faults are named there and then, and of what functions of `TEXTS` return."""
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "Finding" and value.args:
+    """Of a `Finding` or a list of faults that are named there and then, and of what functions of `TEXTS` return."""
+    if isinstance(value, ast.List) and value.elts and "fault" in function and all(map(_is_text, value.elts)):
+        return "finding"
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("Finding", "ReadFilters") and value.args:
         return "finding" if isinstance(value.args[0], ast.List) and value.args[0].elts else ""
-    is_text = isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and value.value)
+    is_text = _is_text(value) or (isinstance(value, ast.Constant) and value.value)
     return "text" if function in TEXTS and is_text else ""
+
+
+def _is_text(value: ast.AST | None) -> bool:
+    """Whether it is a text with values in it: an f-string, or a message that can be translated."""
+    is_message = isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("message", "counted")
+    return isinstance(value, ast.JoinedStr) or is_message
 
 
 def _said(node: ast.AST) -> str:
@@ -167,7 +192,7 @@ def _said(node: ast.AST) -> str:
             parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".*?" for part in inner.values]
             texts.append("".join(parts))
         elif isinstance(inner, ast.Constant) and isinstance(inner.value, str) and len(inner.value) > 3:
-            texts.append(re.escape(inner.value))
+            texts.append(_PLACEHOLDER.sub(".*?", re.escape(inner.value)))
     return max(texts, key=lambda text: len(text.replace(".*?", "")), default="")
 
 
@@ -299,7 +324,7 @@ def _forgeries_of(modules: Sequence[str]) -> list[Forgery]:
     """Those that the checks of these modules catch; all where none is named."""
     if not modules:
         return list(EVERY)
-    checks = {check for module in modules for check in OWN_CHECKS[f"pipeline.verify.{module}"]}
+    checks = {check for module, own in OWN_CHECKS.items() if module.rpartition(".")[2] in modules for check in own}
     return [forgery for forgery in EVERY if forgery.check in checks]
 
 

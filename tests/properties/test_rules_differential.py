@@ -15,19 +15,21 @@ from ..reference.compare import compare, differences
 from ..reference.rules import apply_rules
 from ..reference.shrink import describe, shrink
 from ..reference.test_example import EXAMPLE
-from ..reference.worlds import frames_of, make_world
+from ..reference.worlds import OF_ACCOUNT_CHAINS, frames_of, make_world
 
 SEEDS = range(100)
+ACCOUNT_SEEDS = range(OF_ACCOUNT_CHAINS, OF_ACCOUNT_CHAINS + 60)
+"""Worlds with an account chain on which others than the pool pay, in the coin and in a token."""
 CHUNK = 10
 ACCOUNT_CHAIN_CODES = {"unknown-asset", "bad-address", "node-answer-changed", "traces-differ", "forged-transfers"}
 """Of facts that only account chains have, which these worlds are not about."""
 OF_NODES = {"nodes-disagree", "one-node-only"}
 """What several nodes say (ADR 20) is in no world here: tests/integration/test_two_nodes.py."""
-OF_SOURCES = {code.value for code in IssueCode if code.value.startswith("source-")}
-"""Nor what waits at sources of the ledger (ADR 22): tests/unit/capture."""
+OF_SOURCES = {code.value for code in IssueCode if code.value.startswith("source-")} | {"registry-undated"}
+"""Nor what waits at sources of the ledger and of the registry (ADR 22): tests/unit/capture, tests/unit/enrich/test_undated.py."""
 
 
-@pytest.mark.parametrize("first", range(SEEDS.start, SEEDS.stop, CHUNK))
+@pytest.mark.parametrize("first", [*range(SEEDS.start, SEEDS.stop, CHUNK), *range(ACCOUNT_SEEDS.start, ACCOUNT_SEEDS.stop, CHUNK)])
 def test_enrichment_equals_the_oracle(first: int) -> None:
     for seed in range(first, first + CHUNK):
         world = make_world(seed)
@@ -61,3 +63,14 @@ def test_worlds_reach_every_issue_class_and_explanation() -> None:
     plain = {"exact", "subtracted-fee", "rounding"}
     assert set(explanations) >= plain | {"differs", "none", "attested"} | {f"replaced+{name}" for name in plain}
     assert min(codes.values()) >= 3
+
+
+def test_payers_on_an_account_chain_pay_in_every_way() -> None:
+    found: Counter[tuple[str, str, str]] = Counter()
+    for seed in ACCOUNT_SEEDS:
+        world = make_world(seed)
+        for row in apply_rules(world.facts, world.month, world.rules).transfers:
+            if row["payer"] is not None:
+                found[row["payer"], row["asset"], row["explanation"]] += 1
+    on_chain = {(payer, asset, how) for payer, asset, how in found if payer.startswith("evm")}
+    assert on_chain == {(p, a, how) for p in ("evm-payer", "evm-twin") for a in ("ETH", "USDT") for how in ("exact", "rounding", "differs")}

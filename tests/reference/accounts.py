@@ -53,7 +53,8 @@ def check_accounts(case: Case) -> None:
         row["address"] for row in case.facts["wallets"]
         if row["valid_from"] <= case.month.last and (row["valid_to"] is None or row["valid_to"] > case.month.first)
     ]  # fmt: skip
-    paid = [p["address"] for p in case.payments_of_all_assets if case.is_in_month(almaty_date(p["paid_at"] // 1_000_000))]
+    judged = [p for p in case.payments_of_all_assets if p["payment_id"] not in case.of_any_form]  # 10.1, 10.5
+    paid = [p["address"] for p in judged if case.is_in_month(almaty_date(p["paid_at"] // 1_000_000))]
     for address in {*held, *paid, *(row["address"] for row in case.facts["labels"])}:
         if is_mistyped(address):
             case.issue(IssueCode.BAD_ADDRESS, address)

@@ -111,6 +111,8 @@ class Case:
             payment["way"] = way_of(self, payment)
         self.payments = [p for p in known if p["way"] in ("own", "differs")]
         self.payments_of_others = [p for p in known if p["way"] in ("on-chain", "off-chain")]
+        self.of_any_form = {p["payment_id"] for p in known if p["way"] in ("unknown", "off-chain")}
+        """Payments whose address is any text, or that raise no other issue (rules 10.1, 10.5)."""
         for payment in known:
             if payment["way"] in ("unknown", "differs"):
                 code = IssueCode.UNKNOWN_PAYER if payment["way"] == "unknown" else IssueCode.PAYER_DIFFERS

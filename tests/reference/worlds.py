@@ -28,8 +28,13 @@ MONTHS = (Month(2024, 2), Month(2024, 3), Month(2025, 12), Month(2026, 2), Month
 HOUR = 3600
 PAYERS = {
     "big": Payer("on-chain", "bitcoin"), "twin": Payer("on-chain", "bitcoin"), "evm-payer": Payer("on-chain", "evm"),
-    "exchange": Payer("off-chain"), "other exchange": Payer("off-chain"),
+    "evm-twin": Payer("on-chain", "evm"), "exchange": Payer("off-chain"), "other exchange": Payer("off-chain"),
 }  # fmt: skip
+ON_CHAIN = {"bitcoin": ("big", "big", "big", "twin"), "evm": ("evm-payer", "evm-payer", "evm-payer", "evm-twin", "big")}
+"""Who pays on a chain, as often as they do; the last one of an account chain is another chain's."""
+OF_ACCOUNT_CHAINS = 1000
+"""From this seed on every world has an account chain, with a token known by its contract, and payers."""
+CONTRACT = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 CLOCKS_BACK_S = 1_709_229_600
 """2024-02-29T18:00Z: midnight in Almaty became 23:00 of the same day (rule 1.2)."""
 _SHAPES: dict[str, Any] = dict(SHAPES)
@@ -77,15 +82,16 @@ class _Maker:
         self.start_s, self.end_s = self.month.previous.end_at, self.month.end_at
         self.scale = {"BTC": rng.choice((1, 1, 1000)), "USDT": 1, "ETH": rng.choice((1, 10**15, 123_456_789_012_345_678_901_234_567_890))}
         assets = [Asset("BTC", "bitcoin", 8)]
-        if rng.random() < 0.4:
-            assets += [Asset("ETH", "evm", 18), Asset("USDT", "evm", 6)]
+        self.is_account_world = seed >= OF_ACCOUNT_CHAINS
+        if rng.random() < 0.4 or self.is_account_world:
+            assets += [Asset("ETH", "evm", 18), Asset("USDT", "evm", 6, CONTRACT if self.is_account_world else None)]
         self.rules = Rules(
             assets={asset.name: asset for asset in assets},
             finality={asset.chain: 6 for asset in assets},
             payout_unit={asset.name: rng.choice((1, 5, 10)) * self.scale[asset.name] for asset in assets if rng.random() < 0.9},
             has_payments_ledger=rng.random() < 0.9,
-            edition={0: 1, 3: 3}.get(seed % 4, 2),
-            payers=PAYERS if seed % 4 == 3 else {},
+            edition=3 if self.is_account_world else {0: 1, 3: 3}.get(seed % 4, 2),
+            payers=PAYERS if seed % 4 == 3 or self.is_account_world else {},
         )
         self.facts: Tables = {name: [] for name in SHAPES}
         self.blocks: dict[str, list[Row]] = {}
@@ -109,6 +115,8 @@ class _Maker:
         self.stray_payments()
         if self.rules.payers:
             self.name_payers()
+        if self.is_account_world and self.rng.random() < 0.4:
+            self.tell_by_contract()
         if not self.rules.has_payments_ledger:
             self.facts["payments"].clear()
         return World(self.seed, self.facts, self.month, self.rules)
@@ -425,7 +433,7 @@ class _Maker:
             self.pay(asset, outputs[-1]["address"], outputs[-1]["value"], txid, block)
         self.write(chain, block, txid, [], outputs, fee=0, others=0 if is_coinbase else 1, is_coinbase=is_coinbase)
         for payment in self.facts["payments"][before:]:
-            payment["payer"] = rng.choice(("big", "big", "big", "twin"))
+            payment["payer"] = rng.choice(ON_CHAIN[chain])
 
     def name_payers(self) -> None:
         """Other payments that name a payer: off-chain ones, some of them of one reference, and whatever else the ledger may say (rule 10)."""
@@ -433,9 +441,19 @@ class _Maker:
         references = [("user@exchange", "INV 7"), ("lnbc1", f"{rng.getrandbits(256):064x}"), ("addr0", "ref")]
         for payment in self.facts["payments"]:
             if payment.get("payer") is None and rng.random() < 0.25:
-                payment["payer"] = rng.choice(("big", "twin", "evm-payer", "exchange", "exchange", "other exchange", "Big", "nobody"))
+                payment["payer"] = rng.choice(
+                    ("big", "twin", "evm-payer", "evm-twin", "exchange", "exchange", "other exchange", "Big", "nobody")
+                )
                 if "exchange" in payment["payer"] and rng.random() < 0.8:
                     payment["address"], payment["txid"] = rng.choice(references)
+
+    def tell_by_contract(self) -> None:
+        """Until some block the token was told by its contract: no settings named it yet (ADR 7)."""
+        since = self.rng.choice(self.blocks["evm"])["height"]
+        early = {block["hash"] for block in self.blocks["evm"] if block["height"] < since}
+        for row in [*self.facts["inputs"], *self.facts["outputs"]]:
+            if row["asset"] == "USDT" and row["block_hash"] in early:
+                row["asset"] = CONTRACT
 
     def spend_of_the_unknown(self, chain: str, block: Row) -> None:
         """A coin is spent that was never seen to come: the wallet's proof must fail (rule 3.4)."""

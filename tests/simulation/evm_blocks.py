@@ -64,6 +64,8 @@ class Spend:
 
     wraps: list[tuple[str, int]] = field(default_factory=list)
     """Units of the token that its contract mints to a party (above 0, a `Deposit`) or burns (below 0, a `Withdrawal`), without a `Transfer`."""
+    authorizations: list[dict[str, str]] = field(default_factory=list)
+    """Signed authorizations of code that it carries (EIP-7702), as nodes write them."""
 
     @property
     def gas_used(self) -> int:
@@ -116,6 +118,8 @@ def transaction_of(
         "maxPriorityFeePerGas": hex(tip), "to": spend.to, "value": hex(spend.value), "accessList": [],
         "input": "0x" if spend.gas_used == INTRINSIC else "0x01020304", "yParity": "0x0", "r": hex(7 + salt), "s": "0x9", "from": spend.sender,
     }  # fmt: skip
+    if spend.authorizations:
+        made |= {"type": "0x4", "authorizationList": spend.authorizations}
     if price is not None:
         del made["maxFeePerGas"], made["maxPriorityFeePerGas"], made["accessList"], made["yParity"]
         made |= {"type": "0x0", "gasPrice": hex(price), "v": hex(2 * CHAIN_ID + 35)}
@@ -258,6 +262,8 @@ class Answers:
             case "eth_getBlockReceipts":
                 found = self.by_hash(params[0])
                 return found.receipts if found else None
+            case "eth_getTransactionByHash":
+                return next((t for block in self.blocks for t in block.body["transactions"] if t["hash"] == params[0]), None)
             case "eth_getTransactionReceipt":
                 return next((r for block in self.blocks for r in block.receipts if r["transactionHash"] == params[0]), None)
             case "eth_getLogs":

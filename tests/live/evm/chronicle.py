@@ -85,6 +85,8 @@ class Sent:
     """What a contract that is no token claims that the pool paid."""
     gifts: list[Move] = field(default_factory=list)
     """What such a contract claims that the pool received."""
+    authorizes: list[str] = field(default_factory=list)
+    """The accounts whose authorizations of code it carries."""
     block: Block | None = None
     fee: int = 0
 
@@ -146,7 +148,7 @@ class Chronicle:
         signed = Account.sign_transaction(fields, by.key)
         return Sent(
             "0x" + bytes(signed.hash).hex(), "0x" + bytes(signed.raw_transaction).hex(), by.address, is_failing,
-            list(spends), list(pays), list(deposits), list(forged), list(gifts),
+            list(spends), list(pays), list(deposits), list(forged), list(gifts), [who.address for who, _ in delegates],
         )  # fmt: skip
 
     def _next_nonce(self, by: Actor) -> int:

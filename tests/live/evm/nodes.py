@@ -14,7 +14,6 @@ import hmac
 import itertools
 import json
 import os
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -25,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from ...ports import free_ports
 from ..regtest_node import end
 
 START_TIMEOUT_S = 90.0
@@ -105,32 +105,22 @@ def _token(secret: bytes) -> str:
     return claim + "." + part(hmac.new(secret, claim.encode(), hashlib.sha256).digest())
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for port in held:
-            port.bind(("127.0.0.1", 0))
-        return [int(port.getsockname()[1]) for port in held]
-    finally:
-        for port in held:
-            port.close()
-
-
 class _Process:
     """A node's process, which answers once it is started and is gone once it is stopped."""
 
-    def __init__(self, command: Sequence[str], log: Path, rpc: Rpc) -> None:
+    def __init__(self, command: Sequence[str], log: Path, rpc: Rpc, *others: Rpc) -> None:
+        """`others`: what else it answers at, with a listener of its own that may open later."""
         self._log, self._rpc, self._command = log, rpc, command
         with log.open("ab") as file:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        self._wait()
+        for each in (rpc, *others):
+            self._wait(each)
 
-    def _wait(self) -> None:
+    def _wait(self, rpc: Rpc) -> None:
         until = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                self._rpc.call("eth_blockNumber")
+                rpc.call("eth_blockNumber")
                 return
             except (httpx.HTTPError, json.JSONDecodeError):
                 if self._process.poll() is not None or time.monotonic() > until:
@@ -232,8 +222,11 @@ class Geth(Node):
     internal_calls = "debug_trace"
     can_withdraw = True
 
-    def __init__(self, program: Path, folder: Path, first: dict[str, Any], *, shows_calls: bool = True) -> None:
+    def __init__(self, program: Path, folder: Path, first: dict[str, Any], *, shows_calls: bool = True, is_archive: bool = True) -> None:
+        """`is_archive`: the node that is read keeps every state, and not those of some 128 newest blocks only; the builder keeps all."""
         super().__init__()
+        self._is_archive = is_archive
+        self._commands: dict[str, tuple[list[str], Path, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "genesis.json").write_text(json.dumps(first))
         self._offers = "eth,net,web3,debug" if shows_calls else "eth,net,web3"
@@ -269,7 +262,7 @@ class Geth(Node):
             "--cache",
             "64",
             "--gcmode",
-            "archive",
+            "archive" if self._is_archive or role == "builder" else "full",
             "--state.scheme",
             "hash",
             "--verbosity",
@@ -279,7 +272,32 @@ class Geth(Node):
         command += ["eth,debug,testing" if role == "builder" else self._offers]
         command += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", str(engine), "--authrpc.jwtsecret", str(folder / "secret")]
         command += ["--miner.gaslimit", str(GAS_LIMIT)]
-        self._processes.append(_Process(command, log, self._rpcs[role]))
+        self._commands[role] = command, log, port
+        self._processes.append(_Process(command, log, self._rpcs[role], self._engines[role]))
+
+    def url_of(self, role: str) -> str:
+        return f"http://127.0.0.1:{self._commands[role][2]}"
+
+    def stop_one(self, role: str) -> None:
+        """End the node that is read, or the builder."""
+        self._processes[("read", "builder").index(role)].stop()
+
+    def start_one(self, role: str) -> None:
+        """Start it again over its data."""
+        command, log, port = self._commands[role]
+        self._rpcs[role] = Rpc(f"http://127.0.0.1:{port}")
+        self._processes[("read", "builder").index(role)] = _Process(command, log, self._rpcs[role], self._engines[role])
+        if role == "read":
+            self.rpc = self._rpcs[role]
+
+    def build(self, transactions: Sequence[str], at: int) -> dict[str, Any]:
+        """A block that the builder alone has."""
+        return self._build(transactions, at)
+
+    def give(self, built: dict[str, Any]) -> None:
+        """The node that is read gets a block of the builder's."""
+        self._take("read", built)
+        self._choose("read", built["executionPayload"]["blockHash"])
 
     def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
         built = self._build(transactions, at, fee_recipient, withdrawals)

@@ -98,8 +98,9 @@ def _seen_by(one: Sent, pool: Sequence[str]) -> Sent:
 
 def _concerns(one: Sent, pool: Sequence[str]) -> bool:
     if one.is_failing:
-        return one.sender in pool
-    return one.sender in pool or bool(one.pays) or bool(one.spends or one.deposits or one.forged or one.gifts)
+        return one.sender in pool or any(address in pool for address in one.authorizes)
+    moves = one.pays or one.spends or one.deposits or one.forged or one.gifts
+    return one.sender in pool or bool(moves) or any(address in pool for address in one.authorizes)
 
 
 def _transaction_faults(one: Sent, position: int, transaction: Transaction, native: str, pool: Sequence[str]) -> Iterator[str]:

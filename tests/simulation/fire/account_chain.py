@@ -42,6 +42,8 @@ TOKEN = "0xdac17f958d2ee523a2206206994597c13d831ec7"
 FORGED = [address(950), address(951)]
 """Contracts that nobody knows and that log what they like."""
 STRANGERS = [address(20 + n) for n in range(6)]
+PAYERS = {"upstream": address(40), "second": address(41)}
+"""Others who pay the pool's miners from coins of their own."""
 VENDORS = [address(200 + n) for n in range(4)]
 
 
@@ -105,7 +107,7 @@ class AccountChain(PoolChain):
 
     def __post_init__(self) -> None:
         self.clock = self.start_s
-        rich = [*(where for where in OWN if not (self.is_treasury_new and OWN[where] == "treasury")), *STRANGERS]
+        rich = [*(where for where in OWN if not (self.is_treasury_new and OWN[where] == "treasury")), *STRANGERS, *PAYERS.values()]
         units = dict.fromkeys(rich, 5 * 10**12)
         contracts = {TOKEN, BATCH, *FORGED, *(WALLETS["treasury"] if self.has_safe else ())}
         genesis = AccountBlock({}, [], [], dict.fromkeys([*rich, BATCH], 10**4 * ETHER), units, contracts)

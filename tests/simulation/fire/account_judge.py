@@ -15,7 +15,7 @@ from pipeline.enrich.frames import Facts
 from pipeline.model.months import Month, almaty_date
 
 from ...reference.registry import Row, Tables
-from .account_chain import OWN, WALLETS, AccountBlock
+from .account_chain import OWN, PAYERS, WALLETS, AccountBlock
 from .account_truth import (  # fmt: skip
     COIN,
     DEAD_TOKEN,
@@ -51,10 +51,23 @@ class AccountJudge(Judge):
 
     def true_facts(self) -> Tables:
         """What the world knows of itself; what its node observed and took back, once that is found to be so."""
-        logged = LogReader().read(self.records, self.ends).tables()
+        reader = LogReader().read(self.records, self.ends)
+        logged = reader.tables()
         self.observations_are_true(logged["observations"])
         self.doubts_have_a_cause(logged["doubts"])
-        return facts_of_world(self.life, observations=logged["observations"], doubts=logged["doubts"])
+        self.named_was_looked_for(logged["sought"], reader.named)
+        return facts_of_world(self.life, observations=logged["observations"], doubts=logged["doubts"], sought=logged["sought"])
+
+    def named_was_looked_for(self, rows: list[Row], named: set[str]) -> None:
+        """(h) What the office's books say that others paid on chain was looked for, and nothing that no payment ever named (rule 10.8)."""
+        self.sought = {row["txid"] for row in rows}
+        due = {p["txid"] for p in self.life.office.ledger["payments"].values() if p["payer"] in PAYERS}
+        hold(
+            "h",
+            due <= self.sought <= named,
+            f"not looked for: {sorted(due - self.sought)[:3]}, never named: {sorted(self.sought - named)[:3]}",
+        )
+        self.count("h", len(due))
 
     def observations_are_true(self, rows: list[Row]) -> None:
         """(b) What was observed is what the world's books say, at the log's beginning and at every month's end; null only what was forgotten."""
@@ -82,16 +95,19 @@ class AccountJudge(Judge):
     def nothing_untrue_was_frozen(self) -> None:
         """(h) What a version was frozen on is true of its blocks up to the month's last: what a node took back later was read twice before."""
         for event in self.frozen:
-            facts = LogReader().read(self.records, event.positions).tables()
+            reader = LogReader().read(self.records, event.positions)
+            facts = reader.tables()
+            sought = {row["txid"] for row in facts["sought"]}
+            depends = reader.taken_back - sought
             last = Month.parse(event.month).last
             blocks = {row["hash"] for row in facts["blocks"] if almaty_date(row["time"]) <= last}
             named = {row["wallet"] for row in facts["pool_wallets"]}
             true: Tables = {name: [] for name in facts}
             chain: list[AccountBlock] = [self.life.chain.blocks["0x" + block_hash] for block_hash in sorted(blocks)]
-            add_blocks(true, chain, {a: wallet for a, wallet in OWN.items() if wallet in named}, shows_calls=self.life.shows_calls)
+            add_blocks(true, chain, {a: wallet for a, wallet in OWN.items() if wallet in named}, sought, shows_calls=self.life.shows_calls)
             for name in ("transactions", "inputs", "outputs"):
-                frozen = as_set(row for row in facts[name] if row["block_hash"] in blocks)
-                different = frozen ^ as_set(shaped(true)[name])
+                frozen = as_set(row for row in facts[name] if row["block_hash"] in blocks and row["txid"] not in depends)
+                different = frozen ^ as_set(row for row in shaped(true)[name] if row["txid"] not in depends)
                 hold("h", not different, f"{event.month} v{event.version} was frozen on untrue {name}: {list(different)[:2]}")
             self.count("h")
 
@@ -128,7 +144,8 @@ class AccountJudge(Judge):
         for block in self.life.chain.chain()[self.life.start_height :]:
             credited[block.hash[2:]] = sum(moved.value for moved in credits_of(block) if moved.taker in OWN)
             for mined in block.mined:
-                for (asset, _), value in other_givers(moves_of(mined, shows_calls=self.life.shows_calls), OWN).items():
+                is_sought = mined.tx.txid in self.sought and mined.tx.spend.sender not in OWN
+                for (asset, _), value in other_givers(moves_of(mined, shows_calls=self.life.shows_calls), OWN, is_sought=is_sought).items():
                     others[block.hash[2:], mined.tx.txid, asset] += value
         return others, credited
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import connectors.evm.scan
 from connectors.evm import EvmChain, EvmConnector
+from pipeline.app.payees import NamedTransactions
 from pipeline.follow.connector import ChainConnector, Idle, Waiting
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.protocol import EventLog
@@ -21,9 +22,9 @@ from pipeline.model.errors import EsepError
 
 from ...reference.accounts import checksummed
 from ..evm_blocks import CHAIN_ID
-from .account_chain import OWN, VENDORS, WALLETS, AccountChain
+from .account_chain import OWN, PAYERS, VENDORS, WALLETS, AccountChain
 from .account_node import Offer, TroubledAccountNode
-from .account_office import UNIT, AccountOffice
+from .account_office import EXCHANGE, UNIT, AccountOffice
 from .account_truth import CHAIN, COIN, UNIT_TOKEN, moves_of, told_outputs
 from .life import Life
 from .node import InLine
@@ -41,7 +42,7 @@ internal_calls = "{internal_calls}"
 [payout_unit]
 {coin} = {coin_unit}
 {token} = {token_unit}
-"""
+{payers}"""
 
 
 class AccountProcess(Process):
@@ -97,9 +98,11 @@ class AccountLife(Life):
             for name, addresses in WALLETS.items()
             if name in names
         )
+        payers = "".join(f'[payers.{name}]\nway = "on-chain"\nchain = "{CHAIN}"\n' for name in PAYERS)
+        payers += f'[payers.{EXCHANGE}]\nway = "off-chain"\n'
         return SETTINGS.format(
             chain=CHAIN, chain_id=CHAIN_ID, coin=COIN, token=UNIT_TOKEN, coin_unit=UNIT[COIN], token_unit=UNIT[UNIT_TOKEN],
-            start_height=start_height, internal_calls=self.internal_calls, wallets=wallets,
+            start_height=start_height, internal_calls=self.internal_calls, wallets=wallets, payers=payers,
         )  # fmt: skip
 
     def open_connector(self, app: SimApp, log: EventLog) -> ChainConnector:
@@ -120,6 +123,8 @@ class AccountLife(Life):
                 internal_calls=ours.internal_calls,
             ),
             connection=self.node,
+            named=NamedTransactions(self.log, app.pool, CHAIN, app.rules),
+            now_s=lambda: float(self.now_true),
         )
 
     def vendor_paid(self, ref: str) -> str | None:

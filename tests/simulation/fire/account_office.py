@@ -16,13 +16,13 @@ from pipeline.model.months import almaty_date
 
 from ...reference.accounts import checksummed, is_mistyped
 from ..evm_blocks import BATCH, Spend, address
-from .account_chain import ETHER, GWEI, LEGACY_PRICE_WEI, STRANGERS, TOKEN, VENDORS, WALLETS, AccountTx
+from .account_chain import ETHER, GWEI, LEGACY_PRICE_WEI, PAYERS, STRANGERS, TOKEN, VENDORS, WALLETS, AccountTx
 from .account_truth import CHAIN, COIN, UNIT_TOKEN
-from .office import Office, Row, _printed, write_csv
+from .office import EXCHANGE, UPSTREAMS, Office, Row, _printed, write_csv
 
 UNIT = {COIN: 10**14, UNIT_TOKEN: 10**4}
 """Payouts are rounded to whole multiples of it, in base units."""
-PAYER = WALLETS["pool"][0]
+POOL = WALLETS["pool"][0]
 Line = tuple[str, str, int, int]
 """An account, where it is paid, what is sent, what is booked."""
 
@@ -83,6 +83,7 @@ class AccountOffice(Office):
             return
         is_rounded, is_less_fee, is_mixed = (dice.happens(kind) for kind in ("payout-rounded", "payout-less-fee", "inputs-mixed"))
         is_batch = (self.may_batch or asset != COIN) and (is_mixed or rng.random() < 0.5)
+        payer = self._payer_of_round(asset)
         lines: list[Line] = []
         for place, name in enumerate(due):
             n = int(name.removeprefix("acct"))
@@ -94,22 +95,32 @@ class AccountOffice(Office):
                 sent = max(0, booked - gas * LEGACY_PRICE_WEI) if not is_batch or place == 0 else booked
             elif is_rounded:
                 sent = booked // UNIT[asset] * UNIT[asset]
-            if sent > 0:
+            if sent > 0 and dice.happens("payout-off-chain"):
+                self._book_payment(at, asset, (name, to, sent, booked), f"INV {dice.stream('payers').randint(1, 4)}", EXCHANGE)
+            elif sent > 0:
                 lines.append((name, to, sent, booked))
         vendor = (rng.choice(VENDORS), rng.randint(1, 10**6)) if dice.happens("outflow-unknown") else None
-        for some, tx in self._send(asset, lines, vendor, is_batch=is_batch, is_mixed=is_mixed, is_legacy=is_less_fee):
+        for some, tx in self._send(asset, lines, vendor, payer, is_batch=is_batch, is_mixed=is_mixed, is_legacy=is_less_fee):
             if tx is None:
                 continue
             if isinstance(tx, AccountTx) and dice.happens("payout-replaced"):
                 self.chain.replace(tx, rng.randint(1, GWEI))
             for line in some:
-                self._book_payment(at, asset, line, tx.txid if isinstance(tx, AccountTx) else tx)
+                self._book_payment(at, asset, line, tx.txid if isinstance(tx, AccountTx) else tx, payer)
 
     def _send(
-        self, asset: str, lines: list[Line], vendor: tuple[str, int] | None, *, is_batch: bool, is_mixed: bool, is_legacy: bool
+        self,
+        asset: str,
+        lines: list[Line],
+        vendor: tuple[str, int] | None,
+        payer: str | None,
+        *,
+        is_batch: bool,
+        is_mixed: bool,
+        is_legacy: bool,
     ) -> list[tuple[list[Line], AccountTx | str | None]]:
         """The lines that travelled together, and in what: a transaction, the id of one that never was, or None where there was not enough."""
-        rng, dice = self.dice.stream("office"), self.dice
+        rng, dice, sender = self.dice.stream("office"), self.dice, PAYERS[payer] if payer else POOL
         groups = [lines] if is_batch and lines else [[line] for line in lines]
         found: list[tuple[list[Line], AccountTx | str | None]] = []
         for place, some in enumerate(groups):
@@ -117,14 +128,21 @@ class AccountOffice(Office):
             if dice.happens("payout-never-sent"):
                 found.append((some, f"{rng.getrandbits(256):064x}"))
                 continue
-            spend = payout(asset, pays, is_batch=is_batch, is_mixed=is_mixed)
+            if payer and is_batch and dice.stream("payers").random() < 0.3:
+                pays.append((POOL, 5))  # it pays the pool, too
+            spend = payout(asset, pays, sender, is_batch=is_batch, is_mixed=is_mixed)
             spend.is_failed = dice.happens("payout-reverts")
             if place == 0 and vendor and not is_batch:
-                self.chain.send(payout(asset, [vendor], is_batch=False, is_mixed=False))
+                self.chain.send(payout(asset, [vendor], sender, is_batch=False, is_mixed=False))
             found.append((some, self.chain.send(spend, is_legacy=is_legacy)))
         return found
 
-    def _book_payment(self, at: int, asset: str, line: Line, txid: str) -> None:
+    def _payer_of_round(self, asset: str) -> str | None:
+        """Who pays, where it is not the pool. What code moves is not asked of who can't see calls: such a payment would wait for ever."""
+        is_others = self.dice.happens("payout-by-payer") and (self.may_batch or asset == COIN)
+        return self.dice.stream("payers").choice(sorted(PAYERS)) if is_others else None
+
+    def _book_payment(self, at: int, asset: str, line: Line, txid: str, payer: str | None) -> None:
         rng, dice = self.dice.stream("office"), self.dice
         name, to, _, booked = line
         self.owed[name, asset] -= booked
@@ -132,13 +150,14 @@ class AccountOffice(Office):
             return
         self._count += 1
         wrong = rng.choice((-777, UNIT[asset] + 12_345)) if dice.happens("payout-wrong-amount") else 0
-        where = checksummed(to)
-        if dice.happens("payout-bad-address"):
+        where = "user@exchange" if payer == EXCHANGE else checksummed(to)
+        if dice.happens("payout-bad-address") and payer != EXCHANGE:
             where = self._mistype(where)
+        payment_id = f"P{self._count:05}"
         self._book(
             "payments",
-            {"payment_id": f"P{self._count:05}", "account": name, "asset": asset, "address": where, "amount": max(0, booked + wrong),
-             "txid": txid, "paid_at": at},
+            {"payment_id": payment_id, "account": name, "asset": asset, "address": where, "amount": max(0, booked + wrong),
+             "txid": txid, "paid_at": at, "payer": self._named_payer(payment_id, payer)},
         )  # fmt: skip
 
     def _mistype(self, where: str) -> str:
@@ -182,7 +201,8 @@ class AccountOffice(Office):
 
     def write_ledger(self, folder: Path, kind: str, *, everything: bool = False) -> Path:
         rows = self.ledger[kind] if everything else self.pending[kind]
-        return write_csv(folder / f"{kind}.csv", kind, [_spelt(_printed(row), n) for n, row in enumerate(rows.values())])
+        spelt = [_spelt(_printed(row), n) for n, row in enumerate(rows.values())]
+        return write_csv(folder / f"{kind}.csv", kind, spelt)
 
     def write_registry(self, folder: Path) -> Path:
         super().write_registry(folder)
@@ -190,20 +210,20 @@ class AccountOffice(Office):
         return folder
 
 
-def payout(asset: str, pays: list[tuple[str, int]], *, is_batch: bool, is_mixed: bool) -> Spend:
+def payout(asset: str, pays: list[tuple[str, int]], sender: str, *, is_batch: bool, is_mixed: bool) -> Spend:
     """The transaction that pays so much to each: straight, or through a contract, which when `is_mixed` adds something of another's."""
     total = sum(value for _, value in pays)
     if asset == COIN:
         if not is_batch:
-            return Spend(PAYER, pays[0][0], pays[0][1])
+            return Spend(sender, pays[0][0], pays[0][1])
         own = max(0, total - 7) if is_mixed else total
-        return Spend(PAYER, BATCH, own, calls=[(BATCH, to, value) for to, value in pays])
-    moves = [(PAYER, to, value) for to, value in pays]
-    return Spend(PAYER, BATCH if is_batch else TOKEN, tokens=[*moves, *([(STRANGERS[0], pays[0][0], 7)] if is_mixed else [])])
+        return Spend(sender, BATCH, own, calls=[(BATCH, to, value) for to, value in pays])
+    moves = [(sender, to, value) for to, value in pays]
+    return Spend(sender, BATCH if is_batch else TOKEN, tokens=[*moves, *([(STRANGERS[0], pays[0][0], 7)] if is_mixed else [])])
 
 
 def _spelt(row: Row, n: int) -> Row:
     """The row as somebody writes it: every third address in lower case, its transaction's id with 0x. What is mistyped stays so."""
-    if n % 3 or "address" not in row or is_mistyped(row["address"]):
-        return row
+    if n % 3 or "address" not in row or is_mistyped(row["address"]) or row.get("payer") not in (None, "", *UPSTREAMS):
+        return row  # of a payer that is not on chain, as far as the settings know, any text is taken as it stands (rule 10.5)
     return {**row, "address": row["address"].lower(), **({"txid": "0x" + row["txid"]} if "txid" in row else {})}

@@ -8,7 +8,7 @@ the node said twice, or could not say any more, only the node can know: those ro
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -59,9 +59,15 @@ def credits_of(block: AccountBlock) -> list[Moved]:
     return [moved for moved in [*found, *(Moved(COIN, None, where, gwei * GWEI) for where, gwei in block.withdrawals)] if moved.value]
 
 
-def told_outputs(moves: Sequence[Moved], wallets: Mapping[str, str]) -> Iterator[Moved]:
-    """The outputs by ADR 7: all that comes to the pool; and of an asset that left the pool what each stranger keeps."""
+def told_whole(moves: Sequence[Moved], wallets: Mapping[str, str], *, is_sought: bool) -> set[str]:
+    """The assets of which a transaction tells everybody's share: those that left the pool; of a payer's transaction that takes nothing from the pool, all (rule 10.2)."""
     left_pool = {moved.asset for moved in moves if moved.giver in wallets}
+    return {moved.asset for moved in moves} if is_sought and not left_pool else left_pool
+
+
+def told_outputs(moves: Sequence[Moved], wallets: Mapping[str, str], *, is_sought: bool = False) -> Iterator[Moved]:
+    """The outputs by ADR 7: all that comes to the pool; and of an asset that left the pool, or a payer's that a payment names, what each stranger keeps."""
+    left_pool = told_whole(moves, wallets, is_sought=is_sought)
     givers = {(moved.asset, moved.giver) for moved in moves}
     done: set[tuple[str, str]] = set()
     for moved in moves:
@@ -81,9 +87,9 @@ def gain_of(moves: Sequence[Moved], asset: str, who: str) -> int:
     return sum(m.value * ((m.taker == who) - (m.giver == who)) for m in moves if m.asset == asset)
 
 
-def other_givers(moves: Sequence[Moved], wallets: Mapping[str, str]) -> dict[tuple[str, str], int]:
+def other_givers(moves: Sequence[Moved], wallets: Mapping[str, str], *, is_sought: bool = False) -> dict[tuple[str, str], int]:
     """Strangers among the inputs and what they gave: of an asset that left the pool who lost on balance, of others who paid the pool."""
-    left_pool = {moved.asset for moved in moves if moved.giver in wallets}
+    left_pool = told_whole(moves, wallets, is_sought=is_sought)
     found: dict[tuple[str, str], int] = defaultdict(int)
     for moved in moves:
         if moved.giver is None:
@@ -98,17 +104,20 @@ def other_givers(moves: Sequence[Moved], wallets: Mapping[str, str]) -> dict[tup
     return dict(found)
 
 
-def facts_of_world(life: AccountLife, *, observations: list[Row], doubts: list[Row]) -> Tables:
-    """What the world knows of itself. The last two are the log's, held against the world by the judge."""
+def facts_of_world(life: AccountLife, *, observations: list[Row], doubts: list[Row], sought: list[Row]) -> Tables:
+    """What the world knows of itself. The last three are the log's, held against the world by the judge."""
     facts = facts_of_office(life)
     facts["pool_wallets"] = [{"chain": CHAIN, "wallet": name} for name in WALLETS]
-    facts["observations"], facts["doubts"] = observations, doubts
-    add_blocks(facts, life.chain.chain()[life.start_height :], OWN, shows_calls=life.shows_calls)
+    facts["observations"], facts["doubts"], facts["sought"] = observations, doubts, sought
+    ids = {row["txid"] for row in sought}
+    add_blocks(facts, life.chain.chain()[life.start_height :], OWN, ids, shows_calls=life.shows_calls)
     return shaped(facts)
 
 
-def add_blocks(facts: Tables, blocks: Iterable[AccountBlock], wallets: Mapping[str, str], *, shows_calls: bool) -> None:
-    """What blocks of whatever branch have of the pool's; `wallets` names the wallet of each of its addresses."""
+def add_blocks(
+    facts: Tables, blocks: Iterable[AccountBlock], wallets: Mapping[str, str], sought: Collection[str] = (), *, shows_calls: bool
+) -> None:
+    """What blocks of whatever branch have of the pool's; `wallets` names the wallet of each of its addresses; `sought`: ids of payers' transactions."""
     for block in blocks:
         facts["blocks"].append(
             {"chain": CHAIN, "hash": block.hash[2:], "height": block.height, "time": block.time, "mediantime": block.time}
@@ -118,7 +127,8 @@ def add_blocks(facts: Tables, blocks: Iterable[AccountBlock], wallets: Mapping[s
             place = {"chain": CHAIN, "block_hash": block.hash[2:], "txid": mined.tx.txid}
             head = {"position": position, "is_coinbase": False, "fee": mined.fee_wei if payer else 0, "fee_wallet": payer}
             gas = [Moved(COIN, mined.tx.spend.sender, "", mined.fee_wei)] if payer else []
-            _add(facts, {**place, **head}, moves_of(mined, shows_calls=shows_calls), gas, wallets, "" if payer else mined.tx.spend.sender)
+            _add(facts, {**place, **head}, moves_of(mined, shows_calls=shows_calls), gas, wallets, "" if payer else mined.tx.spend.sender,
+                 is_sought=mined.tx.txid in sought and payer is None)  # fmt: skip
         place = {"chain": CHAIN, "block_hash": block.hash[2:], "txid": block.hash[2:]}
         head = {"position": len(block.mined), "is_coinbase": True, "fee": 0, "fee_wallet": None}
         _add(facts, {**place, **head}, credits_of(block), [], wallets)
@@ -134,11 +144,20 @@ def _claimed(moved: Moved, signer: str) -> Row:
     )
 
 
-def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved], wallets: Mapping[str, str], signer: str = "") -> None:
-    """A transaction, if anything of the pool's is in it."""
-    if not gas and not any(moved.giver in wallets or moved.taker in wallets for moved in moves):
+def _add(
+    facts: Tables,
+    head: Row,
+    moves: Sequence[Moved],
+    gas: Sequence[Moved],
+    wallets: Mapping[str, str],
+    signer: str = "",
+    *,
+    is_sought: bool = False,
+) -> None:
+    """A transaction, if anything of the pool's is in it, or a payment names it."""
+    if not gas and not is_sought and not any(moved.giver in wallets or moved.taker in wallets for moved in moves):
         return
-    others = {} if head["is_coinbase"] else other_givers(moves, wallets)
+    others = {} if head["is_coinbase"] else other_givers(moves, wallets, is_sought=is_sought)
     facts["transactions"].append(
         {**head, "other_inputs": len({who for _, who in others}), "fee_asset": COIN,
          "other_inputs_value": sum(value for (asset, _), value in others.items() if asset == COIN)}
@@ -151,7 +170,7 @@ def _add(facts: Tables, head: Row, moves: Sequence[Moved], gas: Sequence[Moved],
             {**place, "spent_txid": head["txid"], "spent_vout": number, "value": moved.value, "address": checksummed(moved.giver),
              "wallet": wallets[moved.giver], "asset": moved.asset, **_claimed(moved, signer)}
         )  # fmt: skip
-    for number, moved in enumerate(told_outputs(moves, wallets)):
+    for number, moved in enumerate(told_outputs(moves, wallets, is_sought=is_sought)):
         facts["outputs"].append(
             {**place, "vout": number, "value": moved.value, "address": checksummed(moved.taker), "wallet": wallets.get(moved.taker),
              "asset": moved.asset, "script_type": "account", "is_unspendable": False}

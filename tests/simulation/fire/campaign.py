@@ -59,6 +59,7 @@ class Report:
     issues: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
     deeds: Counter[str] = field(default_factory=Counter)
+    looks: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
 
     def missing(self, least: int) -> list[str]:
@@ -74,7 +75,7 @@ class Report:
         lines = [f"{self.lives} lives, {years:.1f} years, {self.versions} versions frozen, {self.kills} kills, {cost}"]
         for name, counter, known in (
             ("faults", self.faults, sorted(kinds_of(self.chain))), ("issues", self.issues, codes_of(self.chain)), ("states seen", self.states, STATES),
-            ("people", self.deeds, sorted(self.deeds)), ("checked", self.checked, sorted(self.checked)),
+            ("people", self.deeds, sorted(self.deeds)), ("looks at months", self.looks, sorted(self.looks)), ("checked", self.checked, sorted(self.checked)),
         ):  # fmt: skip
             lines.append(f"{name}: " + ", ".join(f"{kind} {counter[kind]}" for kind in known))
         return lines
@@ -137,6 +138,7 @@ def live_once(plan: Plan, report: Report | None = None) -> Failure | None:
             report.issues += life.issues
             report.states += life.states
             report.deeds += life.deeds
+            report.looks += life.looks
             report.checked += judge.checked
             report.cpu_s += time.process_time() - began
     return None

@@ -28,6 +28,8 @@ OWN = {script: name for name, scripts in WALLETS.items() for script in scripts}
 STRANGER = b"\x00\x14" + b"\xee" * 20
 DATA = b"\x6a\x04esep"
 REWARD_SAT = 312_500_000
+Order = tuple[str, str, bytes, int, int]
+"""What another's coinbase is to pay: payer, account, script, what is sent, what is booked."""
 
 
 def address(script: bytes) -> str:
@@ -48,6 +50,9 @@ class PoolChain:
     """Everything that the pool or a stranger ever sent, by txid, in order."""
     given_up: set[str] = field(default_factory=set)
     is_still: bool = False
+    orders: list[Order] = field(default_factory=list)
+    paid_in_coinbases: list[tuple[str, Order]] = field(default_factory=list)
+    """Orders that were mined, with the coinbase's id; its block may have left the chain since."""
     abandoned: SimBlock | None = None
     _counter: int = 0
     _chain: list[SimBlock] = field(default_factory=list)
@@ -149,6 +154,15 @@ class PoolChain:
         self.random.shuffle(outputs)
         return self._note(self._tx([o for o, _, _ in spends], outputs, spends))
 
+    def send_others(self, pays: list[tuple[int, bytes]], fee: int) -> SimTx | None:
+        """Others pay from coins of their own; None when they have not enough."""
+        needed, spends = sum(value for value, _ in pays) + fee, []
+        for coin in self.free_coins([STRANGER]):
+            spends.append(coin)
+            if (change := sum(value for _, value, _ in spends) - needed) >= 0:
+                return self._note(self._tx([o for o, _, _ in spends], [*pays, (change, STRANGER)], spends))
+        return None
+
     def deposit(self, value: int) -> SimTx | None:
         """A stranger pays the pool."""
         coins = self.free_coins([STRANGER])
@@ -185,8 +199,11 @@ class PoolChain:
         coins = dict(parent.coins)
         if payee is None:
             payee = WALLETS["pool"][0] if self.random.random() < 0.12 else STRANGER
-        pays = [(REWARD_SAT, payee), (0, DATA)]
+        orders = self.orders if payee == STRANGER else []
+        pays = [(REWARD_SAT, payee), (0, DATA), *((sent, script) for _, _, script, sent, _ in orders)]
         coinbase = self._tx([("0" * 64, 0xFFFFFFFF)], pays, [], script_sig=struct.pack("<BI", 4, self._counter))
+        self.paid_in_coinbases += [(coinbase.txid, order) for order in orders]
+        self.orders = [] if orders else self.orders
         txs = [coinbase]
         known = {tx.txid for block in chain for tx in block.txs} if self.sent else set()
         for tx in list(self.sent.values()):

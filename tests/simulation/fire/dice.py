@@ -34,10 +34,11 @@ RATES: Mapping[str, float] = {
     "log-delays": 0.10,
     "log-delivers-twice": 0.10,
     "log-foreign-event": 0.012,
-    # The store: of commits; `deleted` of restarts.
+    # The store: of commits; `deleted` of restarts; checkpoints of looks at a month.
     "store-crash-before-commit": 0.012,
     "store-crash-after-commit": 0.012,
     "store-deleted": 0.25,
+    "store-loses-checkpoints": 0.03,
     # Our process between two steps of closing, and its clock (ticks).
     "process-crash": 0.015,
     "clock-jumps-ahead": 0.04,
@@ -63,6 +64,10 @@ RATES: Mapping[str, float] = {
     "payout-to-another": 0.05,
     "outflow-unknown": 0.15,
     "inputs-mixed": 0.04,
+    # Others who pay (rule 10): of payout rounds, of lines of them, of payments.
+    "payout-by-payer": 0.30,
+    "payout-off-chain": 0.06,
+    "payer-misnamed": 0.06,
     # An account chain's alone: of answers with something of the pool's, of ticks, of payouts, of the registry's changes.
     "node-changes-answer": 0.25,
     "node-loses-state": 0.05,

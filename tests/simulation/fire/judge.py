@@ -36,6 +36,7 @@ from ...reference.registry import Outcome, Tables
 from ...reference.rules import apply_rules
 from ..bitcoin_world import SimBlock
 from .chain import OWN
+from .office import UPSTREAMS
 from .truth import LogReader, as_set, digest_of_rows, facts_of_world
 
 if TYPE_CHECKING:
@@ -96,8 +97,17 @@ class Judge:
         self.checked[letter] += n
 
     def true_facts(self) -> Tables:
-        """What the world knows of itself."""
-        return facts_of_world(self.life)
+        """What the world knows of itself; that everybody whom others pay on chain is followed (rule 10.8), and nobody whom no payment ever named."""
+        reader = LogReader().read(self.records, self.ends)
+        payees = reader.tables()["payees"]
+        told = {row["address"] for row in payees}
+        due = {p["address"] for p in self.life.office.ledger["payments"].values() if p["payer"] in UPSTREAMS}
+        hold(
+            "h",
+            due <= told <= reader.named_addresses,
+            f"not followed: {sorted(due - told)[:3]}, never named: {sorted(told - reader.named_addresses)[:3]}",
+        )
+        return facts_of_world(self.life, payees)
 
     # --- facts: the world, the log, the store --------------------------------------------------------------------
 
@@ -217,8 +227,10 @@ class Judge:
         expected: Counter[tuple[str, int, Month]] = Counter()
         for tx in facts["transactions"]:
             month = names.get(f"{datetime.fromtimestamp(blocks[tx['block_hash']], ALMATY):%Y-%m}")
-            if month is not None and (tx["txid"] in spending or tx["is_coinbase"]):
-                vouts = [row["vout"] for row in facts["outputs"] if row["txid"] == tx["txid"]]
+            outputs = [row for row in facts["outputs"] if (row["block_hash"], row["txid"]) == (tx["block_hash"], tx["txid"])]
+            is_reward = tx["is_coinbase"] and any(row["wallet"] is not None for row in outputs)
+            if month is not None and (tx["txid"] in spending or is_reward):
+                vouts = [row["vout"] for row in outputs]
                 expected.update((tx["txid"], vout, month) for vout in [*([] if tx["is_coinbase"] else [-1]), *vouts])
         hold("d", found == expected, f"outflows: {list((found - expected) | (expected - found))[:3]}")
         self.count("d", sum(expected.values()))

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector
 from connectors.files import declare_complete
+from pipeline.app.payees import Payees
 from pipeline.closing.advance import MonthStatus
 from pipeline.closing.calendar import due_at
 from pipeline.closing.steps import Act
@@ -29,6 +30,7 @@ from pipeline.validate.review import Consent
 
 from ..closing_world import Crash
 from .chain import PoolChain, address
+from .checkpoints import watched
 from .dice import RATES, Dice
 from .log import TroubledLog
 from .node import TroubledNode
@@ -106,6 +108,7 @@ class Life:
         self.issues: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
         self.deeds: Counter[str] = Counter()
+        self.looks: Counter[str] = Counter()
         self.said: Counter[str] = Counter()
         self.labels: dict[str, str] = {}
         self.are_labels_pending = False
@@ -149,6 +152,7 @@ class Life:
                 strategy=self.strategy,
             ),
             connection=self.node,
+            payees=Payees(self.log, app.pool, CHAIN, app.rules),
         )
 
     def vendor_paid(self, ref: str) -> str | None:
@@ -250,6 +254,7 @@ class Life:
     def _start(self) -> Process:
         if self.process is None:
             app = SimApp(self.config, self.log, self.dice, lambda: self.now_true + self.skew_s)
+            watched(app.months, self.dice, self.looks)
             self.process = self.process_type(app, self.open_connector(app, self.log), self.dice, has_signer=self.has_signer)
         return self.process
 

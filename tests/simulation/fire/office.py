@@ -26,12 +26,16 @@ VENDORS = [b"\x00\x14" + bytes([200 + n]) * 20 for n in range(4)]
 HEADINGS = {
     "allocations": ["allocation_id", "account", "asset", "allocated_at", "amount", "commission_asset", "commission_amount",
                     "commission_currency", "commission_currency_amount"],
-    "payments": ["payment_id", "account", "asset", "address", "amount", "txid", "paid_at"],
+    "payments": ["payment_id", "account", "asset", "address", "amount", "txid", "paid_at", "payer"],
     "miners": ["miner_id", "name"],
     "licences": ["miner_id", "licence_number", "issue_date", "valid_from", "valid_to", "suspended_from", "suspended_to"],
     "accounts": ["account", "miner_id", "valid_from", "valid_to"],
     "wallets": ["address", "chain", "miner_id", "valid_from", "valid_to"],
 }  # fmt: skip
+UPSTREAMS = ("second", "upstream")
+"""Others who pay on the chain (rule 10)."""
+EXCHANGE = "exchange"
+"""The payer whose transfers touch no chain."""
 KEY = {"allocations": "allocation_id", "payments": "payment_id"}
 
 
@@ -62,6 +66,8 @@ class Office:
     excused: set[str] = field(default_factory=set)
     """Months whose facts came too late for the deadline."""
     declared: set[str] = field(default_factory=set)
+    _true_payer: dict[str, str | None] = field(default_factory=dict)
+    """Who made a payment that names another."""
     _next_allocation_at: int = 0
     _next_payout_at: int = 0
     _count: int = 0
@@ -103,6 +109,7 @@ class Office:
                 self._next_allocation_at += self.dice.stream("office").randint(3, 6) * 86_400
             else:
                 self.chain.mine_until(self._next_payout_at)
+                self.book_mined(self._next_payout_at)
                 self.pay(self._next_payout_at)
                 self._next_payout_at += self.dice.stream("office").randint(7, 12) * 86_400
 
@@ -136,6 +143,7 @@ class Office:
         is_rounded, is_less_fee = dice.happens("payout-rounded"), dice.happens("payout-less-fee")
         lines: list[tuple[str, bytes, int, int]] = []
         fee_left = fee
+        payer = dice.stream("payers").choice(UPSTREAMS) if dice.happens("payout-by-payer") else None
         for place, (_, name) in enumerate(due):
             n = int(name.removeprefix("acct"))
             booked = self.owed[name] + (rng.randint(1, 500_000) if dice.happens("payout-in-advance") else 0)
@@ -146,8 +154,15 @@ class Office:
                 sent, fee_left = max(booked - share, 0), fee_left - share
             elif is_rounded:
                 sent = booked // UNIT_SAT * UNIT_SAT
-            if sent > 0:
+            if sent > 0 and dice.happens("payout-off-chain"):
+                self._book_payment(at, name, "user@exchange", booked, f"INV {dice.stream('payers').randint(1, 4)}", EXCHANGE)
+            elif sent > 0:
                 lines.append((name, script, sent, booked))
+        if (
+            payer and lines and dice.stream("payers").random() < 0.25
+        ):  # a miner who pays in his own coinbase: its id is known once it is mined
+            self.chain.orders += [(payer, *line) for line in lines]
+            return
         pays = [(sent, script) for _, script, sent, _ in lines]
         if dice.happens("outflow-unknown"):
             pays.append((rng.randint(1000, 90_000), rng.choice(VENDORS)))
@@ -157,27 +172,50 @@ class Office:
         if dice.happens("payout-never-sent"):
             txid = f"{rng.getrandbits(256):064x}"
         else:
-            tx = self.chain.send(pays, fee, has_data=rng.random() < 0.2, strangers_sat=mixed)
+            has_data = rng.random() < 0.2
+            tx = self.chain.send_others(pays, fee) if payer else self.chain.send(pays, fee, has_data=has_data, strangers_sat=mixed)
             if tx is None:
                 return
             txid = tx.txid
             if dice.happens("payout-replaced"):
                 self.chain.replace(tx, rng.randint(1, 3000))
         for name, script, _, booked in lines:
-            self.owed[name] -= booked
-            if dice.happens("payout-unbooked"):
-                continue
-            self._count += 1
-            wrong = rng.choice((-777, 12_345)) if dice.happens("payout-wrong-amount") else 0
-            self._book(
-                "payments",
-                {"payment_id": f"P{self._count:05}", "account": name, "asset": "BTC", "address": address(script),
-                 "amount": max(0, booked + wrong), "txid": txid, "paid_at": at},
-            )  # fmt: skip
+            self._book_payment(at, name, address(script), booked, txid, payer)
         if rng.random() < 0.3:
             self.chain.send([(rng.randint(1000, 9_000_000), b"\x00\x14" + b"\x09" * 20)], 300)
         if rng.random() < 0.2:
             self.chain.deposit(rng.randint(1000, 5_000_000))
+
+    def book_mined(self, at: int) -> None:
+        """What others paid in coinbases since the last time, as those blocks stand now or stood then."""
+        for txid, (payer, name, script, _, booked) in self.chain.paid_in_coinbases:
+            self._book_payment(at, name, address(script), booked, txid, payer)
+        self.chain.paid_in_coinbases.clear()
+
+    def _book_payment(self, at: int, name: str, where: str, booked: int, txid: str, payer: str | None) -> None:
+        rng, dice = self.dice.stream("office"), self.dice
+        self.owed[name] -= booked
+        if dice.happens("payout-unbooked"):
+            return
+        self._count += 1
+        wrong = rng.choice((-777, 12_345)) if dice.happens("payout-wrong-amount") else 0
+        payment_id = f"P{self._count:05}"
+        self._book(
+            "payments",
+            {"payment_id": payment_id, "account": name, "asset": "BTC", "address": where, "amount": max(0, booked + wrong), "txid": txid,
+             "paid_at": at, "payer": self._named_payer(payment_id, payer)},
+        )  # fmt: skip
+
+    def _named_payer(self, payment_id: str, payer: str | None) -> str | None:
+        """Who the ledger says paid: the payer, or by mistake another."""
+        if not self.dice.happens("payer-misnamed"):
+            return payer
+        self._true_payer[payment_id] = payer
+        undeclared = (
+            "Upstream",
+            "nobody",
+        )  # what an exchange's payment names is no address: a file that gives it to an on-chain payer is refused
+        return str(self.dice.stream("payers").choice(undeclared if payer == EXCHANGE else ("second", *undeclared)))
 
     def _book(self, kind: str, row: Row) -> None:
         self.ledger[kind][row[KEY[kind]]] = row
@@ -243,6 +281,9 @@ class Office:
 
     def mend(self, code: str, ref: str) -> bool:
         """Put right what an issue names, where the office can: else somebody has to waive it."""
+        if code == "unknown-payer" and ref in self._true_payer:
+            self._book("payments", self.ledger["payments"][ref] | {"payer": self._true_payer[ref]})
+            return True
         if code == "unknown-account":
             since = almaty_date(self.start_s) - timedelta(days=200)
             if not any(row["account"] == "ghost" for row in self.tables["accounts"]):

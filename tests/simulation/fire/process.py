@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import connectors.bitcoin.fetch
-import pipeline.app.months
 import pipeline.freeze.bundle
+import pipeline.store.publish
 from pipeline.app.app import App
 from pipeline.app.desk import ClosingDesk
 from pipeline.app.stores import Stores
@@ -66,6 +66,14 @@ finality = 6
 {wallets}
 [payout_unit]
 BTC = 10000
+[payers.upstream]
+way = "on-chain"
+chain = "bitcoin"
+[payers.second]
+way = "on-chain"
+chain = "bitcoin"
+[payers.exchange]
+way = "off-chain"
 """
 MOST_STEPS = 400
 
@@ -202,7 +210,7 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
     """While it lasts: no thread, no wait, no socket; and only the months that `printed` names are printed whole."""
     fetch: Any = connectors.bitcoin.fetch
     pool, waits = fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S
-    export, render = pipeline.app.months.export_month, pipeline.freeze.bundle.render_all
+    export, render = pipeline.store.publish.export_month, pipeline.freeze.bundle.render_all
 
     def render_some(document: Any, folder: Path, **how: Any) -> Any:
         if printed(document.month):
@@ -216,11 +224,11 @@ def joined(service: Service, *, printed: Callable[[Month], bool]) -> Iterator[No
         return path
 
     fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = InLine, ()
-    pipeline.app.months.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
+    pipeline.store.publish.export_month, pipeline.freeze.bundle.render_all = export_some, render_some  # type: ignore[assignment]
     undo = wire(service)
     try:
         yield
     finally:
         undo()
         fetch.ThreadPoolExecutor, fetch.BUSY_WAITS_S = pool, waits
-        pipeline.app.months.export_month, pipeline.freeze.bundle.render_all = export, render
+        pipeline.store.publish.export_month, pipeline.freeze.bundle.render_all = export, render

@@ -10,16 +10,17 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipeline.chains.bitcoin.script import script_of
 from pipeline.enrich.frames import SHAPES
 from pipeline.log.protocol import Positions, Record
 
 from ...reference.registry import Row, Tables
 from ..bitcoin_world import SimBlock, SimTx
-from .chain import DATA, OWN, WALLETS, address
+from .chain import DATA, OWN, REGTEST, WALLETS, address
 
 if TYPE_CHECKING:
     from .life import Life
@@ -63,11 +64,18 @@ class LogReader:
         self.read_to: dict[str, int] = {}
         self._main: list[tuple[Row, list[dict[str, Any]]]] = []
         self._watched: list[Row] = []
+        self._payees: list[Row] = []
         self._prev_of_first: str | None = None
         self._balances: dict[tuple[str, str, str, str], Row] = {}
         self._doubts: list[Row] = []
         self._rows: dict[str, dict[tuple[str, ...], tuple[int, Row]]] = {"allocations": {}, "payments": {}}
         self._registry: dict[int, dict[int, dict[str, Any]]] = {}
+        self._sought: dict[tuple[str, str], None] = {}
+        self.taken_back: set[str] = set()
+        """Ids that were told of some block, or counted as not looked for again: which blocks tell them depends on when."""
+        self.named: set[str] = set()
+        """Ids that payments of payers name, in any version."""
+        self.named_addresses: set[str] = set()
         self._labels: dict[tuple[str, str], str] = {}
 
     def read(self, records: Iterable[Record], until: Positions) -> LogReader:
@@ -84,6 +92,7 @@ class LogReader:
         kind = event["type"]
         if kind == "watch":
             self._watched = [{"chain": event["chain"], "wallet": wallet["name"]} for wallet in event["wallets"]]
+            self._payees = [{"chain": event["chain"], "address": where} for where in event.get("payees", [])]
         elif kind == "balances":
             place = {"chain": event["chain"], "height": event["height"], "block_hash": event["hash"]}
             for wallet, where, asset, value in zip(*(event["rows"][n] for n in ("wallet", "address", "asset", "value")), strict=True):
@@ -103,12 +112,31 @@ class LogReader:
         elif kind == "disconnect":
             block, _ = self._main.pop()
             assert block["hash"] == event["hash"], "what leaves is the last block"
-        elif kind in self._rows:
-            self._take_rows(kind, event["rows"])
+        elif kind in ("retold", "sought", "not-traced"):
+            self._take_payers(kind, event)
+        elif kind in (*self._rows, "payer-payments"):
+            self._take_rows(kind.removeprefix("payer-"), event["rows"])
+            if kind == "payer-payments":
+                self.named |= set(event["rows"]["txid"])
+                self.named_addresses |= set(event["rows"]["address"])
         elif kind == "registry":
             self._registry.setdefault(event["version"], {})[event["part"]] = event
         elif kind == "label":
             self._labels[event["chain"], event["address"]] = event["outflow_class"]
+
+    def _take_payers(self, kind: str, event: dict[str, Any]) -> None:
+        """What is told of transactions that payments of payers name (rule 10.2)."""
+        if kind == "retold":
+            told = next(told for block, told in reversed(self._main) if block["hash"] == event["hash"])
+            again = {tx["txid"] for tx in event["transactions"]}
+            told[:] = [tx for tx in told if tx["txid"] not in again] + event["transactions"]
+            self.taken_back |= again
+        elif kind == "sought":
+            self._sought |= dict.fromkeys((event["chain"], txid) for txid in event["txids"])
+        elif kind == "not-traced":
+            for txid in event["txids"]:
+                self._sought.pop((event["chain"], txid), None)
+            self.taken_back |= set(event["txids"])
 
     def _begin(self, event: dict[str, Any]) -> None:
         if not self._main:
@@ -130,6 +158,8 @@ class LogReader:
         known = {self._prev_of_first, *(block["hash"] for block, _ in self._main)}
         facts["observations"] = [row for row in self._balances.values() if row["block_hash"] in known]
         facts["doubts"] = list(self._doubts)
+        facts["payees"] = list(self._payees)
+        facts["sought"] = [{"chain": chain, "txid": txid} for chain, txid in self._sought]
         for block, transactions in self._main:
             facts["blocks"].append(block)
             for tx in transactions:
@@ -163,9 +193,11 @@ def _day(text: str | None) -> date | None:
 # --- by the world ----------------------------------------------------------------------------------------------------
 
 
-def facts_of_world(life: Life) -> Tables:
-    """What the world knows of itself: its best chain, its office's books."""
+def facts_of_world(life: Life, payees: list[Row]) -> Tables:
+    """What the world knows of itself: its best chain, its office's books. `payees`: the log's, held against the books by the judge."""
     facts = facts_of_office(life)
+    facts["payees"] = payees
+    scripts = OWN.keys() | {script_of(row["address"], REGTEST) for row in payees}
     facts["pool_wallets"] = [{"chain": "bitcoin", "wallet": name} for name in WALLETS]
     chain = life.chain.chain()
     for block in chain[life.start_height :]:
@@ -174,7 +206,7 @@ def facts_of_world(life: Life) -> Tables:
             {"chain": "bitcoin", "hash": block.hash, "height": block.height, "time": block.time, "mediantime": times[len(times) // 2]}
         )
         for position, tx in enumerate(block.txs):
-            _add_transaction(facts, block, position, tx)
+            _add_transaction(facts, block, position, tx, scripts)
     return shaped(facts)
 
 
@@ -196,9 +228,10 @@ def shaped(facts: Tables) -> Tables:
     return {name: [{**dict.fromkeys(SHAPES[name]), **row} for row in rows] for name, rows in facts.items()}
 
 
-def _add_transaction(facts: Tables, block: SimBlock, position: int, tx: SimTx) -> None:
+def _add_transaction(facts: Tables, block: SimBlock, position: int, tx: SimTx, scripts: Collection[bytes]) -> None:
+    """If it spends the pool's, or pays one of the scripts."""
     mine = [(outpoint, value, script) for outpoint, value, script in tx.spends if script in OWN]
-    if not mine and not any(script in OWN for _, script in tx.pays):
+    if not mine and not any(script in scripts for _, script in tx.pays):
         return
     others = [value for _, value, script in tx.spends if script not in OWN]
     place = dict(zip(_PLACE, ("bitcoin", block.hash, tx.txid), strict=True))

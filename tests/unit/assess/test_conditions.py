@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
@@ -11,7 +12,7 @@ from pipeline.assess.conditions import closing_conditions
 from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.model.months import Month
-from pipeline.model.rules import Asset, Rules
+from pipeline.model.rules import Asset, Payer, Rules
 
 MONTH = Month(2026, 10)
 RULES = Rules({"BTC": Asset("BTC", "bitcoin", 8)}, {"bitcoin": 6}, {})
@@ -56,3 +57,22 @@ def test_the_ledger_is_complete_through_the_last_day(complete: date | None) -> N
 
 def test_a_registry_is_loaded() -> None:
     assert unmet(has_registry=False) == ["registry loaded"]
+
+
+def test_a_payment_of_a_payer_on_a_chain_that_is_not_followed_keeps_the_month_open() -> None:
+    """Rule 10.8: it was looked for nowhere; the condition says what is missing."""
+    payment = {
+        "payment_id": "P",
+        "account": "a",
+        "asset": "LTC",
+        "address": "x",
+        "amount": 1,
+        "txid": "ab" * 32,
+        "paid_at": 1,
+        "payer": "up",
+    }
+    rules = replace(RULES, assets={**RULES.assets, "LTC": Asset("LTC", "litecoin", 8)}, payers={"up": Payer("on-chain", "litecoin")})
+    paid = replace(facts(after=9, mediantime=MONTH.end_at), payments=pl.DataFrame([payment], schema=SHAPES["payments"]))
+    made = closing_conditions(paid, NO_ISSUES, [], MONTH, rules, complete_through=MONTH.last, has_registry=True)
+    (open_one,) = [condition for condition in made if not condition.is_met and condition.kind == "payers-seen"]
+    assert "there is no [chains.litecoin]" in str(open_one.detail)

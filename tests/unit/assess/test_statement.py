@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.assess.statement import MonthTables, statements_of
+from pipeline.assess.statement import MonthTables, rows_on_word, statements_of
 from pipeline.enrich.frames import DEBTS
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
+from pipeline.model.rules import Asset, Payer, Rules
 from pipeline.render.form import COLUMNS
 
 ONE, TWO, THREE = "180141952211", "970619382695", "240440639442"
@@ -88,3 +90,25 @@ def test_every_row_and_debt_stands_in_exactly_one_statement(drawn: list[tuple[st
     for one in made:
         assert one.rows["allocation_id"].to_list() == [row["allocation_id"] for row in rows if row["miner_id"] == one.miner_id]
         assert one.debts["asset"].to_list() == [debt["asset"] for debt in debts if debt["miner_id"] == one.miner_id]
+
+
+def test_rows_that_others_paid_say_whose_word_their_sums_rest_on() -> None:
+    """A payer's coin on an account chain: the node's; a token's log and a Bitcoin transaction are proved; off chain: the ledger's (rule 10.5)."""
+    rules = Rules(
+        {
+            "ETH": Asset("ETH", "eth", 18),
+            "USDT": Asset("USDT", "eth", 6, "0xdAC17F958D2ee523a2206206994597C13D831ec7"),
+            "BTC": Asset("BTC", "bitcoin", 8),
+        },
+        {"eth": 6, "bitcoin": 6},
+        {},
+        network={"eth": "evm:1", "bitcoin": "bitcoin"},
+        payers={"big": Payer("on-chain", "eth"), "luxor": Payer("on-chain", "bitcoin"), "desk": Payer("off-chain")},
+    )
+    paid = [("ETH", "big"), ("USDT", "big"), ("BTC", "luxor"), ("BTC", "desk"), ("ETH", None), ("ETH", "nobody")]
+    report = pl.DataFrame({"n": [str(n) for n in range(1, 7)], "asset": [asset for asset, _ in paid]})
+    told = rows_on_word(report, pl.Series([payer for _, payer in paid], dtype=pl.String), rules)
+    assert told == {"on_nodes_word": {"1"}, "on_ledgers_word": {"4"}}
+    made = tables([{"miner_id": ONE}, {"miner_id": TWO}, {"miner_id": TWO}])
+    one, two = statements_of(replace(made, on_nodes_word=frozenset({"2"}), on_ledgers_word=frozenset({"1"})))
+    assert (one.is_on_nodes_word, one.is_on_ledgers_word, two.is_on_nodes_word, two.is_on_ledgers_word) == (False, True, True, False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.assess.waivers import blocking_issues, waiver_facts, with_waivers
+from pipeline.assess.issue_names import waiver_facts
+from pipeline.assess.waivers import blocking_issues, with_waivers
 from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.log.events.months import Waived
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.standins.log_memory import MemoryLog
-from pipeline.capture.follow_source import SourceFollower, SourcePlan
+from pipeline.capture.follow_source import SourceFollower
 from pipeline.capture.held import Held
 from pipeline.capture.kinds.table import TableReading
 from pipeline.capture.source import Content, Known, Look, TableLook
+from pipeline.capture.source_state import SourcePlan
 from pipeline.log.events import AnyEvent, decode, encode
 from pipeline.log.events.ledger import Allocations, Complete, Payments
 from pipeline.log.events.sources import SourceComplete, SourceDecided, SourceItems, SourcePolled, SourceRows
@@ -73,7 +74,7 @@ class Bench:
 
     def decide(self, item: str, outcome: str, txid: str | None = None) -> None:
         event = SourceDecided(
-            id=f"d{item}", source="books", item=item, outcome=outcome, txid=txid, by="A. Person", reason="looked up", at=0  # type: ignore[arg-type]
+            id=f"d{item}", source="books", item=item, outcome=outcome, txid=txid, by="A. Person", reason="looked up", at=self.now // 1_000_000,  # type: ignore[arg-type]
         )  # fmt: skip
         with self.log.writer("months", "pool") as writer:
             writer.append([encode(event)])
@@ -189,6 +190,48 @@ def test_looks_that_find_nothing_are_one_event_and_closing_writes_the_last() -> 
     bench.step()
     bench.follower.close()
     assert bench.events(SourcePolled)[-1].at == bench.now  # type: ignore[union-attr]
+
+
+def test_looks_that_found_nothing_are_not_lost_when_their_append_is_fenced() -> None:
+    bench = Bench(retention_s=3600)
+    bench.step()
+    first = bench.now
+    for _ in range(5):
+        bench.step()
+    bench.allocate("x")
+    fence(bench.log, "source-polled")
+    for _ in range(2):  # before the rows, and after them
+        with pytest.raises(FencedError):
+            bench.step()
+    for _ in range(5):
+        bench.step()
+    runs = bench.events(SourcePolled)
+    assert runs[1].first_at == first + 60_000_000 and runs[1].at == first + 8 * 60_000_000  # type: ignore[union-attr]
+    bench.step()
+    fence(bench.log, "source-polled")
+    bench.follower.close()
+    assert bench.events(SourcePolled)[-1].at == bench.now  # type: ignore[union-attr]
+
+
+def fence(log: MemoryLog, kind: str) -> None:
+    """Have another writer come between just before the next append of an event of this kind, once."""
+    open_writer = log.writer
+
+    def writer(topic, key):  # type: ignore[no-untyped-def]
+        found = open_writer(topic, key)
+        append = found.append
+
+        def fenced(events):  # type: ignore[no-untyped-def]
+            if log.writer is writer and any(f'"{kind}"'.encode() in event.value for event in events):
+                log.writer = open_writer  # type: ignore[method-assign]
+                open_writer(topic, key).close()
+            return append(events)
+
+        found.append = fenced
+        return found
+
+    log.writer = writer  # type: ignore[method-assign]
+    open_writer("ledger", "pool").close()  # the follower opens its writer anew, and gets one of these
 
 
 def test_a_source_out_of_reach_for_longer_than_it_keeps_rows_is_a_hole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import ClassVar
@@ -134,6 +135,27 @@ class TestMpos:
         row = books.projection.allocations["mpos:btc:1"]
         assert (row.amount, row.cause) == (0, "block 700 became an orphan")
 
+    def test_what_a_payout_cost_is_set_off_so_that_nothing_stays_owed(self) -> None:
+        rows = {
+            ("transactions", "1"): mpos("Credit", "0.5"), ("transactions", "8"): mpos("Debit_AP", "0.4999", None), ("transactions", "9"): mpos("TXFee", "0.0001", None),
+        }  # fmt: skip
+        books = Source(replace(MPOS, fee_payer="payout-fees"))
+        books.put({**self.ACCOUNT, **self.block("120"), **rows})
+        assert not books.projection.payments, "the payout has no outcome yet"
+        books.put({("transactions", "8"): mpos("Debit_AP", "0.4999", None, txid=TXID)})
+        paid = books.projection.payments
+        assert {name: (row.amount, row.txid, row.payer) for name, row in paid.items()} == {
+            "mpos:btc:8": (49_990_000, TXID, None), "mpos:btc:9": (10_000, "TXFee 9", "payout-fees"),
+        }  # fmt: skip
+        assert sum(books.amounts.values()) == sum(row.amount for row in paid.values()) and not books.items
+        refused = Source(replace(MPOS, fee_payer="payout-fees"))
+        refused.put({**self.ACCOUNT, **rows})
+        refused.decide("payment:8", "not-paid")
+        assert not refused.projection.payments, "what was not paid cost nothing"
+        told = Source(MPOS)
+        told.put({**self.ACCOUNT, **self.block("120"), **rows, ("transactions", "8"): mpos("Debit_AP", "0.4999", None, txid=TXID)})
+        assert told.items == {"row:9": "source-unexplained"}
+
     def test_a_debit_without_a_transaction_waits_for_its_id_or_a_person(self) -> None:
         books = Source(MPOS)
         books.put(
@@ -171,6 +193,23 @@ def earning(status: str, amount: str = "0.5") -> dict[str, str | None]:
 
 def payout(tx: str | None, *, at: str = UNIX) -> dict[str, str | None]:
     return {"account_id": "3", "time": at, "amount": "0.25", "tx": tx, "errmsg": None}
+
+
+class TestUnreadable:
+    def test_a_pay_per_share_row_without_a_time_holds_back_its_own_credit_alone(self) -> None:
+        books = Source(MPOS)
+        row: dict[str, str | None] = {
+            "account_id": "1",
+            "type": "Credit_PPS",
+            "amount": "0.5",
+            "block_id": None,
+            "timestamp": AT,
+            "txid": None,
+        }
+        account: dict[tuple[str, str], dict[str, str | None]] = {("accounts", "1"): {"username": "miner"}}
+        books.put({**account, ("transactions", "1"): row, ("transactions", "2"): {**row, "timestamp": None}, ("transactions", "3"): row})
+        assert set(books.amounts) == {"mpos:btc:1", "mpos:btc:3"}
+        assert books.items == {"unreadable:transactions:2": "source-unexplained"}
 
 
 class TestYiimp:
@@ -223,6 +262,19 @@ class TestYiimp:
         books.put({**self.ACCOUNT, ("earnings", "1"): earning("1")})
         books.put({("earnings", "1"): earning("1", "0")})
         assert "became an orphan after it was confirmed" in books.projection.allocations["yiimp:btc:1"].cause
+
+    def test_a_balance_that_its_rows_do_not_explain_is_told_and_one_difference_can_be_accepted(self) -> None:
+        books = Source(YIIMP)
+        books.put({**self.ACCOUNT, ("sums", "3"): {"rows": "0.40000000", "balance": "0.90000000"}})
+        assert books.items == {"sums:3:50000000": "source-does-not-reconcile"}
+        books.decide("sums:3:50000000", "accept")
+        assert books.items == {}
+        books.put({("sums", "3"): {"rows": "0.50000000", "balance": "1.00000000"}})
+        assert books.items == {}
+        books.put({("sums", "3"): {"rows": "0.50000000", "balance": "0.90000000"}})
+        assert books.items == {"sums:3:40000000": "source-does-not-reconcile"}
+        books.put({("sums", "3"): None})
+        assert books.items == {}
 
     def test_a_double_s_text_is_exact(self) -> None:
         books = Source(YIIMP)

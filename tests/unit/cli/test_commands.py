@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
-import typer
 from rich.text import Text
 
-from pipeline.cli.commands import build, unwrapped
+from pipeline.cli.commands import COMMANDS, Entry, build
+from pipeline.cli.deferred import DeferredCommand, unwrapped
 
 
 def help_texts() -> Iterator[tuple[str, str]]:
     """Each command and option with its help, of all commands below `esep`."""
-    waiting = [("esep", typer.main.get_command(build()))]
+    root = build()
+    root.load_all()
+    waiting: list[tuple[str, Any]] = [("esep", root)]
     while waiting:
         name, command = waiting.pop()
         yield name, command.help or ""
@@ -40,3 +43,12 @@ def test_a_section_of_the_settings_stands_in_a_help_text_as_it_is_written() -> N
     [dim]esep approve 2026-10[/dim]""")
     assert Text.from_markup(text).plain == "Needed where [closing] asks.\n\nesep approve 2026-10"
     assert "[closing]" in Text.from_markup(dict(help_texts())["esep approve"]).plain
+
+
+def test_what_the_list_of_commands_says_is_what_the_commands_say_themselves() -> None:
+    entries = [each for of_panel in COMMANDS.values() for one in of_panel for each in ([one] if isinstance(one, Entry) else one.entries)]
+    assert len(entries) > 50
+    for entry in entries:
+        command = DeferredCommand(entry.name, entry.place, entry.summary, None).load()
+        assert command.name == entry.name
+        assert (command.help or "").split("\n\n")[0] == unwrapped(entry.summary), f"esep {entry.name}: COMMANDS in pipeline/cli/commands.py"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.assess.waivers import short_name
+from pipeline.assess.issue_names import short_name
 from pipeline.cli import decisions
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month

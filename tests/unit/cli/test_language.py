@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import pytest
-import typer
 
 import pipeline.cli
 from pipeline.cli.commands import build
@@ -57,14 +56,14 @@ def test_what_is_printed_for_people_goes_through_the_catalogue() -> None:
 
 
 def test_every_help_text_is_translated_and_examples_are_not() -> None:
-    english = help_messages(typer.main.get_command(build()))
+    english = help_messages(build())
     assert len(english) > 200
     for language in TRANSLATED:
-        command = typer.main.get_command(build())
+        command = build()
         translate_help(command, texts(language))
         own = help_messages(command)
         assert not {text for text in own if text in english and len(text) > 40}, language
-    translate_help(typer.main.get_command(build()), texts("en"))
+    translate_help(build(), texts("en"))
 
 
 @pytest.mark.parametrize(
@@ -76,26 +75,26 @@ def test_help_is_in_the_language_of_the_terminal(
 ) -> None:
     monkeypatch.setenv("ESEP_LANG", language)
     monkeypatch.setenv("COLUMNS", "80")
-    assert run(typer.main.get_command(build()), ["freeze", "--help"], prepare=translate_help) == 0
+    assert run(build(), ["freeze", "--help"], prepare=translate_help) == 0
     shown = capsys.readouterr().out
     assert said in shown and "esep freeze 2026-10 --by" in shown
     assert max(len(line) for line in shown.splitlines()) <= 80
     monkeypatch.setenv("ESEP_LANG", "en")
-    assert run(typer.main.get_command(build()), ["approve", "--help"], prepare=translate_help) == 0
+    assert run(build(), ["approve", "--help"], prepare=translate_help) == 0
     assert "Needed where [closing] asks" in " ".join(capsys.readouterr().out.split()), "words in brackets are no markup"
 
 
 def test_a_wrong_command_line_is_told_in_the_language(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ESEP_LANG", "ru")
-    assert run(typer.main.get_command(build()), ["freeze"]) == 2
+    assert run(build(), ["freeze"]) == 2
     assert "Не указан аргумент 'MONTH'." in capsys.readouterr().err
-    assert run(typer.main.get_command(build()), ["rule", "99.9"]) == 2
+    assert run(build(), ["rule", "99.9"]) == 2
     assert "esep rule: NUMBER: нет правила '99.9': список даёт esep rule" in capsys.readouterr().err
 
 
 def test_a_language_that_esep_does_not_speak_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ESEP_LANG", "de")
-    assert run(typer.main.get_command(build()), ["rule", "5.3"]) == 2
+    assert run(build(), ["rule", "5.3"]) == 2
     assert "ESEP_LANG: 'de': say one of kk, ru, en" in capsys.readouterr().err
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli.rule import rule, rules
+from pipeline.app.rules_text import rules
+from pipeline.cli.rule import rule
 from pipeline.model.errors import SettingsError
 
 ROOT = Path(__file__).parents[3]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 
+import msgspec
 import pytest
 
 from connectors.standins.log_memory import MemoryLog
@@ -13,6 +14,7 @@ from pipeline.closing.advance import content_of_submission
 from pipeline.closing.calendar import Plan
 from pipeline.closing.diary import Diary, StepAlreadyTaken
 from pipeline.closing.filing import submission_id_of
+from pipeline.closing.steps import Act, approvals_of
 from pipeline.log.events.months import Approved
 from pipeline.model.months import Month
 
@@ -76,3 +78,20 @@ def test_an_approval_of_another_report_counts_for_nothing() -> None:
     closing.diary.append(approval("ab" * 32))
     assert not closing.diary.life(MONTH).approvals
     assert "approval(s) missing" in closing.advance(NOW)[0].step.why
+
+
+def test_where_four_eyes_are_wanted_who_froze_a_version_does_not_approve_it() -> None:
+    log = MemoryLog()
+    bundles = Bundles(log, MONTH)
+    bundles.freeze(MONTH, now=NOW, by="A", reason="whole")
+    diary = Diary(log, POOL)
+    diary.refresh()
+    digest = diary.life(MONTH).frozen[1].digest
+    for four_eyes, approved in ((False, {"A"}), (True, set())):
+        closing = make_closing(log, plan := Plan(approvals=1, four_eyes=four_eyes), bundles, FilingService())
+        if not four_eyes:
+            closing.diary.append(approval(digest))
+        assert approvals_of(closing.diary.life(MONTH), plan, 1) == approved
+    assert "approval(s) missing" in closing.advance(NOW)[0].step.why
+    closing.diary.append(msgspec.structs.replace(approval(digest), id="approved:2026-10:1:B", by="B"))
+    assert closing.advance(NOW)[0].step.act is not Act.PERSON

@@ -27,7 +27,7 @@ ANNA, BORAT, CAMILA = "201040334324", "240440639442", "250540774839"
 
 def at(text: str, year: int = 2026) -> int:
     """Unix seconds of an Almaty wall-clock time."""
-    return int(datetime.strptime(f"{year}-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo("Asia/Almaty")).timestamp())
+    return int(datetime.fromisoformat(f"{year}-{text}").replace(tzinfo=ZoneInfo("Asia/Almaty")).timestamp())
 
 
 def day(text: str | None) -> date | None:

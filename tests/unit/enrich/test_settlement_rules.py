@@ -83,7 +83,7 @@ def test_the_unsettled_rows_wallet_is_the_latest_then_the_smallest():
     assert rows_of(world.enrich(), "wallet") == [("x-new",)]
 
 
-@pytest.mark.parametrize(("when", "settled"), [("09-27 23:59", False), ("09-28 00:00", True)])
+@pytest.mark.parametrize(("when", "settled"), [("09-27 23:59", False), ("09-27 23:59:59", False), ("09-28 00:00", True)])
 def test_transfers_before_the_opening_settle_nothing_and_one_at_it_does(when: str, settled: bool):
     world = World().miner(ANNA, "a", "addr-a")
     world.opening("a", 70, "09-28 00:00")

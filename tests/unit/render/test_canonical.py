@@ -1,6 +1,7 @@
 """Canonical CSV: the same bytes as the standard library's writer, field for field, and never a float."""
 
 import csv
+import errno
 import hashlib
 import io
 from datetime import date
@@ -85,3 +86,16 @@ def test_other_columns_than_the_forms_are_refused() -> None:
     for wrong in (rows.drop("n"), rows.select(reversed(rows.columns)), rows.with_columns(n=pl.lit(1))):
         with pytest.raises(ValueError, match="report's columns"):
             report_csv(wrong)
+
+
+class Full(io.BytesIO):
+    """A disk that is full after so many bytes."""
+
+    def write(self, content: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "report.csv")
+
+
+def test_a_full_disk_is_told_as_the_file_tells_it() -> None:
+    with pytest.raises(OSError, match="No space left") as told:
+        canonical.write_table_csv(pl.DataFrame({"a": ["1"], "b": ["2"]}), Full())
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, "report.csv")

@@ -3,6 +3,7 @@
 import io
 import re
 from array import array
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -51,6 +52,24 @@ def test_everything_is_on_the_pages_in_order(language: Language) -> None:
         assert bare(one) in text
     for value in (*made.header.values(), "9" * 38, "123.000000000000000001"):
         assert bare(value) in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_form_too_long_for_paper_says_where_its_rows_are(language: Language) -> None:
+    made = replace(example(), pdf_rows=1_000)
+    (page,) = opened(pdf_bytes(made, language)).pages
+    text, words = bare(page.extract_text()), form().text[language]
+    name = "report.xlsx" if language == "kk" else f"report.{language}.xlsx"
+    assert bare(words.rows_elsewhere.format(rows=made.rows.height, xlsx=name)) in text and made.digest in text
+    for one in (words.title, words.note, words.executor, words.head, words.totals, *made.header.values()):
+        assert bare(one) in text
+    assert not any(wallet in text for wallet in made.rows["wallet"].unique())
+
+
+@pytest.mark.parametrize("limit", [1, 999, 1_437, 5_000])
+def test_a_limit_that_leaves_nothing_out_or_too_much_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="leaves rows out only beyond a limit"):
+        replace(example(), pdf_rows=limit)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -106,7 +125,7 @@ cells = (
 )
 def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str | None]], language: Language) -> None:
     made = document(rows)
-    table = form_table(made.rows, language)
+    table = form_table(made, language)
     assert table.geometry.edges[-1] == pytest.approx(INNER)
     assert all(right - left > 12 for left, right in pairwise(table.geometry.edges))
     for number, lines in enumerate(table.geometry.headings):
@@ -121,7 +140,7 @@ def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str |
 
 def test_decimal_points_of_a_column_stand_in_line() -> None:
     made = document([{"amount": "12.5"}, {"amount": "0.12345678"}, {"amount": "1000"}])
-    table = form_table(made.rows, "kk")
+    table = form_table(made, "kk")
     points = []
     for value in ("12.5", "0.12345678", "1000"):
         cell = table.cell(8, value)
@@ -137,3 +156,32 @@ def test_page_breaks_keep_every_row_once_and_in_its_page(heights: list[float], f
     for page, (start, end) in enumerate(pages):
         used, limit = sum(heights[start:end]), room if page else first_room
         assert used <= limit + 1e-6 or end - start <= 1, "only a row that is higher than a page may run over"
+
+
+LONG_NAMES = (
+    "Товарищество с ограниченной ответственностью «Цифровой майнинг Казахстан — Павлодарский дата-центр № 39»",
+    "«Қазақстан Цифрлық Майнинг Технологиялары» жауапкершілігі шектеулі серіктестігінің Екібастұз қаласындағы филиалы және оның өкілдігі",
+)
+
+
+def test_long_names_have_three_lines_at_most() -> None:
+    taproot = "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr"
+    made = document([{"miner_name": name, "wallet": taproot} for name in LONG_NAMES])
+    table, former = form_table(made, "kk"), form_table(replace(made, layout=1), "kk")
+    for values in made.rows.iter_rows():
+        assert max(len(table.cell(number, value).lines) for number, value in enumerate(values) if value) <= 3
+        assert len(former.cell(2, values[2]).lines) > 3
+
+
+@pytest.mark.parametrize("rows", range(14, 60, 3))
+def test_signatures_are_never_on_a_page_without_the_totals(rows: int) -> None:
+    made = document([{}] * rows)
+    pages = [bare(page.extract_text()) for page in opened(pdf_bytes(made, "ru")).pages]
+    signed = [page for page in pages if bare(form().text["ru"].executor) in page]
+    assert len(signed) == 1 and bare(form().text["ru"].totals) in signed[0]
+
+
+def test_totals_that_fill_more_than_a_page_leave_the_last_ones_with_the_signatures() -> None:
+    totals = {"allocated_in_month": {f"ASSET{number}": "1.5" for number in range(70)}}
+    pages = [bare(page.extract_text()) for page in opened(pdf_bytes(document([{}], totals=totals), "ru")).pages]
+    assert bare(form().text["ru"].executor) in pages[-1] and "ASSET69" in pages[-1] and "ASSET0" not in pages[-1]

@@ -1,11 +1,15 @@
 """Breaking texts into lines: nothing is lost, nothing runs over."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reportlab.pdfgen.canvas import Canvas
 
 from pipeline.render.form import LANGUAGES, Language, form
-from pipeline.render.pdf_text import BOLD, REGULAR, Wrapper, fonts, printable
+from pipeline.render.pdf_page import CellTexts, EncodedTexts
+from pipeline.render.pdf_text import BOLD, REGULAR, Wrapper, fonts, printable, width_pt
 
 WRAPPER = Wrapper(REGULAR, 6.2)
 SOME_HYPHENS = Wrapper(REGULAR, 6.2, ["необеспе-ченного", "сәй-кестен-діру"])
@@ -65,3 +69,18 @@ def test_the_fonts_have_every_letter_of_the_form(font: str) -> None:
 def test_hyphenation_is_of_words_that_the_headings_have(language: Language) -> None:
     headings = " ".join(column.heading(language) for column in form().column)
     assert [word for word in form().hyphenation[language] if word.replace("-", "") not in headings] == []
+
+
+@pytest.mark.parametrize("font", [REGULAR, BOLD])
+def test_digits_are_equally_wide(font: str) -> None:
+    """On which the layout of amounts rests."""
+    assert len({width_pt(digit, 6.2, font) for digit in "0123456789"}) == 1
+
+
+@given(st.lists(st.text(alphabet=st.characters(max_codepoint=0x4FF), min_size=1, max_size=20).map(printable), max_size=20))
+def test_texts_by_their_characters_codes_are_the_librarys(texts: list[str]) -> None:
+    fonts()
+    canvas = Canvas(io.BytesIO(), initialFontName=REGULAR)
+    cells = CellTexts(canvas, REGULAR, 6.2, EncodedTexts())
+    for text in texts:
+        assert cells.shown(text) == cells._by_library(text)

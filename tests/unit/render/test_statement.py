@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import openpyxl
@@ -51,6 +52,22 @@ def statement(rows: Iterable[dict[str, str]] = (FIRST, CARRIED, CURRENCY), *, ve
         debts=pl.DataFrame(debts, schema=dict.fromkeys((column.name for column in BALANCES), pl.String), orient="row"),
         rows=pl.DataFrame([{name: row.get(name) for name in names} for row in listed], schema=dict.fromkeys(names, pl.String)),
     )
+
+
+@pytest.mark.parametrize(
+    ("language", "node", "ledger"),
+    [
+        ("en", "rests on the word of the pool's node", "rest on the word of the pool's ledger alone"),
+        ("ru", "основана на ответе узла пула", "основаны только на учёте пула"),
+        ("kk", "пул түйінінің сөзіне негізделеді", "тек пул есебінің сөзіне негізделеді"),
+    ],
+)
+def test_it_says_which_sums_rest_on_whose_word(language: Language, node: str, ledger: str) -> None:
+    """What nothing proves is said where the miner reads it (rules 10.2, 10.5); a statement without such rows says nothing of it."""
+    plain = statement()
+    for has_node, has_ledger in ((False, False), (True, False), (False, True), (True, True)):
+        read = pdf_text(replace(plain, is_on_nodes_word=has_node, is_on_ledgers_word=has_ledger), language)
+        assert (bare(node) in read, bare(ledger) in read) == (has_node, has_ledger)
 
 
 def pdf_bytes(made: Statement, language: Language) -> bytes:

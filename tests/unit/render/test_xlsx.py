@@ -4,16 +4,21 @@ import io
 import zipfile
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import EsepError
+from pipeline.render import xlsx_rows
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
+from pipeline.render.xlsx import _write_book
 from pipeline.render.xlsx_cells import exact_decimals
+from pipeline.render.xlsx_rows import BulkRows, WrittenOtherwise
 
-from .documents import HARD_ROWS, document, example, hard, of_rows
+from .documents import HARD_ROWS, ROW, document, example, hard, of_rows
 from .workbook import numbers_row, opened, read_rows, workbook_bytes
 
 
@@ -107,8 +112,61 @@ def test_the_sheet_reads_and_prints_as_a_form(language: Language) -> None:
     assert sheet.auto_filter.ref == f"A{numbers}:O{numbers + made.rows.height}"
     assert sheet.print_title_rows == f"${numbers - 1}:${numbers}"
     assert (sheet.page_setup.orientation, str(sheet.page_setup.paperSize), sheet.page_setup.fitToHeight) == ("landscape", "9", 0)
+    assert printed_pt(sheet) >= 7
     assert made.digest in sheet.oddFooter.center.text
     assert sheet.oddFooter.right.text == text.page.format(page="&P", pages="&N")
+
+
+def printed_pt(sheet: Any) -> float:
+    """The size in points at which the sheet's smallest text comes out, shrunk to the paper's width."""
+    sides = {"8": 1190.6, "9": 841.9}
+    room = sides[str(sheet.page_setup.paperSize)] - 72 * (sheet.page_margins.left + sheet.page_margins.right)
+    wide = sum(sheet.column_dimensions[letter].width * 7 * 0.75 for letter in widths_of(sheet))
+    smallest = min(cell.font.sz for row in sheet.iter_rows() for cell in row if cell.value is not None)
+    return float(smallest * min(1.0, room / wide))
+
+
+def widths_of(sheet: Any) -> list[str]:
+    """The letter under which each of the form's columns has its width: columns alike have one between them."""
+    spans = [(one.min, one.max, letter) for letter, one in sheet.column_dimensions.items()]
+    return [letter for number in range(1, 16) for first, last, letter in spans if first <= number <= last]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_long_amounts_and_names_print_readably_on_larger_paper(language: Language) -> None:
+    sheet = opened(workbook_bytes(hard(), language=language)).worksheets[0]
+    assert str(sheet.page_setup.paperSize) == "8" and len(widths_of(sheet)) == 15
+    assert printed_pt(sheet) >= 7
+    assert sheet.HeaderFooter.scaleWithDoc is False
+
+
+def test_a_heading_that_is_too_wide_for_its_column_stands_upright() -> None:
+    sheet = opened(workbook_bytes(document([{}]), language="ru")).worksheets[0]
+    turned = {cell.column for cell in sheet[numbers_row(sheet) - 1][:15] if cell.alignment.textRotation == 90}
+    assert {2, 5, 7, 8} <= turned and not {3, 4, 6} & turned
+    assert sheet.row_dimensions[numbers_row(sheet) - 1].height < 180
+
+
+def test_totals_stand_below_the_rows_of_the_last_sheet_and_are_no_rows() -> None:
+    made = hard()
+    book = opened(workbook_bytes(made, rows_per_sheet=7, language="ru"))
+    text = form().text["ru"]
+    totals = [any(cell.value == text.totals for row in sheet.iter_rows() for cell in row) for sheet in book.worksheets[:3]]
+    assert totals == [False, False, True]
+    sheet = book.worksheets[2]
+    below = [(row[0].value, row[6].value, row[8].value) for row in sheet.iter_rows(min_row=numbers_row(sheet) + 3)]
+    assert below.index((text.totals, None, None)) < below.index((text.rows, "", made.rows.height))
+    assert ("Распределено в отчетном месяце", "BTC", 13.07542702) in below
+    assert ("Распределено в отчетном месяце", "ETH", "123.000000000000000001") in below
+    assert [row for one in book.worksheets[:3] for row in read_rows(one)] == made.rows.rows()
+
+
+def test_the_former_layout_stays_as_it_was() -> None:
+    sheet = opened(workbook_bytes(of_rows(example().rows.head(40), layout=1))).worksheets[0]
+    assert sheet.column_dimensions["F"].width > 40
+    assert not any(cell.value == form().text["kk"].totals for row in sheet.iter_rows() for cell in row)
+    with pytest.raises(ValueError, match="layout 3 of the documents"):
+        of_rows(example().rows, layout=3)
 
 
 def test_totals_stand_on_their_own_sheet() -> None:
@@ -123,7 +181,11 @@ def test_totals_stand_on_their_own_sheet() -> None:
 
 
 def test_lines_of_a_text_are_never_hidden_by_the_height_of_their_row() -> None:
-    sheet = opened(workbook_bytes(document([{}, {"miner_name": "ұзын атау " * 12}, {"wallet": "a\nb\nc\nd"}]))).worksheets[0]
+    sheet = opened(
+        workbook_bytes(
+            document([{"wallet": "a", "miner_name": "А"}, {"miner_name": "ұзын атау " * 12, "wallet": "a"}, {"wallet": "a\nb\nc\nd"}])
+        )
+    ).worksheets[0]
     first = numbers_row(sheet) + 1
     heights = [sheet.row_dimensions[first + row].height for row in range(3)]
     assert heights[0] is None or heights[0] <= 15
@@ -167,3 +229,40 @@ def test_a_text_that_no_cell_holds_is_refused_by_its_place() -> None:
     assert read_rows(opened(workbook_bytes(document([{"miner_name": "ә" * 32_767}]))).worksheets[0])[0][2] == "ә" * 32_767
     with pytest.raises(EsepError, match=r"column 3: a text of 32768 characters.*32767"):
         workbook_bytes(document([{"miner_name": "ә" * 32_768}]))
+
+
+_TEXTS = st.text(max_size=12) | st.sampled_from(["<r>a</r>", "_x0041_", " a", "a ", "=1", "-1", "A&B <c>", "007", "1.50", "0." + "1" * 31])
+_AMOUNTS = st.decimals(0, 10**20, places=8).map(lambda value: f"{value:f}") | _TEXTS
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(_TEXTS, _AMOUNTS, _AMOUNTS, st.none() | st.dates().map(str)), max_size=40),
+    st.sampled_from([1, 7, 100]),
+    st.sampled_from([3, 1000]),
+)
+def test_rows_made_by_columns_are_the_librarys_own_bytes(
+    values: list[tuple[str, str, str, str | None]], rows_per_sheet: int, chunk: int
+) -> None:
+    rows = [dict(zip(("miner_name", "amount", "n", "transfer_date"), one, strict=True)) for one in values]
+    made = of_rows(pl.DataFrame([{**ROW, **row} for row in rows], dict.fromkeys(COLUMNS, pl.String)))
+    whole = io.BytesIO()
+    _write_book(made, whole, "kk", rows_per_sheet, None, is_whole=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xlsx_rows, "CHUNK", chunk)
+        assert workbook_bytes(made, rows_per_sheet=rows_per_sheet) == whole.getvalue()
+
+
+def test_most_rows_are_made_by_columns() -> None:
+    some = example().rows
+    (bulk,) = _write_book(of_rows(pl.concat([some] * 20)), io.BytesIO(), "kk", 1_000_000, None)
+    assert len(list(bulk.landmarks())) < 20 < some.height
+
+
+def test_a_library_that_writes_otherwise_writes_every_row_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = workbook_bytes(hard())
+    monkeypatch.setattr(BulkRows, "_xml", lambda _: pl.col("place").cast(pl.String))
+    assert workbook_bytes(hard()) == expected
+    monkeypatch.setattr("pipeline.render.xlsx.WrittenOtherwise", KeyError)  # so that it is seen to be raised
+    with pytest.raises(WrittenOtherwise):
+        workbook_bytes(hard())

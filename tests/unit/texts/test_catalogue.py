@@ -5,7 +5,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ PACKAGE = Path(pipeline.__file__).parent
 def test_the_catalogue_is_what_the_program_says_and_what_is_shipped(language: Language) -> None:
     path = po_path(PACKAGE, language)
     catalogue = read_catalogue(path, language)
-    said = messages_of(PACKAGE, help_messages(typer.main.get_command(build())))
+    said = messages_of(PACKAGE, help_messages(build()))
     assert {message.id for message in catalogue if message.id} == {message.id for message in said if message.id}, "run: make texts"
     catalogue.update(said, no_fuzzy_matching=True)
     assert path.read_bytes() == as_po(catalogue), "run: make texts"

@@ -206,7 +206,7 @@ def test_a_heading_whose_zone_is_uncertain_or_denied_by_the_settings_is_refused(
     assert zone_for("Time (EST)", None, "Asia/Almaty", "P")[2].endswith("set zone in P")
     assert zone_for("Time (EST)", "America/New_York", None, "P") == ("America/New_York", "America/New_York (P)", "")
     assert zone_for("Time (UTC)", "Asia/Almaty", None, "P")[2] == "names UTC, and P says zone = 'Asia/Almaty': leave one"
-    assert zone_for("Time (UTC)", None, "Asia/Almaty", "P") == ("UTC", "UTC (heading)", "")
+    assert zone_for("Time (UTC)", None, "Asia/Almaty", "P") == ("UTC", "UTC (the column's heading)", "")
 
 
 def test_messages_name_the_day_that_is_none_and_never_mask_an_amount() -> None:

@@ -1,0 +1,111 @@
+"""What a look at a month costs after years: month 2 and month 36 from a checkpoint, beside a log that has that one month alone (ADR 25).
+
+Enters: rows a month, how many months. Leaves: rows of the bench's table, in processor seconds, since the machine may be busy: from the month's own checkpoint, from that of the month before
+(while its last 15 days may still change), and from the whole history. Each is checked to give the same report. Left out: freezing, whose evidence is of the whole chain.
+
+    python -m tests.bench years --allocations 20000 --months 36
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from connectors.log_sqlite.log import SqliteLog
+from pipeline.enrich.enriched import Enriched
+from pipeline.enrich.month import enrich_month
+from pipeline.enrich.opening import make_opening
+from pipeline.log.protocol import Positions
+from pipeline.model.months import Month
+from pipeline.store import Store
+from pipeline.store.checkpoints import drop_checkpoints, read_checkpoint, write_checkpoint
+from pipeline.store.facts import read_facts, read_facts_since
+from pipeline.store.ingest import Ingest
+
+from .row import HEAD, Row, as_markdown, timed_with_cpu
+from .synthetic import RULES, Size, write_months
+
+ALLOCATIONS, MINERS, MONTHS = 20_000, 2_000, 36
+FIRST = Month(2024, 1)
+
+
+def run_years(size: Size, months: int) -> list[Row]:
+    """The rows of month 2 and of the last month."""
+    named = [FIRST]
+    while len(named) < months:
+        named.append(named[-1].next)
+    rows: list[Row] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="esep-bench-") as folder,
+        SqliteLog(Path(folder) / "log.sqlite") as log,
+        Store.open(Path(folder) / "store.duckdb") as store,
+    ):
+        ends = write_months(log, size, named)
+        for number in (2, months):
+            month = named[number - 1]
+            with SqliteLog(Path(folder) / f"alone-{number}.sqlite") as alone:
+                write_months(alone, size, [month])
+                bare = _alone(alone, Path(folder) / f"alone-{number}.duckdb", month)
+            rows += _of_month(log, store, ends[number - 1], month, number, size, bare)
+    return rows
+
+
+def _alone(log: SqliteLog, path: Path, month: Month) -> float:
+    """Processor seconds of the month where there is nothing else."""
+    with Store.open(path) as store:
+        Ingest(log, store).catch_up()
+        enrich_month(read_facts(store.connection), month, RULES)  # once before it is measured
+        return timed_with_cpu(lambda: enrich_month(read_facts(store.connection), month, RULES))[1]
+
+
+def _of_month(log: SqliteLog, store: Store, until: Positions, month: Month, number: int, size: Size, bare: float) -> list[Row]:
+    Ingest(log, store, until=until).catch_up()
+    drop_checkpoints(store)
+    made: dict[str, Enriched] = {}
+
+    def whole() -> None:
+        made["the whole history"] = enrich_month(read_facts(store.connection), month, RULES)
+
+    def from_checkpoint(name: str) -> Callable[[], None]:
+        def work() -> None:
+            opening = read_checkpoint(store, month, RULES)
+            assert opening is not None
+            made[name] = enrich_month(read_facts_since(store.connection, opening, month), month, RULES, opening)
+
+        return work
+
+    took = {"the whole history": timed_with_cpu(whole)[1]}
+    for name, since in (("the checkpoint of the month before", month.previous), ("its own checkpoint", month)):
+        if since != FIRST:  # nothing lies before the first month
+            _keep(store, since)
+            took[name] = timed_with_cpu(from_checkpoint(name))[1]
+    reports = [one.report for one in made.values()]
+    assert all(report.equals(reports[0]) for report in reports), "the report depends on the checkpoint"
+    beside = "CPU s of the month alone"
+    return [Row("years", f"month {number} from {name} (CPU s)", size.allocations, "rows", cpu, beside, bare) for name, cpu in took.items()]
+
+
+def _keep(store: Store, month: Month) -> None:
+    """Make the month's checkpoint, from the whole history."""
+    facts = read_facts(store.connection)
+    enriched = enrich_month(facts, month, RULES)
+    opening = make_opening(facts, month, RULES, enriched.opening_line, enriched.starts_at)
+    assert opening is not None, "the synthetic months can be cut"
+    write_checkpoint(store, opening, RULES)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Measure a look at month 2 and at a month years later.")
+    parser.add_argument("--allocations", type=int, default=ALLOCATIONS, help="a month; a multiple of ten times the miners")
+    parser.add_argument("--miners", type=int, default=MINERS)
+    parser.add_argument("--months", type=int, default=MONTHS)
+    chosen = parser.parse_args(arguments)
+    rows = run_years(Size(chosen.allocations, chosen.miners), chosen.months)
+    print("\n".join([*HEAD, *map(as_markdown, rows)]))
+
+
+if __name__ == "__main__":
+    main()

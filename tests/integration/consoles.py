@@ -1,0 +1,94 @@
+"""A console over a recorded month in this process, and browsers of it, for tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from fastapi.testclient import TestClient
+
+from pipeline.app.accounts import set_user
+from pipeline.app.app import App
+from pipeline.app.reading import Reading
+from pipeline.cli.frame import settings_of
+from pipeline.log.events.users import UserRole
+from pipeline.web.console import console
+from pipeline.web.credentials import Credentials
+from pipeline.web.parts import Parts
+from pipeline.web.sessions import Sessions
+from pipeline.web.tokens import Tokens
+
+from .example_month import CLOSING_AT
+
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse battery"
+
+
+class Clock:
+    """The time, which tests move."""
+
+    def __init__(self) -> None:
+        self.at = CLOSING_AT
+
+    def __call__(self) -> int:
+        return self.at
+
+
+@contextmanager
+def running(var: Path, now: Clock | None = None) -> Iterator[Parts]:
+    """The parts of a console over the store of `var`, filled by a thread."""
+    stop = threading.Event()
+    with App(settings_of(var / "esep.toml"), now or Clock()) as app:
+        reading = Reading(app)
+        side = var / "console.sqlite"
+        parts = Parts(app, reading, Sessions(side, app.now), Credentials(side, app.now, QUICK), Tokens(side, app.now), stop)
+        app.diary.refresh()
+        filling = threading.Thread(target=reading.run, args=(stop,))
+        filling.start()
+        try:
+            yield parts
+        finally:
+            stop.set()
+            filling.join()
+            parts.sessions.close()
+            parts.credentials.close()
+            parts.tokens.close()
+
+
+class Browser(TestClient):
+    """A browser at `https://localhost` that follows no redirect by itself and sends its session's forgery token with `send_form`."""
+
+    def __init__(self, parts: Parts, language: str = "en") -> None:
+        super().__init__(console(parts), base_url="https://localhost", headers={"accept-language": language}, follow_redirects=False)
+
+    def token(self) -> str:
+        """The forgery token of the session, as a page has it; "" where nobody is signed in."""
+        text = self.get("/account").text
+        return text.split('data-forgery="')[1].split('"')[0] if 'data-forgery="' in text else ""
+
+    def send_form(self, path: str, data: dict[str, Any] | None = None) -> Any:
+        return self.post(path, data={**(data or {}), "forgery_token": self.token()})
+
+    def send_json(self, path: str, content: Any) -> Any:
+        return self.post(path, json=content, headers={"x-forgery-token": self.token(), "accept": "application/json"})
+
+
+def by_link(parts: Parts, person: str = "A. Person", language: str = "en") -> Browser:
+    """A browser signed in by the one-time link."""
+    client = Browser(parts, language)
+    assert client.post("/enter", data={"link": parts.make_link(person)}).status_code == 303
+    return client
+
+
+def as_user(parts: Parts, name: str, *roles: UserRole) -> Browser:
+    """A browser signed in by password as a user with these roles, made where they are not there."""
+    if parts.app.diary.users.roles_of(name) != frozenset(roles):
+        set_user(parts.app, name, roles, by="Tests", reason="for a test")
+    parts.credentials.set_password(name, PASSWORD)
+    client = Browser(parts)
+    assert client.post("/sign-in", data={"person": name, "password": PASSWORD}).status_code == 303
+    return client
