@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
-# Test processes side by side in `make test`; `make test WORKERS=0` runs all in one.
+# Test processes side by side in `make test` and `make test-live`; `make test WORKERS=0` runs all in one.
 WORKERS ?= 2
 # More for pytest: make test ARGS="-k signature", make test ARGS="tests/unit/enrich -x".
 ARGS ?=
@@ -80,7 +80,7 @@ test-live: install-dev ## Tests against real nodes; parts that can't run here ar
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \
 		apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1 || { apt-get update -q >/dev/null 2>&1 && apt-get install -y -q $(LIVE_PACKAGES) >/dev/null 2>&1; } || true; fi
 	@$(BIN)/python -m tests.live.bitcoind --unless-given || true
-	$(PYTEST) -m live tests/live $(ARGS)
+	$(PYTEST) -m live tests/live -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 bitcoind: install-dev ## Build Bitcoin Core's daemon for the live tests, once, into the user's cache
 	$(BIN)/python -m tests.live.bitcoind

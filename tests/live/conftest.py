@@ -1,9 +1,12 @@
-"""Brokers of Apache Kafka for the tests here. And after the tests: each part, whether it ran, and if not why; the last line stays pytest's own."""
+"""Brokers of Apache Kafka and the recorded month for the tests here. And after the tests: each part, whether it ran, and if not why; the last line stays pytest's own."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,40 +14,94 @@ import pytest
 
 from ..integration.example_month import OUTFLOW, RECORDED
 from ..integration.example_month import esep as here
+from .chromium import browser, chromium
 from .kafka_cluster import KafkaCluster, why_not
 
+__all__ = ["browser", "chromium"]
 PARTS = {
-    "test_bitcoin_core.py": "Bitcoin Core",
-    "test_console_browser.py": "The console in Chromium",
-    "test_coins.py": "a bundle's coins against Bitcoin Core and Litecoin Core",
-    "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
-    "test_litecoin.py": "Litecoin Core",
-    "test_first_hour.py": "The first hour: Litecoin Core and LibreOffice",
-    "test_evm_chain.py": "EVM: the connector on anvil and geth",
-    "test_evm_month.py": "EVM: a month on anvil and geth",
-    "test_two_evm_nodes.py": "EVM: two geth nodes, killed in turn",
-    "test_faults_disk.py": "Faults of disks",
-    "test_faults_process.py": "Faults of processes and clocks",
-    "test_kafka_contract.py": "Kafka: the log's contract",
-    "test_kafka_log.py": "Kafka: brokers that fail",
+    "test_console_closing.py": "The console in Chromium: closing a month",
     "test_kafka_month.py": "Kafka: a month",
-    "test_kafka_security.py": "Kafka: security",
+    "test_upstream_kills.py": "Upstream pools that misbehave",
     "test_kafka_scale.py": "Kafka: pools shared out",
     "test_sources.py": "Sources on PostgreSQL and MariaDB",
-    "test_upstream_kills.py": "Upstream pools that misbehave",
+    "test_faults_process.py": "Faults of processes and clocks",
+    "test_evm_month.py": "EVM: a month on anvil and geth",
+    "test_faults_disk.py": "Faults of disks",
+    "test_console_axe.py": "The console in Chromium: accessibility",
+    "test_console_pictures.py": "The console in Chromium: pictures",
+    "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
+    "test_kafka_log.py": "Kafka: brokers that fail",
     "test_registry_source.py": "The registry from PostgreSQL and MariaDB",
+    "test_coins.py": "a bundle's coins against Bitcoin Core and Litecoin Core",
+    "test_first_hour.py": "The first hour: Litecoin Core and LibreOffice",
+    "test_bitcoin_core.py": "Bitcoin Core",
+    "test_two_evm_nodes.py": "EVM: two geth nodes, killed in turn",
     "test_schedule.py": "Closing by the clock",
+    "test_kafka_security.py": "Kafka: security",
+    "test_kafka_idle.py": "Kafka: writers that were idle",
+    "test_source_refusals.py": "Sources on PostgreSQL and MariaDB: what is refused",
+    "test_console_browser.py": "The console in Chromium",
+    "test_kafka_contract.py": "Kafka: the log's contract",
+    "test_kafka_closer.py": "Kafka: the right to close",
+    "test_litecoin.py": "Litecoin Core",
+    "test_evm_payers.py": "EVM: payers",
+    "test_evm_wrapped.py": "EVM: wrapped coins",
 }
+"""What each file's tests are of, the longest first: so they are begun (`pytest_collection_modifyitems`), and no long one is left for the end of two workers."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files in the order of `PARTS`; tests of other folders come before, in the order in which they were found."""
+    places = {Path(__file__).with_name(name): place for place, name in enumerate(PARTS, start=1)}
+    items.sort(key=lambda item: places.get(item.path, len(places) + 1 if item.path.parent == Path(__file__).parent else 0))
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills, once for all workers of this run: the first that asks makes it, the others wait for it. Nobody changes it."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            fresh = folder.with_suffix(f".{os.getpid()}")
+            fresh.mkdir()
+            make(fresh)
+            fresh.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def closable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def blocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded month before its one blocking issue is waived. Nobody changes it: copy it."""
+
+    def make(folder: Path) -> None:
+        assert here("demo", RECORDED, "--var", folder / "var") == 3
+
+    return made_once(tmp_path_factory, "blocked", make) / "var"
+
+
+@pytest.fixture(scope="session")
+def closable(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded month, ready to freeze. Nobody changes it: copy it."""
-    var = tmp_path_factory.mktemp("closable") / "var"
-    assert here("demo", RECORDED, "--var", var) == 3
-    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
-    assert here(*waive, "--config", var / "esep.toml") == 0
-    return var
+
+    def make(folder: Path) -> None:
+        shutil.copytree(blocked, folder / "var")
+        waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
+        assert here(*waive, "--config", folder / "var" / "esep.toml") == 0
+
+    return made_once(tmp_path_factory, "closable", make) / "var"
+
+
+@pytest.fixture(scope="session")
+def frozen(closable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The month frozen by a second run of the demo. Nobody changes it: copy it."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(closable, folder / "var")
+        assert here("demo", RECORDED, "--var", folder / "var") == 0
+
+    return made_once(tmp_path_factory, "frozen", make) / "var"
 
 
 @contextmanager
@@ -75,7 +132,7 @@ def cluster(tmp_path: Path) -> Iterator[KafkaCluster]:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else "no reason given"
+    return str(report.longrepr[2]).removeprefix("Skipped: ") if isinstance(report.longrepr, (tuple, list)) else "no reason given"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pipeline.texts import Language, texts
 
+from .chromium import PATIENCE_MS
+
 Hand = Literal["mouse", "keyboard"]
 MOST_TABS = 250
 LOCALES = {"en": "en-GB", "kk": "kk-KZ", "ru": "ru-RU"}
@@ -16,10 +18,12 @@ AUTHENTICATOR = {
     "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }  # fmt: skip
-HAS_FOCUS = "element => document.activeElement === element"
-SHOWS_FOCUS = (
-    "element => { const style = getComputedStyle(element); return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 }"
-)
+FOCUS = """element => {
+  if (document.activeElement !== element) return "elsewhere";
+  const style = getComputedStyle(element);
+  return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 ? "seen" : "unseen";
+}"""
+"""Asked at once: between two questions the part that has the element may ask for itself anew, and the focus is nowhere for a moment."""
 
 
 class Person:
@@ -28,6 +32,7 @@ class Person:
     def __init__(self, chromium: Any, address: str, language: Language = "en", hand: Hand = "mouse") -> None:
         self.address, self.language, self.hand, self._words = address, language, hand, texts(language)
         self.context = chromium.new_context(locale=LOCALES[language], accept_downloads=True)
+        self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
         self.troubles: list[str] = []
         """What the browser's console complains of, apart from refusals of the server."""
@@ -59,7 +64,7 @@ class Person:
         """The page says each of these, at once or within a while."""
         for one in wanted:
             try:
-                self.page.get_by_text(one).first.wait_for(state="attached", timeout=60_000)
+                self.page.get_by_text(one).first.wait_for(state="attached")
             except Exception as error:
                 raise AssertionError(f"{one!r} is not on {self.page.url}: {self.text[:2000]}") from error
 
@@ -80,7 +85,7 @@ class Person:
         """Press the button with this text, which sends a form, and wait for the page that answers."""
         self.button(text, within).first.evaluate("button => { button.ownerDocument.body.dataset.sent = 'yes' }")
         self.press(text, within)
-        self.page.locator("body:not([data-sent])").wait_for(timeout=60_000)
+        self.page.locator("body:not([data-sent])").wait_for()
 
     def follow(self, text: str, within: str = "body") -> None:
         """Follow the link with this text."""
@@ -129,7 +134,7 @@ class Person:
 
     def use(self, element: Any, key: str = "Enter") -> None:
         """Click on something; by keyboard: go there with Tab and press a key."""
-        element.wait_for(timeout=20_000)
+        element.wait_for()
         if self.hand == "mouse":
             element.click()
             return
@@ -139,15 +144,15 @@ class Person:
     def _go_to(self, element: Any) -> None:
         """Tab until the element has the focus, which must be seen."""
         for _ in range(MOST_TABS):
-            if element.evaluate(HAS_FOCUS):
-                assert element.evaluate(SHOWS_FOCUS), f"the focus can't be seen: {element}"
+            if (focus := element.evaluate(FOCUS)) != "elsewhere":
+                assert focus == "seen", f"the focus can't be seen: {element}"
                 return
             self.page.keyboard.press("Tab")
         raise AssertionError(f"{MOST_TABS} tabs do not lead there: {element}")
 
     def work_ends(self, path: str) -> None:
         """Follow the work that was begun until its result's page, which begins with `path`."""
-        self.page.wait_for_url(lambda url: url.startswith(self.address + path), timeout=120_000)
+        self.page.wait_for_url(lambda url: url.startswith(self.address + path))
 
     def taken(self, move: Callable[[], None]) -> bytes:
         """The file that a move downloads."""

@@ -8,6 +8,7 @@ the machine, `why_not()` says which.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..ports import free_ports
@@ -83,11 +85,14 @@ def _jars() -> Path:
     if folder.is_dir():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
-    fresh = CACHE / f"{folder.name}.{os.getpid()}"
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
-    subprocess.run(command, check=True, timeout=280, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    with contextlib.suppress(OSError):  # another run may have brought them meanwhile
-        fresh.rename(folder)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one brings them, the others wait for it
+        if not folder.is_dir():
+            fresh = CACHE / f"{folder.name}.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={fresh}"]
+            subprocess.run(command, check=True, timeout=280, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            fresh.rename(folder)
     return folder
 
 
@@ -130,8 +135,8 @@ class KafkaCluster:
 
     def start(self) -> None:
         """Format the storage and start every broker; returns when all of them listen."""
-        for node in self.nodes:
-            self._format(node)
+        with ThreadPoolExecutor(len(self.nodes)) as threads:
+            list(threads.map(self._format, self.nodes))
         for node in self.nodes:
             self._spawn(node)
         for node in self.nodes:

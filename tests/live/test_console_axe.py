@@ -18,14 +18,14 @@ from pipeline.app.month_figures import month_figures
 from pipeline.model.months import Month
 from pipeline.web.console import ROUTERS
 from pipeline.web.parts import Parts
-from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 from tests.integration.consoles import PASSWORD
 from tests.integration.example_month import LOOKED_AT
 
-from .test_console_browser import CHROMIUM, chromium, enter, opened  # noqa: F401 - a fixture, too
+from .chromium import CHROMIUM
+from .test_console_browser import enter, opened
 from .test_console_pictures import blocking_issue, served
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 MONTH = Month(2026, 10)
 AT = f"/months/{MONTH}"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
@@ -72,7 +72,7 @@ def pages_of_router() -> set[str]:
     }
 
 
-def test_no_page_violates_wcag_while_a_month_is_open(blocked: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixtures
+def test_no_page_violates_wcag_while_a_month_is_open(blocked: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(blocked, tmp_path / "var")
     with served(tmp_path / "var", LOOKED_AT) as (address, parts):
         page, _ = opened(chromium)
@@ -82,7 +82,7 @@ def test_no_page_violates_wcag_while_a_month_is_open(blocked: Path, tmp_path: Pa
         assert judge(page, address, {"board": "/", "issues": f"{AT}/issues", "issue": issue, "close": f"{AT}/close"}) == []
 
 
-def test_no_page_violates_wcag_over_the_frozen_month(frozen: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixtures
+def test_no_page_violates_wcag_over_the_frozen_month(frozen: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(frozen, tmp_path / "var")
     with served(tmp_path / "var") as (address, parts):
         page, _ = opened(chromium)

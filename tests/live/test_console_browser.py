@@ -4,7 +4,6 @@ another process is seen while a page is open."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,13 @@ from pipeline.cli.frame import settings_of
 from pipeline.model.months import Month
 from pipeline.web.parts import Parts
 from pipeline.web.serve import serve_console
-from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 from tests.integration.consoles import PASSWORD, Clock
 from tests.integration.example_month import OUTFLOW, esep
 
+from .chromium import CHROMIUM, PATIENCE_MS
 from .console_people import AUTHENTICATOR
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 def served(var: Path) -> Any:
@@ -43,7 +30,9 @@ def served(var: Path) -> Any:
 
 def opened(chromium: Any) -> tuple[Any, list[str]]:
     """A page of a fresh browser profile, and what its console complains of."""
-    page = chromium.new_context(locale="en-GB").new_page()
+    context = chromium.new_context(locale="en-GB")
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -71,7 +60,7 @@ def type_while_the_page_asks_for_itself(page: Any, field: str, value: str) -> No
     assert page.input_value(field) == value
 
 
-def test_no_page_breaks_its_policy_and_a_decision_is_seen_while_a_page_is_open(blocked: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixture
+def test_no_page_breaks_its_policy_and_a_decision_is_seen_while_a_page_is_open(blocked: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(blocked, tmp_path / "var")
     with served(tmp_path / "var") as (address, parts):
         page, troubles = opened(chromium)
@@ -99,7 +88,7 @@ def test_no_page_breaks_its_policy_and_a_decision_is_seen_while_a_page_is_open(b
         assert troubles == []
 
 
-def test_a_passkey_of_the_browser_signs_in_and_approves(frozen: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixture
+def test_a_passkey_of_the_browser_signs_in_and_approves(frozen: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(frozen, tmp_path / "var")
     with served(tmp_path / "var") as (address, parts):
         set_user(parts.app, "B. Approver", ["approver"], by="Tests", reason="for a test")

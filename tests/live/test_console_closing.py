@@ -31,15 +31,14 @@ from pipeline.texts import Language
 from pipeline.verify.shapes import APPROVALS
 from pipeline.web.parts import Parts
 from pipeline.web.serve import serve_console
-from tests.integration.conftest import blocked  # noqa: F401 - a fixture
 from tests.integration.consoles import PASSWORD, Clock
 from tests.integration.example_month import RECORDED, esep
 from tests.integration.test_signing import write_p12
 
+from .chromium import CHROMIUM
 from .console_people import Hand, Person
-from .test_console_browser import CHROMIUM, chromium  # noqa: F401 - a fixture, too
 
-pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 MONTH = Month(2026, 10)
 BOARD = f"/months/{MONTH}"
 CLOSING = """
@@ -101,7 +100,7 @@ def _settings(config: Path) -> Settings:
 # --- the whole closing
 
 
-def make_users(office: Office, first: Person, chromium: Any) -> tuple[Person, Person]:  # noqa: F811 - the fixture
+def make_users(office: Office, first: Person, chromium: Any) -> tuple[Person, Person]:
     """The first user by the one-time link, then two approvers by invitation, each with a browser and a passkey of their own."""
     first.enter(office.parts.make_link("Holder"))
     first.open("/users")
@@ -191,7 +190,7 @@ def freeze(one: Person, office: Office, version: int) -> None:
     one.sees(digest)
     one.fill("form[action$='/freeze'] [name=reason]", "compared with the ledger")
     one.send("Freeze exactly this, in my name" if version == 1 else "Freeze this version, in my name")
-    one.page.wait_for_url(f"{office.address}{BOARD}/close", timeout=120_000)
+    one.page.wait_for_url(f"{office.address}{BOARD}/close")
     one.sees(one.say("version {number}", number=version))
     frozen = office.life.frozen[version]
     assert frozen.digest == digest and frozen.by == "A. Person"
@@ -246,7 +245,7 @@ def restated(cells: list[str], names: list[str]) -> None:
 
 @pytest.mark.parametrize(("language", "hand"), [("en", "mouse"), ("kk", "keyboard"), ("ru", "mouse")])
 def test_the_whole_closing(
-    blocked: Path, tmp_path: Path, chromium: Any, language: Language, hand: Hand, capsys: pytest.CaptureFixture[str]  # noqa: F811 - the fixtures
+    blocked: Path, tmp_path: Path, chromium: Any, language: Language, hand: Hand, capsys: pytest.CaptureFixture[str]
 ) -> None:  # fmt: skip
     var = tmp_path / "var"
     shutil.copytree(blocked, var)
@@ -359,7 +358,7 @@ def freezes_what_it_saw(one: Person) -> None:
     one.send("Freeze exactly this, in my name")
 
 
-def test_what_comes_between_is_told_and_nothing_is_done_twice(blocked: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixtures
+def test_what_comes_between_is_told_and_nothing_is_done_twice(blocked: Path, tmp_path: Path, chromium: Any) -> None:
     var = tmp_path / "var"
     shutil.copytree(blocked, var)
     first_call = iter(["cut"])
@@ -392,7 +391,7 @@ def test_what_comes_between_is_told_and_nothing_is_done_twice(blocked: Path, tmp
         previewed(one)
         previewed(two)
         freezes_what_it_saw(one)
-        one.page.wait_for_url(f"{ours.address}{BOARD}/close", timeout=120_000)
+        one.page.wait_for_url(f"{ours.address}{BOARD}/close")
         freezes_what_it_saw(two)
         two.sees("was frozen meanwhile by A. Person with this very report: nothing is left to freeze")
         assert [frozen.by for frozen in ours.life.frozen.values()] == ["A. Person"]

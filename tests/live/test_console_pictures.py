@@ -22,11 +22,11 @@ from pipeline.cli.frame import settings_of
 from pipeline.model.months import Month
 from pipeline.web.parts import Parts
 from pipeline.web.serve import serve_console
-from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 from tests.integration.consoles import PASSWORD, Clock
 from tests.integration.example_month import LOOKED_AT
 
-from .test_console_browser import CHROMIUM, chromium, enter, opened  # noqa: F401 - a fixture, too
+from .chromium import CHROMIUM
+from .test_console_browser import enter, opened
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 MONTH = Month(2026, 10)
@@ -87,7 +87,7 @@ def blocking_issue(parts: Parts) -> str:
     return group.issues[0].name
 
 
-def test_the_month_while_an_issue_stands_in_the_way(blocked: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixtures
+def test_the_month_while_an_issue_stands_in_the_way(blocked: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(blocked, tmp_path / "var")
     with served(tmp_path / "var", LOOKED_AT) as (address, parts):
         page, troubles = opened(chromium)
@@ -97,7 +97,7 @@ def test_the_month_while_an_issue_stands_in_the_way(blocked: Path, tmp_path: Pat
         assert photograph(page, address, paths, tmp_path) == [] and troubles == []
 
 
-def test_the_other_pages_over_the_frozen_month(frozen: Path, tmp_path: Path, chromium: Any) -> None:  # noqa: F811 - the fixtures
+def test_the_other_pages_over_the_frozen_month(frozen: Path, tmp_path: Path, chromium: Any) -> None:
     shutil.copytree(frozen, tmp_path / "var")
     with served(tmp_path / "var") as (address, parts):
         page, troubles = opened(chromium)
