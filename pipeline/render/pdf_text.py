@@ -31,10 +31,24 @@ def fonts() -> dict[str, Any]:
     return loaded
 
 
+class _Widths(dict[str, float]):
+    """Widths of one font's characters, in thousandths of the size; each is looked up once."""
+
+    def __init__(self, font: str) -> None:
+        super().__init__()
+        self._face = fonts()[font].face
+
+    def __missing__(self, char: str) -> float:
+        self[char] = self._face.charWidths.get(ord(char), self._face.defaultWidth)
+        return self[char]
+
+
+_widths = cache(_Widths)
+
+
 def width_pt(text: str, size: float, font: str = REGULAR) -> float:
-    """The width of a line of text."""
-    width: float = fonts()[font].stringWidth(text, size)
-    return width
+    """The width of a line of text, as reportlab's `TTFont.stringWidth` adds it up, several times faster."""
+    return 0.001 * size * sum(map(_widths(font).__getitem__, text))
 
 
 def printable(text: str, font: str = REGULAR) -> str:

@@ -71,6 +71,11 @@ def test_hyphenation_is_of_words_that_the_headings_have(language: Language) -> N
     assert [word for word in form().hyphenation[language] if word.replace("-", "") not in headings] == []
 
 
+@given(st.text(max_size=60) | st.text(alphabet="аәбіқ -/«»=[]1₸\n", max_size=60), st.floats(1, 40), st.sampled_from([REGULAR, BOLD]))
+def test_widths_are_the_librarys(text: str, size: float, font: str) -> None:
+    assert width_pt(text, size, font) == fonts()[font].stringWidth(text, size)
+
+
 @pytest.mark.parametrize("font", [REGULAR, BOLD])
 def test_digits_are_equally_wide(font: str) -> None:
     """On which the layout of amounts rests."""
