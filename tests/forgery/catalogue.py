@@ -534,10 +534,11 @@ def _older_json(bundle: Path) -> None:
 # --- 9: shapes
 
 
-def _bomb(column: pa.Array, name: str = "wallet") -> Callable[[Path], object]:
-    """A column of some type that takes little on disk."""
+def _bomb(make: Callable[[], pa.Array], name: str = "wallet") -> Callable[[Path], object]:
+    """A column of some type that takes little on disk; it is made when it is wanted, for in memory some take hundreds of megabytes."""
 
     def forge(bundle: Path) -> None:
+        column = make()
         path = bundle / "evidence" / "facts" / "pool_wallets.parquet"
         pq.write_table(pa.table({"chain": pa.array(["bitcoin"] * len(column)), name: column}), path, compression="zstd")
         assert path.stat().st_size < 4 << 20
@@ -804,16 +805,16 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(9, "no Parquet", _no_parquet, FACTS, "not a sound Parquet file"),
     Forgery(9, "many rows", lambda bundle: (test_shapes.many_rows(bundle / "evidence/facts/pool_wallets.parquet"), resealed(bundle)), FACTS, "may hold"),
     Forgery(9, "long texts", lambda bundle: (test_shapes.long_texts(bundle / "evidence/facts/pool_wallets.parquet"), resealed(bundle)), FACTS, "may hold"),
-    Forgery(9, "whole numbers", _bomb(pa.repeat(7, 40_000_000)), FACTS, "may hold"),
-    Forgery(9, "decimals", _bomb(pa.repeat(pa.scalar(Decimal(7), pa.decimal128(38, 0)), 6_000_000)), FACTS, "may hold"),
-    Forgery(9, "wide decimals", _bomb(pa.repeat(pa.scalar(Decimal(7), pa.decimal256(76, 0)), 3_000_000)), FACTS, "may hold"),
-    Forgery(9, "days", _bomb(pa.repeat(7, 20_000_000).cast(pa.int32()).cast(pa.date32())), FACTS, "may hold"),
-    Forgery(9, "nothing at all", _bomb(pa.nulls(20_000_000, pa.int64())), FACTS, "may hold"),
-    Forgery(9, "floating point", _bomb(pa.array([1.5])), FACTS, "types that no frame has"),
-    Forgery(9, "bytes", _bomb(pa.array([b"x" * 100])), FACTS, "types that no frame has"),
-    Forgery(9, "lists", _bomb(pa.array([[1, 2]])), FACTS, "types that no frame has"),
-    Forgery(9, "records", _bomb(pa.array([{"a": 1}])), FACTS, "types that no frame has"),
-    Forgery(9, "instants", _bomb(pa.array([1]).cast(pa.timestamp("us"))), FACTS, "types that no frame has"),
+    Forgery(9, "whole numbers", _bomb(lambda: pa.repeat(7, 40_000_000)), FACTS, "may hold"),
+    Forgery(9, "decimals", _bomb(lambda: pa.repeat(pa.scalar(Decimal(7), pa.decimal128(38, 0)), 6_000_000)), FACTS, "may hold"),
+    Forgery(9, "wide decimals", _bomb(lambda: pa.repeat(pa.scalar(Decimal(7), pa.decimal256(76, 0)), 3_000_000)), FACTS, "may hold"),
+    Forgery(9, "days", _bomb(lambda: pa.repeat(7, 20_000_000).cast(pa.int32()).cast(pa.date32())), FACTS, "may hold"),
+    Forgery(9, "nothing at all", _bomb(lambda: pa.nulls(20_000_000, pa.int64())), FACTS, "may hold"),
+    Forgery(9, "floating point", _bomb(lambda: pa.array([1.5])), FACTS, "types that no frame has"),
+    Forgery(9, "bytes", _bomb(lambda: pa.array([b"x" * 100])), FACTS, "types that no frame has"),
+    Forgery(9, "lists", _bomb(lambda: pa.array([[1, 2]])), FACTS, "types that no frame has"),
+    Forgery(9, "records", _bomb(lambda: pa.array([{"a": 1}])), FACTS, "types that no frame has"),
+    Forgery(9, "instants", _bomb(lambda: pa.array([1]).cast(pa.timestamp("us"))), FACTS, "types that no frame has"),
     Forgery(9, "a footer that lies", _lying_footer, FACTS, "may hold"),
 )  # fmt: skip
 """Every one, in the order of their kinds."""
