@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -158,9 +159,10 @@ def test_unit_tests_do_no_input_or_output(tmp_path: Path, statement: str, said: 
     fixture = "tmp_path" if statement == "tmp_path" else ""
     program = f"import pathlib, socket, subprocess, time\n\ndef test_it({fixture}):\n    {statement}\n"
     (tmp_path / "test_it.py").write_text(program, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."], text=True, capture_output=True, cwd=tmp_path, check=False
-    )
+    # None of the plugins that are installed here has a part in it, and each takes its time to start.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, env=alone, text=True, capture_output=True, cwd=tmp_path, check=False)
     assert done.returncode == (0 if said is None else 1), done.stdout
     assert (said or "1 passed") in done.stdout
 

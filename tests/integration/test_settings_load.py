@@ -181,12 +181,13 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
     lines = TEMPLATE.read_text(encoding="utf-8").splitlines()
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == reference_page(), "docs/settings.md is older than the settings: make docs"
-    for place, section in sections(Settings):
+    every = sections(Settings)
+    for place, section in every:
         for name, field in section.model_fields.items():
             key = field.alias or name
-            is_table = any(
-                re.search(rf"\b{name}\b", other) for other, _ in sections(Settings) if other.startswith((f"[{name}", f"[[{name}"))
-            ) or any(other == f"{place[:-1]}.{name}]" for other, _ in sections(Settings))
+            is_table = any(re.search(rf"\b{name}\b", other) for other, _ in every if other.startswith((f"[{name}", f"[[{name}"))) or any(
+                other == f"{place[:-1]}.{name}]" for other, _ in every
+            )
             if place in ("[ledger.files]", "[registry.files]"):
                 continue
             if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files", "fees", "addresses"):
