@@ -160,12 +160,12 @@ class Node:
         """The node's features, found by trying them."""
         info = self.connection.call("getnetworkinfo", result=_NetworkInfo)
         is_core = info.subversion.startswith("/Satoshi:")
-        self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin")
+        self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin", of=tip)
         return NodeFeatures(
             version=info.version,
             subversion=info.subversion,
             has_rest=self._has_rest,
-            has_rest_spent=self._has_rest and self._answers(f"/rest/spenttxouts/{tip}.bin"),
+            has_rest_spent=self._has_rest and self._answers(f"/rest/spenttxouts/{tip}.bin", of=tip),
             has_filters=is_core and info.version >= 250000 and self.filters_reach() >= 0,
             has_prevouts=is_core and info.version >= 230000,
             has_txindex=self._index("txindex").synced,
@@ -196,8 +196,14 @@ class Node:
             return False
         return True
 
-    def _answers(self, path: str) -> bool:
-        return self.connection.get(path)[0] == 200
+    def _answers(self, path: str, *, of: str) -> bool:
+        """Whether REST has the path. A node that is starting or overloaded is asked again; one that lacks only the data of the block `of` has the path."""
+        status, body = self.connection.get(path)
+        said = body[:200].decode(errors="replace").lower()
+        if status == 429 or (status == 503 and ("queue" in said or "temporarily unavailable:" in said)):
+            rest_body(self.name, path, status, body)
+        is_named = of in said and "/rest/" not in said  # a server without REST may repeat the path
+        return status == 200 or (status == 404 and (is_named or any(words in said for words in NOT_THERE)))
 
     def get(self, path: str) -> bytes:
         """The body of a REST answer. Raises ChainMoved when the node does not know what is asked."""

@@ -63,7 +63,7 @@ class AccountProver:
     ) -> ProvedAccounts | None:
         """What the addresses held after one block; None where the node can't prove it. Raises ChainMoved as every question about state."""
         places = [address for address in addresses if address in watch_list.addresses]
-        if self._node.features is None or not self._node.features.has_account_proofs or not places:
+        if self._node.features is None or not self._node.features.may_have("account_proofs") or not places:
             return None
         try:
             proofs = self._node.account_proofs(places, height, block_hash)

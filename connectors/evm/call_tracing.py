@@ -8,7 +8,7 @@ from typing import Literal
 from pipeline.model.message import message
 
 from .errors import NotOffered, NotYetThere
-from .node import NodeFeatures, Traces
+from .features import NodeFeatures, Traces
 
 InternalCalls = Literal["auto", "trace_block", "debug_trace", "ignore"]
 
@@ -32,7 +32,7 @@ def choose(wanted: InternalCalls, features: NodeFeatures, node: str) -> CallTrac
     """
     if wanted == "ignore":
         return CallTracing("ignored", None, True, 'the pool accepts not to see them (internal_calls = "ignore")')
-    if wanted in features.undecided or (wanted == "auto" and features.undecided and not features.traces):
+    if wanted in features.undecided_traces or (wanted == "auto" and features.undecided_traces and not features.traces):
         raise NotYetThere(
             message(
                 'the node at {node} lacks the state of its newest blocks, so it can\'t be told yet whether it shows calls inside transactions: it is asked again (a node that never shows them: internal_calls = "ignore")',

@@ -46,6 +46,16 @@ class RpcError(SourceError):
         return _STATE.search(self.text) is not None
 
     @property
+    def is_contracts_own(self) -> bool:
+        """Whether a contract that was called failed, in whatever words it says so itself: the node answered."""
+        return self.code == REVERTED or _REVERT.match(self.text) is not None or (_FAILED.search(self.text) is not None and not self.is_state_missing)  # fmt: skip
+
+    @property
+    def is_block_missing(self) -> bool:
+        """Whether the node does not have the block: behind one address may be several machines, of which some are later than others."""
+        return _BLOCK.search(self.text) is not None
+
+    @property
     def is_about_the_user(self) -> bool:
         """Whether it is this user that the method, or a state, is refused to: by a plan, a price, a permission. That does not change from block to block."""
         return self.is_method_missing or _PLAN.search(self.text) is not None
@@ -60,6 +70,11 @@ _MISSING = re.compile(
     r"method .*(not (found|exist|available|supported|whitelisted|allowed)|disabled)|does not exist/is not available|unsupported method",
     re.I,
 )
+REVERTED = 3
+"""The code of an error of a contract that reverted (go-ethereum's, and others')."""
+_REVERT = re.compile(r"(vm )?((exception|execution)[^:]{0,40} )?revert", re.I)
+_FAILED = re.compile(r"revert|invalid (opcode|jump)|out of gas|stack (under|over)flow|undefined instruction", re.I)
+_BLOCK = re.compile(r"\b(block|header)\b.*\bnot found\b|unknown block|\b(could|can)n[o']t find (the )?block", re.I)
 _STATE = re.compile(
     r"missing trie node|world ?state|state .*(not (found|present|retained)|gone|missing)|no longer (available|has|have|stored)|"
     r"(old|historical|history) (data|block|blocks|proofs?)? ?(is |are )?(not available|unavailable)|proof window|distance to target block|snapshot not|"

@@ -33,7 +33,8 @@ from .build_events import EvmEventBuilder, MonthEnd, by_month
 from .call_tracing import CallTracing
 from .chain_state import ChainState
 from .errors import ChainMoved, StateMissing, TraceContradicted
-from .node import Node, NodeStatus
+from .features import NodeStatus
+from .node import Node
 from .node_side import EvmSide, open_sides
 from .old_state import OldState
 from .payers import PayersTransactions

@@ -1,6 +1,6 @@
 """Queries to an account chain's node, with checks of each answer.
 
-Enters: a connection. Leaves: the node's features, found by trying them; blocks by number with verified header hashes; receipts, calls and
+Enters: a connection. Leaves: blocks by number with verified header hashes; receipts, calls and
 state of one block. No block tag but `latest` is used, because not every node knows `finalized`. Raises ChainMoved when the main chain
 changed between two queries. Left out: what the answers mean for the pool (`read_block.py`, `scan.py`).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -18,57 +18,20 @@ from pipeline.chains.forks import fork_fault
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
 
-from .answers import LightBlock, Listed, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
+from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .commitments import check_withdrawals
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
+from .features import CALL_TRACER, NodeFeatures, NodeStatus, Traces, is_null, probe
 from .movements import Calls
-from .rpc import Call, NodeConnection, lacks_state
+from .rpc import Call, NodeConnection
 from .traces import FlatTrace, TracedTransaction, Untraced, calls_by_transaction, calls_of_trees, decode_nested
 
-Traces = Literal["trace_block", "debug_trace"]
-TRACE_TIMEOUT = "120s"
-"""What a node may take for one transaction: by default some give up after five seconds."""
-CALL_TRACER = {"tracer": "callTracer", "timeout": TRACE_TIMEOUT}
-BLOCKS_TRIED = 64
-"""The newest blocks among which one with transactions is looked for."""
 STATE_KEPT_BLOCKS = 128
 """Below the tip: a node that answers null about an older block's state or traces is taken at its word, of a newer one it may be late."""
+_GONE = object()
+"""In place of an answer about a state that the node does not have."""
 _journal = Journal("evm")
 _light = msgspec.json.Decoder(LightBlock | None)
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    """The node's tip and its progress."""
-
-    height: int
-    hash: str
-    syncing: tuple[int, int] | None
-    """The height where a synchronising node is, and the one it is heading for."""
-    work: int | None = None
-    """Of the whole chain, on a chain of proof of work whose node tells it (`totalDifficulty`)."""
-
-
-@dataclass(frozen=True)
-class NodeFeatures:
-    """The optional methods that the node supports."""
-
-    version: str
-    traces: tuple[Traces, ...]
-    """The methods of tracing calls inside transactions, the preferred one first."""
-    block_receipts_by: Literal["hash", "number"] | None
-    """How a block is named to `eth_getBlockReceipts`; None where the node does not answer it."""
-    has_state_by_hash: bool
-    """State can be asked for by a block's hash (EIP-1898)."""
-    has_trace_filter: bool
-    has_account_proofs: bool
-    """What an account held can be proved by the header (EIP-1186)."""
-    undecided: tuple[Traces, ...] = ()
-    """The methods of tracing that could not be tried, because the node lacked the state of the block that they were tried on."""
-
-    @property
-    def has_block_receipts(self) -> bool:
-        return self.block_receipts_by is not None
 
 
 @dataclass(frozen=True)
@@ -117,58 +80,9 @@ class Node:
         return NodeStatus(self._tip_height, newest.hash[2:].lower(), heights, newest.work())
 
     def probe_features(self, status: NodeStatus) -> NodeFeatures:
-        """The node's features, found by trying them on its newest block that has transactions.
-
-        A way is offered when its answer has the right shape there, not when it is refused; where that block's state is lacking, it stays undecided.
-        """
-        shown = self._newest_with_transactions(status)
-        height, block_hash = hex(shown.height), "0x" + shown.hash
-        by_hash = {"blockHash": block_hash}
-        nobody = "0x" + 40 * "0"
-        calls: dict[str, Call] = {
-            "version": ("web3_clientVersion", ()),
-            "trace_block": ("trace_block", (height,)),
-            "debug_trace": ("debug_traceBlockByHash", (block_hash, CALL_TRACER)),
-            "receipts": ("eth_getBlockReceipts", (block_hash,)),
-            "by_hash": ("eth_getBalance", (nobody, by_hash)),
-            "proof": ("eth_getProof", (nobody, (), height)),
-            "trace_filter": ("trace_filter", ({"fromBlock": height, "toBlock": height, "fromAddress": [nobody]},)),
-        }
-        found = dict(zip(calls, self.connection.ask(list(calls.values())), strict=True))
-        version = found["version"]
-        traces: list[Traces] = []
-        undecided: list[Traces] = []
-        for way in ("trace_block", "debug_trace"):
-            if _is_list(found[way], is_filled=shown.has_transactions):
-                traces.append(way)
-            elif lacks_state(found[way]):
-                undecided.append(way)
-        receipts: Literal["hash", "number"] | None = None
-        if _is_list(found["receipts"], is_filled=shown.has_transactions):
-            receipts = "hash"
-        elif _is_list(self.connection.ask([("eth_getBlockReceipts", (height,))])[0], is_filled=shown.has_transactions):
-            receipts = "number"
-        self.features = NodeFeatures(
-            version=self.connection.read(version, "web3_clientVersion", str) if not isinstance(version, RpcError) else "unknown",
-            traces=tuple(traces),
-            block_receipts_by=receipts,
-            has_state_by_hash=_starts(found["by_hash"], b'"'),
-            has_trace_filter=_is_list(found["trace_filter"], is_filled=False),
-            has_account_proofs=_starts(found["proof"], b"{"),
-            undecided=tuple(undecided),
-        )
+        """The node's features, found by trying them (`features.py`); what is known of this node already stays known."""
+        self.features = probe(self.connection, status, self.features)
         return self.features
-
-    def _newest_with_transactions(self, status: NodeStatus) -> _Shown:
-        """Of the newest blocks one that has transactions, or else the tip."""
-        heights = range(status.height, max(-1, status.height - BLOCKS_TRIED), -1)
-        for answer in self.connection.ask([("eth_getBlockByNumber", (hex(height), False)) for height in heights]):
-            if isinstance(answer, RpcError) or _is_null(answer):
-                continue
-            block = self.connection.read(answer, "eth_getBlockByNumber", Listed)
-            if block.transactions:
-                return _Shown(self._number(block.number, message("number of a block")), block.hash[2:].lower(), has_transactions=True)
-        return _Shown(status.height, status.hash, has_transactions=False)
 
     def check_forks(self, network: AccountNetwork, tip_height: int) -> bool:
         """Raises WrongChain when the first block, or one after a fork, is another network's. False while the tip is too low to tell.
@@ -304,14 +218,14 @@ class Node:
     def traced_heights(self, headers: Sequence[RawHeader], addresses: Sequence[str]) -> set[int] | None:
         """Heights of blocks in whose calls `trace_filter` finds one of the addresses; None where the node has no such method, or fails at it."""
         assert self.features is not None
-        if not self.features.has_trace_filter:
+        if not self.features.may_have("trace_filter"):
             return None
         parties = [address.lower() for address in addresses]
         span = {"fromBlock": hex(headers[0].height), "toBlock": hex(headers[-1].height)}
         hashes = {header.height: header.hash for header in headers}
         found: set[int] = set()
         for answer in self.connection.ask([("trace_filter", ({**span, side: parties},)) for side in ("fromAddress", "toAddress")]):
-            if isinstance(answer, RpcError) or _is_null(answer):
+            if isinstance(answer, RpcError) or is_null(answer):
                 return None
             for trace in self.connection.read(answer, "trace_filter", list[Located]):
                 if hashes.get(trace.block_number) != trace.block_hash[2:].lower():
@@ -332,32 +246,42 @@ class Node:
         found = self.state([("eth_getProof", (address.lower(), (), at)) for address in addresses], height, block_hash, result=ProvedAccount)
         return [answer and answer.account_proof for answer in found]
 
-    def state(self, calls: Sequence[Call], height: int, block_hash: str, *, result: Any = str) -> list[Any]:
+    def state(self, calls: Sequence[Call], height: int, block_hash: str, *, result: Any = str, failed: Any = None) -> list[Any]:
         """The answers to queries about the state after one block, decoded as `result`; None where the node no longer has it.
 
-        The calls name the block by `at`. Raises ChainMoved when the block has left the main chain.
+        The calls name the block by `at`. `failed`: in place of the answer of a contract that itself fails. Raises ChainMoved when the block has left
+        the main chain.
         """
         assert self.features is not None
         if not calls:
             return []
+        answers = self._state(calls, height, block_hash, result, failed)
+        gone = [place for place, answer in enumerate(answers) if answer is _GONE]
+        if gone:  # one of several machines behind an address may be late, or answer null but once
+            again = self._state([calls[place] for place in gone], height, block_hash, result, failed)
+            for place, answer in zip(gone, again, strict=True):
+                answers[place] = None if answer is _GONE else answer
+            self.n_states_missing += sum(answer is _GONE for answer in again)
+        if not self.features.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
+            raise ChainMoved(message("block {height} is not {block_hash} any more", height=height, block_hash=block_hash))
+        return answers
+
+    def _state(self, calls: Sequence[Call], height: int, block_hash: str, result: Any, failed: Any) -> list[Any]:
+        """As `state`; _GONE where the node says that it does not have it."""
         answers: list[Any] = []
         for (method, _), answer in zip(calls, self.connection.ask(calls), strict=True):
             if not isinstance(answer, RpcError):
-                self.n_states_missing += _is_null(answer)
-                answers.append(None if _is_null(answer) else self.connection.read(answer, method, result))
-            elif answer.is_state_missing or (method == "eth_call" and "revert" in answer.text.lower()):
-                answers.append(None)
-                self.n_states_missing += answer.is_state_missing
+                answers.append(_GONE if is_null(answer) else self.connection.read(answer, method, result))
+            elif method == "eth_call" and answer.is_contracts_own:
+                answers.append(failed)
+            elif answer.is_state_missing:
+                answers.append(_GONE)
             elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():
-                if self.hashes_at([height]) == [block_hash]:
-                    self.n_states_missing += 1
-                    answers.append(None)
-                else:
+                if self.hashes_at([height]) != [block_hash]:
                     raise ChainMoved(str(answer))
+                answers.append(_GONE)
             else:
                 raise answer
-        if not self.features.has_state_by_hash and self.hashes_at([height]) != [block_hash]:
-            raise ChainMoved(message("block {height} is not {block_hash} any more", height=height, block_hash=block_hash))
         return answers
 
     def _number(self, text: str, field: str) -> int:
@@ -373,28 +297,6 @@ def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:
     return answer
 
 
-class _Shown(NamedTuple):
-    """The block on which the node's methods are tried."""
-
-    height: int
-    hash: str
-    has_transactions: bool
-
-
-def _starts(answer: msgspec.Raw | RpcError, mark: bytes) -> bool:
-    """Whether it is an answer of that JSON type."""
-    return not isinstance(answer, RpcError) and bytes(answer).lstrip().startswith(mark)
-
-
-def _is_list(answer: msgspec.Raw | RpcError, *, is_filled: bool) -> bool:
-    """Whether it is a list, with at least one entry where `is_filled`."""
-    return _starts(answer, b"[") and not (is_filled and isinstance(answer, msgspec.Raw) and not bytes(answer).strip(b"[] \r\n\t"))
-
-
 def _hash_in(answer: Mapping[str, Any], field: str) -> str | None:
     value = answer.get(field)
     return value[2:].lower() if isinstance(value, str) else None
-
-
-def _is_null(answer: msgspec.Raw | RpcError) -> bool:
-    return not isinstance(answer, RpcError) and bytes(answer) == b"null"

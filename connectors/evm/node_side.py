@@ -16,8 +16,9 @@ from pipeline.model.journal import Journal
 
 from .account_proofs import AccountProver
 from .call_tracing import CallTracing, choose
+from .features import BLOCKS_TRIED, NodeFeatures, NodeStatus
 from .internal_transfers import InternalTransferFinder
-from .node import BLOCKS_TRIED, Node, NodeStatus
+from .node import Node
 from .read_block import BlockReader
 from .rpc import NodeConnection
 from .scan import Scanner
@@ -50,6 +51,8 @@ class EvmSide:
         self._is_told_apart = False
         self._probed_at = 0
         """The tip's height when the node's features were tried."""
+        self._wait_blocks = 1
+        """So many blocks later those that stayed undecided are tried again."""
         self.status: NodeStatus | None = None
 
     @property
@@ -78,7 +81,7 @@ class EvmSide:
         return tuple(self.node.told_untraced.values())
 
     def look(self) -> Look:
-        """The node's tip. At the first look the node is checked to be of the network, and its features are tried; again while it can't be told how it traces.
+        """The node's tip. At the first look the node is checked to be of the network, and its features are tried; those again that could not be.
 
         The work of the chain is known where blocks have some and the node tells it; else heights are compared. Raises WrongChain.
         """
@@ -86,11 +89,17 @@ class EvmSide:
         if not self._is_told_apart:
             self._is_told_apart = self.node.check_forks(self._network, status.height)
         features = self.node.features
-        is_late = status.height >= self._probed_at + BLOCKS_TRIED
-        if features is None or (features.undecided and (is_late or not features.traces)):
-            self.node.probe_features(status)
-            self._probed_at, self._is_chosen = status.height, False
+        if features is None or self._is_time_to_try(features, status.height):
+            self._wait_blocks = 1 if features is None else min(BLOCKS_TRIED, 2 * self._wait_blocks)
+            tried = self.node.probe_features(status)
+            self._probed_at, self._is_chosen = status.height, self._is_chosen and features is not None and tried.traces == features.traces
         return Look(status.height, status.hash, status.work)
+
+    def _is_time_to_try(self, features: NodeFeatures, height: int) -> bool:
+        """Whether to try again what stayed undecided: at each look where it is how calls are traced, else after 1, 2, 4 blocks and so on."""
+        if not features.undecided:
+            return False
+        return (bool(features.undecided_traces) and not features.traces) or not 0 <= height - self._probed_at < self._wait_blocks
 
     def choose_call_tracing(self) -> CallTracing:
         """How calls inside transactions are traced; chosen again after each reconnection, since the node may be another one."""

@@ -55,9 +55,9 @@ class RecordedAnswers(NamedTuple):
 
 
 def lacks_state(answer: msgspec.Raw | RpcError) -> bool:
-    """Whether an answer about a new block that has transactions says that the node does not have its state now: by an error, null, an empty list."""
+    """Whether an answer about a new block that has transactions says that the node does not have it, or its state, now: by an error, null, an empty list."""
     if isinstance(answer, RpcError):
-        return answer.is_state_missing and not answer.is_about_the_user
+        return (answer.is_state_missing or answer.is_block_missing) and not answer.is_about_the_user
     return bytes(answer) in (b"null", b"[]")
 
 
@@ -247,7 +247,8 @@ class NodeConnection:
 
     def _failure_of(self, error: Fault, method: str) -> SourceError:
         text = error.message[:300]
-        if error.code in (429, -32029) or (RATE_LIMITED.search(text) and "range" not in text):
+        is_contracts = RpcError("", method=method, code=error.code, text=text).is_contracts_own  # its words are a stranger's
+        if error.code in (429, -32029) or (RATE_LIMITED.search(text) and "range" not in text and not is_contracts):
             return Limited(
                 message(
                     "the node at {name} asks to be asked more slowly ({method}: {text}): trying again later",

@@ -6,12 +6,11 @@ deploy a contract that logs `Transfer(from = pool)`. Asked only where no pool wa
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.log.events.chain import Input, Transaction
+from pipeline.model.journal import Journal
 
 from .abi import amount, balance_of
 from .errors import RpcError
@@ -21,8 +20,9 @@ from .read_block import Watching
 from .rpc import Call
 from .scan import Scanned
 
-_FAILED = re.compile(r"revert|invalid (opcode|jump)|out of gas|stack (under|over)flow|undefined instruction", re.I)
-"""The contract itself failed at the question: it keeps no balances."""
+_journal = Journal("evm")
+_FAILED = "0x"
+"""In place of the answer of a contract that itself failed at the question: it keeps no balances."""
 
 
 class TokenClaims:
@@ -44,7 +44,7 @@ class TokenClaims:
             scanned.found[height] = [done.get(told.txid, told) for told in transactions]
 
     def _held(self, height: int, block_hash: str, claiming: list[Transaction], watching: Watching) -> dict[tuple[str, str], str | None]:
-        """By contract and address, what the contract says that the address held after the block; None where the node does not have that state."""
+        """By contract and address, what the contract says that the address held after the block; None where the node does not have that state, or refuses to say."""
         places = sorted(
             {
                 (spent.asset, spent.address)
@@ -55,13 +55,20 @@ class TokenClaims:
         )
         at = self._node.at(height, block_hash)
         calls: list[Call] = [("eth_call", ({"to": contract.lower(), "data": balance_of(address)}, at)) for contract, address in places]
-        held: dict[tuple[str, str], str | None] = {}
-        for place, (method, _), answer in zip(places, calls, self._node.connection.ask(calls), strict=True):
-            if isinstance(answer, RpcError):
-                held[place] = "0" if _FAILED.search(answer.text) and not answer.is_state_missing else None
-                continue
-            held[place] = _units(self._node.connection.read(answer, method, str))
-        return held
+        try:
+            answers = self._node.state(calls, height, block_hash, failed=_FAILED)
+        except RpcError:
+            answers = [self._alone(call, height, block_hash) for call in calls]
+        return {place: None if answer is None else _units(answer) for place, answer in zip(places, answers, strict=True)}
+
+    def _alone(self, call: Call, height: int, block_hash: str) -> str | None:
+        """The answer to one of the questions, asked again. None where the node refuses this one, which a stranger's contract may bring about."""
+        try:
+            answer: str | None = self._node.state([call], height, block_hash, failed=_FAILED)[0]
+        except RpcError as error:
+            _journal.warning("claim-not-compared", node=self._node.name, height=height, detail=str(error))
+            return None
+        return answer
 
 
 def _units(answer: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.chains.rewards import RewardFacts
 
-from .node import ReadBlock, Traces
+from .features import Traces
+from .node import ReadBlock
 from .watch import WatchList
 
 

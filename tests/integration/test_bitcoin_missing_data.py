@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
-from connectors.bitcoin.errors import BlockNotThere
+from connectors.bitcoin.errors import BlockNotThere, NodeBusy, NodeWarmingUp
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import Connect, WatchedWallet
 
@@ -24,7 +24,7 @@ def connector(url: str, scripts: list[bytes], strategy: str, rest: str = "off") 
         MemoryLog(),
         BitcoinChain(
             pool_id="p", chain="c", asset="BTC", network="regtest", rpc_url=url, user="u", wallets=wallets, start_height=1, strategy=strategy,
-            rest="on" if rest == "on" else "off",
+            rest=rest,  # type: ignore[arg-type]
         ),
     )  # fmt: skip
 
@@ -123,3 +123,70 @@ def test_rest_says_so_too(says: str) -> None:
         node.alter_rest = lambda path, status, body: (404, f"{says}\r\n".encode()) if "spenttxouts" in path else (status, body)
         with pytest.raises(BlockNotThere, match=re.escape(says)):
             following.step()
+
+
+NOT_NOW = [
+    "{tip} undo not available",
+    "{tip} not found",
+    "Undo data expected but can't be read",
+    "{tip} not available (not fully downloaded)",
+]
+
+
+@pytest.mark.parametrize("says", NOT_NOW)
+def test_a_tip_without_undo_data_is_no_sign_of_an_old_node(says: str) -> None:
+    """A node that has just loaded a snapshot lacks the undo data of its tip, on which `spenttxouts` is tried."""
+    world = World(11)
+    world.extend(24)
+    tip = world.tip.hash
+    lacking = (404, f"{says.format(tip=tip)}\r\n".encode())
+    with ExitStack() as held:
+        node = ScriptedNode(world)
+        node.alter_rest = lambda path, status, body: lacking if path == f"/rest/spenttxouts/{tip}.bin" else (status, body)
+        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, "auto", rest="on"))
+        with suppress(BlockNotThere):
+            following.step()
+        node.alter_rest = lambda _, status, body: (status, body)
+        while not isinstance(following.step(), Idle):
+            pass
+        assert following.describe().method == "rest"
+
+
+@pytest.mark.parametrize(
+    ("says", "error"),
+    [(b"Work queue depth exceeded", NodeBusy), (b"Service temporarily unavailable: Loading block index\r\n", NodeWarmingUp)],
+)
+@pytest.mark.parametrize("path", ["headers", "spenttxouts"])
+def test_a_node_that_is_starting_or_overloaded_is_no_node_without_rest(path: str, says: bytes, error: type[Exception]) -> None:
+    world = World(11)
+    world.extend(24)
+    with ExitStack() as held:
+        node = ScriptedNode(world)
+        node.alter_rest = lambda asked, status, body: (503, says) if f"/rest/{path}/" in asked else (status, body)
+        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, "auto", rest="auto"))
+        with pytest.raises(error):
+            following.step()
+        node.alter_rest = lambda _, status, body: (status, body)
+        while not isinstance(following.step(), Idle):
+            pass
+        assert following.describe().method == "rest"
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (404, ""),
+        (404, "<h1>Not Found</h1>The requested URL {path} was not found on this server."),
+        (503, "<h1>503 Service Temporarily Unavailable</h1>"),
+    ],
+)
+def test_a_node_without_rest_is_read_without_it(status: int, says: str) -> None:
+    world = World(11)
+    world.extend(24)
+    with ExitStack() as held:
+        node = ScriptedNode(world)
+        node.alter_rest = lambda path, _, body: (status, says.format(path=path).encode())
+        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, "own-outputs", rest="auto"))
+        while not isinstance(following.step(), Idle):
+            pass
+        assert following.describe().method == "own-outputs"

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .account_life import AccountLife
 
 KNOWN = (COIN, UNIT_TOKEN, DEAD_TOKEN)
+CLAIMED = ("held", "held_after")
+"""What a token's contract says that the sender held before the block and after it."""
 
 
 class AccountJudge(Judge):
@@ -56,7 +58,21 @@ class AccountJudge(Judge):
         self.observations_are_true(logged["observations"])
         self.doubts_have_a_cause(logged["doubts"])
         self.named_was_looked_for(logged["sought"], reader.named)
-        return facts_of_world(self.life, observations=logged["observations"], doubts=logged["doubts"], sought=logged["sought"])
+        facts = facts_of_world(self.life, observations=logged["observations"], doubts=logged["doubts"], sought=logged["sought"])
+        self._true_inputs = [dict(row) for row in facts["inputs"]]
+        self.forget(facts["inputs"], logged["inputs"])
+        return facts
+
+    def forget(self, true: list[Row], told: list[Row]) -> None:
+        """(b) What nobody named a token for says of its sender's holdings may be null where the node had forgotten the state; `true` says then that it is not known."""
+        forgotten, blocks = self.life.node.forgotten, self.life.chain.blocks
+        unknown = {(row["block_hash"], row["txid"], row["spent_vout"], name) for row in told for name in CLAIMED if row[name] is None}
+        for row in true:
+            block = blocks["0x" + row["block_hash"]]
+            before = block.parent.hash[2:] if block.parent is not None else None
+            for name, after in zip(CLAIMED, (before, row["block_hash"]), strict=True):
+                if (row["block_hash"], row["txid"], row["spent_vout"], name) in unknown and after in forgotten:
+                    row[name] = None
 
     def named_was_looked_for(self, rows: list[Row], named: set[str]) -> None:
         """(h) What the office's books say that others paid on chain was looked for, and nothing that no payment ever named (rule 10.8)."""
@@ -105,9 +121,11 @@ class AccountJudge(Judge):
             true: Tables = {name: [] for name in facts}
             chain: list[AccountBlock] = [self.life.chain.blocks["0x" + block_hash] for block_hash in sorted(blocks)]
             add_blocks(true, chain, {a: wallet for a, wallet in OWN.items() if wallet in named}, sought, shows_calls=self.life.shows_calls)
+            told_truly = shaped(true)
+            self.forget(told_truly["inputs"], facts["inputs"])
             for name in ("transactions", "inputs", "outputs"):
                 frozen = as_set(row for row in facts[name] if row["block_hash"] in blocks and row["txid"] not in depends)
-                different = frozen ^ as_set(row for row in shaped(true)[name] if row["txid"] not in depends)
+                different = frozen ^ as_set(row for row in told_truly[name] if row["txid"] not in depends)
                 hold("h", not different, f"{event.month} v{event.version} was frozen on untrue {name}: {list(different)[:2]}")
             self.count("h")
 
@@ -183,9 +201,15 @@ class AccountJudge(Judge):
 
     # --- reorganisations ---------------------------------------------------------------------------------------------
 
+    def as_read_anew(self, facts: Tables) -> Tables:
+        return {**facts, "inputs": self._true_inputs}
+
     def is_as_before(self, name: str, before: Facts, after: Facts) -> bool:
-        if name != "observations":
+        may_be_null = {"observations": ("value",), "inputs": CLAIMED}.get(name)
+        if may_be_null is None:
             return super().is_as_before(name, before, after)
-        was, now = (frame.observations.to_dicts() for frame in (before, after))
+        was, now = (getattr(frame, name).to_dicts() for frame in (before, after))
         # What a node had forgotten it may remember when it is asked again.
-        return len(was) == len(now) and all(a == b or a == b | {"value": None} for a, b in zip(was, now, strict=True))
+        return len(was) == len(now) and all(
+            a == b | {column: None for column in may_be_null if a[column] is None} for a, b in zip(was, now, strict=True)
+        )

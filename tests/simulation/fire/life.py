@@ -284,6 +284,8 @@ class Life:
         process = self._start()
         process.follow(self._note)
         self._try(self._hand_over, process)
+        if self.dice.is_calm:  # whom the files name is looked for before anybody looks at the months: following never stands still for days
+            process.follow(self._note)
         for _ in range(MOST_ROUNDS):
             before = self.deeds.total()
             self._try(self._people, process)
@@ -292,6 +294,7 @@ class Life:
             if not self.dice.is_calm or (self.deeds.total() == before and not self._waits_for_people()):
                 break
             self._try(self._hand_over, process)
+            process.follow(self._note)
 
     def _try(self, step: Callable[[Process], None], process: Process) -> None:
         try:

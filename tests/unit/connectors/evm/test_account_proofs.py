@@ -35,7 +35,7 @@ class Asked:
     name = "node"
 
     def __init__(self, answer: Any = None, *, offers: bool = True) -> None:
-        self.features, self.answer = SimpleNamespace(has_account_proofs=offers), answer
+        self.features, self.answer = SimpleNamespace(may_have=lambda _: offers), answer
         self.asked: list[tuple[int, list[str]]] = []
 
     def account_proofs(self, addresses: list[str], height: int, _: str) -> list[list[str] | None]:

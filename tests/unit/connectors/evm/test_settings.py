@@ -8,7 +8,7 @@ import pytest
 
 from connectors.evm.call_tracing import choose
 from connectors.evm.errors import NotOffered
-from connectors.evm.node import NodeFeatures
+from connectors.evm.features import NodeFeatures
 from connectors.evm.settings import EvmChain
 from connectors.evm.watch import union, watch_list
 from pipeline.log.events.chain import WatchedWallet
