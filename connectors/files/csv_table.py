@@ -63,9 +63,7 @@ def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tupl
     if separator_line := re.match(rb"(?i)sep=(.)[ \t]*\n", data):
         separator = separator_line[1].decode("utf-8", errors="replace")
         if layout.delimiter != separator:
-            cure = message(
-                "remove the line, or set delimiter = {separator} in {place}", separator=repr(separator), place=layout.place
-            ).replace("'", '"')
+            cure = message("remove the line, or set delimiter = {separator} in {place}", separator=f'"{separator}"', place=layout.place)
             return b"", [
                 Fault(
                     1,
@@ -129,12 +127,13 @@ def _with_lost_letters(table: RawTable, layout: Layout) -> RawTable:
 
 
 def _separator(heading_line: str, expected: Collection[str], layout: Layout) -> str:
-    """The layout's separator, else the one that makes most headings known; a comma when none does."""
+    """The layout's separator, else the one that makes most headings known; where none does, the one that stands most often among the headings, a comma first."""
     if layout.delimiter:
         return layout.delimiter
 
-    def known(separator: str) -> int:
-        return len({cell.strip() for cell in next(csv.reader([heading_line], delimiter=separator), [])} & set(expected))
+    def known(separator: str) -> tuple[int, int]:
+        cells = next(csv.reader([heading_line], delimiter=separator), [])
+        return len({cell.strip() for cell in cells} & set(expected)), len(cells)
 
     return max(SEPARATORS, key=known)
 

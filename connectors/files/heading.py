@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from pipeline.model.message import message
+from pipeline.model.message import counted, message
 from pipeline.validate.layout import Layout
 
 SEARCHED_ROWS = 30
@@ -24,7 +24,7 @@ def title_above(first: Collection[str], below: Iterable[tuple[int, Collection[st
         return ""
     for line, cells in below:
         if len(wanted & set(cells)) >= min(2, len(wanted)):
-            rows = message("{line} row{more}", line=line - 1, more="s" if line > 2 else "")
+            rows = counted("{count} row", "{count} rows", line - 1)
             return message(
                 "the headings stand in row {line}, with a title above them: remove the {rows} above, or set rows_above = {line_2} in {place}",
                 line=line,

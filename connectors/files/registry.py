@@ -20,7 +20,7 @@ from pipeline.log.protocol import EventLog
 from pipeline.log.read import events_of, refuse_newer
 from pipeline.log.registry_versions import ROWS, RegistryVersions, digest_of
 from pipeline.model.errors import InputRefused, SettingsError
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.validate.columns import CellContext
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.registry import (
@@ -150,7 +150,7 @@ def _paths(where: Path | Mapping[RegistryKind, Path]) -> dict[RegistryKind, Path
                     message(
                         "{source}: {name} are both there: leave the one that counts",
                         source=source,
-                        name=" and ".join(path.name for path in present),
+                        name=joined(message(" and "), [path.name for path in present]),
                     )
                 )
             elif present:
@@ -180,6 +180,7 @@ def _read(
     rows: dict[RegistryKind, pl.DataFrame] = {}
     sources: dict[RegistryKind, str] = {}
     faults: list[str] = []
+    refused: dict[str, None] = {}
     warnings: list[str] = []
     for kind in REGISTRY_KINDS:
         mapping = columns.get(kind, {})
@@ -193,12 +194,14 @@ def _read(
                 continue  # the one table that may be missing
         else:
             continue
-        sources[kind] = table.source
+        is_sheet = bool(table.columns) and kind in paths and list(paths.values()).count(paths[kind]) > 1
+        sources[kind] = f"{table.source} ({kind})" if is_sheet else table.source  # a line's number alone does not say of which sheet
         rows[kind], found, warned = check_registry_table(table, kind, terms=replace(terms, layout=layout), mapping=mapping, ignored=ignored)
-        faults += _fault_lines(found, table.source)
-        warnings += _fault_lines(warned, table.source)
+        faults += _fault_lines(found, sources[kind])
+        refused |= {table.source: None} if found else {}
+        warnings += _fault_lines(warned, sources[kind])
     if faults:
-        raise InputRefused(", ".join(dict.fromkeys(fault.split(":")[0] for fault in faults)), faults)
+        raise InputRefused(", ".join(refused), faults)
     for kind in ("licences", "accounts", "wallets"):
         heading = columns.get(kind, {}).get("miner_id", "miner_id")
         warnings += _fault_lines(reference_warnings(kind, rows[kind], rows["miners"], heading), sources[kind])

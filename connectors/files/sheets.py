@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.model.message import message
+from pipeline.texts import N_
 from pipeline.validate.layout import Layout
 from pipeline.validate.table import shown
 
@@ -16,7 +17,7 @@ SMALL_UNITS = r"(?i)\b(?:sats?|satoshis?|m(?:illi)?btc|[uµμ]btc|bits?|g?wei|[�
 _SHOWN_LINES = 5
 
 
-NO_SHEET = message("has no sheet")
+NO_SHEET = "has no sheet"
 """How the fault of a sheet that is not there begins."""
 
 
@@ -33,18 +34,21 @@ def choose_sheet(sheets: Sequence[tuple[str, bool]], expected: str | None, asked
         return named[0], ""
     if asked is None and len(seen) == 1:
         return seen[0], ""
-    names = ", ".join(shown(sheets[place][0]) for place in seen) or "none"
+    names = ", ".join(shown(sheets[place][0]) for place in seen) or message("none")
+    is_registry = layout.place.startswith("[registry")
     if asked is not None:
-        way = (
-            message("name the one to read {asked}", asked=repr(asked))
-            if layout.place.startswith("[registry")
-            else message("say one of them with --sheet")
+        template = (
+            N_("has no sheet {asked}; it has {names}: name the one to read {asked}")
+            if is_registry
+            else N_("has no sheet {asked}; it has {names}: say one of them with --sheet")
         )
-        return 0, message("{no_sheet} {asked}; it has {names}: {way}", no_sheet=NO_SHEET, asked=repr(asked), names=names, way=way)
-    way = "name" if layout.place.startswith("[registry") else message("say one of them with --sheet, or name")
-    return 0, message(
-        "which sheet? It has {names}: {way} the one to read {name}, or leave only that one", names=names, way=way, name=repr(name)
+        return 0, message(template, asked=repr(asked), names=names)
+    template = (
+        N_("which sheet? It has {names}: name the one to read {name}, or leave only that one")
+        if is_registry
+        else N_("which sheet? It has {names}: say one of them with --sheet, or name the one to read {name}, or leave only that one")
     )
+    return 0, message(template, names=names, name=repr(name))
 
 
 def said_hidden(lines: Sequence[int]) -> tuple[str, ...]:

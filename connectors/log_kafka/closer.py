@@ -19,7 +19,7 @@ from kafka import errors as kafka_errors
 from pipeline.log.lease import PoolLease
 from pipeline.model.errors import FencedError, LeaseLost, LogError
 from pipeline.model.journal import Journal
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 
 from .client import open_client
 from .errors import translate_errors
@@ -46,7 +46,7 @@ class KafkaCloser:
                 message(
                     "the months of pool {pool} are closed by {others} already, and by one process at a time",
                     pool=repr(pool),
-                    others=" and ".join(others),
+                    others=joined(message(" and "), others),
                 )
             )
         self._leases = KafkaLeases(settings, [pool], session_s=session_s, group=self._group)

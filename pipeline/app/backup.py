@@ -25,7 +25,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import EventLog
 from pipeline.model.durable import write_atomically
 from pipeline.model.errors import DiskError, LogError, SettingsError, VerifyError
-from pipeline.model.message import message, text_of
+from pipeline.model.message import joined, message, text_of
 from pipeline.model.paths import path_within
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.toml_text import toml_lines
@@ -232,7 +232,9 @@ def restore(backup: Path, folder: Path, now: Callable[[], int], *, on_month: Cal
     ]
     if wrong:
         raise VerifyError(
-            message("{backup}: replayed from the restored log, months come out different: {wrong}", backup=backup, wrong="; ".join(wrong))
+            message(
+                "{backup}: replayed from the restored log, months come out different: {wrong}", backup=backup, wrong=joined("; ", wrong)
+            )
         )
     missing = [f"{key} = {value}" for key, value in _files_named(raw) if not (folder / Path(value).expanduser()).exists()]
     return RestoreOutcome(folder, path, manifest, replays, missing)

@@ -50,13 +50,15 @@ class Finding:
 
 def examine(app: App) -> list[Finding]:
     """Look at everything. A check that fails is a finding and hinders no other."""
-    checks: list[Callable[[App], Iterator[Finding]]] = [_nodes, _log, _disk, _keys, _filing, _backup]
+    checks: list[tuple[str, Callable[[App], Iterator[Finding]]]] = [
+        (message("nodes"), _nodes), (message("log"), _log), (message("disk"), _disk), (message("keys"), _keys), (message("filing"), _filing), (message("backup"), _backup),
+    ]  # fmt: skip
     found: list[Finding] = []
-    for check in checks:
+    for name, check in checks:
         try:
             found += check(app)
         except (EsepError, OSError) as error:
-            found.append(Finding(check.__name__.strip("_"), "ill", text_of(error)))
+            found.append(Finding(name, "ill", text_of(error)))
     return found
 
 

@@ -15,7 +15,7 @@ from pipeline.chains.evidence import HEADERS, Evidence, Proof
 from pipeline.enrich.match import WINDOW_US
 from pipeline.model.amounts import from_units
 from pipeline.model.errors import MonthError
-from pipeline.model.message import message
+from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import almaty_date
 from pipeline.model.rules import Rules
 from pipeline.store.month_rows import MonthRows
@@ -180,13 +180,13 @@ class _Teller:
         if row["txid"] is None:
             says = message(
                 "{amount} {asset} of the allocation was not settled by the month's end.",
-                amount=from_units(row["amount"], self._asset.decimals),
+                amount=Amount(from_units(row["amount"], self._asset.decimals)),
                 asset=row["asset"],
             )
         else:
             says = message(
                 "{amount} {asset} of the allocation was settled by this transfer: the oldest allocation first, by the oldest transfer first.",
-                amount=from_units(row["amount"], self._asset.decimals),
+                amount=Amount(from_units(row["amount"], self._asset.decimals)),
                 asset=row["asset"],
             )
         return Step("settlement", message("Settlement"), ("6.1", "7.2", "7.3"), says, parts)
@@ -342,7 +342,7 @@ class _Teller:
         ]
         parts = [Part(message("the proof"), facts)]
         if faults or shown is None:
-            return Step("proof", title, rules, message("The proof does not hold: {why}", why="; ".join(faults)), parts, is_proved=False)
+            return Step("proof", title, rules, message("The proof does not hold: {why}", why=joined("; ", faults)), parts, is_proved=False)
         contract = self._asset.contract
         paid = shown.amounts.get((self._row["wallet"] or "", contract))
         if paid is not None:

@@ -96,6 +96,20 @@ _WHY: Final = (
     N_("{text} is no day: write it like 2026-10-01"), N_("account {number} is not in `accounts`"), N_("the payout of {account} names no address: give it in `addresses`"),
 )  # fmt: skip
 """What a placeholder may hold that is words itself."""
+_REGISTRY: Final = (
+    N_("is missing"), N_("is missing, though {names} is given"), N_("{last} is before {names}, {first}: the period would end before it begins"),
+    N_("{id} stands in line {first} already, with other values"), N_("{text} is not a day of the calendar: write it as {ways}"),
+    N_("{text} is not written as 2026-10-31: write it so, or set days = {days} in {place}"),
+    N_("is too long, {count} characters: at most {limit}"), N_("has a line end in it, after {text}: write it on one line"),
+    N_("has {kind} at place {place}, U+{ord} ({name}): remove it"),
+    N_("{text} is a class that the rules give themselves: choose another word, such as vendor or exchange"),
+    N_("{address} is an address of another network ({others}), not of {name}"), N_("{address} is no address of {name}: wrong length ({count} characters)"),
+    N_("{address} is no address of {name}: it has characters that no base58 address has"), N_("{address} mixes capital and small letters"),
+    N_("{address} has a wrong checksum: a character is mistyped, missing or swapped"), N_("{address} has a wrong length ({count} characters)"),
+    N_("{address} begins like {hrp}1… but its prefix is {found}: a character is wrong or missing"),
+    N_("{address} is not an address: it has spaces or characters other than ASCII"), N_("{text} is not an address of {name}: 0x and 40 hexadecimal digits"),
+)  # fmt: skip
+"""What is wrong with a cell of a registry's row (`pipeline.validate`)."""
 _MOVES: Final = (MOVED_ACCOUNT, MOVED_ASSET, MOVED_MONTH)
 _ALL: Final = (
     GONE, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
@@ -111,8 +125,16 @@ def as_message(detail: str) -> str:
     """A stored detail with the template that it was made of and its values, so that it can be said in any language; the text itself where no template fits."""
     for template in _ALL:
         if (values := _values(template, detail)) is not None:
+            if template is REGISTRY_ROW:
+                values["what"] = joined("; ", map(_cell_fault, values["what"].split("; ")))
             return message(template, **{name: _inner(name, value) for name, value in values.items()})
     return detail
+
+
+def _cell_fault(text: str) -> str:
+    """`valid_to: is missing`: the column, and what is wrong there."""
+    column, separator, what = text.partition(": ")
+    return joined(separator, [column, _of(what, _REGISTRY)]) if separator else text
 
 
 def _inner(name: str, value: str) -> str:

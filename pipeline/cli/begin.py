@@ -288,11 +288,20 @@ def _node(login: NodeLogin | None) -> FoundNode:
             if text.isdigit() and 1 <= int(text) <= len(found):
                 return found[int(text) - 1]
             if "://" in text:
-                say(message("Its cookie file; empty for an EVM node, or to log in by --user and --password-file"))
-                cookie = input("> ").strip()
-                return ask_node(NodeLogin(text, Path(cookie).expanduser() if cookie else None))
+                return _logged_in(text)
         except EsepError as error:
             say(message("  {fault}", fault=_words(error)))
+
+
+def _logged_in(url: str) -> FoundNode:
+    """The node at that address: its cookie file is asked for until one is there. Raises EsepError for an address at which no node answers."""
+    while True:
+        say(message("Its cookie file; empty for an EVM node, or to log in by --user and --password-file"))
+        cookie = input("> ").strip()
+        login = NodeLogin(url, Path(cookie).expanduser() if cookie else None)
+        if login.cookie_file is None or login.cookie_file.is_file():
+            return ask_node(login)
+        say(message("  there is no file {file}: the node writes it into its data folder while it runs", file=login.cookie_file))
 
 
 def _wallets(node: FoundNode, given: list[str]) -> list[BeginWallet]:

@@ -21,7 +21,7 @@ from pipeline.app.summary import month_summary
 from pipeline.closing.advance import MonthStatus, append_answer, submit
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import Act, what_changed
-from pipeline.closing.submission import State
+from pipeline.closing.submission import STATE_WORDS, State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.message import joined, message
@@ -156,7 +156,7 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
                     message(
                         "  {at}  {what}: {why}{standing}",
                         at=_when(entry.point.at),
-                        what=entry.point.what,
+                        what=message("filing") if entry.point.what == "filed" else entry.point.what,  # "filed" is said of what was done
                         why=entry.point.why,
                         standing=standing,
                     ),
@@ -259,7 +259,7 @@ def receipt(
             "noted: {named}, submission {submission_id}: {outcome}",
             named=named,
             submission_id=submission.event.submission_id,
-            outcome=outcome,
+            outcome=message(STATE_WORDS[State(outcome)]) if outcome in list(State) else outcome,
         )
     )
 

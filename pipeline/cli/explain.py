@@ -14,7 +14,7 @@ from pipeline.model.message import joined, message
 
 from .decisions import parse_month
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of
-from .words import amount_words
+from .words import amount_words, day_words
 
 NAME_WIDTH = 28
 
@@ -78,4 +78,11 @@ def _print_step(number: int, step: Step) -> None:
 
 
 def _value(fact: Fact) -> str:
-    return f"{amount_words(fact.value)} {fact.asset}" if fact.kind == "amount" else fact.value
+    if fact.kind == "amount":
+        return f"{amount_words(fact.value)} {fact.asset}"
+    if fact.kind == "day":
+        return day_words(fact.value)
+    if fact.kind == "instant":
+        day, time = fact.value.split(" ", 1)
+        return f"{day_words(day)} {time}"
+    return fact.value

@@ -172,7 +172,11 @@ def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None
 
 def fail(text: str) -> None:
     """Print on stderr why the command ends. Stderr often goes to a journal, so people's numbers and secrets are masked."""
-    err.print(fit(f"esep: {plain(mask(terminal_words().tell(text)))}", err, hang=2), markup=False, style="red" if err.is_terminal else "")
+    told = plain(mask(terminal_words().tell(text)))
+    line = (
+        told if told.startswith("esep ") else f"esep: {told}"
+    )  # what a command refuses begins with the command: `esep waive: --reason: …`
+    err.print(fit(line, err, hang=2), markup=False, style="red" if err.is_terminal else "")
 
 
 def fit(text: str, console: Console, *, hang: int = 0) -> str:
@@ -296,7 +300,7 @@ def _write_crash(error: Exception) -> Path:
     """Write the crash report: command, versions, traceback; secrets and people's numbers masked. Gives its path."""
     from importlib.metadata import version
 
-    at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    at = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%S-%fZ")
     text = "\n".join(
         [
             f"esep {version('esep')}, Python {platform.python_version()}, {platform.platform()}",

@@ -99,7 +99,9 @@ def _with_headings(format_help: Callable[[Any, Any], None], words: Texts) -> Cal
 
 def epilog(words: Texts) -> str:
     """The exit codes, at the end of the help."""
-    return words.gettext("Exit codes: {codes}.", codes="; ".join(f"{code} {words.gettext(what)}" for code, what in EXIT_CODES.items()))
+    return words.gettext(
+        "Exit codes: {codes}.", codes="; ".join(f"{code} {words.gettext(what)}" for code, what in sorted(EXIT_CODES.items()))
+    )
 
 
 def _walk(command: Any, change: Callable[[str], str]) -> None:

@@ -18,13 +18,14 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.imports import RegistryContent
 from pipeline.closing.preview import MonthChange
-from pipeline.model.errors import ConsentNeeded, InputRefused, SettingsError
+from pipeline.model.errors import ConsentNeeded, EsepError, InputRefused, SettingsError
 from pipeline.model.message import joined, message
 from pipeline.texts import N_
 from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, print_json, progress, say, settings_of
+from .words import amount_words, day_words
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
@@ -38,35 +39,61 @@ ByOption = Annotated[
     str, typer.Option("--by", help="Who agrees to what is odd (--yes) or moves (--restate): stands in the log.", metavar="PERSON")
 ]
 SHOWN_ROWS = 20
+ACCOUNTANTS_PROFILES = ("excel-kk", "excel-ru")
+"""Profiles that a refused file is tried by, to tell the person of them."""
 
 
 def _ledger(
     path: Path, kind: LedgerKind, how: tuple[str | None, str | None], config: Path, *, consent: Consent, is_dry: bool, as_json: bool
 ) -> None:
     """`how`: the sheet and the profile."""
-    sheet, profile = how
     with App(settings_of(config), now) as app:
-        asks = not consent.to_oddities and sys.stdin.isatty() and err.is_terminal
-        if is_dry or asks:
-            with progress(message("reading {name}", name=path.name)):
-                found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
-        if is_dry:
-            changes = []
-            if not found.faults:
-                with progress(message("working out the open months")) as on_progress:
-                    changes = app.months.preview(kind, rows, on_progress)
-            _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
-            if found.faults:
-                raise InputRefused(path.name, [fault.at(path.name) for fault in found.faults])
-            if found.questions and not consent.to_oddities:
-                raise ConsentNeeded(path.name, found.questions)
-            return
-        if asks and found.questions and not found.faults:
-            consent = replace(consent, to_oddities=_asked(path.name, found))
-        if consent.to_oddities or consent.to_moves:
-            consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
-        with progress(message("importing {name}", name=path.name)):
-            done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
+        try:
+            _import_ledger(app, path, kind, how, consent=consent, is_dry=is_dry, as_json=as_json)
+        except InputRefused as error:
+            if how[1] is None and (fitting := _fitting_profile(app, path, kind, how[0])):
+                hint = message("with --profile {name} the file is read whole: try it with --dry-run", name=fitting)
+                raise InputRefused(error.source, error.faults, hint=hint) from None
+            raise
+
+
+def _fitting_profile(app: App, path: Path, kind: LedgerKind, sheet: str | None) -> str:
+    """The profile of an accountant's spreadsheet by which the refused file would be read without a fault; "" for none. It is told, never taken by itself."""
+    for name in ACCOUNTANTS_PROFILES:
+        try:
+            if not app.imports.review(path, kind, sheet=sheet, profile=name)[0].faults:
+                return name
+        except EsepError:
+            continue
+    return ""
+
+
+def _import_ledger(
+    app: App, path: Path, kind: LedgerKind, how: tuple[str | None, str | None], *, consent: Consent, is_dry: bool, as_json: bool
+) -> None:
+    sheet, profile = how
+    asks = not consent.to_oddities and sys.stdin.isatty() and err.is_terminal
+    if is_dry or asks:
+        with progress(message("reading {name}", name=path.name)):
+            found, rows = app.imports.review(path, kind, sheet=sheet, profile=profile, may_move=consent.to_moves)
+    if is_dry:
+        changes = []
+        if not found.faults:
+            with progress(message("working out the open months")) as on_progress:
+                changes = app.months.preview(kind, rows, on_progress)
+        _print_review(path.name, found, changes, as_json=as_json, is_dry=True)
+        if found.faults:
+            raise InputRefused(path.name, [fault.at(path.name) for fault in found.faults])
+        if found.questions and not consent.to_oddities:
+            raise ConsentNeeded(path.name, found.questions)
+        return
+    if asks and found.questions and not found.faults:
+        consent = replace(consent, to_oddities=_asked(path.name, found))
+    if consent.to_oddities or consent.to_moves:
+        consent = replace(consent, by=app.people.importer(consent.by, is_needed=False))
+    with progress(message("importing {name}", name=path.name)):
+        done = app.imports.ledger(path, kind, sheet=sheet, profile=profile, consent=consent)
+
     _print_review(path.name, done.review, [], as_json=as_json, is_dry=False)
 
 
@@ -94,6 +121,15 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
         _print_change(change)
 
 
+_CHANGES = {"added": N_("added"), "removed": N_("removed"), "changed": N_("changed")}
+
+
+def _difference(column: str, was: str, now: str) -> str:
+    """What a column of a row said, and what it would say, as the terminal's language writes amounts and days."""
+    write = day_words if column.endswith("_date") else amount_words if column in ("amount", "transfer_amount") else str
+    return f"{column} {write(was)} -> {write(now)}"
+
+
 def _print_change(change: MonthChange) -> None:
     """What the report of one open month would become."""
     if not change.row_count:
@@ -109,10 +145,10 @@ def _print_change(change: MonthChange) -> None:
         )
     )
     for asset, (before, after) in change.allocated.items():
-        say(message("    allocated {asset}: {before} becomes {after}", asset=asset, before=before, after=after))
+        say(message("    allocated {asset}: {before} becomes {after}", asset=asset, before=amount_words(before), after=amount_words(after)))
     for row in change.rows[:SHOWN_ROWS]:
-        told = ", ".join(f"{column} {was} -> {now}" for column, was, now in row.values) if row.change == "changed" else row.words
-        say(f"    {row.change}: {row.allocation_id} {told}")
+        told = joined(", ", [_difference(*value) for value in row.values]) if row.change == "changed" else row.words
+        say(message("    {change}: {id} {told}", change=message(_CHANGES[row.change]), id=row.allocation_id, told=told), hang=2)
     if change.row_count > SHOWN_ROWS:
         say(
             message(

@@ -196,7 +196,11 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
     versions = f" v{view.versions[-1]['version']}" if view.versions else ""
     say(
         message(
-            "\n{month}{version} is {state}: {due}", month=view.month, version=versions, state=state_word(view.state), due=_due_words(view)
+            "\n{month}{version} is {state}: {due}",
+            month=view.month,
+            version=versions,
+            state=message("in the outbox") if view.outbox is not None else state_word(view.state),
+            due=_due_words(view),
         )
     )
     say_field(message("sums"), sums_words(view.rows, view.totals), indent=2)

@@ -31,7 +31,14 @@ _TOTALS = {
 
 def print_summary(summary: MonthSummary, config: Path) -> None:
     """The month as a block of names and what they say."""
-    say(message("{month} v{version} is {state}", month=summary.month, version=summary.version, state=state_word(summary.state)))
+    say(
+        message(
+            "{month} v{version} is {state}",
+            month=summary.month,
+            version=summary.version,
+            state=message("in the outbox") if summary.outbox is not None else state_word(summary.state),
+        )
+    )
     transfers = summary.totals["distinct_transfers_count"]
     rows = counted("{rows}, of {count} transfer(s)", "{rows}, of {count} transfer(s)", transfers, rows=summary.rows)
     fields: list[tuple[str, str]] = [(message("digest"), summary.digest), (message("rows"), rows)]

@@ -5,10 +5,12 @@ It makes its messages in English, so they are known by their templates. What it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.texts import N_, Texts
+from pipeline.texts.catalogue import matched
 
 _HEADINGS: Final = {
     "DEFAULT_STRING": N_("[default: {}]"),
@@ -34,10 +36,16 @@ _USAGE_ERRORS: Final = (
     N_("Missing command."),
     N_("Got unexpected extra argument(s) ({values})"),
     N_("Option {name} requires an argument."),
-    N_("Invalid value for {name}: {why}"),
-    N_("Invalid value: {why}"),
 )
 """What Typer says about a wrong command line."""
+_INVALID: Final = (N_("Invalid value for {name}: {why}"), N_("Invalid value: {why}"))
+_WHYS: Final = (
+    ("Input should be a valid integer, unable to parse string as an integer", N_("write a whole number")),
+    ("Input should be greater than or equal to {least}", N_("write {least} or more")),
+    ("Value error, {value} is not one of {choices}.", N_("{value} is not one of {choices}")),
+    ("Input should be {choices}", N_("write {choices}")),
+)
+"""Why a value is none, as Typer's library says it, and in our words."""
 
 
 _USAGE: Final = N_("Usage:")
@@ -49,7 +57,7 @@ def translate_usage(command: Any, words: Texts) -> None:
     """Put the line that says how a command is called into the language."""
 
     def translated(get_usage: Callable[[Any], str]) -> Callable[[Any], str]:
-        return lambda ctx: get_usage(ctx).replace("Usage:", words.gettext_plain(_USAGE), 1)
+        return lambda ctx: _plain_usage(get_usage(ctx)).replace("Usage:", words.gettext_plain(_USAGE), 1)
 
     if getattr(command, "options_metavar", None) == _OPTIONS:
         command.options_metavar = words.gettext_plain(_OPTIONS)
@@ -58,8 +66,19 @@ def translate_usage(command: Any, words: Texts) -> None:
     command.get_usage = translated(command.get_usage)
 
 
+def _plain_usage(usage: str) -> str:
+    """`MONTH [REF]` for Typer's `{MONTH} [[REF]]`: marks that say nothing more."""
+    return re.sub(r"\{([^{}\s]+)\}", r"\1", usage.replace("[[", "[").replace("]]", "]"))
+
+
 def usage_error(text: str, words: Texts) -> str:
-    """What Typer says about a wrong command line, in the language."""
+    """What Typer says about a wrong command line, in the language; why a value is none in our own words."""
+    for template in _INVALID:
+        if parts := matched(text, template):
+            why = next(
+                (words.gettext(ours, **found) for theirs, ours in _WHYS if (found := matched(parts["why"], theirs)) is not None), None
+            )
+            return words.gettext(template, **parts | {"why": why or parts["why"]})
     return words.recognised(text, _USAGE_ERRORS)
 
 

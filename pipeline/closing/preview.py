@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from pipeline.enrich.frames import SHAPES, Facts
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.amounts import from_units
-from pipeline.model.message import message
+from pipeline.model.message import Amount, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.validate.ledger import KEYS, LedgerKind
@@ -140,15 +141,15 @@ def _row(row: DraftedRow, asset: str, rules: Rules) -> RowChange:
         return RowChange(row.change, row.allocation_id, "", [(name, printed(name, was), printed(name, now)) for name, was, now in triples])
     values = {name: printed(name, value) for name, value in zip(row.columns, row.after or row.before, strict=True)}
     moved = (
-        message("transferred {transfer_date}", transfer_date=values["transfer_date"])
+        message("transferred {transfer_date}", transfer_date=date.fromisoformat(values["transfer_date"]))
         if values["transfer_date"]
         else message("not transferred")
     )
     words = message(
         "{miner_name}, allocated {allocation_date}, {amount} {asset}, {moved}",
         miner_name=values["miner_name"],
-        allocation_date=values["allocation_date"],
-        amount=values["amount"],
+        allocation_date=date.fromisoformat(values["allocation_date"]),
+        amount=Amount(values["amount"]),
         asset=asset,
         moved=moved,
     )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 
 from .events import decode
 from .events.keys import KeyGranted, KeyRevoked, KeysRoot
@@ -197,7 +197,7 @@ class Stream:
                 "the key of {owner} is for {roles}, not for {roles_wanted}",
                 owner=repr(grant.owner),
                 roles=", ".join(sorted(grant.roles)),
-                roles_wanted=" or ".join(self._roles_wanted),
+                roles_wanted=joined(message(" or "), self._roles_wanted),
             )
         return ""
 

@@ -132,7 +132,9 @@ class LogKeys:
             if not why:
                 return key
             refused.append(why)
-        reasons = joined("; ", refused) or message("none at hand is granted anything there (wanted: {wanted})", wanted=" or ".join(wanted))
+        reasons = joined("; ", refused) or message(
+            "none at hand is granted anything there (wanted: {wanted})", wanted=joined(message(" or "), wanted)
+        )
         if self._locked:
             reasons += message("; {locked} could not be opened (ESEP_KEYS_PASSWORD)", locked=", ".join(self._locked))
         raise LogError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 
 from .events.chain import Accounts, Balances, Connect, Disagreed, Disconnect, Doubt, NotTraced, Retold, Sought, Stretch, Watch, Witnessed
 from .events.keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot, Role
@@ -73,7 +73,7 @@ def why_not(topic: str, tag: str, by: str, owner: str, roles: Collection[str]) -
         return message(
             "{tag} is written by {wanted}, and the key of {owner} is for {roles}",
             tag=repr(tag),
-            wanted=" or ".join(wanted) or message("the root key"),
+            wanted=joined(message(" or "), wanted) or message("the root key"),
             owner=repr(owner),
             roles=", ".join(sorted(roles)),
         )

@@ -28,11 +28,11 @@ class SettingsError(EsepError):
 
 
 class InputRefused(EsepError):
-    """A file is refused whole (law 8); `faults` lists every one as `file:line: what`."""
+    """A file is refused whole (law 8); `faults` lists every one as `file:line: what`. `hint`: what would have it read whole, where that was tried."""
 
     exit_code = 4
 
-    def __init__(self, source: str, faults: list[str]) -> None:
+    def __init__(self, source: str, faults: list[str], *, hint: str = "") -> None:
         self.source = source
         self.faults = faults
         shown = faults[:100]
@@ -43,6 +43,7 @@ class InputRefused(EsepError):
             source=source,
         )
         more = [message("... and {count} more", count=len(faults) - len(shown))] if len(faults) > len(shown) else []
+        more += [hint] if hint else []
         super().__init__(
             joined(
                 "\n", [head, *(message("  - {fault}", fault=fault) for fault in shown), *(message("  {more}", more=one) for one in more)]

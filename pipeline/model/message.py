@@ -30,6 +30,12 @@ class Message(str):
         return str, (str(self),)
 
 
+class Amount(str):
+    """A printed amount (rule 2.2) within a message: the reader's language puts its own marks into it. In English, files and JSON it is as printed."""
+
+    __slots__ = ()
+
+
 def message(template: str, /, **values: object) -> str:
     """The template, filled in. Values may be messages, or exceptions that were raised with one: they are translated, too. Days stand as the reader's language writes them."""
     values = {name: text_of(value) if isinstance(value, BaseException) else value for name, value in values.items()}

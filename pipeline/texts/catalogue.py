@@ -18,7 +18,7 @@ from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from typing import Final, Literal, get_args
 
-from pipeline.model.message import Message, message
+from pipeline.model.message import Amount, Message, message
 from pipeline.model.months import Month
 
 Language = Literal["kk", "ru", "en"]
@@ -77,6 +77,8 @@ class Texts:
 
     def tell(self, text: str) -> str:
         """A message in this language, with the messages in its values; any other text is data, and stays as it is."""
+        if isinstance(text, Amount) and self.language != "en":
+            return self.amount(text)
         if not isinstance(text, Message) or self.language == "en":
             return str(text)
         if text.parts is not None:
@@ -171,6 +173,12 @@ def _translations(language: Language) -> NullTranslations:
     place = resources.files(__package__) / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
     with place.open("rb") as file:
         return GNUTranslations(file)
+
+
+def matched(text: str, template: str) -> dict[str, str] | None:
+    """The named values of a text that was made of the template; None for another text."""
+    found = _pattern(template).fullmatch(text)
+    return found.groupdict() if found is not None else None
 
 
 @lru_cache(maxsize=1024)

@@ -291,7 +291,7 @@ def _why_no_amount(text: str, decimals: int | None, layout: Layout) -> str:
 
 
 def _why_no_day(text: str, layout: Layout) -> str:
-    ways = " or ".join(("2026-10-31", *(name for name in layout.days if name != "yyyy-mm-dd")))
+    ways = joined(message(" or "), ("2026-10-31", *(name for name in layout.days if name != "yyyy-mm-dd")))
     if re.fullmatch(r"[0-9]{1,2}([./])[0-9]{1,2}\1[0-9]{4}.*", text) and not layout.days:
         days = message('["dd/mm/yyyy"] or ["mm/dd/yyyy"], whichever it is,') if "/" in text else '["dd.mm.yyyy"]'
         return message(
@@ -337,7 +337,11 @@ def _why_no_instant(text: str, has_timezone: bool, layout: Layout) -> str:
         ),
         (
             has_other_day,
-            message("is no day and time of the calendar: {example} or as {days} 23:59", example=example, days=" or ".join(layout.days)),
+            message(
+                "is no day and time of the calendar: {example} or as {days} 23:59",
+                example=example,
+                days=joined(message(" or "), layout.days),
+            ),
         ),
         (has_day and not _is_day(text[:10]), message("is not a day of the calendar: {example}", example=example)),
         (

@@ -82,7 +82,7 @@ def check_columns(
     whole, arranged = table, arrange(table, names, terms.layout, required)
     table = arranged.table
     faults += arranged.faults
-    found, heading_faults = _match(table, columns, names, {*ignored, *terms.layout.headings})
+    found, heading_faults = _match(table, columns, names, {*ignored, *terms.layout.headings}, terms)
     faults += heading_faults
     for raw in {id(raw): raw for raw in found.values()}.values():
         faults += structure_faults(table.lines, raw)
@@ -130,7 +130,7 @@ def _no_rows(columns: Collection[Column], terms: CellContext) -> pl.DataFrame:
 
 
 def _match(
-    table: RawTable, columns: Collection[Column], expected: Mapping[str, str], ignored: Collection[str]
+    table: RawTable, columns: Collection[Column], expected: Mapping[str, str], ignored: Collection[str], terms: CellContext
 ) -> tuple[dict[str, RawColumn], list[Fault]]:
     """Which of the file's columns is which."""
     wanted = set(expected.values())
@@ -162,8 +162,10 @@ def _match(
     if missing and unknown and not by_heading:
         hint = message(", or set delimiter") if len(table.columns) == 1 else ""
         what = message(
-            "none of the headings is known, {unknown} first; expected {expected}: map them in the settings{hint}",
+            "none of the headings is known, {unknown} first; expected {expected}: write which is which into {place}, as in {example}{hint}",
             unknown=shown(unknown[0]),
+            place=_columns_place(terms),
+            example=f'{missing[0].name} = "{unknown[0]}"',
             expected=", ".join(expected.values()),
             hint=hint,
         )
@@ -175,11 +177,23 @@ def _match(
             near=near(heading, absent),
             expected=", ".join(expected.values()),
         )
-        faults.append(Fault(table.heading_line, "", message("{what}; other headings are mapped, or ignored, in the settings", what=what)))
+        faults.append(
+            Fault(
+                table.heading_line,
+                "",
+                message("{what}; other headings are mapped in {place}, or passed over (ignored)", what=what, place=_columns_place(terms)),
+            )
+        )
     for column in missing:
         heading = expected[column.name]
         faults.append(Fault(table.heading_line, heading, message("the column is missing{near}", near=near(heading, unknown))))
     return {name: by_heading[heading] for name, heading in expected.items() if heading in by_heading}, faults
+
+
+def _columns_place(terms: CellContext) -> str:
+    """The table of the settings that says which of a file's headings is which column."""
+    place = terms.layout.place
+    return place.replace(".files.", ".columns.") if ".files." in place else place
 
 
 def _zones(

@@ -93,4 +93,4 @@ def _said(way: _Way, layout: Layout) -> str:
     keys = [message('decimal = "{way}"', way=way[0])] if way[0] != layout.decimal else []
     if way[1] != layout.grouping:
         keys.append(message('grouping = "{way}"', way=way[1]))
-    return " and ".join(keys)
+    return joined(message(" and "), keys)

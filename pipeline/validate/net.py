@@ -15,7 +15,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 
 from .layout import Layout, Net, as_amounts
 from .table import CellType, Fault, RawColumn, RawTable, column_of, filter_rows, shown, shown_amount
@@ -156,9 +156,13 @@ def _matched(table: RawTable, kinds: list[str | None], net: Net, layout: Layout)
             where = message("before it by {order}, of the same {same}", order=net.order, same=net.same[0])
         else:
             found = by_key[target, *same[place]]
-            where = message("of the same {same}", same=" and ".join(net.same))
+            where = message("of the same {same}", same=joined(message(" and "), net.same))
         what = message(
-            "is {kind}, and the file has {count} {target} {where}", kind=shown(kind), count=len(found) or "no", target=target, where=where
+            "is {kind}, and the file has {count} {target} {where}",
+            kind=shown(kind),
+            count=len(found) or message("no"),
+            target=target,
+            where=where,
         )
         if len(found) != 1:
             faults.append(Fault(table.lines[place], net.column, message("{what}: export whole months", what=what)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from pipeline.chains.bitcoin.invoice import looks_like_invoice, payment_hash
+from pipeline.model.message import joined, text_of
 
 from .cells import Kind, why_invalid
 from .table import shown
@@ -27,7 +28,7 @@ def why_no_reference(kind: Kind, text: str) -> str:
         try:
             payment_hash(text)
         except ValueError as error:
-            return f"{shown(text)} {error}"
+            return joined(" ", [shown(text), text_of(error)])
     return why_invalid(Kind.REFERENCE, text)
 
 

@@ -133,7 +133,7 @@ def _bad_ids(rows: pl.DataFrame, names: Mapping[str, str]) -> list[Fault]:
 
 
 def _unknown_chains(rows: pl.DataFrame, heading: str, terms: CellContext) -> list[Fault]:
-    known = ", ".join(sorted(terms.networks)) or "none"
+    known = ", ".join(sorted(terms.networks)) or message("none")
     strange = rows.filter(~pl.col("chain").is_in(sorted(terms.networks)))
     return [
         Fault(

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import polars as pl
 
 from pipeline.model.amounts import from_units
-from pipeline.model.message import joined, message
+from pipeline.model.message import Amount, joined, message
+from pipeline.model.months import ALMATY
 from pipeline.model.rules import Asset
 
 from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
@@ -107,8 +109,9 @@ class Review:
 
 
 def _moment(at: str) -> str:
-    """An instant for people: `2026-10-04 07:00 UTC`."""
-    return f"{at[:16].replace('T', ' ')} UTC"
+    """An instant (ISO 8601, UTC) for people, by Almaty's clocks: `2026-10-04 12:00 (Almaty)`."""
+    here = datetime.fromisoformat(at).astimezone(ALMATY)
+    return message("{day} {time} (Almaty)", day=here.date(), time=format(here, "%H:%M"))
 
 
 def review_lines(source: str, found: Review) -> list[str]:
@@ -131,10 +134,10 @@ def review_lines(source: str, found: Review) -> list[str]:
         lines.append(message("  {days} instant(s) without a time, read as 00:00", days=found.days))
     lines += [message("  {count} row(s) {kind} taken off the row that each belongs to", count=count, kind=kind) for kind, count in found.netted.items()]  # fmt: skip
     lines += [message("  warning: {warning}", warning=warning) for warning in found.warnings]
-    lines += [message("  {month}  {asset}  {amount}  in {rows} row(s)", month=one.month, asset=one.asset, amount=one.amount, rows=one.rows) for one in found.sums]  # fmt: skip
+    lines += [message("  {month}  {asset}  {amount}  in {rows} row(s)", month=one.month, asset=one.asset, amount=Amount(one.amount), rows=one.rows) for one in found.sums]  # fmt: skip
     if found.restated:
         lines.append(message("  restated: {parts}", parts=joined(", ", [message("{count} by {what}", count=count, what=what) for what, count in found.restated_by.items()])))  # fmt: skip
-        lines += [f"    {line}" for line in found.restatements]
+        lines += [message("    {restated}", restated=line) for line in found.restatements]
     return lines + [message("  odd: {question}", question=question) for question in found.questions]
 
 
@@ -211,7 +214,7 @@ def _sums(rows: pl.DataFrame, assets: Mapping[str, Asset]) -> list[Sum]:
 
 def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
     known = assets.get(asset)
-    return from_units(amount, known.decimals) if known else message("{amount} base units", amount=amount)
+    return Amount(from_units(amount, known.decimals)) if known else message("{amount} base units", amount=amount)
 
 
 def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
@@ -280,7 +283,7 @@ def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Review
     def tell(where: pl.Expr, what: str) -> None:
         odd = rows.filter(where).sort(at)
         if odd.height:
-            found.append(message("{height} row(s) {what}: line {line}, {said}", height=odd.height, what=what, line=odd["line"][0], said=said(odd[at][0])))  # fmt: skip
+            found.append(message("{height} row(s) {what}: line {line}, {said}", height=odd.height, what=what, line=odd["line"][0], said=_moment(said(odd[at][0]))))  # fmt: skip
 
     if known.now_us is not None:
         tell(pl.col(at) > known.now_us, message("lie in the future"))
@@ -288,8 +291,14 @@ def _far_instants(rows: pl.DataFrame, held: pl.DataFrame, at: str, known: Review
         tell(pl.col(at) < known.opening_us, message("lie before the opening"))
     if held.height:
         low, high = held.select(low=pl.col(at).min(), high=pl.col(at).max()).row(0)
-        tell(pl.col(at) < low - SPAN_US, message("lie more than a month before all that the ledger held so far ({said})", said=said(low)))
-        tell(pl.col(at) > high + SPAN_US, message("lie more than a month after all that the ledger held so far ({said})", said=said(high)))
+        tell(
+            pl.col(at) < low - SPAN_US,
+            message("lie more than a month before all that the ledger held so far ({said})", said=_moment(said(low))),
+        )
+        tell(
+            pl.col(at) > high + SPAN_US,
+            message("lie more than a month after all that the ledger held so far ({said})", said=_moment(said(high))),
+        )
     return found
 
 
@@ -307,7 +316,7 @@ def _added_to_frozen(rows: pl.DataFrame, held: pl.DataFrame, known: ReviewContex
     return [
         (message(
             "{height} row(s) add to a reference of an off-chain payer that began in a frozen month, which would need a further version: line {line}, {payer} {reference}, begun {said}",
-            height=odd.height, line=line, payer=shown(payer), reference=shown(reference), said=said(began_us),
+            height=odd.height, line=line, payer=shown(payer), reference=shown(reference), said=_moment(said(began_us)),
         ))
     ]  # fmt: skip
 
@@ -372,7 +381,7 @@ def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list
             if was == now:
                 continue
             if name == at:
-                was, now = said(was), said(now)
+                was, now = _moment(said(was)), _moment(said(now))
             elif name == "amount":
                 was, now = (
                     _printed(was, row["asset:held"] if "asset:held" in row else row["asset"], assets),
@@ -384,4 +393,4 @@ def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list
 
 
 def _plain(value: object) -> str:
-    return "nothing" if value is None else str(value)
+    return message("nothing") if value is None else value if isinstance(value, str) else str(value)

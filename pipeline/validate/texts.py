@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 
 from .table import Fault, shown
 
@@ -62,7 +62,7 @@ def why_not_a_value(text: str, *, is_id: bool) -> str:
     """What is wrong with a text that matches `NOT_A_VALUE` (or `NOT_AN_ID`), and what to do; "" for any other."""
     if not pl.Series([text]).str.contains(NOT_AN_ID if is_id else NOT_A_VALUE).item():
         return ""
-    return next(f"{shown(text)} {words}" for pattern, words in _WORDS if re.fullmatch(pattern, text, re.DOTALL))
+    return next(joined(" ", [shown(text), words]) for pattern, words in _WORDS if re.fullmatch(pattern, text, re.DOTALL))
 
 
 def why_invisible(text: str, pattern: str) -> str:
@@ -71,15 +71,15 @@ def why_invisible(text: str, pattern: str) -> str:
         if pl.Series([letter]).str.contains(pattern).item():
             if letter in "\n\r\x0b\x0c\x85\u2028\u2029":
                 return message("has a line end in it, after {text}: write it on one line", text=shown(text[: place - 1]))
-            kind = message("space that is no plain one") if unicodedata.category(letter) == "Zs" else message("invisible character")
+            kind = message("a space that is no plain one") if unicodedata.category(letter) == "Zs" else message("an invisible character")
             name = unicodedata.name(letter, message("a control character")).lower()
             return message(
-                "has an {kind} at place {place}, U+{ord} ({name}): remove it",
+                "has {kind} at place {place}, U+{ord} ({name}): remove it",
                 kind=kind,
                 place=place,
                 ord=format(ord(letter), "04X"),
                 name=name,
-            ).replace(message("an space"), message("a space"))
+            )
     return ""
 
 
@@ -104,9 +104,9 @@ def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: boo
         twin = twins.get(text.translate(_FOLD))
         if not (is_mixed or is_disguised or twin):
             continue
-        what = "; ".join(_letters(text))
+        what = joined("; ", _letters(text))
         beside = message("; line {twin} has the same id in Latin letters", twin=twin) if twin is not None else ""
-        named = message("{text} has ", text=shown(text)) if is_shown else "has "
+        named = message("{text} has ", text=shown(text)) if is_shown else message("has ")
         found.append(
             Fault(
                 line,

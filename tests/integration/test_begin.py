@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.app.begin import FoundNode, NodeLogin, ask_node, candidates, wallets_by_name
 from pipeline.app.standins import ReplayNode
-from pipeline.cli.begin import _proved_start
+from pipeline.cli.begin import _logged_in, _proved_start
 from pipeline.model.errors import EsepError
 
 from .example_month import RECORDED, esep
@@ -82,3 +82,14 @@ def test_wallets_are_named_before_the_sign() -> None:
 def test_an_account_chain_is_read_from_its_second_block_at_the_earliest() -> None:
     node = FoundNode(NodeLogin("http://127.0.0.1:8545"), "evm:1", "anvil", 20, 0, is_syncing=False, pruned_below=0)
     assert [_proved_start(node, text) for text in ("0", "1", "7")] == [1, 1, 7]
+
+
+def test_a_wrong_cookie_file_is_asked_for_again_and_the_address_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ReplayNode(RECORDED) as node:
+        answers = iter([str(tmp_path / ".cookie"), str(node.cookie_path)])
+        monkeypatch.setattr("builtins.input", lambda _: next(answers))
+        assert _logged_in(node.rpc_url).network == "regtest"
+    said = capsys.readouterr().out
+    assert said.count("Its cookie file") == 2 and "there is no file" in said and not list(answers)

@@ -16,7 +16,7 @@ import pytest
 
 from connectors.standins.bitcoin_node import ReplayNode
 from pipeline.cli.commands import build
-from pipeline.cli.frame import EXIT_CODES
+from pipeline.cli.frame import CRASHED, EXIT_CODES, _crashed
 
 from .example_month import DIGEST, OUTFLOW, RECORDED, ROOT, esep
 
@@ -434,3 +434,12 @@ def test_the_services_trouble_is_one_message_and_an_exit_code(blocked: Path, tmp
         )  # fmt: skip
     assert done.returncode == 5, done.stderr
     assert "Traceback" not in done.stderr and "hush-hush" not in done.stderr
+
+
+def test_the_path_of_a_crash_report_is_told_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.cli.frame._crash_folder", [tmp_path])
+    assert _crashed(RuntimeError("x")) == CRASHED
+    (report,) = tmp_path.iterdir()
+    assert report.name in "".join(capsys.readouterr().err.split()), "digits of the time are no person's number"

@@ -1,18 +1,20 @@
 """The terminal speaks the reader's language: what is printed goes through the catalogue, and screens stand in kk and ru at 80 columns."""
 
 import ast
+import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 import pipeline.cli
 from pipeline.cli.commands import build
-from pipeline.cli.frame import break_line, fail, run, say
-from pipeline.cli.help_texts import help_messages, translate_help
+from pipeline.cli.frame import EXIT_CODES, break_line, fail, run, say
+from pipeline.cli.help_texts import epilog, help_messages, translate_help
 from pipeline.cli.words import state_word
 from pipeline.closing.submission import State
 from pipeline.model.errors import SettingsError
-from pipeline.model.message import message, text_of
+from pipeline.model.message import Amount, message, text_of
 from pipeline.texts import texts
 from pipeline.texts.collect import TRANSLATED, has_words
 
@@ -89,7 +91,23 @@ def test_a_wrong_command_line_is_told_in_the_language(monkeypatch: pytest.Monkey
     assert run(build(), ["freeze"]) == 2
     assert "Не указан аргумент 'MONTH'." in capsys.readouterr().err
     assert run(build(), ["rule", "99.9"]) == 2
-    assert "esep rule: NUMBER: нет правила '99.9': список даёт esep rule" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("esep rule: NUMBER: нет правила '99.9': список даёт esep rule"), "the program is named once"
+    assert run(build(), ["explain", "2026-10", "A1"], prepare=translate_help) == 2
+    said = capsys.readouterr().err
+    assert "Недопустимое значение 'ROW': напишите целое число" in said and "esep explain [ПАРАМЕТРЫ] MONTH ROW" in said
+    assert run(build(), ["explain", "2026-10", "0"], prepare=translate_help) == 2
+    assert "напишите 1 или больше" in capsys.readouterr().err
+
+
+def test_exit_codes_stand_in_their_order() -> None:
+    codes = [int(code) for code in re.findall(r"(?:: |; )([0-9]+) ", epilog(texts("en")))]
+    assert len(codes) == len(EXIT_CODES) and codes == sorted(codes)
+
+
+def test_amounts_and_days_within_a_sentence_are_written_as_the_language_does() -> None:
+    said = message("{amount} of {asset} on {day}", amount=Amount("1234.50000000"), asset="BTC", day=date(2026, 10, 31))
+    assert str(said) == "1234.50000000 of BTC on 2026-10-31"
+    assert texts("ru").tell(said) == "1\N{NO-BREAK SPACE}234,50000000 of BTC on 31.10.2026"
 
 
 def test_a_language_that_esep_does_not_speak_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
