@@ -63,6 +63,8 @@ class NodeFeatures(NamedTuple):
     has_prevouts: bool
     """`getblock` with verbosity 3 gives what is spent (Core 23 and later)."""
     has_txindex: bool
+    lacks_undo_data: bool = False
+    """`/rest/spenttxouts` is there, and the undo data of the newest block is not, as after a snapshot was loaded: it is tried again at the next blocks."""
 
 
 class RawHeader(NamedTuple):
@@ -160,15 +162,17 @@ class Node:
         """The node's features, found by trying them."""
         info = self.connection.call("getnetworkinfo", result=_NetworkInfo)
         is_core = info.subversion.startswith("/Satoshi:")
-        self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin", of=tip)
+        self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin") is True
+        has_spent = self._answers(f"/rest/spenttxouts/{tip}.bin", of=tip) if self._has_rest else False
         return NodeFeatures(
             version=info.version,
             subversion=info.subversion,
             has_rest=self._has_rest,
-            has_rest_spent=self._has_rest and self._answers(f"/rest/spenttxouts/{tip}.bin", of=tip),
+            has_rest_spent=has_spent is True,
             has_filters=is_core and info.version >= 250000 and self.filters_reach() >= 0,
             has_prevouts=is_core and info.version >= 230000,
             has_txindex=self._index("txindex").synced,
+            lacks_undo_data=has_spent is None,
         )
 
     def filters_reach(self) -> int:
@@ -196,14 +200,16 @@ class Node:
             return False
         return True
 
-    def _answers(self, path: str, *, of: str) -> bool:
-        """Whether REST has the path. A node that is starting or overloaded is asked again; one that lacks only the data of the block `of` has the path."""
+    def _answers(self, path: str, *, of: str = "") -> bool | None:
+        """Whether REST has the path; None where it has, and lacks the data of the block `of` now. Raises NodeBusy or NodeWarmingUp where it can't be told."""
         status, body = self.connection.get(path)
         said = body[:200].decode(errors="replace").lower()
         if status == 429 or (status == 503 and ("queue" in said or "temporarily unavailable:" in said)):
             rest_body(self.name, path, status, body)
         is_named = of in said and "/rest/" not in said  # a server without REST may repeat the path
-        return status == 200 or (status == 404 and (is_named or any(words in said for words in NOT_THERE)))
+        if of and status == 404 and (is_named or any(words in said for words in NOT_THERE)):
+            return None
+        return status == 200
 
     def get(self, path: str) -> bytes:
         """The body of a REST answer. Raises ChainMoved when the node does not know what is asked."""

@@ -33,6 +33,8 @@ class BitcoinSide:
         self.choice: Choice | None = None
         self.status: NodeStatus | None = None
         self._logged: tuple[str, str] | None = None
+        self._tried_on: str | None = None
+        """The tip at the last look."""
         self._is_told_apart = False
         """Whether the node's chain was seen to be no fork's of the network."""
 
@@ -59,6 +61,9 @@ class BitcoinSide:
     def look(self) -> Look:
         """The node's tip. At the first look the node is checked to be of the network, and its features are tried."""
         self.status = status = self.node.read_status()
+        is_new_tip, self._tried_on = self._tried_on != status.bestblockhash, status.bestblockhash
+        if self.features is not None and self.features.lacks_undo_data and is_new_tip:
+            self.features, self.choice = self.node.probe_features(status.bestblockhash), None
         if self.features is None:
             self.node.check_genesis()
             self._is_told_apart = self.node.check_forks(status.blocks)

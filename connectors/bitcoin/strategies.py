@@ -29,7 +29,7 @@ from pipeline.log.events.chain import Transaction
 from pipeline.model.message import joined, message
 
 from .chain_state import Outpoint, own_outputs
-from .errors import AnswerUnreadable, ChainMoved, NotOffered
+from .errors import AnswerUnreadable, BlockNotThere, ChainMoved, NotOffered
 from .fetch import FetchedBlock, Fetcher
 from .node import Node, NodeFeatures
 from .read_blocks import PAYEE, parsed_block, read_transactions
@@ -283,6 +283,8 @@ def missing_features(name: str, features: NodeFeatures, *, has_all_history: bool
         None if features.has_filters else message("there is no block filter index (blockfilterindex=1), or no scanblocks (Core >= 25)")
     )
     spent = None if features.has_rest_spent else message("REST is off (rest=1), or has no spenttxouts (Core >= 30)")
+    if features.lacks_undo_data:
+        spent = message("the undo data of the newest block is not there yet, and REST is tried again at the next one")
     return {
         "scanblocks-rest": filters or spent,
         "rest": spent,
@@ -305,6 +307,8 @@ def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: 
         )
     lacks = {name: missing_features(name, features, has_all_history=has_all_history) for name in NAMES}
     if wanted != "auto":
+        if lacks[wanted] and features.lacks_undo_data and wanted in ("rest", "scanblocks-rest"):
+            raise BlockNotThere(node.name, "/rest/spenttxouts", lacks[wanted] or "")
         if lacks[wanted]:
             raise NotOffered(
                 message(

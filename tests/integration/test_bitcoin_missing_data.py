@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 import pytest
 
@@ -133,23 +133,30 @@ NOT_NOW = [
 ]
 
 
+@pytest.mark.parametrize("strategy", ["auto", "rest"])
 @pytest.mark.parametrize("says", NOT_NOW)
-def test_a_tip_without_undo_data_is_no_sign_of_an_old_node(says: str) -> None:
-    """A node that has just loaded a snapshot lacks the undo data of its tip, on which `spenttxouts` is tried."""
+def test_a_tip_without_undo_data_is_no_sign_of_an_old_node(says: str, strategy: str) -> None:
+    """A node that has just loaded a snapshot lacks the undo data of its tip, on which `spenttxouts` is tried: meanwhile another way reads, or the named one waits."""
     world = World(11)
     world.extend(24)
     tip = world.tip.hash
     lacking = (404, f"{says.format(tip=tip)}\r\n".encode())
     with ExitStack() as held:
-        node = ScriptedNode(world)
+        node = FullNode(world, has_rest=True)
         node.alter_rest = lambda path, status, body: lacking if path == f"/rest/spenttxouts/{tip}.bin" else (status, body)
-        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, "auto", rest="on"))
-        with suppress(BlockNotThere):
-            following.step()
+        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, strategy, rest="on"))
+        if strategy == "auto":
+            while not isinstance(following.step(), Idle):
+                pass
+            assert following.describe().method == "scanblocks-rpc"
+        else:
+            with pytest.raises(BlockNotThere, match="one that began from a snapshot"):
+                following.step()
         node.alter_rest = lambda _, status, body: (status, body)
-        while not isinstance(following.step(), Idle):
+        world.extend(1)
+        while not isinstance(step := following.step(), Idle):
             pass
-        assert following.describe().method == "rest"
+        assert (step, following.describe().method) == (Idle(25), "rest" if strategy == "rest" else "scanblocks-rest")
 
 
 @pytest.mark.parametrize(

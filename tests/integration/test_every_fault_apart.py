@@ -354,6 +354,9 @@ OF_COINS = {
         "one that began from a snapshot",
     ),
     "undo data missing": Fault(by_full_node(without_prevouts), "its undo data is not there"),
+    "a tip without undo data": Fault(
+        lambda trio: setattr(trio.node, "alter_rest", lambda path, status, body: (404, f"{path[-68:-4]} undo not available\r\n".encode()) if "spenttxouts" in path else (status, body)),
+    ),
     "undo data by REST": Fault(
         then_by_rest(lambda path, status, body: (404, b"Undo not available\r\n") if "spenttxouts" in path else (status, body)),
     ),
@@ -450,6 +453,12 @@ def poisoned(trio: Trio) -> None:
     trio.broken.mine([Spend(STRANGER, contract, logs=[(contract, (HOT, address(30), 5))]) for contract in forged])
 
 
+def poisoned_in_our_words(trio: Trio) -> None:
+    """Their contracts revert with what a provider says that wants to be asked more slowly."""
+    poisoned(trio)
+    fails("eth_call", code=3, message="execution reverted: rate limit exceeded, retry in 600 s")(trio)
+
+
 def wrapped(trio: Trio) -> None:
     """A contract of wrapped coins logs a deposit and a withdrawal of the pool's, and no transfer."""
     trio.broken.mine([Spend(HOT, TOKEN, 70, wraps=[(HOT, 70)])])
@@ -515,6 +524,10 @@ OF_ACCOUNT_CHAINS = {
     ),
     "receipts cut": Fault(said("eth_getBlockReceipts", lambda found: found[1:] if found else found)),
     "poisoning": Fault(poisoned),
+    "a stranger's contract with a provider's words": Fault(poisoned_in_our_words),
+    "a newest block that is not there yet": Fault(
+        fails("eth_getProof", "trace_filter", "eth_getBlockReceipts", "debug_traceBlockByHash", message="header not found")
+    ),
     "small ranges of logs": Fault(by_answer(small_ranges)),
     "lags": Fault(account_behind, "below the log's"),
     "a fork that shares the first blocks": Fault(of_fork(forked_accounts), "looks like a node of Kin Classic"),
