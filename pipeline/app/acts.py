@@ -15,7 +15,8 @@ from pipeline.closing.advance import MonthStatus, append_answer
 from pipeline.closing.filing import Answer
 from pipeline.closing.preview import MonthChange, preview
 from pipeline.enrich.frames import SHAPES
-from pipeline.log.events.months import Drafted
+from pipeline.log.events import content_digest
+from pipeline.log.events.months import Drafted, Labelled, Waived
 from pipeline.model.errors import FilingError, MonthError
 from pipeline.model.message import message
 from pipeline.model.months import Month
@@ -55,11 +56,75 @@ class LabelEffect:
     changes: list[MonthChange]
 
 
-def waive(app: App, month: Month, issue: IssueView, *, by: str, reason: str) -> None:
-    """Waive an issue as it was shown: the waiver rests on the facts that the person saw, and lapses when they are others (rule 8.5). Raises MonthError."""
+class Changed(MonthError):
+    """What was to be decided is not any more what the person saw: they look again."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An issue with the newest decisions about it, as one page shows them."""
+
+    month: Month
+    issue: IssueView
+    waiver: Waived | None
+    """The newest waiver of the issue in the log, in force or lapsed."""
+    label: Labelled | None
+    """The newest label in the log of the address that the issue names."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of what a decision rests on: the issue's facts, and the decisions about it so far."""
+        one = self.issue
+        decided = ["" if event is None else event.id for event in (self.waiver, self.label)]
+        return content_digest(
+            [str(self.month), one.code.value, one.ref, one.facts, str(one.detail), one.waived_by, str(one.lapsed), *decided]
+        )
+
+
+def seen(app: App, month: Month, issue: IssueView) -> Seen:
+    """The issue with the decisions that are in the log now."""
+    held, facts = app.decisions.held(), issue.named_facts
+    return Seen(
+        month, issue, held.waivers.get((str(month), issue.code.value, issue.ref)), held.labels.get((facts.get("chain", ""), facts.get("address", "")))
+    )  # fmt: skip
+
+
+def waive(app: App, month: Month, issue: IssueView, *, by: str, reason: str, known: Seen | None = None) -> None:
+    """Waive an issue as it was shown: the waiver rests on the facts that the person saw, and lapses when they are others (rule 8.5).
+
+    Raises MonthError; `Changed` where the log has another decision about it than `known` has: of two who decide at once, one does.
+    """
     if not issue.is_blocking:
         raise MonthError(message("{month} has no open issue {code} {ref}", month=month, code=issue.code.value, ref=issue.ref))
-    app.decisions.waive(month=month, issue={"code": issue.code.value, "ref": issue.ref, "facts": issue.facts}, by=by, reason=reason)
+    app.decisions.waive(
+        month=month, issue={"code": issue.code.value, "ref": issue.ref, "facts": issue.facts}, by=by, reason=reason,
+        check=lambda: _require_undecided(app, known),
+    )  # fmt: skip
+
+
+def label(app: App, known: Seen, outflow_class: str, name: str, *, by: str, reason: str) -> None:
+    """Say whose the address is that an issue names, for all months. Raises `Changed` as `waive`."""
+    facts = known.issue.named_facts
+    app.decisions.label(
+        chain=facts["chain"], address=facts["address"], outflow_class=outflow_class, name=name, by=by, reason=reason,
+        check=lambda: _require_undecided(app, known),
+    )  # fmt: skip
+
+
+def _require_undecided(app: App, known: Seen | None) -> None:
+    """Raises `Changed` where the log has a decision about the issue that `known` has not."""
+    if known is None:
+        return
+    now = seen(app, known.month, known.issue)
+    if now.label is not None and now.label != known.label:
+        raise Changed(
+            message(
+                "Not recorded: {name} labelled this address meanwhile as {outflow_class}. Below is how it stands now.",
+                name=now.label.by, outflow_class=now.label.outflow_class,
+            )
+        )  # fmt: skip
+    if now.waiver is not None and now.waiver != known.waiver:
+        raise Changed(message("Not recorded: {name} waived this issue meanwhile. Below is how it stands now.", name=now.waiver.by))
 
 
 def label_effect(app: App, chain: str, address: str, outflow_class: str, name: str, told: Told) -> LabelEffect:

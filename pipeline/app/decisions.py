@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .months import PoolMonths
 
 
+def _no_check() -> None:
+    """Let every decision through."""
+
+
 class PoolDecisions:
     """One pool's labels and waivers."""
 
@@ -70,15 +74,17 @@ class PoolDecisions:
         deciders = self._diary.deciders()
         return deciders is None or by in deciders
 
-    def label(self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str) -> None:
-        """Record whose address it is (rule 3)."""
+    def label(
+        self, *, chain: str, address: str, outflow_class: str, name: str, by: str, reason: str, check: Callable[[], None] = _no_check
+    ) -> None:
+        """Record whose address it is (rule 3). `check`: as of `append_shared`; what it raises is the refusal."""
         at = self._now()
-        self._append(label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at))
+        self._append(label_event(chain=chain, address=address, outflow_class=outflow_class, name=name, by=by, reason=reason, at=at), check)
 
-    def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str) -> None:
-        """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed."""
-        facts = waiver_facts(issue["facts"])
-        self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=self._now()))
+    def waive(self, *, month: Month, issue: Mapping[str, Any], by: str, reason: str, check: Callable[[], None] = _no_check) -> None:
+        """Waive one blocking issue of a month in a person's name (rule 8.1). `issue`: code, ref and facts, as assessed. `check`: as of `append_shared`."""
+        facts, at = waiver_facts(issue["facts"]), self._now()
+        self._append(waive_event(month=str(month), code=issue["code"], ref=issue["ref"], facts=facts, by=by, reason=reason, at=at), check)
 
     def document(
         self, path: Path, *, about: Literal["label", "waiver", "transfer"], ref: str, month: Month | None, by: str, reason: str
@@ -102,5 +108,5 @@ class PoolDecisions:
         )  # fmt: skip
         return digest
 
-    def _append(self, event: Event) -> None:
-        append_shared(self._log, "months", self._settings.pool.key, [encode(event)])
+    def _append(self, event: Event, check: Callable[[], None] = _no_check) -> None:
+        append_shared(self._log, "months", self._settings.pool.key, [encode(event)], check)

@@ -6,7 +6,7 @@ order. Implementations: `connectors/log_sqlite/log.py` (embedded) and `connector
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -93,14 +93,16 @@ def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
 MAX_ATTEMPTS = 10
 
 
-def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent]) -> int:
+def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent], check: Callable[[], None] = lambda: None) -> int:
     """Append to a key that several processes write briefly (`months`), reopening the writer when it is fenced; the number that were new.
 
-    Retrying is safe: ids already appended are skipped. Raises FencedError after MAX_ATTEMPTS, LogError as `Writer.append`.
+    `check` is called before each attempt, once the key is ours: what it reads in the log is all that precedes the events, for whoever writes after it fences us. What it
+    raises goes on to the caller, and nothing is appended. Retrying is safe: ids already appended are skipped. Raises FencedError after MAX_ATTEMPTS, LogError as `Writer.append`.
     """
     for attempt in range(MAX_ATTEMPTS):
         try:
             with log.writer(topic, key) as writer:
+                check()
                 return writer.append(events)
         except FencedError:
             if attempt == MAX_ATTEMPTS - 1:

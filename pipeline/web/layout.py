@@ -75,8 +75,8 @@ def environment(language: Language) -> Environment:
     return made
 
 
-def page(request: Request, template: str, *, status: int = 200, **content: Any) -> HTMLResponse:
-    """The template filled in, in the language of who asks. `content` must not name `viewer`, `request_path` or `forgery_token`."""
+def page(request: Request, template: str, *, status: int = 200, at: str = "", **content: Any) -> HTMLResponse:
+    """The template filled in, in the language of who asks. `content` must not name `viewer`, `request_path` or `forgery_token`. `at`: the page's own address, where the request was a form's."""
     viewer = viewer_of(request)
     html = (
         environment(viewer.language)
@@ -84,7 +84,7 @@ def page(request: Request, template: str, *, status: int = 200, **content: Any) 
         .render(
             viewer=viewer,
             theme=viewer.theme,
-            request_path=request.url.path,
+            request_path=at or request.url.path,
             forgery_token=viewer.session.forgery_token if viewer.session else "",
             **content,
         )

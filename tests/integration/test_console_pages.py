@@ -59,6 +59,16 @@ def post(client: Browser, path: str, **given: str) -> Any:
     return answer
 
 
+def decide(client: Browser, path: str, form: str, **given: str) -> Any:
+    """Send an issue's form as its page shows it now: a label, or a waiver."""
+    return post(client, f"{path}/{form}", **{"digest": digest_of(client, path), **given})
+
+
+def digest_of(client: Browser, path: str) -> str:
+    """Of what the page of an issue shows."""
+    return re.findall(r'name="digest" value="([0-9a-f]{64})"', client.get(path).text)[0]
+
+
 def result_of(client: Browser, started: Any) -> str:
     """Follow a task to its end; where its result is shown."""
     assert started.status_code == 303, started.text
@@ -137,11 +147,11 @@ def test_a_label_shows_what_it_changes_before_it_is_given(parts: Parts) -> None:
     page = words(client.get(path))
     assert "0.07770000 BTC" in page and "7770000 " not in page.replace("0.07770000", "") and "last open blocking issue" in page
     end = parts.app.log.end()
-    shown = result_of(client, post(client, f"{path}/label", outflow_class="vendor", whose="Power company", act="show"))
+    shown = result_of(client, decide(client, path, "label", outflow_class="vendor", whose="Power company", act="show"))
     assert f"unknown-outflow (blocking) {OUTFLOW}" in words(client.get(shown)) and parts.app.log.end() == end, "nothing is recorded"
-    assert post(client, f"{path}/label", outflow_class="payout", whose="X", reason="because", act="label").status_code == 422
-    assert post(client, f"{path}/label", outflow_class="vendor", whose="Power company", reason="", act="label").status_code == 422
-    assert post(client, f"{path}/label", outflow_class="vendor", whose="Power company", reason="invoice 7", act="label").status_code == 303
+    assert decide(client, path, "label", outflow_class="payout", whose="X", reason="because", act="label").status_code == 422
+    assert decide(client, path, "label", outflow_class="vendor", whose="Power company", reason="", act="label").status_code == 422
+    assert decide(client, path, "label", outflow_class="vendor", whose="Power company", reason="invoice 7", act="label").status_code == 303
     assert "blocks the month" not in words(client.get(f"{BOARD}/issues"))
     (label,) = [one for one in parts.app.decisions.held().labels.values() if one.name == "Power company"]
     assert (label.by, label.reason, label.outflow_class) == ("A. Person", "invoice 7", "vendor")
@@ -153,7 +163,7 @@ def test_a_month_is_closed_from_the_issue_to_the_frozen_version(parts: Parts) ->
     (issue,) = group.issues
     early = result_of(client, post(client, f"{BOARD}/preview"))
     assert "can't be frozen yet" in words(client.get(early)) and DIGEST in client.get(early).text
-    assert post(client, f"{BOARD}/issues/{issue.name}/waiver", reason="refund pending").status_code == 303
+    assert decide(client, f"{BOARD}/issues/{issue.name}", "waiver", reason="refund pending").status_code == 303
     page = words(client.get(f"{BOARD}/close"))
     assert "Nothing stands in the way of filing" in page
     with pytest.raises(MonthError, match="has no open issue"):
@@ -174,7 +184,7 @@ def test_a_month_is_closed_from_the_issue_to_the_frozen_version(parts: Parts) ->
 def test_what_was_previewed_is_what_is_frozen(parts: Parts) -> None:
     client = by_link(parts)
     (issue,) = next(one for one in parts.reading.snapshot().groups[MONTH] if one.open_count).issues
-    post(client, f"{BOARD}/issues/{issue.name}/waiver", reason="refund pending")
+    decide(client, f"{BOARD}/issues/{issue.name}", "waiver", reason="refund pending")
     assert result_of(client, post(client, f"{BOARD}/freeze", digest=DIGEST)) == f"{BOARD}/close"
     parts.reading.wait_for(parts.app.log.end(), 60)
     (event,) = parts.app.months.frozen(MONTH)

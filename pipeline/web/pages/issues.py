@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from pipeline.app.acts import LabelEffect, label_effect, waive
+from pipeline.app.acts import Changed, LabelEffect, Seen, label, label_effect, seen, waive
 from pipeline.app.issues import IssueGroup, IssueView
 from pipeline.model.issues import IssueCode, Severity
-from pipeline.model.message import message
+from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings.models import RESERVED_CLASSES
 from pipeline.web.access import AsOperator, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
-from pipeline.web.parts import Console
+from pipeline.web.parts import Console, Viewer
 
 from .months import MonthPath, masked, masked_text
 from .tasks import to_task
@@ -30,6 +30,11 @@ CLASSES = ("vendor", "exchange", "treasury", "payroll", "refund", "poisoning")
 SHOW_S = 10.0
 """Seconds that an answer waits until what was just decided is shown."""
 Reason = Annotated[str, Form(min_length=3, max_length=1000)]
+Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
+"""Of what the page of the issue showed (`Seen.digest`)."""
+Written = dict[str, str]
+"""What a person wrote into a form that was refused: the reasons of a waiver and of a label, the label's class, and whose the address is."""
+_EMPTY: Final[Written] = {"waiver": "", "label": "", "outflow_class": "", "whose": ""}
 
 
 def groups_of(parts: Console, month: Month) -> list[IssueGroup]:
@@ -49,6 +54,24 @@ def issue_of(parts: Console, month: Month, name: str) -> IssueView:
     raise HTTPException(404)
 
 
+def _as_seen(parts: Console, month: Month, name: str, digest: str) -> Seen:
+    """The issue, if it still is what the person saw, by all that the log holds now. Raises `Changed`."""
+    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    try:
+        now = seen(parts.app, month, issue_of(parts, month, name))
+    except HTTPException:
+        raise Changed(
+            message("Not recorded: the issue is there no longer, for the facts changed since you looked. Below are the issues of now.")
+        ) from None
+    if now.digest == digest:
+        return now
+    if now.issue.waived_by:
+        raise Changed(message("Not recorded: {name} waived this issue meanwhile. Below is how it stands now.", name=now.issue.waived_by))
+    raise Changed(
+        message("Not recorded: the facts changed since you looked. Below is how it stands now: decide again, if it is still right.")
+    )
+
+
 def _age(parts: Console) -> Callable[[IssueView], int]:
     """How many days ago the thing happened that an issue is about."""
     today = almaty_date(parts.app.now())
@@ -61,6 +84,13 @@ def issues(
     code: Annotated[str, Query(max_length=60)] = "", severity: Annotated[str, Query(pattern="^(blocking|warning)?$")] = "",
 ) -> Response:  # fmt: skip
     """The issues, blocking ones first."""
+    return _list(request, parts, month, viewer, code, severity)
+
+
+def _list(
+    request: Request, parts: Console, month: Month, viewer: Viewer, code: str = "", severity: str = "", changed: str = ""
+) -> Response:
+    """`changed`: why a decision was refused, whose issue is there no longer."""
     found = groups_of(parts, month)
     shown = [group for group in found if code in ("", group.code.value) and severity in ("", group.code.severity.value)]
     snapshot, life = parts.reading.snapshot(), parts.app.diary.life(month)
@@ -69,6 +99,7 @@ def issues(
         snapshot=snapshot, versions=[event.version for event in life.versions], book=parts.reading.book(month), draft=life.draft,
         age=_age(parts), masked=lambda number: masked(number, viewer), masked_text=lambda text: masked_text(text, viewer), has_numbers=may_see_numbers(viewer),
         may_decide="operator" in viewer.roles, most=SHOWN, blocking=Severity.BLOCKING, unknown=IssueCode.UNKNOWN_OUTFLOW, classes=CLASSES,
+        changed=changed, status=409 if changed else 200, at=f"/months/{month}/issues",
     )  # fmt: skip
 
 
@@ -77,15 +108,23 @@ def issue(
     request: Request, month: MonthPath, name: str, parts: Console, viewer: AsViewer, task: Annotated[str, Query(max_length=40)] = ""
 ) -> Response:
     """One issue: its facts, and the decisions that it takes."""
-    found = issue_of(parts, month, name)
-    group = next(group for group in groups_of(parts, month) if found in group.issues)
-    effect = parts.app.tasks.result(task, LabelEffect)
-    return _issue_page(request, parts, month, viewer, found, group, effect)
+    return _issue_page(request, parts, month, viewer, issue_of(parts, month, name), parts.app.tasks.result(task, LabelEffect))
+
+
+def _refused(request: Request, parts: Console, month: Month, viewer: Viewer, name: str, changed: str, written: Written) -> Response:
+    """Why a decision was not recorded, above the page as it is now: of the issue, or of the month's issues where there is no such issue any more."""
+    try:
+        found = issue_of(parts, month, name)
+    except HTTPException:
+        return _list(request, parts, month, viewer, changed=changed)
+    return _issue_page(request, parts, month, viewer, found, changed=changed, written=written)
 
 
 def _issue_page(
-    request: Request, parts: Console, month: Month, viewer: Any, found: IssueView, group: IssueGroup, effect: LabelEffect | None
-) -> Response:
+    request: Request, parts: Console, month: Month, viewer: Viewer, found: IssueView, effect: LabelEffect | None = None, *,
+    changed: str = "", written: Written | None = None,
+) -> Response:  # fmt: skip
+    shown, group = seen(parts.app, month, found), next(group for group in groups_of(parts, month) if found in group.issues)
     snapshot, life = parts.reading.snapshot(), parts.app.diary.life(month)
     view = next((one for one in snapshot.overview.months if one.month == month), None)
     blocking = sum(one.open_count for one in snapshot.groups[month])
@@ -94,25 +133,36 @@ def _issue_page(
         book=parts.reading.book(month), draft=life.draft, age=_age(parts), masked=lambda number: masked(number, viewer), masked_text=lambda text: masked_text(text, viewer),
         has_numbers=may_see_numbers(viewer), may_decide="operator" in viewer.roles, is_blocking=found.code.severity is Severity.BLOCKING,
         can_label=found.code is IssueCode.UNKNOWN_OUTFLOW, classes=CLASSES, effect=effect, others_open=max(blocking - 1, 0), view=view,
+        seen=shown, changed=changed, written=_EMPTY | (written or {}), status=409 if changed else 200, at=f"/months/{month}/issues/{found.name}",
     )  # fmt: skip
 
 
 @router.post("/months/{month}/issues/{name}/waiver")
-def waived(month: MonthPath, name: str, parts: Console, viewer: AsOperator, reason: Reason) -> Response:
-    """Waive one issue in the person's name."""
-    waive(parts.app, month, issue_of(parts, month, name), by=parts.app.people.decider(viewer.person), reason=reason.strip())
+def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer: AsOperator, reason: Reason, digest: Digest) -> Response:
+    """Waive one issue in the person's name, as they saw it."""
+    by = parts.app.people.decider(viewer.person)
+    try:
+        known = _as_seen(parts, month, name, digest)
+        waive(parts.app, month, known.issue, by=by, reason=reason.strip(), known=known)
+    except Changed as error:
+        return _refused(request, parts, month, viewer, name, text_of(error), {"waiver": reason})
     parts.reading.wait_for(parts.app.log.end(), SHOW_S)
     return RedirectResponse(f"/months/{month}/issues", 303)
 
 
 @router.post("/months/{month}/issues/{name}/label")
-def labelled(
-    month: MonthPath, name: str, parts: Console, viewer: AsOperator, reason: Annotated[str, Form(max_length=1000)] = "",
+def labelled(  # noqa: PLR0913 - a form's fields are its parameters
+    request: Request, month: MonthPath, name: str, parts: Console, viewer: AsOperator, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = "",
     outflow_class: Annotated[str, Form(pattern="^[a-z][a-z0-9-]{0,39}$")] = "vendor", whose: Annotated[str, Form(min_length=1, max_length=200)] = "",
     act: Annotated[str, Form(pattern="^(show|label)$")] = "show",
 ) -> Response:  # fmt: skip
-    """Show what a label would change, or give it: for all months."""
-    facts = issue_of(parts, month, name).named_facts
+    """Show what a label would change, or give it, as they saw the issue: for all months."""
+    written = {"label": reason, "outflow_class": outflow_class, "whose": whose}
+    try:
+        known = _as_seen(parts, month, name, digest)
+    except Changed as error:
+        return _refused(request, parts, month, viewer, name, text_of(error), written)
+    facts = known.issue.named_facts
     chain, address = facts.get("chain", ""), facts.get("address", "")
     if outflow_class in RESERVED_CLASSES or not address:
         raise HTTPException(
@@ -130,13 +180,9 @@ def labelled(
         return to_task(task)
     if len(reason.strip()) < 3:
         raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
-    parts.app.decisions.label(
-        chain=chain,
-        address=address,
-        outflow_class=outflow_class,
-        name=whose,
-        by=parts.app.people.decider(viewer.person),
-        reason=reason.strip(),
-    )
+    try:
+        label(parts.app, known, outflow_class, whose, by=parts.app.people.decider(viewer.person), reason=reason.strip())
+    except Changed as error:
+        return _refused(request, parts, month, viewer, name, text_of(error), written)
     parts.reading.wait_for(parts.app.log.end(), SHOW_S)
     return RedirectResponse(f"/months/{month}/issues", 303)
