@@ -22,8 +22,8 @@ _SIZE: Final = 7.4
 _LEADING: Final = 9.2
 _TITLE: Final = 13.0
 _HEADING: Final = 9.0
-_HINT: Final = 6.0
-_HASH: Final = 144.0
+_HINT: Final = 7.0
+_HASH: Final = 153.0
 """Room in which a transaction's 64 hex digits stand on two lines."""
 _BALANCES_WIDTH: Final = INNER * 0.8
 _SIGN: Final = ((110.0, 400.0), (415.0, 560.0), (575.0, 680.0))
@@ -54,17 +54,17 @@ def _style(texts: Texts) -> TableStyle:
         return texts.day(value) if column.kind == "date" else texts.amount(value) if column.kind == "amount" else value
 
     return TableStyle(
-        body_size=6.6,
-        body_leading=8.0,
-        heading_size=6.2,
-        heading_leading=7.2,
+        body_size=7.0,
+        body_leading=8.5,
+        heading_size=7.0,
+        heading_leading=8.2,
         numbers_height=0.0,
-        widest={"allocation_id": 90.0, "txid": _HASH, "wallet": 170.0},
-        widest_amount=100.0,
-        widest_other=58.0,
-        least={"allocation_id": 60.0, "txid": 100.0, "wallet": 90.0},
-        floor={"allocation_id": 44.0, "txid": 74.0, "wallet": 66.0},
-        floor_amount=40.0,
+        widest={"allocation_id": 95.0, "txid": _HASH, "wallet": 180.0},
+        widest_amount=106.0,
+        widest_other=61.5,
+        least={"allocation_id": 63.0, "txid": 106.0, "wallet": 95.0},
+        floor={"allocation_id": 46.0, "txid": 78.0, "wallet": 70.0},
+        floor_amount=42.0,
         running=("wallet",),
         codes=("wallet", "txid"),
         shown=shown,

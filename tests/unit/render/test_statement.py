@@ -14,6 +14,7 @@ from pypdf import PdfReader
 
 from pipeline.model.errors import EsepError
 from pipeline.model.months import Month
+from pipeline.render.pdf_page import BOTTOM
 from pipeline.render.pdf_text import printable
 from pipeline.render.statement import BALANCES, ROWS, Statement
 from pipeline.render.statement_csv import COLUMNS, statement_csv
@@ -104,6 +105,20 @@ def test_the_csv_holds_every_amount_as_it_was_printed() -> None:
     assert lines["version"].unique().to_list() == ["2"] and lines["miner_id"].unique().to_list() == ["180141952211"]
     assert lines.filter(pl.col("record") == "row")["is_carried"].to_list() == ["false", "true", "false"]
     assert pl.read_csv(statement_csv(statement(version=None)), infer_schema=False)["version"].unique().to_list() == ["draft"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_of_the_pdf_is_too_small_to_read(language: Language) -> None:
+    """Seven points and more, but for the footer, which the form's pages share."""
+    small: list[str] = []
+
+    def look(text: str, _cm: object, matrix: list[float], _font: object, size: float) -> None:
+        if text.strip() and matrix[5] > BOTTOM and size < 7:
+            small.append(f"{size}: {text}")
+
+    for page in PdfReader(io.BytesIO(pdf_bytes(statement(), language))).pages:
+        page.extract_text(visitor_text=look)
+    assert not small
 
 
 AFTER = {
