@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ..integration.example_month import OUTFLOW, RECORDED
-from ..integration.example_month import esep as here
+from ..integration.example_month import OUTFLOW, RECORDED, esep
 from .chromium import browser, chromium
 from .kafka_cluster import KafkaCluster, why_not
 
@@ -50,11 +49,20 @@ PARTS = {
 """What each file's tests are of, the longest first: so they are begun (`pytest_collection_modifyitems`), and no long one is left for the end of two workers."""
 
 
+HANGS_AFTER_S = 1200
+"""Of a test that says nothing else: programs may be installed in it, and a machine under load is no failure."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files in the order of `PARTS`; tests of other folders come before, in the order in which they were found."""
-    places = {Path(__file__).with_name(name): place for place, name in enumerate(PARTS, start=1)}
-    items.sort(key=lambda item: places.get(item.path, len(places) + 1 if item.path.parent == Path(__file__).parent else 0))
+    here, places = Path(__file__).parent, {name: place for place, name in enumerate(PARTS, start=1)}
+    ours = [item for item in items if item.path.parent == here]
+    for item in ours:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(HANGS_AFTER_S))
+    items[:] = [item for item in items if item.path.parent != here]
+    items += sorted(ours, key=lambda item: places.get(item.path.name, len(places) + 1))
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -76,7 +84,7 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded month before its one blocking issue is waived. Nobody changes it: copy it."""
 
     def make(folder: Path) -> None:
-        assert here("demo", RECORDED, "--var", folder / "var") == 3
+        assert esep("demo", RECORDED, "--var", folder / "var") == 3
 
     return made_once(tmp_path_factory, "blocked", make) / "var"
 
@@ -88,7 +96,7 @@ def closable(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(folder: Path) -> None:
         shutil.copytree(blocked, folder / "var")
         waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
-        assert here(*waive, "--config", folder / "var" / "esep.toml") == 0
+        assert esep(*waive, "--config", folder / "var" / "esep.toml") == 0
 
     return made_once(tmp_path_factory, "closable", make) / "var"
 
@@ -99,7 +107,7 @@ def frozen(closable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         shutil.copytree(closable, folder / "var")
-        assert here("demo", RECORDED, "--var", folder / "var") == 0
+        assert esep("demo", RECORDED, "--var", folder / "var") == 0
 
     return made_once(tmp_path_factory, "frozen", make) / "var"
 

@@ -20,7 +20,7 @@ import pymysql
 from ..ports import free_port
 
 PASSWORD = "reader's word"
-STARTED_WITHIN_S = 60
+STARTED_WITHIN_S = 240
 
 
 def find_postgres() -> str | None:

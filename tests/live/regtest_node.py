@@ -23,7 +23,7 @@ from pipeline.model.errors import SourceError
 
 from ..ports import free_port
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 240.0
 
 
 def find_program(name: str, variable: str) -> str | None:

@@ -244,7 +244,7 @@ def test_run_wakes_up_for_a_new_block_and_stops_when_told(node: RegtestNode):
     with connector(node, log) as following:
         thread = threading.Thread(target=following.run, args=(stop, on_progress), kwargs={"poll_s": 3600.0}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while following.describe().lag_blocks != 0 and time.monotonic() < deadline:
             time.sleep(0.05)
         # A block mined between a look at the tip and the wait for the next block wakes nobody: then another one is mined.

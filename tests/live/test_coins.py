@@ -41,7 +41,7 @@ from ..integration.test_bitcoin_follow import step_until_idle
 from .bitcoind import find_bitcoind, why_not
 from .regtest_node import Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 
 @dataclass(frozen=True)

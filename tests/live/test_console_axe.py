@@ -25,7 +25,7 @@ from .chromium import CHROMIUM
 from .test_console_browser import enter, opened
 from .test_console_pictures import blocking_issue, served
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 MONTH = Month(2026, 10)
 AT = f"/months/{MONTH}"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]

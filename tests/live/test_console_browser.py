@@ -82,7 +82,7 @@ def test_no_page_breaks_its_policy_and_a_decision_is_seen_while_a_page_is_open(b
         assert (
             esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person", "--config", config) == 0
         )
-        page.wait_for_selector(f"body:not([data-snapshot='{before}'])", timeout=30_000)
+        page.wait_for_selector(f"body:not([data-snapshot='{before}'])")
         page.select_option("#theme", "dark")
         page.wait_for_selector("html[data-theme=dark]")
         assert troubles == []

@@ -38,7 +38,7 @@ from tests.integration.test_signing import write_p12
 from .chromium import CHROMIUM
 from .console_people import Hand, Person
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 MONTH = Month(2026, 10)
 BOARD = f"/months/{MONTH}"
 CLOSING = """

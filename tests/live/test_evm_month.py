@@ -38,7 +38,7 @@ from .evm.played import NODES, Played, play
 from .evm.provision import Missing
 from .evm.told import faults
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.live
 
 REPORT = "b3888363fdbba5115685108071a5118dfa89472bd0981500e20e48b9a34a15a1"
 """Digest of the report, whichever node told the month."""

@@ -25,7 +25,7 @@ from .evm.contracts import Contract, compile_contracts
 from .evm.nodes import CHAIN_ID, Anvil, Geth, Node, genesis
 from .evm.provision import Missing
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 ETHER = 10**18
 UPSTREAM, HOT = Actor("upstream"), Actor("pool hot wallet")

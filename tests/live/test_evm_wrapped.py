@@ -21,7 +21,7 @@ from .evm.contracts import compile_contracts
 from .evm.nodes import CHAIN_ID, Anvil, genesis
 from .evm.provision import Missing
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 ETHER = 10**18
 HOT = Actor("pool hot wallet")

@@ -19,7 +19,7 @@ from ..integration.example_month import DIGEST
 from ..integration.example_month import esep as here
 from .faulty_disk import FREEZE, at_once, disk, esep, mount, told
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.live
 
 
 def records(var: Path) -> list[Record]:

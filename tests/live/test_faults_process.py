@@ -22,7 +22,7 @@ from ..integration.example_month import DIGEST
 from .faulty_disk import AT_A_SHIFTED_CLOCK, FREEZE, PROGRAM, at_once, esep, told
 from .regtest_node import RegtestNode, find_program
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.live
 LITECOIND = find_program("litecoind", "LITECOIND")
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 DAY_S = 86_400
@@ -258,7 +258,7 @@ def test_a_clock_that_jumps_back_under_the_scheduler_files_once(closable: Path, 
     with (tmp_path / "journal").open("w+") as journal:
         process = subprocess.Popen(command, env=environ, stderr=journal)
         try:
-            deadline = time.monotonic() + 200
+            deadline = time.monotonic() + 600
 
             def wait_until(is_so) -> None:
                 while not is_so():
@@ -274,7 +274,7 @@ def test_a_clock_that_jumps_back_under_the_scheduler_files_once(closable: Path, 
                 assert process.poll() is None, (tmp_path / "journal").read_text()[size:]
         finally:
             process.terminate()
-            code = process.wait(timeout=120)
+            code = process.wait(timeout=300)
     assert code == 0
     assert len(list((var / "outbox").iterdir())) == 1 and sound(var) == held
 

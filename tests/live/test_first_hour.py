@@ -207,7 +207,7 @@ class Terminal:
             }
             os.execve(sys.executable, [sys.executable, "-c", "from pipeline.cli import main; main()", *words], environ)
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        raw, left, asked_at, deadline = b"", list(answers), -1, time.monotonic() + 170
+        raw, left, asked_at, deadline = b"", list(answers), -1, time.monotonic() + 600
         while time.monotonic() < deadline:
             if select.select([fd], [], [], 0.2)[0]:
                 try:

@@ -43,7 +43,7 @@ def _until_forgotten(settings: KafkaSettings) -> None:
     """Wait until the cluster knows of no transactional id of this log."""
     admin = KafkaAdminClient(**settings.client())
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while any(
             found.transactional_id.startswith(f"{settings.prefix}.") for broker in admin.list_transactions().values() for found in broker
         ):

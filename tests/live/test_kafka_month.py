@@ -139,7 +139,7 @@ def node(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     with (tmp_path / "node.log").open("wb") as log:
         process = subprocess.Popen([*command, "--events-per-poll", "48"], stdout=log, stderr=log, cwd=ROOT)
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not (cookie.exists() and cookie.read_text()):
             assert process.poll() is None and time.monotonic() < until, (tmp_path / "node.log").read_text()
             time.sleep(0.1)
@@ -301,15 +301,15 @@ def test_a_second_connector_of_a_chain_fences_the_first_which_says_so_and_stops(
     try:
         run.running["first"] = first = run.spawn("first", "watch", "bitcoin")
         with KafkaLog(settings, pool="demo") as log:
-            until = time.monotonic() + 120
+            until = time.monotonic() + 300
             while log.last("chain", KEY) is None:
                 assert first.poll() is None and time.monotonic() < until, run.tail("first")
                 time.sleep(0.2)
             run.running["second"] = second = run.spawn("second", "watch", "bitcoin")
-            assert first.wait(120) == FencedError.exit_code
+            assert first.wait(300) == FencedError.exit_code
             assert "another writer has taken it over; stop this one, only one may run" in run.tail("first")
             seen = log.last("chain", KEY)
-            until = time.monotonic() + 120
+            until = time.monotonic() + 300
             while log.last("chain", KEY) == seen:
                 assert second.poll() is None and time.monotonic() < until, run.tail("second")
                 time.sleep(0.2)

@@ -34,7 +34,7 @@ from ..contract.test_kafka_lease import *  # noqa: F403 - the same tests, other 
 from ..integration.pools import SmallPool, report_digest, small_pool
 from ..ports import free_ports
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
 SEED = int(os.environ.get("ESEP_SEED", "20261031"))

@@ -106,7 +106,7 @@ def events(config: Path) -> list[Event]:
 
 def wait_until_looked(config: Path, now: datetime) -> None:
     """Until the log has a look of this moment."""
-    deadline, wanted = time.monotonic() + 60, int(now.timestamp()) * 1_000_000
+    deadline, wanted = time.monotonic() + 240, int(now.timestamp()) * 1_000_000
     while not any(isinstance(event, SourcePolled) and event.at >= wanted for event in events(config)):
         assert time.monotonic() < deadline, (config.parent / "capture.log").read_text()[-3000:]
         time.sleep(0.1)
@@ -114,7 +114,7 @@ def wait_until_looked(config: Path, now: datetime) -> None:
 
 def wait_until_seen(config: Path, wallet: str) -> None:
     """Until the log has a row with this wallet."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any(isinstance(event, SourceRows) and any(wallet in (text or "") for text in event.rows.content) for event in events(config)):
         assert time.monotonic() < deadline, (config.parent / "capture.log").read_text()[-3000:]
         time.sleep(0.1)

@@ -138,7 +138,6 @@ def submit(real: Asked, events: list[dict], blocks: dict[str, dict]) -> None:
             assert reply["error"] is None and reply["result"] is None, (call[0], reply)
 
 
-@pytest.mark.timeout(600)
 def test_the_example_month(real: Asked) -> None:
     blocks = {row["hash"]: row for row in read("chain")}
     events = read("sequence")
@@ -289,7 +288,6 @@ def strange_chain(recorder: Recorder) -> None:
     recorder.mine()
 
 
-@pytest.mark.timeout(600)
 def test_a_chain_of_strange_things(real: Asked, tmp_path: Path) -> None:
     recorder = Recorder(real)
     strange_chain(recorder)

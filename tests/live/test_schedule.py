@@ -24,7 +24,7 @@ from pipeline.settings import load_settings
 
 from ..integration.example_month import OUTFLOW, RECORDED, esep
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.live
 FAULTS = [word for fault in ("duplicate", "error-after", "lost-receipt", "slow", "garbage") for word in ("--fault", fault)]
 
 

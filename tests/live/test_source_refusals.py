@@ -31,7 +31,7 @@ def test_yiimp_with_payouts_in_exchanged_coins_is_refused(tmp_path: Path, mariad
     with mariadb.connect("pool") as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE accounts SET coinid = %s WHERE id IN (SELECT userid FROM earnings)", [Yiimp.COIN + 1])
     done = subprocess.run(
-        [*ESEP, "capture", "--once", "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [*ESEP, "capture", "--once", "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     words = " ".join(done.stderr.split())
     assert done.returncode != 0

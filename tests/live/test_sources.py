@@ -92,7 +92,7 @@ def settings(folder: Path, source: str) -> Path:
     return path
 
 
-def esep(config: Path, *arguments: str, timeout: int = 120) -> str:
+def esep(config: Path, *arguments: str, timeout: int = 300) -> str:
     """A command's output; it must end well."""
     done = subprocess.run([*ESEP, *arguments, "--config", str(config)], cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -260,7 +260,7 @@ def test_yiimp_month_survives_kills(tmp_path: Path, mariadb: MariadbServer) -> N
 
     def clean_what_was_seen() -> None:
         """In life the cleaning comes 12 hours after; here, once the capture has seen the rows as they were last."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while missing := software.cleared_ids - seen_as(config, "earnings", status="2"):
             assert time.monotonic() < deadline, f"not seen: {sorted(missing)}"
             time.sleep(0.5)

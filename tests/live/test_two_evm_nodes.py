@@ -24,7 +24,7 @@ from .evm.chronicle import Actor
 from .evm.nodes import CHAIN_ID, Geth, genesis
 from .evm.provision import Missing
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 ETHER, BEGIN, FINALITY = 10**18, 1_793_000_000, 6
 HOT = Actor("pool hot wallet")

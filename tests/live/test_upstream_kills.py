@@ -229,7 +229,7 @@ def grow(service: Service, rows: dict[str, list[Row]], chance: random.Random, ca
         time.sleep(chance.random() * 0.8)
         if step - 1 in killed:
             capturing.kill()
-            asked, deadline = len(service.asked), time.monotonic() + 60
+            asked, deadline = len(service.asked), time.monotonic() + 240
             capturing.start()
             while len(service.asked) == asked:  # it is killed while it reads, and not while it starts
                 assert time.monotonic() < deadline

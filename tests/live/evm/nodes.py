@@ -27,7 +27,7 @@ import httpx
 from ...ports import free_ports
 from ..regtest_node import end
 
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 240.0
 CHAIN_ID = 31337
 GAS_LIMIT = 30_000_000
 NOBODY = "0x" + "00" * 20
