@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -152,7 +153,19 @@ class Person:
 
     def work_ends(self, path: str) -> None:
         """Follow the work that was begun until its result's page, which begins with `path`."""
-        self.page.wait_for_url(lambda url: url.startswith(self.address + path))
+        self._comes_to(lambda url: url.startswith(self.address + path))
+
+    def arrives(self, path: str) -> None:
+        """Wait for exactly this page."""
+        self._comes_to(lambda url: url == self.address + path)
+
+    def _comes_to(self, is_there: Callable[[str], bool]) -> None:
+        """Not by `wait_for_url`, which fails when a page gives way to the next one before it is loaded, as those that follow work do."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while not is_there(self.page.url):
+            assert time.monotonic() < until, f"the work does not end: {self.page.url}: {self.text[:2000]}"
+            self.page.wait_for_timeout(50)
+        self.page.wait_for_load_state()
 
     def taken(self, move: Callable[[], None]) -> bytes:
         """The file that a move downloads."""
@@ -166,14 +179,14 @@ class Person:
         """By the one-time link."""
         self.open(f"/enter?link={link}")
         self.press("Sign in")
-        self.page.wait_for_url(f"{self.address}/")
+        self.arrives("/")
 
     def accept(self, invitation: str, password: str) -> None:
         """Choose the password of an invitation, which signs in."""
         self.page.goto(invitation)
         self.fill("input[name=password]", password)
         self.press("Set it and sign in")
-        self.page.wait_for_url(f"{self.address}/")
+        self.arrives("/")
 
     def sign_in(self, name: str, password: str) -> None:
         self.fill("input[name=person]", name)

@@ -190,7 +190,7 @@ def freeze(one: Person, office: Office, version: int) -> None:
     one.sees(digest)
     one.fill("form[action$='/freeze'] [name=reason]", "compared with the ledger")
     one.send("Freeze exactly this, in my name" if version == 1 else "Freeze this version, in my name")
-    one.page.wait_for_url(f"{office.address}{BOARD}/close")
+    one.arrives(f"{BOARD}/close")
     one.sees(one.say("version {number}", number=version))
     frozen = office.life.frozen[version]
     assert frozen.digest == digest and frozen.by == "A. Person"
@@ -391,7 +391,7 @@ def test_what_comes_between_is_told_and_nothing_is_done_twice(blocked: Path, tmp
         previewed(one)
         previewed(two)
         freezes_what_it_saw(one)
-        one.page.wait_for_url(f"{ours.address}{BOARD}/close")
+        one.arrives(f"{BOARD}/close")
         freezes_what_it_saw(two)
         two.sees("was frozen meanwhile by A. Person with this very report: nothing is left to freeze")
         assert [frozen.by for frozen in ours.life.frozen.values()] == ["A. Person"]
