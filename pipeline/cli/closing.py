@@ -34,7 +34,7 @@ from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now,
 from .logs import configure_logs
 from .months import print_step
 from .summary import move_words, print_summary
-from .words import state_word
+from .words import cause_word, change_word, differences, state_word
 
 
 def close(
@@ -341,7 +341,13 @@ def amend(
             print_json([{name: getattr(row, name) for name in row.__struct_fields__} for row in draft.rows])
         else:
             shown = [
-                (row.change, _why(row), row.allocation_id, row.txid[:16], joined("; ", _change(row.columns, row.before, row.after)))
+                (
+                    change_word(row.change),
+                    _why(row),
+                    row.allocation_id,
+                    row.txid[:16],
+                    joined("; ", differences(row.columns, row.before, row.after)),
+                )
                 for row in draft.rows[:50]
             ]
             table(
@@ -357,16 +363,7 @@ def amend(
 
 
 def _why(row: DraftedRow) -> str:
-    return message("{cause}, follows {row}", cause=row.cause, row=row.follows[:40]) if row.follows else row.cause
-
-
-def _change(columns: list[str], before: list[str], after: list[str]) -> list[str]:
-    if not before or not after:
-        return []
-    return [
-        message("{name}: {old} → {new}", name=name, old=old or "(empty)", new=new or "(empty)")
-        for name, old, new in zip(columns, before, after, strict=True)
-    ]
+    return message("{cause}, follows {row}", cause=cause_word(row.cause), row=row.follows[:40]) if row.follows else cause_word(row.cause)
 
 
 def sandbox(

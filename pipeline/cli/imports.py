@@ -25,7 +25,7 @@ from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, print_json, progress, say, settings_of
-from .words import amount_words, day_words
+from .words import amount_words, change_word, day_words
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]
@@ -121,9 +121,6 @@ def _print_review(name: str, found: Review, changes: list[MonthChange], *, as_js
         _print_change(change)
 
 
-_CHANGES = {"added": N_("added"), "removed": N_("removed"), "changed": N_("changed")}
-
-
 def _difference(column: str, was: str, now: str) -> str:
     """What a column of a row said, and what it would say, as the terminal's language writes amounts and days."""
     write = day_words if column.endswith("_date") else amount_words if column in ("amount", "transfer_amount") else str
@@ -148,7 +145,7 @@ def _print_change(change: MonthChange) -> None:
         say(message("    allocated {asset}: {before} becomes {after}", asset=asset, before=amount_words(before), after=amount_words(after)))
     for row in change.rows[:SHOWN_ROWS]:
         told = joined(", ", [_difference(*value) for value in row.values]) if row.change == "changed" else row.words
-        say(message("    {change}: {id} {told}", change=message(_CHANGES[row.change]), id=row.allocation_id, told=told), hang=2)
+        say(message("    {change}: {id} {told}", change=change_word(row.change), id=row.allocation_id, told=told), hang=2)
     if change.row_count > SHOWN_ROWS:
         say(
             message(
