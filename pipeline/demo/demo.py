@@ -50,6 +50,8 @@ EXAMPLE = "2026-10"
 FINALITY = 6
 PAYOUT_UNIT = 10_000
 """In base units; what the recorded pools round their payouts to (rule 5.3)."""
+EVENTS_PER_POLL = 256
+"""Of the recorded chain that the node goes on by each time it is asked: a month of 5,000 takes twenty steps of the connector, not hundreds."""
 PERSON = "demo"
 _BIN_DIGITS = "20104000002"
 _NOBODY = "http://127.0.0.1:1"
@@ -245,7 +247,7 @@ class DemoRun:
 
 def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str], None], on_progress: Progress) -> None:
     """Import the recording into the log: chain, registry, ledger, and the declaration that the ledger is complete."""
-    with ReplayNode(folder) as node:
+    with ReplayNode(folder, events_per_poll=EVENTS_PER_POLL) as node:
         say(f"node     {node.progress[1]} recorded events served at {node.rpc_url}")
         height = _follow(app, pool.chain, node, on_progress)
     say(f"chain    followed to height {height}")
@@ -265,7 +267,7 @@ def import_recording(app: App, folder: Path, pool: Pool, *, say: Callable[[str],
             + ", ".join(f"{name} ({payer.way})" for name, payer in app.rules.payers.items())
             + ": looking for their transactions"
         )
-        with ReplayNode(folder) as node:
+        with ReplayNode(folder, events_per_poll=EVENTS_PER_POLL) as node:
             _follow(app, pool.chain, node, on_progress)
     app.imports.declare_complete(Month.parse(pool.month).last)
     say(f"ledger   declared complete through {Month.parse(pool.month).last}")
