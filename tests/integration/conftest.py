@@ -11,6 +11,7 @@ import pytest
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
 from .example_month import CLOSING_AT, OUTFLOW, RECORDED, esep
+from .once import made_once
 
 
 @pytest.fixture
@@ -31,17 +32,23 @@ def service() -> Iterator[SandboxServer]:
 @pytest.fixture(scope="session")
 def blocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded month before its one blocking issue is waived. Nobody changes it: copy it."""
-    var = tmp_path_factory.mktemp("blocked") / "var"
-    assert esep("demo", RECORDED, "--var", var) == 3
-    return var
+
+    def make(var: Path) -> None:
+        assert esep("demo", RECORDED, "--var", var) == 3
+
+    return made_once(tmp_path_factory, "blocked", make)
 
 
 @pytest.fixture(scope="session")
 def frozen(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The month waived by command and frozen by a second run of the demo. Nobody changes it: copy it."""
-    var = tmp_path_factory.mktemp("frozen") / "var"
-    shutil.copytree(blocked, var)
-    config = var / "esep.toml"
-    assert esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person", "--config", config) == 0
-    assert esep("demo", RECORDED, "--var", var) == 0
-    return var
+
+    def make(var: Path) -> None:
+        shutil.copytree(blocked, var)
+        config = var / "esep.toml"
+        assert (
+            esep("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person", "--config", config) == 0
+        )
+        assert esep("demo", RECORDED, "--var", var) == 0
+
+    return made_once(tmp_path_factory, "frozen", make)
