@@ -6,15 +6,22 @@ under load is no failure: neither a slow example nor a slow generator counts.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
+from typing import Any, cast
 
+import polars  # noqa: F401 - before the line on pandas below: it asks for it once, when it is imported
 from hypothesis import HealthCheck, settings
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", parent=UNHURRIED, derandomize=True, database=None)
 settings.register_profile("search", parent=UNHURRIED, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+if importlib.util.find_spec("pandas") is None:
+    # DuckDB tries to import pandas for each value of each statement, and pytest's own finder makes every failure dear: a sixth of the simulator's time.
+    cast("dict[str, Any]", sys.modules)["pandas"] = None
 
 USUAL_LIMIT = sys.getrecursionlimit()
 
