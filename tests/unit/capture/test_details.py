@@ -44,3 +44,10 @@ def test_details_are_said_in_russian_and_kazakh_with_the_words_within() -> None:
 def test_what_an_older_program_said_otherwise_stays_as_it_is() -> None:
     assert as_message("three rows went somewhere") == "three rows went somewhere"
     assert texts("ru").tell(as_message("three rows went somewhere")) == "three rows went somewhere"
+
+
+def test_what_is_wrong_with_a_registry_row_is_said_in_the_language() -> None:
+    stored = "licences row 7: valid_to: 2023-01-01 is before valid_from, 2024-01-01: the period would end before it begins; miner_id: is missing: it is left out"
+    assert str(as_message(stored)) == stored
+    said = texts("ru").tell(as_message(stored))
+    assert "период кончился бы до начала" in said and "miner_id: отсутствует" in said

@@ -92,7 +92,7 @@ def test_other_headings_are_mapped_and_ignored() -> None:
     raw = table({("ID" if name == "allocation_id" else name): value for name, value in (ALLOCATION | {"note": "x"}).items()})
     rows = check_ledger(raw, "allocations", terms=TERMS, mapping={"allocation_id": "ID"}, ignored=["note"]).rows
     assert rows["allocation_id"].to_list() == ["A1"]
-    assert "mapped, or ignored" in faults("allocations", raw=raw, allocation_id="ID")[0]
+    assert "or passed over (ignored)" in faults("allocations", raw=raw, allocation_id="ID")[0]
     with pytest.raises(SettingsError, match="is it 'allocation_id'"):
         headings("allocations", {"alocation_id": "ID"})
 
