@@ -92,11 +92,17 @@ def proxied_user(request: Request, parts: Parts) -> str | None:
     return name if parts.app.diary.users.roles_of(name) else None
 
 
+class ConfirmNeeded(Exception):
+    """The act changes other people's access, and the person has not said for a while who they are."""
+
+
 class Needs:
     """A dependency: lets a request pass whose person has the role; one that changes something also needs the session's forgery token."""
 
-    def __init__(self, role: Role | None) -> None:
+    def __init__(self, role: Role | None, *, is_fresh: bool = False) -> None:
+        """`is_fresh`: the person must have said within `parts.FRESH_S` who they are."""
         self.role = role
+        self.is_fresh = is_fresh
 
     async def __call__(self, request: Request) -> Viewer:
         viewer = viewer_of(request)
@@ -107,6 +113,8 @@ class Needs:
                 raise Forbidden(self.role)
         if request.method not in _READING:
             await _require_own_form(request, viewer)
+        if self.is_fresh and (viewer.session is None or not parts_of(request).is_fresh(viewer.session)):
+            raise ConfirmNeeded
         return viewer
 
 
@@ -135,3 +143,4 @@ AsViewer = Annotated[Viewer, Depends(Needs("viewer"))]
 AsOperator = Annotated[Viewer, Depends(Needs("operator"))]
 AsApprover = Annotated[Viewer, Depends(Needs("approver"))]
 AsAdmin = Annotated[Viewer, Depends(Needs("admin"))]
+AsFreshAdmin = Annotated[Viewer, Depends(Needs("admin", is_fresh=True))]

@@ -5,6 +5,7 @@ Enters: the running console's parts. Leaves: an application for uvicorn. Routes 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from pipeline.model.errors import EsepError, LogError, StoreError
 from pipeline.model.message import message, text_of
 from pipeline.texts import texts
 
-from .access import API, Forbidden, Needs, SignInNeeded
+from .access import API, ConfirmNeeded, Forbidden, Needs, SignInNeeded, viewer_of
 from .headers import SecurityHeaders
 from .layout import page
 from .pages import (
@@ -31,6 +32,7 @@ from .pages import (
     board,
     bring_in,
     close,
+    confirming,
     issues,
     live,
     machine,
@@ -44,10 +46,11 @@ from .pages import (
     tasks,
     users,
 )
-from .parts import Parts, language_of
+from .parts import Parts, language_of, parts_of
+from .return_to import page_asked_for, sign_in_at
 
-WRITTEN: Final = ("reason", "whose", "name")
-"""The fields of forms whose text is given back where nobody is signed in any more."""
+WRITTEN: Final = ("reason", "whose", "name", "receipt", "user")
+"""The fields of forms whose text is given back where the form is refused."""
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     static.router,
     sign_in.router,
@@ -56,6 +59,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     board.router,
     account.router,
     users.router,
+    confirming.router,
     audit.router,
     approving.router,
     months.router,
@@ -83,6 +87,7 @@ def console(parts: Parts) -> FastAPI:
         made.include_router(router)
     made.add_exception_handler(SignInNeeded, _sign_in_needed)
     made.add_exception_handler(Forbidden, _forbidden)
+    made.add_exception_handler(ConfirmNeeded, _confirm_needed)
     made.add_exception_handler(EsepError, _refused)
     made.add_exception_handler(HTTPException, _http_error)
     made.add_exception_handler(RequestValidationError, _not_understood)
@@ -115,11 +120,19 @@ def _wants_json(request: Request) -> bool:
     return request.url.path.startswith(API) or "application/json" in request.headers.get("accept", "")
 
 
-def _told(request: Request, status: int, told: str, written: list[str] | None = None) -> Response:
-    """A refusal, as a page or as JSON; in the reader's language. `written`: what the person had written into the form, to be copied."""
+def _told(request: Request, status: int, told: str, written: list[str] | None = None, sign_in: str = "") -> Response:
+    """A refusal, as a page or as JSON; in the reader's language. `written`: what the person had written into the form, to be copied. `sign_in`: where they sign in again."""
     if _wants_json(request):
         return JSONResponse({"detail": texts(language_of(request)).tell(told)}, status)
-    return page(request, "error.html", status=status, told=told, written=written or [])
+    return page(
+        request,
+        "error.html",
+        status=status,
+        told=told,
+        written=written or [],
+        sign_in=sign_in,
+        has_form=request.method not in ("GET", "HEAD"),
+    )
 
 
 def _is_partial(request: Request) -> bool:
@@ -135,19 +148,25 @@ async def _written(request: Request) -> list[str]:
 
 
 async def _sign_in_needed(request: Request, _: Exception) -> Response:
-    """To the sign-in page; htmx is told to load it whole. A page's stream of events is told by the status alone: a browser that follows it to a page would take that for a fault."""
+    """To the sign-in page, and from there back to the page that was asked for; htmx is told to load it whole. A page's stream of events is told by the status alone: a browser that follows it to a page would take that for a fault."""
+    address = sign_in_at(page_asked_for(request))
     if _is_partial(request):
-        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+        return Response(status_code=401, headers={"HX-Redirect": address})
     if request.headers.get("accept") == "text/event-stream":
         return Response(status_code=401)
     if request.method in ("GET", "HEAD") and not _wants_json(request):
-        return RedirectResponse("/sign-in", 303)
+        return RedirectResponse(address, 303)
     answer = _told(
-        request, 401, message("You are not signed in, or the session is over: sign in, then do it again."), await _written(request)
+        request, 401, message("You are not signed in, or the session is over: sign in, then do it again."), await _written(request), address
     )
     if request.url.path.startswith(API):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+async def _confirm_needed(request: Request, _: Exception) -> Response:
+    """Ask again who it is, before other people's access is changed; what was written is given back."""
+    return confirming.confirm_page(request, parts_of(request), viewer_of(request), written=await _written(request))
 
 
 def _forbidden(request: Request, error: Exception) -> Response:
@@ -155,17 +174,23 @@ def _forbidden(request: Request, error: Exception) -> Response:
     return _told(request, 403, message("This needs the role {role}, which you do not have.", role=error.role))
 
 
-def _refused(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """What the program refuses, in its own words. A page whose draft was replaced while it was made is made again, of the newest one."""
     if isinstance(error, Moved) and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"{request.url.path}?{request.url.query}".rstrip("?"), 307)
-    return _told(request, 503 if isinstance(error, StoreError | LogError) else 409, text_of(error))
+    return _told(request, 503 if isinstance(error, StoreError | LogError) else 409, text_of(error), await _written(request))
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
+    """What a route refuses, in its words. An address that no route has, or a route that gives no reason, is told in words of ours."""
     assert isinstance(error, HTTPException)
-    told = message("There is no such page.") if error.status_code == 404 else error.detail
-    answer = _told(request, error.status_code, told)
+    is_unsaid = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
+    told = (
+        message("There is no such page: the address is wrong, or what it showed is gone. Begin at the months.")
+        if is_unsaid
+        else error.detail
+    )
+    answer = _told(request, error.status_code, told, await _written(request))
     answer.headers.update(error.headers or {})
     return answer
 

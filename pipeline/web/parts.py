@@ -33,6 +33,8 @@ THEME_COOKIE = "__Host-theme"
 PENDING_S = 300
 """Seconds for which a challenge may be answered."""
 MOST_PENDING = 1000
+FRESH_S = 15 * 60
+"""Seconds for which a sign-in, or an answer to being asked again, lets an admin change other people's access."""
 
 
 class Pending:
@@ -72,8 +74,24 @@ class Parts:
     is_tls: bool = False
     pending: Pending = field(default_factory=Pending)
     """Challenges that passkeys are to answer."""
+    _confirmed: dict[str, int] = field(default_factory=dict)
+    """When a session's person last said who they are again, by the session's digest; to lose it costs one more question."""
     _links: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def confirm(self, session: Session) -> None:
+        """The person of the session has said who they are once more."""
+        now = self.app.now()
+        with self._lock:
+            self._confirmed = {name: at for name, at in self._confirmed.items() if at > now - FRESH_S}
+            self._confirmed[session.digest] = now
+
+    def is_fresh(self, session: Session) -> bool:
+        """Whether the session's person said who they are within `FRESH_S`. What a proxy says of them is no answer of theirs."""
+        since = self.app.now() - FRESH_S
+        with self._lock:
+            confirmed_at = self._confirmed.get(session.digest)
+        return (confirmed_at is not None and confirmed_at > since) or (session.way != "proxy" and session.begun_at > since)
 
     def make_link(self, person: str) -> str:
         """A token that signs a person in once."""

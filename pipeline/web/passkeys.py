@@ -50,6 +50,12 @@ class AnswerIn(BaseModel):
         )
 
 
+class SignInAnswer(AnswerIn):
+    """A passkey's answer that signs in, and the page that was asked for."""
+
+    then: Annotated[str, Field(max_length=4000)] = "/"
+
+
 class RegistrationIn(BaseModel):
     """A new passkey, as the browser's script sends it."""
 

@@ -26,7 +26,8 @@ from pipeline.web.access import Needs
 from pipeline.web.console import console, need_of
 from pipeline.web.credentials import MOST_FAILURES_OF_NAME, WINDOW_S
 from pipeline.web.numbers import guarded, masked, numbers_in
-from pipeline.web.parts import ROLES, Parts, Viewer
+from pipeline.web.parts import FRESH_S, ROLES, Parts, Viewer
+from pipeline.web.return_to import local_page, sign_in_at
 from pipeline.web.sessions import IDLE_S, LONGEST_S, Session
 from tests.passkeys import SoftPasskey
 
@@ -56,6 +57,9 @@ NEEDS: dict[str, str | None] = {
     "POST /account/passkeys": "viewer",
     "POST /account/passkeys/revoke": "viewer",
     "POST /account/tokens": "viewer",
+    "POST /account/confirm": "viewer",
+    "POST /account/confirm/passkey/options": "viewer",
+    "POST /account/confirm/passkey": "viewer",
     "POST /account/tokens/{digest}/end": "viewer",
     "GET /api/v1/months": "viewer",
     "GET /api/v1/months/{month}": "viewer",
@@ -164,7 +168,7 @@ def test_every_route_answers_every_role_as_it_should(parts: Parts) -> None:
         address = re.sub(r"\{[\w:]+\}", "1", path.replace("{month}", "2026-10"))
         nobody = Browser(parts).request(method, address, headers={"accept": "application/json"})
         if need is not None:
-            assert (nobody.status_code, nobody.headers.get("location")) in ((303, "/sign-in"), (401, None)), name
+            assert (nobody.status_code, nobody.headers.get("location")) in ((303, sign_in_at(local_page(address))), (401, None)), name
         else:
             assert nobody.status_code != 401 and nobody.headers.get("location") != "/sign-in", name
         if name == "POST /sign-out":
@@ -249,6 +253,43 @@ def test_sessions_end_when_idle_old_ended_or_their_user_is_revoked(parts: Parts,
 
 def cookie(browser: Browser) -> str:
     return next(one.value or "" for one in browser.cookies.jar if one.name == "__Host-session")
+
+
+FRESH = {
+    "POST /users": {"user": "New", "roles": ["viewer"], "reason": "for a test"},
+    "POST /users/invite": {"user": "Operator"},
+    "POST /users/revoke": {"user": "Operator", "reason": "left us"},
+    "POST /users/passkeys/revoke": {"user": "Operator", "credential_id": "x", "reason": "lost it"},
+    "POST /users/sessions/{digest}/end": {},
+}
+"""Every route that changes other people's access, with a form for it: enumerated against the router."""
+
+
+def test_other_peoples_access_is_changed_only_by_who_just_said_who_they_are(parts: Parts, clock: Clock) -> None:
+    assert {name for name, route in routes(parts).items() if (need := need_of(route)) and need.is_fresh} == FRESH.keys()
+    as_user(parts, "Operator", "operator")
+    admin = as_user(parts, "Admin", "admin")
+    passkey = registered(admin, "Admin")
+    clock.at += FRESH_S
+    end = parts.app.log.end()
+    for name, form in FRESH.items():
+        refused = admin.send_form(name.removeprefix("POST ").replace("{digest}", "1"), form)
+        assert (
+            refused.status_code == 403 and "Nothing was changed yet" in refused.text and form.get("reason", "Is it you?") in refused.text
+        ), name
+    assert parts.app.log.end() == end and admin.get("/users").status_code == 200, "looking asks for nothing"
+    wrong = admin.send_form("/account/confirm", {"password": "wrong password"})
+    assert wrong.status_code == 403 and "This is not your password." in wrong.text
+    assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 403
+    assert admin.send_form("/account/confirm", {"password": PASSWORD}).headers["location"] == "/users"
+    assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 200
+    other = as_user(parts, "Admin", "admin")
+    clock.at += FRESH_S
+    for one, bad in ((SoftPasskey("Admin"), 403), (passkey, 200)):
+        asked = other.send_json("/account/confirm/passkey/options", {}).json()
+        assert other.send_json("/account/confirm/passkey", answered(one, asked)).status_code == bad
+        assert other.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == bad
+    assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 403, "one session answers for itself alone"
 
 
 # --- passkeys

@@ -104,7 +104,7 @@ def test_a_token_is_for_its_scopes_and_for_the_api_alone(parts: Parts, token: st
     asked = client(parts, token)
     assert asked.get("/api/v1/months/2026-10").status_code == 200 and asked.get("/api/v1/months/2026-01").status_code == 404
     assert asked.get("/").headers["location"] == "/sign-in", "pages take no token"
-    assert asked.get("/users").headers["location"] == "/sign-in"
+    assert asked.get("/users").headers["location"] == "/sign-in?then=/users"
     side = b"".join(path.read_bytes() for path in parts.app.settings.var.glob("console.sqlite*"))
     assert token.encode() not in side
 

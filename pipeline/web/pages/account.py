@@ -62,7 +62,7 @@ def password(
 def end_session(parts: Console, viewer: AsViewer, digest: str) -> Response:
     """End one of one's own sessions."""
     if digest not in {session.digest for session in parts.sessions.listed(viewer.person)}:
-        raise HTTPException(404)
+        raise HTTPException(404, message("This session is over already: there is nothing to end."))
     parts.sessions.end(digest)
     parts.app.audit.signed_out(viewer.person, viewer.person)
     return RedirectResponse("/account", 303)

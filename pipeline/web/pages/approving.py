@@ -86,4 +86,4 @@ def _month(text: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError:
-        raise HTTPException(404) from None
+        raise HTTPException(404, message("The address names no month: a month is written like 2026-10.")) from None

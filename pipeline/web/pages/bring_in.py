@@ -87,7 +87,9 @@ def taken(parts: Console, viewer: AsOperator, task: str, is_agreed: Annotated[bo
     """Import what was reviewed, in the person's name."""
     found = parts.app.tasks.result(task, Brought)
     if found is None:
-        raise HTTPException(404)
+        raise HTTPException(
+            404, message("This work is not kept any more: the console was started anew, or it is long done. Begin it again from its page.")
+        )
     work = message("importing {name}", name=", ".join(found.names))
     return to_task(
         parts.app.tasks.start(

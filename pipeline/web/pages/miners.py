@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from pipeline.app.miner import miner_view, statement_of
 from pipeline.app.month_figures import month_figures
+from pipeline.model.message import message
 from pipeline.render.statement_formats import StatementFormat, statement_file, write_statement
 from pipeline.web.access import AsOperator, AsViewer
 from pipeline.web.numbers import may_see_numbers, taken
@@ -56,7 +57,7 @@ def miner(request: Request, month: MonthPath, miner_id: str, parts: Console, vie
     book = parts.reading.book(month, version)
     view = miner_view(parts.app, parts.reading, book, miner_id)
     if view is None:
-        raise HTTPException(404)
+        raise HTTPException(404, message("{month} has no row and no debt of that miner", month=month))
     return book_page(request, "miner.html", parts, book, viewer, tab="miners", miner=view)
 
 
@@ -66,15 +67,15 @@ def statement(
 ) -> Response:
     """The act of reconciliation as a file, in the reader's language; of a frozen month from its bundle's own files."""
     if kind not in KINDS:
-        raise HTTPException(404)
+        raise HTTPException(404, message("The act of reconciliation is there as PDF, XLSX and CSV, and in no other format."))
     taken(parts, viewer, request.url.path)
     told = statement_of(parts.app, parts.reading.book(month, version), miner_id)
     if told is None:
-        raise HTTPException(404)
+        raise HTTPException(404, message("{month} has no row and no debt of that miner", month=month))
     made, receipt = told
     if kind == "receipt":
         if receipt is None:
-            raise HTTPException(404)
+            raise HTTPException(404, message("Only a frozen month has a receipt of the miner's rows: freeze it first."))
         return _file(msgspec.json.encode(receipt), f"{miner_id}-{made.label}.receipt.json", kind)
     format_ = cast("StatementFormat", kind)
     with tempfile.TemporaryDirectory() as folder:

@@ -53,7 +53,7 @@ def month_of(month: str) -> Month:
     try:
         return Month.parse(month)
     except ValueError:
-        raise HTTPException(404) from None
+        raise HTTPException(404, message("The address names no month: a month is written like 2026-10.")) from None
 
 
 MonthPath = Annotated[Month, Depends(month_of)]

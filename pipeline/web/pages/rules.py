@@ -19,7 +19,7 @@ def rule(request: Request, number: str, _: AsViewer) -> Response:
     """One rule, and its neighbours of the same chapter."""
     known = rules()
     if number not in known:
-        raise HTTPException(404)
+        raise HTTPException(404, message("There is no rule of this number: rules are numbered like 5.3."))
     chapter = number.partition(".")[0]
     told = {one: (*map(message, RULES_IN_SHORT[one]), text) for one, (_, text) in known.items() if one.partition(".")[0] == chapter}
     return page(request, "rule.html", rules=told, chosen=number)

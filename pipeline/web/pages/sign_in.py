@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from pipeline.log.events.audit import Way
@@ -18,22 +18,23 @@ from pipeline.web.access import SESSION_COOKIE, Anyone, AsViewer, proxied_user
 from pipeline.web.credentials import LEAST_CHARACTERS, MOST_CHARACTERS, TooManyFailures
 from pipeline.web.layout import page
 from pipeline.web.parts import Console, Parts
-from pipeline.web.passkeys import AnswerIn, Asked, assertion_options, host_of
+from pipeline.web.passkeys import Asked, SignInAnswer, assertion_options, host_of
+from pipeline.web.return_to import HOME, local_page
 from pipeline.web.sessions import LONGEST_S
 
 router = APIRouter()
-HOME: Final = "/"
+Then = Annotated[str, Query(max_length=4000)]
 _NOBODY: Final = ""
 """Whose session a challenge is for before anybody is signed in."""
 
 
 @router.get("/sign-in")
-def sign_in(request: Request, parts: Console, _: Anyone) -> Response:
-    """How to sign in; whom a trusted proxy has signed in already is in."""
+def sign_in(request: Request, parts: Console, _: Anyone, then: Then = HOME) -> Response:
+    """How to sign in; whom a trusted proxy has signed in already is in. `then`: the page of ours that was asked for."""
     person = proxied_user(request, parts)
     if person is not None:
-        return signed_in(request, parts, person, "proxy")
-    return _form(request, parts)
+        return signed_in(request, parts, person, "proxy", then)
+    return _form(request, parts, then=then)
 
 
 @router.post("/sign-in")
@@ -43,6 +44,7 @@ def signed_in_by_password(
     _: Anyone,
     person: Annotated[str, Form(max_length=200)],
     password: Annotated[str, Form(max_length=1000)],
+    then: Annotated[str, Form(max_length=4000)] = HOME,
 ) -> Response:
     """Sign in by name and password."""
     address = address_of(request)
@@ -50,12 +52,12 @@ def signed_in_by_password(
         holds = parts.credentials.check(person, password, address=address)
     except TooManyFailures:
         parts.app.audit.sign_in_failed(person, "password", address, "locked for a while")
-        return _form(request, parts, _too_many(), 429)
+        return _form(request, parts, _too_many(), 429, then)
     if not holds or not parts.app.diary.users.roles_of(person):
         parts.app.audit.sign_in_failed(person, "password", address)
-        return _form(request, parts, message("The name and the password do not go together."), 403)
+        return _form(request, parts, message("The name and the password do not go together."), 403, then)
     parts.credentials.succeeded(person)
-    return signed_in(request, parts, person, "password")
+    return signed_in(request, parts, person, "password", then)
 
 
 @router.post("/sign-in/passkey/options")
@@ -67,7 +69,7 @@ def passkey_options(request: Request, parts: Console, _: Anyone) -> Asked:
 
 
 @router.post("/sign-in/passkey")
-def signed_in_by_passkey(request: Request, parts: Console, _: Anyone, answer: AnswerIn) -> Response:
+def signed_in_by_passkey(request: Request, parts: Console, _: Anyone, answer: SignInAnswer) -> Response:
     """Sign in by a passkey's answer."""
     address = address_of(request)
     asked = parts.pending.take(_NOBODY, answer.pending, parts.app.now())
@@ -84,8 +86,8 @@ def signed_in_by_passkey(request: Request, parts: Console, _: Anyone, answer: An
         parts.credentials.failed(name or address, address)
         parts.app.audit.sign_in_failed(name, "passkey", address, str(fault))
         raise HTTPException(403, fault)
-    begun = signed_in(request, parts, name, "passkey")
-    answered = JSONResponse({"location": HOME})
+    begun = signed_in(request, parts, name, "passkey", answer.then)
+    answered = JSONResponse({"location": begun.headers["location"]})
     answered.headers["set-cookie"] = begun.headers["set-cookie"]
     return answered
 
@@ -93,7 +95,7 @@ def signed_in_by_passkey(request: Request, parts: Console, _: Anyone, answer: An
 @router.get("/enter")
 def enter(request: Request, parts: Console, _: Anyone, link: str = "") -> Response:
     """The page of the one-time link."""
-    return page(request, "sign_in.html", link=link, fault="", has_users=bool(parts.app.diary.users.active))
+    return page(request, "sign_in.html", link=link, fault="", then=HOME, has_users=bool(parts.app.diary.users.active))
 
 
 @router.post("/enter")
@@ -142,14 +144,14 @@ def sign_out(parts: Console, viewer: AsViewer) -> Response:
     return answer
 
 
-def signed_in(request: Request, parts: Parts, person: str, way: Way) -> Response:
-    """Begin a session and go to the first page. The session before, if there was one, ends."""
+def signed_in(request: Request, parts: Parts, person: str, way: Way, then: str = HOME) -> Response:
+    """Begin a session and go to the page that was asked for, where it is one of ours; else to the first one. The session before, if there was one, ends."""
     before = request.cookies.get(SESSION_COOKIE, "")
     if before and (session := parts.sessions.find(before)) is not None:
         parts.sessions.end(session.digest)
     parts.app.audit.signed_in(person, way, address_of(request))
     token = parts.sessions.begin(person, way, address=address_of(request), browser=request.headers.get("user-agent", ""))
-    answer = RedirectResponse(HOME, 303)
+    answer = RedirectResponse(local_page(then), 303)
     answer.set_cookie(SESSION_COOKIE, token, max_age=LONGEST_S, path="/", secure=True, httponly=True, samesite="strict")
     return answer
 
@@ -159,8 +161,10 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _form(request: Request, parts: Parts, fault: str = "", status: int = 200) -> Response:
-    return page(request, "sign_in.html", status=status, link=None, fault=fault, has_users=bool(parts.app.diary.users.active))
+def _form(request: Request, parts: Parts, fault: str = "", status: int = 200, then: str = HOME) -> Response:
+    return page(
+        request, "sign_in.html", status=status, link=None, fault=fault, then=local_page(then), has_users=bool(parts.app.diary.users.active)
+    )
 
 
 def _too_many() -> str:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.app.tasks import Task
+from pipeline.model.message import message
 from pipeline.web.access import AsViewer
 from pipeline.web.layout import page
 from pipeline.web.parts import Console
@@ -29,7 +30,9 @@ def task(request: Request, name: str, parts: Console, _: AsViewer) -> Response:
     """How far a task is; to its result once it is done. Asks for itself every half second."""
     found = parts.app.tasks.find(name)
     if found is None:
-        raise HTTPException(404)
+        raise HTTPException(
+            404, message("This work is not kept any more: the console was started anew, or it is long done. Begin it again from its page.")
+        )
     if found.state == "done":
         if request.headers.get("hx-request") == "true":
             return Response(headers={"HX-Redirect": found.then})

@@ -9,7 +9,8 @@ from fastapi.responses import RedirectResponse, Response
 
 from pipeline.app.accounts import revoke_passkey, revoke_user, set_user
 from pipeline.log.events.users import UserRole
-from pipeline.web.access import AsAdmin
+from pipeline.model.message import message
+from pipeline.web.access import AsAdmin, AsFreshAdmin
 from pipeline.web.layout import page
 from pipeline.web.parts import ROLES, Console, Parts
 
@@ -26,7 +27,7 @@ def users(request: Request, parts: Console, _: AsAdmin) -> Response:
 
 @router.post("/users")
 def save(
-    request: Request, parts: Console, viewer: AsAdmin, user: Name, reason: Why, roles: Annotated[list[UserRole] | None, Form()] = None
+    request: Request, parts: Console, viewer: AsFreshAdmin, user: Name, reason: Why, roles: Annotated[list[UserRole] | None, Form()] = None
 ) -> Response:
     """Give a user roles. One without a password gets an invitation, which is shown once."""
     made = set_user(parts.app, user, roles or [], by=viewer.person, reason=reason)
@@ -36,15 +37,15 @@ def save(
 
 
 @router.post("/users/invite")
-def invite(request: Request, parts: Console, _: AsAdmin, user: Name) -> Response:
+def invite(request: Request, parts: Console, _: AsFreshAdmin, user: Name) -> Response:
     """A new invitation for a user: their password, if there is one, stays until they set another."""
     if not parts.app.diary.users.roles_of(user):
-        raise HTTPException(404)
+        raise HTTPException(404, message("There is no user of this name now: make one below Users, then invite them."))
     return _page(request, parts, (user, _address(request, parts.credentials.invite(user))))
 
 
 @router.post("/users/revoke")
-def revoke(parts: Console, viewer: AsAdmin, user: Name, reason: Why) -> Response:
+def revoke(parts: Console, viewer: AsFreshAdmin, user: Name, reason: Why) -> Response:
     """Revoke a user: their sessions end, their password and passkeys count no longer."""
     revoke_user(parts.app, user, by=viewer.person, reason=reason)
     parts.credentials.forget(user)
@@ -54,18 +55,20 @@ def revoke(parts: Console, viewer: AsAdmin, user: Name, reason: Why) -> Response
 
 
 @router.post("/users/passkeys/revoke")
-def revoke_key(parts: Console, viewer: AsAdmin, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Why) -> Response:
+def revoke_key(
+    parts: Console, viewer: AsFreshAdmin, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Why
+) -> Response:
     """Revoke a passkey of a user."""
     revoke_passkey(parts.app, user, credential_id, by=viewer.person, reason=reason)
     return RedirectResponse("/users", 303)
 
 
 @router.post("/users/sessions/{digest}/end")
-def end_session(parts: Console, viewer: AsAdmin, digest: str) -> Response:
+def end_session(parts: Console, viewer: AsFreshAdmin, digest: str) -> Response:
     """End anybody's session."""
     whose = next((session.person for session in parts.sessions.listed() if session.digest == digest), None)
     if whose is None:
-        raise HTTPException(404)
+        raise HTTPException(404, message("This session is over already: there is nothing to end."))
     parts.sessions.end(digest)
     parts.app.audit.signed_out(viewer.person, whose)
     return RedirectResponse("/users", 303)

@@ -1,4 +1,4 @@
-// Passkeys: asks the program for options, the browser for an answer, and sends that back. Buttons with data-passkey="sign-in", "register" or "approve".
+// Passkeys: asks the program for options, the browser for an answer, and sends that back. Buttons with data-passkey="sign-in", "register", "confirm" or "approve".
 "use strict";
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
@@ -62,6 +62,7 @@
       const kind = button.dataset.passkey;
       const answer = kind === "register" ? await register(asked.options) : await ask(asked.options);
       if (kind === "register") answer.name = document.getElementById(button.dataset.name).value;
+      if (button.dataset.then) answer.then = button.dataset.then;
       const told = await send(button.dataset.answer, { pending: asked.pending, ...answer });
       location.assign(told.location);
     } catch (error) {
