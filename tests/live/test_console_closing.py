@@ -134,6 +134,9 @@ def look(one: Person) -> None:
     one.follow(one.say("The form"), "nav.tabs")
     one.fill("input[name=search]", "A001262")
     one.press("Show")
+    one.page.locator('input[name=search][value="A001262"]').wait_for(
+        state="attached"
+    )  # the page with that row alone, not the one before it
     one.sees("807")
     one.follow("807", "main")
     one.sees("A001262")
