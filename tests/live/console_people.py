@@ -167,6 +167,10 @@ class Person:
             self.page.wait_for_timeout(50)
         self.page.wait_for_load_state()
 
+    def finds(self) -> None:
+        """Wait until what was searched for is shown: a field that is left and a button that is pressed ask each for itself, and a row that is replaced takes a click with it."""
+        self.page.locator("form.filters:not(.htmx-request)").wait_for(state="attached")
+
     def taken(self, move: Callable[[], None]) -> bytes:
         """The file that a move downloads."""
         with self.page.expect_download() as asked:

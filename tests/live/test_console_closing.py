@@ -134,9 +134,7 @@ def look(one: Person) -> None:
     one.follow(one.say("The form"), "nav.tabs")
     one.fill("input[name=search]", "A001262")
     one.press("Show")
-    one.page.locator('input[name=search][value="A001262"]').wait_for(
-        state="attached"
-    )  # the page with that row alone, not the one before it
+    one.finds()
     one.sees("807")
     one.follow("807", "main")
     one.sees("A001262")
