@@ -173,9 +173,8 @@ def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None
 def fail(text: str) -> None:
     """Print on stderr why the command ends. Stderr often goes to a journal, so people's numbers and secrets are masked."""
     told = plain(mask(terminal_words().tell(text)))
-    line = (
-        told if told.startswith("esep ") else f"esep: {told}"
-    )  # what a command refuses begins with the command: `esep waive: --reason: …`
+    # What a command refuses begins with the command already: `esep waive: --reason: …`.
+    line = told if told.startswith("esep ") else f"esep: {told}"
     err.print(fit(line, err, hang=2), markup=False, style="red" if err.is_terminal else "")
 
 

@@ -11,7 +11,7 @@ import pytest
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
 from .example_month import CLOSING_AT, OUTFLOW, RECORDED, esep
-from .once import made_once
+from .once import copy_of_once
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def blocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(var: Path) -> None:
         assert esep("demo", RECORDED, "--var", var) == 3
 
-    return made_once(tmp_path_factory, "blocked", make)
+    return copy_of_once(tmp_path_factory, "blocked", make)
 
 
 @pytest.fixture(scope="session")
@@ -51,4 +51,4 @@ def frozen(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         assert esep("demo", RECORDED, "--var", var) == 0
 
-    return made_once(tmp_path_factory, "frozen", make)
+    return copy_of_once(tmp_path_factory, "frozen", make)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ..integration.example_month import OUTFLOW, RECORDED, esep
+from ..integration.once import made_once
 from .chromium import browser, chromium
 from .kafka_cluster import KafkaCluster, why_not
 
@@ -65,51 +64,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items += sorted(ours, key=lambda item: places.get(item.path.name, len(places) + 1))
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A folder that `make` fills, once for all workers of this run: the first that asks makes it, the others wait for it. Nobody changes it."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            fresh = folder.with_suffix(f".{os.getpid()}")
-            fresh.mkdir()
-            make(fresh)
-            fresh.rename(folder)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def blocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded month before its one blocking issue is waived. Nobody changes it: copy it."""
 
-    def make(folder: Path) -> None:
-        assert esep("demo", RECORDED, "--var", folder / "var") == 3
+    def make(var: Path) -> None:
+        assert esep("demo", RECORDED, "--var", var) == 3
 
-    return made_once(tmp_path_factory, "blocked", make) / "var"
+    return made_once(tmp_path_factory, "blocked", make)
 
 
 @pytest.fixture(scope="session")
 def closable(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded month, ready to freeze. Nobody changes it: copy it."""
 
-    def make(folder: Path) -> None:
-        shutil.copytree(blocked, folder / "var")
+    def make(var: Path) -> None:
+        shutil.copytree(blocked, var)
         waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
-        assert esep(*waive, "--config", folder / "var" / "esep.toml") == 0
+        assert esep(*waive, "--config", var / "esep.toml") == 0
 
-    return made_once(tmp_path_factory, "closable", make) / "var"
+    return made_once(tmp_path_factory, "closable", make)
 
 
 @pytest.fixture(scope="session")
 def frozen(closable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The month frozen by a second run of the demo. Nobody changes it: copy it."""
 
-    def make(folder: Path) -> None:
-        shutil.copytree(closable, folder / "var")
-        assert esep("demo", RECORDED, "--var", folder / "var") == 0
+    def make(var: Path) -> None:
+        shutil.copytree(closable, var)
+        assert esep("demo", RECORDED, "--var", var) == 0
 
-    return made_once(tmp_path_factory, "frozen", make) / "var"
+    return made_once(tmp_path_factory, "frozen", make)
 
 
 @contextmanager
