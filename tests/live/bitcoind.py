@@ -41,7 +41,7 @@ endif()
 """What cmake reads besides the sources' own lists. The two files alone give names a meaning of their own that another file of their batch gives another."""
 STEP_TIMEOUT_S = 3600
 WITHIN_S = 780
-"""For which a build beside the other tests (`--unless-given`) may go on: 630 s on two quiet cores file by file, and at least a third less in batches. A slower machine goes without, so that all checks stay within the hour."""
+"""For which a build beside the other tests (`--unless-given`) may go on: 290 s on two quiet cores, 630 s file by file. A slower machine goes without, so that all checks stay within the hour."""
 MANIFEST = f"""[package]
 name = "bitcoin-core-sources"
 version = "0.0.0"
