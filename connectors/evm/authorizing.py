@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pipeline.chains.evm.authorizations import authorities_told
+from pipeline.model.typed import decoder
 
 from .answers import LightTransaction
 from .watch import WatchList
@@ -22,7 +23,7 @@ def may_authorize(transactions: Sequence[LightTransaction], watch_list: WatchLis
         if len(transaction.authorization_list) <= len(b"[]"):
             continue
         try:
-            entries = msgspec.json.decode(transaction.authorization_list, type=list[dict[str, Any]] | None)
+            entries = decoder(list[dict[str, Any]] | None).decode(transaction.authorization_list)
             if entries and not authorities_told(entries).isdisjoint(watch_list.addresses):
                 return True
         except (ValueError, msgspec.MsgspecError):

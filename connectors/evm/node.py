@@ -17,6 +17,7 @@ from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.forks import fork_fault
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .commitments import check_withdrawals
@@ -31,7 +32,7 @@ STATE_KEPT_BLOCKS = 128
 _GONE = object()
 """In place of an answer about a state that the node does not have."""
 _journal = Journal("evm")
-_light = msgspec.json.Decoder(LightBlock | None)
+_light = decoder(LightBlock | None)
 
 
 @dataclass(frozen=True)

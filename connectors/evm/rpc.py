@@ -109,12 +109,11 @@ class NodeConnection:
 
     def batch(self, calls: Sequence[Call], *, result: Any) -> list[Any]:
         """The results of many calls in the order asked, each decoded as `result`. The first error is raised."""
-        decoder = msgspec.json.Decoder(result)
         found = []
         for (method, _), answer in zip(calls, self.ask(calls), strict=True):
             if isinstance(answer, RpcError):
                 raise answer
-            found.append(self.read(answer, method, decoder))
+            found.append(self.read(answer, method, result))
         return found
 
     def ask(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:

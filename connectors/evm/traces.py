@@ -16,6 +16,7 @@ import msgspec
 
 from connectors.transport.json_rpc import decode_deep
 from pipeline.chains.evm.address import to_checksum
+from pipeline.model.typed import decoder
 
 from .answers import number
 from .movements import Call, Calls
@@ -210,4 +211,4 @@ def calls_of_trees(answers: Sequence[TracedTransaction], txids: Sequence[str]) -
 
 def decode_nested(answer: msgspec.Raw, kind: Any) -> Any:
     """Decode an answer that may be nested as deep as calls can be."""
-    return decode_deep(msgspec.json.Decoder(kind).decode, answer)
+    return decode_deep(decoder(kind).decode, answer)

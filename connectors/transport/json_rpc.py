@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.follow.node_errors import AnswerUnreadable
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 T = TypeVar("T")
 
@@ -40,8 +41,8 @@ class Reply(msgspec.Struct):
     id: int | str | None = None
 
 
-_reply = msgspec.json.Decoder(Reply)
-_replies = msgspec.json.Decoder(list[Reply])
+_reply = decoder(Reply)
+_replies = decoder(list[Reply])
 encode = msgspec.json.Encoder().encode
 """A request's body."""
 
@@ -74,9 +75,9 @@ def read_replies(content: bytes, method: str, node: str, n_calls: int) -> list[R
 
 
 def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
-    """A result decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""
+    """A result decoded as `kind`. Raises AnswerUnreadable when it is something else."""
     try:
-        return kind.decode(result) if isinstance(kind, msgspec.json.Decoder) else msgspec.json.decode(result, type=kind)
+        return decoder(kind).decode(result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerUnreadable(
             message("{method} at {node} was answered with something unexpected: {error}", method=method, node=node, error=error)

@@ -27,6 +27,7 @@ from pipeline.model.durable import write_atomically
 from pipeline.model.errors import DiskError, LogError, SettingsError, VerifyError
 from pipeline.model.message import joined, message, text_of
 from pipeline.model.paths import path_within
+from pipeline.model.typed import decoder
 from pipeline.settings import Settings, load_settings
 from pipeline.settings.toml_text import toml_lines
 from pipeline.verify.files import digest_of
@@ -140,7 +141,7 @@ def _copy_audit(log: EventLog, copied: EventLog) -> list[str]:
 def last_backup(var: Path) -> BackupNote | None:
     """The newest backup that was made of this pool here; None where none was, or its note can't be read."""
     try:
-        return msgspec.json.decode((var / NOTE).read_bytes(), type=BackupNote)
+        return decoder(BackupNote).decode((var / NOTE).read_bytes())
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -148,7 +149,7 @@ def last_backup(var: Path) -> BackupNote | None:
 def check_backup(folder: Path) -> BackupManifest:
     """Every file of a backup is what its manifest says, none is missing, none is more. Raises VerifyError that names the first that is not."""
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=BackupManifest)
+        manifest = decoder(BackupManifest).decode((folder / MANIFEST).read_bytes())
     except OSError as error:
         raise VerifyError(
             message(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 
 import duckdb
-import msgspec
 
 from pipeline.model.months import Month
+from pipeline.model.typed import decoder
 from pipeline.settings import Settings
 from pipeline.store.queries import OpenItem, SourceState, source_items, source_sums, sources
 
@@ -68,7 +68,7 @@ def source_proofs(settings: Settings, facts: SourceFacts, month: Month) -> list[
     waiting = [item.source for item in facts.items if item.day <= month.last]
     differing: dict[str, list[Difference]] = {}
     for source, account, content in facts.sums:
-        row = msgspec.json.decode(content, type=dict[str, str | None])
+        row = decoder(dict[str, str | None]).decode(content)
         by_rows = row.get("rows") or row.get("changes") or ""
         differing.setdefault(source, []).append(Difference(account, by_rows, row.get("balance") or ""))
     found = []

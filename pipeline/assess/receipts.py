@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from pipeline.model.hash_tree import HashTree, root_of
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 from pipeline.render.form import COLUMNS
 
 FORM: Final = "esep-receipt"
@@ -125,7 +126,7 @@ def report_rows(report: pl.DataFrame, ties: pl.DataFrame) -> pl.DataFrame:
 
 def read_receipt(content: bytes) -> Receipt:
     """A receipt as it was written. Raises ValueError, in words, for anything else."""
-    receipt = msgspec.json.decode(content, type=Receipt)
+    receipt = decoder(Receipt).decode(content)
     if receipt.form != FORM or receipt.edition != EDITION:
         raise ValueError(
             message(

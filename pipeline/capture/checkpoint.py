@@ -16,6 +16,7 @@ import msgspec
 
 from pipeline.log.events import content_digest
 from pipeline.log.protocol import EventLog, Topic
+from pipeline.model.typed import msgpack_decoder
 
 EDITION = 1
 """Of the checkpoint's form, and of the readings: raised when a reading gives something else from the same rows."""
@@ -58,7 +59,7 @@ class Checkpoint(msgspec.Struct, array_like=True):
     registry: Any
 
 
-_decoder = msgspec.msgpack.Decoder(Checkpoint)
+_decoder = msgpack_decoder(Checkpoint)
 
 
 def pack(checkpoint: Checkpoint) -> bytes:

@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 
 from pipeline.log.events.sources import SourcePolled, SourceRowColumns, SourceRows
+from pipeline.model.typed import decoder
 
 from .packed import Packed
 from .source import Content, Covered, IdsBetween, Look
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_decode = msgspec.json.Decoder(dict[str, str | None]).decode
+_decode = decoder(dict[str, str | None]).decode
 
 
 @dataclass

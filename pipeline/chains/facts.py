@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipeline.model.message import message
+from pipeline.model.typed import convert
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
@@ -60,11 +61,11 @@ def typed(kind: type[_Facts], table: Mapping[str, Any], place: str) -> tuple[_Fa
                 faults.append(f"{place}.{name}: is missing")
             continue
         try:
-            msgspec.convert(table[name], field.type)
+            convert(table[name], field.type)
         except msgspec.ValidationError as error:
             what, _, where = str(error).partition(" - at `$")
             faults.append(f"{place}.{name}{where.removesuffix('`')}: {what[:1].lower()}{what[1:]}")
-    return (None, faults) if faults else (msgspec.convert(dict(table), kind), [])
+    return (None, faults) if faults else (convert(dict(table), kind), [])
 
 
 def hash_fault(text: str | None, place: str, *, digits: int = 64) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.log.events.months import Frozen
 from pipeline.model.errors import EsepError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.typed import decoder
 
 MANIFEST = "manifest.json"
 
@@ -40,7 +41,7 @@ def read_frozen(files: Files, event: Frozen, names: Iterable[str], *, failure: t
     manifest = files.read(month, event.version, MANIFEST)
     _require(event, MANIFEST, hashlib.sha256(manifest).hexdigest(), event.manifest_digest, failure)
     try:
-        digests = msgspec.json.decode(manifest, type=_Manifest).files
+        digests = decoder(_Manifest).decode(manifest).files
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise failure(
             message(

@@ -37,6 +37,7 @@ from pipeline.model.issues import Severity
 from pipeline.model.message import message
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import Month
+from pipeline.model.typed import decoder
 from pipeline.render.totals import printed_totals
 from pipeline.settings import load_settings, template_path
 from pipeline.settings.toml_text import toml_lines
@@ -87,7 +88,7 @@ def read_pool(folder: Path) -> Pool:
     """What the recording says of its pool. Raises SourceError naming the file and what is wrong."""
     path = folder / "pool.json"
     try:
-        pool = msgspec.json.decode(path.read_bytes(), type=Pool)
+        pool = decoder(Pool).decode(path.read_bytes())
         Month.parse(pool.month)
     except OSError as error:
         raise SourceError(

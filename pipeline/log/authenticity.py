@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from pipeline.model.message import joined, message
+from pipeline.model.typed import decoder, msgpack_decoder
 
 from .events import decode
 from .events.keys import KeyGranted, KeyRevoked, KeysRoot
@@ -77,7 +78,7 @@ class SignedEvent(NamedTuple):
     signature: bytes
 
 
-_states = msgspec.msgpack.Decoder(StreamState)
+_states = msgpack_decoder(StreamState)
 
 
 def read_state(content: bytes) -> StreamState:
@@ -103,7 +104,7 @@ class _Head(msgspec.Struct):
     by: str = ""
 
 
-_head = msgspec.json.Decoder(_Head)
+_head = decoder(_Head)
 
 
 class Stream:

@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.model.errors import LogError
 from pipeline.model.message import joined, message
+from pipeline.model.typed import decoder
 
 from .authenticity import Stream
 from .records import NewEvent
@@ -37,7 +38,7 @@ class _Head(msgspec.Struct):
     """Of an import that a person agreed to."""
 
 
-_head = msgspec.json.Decoder(_Head)
+_head = decoder(_Head)
 
 
 class LogKeys:

@@ -14,6 +14,7 @@ import msgspec
 
 from pipeline.model.errors import LogError
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .authenticity import Stream, Verdict
 from .events import KEY_EVENTS, decode
@@ -46,7 +47,7 @@ class _Head(msgspec.Struct):
     schema: int = 1
 
 
-_head = msgspec.json.Decoder(_Head)
+_head = decoder(_Head)
 
 
 def batches(

@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.typed import decoder
 
 from .canonical import check_rows, read_report_csv
 
@@ -101,7 +102,7 @@ class Document:
         """
         try:
             content = (bundle_dir / "report.csv").read_bytes()
-            manifest = msgspec.json.decode((bundle_dir / "manifest.json").read_bytes(), type=_Manifest)
+            manifest = decoder(_Manifest).decode((bundle_dir / "manifest.json").read_bytes())
             month = Month.parse(manifest.month)
         except OSError as error:
             raise VerifyError(

@@ -15,6 +15,7 @@ import msgspec
 
 from pipeline.model.message import message
 from pipeline.model.months import Month
+from pipeline.model.typed import convert
 from pipeline.texts import LANGUAGES as LANGUAGES
 from pipeline.texts import Language as Language
 
@@ -143,7 +144,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def form() -> Form:
     """The form as packaged. Raises ValueError when the file does not fit the classes above."""
     content = tomllib.loads(resources.files(__package__).joinpath("form.toml").read_text(encoding="utf-8"))
-    read = msgspec.convert(content, Form)
+    read = convert(content, Form)
     if set(read.text) != set(LANGUAGES) or len(read.column) != 15 or any(len(t.months) != 12 for t in read.text.values()):
         raise ValueError(message("form.toml: needs the languages kk, ru and en, twelve months in each, and fifteen columns"))
     return read

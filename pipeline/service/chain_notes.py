@@ -15,6 +15,7 @@ import msgspec
 from pipeline.model.durable import write_atomically
 from pipeline.model.journal import Journal
 from pipeline.model.message import as_plain
+from pipeline.model.typed import decoder
 
 if TYPE_CHECKING:
     from pipeline.follow.connector import ChainStatus
@@ -86,7 +87,7 @@ def note_path(var: Path, chain: str) -> Path:
 def read_note(var: Path, chain: str) -> ChainNote | None:
     """The last news of a chain; None where there is none, or none that can be read."""
     try:
-        return msgspec.json.decode(note_path(var, chain).read_bytes(), type=ChainNote)
+        return decoder(ChainNote).decode(note_path(var, chain).read_bytes())
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
 

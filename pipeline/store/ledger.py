@@ -32,6 +32,7 @@ from pipeline.log.events.months import ClosingEvent, Documented, Frozen, Labelle
 from pipeline.log.events.registry import Registry
 from pipeline.log.events.sources import LedgerSourceEvent, SourceComplete, SourceDecided, SourceItems, SourcePolled, SourceRows
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .facts import Shape, insert
 
@@ -102,7 +103,7 @@ def _relaxed(struct: type[msgspec.Struct], replaced: dict[str, Any]) -> type[msg
 
 
 _RELAXED = {_relaxed(kind, {"rows": _relaxed(get_type_hints(kind)["rows"], {})}): kind for kind in BULK}
-_relaxed_decoder: msgspec.json.Decoder[BulkEvent] = msgspec.json.Decoder(Union[tuple(_RELAXED)])  # noqa: UP007 - made at run time
+_relaxed_decoder: msgspec.json.Decoder[BulkEvent] = decoder(Union[tuple(_RELAXED)])  # noqa: UP007 - made at run time
 
 
 def _single_row_type(kind: type[BulkEvent]) -> type[msgspec.Struct]:
@@ -115,7 +116,7 @@ def _single_row_type(kind: type[BulkEvent]) -> type[msgspec.Struct]:
 
 
 _SINGLE_ROW = {_single_row_type(kind): kind for kind in BULK}
-_decode_one_row: Callable[[bytes], BulkEvent] = msgspec.json.Decoder(Union[tuple(_SINGLE_ROW)]).decode  # noqa: UP007 - made at run time
+_decode_one_row: Callable[[bytes], BulkEvent] = decoder(Union[tuple(_SINGLE_ROW)]).decode  # noqa: UP007 - made at run time
 KIND_OF: dict[type, type[BulkEvent]] = {**_SINGLE_ROW, **_RELAXED, **{kind: kind for kind in BULK}}
 """The kind of a bulk event by its class, as `events` or as `decode_bulk` gives it."""
 

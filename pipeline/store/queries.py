@@ -12,7 +12,6 @@ from datetime import date
 from typing import NamedTuple
 
 import duckdb
-import msgspec
 
 from pipeline.log.authenticity import SignedEvent, StreamState, read_state
 from pipeline.log.events import decode
@@ -20,6 +19,7 @@ from pipeline.log.events.chain import WatchedWallet
 from pipeline.log.events.months import Documented, Frozen, Labelled, Waived, WalletSigned
 from pipeline.log.protocol import Topic
 from pipeline.model.issues import Issue, IssueCode
+from pipeline.model.typed import decoder
 
 from .store import text
 
@@ -201,7 +201,7 @@ def authorizations_from(connection: duckdb.DuckDBPyConnection) -> dict[str, int]
 def watched_wallets(connection: duckdb.DuckDBPyConnection) -> dict[str, list[WatchedWallet]]:
     """The wallets that each chain's newest watch list names, with their addresses and descriptors."""
     rows = connection.execute(statements()["watched_wallets"]).fetchall()
-    return {chain: msgspec.json.decode(wallets, type=list[WatchedWallet]) for chain, wallets in rows}
+    return {chain: decoder(list[WatchedWallet]).decode(wallets) for chain, wallets in rows}
 
 
 def block_at(connection: duckdb.DuckDBPyConnection, chain: str, height: int) -> Block | None:

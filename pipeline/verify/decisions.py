@@ -29,6 +29,7 @@ from pipeline.log.roles import why_not
 from pipeline.log.signatures import AppendSignature, digest_if_signed, event_digest, unpack
 from pipeline.model.errors import SettingsError, VerifyError
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .finding import Finding
 from .opened import OpenBundle
@@ -137,7 +138,7 @@ def check_decisions(bundle: OpenBundle) -> Finding:
 def _lines(bundle: OpenBundle) -> Iterator[_Line]:
     for number, raw in enumerate(read_plain(bundle.folder / DECISIONS, MAX_BYTES).splitlines(), start=1):
         try:
-            yield msgspec.json.decode(raw, type=_Line)
+            yield decoder(_Line).decode(raw)
         except (ValueError, RecursionError) as error:
             raise ValueError(message("{decisions}:{number}: {error}", decisions=DECISIONS, number=number, error=error)) from None
 

@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import polars as pl
 
 from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, Facts
 from pipeline.model.message import message
 from pipeline.model.paths import path_within
+from pipeline.model.typed import decoder
 
 from .shapes import DECISIONS, MANIFEST, MAX_LINE_BYTES, require_modest_frame, strict_json
 
@@ -44,13 +44,12 @@ def _read_frame(path: Path, name: str) -> pl.DataFrame:
 def json_lines(raw: bytes, place: str, kind: type[_Line], *, what: str) -> list[_Line]:
     """A JSON document a line, each of this kind, no object with a key twice. Raises ValueError naming `place` and the line; `what` a line is."""
     found = []
-    decoder = msgspec.json.Decoder(kind)
     for number, line in enumerate(raw.splitlines(), 1):
         try:
             if len(line) > MAX_LINE_BYTES:
                 raise ValueError(message("{count} bytes are more than a {what} has", count=format(len(line), ","), what=what))
             strict_json(line)
-            found.append(decoder.decode(line))
+            found.append(decoder(kind).decode(line))
         except (ValueError, RecursionError) as error:
             raise ValueError(message("{place}:{number}: {error}", place=place, number=number, error=error)) from error
     return found

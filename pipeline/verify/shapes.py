@@ -13,7 +13,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,6 +22,7 @@ from pipeline.enrich.frames import SHAPES
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.rules import NEWEST_EDITION
+from pipeline.model.typed import convert
 
 from .manifest_shape import Manifest
 from .parquet_pages import unpacked_bytes
@@ -95,7 +95,7 @@ def parse_manifest(path: Path) -> dict[str, Any]:
         schema = manifest.get("schema") if isinstance(manifest, dict) else None
         if type(schema) is int and schema > NEWEST_EDITION:
             raise VerifyError(message("{path}: schema {schema} is newer than this program knows ({newest_edition}): upgrade it", path=path, schema=schema, newest_edition=NEWEST_EDITION))  # fmt: skip
-        typed = msgspec.convert(manifest, Manifest)
+        typed = convert(manifest, Manifest)
     except FileNotFoundError as error:
         raise VerifyError(message("{path}: {strerror}; a bundle is a folder like months/2026-10/v1 with a {manifest}", path=path, strerror=error.strerror, manifest=MANIFEST)) from error  # fmt: skip
     except OSError as error:

@@ -18,6 +18,7 @@ from pipeline.assess.statement import MonthTables, rows_on_word
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.rules import Rules
+from pipeline.model.typed import decoder
 from pipeline.render import Document
 
 from .files import MANIFEST
@@ -35,7 +36,7 @@ def read_tables(folder: Path) -> MonthTables:
     """The tables of a bundle. Raises VerifyError for a file that is absent, unreadable, or not the one that the manifest names."""
     document = Document.load(folder)
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=_Files)
+        manifest = decoder(_Files).decode((folder / MANIFEST).read_bytes())
         digests = manifest.files
         names = pl.read_parquet(io.BytesIO(_content(folder, MINERS, digests)), columns=["miner_id", "name"])
         links = pl.read_csv(_content(folder, ROWS_CSV, digests), infer_schema=False)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pipeline.chains.bitcoin.merkle import target_of
+from pipeline.model.typed import decoder
 
 from . import printing
 from .descriptors import scripts_of
@@ -326,4 +327,4 @@ class _Response(msgspec.Struct):
 
 def _verbatim_result(response: bytes | None) -> msgspec.Raw | None:
     """A recorded result as its very bytes: decoding it would lose how its numbers were written."""
-    return None if response is None else msgspec.json.decode(response, type=_Response).result
+    return None if response is None else decoder(_Response).decode(response).result

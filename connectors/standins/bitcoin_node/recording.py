@@ -20,6 +20,7 @@ from pipeline.chains.bitcoin.merkle import MerkleTree, target_of
 from pipeline.chains.bitcoin.networks import NETWORKS, Network, network
 from pipeline.chains.bitcoin.wire import Block, Tx, parse_block
 from pipeline.model.errors import SourceError
+from pipeline.model.typed import decoder
 
 _MEDIAN_SPAN = 11  # blocks that the median time past looks back on
 
@@ -206,13 +207,12 @@ def _load_answers(path: Path) -> dict[tuple[str, str], bytes]:
 
 def _lines(path: Path, kind: type[_Line]) -> Iterator[tuple[int, _Line]]:
     """The numbered lines of a file of JSON, gzipped or not."""
-    decoder = msgspec.json.Decoder(kind)
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield number, decoder.decode(line)
+                    yield number, decoder(kind).decode(line)
     except OSError as error:
         raise SourceError(f"{path}: can't be read: {error.strerror or error}") from error
     except (EOFError, zlib.error) as error:

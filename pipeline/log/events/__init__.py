@@ -15,6 +15,7 @@ import msgspec
 
 from pipeline.model.errors import LogError
 from pipeline.model.message import as_plain, message
+from pipeline.model.typed import decoder
 
 from ..records import NewEvent, Topic
 from .audit import AUDIT_EVENTS
@@ -78,8 +79,8 @@ def encode(event: Event) -> NewEvent:
 
 @cache
 def _decoder() -> msgspec.json.Decoder[AnyEvent]:
-    """Built when the first event is decoded: a command that decodes none should not wait for it."""
-    return msgspec.json.Decoder(AnyEvent)
+    """Made when the first event is decoded: a command that decodes none should not wait for it."""
+    return decoder(AnyEvent)
 
 
 def decode(value: bytes) -> AnyEvent:

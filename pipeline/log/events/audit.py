@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from pipeline.model.typed import decoder
+
 from .parts import Event, Text, UnixSeconds
 
 Person = Annotated[str, Meta(max_length=200, description="the name given; of a sign-in that failed perhaps nobody's")]
@@ -58,7 +60,7 @@ class NumbersSeen(Event, tag="numbers-seen", frozen=True, kw_only=True):
 
 AuditEvent = SignedIn | SignInFailed | SignedOut | NumbersSeen
 AUDIT_EVENTS: Final[tuple[type[Event], ...]] = (SignedIn, SignInFailed, SignedOut, NumbersSeen)
-_decoder = msgspec.json.Decoder(AuditEvent)
+_decoder = decoder(AuditEvent)
 
 
 def decode_audit(value: bytes) -> AuditEvent:
