@@ -20,6 +20,7 @@ from connectors.transport.client import NodeAddress, NodeClient, basic
 from connectors.transport.json_rpc import Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .errors import (
     NOT_THERE,
@@ -195,7 +196,7 @@ class NodeConnection:
     def _result(self, reply: Reply, method: str, kind: Any) -> Any:
         if reply.error is not None:
             raise rpc_error(method, reply.error.code, reply.error.message, self.name)
-        return read_result(reply.result, _anything if kind is None else kind, method, self.name)
+        return read_result(reply.result, _anything if kind is None else decoder(kind), method, self.name)
 
 
 def rpc_error(method: str, code: int, text: str, node: str) -> Exception:

@@ -17,7 +17,6 @@ from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.forks import fork_fault
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
-from pipeline.model.typed import decoder
 
 from .answers import LightBlock, Located, ProvedAccount, RawHeader, Syncing, Tip, number, raw_header
 from .commitments import check_withdrawals
@@ -32,7 +31,6 @@ STATE_KEPT_BLOCKS = 128
 _GONE = object()
 """In place of an answer about a state that the node does not have."""
 _journal = Journal("evm")
-_light = decoder(LightBlock | None)
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,7 @@ class Node:
         return block
 
     def _block(self, raw: msgspec.Raw, what: str) -> ReadBlock:
-        light = self.connection.read(raw, "eth_getBlockByNumber", _light)
+        light = self.connection.read(raw, "eth_getBlockByNumber", LightBlock | None)
         if light is None:
             raise ChainMoved(message("the node at {name} does not have {what}", name=self.name, what=what))
         try:

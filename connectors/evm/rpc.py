@@ -22,6 +22,7 @@ from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient,
 from connectors.transport.json_rpc import Fault, Reply, encode, read_replies, read_reply, read_result
 from pipeline.model.errors import SourceError
 from pipeline.model.message import message
+from pipeline.model.typed import decoder
 
 from .errors import RATE_LIMITED, AccessRefused, AnswerUnreadable, NodeBusy, RpcError, wait_in_answer_s
 
@@ -180,8 +181,8 @@ class NodeConnection:
             recorded.append(RecordedAnswers(calls, is_batch, _digest(answers)))
 
     def read(self, answer: msgspec.Raw, method: str, kind: Any) -> Any:
-        """An answer decoded as `kind`, a type or a decoder of one. Raises AnswerUnreadable when it is something else."""
-        return read_result(answer, kind, method, self.name)
+        """An answer decoded as `kind`. Raises AnswerUnreadable when it is something else."""
+        return read_result(answer, decoder(kind), method, self.name)
 
     def _ask_some(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
         """The answers to some calls: to all, or to the first half if the node refuses so many."""

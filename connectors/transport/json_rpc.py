@@ -74,10 +74,10 @@ def read_replies(content: bytes, method: str, node: str, n_calls: int) -> list[R
     )
 
 
-def read_result(result: msgspec.Raw, kind: Any, method: str, node: str) -> Any:
-    """A result decoded as `kind`. Raises AnswerUnreadable when it is something else."""
+def read_result(result: msgspec.Raw, decoder: msgspec.json.Decoder[T], method: str, node: str) -> T:
+    """A decoded result. Raises AnswerUnreadable when it is something else."""
     try:
-        return decoder(kind).decode(result)
+        return decoder.decode(result)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnswerUnreadable(
             message("{method} at {node} was answered with something unexpected: {error}", method=method, node=node, error=error)
