@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.follow.connector import NodeLogin
-from pipeline.follow.nodes import Look
+from pipeline.follow.nodes import Look, PendingWay
 from pipeline.model.message import message
 
 from .errors import AnswerUnreadable
@@ -53,6 +53,10 @@ class BitcoinSide:
         offered = [name for name in NAMES if missing_features(name, self.features, has_all_history=self._has_all_history()) is None]
         used = [self.choice.strategy.name] if self.choice else []
         return [*used, *(name for name in offered if name not in used)]
+
+    @property
+    def pending(self) -> Sequence[PendingWay]:
+        return [PendingWay(way="rest")] if self.features is not None and self.features.lacks_undo_data else ()
 
     @property
     def unproved(self) -> Sequence[str]:

@@ -6,17 +6,17 @@ Enters: the chain's settings. Leaves: an `EvmSide` for each node, in the order o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.networks import network_of
 from pipeline.follow.connector import NodeLogin
-from pipeline.follow.nodes import Look
+from pipeline.follow.nodes import Look, PendingWay
 from pipeline.model.journal import Journal
 
 from .account_proofs import AccountProver
 from .call_tracing import CallTracing, choose
-from .features import BLOCKS_TRIED, NodeFeatures, NodeStatus
+from .features import BLOCKS_TRIED, NodeFeatures, NodeStatus, Way
 from .internal_transfers import InternalTransferFinder
 from .node import Node
 from .read_block import BlockReader
@@ -28,6 +28,10 @@ from .token_claims import TokenClaims
 from .trace_check import TraceCheck
 
 _journal = Journal("evm")
+_NAMES: Mapping[Way, str] = {
+    "receipts": "receipts of a block", "account_proofs": "proofs of accounts", "state_by_hash": "state by a block's hash",
+}  # fmt: skip
+"""The ways of reading that people are told by another name than the method's."""
 
 
 class EvmSide:
@@ -70,11 +74,16 @@ class EvmSide:
             return ()
         used = [self.call_tracing.traces] if self.call_tracing and self.call_tracing.traces else []
         offered = {
-            "receipts of a block": features.has_block_receipts,
+            _NAMES["receipts"]: features.has_block_receipts,
             "trace_filter": features.has_trace_filter,
-            "proofs of accounts": features.has_account_proofs,
+            _NAMES["account_proofs"]: features.has_account_proofs,
         }
         return [*used, *(way for way in features.traces if way not in used), *(name for name, has_it in offered.items() if has_it)]
+
+    @property
+    def pending(self) -> Sequence[PendingWay]:
+        features = self.node.features
+        return [PendingWay(way=_NAMES.get(way, way)) for way in features.undecided] if features is not None else ()
 
     @property
     def unproved(self) -> Sequence[str]:

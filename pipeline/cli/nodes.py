@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from pipeline.app.app import App
+from pipeline.follow.nodes import PendingWay
 from pipeline.model.errors import EsepError, SettingsError
-from pipeline.model.message import message, text_of
-from pipeline.service.chain_notes import NodeNote, node_notes, read_note, with_earlier
+from pipeline.model.message import joined, message, text_of
+from pipeline.service.chain_notes import NodeNote, node_notes, pending_words, read_note, way_words, with_earlier
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, now, print_json, say, settings_of, table
 
@@ -54,35 +56,17 @@ def nodes(
             continue
         rows = [
             [
-                ("* " if node["is_followed"] else "  ") + node["node"], node["version"], node["height"], node["lag_blocks"], ", ".join(node["ways"]),
-                node["answers_in_ms"], _trouble_words(node),
+                ("* " if node["is_followed"] else "  ") + node["node"],
+                node["version"],
+                node["height"],
+                node["lag_blocks"],
+                node["answers_in_ms"],
             ]
             for node in chain["nodes"]
-        ]  # fmt: skip
-        table(
-            chain["chain"],
-            [
-                message("node"),
-                message("version"),
-                message("height"),
-                message("blocks behind"),
-                message("ways"),
-                message("ms"),
-                message("last trouble"),
-            ],
-            rows,
-        )
+        ]
+        table(chain["chain"], [message("node"), message("version"), message("height"), message("blocks behind"), message("ms")], rows)
         for node in chain["nodes"]:
-            if node["n_unproved"]:
-                say(
-                    message(
-                        "{node} did not show {count} transaction(s) of strangers, the newest: {newest}",
-                        node=node["node"],
-                        count=node["n_unproved"],
-                        newest=node["unproved"][-1],
-                    ),
-                    hang=2,
-                )
+            _say_node(node)
         if chain["witnesses"] > 1:
             to = chain["witnessed_to_height"]
             say(
@@ -117,7 +101,7 @@ def _survey(app: App, chain: str, *, ask: bool) -> dict[str, Any]:
         "nodes": [
             {
                 "node": node.node, "is_followed": node.is_followed, "version": node.version, "height": node.height,
-                "lag_blocks": highest - node.height if highest is not None and node.height is not None else None, "ways": node.ways,
+                "lag_blocks": highest - node.height if highest is not None and node.height is not None else None, "ways": node.ways, "pending": msgspec.to_builtins(node.pending),
                 "answers_in_ms": node.answers_in_ms, "is_in_trouble": node.is_in_trouble, "trouble": node.trouble, "trouble_at": node.trouble_at,
                 "unproved": node.unproved, "n_unproved": node.n_unproved,
             }
@@ -126,7 +110,22 @@ def _survey(app: App, chain: str, *, ask: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _say_node(node: dict[str, Any]) -> None:
+    """What does not fit into a column: the ways of reading, those that the node may offer later, its last trouble, what it could not show."""
+    words = pending_words([PendingWay(**way) for way in node["pending"]])
+    if node["ways"]:
+        words = [message("ways: {ways}", ways=joined(", ", map(way_words, node["ways"]))), *words]
+    if node["trouble"] is not None:
+        words.append(message("last trouble: {trouble}", trouble=_trouble_words(node)))
+    if node["n_unproved"]:
+        words.append(
+            message("it did not show {count} transaction(s) of strangers, the newest: {newest}", count=node["n_unproved"], newest=node["unproved"][-1])
+        )  # fmt: skip
+    if words:
+        say(message("{node}:", node=node["node"]))
+    for text in words:
+        say("  " + text, hang=2)
+
+
 def _trouble_words(node: dict[str, Any]) -> str:
-    if node["trouble"] is None:
-        return ""
-    return node["trouble"] if node["is_in_trouble"] else f"over: {node['trouble']}"
+    return node["trouble"] if node["is_in_trouble"] else message("over: {trouble}", trouble=node["trouble"])

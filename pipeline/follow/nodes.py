@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from pipeline.model.errors import SourceError
 from pipeline.model.message import joined, message
 
@@ -40,6 +42,16 @@ class Look(NamedTuple):
         return self.height > other.height
 
 
+class PendingWay(msgspec.Struct, frozen=True, kw_only=True):
+    """A way of reading that the node may offer later: it is tried again as blocks come."""
+
+    way: str
+    height: int | None = None
+    """Up to here the node has built its index; None where the way could not be tried, because the node lacks data of its newest block."""
+    of_height: int | None = None
+    """The node's tip when that was seen."""
+
+
 class NodeSide(Protocol):
     """What a family's connector keeps for one node."""
 
@@ -61,6 +73,10 @@ class NodeSide(Protocol):
     @property
     def ways(self) -> Sequence[str]:
         """The ways of reading that the node offers, as far as they were tried; the one in use first."""
+
+    @property
+    def pending(self) -> Sequence[PendingWay]:
+        """The ways of reading of which it is not known yet whether the node offers them, or that it is still preparing."""
 
     @property
     def unproved(self) -> Sequence[str]:
@@ -85,6 +101,8 @@ class NodeReport:
     trouble: str | None
     """The last one, whether it is over or not."""
     trouble_ago_s: int | None
+    pending: tuple[PendingWay, ...] = ()
+    """The ways of reading that it may offer later."""
     unproved: tuple[str, ...] = ()
     """What of the blocks read it could not show, and is not the pool's."""
 
@@ -284,6 +302,7 @@ class Nodes(Generic[SideT]):
                     is_in_trouble=known.is_in_trouble,
                     trouble=known.trouble,
                     trouble_ago_s=round(now - known.trouble_at) if known.trouble else None,
+                    pending=tuple(side.pending),
                     unproved=tuple(side.unproved),
                 )
             )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipeline.follow.nodes import PendingWay
 from pipeline.model.durable import write_atomically
 from pipeline.model.journal import Journal
-from pipeline.model.message import as_plain
+from pipeline.model.message import as_plain, joined, message
 from pipeline.model.typed import decoder
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class NodeNote(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """The last one, whether it is over or not."""
     trouble_at: int | None = None
+    pending: list[PendingWay] = []
+    """The ways of reading that it may offer later."""
     unproved: list[str] = []
     """What of the blocks read the node could not show, and is not the pool's: the newest, each once, earlier processes' too."""
     n_unproved: int = 0
@@ -73,9 +76,33 @@ def node_notes(reports: Sequence[NodeReport], now: int) -> list[NodeNote]:
             node=each.node, is_followed=each.is_followed, is_in_trouble=each.is_in_trouble, version=each.version, height=each.height,
             ways=list(each.ways), answers_in_ms=each.answers_in_ms, trouble=each.trouble,
             trouble_at=None if each.trouble_ago_s is None else now - each.trouble_ago_s,
-            unproved=list(each.unproved)[-MOST_UNPROVED:], n_unproved=len(each.unproved),
+            pending=list(each.pending), unproved=list(each.unproved)[-MOST_UNPROVED:], n_unproved=len(each.unproved),
         )
         for each in reports
+    ]  # fmt: skip
+
+
+_WAY_WORDS = {
+    "receipts of a block": message("receipts of a block"),
+    "proofs of accounts": message("proofs of accounts"),
+    "state by a block's hash": message("state by a block's hash"),
+}
+"""Ways of reading that go by words; the others by the names of methods and settings."""
+
+
+def way_words(way: str) -> str:
+    """A way of reading, in words that can be translated."""
+    return _WAY_WORDS.get(way, way)
+
+
+def pending_words(pending: Sequence[PendingWay]) -> list[str]:
+    """The ways of reading that a node may offer later, and why not now: a line for those that could not be tried, and one for each index."""
+    untried = [way_words(each.way) for each in pending if each.height is None]
+    words = [message("{ways} could not be tried yet: the node lacks data of its newest block; tried again as blocks come", ways=joined(", ", untried))] if untried else []  # fmt: skip
+    return words + [
+        message("{way}: its index is being built, up to block {height} of {of_height}", way=way_words(each.way), height=each.height, of_height=each.of_height or "?")
+        for each in pending
+        if each.height is not None
     ]  # fmt: skip
 
 

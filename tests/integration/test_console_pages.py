@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 import time
@@ -22,11 +23,13 @@ from pipeline.app.tasks import Told
 from pipeline.model.amounts import to_units
 from pipeline.model.errors import MonthError
 from pipeline.model.months import Month
+from pipeline.service.chain_notes import note_path
 from pipeline.verify.shapes import read_manifest
 from pipeline.web.parts import Parts
 
 from .consoles import Browser, as_user, by_link, running
 from .example_month import DIGEST, OUTFLOW, RECORDED
+from .test_screens import NODES
 
 MONTH = Month(2026, 10)
 BOARD = "/months/2026-10"
@@ -269,6 +272,11 @@ def test_the_machine_room_and_who_did_what(closed: Parts) -> None:
     client = by_link(closed)
     page = client.get("/machine")
     assert "block 4861" in words(page) and "chains.bitcoin.finality" in page.text and "None" not in words(page)
+    note_path(closed.app.settings.var, "bitcoin").parent.mkdir(exist_ok=True)
+    note_path(closed.app.settings.var, "bitcoin").write_text(json.dumps({"at": 1, "nodes": NODES}), encoding="utf-8")
+    assert "trace_filter, proofs of accounts, state by a block's hash could not be tried yet" in words(client.get("/machine"))
+    in_russian = words(by_link(closed, language="ru").get("/machine"))
+    assert "txindex: индекс строится, готов до блока 412 из 24000120" in in_russian and "trace_block, квитанции блока" in in_russian
     deeds = words(client.get("/deeds?what=waive&search=REFUND"))
     assert "1 line " in deeds and "A. Person" in deeds and "unknown-outflow" in deeds and "refund pending" in deeds
     assert "0 lines" in words(client.get("/deeds?by=Nobody")) and client.get("/deeds?first=x").status_code == 422

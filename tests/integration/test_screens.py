@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -237,3 +238,23 @@ def same_place(at_hand: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 def test_the_screen_of_the_doctor(language: str, same_place: Path, screen: Callable[..., str]) -> None:
     said = screen(language, "doctor", code=1)
     kept(language, "doctor", said.replace(same_place.parent.name, "esep" + "_" * (len(same_place.parent.name) - 4)))
+
+
+NODES = [
+    {
+        "node": "http://127.0.0.1:8545", "is_followed": True, "is_in_trouble": False, "version": "Geth/v1.16.7", "height": 24_000_123,
+        "ways": ["trace_block", "receipts of a block"], "answers_in_ms": 12, "trouble": None,
+        "pending": [{"way": "trace_filter"}, {"way": "proofs of accounts"}, {"way": "state by a block's hash"}],
+    },
+    {
+        "node": "http://10.0.0.2:8332", "is_followed": False, "is_in_trouble": False, "version": "/Satoshi:30.0.0/", "height": 24_000_120,
+        "ways": ["rest", "rpc-raw"], "answers_in_ms": 3, "pending": [{"way": "txindex", "height": 412, "of_height": 24_000_120}, {"way": "rest"}],
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "kk", "ru"])
+def test_the_screen_of_the_nodes(language: str, at_hand: Path, screen: Callable[..., str]) -> None:
+    Path("chains").mkdir(exist_ok=True)
+    Path("chains/bitcoin.json").write_text(json.dumps({"at": AT - 5, "nodes": NODES}), encoding="utf-8")
+    kept(language, "nodes", screen(language, "nodes"))

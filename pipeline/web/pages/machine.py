@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from pipeline.app.deeds import Deed, DeedFilter, as_csv, deeds_of_audit
 from pipeline.app.machine import machine
-from pipeline.service.chain_notes import read_note
+from pipeline.service.chain_notes import pending_words, read_note, way_words
 from pipeline.web.access import AsOperator, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
@@ -37,6 +37,7 @@ def machine_room(request: Request, parts: Console, viewer: AsViewer) -> Response
     return page(
         request, "machine.html", machine=found, snapshot=snapshot, notes=notes, log=log, behind=behind, trouble=parts.reading.trouble,
         may_see_settings="operator" in viewer.roles or "admin" in viewer.roles, published=settings.store.published,
+        way_words=way_words, pending_words=pending_words,
     )  # fmt: skip
 
 

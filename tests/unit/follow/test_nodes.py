@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from pipeline.follow.node_errors import ChainMoved, NodeBusy, NodeUnreachable
-from pipeline.follow.nodes import LONGEST_REST_S, Look, Nodes
+from pipeline.follow.nodes import LONGEST_REST_S, Look, Nodes, PendingWay
 from pipeline.model.errors import SourceError
 
 
@@ -15,6 +15,7 @@ class Side:
 
     version: str | None = None
     ways: tuple[str, ...] = ()
+    pending: tuple[PendingWay, ...] = ()
     unproved: tuple[str, ...] = ()
 
     def __init__(self, name: str) -> None:
