@@ -93,7 +93,7 @@ def proxied_user(request: Request, parts: Parts) -> str | None:
 
 
 class ConfirmNeeded(Exception):
-    """The act changes other people's access, and the person has not said for a while who they are."""
+    """The act changes who gets in, and the person has not said for a while who they are."""
 
 
 class Needs:
@@ -142,5 +142,6 @@ Anyone = Annotated[Viewer, Depends(Needs(None))]
 AsViewer = Annotated[Viewer, Depends(Needs("viewer"))]
 AsOperator = Annotated[Viewer, Depends(Needs("operator"))]
 AsApprover = Annotated[Viewer, Depends(Needs("approver"))]
+AsFreshViewer = Annotated[Viewer, Depends(Needs("viewer", is_fresh=True))]
 AsAdmin = Annotated[Viewer, Depends(Needs("admin"))]
 AsFreshAdmin = Annotated[Viewer, Depends(Needs("admin", is_fresh=True))]

@@ -165,8 +165,12 @@ async def _sign_in_needed(request: Request, _: Exception) -> Response:
 
 
 async def _confirm_needed(request: Request, _: Exception) -> Response:
-    """Ask again who it is, before other people's access is changed; what was written is given back."""
-    return confirming.confirm_page(request, parts_of(request), viewer_of(request), written=await _written(request))
+    """Ask again who it is, before somebody's way in is changed; what was written is given back. A script is told where that is asked."""
+    back = confirming.place_of(request.url.path)
+    if _wants_json(request):
+        told = texts(language_of(request)).tell(message("This asks first who you are. Nothing was changed yet."))
+        return JSONResponse({"detail": told, "confirm": confirming.confirm_at(back)}, 403)
+    return confirming.confirm_page(request, parts_of(request), viewer_of(request), back, written=await _written(request))
 
 
 def _forbidden(request: Request, error: Exception) -> Response:

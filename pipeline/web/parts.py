@@ -34,7 +34,7 @@ PENDING_S = 300
 """Seconds for which a challenge may be answered."""
 MOST_PENDING = 1000
 FRESH_S = 15 * 60
-"""Seconds for which a sign-in, or an answer to being asked again, lets an admin change other people's access."""
+"""Seconds for which a sign-in, or an answer to being asked again, lets a person change who gets in: their own ways of signing in, and as an admin other people's access."""
 
 
 class Pending:

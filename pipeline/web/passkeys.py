@@ -51,7 +51,7 @@ class AnswerIn(BaseModel):
 
 
 class SignInAnswer(AnswerIn):
-    """A passkey's answer that signs in, and the page that was asked for."""
+    """A passkey's answer that signs in or says again who it is, and the page to go on to."""
 
     then: Annotated[str, Field(max_length=4000)] = "/"
 

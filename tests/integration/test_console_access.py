@@ -57,6 +57,7 @@ NEEDS: dict[str, str | None] = {
     "POST /account/passkeys": "viewer",
     "POST /account/passkeys/revoke": "viewer",
     "POST /account/tokens": "viewer",
+    "GET /account/confirm": "viewer",
     "POST /account/confirm": "viewer",
     "POST /account/confirm/passkey/options": "viewer",
     "POST /account/confirm/passkey": "viewer",
@@ -261,11 +262,14 @@ FRESH = {
     "POST /users/revoke": {"user": "Operator", "reason": "left us"},
     "POST /users/passkeys/revoke": {"user": "Operator", "credential_id": "x", "reason": "lost it"},
     "POST /users/sessions/{digest}/end": {},
+    "POST /account/tokens": {"name": "robot", "scopes": ["admin"]},
+    "POST /account/passkeys/options": {},
+    "POST /account/passkeys": {},
 }
-"""Every route that changes other people's access, with a form for it: enumerated against the router."""
+"""Every route that changes who gets in, with a form for it: enumerated against the router. A first password asks, too (below)."""
 
 
-def test_other_peoples_access_is_changed_only_by_who_just_said_who_they_are(parts: Parts, clock: Clock) -> None:
+def test_who_gets_in_is_changed_only_by_who_just_said_who_they_are(parts: Parts, clock: Clock) -> None:
     assert {name for name, route in routes(parts).items() if (need := need_of(route)) and need.is_fresh} == FRESH.keys()
     as_user(parts, "Operator", "operator")
     admin = as_user(parts, "Admin", "admin")
@@ -274,22 +278,49 @@ def test_other_peoples_access_is_changed_only_by_who_just_said_who_they_are(part
     end = parts.app.log.end()
     for name, form in FRESH.items():
         refused = admin.send_form(name.removeprefix("POST ").replace("{digest}", "1"), form)
-        assert (
-            refused.status_code == 403 and "Nothing was changed yet" in refused.text and form.get("reason", "Is it you?") in refused.text
-        ), name
-    assert parts.app.log.end() == end and admin.get("/users").status_code == 200, "looking asks for nothing"
+        assert refused.status_code == 403 and "Nothing was changed yet" in refused.text, name
+        assert form.get("reason", form.get("name", "Is it you?")) in refused.text, f"{name}: what was written is given back"
+        assert f'<input type="hidden" name="then" value="{"/users" if "users" in name else "/account"}">' in refused.text, name
+    assert parts.app.log.end() == end and parts.tokens.listed("Admin") == []
+    assert admin.get("/account").status_code == 200 and admin.get("/users").status_code == 200, "looking asks for nothing"
     wrong = admin.send_form("/account/confirm", {"password": "wrong password"})
     assert wrong.status_code == 403 and "This is not your password." in wrong.text
     assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 403
-    assert admin.send_form("/account/confirm", {"password": PASSWORD}).headers["location"] == "/users"
+    assert 'name="then" value="/account"' in wrong.text, "a slip of the password does not lose the way"
+    assert admin.send_form("/account/confirm", {"password": PASSWORD, "then": "/users"}).headers["location"] == "/users"
     assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 200
     other = as_user(parts, "Admin", "admin")
     clock.at += FRESH_S
     for one, bad in ((SoftPasskey("Admin"), 403), (passkey, 200)):
         asked = other.send_json("/account/confirm/passkey/options", {}).json()
-        assert other.send_json("/account/confirm/passkey", answered(one, asked)).status_code == bad
+        told = other.send_json("/account/confirm/passkey", answered(one, asked) | {"then": "/users"})
+        assert told.status_code == bad and told.json().get("location") == (None if bad == 403 else "/users")
         assert other.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == bad
     assert admin.send_form("/users/invite", FRESH["POST /users/invite"]).status_code == 403, "one session answers for itself alone"
+
+
+def test_a_stolen_session_makes_no_way_in_that_outlives_it(parts: Parts, clock: Clock) -> None:
+    user = as_user(parts, "Operator", "operator")
+    clock.at += FRESH_S
+    asked = user.send_json("/account/passkeys/options", {})
+    assert asked.status_code == 403 and asked.json()["confirm"] == "/account/confirm?then=/account", "the script is led on"
+    assert 'name="then" value="/account"' in user.get(asked.json()["confirm"]).text
+    for evil in ("https://elsewhere.kz", "//elsewhere.kz", "/sign-out", "/usersX"):
+        assert user.send_form("/account/confirm", {"password": PASSWORD, "then": evil}).headers["location"] == "/account"
+    assert user.send_form("/account/tokens", {"name": "robot", "scopes": ["operator"]}).status_code == 200
+    assert registered(user, "Operator").credential_id in parts.app.diary.users.known["Operator"].passkeys
+    clock.at += FRESH_S
+    parts.credentials.forget("Operator")
+    first = user.send_form("/account/password", {"new": "another long password"})
+    assert first.status_code == 403 and "Is it you?" in first.text and not parts.credentials.has_password("Operator")
+
+
+def test_a_challenge_for_a_new_passkey_is_not_answered_once_the_session_is_no_longer_fresh(parts: Parts, clock: Clock) -> None:
+    user = as_user(parts, "Operator", "operator")
+    assert user.send_json("/account/passkeys/options", {}).status_code == 200
+    clock.at += FRESH_S
+    given = {"pending": "x", "credential_id": "x", "client_data": "x", "attestation": "x"}
+    assert user.send_json("/account/passkeys", given).json()["confirm"] == "/account/confirm?then=/account"
 
 
 # --- passkeys

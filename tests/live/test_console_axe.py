@@ -104,7 +104,7 @@ def listed(parts: Parts) -> dict[str, str]:
     miner = month_figures(parts.reading.book(MONTH)).miners[0].miner_id
     told = parts.app.tasks.start("A task that fails", lambda _: 1 // 0, by="A. Person", then="/")
     return {
-        "/": "/", "/sign-in": "", "/enter": "", "/invitation/{token}": "", "/account": "/account", "/users": "/users", "/sign-ins": "/sign-ins", "/deeds": "/deeds", "/machine": "/machine",
+        "/": "/", "/sign-in": "", "/enter": "", "/invitation/{token}": "", "/account": "/account", "/account/confirm": "/account/confirm?then=/users", "/users": "/users", "/sign-ins": "/sign-ins", "/deeds": "/deeds", "/machine": "/machine",
         "/tasks": "/tasks", "/tasks/{name}": f"/tasks/{told.id}", "/bring-in": "/bring-in", "/bring-in/item": "", "/rules/{number}": "/rules/5.3",
         "/months/{month}": AT, "/months/{month}/form": f"{AT}/form?search=a&sort=amount", "/months/{month}/rows/{n}": f"{AT}/rows/807", "/months/{month}/outflows/{name}": f"{AT}/outflows/exchange",
         "/months/{month}/miners": f"{AT}/miners", "/months/{month}/miners/{miner_id}": f"{AT}/miners/{miner}", "/months/{month}/issues": f"{AT}/issues",

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pipeline.app.accounts import add_passkey, revoke_passkey
 from pipeline.log.events.users import UserRole
 from pipeline.model.message import message
-from pipeline.web.access import AsViewer
+from pipeline.web.access import AsFreshViewer, AsViewer, ConfirmNeeded
 from pipeline.web.credentials import LEAST_CHARACTERS, MOST_CHARACTERS, TooManyFailures
 from pipeline.web.layout import page
 from pipeline.web.parts import Console, Parts, Viewer
@@ -37,9 +37,11 @@ def password(
     new: Annotated[str, Form(max_length=1000)],
     old: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
-    """Change the password; every other session ends."""
+    """Change the password; every other session ends. A first password is a new way in: it asks who it is."""
     if viewer.person not in {user.name for user in parts.app.diary.users.active}:
         return _page(request, parts, viewer, message("Only users have a password: make a user of this name first."), 409)
+    if not parts.credentials.has_password(viewer.person) and (viewer.session is None or not parts.is_fresh(viewer.session)):
+        raise ConfirmNeeded
     try:
         is_right = not parts.credentials.has_password(viewer.person) or parts.credentials.check(
             viewer.person, old, address=address_of(request)
@@ -69,7 +71,7 @@ def end_session(parts: Console, viewer: AsViewer, digest: str) -> Response:
 
 
 @router.post("/account/passkeys/options")
-def options(request: Request, parts: Console, viewer: AsViewer) -> Asked:
+def options(request: Request, parts: Console, viewer: AsFreshViewer) -> Asked:
     """What the browser is asked, to make a passkey."""
     assert viewer.session is not None
     user = parts.app.diary.users.known.get(viewer.person)
@@ -81,7 +83,7 @@ def options(request: Request, parts: Console, viewer: AsViewer) -> Asked:
 
 
 @router.post("/account/passkeys")
-def register(request: Request, parts: Console, viewer: AsViewer, given: RegistrationIn) -> Response:
+def register(request: Request, parts: Console, viewer: AsFreshViewer, given: RegistrationIn) -> Response:
     """Take a new passkey."""
     assert viewer.session is not None
     asked = parts.pending.take(viewer.session.digest, given.pending, parts.app.now())
@@ -108,7 +110,7 @@ def revoke(parts: Console, viewer: AsViewer, credential_id: Annotated[str, Form(
 def make_token(
     request: Request,
     parts: Console,
-    viewer: AsViewer,
+    viewer: AsFreshViewer,
     name: Annotated[str, Form(min_length=1, max_length=100)],
     days: Annotated[int, Form(ge=1, le=LONGEST_DAYS)] = 90,
     scopes: Annotated[list[UserRole] | None, Form()] = None,

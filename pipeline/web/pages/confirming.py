@@ -1,14 +1,15 @@
-"""Being asked again who one is, before other people's access is changed: by password or by a passkey of one's own (ADR 24).
+"""Being asked again who one is, before somebody's way in is changed (other people's access, a new passkey, a token, a first password): by password or by a passkey of one's own (ADR 24).
 
-A refused act leads here (`console._confirm_needed`); after the answer the person goes back to the page Users, and does it again. A session that lies open on a desk changes nobody's access.
+A refused act leads here (`console._confirm_needed`); after the answer the person goes back to the page that it stood on, Users or the account, and does it again. A session that lies open on a desk, or was stolen, changes
+nobody's access and makes no way in that outlives it.
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from pipeline.log.events.users import PasskeyAdded
@@ -18,39 +19,62 @@ from pipeline.web.access import AsViewer
 from pipeline.web.credentials import TooManyFailures
 from pipeline.web.layout import page
 from pipeline.web.parts import FRESH_S, Console, Parts, Viewer
-from pipeline.web.passkeys import AnswerIn, Asked, assertion_options, host_of
+from pipeline.web.passkeys import Asked, SignInAnswer, assertion_options, host_of
 
 from .sign_in import address_of
 
 router = APIRouter()
-USERS = "/users"
+PLACES: Final = ("/account", "/users")
+"""The pages whose acts ask, and to which one goes back."""
 _ABOUT = "confirm"
 
 
+def place_of(path: str) -> str:
+    """The page on which the act of that path stands."""
+    return next((place for place in PLACES if path == place or path.startswith(f"{place}/")), PLACES[0])
+
+
+def confirm_at(back: str) -> str:
+    """The address of the page that asks, and leads back to `back`."""
+    return f"/account/confirm?then={back}"
+
+
 def confirm_page(
-    request: Request, parts: Parts, viewer: Viewer, *, fault: str = "", status: int = 403, written: list[str] | None = None
+    request: Request, parts: Parts, viewer: Viewer, back: str, *, fault: str = "", status: int = 403, written: list[str] | None = None
 ) -> Response:
-    """The page that asks; `written`: what the person had written into the form that was refused."""
+    """The page that asks; `back`: where the person goes on; `written`: what they had written into the form that was refused."""
     return page(
-        request, "confirm.html", status=status, fault=fault, written=written or [], minutes=FRESH_S // 60,
+        request, "confirm.html", status=status, fault=fault, written=written or [], minutes=FRESH_S // 60, back=place_of(back),
         has_password=parts.credentials.has_password(viewer.person), has_passkey=bool(_keys(request, parts, viewer)),
     )  # fmt: skip
 
 
+@router.get("/account/confirm")
+def ask(request: Request, parts: Console, viewer: AsViewer, then: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """The page that asks, for a script that was refused."""
+    return confirm_page(request, parts, viewer, then, status=200)
+
+
 @router.post("/account/confirm")
-def confirmed(request: Request, parts: Console, viewer: AsViewer, password: Annotated[str, Form(max_length=1000)]) -> Response:
+def confirmed(
+    request: Request,
+    parts: Console,
+    viewer: AsViewer,
+    password: Annotated[str, Form(max_length=1000)],
+    then: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
     """Take the password once more. Failures count as those of signing in do."""
     assert viewer.session is not None
     try:
         holds = parts.credentials.check(viewer.person, password, address=address_of(request))
     except TooManyFailures:
         told = message("Too many failed sign-ins: wait a quarter of an hour, then try again.")
-        return confirm_page(request, parts, viewer, fault=told, status=429)
+        return confirm_page(request, parts, viewer, then, fault=told, status=429)
     if not holds:
         parts.app.audit.sign_in_failed(viewer.person, "password", address_of(request))
-        return confirm_page(request, parts, viewer, fault=message("This is not your password."))
+        return confirm_page(request, parts, viewer, then, fault=message("This is not your password."))
     parts.confirm(viewer.session)
-    return RedirectResponse(USERS, 303)
+    return RedirectResponse(place_of(then), 303)
 
 
 @router.post("/account/confirm/passkey/options")
@@ -66,7 +90,7 @@ def options(request: Request, parts: Console, viewer: AsViewer) -> Asked:
 
 
 @router.post("/account/confirm/passkey")
-def confirmed_by_passkey(request: Request, parts: Console, viewer: AsViewer, answer: AnswerIn) -> Response:
+def confirmed_by_passkey(request: Request, parts: Console, viewer: AsViewer, answer: SignInAnswer) -> Response:
     """Take a passkey's answer: one of the person's own, to the challenge that this session was given."""
     assert viewer.session is not None
     asked = parts.pending.take(viewer.session.digest, answer.pending, parts.app.now())
@@ -86,7 +110,7 @@ def confirmed_by_passkey(request: Request, parts: Console, viewer: AsViewer, ans
         parts.app.audit.sign_in_failed(viewer.person, "passkey", address, str(fault))
         raise HTTPException(403, fault)
     parts.confirm(viewer.session)
-    return JSONResponse({"location": USERS})
+    return JSONResponse({"location": place_of(answer.then)})
 
 
 def _keys(request: Request, parts: Parts, viewer: Viewer) -> list[PasskeyAdded]:

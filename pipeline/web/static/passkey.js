@@ -10,6 +10,10 @@
     if (token) headers["x-forgery-token"] = token;
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(content), redirect: "error" });
     const told = await answer.json().catch(() => ({}));
+    if (told.confirm) {
+      location.assign(told.confirm); // it asks first who one is
+      return new Promise(() => {});
+    }
     if (!answer.ok) throw new Error(typeof told.detail === "string" ? told.detail : `HTTP ${answer.status}`);
     return told;
   };
