@@ -63,6 +63,9 @@ console: install ## The example month in a browser: prints a localhost address w
 	if [ $$status -ne 0 ] && [ $$status -ne 3 ]; then $(BIN)/esep demo $(EXAMPLE) --var $(VAR); exit $$?; fi; \
 	exec $(BIN)/esep console --config $(VAR)/esep.toml $(ARGS)
 
+# What a test process compiles (pytest's own form of the tests too: half of a worker's start) is kept for the others, whatever the shell says of it.
+check test coverage test-live: export PYTHONDONTWRITEBYTECODE :=
+
 check: install-dev lint ## Within a minute: format, lint, types, and the unit tests of what changed since main
 	@tests=$$($(BIN)/python .ci/changed.py) && if [ -n "$$tests" ]; then $(PYTEST) -n $(WORKERS) --dist loadfile $$tests; else echo "no unit test depends on what changed"; fi
 
