@@ -31,7 +31,9 @@ class ApproveOutcome:
     is_new: bool
     """False: this person had approved it before."""
     differing_rows: int | None
-    """Rows that would differ now, where the person files the version as it was frozen; None where nothing changed."""
+    """Rows that would differ now, where the person files or leaves the version as it was frozen; None where nothing changed."""
+    is_taken: bool
+    """Whether the version is filed already: it stays as it was filed, and needs no approval."""
 
 
 def draft_approval(app: App, month: Month, *, by: str, reason: str) -> Approved:
@@ -64,7 +66,8 @@ def approve(
     life = diary.life(month)
     if (approval.month, approval.version, approval.by) != (str(month), life.version, by):
         raise MonthError(message("{month}: a further version was frozen meanwhile: look at it, then approve that one", month=month))
-    if fault := diary.users.approval_fault(approval):
+    is_left = life.is_taken and as_frozen
+    if not is_left and (fault := diary.users.approval_fault(approval)):
         raise MonthError(
             message("{month} v{version} is not approved: {what_changed}", month=month, version=life.version, what_changed=fault)
         )
@@ -76,7 +79,7 @@ def approve(
                 month=month, version=version, by=by,
             )
         )  # fmt: skip
-    if not life.is_filed:
+    if not life.is_filed or as_frozen:
         app.desk.drafts.draft(month, by=SCHEDULE, reason=message("facts changed after the freeze"))
     draft, at = life.blocking_draft, app.now()
     if draft is not None:
@@ -93,11 +96,11 @@ def approve(
         event = AsFrozen(id=event_id, month=str(month), version=version, draft_digest=draft.digest, by=by, reason=reason, at=at)
         with contextlib.suppress(StepAlreadyTaken):
             diary.append(event)
-    is_new = by not in life.approvals.get(version, {})
+    is_new = by not in life.approvals.get(version, {}) and not (life.is_taken and draft is not None)
     if is_new:
         diary.append(approval)
         app.desk.months.keep_approvals(month)
-    return ApproveOutcome(version, digest, is_new, draft.row_count if draft is not None else None)
+    return ApproveOutcome(version, digest, is_new, draft.row_count if draft is not None else None, life.is_taken)
 
 
 def _require_approver(app: App, by: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, Point, plan_of, points
 from pipeline.closing.notices import Channel, Notice, deliver, notices_of, notices_of_key
-from pipeline.closing.steps import OUTGOING, Act
+from pipeline.closing.steps import step_to_decide, waits_for_decision, what_changed, what_differs
 from pipeline.closing.submission import STATE_WORDS
 from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
@@ -109,11 +109,12 @@ class ClosingDesk:
 
     def _unless_changed(self, status: MonthStatus) -> MonthStatus:
         """The status; or one for a person, where the month's report would come out different from the version that is about to be filed."""
-        if status.step.act not in OUTGOING or not self.drafts.differs(status.month):
+        life, step = status.life, status.step
+        if not life.frozen or life.blocking_draft is not None or not waits_for_decision(life, step):
             return status
-        month = status.month
-        why = message("facts changed after v{version} was frozen: nothing is filed before a person decides", version=status.life.version)
-        return replace(status, step=replace(status.step, act=Act.PERSON, why=why, command=f"esep amend {month}"))
+        if status.month not in self.drafts.watched_months() or not self.drafts.is_undecided(status.month):
+            return status
+        return replace(status, step=step_to_decide(life, step, what_differs(life)))
 
     def wake_points(self) -> list[int]:
         """Unix seconds at which to look again: the points of the calendar, and the instants that steps wait for."""
@@ -134,13 +135,22 @@ class ClosingDesk:
         return found
 
     def calendar(self) -> list[CalendarEntry]:
-        """Every point of `calendar_months`, in order of time. A past point is told by what the log proves, never as done because its day has come."""
+        """Every point of `calendar_months`, in order of time. A past point is told by what the log proves, never as done because its day has come.
+
+        A frozen month whose facts changed has an entry also where it is filed, until a person decides."""
         now = self._now()
         entries = []
         for month in self.calendar_months():
             for point in points(month, self.plan, frozen_at=self.frozen_at(month)):
                 standing = self._became(month, point) if point.at <= now else self._hindrance(month, point)
                 entries.append(CalendarEntry(point, standing))
+        entries += [
+            CalendarEntry(
+                Point(draft.at, str(life.month), message("facts changed"), what_changed(life, draft)), message("a person decides")
+            )
+            for life in self.diary.lives.values()
+            if (draft := life.blocking_draft) is not None
+        ]
         return sorted(entries, key=lambda entry: entry.point)
 
     def _became(self, month: Month, point: Point) -> str:
@@ -151,6 +161,10 @@ class ClosingDesk:
         if point.days_before:
             named = f"deadline:{month}:{point.days_before}"
             return message("past; done") if any(notice == named for notice, _ in self.diary.notices) else message("past; nobody was called")
+        if life.accepted_version:
+            return message(
+                "past; v{version} is filed, and v{next_version} corrects it", version=life.accepted_version, next_version=life.version
+            )
         if point.what == "filed":
             return message("past; NOT DONE, it is {state}", state=message(STATE_WORDS[life.state()]))
         return message("LATE: not filed, it is {state}", state=message(STATE_WORDS[life.state()]))

@@ -65,15 +65,19 @@ class Drafts:
         end = {place: offset for place, offset in self._log.end().items() if not place.startswith("months/")}
         if end == self._watched:
             return {}
-        frozen = sorted((life for life in self._diary.lives.values() if life.frozen), key=lambda life: str(life.month))
         unwatched: dict[Month, str] = {}
-        for life in [life for life in frozen[:-WATCHED_MONTHS] if not life.is_filed] + frozen[-WATCHED_MONTHS:]:
+        for month in self.watched_months():
             try:
-                self.draft(life.month, by=SCHEDULE, reason=message("facts changed after the freeze"))
+                self.draft(month, by=SCHEDULE, reason=message("facts changed after the freeze"))
             except (EsepError, OSError) as error:
-                unwatched[life.month] = message("can't check whether facts changed after the freeze: {error}", error=error)
+                unwatched[month] = message("can't check whether facts changed after the freeze: {error}", error=error)
         self._watched = None if unwatched else end
         return unwatched
+
+    def watched_months(self) -> list[Month]:
+        """The frozen months that are checked for changed facts: the newest ones, and those not filed."""
+        frozen = sorted((life for life in self._diary.lives.values() if life.frozen), key=lambda life: str(life.month))
+        return [life.month for life in frozen[:-WATCHED_MONTHS] if not life.is_filed] + [life.month for life in frozen[-WATCHED_MONTHS:]]
 
     def draft(self, month: Month, *, by: str, reason: str, is_amendment: bool = False, is_named: bool = True) -> Drafted | None:
         """What a further version would change, logged once for each content; None if the report would be the same.
@@ -123,12 +127,19 @@ class Drafts:
             self._log_draft(event)
         return event
 
-    def differs(self, month: Month) -> bool:
-        """Whether the month's report would come out different from its newest frozen version now. Nothing is appended."""
+    def is_undecided(self, month: Month) -> bool:
+        """Whether the month's report would come out different from its newest frozen version now, and nobody decided that this stays. Nothing is appended."""
+        from pipeline.assess.month import assess_month
+
         frozen = self._months.frozen(month)
         with self._stores.current() as store:
-            _, assessed = self._months.assess(store, month)
-        return bool(frozen) and report_digest(assessed, self._rules) != frozen[-1].digest
+            state, assessed = self._months.assess(store, month)
+        digest = report_digest(assessed, self._rules)
+        if not frozen or digest == frozen[-1].digest:
+            return False
+        if frozen[-1].edition != self._rules.edition:
+            digest = report_digest(assess_month(state, month, self._rules), self._rules)
+        return self._diary.life(month).decision_about(digest) is None
 
     def _withdraw(self, newest: Frozen) -> None:
         """If a draft is open, log one that says that the report equals the frozen one again."""

@@ -70,6 +70,10 @@ class LifeView:
     move: Move
     changed: str
     """What changed since the newest version was frozen, in words."""
+    is_undecided: bool
+    """Whether a person must decide about what changed."""
+    is_taken: bool
+    """Whether the newest version was received or accepted."""
     needs_approvals: int
     """How many approvals a version needs."""
     approvers: tuple[str, ...]
@@ -97,7 +101,7 @@ def life_view(app: App, month: Month) -> LifeView:
         happened=sorted(_happened(life), key=lambda one: one.at), receipt=(last.receipt or "") if last else "",
         receipt_file=_receipt_file(app, month, last), receipt_version=last.event.version if last else 0,
         submission_id=last.event.submission_id if last else "", outbox=outbox_of(app, life), move=move,
-        changed=what_changed(life, life.draft) if life.draft else "", needs_approvals=app.settings.closing.approvals,
+        changed=what_changed(life, life.draft) if life.draft else "", is_undecided=life.blocking_draft is not None, is_taken=life.is_taken, needs_approvals=app.settings.closing.approvals,
         approvers=app.settings.closing.approvers, excluded_approver=excluded_approver(life, app.desk.plan, life.version), is_due=is_due, can_note=last is not None and last.verdict is None,
         can_refile=last is not None and last.event.version == life.version and last.state is State.REJECTED,
     )  # fmt: skip

@@ -7,14 +7,14 @@ appended to the log, but for waivers that the settings name. Left out: printing 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.assess.condition import Condition
-from pipeline.closing.steps import Act, Step, what_changed
+from pipeline.closing.steps import Act, Step, step_to_decide, waits_for_decision, what_changed, what_differs
 from pipeline.closing.submission import State, Submission
 from pipeline.log.events.months import Answered
 from pipeline.log.protocol import EventLog, Positions
@@ -27,7 +27,7 @@ from pipeline.store.copies import published_positions
 from pipeline.store.queries import chain_state, complete_through, frozen_months, internal_calls, registry, streams
 
 from .kept import as_kept
-from .months import allocated_months
+from .months import allocated_months, report_digest
 
 if TYPE_CHECKING:
     from pipeline.assess.month import Assessment
@@ -59,16 +59,19 @@ class MonthLook:
     totals: dict[str, Any]
     """As `printed_totals`."""
     conditions: list[Condition]
+    digest: str
+    """Of the report as it would come out now; empty where the month is not frozen."""
 
     @property
     def unmet(self) -> list[Condition]:
         return [condition for condition in self.conditions if not condition.is_met]
 
     @classmethod
-    def of(cls, assessed: Assessment, rules: Rules) -> MonthLook:
+    def of(cls, assessed: Assessment, rules: Rules, *, is_frozen: bool) -> MonthLook:
         from pipeline.render.totals import printed_totals
 
-        return cls(assessed.enriched.reported.height, printed_totals(assessed.enriched.totals, rules.assets), assessed.conditions)
+        totals = printed_totals(assessed.enriched.totals, rules.assets)
+        return cls(assessed.enriched.reported.height, totals, assessed.conditions, report_digest(assessed, rules) if is_frozen else "")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class MonthView:
     is_before_first: bool
     """Before `closing.first_month`: somebody files it without this program."""
     is_filed: bool
+    accepted_version: int
+    """The newest version that was accepted, which may be older than the newest frozen one; 0: none."""
     rows: int
     totals: dict[str, Any]
     """As `printed_totals`."""
@@ -93,6 +98,8 @@ class MonthView:
     """The newest version's form."""
     changed: str
     """What changed since the newest version was frozen, in words."""
+    is_undecided: bool
+    """Whether a person must decide about what changed."""
     conditions: list[Condition]
     moves: list[Move]
 
@@ -194,10 +201,16 @@ def _chains(app: App, store: Store, trouble_of: Callable[[str], dict[str, Any] |
 
 def month_view(app: App, store: Store, month: Month, assessed: Assessment | None = None) -> MonthView:
     """One month: assessed by the facts in the store, and by its life in the log."""
-    look = look_at_month(app, store, month) if assessed is None else MonthLook.of(assessed, app.rules)
     app.diary.refresh()
     life = app.diary.life(month)
+    is_frozen = bool(life.frozen)
+    look = (
+        look_at_month(app, store, month, is_frozen=is_frozen)
+        if assessed is None
+        else MonthLook.of(assessed, app.rules, is_frozen=is_frozen)
+    )
     now = app.now()
+    changed, is_undecided = _changed(life, look.digest)
     folder = app.months.folder_of(month, life.version) if life.frozen else None
     pdf = folder / "report.pdf" if folder is not None else None
     return MonthView(
@@ -206,26 +219,37 @@ def month_view(app: App, store: Store, month: Month, assessed: Assessment | None
         days_left=(month.deadline - almaty_date(now)).days,
         is_before_first=str(month) < (app.settings.closing.first_month or ""),
         is_filed=life.is_filed,
+        accepted_version=life.accepted_version,
         rows=look.rows,
         totals=look.totals,
         versions=[{"version": event.version, "digest": event.digest, "at": event.at, "by": event.by} for event in life.versions],
         submission=life.submission,
         outbox=outbox_of(app, life),
         pdf=pdf if pdf is not None and pdf.is_file() else None,
-        changed=what_changed(life, life.draft) if life.draft else "",
+        changed=changed,
+        is_undecided=is_undecided,
         conditions=look.conditions,
-        moves=_moves(app, life, look, now),
+        moves=_moves(app, life, look, now, changed if is_undecided else ""),
     )
 
 
-def look_at_month(app: App, store: Store, month: Month) -> MonthLook:
+def _changed(life: Life, digest: str) -> tuple[str, bool]:
+    """What changed since the newest version was frozen, in words, and whether a person must decide about it. `digest`: of the report as it would come out now."""
+    if life.draft is not None:
+        return what_changed(life, life.draft), life.blocking_draft is not None
+    if not life.frozen or digest == life.frozen[life.version].digest:
+        return "", False
+    return what_differs(life), life.decision_about(digest) is None
+
+
+def look_at_month(app: App, store: Store, month: Month, *, is_frozen: bool) -> MonthLook:
     """What the month's facts in the store come to; computed only if nothing is kept that rests on the same facts and rules."""
     name, basis = f"{month}-figures", app.kept.basis(store, month, app.months.rules_of(store, month))
     kept = app.kept.get(name, basis)
-    if kept is not None:
-        return MonthLook(kept["rows"], kept["totals"], [Condition(**condition) for condition in kept["conditions"]])
+    if kept is not None and (kept["digest"] or not is_frozen):
+        return MonthLook(kept["rows"], kept["totals"], [Condition(**condition) for condition in kept["conditions"]], kept["digest"])
     _, assessed = app.months.assess(store, month)
-    look = MonthLook.of(assessed, app.rules)
+    look = MonthLook.of(assessed, app.rules, is_frozen=is_frozen)
     app.kept.put(name, basis, as_kept(look) | {"conditions": [as_kept(condition) for condition in look.conditions]})
     return look
 
@@ -240,8 +264,8 @@ def outbox_of(app: App, life: Life) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _moves(app: App, life: Life, look: MonthLook, now: int) -> list[Move]:
-    """Who acts next. Of an open month: a move for each condition that does not hold."""
+def _moves(app: App, life: Life, look: MonthLook, now: int, changed: str) -> list[Move]:
+    """Who acts next. Of an open month: a move for each condition that does not hold. `changed`: what a person must decide about."""
     month = life.month
     if not life.frozen and now < month.end_at:
         return [Move("nobody", message("the month has not ended"), at=month.end_at)]
@@ -254,6 +278,8 @@ def _moves(app: App, life: Life, look: MonthLook, now: int) -> list[Move]:
         status = app.desk.closing.foresee_month(month, now, unmet=[])
     except EsepError as error:
         return [Move("you", text_of(error), "esep doctor")]
+    if changed and waits_for_decision(life, status.step):
+        status = replace(status, step=step_to_decide(life, status.step, changed))
     return [move_of_step(status)]
 
 
@@ -317,10 +343,11 @@ def _is_with_the_service(life: Life, step: Step) -> bool:
 
 
 def months_shown(app: App, store: Store) -> list[Month]:
-    """The open months, those frozen and not filed of the months to file, and the newest frozen one."""
+    """The open months, those frozen and not filed of the months to file, those about whose changes a person must decide, and the newest frozen one."""
     are_frozen = set(frozen_months(store.connection))
     frozen = [month for month in allocated_months(store.connection) if str(month) in are_frozen]
     app.diary.refresh()
     first = app.settings.closing.first_month
     unfiled = [month for month in frozen if first and str(month) >= first and not app.diary.life(month).is_filed]
+    unfiled += [month for month in frozen if app.diary.life(month).blocking_draft is not None]
     return sorted({*app.months.open_months(store), *frozen[-1:], *unfiled}, key=str)

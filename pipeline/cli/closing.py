@@ -19,12 +19,13 @@ from pipeline.app.overview import Move, move_of_step
 from pipeline.app.standins import FAULTS, filing_sandbox
 from pipeline.app.summary import month_summary
 from pipeline.closing.advance import MonthStatus, append_answer, submit
+from pipeline.closing.causes import cause_word, change_word
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import Act, what_changed
 from pipeline.closing.submission import STATE_WORDS, State
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
-from pipeline.model.message import joined, message
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import ALMATY
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
@@ -34,7 +35,7 @@ from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now,
 from .logs import configure_logs
 from .months import print_step
 from .summary import move_words, print_summary
-from .words import cause_word, change_word, differences, state_word
+from .words import differences, state_word
 
 
 def close(
@@ -182,7 +183,7 @@ def approve(
 
     It approves exactly the report whose digest it prints: a further version needs approvals of its own. Each person counts once;
     where approvers are named in the settings, nobody else counts. A version whose facts have changed since is not approved: amend it, or
-    give --as-frozen, which holds for exactly these changes.
+    give --as-frozen, which holds for exactly these changes. Of a month that is filed already, --as-frozen records that it stays as it was filed.
 
     [dim]esep approve 2026-10 --by "A. Person" --reason "compared with the ledger"[/dim]
     """
@@ -193,17 +194,16 @@ def approve(
             outcome = approval.approve(app, named, by=by, reason=reason, as_frozen=as_frozen)
         summary = month_summary(app, named)
     if outcome.differing_rows is not None:
-        say(
-            message(
-                "to be filed as frozen: {named} v{version}, although {differing_rows} row(s) would differ now",
-                named=named,
-                version=outcome.version,
-                differing_rows=outcome.differing_rows,
-            )
+        kept = (
+            message("stays as it was filed: {named} v{version}", named=named, version=outcome.version)
+            if outcome.is_taken
+            else message("to be filed as frozen: {named} v{version}", named=named, version=outcome.version)
         )
+        rows = counted("{count} row would differ now", "{count} rows would differ now", outcome.differing_rows)
+        say(message("{kept}, although {rows}", kept=kept, rows=rows))
     if outcome.is_new:
         say(message("approved: {named} v{version}, digest {digest}", named=named, version=outcome.version, digest=outcome.digest))
-    else:
+    elif not outcome.is_taken or outcome.differing_rows is None:  # what stays as it was filed needs no approval
         say(message("already approved by {by}: {named} v{version}", by=by, named=named, version=outcome.version))
     print_summary(summary, config)
 

@@ -17,6 +17,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.imports import RegistryContent
+from pipeline.closing.causes import change_word
 from pipeline.closing.preview import MonthChange
 from pipeline.model.errors import ConsentNeeded, EsepError, InputRefused, SettingsError
 from pipeline.model.message import joined, message
@@ -25,7 +26,7 @@ from pipeline.validate.ledger import LedgerKind
 from pipeline.validate.review import Consent, Review, review_lines
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, err, now, print_json, progress, say, settings_of
-from .words import amount_words, change_word, day_words
+from .words import amount_words, day_words
 
 FileArgument = Annotated[Path, typer.Argument(help="CSV, XLSX, ODS or Parquet.", metavar="FILE")]
 SheetOption = Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook that has several.", metavar="NAME")]

@@ -229,13 +229,25 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
             )
     for number, move in enumerate(view.moves):
         # What changed is told above, with what to do.
-        told = replace(move, what=message("decide about what changed")) if view.changed and move.what == view.changed else move
+        told = replace(move, what=_decide_words(view)) if view.changed and move.what == view.changed else move
         say_field(message("next") if number == 0 else "", move_words(told, config), indent=2)
+
+
+def _decide_words(view: MonthView) -> str:
+    if view.is_filed:
+        return message("the month differs from what was filed: decide")
+    return message("decide about what changed")
 
 
 def _due_words(view: MonthView) -> str:
     if view.is_filed:
         return message("filed; it was due by {deadline}", deadline=view.month.deadline)
+    if view.accepted_version:
+        return message(
+            "v{version} is filed, and this one corrects it; it was due by {deadline}",
+            version=view.accepted_version,
+            deadline=view.month.deadline,
+        )
     if view.is_before_first:
         return message("before closing.first_month, not filed by Esep; due by {deadline}", deadline=view.month.deadline)
     if view.days_left < 0:

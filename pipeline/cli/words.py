@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from pipeline.closing.submission import STATE_WORDS, State
 from pipeline.model.message import joined, message
-from pipeline.texts import N_
 
 from .frame import terminal_words
 
@@ -14,23 +13,6 @@ from .frame import terminal_words
 def state_word(state: str) -> str:
     """A month's state for people; as data it is the word of `State`."""
     return message(STATE_WORDS[State(state)])
-
-
-CHANGES = {"added": N_("added"), "removed": N_("removed"), "changed": N_("changed")}
-CAUSES = {
-    "reorganisation": N_("reorganisation"), "chain": N_("the chain"), "watch": N_("the pool's wallets"), "ledger": N_("ledger"), "registry": N_("registry"),
-    "label": N_("label"), "rules": N_("rules"), "follows": N_("follows from another row"),
-}  # fmt: skip
-
-
-def change_word(change: str) -> str:
-    """What becomes of a row of the report, in a word."""
-    return message(CHANGES[change]) if change in CHANGES else change
-
-
-def cause_word(cause: str) -> str:
-    """Why a row of the report would differ, in a word; as data it is that of `DraftedRow`."""
-    return message(CAUSES[cause]) if cause in CAUSES else cause
 
 
 def differences(columns: list[str], before: list[str], after: list[str]) -> list[str]:

@@ -56,6 +56,27 @@ class Life:
         return last is not None and last.event.version == self.version and last.state is State.ACCEPTED
 
     @property
+    def is_taken(self) -> bool:
+        """Whether the newest version was received or accepted: what it says is what was filed."""
+        last = self.submission
+        return last is not None and last.event.version == self.version and last.state in (State.ACCEPTED, State.RECEIVED)
+
+    @property
+    def is_in_outbox(self) -> bool:
+        """Whether the newest version lies in the outbox for a person to hand in."""
+        last = self.submission
+        return last is not None and last.event.version == self.version and last.is_placed
+
+    @property
+    def accepted_version(self) -> int:
+        """The newest version that was accepted; 0 where none was."""
+        return max((each.event.version for each in self.submissions if each.state is State.ACCEPTED), default=0)
+
+    def decision_about(self, digest: str) -> AsFrozen | None:
+        """The decision that the newest version stays as it is although the report with this digest differs."""
+        return next((event for event in self.as_frozen if event.version == self.version and event.draft_digest == digest), None)
+
+    @property
     def draft(self) -> Drafted | None:
         """The open draft: the newest one of a version that is not frozen yet; None if its report equals the newest frozen one."""
         newest = next((draft for draft in reversed(self.drafts) if draft.version > self.version), None)
@@ -65,11 +86,9 @@ class Life:
 
     @property
     def blocking_draft(self) -> Drafted | None:
-        """The open draft that stops the newest version from being filed automatically; None if a person approved filing it as frozen."""
+        """The open draft that a person must decide about; None if a person decided that the newest version stays as it is."""
         draft = self.draft
-        if draft is None or any(e.version == self.version and e.draft_digest == draft.digest for e in self.as_frozen):
-            return None
-        return draft
+        return draft if draft is not None and self.decision_about(draft.digest) is None else None
 
     def state(self, *, is_closable: bool = False) -> State:
         """The state of the newest version."""

@@ -18,6 +18,7 @@ from pipeline.model.journal import Journal
 from pipeline.model.message import joined, message
 
 from .calendar import Plan, due_at, escalations
+from .causes import cause_words
 from .steps import SCHEDULE, Act
 from .submission import State
 
@@ -90,7 +91,8 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
         )
     if status.trouble:
         found.append(Notice(f"trouble:{month}:{_digest(status.trouble)}", message("{month} is stopped", month=month), status.trouble))
-    if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED:
+    is_told = life.is_taken and life.blocking_draft is not None  # by the notice of the draft
+    if step.act is Act.PERSON and life.frozen and life.state() is not State.REJECTED and not is_told:
         found.append(
             Notice(
                 f"person:{month}:{step.version}:{_digest(step.why)}",
@@ -129,11 +131,11 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
         text = message(
             "{row_count} row(s) would change ({causes}). See them: esep amend {month}",
             row_count=draft.row_count,
-            causes=", ".join(draft.causes),
+            causes=cause_words(draft.causes),
             month=month,
         )
         found.append(Notice(f"draft:{draft.id}", message("{month}: {kind}", month=month, kind=kind), text))
-    if not life.is_filed:
+    if not life.accepted_version:
         passed = [days for days, at in escalations(status.month, plan) if at <= now]
         if now >= due_at(status.month):
             found.append(

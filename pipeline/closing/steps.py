@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.log.events.months import Answered, Drafted, Sending
-from pipeline.model.message import joined, message
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
 
 from .calendar import Plan, file_at, is_held_past_the_24th
+from .causes import cause_words
 from .life import Life
 from .submission import State, Submission, summary_of
 
@@ -73,9 +74,21 @@ def next_step(life: Life, plan: Plan, now: int, *, unmet: list[str] | None, way:
     if is_to_come and outside:
         return Step(Act.PERSON, outside, None, step.version, step.submission_id)
     draft = life.blocking_draft
-    if draft is not None and (step.act in OUTGOING or (step.act in (Act.WAIT, Act.PERSON) and not _has_submission(life))):
-        return Step(Act.PERSON, what_changed(life, draft), None, step.version, step.submission_id, f"esep amend {life.month}")
+    if draft is not None and waits_for_decision(life, step):
+        return step_to_decide(life, step, what_changed(life, draft))
     return step
+
+
+def waits_for_decision(life: Life, step: Step) -> bool:
+    """Whether facts that changed after the freeze come before the step: it files the version, hands it in, or says that it is filed."""
+    if step.act in (*OUTGOING, Act.DONE) or (step.act is Act.PERSON and life.is_in_outbox):
+        return True
+    return step.act in (Act.WAIT, Act.PERSON) and not _has_submission(life)
+
+
+def step_to_decide(life: Life, step: Step, why: str) -> Step:
+    """In place of `step`: a person decides about what changed."""
+    return Step(Act.PERSON, why, None, step.version, step.submission_id, f"esep amend {life.month}")
 
 
 def _outside_the_settings(month: Month, plan: Plan) -> str:
@@ -97,15 +110,54 @@ def _has_submission(life: Life) -> bool:
 
 
 def what_changed(life: Life, draft: Drafted) -> str:
-    """A draft as text, with what a person can do about it."""
-    causes = f" ({', '.join(draft.causes)})" if draft.causes else ""
+    """A draft as text, with what a person can do about it; or who decided that the version stays."""
+    causes = message(" ({causes})", causes=cause_words(draft.causes)) if draft.causes else ""
+    values = {"version": life.version, "causes": causes}
+    if life.is_taken:
+        what = counted(
+            "the month differs from v{version}, which was filed: {count} row{causes}",
+            "the month differs from v{version}, which was filed: {count} rows{causes}",
+            draft.row_count, **values,
+        )  # fmt: skip
+    else:
+        what = counted(
+            "facts changed after v{version} was frozen: {count} row would differ{causes}",
+            "facts changed after v{version} was frozen: {count} rows would differ{causes}",
+            draft.row_count, **values,
+        )  # fmt: skip
+    decided = life.decision_about(draft.digest)
+    if decided is not None:
+        stays = message("{by} decided that v{version} stays as it is: {reason}", by=decided.by, version=life.version, reason=decided.reason)
+        return joined(". ", [what, stays])
+    return joined(". ", [what, ways_to_decide(life, draft.version)])
+
+
+def what_differs(life: Life) -> str:
+    """As `what_changed`, where nobody looked yet which rows differ."""
+    what = (
+        message("the month differs from v{version}, which was filed", version=life.version)
+        if life.is_taken
+        else message("facts changed after v{version} was frozen: its report would differ", version=life.version)
+    )
+    return joined(". ", [what, ways_to_decide(life, life.version + 1)])
+
+
+def ways_to_decide(life: Life, next_version: int) -> str:
+    """What a person can do about facts that changed after the freeze."""
+    values = {"month": life.month, "version": life.version, "next_version": next_version}
+    if life.is_taken:
+        return message(
+            "See what differs: esep amend {month}; with --by and --reason it freezes v{next_version}, which is filed as a correction of v{version}. To leave v{version} as it was filed: esep approve {month} --as-frozen --by NAME --reason TEXT",
+            **values,
+        )
+    if life.is_in_outbox:
+        return message(
+            "v{version} lies in the outbox: do not hand it in before you decide. See what differs: esep amend {month}; with --by and --reason it freezes v{next_version}. To hand in v{version} anyway: esep approve {month} --as-frozen --by NAME --reason TEXT",
+            **values,
+        )
     return message(
-        "facts changed after v{version} was frozen: {row_count} row(s) would differ{causes}. See them: esep amend {month}; with --by and --reason it freezes v{next_version}. To file v{version} anyway: esep approve {month} --as-frozen --by NAME --reason TEXT",
-        version=life.version,
-        row_count=draft.row_count,
-        causes=causes,
-        month=life.month,
-        next_version=draft.version,
+        "See what differs: esep amend {month}; with --by and --reason it freezes v{next_version}. To file v{version} anyway: esep approve {month} --as-frozen --by NAME --reason TEXT",
+        **values,
     )
 
 
@@ -114,7 +166,7 @@ def _step_of_frozen(life: Life, plan: Plan, now: int, way: FilingWay) -> Step:
     if last is None or _is_overtaken(last, version):
         return _step_to_submit(life, plan, now, version)
     if not last.is_settled(way.target, can_ask=way.can_ask):
-        return _step_of_submission(last, plan, now, way)
+        return _step_of_submission(last, plan, now, way, version)
     if last.event.version != version:
         return _step_to_submit(life, plan, now, version)
     named = (None, version, last.event.submission_id)
@@ -199,7 +251,7 @@ def _step_to_submit(life: Life, plan: Plan, now: int, version: int) -> Step:
     )
 
 
-def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) -> Step:
+def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay, newest_version: int) -> Step:
     """The step of a submission that is not settled: send it, ask about it, wait, or a person. It is sent only if it was certainly not delivered."""
     named = (last.event.version, last.event.submission_id)
     if not last.trail:
@@ -209,7 +261,14 @@ def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay) 
     receipt = f"esep receipt {last.event.month} {{}} --by NAME --reason TEXT"
     found_out = receipt.format("accepted|rejected|missing")
     find_out = message("find out whether it was filed, and record it with `esep receipt`")
-    if isinstance(newest, Answered) and newest.outcome == "placed":
+    if last.is_placed and last.event.version < newest_version:
+        why = message(
+            "v{version} lies in the outbox, and v{newest_version} is frozen: record whether v{version} was handed in (`esep receipt`); if it was not, say `missing`, and v{newest_version} takes its place",
+            version=last.event.version,
+            newest_version=newest_version,
+        )
+        return Step(Act.PERSON, why, None, *named, found_out)
+    if last.is_placed:
         return Step(
             Act.PERSON,
             message("in the outbox: hand it in, and record the answer with `esep receipt`"),

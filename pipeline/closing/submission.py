@@ -120,13 +120,19 @@ class Submission:
         return bool(self.delivery.possibly_delivered)
 
     @property
+    def is_placed(self) -> bool:
+        """Whether it lies in the outbox, and nobody said yet what became of it."""
+        last = self.trail[-1] if self.trail else None
+        return isinstance(last, Answered) and last.outcome == "placed"
+
+    @property
     def state(self) -> State:
         """The state that the events prove."""
         verdict = self.verdict
         if verdict is not None:
             return State.ACCEPTED if verdict.outcome == "accepted" else State.REJECTED
-        last, delivery = (self.trail[-1] if self.trail else None), self.delivery
-        if not delivery.possibly_delivered or (isinstance(last, Answered) and last.outcome == "placed"):
+        delivery = self.delivery
+        if not delivery.possibly_delivered or self.is_placed:
             return State.SUBMITTING
         return State.RECEIVED if "received" in delivery.confirmations and not delivery.is_contradicted else State.UNKNOWN
 

@@ -137,7 +137,21 @@ def test_a_restated_ledger_is_drafted_amended_and_filed_as_a_submission_that_nam
     cells[at] = cells[at][:-1] + str((int(cells[at][-1]) + 1) % 10)
     (tmp_path / "restated.csv").write_text("\n".join([rows[0], ",".join(cells)]) + "\n", encoding="utf-8")
     assert esep("import", "allocations", tmp_path / "restated.csv", "--config", config) == 0
-    assert close(config, capsys)["2026-10"]["due"] == "done", "a draft files nothing by itself"
+    capsys.readouterr()
+    assert esep("status", "--json", "--config", config) == 0
+    (told,) = [view for view in json.loads(capsys.readouterr().out)["months"] if view["month"] == "2026-10"]
+    assert told["changed"].startswith("the month differs from v1, which was filed. See what differs: esep amend 2026-10"), "before any look"
+    assert [move["command"] for move in told["next"]] == ["esep amend 2026-10"] and told["is_filed"]
+    assert esep("close", "--dry-run", "--config", config) == 0
+    assert "the month differs from v1, which was filed" in " ".join(capsys.readouterr().out.split())
+    looked = close(config, capsys)["2026-10"]
+    assert looked["due"] == "person" and "the month differs from v1, which was filed: " in looked["why"]
+    assert len(service.submissions.entries) == 1, "a draft files nothing by itself"
+    assert esep("calendar", "--config", config) == 0
+    assert "facts changed: the month differs from v1" in " ".join(capsys.readouterr().out.split())
+    assert esep("approve", "2026-10", "--by", "B", "--reason", "of no weight", "--as-frozen", "--config", config) == 0
+    assert "stays as it was filed: 2026-10 v1, although" in " ".join(capsys.readouterr().out.split())
+    assert close(config, capsys)["2026-10"]["due"] == "done"
     assert esep("amend", "2026-10", "--json", "--config", config) == 0
     drafted = json.loads(capsys.readouterr().out)
     assert drafted and {row["cause"] for row in drafted} <= {"ledger", "follows"}
