@@ -58,6 +58,19 @@ class BlockNotThere(SourceError):
         )
 
 
+class IndexBeingBuilt(SourceError):
+    """The node is still building the index that reading needs."""
+
+    def __init__(self, node: str, height: int | None) -> None:
+        how_far = message("up to block {height}", height=height) if height is not None else message("it does not say how far")
+        super().__init__(
+            message("the node at {node} is still building its index of transactions (txindex), {how_far}: waiting for it", node=node, how_far=how_far),
+            is_retryable=True,
+        )  # fmt: skip
+
+
+BEING_INDEXED = "in the process of being indexed"
+"""What a node says, in small letters, that looks for a transaction while it builds its index of them."""
 NOT_THERE = ("not fully downloaded", "undo data", "undo not available", "block not found on disk")
 """What nodes say, in small letters, of a block in their main chain whose data they don't have."""
 

@@ -18,7 +18,7 @@ import msgspec
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.chains.bitcoin.wire import Block, TxOutput, parse_spent_outputs, parse_transaction
 
-from .errors import AnswerUnreadable, BlockNotThere, ChainMoved, NodeBusy, NotOffered, RpcError
+from .errors import BEING_INDEXED, AnswerUnreadable, BlockNotThere, ChainMoved, IndexBeingBuilt, NodeBusy, NotOffered, RpcError
 from .node import rest_body
 from .read_blocks import parsed_block
 from .rpc import NodeConnection
@@ -174,7 +174,7 @@ class Fetcher:
             raise AnswerUnreadable(f"getblock {block_hash} at {self._connection.name} gave no hex: {error}") from error
 
     def spent_by_txindex(self, outpoints: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], TxOutput]:
-        """Outputs looked up by transaction id. Raises NotOffered where the node has no transaction index."""
+        """Outputs looked up by transaction id. Raises NotOffered where the node has no transaction index, IndexBeingBuilt where it is not whole yet."""
         txids = sorted({txid for txid, _ in outpoints})
         raws: dict[bytes, list[TxOutput]] = {}
         for start in range(0, len(txids), 200):
@@ -184,6 +184,8 @@ class Fetcher:
             except RpcError as error:
                 if error.code != RpcError.NOT_FOUND:
                     raise
+                if BEING_INDEXED in error.text.lower():
+                    raise IndexBeingBuilt(self._connection.name, None) from error
                 raise NotOffered(
                     f"the node at {self._connection.name} can't look up a transaction that a block spends ({error.text}): start it with txindex=1"
                 ) from error

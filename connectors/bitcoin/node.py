@@ -18,6 +18,7 @@ from pipeline.chains.forks import fork_fault
 from pipeline.model.message import message
 
 from .errors import NOT_THERE, AnswerUnreadable, BlockNotThere, BlockPruned, ChainMoved, NodeBusy, NodeWarmingUp, RpcError, WrongChain
+from .indexes import BuildingIndex, read_indexes
 from .rpc import NodeConnection
 
 ZERO_HASH = "0" * 64
@@ -63,8 +64,19 @@ class NodeFeatures(NamedTuple):
     has_prevouts: bool
     """`getblock` with verbosity 3 gives what is spent (Core 23 and later)."""
     has_txindex: bool
+    building: tuple[BuildingIndex, ...] = ()
+    """Indexes that the node is still building: looked at again at the next blocks."""
     lacks_undo_data: bool = False
     """`/rest/spenttxouts` is there, and the undo data of the newest block is not, as after a snapshot was loaded: it is tried again at the next blocks."""
+
+    @property
+    def are_final(self) -> bool:
+        """Whether nothing is to be tried again at the next blocks."""
+        return not self.lacks_undo_data and not self.building
+
+    def building_height(self, index: str) -> int | None:
+        """How far an index is built that is being built; None else, or where the node does not say."""
+        return next((each.height for each in self.building if each.name == index), None)
 
 
 class RawHeader(NamedTuple):
@@ -80,17 +92,8 @@ class _NetworkInfo(msgspec.Struct):
     subversion: str = ""
 
 
-class _Txids(msgspec.Struct):
-    tx: list[str]
-
-
 class _Tip(msgspec.Struct):
     hash: str
-
-
-class _Index(msgspec.Struct):
-    synced: bool = False
-    best_block_height: int = -1
 
 
 class Node:
@@ -164,41 +167,22 @@ class Node:
         is_core = info.subversion.startswith("/Satoshi:")
         self._has_rest = self.rest != "off" and self._answers(f"/rest/headers/1/{tip}.bin") is True
         has_spent = self._answers(f"/rest/spenttxouts/{tip}.bin", of=tip) if self._has_rest else False
+        indexes = read_indexes(self.connection)
         return NodeFeatures(
             version=info.version,
             subversion=info.subversion,
             has_rest=self._has_rest,
             has_rest_spent=has_spent is True,
-            has_filters=is_core and info.version >= 250000 and self.filters_reach() >= 0,
+            has_filters=is_core and info.version >= 250000 and indexes.filters_height >= 0,
             has_prevouts=is_core and info.version >= 230000,
-            has_txindex=self._index("txindex").synced,
+            has_txindex=indexes.has_transactions,
+            building=indexes.building,
             lacks_undo_data=has_spent is None,
         )
 
     def filters_reach(self) -> int:
         """The height up to which the block filter index has been built; -1 without one."""
-        return self._index("basic block filter index").best_block_height
-
-    def _index(self, name: str) -> _Index:
-        try:
-            found: _Index = self.connection.call("getindexinfo", result=dict[str, _Index]).get(name, _Index())
-        except RpcError as error:
-            if error.code != RpcError.METHOD_NOT_FOUND:
-                raise
-            return _Index(synced=name == "txindex" and self._has_transaction_index())
-        return found
-
-    def _has_transaction_index(self) -> bool:
-        """Whether a transaction can be looked up by its id; for nodes that don't list their indexes."""
-        first = self.connection.call("getblockhash", 1, result=str)
-        txids = self.connection.call("getblock", first, True, result=_Txids).tx
-        if not txids:
-            raise AnswerUnreadable(message("getblock {first} at {name}: the block has no transactions", first=first, name=self.name))
-        try:
-            self.connection.call("getrawtransaction", txids[0], False, result=str)
-        except RpcError:
-            return False
-        return True
+        return read_indexes(self.connection).filters_height
 
     def _answers(self, path: str, *, of: str = "") -> bool | None:
         """Whether REST has the path; None where it has, and lacks the data of the block `of` now. Raises NodeBusy or NodeWarmingUp where it can't be told."""

@@ -56,18 +56,24 @@ class BitcoinSide:
 
     @property
     def pending(self) -> Sequence[PendingWay]:
-        return [PendingWay(way="rest")] if self.features is not None and self.features.lacks_undo_data else ()
+        if self.features is None:
+            return ()
+        tip = self.status.blocks if self.status is not None else None
+        undo = [PendingWay(way="rest")] if self.features.lacks_undo_data else []
+        return [*undo, *(PendingWay(way=each.name, height=each.height, of_height=tip) for each in self.features.building)]
 
     @property
     def unproved(self) -> Sequence[str]:
         return ()
 
     def look(self) -> Look:
-        """The node's tip. At the first look the node is checked to be of the network, and its features are tried."""
+        """The node's tip. At the first look the node is checked to be of the network, and its features are tried; again at new tips until they are final."""
         self.status = status = self.node.read_status()
         is_new_tip, self._tried_on = self._tried_on != status.bestblockhash, status.bestblockhash
-        if self.features is not None and self.features.lacks_undo_data and is_new_tip:
-            self.features, self.choice = self.node.probe_features(status.bestblockhash), None
+        if self.features is not None and is_new_tip and not self.features.are_final:
+            tried = self.node.probe_features(status.bestblockhash)
+            is_as_before = tried._replace(building=()) == self.features._replace(building=())
+            self.features, self.choice = tried, self.choice if is_as_before else None
         if self.features is None:
             self.node.check_genesis()
             self._is_told_apart = self.node.check_forks(status.blocks)

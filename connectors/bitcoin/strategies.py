@@ -29,7 +29,7 @@ from pipeline.log.events.chain import Transaction
 from pipeline.model.message import joined, message
 
 from .chain_state import Outpoint, own_outputs
-from .errors import AnswerUnreadable, BlockNotThere, ChainMoved, NotOffered
+from .errors import AnswerUnreadable, BlockNotThere, ChainMoved, IndexBeingBuilt, NotOffered
 from .fetch import FetchedBlock, Fetcher
 from .node import Node, NodeFeatures
 from .read_blocks import PAYEE, parsed_block, read_transactions
@@ -292,12 +292,22 @@ def missing_features(name: str, features: NodeFeatures, *, has_all_history: bool
         "rpc-raw": prevouts or history,
         "rpc-verbose": prevouts,
         "own-outputs": history,
-        "txindex": None if features.has_txindex else message("there is no index of transactions (txindex=1)"),
+        "txindex": None if features.has_txindex else _index_lack(features),
     }[name]
 
 
+def _index_lack(features: NodeFeatures) -> str:
+    if _is_txindex_building(features):
+        return message("the index of transactions (txindex) is still being built")
+    return message("there is no index of transactions (txindex=1)")
+
+
+def _is_txindex_building(features: NodeFeatures) -> bool:
+    return any(each.name == "txindex" for each in features.building)
+
+
 def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: Fetcher, *, has_all_history: bool) -> Choice:
-    """The fastest strategy the node offers, or the one `wanted` by name. Raises NotOffered."""
+    """The fastest strategy the node offers, or the one `wanted` by name. Raises NotOffered, IndexBeingBuilt."""
     network = node.network
     if rest == "on" and not features.has_rest:
         raise NotOffered(
@@ -309,6 +319,8 @@ def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: 
     if wanted != "auto":
         if lacks[wanted] and features.lacks_undo_data and wanted in ("rest", "scanblocks-rest"):
             raise BlockNotThere(node.name, "/rest/spenttxouts", lacks[wanted] or "")
+        if lacks[wanted] and wanted == "txindex" and _is_txindex_building(features):
+            raise IndexBeingBuilt(node.name, features.building_height("txindex"))
         if lacks[wanted]:
             raise NotOffered(
                 message(
@@ -324,6 +336,8 @@ def choose(wanted: str, rest: str, features: NodeFeatures, node: Node, fetcher: 
         if lacks[name] is None:
             return Choice(_build(name, features, node, fetcher, network), joined("; ", passed) or message("the node offers all it needs"))
         passed.append(message("not {name}: {lacks}", name=name, lacks=lacks[name]))
+    if _is_txindex_building(features):
+        raise IndexBeingBuilt(node.name, features.building_height("txindex"))
     raise NotOffered(
         message("the node at {name} offers no exact way to read blocks: {passed}", name=node.name, passed=joined("; ", passed))
     )

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from connectors.bitcoin.errors import RpcError
+from connectors.bitcoin.indexes import BuildingIndex, read_indexes
 from connectors.bitcoin.rpc import Credentials, NodeConnection
 from pipeline.chains.bitcoin.descriptors import parse_descriptor
 from pipeline.chains.bitcoin.networks import Network
@@ -67,6 +68,8 @@ class FoundNode:
     """The first block that it still has."""
     clock_offset_s: int | None = None
     """By how many seconds its peers' clocks differ from its own, where it tells that."""
+    building: tuple[BuildingIndex, ...] = ()
+    """Indexes of transactions and of block filters that it is still building."""
 
     @property
     def chain_and_asset(self) -> tuple[str, str]:
@@ -165,6 +168,7 @@ def ask_node(
         info = connection.call("getblockchaininfo", result=_Info)
         version = connection.call("getnetworkinfo", result=_Version)
         tip = connection.call("getblockheader", connection.call("getblockhash", info.blocks, result=str), result=_Header)
+        building = _building(connection) if info.blocks > 0 else ()
         for network in _beginning_so(genesis, known, expected):
             heights = [mark.height for mark in network.marks if mark.height <= info.blocks]
             if fork_fault(network, {height: connection.call("getblockhash", height, result=str) for height in heights}) is None:
@@ -179,9 +183,18 @@ def ask_node(
             )
         )
     syncing = info.headers > info.blocks or (info.initialblockdownload and info.chain != "regtest")
+    pruned_below = (info.pruneheight or 0) if info.pruned else 0
     return FoundNode(
-        login, named, version.subversion.strip("/"), info.blocks, tip.time, syncing, (info.pruneheight or 0) if info.pruned else 0
+        login, named, version.subversion.strip("/"), info.blocks, tip.time, syncing, pruned_below, version.timeoffset, building
     )
+
+
+def _building(connection: NodeConnection) -> tuple[BuildingIndex, ...]:
+    """The indexes that it is still building; none where it does not say, which is no fault of who it is."""
+    try:
+        return read_indexes(connection).building
+    except SourceError:
+        return ()
 
 
 def _ask_evm_node(login: NodeLogin, timeout_s: float) -> FoundNode:

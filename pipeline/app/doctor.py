@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError
-from pipeline.model.message import message, text_of
+from pipeline.model.message import joined, message, text_of
 from pipeline.signing.certificate import days_left, key_fault
 from pipeline.store.queries import streams
 
@@ -113,6 +113,17 @@ def _node(app: App, name: str, node: FoundNode, label: str) -> Finding:
         )
     if node.is_syncing:
         return Finding(label, "look", message("{told}; it is still syncing", told=told), message("wait for it"))
+    if node.building:
+        far = [
+            message("{index} up to block {height}", index=each.name, height="?" if each.height is None else each.height)
+            for each in node.building
+        ]
+        return Finding(
+            label,
+            "look",
+            message("{told}; it is still building its indexes: {far}", told=told, far=joined(", ", far)),
+            message("wait for it; it is read by its other ways till then, or waited for where there is none"),
+        )
     if age_h >= TIP_HOURS and "regtest" not in node.network:
         return Finding(
             label,

@@ -98,7 +98,7 @@ def way_words(way: str) -> str:
 def pending_words(pending: Sequence[PendingWay]) -> list[str]:
     """The ways of reading that a node may offer later, and why not now: a line for those that could not be tried, and one for each index."""
     untried = [way_words(each.way) for each in pending if each.height is None]
-    words = [message("{ways} could not be tried yet: the node lacks data of its newest block; tried again as blocks come", ways=joined(", ", untried))] if untried else []  # fmt: skip
+    words = [message("{ways} could not be tried yet: the node lacks the data for it; tried again as blocks come", ways=joined(", ", untried))] if untried else []  # fmt: skip
     return words + [
         message("{way}: its index is being built, up to block {height} of {of_height}", way=way_words(each.way), height=each.height, of_height=each.of_height or "?")
         for each in pending
