@@ -14,12 +14,14 @@ from connectors.bitcoin.coins import NodeOfCoins
 from connectors.bitcoin.rpc import Credentials
 from pipeline.app.ask_chain import transactions_on_chain
 from pipeline.app.begin import NodeLogin, ask_node
+from pipeline.app.doctor import _nodes
+from pipeline.chains.networks import OURS as KNOWN
 from pipeline.model.errors import EsepError
 
 from ..simulation.bitcoin_world import OURS, REGTEST, World
 from ..simulation.evm_world import Answer, Served
 from ..simulation.evm_world import World as AccountWorld
-from .scripted_node import Reply, listening
+from .scripted_node import Reply, listening, with_result
 from .test_bitcoin_fuzz import FullNode
 from .test_network_check import altered, with_odd
 
@@ -83,6 +85,22 @@ def test_of_coins(ask: Callable[[str, World], None]) -> None:
                 with contextlib.suppress(EsepError):
                     ask(url, world)
     assert seen
+
+
+@pytest.mark.parametrize(("offset_s", "health"), [(-4000, "ill"), (61, "ill"), (60, "well"), (0, "well")])
+def test_the_doctor_compares_the_node_s_clock_with_those_of_its_peers(offset_s: int, health: str) -> None:
+    world = World(5)
+    world.extend(8)
+    node = AskedNode(world, has_rest=False)
+    node.alter = lambda method, reply: with_result(reply, timeoffset=offset_s) if method == "getnetworkinfo" else reply
+    with listening(node.behave) as url:
+        chain = SimpleNamespace(
+            network="regtest", password=None, cookie_file=None, user="u", rpc_url=[url], secret_headers=dict, start_height=1
+        )
+        app: Any = SimpleNamespace(settings=SimpleNamespace(chains={"c": chain}, known_networks=KNOWN), now=lambda: world.tip.time)
+        [clock] = [found for found in _nodes(app) if found.name == "clock"]
+    assert clock.health == health
+    assert "its peers" in clock.detail if health == "well" else f"clocks that differ by {offset_s} s" in clock.detail
 
 
 def test_of_an_account_chain() -> None:
