@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.closing.advance import MonthStatus, append_answer
 from pipeline.closing.filing import Answer
 from pipeline.closing.preview import MonthChange, preview
+from pipeline.closing.submission import state_words
 from pipeline.enrich.frames import SHAPES
 from pipeline.log.events import content_digest
 from pipeline.log.events.months import Drafted, Labelled, Waived
@@ -224,7 +225,7 @@ def note_outcome(app: App, month: Month, outcome: str, *, receipt: str, by: str,
         raise FilingError(
             message(
                 "{named}: submission {submission_id} is {state} already: it is settled",
-                named=month, submission_id=submission.event.submission_id, state=submission.state,
+                named=month, submission_id=submission.event.submission_id, state=state_words(submission.state),
             )
         )  # fmt: skip
     append_answer(

@@ -13,7 +13,7 @@ from pipeline.closing.advance import Closing, Filing, MonthStatus
 from pipeline.closing.calendar import Plan, Point, plan_of, points
 from pipeline.closing.notices import Channel, Notice, deliver, notices_of, notices_of_key
 from pipeline.closing.steps import step_to_decide, waits_for_decision, what_changed, what_differs
-from pipeline.closing.submission import STATE_WORDS
+from pipeline.closing.submission import state_words
 from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 
@@ -166,8 +166,8 @@ class ClosingDesk:
                 "past; v{version} is filed, and v{next_version} corrects it", version=life.accepted_version, next_version=life.version
             )
         if point.what == "filed":
-            return message("past; NOT DONE, it is {state}", state=message(STATE_WORDS[life.state()]))
-        return message("LATE: not filed, it is {state}", state=message(STATE_WORDS[life.state()]))
+            return message("past; NOT DONE, it is {state}", state=state_words(life.state()))
+        return message("LATE: not filed, it is {state}", state=state_words(life.state()))
 
     def _hindrance(self, month: Month, point: Point) -> str:
         """Why a point to come will not happen by itself, as things are now; empty where nothing stands in its way."""

@@ -23,7 +23,7 @@ from pipeline.texts import N_
 from pipeline.verify.evidence import prove_transactions
 from pipeline.verify.opened import networks_of
 
-from .story import BookFacts, Fact, InForce, Part, Step, Story, instant_of_micros, link_to
+from .story import BookFacts, Fact, InForce, Part, Step, Story, class_words, instant_of_micros, link_to
 
 OPENING = "opening:"
 
@@ -258,7 +258,7 @@ class _Teller:
             Fact(message("to address"), row["wallet"] or "", "address"),
             self._amount(message("amount"), transfer["amount"]),
             self._amount(message("settles"), transfer["credited"]),
-            Fact(message("explanation"), transfer["explanation"] or ""),
+            Fact(message("explanation"), transfer["explanation"] or "", "explanation"),
         ]
         parts = [Part(message("the transfer"), facts)]
         if len(outputs) > 1:
@@ -290,7 +290,7 @@ class _Teller:
         ]
         parts += [
             Part(
-                message("outputs of class {name}", name=one["class"]),
+                message("outputs: {name}", name=class_words(one["class"])),
                 [self._amount(message("amount"), one["amount"], one["asset"]), Fact(message("outputs"), str(one["outputs"]), "count")],
             )
             for one in self._rows.rows("story.outflows", txid=found["txid"])

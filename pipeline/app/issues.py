@@ -20,6 +20,7 @@ from pipeline.model.message import message
 from pipeline.model.months import Month, almaty_date
 from pipeline.model.rules import Rules
 from pipeline.texts import N_
+from pipeline.texts.catalogue import matched
 
 from .advice import Advice, advice
 from .story import instant_of_micros
@@ -173,11 +174,21 @@ def _view(code: IssueCode, row: dict[str, Any], facts: dict[str, str], place: di
         miner=look_up.miner(miner_id),
         about=_about(code, row["detail"], facts, place, rules),
         waived_by=row["waived_by"] or "",
-        lapsed=row["lapsed"] or "",
+        lapsed=_lapsed(row["lapsed"] or ""),
         facts=row["facts"] or "",
         printed_facts=_printed_facts(facts, rules),
         printed_detail=_printed_detail(row["detail"], facts, rules),
     )
+
+
+LAPSED = N_("{by} waived it when it rested on {given}; now it rests on {now}")
+"""As `assess.waivers` words it."""
+
+
+def _lapsed(text: str) -> str:
+    """Why a waiver lapsed, so that it can be translated."""
+    values = matched(text, LAPSED)
+    return message(LAPSED, **values) if values is not None else text
 
 
 def _printed_facts(facts: Mapping[str, str], rules: Rules) -> list[tuple[str, str]]:

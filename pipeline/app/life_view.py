@@ -11,10 +11,10 @@ from typing import Literal
 
 from pipeline.closing.life import Life
 from pipeline.closing.steps import Act, excluded_approver, what_changed
-from pipeline.closing.submission import SUBMISSIONS, State, Submission, answer_file, summary_of
+from pipeline.closing.submission import SUBMISSIONS, State, Submission, answer_file, outcome_words, summary_of
 from pipeline.log.events.months import Answered
 from pipeline.model.errors import EsepError
-from pipeline.model.message import text_of
+from pipeline.model.message import joined, text_of
 from pipeline.model.months import Month
 
 from .app import App
@@ -148,7 +148,7 @@ def _happened(life: Life) -> list[Happened]:
         found.append(Happened(event.at, "submitted", event.version, event.by, event.submission_id))
         for step in submission.trail:
             if isinstance(step, Answered):
-                detail = "; ".join(part for part in (step.outcome, summary_of(step), step.receipt or "") if part)
+                detail = joined("; ", [part for part in (outcome_words(step.outcome), summary_of(step), step.receipt or "") if part])
                 found.append(Happened(step.at, "answered", event.version, step.by, detail))
             else:
                 found.append(Happened(step.at, "sent", event.version, step.by, step.target or event.target))

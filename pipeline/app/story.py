@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
+from pipeline.texts import N_
 
-Kind = Literal["text", "amount", "day", "instant", "count", "miner", "txid", "address", "block", "id"]
+Kind = Literal["text", "amount", "day", "instant", "count", "miner", "txid", "address", "block", "id", "explanation"]
 StepName = Literal["allocation", "holder", "licence", "settlement", "payment", "transfer", "transaction", "block", "proof"]
 
 
@@ -85,6 +87,29 @@ class BookFacts:
     digest: str
     rules: Rules
     explorers: dict[str, str]
+
+
+CLASSES: Final = {
+    "payout": N_("payout (to miners)"), "change": N_("change (back to the pool)"), "internal": N_("internal (within the pool)"), "data": N_("data (no money)"),
+    "reward": N_("reward (mined)"), "fee": N_("fee (to the network)"), "unknown": N_("unknown (nobody knows whose)"),
+}  # fmt: skip
+"""The classes of rule 3; a label's own class has the name that a person gave it."""
+EXPLANATIONS: Final = {
+    "exact": N_("exact: the sums are equal"), "subtracted-fee": N_("subtracted-fee: the network's fee was taken off"),
+    "rounding": N_("rounding: less than a payout unit"), "differs": N_("differs: no rule explains it"), "attested": N_("attested: by the ledger alone"),
+}  # fmt: skip
+
+
+def class_words(name: str) -> str:
+    """What outputs of a class are."""
+    return message(CLASSES[name]) if name in CLASSES else name
+
+
+def explanation_words(name: str) -> str:
+    """How a transfer's amount and its payments' agree (rules 5.2, 5.3, 10.5)."""
+    reason = name.removeprefix("replaced+")
+    words = message(EXPLANATIONS[reason]) if reason in EXPLANATIONS else reason
+    return message("{words}; under another transaction than the ledger names", words=words) if reason != name else words
 
 
 def link_to(explorers: dict[str, str], chain: str, txid: str) -> str:

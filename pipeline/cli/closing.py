@@ -22,7 +22,7 @@ from pipeline.closing.advance import MonthStatus, append_answer, submit
 from pipeline.closing.causes import cause_word, change_word
 from pipeline.closing.filing import Answer
 from pipeline.closing.steps import Act, what_changed
-from pipeline.closing.submission import STATE_WORDS, State
+from pipeline.closing.submission import State, outcome_words, state_words
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.message import counted, joined, message
@@ -248,7 +248,7 @@ def receipt(
                     "{named}: submission {submission_id} is {state} already: it is settled",
                     named=named,
                     submission_id=submission.event.submission_id,
-                    state=submission.state,
+                    state=state_words(submission.state),
                 )
             )
         append_answer(
@@ -259,7 +259,7 @@ def receipt(
             "noted: {named}, submission {submission_id}: {outcome}",
             named=named,
             submission_id=submission.event.submission_id,
-            outcome=message(STATE_WORDS[State(outcome)]) if outcome in list(State) else outcome,
+            outcome=outcome_words(outcome),
         )
     )
 
@@ -285,7 +285,7 @@ def refile(month: MonthArgument, reason: ReasonOption, by: ByOption = "", config
                     "{named} v{version} was not rejected (it is {state}): it is not filed a second time",
                     named=named,
                     version=life.version,
-                    state=life.state(),
+                    state=state_words(life.state()),
                 )
             )
         if (draft := life.blocking_draft) is not None:

@@ -9,7 +9,7 @@ import typer
 
 from pipeline.app.app import App
 from pipeline.app.explain import explain_row
-from pipeline.app.story import Fact, Step, Story
+from pipeline.app.story import Fact, Step, Story, explanation_words
 from pipeline.model.message import joined, message
 
 from .decisions import parse_month
@@ -85,4 +85,6 @@ def _value(fact: Fact) -> str:
     if fact.kind == "instant":
         day, time = fact.value.split(" ", 1)
         return f"{day_words(day)} {time}"
+    if fact.kind == "explanation":
+        return explanation_words(fact.value)
     return fact.value

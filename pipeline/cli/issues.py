@@ -152,7 +152,7 @@ def _print_issue(run: list[IssueView]) -> None:
     if view.waived_by:
         say(message("        waived by {waived_by}", waived_by=view.waived_by), hang=2)
     if view.lapsed:
-        say(f"        {view.lapsed}", hang=2)
+        say(joined("", ["        ", view.lapsed]), hang=2)
 
 
 def _further(view: IssueView) -> list[str]:

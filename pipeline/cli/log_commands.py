@@ -11,9 +11,10 @@ from pipeline.app.open_log import look_at_log_of_format_1, make_log_topics, open
 from pipeline.log.copying import check_log, copy_audit, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
-from pipeline.model.message import message, text_of
+from pipeline.model.message import counted, joined, message, text_of
 from pipeline.model.months import ALMATY
 from pipeline.settings import Settings
+from pipeline.texts import N_
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, progress, say, settings_of
 
@@ -36,9 +37,9 @@ def topics(
     if as_json:
         print_json({"made": found.made, "altered": found.altered, "faults": found.faults})
     else:
-        for what, names in (("made", found.made), ("altered", found.altered)):
+        for what, names in ((N_("made {name}"), found.made), (N_("altered {name}"), found.altered)):
             for name in names:
-                say(f"{what} {name}")
+                say(message(what, name=name))
         if not found.faults:
             say(message("the topics at {place} keep everything", place=found.place))
     if found.faults and not as_json:
@@ -185,7 +186,10 @@ def seal(
         message(
             "{log_path}: {names}",
             log_path=settings.log_path,
-            names=", ".join((f"{count} events of {topic}" for topic, count in found.events.items())),
+            names=joined(
+                ", ",
+                [counted("{topic}: {count} event", "{topic}: {count} events", count, topic=topic) for topic, count in found.events.items()],
+            ),
         )
     )
     say(message("digest {digest}", digest=found.digest))

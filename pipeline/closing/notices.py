@@ -20,7 +20,7 @@ from pipeline.model.message import joined, message
 from .calendar import Plan, due_at, escalations
 from .causes import cause_words
 from .steps import SCHEDULE, Act
-from .submission import State
+from .submission import State, state_words
 
 if TYPE_CHECKING:
     from pipeline.closing.advance import MonthStatus
@@ -143,7 +143,10 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
                     f"late:{month}",
                     message("{month} IS LATE", month=month),
                     message(
-                        "It was due by {deadline}. It is {state}: {why}", deadline=status.month.deadline, state=life.state(), why=step.why
+                        "It was due by {deadline}. It is {state}: {why}",
+                        deadline=status.month.deadline,
+                        state=state_words(life.state()),
+                        why=step.why,
                     ),
                 )
             )
@@ -152,7 +155,7 @@ def _of_month(status: MonthStatus, plan: Plan, now: int) -> list[Notice]:
                 Notice(
                     f"deadline:{month}:{min(passed)}",
                     message("{month} is due in {passed} day(s)", month=month, passed=min(passed)),
-                    message("It is {state}: {why}", state=life.state(), why=step.why),
+                    message("It is {state}: {why}", state=state_words(life.state()), why=step.why),
                 )
             )
     return found

@@ -16,7 +16,7 @@ from pipeline.model.months import Month
 from .calendar import Plan, file_at, is_held_past_the_24th
 from .causes import cause_words
 from .life import Life
-from .submission import State, Submission, summary_of
+from .submission import State, Submission, outcome_words, summary_of
 
 SCHEDULE = "schedule"
 """The value of `by` for what the program does automatically."""
@@ -279,7 +279,7 @@ def _step_of_submission(last: Submission, plan: Plan, now: int, way: FilingWay, 
     if delivery.is_contradicted:
         why = message(
             "the filing service answered {confirmations}, and later that it has nothing: {find_out} (after `received` it is asked again)",
-            confirmations=delivery.confirmations[-1],
+            confirmations=outcome_words(delivery.confirmations[-1]),
             find_out=find_out,
         )
         return Step(Act.PERSON, why, None, *named, found_out)
@@ -321,7 +321,7 @@ def _last_event_text(newest: Sending | Answered) -> str:
     if isinstance(newest, Sending):
         return message("a transmission was started, its answer is not known")
     words = summary_of(newest)
-    return message("{outcome} ({words})", outcome=newest.outcome, words=words) if words else newest.outcome
+    return message("{outcome} ({words})", outcome=outcome_words(newest.outcome), words=words) if words else outcome_words(newest.outcome)
 
 
 def retry_delay_s(submission: Submission, plan: Plan) -> int:

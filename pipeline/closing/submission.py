@@ -45,6 +45,12 @@ STATE_WORDS = {
 }
 """What a state is called in a text for people; translated by whoever shows it."""
 
+OUTCOME_WORDS = {
+    "unreachable": N_("unreachable"), "unknown": N_("unknown"), "refused": N_("refused"), "missing": N_("missing"), "duplicate": N_("duplicate"),
+    "placed": N_("placed"), "received": N_("received"), "accepted": N_("accepted"), "rejected": N_("rejected"),
+}  # fmt: skip
+"""What an answer's outcome is called in a text for people."""
+
 CONFIRMING_OUTCOMES = ("received", "duplicate", "accepted")
 """Outcomes that confirm that the filing service has the submission."""
 
@@ -169,6 +175,16 @@ def _add_answer(found: Delivery, answer: Answered, begun: int) -> None:
 def _is_undelivered(answer: Answered) -> bool:
     """Whether the transmission got no connection, so that no byte of it was sent."""
     return answer.asked == "send" and answer.outcome == "unreachable"
+
+
+def state_words(state: State) -> str:
+    """A state in a text for people."""
+    return message(STATE_WORDS[state])
+
+
+def outcome_words(outcome: str) -> str:
+    """An answer's outcome in a text for people; as data it is that of `Answered`."""
+    return message(OUTCOME_WORDS[outcome]) if outcome in OUTCOME_WORDS else outcome
 
 
 def summary_of(answer: Answered) -> str:

@@ -1,7 +1,7 @@
 """Pages as HTML: the templates, one environment a language, with the words and marks of that language.
 
 Enters: a template's name and what it lays out (frozen dataclasses of `pipeline.app`). Leaves: an HTML answer. Everything that is filled in is escaped; a name that a template
-asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`.
+asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`, `explanation_words`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.app.story import explanation_words
 from pipeline.closing.causes import cause_word, cause_words, change_word
 from pipeline.closing.submission import STATE_WORDS, State
 from pipeline.model.months import ALMATY, Month
@@ -67,6 +68,7 @@ def environment(language: Language) -> Environment:
         "cause_word": cause_word,
         "cause_words": cause_words,
         "change_word": change_word,
+        "explanation_words": explanation_words,
         "state_word": lambda state: words.gettext(STATE_WORDS[State(state)]),
         "role_word": lambda role: words.gettext(ROLE_WORDS[role]),
         "way_word": lambda way: words.gettext(WAYS[way]),

@@ -85,7 +85,7 @@ def decided(  # noqa: PLR0913 - a form's fields are its parameters
     named = txid.strip() if outcome == "paid" else None
     by = parts.app.people.decider(viewer.person)
     if act == "show":
-        title = message("What it changes to say {outcome} of {item}", outcome=outcome, item=item)
+        title = message("What changes about {item} if {outcome}", outcome=message(OUTCOMES[outcome]), item=item)
         return to_task(
             parts.app.tasks.start(
                 title,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipeline.app.issues import LAPSED
 from pipeline.assess.issue_names import waiver_facts
 from pipeline.assess.waivers import blocking_issues, with_waivers
 from pipeline.enrich.issue_rows import ISSUES_WITH_FACTS
 from pipeline.log.events.months import Waived
+from pipeline.texts.catalogue import matched
 
 
 def issues(*rows: tuple[str, str, str, str | None]) -> pl.DataFrame:
@@ -49,6 +51,9 @@ def test_a_waiver_given_on_three_ids_does_not_cover_a_fourth() -> None:
     assert open_refs(found, given) == ["A1"]
     row = with_waivers(found, [given]).row(0, named=True)
     assert row["waived_by"] is None and row["lapsed"] == "A waived it when it rested on A1, A2, A3; now it rests on A1, A2, A3, A4"
+    assert matched(row["lapsed"], LAPSED) == {"by": "A", "given": "A1, A2, A3", "now": "A1, A2, A3, A4"}, (
+        "so that it can be said in other languages"
+    )
 
 
 def test_what_lapsed_can_be_waived_again() -> None:

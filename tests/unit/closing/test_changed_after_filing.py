@@ -105,3 +105,12 @@ def test_a_month_that_is_corrected_is_not_late() -> None:
     status = closing.foresee_month(MONTH, due_at(MONTH))
     assert not status.life.is_filed and status.life.accepted_version == 1
     assert not [notice for notice in notices_of([status], PLAN, due_at(MONTH)) if notice.name.startswith("late")]
+
+
+def test_states_and_answers_are_said_in_the_readers_language() -> None:
+    russian = texts("ru")
+    closing, _ = filed(FilingService(mood="storm"))
+    told = russian.tell(look(closing).step.why)
+    assert told.startswith("исход неизвестен (HTTP 503)"), told
+    late = next(notice for notice in notices_of([look(closing)], PLAN, due_at(MONTH)) if notice.name.startswith("late"))
+    assert "unknown" not in russian.tell(late.text), russian.tell(late.text)
