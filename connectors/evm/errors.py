@@ -74,7 +74,9 @@ REVERTED = 3
 """The code of an error of a contract that reverted (go-ethereum's, and others')."""
 _REVERT = re.compile(r"(vm )?((exception|execution)[^:]{0,40} )?revert", re.I)
 _FAILED = re.compile(r"revert|invalid (opcode|jump)|out of gas|stack (under|over)flow|undefined instruction", re.I)
-_BLOCK = re.compile(r"\b(block|header)\b.*\bnot found\b|unknown block|\b(could|can)n[o']t find (the )?block", re.I)
+_BLOCK = re.compile(
+    r"\b(block|header)\b.*\bnot found\b|unknown block|\b(could|can)n[o']t find (the )?block|^\W*(resource )?not found\W*$", re.I
+)
 _STATE = re.compile(
     r"missing trie node|world ?state|state .*(not (found|present|retained)|gone|missing)|no longer (available|has|have|stored)|"
     r"(old|historical|history) (data|block|blocks|proofs?)? ?(is |are )?(not available|unavailable)|proof window|distance to target block|snapshot not|"

@@ -18,7 +18,7 @@ from pipeline.model.message import message
 
 from .answers import Listed, number
 from .errors import AnswerUnreadable, RpcError
-from .rpc import Call, NodeConnection, lacks_state
+from .rpc import Call, NodeConnection, lacks_state, shows_nothing
 
 Traces = Literal["trace_block", "debug_trace"]
 TRACES: tuple[Traces, ...] = ("trace_block", "debug_trace")
@@ -170,7 +170,7 @@ def _starts(answer: msgspec.Raw | RpcError, mark: bytes) -> bool:
 
 def _is_list(answer: msgspec.Raw | RpcError, *, is_filled: bool) -> bool:
     """Whether it is a list, with at least one entry where `is_filled`."""
-    return _starts(answer, b"[") and not (is_filled and isinstance(answer, msgspec.Raw) and not bytes(answer).strip(b"[] \r\n\t"))
+    return _starts(answer, b"[") and not (is_filled and isinstance(answer, msgspec.Raw) and shows_nothing(answer))
 
 
 def is_null(answer: msgspec.Raw | RpcError) -> bool:

@@ -23,7 +23,7 @@ from .commitments import check_withdrawals
 from .errors import AnswerUnreadable, ChainMoved, NotYetThere, RpcError, StateMissing, WrongChain
 from .features import CALL_TRACER, NodeFeatures, NodeStatus, Traces, is_null, probe
 from .movements import Calls
-from .rpc import Call, NodeConnection
+from .rpc import Call, NodeConnection, shows_nothing
 from .traces import FlatTrace, TracedTransaction, Untraced, calls_by_transaction, calls_of_trees, decode_nested
 
 STATE_KEPT_BLOCKS = 128
@@ -191,10 +191,10 @@ class Node:
         if isinstance(answer, RpcError):
             if answer.is_state_missing:
                 raise self._state_gone(block, way, answer.text)
-            if "not found" in answer.text.lower():
+            if answer.is_block_missing:
                 raise ChainMoved(str(answer))
             raise answer
-        if bytes(answer) in (b"null", b"[]"):
+        if shows_nothing(answer):
             if self._is_old(block.height):
                 raise self._state_gone(block, way, message("it answers {bytes}", bytes=bytes(answer).decode()))
             raise NotYetThere(message("the node at {name} has no trace of block {height} yet", name=self.name, height=block.height))
@@ -275,7 +275,7 @@ class Node:
                 answers.append(failed)
             elif answer.is_state_missing:
                 answers.append(_GONE)
-            elif "not found" in answer.text.lower() or "unknown block" in answer.text.lower():
+            elif answer.is_block_missing:
                 if self.hashes_at([height]) != [block_hash]:
                     raise ChainMoved(str(answer))
                 answers.append(_GONE)

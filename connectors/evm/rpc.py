@@ -10,6 +10,7 @@ mean (`node.py`).
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +60,12 @@ def lacks_state(answer: msgspec.Raw | RpcError) -> bool:
     """Whether an answer about a new block that has transactions says that the node does not have it, or its state, now: by an error, null, an empty list."""
     if isinstance(answer, RpcError):
         return (answer.is_state_missing or answer.is_block_missing) and not answer.is_about_the_user
-    return bytes(answer) in (b"null", b"[]")
+    return shows_nothing(answer)
+
+
+def shows_nothing(answer: msgspec.Raw) -> bool:
+    """Whether it is null or an empty list: no answer about a block that has transactions."""
+    return _NOTHING.fullmatch(answer) is not None
 
 
 class NodeConnection:
@@ -330,6 +336,7 @@ def _digest(answers: Sequence[msgspec.Raw | RpcError]) -> bytes | None:
     return found.digest()
 
 
+_NOTHING = re.compile(rb"\s*(null|\[\s*\])\s*")
 _RANGED = ("eth_getLogs", "trace_filter")
 """Methods whose block range may be too large: their caller splits it."""
 

@@ -113,14 +113,19 @@ def test_receipts_of_a_block_may_be_had_by_its_number_only(served: Served, world
     assert "eth_getTransactionReceipt" not in served.asked
 
 
-def test_a_way_that_is_refused_later_is_left_for_the_other(served: Served) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [NodeFault(-32000, "your plan's trial is over"), NodeFault(-32601, "Method not found"), NodeFault(-32000, "subscription not found")],
+    ids=str,
+)
+def test_a_way_that_is_refused_later_is_left_for_the_other(served: Served, fault: NodeFault) -> None:
     honest = read_all(served)
     seen: set[str] = set()
 
     def between(method: str, params: list[Any], answer: Any) -> Any:
         if method in ("trace_block", "eth_getBlockReceipts"):
             if method in seen:
-                raise NodeFault(-32000, "your plan's trial is over")
+                raise fault
             seen.add(method)
         return answer(method, params)
 
