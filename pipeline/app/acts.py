@@ -17,33 +17,30 @@ from pipeline.closing.preview import MonthChange, preview
 from pipeline.closing.submission import state_words
 from pipeline.enrich.frames import SHAPES
 from pipeline.log.events import content_digest
-from pipeline.log.events.months import Drafted, Labelled, Waived
+from pipeline.log.events.months import Labelled, Waived
 from pipeline.model.errors import FilingError, MonthError
-from pipeline.model.message import message
+from pipeline.model.message import counted, joined, message
 from pipeline.model.months import Month
-from pipeline.render.totals import printed_totals
 from pipeline.store.facts import read_facts
 
 from .app import App
 from .closer import sole_closer
 from .issues import IssueView
 from .months import FreezeOutcome, report_digest
+from .previews import Amendment, Preview, changes_between, header_digest, preview_of, told_changes
 from .tasks import Told
 
 
 @dataclass(frozen=True)
-class Preview:
-    """Exactly what a freeze would make now."""
+class Shown:
+    """What a person had before them when they decided to freeze."""
 
-    month: Month
     digest: str
-    """SHA-256 of `report.csv`, hex (rule 8.2)."""
-    rows: int
-    totals: dict[str, object]
-    header: dict[str, str]
-    unmet: list[str]
-    """Conditions for closing that do not hold, in words."""
-    at: int
+    """Of the report."""
+    header: str
+    """`header_digest` of the form's header."""
+    preview: Preview | None = None
+    """The preview itself, where it is still remembered: then a refusal says what differs."""
 
 
 @dataclass(frozen=True)
@@ -146,34 +143,52 @@ def preview_month(app: App, month: Month, told: Told) -> Preview:
     with app.stores.current(told.progress) as store:
         told.step(message("enrich"))
         _, assessed = app.months.assess(store, month, edition=app.rules.edition)
+        positions = store.positions()
     told.step(message("work out the digest"))
-    return Preview(
-        month=month, digest=report_digest(assessed, app.rules), rows=assessed.enriched.reported.height,
-        totals=printed_totals(assessed.enriched.totals, app.rules.assets), header=app.settings.header(),
-        unmet=[message("{name}: {detail}", name=one.name, detail=one.detail) for one in assessed.unmet], at=app.now(),
-    )  # fmt: skip
+    return preview_of(app, month, assessed, positions)
 
 
-def freeze_previewed(app: App, month: Month, digest: str, told: Told, *, by: str, reason: str) -> FreezeOutcome:
-    """Freeze the month, if it still comes to the digest that was previewed. Raises MonthError where facts changed since, and as `PoolMonths.freeze`."""
-    _refuse_a_second(app, month, digest)
-    return _freeze(app, month, told, by=by, reason=reason, is_amendment=False, expected=digest)
+def freeze_previewed(app: App, month: Month, shown: Shown, told: Told, *, by: str, reason: str) -> FreezeOutcome:
+    """Freeze the month, if it still comes to what was shown. Raises MonthError where facts changed since, with what differs, and as `PoolMonths.freeze`."""
+    _refuse_a_second(app, month, shown.digest)
+    _require_header(app, month, shown)
+    return _freeze(app, month, told, by=by, reason=reason, is_amendment=False, shown=shown)
 
 
-def amendment(app: App, month: Month, told: Told) -> Drafted | None:
-    """What a further version of a frozen month would change, row by row with its cause (rule 8.3); None where the report is the same."""
+def amendment(app: App, month: Month, told: Told) -> Amendment:
+    """What a further version of a frozen month would change, row by row with its cause (rule 8.3)."""
     told.step(message("comparing with the frozen version"))
-    return app.desk.drafts.draft(month, by="console", reason=message("looked at"), is_amendment=True, is_named=False)
+    positions, frozen = app.log.end(), app.months.frozen(month)
+    drafted = app.desk.drafts.draft(month, by="console", reason=message("looked at"), is_amendment=True, is_named=False)
+    return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions)
 
 
-def freeze_amended(app: App, month: Month, digest: str, told: Told, *, by: str, reason: str) -> FreezeOutcome:
+def freeze_amended(app: App, month: Month, shown: Shown, told: Told, *, by: str, reason: str) -> FreezeOutcome:
     """Freeze the further version that was shown. Raises MonthError where facts changed since."""
-    _refuse_a_second(app, month, digest)
+    _refuse_a_second(app, month, shown.digest)
+    _require_header(app, month, shown)
     told.step(message("comparing with the frozen version"))
     draft = app.desk.drafts.draft(month, by=by, reason=reason, is_amendment=True, is_named=True)
-    if draft is None or draft.digest != digest:
-        raise MonthError(message("{month}: facts changed since what you saw: look again, then freeze", month=month))
-    return _freeze(app, month, told, by=by, reason=reason, is_amendment=True, expected=digest)
+    if draft is None:
+        raise MonthError(_changed(month) + ". " + message("The report comes out as it was frozen: there is nothing to amend."))
+    if draft.digest != shown.digest:
+        rows = counted(
+            "Now {count} row differs from the frozen version.", "Now {count} rows differ from the frozen version.", draft.row_count
+        )
+        raise MonthError(_changed(month) + ". " + rows)
+    return _freeze(app, month, told, by=by, reason=reason, is_amendment=True, shown=shown)
+
+
+def _require_header(app: App, month: Month, shown: Shown) -> None:
+    """Raises MonthError where the settings' header is another one than was shown: the report's digest does not cover it."""
+    if header_digest(app.settings.header()) != shown.header:
+        raise MonthError(
+            message("{month}: the form's header in the settings is another one than you saw: look again, then freeze", month=month)
+        )
+
+
+def _changed(month: Month) -> str:
+    return message("{month}: facts changed since what you saw: look again, then freeze", month=month)
 
 
 def _refuse_a_second(app: App, month: Month, digest: str) -> None:
@@ -190,15 +205,16 @@ def _refuse_a_second(app: App, month: Month, digest: str) -> None:
         )  # fmt: skip
 
 
-def _freeze(app: App, month: Month, told: Told, *, by: str, reason: str, is_amendment: bool, expected: str) -> FreezeOutcome:
+def _freeze(app: App, month: Month, told: Told, *, by: str, reason: str, is_amendment: bool, shown: Shown) -> FreezeOutcome:
     told.step(message("reading the log"))
     app.decisions.record_settings_labels()
     with app.stores.current(told.progress) as store:
         if app.decisions.record_settings_waivers(app.months, store, month):
             app.stores.fill(store)
         _, assessed = app.months.assess(store, month, edition=app.rules.edition)
-        if report_digest(assessed, app.rules) != expected:
-            raise MonthError(message("{month}: facts changed since what you saw: look again, then freeze", month=month))
+        if report_digest(assessed, app.rules) != shown.digest:
+            changes = changes_between(shown.preview, preview_of(app, month, assessed, store.positions())) if shown.preview else []
+            raise MonthError(_changed(month) + (joined("", (". ", told_changes(changes))) if changes else ""))
         return app.months.freeze(store, month, by=by, reason=reason, is_amendment=is_amendment, progress=told.step)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from .books import Book
 from .issues import IssueGroup, issue_groups
 from .month_figures import month_figures
 from .overview import Overview, months_shown, overview
+from .previews import Preview, preview_of
 from .reconciliation import SourceFacts, read_sources
 
 WAIT_S = 1.0
@@ -62,6 +63,8 @@ class Snapshot:
     """Of each month of the overview its issues by the facts of now, alike ones together."""
     sources: SourceFacts
     """What is held of the ledger's sources."""
+    reports: Mapping[Month, Preview] = field(default_factory=dict)
+    """What a freeze would make now of each month that is compared (`Reading.compare`)."""
 
 
 class Moved(StoreError):
@@ -77,6 +80,7 @@ class Reading:
         self._changed = threading.Condition()
         self._store: Store | None = None
         self._snapshot: Snapshot | None = None
+        self._compared: frozenset[Month] = frozenset()
         self.trouble: str | None = None
         """Why the store can't be brought to the log's end now; None while it can."""
 
@@ -119,6 +123,11 @@ class Reading:
         found = overview(app, store, months or None, self._trouble_of, assessments)
         drafts = {month: assessments[month] for month in open_months if month in assessments}
         held, number = read_sources(store.connection), self.number + 1
+        reports = {
+            month: preview_of(app, month, assessed, positions)
+            for month, assessed in assessments.items()
+            if month in self._compared and app.months.rules_of(store, month) == app.rules
+        }
         with contextlib.ExitStack() as publishing:
             with store.transaction() as connection:
                 for month, assessed in drafts.items():
@@ -126,7 +135,7 @@ class Reading:
                 books = {month: self._draft(month, assessed, positions, number, connection) for month, assessed in drafts.items()}
                 # Held from before the commit until the snapshot is there: a reader sees either both or neither.
                 publishing.enter_context(self._changed)
-            self._store, self._snapshot = store, Snapshot(number, positions, now, found, books, groups, held)
+            self._store, self._snapshot = store, Snapshot(number, positions, now, found, books, groups, held, reports)
             self._changed.notify_all()
         for month in months:
             self._prepare(month)
@@ -147,6 +156,11 @@ class Reading:
             if book is not None:
                 month_figures(book)
                 self._app.books.form(book)
+
+    def compare(self, *months: Month) -> None:
+        """Let each snapshot from now on say what these months' reports come to, so that a page can say that what it shows of one is old. Called before that is worked out."""
+        with self._changed:
+            self._compared |= set(months)
 
     @property
     def number(self) -> int:

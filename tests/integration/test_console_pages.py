@@ -19,6 +19,7 @@ from pipeline.app.app import App
 from pipeline.app.deeds import DeedFilter
 from pipeline.app.machine import settings_in_force
 from pipeline.app.month_figures import month_figures
+from pipeline.app.previews import header_digest
 from pipeline.app.tasks import Told
 from pipeline.model.amounts import to_units
 from pipeline.model.errors import MonthError
@@ -173,7 +174,7 @@ def test_a_month_is_closed_from_the_issue_to_the_frozen_version(parts: Parts) ->
         waive(parts.app, MONTH, parts.reading.snapshot().groups[MONTH][-1].issues[0], by="A. Person", reason="again")
     shown = client.get(result_of(client, post(client, f"{BOARD}/preview")))
     assert DIGEST in shown.text and "13.07542702" in words(shown)
-    refused = post(client, f"{BOARD}/freeze", digest="0" * 64)
+    refused = post(client, f"{BOARD}/freeze", digest="0" * 64, header=header_digest(parts.app.settings.header()))
     parts.app.tasks.close()
     task = parts.app.tasks.find(refused.headers["location"].rpartition("/")[2])
     assert (
@@ -188,7 +189,10 @@ def test_what_was_previewed_is_what_is_frozen(parts: Parts) -> None:
     client = by_link(parts)
     (issue,) = next(one for one in parts.reading.snapshot().groups[MONTH] if one.open_count).issues
     decide(client, f"{BOARD}/issues/{issue.name}", "waiver", reason="refund pending")
-    assert result_of(client, post(client, f"{BOARD}/freeze", digest=DIGEST)) == f"{BOARD}/close"
+    assert (
+        result_of(client, post(client, f"{BOARD}/freeze", digest=DIGEST, header=header_digest(parts.app.settings.header())))
+        == f"{BOARD}/close"
+    )
     parts.reading.wait_for(parts.app.log.end(), 60)
     (event,) = parts.app.months.frozen(MONTH)
     assert (event.digest, event.by) == (DIGEST, "A. Person")

@@ -8,8 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from pipeline.app.acts import Preview, amendment, freeze_amended, freeze_previewed, note_outcome, preview_month, take_due_steps
+from pipeline.app.acts import Shown, amendment, freeze_amended, freeze_previewed, note_outcome, preview_month, take_due_steps
 from pipeline.app.life_view import file_of, life_view
+from pipeline.app.previews import Amendment, Preview, changes_since, header_digest, is_later
+from pipeline.app.reading import Snapshot
 from pipeline.log.events.months import Drafted
 from pipeline.model.message import message
 from pipeline.texts import N_
@@ -40,21 +42,34 @@ def close(
     """Where the month stands on its way, and what can be done now."""
     tasks, snapshot, life = parts.app.tasks, parts.reading.snapshot(), life_view(parts.app, month)
     view = next((one for one in snapshot.overview.months if one.month == month), None)
-    preview, drafted = tasks.result(task, Preview), tasks.result(task, Drafted)
-    looked = tasks.find(task) if task else None
+    looked = next((one for kind in (Preview, Amendment) if (one := tasks.result(task, kind)) is not None and one.month == month), None)
+    draft = parts.app.diary.life(month).draft
     return page(
         request, "close.html", month=month, tab="close", book=parts.reading.book(month), snapshot=snapshot, view=view, life=life, path=PATH,
-        versions=[one.version for one in reversed(life.versions)], draft=parts.app.diary.life(month).draft, happened=HAPPENED,
-        preview=preview if preview is not None and preview.month == month else None, drafted=drafted if drafted is not None and drafted.month == str(month) else None,
-        is_same=looked is not None and looked.state == "done" and looked.result is None and bool(life.versions),
+        versions=[one.version for one in reversed(life.versions)], draft=draft, happened=HAPPENED,
+        preview=looked if isinstance(looked, Preview) else None, drafted=looked.drafted if isinstance(looked, Amendment) else None,
+        is_same=isinstance(looked, Amendment) and looked.drafted is None, task=task, looked=looked, changes=_changes(looked, snapshot, draft),
+        header=parts.app.settings.header(), header_digest=header_digest(parts.app.settings.header()),
         may_decide="operator" in viewer.roles, may_approve="approver" in viewer.roles,
     )  # fmt: skip
+
+
+def _changes(looked: Preview | Amendment | None, snapshot: Snapshot, draft: Drafted | None) -> list[str]:
+    """What is different by now from what is shown, in words; empty where it still is so."""
+    if isinstance(looked, Preview):
+        return changes_since(looked, snapshot.reports.get(looked.month))
+    if looked is None:
+        return []
+    now = snapshot.reports.get(looked.month)
+    is_other = now is not None and is_later(now.positions, looked.positions) and now.digest != looked.digest
+    return [message("rows of the further version")] if is_other or (draft is not None and draft.digest != looked.digest) else []
 
 
 @router.post("/months/{month}/preview")
 def previewed(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
     """Work out exactly what a freeze would make: of a frozen month, what a further version would change."""
     app, then = parts.app, f"/months/{month}/close?task={{id}}"
+    parts.reading.compare(month)
     if app.months.frozen(month):
         return to_task(
             app.tasks.start(
@@ -68,21 +83,24 @@ def previewed(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
 
 @router.post("/months/{month}/freeze")
 def frozen(
-    month: MonthPath, parts: Console, viewer: AsOperator, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = ""
-) -> Response:
-    """Freeze what was previewed, in the person's name; of a frozen month the further version that was shown."""
+    month: MonthPath, parts: Console, viewer: AsOperator, digest: Digest, header: Digest, task: Annotated[str, Form(max_length=40)] = "",
+    reason: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:  # fmt: skip
+    """Freeze what was previewed, in the person's name; of a frozen month the further version that was shown. `digest` and `header` are of what the person saw, `task` names it."""
     app, by, then = parts.app, parts.app.people.decider(viewer.person), f"/months/{month}/close"
+    preview = app.tasks.result(task, Preview)
+    shown = Shown(digest, header, preview if preview is not None and (preview.month, preview.digest) == (month, digest) else None)
     if app.months.frozen(month):
         if len(reason.strip()) < 3:
             raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
         return to_task(
             app.tasks.start(
-                message("freezing"), lambda told: freeze_amended(app, month, digest, told, by=by, reason=reason.strip()), by=by, then=then
+                message("freezing"), lambda told: freeze_amended(app, month, shown, told, by=by, reason=reason.strip()), by=by, then=then
             )
         )
     why = reason.strip() or message("the month's report")
     return to_task(
-        app.tasks.start(message("freezing"), lambda told: freeze_previewed(app, month, digest, told, by=by, reason=why), by=by, then=then)
+        app.tasks.start(message("freezing"), lambda told: freeze_previewed(app, month, shown, told, by=by, reason=why), by=by, then=then)
     )
 
 

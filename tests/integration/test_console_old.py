@@ -1,0 +1,134 @@
+"""What a page shows before a decision says when it is not so any more, and a decision that rests on it is refused with what differs (rule 8.2, ADR 24)."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.app.accounts import set_user
+from pipeline.app.previews import header_digest
+from pipeline.model.months import Month
+from pipeline.web.parts import Parts
+
+from .consoles import Browser, as_user, by_link, running
+from .example_month import RECORDED
+
+MONTH = Month(2026, 10)
+BOARD = "/months/2026-10"
+DIFFERS = "What differs now: rows: 1437 → 1466 Unsettled, BTC: 0.08135976 → 0.08941122"
+FRESH, OLD = "As of ", "and is not so any more"
+
+
+@pytest.fixture
+def parts(blocked: Path, tmp_path: Path) -> Iterator[Parts]:
+    shutil.copytree(blocked, tmp_path / "var")
+    with running(tmp_path / "var") as found:
+        yield found
+
+
+@pytest.fixture
+def closed(frozen: Path, tmp_path: Path) -> Iterator[Parts]:
+    shutil.copytree(frozen, tmp_path / "var")
+    with running(tmp_path / "var") as found:
+        yield found
+
+
+def words(answer: Any) -> str:
+    assert answer.status_code == 200, answer.text
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", answer.text)).split())
+
+
+def ended(client: Browser, started: Any) -> str:
+    """Follow a task to its end: where its result is shown, or what went wrong."""
+    assert started.status_code == 303, started.text
+    for _ in range(600):
+        answer = client.get(started.headers["location"])
+        if answer.status_code == 303:
+            return answer.headers["location"]
+        if 'class="note is-bad' in answer.text:
+            return words(answer)
+        time.sleep(0.1)
+    raise AssertionError("the task never ended")
+
+
+def fields_of(client: Browser, path: str) -> dict[str, str]:
+    """What the freeze's form of a page carries."""
+    form = client.get(path).text.split('/freeze">')[1].split("</form>")[0]
+    return dict(re.findall(r'<input type="hidden" name="(digest|header|task)" value="([^"]*)"', form))
+
+
+def bring_in_an_allocation(parts: Parts, client: Browser) -> None:
+    """One row more of the ledger, of an earlier day: what was paid settles other rows then."""
+    head = (RECORDED / "allocations.csv").read_bytes().splitlines()
+    files = [("files", ("new.csv", b"\n".join([head[0], head[4].replace(b"A", b"A9", 1)]) + b"\n", "text/csv"))]
+    shown = ended(client, client.post("/bring-in", data={"forgery_token": client.token(), "kind": "allocations"}, files=files))
+    ended(client, client.send_form(f"/bring-in/{shown.rpartition('=')[2]}/take", {"is_agreed": "true"}))
+    assert parts.reading.wait_for(parts.app.log.end(), 60)
+
+
+def waive_what_blocks(parts: Parts) -> None:
+    (issue,) = next(one for one in parts.reading.snapshot().groups[MONTH] if one.open_count).issues
+    parts.app.decisions.waive(
+        month=MONTH, issue={"code": issue.code.value, "ref": issue.ref, "facts": issue.facts}, by="B. Person", reason="refund"
+    )
+    assert parts.reading.wait_for(parts.app.log.end(), 60)
+
+
+def test_a_preview_is_old_where_the_report_or_a_condition_is_another_and_not_because_the_log_grew(parts: Parts) -> None:
+    client = as_user(parts, "Operator", "operator")
+    path = ended(client, client.send_form(f"{BOARD}/preview"))
+    assert FRESH in words(client.get(path)) and OLD not in words(client.get(path))
+    set_user(parts.app, "Viewer", ["viewer"], by="Tests", reason="an event that is no fact of a month")
+    assert parts.reading.wait_for(parts.app.log.end(), 60) and parts.reading.snapshot().reports[MONTH].rows == 1437
+    assert FRESH in words(client.get(path)) and OLD not in words(client.get(path))
+    waive_what_blocks(parts)
+    old = words(client.get(path))
+    assert OLD in old and "conditions that do not hold: 1 → 0" in old and "See it anew" in old
+    assert OLD not in words(client.get(ended(client, client.send_form(f"{BOARD}/preview"))))
+
+
+def test_a_freeze_rests_on_the_preview_that_was_seen_or_says_what_differs(parts: Parts) -> None:
+    waive_what_blocks(parts)
+    client = by_link(parts)
+    path = ended(client, client.send_form(f"{BOARD}/preview"))
+    seen = fields_of(client, path)
+    assert seen["header"] == header_digest(parts.app.settings.header()) and seen["task"] == path.rpartition("=")[2]
+    told = ended(client, client.send_form(f"{BOARD}/freeze", seen | {"header": "0" * 64}))
+    assert "the form's header in the settings is another one than you saw" in told
+    assert client.send_form(f"{BOARD}/freeze", {"digest": seen["digest"]}).status_code == 422, "the header is not in the report's digest"
+    bring_in_an_allocation(parts, client)
+    old = words(client.get(path))
+    assert OLD in old and DIFFERS in old
+    told = ended(client, client.send_form(f"{BOARD}/freeze", seen))
+    assert (
+        "facts changed since what you saw: look again, then freeze. What differs: rows: 1437 → 1466; Unsettled, BTC: 0.08135976 → 0.08941122"
+        in told
+    )
+    forgotten = ended(client, client.send_form(f"{BOARD}/freeze", seen | {"task": "gone"}))
+    assert "facts changed since what you saw: look again, then freeze" in forgotten and "What differs" not in forgotten
+    assert not parts.app.months.frozen(MONTH)
+
+
+def test_a_further_version_that_was_looked_at_says_when_it_is_old(closed: Parts) -> None:
+    client = by_link(closed)
+    same = ended(client, client.send_form(f"{BOARD}/preview"))
+    assert "nothing to amend" in words(client.get(same)) and OLD not in words(client.get(same))
+    bring_in_an_allocation(closed, client)
+    assert OLD in words(client.get(same))
+    path = ended(client, client.send_form(f"{BOARD}/preview"))
+    page = words(client.get(path))
+    assert OLD not in page and "What version 2 would change" in page and closed.app.settings.header()["executor_name"] in page
+    seen = fields_of(client, path)
+    for wrong, why in (
+        ({"header": "0" * 64}, "the form's header"),
+        ({"digest": "0" * 64}, "look again, then freeze. Now 69 rows differ from the frozen version."),
+    ):
+        told = ended(client, client.send_form(f"{BOARD}/freeze", seen | wrong | {"reason": "one row came late"}))
+        assert why in told and len(closed.app.months.frozen(MONTH)) == 1
