@@ -7,6 +7,7 @@ suffice: SELECT on the three tables.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -23,6 +24,21 @@ _COLUMNS = {
 ROWS_A_LOOK = 50_000
 """Rows of a table read in one look; the next follows at once while there are more."""
 _TLS = {"off": "disable", "prefer": "prefer", "verify": "verify-full"}
+_T = TypeVar("_T")
+
+
+class _BoundedConnection(psycopg.Connection[tuple[object, ...]]):
+    """A connection that gives every statement up in time: the server bounds its own work, and nothing else bounds the way to it, whose partition nobody is told of."""
+
+    timeout_s = 30
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """See psycopg. Raises psycopg.OperationalError, and closes the connection, where no answer came in time."""
+        try:
+            return super().wait(gen, interval, self.timeout_s if timeout is None else timeout)
+        except psycopg.OperationalError:
+            self.pgconn.finish()
+            raise
 
 
 class PostgresConnection:
@@ -30,14 +46,14 @@ class PostgresConnection:
 
     def __init__(self, address: DatabaseAddress) -> None:
         self.address = address
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: _BoundedConnection | None = None
 
     def open(self) -> psycopg.Connection[tuple[object, ...]]:
         """The connection: read-only, repeatable read, UTC. Raises SourceError."""
         if self._connection is None or self._connection.closed:
             address = self.address
             try:
-                self._connection = psycopg.connect(
+                self._connection = _BoundedConnection.connect(
                     host=address.host, port=address.port, dbname=address.database, user=address.user,
                     password=address.password.get_secret_value() if address.password else None, connect_timeout=address.timeout_s,
                     sslmode=_TLS[address.tls], sslrootcert=address.ca_file or ("system" if address.tls == "verify" else None), application_name="esep",
@@ -45,6 +61,7 @@ class PostgresConnection:
                 )  # fmt: skip
             except psycopg.Error as error:
                 raise unreachable(address, error) from error
+            self._connection.timeout_s = address.timeout_s + 1  # the server's own limit first: it says which statement took long
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
         return self._connection

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,7 +34,7 @@ controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=INTERNAL
 listeners=CONTROLLER://127.0.0.1:{controller},INTERNAL://127.0.0.1:{internal},CLIENT://127.0.0.1:{client}
-advertised.listeners=INTERNAL://127.0.0.1:{internal},CLIENT://127.0.0.1:{client}
+advertised.listeners=INTERNAL://127.0.0.1:{reached_internal},CLIENT://127.0.0.1:{reached}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,CLIENT:{protocol}
 log.dirs={folder}/data
 auto.create.topics.enable=false
@@ -97,7 +97,10 @@ def _jars() -> Path:
 
 
 class KafkaCluster:
-    """Brokers numbered from 1. `settings` are added to every broker's; `protocol` is the client listener's (PLAINTEXT, SSL, …)."""
+    """Brokers numbered from 1. `settings` are added to every broker's; `protocol` is the client listener's (PLAINTEXT, SSL, …).
+
+    `through` gives, for a broker and one of its ports, the port at which clients and other brokers reach it: a relay's, say.
+    """
 
     def __init__(
         self,
@@ -107,12 +110,14 @@ class KafkaCluster:
         protocol: str = "PLAINTEXT",
         settings: Mapping[str, str] | None = None,
         scram: tuple[str, ...] = (),
+        through: Callable[[int, int], int] = lambda node, port: port,
     ) -> None:
         self.folder = folder
         self.nodes = range(1, brokers + 1)
         self._scram = scram
         ports = free_ports(3 * brokers)
         self._client = dict(zip(self.nodes, ports[:brokers], strict=True))
+        self._reached = {node: through(node, port) for node, port in self._client.items()}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         controllers, internals = ports[brokers : 2 * brokers], ports[2 * brokers :]
         voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in zip(self.nodes, controllers, strict=True))
@@ -123,6 +128,7 @@ class KafkaCluster:
             home.mkdir()
             text = SETTINGS.format(
                 node=node, voters=voters, controller=controllers[node - 1], internal=internals[node - 1], client=self._client[node],
+                reached=self._reached[node], reached_internal=through(node, internals[node - 1]),
                 protocol=protocol, folder=home, replicas=min(3, brokers), min_isr=min(2, brokers),
             )  # fmt: skip
             extra = "".join(f"{key}={value}\n" for key, value in (settings or {}).items())
@@ -131,7 +137,7 @@ class KafkaCluster:
     @property
     def servers(self) -> str:
         """`host:port` of every broker, with commas between."""
-        return ",".join(f"127.0.0.1:{port}" for port in self._client.values())
+        return ",".join(f"127.0.0.1:{port}" for port in self._reached.values())
 
     def start(self) -> None:
         """Format the storage and start every broker; returns when all of them listen."""

@@ -1,15 +1,25 @@
-"""What a source refuses, and what stops none: payouts in exchanged coins, writes with the documented grants, rows whose time is NULL."""
+"""What a source refuses, and what stops none: payouts in exchanged coins, writes with the documented grants, rows whose time is NULL, a database that falls silent."""
 
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
+
+from connectors.sources.mysql import MysqlConnection
+from connectors.sources.postgres import PostgresConnection
+from connectors.sources.sql import Select, SqlSource
+from connectors.sources.sql_text import DatabaseAddress
+from pipeline.capture.seen import SeenRows
+from pipeline.model.errors import SourceError
 
 from .databases import PASSWORD, DatabaseServer, MariadbServer
 from .pool_software import Mpos, Yiimp
+from .relay import Cut, Relay
 from .test_sources import ESEP, OWN_SELECTS, OWN_TABLES, ROOT, create, esep, held, mariadb, postgres, settings, writes_are_refused
 
 pytestmark = pytest.mark.live
@@ -140,3 +150,28 @@ def own_database(server: DatabaseServer) -> None:
 def put(server: DatabaseServer, name: str, at: str | None, seq: int | None) -> None:
     with server.connect("pool") as connection, connection.cursor() as cursor:
         cursor.execute(INSERT, [name, at, seq])
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+@pytest.mark.parametrize("when", ["before it connects", "once it has read"])
+def test_a_database_that_falls_silent_is_given_up_in_time_and_read_again_once_it_answers(
+    engine: str, when: str, request: pytest.FixtureRequest
+) -> None:
+    """A network's partition: no byte comes any more, and the connection does not end."""
+    server: DatabaseServer = request.getfixturevalue("postgres" if engine == "postgresql" else "mariadb")
+    own_database(server)
+    put(server, "first", GOOD, 1)
+    with Relay(server.port) as relay:
+        address = DatabaseAddress("books", "127.0.0.1", relay.port, "pool", "esep", SecretStr(PASSWORD), timeout_s=2)
+        select = Select("SELECT * FROM credits", "seq", False, 100)
+        source = SqlSource(PostgresConnection(address) if engine == "postgresql" else MysqlConnection(address), {"allocations": select})
+        if when == "once it has read":
+            assert list(source.look(SeenRows(), 0).tables["allocations"].rows) == ["first"]
+        relay.cut(Cut.SILENT)
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="can't be read") as told:
+            source.look(SeenRows(), 0)
+        assert told.value.is_retryable and time.monotonic() - began < 60, "not the hours after which the system gives a connection up"
+        relay.heal()
+        assert list(source.look(SeenRows(), 0).tables["allocations"].rows) == ["first"]
+        source.close()
