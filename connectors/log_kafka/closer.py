@@ -2,7 +2,8 @@
 
 Enters: the cluster and the pool. Leaves: a `KafkaCloser` while this process is the group's only member. Nothing is written to the log.
 The first process gets the right; a later one is refused, after waiting long enough for the session of a dead member to expire.
-A process that was suspended for longer than a session learns from the group's coordinator that it lost the right (`check`).
+A process that was suspended or cut off for longer than a session learns from the group's coordinator that it lost the right (`check`); whether another
+process took it decides whether it may be started again.
 """
 
 from __future__ import annotations
@@ -34,41 +35,48 @@ class KafkaCloser:
     """This process's right to close the pool's months. Use as a context manager."""
 
     def __init__(self, settings: KafkaSettings, pool: str, *, session_s: float = SESSION_S) -> None:
-        """Waits up to two sessions for the right. Raises FencedError when another process has it, LogError when no broker answers."""
+        """Waits up to two sessions for the right. Raises FencedError when another process has it, LogError when the brokers do not answer."""
         self._pool = pool
+        self._session_s = session_s
         self._settings = settings
         self._group = f"{settings.prefix}.closing.{pool}"
         self._lease: PoolLease | None = None
         self._failure: LogError | None = None
         self._stop = threading.Event()
-        if others := self._members_left(time.monotonic() + 2 * session_s):
-            raise FencedError(
-                message(
-                    "the months of pool {pool} are closed by {others} already, and by one process at a time",
-                    pool=repr(pool),
-                    others=joined(message(" and "), others),
-                )
-            )
+        self._refuse_beside_others()
         self._leases = KafkaLeases(settings, [pool], session_s=session_s, group=self._group)
         self._thread = threading.Thread(target=self._keep_membership, name=f"{pool} closer", daemon=True)
         self._thread.start()
         if not _wait_until(time.monotonic() + 2 * session_s, lambda: self._lease is not None or self._failure is not None):
             self.close()
-            raise FencedError(
-                message("the months of pool {pool} are closed by another process already, and by one process at a time", pool=repr(pool))
+            self._refuse_beside_others()
+            raise LogError(
+                message(
+                    "{place}: the right to close the months of pool {pool} was not given within {seconds} s, and nobody has it: check that the brokers run and can be reached, then start again",
+                    place=settings.place,
+                    pool=repr(pool),
+                    seconds=format(2 * session_s, "g"),
+                )
             )
         self.check()
 
     def check(self) -> None:
-        """Raises FencedError when another process got the right, LogError when the cluster can't be reached."""
+        """Raises FencedError when another process got the right, LogError when the brokers can't be reached, or did not hear of this process for a session."""
         if self._failure is not None:
             raise self._failure
         try:
             if self._lease is not None:
                 self._lease.check()
         except LeaseLost:
-            raise FencedError(
-                message("the months of pool {pool} are closed by another process since: this one must stay stopped", pool=repr(self._pool))
+            self.close()
+            self._refuse_beside_others()
+            raise LogError(
+                message(
+                    "{place}: the right to close the months of pool {pool} was lost, since the brokers heard nothing of this process for {seconds} s; nobody else has it: start again",
+                    place=self._settings.place,
+                    pool=repr(self._pool),
+                    seconds=format(self._session_s, "g"),
+                )
             ) from None
 
     def close(self) -> None:
@@ -98,6 +106,17 @@ class KafkaCloser:
             elif self._lease is not None and self._lease.lost.is_set():
                 self._lease.release()
                 return
+
+    def _refuse_beside_others(self) -> None:
+        """Raises FencedError while another process has the right, LogError when the brokers do not answer."""
+        if others := self._members_left(time.monotonic() + 2 * self._session_s):
+            raise FencedError(
+                message(
+                    "the months of pool {pool} are closed by {others} already, and by one process at a time",
+                    pool=repr(self._pool),
+                    others=joined(message(" and "), others),
+                )
+            )
 
     def _members_left(self, deadline: float) -> list[str]:
         """The group's members at the deadline; returns at once when it has none. Raises LogError.
