@@ -20,6 +20,7 @@ PARTS = {
     "test_console_closing.py": "The console in Chromium: closing a month",
     "test_kafka_month.py": "Kafka: a month",
     "test_upstream_kills.py": "Upstream pools that misbehave",
+    "test_partitions.py": "Partitions of the network",
     "test_kafka_scale.py": "Kafka: pools shared out",
     "test_sources.py": "Sources on PostgreSQL and MariaDB",
     "test_faults_process.py": "Faults of processes and clocks",

@@ -30,7 +30,7 @@ def test_a_closer_that_falls_silent_is_followed_and_told_so(settings: KafkaSetti
     fall_silent(first)
     with KafkaCloser(settings, "pool-1", session_s=SESSION_S) as second:
         second.check()
-        with pytest.raises(FencedError, match="by .+ already"):
+        with pytest.raises(FencedError, match=r"by .+ already"):
             first.check()
         second.check()
     first.close()
