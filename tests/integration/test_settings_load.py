@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,12 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == reference_page(), "docs/settings.md is older than the settings: make docs"
     every = sections(Settings)
+    keys, headings = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
+    for n, line in enumerate(lines):
+        if key_of := re.match(r"(?:# )?(\w+) = ", line):
+            keys[key_of[1]].append(n)
+        if heading_of := re.match(r"(?:# )?\[+(\w+)[].]", line):
+            headings[heading_of[1]].append(n)
     for place, section in every:
         for name, field in section.model_fields.items():
             key = field.alias or name
@@ -192,8 +199,7 @@ def test_every_key_stands_commented_in_the_template_and_in_the_reference() -> No
                 continue
             if field.exclude or is_table or "columns" in place or name in ("columns", "wallets", "nodes", "files", "fees", "addresses"):
                 continue
-            found = [n for n, line in enumerate(lines) if re.match(rf"(# )?{key} = ", line)]
-            heading = [n for n, line in enumerate(lines) if re.match(rf"(# )?\[+{key}[].]", line)]
+            found, heading = keys[key], headings[key]
             assert found or heading, f"{place} {key} is not in config/esep.toml"
             assert field.description, f"{place} {key} has no description"
             assert any(lines[n - 1].startswith("# ") for n in found + heading), f"{place} {key} has no comment"
