@@ -70,11 +70,11 @@ check: install-dev lint ## Within a minute: format, lint, types, and the unit te
 	@tests=$$($(BIN)/python .ci/changed.py) && if [ -n "$$tests" ]; then $(PYTEST) -n $(WORKERS) --dist loadfile $$tests; else echo "no unit test depends on what changed"; fi
 
 test: install-dev ## All tests but those that need a real node; ARGS="-k NAME" picks some
-	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 # The floor stands in pyproject.toml, `[tool.coverage.report]`.
 coverage: install-dev ## The same tests, measuring line and branch coverage: fails below the floor
-	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
+	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
 LIVE_PACKAGES := litecoind chromium libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev

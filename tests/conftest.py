@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import Any, cast
 
 import polars  # noqa: F401 - before the line on pandas below: it asks for it once, when it is imported
+import pytest
 from hypothesis import HealthCheck, settings
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,7 +27,48 @@ if importlib.util.find_spec("pandas") is None:
 # jsonschema compiles 38 grammars of RFC 3987 when it is imported, for formats that no schema of ours names: five seconds of each worker.
 cast("dict[str, Any]", sys.modules)["rfc3987_syntax"] = None
 
+LONG = (
+    "simulation/test_fire.py",
+    "forgery/test_catalogue.py",
+    "integration/test_cli.py",
+    "properties/test_checkpoints.py",
+    "properties/test_keys.py",
+    "properties/test_rules_differential.py",
+    "properties/test_opening.py",
+    "forgery/test_manifest.py",
+    "integration/test_two_nodes_accounts.py",
+    "simulation/test_closing_on_a_chain.py",
+    "forgery/test_shapes.py",
+    "forgery/test_nonces.py",
+    "integration/test_console_sources.py",
+    "forgery/test_descriptors.py",
+    "integration/test_security.py",
+    "integration/test_wheel.py",
+    "integration/test_lint.py",
+    "forgery/test_omission.py",
+    "integration/test_bitcoin_follow.py",
+    "integration/test_freeze_descriptors.py",
+    "simulation/test_fire_accounts.py",
+    "integration/test_evm_fuzz.py",
+    "integration/test_public_time.py",
+    "contract/test_kafka_closer.py",
+    "unit/render/test_xlsx.py",
+    "integration/test_settings_load.py",
+    "integration/test_every_fault_apart.py",
+    "integration/test_copies.py",
+    "contract/test_kafka_lease.py",
+    "integration/test_console_hostile.py",
+)
+"""Files that take twenty seconds or more, the longest first: so they are begun, and no long one is left for the end of two workers."""
+
 USUAL_LIMIT = sys.getrecursionlimit()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of `LONG` in its order, then the others as they were found."""
+    here, places = Path(__file__).parent, {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(LONG)))
 
 
 def pytest_collection_finish() -> None:
