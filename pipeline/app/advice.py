@@ -101,7 +101,7 @@ _HINTS: Mapping[IssueCode, str] = {
         "Somebody wrote to the log without a key for it, or removed something: esep log check, docs/security.md."
     ),
     IssueCode.UNKNOWN_ASSET: N_(
-        "If the token is the pool's own, declare it as [assets.NAME] with its contract; if its contract only claims the transfer, label it poisoning (it holds for all months), or waive."
+        "If the token is the pool's own, declare it as [assets.NAME] with its contract. If its contract only claims the transfer, and no node still had that block's state to show so, label the contract, or the account that sends the transactions, poisoning: it holds for all months. Else waive."
     ),
     IssueCode.BAD_ADDRESS: N_("Look the address up where it came from, correct it there and import again."),
     IssueCode.NODE_ANSWER_CHANGED: N_("The second answer counts. If it happens often, use another node."),
@@ -162,6 +162,8 @@ def advice(code: IssueCode, known: Mapping[str, str], month: Month) -> Advice:
     if code is IssueCode.UNKNOWN_OUTFLOW:
         hint = _WHOSE if known.get("has_change") else _NO_CHANGE
         commands = [f"esep label ADDRESS vendor --name WHOSE{chain} --by NAME --reason TEXT"]
+    if code is IssueCode.UNKNOWN_ASSET:
+        commands = [f"esep label CONTRACT poisoning --name WHOSE{chain} --by NAME --reason TEXT"]
     if code is IssueCode.PAYMENT_NOT_ON_CHAIN:
         told = {"yes": _STRANGERS, "no": _NEVER_MINED}.get(known.get("is_on_chain", ""), _NO_TRANSACTION)
         hint = _WRONG_ADDRESS if known.get("is_of_pool") else told

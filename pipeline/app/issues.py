@@ -325,6 +325,8 @@ class _Lookup:
             found = {"miner_id": ref}
         if code is IssueCode.ACCOUNT_CHANGED_HANDS or (code is IssueCode.REGISTRY_OVERLAP and ref[-10:-8] == "20"):
             found = {"day": ref.rpartition(":")[2]} if ref[-10:].count("-") == 2 else {}
+        if code is IssueCode.UNKNOWN_ASSET:
+            found["chain"] = ref.partition(":")[0]
         if code is IssueCode.UNKNOWN_OUTFLOW:
             found["has_change"] = "yes" if found.get("txid") in self._with_change else ""
         if code is IssueCode.PAYMENT_NOT_ON_CHAIN:

@@ -13,7 +13,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.overview import ChainView, MonthView, Overview, overview
 from pipeline.model.message import counted, joined, message
-from pipeline.service.chain_notes import trouble_of
+from pipeline.service.chain_notes import span_words, trouble_of, trouble_words
 from pipeline.texts import N_
 
 from .decisions import parse_month
@@ -105,10 +105,7 @@ def _print_sources(app: App, found: Overview) -> None:
     for chain in found.chains:
         say_field(chain.chain, _chain_words(chain))
         if chain.trouble:
-            since, told = _span(chain.trouble["since_s"]), _span(chain.trouble["told_s"])
-            say_field(
-                "", message("trouble for {since}, last told {told} ago: {words}", since=since, told=told, words=chain.trouble["words"])
-            )
+            say_field("", trouble_words(chain.trouble))
     through = found.ledger_complete_through
     say_field(
         message("ledger"),
@@ -172,20 +169,8 @@ def _chain_words(chain: ChainView) -> str:
         network=chain.network,
         height=chain.height,
         at=at,
-        lag=_span(chain.lag_s or 0),
+        lag=span_words(chain.lag_s or 0),
         calls=calls,
-    )
-
-
-def _span(seconds: int) -> str:
-    """A length of time in its two greatest units."""
-    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
-    return (
-        message("{days} d {hours} h", days=days, hours=hours)
-        if days
-        else message("{hours} h {minutes} min", hours=hours, minutes=minutes)
-        if hours
-        else message("{minutes} min", minutes=minutes)
     )
 
 

@@ -6,9 +6,9 @@ Enters: the connector's status and its trouble. Leaves: `var/chains/CHAIN.json`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -160,6 +160,24 @@ def trouble_of(var: Path, chain: str, now: int) -> dict[str, object] | None:
     if note is None or note.trouble is None:
         return None
     return {"words": note.trouble, "since_s": max(0, now - (note.since or note.at)), "told_s": max(0, now - note.at)}
+
+
+def span_words(seconds: int) -> str:
+    """A length of time in its two greatest units."""
+    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
+    return (
+        message("{days} d {hours} h", days=days, hours=hours)
+        if days
+        else message("{hours} h {minutes} min", hours=hours, minutes=minutes)
+        if hours
+        else message("{minutes} min", minutes=minutes)
+    )
+
+
+def trouble_words(trouble: Mapping[str, Any]) -> str:
+    """What `trouble_of` found, in words: for how long, when it was told, what it is."""
+    since, told = span_words(trouble["since_s"]), span_words(trouble["told_s"])
+    return message("trouble for {since}, last told {told} ago: {words}", since=since, told=told, words=trouble["words"])
 
 
 def with_earlier(node: NodeNote, before: NodeNote | None) -> NodeNote:

@@ -276,9 +276,16 @@ def test_the_machine_room_and_who_did_what(closed: Parts) -> None:
     client = by_link(closed)
     page = client.get("/machine")
     assert "block 4861" in words(page) and "chains.bitcoin.finality" in page.text and "None" not in words(page)
+    assert "trouble for" not in words(page)
+    at = closed.app.now()
     note_path(closed.app.settings.var, "bitcoin").parent.mkdir(exist_ok=True)
-    note_path(closed.app.settings.var, "bitcoin").write_text(json.dumps({"at": 1, "nodes": NODES}), encoding="utf-8")
+    note_path(closed.app.settings.var, "bitcoin").write_text(
+        json.dumps({"at": at - 60, "since": at - 7500, "trouble": "the node is away", "nodes": NODES}), encoding="utf-8"
+    )
     assert "trace_filter, proofs of accounts, state by a block's hash could not be tried yet" in words(client.get("/machine"))
+    assert re.search(r"trouble for 2 h 5 min, last told [12] min ago: the node is away", words(client.get("/machine"))), (
+        "also when nothing new is in the log"
+    )
     in_russian = words(by_link(closed, language="ru").get("/machine"))
     assert "txindex: индекс строится, готов до блока 412 из 24000120" in in_russian and "trace_block, квитанции блока" in in_russian
     deeds = words(client.get("/deeds?what=waive&search=REFUND"))

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from pipeline.app.deeds import Deed, DeedFilter, as_csv, deeds_of_audit
 from pipeline.app.machine import machine
-from pipeline.service.chain_notes import pending_words, read_note, way_words
+from pipeline.service.chain_notes import pending_words, read_note, trouble_of, trouble_words, way_words
 from pipeline.web.access import AsOperator, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
@@ -32,12 +32,13 @@ def machine_room(request: Request, parts: Console, viewer: AsViewer) -> Response
     with parts.reading.connection() as connection:
         found = machine(parts.app, connection)
     notes = {chain: read_note(settings.var, chain) for chain in settings.chains}
+    troubles = {chain: trouble_of(settings.var, chain, parts.app.now()) for chain in settings.chains}
     log = parts.app.log.end()
     behind = {place: offset - snapshot.positions.get(place, 0) for place, offset in log.items()}
     return page(
-        request, "machine.html", machine=found, snapshot=snapshot, notes=notes, log=log, behind=behind, trouble=parts.reading.trouble,
+        request, "machine.html", machine=found, snapshot=snapshot, notes=notes, troubles=troubles, log=log, behind=behind, trouble=parts.reading.trouble,
         may_see_settings="operator" in viewer.roles or "admin" in viewer.roles, published=settings.store.published,
-        way_words=way_words, pending_words=pending_words,
+        way_words=way_words, pending_words=pending_words, trouble_words=trouble_words,
     )  # fmt: skip
 
 
