@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.chains.networks import is_account_network
 from pipeline.model.errors import EsepError
-from pipeline.model.message import joined, message, text_of
+from pipeline.model.message import Amount, joined, message, text_of
 from pipeline.signing.certificate import days_left, key_fault
 from pipeline.store.queries import streams
 
@@ -215,7 +215,7 @@ def _disk(app: App) -> Iterator[Finding]:
     var = app.settings.var
     free = shutil.disk_usage(var if var.is_dir() else var.parent).free
     told, mend = (
-        message("{free} GiB free below {var}", free=format(free / (1 << 30), ".1f"), var=var),
+        message("{free} GiB free below {var}", free=Amount(format(free / (1 << 30), ".1f")), var=var),
         message("free disk space, or move var"),
     )
     if var.is_dir() and not os.access(var, os.W_OK):

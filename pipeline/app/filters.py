@@ -18,7 +18,7 @@ from pipeline.chains.bitcoin.wire import parse_header
 from pipeline.model.durable import atomic_file
 from pipeline.model.errors import SourceError
 from pipeline.model.journal import Journal
-from pipeline.model.message import message
+from pipeline.model.message import grouped, message
 from pipeline.settings import Settings
 from pipeline.settings.models import ChainSettings
 from pipeline.verify.filters import FilterSpan, filter_spans
@@ -88,8 +88,8 @@ def lay_filters(bundle: Path, span: FilterSpan, node: NodeOfCoins, progress: Cal
                     message(
                         "{chain}: {blocks} of {last} filters",
                         chain=span.chain,
-                        blocks=format(blocks, ","),
-                        last=format(span.last - span.first + 1, ","),
+                        blocks=grouped(blocks),
+                        last=grouped(span.last - span.first + 1),
                     )
                 )
     return AddedFilters(span.chain, blocks, matched, path.stat().st_size)

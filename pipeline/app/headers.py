@@ -16,7 +16,7 @@ from pipeline.chains.bitcoin.wire import parse_headers
 from pipeline.model.durable import atomic_file, write_atomically
 from pipeline.model.errors import SourceError
 from pipeline.model.journal import Journal
-from pipeline.model.message import message
+from pipeline.model.message import grouped, message
 from pipeline.settings import Settings
 from pipeline.settings.models import ChainSettings
 from pipeline.verify.checkpoint import Gap, gap_before, headers_path
@@ -80,9 +80,7 @@ def _lay(bundle: Path, gap: Gap, node: NodeOfCoins, kept: Path, progress: Callab
         for done, raw in _parts(gap, node, kept):
             file.write(raw)
             progress(
-                message(
-                    "{chain}: {done} of {count} headers", chain=gap.chain, done=format(done, ","), count=format(gap.last - gap.after, ",")
-                )
+                message("{chain}: {done} of {count} headers", chain=gap.chain, done=grouped(done), count=grouped(gap.last - gap.after))
             )
     return AddedHeaders(gap.chain, gap.after, gap.last - gap.after, path.stat().st_size)
 

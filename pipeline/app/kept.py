@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 
 from pipeline.model.durable import write_atomically
-from pipeline.model.message import Message, counted, joined, message
+from pipeline.model.message import Amount, Grouped, Instant, Message, counted, joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.store import Store
@@ -105,6 +105,8 @@ def _packed(value: Any) -> Any:
         if str(_unpacked(json.loads(json.dumps(form)))) != str(value):
             raise ValueError(value.template)
         return form
+    if isinstance(value, (Amount, Grouped, Instant)):
+        return [type(value).__name__, str(value)]
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, (list, tuple)):
@@ -140,6 +142,9 @@ _MAKE: dict[str, Callable[[list[Any]], Any]] = {
     "tuple": lambda parts: tuple(map(_unpacked, parts)),
     "day": lambda parts: date.fromisoformat(parts[0]),
     "month": lambda parts: Month.parse(parts[0]),
+    "Amount": lambda parts: Amount(parts[0]),
+    "Grouped": lambda parts: Grouped(parts[0]),
+    "Instant": lambda parts: Instant(parts[0]),
     "joined": lambda parts: joined(parts[0], _unpacked(parts[1])),
     "message": _message,
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from pipeline.model.message import message
+from pipeline.model.message import Instant, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.texts import N_
@@ -118,7 +118,7 @@ def link_to(explorers: dict[str, str], chain: str, txid: str) -> str:
 
 
 def instant_of_micros(micros: int) -> str:
-    """An instant as text, UTC, with what there is of fractions of a second."""
+    """An instant as data, UTC, with what there is of fractions of a second; people read it by Almaty's clocks."""
     text = datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     fraction = f".{micros % 1_000_000:06}".rstrip("0") if micros % 1_000_000 else ""
-    return f"{text}{fraction} UTC"
+    return Instant(f"{text}{fraction} UTC")

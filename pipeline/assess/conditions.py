@@ -18,7 +18,7 @@ from pipeline.enrich.opening import Opening, not_looked_for
 from pipeline.enrich.payers import PAYERS_SINCE
 from pipeline.enrich.witnesses import month_witnesses, span_words
 from pipeline.log.events.months import Waived
-from pipeline.model.message import joined, message
+from pipeline.model.message import Instant, joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
@@ -208,4 +208,4 @@ def describe_chains(
 
 
 def _utc(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Instant(datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))

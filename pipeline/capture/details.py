@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import Final
 
-from pipeline.model.message import joined, message
+from pipeline.model.message import Instant, joined, message
 from pipeline.texts import N_
 
 GONE: Final = N_("{table} row {row_id} is gone: {why}; find out who deleted it")
@@ -140,6 +140,8 @@ def _cell_fault(text: str) -> str:
 def _inner(name: str, value: str) -> str:
     if name == "moves":
         return joined(", ", [_of(part, _MOVES) for part in value.split(", ")])
+    if value.endswith(" UTC"):
+        return Instant(value)
     return _of(value, _WHY) if name in _WORDS else value
 
 

@@ -13,7 +13,7 @@ from pipeline.app.app import App
 from pipeline.app.backup import back_up
 from pipeline.app.backup import restore as restore_backup
 from pipeline.app.doctor import examine
-from pipeline.model.message import message
+from pipeline.model.message import Amount, message
 
 from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, print_json, progress, say, say_field, settings_of, shown
 
@@ -66,7 +66,7 @@ def backup(
         message(
             "{folder}: {size_bytes} MiB, read back and whole",
             folder=shown(done.folder),
-            size_bytes=format(done.size_bytes / (1 << 20), ".1f"),
+            size_bytes=Amount(format(done.size_bytes / (1 << 20), ".1f")),
         ),
         hang=2,
     )

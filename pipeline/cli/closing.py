@@ -26,7 +26,7 @@ from pipeline.closing.submission import State, outcome_words, state_words
 from pipeline.log.events.months import DraftedRow
 from pipeline.model.errors import FilingError, MonthError, SettingsError
 from pipeline.model.message import counted, joined, message
-from pipeline.model.months import ALMATY
+from pipeline.model.months import ALMATY, utc_offset
 from pipeline.service.loops import stopped_by_signals
 from pipeline.texts import N_
 
@@ -147,16 +147,17 @@ def calendar(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG)
         rows = [(_when(e.point.at), e.point.month, e.point.what, e.point.why, *_past_or_note(e)) for e in entries]
         print_json([dict(zip(("at", "month", "what", "why", "past", "note"), row, strict=True)) for row in rows])
         return
-    say(message("All times are Almaty's."))
+    say(message("All times are Almaty's, UTC{offset}.", offset=utc_offset(datetime.fromtimestamp(now(), ALMATY))))
     for month in sorted({entry.point.month for entry in entries}):
         say(f"\n{month}")
         for entry in entries:
+            here = datetime.fromtimestamp(entry.point.at, ALMATY)
             if entry.point.month == month:
                 standing = message(" [{standing}]", standing=entry.standing) if entry.standing else ""
                 say(
                     message(
                         "  {at}  {what}: {why}{standing}",
-                        at=_when(entry.point.at),
+                        at=message("{day} {time}", day=here.date(), time=f"{here:%H:%M}"),
                         what=message("filing") if entry.point.what == "filed" else entry.point.what,  # "filed" is said of what was done
                         why=entry.point.why,
                         standing=standing,

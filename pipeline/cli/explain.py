@@ -82,9 +82,6 @@ def _value(fact: Fact) -> str:
         return f"{amount_words(fact.value)} {fact.asset}"
     if fact.kind == "day":
         return day_words(fact.value)
-    if fact.kind == "instant":
-        day, time = fact.value.split(" ", 1)
-        return f"{day_words(day)} {time}"
     if fact.kind == "explanation":
         return explanation_words(fact.value)
     return fact.value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from pipeline.log.copying import check_log, copy_audit, copy_log
 from pipeline.log.head import stamp_faults
 from pipeline.model.errors import LogError, SettingsError
 from pipeline.model.message import counted, joined, message, text_of
-from pipeline.model.months import ALMATY
+from pipeline.model.months import almaty_words
 from pipeline.settings import Settings
 from pipeline.texts import N_
 
@@ -154,13 +153,15 @@ def check(
     if stamped is not None:
         heights = sorted({height for stamp in checked.stamps for height in stamp.heights})
         where = (
-            f"up to Bitcoin block {heights[-1]}, whose header is not checked here" if heights else "promised by calendars, in no block yet"
+            message("up to Bitcoin block {height}, whose header is not checked here", height=heights[-1])
+            if heights
+            else message("promised by calendars, in no block yet")
         )
         say(
             message(
                 "it gives the heads of all {count} public time stamps, the newest of {fromtimestamp}; {where}",
                 count=len(checked.stamps),
-                fromtimestamp=format(datetime.fromtimestamp(stamped, ALMATY), "%Y-%m-%d %H:%M"),
+                fromtimestamp=almaty_words(stamped),
                 where=where,
             )
         )

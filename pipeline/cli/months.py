@@ -16,7 +16,7 @@ from pipeline.app.filters import add_filters
 from pipeline.app.headers import add_headers
 from pipeline.app.summary import month_summary
 from pipeline.model.errors import MonthError, SettingsError, VerifyError
-from pipeline.model.message import joined, message
+from pipeline.model.message import grouped, joined, message
 from pipeline.render import FORMATS, Document, Format, render_all
 from pipeline.render.form import LANGUAGES, Language
 from pipeline.verify import telling
@@ -137,9 +137,9 @@ def headers(month: MonthArgument, as_json: JsonOption = False, config: ConfigOpt
             message(
                 "{chain}: {count} headers since the checkpoint {height}, {size} bytes",
                 chain=each.chain,
-                count=format(each.headers, ","),
+                count=grouped(each.headers),
                 height=each.checkpoint,
-                size=format(each.size, ","),
+                size=grouped(each.size),
             )
         )
     if not added:

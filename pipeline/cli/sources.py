@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +12,7 @@ from pipeline.app.app import App
 from pipeline.capture.follow_source import Stepped
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
+from pipeline.model.months import almaty_words
 from pipeline.service.capturing import capture_once
 from pipeline.service.loops import run_loops, stopped_by_signals
 from pipeline.service.sources import source_loop
@@ -146,7 +147,7 @@ def decide(
 
 
 def _said(at_us: int) -> str:
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return almaty_words(at_us // 1_000_000)
 
 
 def _span(seconds: int) -> str:

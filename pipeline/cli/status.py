@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.overview import ChainView, MonthView, Overview, overview
 from pipeline.model.message import counted, joined, message
+from pipeline.model.months import almaty_words
 from pipeline.service.chain_notes import span_words, trouble_of, trouble_words
 from pipeline.texts import N_
 
@@ -162,7 +162,7 @@ def _lag_words(app: App, lag: Mapping[str, int] | None) -> str:
 def _chain_words(chain: ChainView) -> str:
     if chain.height is None or chain.time is None:
         return message("{network}: no block was read yet (esep run)", network=chain.network)
-    at = datetime.fromtimestamp(chain.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    at = almaty_words(chain.time)
     calls = message("; calls inside transactions: {internal_calls}", internal_calls=chain.internal_calls) if chain.internal_calls else ""
     return message(
         "{network}: block {height} of {at}, {lag} ago{calls}",

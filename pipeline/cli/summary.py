@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.app.overview import Move
 from pipeline.app.summary import MonthSummary
 from pipeline.model.message import counted, joined, message
-from pipeline.model.months import ALMATY
+from pipeline.model.months import almaty_words
 from pipeline.texts import N_
 
 from .frame import command_line, say, say_field, shown
@@ -67,7 +66,7 @@ def amounts(totals: dict[str, str]) -> str:
 def move_words(move: Move, config: Path) -> str:
     """Who acts next and what is to be done; the command on a line of its own."""
     who = {"you": message("you: "), "esep": "Esep: ", "filing service": message("the filing service: "), "nobody": ""}[move.who]
-    since = message(", {at} (Almaty)", at=format(datetime.fromtimestamp(move.at, ALMATY), "%Y-%m-%d %H:%M")) if move.at is not None else ""
+    since = joined("", [", ", almaty_words(move.at)]) if move.at is not None else ""
     told = joined("", [who, move.what, since])
     return joined("\n", [told, command_line(move.command, config)]) if move.command else told
 

@@ -15,7 +15,7 @@ import typer
 from pipeline.app.app import App
 from pipeline.app.wallets import GivenSignature
 from pipeline.model.errors import InputRefused
-from pipeline.model.message import message, text_of
+from pipeline.model.message import grouped, message, text_of
 
 from .decisions import ByOption
 from .frame import DEFAULT_CONFIG, ConfigOption, now, progress, say, settings_of
@@ -72,7 +72,7 @@ def _read(file: Path) -> list[GivenSignature]:
         with file.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
-            raise ValueError(message("is larger than {max_file_bytes} bytes", max_file_bytes=format(MAX_FILE_BYTES, ",")))
+            raise ValueError(message("is larger than {max_file_bytes} bytes", max_file_bytes=grouped(MAX_FILE_BYTES)))
         rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
     except (OSError, ValueError, csv.Error) as error:
         raise InputRefused(

@@ -39,7 +39,7 @@ from pipeline.enrich.frames import FRAMES_MAY_BE_ABSENT, MAY_BE_ABSENT, SHAPES, 
 from pipeline.freeze.evidence import write_decisions, write_evidence
 from pipeline.log.events.months import Frozen
 from pipeline.model.durable import move_into_place, sync, temporary_path
-from pipeline.model.message import as_plain, message
+from pipeline.model.message import as_plain, grouped, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import NEWEST_LAYOUT, Document, render_all
@@ -201,7 +201,7 @@ def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], N
     for part in parts:
         yield part
         done += part.height
-        progress(message("report.csv: {done} of {total} rows", done=format(done, ","), total=format(total, ",")))
+        progress(message("report.csv: {done} of {total} rows", done=grouped(done), total=grouped(total)))
 
 
 def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:

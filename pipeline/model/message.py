@@ -36,6 +36,23 @@ class Amount(str):
     __slots__ = ()
 
 
+class Grouped(str):
+    """A whole number with its thousands apart (`1,437`) within a message: the reader's language parts them its own way."""
+
+    __slots__ = ()
+
+
+def grouped(number: int) -> str:
+    """The number as `Grouped`."""
+    return Grouped(format(number, ","))
+
+
+class Instant(str):
+    """An instant as data has it, UTC (`2026-10-04 07:00:30 UTC`, with or without seconds and their fractions), within a message or alone: people read it by Almaty's clocks."""
+
+    __slots__ = ()
+
+
 def message(template: str, /, **values: object) -> str:
     """The template, filled in. Values may be messages, or exceptions that were raised with one: they are translated, too. Days stand as the reader's language writes them."""
     values = {name: text_of(value) if isinstance(value, BaseException) else value for name, value in values.items()}
@@ -68,6 +85,6 @@ def text_of(error: BaseException) -> str:
 
 def as_plain(value: object) -> str:
     """For encoders that know no subclass of `str`: the English text of a message. Raises TypeError for anything else."""
-    if isinstance(value, Message):
+    if isinstance(value, (Message, Instant, Grouped)):
         return str(value)
     raise TypeError(f"no text: {type(value).__name__}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -57,6 +57,19 @@ class Month:
     def deadline(self) -> date:
         """The day it is due by (rule 1.1, law)."""
         return self.next.first.replace(day=25)
+
+
+def almaty_words(at_s: int) -> str:
+    """An instant in Unix seconds for people, by Almaty's clocks: `2026-10-04 12:00 UTC+5`, the day as the reader's language writes it (rule 1.2)."""
+    here = datetime.fromtimestamp(at_s, UTC).astimezone(ALMATY)
+    return message("{day} {time} UTC{offset}", day=here.date(), time=f"{here:%H:%M}", offset=utc_offset(here))
+
+
+def utc_offset(here: datetime) -> str:
+    """By how much the clocks of an instant are before UTC: `+5`."""
+    seconds = int((here.utcoffset() or timedelta()).total_seconds())
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{'-' if seconds < 0 else '+'}{hours}{f':{minutes:02}' if minutes else ''}"
 
 
 def almaty_date(at_s: int) -> date:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.model.durable import atomic_file
-from pipeline.model.message import message
+from pipeline.model.message import grouped, message
 
 from .document import Document
 from .file_names import FORMATS, Format, check_format, file_name
@@ -51,7 +51,7 @@ def render_all(
 
 
 def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> None:
-    progress(message("{name}: {done} of {total} rows", name=name, done=format(done, ","), total=format(total, ",")))
+    progress(message("{name}: {done} of {total} rows", name=name, done=grouped(done), total=grouped(total)))
 
 
 def render_one(

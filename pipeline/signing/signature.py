@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pipeline.model.errors import SigningError
-from pipeline.model.message import message
+from pipeline.model.message import grouped, message
 
 from .cms import SignatureParts, read_signature, signed_attributes_digest
 from .gost import DIGEST_OID, MOST_BYTES, SIGNATURE_OID, check_gost, gost_key
@@ -182,8 +182,8 @@ def _hashed(oid: str, content: bytes) -> bytes:
             raise NotCheckable(
                 message(
                     "{count} bytes are more than are digested by Streebog here ({most_bytes})",
-                    count=format(len(content), ","),
-                    most_bytes=format(MOST_BYTES, ","),
+                    count=grouped(len(content)),
+                    most_bytes=grouped(MOST_BYTES),
                 )
             )
         return streebog512(content)

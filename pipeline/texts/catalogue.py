@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib import resources
 from typing import Final, Literal, get_args
 
-from pipeline.model.message import Amount, Message, message
-from pipeline.model.months import Month
+from pipeline.model.message import Amount, Grouped, Instant, Message, message
+from pipeline.model.months import ALMATY, Month, utc_offset
 
 Language = Literal["kk", "ru", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
@@ -27,6 +27,7 @@ DOMAIN: Final = "esep"
 
 _TAGS: Final = {"kk": "kk-KZ", "ru": "ru-KZ", "en": "en-GB"}
 _DAY: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_INSTANT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)? UTC")
 _AMOUNT: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 
 
@@ -79,7 +80,11 @@ class Texts:
         """A message in this language, with the messages in its values; any other text is data, and stays as it is."""
         if isinstance(text, Amount) and self.language != "en":
             return self.amount(text)
-        if not isinstance(text, Message) or self.language == "en":
+        if isinstance(text, Grouped) and self.language != "en":
+            return self.amount(text.replace(",", ""))
+        if isinstance(text, Instant):
+            return self.instant(text)
+        if not isinstance(text, Message):
             return str(text)
         if text.parts is not None:
             return self.tell(text.template).join(map(self.tell, text.parts))
@@ -94,7 +99,7 @@ class Texts:
         if isinstance(value, str):
             return self.tell(value)
         # A moment (datetime) is data of its own form; a day stands as the language writes it.
-        return self.day(str(value)) if type(value) is date else value
+        return self.day(str(value)) if type(value) is date and self.language != "en" else value
 
     def recognised(self, text: str, templates: Iterable[str]) -> str:
         """An English text in this language by the first of the templates that it was made of; as it is where none fits."""
@@ -119,6 +124,15 @@ class Texts:
         if self.language != "en":
             return f"{match[3]}.{match[2]}.{match[1]}"
         return f"{int(match[3])} {_month_names(self.tag, 'abbreviated', 'format')[int(match[2])]} {match[1]}"
+
+    def instant(self, instant: str) -> str:
+        """An `Instant` by Almaty's clocks (rule 1.2), the offset named: `04.10.2026 12:00:30 UTC+5`, in English `2026-10-04 …`; any other text as it is."""
+        match = _INSTANT.fullmatch(instant)
+        if not match:
+            return str(instant)
+        here = datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00").astimezone(ALMATY)
+        day = here.date().isoformat() if self.language == "en" else self.day(here.date().isoformat())
+        return f"{day} {here:%H:%M}{match[3] or ''} UTC{utc_offset(here)}"
 
     @property
     def decimal_mark(self) -> str:

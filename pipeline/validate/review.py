@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.model.amounts import from_units
 from pipeline.model.message import Amount, joined, message
-from pipeline.model.months import ALMATY
+from pipeline.model.months import almaty_words
 from pipeline.model.rules import Asset
 
 from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
@@ -109,9 +109,8 @@ class Review:
 
 
 def _moment(at: str) -> str:
-    """An instant (ISO 8601, UTC) for people, by Almaty's clocks: `2026-10-04 12:00 (Almaty)`."""
-    here = datetime.fromisoformat(at).astimezone(ALMATY)
-    return message("{day} {time} (Almaty)", day=here.date(), time=format(here, "%H:%M"))
+    """An instant (ISO 8601, UTC) for people, by Almaty's clocks."""
+    return almaty_words(int(datetime.fromisoformat(at).timestamp()))
 
 
 def review_lines(source: str, found: Review) -> list[str]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.assess.wallets import DESCRIPTORS_JSONL
 from pipeline.enrich.frames import SHAPES
 from pipeline.model.errors import VerifyError
-from pipeline.model.message import message
+from pipeline.model.message import grouped, message
 from pipeline.model.rules import NEWEST_EDITION
 from pipeline.model.typed import convert
 
@@ -133,7 +133,7 @@ def read_plain(path: Path, limit: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(message("{name} is not a plain file", name=path.name))
         if status.st_size > limit:
-            raise ValueError(message("{name} has {st_size} bytes, more than {limit}", name=path.name, st_size=format(status.st_size, ","), limit=format(limit, ",")))  # fmt: skip
+            raise ValueError(message("{name} has {st_size} bytes, more than {limit}", name=path.name, st_size=grouped(status.st_size), limit=grouped(limit)))  # fmt: skip
         return file.read(limit + 1)
 
 
@@ -176,7 +176,7 @@ def require_plain_files(folder: Path, files: dict[str, str]) -> None:
             raise VerifyError(message("{folder} is {kind}: a bundle has plain files only", folder=folder / name, kind=_kind(kind)))
         most = MAX_FILE_BYTES.get(Path(name).suffix, MAX_SIGNATURE_BYTES)
         if status.st_size > most and name not in FOLDERS:
-            raise VerifyError(message("{folder} has {st_size} bytes: no such file of a bundle has more than {most}", folder=folder / name, st_size=format(status.st_size, ","), most=format(most, ",")))  # fmt: skip
+            raise VerifyError(message("{folder} has {st_size} bytes: no such file of a bundle has more than {most}", folder=folder / name, st_size=grouped(status.st_size), most=grouped(most)))  # fmt: skip
 
 
 def _kind(mode: int) -> str:
@@ -193,7 +193,7 @@ def require_modest_frame(path: Path) -> None:
             metadata = file.metadata
             fields = list(file.schema_arrow)
             if metadata.num_columns > 64 or metadata.num_rows > MAX_ROWS:
-                raise ValueError(message("{name}: {num_rows} rows of {num_columns} columns are more than a frame may have", name=path.name, num_rows=format(metadata.num_rows, ","), num_columns=metadata.num_columns))  # fmt: skip
+                raise ValueError(message("{name}: {num_rows} rows of {num_columns} columns are more than a frame may have", name=path.name, num_rows=grouped(metadata.num_rows), num_columns=metadata.num_columns))  # fmt: skip
             texts = [field.name for field in fields if _is_text(field.type)]
             if strange := [field.name for field in fields if field.name not in texts and not _is_plain(field.type)]:
                 raise ValueError(message("{name}: {strange} are of types that no frame has", name=path.name, strange=", ".join(strange)))
@@ -202,8 +202,8 @@ def require_modest_frame(path: Path) -> None:
             if declared > limit:
                 raise ValueError(message(
                     "{name}: {num_rows} rows of {num_columns} columns, {declared} bytes unpacked, are more than its {size} bytes may hold",
-                    name=path.name, num_rows=format(metadata.num_rows, ","), num_columns=metadata.num_columns,
-                    declared=format(declared, ","), size=format(size, ","),
+                    name=path.name, num_rows=grouped(metadata.num_rows), num_columns=metadata.num_columns,
+                    declared=grouped(declared), size=grouped(size),
                 ))  # fmt: skip
         total = 0
         for column in texts:
@@ -211,7 +211,7 @@ def require_modest_frame(path: Path) -> None:
                 for batch in file.iter_batches(batch_size=1 << 16, columns=[column], use_threads=False):
                     total += _written_out(batch.column(0))
                     if total > limit:
-                        raise ValueError(message("{name}: its texts take {total} bytes and more written out, more than its {size} bytes may hold", name=path.name, total=format(total, ","), size=format(size, ",")))  # fmt: skip
+                        raise ValueError(message("{name}: its texts take {total} bytes and more written out, more than its {size} bytes may hold", name=path.name, total=grouped(total), size=grouped(size)))  # fmt: skip
     except pa.ArrowException as error:
         raise ValueError(message("{name}: not a sound Parquet file: {splitlines}", name=path.name, splitlines=str(error).splitlines()[0][:200])) from error  # fmt: skip
 

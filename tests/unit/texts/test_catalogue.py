@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline
+from pipeline.app.kept import _packed, _unpacked
 from pipeline.cli.commands import build
 from pipeline.cli.help_texts import help_messages
-from pipeline.model.message import counted, joined, message
-from pipeline.model.months import Month
+from pipeline.model.message import Amount, Instant, counted, grouped, joined, message
+from pipeline.model.months import Month, almaty_words
 from pipeline.texts import LANGUAGES, Language, terminal_language, texts
 from pipeline.texts.collect import TRANSLATED, as_po, compiled, messages_of, po_path, read_catalogue
 
@@ -138,3 +139,24 @@ def test_english_text_of_others_is_known_by_its_template() -> None:
     assert texts("ru").recognised("Invalid value for '--x': 7 {y}", templates) == "Недопустимое значение '--x': 7 {y}"
     assert texts("ru").recognised("quite another thing", templates) == "quite another thing"
     assert texts("en").recognised("Invalid value: 7", templates) == "Invalid value: 7"
+
+
+def test_instants_are_almatys_with_their_offset_in_every_language() -> None:
+    """Data keeps UTC; people read the clocks by which the form's days go (rule 1.2)."""
+    at = Instant("2026-10-01 19:30:05.25 UTC")
+    assert str(at) == "2026-10-01 19:30:05.25 UTC", "data and JSON"
+    assert texts("ru").tell(at) == "02.10.2026 00:30:05.25 UTC+5"
+    assert texts("en").tell(message("at {at}", at=at)) == "at 2026-10-02 00:30:05.25 UTC+5"
+    assert texts("en").tell(Instant("2023-10-01 19:30 UTC")) == "2023-10-02 01:30 UTC+6", "before 2024-03-01"
+    assert texts("kk").tell(almaty_words(1_793_500_000)) == "01.11.2026 07:26 UTC+5"
+    assert texts("en").tell(message("on {day}", day=date(2026, 10, 31))) == "on 2026-10-31"
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "1,437 of 1.5"), ("ru", "1\u00a0437 of 1,5"), ("kk", "1\u00a0437 of 1,5")])
+def test_counts_and_sizes_have_the_marks_of_the_language(language: Language, said: str) -> None:
+    assert texts(language).tell(message("{count} of {size}", count=grouped(1437), size=Amount("1.5"))) == said
+
+
+def test_what_is_kept_of_a_look_keeps_how_its_values_are_read() -> None:
+    kept = _unpacked(_packed(message("{at} {count}", at=Instant("2026-10-01 19:30 UTC"), count=grouped(1437))))
+    assert texts("ru").tell(kept) == "02.10.2026 00:30 UTC+5 1\u00a0437"
