@@ -20,7 +20,7 @@ from pipeline.model.message import message
 from pipeline.validate.layout import OWN, Layout
 from pipeline.validate.table import Fault, RawColumn, RawTable
 
-from .encodings import as_utf8
+from .encodings import as_utf8, odd_encoding
 from .heading import SEARCHED_ROWS, title_above
 
 SEPARATORS = (",", ";", "\t")
@@ -29,6 +29,7 @@ _CHUNK_ROWS = 50_000
 
 def read_csv(data: bytes, source: str, expected: Collection[str], layout: Layout = OWN) -> RawTable:
     """The table of a CSV file. `expected`: the headings by which the separator is detected. Faults are returned with the table."""
+    odd = odd_encoding(data, layout)
     data, faults = _normal(data, layout)
     if not faults:
         data, faults = _without_top(data, expected, layout)
@@ -36,7 +37,8 @@ def read_csv(data: bytes, source: str, expected: Collection[str], layout: Layout
         return _nothing(source, faults)
     is_quoted = b'"' in data
     table = _read_quoted(data.decode(), source, expected, layout) if is_quoted else _read_plain(data, source, expected, layout)
-    return _with_lost_letters(table, layout)
+    table = _with_lost_letters(table, layout)
+    return replace(table, odd=(*table.odd, odd)) if odd else table
 
 
 def _nothing(source: str, faults: list[Fault]) -> RawTable:

@@ -21,6 +21,7 @@ from pipeline.model.errors import InputRefused
 from pipeline.model.rules import Asset
 from pipeline.validate.check import Checked
 from pipeline.validate.layout import Layout
+from pipeline.validate.table import shown
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8)}
 HEADINGS = ["allocation_id", "account", "asset", "allocated_at", "amount"]
@@ -184,6 +185,38 @@ def test_another_encoding_than_the_one_set_is_named_and_read_when_set(tmp_path: 
     for other in {"windows-1251", "koi8-r", "cp866"} - {encoding}:
         (fault,) = faults(data, tmp_path, encoding=other)
         assert f'set encoding = "{encoding}"' in fault
+
+
+@pytest.mark.parametrize("word", ["Б", "Щ", "Ю", "пул", "ЧП", "БТЦ", "Фуфа", "ТОО"])
+def test_where_few_letters_fit_two_encodings_both_are_named_with_what_they_read(tmp_path: Path, word: str) -> None:
+    data = csv("0.5", account=f"{word}-7").decode().encode("cp1251")
+    (fault,) = faults(data, tmp_path)
+    assert "too few letters to tell" in fault
+    for encoding, name in (("windows-1251", "Windows-1251"), ("koi8-r", "KOI8-R")):
+        assert f'{shown(f"{word}-7".encode("cp1251").decode(encoding))} as {name} (encoding = "{encoding}")' in fault
+    assert read(data, tmp_path, encoding="windows-1251").rows["account"].to_list() == [f"{word}-7"]
+
+
+@pytest.mark.parametrize(
+    "word", ["Иванов", "Сидорова", "Ертис", "Алматы", "Шаймерденов", "ТОО Майнинг", "Қасымов", "Ғани", "Әлия", "Өмірбек", "Ұлпан"]
+)
+def test_names_are_told_for_certain(tmp_path: Path, word: str) -> None:
+    encoding = "windows-1251" if all(letter not in "ҚҒӘӨҰі" for letter in word) else "kz-1048"
+    (fault,) = faults(csv("0.5", account=f"{word}-7").decode().encode(encoding), tmp_path)
+    assert f'set encoding = "{encoding}"' in fault and word.split()[0] in fault and "too few" not in fault
+
+
+def test_a_word_in_every_row_counts_once_and_a_doubtful_encoding_asks(tmp_path: Path) -> None:
+    """A file that is what the settings say was refused as KOI8-R: the same few seldom letters in each row added up."""
+    rows = "".join(f"A{n},пул-{n},BTC,{AT},0.5\n" for n in range(40))
+    data = (",".join(HEADINGS) + "\n" + rows).encode("cp1251")
+    found = read(data, tmp_path, encoding="windows-1251")
+    assert found.rows["account"].to_list()[:2] == ["пул-0", "пул-1"] and not found.notes.odd
+    seldom = (",".join(HEADINGS) + f"\nA1,ЧП БТЦ пул,BTC,{AT},0.5\n").encode("cp1251")
+    found = read(seldom, tmp_path, encoding="windows-1251")
+    assert found.rows["account"].to_list() == ["ЧП БТЦ пул"]
+    (asked,) = found.notes.odd
+    assert "'ЧП' is read as Windows-1251" in asked and "as KOI8-R it would read 'во'" in asked and 'encoding = "koi8-r"' in asked
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
