@@ -300,6 +300,12 @@ def dust(trio: Trio) -> None:
     trio.node.has_rest, trio.node.alter = False, alter
 
 
+def index_being_built(trio: Trio) -> None:
+    """A node without REST that has only begun its index of transactions."""
+    trio.node.has_rest = False
+    altered("getindexinfo", txindex={"synced": False, "best_block_height": 2})(trio)
+
+
 def without_prevouts(method: str, reply: Reply) -> Reply:
     if method == "getblock" and isinstance(reply["result"], dict):
         for tx in reply["result"].get("tx", []):
@@ -340,6 +346,7 @@ def of_fork(world: Callable[[], Any]) -> Callable[[Trio], None]:
 
 OF_COINS = {
     "dust": Fault(dust),
+    "an index being built": Fault(index_being_built),
     "another network": Fault(altered("getblockchaininfo", chain="main"), "is on chain 'main'"),
     "another chain's first block": Fault(
         by_reply(lambda asked, reply: {**reply, "result": "00" * 32} if asked == "getblockhash" else reply), "is on another network"
@@ -447,6 +454,19 @@ def limited_inside(trio: Trio) -> None:
     trio.node.between, trio.behave = between, behave
 
 
+def not_found_later(trio: Trio) -> None:
+    """A way of tracing that was there when it was tried, and is told as no method afterwards."""
+    asked_before: set[str] = set()
+
+    def between(asked: str, params: list[Any], answers: Answer) -> Any:
+        if asked == "trace_block" and asked in asked_before:
+            raise NodeFault(-32601, "Method not found")
+        asked_before.add(asked)
+        return answers(asked, params)
+
+    trio.node.between = between
+
+
 def poisoned(trio: Trio) -> None:
     """Sixty contracts log that the pool paid."""
     forged = [address(950 + n) for n in range(60)]
@@ -490,6 +510,7 @@ OF_ACCOUNT_CHAINS = {
     "a number of words": Fault(said("eth_getBlockByNumber", lambda found: found and {**found, "number": "zz"}), "number"),
     "no traces on this plan": Fault(fails(*TRACES, code=-32600, message="trace_block is not available on the Free tier"), "shows no calls"),
     "one trace on this plan": Fault(fails("trace_block", code=-32604, message="Method not enabled")),
+    "one trace no method later": Fault(not_found_later),
     "receipts of a block refused": Fault(fails("eth_getBlockReceipts", code=-32602, message="invalid argument 0: hex number > 64 bits")),
     "all but blocks refused": Fault(fails("eth_getLogs", code=403, message="access denied"), "access denied"),
     "state of null": Fault(
