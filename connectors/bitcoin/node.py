@@ -190,8 +190,7 @@ class Node:
         said = body[:200].decode(errors="replace").lower()
         if status == 429 or (status == 503 and ("queue" in said or "temporarily unavailable:" in said)):
             rest_body(self.name, path, status, body)
-        is_named = of in said and "/rest/" not in said  # a server without REST may repeat the path
-        if of and status == 404 and (is_named or any(words in said for words in NOT_THERE)):
+        if of and status == 404 and (names_block(path, said) or any(words in said for words in NOT_THERE)):
             return None
         return status == 200
 
@@ -314,6 +313,11 @@ def _header(text: str, block_hash: str, proved_on: Network | None) -> tuple[Head
     return header, raw
 
 
+def names_block(path: str, said: str) -> bool:
+    """Whether an answer names the block that a path asks for, and does not only repeat the path, as a server without REST may."""
+    return path.rpartition("/")[2].removesuffix(".bin").lower() in said.lower() and "/rest/" not in said.lower()
+
+
 def rest_body(node: str, path: str, status: int, body: bytes) -> bytes:
     """The body of a REST answer of that status."""
     if status == 200:
@@ -341,7 +345,7 @@ def rest_body(node: str, path: str, status: int, body: bytes) -> bytes:
                 said=said,
             )
         )
-    if status == 404 and ("not found" in said.lower() or "not available" in said.lower()):
+    if status == 404 and names_block(path, said) and ("not found" in said.lower() or "not available" in said.lower()):
         raise ChainMoved(message("{path} at {node}: {said}", path=path, node=node, said=said))
     raise AnswerUnreadable(
         message(

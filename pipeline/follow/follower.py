@@ -25,7 +25,7 @@ from pipeline.model.message import message
 from .build_events import EventBuilder
 from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
-from .node_errors import ChainMoved, NodeBusy
+from .node_errors import ChainMoved, ChainUnsteady, NodeBusy
 from .nodes import NodeReport, Nodes
 from .witness import FollowedNodeFailed, Witnesses
 
@@ -167,14 +167,14 @@ class Follower(ABC, Generic[StateT, RescanT]):
         return [self.read_range(side, state, height, height).get(height, ())]
 
     def _settled_step(self) -> Step:
-        """A step, begun anew while the main chain changes under it."""
+        """A step, begun anew while the main chain changes under it. Raises ChainUnsteady after some attempts: another node may know better."""
         moved: ChainMoved | None = None
         for _ in range(MAX_RESTARTS):
             try:
                 return self._step(self._open())
             except ChainMoved as error:
                 moved = error
-        return Waiting(f"the main chain of the node at {self.node_name} keeps changing: {moved}")
+        raise ChainUnsteady(self.node_name, moved)
 
     def _confirm_reorganisation(self) -> None:
         """Before blocks of the log are replaced: raises ChainMoved when another node has more work, which is followed from now on."""

@@ -54,5 +54,14 @@ class WrongChain(SourceError):
         )
 
 
+class ChainUnsteady(SourceError):
+    """The node's main chain seemed to change under each of several attempts at one step: it does, or the node gives answers that belong to no one chain."""
+
+    def __init__(self, node: str, moved: ChainMoved | None) -> None:
+        super().__init__(
+            message("the main chain of the node at {node} keeps changing: {moved}", node=node, moved=moved or "?"), is_retryable=True
+        )
+
+
 class ChainMoved(Exception):
     """The node's main chain changed between two requests of one step."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from connectors.bitcoin import BitcoinChain, BitcoinConnector, Idle
-from connectors.bitcoin.errors import BlockNotThere, NodeBusy, NodeWarmingUp
+from connectors.bitcoin.errors import AnswerUnreadable, BlockNotThere, NodeBusy, NodeWarmingUp
 from connectors.standins.log_memory import MemoryLog
 from pipeline.log.events.chain import Connect, WatchedWallet
 
@@ -197,3 +197,25 @@ def test_a_node_without_rest_is_read_without_it(status: int, says: str) -> None:
         while not isinstance(following.step(), Idle):
             pass
         assert following.describe().method == "own-outputs"
+
+
+@pytest.mark.parametrize(
+    "says", ["<h1>Not Found</h1>The requested URL was not found on this server.", "404 page not found", "{path} not found", ""]
+)
+def test_a_node_whose_rest_is_gone_later_is_read_without_it(says: str) -> None:
+    """Only what names the block is about the block: a proxy's page was taken for a block that had left the main chain, again and again."""
+    world = World(11)
+    world.extend(24)
+    with ExitStack() as held:
+        node = FullNode(world, has_rest=True)
+        following = held.enter_context(connector(held.enter_context(listening(node.behave)), OURS, "auto", rest="auto"))
+        while not isinstance(following.step(), Idle):
+            pass
+        assert following.describe().method == "scanblocks-rest"
+        node.alter_rest = lambda path, status, body: (404, says.format(path=path).encode())
+        world.extend(3)
+        with pytest.raises(AnswerUnreadable, match="was REST switched off"):
+            following.step()
+        while not isinstance(step := following.step(), Idle):
+            pass
+        assert step == Idle(27) and following.describe().method == "scanblocks-rpc"

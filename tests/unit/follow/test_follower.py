@@ -13,7 +13,7 @@ from pipeline.follow.build_events import EventBuilder
 from pipeline.follow.connector import Connected, FollowedChain, Idle, Reorganised, Step, Waiting
 from pipeline.follow.follower import MAX_RESTARTS, Follower, Rescan
 from pipeline.follow.main_chain import MainChain
-from pipeline.follow.node_errors import AccessRefused, ChainMoved, NodeBusy, NodeUnreachable
+from pipeline.follow.node_errors import AccessRefused, ChainMoved, ChainUnsteady, NodeBusy, NodeUnreachable
 from pipeline.log.events.chain import Connect, Watch, WatchedWallet
 from pipeline.log.protocol import EventLog
 from pipeline.model.errors import LogError, SettingsError
@@ -106,8 +106,10 @@ def test_what_waiting_cannot_mend_ends_the_run() -> None:
 def test_a_chain_that_moves_under_a_step_begins_it_again_a_few_times() -> None:
     follower = Scripted(MemoryLog(), [ChainMoved("a"), ChainMoved("b"), Idle(1), *(ChainMoved("c") for _ in range(MAX_RESTARTS))])
     assert follower.step() == Idle(1)
-    assert follower.step() == Waiting("the main chain of the node at http://node keeps changing: c")
-    assert follower.n_forgotten == 0 and not follower.steps
+    with pytest.raises(ChainUnsteady, match="the main chain of the node at http://node keeps changing: c") as trouble:
+        follower.step()
+    assert trouble.value.is_retryable, "waited for, and another node is asked"
+    assert follower.n_forgotten == 1 and not follower.steps
 
 
 def test_the_next_one_goes_on_from_the_log_and_fences_the_first() -> None:
