@@ -14,6 +14,7 @@ import polars as pl
 from pipeline.closing.advance import MonthStatus, append_answer
 from pipeline.closing.filing import Answer
 from pipeline.closing.preview import MonthChange, preview
+from pipeline.closing.steps import SCHEDULE
 from pipeline.closing.submission import state_words
 from pipeline.enrich.frames import SHAPES
 from pipeline.log.events import content_digest
@@ -159,7 +160,8 @@ def amendment(app: App, month: Month, told: Told) -> Amendment:
     """What a further version of a frozen month would change, row by row with its cause (rule 8.3)."""
     told.step(message("comparing with the frozen version"))
     positions, frozen = app.log.end(), app.months.frozen(month)
-    drafted = app.desk.drafts.draft(month, by="console", reason=message("looked at"), is_amendment=True, is_named=False)
+    by = "console" if app.people.are_all_taken else SCHEDULE  # with keys in force it is the program's word
+    drafted = app.desk.drafts.draft(month, by=by, reason=message("looked at"), is_amendment=True, is_named=False)
     return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions)
 
 

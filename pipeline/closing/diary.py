@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from pipeline.log.events import AnyEvent, encode
+from pipeline.log.events.keys import Role
 from pipeline.log.events.months import Frozen, Notified, Stamped
 from pipeline.log.events.parts import Event
 from pipeline.log.protocol import EventLog, append_shared
@@ -67,9 +68,13 @@ class Diary:
 
     def deciders(self) -> list[str] | None:
         """Whose keys at hand may decide, by the owners' names; None where no root key is in force, and anybody may."""
+        return self.owners("decide")
+
+    def owners(self, role: Role) -> list[str] | None:
+        """Whose keys at hand have a role here, by the owners' names; None where no root key is in force."""
         self.refresh()
         stream = self._events.stream
-        return None if self._log.keys is None or stream is None else self._log.keys.owners(stream, "decide")
+        return None if self._log.keys is None or stream is None else self._log.keys.owners(stream, role)
 
     def append(self, event: Event) -> None:
         """Append one event, durable on return. Raises StepAlreadyTaken if an event with its id is in the log: another process took the step."""

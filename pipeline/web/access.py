@@ -10,6 +10,9 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+
+from pipeline.app.people import KeyRole
 
 from .parts import ROLES, Parts, Role, Viewer, language_of, parts_of, theme_of
 from .sessions import Session
@@ -99,10 +102,11 @@ class ConfirmNeeded(Exception):
 class Needs:
     """A dependency: lets a request pass whose person has the role; one that changes something also needs the session's forgery token."""
 
-    def __init__(self, role: Role | None, *, is_fresh: bool = False) -> None:
-        """`is_fresh`: the person must have said within `parts.FRESH_S` who they are."""
+    def __init__(self, role: Role | None, *, is_fresh: bool = False, key: KeyRole | None = None) -> None:
+        """`is_fresh`: the person must have said within `parts.FRESH_S` who they are. `key`: what is done is signed by a key of this role, where `[keys] root` is in force."""
         self.role = role
         self.is_fresh = is_fresh
+        self.key: KeyRole | None = key
 
     async def __call__(self, request: Request) -> Viewer:
         viewer = viewer_of(request)
@@ -115,6 +119,8 @@ class Needs:
             await _require_own_form(request, viewer)
         if self.is_fresh and (viewer.session is None or not parts_of(request).is_fresh(viewer.session)):
             raise ConfirmNeeded
+        if self.key is not None:
+            await run_in_threadpool(parts_of(request).app.people.require_key, viewer.person, self.key)
         return viewer
 
 
@@ -141,7 +147,13 @@ async def _require_own_form(request: Request, viewer: Viewer) -> None:
 Anyone = Annotated[Viewer, Depends(Needs(None))]
 AsViewer = Annotated[Viewer, Depends(Needs("viewer"))]
 AsOperator = Annotated[Viewer, Depends(Needs("operator"))]
-AsApprover = Annotated[Viewer, Depends(Needs("approver"))]
+AsDecider = Annotated[Viewer, Depends(Needs("operator", key="decide"))]
+AsImporter = Annotated[Viewer, Depends(Needs("operator", key="import"))]
+AsFiler = Annotated[Viewer, Depends(Needs("operator", key="file"))]
+AsApprover = Annotated[Viewer, Depends(Needs("approver", key="decide"))]
+AsViewerWithKey = Annotated[Viewer, Depends(Needs("viewer", key="decide"))]
 AsFreshViewer = Annotated[Viewer, Depends(Needs("viewer", is_fresh=True))]
+AsFreshViewerWithKey = Annotated[Viewer, Depends(Needs("viewer", is_fresh=True, key="decide"))]
 AsAdmin = Annotated[Viewer, Depends(Needs("admin"))]
 AsFreshAdmin = Annotated[Viewer, Depends(Needs("admin", is_fresh=True))]
+AsFreshAdminWithKey = Annotated[Viewer, Depends(Needs("admin", is_fresh=True, key="decide"))]

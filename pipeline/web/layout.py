@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.app.people import KeyRole
 from pipeline.app.story import explanation_words
 from pipeline.closing.causes import cause_word, cause_words, change_word
 from pipeline.closing.submission import STATE_WORDS, State
@@ -82,13 +83,19 @@ def environment(language: Language) -> Environment:
 
 
 def page(request: Request, template: str, *, status: int = 200, at: str = "", **content: Any) -> HTMLResponse:
-    """The template filled in, in the language of who asks. `content` must not name `viewer`, `request_path` or `forgery_token`. `at`: the page's own address, where the request was a form's."""
+    """The template filled in, in the language of who asks. `content` must not name `viewer`, `hindered`, `request_path` or `forgery_token`. `at`: the page's own address, where the request was a form's."""
     viewer = viewer_of(request)
+
+    def hindered(role: KeyRole = "decide") -> str:
+        """Why the viewer can do nothing here that needs a key of the role (`People.hindrance`)."""
+        return parts_of(request).app.people.hindrance(viewer.person, role) if viewer.session else ""
+
     html = (
         environment(viewer.language)
         .get_template(template)
         .render(
             viewer=viewer,
+            hindered=hindered,
             theme=viewer.theme,
             request_path=at or request.url.path,
             forgery_token=viewer.session.forgery_token if viewer.session else "",

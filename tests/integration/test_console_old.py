@@ -64,13 +64,17 @@ def fields_of(client: Browser, path: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(digest|header|task)" value="([^"]*)"', form))
 
 
-def bring_in_an_allocation(parts: Parts, client: Browser) -> None:
-    """One row more of the ledger, of an earlier day: what was paid settles other rows then."""
+def bring_in_an_allocation(parts: Parts, client: Browser) -> str:
+    """One row more of the ledger, of an earlier day: what was paid settles other rows then. The refusal, where it is not taken."""
     head = (RECORDED / "allocations.csv").read_bytes().splitlines()
     files = [("files", ("new.csv", b"\n".join([head[0], head[4].replace(b"A", b"A9", 1)]) + b"\n", "text/csv"))]
     shown = ended(client, client.post("/bring-in", data={"forgery_token": client.token(), "kind": "allocations"}, files=files))
-    ended(client, client.send_form(f"/bring-in/{shown.rpartition('=')[2]}/take", {"is_agreed": "true"}))
+    started = client.send_form(f"/bring-in/{shown.rpartition('=')[2]}/take", {"is_agreed": "true"})
+    if started.status_code == 409:
+        return words(client.get(shown))
+    ended(client, started)
     assert parts.reading.wait_for(parts.app.log.end(), 60)
+    return ""
 
 
 def waive_what_blocks(parts: Parts) -> None:

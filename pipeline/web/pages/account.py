@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pipeline.app.accounts import add_passkey, revoke_passkey
 from pipeline.log.events.users import UserRole
 from pipeline.model.message import message
-from pipeline.web.access import AsFreshViewer, AsViewer, ConfirmNeeded
+from pipeline.web.access import AsFreshViewer, AsFreshViewerWithKey, AsViewer, AsViewerWithKey, ConfirmNeeded
 from pipeline.web.credentials import LEAST_CHARACTERS, MOST_CHARACTERS, TooManyFailures
 from pipeline.web.layout import page
 from pipeline.web.parts import Console, Parts, Viewer
@@ -71,7 +71,7 @@ def end_session(parts: Console, viewer: AsViewer, digest: str) -> Response:
 
 
 @router.post("/account/passkeys/options")
-def options(request: Request, parts: Console, viewer: AsFreshViewer) -> Asked:
+def options(request: Request, parts: Console, viewer: AsFreshViewerWithKey) -> Asked:
     """What the browser is asked, to make a passkey."""
     assert viewer.session is not None
     user = parts.app.diary.users.known.get(viewer.person)
@@ -83,7 +83,7 @@ def options(request: Request, parts: Console, viewer: AsFreshViewer) -> Asked:
 
 
 @router.post("/account/passkeys")
-def register(request: Request, parts: Console, viewer: AsFreshViewer, given: RegistrationIn) -> Response:
+def register(request: Request, parts: Console, viewer: AsFreshViewerWithKey, given: RegistrationIn) -> Response:
     """Take a new passkey."""
     assert viewer.session is not None
     asked = parts.pending.take(viewer.session.digest, given.pending, parts.app.now())
@@ -100,7 +100,7 @@ def register(request: Request, parts: Console, viewer: AsFreshViewer, given: Reg
 
 
 @router.post("/account/passkeys/revoke")
-def revoke(parts: Console, viewer: AsViewer, credential_id: Annotated[str, Form(max_length=1400)]) -> Response:
+def revoke(parts: Console, viewer: AsViewerWithKey, credential_id: Annotated[str, Form(max_length=1400)]) -> Response:
     """Give up one of one's own passkeys."""
     revoke_passkey(parts.app, viewer.person, credential_id, by=viewer.person, reason="given up in the console")
     return RedirectResponse("/account", 303)

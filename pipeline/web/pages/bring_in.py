@@ -15,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from pipeline.app.app import App
 from pipeline.app.bring_in import FOLDER, KINDS, Brought, Kind, Taken, bring_in, leave, sweep, take
 from pipeline.model.message import message
-from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.access import AsImporter, AsOperator, AsViewer
 from pipeline.web.layout import environment, page
 from pipeline.web.parts import Console, Viewer
 
@@ -83,13 +83,15 @@ def _keep(app: App, files: list[UploadFile]) -> Path:
 
 
 @router.post("/bring-in/{task}/take")
-def taken(parts: Console, viewer: AsOperator, task: str, is_agreed: Annotated[bool, Form()] = False) -> Response:
+def taken(parts: Console, viewer: AsImporter, task: str, is_agreed: Annotated[bool, Form()] = False) -> Response:
     """Import what was reviewed, in the person's name."""
     found = parts.app.tasks.result(task, Brought)
     if found is None:
         raise HTTPException(
             404, message("This work is not kept any more: the console was started anew, or it is long done. Begin it again from its page.")
         )
+    if is_agreed:
+        parts.app.people.require_key(viewer.person, "agree")
     work = message("importing {name}", name=", ".join(found.names))
     return to_task(
         parts.app.tasks.start(
@@ -111,7 +113,7 @@ def left(parts: Console, _: AsOperator, task: str) -> Response:
 
 
 @router.post("/bring-in/complete")
-def complete(parts: Console, _: AsOperator, through: Annotated[date, Form()]) -> Response:
+def complete(parts: Console, _: AsImporter, through: Annotated[date, Form()]) -> Response:
     """Declare that the ledger holds everything through a day (rule 8.1)."""
     parts.app.imports.declare_complete(through)
     parts.reading.wait_for(parts.app.log.end(), SHOW_S)

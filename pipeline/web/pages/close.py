@@ -15,7 +15,7 @@ from pipeline.app.reading import Snapshot
 from pipeline.log.events.months import Drafted
 from pipeline.model.message import message
 from pipeline.texts import N_
-from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.access import AsDecider, AsFiler, AsOperator, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.numbers import taken
 from pipeline.web.parts import Console
@@ -83,7 +83,7 @@ def previewed(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
 
 @router.post("/months/{month}/freeze")
 def frozen(
-    month: MonthPath, parts: Console, viewer: AsOperator, digest: Digest, header: Digest, task: Annotated[str, Form(max_length=40)] = "",
+    month: MonthPath, parts: Console, viewer: AsDecider, digest: Digest, header: Digest, task: Annotated[str, Form(max_length=40)] = "",
     reason: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     """Freeze what was previewed, in the person's name; of a frozen month the further version that was shown. `digest` and `header` are of what the person saw, `task` names it."""
@@ -105,7 +105,7 @@ def frozen(
 
 
 @router.post("/months/{month}/steps")
-def stepped(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
+def stepped(month: MonthPath, parts: Console, viewer: AsFiler) -> Response:
     """Take the steps that are due now, as `esep close` does."""
     app = parts.app
     return to_task(
@@ -115,7 +115,7 @@ def stepped(month: MonthPath, parts: Console, viewer: AsOperator) -> Response:
 
 @router.post("/months/{month}/outcome")
 def noted(
-    month: MonthPath, parts: Console, viewer: AsOperator, reason: Reason,
+    month: MonthPath, parts: Console, viewer: AsDecider, reason: Reason,
     outcome: Annotated[str, Form(pattern="^(accepted|rejected|received|missing)$")], receipt: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     """Record what the person found out about the newest submission."""

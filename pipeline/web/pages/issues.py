@@ -14,7 +14,7 @@ from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
 from pipeline.settings.models import RESERVED_CLASSES
-from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.access import AsDecider, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.numbers import may_see_numbers
 from pipeline.web.parts import Console, Viewer
@@ -138,7 +138,7 @@ def _issue_page(
 
 
 @router.post("/months/{month}/issues/{name}/waiver")
-def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer: AsOperator, reason: Reason, digest: Digest) -> Response:
+def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer: AsDecider, reason: Reason, digest: Digest) -> Response:
     """Waive one issue in the person's name, as they saw it."""
     by = parts.app.people.decider(viewer.person)
     try:
@@ -152,7 +152,7 @@ def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer
 
 @router.post("/months/{month}/issues/{name}/label")
 def labelled(  # noqa: PLR0913 - a form's fields are its parameters
-    request: Request, month: MonthPath, name: str, parts: Console, viewer: AsOperator, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = "",
+    request: Request, month: MonthPath, name: str, parts: Console, viewer: AsDecider, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = "",
     outflow_class: Annotated[str, Form(pattern="^[a-z][a-z0-9-]{0,39}$")] = "vendor", whose: Annotated[str, Form(min_length=1, max_length=200)] = "",
     act: Annotated[str, Form(pattern="^(show|label)$")] = "show",
 ) -> Response:  # fmt: skip

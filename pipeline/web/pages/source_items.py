@@ -16,7 +16,7 @@ from pipeline.enrich.undated import doubt_of
 from pipeline.model.message import message
 from pipeline.store.queries import OpenItem
 from pipeline.texts import N_, texts
-from pipeline.web.access import AsOperator, AsViewer
+from pipeline.web.access import AsDecider, AsViewer
 from pipeline.web.layout import page
 from pipeline.web.parts import Console, Parts
 
@@ -73,7 +73,7 @@ def source_item(
 
 @router.post("/bring-in/item")
 def decided(  # noqa: PLR0913 - a form's fields are its parameters
-    parts: Console, viewer: AsOperator, source: Annotated[str, Form(max_length=100)], item: Annotated[str, Form(max_length=500)], outcome: Annotated[Outcome, Form()],
+    parts: Console, viewer: AsDecider, source: Annotated[str, Form(max_length=100)], item: Annotated[str, Form(max_length=500)], outcome: Annotated[Outcome, Form()],
     txid: Annotated[str, Form(max_length=80)] = "", day: Annotated[date | Literal[""], Form()] = "", reason: Annotated[str, Form(max_length=1000)] = "",
     act: Annotated[Literal["show", "decide"], Form()] = "show",
 ) -> Response:  # fmt: skip

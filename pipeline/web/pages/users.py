@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from pipeline.app.accounts import revoke_passkey, revoke_user, set_user
 from pipeline.log.events.users import UserRole
 from pipeline.model.message import message
-from pipeline.web.access import AsAdmin, AsFreshAdmin
+from pipeline.web.access import AsAdmin, AsFreshAdmin, AsFreshAdminWithKey
 from pipeline.web.layout import page
 from pipeline.web.parts import ROLES, Console, Parts
 
@@ -27,7 +27,12 @@ def users(request: Request, parts: Console, _: AsAdmin) -> Response:
 
 @router.post("/users")
 def save(
-    request: Request, parts: Console, viewer: AsFreshAdmin, user: Name, reason: Why, roles: Annotated[list[UserRole] | None, Form()] = None
+    request: Request,
+    parts: Console,
+    viewer: AsFreshAdminWithKey,
+    user: Name,
+    reason: Why,
+    roles: Annotated[list[UserRole] | None, Form()] = None,
 ) -> Response:
     """Give a user roles. One without a password gets an invitation, which is shown once."""
     made = set_user(parts.app, user, roles or [], by=viewer.person, reason=reason)
@@ -45,7 +50,7 @@ def invite(request: Request, parts: Console, _: AsFreshAdmin, user: Name) -> Res
 
 
 @router.post("/users/revoke")
-def revoke(parts: Console, viewer: AsFreshAdmin, user: Name, reason: Why) -> Response:
+def revoke(parts: Console, viewer: AsFreshAdminWithKey, user: Name, reason: Why) -> Response:
     """Revoke a user: their sessions end, their password and passkeys count no longer."""
     revoke_user(parts.app, user, by=viewer.person, reason=reason)
     parts.credentials.forget(user)
@@ -56,7 +61,7 @@ def revoke(parts: Console, viewer: AsFreshAdmin, user: Name, reason: Why) -> Res
 
 @router.post("/users/passkeys/revoke")
 def revoke_key(
-    parts: Console, viewer: AsFreshAdmin, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Why
+    parts: Console, viewer: AsFreshAdminWithKey, user: Name, credential_id: Annotated[str, Form(max_length=1400)], reason: Why
 ) -> Response:
     """Revoke a passkey of a user."""
     revoke_passkey(parts.app, user, credential_id, by=viewer.person, reason=reason)
