@@ -15,7 +15,21 @@ from pipeline.app.backup import restore as restore_backup
 from pipeline.app.doctor import examine
 from pipeline.model.message import Amount, message
 
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, print_json, progress, say, say_field, settings_of, shown
+from .frame import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    command_line,
+    field_width,
+    now,
+    print_json,
+    progress,
+    say,
+    say_field,
+    say_fields,
+    settings_of,
+    shown,
+)
 
 MARKS = {"well": message("ok"), "look": message("LOOK"), "ill": message("ILL")}
 
@@ -33,10 +47,11 @@ def doctor(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -
     if as_json:
         print_json([asdict(finding) for finding in found])
         return int(is_ill)
+    width = field_width(MARKS.values(), least=7)
     for finding in found:
-        say_field(MARKS[finding.health], message("{name}: {detail}", name=finding.name, detail=finding.detail), width=7)
+        say_field(MARKS[finding.health], message("{name}: {detail}", name=finding.name, detail=finding.detail), width=width)
         if finding.mend:
-            say_field("", message("mend: {mend}", mend=finding.mend), width=7)
+            say_field("", message("mend: {mend}", mend=finding.mend), width=width)
     return int(is_ill)
 
 
@@ -70,20 +85,10 @@ def backup(
         ),
         hang=2,
     )
-    say_field(
-        message("log"),
-        message("{events} events, digest {log_digest}", events=manifest.events, log_digest=manifest.log_digest),
-        indent=2,
-        width=12,
-    )
-    say_field(
-        message("months"),
-        ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or message("none frozen yet"),
-        indent=2,
-        width=12,
-    )
-    for line in done.left_out:
-        say_field(message("left out"), line, indent=2, width=12)
+    events = message("{events} events, digest {log_digest}", events=manifest.events, log_digest=manifest.log_digest)
+    months = ", ".join(f"{month} v{version}" for month, version, _ in manifest.months) or message("none frozen yet")
+    left_out = [(message("left out"), line) for line in done.left_out]
+    say_fields([(message("log"), events), (message("months"), months), *left_out], indent=2, least=12)
     say(message("Try it: esep restore {folder} DIR", folder=shown(done.folder)), hang=2)
 
 

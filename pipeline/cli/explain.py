@@ -13,10 +13,22 @@ from pipeline.app.story import Fact, Step, Story, explanation_words
 from pipeline.model.message import joined, message
 
 from .decisions import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, MonthArgument, now, print_json, progress, say, say_field, settings_of
+from .frame import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    MonthArgument,
+    field_width,
+    now,
+    print_json,
+    progress,
+    say,
+    say_field,
+    settings_of,
+)
 from .words import amount_words, day_words
 
-NAME_WIDTH = 28
+NAME_WIDTH, MOST_NAME = 28, 40
 
 
 def explain(
@@ -58,23 +70,25 @@ def print_story(story: Story) -> None:
             amount=amount_words(story.printed["amount"]), asset=row["asset"],
         )
     )  # fmt: skip
+    names = [fact.name for step in story.steps for part in step.parts for fact in part.facts]
+    width = field_width([*names, message("in force"), message("explorer")], least=NAME_WIDTH, most=MOST_NAME)
     for number, step in enumerate(story.steps, start=1):
         say()
-        _print_step(number, step)
+        _print_step(number, step, width)
 
 
-def _print_step(number: int, step: Step) -> None:
+def _print_step(number: int, step: Step, width: int) -> None:
     rules = message(" (esep rule {number})", number=", ".join(step.rules))
     say(joined("", [f"{number}. ", step.title, rules]))
     say(joined("", ["   ", step.says]), hang=3)
     for part in step.parts:
         say(joined("", ["   ", part.title]), hang=3)
         for fact in part.facts:
-            say_field(fact.name, _value(fact), indent=5, width=NAME_WIDTH)
+            say_field(fact.name, _value(fact), indent=5, width=width)
     for setting in step.settings:
-        say_field(message("in force"), f"{setting.key} = {setting.value}", indent=5, width=NAME_WIDTH)
+        say_field(message("in force"), f"{setting.key} = {setting.value}", indent=5, width=width)
     if step.link:
-        say_field(message("explorer"), step.link, indent=5, width=NAME_WIDTH)
+        say_field(message("explorer"), step.link, indent=5, width=width)
 
 
 def _value(fact: Fact) -> str:

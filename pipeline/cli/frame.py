@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,6 +147,10 @@ def _cell(value: object) -> str:
     return "" if value is None else plain(terminal_words().tell(value) if isinstance(value, str) else str(value))
 
 
+MOST_FIELD = 20
+"""Of the columns of names: a longer name moves what it says, and not the others."""
+
+
 def say(text: str = "", *, hang: int = 0) -> None:
     """Print a line on stdout, a message in the terminal's language; markup and control characters in it are not interpreted.
 
@@ -166,8 +170,23 @@ def say_field(name: str, text: str, *, indent: int = 0, width: int = 10) -> None
     """Print a name and what it says, which stands below itself where it takes several lines."""
     words = terminal_words()
     for number, line in enumerate(words.tell(text).split("\n")):
-        label = f"{words.tell(name)} ".ljust(width) if number == 0 else " " * width
+        told = words.tell(name)
+        label = f"{told} ".ljust(width + len(told) - cell_len(told)) if number == 0 else " " * width
         say(f"{' ' * indent}{label}{line}", hang=width if number == 0 and name else 2)
+
+
+def field_width(names: Iterable[str], *, least: int = 10, most: int = MOST_FIELD) -> int:
+    """The columns that the names of a block take beside what they say, in the terminal's language: two stand between, except behind a name longer than `most`."""
+    words = terminal_words()
+    widths = [cell_len(words.tell(name)) + 2 for name in names]
+    return max([least, *(width for width in widths if width <= most)])
+
+
+def say_fields(fields: Sequence[tuple[str, str]], *, indent: int = 0, least: int = 10) -> None:
+    """Print a block of names and what they say, one below the other. A name that is "" has the one above it."""
+    width = field_width((name for name, _ in fields), least=least)
+    for name, text in fields:
+        say_field(name, text, indent=indent, width=width)
 
 
 def fail(text: str) -> None:
@@ -195,7 +214,8 @@ def break_line(line: str, width: int, *, hang: int = 0) -> list[str]:
     for word in re.findall(r" *[^ ]+", line):
         if current.strip() and cell_len(current) + cell_len(word) > width:
             lines.append(current)
-            current = start + word.lstrip(" ")
+            alone = word.lstrip(" ")
+            current = start[: max(0, width - cell_len(alone))] + alone  # a digest stands as deep as it fits
         else:
             current += word
     return [*lines, current]

@@ -19,11 +19,11 @@ from pipeline.service.metrics import metrics_page
 from pipeline.settings.reference import reference_page
 from pipeline.verify.finding import judge
 
-from .frame import JsonOption, now, print_json, progress, say, say_field, shown, use_settings
+from .frame import JsonOption, now, print_json, progress, say, shown, use_settings
 from .issues import print_issues
 from .months import print_step, report_checks
 from .reference import pages
-from .summary import WIDTH, print_summary
+from .summary import print_summary
 
 LISTED = 50
 """Blocking issues that the demo prints one by one."""
@@ -114,20 +114,10 @@ def _report(run: demo_steps.DemoRun, published: Path, *, as_json: bool) -> int:
     if not outcome.is_new:
         say(message("frozen before, nothing changed"))
     assert run.summary is not None
-    print_summary(run.summary, run.settings_path)
-    say_field(
-        message("closing"),
-        message("by hand, as here: automatically only where [closing] first_month is set, and from that month on"),
-        indent=2,
-        width=WIDTH,
-    )
-    say_field(message("settings"), shown(run.settings_path), indent=2, width=WIDTH)
-    say_field(
-        message("for analysts"),
-        message("{published} (esep query --config {settings_path})", published=shown(published), settings_path=shown(run.settings_path)),
-        indent=2,
-        width=WIDTH,
-    )
+    by_hand = message("by hand, as here: automatically only where [closing] first_month is set, and from that month on")
+    query = message("{published} (esep query --config {settings_path})", published=shown(published), settings_path=shown(run.settings_path))
+    more = [(message("closing"), by_hand), (message("settings"), shown(run.settings_path)), (message("for analysts"), query)]
+    print_summary(run.summary, run.settings_path, more)
     return code
 
 

@@ -10,14 +10,28 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.app.app import App
-from pipeline.app.overview import ChainView, MonthView, Overview, overview
+from pipeline.app.overview import ChainView, MonthView, Move, Overview, overview
 from pipeline.model.message import counted, joined, message
 from pipeline.model.months import almaty_words
 from pipeline.service.chain_notes import span_words, trouble_of, trouble_words
 from pipeline.texts import N_
 
 from .decisions import parse_month
-from .frame import DEFAULT_CONFIG, ConfigOption, JsonOption, command_line, now, print_json, progress, say, say_field, settings_of, shown
+from .frame import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    command_line,
+    field_width,
+    now,
+    print_json,
+    progress,
+    say,
+    say_field,
+    say_fields,
+    settings_of,
+    shown,
+)
 from .summary import move_words
 from .words import amount_words, state_word
 
@@ -102,27 +116,22 @@ def _month_data(view: MonthView) -> dict[str, Any]:
 
 
 def _print_sources(app: App, found: Overview) -> None:
+    fields: list[tuple[str, str]] = []
     for chain in found.chains:
-        say_field(chain.chain, _chain_words(chain))
+        fields.append((chain.chain, _chain_words(chain)))
         if chain.trouble:
-            say_field("", trouble_words(chain.trouble))
-    through = found.ledger_complete_through
-    say_field(
-        message("ledger"),
-        message("complete through {through}", through=through)
-        if through
-        else message("never declared complete (esep import complete DAY)"),
+            fields.append(("", trouble_words(chain.trouble)))
+    through, version = found.ledger_complete_through, found.registry_version
+    complete = (
+        message("complete through {through}", through=through) if through else message("never declared complete (esep import complete DAY)")
     )
-    say_field(
-        message("registry"),
-        message("version {registry_version}", registry_version=found.registry_version)
-        if found.registry_version
-        else message("none imported (esep import registry DIR)"),
+    imported = (
+        message("version {registry_version}", registry_version=version) if version else message("none imported (esep import registry DIR)")
     )
-    say_field(message("log"), _log_words(app, found))
+    fields += [(message("ledger"), complete), (message("registry"), imported), (message("log"), _log_words(app, found))]
     if found.root is not None:
-        say_field(message("keys"), _keys_words(found))
-    say_field(message("copy"), found.copy_fault or _lag_words(app, found.lag))
+        fields.append((message("keys"), _keys_words(found)))
+    say_fields([*fields, (message("copy"), found.copy_fault or _lag_words(app, found.lag))])
 
 
 def _log_words(app: App, found: Overview) -> str:
@@ -188,34 +197,45 @@ def _print_month(view: MonthView, config: Path, *, in_full: bool) -> None:
             due=_due_words(view),
         )
     )
-    say_field(message("sums"), sums_words(view.rows, view.totals), indent=2)
+    fields = _month_fields(view, in_full=in_full)
+    moves = [(message("next") if number == 0 else "", _move_words(view, move, config)) for number, move in enumerate(view.moves)]
+    width = field_width(name for name, _ in [*fields, *moves])
+    say_fields(fields, indent=2, least=width)
+    for condition in view.conditions if in_full else ():
+        say(
+            message(
+                "  {mark} {name}: {detail}",
+                mark="[x]" if condition.is_met else "[ ]",
+                name=condition.name,
+                detail=condition.detail,
+            ),
+            hang=4,
+        )
+    say_fields(moves, indent=2, least=width)
+
+
+def _month_fields(view: MonthView, *, in_full: bool) -> list[tuple[str, str]]:
+    """What is known of the month, each with its name."""
+    fields = [(message("sums"), sums_words(view.rows, view.totals))]
     last = view.submission
     if last is not None and view.outbox is None and (last.receipt or last.summary):
         receipt = message("receipt {number}", number=last.receipt) if last.receipt else ""
-        say_field(message("filed"), joined("; ", [part for part in (f"v{last.event.version}", receipt, last.summary) if part]), indent=2)
+        fields.append((message("filed"), joined("; ", [part for part in (f"v{last.event.version}", receipt, last.summary) if part])))
     if view.outbox is not None:
-        say_field(message("outbox"), shown(view.outbox), indent=2)
+        fields.append((message("outbox"), shown(view.outbox)))
     if view.pdf is not None:
-        say_field(message("form"), shown(view.pdf), indent=2)
+        fields.append((message("form"), shown(view.pdf)))
     if view.changed:
-        say_field(message("changed"), view.changed, indent=2)
-    if in_full:
-        for version in view.versions:
-            say_field(message("v{version}", version=version["version"]), message("digest {digest}", digest=version["digest"]), indent=2)
-        for condition in view.conditions:
-            say(
-                message(
-                    "  {mark} {name}: {detail}",
-                    mark="[x]" if condition.is_met else "[ ]",
-                    name=condition.name,
-                    detail=condition.detail,
-                ),
-                hang=4,
-            )
-    for number, move in enumerate(view.moves):
-        # What changed is told above, with what to do.
-        told = replace(move, what=_decide_words(view)) if view.changed and move.what == view.changed else move
-        say_field(message("next") if number == 0 else "", move_words(told, config), indent=2)
+        fields.append((message("changed"), view.changed))
+    for version in view.versions if in_full else ():
+        fields.append((message("v{version}", version=version["version"]), message("digest {digest}", digest=version["digest"])))
+    return fields
+
+
+def _move_words(view: MonthView, move: Move, config: Path) -> str:
+    """Who acts next. What changed is told above, with what to do."""
+    told = replace(move, what=_decide_words(view)) if view.changed and move.what == view.changed else move
+    return move_words(told, config)
 
 
 def _decide_words(view: MonthView) -> str:

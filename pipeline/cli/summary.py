@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pipeline.model.message import counted, joined, message
 from pipeline.model.months import almaty_words
 from pipeline.texts import N_
 
-from .frame import command_line, say, say_field, shown
+from .frame import command_line, say, say_fields, shown
 from .words import state_word, sum_words
 
 WIDTH = 14
@@ -28,8 +29,8 @@ _TOTALS = {
 }
 
 
-def print_summary(summary: MonthSummary, config: Path) -> None:
-    """The month as a block of names and what they say."""
+def print_summary(summary: MonthSummary, config: Path, more: Sequence[tuple[str, str]] = ()) -> None:
+    """The month as a block of names and what they say; `more`: below it, in the same columns."""
     say(
         message(
             "{month} v{version} is {state}",
@@ -47,8 +48,7 @@ def print_summary(summary: MonthSummary, config: Path) -> None:
     fields += [(message("submission"), summary.submission_id)] if summary.submission_id else []
     fields += [(message("receipt"), summary.receipt)] if summary.receipt else []
     fields += [(message("outbox"), shown(summary.outbox))] if summary.outbox is not None else []
-    for name, text in [*fields, (message("next"), move_words(summary.next, config))]:
-        say_field(name, text, indent=2, width=WIDTH)
+    say_fields([*fields, (message("next"), move_words(summary.next, config)), *more], indent=2, least=WIDTH)
 
 
 def _form(papers: list[Path]) -> str:

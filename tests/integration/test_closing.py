@@ -185,7 +185,7 @@ def test_the_outbox_waits_for_a_person_and_takes_the_receipt_once(frozen: Path, 
         assert not signed.exists() or (placed.parent / name).read_bytes() == signed.read_bytes()
     assert esep("close", "--config", config) == 0
     shown = capsys.readouterr().out
-    assert f"outbox        {placed.parent}" in shown and "esep receipt 2026-10 accepted --receipt NUMBER" in shown
+    assert f"outbox         {placed.parent}" in shown and "esep receipt 2026-10 accepted --receipt NUMBER" in shown
     again = ("receipt", "2026-10", "accepted", "--receipt", "N-7", "--by", "A. Person", "--reason", "handed in", "--config", config)
     assert esep(*again) == 0
     assert close(config, capsys)["2026-10"]["state"] == "accepted"

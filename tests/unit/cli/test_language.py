@@ -18,7 +18,7 @@ from pipeline.model.message import Amount, message, text_of
 from pipeline.texts import texts
 from pipeline.texts.collect import TRANSLATED, has_words
 
-PRINTING = {"say": 1, "say_field": 2, "fail": 1, "progress": 1, "table": 1}
+PRINTING = {"say": 1, "say_field": 2, "say_fields": 1, "fail": 1, "progress": 1, "table": 1}
 """The functions that show a person something, and how many of their first arguments are texts."""
 ALLOWED = {
     "esep {}": "the program's name and version",
