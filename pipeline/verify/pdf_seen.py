@@ -7,9 +7,12 @@ out. Raises ValueError for a file that is none, or larger than is read here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,74 +27,123 @@ _SHOWS_TEXT = {b"Tj", b"TJ", b"'", b'"'}
 class Seen(NamedTuple):
     """A PDF as a reader sees it."""
 
-    pages: list[list[Any]]
-    """Of each page its size and its operations."""
+    pages: list[Page]
     more: list[str]
-    """Whatever the file has besides pages of text and lines: forms, scripts, pictures, notes, attachments."""
+    """Whatever the file has besides pages of text and lines: forms, scripts, notes, attachments; pictures stand in their pages."""
     shapes: dict[str, str]
     """Of each font, by its name without the subset's tag, the SHA-256 of its glyphs' program."""
+
+
+class Page:
+    """A page: equal to another one that draws the same. What is drawn is worked out only where the bytes that draw it, or their fonts, differ."""
+
+    def __init__(self, place: list[Any], fonts: dict[str, _Font], content: Any, reader: Any) -> None:
+        self.place = place
+        """Its size and its turn."""
+        self._fonts, self._content, self._reader = fonts, content, reader
+        self._bytes: bytes = content.get_data() if content is not None else b""
+
+    @cached_property
+    def steps(self) -> list[list[Any]]:
+        """What is drawn, in its order. Raises ValueError for a page that can't be read."""
+        with _refused("a page"):
+            return list(self._drawn())
+
+    def _drawn(self) -> Iterator[list[Any]]:
+        from pypdf.generic import ContentStream
+
+        font: _Font | None = None
+        for operands, operator in ContentStream(self._content, self._reader).operations if self._content is not None else ():
+            if operator == b"Tf":
+                font = self._fonts[str(operands[0])]
+                yield ["Tf", font.name, _plain(operands[1])]
+            elif operator in _SHOWS_TEXT:
+                if font is None:
+                    raise ValueError("text without a font")
+                yield ["text", font.name, [font.text(part) for part in _parts(operands)]]
+            elif operator == b"INLINE IMAGE":
+                yield ["picture"]
+            else:
+                yield [operator.decode("latin-1"), *map(_plain, operands)]
+
+    @property
+    def words(self) -> str:
+        """All text in the order in which it is drawn."""
+        return "".join(part for step in self.steps if step[0] == "text" for part in step[2] if isinstance(part, str))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Page):
+            return NotImplemented
+        is_same_bytes = self._bytes == other._bytes and self._fonts == other._fonts
+        return self.place == other.place and (is_same_bytes or self.steps == other.steps)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def pdf_seen(path: Path) -> Seen:
     """The document by its pages."""
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
     if path.stat().st_size > MAX_PDF_BYTES:
         raise ValueError(f"{path.name}: more than {MAX_PDF_BYTES:,} bytes")
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    try:
+    with _refused(path.name):
         reader = PdfReader(path, strict=True)
         if reader.is_encrypted or len(reader.pages) > MAX_PAGES:
             raise ValueError(f"{path.name}: is encrypted, or has more than {MAX_PAGES:,} pages")
         catalog: Any = reader.trailer["/Root"]
         more = [f"catalog {key}" for key in catalog if key not in _OF_CATALOG]
+        known: dict[tuple[int, int], _Font] = {}
         shapes: dict[str, str] = {}
-        pages = [_page(page, reader, number, more, shapes) for number, page in enumerate(reader.pages, start=1)]
-    except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path.name}: is no PDF that can be read here: {type(error).__name__}: {error}") from error
+        pages = [_page(page, reader, number, more, known, shapes) for number, page in enumerate(reader.pages, start=1)]
     return Seen(pages, sorted(more), shapes)
+
+
+@contextlib.contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """What can't be read is a ValueError that names it."""
+    from pypdf.errors import PyPdfError
+
+    try:
+        yield
+    except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{name}: is no PDF that can be read here: {type(error).__name__}: {error}") from error
 
 
 def same_pdf(ours: Seen, theirs: Seen) -> bool | None:
     """Whether a reader sees the same in both: False where words differ, or something stands in theirs that ours has not; None where the same words are drawn otherwise."""
-    if ours == theirs:
-        return True
     if len(ours.pages) != len(theirs.pages) or ours.more != theirs.more:
         return False
-    return None if all(_words(mine) == _words(other) for mine, other in zip(ours.pages, theirs.pages, strict=True)) else False
+    differing = [(mine, other) for mine, other in zip(ours.pages, theirs.pages, strict=True) if mine != other]
+    if any(mine.words != other.words or _pictures(mine) != _pictures(other) for mine, other in differing):
+        return False
+    return None if differing or ours.shapes != theirs.shapes else True
 
 
-def _words(page: list[Any]) -> str:
-    """All text of a page in the order in which it is drawn."""
-    return "".join(part for step in page if step[0] == "text" for part in step[2] if isinstance(part, str))
+def _pictures(page: Page) -> int:
+    return page.steps.count(["picture"])
 
 
-def _page(page: Any, reader: Any, number: int, more: list[str], shapes: dict[str, str]) -> list[Any]:
-    from pypdf.generic import ContentStream
+def _page(page: Any, reader: Any, number: int, more: list[str], known: dict[tuple[int, int], _Font], shapes: dict[str, str]) -> Page:
+    from pypdf.generic import IndirectObject
 
     more += [f"page {number} {key}" for key in page if key not in _OF_PAGE]
     resources = page["/Resources"].get_object()
     for key in resources:
         if key not in _OF_RESOURCES and resources[key].get_object():
             more.append(f"page {number} resources {key}")
-    fonts = {name: _Font(font.get_object(), shapes) for name, font in resources.get("/Font", {}).get_object().items()}
-    seen: list[Any] = [["page", [round(float(side), 3) for side in page.mediabox], int(page.get("/Rotate", 0))]]
-    font: _Font | None = None
-    content = page.get_contents()
-    for operands, operator in ContentStream(content, reader).operations if content is not None else ():
-        if operator == b"Tf":
-            font = fonts[str(operands[0])]
-            seen.append(["Tf", font.name, _plain(operands[1])])
-        elif operator in _SHOWS_TEXT:
-            if font is None:
-                raise ValueError("text without a font")
-            seen.append(["text", font.name, [font.text(part) for part in _parts(operands)]])
-        elif operator == b"INLINE IMAGE":
-            more.append(f"page {number} picture")
-        else:
-            seen.append([operator.decode("latin-1"), *map(_plain, operands)])
-    return seen
+    fonts: dict[str, _Font] = {}
+    listed = resources.get("/Font", {}).get_object()
+    for name in listed:
+        raw = listed.raw_get(name)
+        if not isinstance(raw, IndirectObject):
+            fonts[str(name)] = _Font(raw, shapes)
+            continue
+        place = raw.idnum, raw.generation
+        if place not in known:  # mostly the same in every page
+            known[place] = _Font(raw.get_object(), shapes)
+        fonts[str(name)] = known[place]
+    return Page([[round(float(side), 3) for side in page.mediabox], int(page.get("/Rotate", 0))], fonts, page.get_contents(), reader)
 
 
 def _parts(operands: Any) -> list[Any]:
@@ -113,6 +165,11 @@ class _Font:
             shapes[f"{self.name} {font.get('/FirstChar')} {len(self._texts)}"] = hashlib.sha256(
                 described["/FontFile2"].get_data()
             ).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Font) and (self.name, self._is_wide, self._texts) == (other.name, other._is_wide, other._texts)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def text(self, part: Any) -> Any:
         """What a string shows; a number, a move between strings, as it is."""

@@ -30,7 +30,7 @@ def test_a_pdf_of_a_former_version_is_the_same_to_a_reader(document: Document, t
     assert ours.read_bytes() != PDF.read_bytes()
     seen = pdf_seen(ours)
     assert same_pdf(seen, pdf_seen(PDF)) is True
-    assert len(seen.pages) == 3 and sum(step[0] == "text" for page in seen.pages for step in page) > 900
+    assert len(seen.pages) == 3 and sum(step[0] == "text" for page in seen.pages for step in page.steps) > 900
 
 
 def test_another_pdf_is_another_one_to_a_reader(document: Document, tmp_path: Path) -> None:
