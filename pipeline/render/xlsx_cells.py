@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -195,7 +196,7 @@ def count_lines(content: str, width: float, *, bold: bool = False) -> int:
     for paragraph in content.splitlines() or [""]:
         left = 0.0
         for word in paragraph.split():
-            size = sum(_px(char) for char in word) * (1.08 if bold else 1.0)
+            size = sum(map(_px, word)) * (1.08 if bold else 1.0)
             if size > left:
                 # A word longer than a line fills several.
                 lines += max(1, math.ceil(size / room))
@@ -207,9 +208,10 @@ def count_lines(content: str, width: float, *, bold: bool = False) -> int:
 
 def widest_word(content: str) -> float:
     """The width of a text's widest word, in pixels: what a column needs so that no word is broken."""
-    return max((sum(_px(char) for char in word) for word in content.split()), default=0.0)
+    return max((sum(map(_px, word)) for word in content.split()), default=0.0)
 
 
+@lru_cache(maxsize=4096)
 def _px(char: str) -> float:
     """About how wide a character is at 8 points, in pixels."""
     if char in " .,:;'|!()[]/\\-fijlrtI1":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import polars as pl
@@ -88,6 +89,7 @@ def upright_headings(headings: Sequence[str], widths: Sequence[float]) -> tuple[
     )
 
 
+@lru_cache(maxsize=256)
 def _upright_height(heading: str, width: float) -> float:
     """The least height at which a turned heading needs no more lines than its column has room for."""
     room = max(1, int((width * 7 * 0.75 - 2) // _UPRIGHT_PT))
