@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.integration.authority import Authority
 from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 
-from .forger import own_copy
+from .forger import own_copy, without_forms
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,13 @@ def honest(frozen: Path) -> Path:  # noqa: F811 - the fixture
 def bundle(honest: Path, tmp_path: Path) -> Path:
     """A bundle of one's own to spoil, alone among its months."""
     return own_copy(honest, tmp_path)
+
+
+@pytest.fixture
+def no_forms() -> Iterator[None]:
+    """For tests that open no PDF and no workbook of what they forge."""
+    with without_forms():
+        yield
 
 
 @pytest.fixture

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 from cryptography import x509
 
 from pipeline.assess.coins import PreviousCoins, closing_coins
@@ -32,6 +34,7 @@ from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
+from pipeline.render import render_all
 from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.evidence import read_evidence
 from pipeline.verify.files import read_facts
@@ -76,6 +79,14 @@ def resealed(bundle: Path, change: Change = same) -> Path:
     manifest = change(manifest) or manifest
     (bundle / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False))
     return bundle
+
+
+@contextlib.contextmanager
+def without_forms() -> Iterator[None]:
+    """A bundle that is written meanwhile has no PDF and no workbook, half of the time to write it: only the check `documents` opens them."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipeline.freeze.bundle.render_all", functools.partial(render_all, formats=("json",)))
+        yield
 
 
 def rewritten(

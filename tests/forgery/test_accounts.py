@@ -17,7 +17,7 @@ from pipeline.model.errors import MonthError
 from pipeline.store import Store
 from tests.integration.account_month import ETHER, HOT, A, chain_events, freeze, log_of, state_of
 
-from .forger import frame, own_copy, rewritten, verdict_on, verified
+from .forger import check_of, frame, own_copy, rewritten, verdict_on, verified
 
 BALANCES = "account balances"
 
@@ -30,13 +30,13 @@ def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def accounts(proved: Path, tmp_path: Path) -> Path:
+def accounts(proved: Path, no_forms: None, tmp_path: Path) -> Path:
     return own_copy(proved, tmp_path)
 
 
 def of(bundle: Path) -> tuple[bool, str, str]:
     """What the check of balances says: whether it holds, its detail, what is on the signer's word."""
-    (check,) = [check for check in verified(bundle) if check.name == BALANCES]
+    check = check_of(bundle, BALANCES)
     return check.holds, check.detail, "\n".join(check.on_word)
 
 

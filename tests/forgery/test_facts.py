@@ -127,12 +127,14 @@ FACTS: list[tuple[Forge, str]] = [
 
 
 @pytest.mark.parametrize(("forge", "named"), FACTS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.usefixtures("no_forms")
 def test_facts_that_contradict_the_bytes_are_caught_and_named(bundle: Path, forge: Forge, named: str) -> None:
     failing, said, code = verdict_on(rewritten(bundle, facts=forge), left_out=["documents"])
     assert "facts against chain" in failing and named in said and code == 8
     assert not failing & {"files", "report digest", "recomputed from facts", "debts"}, "all the rest agrees with the forgery"
 
 
+@pytest.mark.usefixtures("no_forms")
 def test_a_transaction_left_out_of_the_proofs_is_caught(bundle: Path) -> None:
     def fewer(evidence: Evidence) -> Evidence:
         return dataclasses.replace(evidence, proofs=evidence.proofs[1:])
@@ -141,6 +143,7 @@ def test_a_transaction_left_out_of_the_proofs_is_caught(bundle: Path) -> None:
     assert "facts against chain" in failing and "nothing proves it" in said
 
 
+@pytest.mark.usefixtures("no_forms")
 def test_a_transaction_proved_twice_is_caught(bundle: Path) -> None:
     failing, said, _ = verdict_on(
         rewritten(bundle, evidence=lambda e: dataclasses.replace(e, proofs=[*e.proofs, e.proofs[0]])), left_out=["documents"]
@@ -148,6 +151,7 @@ def test_a_transaction_proved_twice_is_caught(bundle: Path) -> None:
     assert "proofs" in failing and "is proved twice" in said
 
 
+@pytest.mark.usefixtures("no_forms")
 def test_a_median_time_that_the_headers_do_not_give_is_caught(bundle: Path) -> None:
     """So a chain that ends early can't claim to have passed the month."""
 

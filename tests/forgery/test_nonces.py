@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipeline.store import Store
 from pipeline.verify.finding import Check, judge
 from tests.integration.account_month import HOT, Delegation, chain_events, freeze, log_of, payments_block
 
-from .forger import own_copy, rewritten, verified
+from .forger import check_of, own_copy, rewritten, verified, without_forms
 from .test_coins import without
 
 TOLD = [transaction.txid for transaction in payments_block("00" * 32)[1]]
@@ -33,8 +34,14 @@ def bundle(frozen: tuple[Path, bool], tmp_path: Path) -> tuple[Path, bool]:
 
 
 def nonces(bundle: Path) -> Check:
-    (check,) = [check for check in verified(bundle, left_out=["documents"]) if check.name == "nonces"]
-    return check
+    return check_of(bundle, "nonces")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_forms() -> Iterator[None]:
+    """No test here opens them."""
+    with without_forms():
+        yield
 
 
 def test_an_honest_month_has_every_number(bundle: tuple[Path, bool]) -> None:
