@@ -53,6 +53,9 @@ class LabelEffect:
     outflow_class: str
     name: str
     changes: list[MonthChange]
+    before: list[Preview]
+    """What the reports of the open months came to when it was worked out."""
+    at: int
 
 
 class Changed(MonthError):
@@ -130,12 +133,13 @@ def label_effect(app: App, chain: str, address: str, outflow_class: str, name: s
     """What a label would change in the reports and issues of the open months; nothing is recorded."""
     told.step(message("reading the log"))
     with app.stores.current(told.progress) as store:
-        facts, months = read_facts(store.connection), app.months.open_months(store)
+        facts, months, positions = read_facts(store.connection), app.months.open_months(store), store.positions()
+        before = [preview_of(app, month, app.months.assess(store, month)[1], positions) for month in months]
     row = pl.DataFrame([(chain, address, outflow_class)], schema=SHAPES["labels"], orient="row")
     kept = facts.labels.filter(~((pl.col("chain") == chain) & (pl.col("address") == address)))
     after = replace(facts, labels=pl.concat([kept, row]).sort(list(SHAPES["labels"]), nulls_last=True))
     told.step(message("comparing the reports"))
-    return LabelEffect(chain, address, outflow_class, name, preview(facts, after, months, app.rules))
+    return LabelEffect(chain, address, outflow_class, name, preview(facts, after, months, app.rules), before, app.now())
 
 
 def preview_month(app: App, month: Month, told: Told) -> Preview:

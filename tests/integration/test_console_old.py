@@ -23,6 +23,7 @@ from .example_month import RECORDED
 MONTH = Month(2026, 10)
 BOARD = "/months/2026-10"
 DIFFERS = "What differs now: rows: 1437 → 1466 Unsettled, BTC: 0.08135976 → 0.08941122"
+OTHER = "the report is another one by now"
 FRESH, OLD = "As of ", "and is not so any more"
 
 
@@ -118,6 +119,32 @@ def test_a_freeze_rests_on_the_preview_that_was_seen_or_says_what_differs(parts:
     forgotten = ended(client, client.send_form(f"{BOARD}/freeze", seen | {"task": "gone"}))
     assert "facts changed since what you saw: look again, then freeze" in forgotten and "What differs" not in forgotten
     assert not parts.app.months.frozen(MONTH)
+
+
+def test_what_a_label_changes_is_old_where_the_report_is_another_and_then_no_label_rests_on_it(parts: Parts) -> None:
+    client = as_user(parts, "Operator", "operator")
+    (issue,) = next(one for one in parts.reading.snapshot().groups[MONTH] if one.open_count).issues
+    path = f"{BOARD}/issues/{issue.name}"
+
+    def given(page: str) -> dict[str, str]:
+        form = client.get(page).text.split('/label">')[1].split("</form>")[0]
+        hidden = dict(re.findall(r'<input type="hidden" name="(digest|task)" value="([^"]*)"', form))
+        return hidden | {"outflow_class": "vendor", "whose": "Power company", "reason": "invoice 7"}
+
+    shown = ended(client, client.send_form(f"{path}/label", given(path) | {"act": "show"}))
+    set_user(parts.app, "Viewer", ["viewer"], by="Tests", reason="an event that is no fact of a month")
+    assert parts.reading.wait_for(parts.app.log.end(), 60)
+    assert OTHER not in words(client.get(shown)) and given(shown)["task"] == shown.rpartition("=")[2]
+    bring_in_an_allocation(parts, client)
+    assert OTHER in words(client.get(shown)) and "October 2026: rows: 1437 → 1466" in words(client.get(shown))
+    refused = client.send_form(f"{path}/label", given(shown) | {"act": "label"})
+    assert refused.status_code == 409 and "the report is another one than when you were shown" in refused.text
+    assert ">invoice 7</textarea>" in refused.text and 'value="Power company"' in refused.text and not labels(parts)
+    assert client.send_form(f"{path}/label", given(path) | {"act": "label"}).status_code == 303 and labels(parts) == ["Operator"]
+
+
+def labels(parts: Parts) -> list[str]:
+    return [one.by for one in parts.app.decisions.held().labels.values() if one.name == "Power company"]
 
 
 def test_a_further_version_that_was_looked_at_says_when_it_is_old(closed: Parts) -> None:

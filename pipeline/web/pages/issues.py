@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from pipeline.app.acts import Changed, LabelEffect, Seen, label, label_effect, seen, waive
 from pipeline.app.issues import IssueGroup, IssueView
+from pipeline.app.previews import changes_since
 from pipeline.model.issues import IssueCode, Severity
 from pipeline.model.message import message, text_of
 from pipeline.model.months import Month, almaty_date
@@ -120,6 +121,13 @@ def _refused(request: Request, parts: Console, month: Month, viewer: Viewer, nam
     return _issue_page(request, parts, month, viewer, found, changed=changed, written=written)
 
 
+def _changes(parts: Console, effect: LabelEffect | None) -> list[tuple[Month, list[str]]]:
+    """What is different by now in the reports that a label's effect was worked out for, in words, by month; empty where it still is so."""
+    reports = parts.reading.snapshot().reports
+    found = [(was.month, changes_since(was, reports.get(was.month))) for was in effect.before] if effect else []
+    return [(month, changes) for month, changes in found if changes]
+
+
 def _issue_page(
     request: Request, parts: Console, month: Month, viewer: Viewer, found: IssueView, effect: LabelEffect | None = None, *,
     changed: str = "", written: Written | None = None,
@@ -133,7 +141,7 @@ def _issue_page(
         book=parts.reading.book(month), draft=life.draft, age=_age(parts), masked=lambda number: masked(number, viewer), masked_text=lambda text: masked_text(text, viewer),
         has_numbers=may_see_numbers(viewer), may_decide="operator" in viewer.roles, is_blocking=found.code.severity is Severity.BLOCKING,
         can_label=found.code is IssueCode.UNKNOWN_OUTFLOW, classes=CLASSES, effect=effect, others_open=max(blocking - 1, 0), view=view,
-        seen=shown, changed=changed, written=_EMPTY | (written or {}), status=409 if changed else 200, at=f"/months/{month}/issues/{found.name}",
+        seen=shown, changed=changed, effect_changes=_changes(parts, effect), task=request.query_params.get("task", ""), written=_EMPTY | (written or {}), status=409 if changed else 200, at=f"/months/{month}/issues/{found.name}",
     )  # fmt: skip
 
 
@@ -154,9 +162,9 @@ def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer
 def labelled(  # noqa: PLR0913 - a form's fields are its parameters
     request: Request, month: MonthPath, name: str, parts: Console, viewer: AsDecider, digest: Digest, reason: Annotated[str, Form(max_length=1000)] = "",
     outflow_class: Annotated[str, Form(pattern="^[a-z][a-z0-9-]{0,39}$")] = "vendor", whose: Annotated[str, Form(min_length=1, max_length=200)] = "",
-    act: Annotated[str, Form(pattern="^(show|label)$")] = "show",
+    act: Annotated[str, Form(pattern="^(show|label)$")] = "show", task: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:  # fmt: skip
-    """Show what a label would change, or give it, as they saw the issue: for all months."""
+    """Show what a label would change, or give it, as they saw the issue: for all months. `task`: what it would change, where that was shown."""
     written = {"label": reason, "outflow_class": outflow_class, "whose": whose}
     try:
         known = _as_seen(parts, month, name, digest)
@@ -173,13 +181,19 @@ def labelled(  # noqa: PLR0913 - a form's fields are its parameters
             ),
         )
     if act == "show":
+        parts.reading.compare(*parts.reading.snapshot().books)
         title = message("What the label {outflow_class} would change", outflow_class=outflow_class)
-        task = parts.app.tasks.start(
+        started = parts.app.tasks.start(
             title, lambda told: label_effect(parts.app, chain, address, outflow_class, whose, told), by=viewer.person, then=f"/months/{month}/issues/{name}?task={{id}}"
         )  # fmt: skip
-        return to_task(task)
+        return to_task(started)
     if len(reason.strip()) < 3:
         raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
+    if _changes(parts, parts.app.tasks.result(task, LabelEffect)):
+        told = message(
+            "Not recorded: the report is another one than when you were shown what the label changes. Show it anew, or label without looking."
+        )
+        return _refused(request, parts, month, viewer, name, told, written)
     try:
         label(parts.app, known, outflow_class, whose, by=parts.app.people.decider(viewer.person), reason=reason.strip())
     except Changed as error:
