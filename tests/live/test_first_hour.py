@@ -192,7 +192,7 @@ class Terminal:
     home: Path
     screens: list[str] = field(default_factory=list)
 
-    def esep(self, *words: str, answers: Sequence[str] = (), code: int = 0) -> str:
+    def esep(self, *words: str, answers: Sequence[str] = (), code: int = 0, language: str = "en") -> str:
         """What the command printed, without the lines of progress that were wiped. `answers`: what is typed at each prompt, in order."""
         pid, fd = pty.fork()
         if pid == 0:  # pragma: no cover - the child
@@ -201,7 +201,7 @@ class Terminal:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.home),
                 "TERM": "xterm",
-                "ESEP_LANG": "en",
+                "ESEP_LANG": language,
                 "LC_ALL": "C.UTF-8",
                 "PYTHONPATH": str(ROOT),
             }
@@ -226,18 +226,64 @@ class Terminal:
         ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         os.close(fd)
         text = decoded(raw)
-        self.screens.append(f"$ esep {' '.join(words)}\n{text}")
+        self.screens.append(f"$ {'' if language == 'en' else f'ESEP_LANG={language} '}esep {' '.join(words)}\n{text}")
         (self.folder / "transcript.txt").write_text("\n".join(self.screens), encoding="utf-8")
         assert ended == code and not left, text
         for line in text.split("\n"):
             typed = any(answer and answer in line for answer in answers)
             assert typed or cell_len(line) <= COLUMNS or len(line.split()) == 1, f"wider than the terminal: {line!r}\n{text}"
+        spoken = set(re.findall(r"\b[a-z]+\b", re.sub(COMMANDS, " ", text)))
+        assert language == "en" or not ENGLISH & spoken, f"English in {language}: {sorted(ENGLISH & spoken)}\n{text}"
         return " ".join(text.split())
+
+
+ENGLISH = {
+    "the",
+    "and",
+    "of",
+    "is",
+    "are",
+    "was",
+    "not",
+    "with",
+    "for",
+    "by",
+    "no",
+    "has",
+    "this",
+    "that",
+    "yet",
+    "days",
+    "row",
+    "rows",
+    "block",
+}
+"""Words of no command, setting or path: they show a text that nobody translated."""
+COMMANDS = r"\besep( [a-z][a-z-]*)+( [A-Z-]+)?|--?[a-z-]+|\S*[./]\S*|\[[^\]]*\]"
 
 
 def decoded(raw: bytes) -> str:
     """What a terminal of this kind shows of these bytes."""
     return shown(raw.decode(errors="replace").replace("\r\n", "\n"))
+
+
+WORDS = {
+    "ru": ("хорошо", "распределено", "не погашено", "БЛОКИРУЕТ"),
+    "kk": ("жақсы", "бөлінді", "өтелмегені", "БӨГЕЙТІН"),
+}
+"""Of doctor, status and issues."""
+
+
+def in_other_languages(terminal: Terminal, month: Month) -> None:
+    """What a person needs to act on before the month is frozen, in Russian and Kazakh: no line too wide, nothing English, amounts with a comma."""
+    for language, (well, allocated, unsettled, blocking) in WORDS.items():
+        assert well in terminal.esep("doctor", language=language)
+        said = terminal.esep("status", language=language)
+        assert f"{allocated} {ltc(sum(ALLOCATED)).replace('.', ',')}" in said and unsettled in said and "UTC+5" in said
+        said = terminal.esep("issues", str(month), "--blocking", language=language)
+        assert blocking in said and f"{ltc(VENDOR_PAID).replace('.', ',')} LTC" in said
+        refused = terminal.esep("freeze", str(month), "--by", "A. Person", code=3, language=language)
+        assert "unknown-outflow" in refused
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +335,7 @@ def test_from_nothing_to_a_frozen_month_of_ones_own(tmp_path: Path, month: Month
 
         said = terminal.esep("status")
         paid = sum(map(sum, PAID))
+        in_other_languages(terminal, month)
         assert f"LTC: allocated {ltc(sum(ALLOCATED))}, transferred {ltc(paid)}, unsettled {ltc(sum(ALLOCATED) - paid)}" in said
         assert f"esep issues {month} --blocking" in said
         said = terminal.esep("issues", str(month))
