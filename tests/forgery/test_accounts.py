@@ -22,13 +22,6 @@ from .forger import check_of, frame, own_copy, rewritten, verdict_on, verified
 BALANCES = "account balances"
 
 
-@pytest.fixture(scope="module")
-def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An honest bundle in which states prove what the wallet held. Nobody changes it: copy it."""
-    with Store.memory() as store:
-        return freeze(log_of(chain_events(is_proved=True)), store, tmp_path_factory.mktemp("proved") / "months")[0]
-
-
 @pytest.fixture
 def accounts(proved: Path, no_forms: None, tmp_path: Path) -> Path:
     return own_copy(proved, tmp_path)

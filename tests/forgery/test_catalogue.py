@@ -9,23 +9,11 @@ import pytest
 
 from pipeline.verify.bundle import CHECKS
 
-from .bases import account_month
 from .catalogue import FORGERIES, REFUSED, Forgery
 from .catalogue_bases import OTHERS
 from .forger import came_to, own_copy, without_forms
 from .signatures import signed as with_signature
 from .signatures import trusted
-from .test_decisions import signed  # noqa: F401 - a fixture
-
-
-@pytest.fixture(scope="module")
-def honest_of(honest: Path, signed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:  # noqa: F811 - the fixture
-    """The honest bundles by name."""
-    return {
-        "month": honest,
-        "accounts": account_month(tmp_path_factory.mktemp("accounts")),
-        "keys": signed / "months" / "2026-10" / "v1",
-    }
 
 
 def forge(forgery: Forgery, bundle: Path) -> None:

@@ -23,17 +23,10 @@ from pipeline.verify.finding import judge
 from tests.integration.conftest import frozen  # noqa: F401 - a fixture
 from tests.integration.example_month import OUTFLOW
 
-from .bases import under_keys
 from .forger import manifest_of, own_copy, resealed, verdict_on, verified
 
 DECISIONS = "evidence/decisions.jsonl"
 Lines = list[dict[str, str]]
-
-
-@pytest.fixture(scope="session")
-def signed(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recorded month under a root key. Nobody changes it."""
-    return under_keys(blocked, tmp_path_factory.mktemp("signed"))
 
 
 @pytest.fixture

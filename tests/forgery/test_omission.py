@@ -21,7 +21,6 @@ from pipeline.verify.manifest_shape import Manifest
 
 from .catalogue import _debts_of
 from .forger import frame, own_copy, resealed, rewritten, told_by
-from .test_catalogue import honest_of, signed  # noqa: F401 - fixtures
 
 Json = Any
 
@@ -166,7 +165,7 @@ def test_every_optional_part_is_shown_here() -> None:
 
 
 @pytest.mark.parametrize("omission", OMISSIONS, ids=str)
-def test_what_is_taken_out_is_a_fault_or_named(honest_of: dict[str, Path], tmp_path: Path, omission: Omission) -> None:  # noqa: F811 - the fixture
+def test_what_is_taken_out_is_a_fault_or_named(honest_of: dict[str, Path], tmp_path: Path, omission: Omission) -> None:
     bundle = own_copy(honest_of[omission.base], tmp_path)
     omission.prepare(bundle)
     if omission.code != 8:
