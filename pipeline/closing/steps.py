@@ -95,7 +95,8 @@ def _outside_the_settings(month: Month, plan: Plan) -> str:
     """Why the program does nothing automatically with this month; empty from `closing.first_month` on."""
     if plan.first_month is None:
         return message(
-            "closing.first_month is not set: nothing is frozen, signed or filed automatically. Set it to the first month that Esep files"
+            'closing.first_month is not set: nothing is frozen, signed or filed automatically. Set it in esep.toml, below [closing], to the first month that Esep files: first_month = "{month}"',
+            month=month,
         )
     return (
         message("the month is before closing.first_month = {first_month}: Esep does not file it", first_month=plan.first_month)
