@@ -102,7 +102,7 @@ def _asked(name: str, found: Review) -> bool:
     """Whether the person at the terminal agrees to what is odd."""
     say(f"{name}:")
     for question in found.questions:
-        say(message("  - {line}", line=question))
+        say(message("  - {line}", line=question), hang=2)
     return typer.confirm("Import it all the same?", default=False)
 
 

@@ -310,7 +310,7 @@ def report_checks(checks: list[Check], folder: Path, *, is_test_network: bool, a
         ]
         table(str(folder), [message("check"), "", message("seen")], rows)
         for line in telling.list_lines(verdict):
-            say(line)
+            say(line, hang=2 if line.startswith("  - ") else 0)
     if said := telling.summary(checks, verdict, folder):
         fail(said)
     return verdict.exit_code

@@ -107,6 +107,11 @@ def at_hand(blocked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return config
 
 
+def lines_below_a_dash(lines: Sequence[str]) -> list[str]:
+    """The further lines of a list's entries."""
+    return [line for line in lines if line.startswith("  ") and not line.startswith("  - ")]
+
+
 @pytest.mark.parametrize("language", ["kk", "ru"])
 def test_the_screens_of_a_month_that_is_brought_to_its_end(language: str, at_hand: Path, screen: Callable[..., str]) -> None:
     kept(language, "status", screen(language, "status"))
@@ -117,6 +122,8 @@ def test_the_screens_of_a_month_that_is_brought_to_its_end(language: str, at_han
     waived = screen(language, "waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending", "--by", "A. Person")
     kept(language, "waive", waived)
     kept(language, "freeze", screen(language, "freeze", "2026-10", "--by", "A. Person"))
+    lists = screen(language, "verify", "2026-10", "--test-network").partition("  - ")[2].splitlines()
+    assert not [line for line in lines_below_a_dash(lists) if not line.startswith("    ")], "what goes on stands below its text"
     kept(language, "freeze-again", screen(language, "freeze", "2026-10", "--by", "A. Person"))
     kept(language, "status-frozen", screen(language, "status"))
     kept(language, "close-dry-run", screen(language, "close", "--dry-run"))
