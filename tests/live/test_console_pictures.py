@@ -32,6 +32,9 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no 
 MONTH = Month(2026, 10)
 BOARD = f"/months/{MONTH}"
 WIDE, PHONE, TALLEST = 1200, 390, 1000
+PAPER = 703
+"""What A4 has between the margins, in CSS pixels."""
+CUT = "[...document.querySelectorAll('main, table')].some(one => one.getBoundingClientRect().right > innerWidth + 1)"
 MOST_BYTES = 120_000
 
 
@@ -56,7 +59,7 @@ def take(page: Any, path: Path) -> None:
 
 
 def photograph(page: Any, address: str, paths: Mapping[str, str], own: Path) -> list[str]:
-    """Take each page wide (without the name of the test's folder), on a phone, and dark; leaves the names of those that are wider than a phone."""
+    """Take each page wide (without the name of the test's folder), on a phone, and dark; leaves the names of those that are wider than a phone, or than a sheet of paper."""
     kept = Path(os.environ.get("ESEP_PICTURES") or own / "wide")
     too_wide = []
     for name, path in paths.items():
@@ -73,6 +76,11 @@ def photograph(page: Any, address: str, paths: Mapping[str, str], own: Path) -> 
         take(page, own / "phone" / f"{name}.png")
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             too_wide.append(name)
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": PAPER, "height": 1000})
+        if page.evaluate(CUT):
+            too_wide.append(f"{name}, printed")
+        page.emulate_media(media="screen")
     return too_wide
 
 
