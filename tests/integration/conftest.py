@@ -10,14 +10,14 @@ import pytest
 
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
-from .example_month import CLOSING_AT, OUTFLOW, RECORDED, esep
+from .example_month import OUTFLOW, RECORDED, closing_at, esep
 from .once import copy_of_once
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The clock of the commands that close months."""
-    at = [CLOSING_AT]
+    at = [closing_at()]
     monkeypatch.setattr("pipeline.cli.closing.now", lambda: at[0])
     return at
 
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def service() -> Iterator[SandboxServer]:
     """A filing service that takes everything."""
-    with SandboxServer(ReceivedSubmissions(), Faults(), lambda: CLOSING_AT) as server:
+    with SandboxServer(ReceivedSubmissions(), Faults(), closing_at) as server:
         yield server
 
 

@@ -22,7 +22,7 @@ from pipeline.web.parts import Parts
 from pipeline.web.sessions import Sessions
 from pipeline.web.tokens import Tokens
 
-from .example_month import CLOSING_AT
+from .example_month import closing_at
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
@@ -32,7 +32,7 @@ class Clock:
     """The time, which tests move."""
 
     def __init__(self) -> None:
-        self.at = CLOSING_AT
+        self.at = closing_at()
 
     def __call__(self) -> int:
         return self.at

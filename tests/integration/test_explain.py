@@ -23,13 +23,13 @@ from pipeline.settings import load_settings
 from pipeline.store.form_index import SORTS, FormIndex, FormPage, FormQuery
 from pipeline.store.month_rows import MonthFile
 
-from .example_month import CLOSING_AT, DIGEST, esep
+from .example_month import DIGEST, closing_at, esep
 
 MONTH = Month(2026, 10)
 
 
 def app_of(var: Path) -> App:
-    return App(load_settings(var / "esep.toml", {}), lambda: CLOSING_AT)
+    return App(load_settings(var / "esep.toml", {}), closing_at)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
-from .example_month import CLOSING_AT, RECORDED, esep
+from .example_month import RECORDED, closing_at, esep
 from .serving import served
 from .test_closing import close, configured, http
 
@@ -166,7 +166,7 @@ def test_what_was_handed_in_by_a_person_is_amended_over_http(
 
 
 def test_the_words_of_a_rejection_reach_people(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), lambda: CLOSING_AT) as service:
+    with SandboxServer(ReceivedSubmissions(), Faults(at=lambda _: "rejected-rows"), closing_at) as service:
         config = configured(frozen, tmp_path, http(service))
         told = close(config, capsys)["2026-10"]
     assert told["due"] == "person" and "row 1: the licence is not known to us" in told["why"]
