@@ -4,6 +4,30 @@ from __future__ import annotations
 
 import re
 
+ENGLISH = {
+    "the",
+    "and",
+    "of",
+    "is",
+    "are",
+    "was",
+    "not",
+    "with",
+    "for",
+    "by",
+    "no",
+    "has",
+    "this",
+    "that",
+    "yet",
+    "day",
+    "days",
+    "row",
+    "rows",
+    "block",
+}
+"""Words that stand in no command, setting or path, so that they show a text that nobody translated."""
+
 
 def shown(text: str) -> str:
     """What stays on the screen: colours dropped, and lines of progress that were wiped, by what came over them or from below."""

@@ -7,7 +7,7 @@ suffice: SELECT on the three tables.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 
@@ -24,7 +24,6 @@ _COLUMNS = {
 ROWS_A_LOOK = 50_000
 """Rows of a table read in one look; the next follows at once while there are more."""
 _TLS = {"off": "disable", "prefer": "prefer", "verify": "verify-full"}
-_T = TypeVar("_T")
 
 
 class _BoundedConnection(psycopg.Connection[tuple[object, ...]]):

@@ -20,7 +20,7 @@ from rich.cells import cell_len
 
 from pipeline.cli import frame
 
-from ..terminal import shown
+from ..terminal import ENGLISH, shown
 from .example_month import OUTFLOW, RECORDED, esep
 
 KEPT = Path(__file__).parents[1] / "golden" / "kept" / "screens"
@@ -29,29 +29,6 @@ AT = 1_793_900_000
 COLUMNS = 80
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 """Of a submission: it is another one each time."""
-ENGLISH = {
-    "the",
-    "and",
-    "of",
-    "is",
-    "are",
-    "was",
-    "not",
-    "with",
-    "for",
-    "by",
-    "no",
-    "has",
-    "this",
-    "that",
-    "yet",
-    "day",
-    "days",
-    "row",
-    "rows",
-    "block",
-}
-"""Words that stand in no command, setting or path, so that they show a text that nobody translated."""
 
 
 @pytest.fixture

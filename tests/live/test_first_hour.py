@@ -33,7 +33,7 @@ from pipeline.chains.bitcoin.script import address_of
 from pipeline.model.miner_id import control_digit
 from pipeline.model.months import ALMATY, Month
 
-from ..terminal import shown
+from ..terminal import ENGLISH, shown
 from .regtest_node import Coin, RegtestNode, coinbase_of, find_program, lock, private_key, spend
 
 LITECOIND = find_program("litecoind", "ESEP_LITECOIND")
@@ -237,28 +237,6 @@ class Terminal:
         return " ".join(text.split())
 
 
-ENGLISH = {
-    "the",
-    "and",
-    "of",
-    "is",
-    "are",
-    "was",
-    "not",
-    "with",
-    "for",
-    "by",
-    "no",
-    "has",
-    "this",
-    "that",
-    "yet",
-    "days",
-    "row",
-    "rows",
-    "block",
-}
-"""Words of no command, setting or path: they show a text that nobody translated."""
 COMMANDS = r"\besep( [a-z][a-z-]*)+( [A-Z-]+)?|--?[a-z-]+|\S*[./]\S*|\[[^\]]*\]"
 
 
