@@ -6,6 +6,7 @@ order. Implementations: `connectors/log_sqlite/log.py` (embedded) and `connector
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -91,20 +92,24 @@ def advance(positions: Positions, records: Sequence[Record]) -> dict[str, int]:
 
 
 MAX_ATTEMPTS = 10
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 
 
 def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEvent], check: Callable[[], None] = lambda: None) -> int:
     """Append to a key that several processes write briefly (`months`), reopening the writer when it is fenced; the number that were new.
 
     `check` is called before each attempt, once the key is ours: what it reads in the log is all that precedes the events, for whoever writes after it fences us. What it
-    raises goes on to the caller, and nothing is appended. Retrying is safe: ids already appended are skipped. Raises FencedError after MAX_ATTEMPTS, LogError as `Writer.append`.
+    raises goes on to the caller, and nothing is appended. Retrying is safe: ids already appended are skipped. Two that reopen at once would fence each other for ever, so each
+    waits for the other's event, and at most for a time of chance that grows. Raises FencedError after MAX_ATTEMPTS, LogError as `Writer.append`.
     """
-    for attempt in range(MAX_ATTEMPTS):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             with log.writer(topic, key) as writer:
                 check()
                 return writer.append(events)
         except FencedError:
-            if attempt == MAX_ATTEMPTS - 1:
+            if attempt == MAX_ATTEMPTS:
                 raise
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempt - 1))
+            log.wait(log.end(), random.uniform(0, pause_s))  # noqa: S311 -- parts two writers, keeps no secret
     raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.log.protocol import MAX_ATTEMPTS, EventLog, NewEvent, Topic, Writer, advance, append_shared
+from pipeline.log.protocol import MAX_ATTEMPTS, EventLog, NewEvent, Positions, Topic, Writer, advance, append_shared
 from pipeline.model.errors import FencedError, LogError
 
 Opener = Callable[[], EventLog]
@@ -167,6 +168,13 @@ class Contested:
             self._log.writer(topic, key)
         return opened
 
+    def end(self) -> dict[str, int]:
+        return self._log.end()
+
+    def wait(self, positions: Positions, timeout_s: float) -> bool:
+        """Nobody else writes here."""
+        return False
+
 
 def test_an_append_beside_others_is_tried_again_when_it_is_fenced(log: EventLog):
     assert append_shared(Contested(log, 2), "months", "k", _events(1, 2)) == 2
@@ -178,6 +186,23 @@ def test_an_append_beside_others_gives_up_at_last(log: EventLog):
     with pytest.raises(FencedError):
         append_shared(Contested(log, MAX_ATTEMPTS), "months", "k", _events(1))
     assert log.read({}) == []
+
+
+def test_several_that_append_at_the_same_moment_all_get_through(log: EventLog):
+    """Each fences the others for as long as it checks; without a pause of chance they would reopen in step until all give up."""
+    people, done = 4, list[int]()
+    begin = threading.Barrier(people)
+
+    def append(n: int) -> None:
+        begin.wait()
+        done.append(append_shared(log, "months", "k", _events(n), check=lambda: time.sleep(0.05)))
+
+    threads = [threading.Thread(target=append, args=(n,)) for n in range(people)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [1] * people and {r.id for r in log.read({})} == {f"e{n}" for n in range(people)}
 
 
 def test_an_append_of_nothing_appends_nothing(log: EventLog):
