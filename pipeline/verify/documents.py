@@ -1,8 +1,8 @@
 """The printed documents say what `report.csv` says: each is rendered anew and compared (rule 8.2).
 
 Enters: a bundle. Leaves: faults, what was seen, what could not be compared. With the writers' same versions the bytes must be equal. With others they
-may differ, and what a reader sees is compared: all of `report.json`, every cell of a workbook, everything that a PDF draws. A PDF with the same text that is drawn otherwise
-may be another version's layout, or hide something: it is named as undecided.
+may differ, and what a reader sees is compared: all of `report.json`, every cell of a workbook, everything that a PDF draws. A PDF or a workbook with the same text that is drawn
+otherwise may be another version's layout, or hide something: it is named as undecided.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .finding import Finding
 from .opened import OpenBundle
 from .pdf_seen import MAX_PDF_BYTES, pdf_seen, same_pdf
 from .shapes import strict_json
-from .workbook import workbook_seen
+from .workbook import same_workbook, workbook_seen
 
 WRITERS: dict[str, tuple[str, ...]] = {"json": ("esep",), "xlsx": ("esep", "xlsxwriter"), "pdf": ("esep", "reportlab")}
 """The programs whose versions decide a document's bytes."""
@@ -84,7 +84,7 @@ def _says_the_same(ours: Path, theirs: Path, format: Format) -> bool | None:
     if format == "json":
         return cast("bool", strict_json(ours.read_bytes()) == strict_json(theirs.read_bytes()))
     if format == "xlsx":
-        return workbook_seen(ours) == workbook_seen(theirs)
+        return same_workbook(workbook_seen(ours), workbook_seen(theirs))
     if max(ours.stat().st_size, theirs.stat().st_size) > MAX_PDF_BYTES:
         return None
     return same_pdf(pdf_seen(ours), pdf_seen(theirs))

@@ -1,7 +1,7 @@
 """What a reader of the PDF sees, as a value to compare: for documents that another version of their writer made.
 
 Enters: a file. Leaves, page by page, everything that is drawn, in its order: each text in its font, size and place, each line, each colour; what else the file has that
-shows, hides or starts something; and the fonts' shapes by a digest. Numbers are compared to a thousandth of a point; how the file is packed, ordered and dated is left
+shows, hides or starts something; and each font whole, its shapes by a digest. Numbers are compared to a thousandth of a point; how the file is packed, ordered and dated is left
 out. Raises ValueError for a file that is none, or larger than is read here.
 """
 
@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 MAX_PDF_BYTES = 64 << 20
 MAX_PAGES = 20_000
 _OF_PAGE = {"/Type", "/Parent", "/Contents", "/Resources", "/MediaBox", "/Rotate", "/Trans", "/CropBox"}
-_OF_CATALOG = {"/Type", "/Pages", "/PageMode", "/Outlines", "/Lang", "/Metadata", "/ViewerPreferences", "/Version"}
+_OF_CATALOG = {"/PageMode", "/Outlines", "/Lang", "/Metadata", "/ViewerPreferences", "/Version"}
+_OF_PACKING = {"/Length", "/Filter", "/DecodeParms", "/Parent"}
+_SUBSET = re.compile(r"/[A-Z]{6}\+")
 _OF_RESOURCES = {"/Font", "/ProcSet"}
 _SHOWS_TEXT = {b"Tj", b"TJ", b"'", b'"'}
 
@@ -30,8 +32,8 @@ class Seen(NamedTuple):
     pages: list[Page]
     more: list[str]
     """Whatever the file has besides pages of text and lines: forms, scripts, notes, attachments; pictures stand in their pages."""
-    shapes: dict[str, str]
-    """Of each font, by its name without the subset's tag, the SHA-256 of its glyphs' program."""
+    opened: dict[str, Any]
+    """How the catalog says that the file is to be shown, whole: its language, its outline."""
 
 
 class Page:
@@ -39,7 +41,7 @@ class Page:
 
     def __init__(self, place: list[Any], fonts: dict[str, _Font], content: Any, reader: Any) -> None:
         self.place = place
-        """Its size and its turn."""
+        """Its size, what of it is shown, its turn."""
         self._fonts, self._content, self._reader = fonts, content, reader
         self._bytes: bytes = content.get_data() if content is not None else b""
 
@@ -56,7 +58,7 @@ class Page:
         for operands, operator in ContentStream(self._content, self._reader).operations if self._content is not None else ():
             if operator == b"Tf":
                 font = self._fonts[str(operands[0])]
-                yield ["Tf", font.name, _plain(operands[1])]
+                yield ["Tf", font.name, font.look, _plain(operands[1])]
             elif operator in _SHOWS_TEXT:
                 if font is None:
                     raise ValueError("text without a font")
@@ -92,11 +94,16 @@ def pdf_seen(path: Path) -> Seen:
         if reader.is_encrypted or len(reader.pages) > MAX_PAGES:
             raise ValueError(f"{path.name}: is encrypted, or has more than {MAX_PAGES:,} pages")
         catalog: Any = reader.trailer["/Root"]
-        more = [f"catalog {key}" for key in catalog if key not in _OF_CATALOG]
+        more = [f"catalog {key}" for key in catalog if key not in _OF_CATALOG | {"/Type", "/Pages"}]
         known: dict[tuple[int, int], _Font] = {}
-        shapes: dict[str, str] = {}
-        pages = [_page(page, reader, number, more, known, shapes) for number, page in enumerate(reader.pages, start=1)]
-    return Seen(pages, sorted(more), shapes)
+        pages = [_page(page, reader, number, more, known) for number, page in enumerate(reader.pages, start=1)]
+        reached = {
+            (place.idnum, place.generation): number
+            for number, page in enumerate(reader.pages, start=1)
+            if (place := page.indirect_reference)
+        }
+        opened = {key: _whole(catalog.raw_get(key), reached) for key in catalog if key in _OF_CATALOG}
+    return Seen(pages, sorted(more), opened)
 
 
 @contextlib.contextmanager
@@ -117,14 +124,14 @@ def same_pdf(ours: Seen, theirs: Seen) -> bool | None:
     differing = [(mine, other) for mine, other in zip(ours.pages, theirs.pages, strict=True) if mine != other]
     if any(mine.words != other.words or _pictures(mine) != _pictures(other) for mine, other in differing):
         return False
-    return None if differing or ours.shapes != theirs.shapes else True
+    return None if differing or ours.opened != theirs.opened else True
 
 
 def _pictures(page: Page) -> int:
     return page.steps.count(["picture"])
 
 
-def _page(page: Any, reader: Any, number: int, more: list[str], known: dict[tuple[int, int], _Font], shapes: dict[str, str]) -> Page:
+def _page(page: Any, reader: Any, number: int, more: list[str], known: dict[tuple[int, int], _Font]) -> Page:
     from pypdf.generic import IndirectObject
 
     more += [f"page {number} {key}" for key in page if key not in _OF_PAGE]
@@ -137,13 +144,14 @@ def _page(page: Any, reader: Any, number: int, more: list[str], known: dict[tupl
     for name in listed:
         raw = listed.raw_get(name)
         if not isinstance(raw, IndirectObject):
-            fonts[str(name)] = _Font(raw, shapes)
+            fonts[str(name)] = _Font(raw)
             continue
         place = raw.idnum, raw.generation
         if place not in known:  # mostly the same in every page
-            known[place] = _Font(raw.get_object(), shapes)
+            known[place] = _Font(raw.get_object())
         fonts[str(name)] = known[place]
-    return Page([[round(float(side), 3) for side in page.mediabox], int(page.get("/Rotate", 0))], fonts, page.get_contents(), reader)
+    place = [_plain(list(page.mediabox)), _plain(list(page.cropbox)), int(page.get("/Rotate", 0)), _whole(page.get("/Trans"), {})]
+    return Page(place, fonts, page.get_contents(), reader)
 
 
 def _parts(operands: Any) -> list[Any]:
@@ -152,22 +160,18 @@ def _parts(operands: Any) -> list[Any]:
 
 
 class _Font:
-    """A font of a page: its name, and what its codes stand for."""
+    """A font of a page: its name, what its codes stand for, and all that decides how they look (its shapes, their widths, what picks them), by a digest."""
 
-    def __init__(self, font: Any, shapes: dict[str, str]) -> None:
-        named = str(font["/BaseFont"])
-        self.name = named.partition("+")[2] if named[7:8] == "+" else named.removeprefix("/")
+    def __init__(self, font: Any) -> None:
+        self.name = _SUBSET.sub("/", str(font["/BaseFont"])).removeprefix("/")
         self._is_wide = font["/Subtype"] == "/Type0"
         self._texts: dict[int, str] = {}
         if "/ToUnicode" in font:
             self._texts = _codes(font["/ToUnicode"].get_data())
-        if "/FontDescriptor" in font and "/FontFile2" in (described := font["/FontDescriptor"].get_object()):
-            shapes[f"{self.name} {font.get('/FirstChar')} {len(self._texts)}"] = hashlib.sha256(
-                described["/FontFile2"].get_data()
-            ).hexdigest()
+        self.look = hashlib.sha256(repr(_whole(font, {})).encode()).digest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Font) and (self.name, self._is_wide, self._texts) == (other.name, other._is_wide, other._texts)
+        return isinstance(other, _Font) and (self.name, self.look) == (other.name, other.look)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -196,6 +200,27 @@ def _codes(cmap: bytes) -> dict[int, str]:
                 else:
                     found[int(first, 16) + place] = texts[0][:-1] + chr(ord(texts[0][-1]) + place)
     return found
+
+
+def _whole(value: Any, reached: dict[tuple[int, int], int]) -> Any:
+    """A value with all that it refers to, as values to compare: streams unpacked, by their digest; a subset's tag, and the way back to a parent, are left out.
+
+    `reached`: the numbers of the objects that are not gone into again; those met here join it.
+    """
+    from pypdf.generic import IndirectObject, StreamObject
+
+    if isinstance(value, IndirectObject):
+        place = value.idnum, value.generation
+        if place in reached:
+            return ["reached", reached[place]]
+        reached[place] = len(reached) + 1
+        return _whole(value.get_object(), reached)
+    if isinstance(value, dict):
+        inner = [[str(key), _whole(value.raw_get(key), reached)] for key in sorted(value) if key not in _OF_PACKING]  # type: ignore[attr-defined]
+        return [*inner, hashlib.sha256(value.get_data()).hexdigest()] if isinstance(value, StreamObject) else inner
+    if isinstance(value, list):
+        return [_whole(one, reached) for one in value]
+    return _SUBSET.sub("/", _plain(value)) if isinstance(value, str) else _plain(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,14 +1,16 @@
 """What a reader of an XLSX workbook sees, as a value to compare: for workbooks that another version of their writer made.
 
-Enters: a file. Leaves: its sheets, the text of every cell with the format that decides how it looks, and whatever may show, hide or cover something. Nothing is
-unpacked before its size is known; no document types.
+Enters: a file. Leaves: its sheets, the text of every cell with the format that decides how it looks, and whatever may show, hide or cover something; and beside it all parts whole,
+since no list of what a program of spreadsheets heeds is complete. Nothing is unpacked before its size is known; no document types.
 """
 
 from __future__ import annotations
 
+import re
 import zipfile
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -28,13 +30,35 @@ _TOLD = (
 """Parts of a sheet that are compared whole."""
 
 
-def workbook_seen(path: Path) -> dict[str, Any]:
+_NOT_SHOWN = ("docProps/",)
+_SIZES = {"ht", "width"}
+_IS_SIZE = re.compile(r"[0-9]{1,6}(\.[0-9]*)?")
+
+
+class Seen(NamedTuple):
+    """A workbook as a reader sees it."""
+
+    told: dict[str, Any]
+    """Its sheets, cells, looks and what may hide or cover them: where these differ, something else is said."""
+    whole: dict[str, Any]
+    """Every part but who wrote it and when; heights and widths to a pixel."""
+
+
+def same_workbook(ours: Seen, theirs: Seen) -> bool | None:
+    """Whether a reader sees the same in both: None where the same is told, and something else in the files differs."""
+    if ours.told != theirs.told:
+        return False
+    return True if ours.whole == theirs.whole else None
+
+
+def workbook_seen(path: Path) -> Seen:
     """The workbook by its parts. Raises ValueError, zipfile.BadZipFile, KeyError, ElementTree.ParseError for what is no sound workbook."""
     with zipfile.ZipFile(path) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
         if len(sizes) != len(archive.infolist()) or sum(sizes.values()) > max(FREE_BYTES, MAX_GROWTH * path.stat().st_size):
             raise ValueError(f"{path.name}: unpacks to more than it may, or has a part twice")
-        parts = {name: archive.read(name) for name in sizes if name.endswith((".xml", ".rels"))}
+        contents = {name: archive.read(name) for name in sizes}
+    parts = {name: content for name, content in contents.items() if name.endswith((".xml", ".rels"))}
     if any(b"<!DOCTYPE" in part or b"<!ENTITY" in part or b"\0" in part for part in parts.values()):
         raise ValueError(f"{path.name}: has a document type, or text that is not UTF-8")
     texts = []
@@ -44,7 +68,7 @@ def workbook_seen(path: Path) -> dict[str, Any]:
         ]
     looks = _looks(_xml(parts["xl/styles.xml"]))
     book = _xml(parts["xl/workbook.xml"])
-    return {
+    told = {
         "parts": sorted(sizes),
         "sheets": [(sheet.get("name"), sheet.get("state")) for sheet in book.iter(_MAIN + "sheet")],
         "names": [(name.get("name"), name.text) for name in book.iter(_MAIN + "definedName")],
@@ -55,6 +79,8 @@ def workbook_seen(path: Path) -> dict[str, Any]:
         },
         **{name: _as_told(_xml(part)) for name, part in parts.items() if name.endswith(".rels")},
     }
+    others = {name: sha256(content).hexdigest() for name, content in contents.items() if name not in parts}
+    return Seen(told, others | {name: _as_told(_xml(part)) for name, part in parts.items() if not name.startswith(_NOT_SHOWN)})
 
 
 def _sheet(sheet: ElementTree.Element, texts: list[str], looks: list[Any]) -> dict[str, Any]:
@@ -96,7 +122,13 @@ def _looks(styles: ElementTree.Element) -> list[Any]:
 
 def _as_told(part: ElementTree.Element) -> tuple[Any, ...]:
     """An element with all within it."""
-    return part.tag, tuple(sorted(part.attrib.items())), (part.text or "").strip(), tuple(_as_told(inner) for inner in part)
+    attributes = ((name, _in_pixels(value) if name in _SIZES else value) for name, value in part.attrib.items())
+    return part.tag, tuple(sorted(attributes)), (part.text or "").strip(), tuple(_as_told(inner) for inner in part)
+
+
+def _in_pixels(size: str) -> str:
+    """In whole pixels of 96 to an inch: XlsxWriter rounds heights down to them since some version after 3.2.0."""
+    return str(int(float(size) / 0.75)) if _IS_SIZE.fullmatch(size) else size
 
 
 def _cell(cell: ElementTree.Element, texts: list[str]) -> str:

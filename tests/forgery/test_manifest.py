@@ -189,6 +189,11 @@ def test_documents_of_other_writers_are_compared_by_what_they_say(bundle: Path) 
         for name, content in parts.items():
             archive.writestr(name, content)
     assert verdict_on(resealed(bundle, older)) == (set(), "", 0)
+    white = parts["xl/theme/theme1.xml"].replace(b'lastClr="000000"', b'lastClr="FFFFFF"', 1)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"xl/theme/theme1.xml": white}).items():
+            archive.writestr(name, content)
+    assert came_to(resealed(bundle, older), "documents") == (set(), "", 13), "white on white, by the colours of the theme"
     another_cell(bundle)
     assert "report.ru.xlsx says something else" in verdict_on(resealed(bundle, older))[1]
 
