@@ -111,5 +111,5 @@ def append_shared(log: EventLog, topic: Topic, key: str, events: Sequence[NewEve
             if attempt == MAX_ATTEMPTS:
                 raise
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempt - 1))
-            log.wait(log.end(), random.uniform(0, pause_s))  # noqa: S311 -- parts two writers, keeps no secret
+            log.wait(log.end(), random.uniform(0, pause_s))  # noqa: S311 - parts two writers, keeps no secret
     raise AssertionError("unreachable")
