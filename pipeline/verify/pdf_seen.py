@@ -150,8 +150,8 @@ def _page(page: Any, reader: Any, number: int, more: list[str], known: dict[tupl
         if place not in known:  # mostly the same in every page
             known[place] = _Font(raw.get_object())
         fonts[str(name)] = known[place]
-    place = [_plain(list(page.mediabox)), _plain(list(page.cropbox)), int(page.get("/Rotate", 0)), _whole(page.get("/Trans"), {})]
-    return Page(place, fonts, page.get_contents(), reader)
+    sides = [_plain(list(page.mediabox)), _plain(list(page.cropbox)), int(page.get("/Rotate", 0)), _whole(page.get("/Trans"), {})]
+    return Page(sides, fonts, page.get_contents(), reader)
 
 
 def _parts(operands: Any) -> list[Any]:
