@@ -22,7 +22,7 @@ EXAMPLE_OUTFLOW := d4dcae3cb3112ed9b2ef6c2a24b493f6fefbac4e117c6c4e0b10908cd739d
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run console check test test-live bitcoind coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
+.PHONY: help install install-dev run console check test test-live bitcoind core-geth coverage lint format golden texts bench simulate mutate docs site lock audit verifier clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -87,6 +87,9 @@ test-live: install-dev ## Tests against real nodes; parts that can't run here ar
 
 bitcoind: install-dev ## Build Bitcoin Core's daemon for the live tests, once, into the user's cache
 	$(BIN)/python -m tests.live.bitcoind
+
+core-geth: install-dev ## Build Ethereum Classic's node for the live tests, once, into the user's cache
+	$(BIN)/python -m tests.live.evm.provision
 
 lint: install-dev ## Format, lint, types, import contracts, the documents' links
 	$(BIN)/ruff format --check $(SOURCES)

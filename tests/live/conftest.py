@@ -44,6 +44,7 @@ PARTS = {
     "test_kafka_closer.py": "Kafka: the right to close",
     "test_litecoin.py": "Litecoin Core",
     "test_evm_payers.py": "EVM: payers",
+    "test_core_geth.py": "EVM: core-geth by Ethereum Classic's rules",
     "test_evm_wrapped.py": "EVM: wrapped coins",
 }
 """What each file's tests are of, the longest first: so they are begun (`pytest_collection_modifyitems`), and no long one is left for the end of two workers."""

@@ -38,14 +38,14 @@ class Contract:
         return encoded
 
 
-def compile_contracts(solc: Path) -> dict[str, Contract]:
-    """All contracts by name."""
+def compile_contracts(solc: Path, evm_version: str = "cancun") -> dict[str, Contract]:
+    """All contracts by name, for machines that know the forks up to `evm_version`."""
     sources = {path.name: {"content": path.read_text(encoding="utf-8")} for path in sorted(SOURCES.glob("*.sol"))}
     asked = {
         "language": "Solidity",
         "sources": sources,
         "settings": {
-            "evmVersion": "cancun",
+            "evmVersion": evm_version,
             "optimizer": {"enabled": True, "runs": 200},
             "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object"]}},
         },

@@ -105,7 +105,7 @@ def _token(secret: bytes) -> str:
     return claim + "." + part(hmac.new(secret, claim.encode(), hashlib.sha256).digest())
 
 
-class _Process:
+class NodeProcess:
     """A node's process, which answers once it is started and is gone once it is stopped."""
 
     def __init__(self, command: Sequence[str], log: Path, rpc: Rpc, *others: Rpc) -> None:
@@ -195,7 +195,7 @@ class Anvil(Node):
         command += ["--accounts", "1", "--balance", "0", "--timestamp", str(int(first["timestamp"], 16)), "--quiet"]
         command += ["--disable-default-create2-deployer", "--cache-path", str(folder)]
         self.rpc = Rpc(f"http://127.0.0.1:{port}")
-        self._process = _Process(command, folder / "anvil.log", self.rpc)
+        self._process = NodeProcess(command, folder / "anvil.log", self.rpc)
 
     def mine(self, transactions: Sequence[str], at: int, fee_recipient: str = NOBODY, withdrawals: Sequence[tuple[str, int]] = ()) -> Block:
         assert not withdrawals, "anvil's blocks carry no withdrawals"
@@ -232,7 +232,7 @@ class Geth(Node):
         self._offers = "eth,net,web3,debug" if shows_calls else "eth,net,web3"
         secret = os.urandom(32)
         (folder / "secret").write_text(secret.hex())
-        self._processes: list[_Process] = []
+        self._processes: list[NodeProcess] = []
         self._engines: dict[str, Rpc] = {}
         self._withdrawals = 0
         self._rpcs: dict[str, Rpc] = {}
@@ -273,7 +273,7 @@ class Geth(Node):
         command += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", str(engine), "--authrpc.jwtsecret", str(folder / "secret")]
         command += ["--miner.gaslimit", str(GAS_LIMIT)]
         self._commands[role] = command, log, port
-        self._processes.append(_Process(command, log, self._rpcs[role], self._engines[role]))
+        self._processes.append(NodeProcess(command, log, self._rpcs[role], self._engines[role]))
 
     def url_of(self, role: str) -> str:
         return f"http://127.0.0.1:{self._commands[role][2]}"
@@ -286,7 +286,7 @@ class Geth(Node):
         """Start it again over its data."""
         command, log, port = self._commands[role]
         self._rpcs[role] = Rpc(f"http://127.0.0.1:{port}")
-        self._processes[("read", "builder").index(role)] = _Process(command, log, self._rpcs[role], self._engines[role])
+        self._processes[("read", "builder").index(role)] = NodeProcess(command, log, self._rpcs[role], self._engines[role])
         if role == "read":
             self.rpc = self._rpcs[role]
 

@@ -1,16 +1,19 @@
-"""The programs of the EVM tests: anvil and the Solidity compiler from npm, geth from its source by the Go toolchain.
+"""The programs of the EVM tests: anvil and the Solidity compiler from npm, geth and core-geth from their sources by the Go toolchain.
 
-Enters: what `ESEP_ANVIL`, `ESEP_SOLC` and `ESEP_GETH` name, what is on PATH in the pinned version, or else an installation of that into
-the user's cache, once. Leaves: paths; or, where a program can't be had, the reason, with which its tests are skipped.
+Enters: what `ESEP_ANVIL`, `ESEP_SOLC`, `ESEP_GETH` and `ESEP_CORE_GETH` name, what is on PATH in the pinned version, or else an installation of that into
+the user's cache, once. Leaves: paths; or, where a program can't be had, the reason, with which its tests are skipped. core-geth is built only when asked for
+(`python -m tests.live.evm.provision`, or `make core-geth`): it takes four minutes of a core, and CI has none to spare.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +21,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "esep
 ANVIL_VERSION = "1.7.1"
 SOLC_VERSION = "0.8.37"
 GETH_VERSION = "v1.17.10"
+CORE_GETH, CORE_GETH_VERSION = "github.com/etclabscore/core-geth", "v1.12.20"
+AS_ITS_TIME_LINKED = "-ldflags=-checklinkname=0"
+"""core-geth names functions of Go's runtime that linkers since 1.23 refuse to name (fjl/memsize, a debugging page that is never opened here)."""
 INSTALL_TIMEOUT_S = 600
 
 
@@ -40,6 +46,32 @@ def geth() -> Path:
     return _given("geth", "ESEP_GETH", GETH_VERSION.removeprefix("v")) or _from_go(
         f"github.com/ethereum/go-ethereum/cmd/geth@{GETH_VERSION}", "geth"
     )
+
+
+def core_geth() -> Path:
+    """Ethereum Classic's node: what was named, what is on PATH as `core-geth`, or what `make core-geth` has built."""
+    built = _core_geth_folder() / "geth"
+    if found := _given("core-geth", "ESEP_CORE_GETH", CORE_GETH_VERSION.removeprefix("v")):
+        return found
+    if built.exists():
+        return built
+    raise Missing(
+        f"no core-geth {CORE_GETH_VERSION} on PATH, ESEP_CORE_GETH does not name one, and it is not built but by `make core-geth` (four minutes of a core)"
+    )
+
+
+def build_core_geth() -> Path:
+    """core-geth in the cache, built when it is not there. Its module calls itself go-ethereum, which `go install` refuses: so it is downloaded, and built where it lies."""
+
+    def install(fresh: Path) -> None:
+        told = _run("go", "mod", "download", "-json", f"{CORE_GETH}@{CORE_GETH_VERSION}")
+        _run("go", "build", "-C", json.loads(told)["Dir"], AS_ITS_TIME_LINKED, "-o", str(fresh / "geth"), "./cmd/geth")
+
+    return _installed(_core_geth_folder(), install, "go", f"{CORE_GETH}@{CORE_GETH_VERSION}") / "geth"
+
+
+def _core_geth_folder() -> Path:
+    return CACHE / "go" / f"core-geth-{CORE_GETH_VERSION}"
 
 
 def _given(program: str, variable: str, wanted: str) -> Path | None:
@@ -102,19 +134,26 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def _run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+def _run(*command: str, environment: Mapping[str, str] | None = None) -> str:
+    """What it printed. Raises Missing when it fails."""
     try:
-        subprocess.run(
+        return subprocess.run(
             command,
             check=True,
             timeout=INSTALL_TIMEOUT_S,
             env=os.environ | (environment or {}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
-        )
+        ).stdout
     except subprocess.CalledProcessError as error:
-        raise Missing(f"{' '.join(command[:2])} could not bring {command[-1]}: {error.stdout.strip()[-400:]}") from error
+        raise Missing(f"{' '.join(command[:2])} could not bring {command[-1]}: {(error.stdout + error.stderr).strip()[-400:]}") from error
     except subprocess.TimeoutExpired as error:
         raise Missing(f"{' '.join(command[:2])} did not bring {command[-1]} within {INSTALL_TIMEOUT_S} s") from error
+
+
+if __name__ == "__main__":
+    try:
+        print(f"core-geth: {build_core_geth()}")
+    except Missing as missing:
+        sys.exit(str(missing))
