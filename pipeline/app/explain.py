@@ -30,11 +30,12 @@ OPENING = "opening:"
 
 def explain_row(rows: MonthRows, book: BookFacts, n: int) -> Story:
     """The story of row `n`. Raises MonthError for a number that the form does not have."""
-    found = rows.rows("form.row", n=n)
-    if not found:
-        raise MonthError(message("{month} has no row {n}: the form's first column numbers its rows", month=book.month, n=n))
-    row = found[0]
-    return Story(book.month, book.version, book.digest, n, row, _printed_row(row, book.rules), _Teller(rows, book, row).steps())
+    with rows.held() as held:
+        found = held.rows("form.row", n=n)
+        if not found:
+            raise MonthError(message("{month} has no row {n}: the form's first column numbers its rows", month=book.month, n=n))
+        row = found[0]
+        return Story(book.month, book.version, book.digest, n, row, _printed_row(row, book.rules), _Teller(held, book, row).steps())
 
 
 def _printed_row(row: dict[str, Any], rules: Rules) -> dict[str, str]:
@@ -51,6 +52,7 @@ class _Teller:
     def __init__(self, rows: MonthRows, book: BookFacts, row: dict[str, Any]) -> None:
         self._rows, self._book, self._rules, self._row = rows, book, book.rules, row
         self._asset = self._rules.assets[row["asset"]]
+        self._key = {"txid": row["txid"], "address": row["wallet"] or "", "asset": row["asset"], "payer": row["payer"] or ""}
         self._versions = self._ledger_versions(row["allocation_id"])
         self._transfer = self._read_transfer()
 
@@ -203,23 +205,13 @@ class _Teller:
     # --- payment and transfer
 
     def _read_transfer(self) -> dict[str, Any] | None:
-        row = self._row
-        if row["txid"] is None:
-            return None
-        found = self._rows.rows(
-            "story.transfer", txid=row["txid"], address=row["wallet"] or "", asset=row["asset"], payer=row["payer"] or ""
-        )
+        found = self._rows.rows("story.transfer", **self._key) if self._row["txid"] is not None else []
         return found[0] if found else None
 
     def _payment(self) -> Step:
         row, transfer = self._row, self._transfer
         explanation = (transfer["explanation"] if transfer else None) or "none"
-        at = (transfer["at"] if transfer else 0) * 1_000_000
-        near = self._rows.rows(
-            "story.payments", txid=row["txid"], address=row["wallet"] or "", asset=row["asset"], payer=row["payer"] or "", at_us=at, window_us=WINDOW_US
-        )  # fmt: skip
-        is_replaced = explanation.startswith("replaced+")
-        linked = [one for one in near if (one["txid"] != row["txid"]) == is_replaced] if explanation != "none" else []
+        linked = self._linked_payments(explanation)
         parts = []
         for one in linked:
             versions = self._rows.rows("story.payment", payment_id=one["payment_id"])
@@ -242,6 +234,14 @@ class _Teller:
             payer = self._rules.payers.get(row["payer"])
             settings.append(InForce(f"payers.{row['payer']}.way", payer.way if payer else ""))
         return Step("payment", message("Payment in the ledger"), rules, _explained(explanation, len(linked)), parts, settings)
+
+    def _linked_payments(self, explanation: str) -> list[dict[str, Any]]:
+        """The payments that the transfer was matched with, as its explanation says (rules 5.2, 5.3)."""
+        if explanation == "none" or self._transfer is None:
+            return []
+        if explanation.startswith("replaced+"):
+            return self._rows.rows("story.replaced_payments", **self._key, at_us=self._transfer["at"] * 1_000_000, window_us=WINDOW_US)
+        return self._rows.rows("story.payments", **self._key)
 
     def _moved(self) -> Step:
         row, transfer = self._row, self._transfer

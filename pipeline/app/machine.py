@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -62,8 +63,13 @@ def machine(app: App, connection: Any) -> Machine:
     except EsepError as error:
         calendar, fault = [], text_of(error)
     rows = connection.execute(_LEFT).fetchall()
-    versions = {name: version(name) for name in SOFTWARE} | {"python": platform.python_version(), "system": platform.system()}
-    return Machine(calendar, fault, [Reorganisation(*row) for row in rows], versions, settings_in_force(app))
+    return Machine(calendar, fault, [Reorganisation(*row) for row in rows], _versions(), settings_in_force(app))
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of this process: what is installed beside it later changes nothing of it."""
+    return {name: version(name) for name in SOFTWARE} | {"python": platform.python_version(), "system": platform.system()}
 
 
 _LEFT = """

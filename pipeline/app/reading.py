@@ -16,11 +16,12 @@ from typing import Any
 import duckdb
 
 from pipeline.assess.month import Assessment
+from pipeline.closing.calendar import public_holidays
 from pipeline.log.protocol import Positions
 from pipeline.model.errors import EsepError, MonthError, StoreError
 from pipeline.model.journal import Journal
 from pipeline.model.message import message, text_of
-from pipeline.model.months import Month
+from pipeline.model.months import Month, almaty_date
 from pipeline.store import Store
 from pipeline.store.facts import lay_enriched
 from pipeline.store.month_rows import MonthRows
@@ -139,6 +140,7 @@ class Reading:
             self._changed.notify_all()
         for month in months:
             self._prepare(month)
+        public_holidays(almaty_date(now).year)  # the calendar's, before a page waits for it
         return positions
 
     def _draft(self, month: Month, assessed: Assessment, positions: Positions, number: int, connection: duckdb.DuckDBPyConnection) -> Book:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pipeline.model.message import message
@@ -97,9 +98,15 @@ def is_working_day(day: date, plan: Plan) -> bool:
     """Whether a day is a working day in Kazakhstan, by the public calendar and the moved days in the settings."""
     if day in plan.moved_on:
         return True
+    return day.weekday() < 5 and day not in public_holidays(day.year) and day not in plan.moved_off
+
+
+@cache
+def public_holidays(year: int) -> frozenset[date]:
+    """Kazakhstan's of a year. Its first call takes a quarter of a second."""
     import holidays
 
-    return day.weekday() < 5 and day not in holidays.country_holidays("KZ", years=day.year) and day not in plan.moved_off
+    return frozenset(holidays.country_holidays("KZ", years=year))
 
 
 def next_working_day(day: date, plan: Plan) -> date:

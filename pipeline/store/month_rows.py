@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,12 @@ class MonthRows:
         """The rows of a statement of month_rows.sql, by column; amounts are whole numbers. Raises StoreError."""
         statement = statements()[name]
         return self._rows(statement, values | ({"month": str(self.month)} if "$month" in statement else {}))
+
+    @contextmanager
+    def held(self) -> Iterator[MonthRows]:
+        """The same rows through one connection for many reads, of the caller's thread alone: all of them show one moment, and none opens another."""
+        with self._connect() as connection:
+            yield MonthRows(self.month, lambda: nullcontext(connection))
 
     def form_slices(self) -> Iterator[pl.DataFrame]:
         """The form's rows in their own order, as frames of the shape REPORT: what a `FormIndex` is made of. Raises StoreError."""

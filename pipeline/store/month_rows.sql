@@ -83,13 +83,19 @@ WHERE miner_id = $miner_id ORDER BY issue_date, licence_number;
 -- story.transfer: the transfer that a row names; `payer`: empty for the pool itself.
 SELECT * FROM out_transfer WHERE month = $month AND txid = $txid AND address = $address AND asset = $asset AND coalesce(payer, '') = $payer;
 
--- story.payments: the newest version of the payments that may be linked to a transfer: of its transaction, or to its address within a week where theirs is not on the chain (rule 5.2).
+-- story.payments: the newest version of the payments that name a transfer's transaction (rule 5.2).
+SELECT p.payment_id, p.version, p.account, p.asset, p.amount, p.txid, p.paid_at, p.payer FROM raw_payment p
+ANTI JOIN (SELECT payment_id, version FROM raw_payment WHERE version > 1) newer ON newer.payment_id = p.payment_id AND newer.version > p.version
+WHERE p.txid = $txid AND p.address = $address AND p.asset = $asset AND coalesce(p.payer, '') = $payer
+ORDER BY p.payment_id;
+
+-- story.replaced_payments: the newest version of the payments to a transfer's address within a week whose own transaction is another one and not on the chain (rule 5.2).
 WITH near AS MATERIALIZED (
     SELECT payment_id, version, account, asset, amount, txid, paid_at, payer FROM raw_payment
-    WHERE address = $address AND asset = $asset AND coalesce(payer, '') = $payer AND (txid = $txid OR abs(paid_at - $at_us) <= $window_us))
+    WHERE address = $address AND asset = $asset AND coalesce(payer, '') = $payer AND txid <> $txid AND abs(paid_at - $at_us) <= $window_us)
 SELECT n.* FROM near n
 WHERE NOT EXISTS (SELECT 1 FROM raw_payment newer WHERE newer.version > 1 AND newer.payment_id = n.payment_id AND newer.version > n.version)
-    AND (n.txid = $txid OR NOT EXISTS (SELECT 1 FROM core_transaction t WHERE t.txid = n.txid))
+    AND NOT EXISTS (SELECT 1 FROM core_transaction t WHERE t.txid = n.txid)
 ORDER BY n.payment_id;
 
 -- story.payment: every version of a payment.
