@@ -2,13 +2,14 @@
 
 Enters: the configured wallets, those the log watches, the scripts used so far. Leaves: a `Rescan`: the new watch list, the scripts that
 are new on it, and how far the blocks already read have been searched for them. Events are repeated from the first block that contains
-a new script. Nothing of this is stored: after a crash the search starts again.
+a new script. After a crash the search goes on from its last place in the log (`searched`), unless what is searched for is no longer due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.chains.bitcoin.networks import Network
 from pipeline.log.events.chain import WatchedWallet
@@ -28,11 +29,17 @@ class Rescan:
     target: WatchList
     new: Watching
     next_height: int
+    added: tuple[str, ...] = ()
+    """The payees among what is new, in order."""
     first_hit: int | None = None
+    n_steps: int = 0
 
     @property
     def n_added(self) -> int:
         return len(self.new.scripts)
+
+    def named(self) -> dict[str, Any]:
+        return {"wallets": list(self.target.wallets), "payees": list(self.added)}
 
     def search(self, state: ChainState, strategy: Strategy, tip_height: int, size: int) -> bool:
         """Search some more blocks; whether the search is over."""
@@ -60,9 +67,25 @@ class RescanFinder:
         followed = {*current.payees, *payees}
         if wallets is None and len(followed) == len(current.payees):
             return None
-        target = watch_list(wallets or current.wallets, self._network, followed)
-        changed = target.changed_since(current)
-        return Rescan(target, watching_for(changed, self._asset), state.start_height)
+        due = self._rescan(wallets or current.wallets, followed, current, state.start_height)
+        return self._from_place(state, current, due) or due
+
+    def _from_place(self, state: ChainState, current: WatchList, due: Rescan) -> Rescan | None:
+        """The search that a crash ended, from its place on, where all that it searched for is still due; what is due besides is found after it."""
+        place = state.searched
+        if place is None:
+            return None
+        begun = self._rescan(place.wallets, {*current.payees, *place.payees}, current, place.height + 1)
+        if any(due.target.scripts.get(script) != wallet for script, wallet in begun.new.scripts.items()):
+            return None
+        self._is_union_done, self._n_used = False, -1
+        _journal.info("search-continued", from_height=begun.next_height, n_added=begun.n_added)
+        return begun
+
+    def _rescan(self, wallets: Sequence[WatchedWallet], payees: Collection[str], current: WatchList, from_height: int) -> Rescan:
+        target = watch_list(wallets, self._network, payees)
+        added = tuple(sorted(set(target.payees) - set(current.payees)))
+        return Rescan(target, watching_for(target.changed_since(current), self._asset), from_height, added)
 
     def _by_configuration(self, logged: Sequence[WatchedWallet]) -> Sequence[WatchedWallet] | None:
         if self._is_union_done:

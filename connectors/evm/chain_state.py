@@ -72,6 +72,7 @@ class ChainState(MainChain):
             case Sought():
                 self._require_tip(event)
                 self.sought.update(event.txids)
+                self.looked_up = None
             case NotTraced():
                 self._require_tip(event)
                 self.sought.difference_update(event.txids)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from pipeline.log.events.chain import FoundAt
 from pipeline.model.journal import Journal
 from pipeline.model.message import message
 
@@ -71,6 +72,13 @@ class LookUp:
     indexed_from: int
     """The node's index has the transactions from this block on; older ones are found in the bodies."""
     found: dict[str, Place] = field(default_factory=dict)
+    n_steps: int = 0
+
+    def named(self) -> dict[str, Any]:
+        """What is looked for and where it was found, as a `searched` event names it."""
+        reached = self.next_height - 1
+        found = [FoundAt(txid=txid, height=place.height) for txid, place in sorted(self.found.items()) if place.height <= reached]
+        return {"txids": list(self.ids), "found": found}
 
     def search(self, state: ChainState, scanner: Scanner, size: int) -> bool:
         """Read the bodies of some more blocks that the node's index lacks; whether all were read. Raises ChainMoved when they are not the log's."""
@@ -83,6 +91,7 @@ class LookUp:
                 raise ChainMoved(message("block {height} {hash} is not the log's", height=header.height, hash=header.hash))
             self.found.update((txid, Place(header.height, header.hash)) for txid in missing.intersection([*txids, header.hash]))
         self.next_height = last + 1
+        self.n_steps += 1
         return self.next_height >= self.indexed_from
 
     def places(self) -> dict[Place, set[str]]:
@@ -105,6 +114,10 @@ def look_up(ids: Sequence[str], state: ChainState, node: Node) -> LookUp | None:
     if node.hashes_at([state.height]) != [state.tip]:
         raise ChainMoved(message("block {height} is not the one that the log has", height=state.height))
     started = LookUp(tuple(ids), state.start_height, indexed_from)
+    if state.looked_up is not None and set(ids) <= set(state.looked_up.txids):
+        started.next_height = state.looked_up.height + 1
+        in_bodies = [one for one in state.looked_up.found if one.txid in ids]
+        started.found.update((one.txid, Place(one.height, state.hash_at(one.height) or "")) for one in in_bodies)
     for txid, place in places.items():
         if not state.start_height <= place.height <= state.height:
             continue  # before the first block that is followed, or in one that is still to be read
@@ -173,11 +186,12 @@ class NamedTransactions:
         self._put_off: dict[str, float] = {}
         """When an id that could not be told is looked up again."""
 
-    def left(self, named: Collection[str], sought: Collection[str], now_s: float) -> list[str]:
-        """At most IDS_A_STEP of those to be looked up now, in order."""
+    def left(self, named: Collection[str], sought: Collection[str], now_s: float, begun: Collection[str] = ()) -> list[str]:
+        """At most IDS_A_STEP of those to be looked up now, in order; alone those of `begun`, a look-up with a place in the log, while any are left of it."""
         if len(named) == self._n_done and not self._put_off:
             return []
-        left = sorted(txid for txid in named if txid not in sought and self._put_off.get(txid, now_s) <= now_s)[:IDS_A_STEP]
+        due = {txid for txid in named if txid not in sought and self._put_off.get(txid, now_s) <= now_s}
+        left = sorted(due.intersection(begun) or due)[:IDS_A_STEP]
         if not left:
             self._n_done = len(named)
         return left

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
+from pipeline.follow.build_events import STEPS_A_PLACE
 from pipeline.follow.connector import LookedUp, Rescanning
 from pipeline.log.events.chain import ChainEvent, Doubt, Retold
 
@@ -23,7 +24,7 @@ from .watching import Watching
 
 
 class PayersTransactions:
-    """What is left to look up on one chain. Nothing of it is stored: after a crash the look-up starts again."""
+    """What is left to look up on one chain. After a crash a look-up goes on from its last place in the log (`searched`)."""
 
     def __init__(self, named: Callable[[], Collection[str]]) -> None:
         """`named`: the ids that payments name, as far as the ledger has them now."""
@@ -48,7 +49,8 @@ class PayersTransactions:
     def is_due(self, state: ChainState, now_s: float) -> bool:
         """Whether anything is to be looked up now. `now_s`: of a clock that does not stand still."""
         self._now_s = now_s
-        self._new = self._left.left(self._named(), state.sought, now_s) if self._look_up is None else []
+        begun = state.looked_up.txids if state.looked_up is not None else ()
+        self._new = self._left.left(self._named(), state.sought, now_s, begun) if self._look_up is None else []
         return bool(self._new) or self._look_up is not None
 
     def look(
@@ -59,7 +61,9 @@ class PayersTransactions:
         if looked is None:
             return [], None
         if not looked.search(state, side.scanner, step_size):
-            return [], Rescanning(len(looked.ids), looked.next_height - 1, looked.indexed_from - 1)
+            is_place = looked.n_steps % STEPS_A_PLACE == 0
+            place: list[ChainEvent] = [build.searched(state, looked.next_height - 1, **looked.named())] if is_place else []
+            return place, Rescanning(len(looked.ids), looked.next_height - 1, looked.indexed_from - 1)
         self._look_up = None
         events, waiting = _tell(state, looked, side, watching, build)
         self._left.done(looked.ids, waiting, self._now_s)

@@ -3,13 +3,14 @@
 Enters: the configured wallets, those the log watches. Leaves: a `Rescan`: the new watch list, the addresses that are new on it, and how far
 the blocks already read have been searched for them. Events are repeated from the first block with a new address; from the log's first block
 if a new address had a balance before it, because then every month's balances must include it.
-Nothing of this is stored: after a crash the search starts again.
+After a crash the search goes on from its last place in the log (`searched`), where it is of the same wallets and contracts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.log.events.chain import WatchedWallet
 from pipeline.model.journal import Journal
@@ -34,10 +35,16 @@ class Rescan:
     next_height: int
     first_hit: int | None = None
     is_opening_known: bool = False
+    wrapped: tuple[str, ...] = ()
+    """The contracts of wrapped coins that are watched, in order."""
+    n_steps: int = 0
 
     @property
     def n_added(self) -> int:
         return len(self.new)
+
+    def named(self) -> dict[str, Any]:
+        return {"wallets": list(self.target.wallets), "wrapped": list(self.wrapped)}
 
     def search(
         self,
@@ -80,7 +87,13 @@ def find_rescan(configured: WatchList, current: WatchList, state: ChainState, wr
     for warning in warnings:
         _journal.warning("still-watched", reason=warning)
     target = watch_list(wallets)
-    return Rescan(target, target.addresses if is_wrapped_new else target.changed_since(current), state.start_height)
+    new = target.addresses if is_wrapped_new else target.changed_since(current)
+    due = Rescan(target, new, state.start_height, wrapped=tuple(sorted(wrapped)))
+    place = state.searched
+    if place is not None and _content(place.wallets) == _content(target.wallets) and tuple(place.wrapped) == due.wrapped:
+        due.next_height, due.is_opening_known = place.height + 1, True
+        _journal.info("search-continued", from_height=due.next_height, n_added=due.n_added)
+    return due
 
 
 def _content(wallets: Sequence[WatchedWallet]) -> object:

@@ -1,17 +1,21 @@
 """Builds the events that are the same for every family of chains. Pure.
 
-Enters: the state of the log. Leaves: event ids, and `disconnect` events, whose `seq` continue the log's. Left out: the events of blocks, which
+Enters: the state of the log. Leaves: event ids, and `disconnect` and `searched` events, whose `seq` continue the log's. Left out: the events of blocks, which
 each family builds itself.
 """
 
 from __future__ import annotations
 
-from pipeline.log.events.chain import Disconnect
+from typing import Any
+
+from pipeline.log.events.chain import Disconnect, Searched
 
 from .main_chain import MainChain
 
 MAX_STRETCH = 1000
 """Blocks in one stretch event (ADR 1)."""
+STEPS_A_PLACE = 8
+"""A search of old blocks writes its place to the log after so many of its steps, each about a second's work."""
 
 
 class EventBuilder:
@@ -31,3 +35,10 @@ class EventBuilder:
             assert block_hash is not None and prev is not None
             events.append(Disconnect(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, prev=prev))
         return events
+
+    def searched(self, state: MainChain, height: int, **what: Any) -> Searched:
+        """How far a search of old blocks came. `what`: the event's fields that say what is searched for."""
+        block_hash = state.hash_at(height)
+        assert block_hash is not None
+        seq = state.next_seq
+        return Searched(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, **what)

@@ -22,7 +22,7 @@ from pipeline.log.protocol import EventLog, Writer
 from pipeline.model.errors import SettingsError, SourceError
 from pipeline.model.message import message
 
-from .build_events import EventBuilder
+from .build_events import STEPS_A_PLACE, EventBuilder
 from .connector import FollowedChain, Idle, Reorganised, Rescanned, Rescanning, Step, Waiting
 from .main_chain import MainChain
 from .node_errors import ChainMoved, ChainUnsteady, NodeBusy
@@ -43,10 +43,15 @@ class Rescan(Protocol):
     """The first block not searched yet."""
     first_hit: int | None
     """The first block with a new entry; None while none was found."""
+    n_steps: int
+    """Steps of the search since the connector was started."""
 
     @property
     def n_added(self) -> int:
         """New scripts (Bitcoin) or addresses (EVM)."""
+
+    def named(self) -> Mapping[str, Any]:
+        """What is searched for, as a `searched` event names it."""
 
 
 StateT = TypeVar("StateT", bound=MainChain)
@@ -308,12 +313,15 @@ class Follower(ABC, Generic[StateT, RescanT]):
     ) -> Step:
         """Search what was read for what is new on the watch list; when that is done, go back to the first block that was found and watch all.
 
-        `search` searches some more blocks and says whether that was all; `watch` builds the new watch event with a `seq`. With `Rescanned` the
+        `search` searches some more blocks and says whether that was all; now and then the place is written, where the search goes on after a crash; `watch` builds the new watch event with a `seq`. With `Rescanned` the
         watch event is in the log, and the rescan is over.
         """
         if fork < state.height:  # what is searched must be in the main chain
             return self._disconnect(state, fork)
         if not search():
+            rescan.n_steps += 1
+            if rescan.n_steps % STEPS_A_PLACE == 0:
+                self._write(state, [self._events.searched(state, rescan.next_height - 1, **rescan.named())])
             return Rescanning(rescan.n_added, rescan.next_height - 1, state.height)
         down_to = state.height if rescan.first_hit is None else rescan.first_hit - 1
         depth = state.height - down_to

@@ -11,6 +11,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NoReturn
 
+import msgspec
+
 from pipeline.log.events import AnyEvent
 from pipeline.log.events.chain import (
     ChainEvent,
@@ -18,6 +20,7 @@ from pipeline.log.events.chain import (
     Disagreed,
     Disconnect,
     Retold,
+    Searched,
     Stretch,
     Watch,
     Witnessed,
@@ -33,7 +36,7 @@ from .coverage import Coverage, content_digest, with_retold
 class MainChain:
     """Hashes, times and the watch list; a family's subclass adds its own state in `_remember`."""
 
-    kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect, Witnessed, Disagreed)
+    kinds: ClassVar[tuple[type[ChainEvent], ...]] = (Watch, Connect, Stretch, Disconnect, Witnessed, Disagreed, Searched)
     """The events that such a chain has."""
 
     def __init__(self) -> None:
@@ -46,6 +49,10 @@ class MainChain:
         """Whether `content` is kept: a second node's reading is compared with it."""
         self.content: dict[int, bytes] = {}
         """Digests of what each block with something of the pool's does to it, by height."""
+        self.searched: Searched | None = None
+        """How far the search for what the watch list lacks has come; None without a search, and before its first place in the log."""
+        self.looked_up: Searched | None = None
+        """The same of transactions that are looked for by their ids."""
         self._prev_of_first: str | None = None
         self._hashes = bytearray()
         self._times = array("q")
@@ -103,7 +110,7 @@ class MainChain:
                             start_height_2=event.start_height,
                         )
                     )
-                self.watch = event
+                self.watch, self.searched = event, None
             case Connect():
                 self._connect(event.height, event.prev, [event.hash], [event.time])
                 if self.keeps_content and event.transactions:
@@ -117,11 +124,9 @@ class MainChain:
             case Disagreed():
                 self._require_block(event.height, event.hash)
                 self.disputed[event.height] = event
-            case Retold():
+            case Searched() | Retold():
                 self._require_block(event.height, event.hash)
-                self.coverage.split(event.height)
-                if self.keeps_content:
-                    self.content[event.height] = with_retold(self.content.get(event.height, b""), content_digest(event.transactions))
+                self._place(event) if isinstance(event, Searched) else self._retell(event)
         self._remember(event)
         self.next_seq += 1
 
@@ -148,6 +153,7 @@ class MainChain:
         self.content.pop(event.height, None)
         self.disputed.pop(event.height, None)
         self.coverage.drop(event.height)
+        self.searched, self.looked_up = self._below(self.searched, event), self._below(self.looked_up, event)
         if event.prev != self.tip:
             raise HistoryBroken(
                 message(
@@ -157,6 +163,26 @@ class MainChain:
                     tip=self.tip,
                 )
             )
+
+    def _retell(self, event: Retold) -> None:
+        self.coverage.split(event.height)
+        if self.keeps_content:
+            self.content[event.height] = with_retold(self.content.get(event.height, b""), content_digest(event.transactions))
+
+    def _place(self, event: Searched) -> None:
+        if event.txids:
+            self.looked_up = event
+        else:
+            self.searched = event
+
+    def _below(self, place: Searched | None, left: Disconnect) -> Searched | None:
+        """A search's place after a block left the main chain: the blocks below that one stay searched."""
+        if place is None or place.height < left.height:
+            return place
+        if left.height <= self.start_height:
+            return None
+        found = [one for one in place.found if one.height < left.height]
+        return msgspec.structs.replace(place, height=left.height - 1, hash=left.prev, found=found)
 
     def _witness(self, event: Witnessed) -> None:
         self._require_block(event.last, event.hash)

@@ -10,7 +10,21 @@ from collections.abc import Collection
 
 from pipeline.model.message import joined, message
 
-from .events.chain import Accounts, Balances, Connect, Disagreed, Disconnect, Doubt, NotTraced, Retold, Sought, Stretch, Watch, Witnessed
+from .events.chain import (
+    Accounts,
+    Balances,
+    Connect,
+    Disagreed,
+    Disconnect,
+    Doubt,
+    NotTraced,
+    Retold,
+    Searched,
+    Sought,
+    Stretch,
+    Watch,
+    Witnessed,
+)
 from .events.keys import KeyEvent, KeyGranted, KeyRevoked, KeysRoot, Role
 from .events.ledger import Allocations, Complete, Openings, PayerPayments, Payments
 from .events.months import (
@@ -42,7 +56,7 @@ MACHINE = "schedule"
 ROLES_OF: dict[type[Event], tuple[Role, ...]] = {
     Watch: ("watch",), Connect: ("watch",), Stretch: ("watch",), Disconnect: ("watch",), Balances: ("watch",), Doubt: ("watch",),
     Witnessed: ("watch",), Disagreed: ("watch",), Retold: ("watch",), Sought: ("watch",), NotTraced: ("watch",),
-    Accounts: ("watch",),
+    Accounts: ("watch",), Searched: ("watch",),
     Allocations: ("capture", "import"), Payments: ("capture", "import"), PayerPayments: ("capture", "import"), Openings: ("capture", "import"), Complete: ("capture", "import"),
     SourceConfigured: ("capture", "import"), SourceRows: ("capture", "import"), SourcePolled: ("capture", "import"), SourceItems: ("capture", "import"), SourceComplete: ("capture", "import"),
     Registry: ("capture", "import"),

@@ -25,6 +25,7 @@ from pipeline.log.events.chain import (
     Doubt,
     NotTraced,
     Retold,
+    Searched,
     Sought,
     Stretch,
     Transaction,
@@ -156,17 +157,8 @@ class ChainBatch:
             case Doubt():
                 self._doubts.append((event.chain, event.seq, event.height, event.hash, event.time, event.detail, event.txid))
                 after = last._replace(seq=event.seq)
-            case Witnessed():
-                self._require_main(record, event, event.last)
-                self._witnessed.add(event)
-                after = last._replace(seq=event.seq)
-            case Disagreed():
-                self._require_main(record, event, event.height)
-                self._disagreements.append(event)
-                after = last._replace(seq=event.seq)
-            case Retold():
-                self._require_main(record, event, event.height)
-                self._retell(event)
+            case Witnessed() | Disagreed() | Retold() | Searched():
+                self._tell(record, event)
                 after = last._replace(seq=event.seq)
             case Sought() | NotTraced():
                 if (event.hash, event.height) != (last.hash, last.height) and last.hash is not None:
@@ -272,6 +264,17 @@ class ChainBatch:
         self._disagreements = [known for known in self._disagreements if known.chain != event.chain or known.height < event.height]
         return _Tip(event.seq, event.prev, event.height - 1)
 
+    def _tell(self, record: Record, event: Witnessed | Disagreed | Retold | Searched) -> None:
+        """Something of blocks of the main chain. A connector's own place (`searched`) is no fact, and is not stored."""
+        self._require_main(record, event, event.last if isinstance(event, Witnessed) else event.height)
+        match event:
+            case Witnessed():
+                self._witnessed.add(event)
+            case Disagreed():
+                self._disagreements.append(event)
+            case Retold():
+                self._retell(event)
+
     def _retell(self, event: Retold) -> None:
         """Transactions of a block that is in the main chain already, each in the place of what was told of it before."""
         key = (event.chain, event.hash)
@@ -283,7 +286,7 @@ class ChainBatch:
             self._retold[key] = self._retold.get(key, {}) | told
         self._witnessed.split(event.chain, event.height, self._blocks[key].prev)
 
-    def _require_main(self, record: Record, event: Witnessed | Disagreed | Retold, height: int) -> None:
+    def _require_main(self, record: Record, event: Witnessed | Disagreed | Retold | Searched, height: int) -> None:
         """What is told of a block is of one in the main chain."""
         block = self._blocks.get((event.chain, event.hash))
         if block is None or not block.is_main or block.height != height:
@@ -363,7 +366,7 @@ class ChainBatch:
 
 def _hashes(event: ChainEvent) -> Iterable[str]:
     match event:
-        case Connect() | Disconnect() | Witnessed() | Disagreed() | Retold():
+        case Connect() | Disconnect() | Witnessed() | Disagreed() | Retold() | Searched():
             return (event.hash,)
         case Stretch():
             return event.hash

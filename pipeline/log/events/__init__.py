@@ -29,6 +29,7 @@ from .chain import (
     Doubt,
     NotTraced,
     Retold,
+    Searched,
     Sought,
     Stretch,
     Watch,
@@ -49,6 +50,7 @@ AnyEvent = ChainEvent | LedgerEvent | Registry | MonthEvent | KeyEvent
 TOPIC_OF: dict[type[Event], Topic] = {
     Watch: "chain", Connect: "chain", Stretch: "chain", Disconnect: "chain", Balances: "chain", Doubt: "chain",
     Accounts: "chain", Witnessed: "chain", Disagreed: "chain", Retold: "chain", Sought: "chain", NotTraced: "chain",
+    Searched: "chain",
     Allocations: "ledger", Payments: "ledger", PayerPayments: "ledger", Openings: "ledger", Complete: "ledger",
     **dict.fromkeys(get_args(LedgerSourceEvent), "ledger"),
     Registry: "registry",

@@ -269,4 +269,35 @@ class NotTraced(Event, tag="not-traced", frozen=True, kw_only=True):
     txids: Annotated[list[Hash], Meta(min_length=1)]
 
 
-ChainEvent = Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt | Witnessed | Disagreed | Retold | Sought | NotTraced
+class FoundAt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """In which block of the main chain a transaction stands."""
+
+    txid: Hash
+    height: Height
+
+
+class Searched(Event, tag="searched", frozen=True, kw_only=True):
+    """How far the main chain's blocks were searched, from the first one on, for what came later than they: after a crash the search goes on from here. It tells nothing of the pool."""
+
+    seq: SequenceNumber
+    chain: Id
+    height: Annotated[Height, Meta(description="of the last block searched")]
+    hash: Annotated[Hash, Meta(description="of the same")]
+    wallets: Annotated[
+        list[WatchedWallet], Meta(description="the wallets that the next `watch` event names: no block so far has what is new of them")
+    ] = field(default_factory=list)
+    payees: Annotated[list[str], Meta(description="addresses that the next `watch` event adds: no block so far pays them")] = field(
+        default_factory=list
+    )
+    wrapped: Annotated[list[str], Meta(description="account chains: contracts of wrapped coins, as in `watch`")] = field(
+        default_factory=list
+    )
+    txids: Annotated[list[Hash], Meta(description="account chains: transactions that are looked for, in place of wallets")] = field(
+        default_factory=list
+    )
+    found: Annotated[list[FoundAt], Meta(description="those of them that the blocks so far have")] = field(default_factory=list)
+
+
+ChainEvent = (
+    Watch | Connect | Stretch | Disconnect | Balances | Accounts | Doubt | Witnessed | Disagreed | Retold | Sought | NotTraced | Searched
+)
