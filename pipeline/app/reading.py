@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,7 @@ from pipeline.store.month_rows import MonthRows
 
 from .app import App
 from .books import Book
+from .filed_months import FiledMonths
 from .issues import IssueGroup, issue_groups
 from .month_figures import month_figures
 from .overview import Overview, months_shown, overview
@@ -38,6 +40,8 @@ WAIT_S = 1.0
 """Seconds that the thread that fills waits for new events before it checks whether to stop."""
 FRESH_S = 600
 """Seconds after which a snapshot is made anew although the log is the same: days pass."""
+MOST_COMPARED = 4
+"""Months whose reports each snapshot says (`Reading.compare`)."""
 BEGIN_S = 120.0
 """Seconds that a request waits for the first snapshot."""
 
@@ -81,7 +85,8 @@ class Reading:
         self._changed = threading.Condition()
         self._store: Store | None = None
         self._snapshot: Snapshot | None = None
-        self._compared: frozenset[Month] = frozenset()
+        self._compared: tuple[Month, ...] = ()
+        self._filed = FiledMonths(app, time.monotonic)
         self.trouble: str | None = None
         """Why the store can't be brought to the log's end now; None while it can."""
 
@@ -102,7 +107,7 @@ class Reading:
         try:
             while not stop.is_set():
                 self._app.stores.fill(store)
-                if store.positions() != shown or self._app.now() - shown_at > FRESH_S:
+                if store.positions() != shown or self._app.now() - shown_at > FRESH_S or self._filed.look(store, self._shown()):
                     shown, shown_at = self._show(store), self._app.now()
                 self.trouble = None
                 self._app.log.wait(store.positions(), WAIT_S)
@@ -113,7 +118,8 @@ class Reading:
     def _show(self, store: Store) -> Positions:
         """Assess what is open and make the next snapshot of it."""
         app, now = self._app, self._app.now()
-        months, open_months = months_shown(app, store), app.months.open_months(store)
+        months = sorted({*months_shown(app, store), *self._filed.differing}, key=str)
+        open_months = app.months.open_months(store)
         if sum(app.decisions.record_settings_waivers(app.months, store, month) for month in months):
             app.stores.fill(store)
         positions, assessments, groups = store.positions(), dict[Month, Assessment](), dict[Month, list[IssueGroup]]()
@@ -124,10 +130,11 @@ class Reading:
         found = overview(app, store, months or None, self._trouble_of, assessments)
         drafts = {month: assessments[month] for month in open_months if month in assessments}
         held, number = read_sources(store.connection), self.number + 1
+        self._filed.settled(view.month for view in found.months if not view.is_undecided)
         reports = {
-            month: preview_of(app, month, assessed, positions)
-            for month, assessed in assessments.items()
-            if month in self._compared and app.months.rules_of(store, month) == app.rules
+            month: preview_of(app, month, self._by_rules_of_now(store, month, assessments), positions)
+            for month in self._compared
+            if month in assessments or app.months.frozen(month)
         }
         with contextlib.ExitStack() as publishing:
             with store.transaction() as connection:
@@ -142,6 +149,17 @@ class Reading:
             self._prepare(month)
         public_holidays(almaty_date(now).year)  # the calendar's, before a page waits for it
         return positions
+
+    def _by_rules_of_now(self, store: Store, month: Month, assessments: Mapping[Month, Assessment]) -> Assessment:
+        """What a freeze would make of the month, whether or not the board shows it: by the newest edition of the rules (rule 8.4)."""
+        months = self._app.months
+        if month in assessments and months.rules_of(store, month) == self._app.rules:
+            return assessments[month]
+        return months.assess(store, month, edition=self._app.rules.edition)[1]
+
+    def _shown(self) -> list[Month]:
+        """The months of the newest snapshot."""
+        return [view.month for view in self._snapshot.overview.months] if self._snapshot else []
 
     def _draft(self, month: Month, assessed: Assessment, positions: Positions, number: int, connection: duckdb.DuckDBPyConnection) -> Book:
         """The draft of this snapshot, with its figures and its form worked out before anybody asks."""
@@ -160,9 +178,12 @@ class Reading:
                 self._app.books.form(book)
 
     def compare(self, *months: Month) -> None:
-        """Let each snapshot from now on say what these months' reports come to, so that a page can say that what it shows of one is old. Called before that is worked out."""
+        """Let each snapshot from now on say what these months' reports come to, so that a page can say that what it shows of one is old. Called before that is worked out.
+
+        The `MOST_COMPARED` asked for last are: each is worked out with every snapshot.
+        """
         with self._changed:
-            self._compared |= set(months)
+            self._compared = (*(month for month in self._compared if month not in months), *months)[-MOST_COMPARED:]
 
     @property
     def number(self) -> int:

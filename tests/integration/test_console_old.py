@@ -163,3 +163,29 @@ def test_a_further_version_that_was_looked_at_says_when_it_is_old(closed: Parts)
     ):
         told = ended(client, client.send_form(f"{BOARD}/freeze", seen | wrong | {"reason": "one row came late"}))
         assert why in told and len(closed.app.months.frozen(MONTH)) == 1
+
+
+def test_a_frozen_month_that_the_board_no_longer_shows_says_that_it_differs_without_a_draft(
+    frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("reading", "overview"):
+        monkeypatch.setattr(f"pipeline.app.{module}.months_shown", lambda app, store: [])
+    monkeypatch.setattr("pipeline.app.filed_months.EVERY_S", 0)
+    shutil.copytree(frozen, tmp_path / "var")
+    with running(tmp_path / "var") as parts:
+        client = by_link(parts)
+        same = ended(client, client.send_form(f"{BOARD}/preview"))
+        assert "nothing to amend" in words(client.get(same)) and OLD not in words(client.get(same))
+        assert not parts.reading.snapshot().overview.months
+        bring_in_an_allocation(parts, client)
+        assert OLD in words(client.get(same)), "what was looked at is compared, whether or not the board shows the month"
+        until = time.monotonic() + 60
+        while not parts.reading.snapshot().overview.months and time.monotonic() < until:
+            time.sleep(0.1)
+        told = "facts changed after v1 was frozen: its report would differ"
+        assert parts.app.diary.life(MONTH).draft is None
+        for path in ("/", BOARD, f"{BOARD}/form", f"{BOARD}/close"):
+            assert told in words(client.get(path)), path
+        assert [one.is_undecided for one in parts.reading.snapshot().overview.months] == [True]
+        parts.reading._filed.settled([MONTH])
+        assert parts.reading._filed.differing == frozenset()

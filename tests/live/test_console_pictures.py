@@ -20,6 +20,7 @@ from pipeline.app.app import App
 from pipeline.app.month_figures import month_figures
 from pipeline.cli.frame import settings_of
 from pipeline.model.months import Month
+from pipeline.web.pages.confirming import confirm_at
 from pipeline.web.parts import Parts
 from pipeline.web.serve import serve_console
 from tests.integration.consoles import PASSWORD, Clock
@@ -132,6 +133,7 @@ def test_the_other_pages_over_the_frozen_month(frozen: Path, tmp_path: Path, chr
             "rule": "/rules/5.3",
             "users": "/users",
             "account": "/account",
+            "confirm": confirm_at("/users"),
         }
         assert photograph(page, address, paths, tmp_path) == []
         page.goto(f"{address}/bring-in")
