@@ -1,7 +1,7 @@
 """`python -m tests.bench kafka`: rows a second from Kafka to committed DuckDB, beside what others would write by hand.
 
 One broker of Apache Kafka on loopback, one partition. Allocations one row an event, and 1,000 rows an event: appended by our writer, taken in by our
-ingest into an empty store. On the same topic, in the same run: reading alone (the ceiling), a plain loop of kafka-python, json and executemany,
+ingest into an empty store. On the same topic, in the same run: reading alone (the ceiling), kafka-python alone, a plain loop of kafka-python, json and executemany,
 and quixstreams, where `--quix PYTHON` names an environment that has it (with duckdb, pyarrow). Prints one line a way, with medians of `--rounds`. How
 soon a block is seen, and how soon a killed process goes on: `python -m tests.bench.kafka_latency`.
 """
@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -85,14 +85,29 @@ def ingest(log: KafkaLog, folder: Path) -> int:
         return Ingest(log, store).catch_up().rows
 
 
-def by_hand(log: KafkaLog, limit_rows: int) -> int:
-    """kafka-python, json, executemany in one transaction for 5,000 rows."""
+def consumer_of(log: KafkaLog) -> Any:
+    """A consumer of kafka-python as anybody would make it, at the beginning of the one partition."""
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(bootstrap_servers=list(log.settings.servers), enable_auto_commit=False, isolation_level="read_committed")
     partition = TopicPartition(log.settings.topic("ledger"), 0)
     consumer.assign([partition])
     consumer.seek(partition, 0)
+    return consumer
+
+
+def polled(log: KafkaLog, events: int) -> int:
+    """kafka-python alone: every event polled, nothing done with it; how many."""
+    consumer, seen = consumer_of(log), 0
+    while seen < events:
+        seen += sum(map(len, consumer.poll(1000, max_records=5000).values()))
+    consumer.close()
+    return seen
+
+
+def by_hand(log: KafkaLog, limit_rows: int) -> int:
+    """kafka-python, json, executemany in one transaction for 5,000 rows."""
+    consumer = consumer_of(log)
     connection = duckdb.connect()
     connection.execute("CREATE TABLE allocation (id VARCHAR, account VARCHAR, allocated_at BIGINT, amount DECIMAL(38,0))")
     rows = 0
@@ -141,6 +156,7 @@ def bench(servers: str, rows: int, rows_an_event: int, rounds: int, quix: str | 
         print(f"{rows_an_event:>5} rows an event, {rows:,} rows of {sum(len(e.value) for e in pending) / rows:.0f} bytes, rows/s:")
         print(f"      append (one transaction for {APPEND_EVENTS:,} events)  {append}")
         print(f"      read from the log alone                        {again(read_only, rows_an_event)}")
+        print(f"      kafka-python alone, polled                     {again(lambda fresh: polled(fresh, len(pending)), rows_an_event)}")
         print(f"      read, decode, commit to DuckDB                 {again(lambda fresh: ingest(fresh, Path(folder)))}")
         print(f"      kafka-python + json + executemany, 5,000 rows  {again(lambda fresh: by_hand(fresh, 5_000))}", flush=True)
         print(f"      quixstreams, after its group has joined        {by_quix(log, quix, rows)}", flush=True)
