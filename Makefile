@@ -77,7 +77,7 @@ coverage: install-dev ## The same tests, measuring line and branch coverage: fai
 	$(PYTEST) -m "not live" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-report=html:build/coverage $(ARGS)
 
 # Debian's packages that single parts want; each part says why it did not run where they can't be had.
-LIVE_PACKAGES := litecoind chromium libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev
+LIVE_PACKAGES := litecoind chromium libreoffice-calc libfaketime strace postgresql mariadb-server cmake g++ libboost-dev libevent-dev btrfs-progs xfsprogs
 
 test-live: install-dev ## Tests against real nodes; parts that can't run here are skipped with the reason
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! dpkg -s $(LIVE_PACKAGES) >/dev/null 2>&1; then \

@@ -46,6 +46,7 @@ PARTS = {
     "test_evm_payers.py": "EVM: payers",
     "test_core_geth.py": "EVM: core-geth by Ethereum Classic's rules",
     "test_evm_wrapped.py": "EVM: wrapped coins",
+    "test_copies_shared.py": "The published copy on Btrfs and XFS",
 }
 """What each file's tests are of, the longest first: so they are begun (`pytest_collection_modifyitems`), and no long one is left for the end of two workers."""
 
