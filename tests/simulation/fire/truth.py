@@ -74,7 +74,7 @@ class LogReader:
         self.taken_back: set[str] = set()
         """Ids that were told of some block, or counted as not looked for again: which blocks tell them depends on when."""
         self.named: set[str] = set()
-        """Ids that payments of payers name, in any version."""
+        """Ids that payments name, in any version, whoever paid."""
         self.named_addresses: set[str] = set()
         self._labels: dict[tuple[str, str], str] = {}
 
@@ -116,7 +116,7 @@ class LogReader:
             self._take_payers(kind, event)
         elif kind in (*self._rows, "payer-payments"):
             self._take_rows(kind.removeprefix("payer-"), event["rows"])
-            if kind == "payer-payments":
+            if kind != "allocations":
                 self.named |= set(event["rows"]["txid"])
                 self.named_addresses |= set(event["rows"]["address"])
         elif kind == "registry":
