@@ -25,7 +25,7 @@ class Payees:
     def __init__(self, log: EventLog, pool: str, chain: str, rules: Rules) -> None:
         self._payers: set[str | None] = set(rules.on_chain_payers(chain))
         self._assets = {name for name, asset in rules.assets.items() if asset.chain == chain}
-        self._reader = KeyReader(log, "ledger", pool, [PayerPayments, Payments])
+        self._reader: KeyReader[PayerPayments | Payments] = KeyReader(log, "ledger", pool, [PayerPayments, Payments])
         self._found: set[str] = set()
 
     def __call__(self) -> Collection[str]:
