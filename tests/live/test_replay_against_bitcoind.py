@@ -17,9 +17,9 @@ import pytest
 
 from connectors.standins.bitcoin_node import ReplayNode
 
+from ..bitcoin_versions import HAS_SPENT_OUTPUTS, REFUSES_NEGATIVE_TIMES, SPEAKS_JSON_RPC_2, is_same
 from ..unit.chains.bitcoin.chains import transaction
 from ..unit.chains.bitcoin.test_script import TYPES
-from .bitcoin_versions import HAS_SPENT_OUTPUTS, REFUSES_NEGATIVE_TIMES, SPEAKS_JSON_RPC_2, is_same
 from .bitcoind import find_bitcoind, why_not
 from .regtest_node import RegtestNode
 

@@ -1,12 +1,13 @@
 """What Bitcoin Core answers in other words from version to version: as the replay node words it (as 31.99 does), and as an older one does.
 
-Enters: a version, the answer of a node of that version, the replay node's. Leaves: whether they say the same. What was added or renamed stands in tables here, with the version
+Enters: a version, the answer of a node of that version, the replay node's. Leaves: whether they say the same; or the replay node's answer in the older words. What was added or renamed stands in tables here, with the version
 that brought it, from Bitcoin Core's history (pull requests by number); anything else must be equal, numbers to their last digit.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 REPLAYED = 31
@@ -21,6 +22,8 @@ NAMED_ANCHORS = 28
 """Before it pay-to-anchor is a witness program like any other: 30352."""
 SPEAKS_JSON_RPC_2 = 28
 """Before it `jsonrpc` in a request is passed over, and an absent id is answered by null: 27101."""
+LISTS_WARNINGS = 28
+"""Before it the warnings are one text: 29845."""
 REFUSES_NEGATIVE_TIMES = 29
 """Before it `waitfornewblock -1` waits for no time: 30409."""
 INFERS_VALID_KEYS = 26
@@ -59,8 +62,20 @@ def as_before(version: int, answer: Any) -> Any:
     return kept
 
 
+def worded(version: int, answer: str) -> str:
+    """The replay node's answer as that version words it, numbers as they stand."""
+    marked = as_before(version, json.loads(answer, parse_float=lambda number: f"number:{number}"))
+    for each in marked if isinstance(marked, list) else [marked]:
+        result = each.get("result") if isinstance(each, dict) else None
+        if version < LISTS_WARNINGS and isinstance(result, dict) and "warnings" in result:
+            result["warnings"] = " ".join(result["warnings"])
+        if isinstance(result, dict) and "subversion" in result:
+            result |= {"version": version * 10_000, "subversion": f"/Satoshi:{version}.0.0/"}
+    return re.sub(r'"number:([^"]*)"', r"\1", json.dumps(marked, separators=(",", ":"))) + "\n"
+
+
 def _compared(version: int, answer: Any) -> Any:
-    """What is compared of either side's answer: not its warnings, which are a text before 28 (29845), and say of a build whether it is a release."""
+    """What is compared of either side's answer: not its warnings, which say of a build whether it is a release."""
     if isinstance(answer, list):
         return [_compared(version, each) for each in answer]
     if not isinstance(answer, dict):
