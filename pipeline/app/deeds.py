@@ -18,10 +18,13 @@ from pipeline.log.events.audit import AuditEvent
 from pipeline.log.events.months import Labelled, Notified, Stamped
 from pipeline.log.protocol import EventLog
 from pipeline.log.read import KeyReader
+from pipeline.model.message import counted, joined
 from pipeline.model.months import almaty_date
 
+from .deed_words import detail_words, way_word
+
 COLUMNS = ("at", "by", "what", "month", "about", "detail", "before", "reason", "event")
-_DETAILS = ("outflow_class", "digest", "outcome", "receipt", "roles", "signer", "submission_id", "version", "amount", "name")
+DETAILS = ("outflow_class", "digest", "outcome", "receipt", "roles", "signer", "submission_id", "version", "amount", "name")
 _ABOUT = ("address", "ref", "code", "user", "item", "source", "submission_id")
 
 
@@ -41,6 +44,8 @@ class Deed:
     reason: str
     event: str
     """The event's id."""
+    told: str
+    """`detail` in words, to be translated."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,13 @@ class Deeds:
         if isinstance(event, Labelled):
             place = event.chain, event.address
             before, self._labels[place] = self._labels.get(place, ""), f"{event.outflow_class} ({event.name})"
-        detail = "; ".join(f"{name} {_text(value)}" for name in _DETAILS if (value := getattr(event, name, None)) not in (None, "", [], ()))
+        values = {name: value for name in DETAILS if (value := getattr(event, name, None)) not in (None, "", [], ())}
+        detail = "; ".join(f"{name} {_text(value)}" for name, value in values.items())
+        told = joined("; ", [detail_words(name, value) for name, value in values.items()])
         about = " ".join(str(value) for name in _ABOUT if (value := getattr(event, name, None)))
         return Deed(
             at=event.at, by=event.by, what=type(event).__struct_config__.tag, month=getattr(event, "month", None) or "", about=about, detail=detail,
-            before=before, reason=getattr(event, "reason", "") or "", event=event.id,
+            before=before, reason=getattr(event, "reason", "") or "", event=event.id, told=told,
         )  # fmt: skip
 
 
@@ -115,9 +122,11 @@ def deeds_of_audit(entries: Iterable[AuditEvent]) -> list[Deed]:
         event: Any = entry
         about = " ".join(str(value) for name in ("whose", "page", "address") if (value := getattr(event, name, "")))
         numbers = getattr(event, "numbers", None)
-        detail = getattr(event, "way", "") if numbers is None else f"{len(numbers)} IIN/BIN"
+        way = getattr(event, "way", "")
+        detail = way if numbers is None else f"{len(numbers)} IIN/BIN"
+        told = way_word(way) if numbers is None else counted("{count} IIN or BIN", "{count} IINs or BINs", len(numbers))
         what = type(event).__struct_config__.tag
-        found.append(Deed(event.at, event.by, str(what), "", about, detail, "", getattr(event, "reason", ""), event.id))
+        found.append(Deed(event.at, event.by, str(what), "", about, detail, "", getattr(event, "reason", ""), event.id, told))
     return found
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pipeline.model.message import message
+from pipeline.model.message import counted, message
 from pipeline.model.months import ALMATY, Month
 from pipeline.texts import N_
 
@@ -164,7 +164,13 @@ def points(month: Month, plan: Plan, *, frozen_at: int | None = None) -> list[Po
         ),
     ]
     found += [
-        Point(at, name, message("people are called"), message("{days} day(s) before the 25th, if it is not filed", days=days), days)
+        Point(
+            at,
+            name,
+            message("people are called"),
+            counted("{count} day before the 25th, if it is not filed", "{count} days before the 25th, if it is not filed", days),
+            days,
+        )
         for days, at in escalations(month, plan)
     ]
     working = next_working_day(month.deadline, plan)

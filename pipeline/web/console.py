@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from pipeline.app.deed_words import role_words
 from pipeline.app.reading import Moved
 from pipeline.model.errors import EsepError, LogError, StoreError
 from pipeline.model.message import message, text_of
@@ -175,7 +176,7 @@ async def _confirm_needed(request: Request, _: Exception) -> Response:
 
 def _forbidden(request: Request, error: Exception) -> Response:
     assert isinstance(error, Forbidden)
-    return _told(request, 403, message("This needs the role {role}, which you do not have.", role=error.role))
+    return _told(request, 403, message("This needs the role “{role}”, which you do not have.", role=role_words(error.role)))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """Pages as HTML: the templates, one environment a language, with the words and marks of that language.
 
 Enters: a template's name and what it lays out (frozen dataclasses of `pipeline.app`). Leaves: an HTML answer. Everything that is filled in is escaped; a name that a template
-asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`, `explanation_words`.
+asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`, `explanation_words`, `deed_word`.
 """
 
 from __future__ import annotations
@@ -14,26 +14,19 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.app.deed_words import ROLE_WORDS, WAYS, deed_word
 from pipeline.app.people import KeyRole
 from pipeline.app.story import explanation_words
 from pipeline.closing.causes import cause_word, cause_words, change_word
 from pipeline.closing.submission import STATE_WORDS, State
 from pipeline.model.months import ALMATY, Month
-from pipeline.texts import LANGUAGES, N_, Language, texts
+from pipeline.texts import LANGUAGES, Language, texts
 
 from .access import FORGERY_FIELD, viewer_of
 from .assets import assets
 from .numbers import guarded
 from .parts import parts_of
 
-ROLE_WORDS: Final = {"viewer": N_("looks"), "operator": N_("decides and files"), "approver": N_("approves"), "admin": N_("manages users")}
-WAYS: Final = {
-    "link": N_("one-time link"),
-    "password": N_("password"),
-    "passkey": N_("passkey"),
-    "proxy": N_("proxy"),
-    "token": N_("token"),
-}
 LANGUAGE_NAMES: Final = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
 
 
@@ -73,6 +66,7 @@ def environment(language: Language) -> Environment:
         "state_word": lambda state: words.gettext(STATE_WORDS[State(state)]),
         "role_word": lambda role: words.gettext(ROLE_WORDS[role]),
         "way_word": lambda way: words.gettext(WAYS[way]),
+        "deed_word": lambda kind: words.tell(deed_word(kind)),
         "language": language,
         "language_tag": words.tag,
         "languages": {name: LANGUAGE_NAMES[name] for name in LANGUAGES},

@@ -8,23 +8,17 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pipeline.app.deed_words import deed_word, way_word
 from pipeline.log.events.audit import AuditEvent, NumbersSeen, SignedIn, SignedOut, SignInFailed
 from pipeline.model.message import counted, joined, message
-from pipeline.texts import N_
 from pipeline.web.access import AsAdmin
-from pipeline.web.layout import WAYS, page
+from pipeline.web.layout import page
 from pipeline.web.numbers import masked
 from pipeline.web.parts import Console
 
 router = APIRouter()
 MOST: Final = 500
 SHOWN_NUMBERS: Final = 5
-_WORDS: Final = {
-    SignedIn: N_("signed in"),
-    SignInFailed: N_("failed to sign in"),
-    SignedOut: N_("signed out"),
-    NumbersSeen: N_("saw IINs or BINs"),
-}
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,7 @@ def sign_ins(request: Request, parts: Console, _: AsAdmin) -> Response:
 def _line(entry: AuditEvent) -> Line:
     match entry:
         case SignedIn() | SignInFailed():
-            parts = [message(WAYS[entry.way]), entry.address, *([entry.reason] if isinstance(entry, SignInFailed) and entry.reason else [])]
+            parts = [way_word(entry.way), entry.address, *([entry.reason] if isinstance(entry, SignInFailed) and entry.reason else [])]
             detail = joined(", ", parts)
         case SignedOut():
             detail = message("session of {whose}", whose=entry.whose)
@@ -57,4 +51,4 @@ def _line(entry: AuditEvent) -> Line:
             if entry.numbers:
                 more = counted("{count} number: {shown}", "{count} numbers: {shown}", len(entry.numbers), shown=shown)
             detail = joined(": ", [entry.page, more])
-    return Line(entry.at, entry.by, message(_WORDS[type(entry)]), detail)
+    return Line(entry.at, entry.by, deed_word(str(type(entry).__struct_config__.tag)), detail)
