@@ -33,6 +33,8 @@ THEME_COOKIE = "__Host-theme"
 PENDING_S = 300
 """Seconds for which a challenge may be answered."""
 MOST_PENDING = 1000
+SHOW_S = 10.0
+"""Seconds that an answer waits until what was just decided is shown."""
 FRESH_S = 15 * 60
 """Seconds for which a sign-in, or an answer to being asked again, lets a person change who gets in: their own ways of signing in, and as an admin other people's access."""
 
@@ -78,6 +80,10 @@ class Parts:
     """When a session's person last said who they are again, by the session's digest; to lose it costs one more question."""
     _links: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def await_shown(self) -> None:
+        """Wait until the pages show all that the log holds, what was just decided too; at most `SHOW_S`: they say themselves when they are old."""
+        self.reading.wait_for(self.app.log.end(), SHOW_S)
 
     def confirm(self, session: Session) -> None:
         """The person of the session has said who they are once more."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
@@ -26,6 +27,8 @@ from .example_month import closing_at
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
+PATIENCE_S = 120.0
+"""An answer that should show what was decided waits for it so long: on a busy machine it takes more than a person is made to wait."""
 
 
 class Clock:
@@ -42,7 +45,8 @@ class Clock:
 def running(var: Path, now: Clock | None = None) -> Iterator[Parts]:
     """The parts of a console over the store of `var`, filled by a thread."""
     stop = threading.Event()
-    with App(settings_of(var / "esep.toml"), now or Clock()) as app:
+    with App(settings_of(var / "esep.toml"), now or Clock()) as app, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pipeline.web.parts.SHOW_S", PATIENCE_S)
         reading = Reading(app)
         side = var / "console.sqlite"
         parts = Parts(app, reading, Sessions(side, app.now), Credentials(side, app.now, QUICK), Tokens(side, app.now), stop)

@@ -27,7 +27,6 @@ router = APIRouter()
 MOST_BYTES: Final = 256 << 20
 MOST_FILES: Final = 8
 _CHUNK: Final = 1 << 20
-SHOW_S: Final = 10.0
 SHOWN_FAULTS: Final = 500
 
 
@@ -116,5 +115,5 @@ def left(parts: Console, _: AsOperator, task: str) -> Response:
 def complete(parts: Console, _: AsImporter, through: Annotated[date, Form()]) -> Response:
     """Declare that the ledger holds everything through a day (rule 8.1)."""
     parts.app.imports.declare_complete(through)
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     return RedirectResponse("/bring-in", 303)

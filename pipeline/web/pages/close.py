@@ -25,7 +25,6 @@ from .months import MonthPath
 from .tasks import to_task
 
 router = APIRouter()
-SHOW_S = 10.0
 Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
 Reason = Annotated[str, Form(min_length=3, max_length=1000)]
 KINDS: Final = {"pdf": "application/pdf", "csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -121,7 +120,7 @@ def noted(
     """Record what the person found out about the newest submission."""
     by = parts.app.people.decider(viewer.person)
     note_outcome(parts.app, month, outcome, receipt=receipt.strip(), by=by, reason=reason.strip(), now=parts.app.now)
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     return RedirectResponse(f"/months/{month}/close", 303)
 
 

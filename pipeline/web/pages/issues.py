@@ -28,8 +28,6 @@ SHOWN = 200
 """Issues of a group that are shown."""
 CLASSES = ("vendor", "exchange", "treasury", "payroll", "refund", "poisoning")
 """Offered for labels; any other word is taken, too."""
-SHOW_S = 10.0
-"""Seconds that an answer waits until what was just decided is shown."""
 Reason = Annotated[str, Form(min_length=3, max_length=1000)]
 Digest = Annotated[str, Form(pattern="^[0-9a-f]{64}$")]
 """Of what the page of the issue showed (`Seen.digest`)."""
@@ -57,7 +55,7 @@ def issue_of(parts: Console, month: Month, name: str) -> IssueView:
 
 def _as_seen(parts: Console, month: Month, name: str, digest: str) -> Seen:
     """The issue, if it still is what the person saw, by all that the log holds now. Raises `Changed`."""
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     try:
         now = seen(parts.app, month, issue_of(parts, month, name))
     except HTTPException:
@@ -154,7 +152,7 @@ def waived(request: Request, month: MonthPath, name: str, parts: Console, viewer
         waive(parts.app, month, known.issue, by=by, reason=reason.strip(), known=known)
     except Changed as error:
         return _refused(request, parts, month, viewer, name, text_of(error), {"waiver": reason})
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     return RedirectResponse(f"/months/{month}/issues", 303)
 
 
@@ -198,5 +196,5 @@ def labelled(  # noqa: PLR0913 - a form's fields are its parameters
         label(parts.app, known, outflow_class, whose, by=parts.app.people.decider(viewer.person), reason=reason.strip())
     except Changed as error:
         return _refused(request, parts, month, viewer, name, text_of(error), written)
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     return RedirectResponse(f"/months/{month}/issues", 303)

@@ -24,7 +24,6 @@ from .months import masked_text
 from .tasks import to_task
 
 router = APIRouter()
-SHOW_S: Final = 10.0
 SHOWN_LINES: Final = 200
 Outcome = Literal["paid", "not-paid", "accept", "refuse", "dated"]
 OUTCOMES: Final = {
@@ -97,5 +96,5 @@ def decided(  # noqa: PLR0913 - a form's fields are its parameters
     if len(reason.strip()) < 3:
         raise HTTPException(422, message("--reason: give a reason that an auditor can follow"))
     parts.app.sources.decide(_waiting(parts), source, item, outcome, txid=named, day=on_day, by=by, reason=reason.strip())
-    parts.reading.wait_for(parts.app.log.end(), SHOW_S)
+    parts.await_shown()
     return RedirectResponse("/bring-in?decided=true", 303)
