@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.closing.life import Life
 from pipeline.closing.steps import Act, excluded_approver, what_changed
@@ -152,6 +152,19 @@ def _happened(life: Life) -> list[Happened]:
                 found.append(Happened(step.at, "answered", event.version, step.by, detail))
             else:
                 found.append(Happened(step.at, "sent", event.version, step.by, step.target or event.target))
+    return found
+
+
+_REACHED: Final = {State.FROZEN: "frozen", State.SIGNED: "signed", State.SUBMITTING: "submitted"}
+
+
+def reached(life: Life) -> dict[State, Happened]:
+    """When the newest version came to each state of its path, and by whom: the last time, of a submission that was made again."""
+    ours = [one for one in sorted(_happened(life), key=lambda one: one.at) if one.version == life.version]
+    found = {state: one for state, what in _REACHED.items() for one in ours if one.what == what}
+    last = life.submission
+    if last is not None and life.is_filed and last.answers:
+        found[State.ACCEPTED] = Happened(last.answers[-1].at, "answered", life.version, last.answers[-1].by, "")
     return found
 
 

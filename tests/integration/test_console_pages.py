@@ -57,6 +57,9 @@ def words(answer: Any) -> str:
     return " ".join(html.unescape(re.sub("<[^>]+>", " ", answer.text)).split())
 
 
+INSTANT = "[0-9]+ [A-Z][a-z]+ [0-9]{4} [0-9]{2}:[0-9]{2}"
+
+
 def post(client: Browser, path: str, **given: str) -> Any:
     """Send a form with the session's token."""
     answer: Any = client.send_form(path, given)
@@ -165,6 +168,9 @@ def test_a_month_is_closed_from_the_issue_to_the_frozen_version(parts: Parts) ->
     client = by_link(parts)
     (group,) = [one for one in parts.reading.snapshot().groups[MONTH] if one.open_count]
     (issue,) = group.issues
+    board = words(client.get("/"))
+    assert re.search(r"Resolve, label or waive ?: money went to an address that nobody is known to hold \(1\)", board), board
+    assert "unknown-outflow" not in board
     early = result_of(client, post(client, f"{BOARD}/preview"))
     assert "can't be frozen yet" in words(client.get(early)) and DIGEST in client.get(early).text
     assert decide(client, f"{BOARD}/issues/{issue.name}", "waiver", reason="refund pending").status_code == 303
@@ -299,6 +305,13 @@ def test_the_machine_room_and_who_did_what(closed: Parts) -> None:
         and len(table) > len(closed.app.deeds.found(DeedFilter())) + 1 >= 3
         and any(",signed-in," in line for line in table)
     )
+
+
+def test_the_path_of_a_month_says_when_and_by_whom_it_came_to_each_state(closed: Parts) -> None:
+    client = by_link(closed)
+    event = closed.app.months.frozen(MONTH)[-1]
+    stood = rf"frozen {INSTANT}, {event.by} signed submitting"
+    assert re.search(stood, words(client.get("/"))) and re.search(stood, words(client.get(f"{BOARD}/close")))
 
 
 def test_numbers_are_masked_for_who_may_only_look(closed: Parts) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from pipeline.app.life_view import reached
 from pipeline.closing.submission import State
 from pipeline.web.access import AsViewer
 from pipeline.web.layout import page
@@ -20,4 +21,9 @@ PATH: Final = (State.OPEN, State.CLOSABLE, State.FROZEN, State.SIGNED, State.SUB
 @router.get("/")
 def board(request: Request, parts: Console, _: AsViewer) -> Response:
     """The board of months."""
-    return page(request, "board.html", snapshot=parts.reading.snapshot(), path=PATH, trouble=parts.reading.trouble)
+    snapshot, lives = parts.reading.snapshot(), parts.app.diary
+    blocking = {month: [one for one in groups if one.open_count] for month, groups in snapshot.groups.items()}
+    return page(
+        request, "board.html", snapshot=snapshot, path=PATH, trouble=parts.reading.trouble, blocking=blocking,
+        reached=lambda month: reached(lives.life(month)),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from pipeline.app.acts import Shown, amendment, freeze_amended, freeze_previewed, note_outcome, preview_month, take_due_steps
-from pipeline.app.life_view import file_of, life_view
+from pipeline.app.life_view import file_of, life_view, reached
 from pipeline.app.previews import Amendment, Preview, changes_since, header_digest, is_later
 from pipeline.app.reading import Snapshot
 from pipeline.log.events.months import Drafted
@@ -42,10 +42,11 @@ def close(
     tasks, snapshot, life = parts.app.tasks, parts.reading.snapshot(), life_view(parts.app, month)
     view = next((one for one in snapshot.overview.months if one.month == month), None)
     looked = next((one for kind in (Preview, Amendment) if (one := tasks.result(task, kind)) is not None and one.month == month), None)
-    draft = parts.app.diary.life(month).draft
+    of_log = parts.app.diary.life(month)
+    draft = of_log.draft
     return page(
         request, "close.html", month=month, tab="close", book=parts.reading.book(month), snapshot=snapshot, view=view, life=life, path=PATH,
-        versions=[one.version for one in reversed(life.versions)], draft=draft, happened=HAPPENED,
+        versions=[one.version for one in reversed(life.versions)], draft=draft, happened=HAPPENED, reached=reached(of_log),
         preview=looked if isinstance(looked, Preview) else None, drafted=looked.drafted if isinstance(looked, Amendment) else None,
         is_same=isinstance(looked, Amendment) and looked.drafted is None, task=task, looked=looked, changes=_changes(looked, snapshot, draft),
         header=parts.app.settings.header(), header_digest=header_digest(parts.app.settings.header()),
