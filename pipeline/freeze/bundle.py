@@ -47,6 +47,8 @@ from pipeline.render.canonical import read_report_csv, write_report_csv, write_t
 from pipeline.render.form import Language
 from pipeline.render.totals import printed_totals
 from pipeline.verify.files import DECISIONS, MANIFEST, digest_of
+from pipeline.verify.grounds import SINCE as GROUNDS_SINCE
+from pipeline.verify.grounds import describe_grounds
 from pipeline.verify.receipts import report_tree
 
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
@@ -220,6 +222,8 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
     keys = describe_keys(state.streams)
     documents = describe_documents(state.documents, version.month, enriched.outflows, enriched.transfers)
+    is_told = version.rules.edition >= GROUNDS_SINCE
+    grounds = describe_grounds(enriched.reported.settled_by(), content.evidence.proofs, version.rules) if is_told else None
     return describe_month(enriched, state.facts, version.month, version.rules, state.internal_calls, state.authorizations_from) | {
         "version": version.number,
         "digest": report.digest,
@@ -229,6 +233,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         **({"receipts": describe_receipts(tree)} if tree is not None else {}),
         **({"keys": keys} if keys is not None else {}),
         **({"documents": documents} if documents else {}),
+        **({"rests_on": grounds} if grounds is not None else {}),
         "frozen_at": version.at,
         "frozen_by": version.by,
         "reason": version.reason,

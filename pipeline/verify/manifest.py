@@ -27,6 +27,7 @@ from pipeline.model.months import Month
 from pipeline.render.canonical import table_csv
 
 from .finding import Finding
+from .grounds import describe_grounds
 from .omissions import older_edition, omission_faults, omission_words
 from .opened import OpenBundle
 from .shapes import read_manifest
@@ -44,6 +45,8 @@ def check_manifest(bundle: OpenBundle) -> Finding:
     issues, unreadable = _issues(bundle)
     described = describe_month(bundle.enriched, bundle.facts, month, bundle.rules, _internal_calls(bundle), authorizations_from(bundle))
     described["issues"] = dict(issues.group_by("code").len().sort("code").iter_rows())
+    if "rests_on" in manifest:
+        described["rests_on"] = describe_grounds(bundle.enriched.reported.settled_by(), bundle.evidence.proofs, bundle.rules)
     faults = [
         message("the manifest's {name} comes out different from the facts", name=name)
         for name, value in described.items()

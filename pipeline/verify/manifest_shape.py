@@ -179,3 +179,4 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     keys: _Keys | None = None
     by_payer: dict[str, _OfPayer] | None = None
     witnesses: dict[str, _Witnesses] | None = None
+    rests_on: dict[str, dict[Literal["proof", "node", "ledger"], Amounts]] | None = None

@@ -13,6 +13,7 @@ from pipeline.model.rules import NEWEST_EDITION
 from pipeline.render.document import HEADER_FIELDS
 
 from .coins import PROVED_EDITION
+from .grounds import SINCE as GROUNDS_SINCE
 from .opened import OpenBundle
 
 
@@ -58,6 +59,8 @@ def omission_words(bundle: OpenBundle) -> list[str]:
         )
     if not manifest.get("documents") and (manifest["waivers"] or bundle.facts.labels.height or rules.off_chain_payers()):
         words.append(message("waivers, labels and off-chain transfers, of which no document is named"))
+    if "rests_on" not in manifest and rules.edition >= GROUNDS_SINCE:
+        words.append(message("what each payer's sums rest on: the manifest does not say it"))
     if one_node := sorted(set(rules.finality) - set(rules.witnesses)):
         words.append(message("that one node told all of {chains}: the rules ask for no second one", chains=", ".join(one_node)))
     if unknown := sorted({name for name in rules.network.values() if name in OURS.names and name not in rules.network_facts}):

@@ -95,6 +95,7 @@ OMISSIONS: tuple[Omission, ...] = (
     Omission("keys", 8, "stands in a bundle that names no root key", "decisions", base="keys"),
     Omission("keys", None, "the log's events were not authenticated", "decisions", base="keys", besides=("files.evidence/decisions.jsonl",), honest_says="the root key as the manifest says"),
     Omission("by_payer", 8, "by_payer comes out different"),
+    Omission("rests_on", None, "what each payer's sums rest on"),
     Omission("witnesses", 8, "witnesses comes out different", prepare=_two_nodes),
     Omission("rules.witnesses", 8, "the manifest's section witnesses does not go with the rules in force", prepare=_two_nodes),
     Omission("rules.witnesses", None, "that one node told all of bitcoin", prepare=_two_nodes, besides=("witnesses",), and_then=_no_condition_of_nodes),

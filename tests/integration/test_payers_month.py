@@ -88,6 +88,16 @@ def test_the_manifest_counts_by_payer_and_says_that_all_was_looked_for(front: Fr
     assert met["eth: payers' transactions looked for"]["detail"] == "all 16 payments of on-chain payers were looked for"
 
 
+def test_the_manifest_names_what_each_payers_sums_rest_on(front: Front) -> None:
+    """The chain's own asset by calls inside a transaction: the node's word. What the transaction itself pays, and tokens: proved."""
+    wei = "0.0000000000000{:05}".format
+    assert json.loads((front.bundle / "manifest.json").read_text())["rests_on"] == {
+        "": {"proof": {"ETH": wei(800)}},
+        "big": {"node": {"ETH": wei(300 + 400 + 500 + 90 + 60)}, "proof": {"ETH": wei(1000 + 111 + 31), "USDT": "0.000060"}},
+        "desk": {"ledger": {"ETH": wei(10)}},
+    }
+
+
 def test_verify_proves_them_and_names_what_rests_on_the_trace(front: Front) -> None:
     checks = {check.name: check for check in verify_bundle(front.bundle)}
     assert {name for name, check in checks.items() if not check.holds} == {"nonces"}, "the small chain's signatures are invented"

@@ -52,6 +52,8 @@ def test_the_manifest_counts_by_payer_and_says_that_all_payments_were_looked_for
         "is_met": True,
         "detail": "all 968 payments of on-chain payers were looked for",
     } in manifest["conditions"]
+    paid = manifest["by_payer"]["luxor"]["distinct_transfers"]
+    assert manifest["rests_on"]["luxor"] == {"proof": paid} and all(set(found) == {"proof"} for found in manifest["rests_on"].values())
     assert manifest["rules"]["payers"] == {"luxor": {"way": "on-chain", "chain": "bitcoin"}}
 
 
