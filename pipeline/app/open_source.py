@@ -121,7 +121,9 @@ def _reading(settings: Settings, name: str, ours: AnySource) -> Reading:
         case MiningcoreSettings():
             return MiningcoreReading(ours.pool_id, ours.asset, decimals[ours.asset], frozenset(ours.recipients), fees)
         case MposSettings():
-            return MposReading(ours.coin, ours.asset, decimals[ours.asset], ours.confirmations, ours.account == "username", ours.fee_payer)
+            return MposReading(
+                ours.coin, ours.asset, decimals[ours.asset], ours.confirmations, ours.account == "username", ours.fee_payer, fees
+            )
         case YiimpSettings():
             return YiimpReading(ours.coin, ours.asset, decimals[ours.asset], fees)
         case UpstreamSettings():

@@ -61,6 +61,7 @@ FEES_DIFFER: Final = N_("transactions row {row_id}: {gross} base units less the 
 RATE_DIFFERS: Final = N_(
     "block {height}: the recipients were credited {fee} of {gross} base units, and the table of fees says {rate} percent"
 )
+COMMISSION_DIFFERS: Final = N_("{what}: the commission is {fee} of {gross} base units, and the table of fees says {rate} percent")
 SUMS_DIFFER: Final = N_("account {account}: its cleared earnings less its payouts add up to {expected}, accounts says {balance}")
 CHANGES_DIFFER: Final = N_("account {account}: balance_changes add up to {changes}, balances says {balance}")
 TAKEN_OFF: Final = N_(
@@ -114,7 +115,7 @@ _MOVES: Final = (MOVED_ACCOUNT, MOVED_ASSET, MOVED_MONTH)
 _ALL: Final = (
     GONE, IMMATURE_BLOCK, IMMATURE_CONFIRMATIONS, NOT_FINAL, STILL, EARNINGS_GONE, PAYOUT_WITHOUT_ID, PAYOUT_OUTCOME_FAILED, PAYOUT_OUTCOME,
     PAYOUT_NOT_SENT, PAYMENT_OUTCOME, NO_TRANSACTION_ID, PAYOUT_GONE, OF_A_CATEGORY, OF_A_TYPE, OF_A_WAY, OF_NO_BLOCK, OTHER_CHANGE, PAYOUT_COST,
-    FEES_WITHOUT_CREDIT, FEE_BEFORE_CREDIT, UNREADABLE_WITH_FEES, FEES_DIFFER, RATE_DIFFERS, SUMS_DIFFER, CHANGES_DIFFER, TAKEN_OFF, PAID_WITHOUT_RESET,
+    FEES_WITHOUT_CREDIT, FEE_BEFORE_CREDIT, UNREADABLE_WITH_FEES, FEES_DIFFER, RATE_DIFFERS, COMMISSION_DIFFERS, SUMS_DIFFER, CHANGES_DIFFER, TAKEN_OFF, PAID_WITHOUT_RESET,
     RESTATED, CONTRADICTED, CONTRADICTS_REGISTRY, REGISTRY_ROW, UNDATED, UNREADABLE_ROWS,
 )  # fmt: skip
 _WORDS: Final = ("why", "what", "error")

@@ -60,7 +60,8 @@ class SourceSettings(Section):
         default=True, description="whether the source declares the ledger complete by itself; false leaves it to a person"
     )
     fees: Annotated[tuple[FeeSettings, ...], BeforeValidator(as_tuple)] = Field(
-        default=(), description="the pool's commission by day, where the source does not keep it"
+        default=(),
+        description="the pool's commission by day, where the source does not keep it; what Miningcore, MPOS, SBI Crypto and OCEAN keep is compared with it",
     )
 
 

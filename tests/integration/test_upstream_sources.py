@@ -281,6 +281,25 @@ class TestSbi:
         assert bench.rows == [("north", ADDRESS, 50_000_000, TXID, "upstream")] and not bench.held.open_items()
 
 
+FEES = 'fees = [{{since = "2026-01-01", percent = "{}"}}]\n'
+
+
+@pytest.mark.parametrize(
+    ("bench", "percent"),
+    [(("sbi", 'pools = ["north-pool"]\n' + FEES.format(percent)), percent) for percent in ("3.1", "3.2")],
+    indirect=["bench"],
+)
+def test_sbi_s_commission_of_a_day_is_compared_with_the_table_of_fees(bench: Bench, percent: str) -> None:
+    told = TestSbi()
+    bench.service.earnings = [told.earning("north-miner", "0.00969", "0.0001"), told.earning("north-pool", "0.0002", "0.00001")]
+    bench.step()
+    assert bench.rows == [("north", 969_000, 31_000)]
+    items = bench.held.open_items().values()
+    assert [item.detail.partition(": ")[2] for item in items] == (
+        [] if percent == "3.1" else ["the commission is 31000 of 1000000 base units, and the table of fees says 3.2 percent"]
+    )
+
+
 @pytest.mark.parametrize("bench", [("braiins", 'account = "north"\n')], indirect=True)
 def test_braiins_rewards_by_day_and_payouts_by_their_outcome(bench: Bench) -> None:
     at = int(DAY.timestamp())
@@ -319,3 +338,17 @@ def test_ocean_tells_the_fee_of_each_block(bench: Bench) -> None:
     bench.service.payouts = [{"_user": user, "ts": at, "on_chain_txid": TXID, "total_satoshis_net_paid": 9_800, "is_generation_txn": True}]
     bench.step()
     assert bench.rows == [(user, 9_800, 200), (user, ADDRESS, 9_800, TXID, "upstream")]
+
+
+@pytest.mark.parametrize(
+    ("bench", "percent"),
+    [(("ocean", f'subaccounts = ["{ADDRESS}.north"]\n' + FEES.format(percent)), percent) for percent in ("2", "1")],
+    indirect=["bench"],
+)
+def test_ocean_s_fee_of_a_block_is_compared_with_the_table_of_fees(bench: Bench, percent: str) -> None:
+    earned = {"_user": f"{ADDRESS}.north", "block_hash": "cd" * 32, "ts": int(DAY.timestamp()), "shares_in_window": 5}
+    bench.service.earnings = [earned | {"fees_collected_satoshis": 200, "satoshis_net_earned": 9_799}]
+    bench.step()
+    items = list(bench.held.open_items().values())
+    assert [item.code.value for item in items] == ([] if percent == "2" else ["source-does-not-reconcile"])
+    assert percent == "2" or "200 of 9999 base units, and the table of fees says 1 percent" in items[0].detail

@@ -17,11 +17,12 @@ from pipeline.model.issues import IssueCode
 from pipeline.model.message import message
 
 from .. import details
+from ..fees import Fee
 from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, shown, txid, units, vanished
+from .values import against_table, instant, outcome, shown, txid, units, vanished
 
 _GROSS = ("Credit", "Bonus")
 _TAKEN = ("Fee", "Donation")
@@ -44,6 +45,8 @@ class MposReading:
     """Whether the ledger's account is the account's name; else its number."""
     fee_payer: str | None = None
     """The off-chain payer in whose name payouts' costs are set off; None: each waits for a person."""
+    fees: Sequence[Fee] = ()
+    """What each credit's fee is compared with; empty: with nothing."""
 
     @property
     def prefix(self) -> str:
@@ -101,6 +104,13 @@ class MposReading:
             yield Item(f"immature:{first.row_id}", IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
         else:
             yield Credit(allocation_id, account, self.asset, at, total - taken, taken)
+            yield from self._compared(first, account, at, total, [row for row in rows if row not in gross])
+
+    def _compared(self, credit: SeenRow, account: str, at: int, gross: Fraction, taken: Sequence[SeenRow]) -> Iterator[Output]:
+        """The fee beside the table's. An account that pays none has no such row; what a miner donates is the miner's own choice."""
+        fees = [self._amount(row) for row in taken if row.content.get("type") in ("Fee", "Fee_PPS")]
+        if fees:
+            yield from against_table(self.fees, credit.row_id, f"{account} {credit.row_id}", at, gross, sum(fees, Fraction(0)), slack=2)
 
     def _pps(self, rows: Sequence[SeenRow], lookup: Lookup) -> Iterator[Output]:
         """Pay per share: no block; the fee and the donation follow their credit, by id, within one account."""
@@ -122,7 +132,9 @@ class MposReading:
                 detail = details.UNREADABLE_WITH_FEES.format(row_id=credit.row_id, error=error)
                 yield Item(f"unreadable:transactions:{credit.row_id}", IssueCode.SOURCE_UNEXPLAINED, day_of(credit.changed_at), detail)
                 continue
-            yield Credit(f"{self.prefix}{credit.row_id}", self._account(credit, lookup), self.asset, at, gross - taken, taken)
+            account = self._account(credit, lookup)
+            yield Credit(f"{self.prefix}{credit.row_id}", account, self.asset, at, gross - taken, taken)
+            yield from self._compared(credit, account, at, gross, fees)
 
     def _row(self, row: SeenRow, lookup: Lookup) -> Iterator[Output]:
         kind, at, name = row.content.get("type") or "", instant(row.content.get("timestamp")), f"payment:{row.row_id}"

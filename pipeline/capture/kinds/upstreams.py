@@ -19,7 +19,7 @@ from ..outputs import Credit, Item, Output, Paid, Unreadable, day_of
 from ..projection import Lookup
 from ..seen import SeenRow
 from ..source import Content
-from .values import instant, outcome, shown, txid, units, unix_instant, vanished
+from .values import against_table, instant, outcome, shown, txid, units, unix_instant, vanished
 
 DAY_US = 86_400_000_000
 
@@ -166,6 +166,11 @@ class SbiReading(Upstream):
                 miners.append(row)
         net = sum((units(row.content.get("netOwed") or "0", self.decimals) for row in miners), Fraction(0))
         waiting = {state for row in rows if (state := row.content.get("state") or "") in ("NEW", "PENDING")}
+        if miners and not waiting:
+            at, account = instant(miners[0].content.get("earningsFor")), miners[0].content.get("subaccountName") or ""
+            earned = at - self.days_before * DAY_US
+            what = f"{account} {miners[0].content.get('earningsFor')}"
+            yield from against_table(self.fees, miners[0].row_id, what, earned, net + commission, commission, slack=len(rows) + 1)
         for row in miners:
             at, amount = instant(row.content.get("earningsFor")), units(row.content.get("netOwed") or "0", self.decimals)
             account = row.content.get("subaccountName") or ""
@@ -218,7 +223,10 @@ class OceanReading(Upstream):
         yield from vanished(row, "its block may be an orphan: it counts as it was seen last", lookup)
         if row.table == "earnings":
             fee = units(content.get("fees_collected_satoshis") or "0", 0)
-            yield self.credit(row, user, at, units(content.get("satoshis_net_earned"), 0), fee)
+            net = units(content.get("satoshis_net_earned"), 0)
+            yield self.credit(row, user, at, net, fee)
+            what, earned = f"{user} {content.get('block_hash')}", at - self.days_before * DAY_US
+            yield from against_table(self.fees, row.row_id, what, earned, net + fee, fee, slack=2)
         else:
             amount = units(content.get("total_satoshis_net_paid"), 0)
             yield from self.paid(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -12,6 +12,7 @@ from pipeline.model.issues import IssueCode
 from pipeline.model.message import message
 
 from .. import details
+from ..fees import Fee, rate_on
 from ..outputs import Item, Unreadable, day_of
 from ..projection import Lookup
 from ..seen import SeenRow
@@ -75,3 +76,11 @@ def outcome(name: str, lookup: Lookup) -> tuple[bool, str | None]:
     if decided is None:
         return False, None
     return True, txid(decided.txid) if decided.outcome == "paid" else None
+
+
+def against_table(fees: Sequence[Fee], name: str, what: str, at: int, gross: Fraction, fee: Fraction, *, slack: int) -> Iterator[Item]:
+    """An item where a commission that the source keeps is not what the dated table of fees says of its day, by more than `slack` base units; none without a table."""
+    rate = rate_on(fees, day_of(at))
+    if rate is not None and abs(fee - gross * rate) > slack:
+        detail = details.COMMISSION_DIFFERS.format(what=what, fee=shown(fee), gross=shown(gross), rate=shown(rate * 100))
+        yield Item(f"fee:{name}", IssueCode.SOURCE_DOES_NOT_RECONCILE, day_of(at), detail)

@@ -128,6 +128,25 @@ class TestMpos:
         row = books.projection.allocations["mpos:btc:1"]
         assert (row.account, row.amount, row.commission, books.items) == ("miner", 97_000_000, 3_000_000, {})
 
+    def test_a_fee_that_differs_from_the_table_of_fees_is_told_with_both(self) -> None:
+        """A donation is the miner's own choice; an account that pays no fee has no such row."""
+        books = Source(replace(MPOS, fees=(Fee(date(2026, 1, 1), Fraction(1, 50)),)))
+        books.put(
+            {
+                **self.ACCOUNT, **self.block("120"), ("transactions", "1"): mpos("Credit", "1.0"), ("transactions", "2"): mpos("Fee", "0.02"),
+                ("transactions", "3"): mpos("Donation", "0.07"),
+            }
+        )  # fmt: skip
+        assert books.items == {}
+        books.put({("blocks", "5"): {"height": "701", "confirmations": "120"}, ("transactions", "4"): mpos("Credit", "1.0", "5")})
+        assert books.items == {}
+        books.put({("transactions", "2"): mpos("Fee", "0.01")})
+        assert books.items == {"fee:1": "source-does-not-reconcile"}
+        assert "1000000 of 100000000 base units, and the table of fees says 2 percent" in books.projection.items["fee:1"].detail
+        pps = Source(replace(MPOS, fees=(Fee(date(2026, 1, 1), Fraction(1, 50)),)))
+        pps.put({**self.ACCOUNT, ("transactions", "1"): mpos("Credit_PPS", "1", None), ("transactions", "2"): mpos("Fee_PPS", "0.1", None)})
+        assert pps.items == {"fee:1": "source-does-not-reconcile"}
+
     def test_an_orphan_restates_to_zero_with_its_cause(self) -> None:
         books = Source(MPOS)
         books.put({**self.ACCOUNT, **self.block("120"), ("transactions", "1"): mpos("Credit", "1.0")})
