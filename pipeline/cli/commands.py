@@ -41,6 +41,8 @@ class Below(NamedTuple):
     name: str
     summary: str
     entries: tuple[Entry, ...]
+    otherwise: str = ""
+    """The one that is meant where none is named; "": the help is shown."""
 
 
 COMMANDS: Final[dict[str, tuple[Entry | Below, ...]]] = {
@@ -141,6 +143,7 @@ COMMANDS: Final[dict[str, tuple[Entry | Below, ...]]] = {
                     "End an item that waits, by name: a payment without an outcome, a restatement, a row unexplained, a hole, a change without a day.",
                 ),
             ),
+            otherwise="list",
         ),
         Below(
             "wallets",
@@ -355,10 +358,12 @@ def _deferred(entry: Entry, panel: str | None = None) -> DeferredCommand:
 
 
 def _group(below: Below, panel: str) -> CommandGroup:
-    return CommandGroup(
+    group = CommandGroup(
         name=below.name, help=below.summary, commands=[_deferred(entry) for entry in below.entries],
         no_args_is_help=True, rich_help_panel=panel, rich_markup_mode="rich",
     )  # fmt: skip
+    group.otherwise = below.otherwise
+    return group
 
 
 def run_commands() -> int:

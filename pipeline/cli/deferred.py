@@ -51,6 +51,15 @@ class CommandGroup(TyperGroup):
     prepare: Callable[[Any], None] | None = None
     """Called with each command that is loaded, before it is used: to translate its help."""
 
+    otherwise = ""
+    """The command that is meant where none is named; "" shows the help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As of every group; options alone are those of the command that is meant otherwise."""
+        if self.otherwise and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+            args = [self.otherwise, *args]
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """As of every group; the command found is loaded."""
         name, command, rest = super().resolve_command(ctx, args)

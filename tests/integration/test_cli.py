@@ -318,6 +318,12 @@ def test_imports_are_refused_whole_with_every_fault(blocked: Path, tmp_path: Pat
     assert "Traceback" not in printed.readouterr().err
 
 
+def test_sources_alone_lists_them(frozen: Path, printed: pytest.CaptureFixture[str]) -> None:
+    for words in (("sources",), ("sources", "list")):
+        assert esep(*words, "--config", frozen / "esep.toml") == 0
+        assert "no source is configured" in printed.readouterr().out
+
+
 def test_init_writes_once(tmp_path: Path, printed: pytest.CaptureFixture[str]) -> None:
     assert esep("init", tmp_path / "pool") == 0
     written = (tmp_path / "pool" / "esep.toml").read_text(encoding="utf-8")
