@@ -209,7 +209,7 @@ def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], N
 def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:
     """The report's rows as they stand in `report.csv`, printed in every format and language."""
     version = content.version
-    rows = read_report_csv((report.folder / "report.csv").read_bytes())
+    rows = read_report_csv(report.folder / "report.csv")
     document = Document(
         version.month, version.number, report.digest, version.header, rows, content.totals, version.at, version.layout, version.limit_of(rows.height)
     )  # fmt: skip

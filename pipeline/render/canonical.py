@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import polars as pl
@@ -104,8 +105,8 @@ class _Hashed:
         """The file's owner flushes it."""
 
 
-def read_report_csv(content: bytes) -> pl.DataFrame:
-    """The rows of a canonical report, all strings, empty fields null. Raises ValueError when it is not one."""
+def read_report_csv(content: bytes | Path) -> pl.DataFrame:
+    """The rows of a canonical report, all strings, empty fields null: of its bytes, or of a file, which is then not in memory besides. Raises ValueError when it is not one."""
     try:
         rows = pl.read_csv(content, infer_schema=False)
     except pl.exceptions.PolarsError as error:

@@ -49,7 +49,7 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
     """What the report's own rows say was allocated in the month and settled is what stands in `debts.csv`."""
-    rows = _in_units(read_report_csv((folder / "report.csv").read_bytes()), ["amount"])
+    rows = _in_units(read_report_csv(folder / "report.csv"), ["amount"])
     is_of_month = pl.col("allocation_date").is_between(pl.lit(month.first.isoformat()), pl.lit(month.last.isoformat()))
     faults = []
     for name, is_meant in (("allocated", is_of_month), ("settled", pl.col("transfer_date").is_not_null())):

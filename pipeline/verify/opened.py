@@ -122,7 +122,7 @@ class OpenBundle:
 
     def read_report(self) -> pl.DataFrame:
         """The rows of `report.csv`, as text; not cached, because those of a large month need much memory."""
-        return read_report_csv((self.folder / "report.csv").read_bytes())
+        return read_report_csv(self.folder / "report.csv")
 
     def read_ties(self) -> pl.DataFrame:
         """Each report row's allocation and transaction (`rows.csv`), and who paid; `txid` is empty for an unsettled row, `payer` for the pool itself."""

@@ -30,7 +30,7 @@ _ROOT = re.compile(r"[0-9a-f]{64}")
 
 def report_tree(folder: Path, *, month: str, version: int) -> ReportTree:
     """The tree of the report in a folder, with every row. Raises OSError, ValueError, or a polars error for files that are no report's."""
-    report = read_report_csv((folder / REPORT_CSV).read_bytes())
+    report = read_report_csv(folder / REPORT_CSV)
     ties = pl.read_csv(folder / ROWS_CSV, infer_schema=False)
     key = month_key(_pieces(folder / REPORT_CSV), _pieces(folder / ROWS_CSV))
     return ReportTree(report_rows(report, ties).iter_rows(), key, month=month, version=version, digest=digest_of(folder / REPORT_CSV))
