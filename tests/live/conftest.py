@@ -30,6 +30,7 @@ PARTS = {
     "test_console_pictures.py": "The console in Chromium: pictures",
     "test_replay_against_bitcoind.py": "the replay node beside Bitcoin Core",
     "test_kafka_log.py": "Kafka: brokers that fail",
+    "test_core_geth.py": "EVM: core-geth by Ethereum Classic's rules",
     "test_registry_source.py": "The registry from PostgreSQL and MariaDB",
     "test_coins.py": "a bundle's coins against Bitcoin Core and Litecoin Core",
     "test_first_hour.py": "The first hour: Litecoin Core and LibreOffice",
@@ -44,7 +45,6 @@ PARTS = {
     "test_kafka_closer.py": "Kafka: the right to close",
     "test_litecoin.py": "Litecoin Core",
     "test_evm_payers.py": "EVM: payers",
-    "test_core_geth.py": "EVM: core-geth by Ethereum Classic's rules",
     "test_evm_wrapped.py": "EVM: wrapped coins",
     "test_copies_shared.py": "The published copy on Btrfs and XFS",
 }
