@@ -17,6 +17,7 @@ from pipeline.log.protocol import EventLog, append_shared
 from pipeline.model.errors import SettingsError
 from pipeline.model.message import message
 from pipeline.settings import Settings
+from pipeline.settings.sources import PushSettings, SqlSettings
 from pipeline.store import Store
 from pipeline.store.queries import OpenItem, source_items, sources
 
@@ -110,7 +111,8 @@ class PoolSources:
                 message("OUTCOME: {outcome} is nothing to say of {item}: say {fitting}", outcome=outcome, item=item, fitting=said)
             )
         faults += _day_faults(item, outcome, day)
-        if outcome == "paid" and parse_txid(txid) is None:
+        named = self._named_payment(source, txid)
+        if outcome == "paid" and named is None:
             faults.append(message("--txid: say under which transaction it was paid: 64 hexadecimal digits"))
         if outcome != "paid" and txid is not None:
             faults.append(message("--txid: goes with paid alone"))
@@ -119,8 +121,15 @@ class PoolSources:
         at = self._now()
         return SourceDecided(
             id=f"source-decided:{content_digest([source, item, outcome, txid, by, at, *([] if day is None else [day.isoformat()])])}", source=source, item=item, outcome=outcome,  # type: ignore[arg-type]
-            txid=parse_txid(txid), day=None if day is None else day.isoformat(), by=by, reason=reason, at=at,
+            txid=named, day=None if day is None else day.isoformat(), by=by, reason=reason, at=at,
         )  # fmt: skip
+
+    def _named_payment(self, source: str, text: str | None) -> str | None:
+        """A transaction id; where the source's payments may be an off-chain payer's, also such a payer's reference (rule 10.5). None for anything else."""
+        is_off_chain = any(payer.way == "off-chain" for payer in self._settings.payers.values())
+        if is_off_chain and isinstance(self._settings.sources.get(source), SqlSettings | PushSettings):
+            return text.strip() if text and 1 <= len(text.strip()) <= 128 else None
+        return parse_txid(text)
 
 
 def fitting_outcomes(item: str) -> tuple[str, ...]:

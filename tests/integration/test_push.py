@@ -107,6 +107,17 @@ def test_a_payment_waits_for_its_transaction_and_an_off_chain_one_has_its_own_re
     assert set(rows(app)) == {"own:payment:P-1", "own:payment:P-2"}
 
 
+def test_a_person_ends_an_off_chain_payment_by_the_payer_s_own_reference(client: httpx.Client, app: App) -> None:
+    assert post(client, "/ledger/payments", PAYMENT | {"payer": "exchange", "txid": None}).json()["waiting"] == ["payment:P-1"]
+    with app.stores.current() as store:
+        items = app.sources.items(store)
+    app.sources.decide(items, "own", "payment:P-1", "paid", txid=" transfer 17 ", day=None, by="A. Person", reason="the exchange's list")
+    assert post(client, "/ledger/allocations", ALLOCATION).json()["waiting"] == []
+    assert "own:payment:P-1" in rows(app)
+    (paid,) = [event.rows for _, event in events_of(app.log, "ledger", "pool", [PayerPayments])]
+    assert (paid.txid, paid.payer) == (["transfer 17"], ["exchange"])
+
+
 def test_complete_is_refused_while_something_waits(client: httpx.Client, app: App) -> None:
     post(client, "/ledger/allocations", ALLOCATION | {"state": "pending"})
     refused = client.post("/ledger/complete", json={"through": "2026-10-31"})

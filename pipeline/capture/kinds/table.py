@@ -79,13 +79,13 @@ class TableReading:
         if state not in ("final", "pending"):
             raise Unreadable(message("state {state} is none of final, pending, void", state=repr(state)))
         if found is None or state == "pending":
-            is_decided, named = outcome(name, lookup)
+            is_decided, named = outcome(name, lookup, is_off_chain=payer in self.off_chain)
             if named is None:
                 if not is_decided:
                     detail = details.PAYMENT_OUTCOME.format(row_id=row.row_id, amount=shown(amount), address=address)
                     yield Item(name, IssueCode.SOURCE_UNCERTAIN, day_of(at), detail)
                 return
-            found = named
+            found = (_reference(named) or named) if payer in self.off_chain else named
         yield Paid(f"{self.prefix}payment:{row.row_id}", account, asset, address, amount, found, at, payer)
 
     def _amount(self, text: str | None, asset: str) -> Fraction:

@@ -70,12 +70,16 @@ def vanished(row: SeenRow, why: str, lookup: Lookup) -> Iterator[Item]:
         yield Item(name, IssueCode.SOURCE_UNEXPLAINED, day_of(row.changed_at), detail)
 
 
-def outcome(name: str, lookup: Lookup) -> tuple[bool, str | None]:
-    """Whether a person ended a payment's unknown outcome, and under which transaction id it was paid; None: it was not."""
+def outcome(name: str, lookup: Lookup, *, is_off_chain: bool = False) -> tuple[bool, str | None]:
+    """Whether a person ended a payment's unknown outcome, and under which transaction id (`is_off_chain`: payer's reference) it was paid; None: it was not.
+
+    What is no transaction id ends nothing where one is needed.
+    """
     decided = lookup.decision(name)
-    if decided is None:
-        return False, None
-    return True, txid(decided.txid) if decided.outcome == "paid" else None
+    if decided is None or decided.outcome != "paid":
+        return decided is not None, None
+    found = decided.txid if is_off_chain else txid(decided.txid)
+    return found is not None, found
 
 
 def against_table(fees: Sequence[Fee], name: str, what: str, at: int, gross: Fraction, fee: Fraction, *, slack: int) -> Iterator[Item]:

@@ -315,6 +315,27 @@ class TestTable:
         books.put({("allocations", "x"): {**self.ROW, "state": "maybe"}})
         assert list(books.items.values()) == ["source-unexplained"]
 
+    def test_a_person_ends_an_off_chain_payment_by_the_payer_s_reference_and_an_on_chain_one_by_a_transaction_id_alone(self) -> None:
+        books = Source(replace(TABLE, off_chain=("desk",)))
+        row = {
+            "account": "a",
+            "asset": "BTC",
+            "address": "user 7",
+            "amount": "0.5",
+            "paid_at": "2026-10-05T10:00:00+05:00",
+            "state": "pending",
+        }
+        books.put({("payments", "1"): {**row, "payer": "desk"}, ("payments", "2"): row, ("payments", "3"): {**row, "payer": "desk"}})
+        waiting = {f"payment:{number}": "source-uncertain" for number in (1, 2, 3)}
+        assert books.items == waiting
+        books.decide("payment:1", "paid", "INV-7")
+        books.decide("payment:2", "paid", "INV-7")  # no transaction id: it ends nothing, and is not taken for "not paid"
+        books.decide("payment:3", "not-paid")
+        assert {name: (paid.txid, paid.payer) for name, paid in books.projection.payments.items()} == {"books:payment:1": ("INV-7", "desk")}
+        assert books.items == {"payment:2": "source-uncertain"}
+        books.decide("payment:2", "paid", TXID.upper())
+        assert books.projection.payments["books:payment:2"].txid == TXID and books.items == {}
+
     def test_what_is_older_than_the_source_s_first_day_is_passed_over(self) -> None:
         books = Source(TABLE, since_us=1_791_000_000_000_000)
         books.put({("allocations", "x"): {**self.ROW, "allocated_at": "2026-09-05"}, ("allocations", "y"): self.ROW})
