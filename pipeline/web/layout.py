@@ -1,7 +1,7 @@
 """Pages as HTML: the templates, one environment a language, with the words and marks of that language.
 
 Enters: a template's name and what it lays out (frozen dataclasses of `pipeline.app`). Leaves: an HTML answer. Everything that is filled in is escaped; a name that a template
-asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`, `explanation_words`, `deed_word`.
+asks for and nobody gave is an error. In templates: `gettext`, `ngettext` (messages, with named values), `tell` (a `Message` of the program), `amount`, `with_asset`, `day`, `instant`, `month_name`, `state_word`, `cause_word`, `change_word`, `explanation_words`, `deed_word`.
 """
 
 from __future__ import annotations
@@ -51,11 +51,17 @@ def environment(language: Language) -> Environment:
         name = words.month(known)
         return f"{name[:1].upper()}{name[1:]} {known.year}"
 
+    def with_asset(text: str) -> str:
+        """A printed amount with its asset's name, `0.07770000 BTC`; any other text as it is."""
+        number, space, asset = text.partition(" ")
+        return f"{words.amount(number)}{space}{asset}"
+
     made.globals |= {
         "gettext": words.gettext,
         "ngettext": words.ngettext,
         "tell": words.tell,
         "amount": words.amount,
+        "with_asset": with_asset,
         "day": lambda value: words.day(str(value)),
         "instant": instant,
         "month_name": month_name,

@@ -45,6 +45,12 @@ STREAMS: Final = {
     "payout": N_("payouts to miners"),
     "unknown": N_("to nobody known"),
     "network-share": N_("share of the network"),
+    "vendor": N_("vendors"),
+    "exchange": N_("exchanges"),
+    "treasury": N_("treasury"),
+    "payroll": N_("payroll"),
+    "refund": N_("refunds"),
+    "poisoning": N_("address poisoning"),
 }
 
 
@@ -61,7 +67,7 @@ Version = Annotated[int | None, Query(ge=1)]
 
 
 def stream_name(name: str, words: Texts) -> str:
-    """A stream in words; a label's class, which is the operator's own word, as it is."""
+    """A stream in words, and a label's class of those that are proposed; a class in the operator's own word as it is."""
     return words.gettext(STREAMS[name]) if name in STREAMS else name
 
 
