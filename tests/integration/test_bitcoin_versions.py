@@ -1,7 +1,7 @@
 """Older versions of Bitcoin Core at the seam: the recorded node in their words (`tests/bitcoin_versions.py`) gives the same events, by every way that they offer.
 
 Fields that came later are absent, warnings are a text, an anchor has no name, and there is no `/rest/spenttxouts`. The connector asks by JSON-RPC 1.0, which all of them answer alike.
-That 25.0 and 27.0 speak so was seen on their daemons (`tests/live/test_replay_against_bitcoind.py`).
+That 25.0, 27.0 and 28.1 speak so was seen on their daemons (`tests/live/test_replay_against_bitcoind.py`).
 """
 
 from __future__ import annotations
