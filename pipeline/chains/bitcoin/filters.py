@@ -7,8 +7,11 @@ OP_RETURN scripts and no empty ones. Hashes are 32 bytes in the order in which t
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -45,7 +48,7 @@ def filter_header(encoded: bytes, previous: bytes) -> bytes:
 def matches(encoded: bytes, block_hash: bytes, scripts: Collection[bytes]) -> bool:
     """Whether the filter may hold one of the scripts. Raises ValueError for bytes that are no filter, with what is wrong."""
     count, start = _read_count(encoded)
-    wanted = set(_hashed(block_hash, {script for script in scripts if script}, count)) if count else set[int]()
+    wanted = set(_hashed(block_hash, _group_scripts(frozenset(scripts)), count)) if count else set[int]()
     found = False
     for value in _values(encoded, start, count):  # to the end, whatever is found: the whole filter must be well formed
         found = found or value in wanted
@@ -54,11 +57,11 @@ def matches(encoded: bytes, block_hash: bytes, scripts: Collection[bytes]) -> bo
 
 def encode(block_hash: bytes, scripts: Collection[bytes]) -> bytes:
     """The filter of the scripts, each told once."""
-    distinct = set(scripts)
+    distinct = list(set(scripts))
     count = len(distinct)
     bits: list[str] = []
     last = 0
-    for value in sorted(_hashed(block_hash, distinct, count)):
+    for value in sorted(_hashed(block_hash, _group(distinct), count)):
         quotient, remainder = divmod(value - last, 1 << _P)
         bits.append("1" * quotient + "0" + format(remainder, f"0{_P}b"))
         last = value
@@ -67,11 +70,12 @@ def encode(block_hash: bytes, scripts: Collection[bytes]) -> bytes:
     return _compact_size(count) + (int(text.ljust(8 * length, "0"), 2).to_bytes(length, "big") if length else b"")
 
 
-def _hashed(block_hash: bytes, scripts: Collection[bytes], count: int) -> Iterator[int]:
+def _hashed(block_hash: bytes, scripts: Sequence[_Group], count: int) -> Iterator[int]:
     """Each script's place in the range of a filter of `count` elements."""
     key = block_hash[::-1]
     key_0, key_1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:16], "little")
-    return (hashed * count * FALSE_POSITIVE_IN >> 64 for hashed in siphash(key_0, key_1, list(scripts)))
+    span = count * FALSE_POSITIVE_IN
+    return (hashed * span >> 64 for hashed in _siphash(key_0, key_1, scripts))
 
 
 def _values(encoded: bytes, start: int, count: int) -> Iterator[int]:
@@ -96,44 +100,70 @@ def siphash(key_0: int, key_1: int, messages: Sequence[bytes]) -> list[int]:
     Messages of one length are hashed side by side, each in 128 bits of one long number, of which the upper half takes what a sum or a rotation carries:
     a tenth of the time of one after another.
     """
+    return _siphash(key_0, key_1, _group(messages))
+
+
+class _Group(NamedTuple):
+    """Messages of one length, side by side."""
+
+    places: list[int]
+    """Where each stands among the messages."""
+    words: list[int]
+    """What is hashed of all of them, eight bytes of each at a time, in 128 bits."""
+
+
+def _group(messages: Sequence[bytes]) -> list[_Group]:
+    """The messages as they are hashed under any key."""
     places: dict[int, list[int]] = defaultdict(list)
     for place, data in enumerate(messages):
         places[len(data)].append(place)
-    found = [0] * len(messages)
+    groups = []
     for length, group in places.items():
         padding = bytes(7 - length % 8) + bytes([length & 0xFF])
         padded = [messages[place] + padding for place in group]
-        lanes = int.from_bytes((b"\1" + bytes(15)) * len(group), "little")
+        starts = range(0, len(padded[0]), 8)
+        words = [int.from_bytes(b"".join([data[start : start + 8] + bytes(8) for data in padded]), "little") for start in starts]
+        groups.append(_Group(group, words))
+    return groups
+
+
+@lru_cache(maxsize=4)
+def _group_scripts(scripts: frozenset[bytes]) -> list[_Group]:
+    """The scripts but empty ones: the same pool's are looked for in every block of a month."""
+    return _group([script for script in scripts if script])
+
+
+def _siphash(key_0: int, key_1: int, groups: Sequence[_Group]) -> list[int]:
+    """SipHash-2-4 of the messages in the groups, each at its place."""
+    found = [0] * sum(len(group.places) for group in groups)
+    for places, words in groups:
+        lanes = int.from_bytes((b"\1" + bytes(15)) * len(places), "little")
         low = lanes * _MASK
         v0, v1 = lanes * (key_0 ^ 0x736F6D6570736575), lanes * (key_1 ^ 0x646F72616E646F6D)
         v2, v3 = lanes * (key_0 ^ 0x6C7967656E657261), lanes * (key_1 ^ 0x7465646279746573)
-        for start in range(0, len(padded[0]), 8):
-            word = int.from_bytes(b"".join(data[start : start + 8] + bytes(8) for data in padded), "little")
+        for word in words:
             v0, v1, v2, v3 = _sip_rounds(v0, v1, v2, v3 ^ word, 2, low)
             v0 ^= word
         v0, v1, v2, v3 = _sip_rounds(v0, v1, v2 ^ lanes * 0xFF, v3, 4, low)
-        hashed = (v0 ^ v1 ^ v2 ^ v3).to_bytes(16 * len(group), "little")
-        for number, place in enumerate(group):
-            found[place] = int.from_bytes(hashed[16 * number : 16 * number + 8], "little")
+        hashed = struct.unpack(f"<{2 * len(places)}Q", (v0 ^ v1 ^ v2 ^ v3).to_bytes(16 * len(places), "little"))
+        for place, value in zip(places, hashed[::2], strict=True):
+            found[place] = value
     return found
 
 
 def _sip_rounds(v0: int, v1: int, v2: int, v3: int, rounds: int, low: int) -> tuple[int, int, int, int]:
-    def rotated(value: int, by: int) -> int:
-        value <<= by
-        return (value & low) | (value >> 64 & low)
-
+    """Rounds of SipHash. A rotation by so many bits: (v << bits | v >> 64 - bits) & low, where v is below 2 ** 64 in each lane."""
     for _ in range(rounds):
         v0 = (v0 + v1) & low
-        v1 = rotated(v1, 13) ^ v0
-        v0 = rotated(v0, 32)
+        v1 = (v1 << 13 & low | v1 >> 51 & low) ^ v0
+        v0 = v0 << 32 & low | v0 >> 32 & low
         v2 = (v2 + v3) & low
-        v3 = rotated(v3, 16) ^ v2
+        v3 = (v3 << 16 & low | v3 >> 48 & low) ^ v2
         v0 = (v0 + v3) & low
-        v3 = rotated(v3, 21) ^ v0
+        v3 = (v3 << 21 & low | v3 >> 43 & low) ^ v0
         v2 = (v2 + v1) & low
-        v1 = rotated(v1, 17) ^ v2
-        v2 = rotated(v2, 32)
+        v1 = (v1 << 17 & low | v1 >> 47 & low) ^ v2
+        v2 = v2 << 32 & low | v2 >> 32 & low
     return v0, v1, v2, v3
 
 
