@@ -314,6 +314,14 @@ def test_the_path_of_a_month_says_when_and_by_whom_it_came_to_each_state(closed:
     assert re.search(stood, words(client.get("/"))) and re.search(stood, words(client.get(f"{BOARD}/close")))
 
 
+def test_the_board_has_the_next_three_months_of_the_calendar(closed: Parts) -> None:
+    calendar = words(by_link(closed).get("/")).split("The calendar's next steps")[1]
+    assert all(
+        f"{month} month ends" in calendar and f"{month} filed" in calendar for month in ("November 2026", "December 2026", "January 2027")
+    )
+    assert "people are called" not in calendar
+
+
 def test_numbers_are_masked_for_who_may_only_look(closed: Parts) -> None:
     looking = as_user(closed, "L. Viewer", "viewer")
     number = month_figures(closed.reading.book(MONTH)).miners[0].miner_id
