@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from argon2 import PasswordHasher
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from pipeline.app.accounts import set_user
@@ -41,6 +43,17 @@ class Clock:
         return self.at
 
 
+class Server(NamedTuple):
+    """What serves all browsers of one console: its application, and its event loop in a thread."""
+
+    application: FastAPI
+    loop: BlockingPortal
+
+
+_SERVERS: dict[int, Server] = {}
+"""The server of each running console, by the identity of its parts."""
+
+
 @contextmanager
 def running(var: Path, now: Clock | None = None) -> Iterator[Parts]:
     """The parts of a console over the store of `var`, filled by a thread."""
@@ -54,7 +67,13 @@ def running(var: Path, now: Clock | None = None) -> Iterator[Parts]:
         filling = threading.Thread(target=reading.run, args=(stop,))
         filling.start()
         try:
-            yield parts
+            with start_blocking_portal() as loop:
+                _SERVERS[id(parts)] = Server(console(parts), loop)
+                try:
+                    yield parts
+                finally:
+                    del _SERVERS[id(parts)]
+                    stop.set()  # streams end, for which the loop waits
         finally:
             stop.set()
             filling.join()
@@ -64,10 +83,15 @@ def running(var: Path, now: Clock | None = None) -> Iterator[Parts]:
 
 
 class Browser(TestClient):
-    """A browser at `https://localhost` that follows no redirect by itself and sends its session's forgery token with `send_form`."""
+    """A browser at `https://localhost` that follows no redirect by itself and sends its session's forgery token with `send_form`.
+
+    All browsers of one console ask one application in one event loop, as in service: to make both for each would take most of the tests' time.
+    """
 
     def __init__(self, parts: Parts, language: str = "en") -> None:
-        super().__init__(console(parts), base_url="https://localhost", headers={"accept-language": language}, follow_redirects=False)
+        server = _SERVERS[id(parts)]
+        super().__init__(server.application, base_url="https://localhost", headers={"accept-language": language}, follow_redirects=False)
+        self.portal = server.loop
 
     def token(self) -> str:
         """The forgery token of the session, as a page has it; "" where nobody is signed in."""
