@@ -13,19 +13,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 from kafka.partitioner.default import murmur2
 
 from pipeline.log.keys import LogKeys
-from pipeline.log.protocol import ALL_TOPICS, TOPICS, Positions, Record, Topic
+from pipeline.log.protocol import ALL_TOPICS, TOPICS, Positions, Record, Topic, advance
 from pipeline.model.errors import LogError
 from pipeline.model.message import message
 
 from .errors import translate_errors
+from .read_ahead import ReadAhead
 from .reader import Reader
 from .settings import KafkaSettings
 from .unpack import Wanted
@@ -33,6 +35,7 @@ from .writer import KafkaWriter
 
 Answer = TypeVar("Answer")
 
+_VALUE = attrgetter("value")
 _WINDOW = 256
 _SETTLE_S = 15.0
 
@@ -45,6 +48,15 @@ def pool_of(key: str) -> str:
 def partition_of(key: str, count: int) -> int:
     """The partition of a key among `count`: Kafka's own hash of the key's pool."""
     return int(murmur2(pool_of(key).encode()) & 0x7FFFFFFF) % count
+
+
+class _Request(NamedTuple):
+    """What is to be read."""
+
+    positions: Positions
+    topics: tuple[Topic, ...]
+    until: Positions | None
+    limit_bytes: int
 
 
 class KafkaLog:
@@ -63,6 +75,7 @@ class KafkaLog:
         self._counts: dict[str, int] = {}
         self._writers: weakref.WeakSet[KafkaWriter] = weakref.WeakSet()
         self._is_closed = False
+        self._ahead = ReadAhead(self._read)
 
     # --- EventLog
 
@@ -86,21 +99,12 @@ class KafkaLog:
     def read(
         self, positions: Positions, *, topics: Sequence[Topic] = TOPICS, until: Positions | None = None, limit_bytes: int = 16 << 20
     ) -> list[Record]:
-        """`EventLog.read`: committed records only, up to the partition's first open transaction."""
-
-        def ask() -> list[Record]:
-            with self._lock:
-                follower = self._follower_reader()
-                starts = self._starts(positions, topics)
-                if until is not None:
-                    starts = {p: start for p, start in starts.items() if self._named(p) in until}
-                stops = self._ends(follower, starts)
-                if until is not None:
-                    stops = {p: min(stop, until[self._named(p)]) for p, stop in stops.items()}
-                behind = {p: start for p, start in starts.items() if start < stops[p]}
-                return follower.read(behind, stops, limit_bytes) if behind else []
-
-        return self._retried("read", ask)
+        """`EventLog.read`: committed records only, up to the partition's first open transaction. Where a batch was full, the next one is read meanwhile."""
+        wanted = _Request(dict(positions), tuple(topics), None if until is None else dict(until), limit_bytes)
+        records = self._ahead.take(wanted) or self._retried("read", lambda: self._read(wanted))
+        if sum(map(len, map(_VALUE, records))) >= limit_bytes:  # there is more
+            self._ahead.begin(wanted._replace(positions=advance(positions, records)))
+        return records
 
     def wait(self, positions: Positions, timeout_s: float) -> bool:
         """`EventLog.wait`: the cluster answers as soon as something is committed."""
@@ -153,6 +157,7 @@ class KafkaLog:
     def close(self) -> None:
         """Close every connection, also those of the writers."""
         self._is_closed = True
+        self._ahead.close()
         for writer in list(self._writers):
             writer.close()
         with self._lock, self._look_lock:
@@ -208,6 +213,18 @@ class KafkaLog:
                 yield from records
 
     # --- inside
+
+    def _read(self, wanted: _Request) -> list[Record]:
+        with self._lock:
+            follower = self._follower_reader()
+            starts = self._starts(wanted.positions, wanted.topics)
+            if wanted.until is not None:
+                starts = {p: start for p, start in starts.items() if self._named(p) in wanted.until}
+            stops = self._ends(follower, starts)
+            if wanted.until is not None:
+                stops = {p: min(stop, wanted.until[self._named(p)]) for p, stop in stops.items()}
+            behind = {p: start for p, start in starts.items() if start < stops[p]}
+            return follower.read(behind, stops, wanted.limit_bytes) if behind else []
 
     def _await_stable(self, looker: Reader, partition: TopicPartition, end: int, timeout_s: float) -> None:
         deadline, pause_s = time.monotonic() + timeout_s, 0.001
