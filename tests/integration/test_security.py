@@ -189,11 +189,11 @@ LAUGHS = b'<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&
     ids=["bomb", "value", "text", "laughs", "laughs-utf-16"],
 )
 def test_a_hostile_workbook_is_refused_soon(data: bytes, says: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert len(data) < 1 << 20
     (fault,) = parse_table(data, "w.xlsx", ["a"]).faults
     assert says in fault.what, fault
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30
 
 
 def test_a_name_of_a_file_is_never_a_path_in_the_log(frozen: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,9 +250,9 @@ def test_an_answer_with_a_document_type_or_without_end_is_unknown(encoding: str)
     ids=["deep-xml", "deep-json", "deep-object", "long-number", "wide-xml", "no-text"],
 )
 def test_an_answer_of_any_shape_is_read_soon_and_accepts_nothing(content: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert interpret(AnswerMap(), asked="send", status=200, content=content).outcome == "unknown"
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 class Endless(BaseHTTPRequestHandler):

@@ -29,7 +29,7 @@ def test_connections_are_kept_and_each_thread_has_its_own() -> None:
     def behave(peer: socket.socket, request: bytes) -> None:
         clients.add(peer.fileno())
         if b"/together" in request:
-            together.wait(5)
+            together.wait(60)
         peer.sendall(answer(b"yes"))
 
     with server(behave) as (url, seen):
