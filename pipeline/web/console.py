@@ -187,8 +187,13 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """What a route refuses, in its words. An address that no route has, or a route that gives no reason, is told in words of ours."""
+    """What a route refuses, in its words. An address that no route has, or a route that gives no reason, is told in words of ours.
+
+    A part of a page that asks for itself anew, whose subject is there no longer (an issue that was just decided), gets nothing: the page says that it is old.
+    """
     assert isinstance(error, HTTPException)
+    if error.status_code == 404 and request.method == "GET" and request.headers.get("hx-request") == "true":
+        return Response(status_code=204)
     is_unsaid = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
     told = (
         message("There is no such page: the address is wrong, or what it showed is gone. Begin at the months.")

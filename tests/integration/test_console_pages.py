@@ -147,6 +147,14 @@ def test_a_drafts_statement_has_the_rows_that_the_frozen_one_has(parts: Parts, c
     assert [line.replace(",draft,", ",1,", 1) for line in drafted if ",A0" in line] == [line for line in filed if ",A0" in line]
 
 
+def test_a_part_whose_issue_is_gone_gets_nothing_and_the_page_is_told(parts: Parts) -> None:
+    """The page of an issue that was just decided hears of it before the answer to the decision leads away from it."""
+    client, gone = by_link(parts), f"{BOARD}/issues/zzzz?task=none"
+    assert client.get(gone).status_code == 404
+    assert client.get(gone, headers={"hx-request": "true"}).status_code == 204
+    assert client.post(f"{BOARD}/nowhere", headers={"hx-request": "true"}).status_code >= 400
+
+
 def test_a_label_shows_what_it_changes_before_it_is_given(parts: Parts) -> None:
     client = by_link(parts)
     (group,) = [one for one in parts.reading.snapshot().groups[MONTH] if one.open_count]

@@ -44,6 +44,9 @@
     const summaries = [...part.querySelectorAll("details")].map((one) => one.open);
     kept = { id: part.id, focus, place: focus ? within(part, focus, FOCUSABLE).indexOf(focused) : 0, summaries };
   });
+  body.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.xhr.status === 204) body.classList.add("is-behind"); // what the part showed is gone
+  });
   body.addEventListener("htmx:afterSettle", () => {
     const part = kept && document.getElementById(kept.id);
     if (!part) return;
