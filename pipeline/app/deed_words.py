@@ -29,7 +29,7 @@ DEED_WORDS: Final = {
     "numbers-seen": N_("saw IINs or BINs"),
 }  # fmt: skip
 """By an event's type."""
-_DETAIL_WORDS: Final = {
+DETAIL_WORDS: Final = {
     "outflow_class": N_("class: {value}"), "digest": N_("digest: {value}"), "outcome": N_("outcome: {value}"), "receipt": N_("receipt: {value}"),
     "roles": N_("roles: {value}"), "signer": N_("signer: {value}"), "submission_id": N_("submission: {value}"), "version": N_("version: {value}"),
     "amount": N_("amount: {value}"), "name": N_("name: {value}"),
@@ -62,4 +62,4 @@ def detail_words(name: str, value: Any) -> str:
         shown = joined(", ", [role_words(role) for role in value])
     elif name == "outcome" and value in _OUTCOMES:
         shown = message(_OUTCOMES[value])
-    return message(_DETAIL_WORDS[name], value=shown)
+    return message(DETAIL_WORDS[name], value=shown)

@@ -21,10 +21,10 @@ from pipeline.log.read import KeyReader
 from pipeline.model.message import counted, joined
 from pipeline.model.months import almaty_date
 
-from .deed_words import detail_words, way_word
+from .deed_words import DETAIL_WORDS, detail_words, way_word
 
 COLUMNS = ("at", "by", "what", "month", "about", "detail", "before", "reason", "event")
-DETAILS = ("outflow_class", "digest", "outcome", "receipt", "roles", "signer", "submission_id", "version", "amount", "name")
+DETAILS = tuple(DETAIL_WORDS)
 _ABOUT = ("address", "ref", "code", "user", "item", "source", "submission_id")
 
 

@@ -26,6 +26,8 @@ from .months import PoolMonths, report_digest
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipeline.store import Store
+
     from .closing_months import ClosingMonths
     from .stores import Stores
 
@@ -128,18 +130,9 @@ class Drafts:
         return event
 
     def is_undecided(self, month: Month) -> bool:
-        """Whether the month's report would come out different from its newest frozen version now, and nobody decided that this stays. Nothing is appended."""
-        from pipeline.assess.month import assess_month
-
-        frozen = self._months.frozen(month)
+        """As the function of this name, by all that the log holds. Nothing is appended."""
         with self._stores.current() as store:
-            state, assessed = self._months.assess(store, month)
-        digest = report_digest(assessed, self._rules)
-        if not frozen or digest == frozen[-1].digest:
-            return False
-        if frozen[-1].edition != self._rules.edition:
-            digest = report_digest(assess_month(state, month, self._rules), self._rules)
-        return self._diary.life(month).decision_about(digest) is None
+            return is_undecided(store, month, months=self._months, diary=self._diary, rules=self._rules)
 
     def _withdraw(self, newest: Frozen) -> None:
         """If a draft is open, log one that says that the report equals the frozen one again."""
@@ -175,3 +168,17 @@ def drafted(newest: Frozen, digest: str, rows: list[DraftedRow], causes: set[str
         reason=reason,
         at=at,
     )
+
+
+def is_undecided(store: Store, month: Month, *, months: PoolMonths, diary: Diary, rules: Rules) -> bool:
+    """Whether the month's report would come out different from its newest frozen version, and nobody decided that this stays."""
+    from pipeline.assess.month import assess_month
+
+    frozen = months.frozen(month)
+    state, assessed = months.assess(store, month)
+    digest = report_digest(assessed, rules)
+    if not frozen or digest == frozen[-1].digest:
+        return False
+    if frozen[-1].edition != rules.edition:
+        digest = report_digest(assess_month(state, month, rules), rules)
+    return diary.life(month).decision_about(digest) is None

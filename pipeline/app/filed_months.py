@@ -13,7 +13,7 @@ from pipeline.model.months import Month
 from pipeline.store import Store
 
 from .app import App
-from .months import report_digest
+from .drafts import is_undecided
 
 EVERY_S = 60
 """Seconds between two looks: a large month takes several, in which nothing else is shown."""
@@ -40,7 +40,7 @@ class FiledMonths:
         if not due:
             return False
         month = due[-1]
-        is_other = is_undecided(self._app, store, month)
+        is_other = is_undecided(store, month, months=self._app.months, diary=self._app.diary, rules=self._app.rules)
         self._looked[month] = basis
         self._next_s = self._clock_s() + EVERY_S
         self.differing |= {month} if is_other else set()
@@ -49,11 +49,3 @@ class FiledMonths:
     def settled(self, months: Iterable[Month]) -> None:
         """These need not be shown any more: their report is the frozen one again, or a person decided."""
         self.differing -= set(months)
-
-
-def is_undecided(app: App, store: Store, month: Month) -> bool:
-    """Whether the month's report would come out different from its newest frozen version, and nobody decided that this stays."""
-    life = app.diary.life(month)
-    _, assessed = app.months.assess(store, month)
-    digest = report_digest(assessed, app.rules)
-    return digest != life.frozen[life.version].digest and life.decision_about(digest) is None

@@ -124,9 +124,10 @@ class MainChain:
             case Disagreed():
                 self._require_block(event.height, event.hash)
                 self.disputed[event.height] = event
-            case Searched() | Retold():
-                self._require_block(event.height, event.hash)
-                self._place(event) if isinstance(event, Searched) else self._retell(event)
+            case Searched():
+                self._place(event)
+            case Retold():
+                self._retell(event)
         self._remember(event)
         self.next_seq += 1
 
@@ -165,11 +166,13 @@ class MainChain:
             )
 
     def _retell(self, event: Retold) -> None:
+        self._require_block(event.height, event.hash)
         self.coverage.split(event.height)
         if self.keeps_content:
             self.content[event.height] = with_retold(self.content.get(event.height, b""), content_digest(event.transactions))
 
     def _place(self, event: Searched) -> None:
+        self._require_block(event.height, event.hash)
         if event.txids:
             self.looked_up = event
         else:
