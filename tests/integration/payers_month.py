@@ -184,16 +184,27 @@ def _play(front: Front) -> None:
     front.pay("P11", 2, 111, front.txids["lost"], 20)
 
 
+def rows(path: Path) -> list[dict[str, str]]:
+    """A table of the bundle."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def begin(front: Front, url: str) -> None:
+    """Settings, registry, and the block before the first one of the month."""
+    text = SETTINGS.format(chain_id=CHAIN_ID, url=url, hot=to_checksum(HOT), token=to_checksum(TOKEN))
+    (front.folder / "esep.toml").write_text(text, encoding="utf-8")
+    write_registry(front)
+    front.mine(0.1)
+
+
 @contextmanager
 def play(folder: Path) -> Iterator[Front]:
     """The month up to its freeze: blocks, a reorganisation, imports before and after the blocks that they name."""
     world = World(1, time=OCTOBER - DAY)
     front = Front(world, folder)
     with Served(world) as served:
-        text = SETTINGS.format(chain_id=CHAIN_ID, url=served.url, hot=to_checksum(HOT), token=to_checksum(TOKEN))
-        (folder / "esep.toml").write_text(text, encoding="utf-8")
-        write_registry(front)
-        front.mine(0.1)
+        begin(front, served.url)
         _play(front)
         front.mine(20.5)
         front.watch()

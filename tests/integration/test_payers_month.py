@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +11,7 @@ from pipeline.assess.statement import statements_of
 from pipeline.verify.bundle import verify_bundle
 from pipeline.verify.tables import read_tables
 
-from .payers_month import MINERS, MONTH, Front, play, printed
+from .payers_month import MINERS, MONTH, Front, play, printed, rows
 
 WORD = "the upstream's mistake"
 LOST = ("P03", "P041", "P06", "P10", "P11")
@@ -28,11 +26,6 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
             assert front.esep("waive", MONTH, "payment-not-on-chain", payment, "--by", "B.", "--reason", WORD) == 0
         assert front.esep("freeze", MONTH, "--by", "B.") == 0
         yield front
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_transfers_are_what_the_payers_transactions_did(front: Front) -> None:

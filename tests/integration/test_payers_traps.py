@@ -6,16 +6,14 @@ pool's fits that payment; a transaction moves over the month's end.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pipeline.chains.evm.address import to_checksum
 
-from ..simulation.evm_world import BATCH, CHAIN_ID, TOKEN, Served, Spend, World, address
-from .payers_month import DAY, HOT, MINERS, MONTH, OCTOBER, PAYER, SETTINGS, Front, undone_call, write_registry
+from ..simulation.evm_world import BATCH, Served, Spend, World, address
+from .payers_month import DAY, HOT, MINERS, MONTH, OCTOBER, PAYER, Front, begin, rows, undone_call
 
 FIRST, SECOND, _ = MINERS.values()
 THIRD = PAYER
@@ -51,10 +49,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     world = World(2, time=OCTOBER - DAY)
     front = Front(world, folder, miners=[FIRST, SECOND, THIRD])
     with Served(world) as served:
-        text = SETTINGS.format(chain_id=CHAIN_ID, url=served.url, hot=to_checksum(HOT), token=to_checksum(TOKEN))
-        (folder / "esep.toml").write_text(text, encoding="utf-8")
-        write_registry(front)
-        front.mine(0.1)
+        begin(front, served.url)
         _play(front)
         moving = ("moving", Spend(PAYER, SECOND, 60))
         front.mine(30.99, moving)
@@ -76,11 +71,6 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
             assert front.esep("waive", MONTH, "payment-not-on-chain", payment, "--by", "B.", "--reason", "the ledger's mistake") == 0
         assert front.esep("freeze", MONTH, "--by", "B.") == 0
         yield front
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_transfers_are_those_worked_out_by_hand(front: Front) -> None:
