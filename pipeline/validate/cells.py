@@ -118,6 +118,26 @@ def units(text: pl.Expr, decimals: pl.Expr, rounding: Rounding = "none") -> pl.E
     return value
 
 
+def column_units(texts: pl.Series, decimals: pl.Series, rounding: Rounding = "none") -> pl.Series:
+    """As `units`, of a whole column: Int128. Decimals no finer than their asset, as nearly all are, are parsed as such; the others by `units`."""
+    if texts.null_count() == len(texts):
+        return pl.Series(texts.name, [None], dtype=pl.Int128).new_from_index(0, len(texts))
+    frame, text = pl.DataFrame({"text": texts, "decimals": decimals}), pl.col("text")
+    quick = pl.lit(None, pl.Int128)
+    for places in decimals.unique().drop_nulls():
+        if places < PLAIN_DIGITS:
+            fraction = rf"(?:\.[0-9]{{1,{places}}})?" if places else ""
+            is_plain = (pl.col("decimals") == places) & text.str.contains(rf"^[0-9]{{1,{PLAIN_DIGITS - places}}}{fraction}$")
+            plain = pl.when(is_plain).then(text).cast(pl.Decimal(PLAIN_DIGITS, places), strict=False)
+            quick = pl.coalesce(plain.to_physical(), quick)
+    found = frame.with_columns(units=quick)
+    is_left = pl.col("units").is_null() & text.is_not_null()
+    if found.select(is_left.any()).item():
+        others = units(pl.when(is_left).then(text), pl.col("decimals"), rounding)
+        found = found.with_columns(units=pl.coalesce("units", others))
+    return found["units"].alias(texts.name)
+
+
 def is_finer(text: pl.Expr, decimals: pl.Expr) -> pl.Expr:
     """Whether a plain decimal has more decimals than the asset; null where it is none."""
     return _parts(text)[1].str.slice(decimals).str.strip_chars_end("0") != ""

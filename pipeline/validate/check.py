@@ -18,11 +18,11 @@ from .arrange import arrange
 from .cells import (
     Kind,
     canonical_addresses,
+    column_units,
     epoch_instants,
     has_offset,
     instants,
     is_finer,
-    units,
     value_of,
     why_invalid,
 )
@@ -261,10 +261,13 @@ def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: CellContex
 def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext, zones: Mapping[str, str | None]) -> pl.DataFrame:
     written = texts.select("line", *(pl.col(f"{column.name}:written").alias(column.name) for column in columns))
     # Lazily, so that polars evaluates shared subexpressions once.
-    expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT)]
+    expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT, Kind.AMOUNT)]
     values = written.lazy().select("line", *expressions).collect()
     for column in columns:
-        if column.kind is Kind.INSTANT:
+        if column.kind is Kind.AMOUNT:
+            decimals = written.select(_decimals(column, terms)).to_series()
+            values = values.with_columns(column_units(written[column.name], decimals, terms.layout.rounding))
+        elif column.kind is Kind.INSTANT:
             values = values.with_columns(_instants(written[column.name], zones.get(column.name), terms.layout))
         elif column.kind is Kind.ADDRESS:
             values = values.with_columns(canonical_addresses(written[column.name], _chains(written, column, terms), terms.networks))
@@ -300,8 +303,6 @@ def _instants(texts: pl.Series, zone: str | None, layout: Layout) -> pl.Series:
 def _value(column: Column, terms: CellContext) -> pl.Expr:
     if column.kind is Kind.ASSET:
         return pl.when(pl.col(column.name).is_in(sorted(terms.assets))).then(pl.col(column.name)).alias(column.name)
-    if column.kind is Kind.AMOUNT:
-        return units(pl.col(column.name), _decimals(column, terms), terms.layout.rounding).alias(column.name)
     return value_of(column.kind, column.name)
 
 

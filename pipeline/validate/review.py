@@ -366,7 +366,9 @@ def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys:
     same = ["account", "asset", at, "amount"]
     credits = fresh.filter(pl.col("amount") > 0)
     elsewhere = held.join(rows, keys, "anti").select(same).unique()
-    in_file = rows.group_by(same).len().filter(pl.col("len") > 1).select(same)
+    marks = rows.select(same).hash_rows()
+    alike = rows.filter(marks.is_duplicated()) if marks.n_unique() < rows.height else rows.clear()
+    in_file = alike.group_by(same).len().filter(pl.col("len") > 1).select(same)
     return credits.join(pl.concat([elsewhere, in_file]).unique(), same, "semi").height
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.cli.logs import mask
 from pipeline.model.amounts import from_units, to_units
-from pipeline.validate.cells import Kind, address_fault, canonical_addresses, instants, units, value_of, why_invalid
+from pipeline.validate.cells import Kind, address_fault, canonical_addresses, column_units, instants, units, value_of, why_invalid
+from pipeline.validate.layout import Rounding
 from pipeline.validate.table import shown
 from pipeline.validate.texts import look_alikes, why_not_a_value
 from pipeline.validate.zones import heading_zone, zone_for
@@ -35,6 +36,18 @@ def test_units_are_those_of_the_scalar_function(cells: list[tuple[str, int]]) ->
     frame = pl.DataFrame(cells, schema={"text": pl.String, "decimals": pl.UInt32}, orient="row")
     found = frame.lazy().select(units(pl.col("text"), pl.col("decimals"))).collect().to_series().to_list()
     assert found == [scalar(*cell) for cell in cells]
+    assert column_units(frame["text"], frame["decimals"]).to_list() == found
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.none() | PLAIN, st.sampled_from([None, 0, 2, 8, 18, 38])), max_size=20),
+    st.sampled_from(["none", "half-up", "half-even"]),
+)
+def test_a_column_of_amounts_is_rounded_as_each_amount_is(cells: list[tuple[str | None, int | None]], rounding: Rounding) -> None:
+    frame = pl.DataFrame(cells, schema={"text": pl.String, "decimals": pl.UInt32}, orient="row")
+    expected = frame.lazy().select(units(pl.col("text"), pl.col("decimals"), rounding)).collect().to_series()
+    assert column_units(frame["text"], frame["decimals"], rounding).to_list() == expected.to_list()
 
 
 @settings(max_examples=60, deadline=None)
