@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 import polars as pl
 from msgspec import Meta
 
-from pipeline.model.hash_tree import HashTree, root_of
+from pipeline.model.hash_tree import HashTree, count_and_root, root_of
 from pipeline.model.message import message
 from pipeline.model.typed import decoder
 from pipeline.render.form import COLUMNS
@@ -68,10 +68,7 @@ class ReportTree:
     def __init__(self, rows: Iterable[Sequence[str | None]], key: bytes, *, month: str, version: int, digest: str) -> None:
         """`rows`: in the report's order, the columns of ROW. `key`: the month's (`month_key`)."""
         self._key, self._month, self._version, self._digest = key, month, version, digest
-        leaves = bytearray()
-        for number, row in enumerate(rows, 1):
-            leaves += leaf_hash(row_key(key, number), row)
-        self._tree = HashTree(leaves)
+        self._tree = HashTree(b"".join(_leaves(rows, key)))
 
     @property
     def count(self) -> int:
@@ -82,6 +79,11 @@ class ReportTree:
         """What the manifest states, hex: it binds the month, the version, the report's digest and the number of rows, too."""
         return stated_root(self._tree.root, self.count, self._month, self._version, self._digest)
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """The manifest's section `receipts`."""
+        return {"leaves": self.count, "root": self.root}
+
     def receipt(self, miner_id: str, numbers: Sequence[int], rows: Sequence[Sequence[str | None]]) -> Receipt:
         """The receipt of a miner whose rows these are, by their numbers in the report."""
         return Receipt(
@@ -89,6 +91,16 @@ class ReportTree:
             [ReceiptRow(number, row_key(self._key, number).hex(), list(row)) for number, row in zip(numbers, rows, strict=True)],
             [one.hex() for one in self._tree.proof([number - 1 for number in numbers])],
         )  # fmt: skip
+
+
+def describe_receipts(rows: Iterable[Sequence[str | None]], key: bytes, *, month: str, version: int, digest: str) -> dict[str, Any]:
+    """The manifest's section `receipts`: what `ReportTree.described` of the same says, with no tree in memory."""
+    count, root = count_and_root(_leaves(rows, key))
+    return {"leaves": count, "root": stated_root(root, count, month, version, digest)}
+
+
+def _leaves(rows: Iterable[Sequence[str | None]], key: bytes) -> Iterator[bytes]:
+    return (leaf_hash(row_key(key, number), row) for number, row in enumerate(rows, 1))
 
 
 def month_key(report: Iterable[bytes], ties: Iterable[bytes]) -> bytes:
@@ -165,8 +177,3 @@ def receipt_faults(receipt: Receipt) -> list[str]:
     if stated_root(root, receipt.leaves, receipt.month, receipt.version, receipt.digest) != receipt.root:
         faults.append(message("its rows do not lead to the root that it states: a row, a key or the proof was changed"))
     return faults
-
-
-def describe_receipts(tree: ReportTree) -> dict[str, Any]:
-    """The manifest's section `receipts`."""
-    return {"leaves": tree.count, "root": tree.root}

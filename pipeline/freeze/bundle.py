@@ -31,7 +31,6 @@ from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
 from pipeline.assess.printed import TABLES, printed_parts
-from pipeline.assess.receipts import describe_receipts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.enriched import Enriched
@@ -49,7 +48,7 @@ from pipeline.render.totals import printed_totals
 from pipeline.verify.files import DECISIONS, MANIFEST, digest_of
 from pipeline.verify.grounds import SINCE as GROUNDS_SINCE
 from pipeline.verify.grounds import describe_grounds
-from pipeline.verify.receipts import report_tree
+from pipeline.verify.receipts import describe_folder
 
 _OF_WAIVER = ("code", "ref", "by", "reason", "at")
 _SOFTWARE = ("esep", "polars", "duckdb", "msgspec", "reportlab", "xlsxwriter", "tzdata")
@@ -218,7 +217,7 @@ def _render(content: Content, report: WrittenReport, progress: Callable[[str], N
 
 def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) -> dict[str, Any]:
     version, state, enriched = content.version, content.state, content.assessed.enriched
-    tree = report_tree(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
+    receipts = describe_folder(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
     keys = describe_keys(state.streams)
     documents = describe_documents(state.documents, version.month, enriched.outflows, enriched.transfers)
@@ -230,7 +229,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "header": version.header,
         "debts": content.debts,
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
-        **({"receipts": describe_receipts(tree)} if tree is not None else {}),
+        **({"receipts": receipts} if receipts is not None else {}),
         **({"keys": keys} if keys is not None else {}),
         **({"documents": documents} if documents else {}),
         **({"rests_on": grounds} if grounds is not None else {}),

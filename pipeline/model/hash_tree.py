@@ -7,12 +7,14 @@ SHA-256(01 ‖ left ‖ right), as in RFC 6962; a hash without a neighbour rises
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 SIZE = 32
 _NODE = b"\x01"
 EMPTY = hashlib.sha256(b"").digest()
 """The root of no leaves."""
+LEAVES_AT_ONCE = 1 << 16
+"""Leaves in memory at a time where the root alone is wanted: a power of two, so that what they make together is one node of the tree."""
 
 
 class HashTree:
@@ -45,6 +47,21 @@ class HashTree:
             found += [level[SIZE * other : SIZE * (other + 1)] for place in known if (other := place ^ 1) < size and other not in here]
             known = sorted({place >> 1 for place in known})
         return found
+
+
+def count_and_root(leaves: Iterable[bytes]) -> tuple[int, bytes]:
+    """How many leaves there are, and the root of their `HashTree`, which is never whole in memory: 32 bytes for each `LEAVES_AT_ONCE` leaves."""
+    count, held, above = 0, bytearray(), bytearray()
+    for leaf in leaves:
+        held += leaf
+        if len(held) == LEAVES_AT_ONCE * SIZE:
+            count += LEAVES_AT_ONCE
+            above += HashTree(held).root
+            held.clear()
+    if held:
+        count += len(held) // SIZE
+        above += HashTree(held).root
+    return count, HashTree(above).root
 
 
 def root_of(leaves: dict[int, bytes], count: int, proof: Sequence[bytes]) -> bytes:

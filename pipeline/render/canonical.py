@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import polars as pl
 
+from .csv_parts import read_text
 from .form import COLUMNS
 
 if TYPE_CHECKING:
@@ -107,10 +108,7 @@ class _Hashed:
 
 def read_report_csv(content: bytes | Path) -> pl.DataFrame:
     """The rows of a canonical report, all strings, empty fields null: of its bytes, or of a file, which is then not in memory besides. Raises ValueError when it is not one."""
-    try:
-        rows = pl.read_csv(content, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"not a CSV: {error}") from error
+    rows = read_text(content)
     check_rows(rows)
     return rows
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import polars as pl
 from pipeline.assess.receipts import Receipt, ReportTree, describe_receipts, month_key, read_receipt, receipt_faults, report_rows
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import joined, message
-from pipeline.render.canonical import read_report_csv
+from pipeline.render.canonical import check_rows
+from pipeline.render.csv_parts import csv_parts
 
 from .files import digest_of
 from .finding import Check, Finding
@@ -28,20 +30,31 @@ ROOT = "root"
 _ROOT = re.compile(r"[0-9a-f]{64}")
 
 
-def report_tree(folder: Path, *, month: str, version: int) -> ReportTree:
-    """The tree of the report in a folder, with every row. Raises OSError, ValueError, or a polars error for files that are no report's."""
-    report = read_report_csv(folder / REPORT_CSV)
-    ties = pl.read_csv(folder / ROWS_CSV, infer_schema=False)
-    key = month_key(_pieces(folder / REPORT_CSV), _pieces(folder / ROWS_CSV))
-    return ReportTree(report_rows(report, ties).iter_rows(), key, month=month, version=version, digest=digest_of(folder / REPORT_CSV))
+def describe_folder(folder: Path, *, month: str, version: int) -> dict[str, Any]:
+    """The manifest's section `receipts` for the report in a folder, read in parts. Raises OSError, or ValueError for files that are no report's."""
+    rows = (row for part in _parts(folder) for row in part.iter_rows())
+    return describe_receipts(rows, _key(folder), month=month, version=version, digest=digest_of(folder / REPORT_CSV))
+
+
+def _parts(folder: Path) -> Iterator[pl.DataFrame]:
+    """The rows as leaves have them, in parts. Raises OSError, ValueError."""
+    for report, ties in zip_longest(csv_parts(folder / REPORT_CSV), csv_parts(folder / ROWS_CSV)):
+        if report is None or ties is None:
+            raise ValueError(message("rows.csv is not of this report"))
+        check_rows(report)
+        yield report_rows(report, ties)
+
+
+def _key(folder: Path) -> bytes:
+    return month_key(_pieces(folder / REPORT_CSV), _pieces(folder / ROWS_CSV))
 
 
 class MinersReceipts:
     """The receipts of one bundle's miners."""
 
-    def __init__(self, folder: Path, tree: ReportTree) -> None:
+    def __init__(self, tree: ReportTree, rows: pl.DataFrame) -> None:
+        """`rows`: all, as leaves have them."""
         self._tree = tree
-        rows = report_rows(read_report_csv((folder / REPORT_CSV).read_bytes()), pl.read_csv(folder / ROWS_CSV, infer_schema=False))
         self._rows = rows.partition_by("miner_id", maintain_order=True, as_dict=True)
 
     def of(self, miner_id: str) -> Receipt | None:
@@ -58,15 +71,17 @@ def open_receipts(folder: Path) -> MinersReceipts | None:
     stated = manifest.get("receipts")
     if stated is None:
         return None
-    tree = report_tree(folder, month=manifest["month"], version=manifest["version"])
-    if describe_receipts(tree) != stated:
+    rows = pl.concat(_parts(folder))
+    digest = digest_of(folder / REPORT_CSV)
+    tree = ReportTree(rows.iter_rows(), _key(folder), month=manifest["month"], version=manifest["version"], digest=digest)
+    if tree.described != stated:
         raise VerifyError(
             message(
                 "{folder}: its report's rows have another root than its manifest states; esep verify {folder} says what is wrong with it",
                 folder=folder,
             )
         )
-    return MinersReceipts(folder, tree)
+    return MinersReceipts(tree, rows)
 
 
 def check_root(folder: Path, manifest: dict[str, Any]) -> Finding:
@@ -81,7 +96,7 @@ def check_root(folder: Path, manifest: dict[str, Any]) -> Finding:
                 schema=manifest["schema"],
             ),
         )
-    found = describe_receipts(report_tree(folder, month=manifest["month"], version=manifest["version"]))
+    found = describe_folder(folder, month=manifest["month"], version=manifest["version"])
     faults = (
         []
         if found == stated

@@ -25,7 +25,6 @@ from cryptography import x509
 from pipeline.assess.coins import PreviousCoins, closing_coins
 from pipeline.assess.debts import PreviousDebts, closing_debts
 from pipeline.assess.month import MonthState, assess_month
-from pipeline.assess.receipts import describe_receipts
 from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
@@ -39,7 +38,7 @@ from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.evidence import read_evidence
 from pipeline.verify.files import read_facts
 from pipeline.verify.finding import Check, judge
-from pipeline.verify.receipts import report_tree
+from pipeline.verify.receipts import describe_folder
 
 from .packed import packed_verifier
 
@@ -75,7 +74,7 @@ def resealed(bundle: Path, change: Change = same) -> Path:
     }
     manifest["digest"] = manifest["files"]["report.csv"]
     with contextlib.suppress(ValueError, pl.exceptions.PolarsError):  # of what is no report any more there is no root to state
-        manifest["receipts"] = describe_receipts(report_tree(bundle, month=manifest["month"], version=manifest["version"]))
+        manifest["receipts"] = describe_folder(bundle, month=manifest["month"], version=manifest["version"])
     manifest = change(manifest) or manifest
     (bundle / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False))
     return bundle

@@ -12,8 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.assess.receipts import ROW, Receipt, ReceiptRow, ReportTree, leaf_hash, month_key, read_receipt, receipt_faults, row_key
-from pipeline.model.hash_tree import EMPTY, HashTree, node_hash, root_of
+from pipeline.assess.receipts import (
+    ROW,
+    Receipt,
+    ReceiptRow,
+    ReportTree,
+    describe_receipts,
+    leaf_hash,
+    month_key,
+    read_receipt,
+    receipt_faults,
+    row_key,
+)
+from pipeline.model import hash_tree
+from pipeline.model.hash_tree import EMPTY, HashTree, count_and_root, node_hash, root_of
 
 DIGEST = "ab" * 32
 
@@ -61,6 +73,20 @@ def test_small_trees_are_what_rfc_6962_says() -> None:
             root_of({place: a}, 3, [])
     with pytest.raises(ValueError, match="32 bytes"):
         HashTree(b"short")
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 8])
+def test_the_root_alone_is_that_of_the_whole_tree(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hash_tree, "LEAVES_AT_ONCE", at_once)
+    leaves = [hashlib.sha256(str(place).encode()).digest() for place in range(70)]
+    for count in range(len(leaves) + 1):
+        assert count_and_root(iter(leaves[:count])) == (count, HashTree(b"".join(leaves[:count])).root)
+
+
+def test_the_manifest_says_the_tree_of_receipts() -> None:
+    miners = ["180141952211", "201040000013", "180141952211"]
+    rows = (row(n, miner) for n, miner in enumerate(miners, 1))
+    assert describe_receipts(rows, b"k" * 32, month="2026-10", version=1, digest=DIGEST) == tree(miners).described
 
 
 def test_a_receipt_holds_and_is_read_as_it_was_written() -> None:
