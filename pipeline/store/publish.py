@@ -2,8 +2,10 @@
 
 In: the open store. Out: DuckDB files with the same tables, views and comments, replaced by an atomic rename, so that a reader sees
 either the former copy or the new one. The live file can't be shared, because DuckDB allows one process at a time. The file is copied as
-bytes (many times faster than copying rows), or its blocks are shared where the file system can, after a checkpoint, while the store's lock keeps writers out. A child process
-copies it, because closing a file releases all POSIX locks that this process holds on it, also DuckDB's.
+bytes (many times faster than copying rows), after a checkpoint, while the store's lock keeps writers out (`copy_file`).
+
+A publication writes what changed. Where the file system can share blocks between files, it does. Elsewhere the copy that was replaced is kept as `.NAME.former`, and the publication
+after the next one writes into it what differs from the store; if somebody still has that copy open, it is left to them and everything is copied.
 
 Beside the published copy is `NAME.wal`, a symbolic link to /dev/null. DuckDB writes a session's changes to a file of that name, and
 applies it to the database file beside it: without the link, the changes of an analyst's read-write session would appear in every
@@ -14,6 +16,7 @@ Left out: reading the copy (`store.copies`), and when to publish.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -27,6 +30,7 @@ from pipeline.model.errors import StoreError
 from pipeline.model.message import message
 from pipeline.model.months import Month
 
+from . import copy_file
 from .errors import PUBLISHED_COPY, translate_errors
 from .facts import insert
 from .store import MEMORY_MIB, Store, lay_empty, prepare, text
@@ -40,17 +44,6 @@ In a copy of the folder it is an empty file, which does no harm."""
 _WAL_NAMES = (".wal", ".wal.checkpoint", ".wal.recovery")
 """Suffixes of the write-ahead logs that DuckDB 1.5 applies to the file beside them."""
 
-_COPY = """
-import fcntl, shutil, sys
-with open(sys.argv[1], "rb") as store, open(sys.argv[2], "r+b") as copy:
-    try:
-        fcntl.ioctl(copy, 0x40049409, store.fileno())
-    except OSError:
-        shutil.copyfileobj(store, copy, 1 << 20)
-"""
-"""The number is FICLONE (linux/fs.h): on XFS and Btrfs both files share their blocks until one of them changes, so that a copy costs what the store changes after it, in
-time and in space. Other file systems refuse it, and every byte is copied."""
-
 
 def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
     """Publish a copy of everything committed at `path`, replacing the former one; its path.
@@ -60,27 +53,53 @@ def publish_copy(store: Store, path: str | Path, *, mode: int = 0o600) -> Path:
     if store.path is None:
         raise StoreError(message("a store in memory has no file to copy: open the store at a path"))
     place = Path(path).resolve()
-    part = _part(place)
+    part, former = _part(place), place.with_name(f".{place.name}.former")
     try:
         with store.lock, translate_errors(place, PUBLISHED_COPY):
             store.checkpoint()
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            done = subprocess.run([sys.executable, "-I", "-S", "-c", _COPY, str(store.path), str(part)], capture_output=True, text=True)
-        if done.returncode != 0:
-            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-            raise StoreError(
-                message(
-                    "the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays",
-                    place=place,
-                    reason=reason,
-                )
-            )
+            is_shared = _copy(store.path, part, former, place)
         with translate_errors(place, PUBLISHED_COPY):
             part.chmod(mode)
+            _keep_former(place, None if is_shared else former)
             _move(part, place, forbids_writing=True)
     finally:
         _part(place)
     return place
+
+
+def _copy(store: Path, part: Path, former: Path, place: Path) -> bool:
+    """Make `part` a copy of the store's file, out of the copy before the last where nobody has that open; whether their blocks are shared. Raises StoreError, OSError."""
+    if former.is_file() and not former.is_symlink():
+        former.rename(part)
+        if (done := _run_copy(store, part)).returncode != copy_file.IN_USE:
+            return _is_shared(done, place)
+        part.unlink()
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return _is_shared(_run_copy(store, part), place)
+
+
+def _run_copy(store: Path, part: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-I", "-S", copy_file.__file__, str(store), str(part)], capture_output=True, text=True)
+
+
+def _is_shared(done: subprocess.CompletedProcess[str], place: Path) -> bool:
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
+        raise StoreError(
+            message(
+                "the published copy {place} could not be written ({reason}); free disk space or check the folder; the former one stays",
+                place=place,
+                reason=reason,
+            )
+        )
+    return done.stdout.strip() == copy_file.SHARED
+
+
+def _keep_former(place: Path, former: Path | None) -> None:
+    """Let the copy that is replaced now be there for the publication after the next, under a name of its own. Where it can't be, that one copies everything."""
+    if former is not None:
+        with contextlib.suppress(OSError):
+            former.hardlink_to(place)
 
 
 def _part(place: Path) -> Path:

@@ -176,7 +176,7 @@ def main() -> int:
             (
                 "(fetch only) getblock 3",
                 15,
-                ceiling(node, hashes[:8], lambda f: lambda h: f.connection.call("getblock", h, 3, result=object)),
+                ceiling(node, hashes[:8], lambda _: lambda h: node.rpc.call("getblock", h, 3, result=object)),
             ),
         ]
         for name in NAMES:

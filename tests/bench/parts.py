@@ -131,8 +131,6 @@ def run_rendering() -> list[Row]:
 
 def run_bitcoin() -> list[Row]:
     """Blocks of about 1 MB followed to the log, beside fetching their bytes alone and beside the node's verbose JSON."""
-    from connectors.bitcoin.fetch import Fetcher
-
     from ..live.regtest_node import RegtestNode, find_program
     from . import chain as bench
 
@@ -149,7 +147,7 @@ def run_bitcoin() -> list[Row]:
         hashes = [node.rpc.call("getblockhash", height) for height in range(first, first + CHAIN_BLOCKS)]
         bytes_s, _ = bench.ceiling(node, hashes, lambda fetcher: fetcher.rest_bytes)
         few = 3
-        verbose_s = timed(lambda: [Fetcher(node.rpc, bench.REGTEST).connection.call("getblock", h, 3, result=object) for h in hashes[:few]])
+        verbose_s = timed(lambda: [node.rpc.call("getblock", h, 3, result=object) for h in hashes[:few]])
         rows = []
         for strategy in ("scanblocks-rest", "rest"):
             seconds, cpu_s = bench.follow(node, strategy, pool, first)

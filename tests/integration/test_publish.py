@@ -104,7 +104,11 @@ def test_the_copys_mode_is_the_owners_or_the_groups(tmp_path: Path):
         for mode in (0o600, 0o640):
             path = publish_copy(store, tmp_path / "esep.duckdb", mode=mode)
             assert stat.S_IMODE(path.stat().st_mode) == mode
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["esep.duckdb", "esep.duckdb.wal", "store.duckdb"]
+        assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".esep.duckdb.former") == [
+            "esep.duckdb",
+            "esep.duckdb.wal",
+            "store.duckdb",
+        ]
 
 
 def test_a_copy_that_fails_leaves_the_former_one(tmp_path: Path):
