@@ -42,8 +42,9 @@ from pipeline.model.message import as_plain, grouped, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import NEWEST_LAYOUT, Document, render_all
-from pipeline.render.canonical import read_report_csv, write_report_csv, write_table_csv
+from pipeline.render.canonical import write_report_csv, write_table_csv
 from pipeline.render.form import Language
+from pipeline.render.report_rows import ReportFile
 from pipeline.render.totals import printed_totals
 from pipeline.verify.files import DECISIONS, MANIFEST, digest_of
 from pipeline.verify.grounds import SINCE as GROUNDS_SINCE
@@ -208,7 +209,7 @@ def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], N
 def _render(content: Content, report: WrittenReport, progress: Callable[[str], None]) -> None:
     """The report's rows as they stand in `report.csv`, printed in every format and language."""
     version = content.version
-    rows = read_report_csv(report.folder / "report.csv")
+    rows = ReportFile(report.folder / "report.csv")
     document = Document(
         version.month, version.number, report.digest, version.header, rows, content.totals, version.at, version.layout, version.limit_of(rows.height)
     )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -19,7 +20,9 @@ from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.typed import decoder
 
-from .canonical import check_rows, read_report_csv
+from .canonical import check_rows
+from .form import COLUMNS
+from .report_rows import ROWS_AT_ONCE, ReportFile, ReportRows, longest_values
 
 NEWEST_LAYOUT: Final = 2
 """How new versions are laid out on paper (ADR 26). 1: as until then; 2: workbooks print at 7 points and more and have the totals below the rows, PDFs keep
@@ -54,7 +57,7 @@ class Document:
     """SHA-256, hex, of the canonical report (rule 8.2)."""
     header: dict[str, str]
     """`HEADER_FIELDS`; one that is absent or empty is printed as a blank to fill in."""
-    rows: pl.DataFrame = field(repr=False)
+    rows: ReportRows = field(repr=False)
     """The form's fifteen columns, all strings, null where empty; dates YYYY-MM-DD, amounts with all decimals."""
     totals: dict[str, Any]
     """Amounts as printed, by asset or currency; counts as whole numbers."""
@@ -66,7 +69,8 @@ class Document:
     """The most rows that the PDF prints, at least `LEAST_PDF_ROWS`, less than there are: it then says where the rows are, instead. 0: it prints them all."""
 
     def __post_init__(self) -> None:
-        check_rows(self.rows)
+        if isinstance(self.rows, pl.DataFrame):
+            check_rows(self.rows)
         if self.pdf_rows and not LEAST_PDF_ROWS <= self.pdf_rows < self.rows.height:
             raise ValueError(
                 message(
@@ -94,6 +98,24 @@ class Document:
                 )
             )
 
+    @cached_property
+    def names(self) -> pl.Series:
+        """Every miner's name once, in the rows' order; a name that is absent is null."""
+        return self._measures[0]
+
+    @cached_property
+    def longest(self) -> dict[str, int]:
+        """Of each column the length of its longest value, in characters; 0 where all are empty."""
+        return self._measures[1]
+
+    @cached_property
+    def _measures(self) -> tuple[pl.Series, dict[str, int]]:
+        names, longest = pl.Series("miner_name", [], pl.String), dict.fromkeys(COLUMNS, 0)
+        for part in self.rows.iter_slices(ROWS_AT_ONCE):
+            names = pl.concat([names, part["miner_name"]]).unique(maintain_order=True)
+            longest = {name: max(longest[name], length) for name, length in longest_values(part).items()}
+        return names, longest
+
     @classmethod
     def load(cls, bundle_dir: Path) -> Self:
         """The document of a bundle, from its `report.csv` and `manifest.json`.
@@ -101,7 +123,8 @@ class Document:
         Raises VerifyError when one is absent or unreadable, or the report's digest is not the manifest's.
         """
         try:
-            content = (bundle_dir / "report.csv").read_bytes()
+            with (bundle_dir / "report.csv").open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
             manifest = decoder(_Manifest).decode((bundle_dir / "manifest.json").read_bytes())
             month = Month.parse(manifest.month)
         except OSError as error:
@@ -118,7 +141,6 @@ class Document:
                     error=error,
                 )
             ) from error
-        digest = hashlib.sha256(content).hexdigest()
         if digest != manifest.digest:
             raise VerifyError(
                 message(
@@ -129,7 +151,7 @@ class Document:
                 )
             )
         try:
-            rows = read_report_csv(content)
+            rows = ReportFile(bundle_dir / "report.csv")
             return cls(
                 month,
                 manifest.version,

@@ -104,13 +104,13 @@ def _write_without_rows(pages: Pages) -> None:
 def form_table(document: Document, language: Language) -> Table:
     """The form's rows, laid out over the page's width."""
     look = replace(_LOOK, hyphenated=form().hyphenation[language])
-    if document.layout > 1 and (needed := _name_width(document.rows["miner_name"], look)) > look.least["miner_name"]:
+    if document.layout > 1 and (needed := _name_width(document.names, look)) > look.least["miner_name"]:
         look = replace(
             look,
             widest={**look.widest, "miner_name": max(needed, look.widest["miner_name"])},
             least={"miner_name": needed, "wallet": _WALLET_BESIDE},
         )
-    return Table(document.rows, form().printed_columns(language), look, INNER)
+    return Table(document.rows.slice(0), form().printed_columns(language), look, INNER)
 
 
 def _name_width(names: pl.Series, look: TableStyle) -> float:

@@ -19,6 +19,7 @@ from pipeline.model.message import message
 from pipeline.texts import Texts
 
 from .columns import PrintedColumn
+from .report_rows import longest_values
 from .statement import BALANCES, ROWS, Statement, StatementWords
 from .xlsx_cells import LINE_PT, Formats, TypedCells, amount_widths, count_lines, write_fitting
 
@@ -69,7 +70,7 @@ class _Sheet:
         self.sheet = book.add_worksheet(words.sheet[:31])
         self.where = f"{words.sheet} {statement.month}"
         self.columns = words.columns(ROWS)
-        self.widths = amount_widths([_WIDTHS[column.name] for column in ROWS], self.columns, statement.rows)
+        self.widths = amount_widths([_WIDTHS[column.name] for column in ROWS], self.columns, longest_values(statement.rows))
         self.row = 0
 
     def write(self) -> None:

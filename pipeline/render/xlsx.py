@@ -8,6 +8,7 @@ No formulas, no arithmetic. Memory stays flat: rows go to disk as they are writt
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,11 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-import polars as pl
 import xlsxwriter
 
 from .document import Document
 from .form import COLUMNS, Language, form
+from .report_rows import ReportRows, RowSpan
 from .xlsx_cells import (
     LINE_PT,
     RIGHT,
@@ -118,7 +119,7 @@ def _write_book(
         sheets = max(1, -(-document.rows.height // rows_per_sheet))
         for number in range(sheets):
             name = form().index if number == 0 else f"{form().index} ({number + 1})"
-            rows = document.rows.slice(number * rows_per_sheet, rows_per_sheet)
+            rows = RowSpan(document.rows, number * rows_per_sheet, rows_per_sheet)
             bulk.append(_FormSheet(book, document, language, name).write(rows, is_last=number == sheets - 1, is_whole=is_whole))
         _write_totals(book, document, language)
     return bulk
@@ -136,10 +137,10 @@ class _FormSheet:
         self.sheet = book.add_worksheet(name)
         self.row = 0
         self.columns = form().printed_columns(language)
-        self.widths = amount_widths(column_widths(self.look, document.rows["miner_name"]), self.columns, document.rows)
+        self.widths = amount_widths(column_widths(self.look, document.names), self.columns, document.longest)
         self.cells = TypedCells(self.columns, self.widths, self.cell, running=_LEFT, where=self.where)
 
-    def write(self, rows: pl.DataFrame, *, is_last: bool, is_whole: bool) -> BulkRows:
+    def write(self, rows: ReportRows, *, is_last: bool, is_whole: bool) -> BulkRows:
         for number, width in enumerate(self.widths):
             self.sheet.set_column(number, number, width, self.formats())
         self._write_top()
@@ -147,7 +148,11 @@ class _FormSheet:
         first = self.row
         bulk = BulkRows(rows, self.cells, first_row=first)
         if rows.height:
-            for row, values in enumerate(rows.iter_rows(), first) if is_whole else bulk.landmarks():
+            for row, values in (
+                enumerate(itertools.chain.from_iterable(part.iter_rows() for part in rows.iter_slices()), first)
+                if is_whole
+                else bulk.landmarks()
+            ):
                 self.cells.write_row(self.sheet, row, values)
             self.row += rows.height
             self.sheet.autofilter(first - 1, 0, self.row - 1, _LAST)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
-
-import polars as pl
 
 from pipeline.model.errors import EsepError
 from pipeline.model.message import message
@@ -179,13 +177,12 @@ def number_format(decimals: int) -> str:
     return "0." + "0" * decimals if decimals else "0"
 
 
-def amount_widths(widths: Sequence[float], columns: Sequence[PrintedColumn], rows: pl.DataFrame) -> list[float]:
-    """Column widths in characters: wide enough for every amount that is a number."""
+def amount_widths(widths: Sequence[float], columns: Sequence[PrintedColumn], longest: Mapping[str, int]) -> list[float]:
+    """Column widths in characters: wide enough for every amount that is a number. `longest`: of each column, its longest value's length."""
     wide = list(widths)
     for number, column in enumerate(columns):
-        longest = rows[column.name].str.len_chars().max() if column.kind == "amount" else None
-        if isinstance(longest, int):
-            wide[number] = max(wide[number], (min(longest, _NUMBER_LENGTH) * _DIGIT_PX + 18) / 7)
+        if column.kind == "amount" and longest[column.name]:
+            wide[number] = max(wide[number], (min(longest[column.name], _NUMBER_LENGTH) * _DIGIT_PX + 18) / 7)
     return wide
 
 

@@ -18,6 +18,7 @@ from typing import IO, Any, Final, cast
 import polars as pl
 
 from .columns import PrintedColumn
+from .report_rows import ReportRows
 from .xlsx_cells import CELL_LIMIT, NUMBER_DECIMALS, NUMBER_DIGITS, TypedCells
 
 CHUNK: Final = 20_000
@@ -41,7 +42,7 @@ class WrittenOtherwise(Exception):
 class BulkRows:
     """The rows of one sheet."""
 
-    def __init__(self, rows: pl.DataFrame, cells: TypedCells, *, first_row: int) -> None:
+    def __init__(self, rows: ReportRows, cells: TypedCells, *, first_row: int) -> None:
         """`first_row`: where the first of `rows` stands in the sheet, from 0."""
         self._rows, self._cells, self._first_row = rows, cells, first_row
         self._codes: dict[int, int] = {}
@@ -64,7 +65,7 @@ class BulkRows:
                         found.add(place)
         self._landmarks = sorted(found)
         for place in self._landmarks:
-            yield self._first_row + place, self._rows.row(place)
+            yield self._first_row + place, self._rows.slice(place, 1).row(0)
 
     def spliced(self, sheet: IO[bytes], on_rows: Callable[[int], None]) -> Iterator[bytes]:
         """The sheet's XML, which has the landmarks, with all rows. `on_rows`: how many are done. Raises WrittenOtherwise."""

@@ -36,6 +36,7 @@ def read_tables(folder: Path) -> MonthTables:
     """The tables of a bundle. Raises VerifyError for a file that is absent, unreadable, or not the one that the manifest names."""
     document = Document.load(folder)
     try:
+        report = document.rows.slice(0)
         manifest = decoder(_Files).decode((folder / MANIFEST).read_bytes())
         digests = manifest.files
         names = pl.read_parquet(io.BytesIO(_content(folder, MINERS, digests)), columns=["miner_id", "name"])
@@ -47,11 +48,11 @@ def read_tables(folder: Path) -> MonthTables:
             digest=document.digest,
             at=document.frozen_at,
             pool=document.header,
-            report=document.rows,
+            report=report,
             links=links.drop("payer", strict=False),
             debts=pl.read_csv(_content(folder, DEBTS_CSV, digests), infer_schema=False),
             names=dict(names.iter_rows()),
-            **(rows_on_word(document.rows, links["payer"], Rules.from_json(manifest.rules)) if is_paid_by_others else {}),
+            **(rows_on_word(report, links["payer"], Rules.from_json(manifest.rules)) if is_paid_by_others else {}),
         )
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, ValueError) as error:
         raise VerifyError(

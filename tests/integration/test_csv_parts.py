@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline.render import report_rows
 from pipeline.render.canonical import table_csv
 from pipeline.render.csv_parts import csv_parts, read_text, whole_lines
+from pipeline.render.form import COLUMNS
+from pipeline.render.report_rows import ReportFile, RowSpan
 
 FIELD = st.none() | st.text('a,"\n\r é', max_size=6)
 
@@ -46,3 +49,41 @@ def test_what_is_no_csv_is_said(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="not a CSV"):
         list(csv_parts(path))
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ReportFile, pl.DataFrame]:
+    """A report of 40 rows in a file of blocks of 300 bytes, and the same as a frame."""
+    monkeypatch.setattr(report_rows, "whole_lines", lambda file: whole_lines(file, 300))
+    rows = pl.DataFrame({name: [f'{n}, "{name}"\n' if n % 3 else None for n in range(40)] for name in COLUMNS})
+    (tmp_path / "report.csv").write_bytes(table_csv(rows))
+    return ReportFile(tmp_path / "report.csv"), rows
+
+
+def test_any_slice_of_the_file_is_that_of_the_frame(report: tuple[ReportFile, pl.DataFrame]) -> None:
+    file, rows = report
+    assert file.height == rows.height
+    assert_frame_equal(file.slice(0), rows)
+    for offset in range(42):
+        for length in (0, 1, 2, 7, 50, None):
+            assert_frame_equal(file.slice(offset, length), rows.slice(offset, length))
+    for size in (1, 7, 50):
+        assert_frame_equal(pl.concat(file.iter_slices(size)), rows)
+
+
+def test_a_span_ends_where_it_is_said_to(report: tuple[ReportFile, pl.DataFrame]) -> None:
+    file, rows = report
+    span = RowSpan(file, 13, 20)
+    assert span.height == 20 and RowSpan(file, 38, 20).height == 2 and RowSpan(file, 50, 20).height == 0
+    assert_frame_equal(span.slice(18, 7), rows.slice(31, 2))
+    assert_frame_equal(span.slice(4), rows.slice(17, 16))
+    assert_frame_equal(pl.concat(span.iter_slices(3)), rows.slice(13, 20))
+
+
+def test_a_report_without_rows_is_one(tmp_path: Path) -> None:
+    (tmp_path / "report.csv").write_bytes(table_csv(pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String))))
+    file = ReportFile(tmp_path / "report.csv")
+    assert file.height == 0 and file.slice(0).height == 0 and list(file.iter_slices()) == []
+    with pytest.raises(ValueError, match="columns"):
+        (tmp_path / "report.csv").write_bytes(b"n,asset\n1,BTC\n")
+        ReportFile(tmp_path / "report.csv")

@@ -28,7 +28,7 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_a_bundle_loads_as_it_was(bundle: Path) -> None:
     loaded, made = Document.load(bundle), example()
-    assert loaded.rows.equals(made.rows)
+    assert loaded.rows.slice(0).equals(made.rows)
     assert (loaded.month, loaded.version, loaded.digest, loaded.header, loaded.totals, loaded.frozen_at) == (
         made.month, 1, made.digest, made.header, made.totals, FROZEN_AT,
     )  # fmt: skip
