@@ -47,6 +47,7 @@ from pipeline.validate.restate import newest, restate
 from pipeline.validate.review import MOVES, Consent, Review, ReviewContext, review
 from pipeline.validate.table import Fault, raise_if_faults
 
+from .column_json import columns_json
 from .seen import SeenFile, SeenFiles, marks_of
 from .tables import read_table
 
@@ -217,10 +218,8 @@ def _events(rows: pl.DataFrame, kind: LedgerKind, source: str, agreed: Agreed | 
     for event, columns in _EVENTS[kind].items():
         has_payer = "payer" in columns.__struct_fields__
         own = texts.filter(pl.col("payer").is_not_null() == has_payer) if kind == "payments" else texts
-        for batch in own.iter_slices(BATCH_ROWS):
-            if batch.height:
-                held = columns(**batch.select(columns.__struct_fields__).to_dict(as_series=False))
-                yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held, agreed=agreed))
+        for held in columns_json(own.select(columns.__struct_fields__), BATCH_ROWS):
+            yield encode(event(id=f"{kind}:{content_digest(held)}", source=source, rows=held, agreed=agreed))
 
 
 # --- what the log holds ----------------------------------------------------------------------------------------------
