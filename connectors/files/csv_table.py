@@ -57,7 +57,7 @@ def _normal(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
         if b"\r" in data:
             line = data.count(b"\n", 0, data.index(b"\r")) + 1
             return b"", [Fault(line, "", message("has a carriage return inside the line: end all lines alike, by LF or CRLF"))]
-    return (data, []) if data.strip() else (b"", [Fault(None, "", message("is empty: a line of headings is expected"))])
+    return (data, []) if data and not data.isspace() else (b"", [Fault(None, "", message("is empty: a line of headings is expected"))])
 
 
 def _without_top(data: bytes, expected: Collection[str], layout: Layout) -> tuple[bytes, list[Fault]]:
@@ -145,8 +145,7 @@ def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Lay
     heading_line, heading = next(_written_lines(data))
     separator = _separator(heading, expected, layout)
     headings = [cell.strip() for cell in heading.split(separator)]
-    body = data[_start_of_line(data, heading_line + 1) :]
-    if (cells := _even(body, separator, len(headings))) is not None:
+    if (cells := _even(data, heading_line, separator, len(headings))) is not None:
         lines = pl.int_range(heading_line + 1, heading_line + 1 + cells.height, dtype=pl.UInt32, eager=True).alias("line")
         return _table(source, heading_line, headings, lines, cells, [])
     return _read_uneven(data, source, expected, layout)
@@ -161,18 +160,25 @@ def _start_of_line(data: bytes, line: int) -> int:
     return place
 
 
-def _even(body: bytes, separator: str, width: int) -> pl.DataFrame | None:
+def _even(data: bytes, heading_line: int, separator: str, width: int) -> pl.DataFrame | None:
     """The cells below the headings, where no line is blank and each has as many fields as there are headings; None where that is not so."""
-    mark = separator.encode()
-    height = body.count(b"\n") + (not body.endswith(b"\n"))
-    if width < 2 or len(mark) != 1 or not body or body.startswith(b"\n") or b"\n\n" in body or body.count(mark) != height * (width - 1):
+    mark, start = separator.encode(), _start_of_line(data, heading_line + 1)
+    height = data.count(b"\n", start) + (not data.endswith(b"\n"))
+    if width < 2 or len(mark) != 1 or start == len(data) or data.startswith(b"\n", start) or data.find(b"\n\n", start) >= 0:
         return None
-    if mark + b"\n" in body or body.endswith(mark):  # polars passes over one field too many that is empty
+    if data.count(mark, start) != height * (width - 1):
+        return None
+    if data.find(mark + b"\n", start) >= 0 or data.endswith(mark):  # polars passes over one field too many that is empty
         return None
     names = [f"field_{place}" for place in range(width)]
     try:
         cells = pl.read_csv(
-            io.BytesIO(body), has_header=False, schema=dict.fromkeys(names, pl.String), separator=separator, quote_char=None
+            io.BytesIO(data),
+            has_header=False,
+            skip_lines=heading_line,
+            schema=dict.fromkeys(names, pl.String),
+            separator=separator,
+            quote_char=None,
         )
     except pl.exceptions.PolarsError:  # a line has more fields, and another one fewer
         return None

@@ -44,6 +44,8 @@ def as_utf8(data: bytes, layout: Layout) -> tuple[bytes, list[Fault]]:
         ]
     if b"\x00" in data:
         return b"", [Fault(None, "", message("is not UTF-8, or not text at all: save it as CSV UTF-8"))]
+    if data.isascii():
+        return data, []
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:

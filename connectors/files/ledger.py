@@ -139,7 +139,7 @@ def review_ledger(
         on_chain_payers=reading.on_chain_payers,
     )
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
-    changes = restate(rows.drop("line"), held.join(rows, KEYS[kind], "semi"), KEYS[kind])
+    changes = restate(rows.drop("line"), held if held.is_empty() else held.join(rows, KEYS[kind], "semi"), KEYS[kind])
     questions = [*checked.notes.odd, *found.questions]
     told = _reading_notes(checked, Path(path).name)
     return dataclasses.replace(found, faults=[*faults, *found.faults], questions=questions, **told), changes.rows

@@ -176,11 +176,18 @@ def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
         is_local=tail.str.contains(r"^(?:\.[0-9]{1,6}0*)?$"),
     )
     local = pl.col("local")
-    frame = pl.DataFrame({"text": texts, "tail": texts.str.slice(19)}).join(tails, "tail", "left", nulls_equal=True, maintain_order="left")
+    frame = pl.DataFrame({"text": texts})
+    if tails.height == 1:
+        frame = frame.with_columns(pl.lit(value, tails.schema[name]).alias(name) for name, value in tails.row(0, named=True).items())
+    else:
+        frame = frame.with_columns(tail=texts.str.slice(19)).join(tails, "tail", "left", nulls_equal=True, maintain_order="left")
+    seconds = pl.col("text").str.slice(0, 19)
+    if texts.str.contains(" ", literal=True).any():
+        seconds = seconds.str.replace(" ", "T", literal=True)
     frame = frame.with_columns(
         local=pl.when(pl.col("text").str.contains(_SECONDS))
-        .then(pl.col("text").str.slice(0, 19).str.replace(" ", "T", literal=True))
-        .str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
+        .then(seconds)
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, cache=False)
     )
     at: pl.Expr = pl.when("is_zoned").then(local.dt.timestamp("us") + pl.col("fraction_us") - pl.col("ahead_us"))
     if timezone is not None:

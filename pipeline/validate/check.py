@@ -245,7 +245,8 @@ def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, 
     counts: Counter[str] = Counter()
     for name, (_, told) in zones.items():
         read = texts[f"{name}:written"].filter(values[name].is_not_null())
-        zoned = int((has_offset(read) | read.str.contains("^[0-9]+$")).sum())
+        is_number = read.str.contains("^[0-9]+$") if not read.str.contains("-", literal=True).all() else False
+        zoned = int((has_offset(read) | is_number).sum())
         counts += Counter({OWN_OFFSET: zoned, told: len(read) - zoned})
     return dict(counts)
 

@@ -31,6 +31,7 @@ KEYS: dict[LedgerKind, tuple[str, ...]] = {
 """The key of a row: a row with the same key and other content is a restatement."""
 INSTANT: dict[LedgerKind, str] = {"allocations": "allocated_at", "payments": "paid_at", "openings": "owed_at"}
 """The column with a row's instant, UTC microseconds."""
+_HOUR_US = 3_600_000_000
 OPENING_PREFIX = "opening:"
 """Openings become allocations with ids that begin so (rule 6.4)."""
 
@@ -83,6 +84,17 @@ def check_ledger(
 def month_of(at: str) -> pl.Expr:
     """The month in Almaty of a column of instants in microseconds (rule 1.2): `2026-10`."""
     return pl.from_epoch(at, time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m")
+
+
+def months_of(instants: pl.Series) -> pl.Series:
+    """`month_of` of a column of instants since 1970. Almaty's clocks have stood whole hours from UTC since 1924, so each hour is looked up once."""
+    hours = instants // _HOUR_US
+    first, last = hours.min(), hours.max()
+    assert isinstance(first, int | None) and isinstance(last, int | None)
+    if first is None or last is None or last - first > len(instants) or first < 0:
+        return instants.to_frame("at").select(month_of("at")).to_series()
+    known = pl.DataFrame({"at": pl.int_range(first, last + 1, eager=True) * _HOUR_US}).select(month_of("at")).to_series()
+    return known.gather(hours - first)
 
 
 def drop_repeats(

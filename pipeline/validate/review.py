@@ -19,7 +19,7 @@ from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import almaty_words
 from pipeline.model.rules import Asset
 
-from .ledger import INSTANT, KEYS, LedgerKind, month_of, said
+from .ledger import INSTANT, KEYS, LedgerKind, months_of, said
 from .table import Fault, shown
 
 MOVES = ("account", "asset", "month")
@@ -155,9 +155,10 @@ def review(
     may move rows to another account, asset or month.
     """
     keys, at = list(KEYS[kind]), INSTANT[kind]
-    rows = rows.with_columns(month=month_of(at))
-    held = held.with_columns(month=month_of(at))
+    rows = rows.with_columns(month=months_of(rows[at]))
+    held = held.with_columns(month=months_of(held[at]))
     joined = rows.join(held.select(*keys, *(pl.col(name).alias(f"{name}:held") for name in held.columns if name not in keys)), keys, "left")
+    others = held if held.is_empty() else held.join(rows, keys, "anti")  # what the file does not speak of
     is_new = pl.col("version:held").is_null()
     content = [name for name in rows.columns if name not in (*keys, "line", "month")]
     changes = [name for name in content if name != at] + ["month", at]
@@ -174,14 +175,14 @@ def review(
     counts = {name: int(differs[f"d:{name}"].sum()) for name in changes}
     counts["instant"] = counts.pop(at) - counts["month"]
     moved = [name for name in MOVES if counts.get(name)]
-    faults = _above_supply(rows, held, keys, known, names)
+    faults = _above_supply(rows, others, known, names)
     if moved and not may_move:
         faults += _moved(changed, differs, keys, moved, names)
     questions = _far_instants(rows, held, at, known)
-    questions += _never_seen(fresh, held, known) + _unusual(rows, held, keys, known)
+    questions += _never_seen(fresh, held, known) + _unusual(rows, held, others, known)
     if kind == "payments":
         questions += _added_to_frozen(joined.filter(is_new | flags.select(is_changed).to_series()), held, known)
-    repeated = _repeated(fresh, rows, held, keys, at) if kind == "allocations" else 0
+    repeated = _repeated(fresh, rows, others, at) if kind == "allocations" else 0
     if repeated:
         questions.append(
             message(
@@ -216,8 +217,8 @@ def _printed(amount: int, asset: str, assets: Mapping[str, Asset]) -> str:
     return Amount(from_units(amount, known.decimals)) if known else message("{amount} base units", amount=amount)
 
 
-def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
-    """Rows, and sums of months, above an asset's maximum supply: mostly base units given as whole coins."""
+def _above_supply(rows: pl.DataFrame, others: pl.DataFrame, known: ReviewContext, names: Mapping[str, str]) -> list[Fault]:
+    """Rows, and sums of months with the ledger's `others`, above an asset's maximum supply: mostly base units given as whole coins."""
     if not known.supplies:
         return []
     limits = pl.DataFrame(
@@ -241,7 +242,7 @@ def _above_supply(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known
     ]  # fmt: skip
     if faults:
         return faults
-    after = pl.concat([held.join(rows, keys, "anti").select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
+    after = pl.concat([others.select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
     sums = after.group_by("asset", "month").agg(pl.col("amount").sum()).join(limits, "asset").filter(pl.col("amount") > pl.col("limit"))
     return [
         Fault(
@@ -334,17 +335,18 @@ def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -
     return found
 
 
-def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: ReviewContext) -> list[str]:
-    """Amounts a hundred times an account's own median, or a hundred times the ledger's greatest so far."""
-    everything = pl.concat([held.join(rows, keys, "anti").select("account", "asset", "amount"), rows.select("account", "asset", "amount")])
-    habits = (
-        everything.filter(pl.col("amount") > 0)
-        .group_by("account", "asset")
-        .agg(habit=pl.col("amount").cast(pl.Float64).median(), n=pl.len())  # a measure of oddness, never an amount
-        .filter(pl.col("n") >= HABIT_ROWS)
-    )
+def _unusual(rows: pl.DataFrame, held: pl.DataFrame, others: pl.DataFrame, known: ReviewContext) -> list[str]:
+    """Amounts a hundred times an account's own median (of `rows` and the ledger's `others`), or a hundred times the ledger's greatest so far."""
+    account_asset = ["account", "asset"]
+    amounts = pl.concat([part.select(*account_asset, "amount") for part in (others, rows)]).filter(pl.col("amount") > 0)
     greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
-    judged = rows.join(habits, ["account", "asset"], "left").join(greatest, "asset", "left").sort("line")
+    # Floats: a measure of oddness, never an amount. No amount is far from the median where the greatest is near the least.
+    least, most = pl.col("amount").min().cast(pl.Float64), pl.col("amount").max().cast(pl.Float64)
+    wide = amounts.group_by(account_asset).agg(n=pl.len(), is_wide=most >= HABIT_TIMES * least).filter("is_wide", pl.col("n") >= HABIT_ROWS)
+    if wide.is_empty() and greatest.is_empty():
+        return []
+    habits = amounts.join(wide, account_asset, "semi").group_by(account_asset).agg(habit=pl.col("amount").cast(pl.Float64).median())
+    judged = rows.join(habits, account_asset, "left").join(greatest, "asset", "left").sort("line")
     is_far = (pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("habit")).fill_null(False) | (
         pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("greatest").cast(pl.Float64)
     ).fill_null(False)
@@ -361,15 +363,16 @@ def _unusual(rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], known: Rev
     ]  # fmt: skip
 
 
-def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, held: pl.DataFrame, keys: list[str], at: str) -> int:
-    """New rows with the account, asset, instant and amount (above 0) of another row of the file or the ledger (rule 4.6)."""
+def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, others: pl.DataFrame, at: str) -> int:
+    """New rows with the account, asset, instant and amount (above 0) of another row of the file or of the ledger's `others` (rule 4.6)."""
     same = ["account", "asset", at, "amount"]
-    credits = fresh.filter(pl.col("amount") > 0)
-    elsewhere = held.join(rows, keys, "anti").select(same).unique()
     marks = rows.select(same).hash_rows()
     alike = rows.filter(marks.is_duplicated()) if marks.n_unique() < rows.height else rows.clear()
     in_file = alike.group_by(same).len().filter(pl.col("len") > 1).select(same)
-    return credits.join(pl.concat([elsewhere, in_file]).unique(), same, "semi").height
+    if others.is_empty() and in_file.is_empty():
+        return 0
+    credits = fresh.filter(pl.col("amount") > 0)
+    return credits.join(pl.concat([others.select(same).unique(), in_file]).unique(), same, "semi").height
 
 
 def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:

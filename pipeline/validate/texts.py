@@ -83,11 +83,18 @@ def why_invisible(text: str, pattern: str) -> str:
     return ""
 
 
+def _is_ascii(texts: pl.Series) -> bool:
+    """Whether every text has ASCII characters only: as many bytes as characters."""
+    return bool((texts.str.len_bytes() == texts.str.len_chars()).all())
+
+
 def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool = True) -> list[Fault]:
     """Ids with letters of another alphabet that look like Latin ones: within an id of Latin letters, or among ids of them.
 
     `ids`, `lines`: the cells of a column and their lines. `is_shown`: whether the id itself may be printed.
     """
+    if _is_ascii(ids):
+        return []
     frame = pl.DataFrame({"id": ids, "line": lines}).drop_nulls("id")
     odd = frame.filter(pl.col("id").str.contains(_STRANGE))
     if odd.is_empty():
@@ -144,6 +151,8 @@ def garbled(texts: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool 
 
     `is_shown`: whether the text itself may be printed.
     """
+    if _is_ascii(texts):
+        return []
     pattern = "|".join(["\ufffd", *(pattern for _, pattern in _TWICE)])
     frame = pl.DataFrame({"text": texts, "line": lines})
     frame = frame.filter(pl.col("text").str.contains(pattern).fill_null(False)).unique("text", keep="first", maintain_order=True)

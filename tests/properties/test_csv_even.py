@@ -9,6 +9,7 @@ from connectors.files.csv_table import _even, _read_plain, _read_uneven
 from pipeline.validate.layout import OWN
 
 HEADINGS = ["account", "asset", "amount"]
+HEADING = b"account,asset,amount\n"
 CELLS = st.sampled_from(
     ["x", "", "  ", "é", "1.5", " y ", "\t", "\x0b", "\x00", "#", "'", "\u2028", "\u00a0", "-", "null", "N/A", "0" * 300]
 )
@@ -28,7 +29,7 @@ def test_at_once_and_line_by_line_give_the_same_table(rows: list[list[str]], sep
 
 def test_plain_files_are_read_at_once() -> None:
     """What the property is about does happen."""
-    assert _even(b"a,BTC,1\nb,BTC,2\n", ",", 3) is not None
-    assert _even(b"a,BTC,1\nb,BTC,2", ",", 3) is not None
-    assert _even(b"a,BTC,1\n\nb,BTC,2\n", ",", 3) is None
-    assert _even(b"a,BTC\nb,BTC,2,\n", ",", 3) is None
+    assert _even(HEADING + b"a,BTC,1\nb,BTC,2\n", 1, ",", 3) is not None
+    assert _even(HEADING + b"a,BTC,1\nb,BTC,2", 1, ",", 3) is not None
+    assert _even(HEADING + b"a,BTC,1\n\nb,BTC,2\n", 1, ",", 3) is None
+    assert _even(HEADING + b"a,BTC\nb,BTC,2,\n", 1, ",", 3) is None

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.model.rules import Asset
-from pipeline.validate.ledger import LedgerKind
+from pipeline.validate.ledger import LedgerKind, month_of, months_of
 from pipeline.validate.review import Review, ReviewContext, review
 
 ASSETS = {"BTC": Asset("BTC", "bitcoin", 8), "LTC": Asset("LTC", "litecoin", 8)}
@@ -134,3 +136,11 @@ def test_the_same_credits_under_new_ids_are_counted_in_the_file_and_against_the_
         == 2
     )
     assert "12 new row(s)" in look(renumbered, held(*OCTOBER)).questions[0]
+
+
+@given(st.lists(st.none() | st.datetimes(datetime(1970, 1, 1), datetime(2099, 12, 31)), max_size=8), st.booleans())  # noqa: DTZ001 - UTC
+def test_months_by_the_hour_are_those_of_each_instant(moments: list[datetime | None], are_near: bool) -> None:
+    if are_near:  # within the month in which the clocks were put back (rule 1.2): looked up by the hour
+        moments = [moment and datetime(2024, 2, 29, moment.hour, moment.minute, moment.second) for moment in moments] * 30  # noqa: DTZ001 - UTC
+    at = pl.Series("at", moments, dtype=pl.Datetime("us")).cast(pl.Int64)
+    assert months_of(at).to_list() == at.to_frame().select(month_of("at")).to_series().to_list()
