@@ -1,8 +1,8 @@
 """The carry-over of debts in a bundle: the table, its totals in the manifest, and the link to the month before.
 
 Enters: each miner's debts (`enrich.debts`), and the closing debts of the month before. Leaves: `debts.csv` and the manifest's section `debts`.
-Months are linked by digest: the digest of a month's closing debts, miner by miner, equals that of the next month's opening debts. Where it
-does not, facts of earlier days changed after that month's freeze (rule 8.3), and the section shows by how much. `verify.debts` checks both.
+Months are linked by digest: the digest of a month's closing debts, miner by miner, equals that of the next month's opening debts, and so do the digests of the lines,
+allocation by allocation (`opening_line`). Where they do not, facts of earlier days changed after that month's freeze (rule 8.3), and the section shows by how much. `verify.debts` checks both.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pipeline.model.amounts import from_units, to_units
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import table_csv
 
+from .opening_line import LineDigests
 from .printed import printed_amount
 
 DEBTS_CSV = "debts.csv"
@@ -35,13 +36,15 @@ class PreviousDebts:
     closing: dict[str, str]
     """Debts at its end by asset, as printed."""
     closing_digest: str
+    closing_line_digest: str | None = None
+    """Of its closing line; None of a version that states none."""
 
 
 def previous_debts(event: Frozen | None) -> PreviousDebts | None:
     """The closing debts that a `frozen` event states; None where there is no event, or one that states none."""
     if event is None or event.closing_debts is None or event.closing_debts_digest is None:
         return None
-    return PreviousDebts(event.month, event.version, event.closing_debts, event.closing_debts_digest)
+    return PreviousDebts(event.month, event.version, event.closing_debts, event.closing_debts_digest, event.closing_line_digest)
 
 
 def printed_debts(debts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -55,14 +58,18 @@ def sums_that_differ(debts: pl.DataFrame) -> list[int]:
     return lines.filter(pl.col("opening") + pl.col("allocated") - pl.col("settled") != pl.col("closing"))["line"].to_list()
 
 
-def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rules) -> dict[str, Any]:
-    """The manifest's section: totals by asset, the digests of opening and closing debts, and the comparison with the month before."""
+def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rules, lines: LineDigests | None = None) -> dict[str, Any]:
+    """The manifest's section: totals by asset, the digests of opening and closing debts, and the comparison with the month before.
+
+    `lines`: the digests of both lines; None for a bundle without its opening line.
+    """
     totals = _totals(debts, rules)
     opening_digest = _digest_of_debts(debts, "opening", rules)
     section: dict[str, Any] = {
         "totals": totals,
         "opening_digest": opening_digest,
         "closing_digest": _digest_of_debts(debts, "closing", rules),
+        **({"opening_line_digest": lines.opening, "closing_line_digest": lines.closing} if lines is not None else {}),
         "previous": None,
         "restated": None,
     }
@@ -72,6 +79,7 @@ def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rul
             "version": before.version,
             "closing": before.closing,
             "closing_digest": before.closing_digest,
+            **({"closing_line_digest": before.closing_line_digest} if lines is not None and before.closing_line_digest is not None else {}),
         }
         if opening_digest != before.closing_digest:
             section["restated"] = {

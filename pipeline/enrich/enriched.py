@@ -40,18 +40,20 @@ class Enriched:
     begins: Open | None = None
     ends: Open | None = None
 
-    @cached_property
+    @property
     def opening_line(self) -> Line:
-        """What was open when the month began."""
+        """What was open when the month began. Made anew at each call: a large month's rows stay in memory no longer than they are used."""
         return self._line(self.begins)
 
-    @cached_property
+    @property
     def closing_line(self) -> Line:
-        """What is open at its end: what the next month begins with."""
+        """What is open at its end: what the next month begins with. Made anew, as the other."""
         return self._line(self.ends)
 
     def _line(self, places: Open | None) -> Line:
         assert places is not None, "enrichment leaves what is open"
+        if self.starts_at == 0:  # no allocation yet: the first one comes after every credit that there is, and none of them will settle it (rule 6.4)
+            places = Open(places.allocations.clear(), places.credits.clear())
         return places.line(self.reported.allocations, self.reported.transfers, self.opening.line if self.opening else None)
 
     @cached_property

@@ -30,6 +30,8 @@ from pipeline.assess.documents import describe_documents
 from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
+from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_lines, printed_line
+from pipeline.assess.opening_line import SINCE as LINE_SINCE
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
 from pipeline.chains.evidence import Evidence
@@ -74,13 +76,18 @@ class Version:
     """Of the printed documents (ADR 26)."""
     pdf_rows: int = 0
     """The most rows that a PDF prints; 0: all."""
+    has_opening_line: bool = True
+    """Whether its bundle has the month's opening line (ADR 25)."""
 
     @classmethod
     def of(cls, event: Frozen) -> Self:
         """The version that an event froze."""
         month, rules = Month.parse(event.month), Rules.from_json(event.rules)
         languages: list[Language] = event.languages  # type: ignore[assignment]
-        return cls(month, event.version, rules, event.header, languages, event.at, event.by, event.reason, event.layout, event.pdf_rows)
+        return cls(
+            month, event.version, rules, event.header, languages, event.at, event.by, event.reason, event.layout, event.pdf_rows,
+            has_opening_line=event.closing_line_digest is not None,
+        )  # fmt: skip
 
     def limit_of(self, rows: int) -> int:
         """`Document.pdf_rows` of a form of so many rows."""
@@ -105,7 +112,13 @@ class Content:
     @cached_property
     def debts(self) -> dict[str, Any]:
         """The manifest's section of that name."""
-        return describe_debts(self.assessed.enriched.debts, self.state.previous_debts, self.version.rules)
+        return describe_debts(self.assessed.enriched.debts, self.state.previous_debts, self.version.rules, self.lines)
+
+    @cached_property
+    def lines(self) -> LineDigests | None:
+        """The digests of the month's opening and closing lines; None for a version without that file."""
+        is_told = self.version.has_opening_line and self.version.rules.edition >= LINE_SINCE
+        return digest_lines(self.assessed.enriched) if is_told else None
 
     @cached_property
     def coins(self) -> MonthCoins | None:
@@ -175,6 +188,9 @@ def write_bundle(
         with (folder / COINS_CSV).open("wb") as file:
             write_table_csv(printed_coins(content.coins), file)
     progress(message("evidence"))
+    if content.lines is not None:
+        with (folder / OPENING_LINE_CSV).open("wb") as file:
+            write_table_csv(printed_line(enriched.opening_line), file)
     write_evidence(content.evidence, folder / "evidence")
     if content.state.streams:
         write_decisions(content.state.signed, version.month, folder / DECISIONS)

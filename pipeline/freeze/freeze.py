@@ -80,6 +80,7 @@ def freeze_month(
         pdf_rows=version.pdf_rows,
         closing_debts=closing_debts(content.debts),
         closing_debts_digest=content.debts["closing_digest"],
+        closing_line_digest=content.lines.closing if content.lines is not None else None,
         closing_coins=closing_coins(content.coins_section) if content.coins_section is not None else None,
         root=state.streams[0].root if state.streams else None,
         by=version.by,

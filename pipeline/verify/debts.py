@@ -1,24 +1,28 @@
 """Checks the carry-over of debts in a bundle: by its facts, by the report as it is filed, and against the month before.
 
 Enters: a bundle's folder, its manifest, the month computed anew. Leaves: a finding. The bundle of the month before is looked
-at where it lies beside this one; where it does not, that is said.
+at where it lies beside this one; where it does not, that is said. The opening line is compared allocation by allocation (ADR 25): with the facts, and by its digest with the
+closing line of the month before.
 """
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, PreviousDebts, closing_debts, describe_debts, printed_debts, sums_that_differ
+from pipeline.assess.opening_line import OPENING_LINE_CSV, SINCE, LineDigests, digest_of_line, printed_line
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.enriched import Enriched
-from pipeline.model.message import message
+from pipeline.model.message import joined, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv, table_csv
 
+from .files import digest_of
 from .finding import Finding
 from .shapes import MANIFEST, read_manifest
 
@@ -38,13 +42,45 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
     printed = _in_units(pl.read_csv(content, infer_schema=False), AMOUNTS)
     faults += _report_faults(folder, printed, Month.parse(manifest["month"]))
     before = _before(section)
-    if describe_debts(enriched.debts, before, rules) != section:
+    lines, line_faults, counted = _line(folder, manifest, enriched)
+    if describe_debts(enriched.debts, before, rules, lines) != section:
         faults.append(message("the manifest's debts come out different"))
     chained, seen, words = _chain_faults(folder, manifest, before)
     settled = message(
         "opening + allocated − settled = closing for {height} debts, by the facts and by the report's rows", height=enriched.debts.height
     )
-    return Finding(faults + chained, message("{settled}; {seen}", settled=settled, seen=seen) if seen else settled, on_word=tuple(words))
+    if lines is None and rules.edition >= SINCE:
+        words.append(
+            message("with which allocations and credits the month began, one by one: the bundle has no {name}", name=OPENING_LINE_CSV)
+        )
+    return Finding(
+        faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words)
+    )
+
+
+def _line(folder: Path, manifest: dict[str, Any], enriched: Enriched) -> tuple[LineDigests | None, list[str], str]:
+    """The opening line by the facts against the bundle's file: both digests by the facts (None for a bundle without any of it), faults, what it has."""
+    section = manifest["debts"]
+    parts = (OPENING_LINE_CSV in manifest["files"], "opening_line_digest" in section, "closing_line_digest" in section)
+    if not any(parts):
+        return None, [], ""
+    faults = (
+        [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
+    )
+    printed = printed_line(enriched.opening_line)
+    digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(enriched.closing_line)))
+    if parts[0] and digest_of(folder / OPENING_LINE_CSV) != digests.opening:
+        with (folder / OPENING_LINE_CSV).open("rb") as file:
+            both = zip_longest(file, table_csv(printed).splitlines(keepends=True))
+            first = next((number for number, (ours, theirs) in enumerate(both) if ours != theirs), 0)
+        faults.append(message("{name} comes out different from the facts, first on line {line}", name=OPENING_LINE_CSV, line=first))
+    is_credit = printed["kind"] == "credit"
+    counted = message(
+        "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
+        allocations=(~is_credit).sum(),
+        credits=is_credit.sum(),
+    )
+    return digests, faults, counted
 
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
@@ -82,6 +118,7 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
     seen = message("the opening is the closing of {name}, miner by miner", name=name)
     if restated is not None:
         seen = message("restated since {name}: ", name=name) + ", ".join(f"{amount} {asset}" for asset, amount in restated.items())
+    line, words = _line_against(section, before, name)
     beside = folder.resolve().parent.parent / before.month / f"v{before.version}"
     faults = []
     if Month.parse(manifest["month"]).previous != Month.parse(before.month):
@@ -91,12 +128,14 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
             message("the debts begin with those of {name}, and previous_digest says that no month was reported before", name=name)
         )
     if not (beside / MANIFEST).is_file():
-        return faults, "", [message("{seen}: its bundle does not lie beside this one", seen=seen)]
+        return faults, "", [message("{seen}: its bundle does not lie beside this one", seen=joined("; ", [seen, *line])), *words]
     theirs = read_manifest(beside)
     if theirs["digest"] != manifest["previous_digest"]:
         faults.append(message("the bundle of {name} beside this one is not the one that this month names", name=name))
     if theirs["debts"]["closing_digest"] != before.closing_digest or closing_debts(theirs["debts"]) != before.closing:
         faults.append(message("the bundle of {name} beside this one closes with other debts", name=name))
+    if "opening_line_digest" in section and theirs["debts"].get("closing_line_digest") != before.closing_line_digest:
+        faults.append(message("the bundle of {name} beside this one closes with another line of allocations and credits", name=name))
     if restated is not None:
         changed = _restated_lines(folder, beside)
         seen += message(
@@ -106,7 +145,19 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
             changed=", ".join(changed[:SHOWN]),
             more=" …" if len(changed) > SHOWN else "",
         )
-    return faults, message("{seen}, as its bundle beside this one says", seen=seen), []
+    return faults, message("{seen}, as its bundle beside this one says", seen=joined("; ", [seen, *line])), words
+
+
+def _line_against(section: dict[str, Any], before: PreviousDebts, name: str) -> tuple[list[str], list[str]]:
+    """How the opening line stands to the closing line of the month before, by their digests, and what is on the signer's word."""
+    digest = section.get("opening_line_digest")
+    if digest is None:
+        return [], []
+    if before.closing_line_digest is None:
+        return [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
+    if digest == before.closing_line_digest:
+        return [message("the opening line is the closing line of {name}, one by one", name=name)], []
+    return [message("the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name)], []
 
 
 def _restated_lines(folder: Path, beside: Path) -> list[str]:

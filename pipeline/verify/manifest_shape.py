@@ -68,6 +68,7 @@ class _Previous(msgspec.Struct, forbid_unknown_fields=True):
     version: Annotated[int, Meta(ge=1, le=1_000_000)]
     closing: Amounts
     closing_digest: str
+    closing_line_digest: Digest | None = None
 
 
 class _Debts(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,6 +77,8 @@ class _Debts(msgspec.Struct, forbid_unknown_fields=True):
     closing_digest: str
     previous: _Previous | None
     restated: Amounts | None
+    opening_line_digest: Digest | None = None
+    closing_line_digest: Digest | None = None
 
 
 class _CoinsOfChain(msgspec.Struct, forbid_unknown_fields=True):

@@ -43,7 +43,7 @@ REQUIRED = (
 )  # fmt: skip
 _KNOWN = re.compile(
     r"(report|outflows|transfers|balances|issues|rows|debts|coins)\.csv|report\.json|report(\.[a-z]{2})?\.(xlsx|pdf)|month\.duckdb"
-    r"|evidence/(headers\.csv|proofs\.jsonl|decisions\.jsonl|account_proofs\.jsonl|wallets\.jsonl)|evidence/facts/("
+    r"|evidence/(headers\.csv|proofs\.jsonl|decisions\.jsonl|account_proofs\.jsonl|wallets\.jsonl|opening_line\.csv)|evidence/facts/("
     + "|".join(SHAPES)
     + r")\.parquet"
 )

@@ -25,7 +25,7 @@ from pipeline.enrich.frames import DOUBTS, OBSERVATIONS, Facts
 from pipeline.model.rules import Asset, Rules
 from pipeline.verify.shapes import APPROVALS
 
-from . import descriptors, filters, headers, test_approvals, test_coins, test_facts, test_manifest, test_shapes, test_wallets
+from . import descriptors, filters, headers, test_approvals, test_coins, test_facts, test_manifest, test_opening_line, test_shapes, test_wallets
 from .forger import frame, manifest_of, resealed, rewritten
 from .signatures import SIGNED
 from .test_manifest import setting
@@ -337,6 +337,7 @@ def _debts_of(manifest: dict[str, Any], **changes: Any) -> None:
         "version": 1,
         "closing": closing,
         "closing_digest": manifest["debts"]["opening_digest"],
+        "closing_line_digest": manifest["debts"]["opening_line_digest"],
     } | changes
     manifest["previous_digest"] = "ab" * 32
 
@@ -379,7 +380,7 @@ def _beside(change: Callable[[dict[str, Any]], Any], own: Callable[[dict[str, An
         theirs = manifest_of(before)
         _of_before = {
             "month": "2026-09", "version": 1, "closing": {asset: sums["closing"] for asset, sums in theirs["debts"]["totals"].items()},
-            "closing_digest": theirs["debts"]["closing_digest"],
+            "closing_digest": theirs["debts"]["closing_digest"], "closing_line_digest": theirs["debts"]["closing_line_digest"],
         }  # fmt: skip
 
         def chained(manifest: dict[str, Any]) -> None:
@@ -406,6 +407,10 @@ def _of_another_digest(manifest: dict[str, Any]) -> None:
 
 def _of_other_debts(manifest: dict[str, Any]) -> None:
     manifest["debts"]["previous"]["closing_digest"] = "ab" * 32
+
+
+def _of_another_line(manifest: dict[str, Any]) -> None:
+    manifest["debts"]["previous"]["closing_line_digest"] = "ab" * 32
 
 
 def _of_no_debts(manifest: dict[str, Any]) -> None:
@@ -740,6 +745,7 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(6, "the month before is another", _beside(_nothing, _of_another_digest), MANIFEST, "previous_digest is not the digest of 2026-09"),
     Forgery(6, "the month before is named by its debts alone", _beside(_nothing, _of_another_digest), DEBTS, "is not the one that this month names"),
     Forgery(6, "the month before closes otherwise", _beside(_nothing, _of_other_debts), DEBTS, "closes with other debts"),
+    Forgery(6, "the month before closes with another line", _beside(_nothing, _of_another_line), DEBTS, "closes with another line"),
     Forgery(6, "the month before in a version that is not there", _beside(_nothing, _of_no_version_there), MANIFEST, "is not how the bundle that previous_digest names closes"),
     Forgery(6, "the month before without its debts", _beside(_nothing, _of_no_debts), MANIFEST, "the debts name no month before"),
     Forgery(6, "finality below its floor", _of_rules(_low_parameters), MANIFEST, "bitcoin is final after 1 confirmations"),
@@ -757,6 +763,7 @@ FORGERIES: tuple[Forgery, ...] = (
     Forgery(6, "another wallet", _cell_of_report("wallet", "bcrt1qforged"), TRANSFERS, "nothing proves a payment to its wallet"),
     Forgery(6, "debts emptied", _another_debt, DEBTS, "debts.csv comes out different from the facts"),
     Forgery(6, "debts of other sums", _allocated_otherwise, DEBTS, "the report's rows give other sums allocated"),
+    *(Forgery(6, _words(forge), forge, DEBTS, named) for forge, named in test_opening_line.LINES),
     Forgery(6, "another root of the rows", _another_root("root", "ab" * 32), RECEIPTS, "the manifest says otherwise"),
     Forgery(6, "another number of rows under the root", _another_root("leaves", 3), RECEIPTS, "the manifest says otherwise"),
     Forgery(6, "no root of the rows", lambda bundle: resealed(bundle, lambda manifest: manifest.pop("receipts") and None), RECEIPTS, "the manifest says otherwise"),

@@ -145,6 +145,8 @@ def test_the_further_version_takes_the_newest_edition(amended: App) -> None:
     assert (first.edition, second.edition) == (1, NEWEST_EDITION) and second.digest == draft.digest
     manifest = json.loads((outcome.folder / "manifest.json").read_text())
     assert manifest["schema"] == manifest["rules"]["edition"] == NEWEST_EDITION
+    assert first.closing_line_digest is None and second.closing_line_digest == manifest["debts"]["closing_line_digest"]
+    assert manifest["files"]["evidence/opening_line.csv"] == manifest["debts"]["opening_line_digest"]
     assert [check.name for check in verify_bundle(outcome.folder) if not check.holds] == []
     openings = pl.read_csv(outcome.folder / "rows.csv", infer_schema=False).filter(pl.col("allocation_id").str.starts_with("opening:"))
     assert openings["is_carried"].unique().to_list() == ["true"], "no opening of midnight is an allocation of October"

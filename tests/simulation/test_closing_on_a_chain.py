@@ -113,6 +113,8 @@ def test_debts_carry_over_from_month_to_month_and_a_restatement_is_named(tmp_pat
         november = manifest(pool.bundle("2026-11"))
         assert november["debts"]["previous"]["closing"] == {"BTC": "0.20000000"} and november["debts"]["restated"] is None
         assert november["debts"]["opening_digest"] == debts["closing_digest"]
+        assert november["files"]["evidence/opening_line.csv"] == november["debts"]["opening_line_digest"] == debts["closing_line_digest"]
+        assert november["debts"]["previous"]["closing_line_digest"] == debts["closing_line_digest"]
         assert faults(pool.bundle("2026-11")) == []
         # October's ledger is restated; December opens with what is true, and says by how much November closed with another debt.
         pool.allocate(("A2", "2026-10-20 00:30", "0.80000000"))

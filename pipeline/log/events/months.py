@@ -300,6 +300,12 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     closing_debts_digest: Annotated[
         Hash | None, Meta(description="SHA-256 of those debts, miner by miner: what the next month opens with")
     ] = None
+    closing_line_digest: Annotated[
+        Hash | None,
+        Meta(
+            description="SHA-256 of the unsettled allocations and unused credits at the month's end, one by one: what the next month's opening line has; null: frozen before bundles had that file"
+        ),
+    ] = None
     closing_coins: Annotated[
         dict[str, Hash] | None, Meta(description="SHA-256 of the coins unspent after the month's last block, by chain (ADR 15)")
     ] = None
