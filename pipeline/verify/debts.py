@@ -53,9 +53,7 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
         words.append(
             message("with which allocations and credits the month began, one by one: the bundle has no {name}", name=OPENING_LINE_CSV)
         )
-    return Finding(
-        faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words)
-    )
+    return Finding(faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words))
 
 
 def _line(folder: Path, manifest: dict[str, Any], enriched: Enriched) -> tuple[LineDigests | None, list[str], str]:
@@ -64,9 +62,7 @@ def _line(folder: Path, manifest: dict[str, Any], enriched: Enriched) -> tuple[L
     parts = (OPENING_LINE_CSV in manifest["files"], "opening_line_digest" in section, "closing_line_digest" in section)
     if not any(parts):
         return None, [], ""
-    faults = (
-        [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
-    )
+    faults = [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
     printed = printed_line(enriched.opening_line)
     digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(enriched.closing_line)))
     if parts[0] and digest_of(folder / OPENING_LINE_CSV) != digests.opening:
@@ -157,7 +153,9 @@ def _line_against(section: dict[str, Any], before: PreviousDebts, name: str) -> 
         return [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
     if digest == before.closing_line_digest:
         return [message("the opening line is the closing line of {name}, one by one", name=name)], []
-    return [message("the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name)], []
+    return [
+        message("the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name)
+    ], []
 
 
 def _restated_lines(folder: Path, beside: Path) -> list[str]:

@@ -25,7 +25,18 @@ from pipeline.enrich.frames import DOUBTS, OBSERVATIONS, Facts
 from pipeline.model.rules import Asset, Rules
 from pipeline.verify.shapes import APPROVALS
 
-from . import descriptors, filters, headers, test_approvals, test_coins, test_facts, test_manifest, test_opening_line, test_shapes, test_wallets
+from . import (
+    descriptors,
+    filters,
+    headers,
+    test_approvals,
+    test_coins,
+    test_facts,
+    test_manifest,
+    test_opening_line,
+    test_shapes,
+    test_wallets,
+)
 from .forger import frame, manifest_of, resealed, rewritten
 from .signatures import SIGNED
 from .test_manifest import setting

@@ -144,7 +144,9 @@ def _before(followed: dict[str, Any] | None, old: dict[str, Any]) -> dict[str, A
     which = followed["month"], followed["version"]
     return {
         "previous_digest": followed["digest"],
-        "previous_debts": PreviousDebts(*which, closing_debts(followed["debts"]), *(followed["debts"].get(name) for name in ("closing_digest", "closing_line_digest"))),
+        "previous_debts": PreviousDebts(
+            *which, closing_debts(followed["debts"]), *(followed["debts"].get(name) for name in ("closing_digest", "closing_line_digest"))
+        ),
         "previous_coins": PreviousCoins(*which, closing_coins(followed["coins"])),
     }
 

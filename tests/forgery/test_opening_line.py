@@ -112,13 +112,17 @@ def october(months: Path, tmp_path: Path) -> Path:
 def test_the_month_before_proves_it_else_the_signers_word(october: Path) -> None:
     september = october.parent.parent / "2026-09" / "v1"
     told, closing = check_of(october, "debts"), manifest_of(september)["debts"]["closing_line_digest"]
-    assert told.holds and "the opening line is the closing line of 2026-09 v1, one by one, as its bundle beside this one says" in told.detail
+    assert (
+        told.holds and "the opening line is the closing line of 2026-09 v1, one by one, as its bundle beside this one says" in told.detail
+    )
     assert told.on_word == () and rows_of(october).height == 4
     assert hashlib.sha256((october / OPENING_LINE_CSV).read_bytes()).hexdigest() == closing
     shutil.rmtree(september)
     told = check_of(october, "debts")
     assert told.holds and "closing line" not in told.detail
-    assert any("the opening line is the closing line of 2026-09 v1, one by one: its bundle does not lie beside" in word for word in told.on_word)
+    assert any(
+        "the opening line is the closing line of 2026-09 v1, one by one: its bundle does not lie beside" in word for word in told.on_word
+    )
 
 
 def _renamed(bundle: Path, before: Path) -> None:
