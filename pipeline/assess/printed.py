@@ -6,6 +6,7 @@ Enters: `Enriched`. Leaves: frames of strings, days and whole numbers whose cano
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import polars as pl
 
@@ -18,6 +19,7 @@ from pipeline.render.form import COLUMNS
 
 AMOUNTS = {"amount": "asset", "transfer_amount": "asset", "commission_asset_amount": "commission_asset"}
 """The report's amounts, each with the column that names its asset."""
+_DIGITS = 38
 
 
 def printed_amount(amount: str, asset: str, rules: Rules) -> pl.Expr:
@@ -30,11 +32,11 @@ def printed_amount(amount: str, asset: str, rules: Rules) -> pl.Expr:
 
 
 def _with_decimals(units: pl.Expr, decimals: int) -> pl.Expr:
-    digits = units.cast(pl.String)
+    """Of at most 38 digits, as the log holds; more raise polars' error."""
     if decimals == 0:
-        return digits
-    padded = digits.str.pad_start(decimals + 1, "0")
-    return pl.concat_str(padded.str.head(-decimals), padded.str.tail(decimals), separator=".")
+        return units.cast(pl.String)
+    unit = pl.lit(Decimal(1).scaleb(-decimals), pl.Decimal(_DIGITS, decimals))
+    return (units.cast(pl.Decimal(_DIGITS, 0)) * unit).cast(pl.String)
 
 
 def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
@@ -46,7 +48,17 @@ def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
     """The same in parts, at least one: a month of millions of rows is never whole in memory as text."""
     amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
     for part in enriched.reported.slices(ROWS_AT_ONCE):
-        yield part.with_columns(amounts).select(pl.col(COLUMNS).cast(pl.String))
+        days = [_printed_days(part[name]) for name, dtype in part.schema.items() if dtype == pl.Date]
+        yield part.with_columns(*amounts, *days).select(pl.col(COLUMNS).cast(pl.String))
+
+
+def _printed_days(days: pl.Series) -> pl.Series:
+    """Days as text, `2026-10-31`: where they are close together, each of the days between the first and the last is written once."""
+    numbers = days.to_physical()
+    first, last = numbers.min(), numbers.max()
+    if not (isinstance(first, int) and isinstance(last, int)) or last - first > len(days):
+        return days.cast(pl.String)
+    return pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date).cast(pl.String).gather(numbers - first).alias(days.name)
 
 
 def printed_outflows(enriched: Enriched) -> pl.DataFrame:

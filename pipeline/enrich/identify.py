@@ -5,7 +5,7 @@ Enters: registry tables and (key, day) pairs. Leaves: the holder, or the licence
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 
 import polars as pl
 
@@ -25,7 +25,7 @@ def day_of_micros(column: str) -> pl.Expr:
 def allocation_day() -> pl.Expr:
     """The allocation date of rows with `allocated_at` and `is_of_day_before`: an opening at 00:00 belongs to the day that ended (rule 6.4)."""
     day = day_of_micros("allocated_at")
-    return pl.when(pl.col("is_of_day_before")).then(day.dt.offset_by("-1d")).otherwise(day)
+    return pl.when(pl.col("is_of_day_before")).then(day - timedelta(days=1)).otherwise(day)
 
 
 def is_midnight(column: str) -> pl.Expr:
@@ -83,17 +83,37 @@ def licences_on(licences: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.
     in force, the latest one issued on or before the day, with `is_licensed` false.
     """
     pairs = asked.select("miner_id", day).unique()
-    suspended = (
-        pl.col("suspended_from").is_not_null()
-        & (pl.col("suspended_from") <= pl.col(day))
-        & (pl.col("suspended_to").is_null() | (pl.col(day) < pl.col("suspended_to")))
-    )
     best = (
         pairs.join(licences, on="miner_id", how="inner")
-        .with_columns(is_licensed=is_in_force(day) & ~suspended)
+        .with_columns(is_licensed=_allows(day))
         .filter(pl.col("is_licensed") | (pl.col("issue_date") <= pl.col(day)))
         .sort(["miner_id", day, "is_licensed", "issue_date", "licence_number"], descending=[False, False, True, True, True])
         .unique(["miner_id", day], keep="first", maintain_order=True)
         .select("miner_id", day, "licence_number", pl.col("issue_date").alias("licence_issue_date"), "is_licensed")
     )
     return pairs.join(best, on=["miner_id", day], how="left").with_columns(pl.col("is_licensed").fill_null(False))
+
+
+def _allows(day: str) -> pl.Expr:
+    """Whether a licence is in force and not suspended on a day."""
+    suspended = (
+        pl.col("suspended_from").is_not_null()
+        & (pl.col("suspended_from") <= pl.col(day))
+        & (pl.col("suspended_to").is_null() | (pl.col(day) < pl.col("suspended_to")))
+    )
+    return is_in_force(day) & ~suspended
+
+
+def with_licence(rows: pl.DataFrame, licences: pl.DataFrame, *, day: str) -> pl.DataFrame:
+    """Rows of the report with `licence_number` and `licence_issue_date` as by `licences_on`: of a miner who has but one licence, row by row."""
+    is_only = pl.col("miner_id").is_unique()
+    one, several = licences.filter(is_only), licences.filter(~is_only)
+    rows = rows.join(one, on="miner_id", how="left", maintain_order="left")
+    names = {"licence_number": pl.col("licence_number"), "licence_issue_date": pl.col("issue_date")}
+    is_found = _allows(day) | (pl.col("issue_date") <= pl.col(day))
+    rows = rows.with_columns(pl.when(is_found).then(value).alias(name) for name, value in names.items())
+    if several.is_empty():
+        return rows
+    best = licences_on(several, rows.join(several, on="miner_id", how="semi"), day=day)
+    found = rows.join(best, on=["miner_id", day], how="left", maintain_order="left", suffix=":best")
+    return found.with_columns(pl.coalesce(name, f"{name}:best").alias(name) for name in names)

@@ -18,7 +18,7 @@ from pipeline.model.rules import Rules
 from .classify import chains_of
 from .combine import combine
 from .frames import REPORT, UNITS
-from .identify import allocation_day, day_of_micros, licences_on, miner_wallets
+from .identify import allocation_day, day_of_micros, miner_wallets, with_licence
 from .issue_rows import is_in_month
 from .sorting import sort_by_number_then_text
 
@@ -100,8 +100,7 @@ class Report:
         """With wallet, licence and the miner's name."""
         rows = _with_wallets(rows, self.wallets, self.rules)
         names = self.miners.unique("miner_id", keep="first", maintain_order=True).select("miner_id", pl.col("name").alias("miner_name"))
-        licences = licences_on(self.licences, rows, day="licence_date")
-        rows = rows.join(licences, on=["miner_id", "licence_date"], how="left", maintain_order="left")
+        rows = with_licence(rows, self.licences, day="licence_date")
         return rows.join(names, on="miner_id", how="left", maintain_order="left")
 
 
@@ -154,13 +153,12 @@ def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
 
 def _with_wallets(rows: pl.DataFrame, wallets: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Column 6: the transfer's address; of an unsettled row the miner's wallet on the allocation date."""
-    chains = chains_of(rules).rename({"chain": "asset_chain"})
-    rows = rows.join(chains, on="asset", how="left", maintain_order="left")
-    unsettled = rows.filter(pl.col("txid").is_null()).select("miner_id", pl.col("asset_chain").alias("chain"), "allocation_date")
-    own = miner_wallets(wallets, unsettled, day="allocation_date")
-    return rows.join(
-        own.rename({"chain": "asset_chain", "wallet": "own_wallet"}),
-        on=["miner_id", "asset_chain", "allocation_date"],
-        how="left",
-        maintain_order="left",
-    ).with_columns(wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet"))
+    rows = rows.with_row_index("row")
+    unsettled = rows.filter(pl.col("txid").is_null()).select("row", "miner_id", "asset", "allocation_date")
+    unsettled = unsettled.join(chains_of(rules), on="asset", how="left")
+    own = unsettled.join(
+        miner_wallets(wallets, unsettled, day="allocation_date"), on=["miner_id", "chain", "allocation_date"], how="left"
+    ).select("row", pl.col("wallet").alias("own_wallet"))
+    return rows.join(own, on="row", how="left", maintain_order="left").with_columns(
+        wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet")
+    )
