@@ -136,7 +136,7 @@ def pack(target: Path, level: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--level", type=int, default=6, help="how hard to compress, 1 to 9")
+    parser.add_argument("--level", type=int, default=6, help="how hard to compress: 0, not at all, to 9")
     options = parser.parse_args()
     pack(options.target, options.level)
     print(

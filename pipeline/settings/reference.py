@@ -5,6 +5,7 @@ Leaves: Markdown, a table for each section: key, type, default, meaning.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def _is_section(field: FieldInfo) -> bool:
 def _kind(section: type[BaseModel], name: str) -> str:
     """The value's kind in words with its limits, from the JSON Schema that checks it."""
     field = section.model_fields[name]
-    shape: dict[str, Any] = section.model_json_schema(mode="validation")["properties"][field.alias or name]
+    shape: dict[str, Any] = _properties(section)[field.alias or name]
     shape = next((option for option in shape.get("anyOf", []) if option.get("type") != "null"), shape)
     if "enum" in shape:
         return ", ".join(f"`{value}`" for value in shape["enum"])
@@ -77,6 +78,13 @@ def _kind(section: type[BaseModel], name: str) -> str:
         return "list of whole numbers"
     low, high = shape.get("minimum"), shape.get("maximum")
     return f"{words}, {low} to {high}" if high is not None else f"{words}, {low} or more" if low is not None else words
+
+
+@cache
+def _properties(section: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of each key: that of a whole section is made at once, and of the outermost it takes 30 ms."""
+    schema: dict[str, Any] = section.model_json_schema(mode="validation")["properties"]
+    return schema
 
 
 def _default(field: FieldInfo) -> str:
