@@ -32,7 +32,7 @@ from .row import CannotRun, Row, compared, timed, timed_with_cpu
 from .synthetic import RULES, Size
 
 ALLOCATIONS = 300_000
-LEDGER_ROWS = 200_000
+LEDGER_ROWS = 1_000_000
 FORM_ROWS, PLAIN_PDF_ROWS = 50_000, 5_000
 CHAIN_BLOCKS, CHAIN_TRANSACTIONS = 60, 2_200
 EVM_BLOCKS = 300
