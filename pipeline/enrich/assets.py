@@ -18,7 +18,7 @@ from pipeline.model.rules import Rules
 
 from .frames import Facts
 from .identify import day_of_seconds
-from .issue_rows import is_in_month, make_issues
+from .issue_rows import NO_ISSUES, is_in_month, make_issues
 
 _KEY = ["chain", "asset"]
 POISONING = "poisoning"
@@ -47,6 +47,8 @@ def _named(frame: pl.DataFrame, named: dict[tuple[str, str], str]) -> pl.DataFra
 
 def unknown_assets(unknown: pl.DataFrame, facts: Facts, month: Month) -> pl.DataFrame:
     """Unknown tokens that left a pool wallet in the month: one issue each, by chain and contract; and one a chain for all that is forged."""
+    if unknown.is_empty():
+        return NO_ISSUES
     dated = unknown.join(facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "time"), on=["chain", "block_hash"])
     dated = dated.with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     set_aside = facts.labels.filter(pl.col("outflow_class") == POISONING).select("chain", pl.col("address").alias("asset"))

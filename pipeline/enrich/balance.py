@@ -102,6 +102,8 @@ def apply_observations(sums: pl.DataFrame, facts: Facts, spans: pl.DataFrame, mo
     left out if it was not observed at the month's beginning, has no balance at its end and did not move. A wallet without an observation where
     others have one joined the watch list later; the rescan found nothing for it before, so its balance there is 0 (ADR 7).
     """
+    if sums.is_empty():
+        return sums
     ends = facts.blocks.group_by("chain").agg(first=pl.col("height").min(), passed_at=pl.col("mediantime").max())
     seen = facts.observations.group_by([*OWN, "height"]).agg(
         pl.when(pl.col("value").is_null().any()).then(None).otherwise(pl.col("value").sum()).alias("held"), pl.lit(True).alias("is_told")

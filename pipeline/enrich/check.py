@@ -84,6 +84,8 @@ def bad_addresses(wallets: pl.DataFrame, payments: pl.DataFrame, labels: pl.Data
 
 def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Blocks whose second reading differed, by the day of the block (ADR 7)."""
+    if doubts.is_empty():
+        return NO_ISSUES
     found = doubts.filter(pl.col("txid").is_null()).with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     return make_issues(
         IssueCode.NODE_ANSWER_CHANGED,
@@ -95,6 +97,8 @@ def changed_answers(doubts: pl.DataFrame, month: Month) -> pl.DataFrame:
 
 def differing_traces(doubts: pl.DataFrame, blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Transactions of main-chain blocks whose internal calls two witnesses tell differently, by the day of the block (ADR 7)."""
+    if doubts.is_empty():
+        return NO_ISSUES
     told = doubts.filter(pl.col("txid").is_not_null()).join(blocks.select("chain", "hash"), on=["chain", "hash"], how="semi")
     found = told.unique(["chain", "hash", "txid"], keep="last", maintain_order=True).with_columns(date=day_of_seconds("time"))
     return make_issues(
@@ -154,9 +158,11 @@ def allocated_twice(allocations: pl.DataFrame, month: Month, rules: Rules) -> pl
     is_near = pl.col("allocation_date").is_between(pl.lit(month.previous.last), pl.lit(month.next.first))
     group = ["account", "asset", "allocated_at", "amount"]
     near = allocations.filter(is_near & (pl.col("amount") > 0)).select("allocation_id", "allocation_date", *group)
+    twice = near.filter(pl.struct(group).is_duplicated())
+    if twice.is_empty():
+        return NO_ISSUES
     found = (
-        near.filter(pl.struct(group).is_duplicated())
-        .sort("allocation_id")
+        twice.sort("allocation_id")
         .group_by(group, maintain_order=True)
         .agg(pl.col("allocation_date").first(), pl.col("allocation_id"), pl.col("allocation_id").n_unique().alias("ids"))
         .filter((pl.col("ids") > 1) & is_in_month(month, "allocation_date"))

@@ -34,6 +34,8 @@ def make_issues(
     ref_before: pl.Expr = _NONE,
 ) -> pl.DataFrame:
     """Rows of `found` as issues of one code, as ISSUE_ROWS. `facts`: ids and amounts; a list of texts counts as several."""
+    if found.is_empty():
+        return NO_ISSUES  # most months have none of most codes, and a small month's time goes into such steps
     lines = [expr.cast(pl.String).fill_null("") for expr in facts]
     return found.select(
         pl.lit(code.value).alias("code"),

@@ -47,7 +47,8 @@ def enrich_month(
     outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
     tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
     matched = match(group_transfers(outputs), paid_by.own, facts.transactions, tips, rules)
-    matched = matched.and_those_of(match_payers(paid_by, facts, transactions, tips, rules))
+    if paid_by.has_others:
+        matched = matched.and_those_of(match_payers(paid_by, facts, transactions, tips, rules))
     del outputs
     payments = _with_miner(facts.payments, facts.accounts, at="paid_at", day="paid_date")
     matched = _with_miners(matched, payments)

@@ -35,6 +35,11 @@ class Payments:
     unknown: pl.DataFrame
     """Their payer is not declared, or pays on another chain: issue `unknown-payer`; they credit nobody (rule 10.1)."""
 
+    @property
+    def has_others(self) -> bool:
+        """Whether others than the pool paid any."""
+        return not (self.on_chain.is_empty() and self.off_chain.is_empty())
+
 
 def sort_out_payments(payments: pl.DataFrame, transactions: pl.DataFrame, rules: Rules) -> Payments:
     """Who paid each payment (rules 10.1, 10.2). `transactions`: the pool's own (rule 3). In editions 1 and 2 the pool paid all."""

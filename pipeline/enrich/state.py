@@ -14,7 +14,7 @@ from pipeline.model.months import Month
 
 from .frames import UNITS, Facts
 from .identify import day_of_seconds
-from .issue_rows import is_in_month, make_issues
+from .issue_rows import NO_ISSUES, is_in_month, make_issues
 
 PLACE = ["chain", "address", "asset"]
 
@@ -60,9 +60,8 @@ def differing(changes: pl.DataFrame) -> pl.DataFrame:
 def contradicted_blocks(facts: Facts, month: Month) -> pl.DataFrame:
     """Issue `wallet-does-not-balance` for each wallet and block of the month that the proved state contradicts."""
     if facts.proved_balances.is_empty():
-        found = differing(changes(facts)).head(0).with_columns(date=pl.lit(None, pl.Date))
-    else:
-        found = differing(changes(facts)).with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
+        return NO_ISSUES
+    found = differing(changes(facts)).with_columns(date=day_of_seconds("time")).filter(is_in_month(month))
     return make_issues(
         IssueCode.WALLET_DOES_NOT_BALANCE,
         found,

@@ -20,7 +20,7 @@ from pipeline.model.spans import Span, gaps
 
 from .frames import Facts
 from .identify import day_of_seconds
-from .issue_rows import is_in_month, make_issues
+from .issue_rows import NO_ISSUES, is_in_month, make_issues
 
 SHOWN_CHARACTERS = 400
 BEFORE_CHARACTERS = 120
@@ -93,6 +93,8 @@ def one_node_only(facts: Facts, month: Month, rules: Rules) -> pl.DataFrame:
 
 def nodes_disagree(facts: Facts, month: Month) -> pl.DataFrame:
     """Issue `nodes-disagree` for each block of the month that two nodes tell differently still."""
+    if facts.disagreements.is_empty():
+        return NO_ISSUES
     told = facts.disagreements.with_columns(date=day_of_seconds("time")).filter(is_in_month(month)).sort("chain", "seq")
     enough = facts.witnesses.filter(pl.col("n_nodes") >= ENOUGH).select("chain", "seq", "height", "last").rows()
     rows = []
