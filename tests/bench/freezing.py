@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from pipeline.app.app import App
+from pipeline.model.months import Month
 from pipeline.settings import Settings, load_settings
 from pipeline.verify.files import digest_of
 
@@ -44,11 +45,13 @@ def settings(folder: Path, languages: tuple[str, ...] = LANGUAGES) -> Settings:
     return load_settings(path, {})
 
 
-def freeze(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, wait_at: str | None = None) -> tuple[list[Measured], str]:
-    """Freeze the month of the folder's log, three days after it ended; what each part took, and the report's digest."""
+def freeze(
+    folder: Path, languages: tuple[str, ...] = LANGUAGES, *, month: Month = MONTH, wait_at: str | None = None
+) -> tuple[list[Measured], str]:
+    """Freeze a month of the folder's log, three days after it ended; what each part took, and the report's digest."""
     measurements = Measurements()
     with (
-        App(settings(folder, languages), lambda: MONTH.end_at + 3 * 86_400) as app,
+        App(settings(folder, languages), lambda: month.end_at + 3 * 86_400) as app,
         app.stores.current() as store,
         ExitStack() as part,
     ):
@@ -61,7 +64,7 @@ def freeze(folder: Path, languages: tuple[str, ...] = LANGUAGES, *, wait_at: str
             if wait_at is not None and step.startswith(wait_at):
                 sys.stdin.read()
 
-        outcome = app.months.freeze(store, MONTH, by="A. Person", reason="the month's report", progress=progress)
+        outcome = app.months.freeze(store, month, by="A. Person", reason="the month's report", progress=progress)
     return measurements.taken, outcome.digest
 
 

@@ -51,8 +51,9 @@ def run_month() -> list[Row]:
 
 
 def run_years() -> list[Row]:
-    """A look at month 2 and at month 36, beside a log that has that month alone."""
-    return years.run_years(Size(years.ALLOCATIONS, years.MINERS), years.MONTHS)
+    """Each step for month 2 and for month 36, beside a log that has that month alone."""
+    size = Size(years.ALLOCATIONS, years.MINERS)
+    return years.run_years(size, years.MONTHS) + years.run_steps(size, years.MONTHS)
 
 
 def run_import() -> list[Row]:

@@ -1,7 +1,8 @@
 """What a look at a month costs after years: month 2 and month 36 from a checkpoint, beside a log that has that one month alone (ADR 25).
 
 Enters: rows a month, how many months. Leaves: rows of the bench's table, in processor seconds, since the machine may be busy: from the month's own checkpoint, from that of the month before
-(while its last 15 days may still change), and from the whole history. Each is checked to give the same report. Left out: freezing, whose evidence is of the whole chain.
+(while its last 15 days may still change), and from the whole history. Each is checked to give the same report. Besides, by a log that ends with the month: its events taken in, the analysts'
+copy published again with one new row, the month frozen (one language) and its bundle verified.
 
     python -m tests.bench years --allocations 20000 --months 36
 """
@@ -9,6 +10,9 @@ Enters: rows a month, how many months. Leaves: rows of the bench's table, in pro
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +27,9 @@ from pipeline.store import Store
 from pipeline.store.checkpoints import drop_checkpoints, read_checkpoint, write_checkpoint
 from pipeline.store.facts import read_facts, read_facts_since
 from pipeline.store.ingest import Ingest
+from pipeline.store.publish import publish_copy
 
+from . import freezing
 from .row import HEAD, Row, as_markdown, timed_with_cpu
 from .synthetic import RULES, Size, write_months
 
@@ -51,6 +57,54 @@ def run_years(size: Size, months: int) -> list[Row]:
                 bare = _alone(alone, Path(folder) / f"alone-{number}.duckdb", month)
             rows += _of_month(log, store, ends[number - 1], month, number, size, bare)
     return rows
+
+
+def run_steps(size: Size, months: int) -> list[Row]:
+    """What else is done for month 2 and for the last month, each in a log that ends with it, beside a log that has that month alone."""
+    named = [FIRST]
+    while len(named) < months:
+        named.append(named[-1].next)
+    rows: list[Row] = []
+    for number in (2, months):
+        alone, took = _steps(size, [named[number - 1]]), _steps(size, named[:number])
+        rows += [
+            Row("years", f"month {number}: {step} (CPU s)", size.allocations, "rows", took[step], "CPU s of the month alone", alone[step]) for step in took
+        ]
+    return rows
+
+
+def _steps(size: Size, months: list[Month]) -> dict[str, float]:
+    """Processor seconds of each step for the last of the months; the store is filled with those before, and the copy published, beforehand."""
+    took: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="esep-bench-") as name:
+        folder, month = Path(name), months[-1]
+        with SqliteLog(folder / "log.sqlite") as log, Store.open(folder / "store.duckdb") as store:
+            ends = write_months(log, size, months)
+            if len(months) > 1:
+                Ingest(log, store, until=ends[-2]).catch_up()
+            took["its events taken in"] = timed_with_cpu(lambda: Ingest(log, store).catch_up())[1]
+            for day in (1, 2, 3):  # the first two are whole
+                store.connection.execute("INSERT INTO raw_complete VALUES (make_date(2000, 1, $day))", {"day": day})
+                took["the copy published again"] = cpu_of_all(lambda: publish_copy(store, folder / "published.duckdb"))
+            store.connection.execute("DELETE FROM raw_complete WHERE through < DATE '2001-01-01'")
+        took["frozen"] = timed_with_cpu(lambda: freezing.freeze(folder, ("kk",), month=month))[1]
+        bundle = folder / "months" / str(month) / "v1"
+        verifying = [sys.executable, "-m", "pipeline.verify", str(bundle)]
+        took["its bundle verified"] = cpu_of_all(lambda: subprocess.run(verifying, capture_output=True, check=False))
+    return took
+
+
+def cpu_of_all(work: Callable[[], object]) -> float:
+    """Processor seconds of this process and of the programs that it ran to their end."""
+
+    def used() -> float:
+        return sum(
+            one.ru_utime + one.ru_stime for one in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+        )
+
+    begun = used()
+    work()
+    return used() - begun
 
 
 def _alone(log: SqliteLog, path: Path, month: Month) -> float:
@@ -105,7 +159,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--miners", type=int, default=MINERS)
     parser.add_argument("--months", type=int, default=MONTHS)
     chosen = parser.parse_args(arguments)
-    rows = run_years(Size(chosen.allocations, chosen.miners), chosen.months)
+    size = Size(chosen.allocations, chosen.miners)
+    rows = run_years(size, chosen.months) + run_steps(size, chosen.months)
     print("\n".join([*HEAD, *map(as_markdown, rows)]))
 
 
