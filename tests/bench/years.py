@@ -68,7 +68,8 @@ def run_steps(size: Size, months: int) -> list[Row]:
     for number in (2, months):
         alone, took = _steps(size, [named[number - 1]]), _steps(size, named[:number])
         rows += [
-            Row("years", f"month {number}: {step} (CPU s)", size.allocations, "rows", took[step], "CPU s of the month alone", alone[step]) for step in took
+            Row("years", f"month {number}: {step} (CPU s)", size.allocations, "rows", took[step], "CPU s of the month alone", alone[step])
+            for step in took
         ]
     return rows
 
