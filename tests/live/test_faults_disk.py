@@ -61,10 +61,11 @@ def test_a_full_disk_loses_nothing_and_the_same_commands_go_on_when_there_is_spa
         done = esep("ingest", *config)
         assert done.returncode == 7 and "free disk space" in done.stderr, done.stderr
 
-        # The published copy: the former one stays and can be read.
+        # The published copy, where all of it has to be written: the former one stays and can be read.
         small.free()
         assert at_once("ingest", *config).returncode == 0
         assert at_once("import", "complete", "2026-11-01", *config).returncode == 0
+        (var / ".published.duckdb.former").unlink(missing_ok=True)
         small.fill(leave_bytes=6 << 20)
         done = at_once("ingest", *config)
         assert done.returncode == 7 and "free disk space" in done.stderr, done.stderr
