@@ -52,9 +52,8 @@ class Enriched:
 
     def _line(self, places: Open | None) -> Line:
         assert places is not None, "enrichment leaves what is open"
-        if (
-            self.starts_at == 0
-        ):  # no allocation yet: the first one comes after every credit that there is, and none of them will settle it (rule 6.4)
+        # No allocation yet: the first one comes after every credit that there is, and none of them will settle it (rule 6.4).
+        if self.starts_at == 0:
             places = Open(places.allocations.clear(), places.credits.clear())
         return places.line(self.reported.allocations, self.reported.transfers, self.opening.line if self.opening else None)
 

@@ -21,8 +21,9 @@ from pipeline.model.months import Month
 from pipeline.model.typed import decoder
 
 from .canonical import check_rows
+from .csv_parts import ROWS_AT_ONCE
 from .form import COLUMNS
-from .report_rows import ROWS_AT_ONCE, ReportFile, ReportRows, longest_values
+from .report_rows import ReportFile, ReportRows, longest_values
 
 NEWEST_LAYOUT: Final = 2
 """How new versions are laid out on paper (ADR 26). 1: as until then; 2: workbooks print at 7 points and more and have the totals below the rows, PDFs keep

@@ -8,14 +8,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import polars as pl
 
 from .canonical import check_rows
-from .csv_parts import read_text, whole_lines
-
-ROWS_AT_ONCE: Final = 50_000
+from .csv_parts import ROWS_AT_ONCE, read_text, whole_lines
 
 
 class ReportRows(Protocol):

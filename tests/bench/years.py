@@ -40,9 +40,7 @@ FIRST = Month(2025, 1)
 
 def run_years(size: Size, months: int) -> list[Row]:
     """The rows of month 2 and of the last month."""
-    named = [FIRST]
-    while len(named) < months:
-        named.append(named[-1].next)
+    named = _named(months)
     rows: list[Row] = []
     with (
         tempfile.TemporaryDirectory(prefix="esep-bench-") as folder,
@@ -59,11 +57,17 @@ def run_years(size: Size, months: int) -> list[Row]:
     return rows
 
 
-def run_steps(size: Size, months: int) -> list[Row]:
-    """What else is done for month 2 and for the last month, each in a log that ends with it, beside a log that has that month alone."""
+def _named(months: int) -> list[Month]:
+    """So many months one after another."""
     named = [FIRST]
     while len(named) < months:
         named.append(named[-1].next)
+    return named
+
+
+def run_steps(size: Size, months: int) -> list[Row]:
+    """What else is done for month 2 and for the last month, each in a log that ends with it, beside a log that has that month alone."""
+    named = _named(months)
     rows: list[Row] = []
     for number in (2, months):
         alone, took = _steps(size, [named[number - 1]]), _steps(size, named[:number])
