@@ -1,6 +1,6 @@
 """A month's opening line in its bundle: each unsettled allocation and each unused credit at the month's first instant, one by one (rules 6.1, 7.4, ADR 25).
 
-Enters: the enriched month. Leaves: `evidence/opening_line.csv`, and the digests of the opening and the closing line. A digest is that of the line's canonical CSV, so the
+Enters: a line of the enriched month. Leaves: its rows in `evidence/opening_line.csv`, and its digest. A digest is that of the line's canonical CSV, so the
 closing digest of a month is the SHA-256 of the next month's file, unless facts of earlier days changed after the freeze (rule 8.3). Pure.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import UNITS
 from pipeline.enrich.line import Line
 from pipeline.enrich.settle import ACCOUNT
@@ -84,8 +83,3 @@ def digest_of_line(printed: pl.DataFrame) -> str:
     """SHA-256 of a printed line's canonical CSV, hex; its bytes are never in memory at once."""
     with Path(os.devnull).open("wb") as nowhere:
         return write_table_csv(printed, nowhere)
-
-
-def digest_lines(enriched: Enriched) -> LineDigests:
-    """The digests of what was open when the month began, and of what is open at its end."""
-    return LineDigests(digest_of_line(printed_line(enriched.opening_line)), digest_of_line(printed_line(enriched.closing_line)))

@@ -14,7 +14,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version as version_of
@@ -30,7 +30,7 @@ from pipeline.assess.documents import describe_documents
 from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
-from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_lines, printed_line
+from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
 from pipeline.assess.opening_line import SINCE as LINE_SINCE
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
@@ -109,16 +109,17 @@ class Content:
         """The month's totals, as printed (rule 7.4)."""
         return printed_totals(self.assessed.enriched.totals, self.version.rules.assets)
 
-    @cached_property
-    def debts(self) -> dict[str, Any]:
-        """The manifest's section of that name."""
-        return describe_debts(self.assessed.enriched.debts, self.state.previous_debts, self.version.rules, self.lines)
+    @property
+    def has_opening_line(self) -> bool:
+        """Whether the version has the month's opening line."""
+        return self.version.has_opening_line and self.version.rules.edition >= LINE_SINCE
 
-    @cached_property
-    def lines(self) -> LineDigests | None:
-        """The digests of the month's opening and closing lines; None for a version without that file."""
-        is_told = self.version.has_opening_line and self.version.rules.edition >= LINE_SINCE
-        return digest_lines(self.assessed.enriched) if is_told else None
+    def debts(self, files: Mapping[str, str]) -> dict[str, Any]:
+        """The manifest's section of that name. `files`: SHA-256 of the written files by name, the opening line's among them."""
+        enriched, lines = self.assessed.enriched, None
+        if self.has_opening_line:
+            lines = LineDigests(files[OPENING_LINE_CSV], digest_of_line(printed_line(enriched.closing_line)))
+        return describe_debts(enriched.debts, self.state.previous_debts, self.version.rules, lines)
 
     @cached_property
     def coins(self) -> MonthCoins | None:
@@ -153,6 +154,8 @@ class Bundle:
     manifest_digest: str
     files: dict[str, str]
     """SHA-256 by name."""
+    debts: dict[str, Any]
+    """The manifest's section of that name."""
 
 
 def write_report(enriched: Enriched, rules: Rules, folder: Path, *, progress: Callable[[str], None] = lambda _: None) -> WrittenReport:
@@ -188,7 +191,7 @@ def write_bundle(
         with (folder / COINS_CSV).open("wb") as file:
             write_table_csv(printed_coins(content.coins), file)
     progress(message("evidence"))
-    if content.lines is not None:
+    if content.has_opening_line:
         with (folder / OPENING_LINE_CSV).open("wb") as file:
             write_table_csv(printed_line(enriched.opening_line), file)
     write_evidence(content.evidence, folder / "evidence")
@@ -204,13 +207,16 @@ def write_bundle(
     export(folder / "month.duckdb")
     files = {str(path.relative_to(folder)): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     progress(message("manifest"))
+    debts = content.debts(files)
     manifest = (
-        msgspec.json.format(msgspec.json.encode(_manifest(content, report, files), enc_hook=as_plain, order="deterministic"), indent=1)
+        msgspec.json.format(
+            msgspec.json.encode(_manifest(content, report, files, debts), enc_hook=as_plain, order="deterministic"), indent=1
+        )
         + b"\n"
     )
     (folder / MANIFEST).write_bytes(manifest)
     _sync(folder)
-    return Bundle(folder, report.digest, hashlib.sha256(manifest).hexdigest(), files)
+    return Bundle(folder, report.digest, hashlib.sha256(manifest).hexdigest(), files, debts)
 
 
 def _told(parts: Iterable[pl.DataFrame], total: int, progress: Callable[[str], None]) -> Iterator[pl.DataFrame]:
@@ -232,7 +238,7 @@ def _render(content: Content, report: WrittenReport, progress: Callable[[str], N
     render_all(document, report.folder, languages=version.languages, progress=progress)
 
 
-def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) -> dict[str, Any]:
+def _manifest(content: Content, report: WrittenReport, files: dict[str, str], debts: dict[str, Any]) -> dict[str, Any]:
     version, state, enriched = content.version, content.state, content.assessed.enriched
     receipts = describe_folder(report.folder, month=str(version.month), version=version.number) if version.rules.edition > 2 else None
     of_waiver = (*_OF_WAIVER, "facts") if version.rules.edition > 1 else _OF_WAIVER
@@ -244,7 +250,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str]) ->
         "version": version.number,
         "digest": report.digest,
         "header": version.header,
-        "debts": content.debts,
+        "debts": debts,
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
         **({"receipts": receipts} if receipts is not None else {}),
         **({"keys": keys} if keys is not None else {}),

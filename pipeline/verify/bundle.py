@@ -250,11 +250,6 @@ def _check_receipts(bundle: OpenBundle) -> Finding:
     return check_root(bundle.folder, bundle.manifest)
 
 
-def _check_debts(bundle: OpenBundle) -> Finding:
-    """Debts carry over from the month before, and are what the report's rows leave (rule 7.4)."""
-    return check_debts(bundle.folder, bundle.manifest, bundle.enriched, bundle.rules)
-
-
 def _check_signatures(bundle: OpenBundle) -> Finding:
     """The signatures added after the freeze are the pool's, over exactly these bytes."""
     report = check_signatures(bundle.folder, bundle.manifest, bundle.trusted)
@@ -280,7 +275,7 @@ CHECKS: tuple[tuple[str, Callable[[OpenBundle], Finding]], ...] = (
     (message("descriptors"), check_descriptors),
     (message("manifest"), check_manifest),
     (message("decisions"), check_decisions),
-    (message("debts"), _check_debts),
+    (message("debts"), check_debts),
     (message("receipts"), _check_receipts),
     (message("documents"), check_documents),
     (message("approvals"), check_approvals),

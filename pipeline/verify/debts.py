@@ -1,36 +1,33 @@
 """Checks the carry-over of debts in a bundle: by its facts, by the report as it is filed, and against the month before.
 
-Enters: a bundle's folder, its manifest, the month computed anew. Leaves: a finding. The bundle of the month before is looked
-at where it lies beside this one; where it does not, that is said. The opening line is compared allocation by allocation (ADR 25): with the facts, and by its digest with the
-closing line of the month before.
+Enters: a bundle. Leaves: a finding. The bundle of the month before is looked at where it lies beside this one; where it does not, that is said.
 """
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipeline.assess.debts import AMOUNTS, DEBTS_CSV, PreviousDebts, closing_debts, describe_debts, printed_debts, sums_that_differ
-from pipeline.assess.opening_line import OPENING_LINE_CSV, SINCE, LineDigests, digest_of_line, printed_line
+from pipeline.assess.opening_line import OPENING_LINE_CSV, SINCE
 from pipeline.enrich.debts import ACCOUNT
-from pipeline.enrich.enriched import Enriched
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
-from pipeline.model.rules import Rules
 from pipeline.render.canonical import read_report_csv, table_csv
 
-from .files import digest_of
 from .finding import Finding
+from .opened import OpenBundle
+from .opening_line import check_line, compare_lines
 from .shapes import MANIFEST, read_manifest
 
 SHOWN = 5
 
 
-def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rules: Rules) -> Finding:
-    """The carry-over of debts by the facts, by the filed report, and against the month before."""
+def check_debts(bundle: OpenBundle) -> Finding:
+    """Debts carry over from the month before, and are what the report's rows leave (rule 7.4): by the facts, by the filed report, and against the month before."""
+    folder, manifest, enriched, rules = bundle.folder, bundle.manifest, bundle.enriched, bundle.rules
     section = manifest["debts"]
     content = (folder / DEBTS_CSV).read_bytes()
     faults = [
@@ -42,10 +39,10 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
     printed = _in_units(pl.read_csv(content, infer_schema=False), AMOUNTS)
     faults += _report_faults(folder, printed, Month.parse(manifest["month"]))
     before = _before(section)
-    lines, line_faults, counted = _line(folder, manifest, enriched)
+    lines, line_faults, counted = check_line(bundle)
     if describe_debts(enriched.debts, before, rules, lines) != section:
         faults.append(message("the manifest's debts come out different"))
-    chained, seen, words = _chain_faults(folder, manifest, before)
+    chained, seen, words = _chain_faults(bundle, before)
     settled = message(
         "opening + allocated − settled = closing for {height} debts, by the facts and by the report's rows", height=enriched.debts.height
     )
@@ -54,29 +51,6 @@ def check_debts(folder: Path, manifest: dict[str, Any], enriched: Enriched, rule
             message("with which allocations and credits the month began, one by one: the bundle has no {name}", name=OPENING_LINE_CSV)
         )
     return Finding(faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words))
-
-
-def _line(folder: Path, manifest: dict[str, Any], enriched: Enriched) -> tuple[LineDigests | None, list[str], str]:
-    """The opening line by the facts against the bundle's file: both digests by the facts (None for a bundle without any of it), faults, what it has."""
-    section = manifest["debts"]
-    parts = (OPENING_LINE_CSV in manifest["files"], "opening_line_digest" in section, "closing_line_digest" in section)
-    if not any(parts):
-        return None, [], ""
-    faults = [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
-    printed = printed_line(enriched.opening_line)
-    digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(enriched.closing_line)))
-    if parts[0] and digest_of(folder / OPENING_LINE_CSV) != digests.opening:
-        with (folder / OPENING_LINE_CSV).open("rb") as file:
-            both = zip_longest(file, table_csv(printed).splitlines(keepends=True))
-            first = next((number for number, (ours, theirs) in enumerate(both) if ours != theirs), 0)
-        faults.append(message("{name} comes out different from the facts, first on line {line}", name=OPENING_LINE_CSV, line=first))
-    is_credit = printed["kind"] == "credit"
-    counted = message(
-        "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
-        allocations=(~is_credit).sum(),
-        credits=is_credit.sum(),
-    )
-    return digests, faults, counted
 
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
@@ -95,8 +69,9 @@ def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]
     return faults
 
 
-def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts | None) -> tuple[list[str], str, list[str]]:
+def _chain_faults(bundle: OpenBundle, before: PreviousDebts | None) -> tuple[list[str], str, list[str]]:
     """The opening against the closing of the month before, where its bundle lies beside this one; what else this manifest says of it is its word."""
+    folder, manifest = bundle.folder, bundle.manifest
     section = manifest["debts"]
     if before is None:
         return (
@@ -114,9 +89,8 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
     seen = message("the opening is the closing of {name}, miner by miner", name=name)
     if restated is not None:
         seen = message("restated since {name}: ", name=name) + ", ".join(f"{amount} {asset}" for asset, amount in restated.items())
-    line, words = _line_against(section, before, name)
+    faults, line, words = compare_lines(bundle, before)
     beside = folder.resolve().parent.parent / before.month / f"v{before.version}"
-    faults = []
     if Month.parse(manifest["month"]).previous != Month.parse(before.month):
         faults.append(message("the debts begin with those of {month}, which is not the month before", month=before.month))
     if manifest["previous_digest"] is None:
@@ -142,20 +116,6 @@ def _chain_faults(folder: Path, manifest: dict[str, Any], before: PreviousDebts 
             more=" …" if len(changed) > SHOWN else "",
         )
     return faults, message("{seen}, as its bundle beside this one says", seen=joined("; ", [seen, *line])), words
-
-
-def _line_against(section: dict[str, Any], before: PreviousDebts, name: str) -> tuple[list[str], list[str]]:
-    """How the opening line stands to the closing line of the month before, by their digests, and what is on the signer's word."""
-    digest = section.get("opening_line_digest")
-    if digest is None:
-        return [], []
-    if before.closing_line_digest is None:
-        return [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
-    if digest == before.closing_line_digest:
-        return [message("the opening line is the closing line of {name}, one by one", name=name)], []
-    return [
-        message("the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name)
-    ], []
 
 
 def _restated_lines(folder: Path, beside: Path) -> list[str]:

@@ -113,6 +113,13 @@ def _other_coins_before(bundle: Path) -> None:
     resealed(october, lambda manifest: manifest["coins"]["previous"]["closing"].update(bitcoin="ab" * 32))
 
 
+def _other_line_before(bundle: Path) -> None:
+    """Both bundles state the same digest, and the facts of neither leave such a line open."""
+    october = test_coins.two_months(bundle, {}, test_coins.OCTOBER)
+    resealed(october.parent.parent / "2026-09" / "v1", lambda manifest: manifest["debts"].update(closing_line_digest="ab" * 32))
+    resealed(october, lambda manifest: manifest["debts"]["previous"].update(closing_line_digest="ab" * 32))
+
+
 def _two(month: Any, key: str) -> Forgery:
     named = "does not open with it" if key == "there" else "did not close with it"
     return Forgery(3, f"a transaction of the month before left out, {key}", _left_out_of(month), COINS, named)
@@ -219,6 +226,7 @@ OTHERS: tuple[Forgery, ...] = (
     _two(test_coins.SEPTEMBER, "there"),
     _two(test_coins.OCTOBER, "here"),
     Forgery(3, "other coins of the month before", _other_coins_before, COINS, "the manifest states other closing coins of 2026-09"),
+    Forgery(3, "another closing line than the facts of the month before leave", _other_line_before, "debts", "leave another line open than it states"),
     Forgery(4, "no list of addresses", _no_list, "wallets", "this one lacks it"),
     # 6: decisions and keys
     Forgery(6, "a waiver that nobody signed", _lines(lambda lines: lines, _invented), DECISIONS, "is not signed by their key", base="keys"),

@@ -137,10 +137,27 @@ def test_another_allocation_of_the_same_sum_shows_in_the_line_alone(october: Pat
     told = check_of(october, "debts")
     assert manifest_of(october)["debts"]["restated"] is None and "the opening is the closing of 2026-09 v1, miner by miner" in told.detail
     assert told.holds and "the opening line is not the closing line of 2026-09 v1" in told.detail
+    assert "changed since: 1 gone (A000114), 1 new (A000114X), as its bundle" in told.detail
     own = manifest_of(october)["debts"]["opening_line_digest"]
     resealed(october, lambda manifest: manifest["debts"]["previous"].update(closing_line_digest=own))
     told = check_of(october, "debts")
     assert not told.holds and "beside this one closes with another line of allocations and credits" in told.detail
+
+
+def test_an_amount_restated_since_names_its_allocation(october: Path) -> None:
+    amount = pl.when(pl.col("allocation_id") == "A000114").then(pl.col("amount") - 1).otherwise("amount")
+    rewritten(october, facts=frame("allocations", lambda rows: rows.with_columns(amount)), before=october.parent.parent / "2026-09" / "v1")
+    told = check_of(october, "debts")
+    assert told.holds and "changed since: 1 with another amount, instant or rest (A000114), as its bundle" in told.detail, told.detail
+
+
+def test_a_month_before_whose_facts_leave_another_line_than_it_states(october: Path) -> None:
+    """Both bundles are forged alike: the digests that they state agree, and the facts of neither do."""
+    september = october.parent.parent / "2026-09" / "v1"
+    resealed(september, lambda manifest: manifest["debts"].update(closing_line_digest="ab" * 32))
+    resealed(october, lambda manifest: manifest["debts"]["previous"].update(closing_line_digest="ab" * 32))
+    told = check_of(october, "debts")
+    assert not told.holds and "the facts of 2026-09 v1 beside this one leave another line open than it states" in told.detail
 
 
 def test_a_month_before_that_states_no_line(october: Path) -> None:

@@ -31,7 +31,7 @@ EVERY = (*FORGERIES, *OTHERS)
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
     "pipeline.verify.account_evidence", "pipeline.verify.approvals", "pipeline.verify.balances", "pipeline.verify.bundle", "pipeline.verify.checkpoint", "pipeline.verify.coins", "pipeline.verify.debts", "pipeline.verify.decisions", "pipeline.verify.descriptors", "pipeline.verify.documents", "pipeline.verify.evidence", "pipeline.verify.facts",
-    "pipeline.verify.files", "pipeline.verify.filters", "pipeline.verify.manifest", "pipeline.verify.nonces", "pipeline.verify.omissions", "pipeline.verify.opened", "pipeline.verify.parquet_pages", "pipeline.verify.public_time",
+    "pipeline.verify.files", "pipeline.verify.filters", "pipeline.verify.manifest", "pipeline.verify.nonces", "pipeline.verify.omissions", "pipeline.verify.opened", "pipeline.verify.opening_line", "pipeline.verify.parquet_pages", "pipeline.verify.public_time",
     "pipeline.verify.receipts", "pipeline.verify.shapes", "pipeline.verify.signatures", "pipeline.verify.wallets", "pipeline.verify.work", "pipeline.verify.workbook",
     "pipeline.signing.signature", "pipeline.signing.path",
 )  # fmt: skip
@@ -62,6 +62,7 @@ OWN_CHECKS = {
     "pipeline.verify.nonces": {"nonces"},
     "pipeline.verify.omissions": {"manifest"},
     "pipeline.verify.opened": {"refused"},
+    "pipeline.verify.opening_line": {"debts"},
     "pipeline.verify.parquet_pages": {"facts against chain"},
     "pipeline.verify.public_time": {"public time"},
     "pipeline.verify.receipts": {"receipts"},

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given, settings
 
 from pipeline.assess.debts import PreviousDebts, closing_debts, describe_debts, sums_that_differ
-from pipeline.assess.opening_line import digest_lines
+from pipeline.assess.opening_line import LineDigests, digest_of_line, printed_line
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import DEBTS
@@ -43,7 +43,8 @@ def test_a_month_opens_with_what_the_one_before_closed_with(world: World) -> Non
     before: PreviousDebts | None = None
     for month in months:
         found = enriched(world, month)
-        section = describe_debts(found.debts, before, world.rules, digest_lines(found))
+        opening, closing = (digest_of_line(printed_line(line)) for line in (found.opening_line, found.closing_line))
+        section = describe_debts(found.debts, before, world.rules, LineDigests(opening, closing))
         assert section["restated"] is None
         assert before is None or section["opening_line_digest"] == section["previous"]["closing_line_digest"] == before.closing_line_digest
         before = PreviousDebts(str(month), 1, closing_debts(section), section["closing_digest"], section["closing_line_digest"])

@@ -1,0 +1,93 @@
+"""Checks the opening line in a bundle: by its facts, and against the closing line of the month before, allocation by allocation (ADR 25).
+
+Enters: a bundle, and what its manifest says of the month before. Leaves: faults, what was proved, and what stays the signer's word.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import polars as pl
+
+from pipeline.assess.debts import PreviousDebts
+from pipeline.assess.opening_line import LINE, OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
+from pipeline.model.message import joined, message
+from pipeline.render.canonical import table_csv
+
+from .files import digest_of
+from .opened import OpenBundle
+
+SHOWN = 5
+"""How many allocations and credits of a kind a finding names."""
+_WHICH = ["miner_id", "asset", "kind", "id", "txid", "address", "payer"]
+"""Columns of LINE that say which allocation or credit a row is; the rest says how much of it is open."""
+
+
+def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
+    """The opening line by the facts against the bundle's file: both digests by the facts (None for a bundle without any of it), faults, what it has."""
+    section = bundle.manifest["debts"]
+    parts = (OPENING_LINE_CSV in bundle.manifest["files"], "opening_line_digest" in section, "closing_line_digest" in section)
+    if not any(parts):
+        return None, [], ""
+    faults = [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
+    printed, file = printed_line(bundle.enriched.opening_line), bundle.folder / OPENING_LINE_CSV
+    digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(bundle.enriched.closing_line)))
+    if parts[0] and digest_of(file) != digests.opening:
+        with file.open("rb") as lines:
+            both = zip_longest(lines, table_csv(printed).splitlines(keepends=True))
+            first = next((number for number, (ours, theirs) in enumerate(both) if ours != theirs), 0)
+        faults.append(message("{name} comes out different from the facts, first on line {line}", name=OPENING_LINE_CSV, line=first))
+    is_credit = printed["kind"] == "credit"
+    counted = message(
+        "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
+        allocations=(~is_credit).sum(),
+        credits=is_credit.sum(),
+    )
+    return digests, faults, counted
+
+
+def compare_lines(bundle: OpenBundle, before: PreviousDebts) -> tuple[list[str], list[str], list[str]]:
+    """The opening line against the closing line of the month before: faults, how they stand to each other, what is on the signer's word.
+
+    By their digests; where these differ and that month's bundle lies beside this one, by each allocation and credit of both.
+    """
+    digest, name = bundle.manifest["debts"].get("opening_line_digest"), f"{before.month} v{before.version}"
+    if digest is None:
+        return [], [], []
+    if before.closing_line_digest is None:
+        return [], [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
+    if digest == before.closing_line_digest:
+        return [], [message("the opening line is the closing line of {name}, one by one", name=name)], []
+    differs = message(
+        "the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name
+    )
+    if bundle.before is None:
+        return [], [differs], []
+    faults: list[str] = []
+    closing = printed_line(bundle.before.enriched.closing_line)
+    if digest_of_line(closing) != before.closing_line_digest:
+        faults.append(message("the facts of {name} beside this one leave another line open than it states", name=name))
+    listed = _differences(printed_line(bundle.enriched.opening_line), closing)
+    return faults, [message("{differs}: {listed}", differs=differs, listed=listed) if listed else differs], []
+
+
+def _differences(ours: pl.DataFrame, theirs: pl.DataFrame) -> str:
+    """Which allocations and credits only one of two lines (LINE) has, and of which another amount is open; `place` follows from the others."""
+    whole = [name for name in LINE if name != "place"]
+    lost, found = (one.join(other, on=whole, how="anti", nulls_equal=True) for one, other in ((theirs, ours), (ours, theirs)))
+    changed = found.join(lost, on=_WHICH, how="semi", nulls_equal=True)
+    gone, new = (one.join(other, on=_WHICH, how="anti", nulls_equal=True) for one, other in ((lost, found), (found, lost)))
+    told = []
+    if gone.height:
+        told.append(message("{count} gone ({named})", count=gone.height, named=_named(gone)))
+    if new.height:
+        told.append(message("{count} new ({named})", count=new.height, named=_named(new)))
+    if changed.height:
+        told.append(message("{count} with another amount, instant or rest ({named})", count=changed.height, named=_named(changed)))
+    return joined(", ", told)
+
+
+def _named(rows: pl.DataFrame) -> str:
+    """The first of them: allocations by id, credits by the transaction."""
+    named = rows.head(SHOWN).select(pl.when(pl.col("kind") == "credit").then("txid").otherwise("id")).to_series().to_list()
+    return ", ".join(named) + (" …" if rows.height > SHOWN else "")
