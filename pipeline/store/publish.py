@@ -33,10 +33,12 @@ from pipeline.model.months import Month
 from . import copy_file
 from .errors import PUBLISHED_COPY, translate_errors
 from .facts import insert
-from .store import MEMORY_MIB, Store, lay_empty, prepare, text
+from .store import Store, lay_empty, prepare, text
 
 EXPORTED_AT_ONCE = 122_880
 """Rows written to a month's file at a time: one DuckDB row group."""
+EXPORT_MIB = 256
+"""DuckDB's memory limit while it writes a month's file. Rows only pass through: what it kept of them besides would stand beside the month and the store's own memory."""
 
 NO_WAL = "/dev/null"
 """Target of the link beside the published copy. It reads as an empty write-ahead log and can't be synced, so that no commit succeeds.
@@ -162,7 +164,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     try:
         with translate_errors(place):
             lay_empty(part)
-            with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{MEMORY_MIB}MiB"}) as target:
+            with duckdb.connect(str(part), config={"threads": 1, "memory_limit": f"{EXPORT_MIB}MiB"}) as target:
                 part.chmod(0o600)
                 prepare(target, str(place))
                 for table, statement in export_statements().items():
