@@ -6,6 +6,7 @@
     wallets         10,000 watched wallets: following blocks, beside one wallet
     block           a block with 20,000 outputs of ours, from the node's bytes to the store
     freeze          a month of 1,000,000 allocations frozen: canonical CSV, facts, JSON, XLSX and PDF in three languages, the month's own DuckDB file
+    verified        the same month with its chain's bytes, frozen in one language and verified: each check
     interrupted     filling a store, then freezing, is killed (-9, and by Ctrl-C) in the middle, and started again
 
 Enters: names of those wanted (all when none is given), `--scale` to make all of it smaller. Leaves: a Markdown table. Every step runs in a process of
@@ -38,7 +39,7 @@ from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.ingest import Ingest
 
-from . import crowd, freezing, month
+from . import crowd, freezing, month, verifying
 from .measure import Measured, Measurements
 from .synthetic import MONTH, RULES, Size, write_month, write_months
 
@@ -125,6 +126,16 @@ def run_freeze(directory: Path, size: Size) -> list[Measured]:
     return taken
 
 
+def run_verify(directory: Path, size: Size) -> list[Measured]:
+    """The month frozen in one language, by another process, and its bundle verified in this one: every check holds."""
+    folder = _copies(directory)
+    said, _ = freezing.start(folder, ("kk",)).communicate(timeout=STEP_TIMEOUT_S)
+    taken, checks = verifying.verify(folder / "months" / str(MONTH) / "v1")
+    assert all(check.holds for check in checks), [check for check in checks if not check.holds]
+    shutil.rmtree(folder)
+    return [Measured(**one) for one in json.loads(said)["taken"]] + taken
+
+
 def _copies(directory: Path) -> Path:
     """The log and the store in a folder of their own, with nothing frozen."""
     folder = directory / "freezing"
@@ -148,6 +159,7 @@ STEPS: dict[str, Callable[[Path, Size], list[Measured]]] = {
     "month": month.run_month,
     "tables": run_tables,
     "freeze": run_freeze,
+    "verify": run_verify,
     "year": run_year,
     "wallets": run_wallets,
     "block": run_block,
@@ -159,6 +171,7 @@ LOADS: dict[str, tuple[Size, tuple[str, ...]]] = {
     "wallets": (Size(100_000, 10_000), ("wallets",)),
     "block": (Size(200_000, 20_000), ("block",)),
     "freeze": (Size(1_000_000, 5_000), ("generate", "ingest", "freeze")),
+    "verified": (Size(1_000_000, 5_000, is_proven=True), ("generate", "ingest", "verify")),
     "interrupted": (Size(1_000_000, 5_000), ("generate",)),
 }
 
@@ -225,6 +238,7 @@ def interrupt_freeze(directory: Path) -> list[Measured]:
 
 def _command(step: str, size: Size, directory: Path) -> list[str]:
     options = ["--allocations", str(size.allocations), "--miners", str(size.miners), "--seed", str(size.seed)]
+    options += ["--proven"] if size.is_proven else []
     return [sys.executable, "-m", "tests.bench.load", "--step", step, "--directory", str(directory), *options]
 
 
@@ -249,10 +263,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for hidden, kind in (("--step", str), ("--allocations", int), ("--miners", int), ("--seed", int)):
         parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
+    parser.add_argument("--proven", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     if chosen.step:
-        taken = STEPS[chosen.step](chosen.directory, Size(chosen.allocations, chosen.miners, chosen.seed))
+        taken = STEPS[chosen.step](chosen.directory, Size(chosen.allocations, chosen.miners, chosen.seed, chosen.proven))
         print(json.dumps([asdict(one) for one in taken]))
         return
     if unknown := [name for name in chosen.loads if name not in LOADS]:
@@ -261,7 +276,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         for name in chosen.loads or LOADS:
             full = LOADS[name][0]
-            size = Size(full.allocations // chosen.scale, full.miners // chosen.scale, full.seed)
+            size = replace(full, allocations=full.allocations // chosen.scale, miners=full.miners // chosen.scale)
             print(table(name, size, run_load(name, size, directory / name)), flush=True)
     finally:
         if chosen.directory is None:

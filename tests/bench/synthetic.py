@@ -5,8 +5,9 @@ ten allocations of each miner, then a payout to each, in batches of 250 outputs;
 four decimals while the ledger books the balance (rule 5.3). Payouts are whole multiples of the payout unit, so portions
 do not end where allocations do, and dust is carried on. No issue is blocking: a month of this size is reported without a
 word. Rows are drawn and put into JSON by polars, whole columns at a time: the
-same seed gives the same bytes for ever. It leaves out raw transactions and
-Merkle branches, which enrichment never reads.
+same seed gives the same bytes for ever. It leaves out raw transactions, Merkle
+branches and headers, which enrichment never reads, unless the month is to be proven: then
+a bundle of it passes `esep verify`, and its ids and addresses are others.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Asset, Rules
 
 from ..reference.worlds import good_miner_id
+from . import proven
 
 MONTH = Month(2026, 10)
 UNIT_SAT = 10_000
@@ -70,6 +72,8 @@ class Size:
     allocations: int
     miners: int = 5_000
     seed: int = 1
+    is_proven: bool = False
+    """Whether transactions, branches and headers are there as bytes (`proven`)."""
 
     def __post_init__(self) -> None:
         if self.allocations % (self.miners * PER_PAYOUT):
@@ -94,9 +98,12 @@ class _Pool:
     """What each miner is owed before the round."""
     coin: tuple[str, int, int]
     """The pool's one unspent output: txid, vout, value."""
+    wallet: str
+    """The pool's one address."""
+    is_proven: bool
+    tip: str
     seq: int = 0
     height: int = 0
-    tip: str = "00" * 32
     at: int = 0
     times: list[int] = field(default_factory=list)
 
@@ -111,14 +118,16 @@ def write_months(log: EventLog, size: Size, months: Sequence[Month]) -> list[dic
     start_s = months[0].previous.end_at
     miners = range(size.miners)
     pool = _Pool(
-        addresses=pl.Series("address", [f"bcrt1q{_hash('address', n)[:38]}" for n in miners]),
+        addresses=pl.Series("address", [proven.address("address", n) if size.is_proven else f"bcrt1q{_hash('address', n)[:38]}" for n in miners]),
         accounts=pl.Series("account", [f"acct{n:05}" for n in miners]),
         owed_sat=pl.Series("owed", [0] * size.miners), coin=(_hash("coin", 0), 0, 10**15), at=start_s - 100 * BLOCK_S,
+        wallet=proven.address("pool") if size.is_proven else "bcrt1qpool", is_proven=size.is_proven,
+        tip=proven.REGTEST.genesis if size.is_proven else "00" * 32,
     )  # fmt: skip
     ends = []
     with log.writer("registry", "pool") as registry, log.writer("ledger", "pool") as ledger, log.writer("chain", "pool/bitcoin") as chain:
         registry.append([_registry(pool, size)])
-        wallet = WatchedWallet(name="pool", addresses=["bcrt1qpool"])
+        wallet = WatchedWallet(name="pool", addresses=[pool.wallet])
         chain.append([encode(Watch(id="bitcoin:0", seq=0, chain="bitcoin", network="regtest", start_height=0, wallets=[wallet]))])
         chain.append([_coinbase(pool)])
         for n, month in enumerate(months):
@@ -175,14 +184,18 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()
 
 
-def _next_block(pool: _Pool) -> dict[str, Any]:
-    """The next block's header: ten minutes on."""
+def _next_block(pool: _Pool, *txids: str) -> dict[str, Any]:
+    """The next block's header: ten minutes on. `txids`: of all its transactions, where they are known."""
     pool.seq, pool.height, pool.at = pool.seq + 1, pool.height + 1, pool.at + BLOCK_S
-    prev, pool.tip = pool.tip, _hash("block", pool.height)
+    prev, raw = pool.tip, None
+    if pool.is_proven:
+        pool.tip, raw = proven.header(prev, txids or [_hash("stranger", pool.height)], pool.at)
+    else:
+        pool.tip = _hash("block", pool.height)
     pool.times = [*pool.times[-10:], pool.at]
     return {
         "id": f"bitcoin:{pool.seq}", "seq": pool.seq, "chain": "bitcoin", "height": pool.height, "hash": pool.tip, "prev": prev,
-        "time": pool.at, "mediantime": pool.times[len(pool.times) // 2], "header": None,
+        "time": pool.at, "mediantime": pool.times[len(pool.times) // 2], "header": raw.hex() if raw else None,
     }  # fmt: skip
 
 
@@ -200,41 +213,51 @@ def _quiet(pool: _Pool, until_s: int) -> Iterator[NewEvent]:
         )
 
 
-def _connect(pool: _Pool, transaction: str) -> NewEvent:
-    """A block with one transaction, given as JSON."""
-    block = _next_block(pool)
-    head = msgspec.json.encode({"type": "connect", "schema": 1, **block}).decode()
-    return NewEvent(block["id"], f'{head[:-1]},"transactions":[{transaction}]}}'.encode())
+def _connect(pool: _Pool, told: dict[str, Any], paid: Sequence[str], values: Sequence[int]) -> NewEvent:
+    """A block with one transaction of the pool's, which pays these; its last output becomes the pool's coin. `told`: all of it but id, place and proof."""
+    before, spent = [] if told["is_coinbase"] else [_hash("stranger", pool.tip)], pool.coin
+    txid, shown = _hash("transaction", pool.height), {}
+    if pool.is_proven:
+        txid, raw = proven.transaction(None if told["is_coinbase"] else spent[:2], paid, values)
+        shown = {"raw": raw.hex(), "branch": before}
+    elif told["is_coinbase"]:
+        txid = spent[0]
+    pool.coin = (txid, len(values) - 1, values[-1])
+    whole = {"txid": txid, "position": len(before), **told, **shown}
+    block = {"type": "connect", "schema": 1, **_next_block(pool, *before, txid), "transactions": [whole]}
+    return NewEvent(block["id"], msgspec.json.encode(block))
 
 
 def _coinbase(pool: _Pool) -> NewEvent:
     """The pool's float, as a block's reward."""
-    txid, vout, value = pool.coin
-    output = {"vout": vout, "value": str(value), "address": "bcrt1qpool", "wallet": "pool", "asset": "BTC",
-              "script_type": "witness_v0_keyhash", "ref": f"vout:{vout}"}  # fmt: skip
-    head = {"txid": txid, "position": 0, "is_coinbase": True, "inputs": [], "other_inputs": 0, "other_inputs_value": "0",
-            "outputs": [output], "fee": "0", "fee_asset": "BTC"}  # fmt: skip
-    return _connect(pool, msgspec.json.encode(head).decode())
+    value = pool.coin[2]
+    told = {"is_coinbase": True, "inputs": [], "other_inputs": 0, "other_inputs_value": "0", "outputs": [_own(pool, 0, value)],
+            "fee": "0", "fee_asset": "BTC"}  # fmt: skip
+    return _connect(pool, told, [pool.wallet], [value])
 
 
 def _payout(pool: _Pool, batch: pl.DataFrame) -> NewEvent:
     """A batch of payouts and the change, in a block of its own."""
     spent_txid, spent_vout, spent = pool.coin
-    txid, count = _hash("transaction", pool.height), batch.height
     change = spent - int(batch["paid"].sum()) - FEE_SAT
     assert change > 0, "the pool's float is large enough"
-    pool.coin = (txid, count, change)
     outputs = batch.with_row_index("vout").select(
         pl.concat_str(
             pl.lit('{"vout":'), "vout", pl.lit(',"value":"'), "paid", pl.lit('","address":"'), "address",
             pl.lit('","asset":"BTC","script_type":"witness_v0_keyhash","ref":"vout:'), "vout", pl.lit('"}'),
         ).str.join(",")
     ).item()  # fmt: skip
-    own = f'{{"vout":{count},"value":"{change}","address":"bcrt1qpool","wallet":"pool","asset":"BTC","script_type":"witness_v0_keyhash","ref":"vout:{count}"}}'
-    spend = {"txid": spent_txid, "vout": spent_vout, "value": str(spent), "address": "bcrt1qpool", "wallet": "pool", "asset": "BTC"}
-    head = {"txid": txid, "position": 1, "is_coinbase": False, "inputs": [spend], "other_inputs": 0, "other_inputs_value": "0",
-            "fee": str(FEE_SAT), "fee_asset": "BTC"}  # fmt: skip
-    return _connect(pool, f'{msgspec.json.encode(head).decode()[:-1]},"outputs":[{outputs},{own}]}}')
+    spend = {"txid": spent_txid, "vout": spent_vout, "value": str(spent), "address": pool.wallet, "wallet": "pool", "asset": "BTC"}
+    own = msgspec.json.encode(_own(pool, batch.height, change)).decode()
+    told = {"is_coinbase": False, "inputs": [spend], "other_inputs": 0, "other_inputs_value": "0", "fee": str(FEE_SAT), "fee_asset": "BTC",
+            "outputs": msgspec.Raw(f"[{outputs},{own}]".encode())}  # fmt: skip
+    return _connect(pool, told, [*batch["address"], pool.wallet], [*batch["paid"], change])
+
+
+def _own(pool: _Pool, vout: int, value: int) -> dict[str, Any]:
+    """An output to the pool itself."""
+    return {"vout": vout, "value": str(value), "address": pool.wallet, "wallet": "pool", "asset": "BTC",
+            "script_type": "witness_v0_keyhash", "ref": f"vout:{vout}"}  # fmt: skip
 
 
 # --- ledger and registry -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pipeline.store.ingest import Ingest
 
 from ..reference.compare import compare
 from ..reference.rules import apply_rules, tables_of
+from . import freezing, verifying
 from .bare import settle
 from .synthetic import MONTH, RULES, Size, write_month
 
@@ -43,6 +44,17 @@ def test_the_synthetic_month_reads_whole_and_equals_the_oracle(tmp_path: Path) -
 def test_the_same_seed_writes_the_same_log(tmp_path: Path) -> None:
     with _log(tmp_path / "a.sqlite") as first, _log(tmp_path / "b.sqlite") as second:
         assert first.read({}, limit_bytes=1 << 30) == second.read({}, limit_bytes=1 << 30)
+
+
+def test_a_bundle_of_the_proven_month_passes_every_check(tmp_path: Path) -> None:
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        write_month(log, Size(allocations=400, miners=20, is_proven=True))
+    freezing.freeze(tmp_path, ("kk",))
+    taken, checks = verifying.verify(tmp_path / "months" / str(MONTH) / "v1")
+    assert [check for check in checks if not check.holds] == []
+    (transfers,) = [check.detail for check in checks if check.name == "reported transfers"]
+    assert int(transfers.split()[0]) > 100, transfers
+    assert len(taken) == len(checks)
 
 
 def test_a_size_of_broken_rounds_is_refused() -> None:
