@@ -147,7 +147,7 @@ def _read_plain(data: bytes, source: str, expected: Collection[str], layout: Lay
     headings = [cell.strip() for cell in heading.split(separator)]
     if (cells := _even(data, heading_line, separator, len(headings))) is not None:
         lines = pl.int_range(heading_line + 1, heading_line + 1 + cells.height, dtype=pl.UInt32, eager=True).alias("line")
-        return _table(source, heading_line, headings, lines, cells, [])
+        return _table(source, heading_line, headings, lines, _trimmed(cells, data, separator), [])
     return _read_uneven(data, source, expected, layout)
 
 
@@ -164,11 +164,7 @@ def _even(data: bytes, heading_line: int, separator: str, width: int) -> pl.Data
     """The cells below the headings, where no line is blank and each has as many fields as there are headings; None where that is not so."""
     mark, start = separator.encode(), _start_of_line(data, heading_line + 1)
     height = data.count(b"\n", start) + (not data.endswith(b"\n"))
-    if width < 2 or len(mark) != 1 or start == len(data) or data.startswith(b"\n", start) or data.find(b"\n\n", start) >= 0:
-        return None
-    if data.count(mark, start) != height * (width - 1):
-        return None
-    if data.find(mark + b"\n", start) >= 0 or data.endswith(mark):  # polars passes over one field too many that is empty
+    if width < 2 or len(mark) != 1 or start == len(data) or data.count(mark, start) != height * (width - 1):
         return None
     names = [f"field_{place}" for place in range(width)]
     try:
@@ -182,7 +178,30 @@ def _even(data: bytes, heading_line: int, separator: str, width: int) -> pl.Data
         )
     except pl.exceptions.PolarsError:  # a line has more fields, and another one fewer
         return None
-    return cells if cells.height == height else None
+    if cells.height != height:
+        return None
+    # polars passes over one field too many that is empty: then another line has fewer fields, and its last cell is null.
+    if cells[names[-1]].null_count() and (data.find(mark + b"\n", start) >= 0 or data.endswith(mark)):
+        return None
+    return cells
+
+
+def _trimmed(cells: pl.DataFrame, data: bytes, separator: str) -> pl.DataFrame:
+    """As `_stripped`, the cells that polars read of `data`; columns without white space at a cell's ends are not written anew."""
+    if not data.isascii():
+        return _stripped(cells)
+    spaces = [space for space in " \t\x0b\x0c" if space != separator and space.encode() in data]
+    padded: set[str] = set()
+    for space in spaces:
+        is_padded = cells.select((pl.all().str.starts_with(space) | pl.all().str.ends_with(space)).any())
+        padded.update(name for name, found in is_padded.row(0, named=True).items() if found)
+    return _stripped(cells, padded) if padded else cells
+
+
+def _stripped(cells: pl.DataFrame, names: Collection[str] | None = None) -> pl.DataFrame:
+    """The cells without white space around them, empty ones null. `names`: of the columns in which there may be any; None for all."""
+    columns = pl.all() if names is None else pl.col(sorted(names))
+    return cells.with_columns(columns.str.strip_chars().replace("", None))
 
 
 def _read_uneven(data: bytes, source: str, expected: Collection[str], layout: Layout) -> RawTable:
@@ -200,7 +219,7 @@ def _read_uneven(data: bytes, source: str, expected: Collection[str], layout: La
     if faults:
         lines = lines.filter(pl.col("fields") == len(headings))
     cells = lines.select(pl.col("text").str.split_exact(separator, len(headings) - 1)).to_series().struct.unnest()
-    return _table(source, heading_line, headings, lines["line"], cells, faults)
+    return _table(source, heading_line, headings, lines["line"], _stripped(cells), faults)
 
 
 def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layout) -> RawTable:
@@ -217,7 +236,7 @@ def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layo
     start = 1
     try:
         for row in reader:
-            if len(row) == len(headings):
+            if headings and len(row) == len(headings):
                 starts.append(start)
                 waiting.append(row)
                 if len(waiting) == _CHUNK_ROWS:
@@ -235,7 +254,7 @@ def _read_quoted(text: str, source: str, expected: Collection[str], layout: Layo
     chunks.append(_frame(waiting, len(headings)))
     faults += _quote_faults(chunks[-1], starts[len(starts) - len(waiting) :], headings, separator)
     lines = pl.Series("line", starts, dtype=pl.UInt32)
-    return _table(source, heading_line or None, headings, lines, pl.concat(chunks), faults)
+    return _table(source, heading_line or None, headings, lines, _stripped(pl.concat(chunks)), faults)
 
 
 def _frame(rows: list[list[str]], width: int) -> pl.DataFrame:
@@ -276,10 +295,9 @@ def _ragged(line: int, fields: int, expected: int) -> Fault:
 def _table(
     source: str, heading_line: int | None, headings: list[str], lines: pl.Series, cells: pl.DataFrame, faults: list[Fault]
 ) -> RawTable:
-    trimmed = cells.select(pl.all().str.strip_chars().replace("", None))
-    if len(trimmed) and trimmed.width:
-        is_row = trimmed.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+    if cells.width and all(column.null_count() for column in cells):
+        is_row = cells.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
         if not is_row.all():
-            trimmed, lines = trimmed.filter(is_row), lines.filter(is_row)
-    columns = [RawColumn(heading, trimmed[name]) for heading, name in zip(headings, trimmed.columns, strict=True)]
+            cells, lines = cells.filter(is_row), lines.filter(is_row)
+    columns = [RawColumn(heading, cells[name]) for heading, name in zip(headings, cells.columns, strict=True)]
     return RawTable(source, heading_line, lines, columns, faults)

@@ -62,6 +62,7 @@ def faults(data: bytes, tmp_path: Path, **options: str) -> list[str]:
         f"{HEADER}\n{LINE}\n".replace(",", "\t"),
         f"{HEADER}\n{LINE}\n".replace(",", " , "),
         "\n".join(",".join(f'"{cell}"' for cell in row) for row in (HEADINGS, ROW)),
+        "\n \n" + "\n".join(",".join(f'"{cell}"' for cell in row) for row in (HEADINGS, ROW)),
         ";".join(HEADINGS) + "\n" + ";".join(f'" {cell}"' for cell in ROW),
         f"{HEADER}\n\u00a0{LINE}\u3000\n",
     ],

@@ -27,9 +27,23 @@ def test_at_once_and_line_by_line_give_the_same_table(rows: list[list[str]], sep
     ]
 
 
+LONG = st.lists(st.lists(st.sampled_from(["x", "", " x", "x\t", "a b"]), min_size=3, max_size=3), min_size=1, max_size=4)
+
+
+@given(rows=LONG, separator=st.sampled_from(",;\t"))
+def test_cells_with_and_without_white_space_are_trimmed_alike(rows: list[list[str]], separator: str) -> None:
+    rows = [[cell.replace("\t", " ") if separator == "\t" else cell for cell in row] for row in rows]
+    data = "\n".join(separator.join(row) for row in [HEADINGS, *rows]).encode()
+    read = _read_plain(data, "f.csv", HEADINGS, OWN)
+    kept = [[cell.strip() or None for cell in row] for row in rows if "".join(row).strip()]
+    assert [column.values.to_list() for column in read.columns] == [[row[place] for row in kept] for place in range(3)]
+    assert read.lines.to_list() == [line for line, row in enumerate(rows, 2) if "".join(row).strip()]
+
+
 def test_plain_files_are_read_at_once() -> None:
     """What the property is about does happen."""
     assert _even(HEADING + b"a,BTC,1\nb,BTC,2\n", 1, ",", 3) is not None
     assert _even(HEADING + b"a,BTC,1\nb,BTC,2", 1, ",", 3) is not None
     assert _even(HEADING + b"a,BTC,1\n\nb,BTC,2\n", 1, ",", 3) is None
     assert _even(HEADING + b"a,BTC\nb,BTC,2,\n", 1, ",", 3) is None
+    assert _even(HEADING + b"a,,1\nb,,2\n,BTC,2\n", 1, ",", 3) is not None
