@@ -19,7 +19,7 @@ def combine(parts: Sequence[pl.DataFrame], shape: Mapping[str, type[pl.DataType]
     if not parts:
         return pl.DataFrame(schema=dict(shape))
     if sum(part.height for part in parts) < FEW_ROWS:
-        return pl.concat(parts).select(list(shape))
+        return (pl.concat(parts) if len(parts) > 1 else parts[0]).select(list(shape))
     same = _constant_columns(parts, [name for name, dtype in shape.items() if dtype == pl.String])
     if len(same) == len(shape):
         same.popitem()  # a frame needs one column of its own, to know how many rows it has

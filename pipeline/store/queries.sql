@@ -6,6 +6,30 @@ SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL 
 -- last_read: the last event of each topic that was read.
 SELECT topic, max(log_offset), arg_max(key, log_offset), arg_max(id, log_offset), arg_max(digest, log_offset) FROM raw_event GROUP BY topic ORDER BY topic;
 
+-- facts_there: the frames of the facts whose tables have a row: each of the others is empty, and its statement need not be planned.
+(SELECT 'pool_wallets' FROM raw_watch LIMIT 1) UNION ALL
+(SELECT 'blocks' FROM raw_block LIMIT 1) UNION ALL
+(SELECT 'transactions' FROM raw_transaction LIMIT 1) UNION ALL
+(SELECT 'inputs' FROM raw_input LIMIT 1) UNION ALL
+(SELECT 'outputs' FROM raw_output LIMIT 1) UNION ALL
+(SELECT 'observations' FROM raw_balance LIMIT 1) UNION ALL
+(SELECT 'proved_balances' FROM raw_account_proof LIMIT 1) UNION ALL
+(SELECT 'doubts' FROM raw_doubt LIMIT 1) UNION ALL
+(SELECT 'witnesses' FROM raw_witness LIMIT 1) UNION ALL
+(SELECT 'disagreements' FROM raw_disagreement LIMIT 1) UNION ALL
+(SELECT 'allocations' FROM raw_allocation LIMIT 1) UNION ALL
+(SELECT 'payments' FROM raw_payment LIMIT 1) UNION ALL
+(SELECT 'payees' FROM raw_watch WHERE len(payees) > 0 LIMIT 1) UNION ALL
+(SELECT 'sought' FROM raw_sought LIMIT 1) UNION ALL
+(SELECT 'openings' FROM raw_opening LIMIT 1) UNION ALL
+(SELECT 'source_items' FROM raw_source_item LIMIT 1) UNION ALL
+(SELECT 'miners' FROM raw_miner LIMIT 1) UNION ALL
+(SELECT 'licences' FROM raw_licence LIMIT 1) UNION ALL
+(SELECT 'accounts' FROM raw_account LIMIT 1) UNION ALL
+(SELECT 'wallets' FROM raw_wallet LIMIT 1) UNION ALL
+(SELECT 'labels' FROM raw_counterparty LIMIT 1) UNION ALL
+(SELECT 'labels' FROM raw_label LIMIT 1);
+
 -- facts.pool_wallets: every wallet that the newest watch list of each chain names.
 SELECT chain, wallet FROM core_pool_wallet ORDER BY chain, wallet;
 
