@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlp import encode
 from trie import HexaryTrie
 
-from pipeline.chains.evm.coding import encode, keccak256
+from pipeline.chains.evm.coding import keccak256
 from pipeline.chains.evm.fields import Nested, data, quantity, shortest
 from pipeline.chains.evm.headers import _FIRST, _FORKS
 

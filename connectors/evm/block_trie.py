@@ -7,114 +7,98 @@ the proofs (`pipeline.chains.evm.trie`) but takes 20 ms for fifty transactions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from eth_hash.auto import keccak
-
+from pipeline.chains.evm.coding import encode, encode_bytes, keccak256
 from pipeline.chains.evm.fields import Nested, shortest
-
-_Item = tuple[bytes, bytes]
-"""A key's nibbles, one a byte, and the value."""
-
-
-_VALUES = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
-"""From a hexadecimal digit to what it stands for."""
 
 
 class BlockTrie:
     """The trie of a block's transactions, or receipts, by the RLP of their index (Yellow Paper, appendix D)."""
 
     def __init__(self, items: Sequence[bytes]) -> None:
-        self._nodes: dict[bytes, bytes] = {}
-        """Nodes of 32 bytes and more by their hash; smaller ones are embedded in their parents."""
-        self._parsed: dict[bytes, Nested] = {}
-        keys = [_nibbles(rlp(shortest(index))) for index in range(len(items))]
-        self._keys = keys
-        self._top: Nested = self._node(sorted(zip(keys, items, strict=True)), 0) if items else b""
-        raw = rlp(self._top)
-        self.root = keccak(raw)
+        self._nodes: dict[bytes, tuple[bytes, Nested]] = {}
+        """Nodes of 32 bytes and more by their hash, encoded and not; smaller ones are embedded in their parents."""
+        order, self._keys = _sorted_keys(len(items))
+        self._items = [items[index] for index in order]
+        self._top: Nested = self._node(0, len(items), 0) if items else b""
+        self._raw_top = encode(self._top)
+        self.root = keccak256(self._raw_top)
         """32 bytes."""
-        self._raw_top = raw
 
     def prove(self, index: int) -> list[bytes]:
         """The RLP of each node from the root down to the item of that index, including embedded nodes."""
-        proof, node, rest = [self._raw_top], self._top, self._keys[index]
+        proof, node, rest = [self._raw_top], self._top, _key(index)
         while True:
             assert isinstance(node, list)
             if len(node) == 17:
                 if not rest:
                     return proof
-                below, rest = node[rest[0]], rest[1:]
+                below, rest = node[int(rest[0], 16)], rest[1:]
             else:
                 path, is_leaf = _unpacked(node[0])
                 if is_leaf:
                     return proof
                 below, rest = node[1], rest[len(path) :]
             if isinstance(below, bytes):
-                proof.append(self._nodes[below])
-                node = self._parsed[below]
+                raw, node = self._nodes[below]
+                proof.append(raw)
             else:
                 node = below
-                proof.append(rlp(node))
+                proof.append(encode(node))
 
-    def _node(self, items: list[_Item], depth: int) -> Nested:
-        """The node of some sorted items whose keys are equal up to `depth`."""
-        first, last = items[0][0], items[-1][0]
-        if len(items) == 1:
-            return [_packed(first[depth:], True), items[0][1]]
-        shared = depth
-        while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+    def _node(self, first: int, end: int, depth: int) -> Nested:
+        """The node of some of the items in their keys' order, whose keys are equal up to `depth`."""
+        keys = self._keys
+        low = keys[first]
+        if end - first == 1:
+            return [_packed(low[depth:], is_leaf=True), self._items[first]]
+        shared, high = depth, keys[end - 1]
+        while shared < len(low) and low[shared] == high[shared : shared + 1]:
             shared += 1
         if shared > depth:
-            return [_packed(first[depth:shared], False), self._reference(self._node(items, shared))]
+            return [_packed(low[depth:shared], is_leaf=False), self._reference(self._node(first, end, shared))]
         branches: list[Nested] = [b""] * 17
-        if len(first) == depth:
-            branches[16], items = items[0][1], items[1:]
-        start = 0
-        for place in range(1, len(items) + 1):
-            if place == len(items) or items[place][0][depth] != items[start][0][depth]:
-                branches[items[start][0][depth]] = self._reference(self._node(items[start:place], depth + 1))
-                start = place
+        if len(low) == depth:
+            branches[16], first = self._items[first], first + 1
+        while first < end:
+            digit, place = keys[first][depth], first + 1
+            while place < end and keys[place][depth] == digit:
+                place += 1
+            branches[int(digit, 16)] = self._reference(self._node(first, place, depth + 1))
+            first = place
         return branches
 
     def _reference(self, node: Nested) -> Nested:
-        raw = rlp(node)
+        raw = encode(node)
         if len(raw) < 32:
             return node
-        name = keccak(raw)
-        self._nodes[name] = raw
-        self._parsed[name] = node
+        name = keccak256(raw)
+        self._nodes[name] = raw, node
         return name
 
 
-def rlp(value: Nested) -> bytes:
-    """RLP of bytes and lists of them."""
-    if isinstance(value, bytes):
-        if len(value) == 1 and value[0] < 0x80:
-            return value
-        return _head(len(value), 0x80) + value
-    body = b"".join(map(rlp, value))
-    return _head(len(body), 0xC0) + body
+def _key(index: int) -> str:
+    """Where the item of an index lies: the nibbles as hexadecimal digits."""
+    return encode_bytes(shortest(index)).hex()
 
 
-def _head(length: int, base: int) -> bytes:
-    if length < 56:
-        return bytes([base + length])
-    size = shortest(length)
-    return bytes([base + 55 + len(size)]) + size
+@lru_cache(maxsize=128)
+def _sorted_keys(count: int) -> tuple[list[int], list[str]]:
+    """The indexes of so many items in their keys' order, and the keys: the same in every block of so many."""
+    keys = [_key(index) for index in range(count)]
+    order = sorted(range(count), key=keys.__getitem__)
+    return order, [keys[index] for index in order]
 
 
-def _nibbles(key: bytes) -> bytes:
-    return key.hex().encode().translate(_VALUES)
-
-
-def _packed(nibbles: bytes, is_leaf: bool) -> bytes:
+def _packed(nibbles: str, *, is_leaf: bool) -> bytes:
     """Hex-prefix encoding (Yellow Paper, appendix C)."""
-    head = (2 if is_leaf else 0) + len(nibbles) % 2
-    full = bytes([head]) + nibbles if len(nibbles) % 2 else bytes([head, 0]) + nibbles
-    return bytes(full[place] << 4 | full[place + 1] for place in range(0, len(full), 2))
+    if len(nibbles) % 2:
+        return bytes.fromhex(("3" if is_leaf else "1") + nibbles)
+    return bytes.fromhex(("20" if is_leaf else "00") + nibbles)
 
 
-def _unpacked(path: Nested) -> tuple[bytes, bool]:
+def _unpacked(path: Nested) -> tuple[str, bool]:
     assert isinstance(path, bytes)
-    nibbles = _nibbles(path)
-    return nibbles[1:] if nibbles[0] & 1 else nibbles[2:], nibbles[0] >= 2
+    nibbles = path.hex()
+    return nibbles[1:] if nibbles[0] in "13" else nibbles[2:], nibbles[0] in "23"

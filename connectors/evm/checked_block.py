@@ -7,21 +7,23 @@ the bloom filter are compared, and there are no proofs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pipeline.chains.evm.address import to_checksum
 from pipeline.chains.evm.fields import data, number
-from pipeline.chains.evm.receipts import Receipt, parse_receipt, receipt_as_told, receipt_rlp
+from pipeline.chains.evm.receipts import Receipt, read_receipt, receipt_as_told
 from pipeline.chains.evm.transactions import bytes_of, transaction_rlp
 
 from .answers import RawHeader
 from .block_trie import BlockTrie
 from .commitments import blob_fee_wei, check_bloom, gas_price_wei, gas_used
 from .node import Node, ReadBlock
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,13 @@ def check_block(node: Node, block: ReadBlock) -> CheckedBlock:
             raw_transactions[place] = found
         transactions_trie = _compare(raw_transactions, fields.transactions_root, "transactions")
     answers = node.receipts(header, txids)
-    raw_receipts = _each(receipt_rlp, answers)
-    if raw_receipts is not None:
+    read = _each(read_receipt, answers)
+    raw_receipts = None
+    if read is not None:
+        raw_receipts, receipts = [raw for raw, _ in read], [receipt for _, receipt in read]
         receipts_trie = _compare(raw_receipts, fields.receipts_root, "receipts")
-    receipts = [parse_receipt(raw) for raw in raw_receipts] if raw_receipts is not None else [receipt_as_told(answer) for answer in answers]
+    else:
+        receipts = [receipt_as_told(answer) for answer in answers]
     check_bloom(receipts, fields.logs_bloom)
     return CheckedBlock(
         header,
@@ -85,8 +90,8 @@ class _Full(msgspec.Struct):
     transactions: list[dict[str, Any]]
 
 
-def _each(encode: Any, answers: Sequence[Mapping[str, Any]]) -> list[bytes] | None:
-    """Each answer's bytes; None when one is of a type that this program does not know."""
+def _each(encode: Callable[[Mapping[str, Any]], T], answers: Sequence[Mapping[str, Any]]) -> list[T] | None:
+    """Each answer encoded; None when one is of a type that this program does not know."""
     known = (None, "0x0", "0x1", "0x2", "0x3", "0x4")
     return [encode(answer) for answer in answers] if all(answer.get("type") in known for answer in answers) else None
 

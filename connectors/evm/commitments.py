@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eth_hash.auto import keccak
-
+from pipeline.chains.evm.coding import encode, keccak256, list_of
 from pipeline.chains.evm.fields import number as number_in
 from pipeline.chains.evm.fields import shortest
 from pipeline.chains.evm.receipts import Receipt
 
 from .answers import HeaderFields, RawHeader, Withdrawal, data_of, number
-from .block_trie import BlockTrie, rlp
+from .block_trie import BlockTrie
 
 GAS_A_BLOB = 131_072
 EMPTY_TRIE = BlockTrie([]).root
 """The root of a list of nothing."""
-NO_UNCLES = keccak(rlp([]))
-"""`sha3Uncles` of a block without uncles."""
 
 
 def check_withdrawals(header: HeaderFields, withdrawals: Sequence[Withdrawal] | None) -> None:
@@ -41,13 +38,13 @@ def _withdrawal_rlp(one: Withdrawal) -> bytes:
     address = data_of(one.address)
     if len(address) != 20:
         raise ValueError(f"a withdrawal goes to {one.address!r}, which is no address")
-    return rlp([shortest(number(one.index)), shortest(number(one.validator_index)), address, shortest(number(one.amount))])
+    return encode([shortest(number(one.index)), shortest(number(one.validator_index)), address, shortest(number(one.amount))])
 
 
 def check_uncles(header: HeaderFields, uncles: Sequence[RawHeader]) -> None:
     """The uncles are those whose hash the header holds (Yellow Paper, section 4.3). Raises ValueError otherwise."""
     body = b"".join(uncle.raw for uncle in uncles)
-    if keccak(_list_of(body)) != data_of(header.sha3_uncles):
+    if keccak256(list_of(body)) != data_of(header.sha3_uncles):
         raise ValueError(f"its header commits to uncles of hash {header.sha3_uncles}, the {len(uncles)} given have another")
 
 
@@ -98,11 +95,3 @@ def gas_used(receipts: Sequence[Receipt], answers: Sequence[Mapping[str, Any]]) 
             )
         found.append(used)
     return found
-
-
-def _list_of(body: bytes) -> bytes:
-    """RLP of a list whose items are encoded already."""
-    if len(body) < 56:
-        return bytes([0xC0 + len(body)]) + body
-    size = shortest(len(body))
-    return bytes([0xF7 + len(size)]) + size + body

@@ -56,7 +56,8 @@ def _shown(value: Any) -> str:
 
 def quantity(answer: Mapping[str, Any], field: str) -> bytes:
     """A quantity as RLP writes it: big-endian, no leading zeros, nothing for 0."""
-    return shortest(number(answer, field))
+    value = number(answer, field)
+    return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
 def shortest(value: int) -> bytes:

@@ -56,6 +56,21 @@ def receipt_rlp(receipt: Mapping[str, Any]) -> bytes:
 
     Raises ValueError for a type that this program does not know, or a field that is missing or malformed.
     """
+    return _encoded(*_told(receipt))
+
+
+def read_receipt(receipt: Mapping[str, Any]) -> tuple[bytes, Receipt]:
+    """`receipt_rlp`, and what those bytes say: `parse_receipt` of them, without decoding what was just encoded."""
+    kind, values = _told(receipt)
+    return _encoded(kind, values), _receipt(kind, values)
+
+
+def _encoded(kind: int, values: list[Nested]) -> bytes:
+    return bytes([kind]) + encode(values) if kind else encode(values)
+
+
+def _told(receipt: Mapping[str, Any]) -> tuple[int, list[Nested]]:
+    """The receipt's type and the values that its bytes hold."""
     kind = number(receipt, "type") if receipt.get("type") is not None else 0
     if kind and kind not in _TYPED:
         raise ValueError(f"a receipt of type {kind} is not known to this program: upgrade it")
@@ -63,10 +78,8 @@ def receipt_rlp(receipt: Mapping[str, Any]) -> bytes:
     logs = receipt.get("logs")
     if not isinstance(logs, list):
         raise ValueError(f"logs is {logs!r}, not a list")
-    body = encode(
-        [outcome, quantity(receipt, "cumulativeGasUsed"), data(receipt, "logsBloom", 256), [_log(entry(log, "logs")) for log in logs]]
-    )
-    return bytes([kind]) + body if kind else body
+    entries: list[Nested] = [_log(entry(log, "logs")) for log in logs]
+    return kind, [outcome, quantity(receipt, "cumulativeGasUsed"), data(receipt, "logsBloom", 256), entries]
 
 
 def _log(log: Mapping[str, Any]) -> Nested:
@@ -83,7 +96,10 @@ def parse_receipt(raw: bytes) -> Receipt:
     kind = 0 if raw[0] >= 0xC0 else raw[0]
     if kind and kind not in _TYPED:
         raise ValueError(f"a receipt of type {kind} is not known to this program: upgrade it")
-    values = as_list(decode(raw[1:] if kind else raw), "receipt")
+    return _receipt(kind, as_list(decode(raw[1:] if kind else raw), "receipt"))
+
+
+def _receipt(kind: int, values: list[Nested]) -> Receipt:
     if len(values) != 4:
         raise ValueError(f"a receipt has 4 fields, this one has {len(values)}")
     outcome = as_bytes(values[0], "status")

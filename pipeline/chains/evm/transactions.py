@@ -6,7 +6,7 @@ blocks, without its blobs), 4 (EIP-7702). Left out: types that other networks ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,10 +53,10 @@ def transaction_rlp(transaction: Mapping[str, Any]) -> bytes:
     """
     kind = number(transaction, "type") if transaction.get("type") is not None else 0
     if kind == 0:
-        return encode([_field(transaction, name) for name in _LEGACY])
+        return encode(_fields(transaction, _LEGACY))
     if kind not in _TYPED:
         raise ValueError(f"a transaction of type {kind} is not known to this program: upgrade it")
-    return bytes([kind]) + encode([_field(transaction, name) for name in _TYPED[kind]])
+    return bytes([kind]) + encode(_fields(transaction, _TYPED[kind]))
 
 
 def transaction_hash(raw: bytes) -> str:
@@ -114,7 +114,7 @@ def bytes_of(transaction: Mapping[str, Any], raw: bytes, txid: str) -> bytes | N
         return raw
     if raw[:1] >= b"\xc0":
         return None  # before EIP-2718 there is a `v`, and no parity
-    told = _field(transaction, "yParity")
+    told = _parity(transaction)
     if told not in (b"", b"\x01"):
         return None
     other = transaction_rlp({**transaction, "yParity": "0x0" if told else "0x1"})
@@ -131,23 +131,28 @@ def _kind_of(raw: bytes) -> tuple[int, tuple[str, ...]]:
     return raw[0], _TYPED[raw[0]]
 
 
-def _field(transaction: Mapping[str, Any], name: str) -> Nested:
-    match name:
-        case "to":
-            return recipient(transaction)
-        case "input":
-            return data(transaction, "input" if "input" in transaction else "data")
-        case "yParity":
-            # Older nodes say it as `v`.
-            return quantity(transaction, "yParity" if transaction.get("yParity") is not None else "v")
-        case "accessList":
-            return [[data(one, "address", 20), _hashes(one, "storageKeys")] for one in _entries(transaction, name)]
-        case "blobVersionedHashes":
-            return _hashes(transaction, name)
-        case "authorizationList":
-            return [authorization_fields(one) for one in _entries(transaction, name)]
-        case _:
-            return quantity(transaction, name)
+def _fields(transaction: Mapping[str, Any], names: Sequence[str]) -> list[Nested]:
+    return [_READERS[name](transaction) if name in _READERS else quantity(transaction, name) for name in names]
+
+
+def _parity(transaction: Mapping[str, Any]) -> bytes:
+    """Older nodes say it as `v`."""
+    return quantity(transaction, "yParity" if transaction.get("yParity") is not None else "v")
+
+
+def _access_list(transaction: Mapping[str, Any]) -> list[Nested]:
+    return [[data(one, "address", 20), _hashes(one, "storageKeys")] for one in _entries(transaction, "accessList")]
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Nested]] = {
+    "to": recipient,
+    "input": lambda transaction: data(transaction, "input" if "input" in transaction else "data"),
+    "yParity": _parity,
+    "accessList": _access_list,
+    "blobVersionedHashes": lambda transaction: _hashes(transaction, "blobVersionedHashes"),
+    "authorizationList": lambda transaction: [authorization_fields(one) for one in _entries(transaction, "authorizationList")],
+}
+"""Fields that are no quantities."""
 
 
 def authorization_fields(one: Mapping[str, Any]) -> list[Nested]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import rlp
 
-from pipeline.chains.evm.receipts import Log, parse_receipt, receipt_rlp, token_movement, token_movements
+from pipeline.chains.evm.receipts import Log, parse_receipt, read_receipt, receipt_rlp, token_movement, token_movements
 
 USDT = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 TO = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -42,6 +42,26 @@ def test_a_failed_one_and_a_legacy_one_before_byzantium() -> None:
     old = receipt(root="0x" + "ab" * 32)
     del old["type"], old["status"]
     assert parse_receipt(receipt_rlp(old)).status is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"type": None},
+        {"type": "0x0", "status": "0x0", "logs": []},
+        {"status": None, "root": "0x" + "ab" * 32},
+        {"logs": [log(), log(0)]},
+    ],
+)
+def test_what_is_read_of_an_answer_is_what_its_bytes_say(change: dict[str, Any]) -> None:
+    raw = receipt_rlp(receipt(**change))
+    assert read_receipt(receipt(**change)) == (raw, parse_receipt(raw))
+
+
+def test_a_status_that_is_neither_success_nor_failure_is_refused() -> None:
+    with pytest.raises(ValueError, match="status is 0 or 1"):
+        read_receipt(receipt(status="0x2"))
 
 
 @pytest.mark.parametrize(

@@ -21,3 +21,14 @@ def test_root_and_proofs_are_those_of_the_library(count: int, longest: int) -> N
     assert [trie.prove(place) for place in places] == prove_each(items, places)
     for place in places:
         assert check(trie.root, place, trie.prove(place)) == items[place]
+
+
+def test_tries_of_one_seed_are_those_of_the_library_one_after_another_of_any_count() -> None:
+    """The keys of a count are kept: what is built of one block must not show in the next."""
+    chance = random.Random(17)
+    for count in [*chance.sample(range(1, 300), 12), 5, 130, 5, 130]:
+        items = [chance.randbytes(chance.choice((1, 2, 27, 28, 29, 30, 31, 32, 33, 110, 600))) for _ in range(count)]
+        trie = BlockTrie(items)
+        assert trie.root == trie_root(items)
+        places = sorted({0, chance.randrange(count), count - 1})
+        assert [trie.prove(place) for place in places] == prove_each(items, places)
