@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, Self
 
 from pipeline.model.durable import atomic_file
 from pipeline.model.message import grouped, message
@@ -19,6 +20,9 @@ from pipeline.model.message import grouped, message
 from .document import Document
 from .file_names import FORMATS, Format, check_format, file_name
 from .form import Language
+
+if TYPE_CHECKING:
+    from .xlsx import Workbooks
 
 
 def render_all(
@@ -34,19 +38,15 @@ def render_all(
     Raises EsepError for a format or language that is not one of ours, or a text that a workbook's cell can't hold.
     """
     written: list[Path] = []
-    for one in formats:
-        for language in languages:
-            path = directory / file_name(one, language)
-            if path not in written:
-                progress(path.name)
-                render_one(
-                    document,
-                    path,
-                    format=one,
-                    language=language,
-                    on_progress=functools.partial(_say, progress, path.name, document.rows.height),
-                )
-                written.append(path)
+    with Printer(document, directory) as printer:
+        for one in formats:
+            for language in languages:
+                path = directory / file_name(one, language)
+                if path not in written:
+                    progress(path.name)
+                    told = functools.partial(_say, progress, path.name, document.rows.height)
+                    printer.print(path, format=one, language=language, on_progress=told)
+                    written.append(path)
     return written
 
 
@@ -57,25 +57,54 @@ def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> N
 def render_one(
     document: Document, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
 ) -> None:
-    """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `on_progress`: how many rows are done."""
-    check_format(format, language)
-    with atomic_file(path, mode=None) as file:
-        _write(document, file, path, format, language, on_progress)
+    """Write one file: see `Printer.print`."""
+    with Printer(document, path.parent) as printer:
+        printer.print(path, format=format, language=language, on_progress=on_progress)
 
 
-def _write(document: Document, file: IO[bytes], path: Path, format: Format, language: Language, on_progress: Callable[[int], None]) -> None:
-    # Each library is loaded only when its format is asked for: the command line starts quicker.
-    if format == "json":
-        from .json_report import write_report_json
+class Printer:
+    """Writes a document's files one after another; what workbooks have in common in all languages is made for the first of them. To be used as a context."""
 
-        write_report_json(document, file, on_progress=on_progress)
-    elif format == "xlsx":
-        from .xlsx import write_xlsx
+    def __init__(self, document: Document, folder: Path) -> None:
+        """`folder`: where rows lie until they are packed: they take a gigabyte per million before compression, too much for the system's temporary one."""
+        self._document, self._folder = document, folder
+        self._kept = ExitStack()
+        self._books: Workbooks | None = None
 
-        # The rows take a gigabyte per million before compression: in the target's folder, not in the system's temporary one.
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            write_xlsx(document, file, language=language, folder=Path(folder), on_progress=on_progress)
-    else:
-        from .pdf import write_pdf
+    def __enter__(self) -> Self:
+        return self
 
-        write_pdf(document, file, language=language, on_progress=on_progress)
+    def __exit__(self, *_: object) -> None:
+        self._kept.close()
+
+    def print(self, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
+        """Write one file; it appears under its name only when it is whole. `language` says nothing to JSON. `on_progress`: how many rows are done.
+
+        Raises EsepError for a format or language that is not one of ours, or a text that a workbook's cell can't hold.
+        """
+        check_format(format, language)
+        with atomic_file(path, mode=None) as file:
+            # Each library is loaded only when its format is asked for: the command line starts quicker.
+            if format == "json":
+                from .json_report import write_report_json
+
+                write_report_json(self._document, file, on_progress=on_progress)
+            elif format == "xlsx":
+                self._workbooks().write(file, language=language, on_progress=on_progress)
+            else:
+                from .pdf import write_pdf
+
+                self._drop_workbooks()
+                write_pdf(self._document, file, language=language, on_progress=on_progress)
+
+    def _workbooks(self) -> Workbooks:
+        if self._books is None:
+            from .xlsx import Workbooks
+
+            folder = self._kept.enter_context(tempfile.TemporaryDirectory(prefix=".report.xlsx.", dir=self._folder))
+            self._books = self._kept.enter_context(closing(Workbooks(self._document, folder=Path(folder))))
+        return self._books
+
+    def _drop_workbooks(self) -> None:
+        self._kept.close()
+        self._books = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -21,7 +22,7 @@ import xlsxwriter
 
 from .document import Document
 from .form import COLUMNS, Language, form
-from .report_rows import ReportRows, RowSpan
+from .report_rows import RowSpan
 from .xlsx_cells import (
     LINE_PT,
     RIGHT,
@@ -35,7 +36,8 @@ from .xlsx_cells import (
     write_text,
 )
 from .xlsx_look import column_widths, look_of, paper_for, upright_headings
-from .xlsx_rows import SPOOLED, BulkRows, WrittenOtherwise, splice_sheets
+from .xlsx_rows import BulkRows, MadeRows, WrittenOtherwise, splice_sheets
+from .xlsx_typed import SPOOLED, TypedRows
 
 ROWS_PER_SHEET: Final = 1_000_000
 """A sheet has 1,048,576 rows; the form's rows beyond this go on to another sheet with the same headings."""
@@ -59,26 +61,79 @@ def write_xlsx(
     folder: Path | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the workbook to a binary file; `folder`: where rows lie until they are packed (None: the system's own), `on_progress`: how many are done.
+    """Write one workbook: see `Workbooks` and its `write`."""
+    with closing(Workbooks(document, rows_per_sheet=rows_per_sheet, folder=folder)) as books:
+        books.write(file, language=language, on_progress=on_progress)
 
-    Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
-    """
-    where = str(folder) if folder else None
-    with tempfile.SpooledTemporaryFile(SPOOLED, dir=where) as spooled:
-        written = cast("IO[bytes]", spooled)
-        try:
-            splice_sheets(
-                written,
-                file,
-                _write_book(document, written, language, rows_per_sheet, where),
-                folder=where,
-                on_progress=_every(ROWS_BETWEEN, on_progress),
+
+class Workbooks:
+    """A document's workbooks, one language after another: rows are typed once for all of them."""
+
+    def __init__(self, document: Document, *, rows_per_sheet: int = ROWS_PER_SHEET, folder: Path | None = None) -> None:
+        """`folder`: where rows lie until they are packed, and for the next language (None: the system's own)."""
+        self._document, self._folder = document, str(folder) if folder else None
+        columns = form().printed_columns("kk")  # of any language: widths and cells do not depend on headings
+        self._widths = amount_widths(column_widths(look_of(document.layout), document.names), columns, document.longest)
+        self._sheets = [
+            TypedRows(
+                RowSpan(document.rows, number * rows_per_sheet, rows_per_sheet), columns, self._widths, running=_LEFT, folder=self._folder
             )
-        except WrittenOtherwise:
-            # A version of the library that this program does not know: it writes each row itself, which takes longer.
-            file.seek(0)
-            file.truncate()
-            _write_book(document, file, language, rows_per_sheet, where, is_whole=True)
+            for number in range(max(1, -(-document.rows.height // rows_per_sheet)))
+        ]
+        self._made = MadeRows(self._folder)
+
+    def write(self, file: IO[bytes], *, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
+        """Write the workbook to a binary file; `on_progress`: how many rows are done.
+
+        Raises EsepError when a text is longer than a cell can hold (32,767 characters): it is never cut short.
+        """
+        with tempfile.SpooledTemporaryFile(SPOOLED, dir=self._folder) as spooled:
+            written = cast("IO[bytes]", spooled)
+            try:
+                splice_sheets(written, file, self.write_book(written, language), self._made, on_progress=_every(ROWS_BETWEEN, on_progress))
+            except WrittenOtherwise:
+                # A version of the library that this program does not know: it writes each row itself, which takes longer.
+                file.seek(0)
+                file.truncate()
+                self.write_book(file, language, is_whole=True)
+
+    def write_book(self, file: IO[bytes], language: Language, *, is_whole: bool = False) -> list[BulkRows]:
+        """Write the workbook with the landmarks of each sheet's rows, or with all rows (`is_whole`); the sheets' rows."""
+        document, text = self._document, form().text[language]
+        options: dict[str, Any] = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "tmpdir": self._folder,
+        }
+        if look_of(document.layout).is_fitted:
+            # Column widths are counted in digits of this font: one that every office has, or one as wide in its place; a digit has seven pixels.
+            options["default_format_properties"] = {"font_name": "Arial", "font_size": 9.5, "font_scheme": "none"}
+        bulk = []
+        with xlsxwriter.Workbook(file, options) as book:
+            book.use_zip64()  # a sheet of a million rows with long texts passes two gigabytes before it is packed
+            book.set_properties(
+                {
+                    "title": f"{form().index} {document.month}",
+                    "subject": text.title,
+                    "author": document.header.get("name", ""),
+                    "comments": f"SHA-256 {document.digest}",
+                    "created": datetime.fromtimestamp(document.frozen_at, UTC).replace(tzinfo=None),
+                }
+            )
+            book.set_size(2400, 1400)
+            for number, typed in enumerate(self._sheets):
+                name = form().index if number == 0 else f"{form().index} ({number + 1})"
+                sheet = _FormSheet(book, document, language, name, self._widths)
+                bulk.append(sheet.write(typed, is_last=typed is self._sheets[-1], is_whole=is_whole))
+            _write_totals(book, document, language)
+        return bulk
+
+    def close(self) -> None:
+        """Remove what was kept for another language."""
+        self._made.close()
+        for typed in self._sheets:
+            typed.close()
 
 
 def _every(rows: int, tell: Callable[[int], None]) -> Callable[[int], None]:
@@ -94,41 +149,10 @@ def _every(rows: int, tell: Callable[[int], None]) -> Callable[[int], None]:
     return on_progress
 
 
-def _write_book(
-    document: Document, file: IO[bytes], language: Language, rows_per_sheet: int, folder: str | None, *, is_whole: bool = False
-) -> list[BulkRows]:
-    """Write the workbook with the landmarks of each sheet's rows, or with all rows (`is_whole`); the sheets' rows."""
-    text = form().text[language]
-    options: dict[str, Any] = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "tmpdir": folder}
-    if look_of(document.layout).is_fitted:
-        # Column widths are counted in digits of this font: one that every office has, or one as wide in its place; a digit has seven pixels.
-        options["default_format_properties"] = {"font_name": "Arial", "font_size": 9.5, "font_scheme": "none"}
-    bulk = []
-    with xlsxwriter.Workbook(file, options) as book:
-        book.use_zip64()  # a sheet of a million rows with long texts passes two gigabytes before it is packed
-        book.set_properties(
-            {
-                "title": f"{form().index} {document.month}",
-                "subject": text.title,
-                "author": document.header.get("name", ""),
-                "comments": f"SHA-256 {document.digest}",
-                "created": datetime.fromtimestamp(document.frozen_at, UTC).replace(tzinfo=None),
-            }
-        )
-        book.set_size(2400, 1400)
-        sheets = max(1, -(-document.rows.height // rows_per_sheet))
-        for number in range(sheets):
-            name = form().index if number == 0 else f"{form().index} ({number + 1})"
-            rows = RowSpan(document.rows, number * rows_per_sheet, rows_per_sheet)
-            bulk.append(_FormSheet(book, document, language, name).write(rows, is_last=number == sheets - 1, is_whole=is_whole))
-        _write_totals(book, document, language)
-    return bulk
-
-
 class _FormSheet:
     """One sheet of the form while it is written, from the top down."""
 
-    def __init__(self, book: Any, document: Document, language: Language, name: str) -> None:
+    def __init__(self, book: Any, document: Document, language: Language, name: str, widths: list[float]) -> None:
         self.document, self.language, self.text = document, language, form().text[language]
         self.where = f"{form().index} {document.month}"
         self.look = look_of(document.layout)
@@ -137,16 +161,17 @@ class _FormSheet:
         self.sheet = book.add_worksheet(name)
         self.row = 0
         self.columns = form().printed_columns(language)
-        self.widths = amount_widths(column_widths(self.look, document.names), self.columns, document.longest)
+        self.widths = widths
         self.cells = TypedCells(self.columns, self.widths, self.cell, running=_LEFT, where=self.where)
 
-    def write(self, rows: ReportRows, *, is_last: bool, is_whole: bool) -> BulkRows:
+    def write(self, typed: TypedRows, *, is_last: bool, is_whole: bool) -> BulkRows:
+        rows = typed.rows
         for number, width in enumerate(self.widths):
             self.sheet.set_column(number, number, width, self.formats())
         self._write_top()
         self._write_headings()
         first = self.row
-        bulk = BulkRows(rows, self.cells, first_row=first)
+        bulk = BulkRows(typed, first_row=first)
         if rows.height:
             for row, values in (
                 enumerate(itertools.chain.from_iterable(part.iter_rows() for part in rows.iter_slices()), first)

@@ -14,7 +14,7 @@ from typing import cast
 
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import joined, message
-from pipeline.render import Document, render_one
+from pipeline.render import Document, Printer
 from pipeline.render.file_names import FORMATS, Format, file_name
 from pipeline.render.form import LANGUAGES, Language
 
@@ -43,12 +43,12 @@ def check_documents(bundle: OpenBundle) -> Finding:
     faults += [message("{name} is missing", name=name) for name in sorted(set(expected) - named)]
     faults += [message("the manifest names no version of {name}, which writes documents", name=name) for name in unnamed]
     undecided = []
-    with tempfile.TemporaryDirectory(prefix="esep-verify-") as folder:
+    with tempfile.TemporaryDirectory(prefix="esep-verify-") as folder, Printer(document, Path(folder)) as printer:
         for name, (format, language) in expected.items():
             if name not in named:
                 continue
             again = Path(folder) / name
-            render_one(document, again, format=format, language=language)
+            printer.print(again, format=format, language=language)
             if digest_of(again) == digest_of(bundle.folder / name):
                 continue
             writers = _other_writers(bundle.manifest["software"], format)

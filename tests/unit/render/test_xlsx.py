@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import EsepError
-from pipeline.render import xlsx_rows
+from pipeline.render import xlsx_typed
 from pipeline.render.form import COLUMNS, LANGUAGES, Language, form
-from pipeline.render.xlsx import _write_book
+from pipeline.render.xlsx import Workbooks
 from pipeline.render.xlsx_cells import exact_decimals
 from pipeline.render.xlsx_rows import BulkRows, WrittenOtherwise
+from pipeline.render.xlsx_typed import TypedRows
 
 from .documents import HARD_ROWS, ROW, document, example, hard, of_rows
 from .workbook import numbers_row, opened, read_rows, workbook_bytes
@@ -247,21 +249,57 @@ def test_rows_made_by_columns_are_the_librarys_own_bytes(
     rows = [dict(zip(("miner_name", "amount", "n", "transfer_date"), one, strict=True)) for one in values]
     made = of_rows(pl.DataFrame([{**ROW, **row} for row in rows], dict.fromkeys(COLUMNS, pl.String)))
     whole = io.BytesIO()
-    _write_book(made, whole, "kk", rows_per_sheet, None, is_whole=True)
+    with closing(Workbooks(made, rows_per_sheet=rows_per_sheet)) as books:
+        books.write_book(whole, "kk", is_whole=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(xlsx_rows, "CHUNK", chunk)
+        patch.setattr(xlsx_typed, "CHUNK", chunk)
         assert workbook_bytes(made, rows_per_sheet=rows_per_sheet) == whole.getvalue()
 
 
 def test_most_rows_are_made_by_columns() -> None:
     some = example().rows
-    (bulk,) = _write_book(of_rows(pl.concat([some] * 20)), io.BytesIO(), "kk", 1_000_000, None)
-    assert len(list(bulk.landmarks())) < 20 < some.height
+    with closing(Workbooks(of_rows(pl.concat([some] * 20)))) as books:
+        (bulk,) = books.write_book(io.BytesIO(), "kk")
+        assert len(list(bulk.landmarks())) < 20 < some.height
+
+
+@pytest.mark.parametrize(("rows_per_sheet", "made_anew"), [(1_000, 2), (7, 9)])
+def test_further_languages_are_the_same_bytes_and_type_no_row_again(
+    monkeypatch: pytest.MonkeyPatch, rows_per_sheet: int, made_anew: int
+) -> None:
+    """Russian and English have the same rows in the same places, Kazakh has no note above them; of several sheets, the last is kept."""
+    expected = {language: workbook_bytes(hard(), language=language, rows_per_sheet=rows_per_sheet) for language in LANGUAGES}
+    called: list[str] = []
+
+    def watch(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+        monkeypatch.setattr(kind, name, lambda *of: (called.append(name), method(*of))[1])
+
+    watch(TypedRows, "_typed")
+    watch(BulkRows, "_made")
+    with closing(Workbooks(hard(), rows_per_sheet=rows_per_sheet)) as books:
+        for language, content in expected.items():
+            file = io.BytesIO()
+            books.write(file, language=language)
+            assert file.getvalue() == content
+    assert called.count("_typed") == -(-hard().rows.height // rows_per_sheet)
+    assert called.count("_made") == made_anew
+
+
+def test_a_workbook_after_one_that_failed_is_whole() -> None:
+    made = document([{"miner_name": "ә"}] * 3)
+    with closing(Workbooks(made)) as books:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="full"):
+            patch.setattr(BulkRows, "_chunk", lambda *_: (_ for _ in ()).throw(OSError("full")))
+            books.write(io.BytesIO(), language="ru")
+        file = io.BytesIO()
+        books.write(file, language="ru")
+    assert file.getvalue() == workbook_bytes(made, language="ru")
 
 
 def test_a_library_that_writes_otherwise_writes_every_row_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = workbook_bytes(hard())
-    monkeypatch.setattr(BulkRows, "_xml", lambda _: pl.col("place").cast(pl.String))
+    monkeypatch.setattr(BulkRows, "_xml", lambda *_: pl.col("place").cast(pl.String))
     assert workbook_bytes(hard()) == expected
     monkeypatch.setattr("pipeline.render.xlsx.WrittenOtherwise", KeyError)  # so that it is seen to be raised
     with pytest.raises(WrittenOtherwise):
