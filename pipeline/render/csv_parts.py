@@ -29,7 +29,7 @@ def csv_parts(path: Path, rows: int = ROWS_AT_ONCE, *, block: int = _BLOCK) -> I
             if header:
                 held = pl.concat([held, frame])
             else:
-                header, held = lines[: _line_end(lines)], frame
+                header, held = header_of(lines), frame
             while held.height > rows:
                 yield held.head(rows)
                 held = held.slice(rows)
@@ -53,6 +53,17 @@ def whole_lines(file: IO[bytes], block: int = _BLOCK) -> Iterator[bytes]:
         yield rest
 
 
+def header_of(lines: bytes) -> bytes:
+    """A table's first line with its end, which is the first outside quotes; all of it where there is none."""
+    end, since, quotes = -1, 0, 0
+    while (end := lines.find(b"\n", end + 1)) >= 0:
+        quotes += lines.count(b'"', since, end)
+        if quotes % 2 == 0:
+            return lines[: end + 1]
+        since = end
+    return lines
+
+
 def read_text(content: bytes | Path) -> pl.DataFrame:
     """A CSV with its header, all columns strings, empty fields null. Raises OSError, ValueError."""
     try:
@@ -70,14 +81,3 @@ def _last_line_end(piece: bytes, *, is_quoted: bool) -> int:
             return end + 1
         until = end
     return 0
-
-
-def _line_end(lines: bytes) -> int:
-    """Past the first line end outside quotes; the whole length where there is none."""
-    end, since, quotes = -1, 0, 0
-    while (end := lines.find(b"\n", end + 1)) >= 0:
-        quotes += lines.count(b'"', since, end)
-        if quotes % 2 == 0:
-            return end + 1
-        since = end
-    return len(lines)

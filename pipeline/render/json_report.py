@@ -12,12 +12,11 @@ from typing import IO, Any
 
 import polars as pl
 
+from .csv_parts import ROWS_AT_ONCE
 from .document import HEADER_FIELDS, Document
 from .form import form
 
 SCHEMA_ID = "urn:esep:report:1"
-ROWS_AT_ONCE = 50_000
-"""Rows turned into text at a time: JSON names all fifteen columns in each."""
 
 
 def write_report_json(document: Document, file: IO[bytes], *, on_progress: Callable[[int], None] = lambda _: None) -> None:
@@ -33,11 +32,12 @@ def write_report_json(document: Document, file: IO[bytes], *, on_progress: Calla
     }
     opening = json.dumps(head, ensure_ascii=False, indent=1)
     file.write(opening.removesuffix("\n}").encode() + b',\n "rows": [')
-    for start in range(0, document.rows.height, ROWS_AT_ONCE):
-        part = document.rows.slice(start, ROWS_AT_ONCE)
+    done = 0
+    for part in document.rows.iter_slices(ROWS_AT_ONCE):
         lines = part.with_columns(pl.col("n").cast(pl.Int64), pl.exclude("n").replace("", None)).write_ndjson().rstrip("\n")
-        file.write((",\n  " if start else "\n  ").encode() + lines.replace("\n", ",\n  ").encode())
-        on_progress(start + part.height)
+        file.write((",\n  " if done else "\n  ").encode() + lines.replace("\n", ",\n  ").encode())
+        done += part.height
+        on_progress(done)
     file.write(b"\n ]\n}\n" if document.rows.height else b"]\n}\n")
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import polars as pl
 
 from .canonical import check_rows
-from .csv_parts import ROWS_AT_ONCE, read_text, whole_lines
+from .csv_parts import ROWS_AT_ONCE, header_of, read_text, whole_lines
 
 
 class ReportRows(Protocol):
@@ -53,7 +53,7 @@ class ReportFile:
                 check_rows(frame)
                 self._starts.append(self.height)
                 self._places.append((offset, len(lines)))
-                self._header = self._header or lines[: lines.find(b"\n") + 1 or len(lines)]
+                self._header = self._header or header_of(lines)
                 self.height += frame.height
                 offset += len(lines)
         if not self._places:
