@@ -15,7 +15,8 @@ from pipeline.assess.opening_line import OPENING_LINE_CSV, SINCE
 from pipeline.enrich.debts import ACCOUNT
 from pipeline.model.message import joined, message
 from pipeline.model.months import Month
-from pipeline.render.canonical import read_report_csv, table_csv
+from pipeline.render.canonical import table_csv
+from pipeline.render.csv_parts import csv_parts
 
 from .finding import Finding
 from .opened import OpenBundle
@@ -55,11 +56,17 @@ def check_debts(bundle: OpenBundle) -> Finding:
 
 def _report_faults(folder: Path, debts: pl.DataFrame, month: Month) -> list[str]:
     """What the report's own rows say was allocated in the month and settled is what stands in `debts.csv`."""
-    rows = _in_units(read_report_csv(folder / "report.csv"), ["amount"])
     is_of_month = pl.col("allocation_date").is_between(pl.lit(month.first.isoformat()), pl.lit(month.last.isoformat()))
+    meant = {"allocated": is_of_month, "settled": pl.col("transfer_date").is_not_null()}
+    amounts = [pl.when(is_meant).then("amount").alias(name) for name, is_meant in meant.items()]
+    sums = [
+        _in_units(rows, ["amount"]).select(*ACCOUNT, *amounts).group_by(ACCOUNT).agg(pl.col(list(meant)).sum())
+        for rows in csv_parts(folder / "report.csv")
+    ]
+    report = pl.concat(sums).group_by(ACCOUNT).agg(pl.col(list(meant)).sum())
     faults = []
-    for name, is_meant in (("allocated", is_of_month), ("settled", pl.col("transfer_date").is_not_null())):
-        said = rows.filter(is_meant).group_by(ACCOUNT).agg(pl.col("amount").sum().alias("said"))
+    for name in meant:
+        said = report.select(*ACCOUNT, pl.col(name).alias("said"))
         both = debts.select(*ACCOUNT, name).join(said, on=ACCOUNT, how="full", coalesce=True).fill_null(0)
         differing = both.filter(pl.col(name) != pl.col("said")).height
         if differing:

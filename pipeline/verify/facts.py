@@ -7,7 +7,9 @@ where the bundle proves that one, too. Which addresses are the pool's is its own
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -28,6 +30,9 @@ from .opened import OpenBundle
 Key = tuple[str, str]
 """Chain and txid."""
 _OP_RETURN = b"\x6a"
+_OF_TRANSACTION = ("chain", "txid", "block_hash")
+_ROWS_AT_ONCE = 20_000
+"""Rows of inputs or outputs in memory as Python values at a time: those of a million payouts would take more than a gigabyte."""
 _MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
     "pool_wallets": (),
     "blocks": (),
@@ -42,13 +47,23 @@ _MAY_BE_EMPTY: dict[str, tuple[str, ...]] = {
 """The frames that come from chains, each with the columns that may have no value."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Claimed:
     """What the facts say of one transaction."""
 
     row: dict[str, Any]
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    outputs: list[dict[str, Any]] = field(default_factory=list)
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the facts say of all transactions, as far as it is looked up."""
+
+    rows: dict[Key, dict[str, Any]]
+    """By transaction, in the facts' order."""
+    wallets: dict[tuple[str, str, int], str]
+    """The pool's outputs by chain, txid and vout: whose each is."""
 
 
 def check_facts(bundle: OpenBundle) -> Finding:
@@ -149,13 +164,14 @@ def _times(bundle: OpenBundle, chain: str, proven: pl.DataFrame) -> list[pl.Seri
 def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
     """Every transaction of the facts, whole."""
     facts, proven = bundle.facts, bundle.proven[0]
-    told, faults = _claimed(bundle)
+    known = _Known(*_looked_up(facts))
+    told, faults = _claimed(facts, known)
     native = {asset.chain: asset.name for asset in bundle.rules.assets.values() if asset.contract is None}
     bitcoin = {chain for chain, network in bundle.networks.items() if isinstance(network, Network)}
     faults += _wallet_faults(facts.outputs, facts.inputs)
     spent: set[tuple[str, str, int]] = set()
     unproved = strangers = first_seen = whole = 0
-    for key, each in told.items():
+    for key, each in zip(known.rows, told, strict=True):
         chain, txid = key
         network = bundle.networks.get(chain)
         transaction = proven.get(key)
@@ -167,7 +183,7 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
                 faults.append(message("{chain} transaction {txid}: nothing proves it", chain=chain, txid=txid))
             continue
         wrong = _own_faults(each, transaction, transaction.tx, network, native.get(chain))
-        more, counted = _input_faults(each, chain, transaction.tx, told, proven, network)
+        more, counted = _input_faults(each, chain, transaction.tx, known, proven, network)
         faults += [message("{chain} transaction {txid}: {what}", chain=chain, txid=txid, what=what) for what in wrong + more]
         strangers, first_seen, whole = strangers + counted[0], first_seen + counted[1], whole + 1
         for source in transaction.tx.inputs if not transaction.tx.is_coinbase else ():
@@ -184,7 +200,7 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
             spent.add(place)
     faults += [
         message("{chain} transaction {txid} is proved, but the facts leave it out", chain=chain, txid=txid)
-        for chain, txid in sorted(set(proven) - set(told))
+        for chain, txid in sorted(set(proven) - set(known.rows))
     ]
     words = []
     if unproved:
@@ -203,38 +219,47 @@ def _transactions(bundle: OpenBundle) -> tuple[list[str], str, list[str]]:
         words.append(
             message("what {strangers} inputs of strangers were worth: the transactions before them are not carried", strangers=strangers)
         )
-    if others := sorted({chain for chain, _ in told} - bitcoin):
+    if others := sorted({chain for chain, _ in known.rows} - bitcoin):
         words.append(
             message("what the transactions of {others} moved, but for the sums reported: the node's word (ADR 7)", others=", ".join(others))
         )
     return faults, message("{whole} transactions are whole what their bytes say", whole=whole), words
 
 
-def _claimed(bundle: OpenBundle) -> tuple[dict[Key, _Claimed], list[str]]:
-    """The facts by transaction; inputs or outputs without a transaction are faults."""
-    facts = bundle.facts
-    told: dict[Key, _Claimed] = {}
-    faults: list[str] = []
-    for row in facts.transactions.iter_rows(named=True):
-        key = row["chain"], row["txid"]
-        if key in told:
-            faults.append(message("{chain} transaction {txid} stands in the facts twice", chain=row["chain"], txid=row["txid"]))
-        told[key] = _Claimed(row)
+def _looked_up(facts: Facts) -> tuple[dict[Key, dict[str, Any]], dict[tuple[str, str, int], str]]:
+    """`_Known`'s parts."""
+    rows = {(row["chain"], row["txid"]): row for row in facts.transactions.iter_rows(named=True)}
+    ours = facts.outputs.filter(pl.col("wallet").is_not_null()).select("chain", "txid", "vout", "wallet")
+    return rows, {(chain, txid, vout): wallet for chain, txid, vout, wallet in ours.iter_rows()}
+
+
+def _claimed(facts: Facts, known: _Known) -> tuple[Iterator[_Claimed], list[str]]:
+    """The facts by transaction, in the order of `known.rows`, made one after another; a transaction told twice, and inputs or outputs without a transaction, are faults."""
+    twice = facts.transactions.filter(~pl.struct("chain", "txid").is_first_distinct()).select("chain", "txid")
+    faults: list[str] = [
+        message("{chain} transaction {txid} stands in the facts twice", chain=chain, txid=txid) for chain, txid in twice.iter_rows()
+    ]
+    keys = [(chain, txid, row["block_hash"]) for (chain, txid), row in known.rows.items()]
+    places = pl.DataFrame(keys, schema=dict.fromkeys(_OF_TRANSACTION, pl.String), orient="row").with_row_index("place")
+    parts = []
     for name, frame in (("inputs", facts.inputs), ("outputs", facts.outputs)):
-        for row in frame.iter_rows(named=True):
-            of = told.get((row["chain"], row["txid"]))
-            if of is None or of.row["block_hash"] != row["block_hash"]:
-                faults.append(
-                    message(
-                        "{chain} transaction {txid}: its {name} stand in the facts, itself not",
-                        chain=row["chain"],
-                        txid=row["txid"],
-                        name=name,
-                    )
-                )
-            else:
-                getattr(of, name).append(row)
-    return told, faults
+        found, homeless = _by_transaction(frame, places)
+        parts.append(found)
+        faults += [
+            message("{chain} transaction {txid}: its {name} stand in the facts, itself not", chain=chain, txid=txid, name=name)
+            for chain, txid in homeless
+        ]
+    return (_Claimed(*each) for each in zip(known.rows.values(), *parts, strict=True)), faults
+
+
+def _by_transaction(frame: pl.DataFrame, places: pl.DataFrame) -> tuple[Iterator[list[dict[str, Any]]], list[Key]]:
+    """For each transaction of `places` (_OF_TRANSACTION, place) its rows in the frame's order; and of rows that are of none, chain and txid."""
+    of = frame.select(_OF_TRANSACTION).with_row_index("row").join(places, on=_OF_TRANSACTION, how="left", maintain_order="left")
+    homeless = of.filter(pl.col("place").is_null()).select("chain", "txid").rows()
+    of = of.select("row", "place").drop_nulls().sort("place", "row")
+    counts = places.select("place").join(of.group_by("place").len(), on="place", how="left", maintain_order="left")["len"].fill_null(0)
+    rows = (row for part in of.iter_slices(_ROWS_AT_ONCE) for row in frame[part["row"]].iter_rows(named=True))
+    return (list(islice(rows, count)) for count in counts), homeless
 
 
 def _wallet_faults(outputs: pl.DataFrame, inputs: pl.DataFrame) -> list[str]:
@@ -291,7 +316,7 @@ def _without_null_addresses(shown: list[tuple[int, int, str | None, str, bool]])
 
 
 def _input_faults(
-    told: _Claimed, chain: str, tx: Tx, all_told: dict[Key, _Claimed], proven: dict[Key, ProvenTransaction], network: Network
+    told: _Claimed, chain: str, tx: Tx, known: _Known, proven: dict[Key, ProvenTransaction], network: Network
 ) -> tuple[list[str], tuple[int, int]]:
     """The pool's inputs against the outputs that they spend, and that what goes in comes out; inputs of strangers, and of the pool, unproved."""
     row, faults = told.row, []
@@ -305,14 +330,14 @@ def _input_faults(
     strangers = first_seen = 0
     for outpoint in sorted(spends):
         mine, before = said.get(outpoint), proven.get((chain, outpoint[0]))
-        if before is None or before.tx is None or (chain, outpoint[0]) not in all_told:
+        if before is None or before.tx is None or (chain, outpoint[0]) not in known.rows:
             strangers, first_seen = strangers + (mine is None), first_seen + (mine is not None)
             continue
         if outpoint[1] >= len(before.tx.outputs):
             faults.append(message("spends {outpoint}:{outpoint_2}, which does not exist", outpoint=outpoint[0], outpoint_2=outpoint[1]))
             continue
         output = before.tx.outputs[outpoint[1]]
-        wallet = next((o["wallet"] for o in all_told[chain, outpoint[0]].outputs if o["vout"] == outpoint[1]), None)
+        wallet = known.wallets.get((chain, *outpoint))
         shown = (output.value, address_of(output.script, network), wallet) if wallet is not None else None
         if shown != ((mine["value"], mine["address"], mine["wallet"]) if mine else None):
             faults.append(

@@ -6,10 +6,12 @@ Enters: a folder. Leaves: values; what can't be read raises in each check that w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 from cryptography import x509
@@ -25,7 +27,8 @@ from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
-from pipeline.render.canonical import read_report_csv
+from pipeline.render.canonical import check_rows
+from pipeline.render.csv_parts import csv_parts
 
 from .evidence import Proven, prove_transactions, read_evidence
 from .files import read_facts
@@ -102,6 +105,11 @@ class OpenBundle:
         """The month, computed anew from the facts in the bundle."""
         return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
 
+    def let_go(self) -> None:
+        """Let go of the facts and of what was computed from them, gigabytes of a large month: whoever asks again has them, made anew."""
+        for name in ("facts", "enriched", "coins", "before"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def chains(self) -> list[str]:
         """Every chain that the month stands on: by its rules, by its facts, and by the assets that it reports."""
@@ -120,12 +128,22 @@ class OpenBundle:
         owed = {rules.assets[asset].chain for asset in assets if asset in rules.assets}
         return sorted(named | owed | set(rules.finality))
 
-    def read_report(self) -> pl.DataFrame:
-        """The rows of `report.csv`, as text; not cached, because those of a large month need much memory."""
-        return read_report_csv(self.folder / "report.csv")
+    def tied_rows(self) -> Iterator[tuple[dict[str, Any], str, str]]:
+        """Each row of `report.csv`, as text, with its transaction and who paid (`read_ties`), read in parts. Raises VerifyError where `rows.csv` has other rows."""
+        for rows, ties in zip_longest(csv_parts(self.folder / "report.csv"), csv_parts(self.folder / "rows.csv")):
+            if rows is None or ties is None or rows["n"].to_list() != ties["n"].to_list():
+                raise VerifyError(message("rows.csv does not have the report's rows"))
+            check_rows(rows)
+            whole = _whole_ties(ties)
+            yield from zip(rows.iter_rows(named=True), whole["txid"], whole["payer"], strict=True)
 
     def read_ties(self) -> pl.DataFrame:
-        """Each report row's allocation and transaction (`rows.csv`), and who paid; `txid` is empty for an unsettled row, `payer` for the pool itself."""
-        ties = pl.read_csv(self.folder / "rows.csv", infer_schema=False)
-        payer = pl.col("payer").fill_null("") if "payer" in ties.columns else pl.lit("")
-        return ties.with_columns(pl.col("txid").fill_null(""), payer.alias("payer"))
+        """Each report row's transaction (`rows.csv`), and who paid; `txid` is empty for an unsettled row, `payer` for the pool itself. Each pair of the two once."""
+        parts = (_whole_ties(ties).select("txid", "payer").unique(maintain_order=True) for ties in csv_parts(self.folder / "rows.csv"))
+        return pl.concat(parts).unique(maintain_order=True)
+
+
+def _whole_ties(ties: pl.DataFrame) -> pl.DataFrame:
+    """With no null: `txid` and `payer` are empty texts, the latter in editions that have none, too."""
+    payer = pl.col("payer").fill_null("") if "payer" in ties.columns else pl.lit("")
+    return ties.with_columns(pl.col("txid").fill_null(""), payer.alias("payer"))
