@@ -284,7 +284,7 @@ class _Batch:
                 follower.follow(record, followed)
             rows += follower.write()
         for kind, several in bulks.items():
-            rows += self._add_bulk(kind, several)
+            rows += self._add_bulk(kind, several) if several else 0
         for record, other in others:
             rows += self._add_other(record, other)
         self._record_events()
