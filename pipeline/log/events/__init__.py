@@ -101,7 +101,8 @@ def decode(value: bytes) -> AnyEvent:
 
 def content_digest(content: Any) -> str:
     """SHA-256, hex, of a value's canonical JSON: used as the id of a batch or version."""
-    return hashlib.sha256(msgspec.json.encode(content, enc_hook=as_plain, order="deterministic")).hexdigest()
+    written = content if isinstance(content, msgspec.Raw) else msgspec.json.encode(content, enc_hook=as_plain, order="deterministic")
+    return hashlib.sha256(written).hexdigest()
 
 
 def json_schemas() -> dict[str, Any]:

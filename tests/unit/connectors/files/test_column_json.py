@@ -16,6 +16,8 @@ SHAPE = {"id": pl.String, "name": pl.String, "version": pl.Int32, "at": pl.Int64
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(ROW, max_size=9), st.integers(1, 4))
+@example([("a", "b", 1, 5, None), ("a", None, 1, 5, None), ("a", "b", 1, 5, None)], 2)
+@example([("a\n", None, 1, 5, None), ("b", None, 1, None, None), ("c", "\n", 1, 5, None)], 2)
 @example([('a"b\\c\n\x00\x7f', "Әліп\u2028", 1, 0, None), ("b", None, 1, None, None), ("", "", 2, -1, None)], 2)
 def test_they_are_the_bytes_of_the_lists(rows: list[tuple[str, str | None, int, int | None, None]], rows_at_once: int) -> None:
     frame = pl.DataFrame(rows, schema=SHAPE, orient="row")
