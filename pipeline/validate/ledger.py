@@ -105,6 +105,8 @@ def drop_repeats(
     `is_shown`: whether a fault may print the key.
     """
     keys = list(key)
+    if len(keys) == 1 and _ascend(rows[keys[0]]):
+        return rows, []
     named = rows.select(keys).drop_nulls()
     if named.hash_rows().n_unique() == named.height:  # as nearly always, and quicker than to compare the keys
         return rows, []
@@ -128,6 +130,28 @@ def drop_repeats(
         for line, first, *ids in firsts.select("line", "first", *keys).iter_rows()
     ]
     return kept, faults
+
+
+def _ascend(ids: pl.Series) -> bool:
+    """Whether each id is longer than the one before it, or as long and greater, as running numbers are: then none stands twice."""
+    if ids.dtype != pl.String or ids.null_count():
+        return False
+    length, id_ = pl.col("id").str.len_bytes(), pl.col("id")
+    step = length.cast(pl.Int64).diff(null_behavior="drop")
+    is_after = pl.DataFrame({"id": ids}).select(((step > 0) | ((step == 0) & (id_.slice(1) > id_.slice(0, pl.len() - 1)))).all())
+    return bool(is_after.item())
+
+
+def count_repeated(fresh: pl.DataFrame, rows: pl.DataFrame, others: pl.DataFrame, at: str) -> int:
+    """New rows with the account, asset, instant and amount (above 0) of another row of the file or of the ledger's `others` (rule 4.6)."""
+    same = ["account", "asset", at, "amount"]
+    marks = rows.select(same).hash_rows()
+    alike = rows.filter(marks.is_duplicated()) if marks.n_unique() < rows.height else rows.clear()
+    in_file = alike.group_by(same).len().filter(pl.col("len") > 1).select(same)
+    if others.is_empty() and in_file.is_empty():
+        return 0
+    credits = fresh.filter(pl.col("amount") > 0)
+    return credits.join(pl.concat([others.select(same).unique(), in_file]).unique(), same, "semi").height
 
 
 def _one_instant(rows: pl.DataFrame, heading: str) -> list[Fault]:

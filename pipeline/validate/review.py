@@ -19,7 +19,7 @@ from pipeline.model.message import Amount, joined, message
 from pipeline.model.months import almaty_words
 from pipeline.model.rules import Asset
 
-from .ledger import INSTANT, KEYS, LedgerKind, months_of, said
+from .ledger import INSTANT, KEYS, LedgerKind, count_repeated, months_of, said
 from .table import Fault, shown
 
 MOVES = ("account", "asset", "month")
@@ -157,7 +157,9 @@ def review(
     keys, at = list(KEYS[kind]), INSTANT[kind]
     rows = rows.with_columns(month=months_of(rows[at]))
     held = held.with_columns(month=months_of(held[at]))
-    joined = rows.join(held.select(*keys, *(pl.col(name).alias(f"{name}:held") for name in held.columns if name not in keys)), keys, "left")
+    compared = rows.clear() if held.is_empty() else rows  # beside an empty ledger every row is new
+    theirs = held.select(*keys, *(pl.col(name).alias(f"{name}:held") for name in held.columns if name not in keys))
+    joined = compared.join(theirs, keys, "left")
     others = held if held.is_empty() else held.join(rows, keys, "anti")  # what the file does not speak of
     is_new = pl.col("version:held").is_null()
     content = [name for name in rows.columns if name not in (*keys, "line", "month")]
@@ -170,7 +172,7 @@ def review(
     )
     is_changed = pl.any_horizontal(f"d:{name}" for name in content)
     changed = joined.filter(flags.select(is_changed).to_series())
-    fresh = joined.filter(is_new)
+    fresh = rows if held.is_empty() else joined.filter(is_new)
     differs = flags.filter(is_changed)
     counts = {name: int(differs[f"d:{name}"].sum()) for name in changes}
     counts["instant"] = counts.pop(at) - counts["month"]
@@ -182,7 +184,7 @@ def review(
     questions += _never_seen(fresh, held, known) + _unusual(rows, held, others, known)
     if kind == "payments":
         questions += _added_to_frozen(joined.filter(is_new | flags.select(is_changed).to_series()), held, known)
-    repeated = _repeated(fresh, rows, others, at) if kind == "allocations" else 0
+    repeated = count_repeated(fresh, rows, others, at) if kind == "allocations" else 0
     if repeated:
         questions.append(
             message(
@@ -225,7 +227,9 @@ def _above_supply(rows: pl.DataFrame, others: pl.DataFrame, known: ReviewContext
         {"asset": list(known.supplies), "limit": list(known.supplies.values())}, schema={"asset": pl.String, "limit": pl.Int128}
     )
     hint = message("is the column in base units (satoshi), not in coins? say so in the table's settings")
-    above = rows.join(limits, "asset", maintain_order="left").filter(pl.col("amount") > pl.col("limit"))
+    most = rows.group_by("asset").agg(pl.col("amount").max()).join(limits, "asset").filter(pl.col("amount") > pl.col("limit"))
+    above = rows.filter(pl.col("asset").is_in(most["asset"].to_list())).join(limits, "asset", maintain_order="left")
+    above = above.filter(pl.col("amount") > pl.col("limit"))
     faults = [
         Fault(
             line,
@@ -242,7 +246,7 @@ def _above_supply(rows: pl.DataFrame, others: pl.DataFrame, known: ReviewContext
     ]  # fmt: skip
     if faults:
         return faults
-    after = pl.concat([others.select("asset", "month", "amount"), rows.select("asset", "month", "amount")])
+    after = pl.concat([part.select("asset", "month", "amount") for part in (others, rows)])
     sums = after.group_by("asset", "month").agg(pl.col("amount").sum()).join(limits, "asset").filter(pl.col("amount") > pl.col("limit"))
     return [
         Fault(
@@ -338,14 +342,17 @@ def _never_seen(fresh: pl.DataFrame, held: pl.DataFrame, known: ReviewContext) -
 def _unusual(rows: pl.DataFrame, held: pl.DataFrame, others: pl.DataFrame, known: ReviewContext) -> list[str]:
     """Amounts a hundred times an account's own median (of `rows` and the ledger's `others`), or a hundred times the ledger's greatest so far."""
     account_asset = ["account", "asset"]
-    amounts = pl.concat([part.select(*account_asset, "amount") for part in (others, rows)]).filter(pl.col("amount") > 0)
-    greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
     # Floats: a measure of oddness, never an amount. No amount is far from the median where the greatest is near the least.
-    least, most = pl.col("amount").min().cast(pl.Float64), pl.col("amount").max().cast(pl.Float64)
-    wide = amounts.group_by(account_asset).agg(n=pl.len(), is_wide=most >= HABIT_TIMES * least).filter("is_wide", pl.col("n") >= HABIT_ROWS)
+    parts = [part.select(*account_asset, pl.col("amount").cast(pl.Float64)) for part in (others, rows)]
+    amounts = pl.concat(parts).filter(pl.col("amount") > 0)
+    greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
+    is_wide = pl.col("amount").max() >= HABIT_TIMES * pl.col("amount").min()
+    of_wide = amounts.group_by("asset").agg(is_wide=is_wide).filter("is_wide")  # where an asset is not wide, no account of it is
+    amounts = amounts.filter(pl.col("asset").is_in(of_wide["asset"].to_list()))
+    wide = amounts.group_by(account_asset).agg(n=pl.len(), is_wide=is_wide).filter("is_wide", pl.col("n") >= HABIT_ROWS)
     if wide.is_empty() and greatest.is_empty():
         return []
-    habits = amounts.join(wide, account_asset, "semi").group_by(account_asset).agg(habit=pl.col("amount").cast(pl.Float64).median())
+    habits = amounts.join(wide, account_asset, "semi").group_by(account_asset).agg(habit=pl.col("amount").median())
     judged = rows.join(habits, account_asset, "left").join(greatest, "asset", "left").sort("line")
     is_far = (pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("habit")).fill_null(False) | (
         pl.col("amount").cast(pl.Float64) >= HABIT_TIMES * pl.col("greatest").cast(pl.Float64)
@@ -361,18 +368,6 @@ def _unusual(rows: pl.DataFrame, held: pl.DataFrame, others: pl.DataFrame, known
             account=shown(account),
         ))
     ]  # fmt: skip
-
-
-def _repeated(fresh: pl.DataFrame, rows: pl.DataFrame, others: pl.DataFrame, at: str) -> int:
-    """New rows with the account, asset, instant and amount (above 0) of another row of the file or of the ledger's `others` (rule 4.6)."""
-    same = ["account", "asset", at, "amount"]
-    marks = rows.select(same).hash_rows()
-    alike = rows.filter(marks.is_duplicated()) if marks.n_unique() < rows.height else rows.clear()
-    in_file = alike.group_by(same).len().filter(pl.col("len") > 1).select(same)
-    if others.is_empty() and in_file.is_empty():
-        return 0
-    credits = fresh.filter(pl.col("amount") > 0)
-    return credits.join(pl.concat([others.select(same).unique(), in_file]).unique(), same, "semi").height
 
 
 def _describe_restatements(changed: pl.DataFrame, keys: list[str], content: list[str], at: str, assets: Mapping[str, Asset]) -> list[str]:
