@@ -20,11 +20,11 @@ from pipeline.model.message import joined, message, text_of
 from .layout import COULD_BE_THOUSANDS, OWN, Layout, Rounding
 from .table import CellType, shown, shown_amount
 from .texts import INVISIBLE_IN_ID, INVISIBLE_IN_NAME, NOT_A_VALUE, NOT_AN_ID, why_invisible, why_not_a_value
+from .whole import PLAIN_DIGITS, by_distinct, plain_decimals
 
 ID_CHARACTERS = 200
 NAME_CHARACTERS = 1_000
 REFERENCE_CHARACTERS = 128
-PLAIN_DIGITS = 38
 FIRST_YEAR, LAST_YEAR = 2009, 2099
 """Instants outside these years (before the first block of any chain, or far in the future) are refused."""
 OWN_CLASSES = frozenset({"data", "internal", "change", "payout", "reward", "unknown", "fee", "network-share"})
@@ -122,12 +122,14 @@ def column_units(texts: pl.Series, decimals: pl.Series, rounding: Rounding = "no
     """As `units`, of a whole column: Int128. Decimals no finer than their asset, as nearly all are, are parsed as such; the others by `units`."""
     if texts.null_count() == len(texts):
         return pl.Series(texts.name, [None], dtype=pl.Int128).new_from_index(0, len(texts))
+    known = decimals.unique().drop_nulls()
+    if len(known) == 1 and not decimals.null_count() and known[0] < PLAIN_DIGITS and texts.str.contains(plain_decimals(known[0])).all():
+        return texts.cast(pl.Decimal(PLAIN_DIGITS, known[0])).to_physical()
     frame, text = pl.DataFrame({"text": texts, "decimals": decimals}), pl.col("text")
     quick = pl.lit(None, pl.Int128)
-    for places in decimals.unique().drop_nulls():
+    for places in known:
         if places < PLAIN_DIGITS:
-            fraction = rf"(?:\.[0-9]{{1,{places}}})?" if places else ""
-            is_plain = (pl.col("decimals") == places) & text.str.contains(rf"^[0-9]{{1,{PLAIN_DIGITS - places}}}{fraction}$")
+            is_plain = (pl.col("decimals") == places) & text.str.contains(plain_decimals(places))
             plain = pl.when(is_plain).then(text).cast(pl.Decimal(PLAIN_DIGITS, places), strict=False)
             quick = pl.coalesce(plain.to_physical(), quick)
     found = frame.with_columns(units=quick)
@@ -158,13 +160,12 @@ def epoch_instants(texts: pl.Series, epoch: str) -> pl.Series:
     return texts.to_frame().select(pl.when(is_near).then(at).alias(texts.name)).to_series()
 
 
-def has_offset(texts: pl.Series) -> pl.Series:
-    """Which texts of instants name their offset from UTC."""
-    return texts.str.slice(19).str.contains(r"(?:Z|UTC|GMT|[+-][0-9:]+)$").fill_null(False)
-
-
 def instants(texts: pl.Series, timezone: str | None) -> pl.Series:
     """Microseconds since the Unix epoch, Int64, of ISO 8601 with an offset, or of `timezone`'s wall clock without one."""
+    return by_distinct(texts, lambda some: _instants(some, timezone))
+
+
+def _instants(texts: pl.Series, timezone: str | None) -> pl.Series:
     # The part after the seconds is the same in most rows of a file, so each distinct one is parsed once.
     tail = pl.col("tail")
     offset = tail.str.extract(r"([+-][0-9:]+)$").str.replace(":", "", literal=True)

@@ -16,11 +16,11 @@ from pipeline.model.message import message
 
 from .arrange import arrange
 from .cells import (
+    ID_CHARACTERS,
     Kind,
     canonical_addresses,
     column_units,
     epoch_instants,
-    has_offset,
     instants,
     is_finer,
     value_of,
@@ -31,8 +31,9 @@ from .forms import one_fault
 from .layout import Layout
 from .references import why_no_reference, with_payment_hashes
 from .table import CellType, Fault, RawColumn, RawTable, shown
-from .texts import garbled, look_alikes
+from .texts import garbled, is_ascii, look_alikes
 from .typed import structure_faults, texts_of, with_written
+from .whole import are_plain_ids, has_offset, only_text
 from .zones import zone_for
 
 OWN_OFFSET = message("their own offset from UTC")
@@ -105,7 +106,7 @@ def check_columns(
             )
         )
     notes = Notes(
-        _zone_counts(texts, values, zones),
+        _zone_counts(texts, values, zones, terms.layout),
         _rounded(texts, columns, terms),
         arranged.passed_over,
         arranged.netted,
@@ -117,10 +118,10 @@ def check_columns(
         if column.name in found and column.name in usable:
             heading = found[column.name].heading
             faults += _cell_faults(texts, values, column, found[column.name], terms)
-            if column.kind in (Kind.ID, Kind.MINER, Kind.NAME):
+            if column.kind in (Kind.ID, Kind.MINER, Kind.NAME) and not is_ascii(values[column.name]):
                 faults += garbled(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER)
-            if column.kind in (Kind.ID, Kind.MINER):
-                notes.warnings.extend(look_alikes(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER))
+                if column.kind is not Kind.NAME:
+                    notes.warnings.extend(look_alikes(values[column.name], values["line"], heading, is_shown=column.kind is not Kind.MINER))
     return Checked(values.select("line", *(column.name for column in columns)), list(dict.fromkeys(faults)), notes)
 
 
@@ -225,10 +226,10 @@ def _days(
     for column in columns:
         if column.kind is not Kind.INSTANT or column.name not in found:
             continue
-        read = pl.DataFrame(
-            {"line": texts["line"], "text": texts[column.name], "at": values[column.name], "written": texts[f"{column.name}:written"]}
-        )
-        read = read.filter(pl.col("written").str.ends_with("T00:00:00") & ~pl.col("text").str.contains(":") & pl.col("at").is_not_null())
+        written = texts[f"{column.name}:written"]
+        is_midnight = written.str.ends_with("T00:00:00")
+        read = pl.DataFrame({"line": texts["line"], "text": texts[column.name], "at": values[column.name], "written": written})
+        read = read.filter(is_midnight).filter(~pl.col("text").str.contains(":") & pl.col("at").is_not_null())
         count += read.height
         day = pl.from_epoch("at", "us").dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Almaty").dt.strftime("%Y-%m-%d")
         for line, text in read.filter(day != pl.col("written").str.slice(0, 10)).select("line", "text").iter_rows():
@@ -241,11 +242,11 @@ def _days(
     return count, faults
 
 
-def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, tuple[str | None, str]]) -> dict[str, int]:
+def _zone_counts(texts: pl.DataFrame, values: pl.DataFrame, zones: Mapping[str, tuple[str | None, str]], layout: Layout) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for name, (_, told) in zones.items():
         read = texts[f"{name}:written"].filter(values[name].is_not_null())
-        is_number = read.str.contains("^[0-9]+$") if not read.str.contains("-", literal=True).all() else False
+        is_number = read.str.contains("^[0-9]+$") if layout.epoch else False
         zoned = int((has_offset(read) | is_number).sum())
         counts += Counter({OWN_OFFSET: zoned, told: len(read) - zoned})
     return dict(counts)
@@ -262,11 +263,13 @@ def _rounded(texts: pl.DataFrame, columns: Collection[Column], terms: CellContex
 def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext, zones: Mapping[str, str | None]) -> pl.DataFrame:
     written = texts.select("line", *(pl.col(f"{column.name}:written").alias(column.name) for column in columns))
     # Lazily, so that polars evaluates shared subexpressions once.
-    expressions = [_value(column, terms) for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT, Kind.AMOUNT)]
+    others = [column for column in columns if column.kind not in (Kind.ADDRESS, Kind.INSTANT, Kind.AMOUNT)]
+    expressions = [pl.col(column.name) if _are_sound(written[column.name], column, terms) else _value(column, terms) for column in others]
     values = written.lazy().select("line", *expressions).collect()
     for column in columns:
         if column.kind is Kind.AMOUNT:
-            decimals = written.select(_decimals(column, terms)).to_series()
+            is_empty = written[column.name].null_count() == written.height
+            decimals = pl.Series([], dtype=pl.UInt32) if is_empty else _decimals_of(written, column, terms)
             values = values.with_columns(column_units(written[column.name], decimals, terms.layout.rounding))
         elif column.kind is Kind.INSTANT:
             values = values.with_columns(_instants(written[column.name], zones.get(column.name), terms.layout))
@@ -279,6 +282,15 @@ def _values(texts: pl.DataFrame, columns: Collection[Column], terms: CellContext
                 free = with_payment_hashes(written[column.name], free)
             values = values.with_columns(values[column.name].zip_with(~_is_free(written, column, terms), free))
     return values
+
+
+def _are_sound(texts: pl.Series, column: Column, terms: CellContext) -> bool:
+    """Whether one look at the column tells that each text is its own value."""
+    if texts.null_count() == len(texts) and column.kind is not Kind.DATE:
+        return True
+    if column.kind is Kind.ASSET:
+        return only_text(texts) in terms.assets
+    return column.kind in (Kind.ID, Kind.MINER) and are_plain_ids(texts, ID_CHARACTERS)
 
 
 def _is_free(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Series:
@@ -311,6 +323,13 @@ def _decimals(column: Column, terms: CellContext) -> pl.Expr:
     """The decimals of each row's asset, 0 for amounts in base units; those of an unknown asset, whose row is faulty anyway, are null."""
     decimals = {name: 0 if terms.layout.is_in_base_units else asset.decimals for name, asset in terms.assets.items()}
     return pl.col(column.of).replace_strict(decimals, default=None, return_dtype=pl.UInt32) if decimals else pl.lit(None, pl.UInt32)
+
+
+def _decimals_of(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Series:
+    """`_decimals` as a column."""
+    if only_text(texts[column.of]) is not None:
+        return texts.head(1).select(_decimals(column, terms)).to_series().new_from_index(0, texts.height)
+    return texts.select(_decimals(column, terms)).to_series()
 
 
 def _chains(texts: pl.DataFrame, column: Column, terms: CellContext) -> pl.Series:

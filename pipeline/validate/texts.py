@@ -83,7 +83,7 @@ def why_invisible(text: str, pattern: str) -> str:
     return ""
 
 
-def _is_ascii(texts: pl.Series) -> bool:
+def is_ascii(texts: pl.Series) -> bool:
     """Whether every text has ASCII characters only: as many bytes as characters."""
     return bool((texts.str.len_bytes() == texts.str.len_chars()).all())
 
@@ -93,7 +93,7 @@ def look_alikes(ids: pl.Series, lines: pl.Series, heading: str, *, is_shown: boo
 
     `ids`, `lines`: the cells of a column and their lines. `is_shown`: whether the id itself may be printed.
     """
-    if _is_ascii(ids):
+    if is_ascii(ids):
         return []
     frame = pl.DataFrame({"id": ids, "line": lines}).drop_nulls("id")
     odd = frame.filter(pl.col("id").str.contains(_STRANGE))
@@ -151,7 +151,7 @@ def garbled(texts: pl.Series, lines: pl.Series, heading: str, *, is_shown: bool 
 
     `is_shown`: whether the text itself may be printed.
     """
-    if _is_ascii(texts):
+    if is_ascii(texts):
         return []
     pattern = "|".join(["\ufffd", *(pattern for _, pattern in _TWICE)])
     frame = pl.DataFrame({"text": texts, "line": lines})
