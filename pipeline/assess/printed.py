@@ -5,7 +5,7 @@ Enters: `Enriched`. Leaves: frames of strings, days and whole numbers whose cano
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 import polars as pl
@@ -88,7 +88,13 @@ def _asset(enriched: Enriched) -> list[str]:
 
 def printed_links(enriched: Enriched) -> pl.DataFrame:
     """The allocation and the transaction of each row of the report, and who paid (rule 10.9)."""
-    return pl.concat([part.select("n", "allocation_id", "txid", "is_carried", *_payer(enriched)) for part in enriched.reported.slices()])
+    return pl.concat(links_parts(enriched))
+
+
+def links_parts(enriched: Enriched) -> Iterator[pl.DataFrame]:
+    """The same in parts, at least one."""
+    for part in enriched.reported.slices():
+        yield part.select("n", "allocation_id", "txid", "is_carried", *_payer(enriched))
 
 
 def _payer(enriched: Enriched) -> list[str]:
@@ -96,11 +102,11 @@ def _payer(enriched: Enriched) -> list[str]:
     return ["payer"] if enriched.reported.rules.edition >= PAYERS_SINCE else []
 
 
-TABLES = {
-    "outflows.csv": printed_outflows,
-    "transfers.csv": printed_transfers,
-    "balances.csv": printed_balances,
-    "issues.csv": lambda enriched: enriched.issues.select(list(ISSUES)),
-    "rows.csv": printed_links,
+TABLES: dict[str, Callable[[Enriched], Iterable[pl.DataFrame]]] = {
+    "outflows.csv": lambda enriched: [printed_outflows(enriched)],
+    "transfers.csv": lambda enriched: [printed_transfers(enriched)],
+    "balances.csv": lambda enriched: [printed_balances(enriched)],
+    "issues.csv": lambda enriched: [enriched.issues.select(list(ISSUES))],
+    "rows.csv": links_parts,
 }
-"""The bundle's tables beside the report, and what prints each."""
+"""The bundle's tables beside the report, and what prints each, in parts, at least one."""

@@ -44,7 +44,7 @@ from pipeline.model.message import as_plain, grouped, message
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import NEWEST_LAYOUT, Document, render_all
-from pipeline.render.canonical import write_report_csv, write_table_csv
+from pipeline.render.canonical import write_report_csv, write_table_csv, write_table_parts
 from pipeline.render.form import Language
 from pipeline.render.report_rows import ReportFile
 from pipeline.render.totals import printed_totals
@@ -184,7 +184,7 @@ def write_bundle(
         inner.mkdir(mode=0o700)
     for name, printed in TABLES.items():
         with (folder / name).open("wb") as file:
-            write_table_csv(printed(enriched), file)
+            write_table_parts(printed(enriched), file)
     with (folder / DEBTS_CSV).open("wb") as file:
         write_table_csv(printed_debts(enriched.debts, version.rules), file)
     if content.coins is not None:

@@ -54,16 +54,29 @@ def table_csv(frame: pl.DataFrame) -> bytes:
 
 def write_table_csv(frame: pl.DataFrame, file: IO[bytes]) -> str:
     """Write a table to a binary file, a slice at a time; the SHA-256 of what was written, hex."""
+    return write_table_parts([frame], file)
+
+
+def write_table_parts(parts: Iterable[pl.DataFrame], file: IO[bytes]) -> str:
+    """The same of a table given in parts in their order, one at least."""
+    sha256 = hashlib.sha256()
+    is_first = True
+    for frame in parts:
+        _check_table(frame)
+        for start in range(0, max(frame.height, 1), ROWS_AT_ONCE):
+            _write_part(frame.slice(start, ROWS_AT_ONCE), file, sha256, with_header=is_first)
+            is_first = False
+    return sha256.hexdigest()
+
+
+def _check_table(frame: pl.DataFrame) -> None:
+    """Raises ValueError for a column that has no exact text."""
     for name, dtype in frame.schema.items():
         if not (dtype in _WRITABLE or dtype.is_integer()):
             raise ValueError(f"column {name!r} is {dtype}: it has no exact text, print it before it is written as CSV")
     # A line of one empty field would be a blank line, which readers skip: such a table has no canonical form.
     if frame.width == 1:
         raise ValueError(f"a table of the one column {frame.columns[0]!r} can't tell an empty field from no row")
-    sha256 = hashlib.sha256()
-    for start in range(0, max(frame.height, 1), ROWS_AT_ONCE):
-        _write_part(frame.slice(start, ROWS_AT_ONCE), file, sha256, with_header=start == 0)
-    return sha256.hexdigest()
 
 
 def _write_part(part: pl.DataFrame, file: IO[bytes], sha256: _Hash, *, with_header: bool) -> None:

@@ -27,7 +27,7 @@ from pipeline.model.errors import EsepError
 from pipeline.model.message import Message, joined, message, text_of
 from pipeline.model.months import almaty_date
 from pipeline.model.rules import Asset
-from pipeline.render.canonical import write_report_csv, write_table_csv
+from pipeline.render.canonical import write_report_csv, write_table_parts
 from pipeline.render.totals import printed_totals
 
 from .approvals import check_approvals
@@ -236,7 +236,7 @@ def _check_recomputed(bundle: OpenBundle) -> Finding:
     enriched = bundle.enriched
     with Path(os.devnull).open("wb") as nowhere:
         tables = {"report.csv": write_report_csv(printed_parts(enriched, bundle.rules), nowhere)}
-        tables |= {name: write_table_csv(printed(enriched), nowhere) for name, printed in TABLES.items() if name != "issues.csv"}
+        tables |= {name: write_table_parts(printed(enriched), nowhere) for name, printed in TABLES.items() if name != "issues.csv"}
     faults = [
         message("{name} comes out different", name=name) for name, digest in tables.items() if digest_of(bundle.folder / name) != digest
     ]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.render import canonical
-from pipeline.render.canonical import read_report_csv, report_csv, table_csv, write_report_csv
+from pipeline.render.canonical import read_report_csv, report_csv, table_csv, write_report_csv, write_table_parts
 from pipeline.render.form import COLUMNS
 
 from .documents import EXPECTED, document, example
@@ -33,6 +33,16 @@ def rfc4180(rows: list[tuple[str | None, ...]]) -> bytes:
 def test_the_expected_report_read_and_written_again_is_the_same_bytes() -> None:
     content = (EXPECTED / "report.csv").read_bytes()
     assert report_csv(read_report_csv(content)) == content
+
+
+@pytest.mark.parametrize("cuts", [(0, 3), (1, 2), (0, 0, 3), (3, 0)])
+def test_a_table_written_in_parts_is_the_same_bytes(cuts: tuple[int, ...]) -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3], "txid": ["a", None, "c,d"]})
+    starts = [sum(cuts[:number]) for number in range(len(cuts))]
+    file = io.BytesIO()
+    digest = write_table_parts((frame.slice(start, rows) for start, rows in zip(starts, cuts, strict=True)), file)
+    assert file.getvalue() == table_csv(frame)
+    assert digest == hashlib.sha256(table_csv(frame)).hexdigest()
 
 
 @given(st.lists(st.tuples(FIELDS, FIELDS, FIELDS), max_size=6))
