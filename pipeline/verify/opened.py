@@ -34,6 +34,9 @@ from .evidence import Proven, prove_transactions, read_evidence
 from .files import read_facts
 from .shapes import MANIFEST, read_manifest, require_plain_files
 
+LARGE = 2_000_000
+"""Allocations from which a month is large: at ten million, evidence and enrichment together would pass 4 GiB."""
+
 
 def networks_of(rules: Rules) -> dict[str, AnyNetwork]:
     """The network of each chain. Of a network that this program knows its own facts count, never the bundle's word. Raises ValueError for one that is none."""
@@ -102,12 +105,17 @@ class OpenBundle:
 
     @cached_property
     def enriched(self) -> Enriched:
-        """The month, computed anew from the facts in the bundle."""
+        """The month, computed anew from the facts in the bundle. A large one with nothing else in memory: who asks for the evidence again has it, read and proven anew."""
+        if self.facts.allocations.height > LARGE:
+            self._drop("evidence", "proven")
         return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules)
 
     def let_go(self) -> None:
         """Let go of the facts and of what was computed from them, gigabytes of a large month: whoever asks again has them, made anew."""
-        for name in ("facts", "enriched", "coins", "before"):
+        self._drop("facts", "enriched", "coins", "before")
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
             self.__dict__.pop(name, None)
 
     @cached_property

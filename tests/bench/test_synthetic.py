@@ -46,7 +46,7 @@ def test_the_same_seed_writes_the_same_log(tmp_path: Path) -> None:
         assert first.read({}, limit_bytes=1 << 30) == second.read({}, limit_bytes=1 << 30)
 
 
-def test_a_bundle_of_the_proven_month_passes_every_check(tmp_path: Path) -> None:
+def test_a_bundle_of_the_proven_month_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SqliteLog(tmp_path / "log.sqlite") as log:
         write_month(log, Size(allocations=400, miners=20, is_proven=True))
     freezing.freeze(tmp_path, ("kk",))
@@ -55,6 +55,8 @@ def test_a_bundle_of_the_proven_month_passes_every_check(tmp_path: Path) -> None
     (transfers,) = [check.detail for check in checks if check.name == "reported transfers"]
     assert int(transfers.split()[0]) > 100, transfers
     assert len(taken) == len(checks)
+    monkeypatch.setattr("pipeline.verify.opened.LARGE", 0)
+    assert verifying.verify(tmp_path / "months" / str(MONTH) / "v1")[1] == checks, "a large month is proven the same"
 
 
 def test_a_size_of_broken_rounds_is_refused() -> None:
