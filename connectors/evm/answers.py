@@ -6,12 +6,12 @@ reads all fields of the blocks that touch the pool.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
 from pipeline.chains.evm.coding import encode_bytes, keccak256, list_of
-from pipeline.chains.evm.fields import shortest, whole
+from pipeline.chains.evm.fields import whole
 
 _NO_LIST = msgspec.Raw(b"[]")
 
@@ -126,8 +126,7 @@ class Located(msgspec.Struct, rename="camel"):
     block_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class RawHeader:
+class RawHeader(msgspec.Struct, frozen=True):
     """A header, and its bytes, whose hash is `hash`; hashes are hex without 0x, as events carry them."""
 
     height: int
@@ -154,27 +153,31 @@ def data_of(text: str) -> bytes:
 def raw_header(block: HeaderFields) -> RawHeader:
     """The header of a block, hashed here. Raises ValueError when a field is malformed or the hash differs from the block's.
 
-    Tests compare it with Ethereum's own library (`tests/evm_encoding.py`), which is slower.
+    Its RLP is put together as hexadecimal digits, as the node wrote them, and decoded at once. Tests compare it with Ethereum's own library (`tests/evm_encoding.py`), which is slower.
     """
     b = block
     height, time_ = number(b.number), number(b.timestamp)
+    _require_lengths(b.parent_hash, b.sha3_uncles, b.state_root, b.transactions_root, b.receipts_root, b.miner, b.logs_bloom)
     parts = [
-        _first_fields(b.parent_hash, b.sha3_uncles, b.miner, b.state_root, b.transactions_root, b.receipts_root, b.logs_bloom),
-        encode_bytes(shortest(number(b.difficulty))), encode_bytes(shortest(height)), encode_bytes(shortest(number(b.gas_limit))),
-        encode_bytes(shortest(number(b.gas_used))), encode_bytes(shortest(time_)),
-        encode_bytes(data_of(b.extra_data)), encode_bytes(data_of(b.mix_hash)), encode_bytes(data_of(b.nonce)),
+        f"a0{b.parent_hash[2:]}a0{b.sha3_uncles[2:]}94{b.miner[2:]}a0{b.state_root[2:]}a0{b.transactions_root[2:]}a0{b.receipts_root[2:]}b90100{b.logs_bloom[2:]}",
+        _quantity(b.difficulty), _quantity(b.number), _quantity(b.gas_limit), _quantity(b.gas_used), _quantity(b.timestamp),
+        _data(b.extra_data), _data(b.mix_hash), _data(b.nonce),
     ]  # fmt: skip
     if b.base_fee_per_gas is not None:
-        parts.append(encode_bytes(shortest(number(b.base_fee_per_gas))))
+        parts.append(_quantity(b.base_fee_per_gas))
     if b.withdrawals_root is not None:
-        parts.append(encode_bytes(data_of(b.withdrawals_root)))
+        parts.append(_data(b.withdrawals_root))
     if b.blob_gas_used is not None and b.excess_blob_gas is not None:
-        parts += [encode_bytes(shortest(number(b.blob_gas_used))), encode_bytes(shortest(number(b.excess_blob_gas)))]
+        parts += (_quantity(b.blob_gas_used), _quantity(b.excess_blob_gas))
     if b.parent_beacon_block_root is not None:
-        parts.append(encode_bytes(data_of(b.parent_beacon_block_root)))
+        parts.append(_data(b.parent_beacon_block_root))
     if b.requests_hash is not None:
-        parts.append(encode_bytes(data_of(b.requests_hash)))
-    raw = list_of(b"".join(parts))
+        parts.append(_data(b.requests_hash))
+    digits = "".join(parts)
+    body = bytes.fromhex(digits)
+    if 2 * len(body) != len(digits):  # fromhex passes over spaces
+        raise ValueError("a header's field has spaces among its digits")
+    raw = list_of(body)
     found = keccak256(raw).hex()
     if "0x" + found != b.hash.lower():
         raise ValueError(
@@ -183,18 +186,38 @@ def raw_header(block: HeaderFields) -> RawHeader:
     return RawHeader(height, found, b.parent_hash[2:].lower(), time_, raw, block)
 
 
-_HEADS = ("a0", "a0", "94", "a0", "a0", "a0", "b90100")
-"""What RLP writes before each of a header's first fields: five hashes, an address after the second, the filter of 256 bytes."""
-_LENGTHS = (32, 32, 20, 32, 32, 32, 256)
-_FIRST_BYTES = sum(_LENGTHS) + sum(map(len, _HEADS)) // 2
+_NUMBER_HEADS = ["80", *(f"{0x80 + (length + 1) // 2:02x}{'0' * (length % 2)}" for length in range(1, 65))]
+"""What RLP writes before so many digits of a number, with the digit that makes their count even."""
 
 
-def _first_fields(*texts: str) -> bytes:
-    """RLP of a header's first fields, decoded all at once. Raises ValueError where one is not 0x and as many digits as it has."""
+_LENGTHS = (66, 66, 66, 66, 66, 42, 514)
+"""Five hashes, an address and the filter of 256 bytes as text: 0x, and two digits a byte."""
+
+
+def _require_lengths(*texts: str) -> None:
+    """Raises ValueError where one is not 0x and as many characters as it has digits."""
     for text, length in zip(texts, _LENGTHS, strict=True):
-        if len(text) != 2 + 2 * length or not text.startswith("0x"):
-            raise ValueError(f"{text[:80]!r} is not 0x and {2 * length} hexadecimal digits")
-    found = bytes.fromhex("".join([part for head, text in zip(_HEADS, texts, strict=True) for part in (head, text[2:])]))
-    if len(found) != _FIRST_BYTES:  # fromhex passes over spaces
-        raise ValueError("a header's field has spaces among its digits")
-    return found
+        if len(text) != length or not text.startswith("0x"):
+            raise ValueError(f"{text[:80]!r} is not 0x and {length - 2} hexadecimal digits")
+
+
+@lru_cache(maxsize=64)
+def _quantity(text: str) -> str:
+    """RLP of a quantity, as digits: without leading zeros, a number below 128 as it is. Raises ValueError for anything else.
+
+    Kept are the few that block after block has: a difficulty of none, the gas limit, blobs' gas.
+    """
+    number(text)
+    digits = text[2:].lstrip("0")
+    if len(digits) == 1:
+        return "0" + digits
+    if len(digits) == 2 and digits < "8":
+        return digits
+    return _NUMBER_HEADS[len(digits)] + digits
+
+
+def _data(text: str) -> str:
+    """RLP of data of any length, as digits. Raises ValueError for what is not 0x and digits."""
+    if len(text) == 66 and text.startswith("0x"):
+        return "a0" + text[2:]
+    return encode_bytes(data_of(text)).hex()

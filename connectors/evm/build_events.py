@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline.follow.build_events import MAX_STRETCH, EventBuilder
 from pipeline.log.events.chain import (
@@ -61,7 +62,13 @@ def by_month(
 
 
 def _month(time: int) -> tuple[int, int]:
-    day = almaty_date(time)
+    return _month_of_hour(time // 3600)
+
+
+@lru_cache(maxsize=64)
+def _month_of_hour(hour: int) -> tuple[int, int]:
+    """Clocks in Almaty are whole hours before UTC, in every rule since 1930: so an hour is of one day."""
+    day = almaty_date(hour * 3600)
     return day.year, day.month
 
 

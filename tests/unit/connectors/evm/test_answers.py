@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -45,6 +46,35 @@ def test_a_header_of_every_fork_is_encoded_as_the_library_does(n_forks: int, ext
 def test_upper_case_digits_are_the_same_header() -> None:
     shouted = {name: "0x" + text[2:].upper() for name, text in FIRST.items()}
     assert raw_header(fields(shouted)).raw == header_rlp(FIRST)
+
+
+def test_headers_of_one_seed_are_encoded_as_the_library_does_whatever_their_numbers_and_how_they_are_written() -> None:
+    chance = random.Random(17)
+
+    def quantity() -> str:
+        digits = f"{chance.getrandbits(chance.choice((0, 1, 4, 7, 8, 9, 12, 16, 63, 64, 65, 128, 255, 256))):x}"
+        digits = digits.rjust(min(64, len(digits) + chance.choice((0, 0, 1, 2, 9))), "0")
+        return "0x" + (digits.upper() if chance.random() < 0.2 else digits)
+
+    forks = {name: value for added in FORKS for name, value in added.items()}
+    for _ in range(300):
+        block = FIRST | forks
+        block |= {name: "0x" + chance.randbytes(len(text) // 2 - 1).hex() for name, text in block.items() if len(text) >= 18}
+        numbers = ("difficulty", "number", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas", "blobGasUsed", "excessBlobGas")
+        block |= {name: quantity() for name in numbers} | {
+            "extraData": "0x" + chance.randbytes(chance.choice((0, 1, 31, 32, 33, 55, 56, 97))).hex()
+        }
+        found = raw_header(fields(block))
+        assert found.raw == header_rlp(block)
+        assert (found.height, found.time) == (int(block["number"], 16), int(block["timestamp"], 16))
+
+
+@pytest.mark.parametrize("name", ["withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash", "mixHash", "extraData"])
+def test_spaces_among_the_digits_of_a_later_field_are_refused(name: str) -> None:
+    block = FIRST | {"extraData": "0x" + "ab" * 32} | {name: value for added in FORKS for name, value in added.items()}
+    spaced = msgspec.structs.replace(fields(block), **{_attribute(name): block[name][:10] + "  " + block[name][12:]})
+    with pytest.raises(ValueError, match="spaces"):
+        raw_header(spaced)
 
 
 @pytest.mark.parametrize("name", list(FIRST))
