@@ -51,22 +51,30 @@ class AccountProver:
         hashes = {header.height: header.hash for header in headers}
         if fork[1] is not None:
             hashes[fork[0]] = fork[1]
+        places = ((height, [a for a in addresses if a in watch_list.addresses]) for height, addresses in sorted(wanted.items()))
+        asked = {(height, hashes[height]): addresses for height, addresses in places if addresses and height in hashes}
         known = {header.height: header for header in headers}
+        told = self._node.account_proofs_at_once(asked) if self._is_asked() else {}
         made = {}
-        for height, addresses in sorted(wanted.items()):
-            if (block_hash := hashes.get(height)) is not None and (proved := self.at(height, block_hash, addresses, watch_list, known.get(height))) is not None:  # fmt: skip
+        for (height, block_hash), addresses in asked.items():
+            proved = self.at(height, block_hash, addresses, watch_list, known.get(height), told.get(height))
+            if proved is not None:
                 made[height] = proved
         return made
 
+    def _is_asked(self) -> bool:
+        return self._node.features is not None and self._node.features.may_have("account_proofs")
+
     def at(
-        self, height: int, block_hash: str, addresses: Iterable[str], watch_list: WatchList, header: RawHeader | None = None
-    ) -> ProvedAccounts | None:
-        """What the addresses held after one block; None where the node can't prove it. Raises ChainMoved as every question about state."""
+        self, height: int, block_hash: str, addresses: Iterable[str], watch_list: WatchList, header: RawHeader | None = None,
+        told: Sequence[list[str] | None] | None = None,
+    ) -> ProvedAccounts | None:  # fmt: skip
+        """What the addresses held after one block; None where the node can't prove it. `told`: what it said already. Raises ChainMoved as every question about state."""
         places = [address for address in addresses if address in watch_list.addresses]
-        if self._node.features is None or not self._node.features.may_have("account_proofs") or not places:
+        if not self._is_asked() or not places:
             return None
         try:
-            proofs = self._node.account_proofs(places, height, block_hash)
+            proofs = told or self._node.account_proofs(places, height, block_hash)
         except RpcError as error:  # some nodes prove the newest blocks only, and say so each in its own words
             _journal.warning("no-state-proof", node=self._node.name, height=height, detail=str(error))
             return None

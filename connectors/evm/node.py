@@ -245,6 +245,22 @@ class Node:
         found = self.state([("eth_getProof", (address.lower(), (), at)) for address in addresses], height, block_hash, result=ProvedAccount)
         return [answer and answer.account_proof for answer in found]
 
+    def account_proofs_at_once(self, asked: Mapping[tuple[int, str], Sequence[str]]) -> dict[int, list[list[str] | None]]:
+        """As `account_proofs`, by height, of the addresses of several blocks in one request. Left out are blocks of which the node does not prove every
+        address now, and all of them where it takes no block's hash: these are to be asked for one by one."""
+        assert self.features is not None
+        if len(asked) < 2 or not self.features.has_state_by_hash:
+            return {}
+        calls: list[Call] = [("eth_getProof", (a.lower(), (), self.at(*block))) for block, addresses in asked.items() for a in addresses]
+        answers = iter(self.connection.ask(calls))
+        found: dict[int, list[list[str] | None]] = {}
+        for (height, _), addresses in asked.items():
+            some = [answer for _, answer in zip(addresses, answers, strict=False)]
+            proved = [answer for answer in some if not isinstance(answer, RpcError) and not is_null(answer)]
+            if len(proved) == len(some):
+                found[height] = [self.connection.read(answer, "eth_getProof", ProvedAccount).account_proof for answer in proved]
+        return found
+
     def state(self, calls: Sequence[Call], height: int, block_hash: str, *, result: Any = str, failed: Any = None) -> list[Any]:
         """The answers to queries about the state after one block, decoded as `result`; None where the node no longer has it.
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.evm.account_proofs import AccountProver
 from connectors.evm.answers import RawHeader
 from connectors.evm.errors import RpcError
+from connectors.evm.features import NodeFeatures
+from connectors.evm.node import Node
+from connectors.evm.rpc import NodeConnection
 from connectors.evm.watch import watch_list
 from pipeline.chains.evm.headers import header_hash
 from pipeline.log.events.chain import Output, Transaction, WatchedWallet
@@ -37,6 +42,16 @@ class Asked:
     def __init__(self, answer: Any = None, *, offers: bool = True) -> None:
         self.features, self.answer = SimpleNamespace(may_have=lambda _: offers), answer
         self.asked: list[tuple[int, list[str]]] = []
+        self.asked_at_once: list[tuple[int, list[str]]] = []
+        self.proves_at_once: set[int] = set()
+
+    def account_proofs_at_once(self, asked: dict[tuple[int, str], list[str]]) -> dict[int, list[list[str]]]:
+        self.asked_at_once += [(height, addresses) for (height, _), addresses in asked.items()]
+        return {
+            height: [["0x" + node.hex() for node in NODES[address]] for address in addresses]
+            for (height, _), addresses in asked.items()
+            if height in self.proves_at_once
+        }
 
     def account_proofs(self, addresses: list[str], height: int, _: str) -> list[list[str] | None]:
         self.asked.append((height, addresses))
@@ -68,6 +83,50 @@ def test_the_block_before_and_the_block_itself_are_asked_for_what_it_moves_and_a
     )
     assert proved[10].header.hash == header(10).hash and proved[12].rows.value == ["5", "7"] and proved[12].rows.wallet == ["hot", "cold"]
     assert proved[11].rows.proof == [[node.hex() for node in NODES[HOT]]]
+
+
+def test_all_are_asked_at_once_and_alone_only_those_that_were_not_proved_then() -> None:
+    node = Asked()
+    node.proves_at_once = {10, 13}
+    proved = around(node, {11: [paid()], 13: [paid()]}, {12: header(12).hash})
+    assert node.asked_at_once == [(10, [HOT]), (11, [HOT]), (12, [HOT, COLD]), (13, [HOT])]
+    assert node.asked == [(11, [HOT]), (12, [HOT, COLD])]
+    assert {height: one.rows.value for height, one in proved.items()} == {10: ["5"], 11: ["5"], 12: ["5", "7"], 13: ["5"]}
+
+
+class Answering(NodeConnection):
+    """A connection whose node proves what it is asked, but for some blocks."""
+
+    def __init__(self, without: dict[str, msgspec.Raw | RpcError]) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self.without, self.batches = without, []  # type: ignore[var-annotated]
+
+    def ask(self, calls: Any) -> list[msgspec.Raw | RpcError]:
+        self.batches.append([(method, params[0], params[2]) for method, params in calls])
+        proof = msgspec.Raw(b'{"accountProof": ["0x00"], "balance": "0x1"}')
+        return [self.without.get(params[2]["blockHash"][2:] if isinstance(params[2], dict) else "", proof) for _, params in calls]
+
+
+@pytest.mark.parametrize("answer", [msgspec.Raw(b"null"), RpcError("x", method="eth_getProof", code=-32000, text="missing trie node")])
+def test_the_proofs_of_several_blocks_are_one_request_and_a_block_with_one_missing_is_left_out(answer: msgspec.Raw | RpcError) -> None:
+    node = Node(connection := Answering({"bb": answer}), 1)
+    node.features = NodeFeatures("", (), "hash", has_state_by_hash=True, has_trace_filter=False, has_account_proofs=True)
+    told = node.account_proofs_at_once({(1, "aa"): [HOT, COLD], (2, "bb"): [HOT], (3, "cc"): [COLD]})
+    assert told == {1: [["0x00"], ["0x00"]], 3: [["0x00"]]}
+    hot, cold = HOT.lower(), COLD.lower()
+    at_a, at_b, at_c = ({"blockHash": "0x" + name} for name in ("aa", "bb", "cc"))
+    assert connection.batches == [
+        [("eth_getProof", hot, at_a), ("eth_getProof", cold, at_a), ("eth_getProof", hot, at_b), ("eth_getProof", cold, at_c)]
+    ]
+
+
+def test_one_block_or_a_node_that_takes_no_hash_is_not_asked_at_once() -> None:
+    node = Node(connection := Answering({}), 1)
+    node.features = NodeFeatures("", (), "hash", has_state_by_hash=True, has_trace_filter=False, has_account_proofs=True)
+    assert node.account_proofs_at_once({(1, "aa"): [HOT]}) == {}
+    node.features = replace(node.features, has_state_by_hash=False)
+    assert node.account_proofs_at_once({(1, "aa"): [HOT], (2, "bb"): [HOT]}) == {}
+    assert connection.batches == []
 
 
 @pytest.mark.parametrize(
