@@ -14,13 +14,16 @@ from pipeline.model.errors import EsepError
 
 from .names import check_names
 
+COLLECTOR = (20_000, 20, 20)
+"""After how many new objects, and collections of those, Python looks for cycles. Modules that are loaded leave no garbage: after every 700, its own rule, looking took a
+twentieth of the time to start."""
+
 
 def main() -> None:
     """Run the command line and end the process."""
     # Packages that are installed beside Esep must not reach into the checks of its settings; looking for them takes a twentieth of a second, too.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
-    # Modules that are loaded leave no garbage: looking for cycles after every 700 objects takes a twentieth of the time to start.
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(*COLLECTOR)
     try:
         check_names()
     except EsepError as error:

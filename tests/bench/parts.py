@@ -6,6 +6,7 @@ Enters: a part's name. Leaves: its rows as JSON on standard output, or the reaso
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import multiprocessing
@@ -24,6 +25,7 @@ import structlog
 from connectors.files import ReadOptions, import_ledger
 from connectors.log_sqlite.log import SqliteLog
 from pipeline.app.kept import Kept
+from pipeline.cli import COLLECTOR
 from pipeline.validate.review import ReviewContext
 
 from ..ports import free_port
@@ -199,7 +201,10 @@ def _with_log(settings: object, work: Callable[..., object]) -> None:
 
 
 def run_evm() -> list[Row]:
-    """An account chain's blocks followed to the log from recorded answers, beside asking for the same answers and looking at none."""
+    """An account chain's blocks followed to the log from recorded answers, beside asking for the same answers and looking at none.
+
+    The process has read the chain once before, when it was recorded, and collects garbage as the program does.
+    """
     from ..live.evm import provision
     from . import evm as bench
 
@@ -218,6 +223,7 @@ def run_evm() -> list[Row]:
     finally:
         anvil.terminate()
         anvil.wait()
+    gc.set_threshold(*COLLECTOR)
     ready, port = multiprocessing.Event(), free_port()
     replaying = multiprocessing.Process(target=bench.replay, args=(kept, port, ready), daemon=True)
     replaying.start()
