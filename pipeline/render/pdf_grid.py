@@ -28,7 +28,8 @@ def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *,
         _draw_headings(paper, table)
         frame.append(paper.y)
     if table.look.numbers_height:
-        _draw_numbers(paper, table)
+        paper.repeat((table, paper.y), lambda: _draw_numbers(paper, table))
+        paper.y -= table.look.numbers_height
         frame.append(paper.y)
     if heights:
         rules = _draw_rows(paper, table, start, heights)
@@ -45,8 +46,8 @@ def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *,
     )
     canvas.setStrokeGray(0)
     canvas.setLineWidth(0.6)
-    canvas.lines([(MARGIN, y, MARGIN + table.width, y) for y in (*frame, paper.y)])
-    canvas.lines([(x, top, x, paper.y) for x in (MARGIN, MARGIN + table.width)])
+    draw_rules(canvas, [(MARGIN, y, MARGIN + table.width, y) for y in (*frame, paper.y)])
+    draw_rules(canvas, [(x, top, x, paper.y) for x in (MARGIN, MARGIN + table.width)])
 
 
 def _shade(paper: Paper, width: float, height: float) -> None:
@@ -68,7 +69,6 @@ def _draw_numbers(paper: Paper, table: Table) -> None:
     _shade(paper, table.width, table.look.numbers_height)
     for number, (left, right) in enumerate(pairwise(table.geometry.edges), 1):
         paper.write_line(MARGIN + (left + right) / 2, paper.y - 7, str(number), 6.2, align="center")
-    paper.y -= table.look.numbers_height
 
 
 def _draw_rows(paper: Paper, table: Table, start: int, heights: array[float]) -> list[float]:

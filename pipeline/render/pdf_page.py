@@ -70,6 +70,7 @@ class Paper:
         self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
         self.y, self.page, self.pages = TOP, 1, 1
         self.encoded = EncodedTexts()
+        self._repeated: dict[object, list[str]] = {}
         self._set_metadata()
 
     def next_page(self) -> None:
@@ -94,12 +95,25 @@ class Paper:
         draw = {"left": self.canvas.drawString, "center": self.canvas.drawCentredString, "right": self.canvas.drawRightString}[align]
         draw(x, y, printable(content, font))
 
+    def repeat(self, key: object, draw: Callable[[], None]) -> None:
+        """Draw what stands on many pages at the same place: its content is made once for a key. It sets its own font, colours and line widths, and what follows sets its own."""
+        code = self.canvas._code
+        if (known := self._repeated.get(key)) is not None:
+            code += known
+            return
+        start = len(code)
+        draw()
+        self._repeated[key] = code[start:]
+
     def _draw_footer(self) -> None:
+        self.repeat("footer", self._draw_marks)
+        page = self._marks.page(self.page, self.pages)
+        self.write_line(WIDTH - MARGIN, _FOOTER_Y, page, _FOOTER_SIZE, align="right", grey=GREY)
+
+    def _draw_marks(self) -> None:
         left, middle = self._marks.footer
         self.write_line(MARGIN, _FOOTER_Y, left, _FOOTER_SIZE, grey=GREY)
         self.write_line(WIDTH / 2, _FOOTER_Y, middle, _FOOTER_SIZE, align="center", grey=GREY)
-        page = self._marks.page(self.page, self.pages)
-        self.write_line(WIDTH - MARGIN, _FOOTER_Y, page, _FOOTER_SIZE, align="right", grey=GREY)
 
     def _set_metadata(self) -> None:
         marks, canvas = self._marks, self.canvas
