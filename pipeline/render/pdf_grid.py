@@ -80,10 +80,16 @@ def _draw_rows(paper: Paper, table: Table, start: int, heights: array[float]) ->
     add, placed = drawn.add, paper.encoded.placed.setdefault(table, [{} for _ in table.columns])
     for height, values in zip(heights, table.rows.slice(start, len(heights)).iter_rows(), strict=True):
         base = y - PAD_Y - look.body_size * 0.9
+        at = f"{base:.2f}"
         for number, value in enumerate(values):
             if value:
-                for before, down, after in placed[number].get(value) or _place(table, number, value, drawn, placed[number]):
-                    add(f"{before}{base - down:.2f}{after}")
+                lines = placed[number].get(value) or _place(table, number, value, drawn, placed[number])
+                if len(lines) == 1:
+                    before, _, after = lines[0]
+                    add(before + at + after)
+                else:
+                    for before, down, after in lines:
+                        add(f"{before}{base - down:.2f}{after}")
         y -= height
         below.append(y)
     paper.canvas.drawText(drawn)
@@ -92,9 +98,15 @@ def _draw_rows(paper: Paper, table: Table, start: int, heights: array[float]) ->
 
 def _place(table: Table, number: int, value: str, drawn: CellTexts, known: dict[str, list[Placed]]) -> list[Placed]:
     """A cell's lines as the page's content, remembered in `known`."""
+    shape = table.shape(number, value)
+    if shape is not None and (beginning := drawn.texts.plain.get((table, shape))) is not None:
+        lines = [(beginning, 0.0, f" Tm {drawn.shown(value)}")]
+        if len(known) < KNOWN_LIMIT:
+            known[value] = lines
+        return lines
     cell = table.cell(number, value)
     left, right, column = table.geometry.edges[number], table.geometry.edges[number + 1], table.columns[number]
-    lines: list[Placed] = []
+    lines = []
     for index, (line, width) in enumerate(cell.lines):
         if column.kind == "amount":
             x = right - PAD_X - cell.off_right - width
@@ -103,6 +115,8 @@ def _place(table: Table, number: int, value: str, drawn: CellTexts, known: dict[
         else:
             x = (left + right - width) / 2
         lines.append((f"1 0 0 1 {MARGIN + x:.2f} ", index * table.look.body_leading, f" Tm {drawn.shown(line)}"))
+    if shape is not None and len(lines) == 1:
+        drawn.texts.plain[table, shape] = lines[0][0]
     if len(known) < KNOWN_LIMIT:
         known[value] = lines
     return lines

@@ -165,6 +165,8 @@ class EncodedTexts:
         self.tried: set[str] = set()
         self.placed: dict[object, list[dict[str, list[Placed]]]] = {}
         """Of each table, by column, the values that were drawn already."""
+        self.plain: dict[tuple[object, object], str] = {}
+        """Of each table and shape of plain numbers on one line, what stands before y."""
         self.before = self.after = ""
         """What the library writes around the codes of a text in the first subset."""
 
@@ -179,16 +181,16 @@ class CellTexts(PDFTextObject):  # type: ignore[misc]
         """`texts` is kept by the caller from page to page, for this canvas, font and size only."""
         super().__init__(canvas)
         self.setFont(font, size)
-        self._texts = texts
+        self.texts = texts
         self.add = self._code.append
         """Add a piece of content, such as `shown` makes."""
 
     def shown(self, text: str) -> str:
         """The operators that show a text; it names its font itself, so that it can stand after any other."""
-        texts = self._texts
+        texts = self.texts
         if (encoded := texts.known.get(text)) is None:
             try:
-                codes = "".join([texts.codes[char] for char in text])
+                codes = "".join(map(texts.codes.__getitem__, text))
                 encoded = f"{texts.before}{codes}{texts.after}"
             except KeyError:
                 encoded = self._by_library(text)
@@ -199,7 +201,7 @@ class CellTexts(PDFTextObject):  # type: ignore[misc]
         return encoded
 
     def _learn(self, char: str) -> None:
-        texts = self._texts
+        texts = self.texts
         if char in texts.tried:
             return
         texts.tried.add(char)

@@ -24,8 +24,13 @@ PAD_Y: Final = 2.5
 _SLACK: Final = 0.6
 """Beyond a column's longest text, so that rounding breaks nothing."""
 
+_PLAIN: Final = r"^[0-9]+(\.[0-9]+)?$"
+
 KNOWN_LIMIT: Final = 100_000
 """Broken texts remembered: most values of a form repeat."""
+
+Shape = tuple[int, int, int]
+"""Of a plain number: its column, its length, and where its point is, -1 for none. Digits are equally wide, so all of a shape stand at the same place."""
 
 
 def shown(column: PrintedColumn | Column, value: str) -> str:
@@ -119,14 +124,31 @@ class Table:
         tallest = pl.repeat(1, self.rows.height, dtype=pl.UInt32, eager=True)
         for number, column in enumerate(self.columns):
             values = self.rows[column.name]
-            distinct = values.unique()
-            lines = [len(self.cell(number, value).lines) if value else 1 for value in distinct]
+            distinct = self._without_numbers_of_one_line(number, values.unique())
+            lines = [len(self.cell(number, value).lines) if value else 1 for value in distinct.to_list()]
             if max(lines, default=1) > 1:
                 counted = pl.DataFrame({"value": distinct, "lines": pl.Series(lines, dtype=pl.UInt32)})
                 mine = values.alias("value").to_frame().join(counted, on="value", how="left", nulls_equal=True, maintain_order="left")
-                tallest = pl.select(pl.max_horizontal(tallest, mine["lines"])).to_series()
+                tallest = pl.select(pl.max_horizontal(tallest, mine["lines"].fill_null(1))).to_series()
         heights = {lines: lines * self.look.body_leading + 2 * PAD_Y for lines in tallest.unique()}
         return array("d", (heights[lines] for lines in tallest))
+
+    def shape(self, number: int, value: str) -> Shape | None:
+        """Of a number that is printed as it stands, digits with a point or without, its shape: where it stands in the column depends on nothing else. None for other values."""
+        if self.look.shown is shown and value.isascii() and value.replace(".", "", 1).isdecimal():
+            return number, len(value), value.find(".")
+        return None
+
+    def _without_numbers_of_one_line(self, number: int, distinct: pl.Series) -> pl.Series:
+        """Some values of a column without the plain numbers of a shape that stands on one line."""
+        if self.look.shown is not shown:
+            return distinct
+        value = pl.col("value")
+        values = distinct.alias("value").to_frame().with_columns(length=value.str.len_bytes(), point=value.str.find(".", literal=True))
+        shapes = ["length", "point"]
+        plain = values.filter(value.str.contains(_PLAIN))
+        short = plain.unique(shapes).filter(pl.col("value").map_elements(lambda one: len(self.cell(number, one).lines) == 1, pl.Boolean))
+        return values.join(plain.join(short.select(shapes), on=shapes, how="semi", nulls_equal=True), on="value", how="anti")["value"]
 
     def _lay(self, number: int, column: PrintedColumn, value: str) -> Cell:
         room = self.geometry.room(number)

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import replace
 from itertools import pairwise
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,11 @@ from pypdf import PdfReader
 from pipeline.render import Document
 from pipeline.render.form import LANGUAGES, Language, form
 from pipeline.render.pdf import form_table, write_pdf
-from pipeline.render.pdf_page import INNER
-from pipeline.render.pdf_table import page_breaks, shown
+from pipeline.render.pdf_page import INNER, Paper
+from pipeline.render.pdf_table import Table, page_breaks, shown
 from pipeline.render.pdf_text import printable, width_pt
 
-from .documents import FROZEN_AT, document, example, hard, of_rows
+from .documents import FROZEN_AT, HARD_ROWS, document, example, hard, of_rows
 
 
 def pdf_bytes(made: Document, language: Language = "kk") -> bytes:
@@ -185,3 +186,32 @@ def test_totals_that_fill_more_than_a_page_leave_the_last_ones_with_the_signatur
     totals = {"allocated_in_month": {f"ASSET{number}": "1.5" for number in range(70)}}
     pages = [bare(page.extract_text()) for page in opened(pdf_bytes(document([{}], totals=totals), "ru")).pages]
     assert bare(form().text["ru"].executor) in pages[-1] and "ASSET69" in pages[-1] and "ASSET0" not in pages[-1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_made_once_is_the_same_bytes(language: Language) -> None:
+    """Plain numbers by their shape, and what stands on every page at the same place, beside each made by itself."""
+    amounts = [
+        "0",
+        "7",
+        "12.5",
+        "1.25",
+        "1234",
+        "98.25",
+        "1.",
+        "٣.5",
+        "0.00000001",
+        "12345678.90123456",
+        "1" * 70,
+        "2" * 70,
+        "." + "4" * 60,
+        None,
+    ]
+    numbers = [{"amount": one, "transfer_amount": one, "miner_id": one, "wallet": one, "transfer_date": one} for one in amounts]
+    made = of_rows(pl.concat([document([*HARD_ROWS, *numbers]).rows.slice(0), example().rows.slice(0)] * 2))
+    quick = pdf_bytes(made, language)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "shape", lambda *_: None)
+        patch.setattr(Table, "_without_numbers_of_one_line", lambda _, __, distinct: distinct)
+        patch.setattr(Paper, "repeat", lambda _, __, draw: draw())
+        assert pdf_bytes(made, language) == quick
