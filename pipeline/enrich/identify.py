@@ -56,9 +56,17 @@ def holders(registry: pl.DataFrame, asked: pl.DataFrame, *, keys: list[str], day
 
 
 def with_holder(frame: pl.DataFrame, registry: pl.DataFrame, *, keys: list[str], day: str, name: str) -> pl.DataFrame:
-    """`frame` with the holder of `keys` on `day` as column `name`, null where nobody holds it."""
-    found = holders(registry, frame, keys=keys, day=day).rename({"miner_id": name})
-    return frame.join(found, on=[*keys, day], how="left", maintain_order="left")
+    """`frame` with the holder of `keys` on `day` as column `name`, null where nobody holds it (as `holders` has them)."""
+    is_one = pl.struct(keys).is_unique()
+    once = registry.filter(is_one).select(*keys, pl.col("miner_id").alias(name), _from="valid_from", _to="valid_to")
+    # One holder ever, as most accounts and wallets have: no day need be looked for among several rows.
+    found = frame.join(once, on=keys, how="left", maintain_order="left")
+    found = found.with_columns(pl.when(is_in_force(day, "_from", "_to")).then(name)).drop("_from", "_to")
+    if once.height == registry.height:
+        return found
+    of_several = holders(registry.filter(~is_one), frame, keys=keys, day=day).rename({"miner_id": "_of_several"})
+    found = found.join(of_several, on=[*keys, day], how="left", maintain_order="left")
+    return found.with_columns(pl.coalesce(name, "_of_several").alias(name)).drop("_of_several")
 
 
 def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:
