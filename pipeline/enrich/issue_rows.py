@@ -37,7 +37,8 @@ def make_issues(
     if found.is_empty():
         return NO_ISSUES  # most months have none of most codes, and a small month's time goes into such steps
     lines = [expr.cast(pl.String).fill_null("") for expr in facts]
-    return found.select(
+    # In one piece: `pl.format` panics on a column whose first piece a filter left empty (polars 2.1.0), which joined frames can have.
+    return found.rechunk().select(
         pl.lit(code.value).alias("code"),
         pl.lit(code.severity.value).alias("severity"),
         ref.cast(pl.String).alias("ref"),

@@ -74,7 +74,7 @@ def what_is_open(allocations: pl.DataFrame, credits: pl.DataFrame) -> Open:
     is_open = pl.col("miner_id").is_not_null() & (pl.col("left") > 0)
     return Open(
         allocations.filter(is_open).select("place", pl.col("miner_id").cast(pl.Categorical), "left"),
-        credits.filter(is_open).drop("row", "amount"),
+        credits.filter(is_open).drop("row", "amount", strict=False),
     )
 
 

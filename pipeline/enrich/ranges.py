@@ -21,8 +21,9 @@ from .frames import Facts
 from .identify import day_of_micros, licences_on
 from .issue_rows import is_in_month
 from .line import Open, what_is_open
+from .opening import first_instant
 from .report import PLACES, list_rows
-from .settle import settle, with_left
+from .settle import left_after, settle, with_left
 from .sorting import sort_by_number_then_text
 
 ALLOCATIONS_AT_ONCE = 500_000
@@ -68,11 +69,12 @@ def settle_ranges(
     for number in range(max(ranges["range"].n_unique(), 1)):
         own = select_allocations(allocations, held.filter(range_of_allocation == number))
         own = sort_by_number_then_text(own, pl.col("allocated_at"), "allocation_id")
+        paid = credits.filter(range_of_credit == number)
+        own, paid, begins = _from_line(own, paid, month)
         own = own.with_columns(is_of_month=is_in_month(month, "allocation_date"), licence_date=day_of_micros("allocated_at"))
-        own = own.with_row_index("row")
-        paid = credits.filter(range_of_credit == number).with_row_index("row")
+        own, paid = own.with_row_index("row"), paid.with_row_index("row")
         portions = settle(own, paid)
-        begins = _open_before(own, paid, portions, month)
+        begins = begins or _open_before(own, paid, portions, month)
         own, paid = with_left(own, portions, "allocation"), with_left(paid, portions, "credit")
         rows = list_rows(own, paid, transfers, portions, month)
         yield Settled(
@@ -88,6 +90,22 @@ def settle_ranges(
             begins,
             what_is_open(own, paid),
         )
+
+
+def _from_line(allocations: pl.DataFrame, credits: pl.DataFrame, month: Month) -> tuple[pl.DataFrame, pl.DataFrame, Open | None]:
+    """Both sides without what was settled before the month, their `amount` what was left of it then, and what was open when the month began.
+
+    Nothing is cut, and None, where an opening of the last day before (rule 6.4) stands among the month's own allocations in the order of settlement.
+    """
+    is_old = pl.col("allocation_date") < month.first
+    if not allocations.filter(is_old & (pl.col("allocated_at") >= first_instant(month))).is_empty():
+        return allocations, credits, None
+    owed, later = allocations.filter(is_old), allocations.filter(~is_old)
+    paid, after = credits.filter(pl.col("date") < month.first), credits.filter(pl.col("date") >= month.first)
+    owed, paid = left_after(owed, paid), left_after(paid, owed)
+    begins = what_is_open(owed, paid)
+    owed, paid = (side.filter(pl.col("left") > 0).with_columns(amount="left").drop("left") for side in (owed, paid))
+    return pl.concat([owed, later], rechunk=True), pl.concat([paid, after], rechunk=True), begins
 
 
 def _open_before(allocations: pl.DataFrame, credits: pl.DataFrame, portions: pl.DataFrame, month: Month) -> Open:

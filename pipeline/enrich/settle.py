@@ -50,6 +50,14 @@ def with_left(side: pl.DataFrame, portions: pl.DataFrame, named: str) -> pl.Data
     return side.with_columns(found.select(left=pl.col("amount") - pl.col("used").fill_null(pl.lit(0, UNITS))))
 
 
+def left_after(side: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Each row of one side with `left`, what stays of its amount when the whole other side settles it: `settle` and `with_left` give the same, portion by portion."""
+    covers = other.group_by(ACCOUNT).agg(pl.col("amount").clip(lower_bound=0).sum().alias("covered"))
+    ends = side.select(*ACCOUNT, end=pl.col("amount").clip(lower_bound=0).cum_sum().over(ACCOUNT))
+    beyond = ends.join(covers, on=ACCOUNT, how="left", maintain_order="left").select(pl.col("end") - pl.col("covered").fill_null(0))
+    return side.with_columns(left=pl.min_horizontal("amount", beyond.to_series().clip(lower_bound=0)))
+
+
 def _cumulative_ends(side: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """Each row's `end` on its miner's line of amounts."""
     return (

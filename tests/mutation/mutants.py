@@ -66,6 +66,7 @@ MUTANTS = (
     Mutant("any OP_RETURN is data", "pipeline/enrich/classify.py", '(pl.col("value") == 0) & pl.col("is_unspendable")', 'pl.col("is_unspendable")', OUTFLOWS),
     Mutant("balances by date, not by height", "pipeline/enrich/balance.py", '.group_by("chain").agg(pl.col("height").max())', '.group_by("chain").agg(pl.col("height").sort_by("time").last())', ("tests/properties/test_rules_differential.py",)),
     # The registry (rule 4)
+    Mutant("what was settled before the month is settled again", "pipeline/enrich/ranges.py", '.with_columns(amount="left")', '.with_columns(amount="amount")', SETTLEMENT),
     Mutant("valid_to counts as a day", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col(valid_to))', '(pl.col(day) <= pl.col(valid_to))', REGISTRY),
     Mutant("the last day of a suspension counts twice", "pipeline/enrich/identify.py", '(pl.col(day) < pl.col("suspended_to"))', '(pl.col(day) <= pl.col("suspended_to"))', REGISTRY),
     Mutant("the oldest licence is shown", "pipeline/enrich/identify.py", "descending=[False, False, True, True, True]", "descending=[False, False, True, False, True]", REGISTRY),
