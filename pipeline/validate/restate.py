@@ -33,7 +33,7 @@ def restate(rows: pl.DataFrame, held: pl.DataFrame, key: Sequence[str]) -> Resta
     keys = list(key)
     content = [name for name in rows.columns if name not in keys]
     if held.is_empty():
-        return Restated(rows.with_columns(version=pl.lit(1, pl.Int32)).sort(keys), len(rows), 0, 0)
+        return Restated(_sorted(rows, keys).with_columns(version=pl.lit(1, pl.Int32)), len(rows), 0, 0)
     theirs = held.select(*keys, "version", *(pl.col(name).alias(f"{name}:held") for name in content))
     joined = rows.join(theirs, keys, "left", maintain_order="left")
     is_new = pl.col("version").is_null()
@@ -42,3 +42,9 @@ def restate(rows: pl.DataFrame, held: pl.DataFrame, key: Sequence[str]) -> Resta
     changed = joined.filter(is_new | differs).with_columns(version=(pl.col("version").fill_null(0) + 1).cast(pl.Int32))
     appended = changed.select(*rows.columns, "version").sort(keys)
     return Restated(appended, counts["new"], counts["changed"], len(rows) - counts["new"] - counts["changed"])
+
+
+def _sorted(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """The rows by their keys. Columns without a value, as most optional ones are, have no order."""
+    empty = [name for name in rows.columns if name not in keys and rows[name].null_count() == rows.height]
+    return rows.drop(empty).sort(keys).with_columns(rows.get_column(name) for name in empty).select(rows.columns)

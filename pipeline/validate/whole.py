@@ -21,10 +21,7 @@ _NOT_PLAIN_IDS = rf"(?m)[\x00-\x09\x0b-\x1f\x7f]|{NOT_AN_ID}"
 
 def by_distinct(texts: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """`read(texts)`, where a text's value depends on it alone: each distinct text is read once when they repeat, as days and instants do."""
-    if len(texts) < SAMPLE_ROWS:
-        return read(texts)
-    sample = texts.gather_every(len(texts) // SAMPLE_ROWS + 1)
-    if sample.n_unique() * 2 > len(sample):
+    if not _repeat(texts):
         return read(texts)
     numbers = texts.cast(pl.Categorical(pl.Categories.random())).to_physical()
     firsts = numbers.arg_unique()
@@ -35,11 +32,21 @@ def by_distinct(texts: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.
     return by_number["value"].gather(numbers).alias(texts.name)
 
 
+def _repeat(texts: pl.Series) -> bool:
+    """Whether most texts of a long column stand in it more than once, by a sample."""
+    if len(texts) < SAMPLE_ROWS:
+        return False
+    sample = texts.gather_every(len(texts) // SAMPLE_ROWS + 1)
+    return sample.n_unique() * 2 <= len(sample)
+
+
 def are_plain_ids(texts: pl.Series, most_characters: int) -> bool:
     """Whether all texts are ids of ASCII that hold nothing invisible, are no placeholder, and are not too long; False says nothing of any."""
     longest = texts.str.len_bytes().max()
     if longest is None or int(longest) > most_characters:  # type: ignore[arg-type]
         return longest is None
+    if _repeat(texts):
+        texts = texts.unique()
     return all(_are_plain_ids(part.to_series()) for part in texts.to_frame().iter_slices(SAMPLE_ROWS))
 
 
