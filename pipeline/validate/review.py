@@ -346,8 +346,9 @@ def _unusual(rows: pl.DataFrame, held: pl.DataFrame, others: pl.DataFrame, known
     parts = [part.select(*account_asset, pl.col("amount").cast(pl.Float64)) for part in (others, rows)]
     greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
     amount, amounts = pl.col("amount"), pl.concat(parts)
-    least = amount.filter(amount > 0).min()
-    of_wide = amounts.group_by("asset").agg(is_wide=amount.max() >= HABIT_TIMES * least).filter("is_wide")  # elsewhere no account is
+    ends = amounts.select("asset", least=pl.when(amount > 0).then(amount), most=amount).group_by("asset")
+    is_wide = pl.col("most").max() >= HABIT_TIMES * pl.col("least").min()
+    of_wide = ends.agg(is_wide=is_wide).filter("is_wide")  # where an asset is not wide, no account of it is
     amounts = amounts.filter(pl.col("asset").is_in(of_wide["asset"].to_list()), amount > 0)
     is_wide = amount.max() >= HABIT_TIMES * amount.min()
     wide = amounts.group_by(account_asset).agg(n=pl.len(), is_wide=is_wide).filter("is_wide", pl.col("n") >= HABIT_ROWS)
