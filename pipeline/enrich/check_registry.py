@@ -171,6 +171,8 @@ def _holder_changes(accounts: pl.DataFrame, month: Month) -> pl.DataFrame:
     bounds = pl.concat(
         [shared.select("account", pl.col("valid_from").alias("day")), shared.select("account", pl.col("valid_to").alias("day"))]
     ).drop_nulls()
+    if bounds.filter(is_in_month(month, "day")).is_empty():
+        return pl.DataFrame(schema={"account": pl.String, "first": pl.String, "second": pl.String, "passed_on": pl.Date})
     held = holders(shared, bounds, keys=["account"], day="day").sort("account", "day")
     return (
         held.with_columns(first=pl.col("miner_id").shift(1).over("account"))

@@ -23,21 +23,21 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, rows: pl.DataFr
     `allocations` (miner_id, asset, amount, left, allocation_date) and `credits` (miner_id, asset, amount, left, date): up to the month's end,
     `left` is the unsettled part. `rows`: the report's (miner_id, asset, amount, transfer: null where unsettled).
     """
-    owed = allocations.filter(pl.col("miner_id").is_not_null())
-    paid = credits.filter(pl.col("miner_id").is_not_null())
     is_before = pl.col("allocation_date") < month.first
+    settled = rows.filter(pl.col("transfer").is_not_null()).cast({"miner_id": pl.String})
     sides = [
-        _sum(owed.filter(is_before), "allocated_before"),
-        _sum(paid.filter(pl.col("date") < month.first), "paid_before"),
-        _sum(owed.filter(~is_before), "allocated"),
-        _sum(rows.filter(pl.col("transfer").is_not_null()).cast({"miner_id": pl.String}), "settled"),
-        _sum(owed, "closing", of="left"),
-        _sum(paid, "advance", of="left"),
+        _sums(
+            allocations,
+            allocated_before=pl.col("amount").filter(is_before),
+            allocated=pl.col("amount").filter(~is_before),
+            closing=pl.col("left"),
+        ),
+        _sums(credits, paid_before=pl.col("amount").filter(pl.col("date") < month.first), advance=pl.col("left")),
+        _sums(settled, settled=pl.col("amount")),
     ]
-    debts = pl.concat([side.select(ACCOUNT) for side in sides]).unique()
-    for side in sides:
-        debts = debts.join(side, on=ACCOUNT, how="left")
-    debts = debts.with_columns(pl.exclude(ACCOUNT).fill_null(_ZERO))
+    debts = _sums(
+        pl.concat(sides, how="diagonal"), **{name: pl.col(name) for side in sides for name in side.columns if name not in ACCOUNT}
+    )
     opening = pl.max_horizontal(pl.col("allocated_before") - pl.col("paid_before"), _ZERO)
     amounts = [name for name in DEBTS if name not in ACCOUNT]
     return (
@@ -48,5 +48,7 @@ def list_debts(allocations: pl.DataFrame, credits: pl.DataFrame, rows: pl.DataFr
     )
 
 
-def _sum(side: pl.DataFrame, name: str, *, of: str = "amount") -> pl.DataFrame:
-    return side.group_by(ACCOUNT).agg(pl.col(of).sum().cast(UNITS).alias(name))
+def _sums(side: pl.DataFrame, **amounts: pl.Expr) -> pl.DataFrame:
+    """The sums of some amounts, by miner and asset; a row without a miner is nobody's."""
+    known = side.filter(pl.col("miner_id").is_not_null())
+    return known.group_by(ACCOUNT).agg(amount.sum().cast(UNITS).alias(name) for name, amount in amounts.items())

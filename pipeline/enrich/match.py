@@ -90,15 +90,11 @@ def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFram
     paid = links.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(
         pl.col("amount").sum().alias("paid"), pl.len().cast(pl.Int64).alias("payments")
     )
-    by_replacement = (
-        replaced.select("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").unique().with_columns(is_replaced=pl.lit(True))
-    )
     difference = pl.col("paid") - pl.col("amount")
     transaction = ["chain", "txid", "asset"]
     is_linked = pl.col("payments") > 0
     return (
-        transfers.join(paid, on=CHAIN_KEY, how="left")
-        .join(by_replacement, on=CHAIN_KEY, how="left")
+        _marked(transfers.join(paid, on=CHAIN_KEY, how="left"), replaced)
         .with_columns(pl.col("paid").fill_null(_ZERO), pl.col("payments").fill_null(0))
         .with_columns(difference=difference)
         .with_columns(
@@ -128,16 +124,26 @@ def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFram
     )
 
 
+def _marked(transfers: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
+    """With `is_replaced`: whether a payment of a replaced transaction is linked to it; null or false where none is."""
+    if replaced.is_empty():
+        return transfers.with_columns(is_replaced=pl.lit(False))
+    keys = replaced.select("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").unique()
+    return transfers.join(keys.with_columns(is_replaced=pl.lit(True)), on=CHAIN_KEY, how="left")
+
+
 def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct: pl.DataFrame) -> pl.DataFrame:
     """Payments whose transaction never reached the main chain, linked to the one free transfer that fits (rule 5.2).
 
     Orphans of one (txid, address) go together; groups choose in order (`paid_at`, `payment_id`).
     """
     unlinked = seeking.clear().with_columns(transfer_txid=pl.lit(None, pl.String))
+    if seeking.is_empty():
+        return unlinked
     near = transfers.join(seeking.select("chain", "address", "asset").unique(), on=["chain", "address", "asset"], how="semi")
     near = near.join(direct.select(["chain", "transfer_txid", "address", "asset"]).unique(), how="anti",
                      left_on=CHAIN_KEY, right_on=["chain", "transfer_txid", "address", "asset"])  # fmt: skip
-    if seeking.is_empty() or near.is_empty():
+    if near.is_empty():
         return unlinked
     free: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for transfer in near.iter_rows(named=True):

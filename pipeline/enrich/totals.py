@@ -34,12 +34,13 @@ def sum_month(report: Report, outstanding: pl.DataFrame) -> Totals:
     transfers = report.settled_by()
     return Totals(
         **sums,
-        left_unsettled_of_older_months=_sum([outstanding], "asset", "left"),
-        distinct_transfers=_sum([transfers], "asset", "amount"),
+        left_unsettled_of_older_months=_sum([outstanding.group_by("asset").agg(pl.col("left").sum())], "asset", "left"),
+        distinct_transfers=_sum([transfers.group_by("asset").agg(pl.col("amount").sum())], "asset", "amount"),
         distinct_transfers_count=transfers.height,
     )
 
 
 def _sum(parts: list[pl.DataFrame], by: str, amount: str) -> dict[str, Any]:
-    """The sums of all parts by name, in the names' order: whole numbers, of currencies decimals."""
-    return dict(pl.concat(parts).group_by(by).agg(pl.col(amount).sum()).sort(by).iter_rows())
+    """The sums of all parts, each of which has a name once, by name, in the names' order: whole numbers, of currencies decimals."""
+    summed = parts[0] if len(parts) == 1 else pl.concat(parts).group_by(by).agg(pl.col(amount).sum())
+    return dict(summed.sort(by).iter_rows())
