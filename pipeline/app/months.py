@@ -314,12 +314,12 @@ def month_state(store: Store, month: Month, opening: Opening | None = None) -> M
     from pipeline.assess.coins import previous_coins
     from pipeline.assess.debts import previous_debts
     from pipeline.assess.month import MonthState
-    from pipeline.store.facts import read_facts, read_facts_since
+    from pipeline.store.facts import facts_of, read_facts_since
 
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
-        facts=read_facts(connection) if opening is None else read_facts_since(connection, opening, month),
+        facts=facts_of(store) if opening is None else read_facts_since(connection, opening, month),
         opening=opening,
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),

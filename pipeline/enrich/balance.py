@@ -63,10 +63,10 @@ def prove_balances(facts: Facts, month: Month, rules: Rules, begins: Opening | N
     known = pl.concat(
         [received.select(OWN), paid.select(OWN), facts.pool_wallets.join(chains_of(rules), on="chain").select(OWN), *seen]
     ).unique()
-    names = ["opening", "in", "spent", "fee", "unspent"]
+    amounts = ["opening", "in", "spent", "fee", "unspent"]
     parts = [opening, received, paid, fees.group_by(OWN).agg(pl.col("share").sum().alias("fee")), unspent]
-    totals = pl.concat(parts, how="diagonal").group_by(OWN).agg(pl.col(names).sum())
-    sums = known.join(totals, on=OWN, how="left").with_columns(pl.col(names).fill_null(0).cast(UNITS), fault=pl.lit(None, pl.String))
+    totals = pl.concat(parts, how="diagonal").group_by(OWN).agg(pl.col(amounts).sum())
+    sums = known.join(totals, on=OWN, how="left").with_columns(pl.col(amounts).fill_null(0).cast(UNITS), fault=pl.lit(None, pl.String))
     sums = sums.with_columns(out=pl.col("spent") - pl.col("fee"))
     is_observed = pl.col("chain").is_in([*facts.observations["chain"].unique(), *(begins.observed if begins else ())])
     return (

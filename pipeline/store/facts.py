@@ -7,6 +7,7 @@ order that depends only on the rows. Amounts are DECIMAL(38,0) and Int128, never
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from weakref import WeakKeyDictionary
 
 import duckdb
 import msgspec
@@ -31,6 +32,25 @@ _ROWS_A_BATCH = 100_000
 _BATCHES_PER_PART = 5
 ROWS_AT_ONCE = 250_000
 """Rows inserted into the store at a time."""
+HELD_ROWS = 100_000
+"""Facts of at most so many rows, some tens of MiB, are held between two looks at one open store."""
+_held: WeakKeyDictionary[Store, tuple[list[tuple[str, int]], Facts]] = WeakKeyDictionary()
+"""Of open stores: the positions that the facts were read at, and the facts."""
+
+
+def facts_of(store: Store) -> Facts:
+    """`read_facts` of the store, read anew only when rows came that facts are made of: several months are looked at one after another, and most
+    of what the closing of months writes changes no fact. Facts of more than `HELD_ROWS` rows are read each time.
+    """
+    at = store.connection.execute(statements()["facts_at"]).fetchall()
+    held = _held.get(store)
+    if held is not None and held[0] == at:
+        return held[1]
+    _held.pop(store, None)  # before others are read: never two at once
+    facts = read_facts(store.connection)
+    if sum(frame.height for frame in vars(facts).values()) <= HELD_ROWS:
+        _held[store] = at, facts
+    return facts
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:

@@ -6,6 +6,9 @@ SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL 
 -- last_read: the last event of each topic that was read.
 SELECT topic, max(log_offset), arg_max(key, log_offset), arg_max(id, log_offset), arg_max(digest, log_offset) FROM raw_event GROUP BY topic ORDER BY topic;
 
+-- facts_at: positions of the topics that facts come from, and how many labels there are: as long as they stay the same, so do the facts (law 4).
+SELECT place, next_offset FROM raw_position WHERE place NOT LIKE 'months/%' UNION ALL SELECT 'labels', count(*) FROM raw_label ORDER BY ALL;
+
 -- facts_there: the frames of the facts whose tables have a row: each of the others is empty, and its statement need not be planned.
 (SELECT 'pool_wallets' FROM raw_watch LIMIT 1) UNION ALL
 (SELECT 'blocks' FROM raw_block LIMIT 1) UNION ALL

@@ -47,6 +47,7 @@ from pipeline.log.events.registry import (
 from pipeline.log.keys import LogKeys
 from pipeline.log.protocol import TOPICS, Positions, Record, Topic
 from pipeline.store import Store
+from pipeline.store.facts import _held
 
 POOL = "pool"
 CHAIN = "bitcoin"
@@ -348,4 +349,5 @@ def empty_store() -> Iterator[Store]:
     store = _shared_store()
     for (table,) in store.connection.execute("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'store_version'").fetchall():
         store.connection.execute(f"DELETE FROM {table}")
+    _held.pop(store, None)
     yield store
