@@ -22,9 +22,12 @@ def day_of_micros(column: str) -> pl.Expr:
     return pl.from_epoch(pl.col(column), time_unit="us").dt.replace_time_zone("UTC").dt.convert_time_zone(ALMATY).dt.date()
 
 
-def allocation_day() -> pl.Expr:
-    """The allocation date of rows with `allocated_at` and `is_of_day_before`: an opening at 00:00 belongs to the day that ended (rule 6.4)."""
-    day = day_of_micros("allocated_at")
+def allocation_day(day: pl.Expr | None = None) -> pl.Expr:
+    """The allocation date of rows with `allocated_at` and `is_of_day_before`: an opening at 00:00 belongs to the day that ended (rule 6.4).
+
+    `day`: that of `allocated_at`, where it was worked out already.
+    """
+    day = day_of_micros("allocated_at") if day is None else day
     return pl.when(pl.col("is_of_day_before")).then(day - timedelta(days=1)).otherwise(day)
 
 
@@ -82,6 +85,20 @@ def miner_wallets(wallets: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl
         .unique(["miner_id", "chain", day], keep="first", maintain_order=True)
         .select("miner_id", "chain", day, pl.col("address").alias("wallet"))
     )
+
+
+def with_wallet(rows: pl.DataFrame, wallets: pl.DataFrame, *, day: str) -> pl.DataFrame:
+    """`miner_id`, `chain`, `day`, with the `wallet` of `miner_wallets`: row by row of a miner who has one wallet on a chain that nobody else ever had."""
+    is_only = pl.struct("miner_id", "chain").is_unique() & pl.struct("chain", "address").is_unique()
+    one, several = wallets.filter(is_only), wallets.filter(~is_only)
+    asked = ["miner_id", "chain", day]
+    found = rows.select(asked).join(one, on=asked[:2], how="left", maintain_order="left")
+    found = found.select(*asked, pl.when(is_in_force(day)).then("address").alias("wallet"))
+    if several.is_empty():
+        return found
+    best = miner_wallets(several, found.join(several, on=asked[:2], how="semi"), day=day)
+    found = found.join(best, on=asked, how="left", maintain_order="left", suffix=":best")
+    return found.select(*asked, pl.coalesce("wallet", "wallet:best"))
 
 
 def licences_on(licences: pl.DataFrame, asked: pl.DataFrame, *, day: str) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from pipeline.model.rules import Rules
 from .classify import chains_of
 from .combine import combine
 from .frames import REPORT, UNITS
-from .identify import allocation_day, day_of_micros, miner_wallets, with_licence
+from .identify import allocation_day, day_of_micros, with_licence, with_wallet
 from .issue_rows import is_in_month
 from .sorting import sort_by_number_then_text
 
@@ -75,9 +75,8 @@ class Report:
             "txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"), "payer"
         )
         found = pl.concat([rows, charged[rows["place"]], moved[rows["transfer"]]], how="horizontal")
-        found = found.with_columns(
-            pl.col("miner_id").cast(pl.String), allocation_date=allocation_day(), licence_date=day_of_micros("allocated_at")
-        )
+        found = found.with_columns(pl.col("miner_id").cast(pl.String), licence_date=day_of_micros("allocated_at"))
+        found = found.with_columns(allocation_date=allocation_day(pl.col("licence_date")))
         found = found.with_columns(is_of_month=is_in_month(self.month, "allocation_date"))
         is_charged = pl.col("is_of_month") & pl.col("is_first")  # rule 7.4
         found = found.with_columns([pl.when(is_charged).then(column).alias(column) for column in COMMISSION])
@@ -153,12 +152,8 @@ def _in_order(rows: pl.DataFrame, allocations: pl.DataFrame) -> pl.DataFrame:
 
 def _with_wallets(rows: pl.DataFrame, wallets: pl.DataFrame, rules: Rules) -> pl.DataFrame:
     """Column 6: the transfer's address; of an unsettled row the miner's wallet on the allocation date."""
-    rows = rows.with_row_index("row")
-    unsettled = rows.filter(pl.col("txid").is_null()).select("row", "miner_id", "asset", "allocation_date")
-    unsettled = unsettled.join(chains_of(rules), on="asset", how="left")
-    own = unsettled.join(
-        miner_wallets(wallets, unsettled, day="allocation_date"), on=["miner_id", "chain", "allocation_date"], how="left"
-    ).select("row", pl.col("wallet").alias("own_wallet"))
-    return rows.join(own, on="row", how="left", maintain_order="left").with_columns(
-        wallet=pl.when(pl.col("txid").is_not_null()).then("address").otherwise("own_wallet")
-    )
+    is_unsettled = rows["txid"].is_null()
+    unsettled = rows.select("miner_id", "asset", "allocation_date").filter(is_unsettled)
+    unsettled = unsettled.join(chains_of(rules), on="asset", how="left", maintain_order="left")
+    own = with_wallet(unsettled, wallets, day="allocation_date")["wallet"]
+    return rows.with_columns(rows["address"].scatter(is_unsettled.arg_true(), own).alias("wallet"))

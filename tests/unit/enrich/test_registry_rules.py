@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from pipeline.enrich.frames import WALLETS
+from pipeline.enrich.identify import miner_wallets, with_wallet
 
 from .small_world import ANNA, BORAT, CAMILA, World, a_pool, issues_of, rows_of
+
+_DAYS = st.dates(date(2026, 1, 1), date(2026, 1, 5))
 
 
 def test_an_unknown_account_blocks_and_has_no_row():
@@ -120,3 +131,15 @@ def test_a_payment_is_its_accounts_on_the_day_of_paid_at_not_of_the_block():
     enriched = world.enrich()
     assert enriched.transfers["miner_id"].to_list() == [ANNA]
     assert issues_of(enriched, "wallet-holder-differs") == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xy"), st.sampled_from("MN"), _DAYS, st.none() | _DAYS), max_size=5))
+def test_a_wallet_looked_up_row_by_row_is_the_one_looked_up_by_pairs(registered: list[tuple[str, str, str, date, date | None]]):
+    wallets = pl.DataFrame(registered, WALLETS, orient="row")
+    asked = pl.DataFrame(
+        [(miner, chain, day) for miner in "MN" for chain in ("x", "y", None) for day in (date(2026, 1, n) for n in range(1, 6))] * 2,
+        {"miner_id": pl.String, "chain": pl.String, "day": pl.Date},
+        orient="row",
+    )
+    by_pairs = asked.join(miner_wallets(wallets, asked, day="day"), on=asked.columns, how="left", maintain_order="left")
+    assert_frame_equal(with_wallet(asked, wallets, day="day"), by_pairs)
