@@ -13,7 +13,6 @@ import multiprocessing
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -22,19 +21,15 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from connectors.files import ReadOptions, import_ledger
 from connectors.log_sqlite.log import SqliteLog
-from pipeline.app.kept import Kept
 from pipeline.cli import COLLECTOR
-from pipeline.validate.review import ReviewContext
 
 from ..ports import free_port
-from . import month, years
+from . import importing, month, years
 from .row import CannotRun, Row, compared, timed, timed_with_cpu
-from .synthetic import RULES, Size
+from .synthetic import Size
 
 ALLOCATIONS = 300_000
-LEDGER_ROWS = 1_000_000
 FORM_ROWS, PLAIN_PDF_ROWS = 50_000, 5_000
 CHAIN_BLOCKS, CHAIN_TRANSACTIONS = 60, 2_200
 EVM_BLOCKS = 300
@@ -60,33 +55,18 @@ def run_years() -> list[Row]:
 
 def run_import() -> list[Row]:
     """A ledger's CSV, checked row by row, into the log; and the same file again, with nothing new in it."""
-    n = pl.int_range(LEDGER_ROWS)
-    rows = pl.select(
-        allocation_id=pl.format("A{}", n),
-        account=pl.format("worker-{}", n % 5_000),
-        asset=pl.lit("BTC"),
-        allocated_at=pl.format("2026-10-{}T{}:{}:00+05:00", *[part.cast(pl.String).str.zfill(2) for part in (n % 31 + 1, n % 24, n % 60)]),
-        amount=pl.format("0.0{}", (1_000_000 + n).cast(pl.String)),
-    )
     with tempfile.TemporaryDirectory(prefix="esep-bench-") as folder, SqliteLog(Path(folder) / "log.sqlite") as log:
         path = Path(folder) / "allocations.csv"
-        rows.write_csv(path)
+        importing.write_ledger(path, importing.LEDGER_ROWS)
 
         def take() -> None:
-            known = ReviewContext(int(time.time() * 1_000_000))
-            import_ledger(
-                log,
-                "pool",
-                path,
-                "allocations",
-                ReadOptions(RULES.assets, RULES.network),
-                known=known,
-                seen=Kept(Path(folder) / "kept", None),
-            )
+            importing.take(log, path, Path(folder) / "kept")
 
-        bare = lambda: pl.read_csv(path, infer_schema=False)  # noqa: E731 - one expression, used as a value
+        def bare() -> None:
+            importing.read_bare(path)
+
         return [
-            compared("import", name, LEDGER_ROWS, "rows", take, "polars reads the file", bare)
+            compared("import", name, importing.LEDGER_ROWS, "rows", take, "polars reads the file", bare)
             for name in ("allocations.csv", "the same file again")
         ]
 
