@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import pytest
 from pipeline.assess.wallets import WalletDescriptors
 from pipeline.chains.bitcoin.filters import matches
 from pipeline.chains.bitcoin.networks import Network
-from pipeline.render import Document, render_one
+from pipeline.render import Format, Printer
+from pipeline.render.form import Language
 from pipeline.verify.descriptors import _derived
 from pipeline.verify.files import digest_of
 from pipeline.verify.workbook import workbook_seen
@@ -27,14 +28,26 @@ _workbooks: dict[str, Any] = {}
 _matches = functools.cache(matches)
 
 
-def _render(document: Document, path: Path, *, format: Any, language: Any) -> None:
-    """`render_one`: a document's digest is that of the rows that it was loaded with."""
-    entering = (document.month, document.version, document.digest, document.frozen_at, document.layout, document.pdf_rows, format, language)
-    key = json.dumps([document.header, document.totals, *map(str, entering)], sort_keys=True)
-    if key not in _documents:
-        render_one(document, path, format=format, language=language)
-        _documents[key] = path.read_bytes()
-    path.write_bytes(_documents[key])
+class _Printer(Printer):
+    """Prints what another one printed already from it: a document's digest is that of the rows that it was loaded with."""
+
+    def print(self, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None) -> None:
+        document = self._document
+        entering = (
+            document.month,
+            document.version,
+            document.digest,
+            document.frozen_at,
+            document.layout,
+            document.pdf_rows,
+            format,
+            language,
+        )
+        key = json.dumps([document.header, document.totals, *map(str, entering)], sort_keys=True)
+        if key not in _documents:
+            super().print(path, format=format, language=language, on_progress=on_progress)
+            _documents[key] = path.read_bytes()
+        path.write_bytes(_documents[key])
 
 
 def _seen(path: Path) -> Any:
@@ -54,7 +67,7 @@ def _scripts(descriptors: tuple[str, ...], below: int, network: Network) -> Sequ
 def remembered() -> Iterator[None]:
     """Within it verify remembers what it rendered, parsed, derived and looked for."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("pipeline.verify.documents.render_one", _render)
+        patched.setattr("pipeline.verify.documents.Printer", _Printer)
         patched.setattr("pipeline.verify.documents.workbook_seen", _seen)
         patched.setattr("pipeline.verify.filters.matches", lambda encoded, block, scripts: _matches(encoded, block, frozenset(scripts)))
         patched.setattr(
