@@ -165,7 +165,8 @@ def assign_holders(allocations: pl.DataFrame, accounts: pl.DataFrame, month: Mon
     parts = []
     for first in range(0, max(allocations.height, 1), ALLOCATIONS_AT_ONCE):
         days = allocations.select("account", "allocated_at", "is_of_day_before").slice(first, ALLOCATIONS_AT_ONCE)
-        seen = days.with_row_index("place", offset=first).with_columns(allocation_date=allocation_day(), day=day_of_micros("allocated_at"))
+        seen = days.with_row_index("place", offset=first).with_columns(day=day_of_micros("allocated_at"))
+        seen = seen.with_columns(allocation_date=allocation_day(pl.col("day")))
         seen = seen.filter(pl.col("allocation_date") <= month.last)
         found = with_holder(seen, accounts, keys=["account"], day="day", name="miner_id")
         parts.append(found.select("place", "allocated_at", "allocation_date", "miner_id"))
