@@ -229,7 +229,8 @@ class PoolMonths:
 
         def export(path: Path) -> None:
             self.write_enriched(store, month, assessed)
-            export_month(store.connection, str(month), path)
+            with store.less_memory():
+                export_month(store.connection, str(month), path)
 
         bundle, event = freeze_month(content, report, self._settings.months_path, export=export, append=self._append, progress=progress)
         lay_descriptors(self._settings, store, bundle.folder)
@@ -293,12 +294,17 @@ class PoolMonths:
             assessed = assess_month(state, month, version.rules)
             write_enriched(store, str(month), assessed.enriched)
             evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules, state.facts))
+
+            def export(path: Path) -> None:
+                with store.less_memory():
+                    export_month(store.connection, str(month), path)
+
             replay = replay_month(
                 event,
                 Content(version, state, assessed, evidence),
                 built,
                 first=place if place.exists() else None,
-                export=lambda path: export_month(store.connection, str(month), path),
+                export=export,
                 progress=progress,
             )
             target = keep or (place if replay.is_same and not place.exists() else None)

@@ -109,7 +109,7 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape, v
 
 def write_enriched(store: Store, month: str, enriched: Enriched) -> None:
     """Replace the month's results in the store by `enriched`, in one transaction. Errors as `lay_enriched`."""
-    with store.transaction() as connection:
+    with store.less_memory(), store.transaction() as connection:
         lay_enriched(connection, month, enriched)
 
 

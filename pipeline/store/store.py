@@ -32,6 +32,8 @@ STORE_VERSION = 17
 
 MEMORY_MIB, THREAD_MIB = 1024, 128
 """DuckDB's memory limit, and the least per thread; a sort that needs more spills to the folder PATH.tmp."""
+PASSING_MIB = 512
+"""The limit while a month's rows only pass through the store: the month itself stands in memory beside it then (docs/benchmarks.md)."""
 CHECKPOINT_AT = "64MB"
 """Size of the write-ahead log at which DuckDB checkpoints. With DuckDB's default of 16 MB a fast ingest took a fifth more processor time; after a
 kill, a log of this size is replayed within about a second (docs/benchmarks.md)."""
@@ -58,6 +60,8 @@ class Store:
         self.lock = threading.RLock()
         self.fence: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
         """Entered around every COMMIT of `transaction()`; raises LeaseLost when another process has the pool's lease (`pipeline.log.lease`)."""
+        self._limits_mib: tuple[int, int] | None = None
+        """DuckDB's memory limit, and that of `less_memory`; None where the opener chose, or in memory."""
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
@@ -89,7 +93,8 @@ class Store:
             store = cls(connection, place)
             if memory_limit is None:
                 ((used_threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-                connection.execute(f"SET memory_limit = '{max(MEMORY_MIB, used_threads * THREAD_MIB)}MiB'")
+                store._limits_mib = (max(MEMORY_MIB, used_threads * THREAD_MIB), max(PASSING_MIB, used_threads * THREAD_MIB))
+                store._limit(store._limits_mib[0])
             with translate_errors(place):
                 prepare(connection, str(place))
         except BaseException:
@@ -127,6 +132,29 @@ class Store:
                 with contextlib.suppress(duckdb.Error):  # a failed COMMIT has already ended the transaction
                     self.connection.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def less_memory(self) -> Iterator[None]:
+        """In the block DuckDB keeps to `PASSING_MIB`, or `THREAD_MIB` for each thread, and lets go at once of what is more; its former limit comes back however the block ends.
+
+        Holds the store's lock. What can't be let go of leaves the limit as it is; so does an opener's own limit.
+        """
+        with self.lock:
+            if self._limits_mib is None:
+                yield
+                return
+            usual, less = self._limits_mib
+            try:
+                self._limit(less)
+            except duckdb.OutOfMemoryException:  # DuckDB 1.5 keeps the limit that it refused
+                self._limit(usual)
+            try:
+                yield
+            finally:
+                self._limit(usual)
+
+    def _limit(self, mib: int) -> None:
+        self.connection.execute(f"SET memory_limit = '{mib}MiB'")
 
     def checkpoint(self) -> None:
         """Write the write-ahead log into the database file."""

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import polars as pl
+import pytest
 
 from connectors.log_kafka import KafkaSettings
 from connectors.log_sqlite.log import SqliteLog
 from connectors.standins.log_memory import MemoryLog
+from pipeline.app.app import App
 from pipeline.enrich.balance import prove_balances
 from pipeline.enrich.month import enrich_month
 from pipeline.log.events.chain import WatchedWallet
@@ -22,6 +25,8 @@ from pipeline.log.protocol import advance
 from pipeline.store import Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.ingest import Ingest
+from pipeline.store.publish import export_month
+from pipeline.store.store import PASSING_MIB, THREAD_MIB
 
 from ..bench import crowd, freezing
 from ..bench.synthetic import MONTH, RULES, Size, write_month, write_months
@@ -162,6 +167,25 @@ def test_a_freeze_that_is_stopped_amid_its_documents_goes_on_to_the_same_report(
         with SqliteLog(folder / "log.sqlite") as log:
             assert [record.id for record in log.read({}, topics=["months"])] == [f"frozen:{MONTH}:1"]
     assert digests[0] == digests[1]
+
+
+def test_the_months_own_database_is_written_with_less_memory_for_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a freeze and in a replay: the month stands in memory beside the store's sort. Afterwards the store has what it had."""
+    limits, limit = [], "SELECT parse_formatted_bytes(current_setting('memory_limit')) >> 20, current_setting('threads')"
+
+    def export(connection: duckdb.DuckDBPyConnection, month: str, path: Path) -> Path:
+        limits.extend(connection.execute(limit).fetchall())
+        return export_month(connection, month, path)
+
+    monkeypatch.setattr("pipeline.store.publish.export_month", export)
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        write_month(log, Size(1_000, miners=50))
+    freezing.freeze(tmp_path, ("kk",))
+    with App(freezing.settings(tmp_path, ("kk",)), lambda: MONTH.end_at + 3 * 86_400) as app:
+        (event,) = app.months.frozen(MONTH)
+        assert app.months.replay(event).is_same
+    ((during, threads), again) = limits
+    assert (during, threads) == again == (max(PASSING_MIB, threads * THREAD_MIB), threads)
 
 
 _FILL = """

@@ -19,7 +19,7 @@ from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
-from pipeline.store.store import lay_empty, prepare
+from pipeline.store.store import MEMORY_MIB, PASSING_MIB, THREAD_MIB, lay_empty, prepare
 
 from ..reference.capture import Capture
 from .example_store import MONTH, fill
@@ -159,6 +159,41 @@ def test_memory_that_runs_out_is_told_and_nothing_of_the_step_stays(tmp_path: Pa
         with pytest.raises(StoreError, match="free disk space or memory"), store.transaction() as connection:
             connection.execute("INSERT INTO raw_position SELECT range::VARCHAR || repeat('x', 100), range FROM range(3000000)")
         assert store.positions() == {}
+
+
+def limit_mib(store: Store) -> int:
+    """DuckDB's memory limit in whole MiB."""
+    return store.connection.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()[0][0] >> 20
+
+
+def test_less_memory_is_let_go_of_at_once_and_comes_back_however_the_block_ends(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb", threads=2) as store:
+        with pytest.raises(ZeroDivisionError), store.less_memory():
+            assert limit_mib(store) == PASSING_MIB
+            raise ZeroDivisionError
+        assert limit_mib(store) == MEMORY_MIB
+        store.connection.execute("CREATE TEMP TABLE held AS SELECT repeat(range::VARCHAR, 20) AS text FROM range(6000000)")
+        used = "SELECT sum(memory_usage_bytes) >> 20 FROM duckdb_memory()"
+        before = store.connection.execute(used).fetchall()[0][0]
+        assert before > PASSING_MIB, "the table is too small to show anything"
+        with store.less_memory():
+            assert store.connection.execute(used).fetchall()[0][0] <= PASSING_MIB
+            assert store.connection.execute("SELECT count(*) FROM held").fetchall() == [(6_000_000,)]
+
+
+def test_less_memory_is_no_fault_where_it_can_not_be_had(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb", threads=2) as store:
+        store.connection.execute("SET temp_directory = ''")
+        store.connection.execute("CREATE TEMP TABLE held AS SELECT repeat(range::VARCHAR, 20) AS text FROM range(6000000)")
+        with store.less_memory():
+            assert limit_mib(store) == MEMORY_MIB
+    with Store.open(tmp_path / "store.duckdb", memory_limit="300MiB") as store, store.less_memory():
+        assert limit_mib(store) == 300, "the opener's own limit stays"
+
+
+def test_each_thread_keeps_the_least_that_it_needs_where_memory_is_less(tmp_path: Path):
+    with Store.open(tmp_path / "store.duckdb", threads=6) as store, store.less_memory():
+        assert limit_mib(store) == 6 * THREAD_MIB
 
 
 # --- a real month
