@@ -95,7 +95,7 @@ class Printer:
                 from .pdf import write_pdf
 
                 self._drop_workbooks()
-                write_pdf(self._document, file, language=language, on_progress=on_progress)
+                write_pdf(self._document, file, language=language, on_progress=on_progress, folder=self._folder)
 
     def _workbooks(self) -> Workbooks:
         if self._books is None:

@@ -1,8 +1,8 @@
 """The form as a PDF: A4 landscape, embedded fonts, every page numbered and carrying the report's digest.
 
 What enters: a `Document` and a language. What leaves: the form as the order heads it, the table with its numbered
-columns repeated on each page, the month's totals, and the signature lines. Pages are drawn straight on a canvas, so
-memory grows by each page's compressed text only. Nothing is cut: long texts are broken over lines. Beyond `Document.pdf_rows` a
+columns repeated on each page, the month's totals, and the signature lines. Rows are read a slice at a
+time, and drawn pages are put aside (`pdf_file`), so memory does not grow with them. Nothing is cut: long texts are broken over lines. Beyond `Document.pdf_rows` a
 note stands in the table's place, with the files that have the rows. No arithmetic on amounts. Not tagged.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, Final
 
 import polars as pl
@@ -54,31 +55,43 @@ _PAGES_BETWEEN: Final = 1_000
 
 
 def write_pdf(
-    document: Document, file: IO[bytes], *, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
+    document: Document,
+    file: IO[bytes],
+    *,
+    language: Language = "kk",
+    on_progress: Callable[[int], None] = lambda _: None,
+    folder: Path | None = None,
 ) -> None:
     """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
 
-    `on_progress`: how many rows are drawn.
+    `on_progress`: how many rows are drawn. `folder`: where drawn pages lie until all are there, the system's temporary one when None.
     """
-    pages = Pages(document, file, language)
-    if document.pdf_rows:
-        _write_without_rows(pages)
-        return
+    with Pages(document, file, language, folder=folder) as pages:
+        if document.pdf_rows:
+            _write_without_rows(pages)
+        else:
+            _write_with_rows(pages, on_progress)
+
+
+def _write_with_rows(pages: Pages, on_progress: Callable[[int], None]) -> None:
+    document, language = pages.document, pages.language
     table = form_table(document, language)
-    heights = table.heights()
+    lines = table.lines()
     first_top = draw_top(pages, is_drawn=False) - table.geometry.heading_height - table.look.numbers_height
     next_top = TOP - table.look.numbers_height
-    breaks = page_breaks(heights, first_top - BOTTOM, next_top - BOTTOM)
+    breaks = page_breaks(map(table.height, lines), first_top - BOTTOM, next_top - BOTTOM)
     start, end = breaks[-1]
-    used = sum(heights[start:end]) if document.rows.height else EMPTY_HEIGHT
+    used = sum(map(table.height, lines[start:end])) if document.rows.height else EMPTY_HEIGHT
     ending = Ending(pages)
     pages.pages = len(breaks) + ending.more_pages((first_top if len(breaks) == 1 else next_top) - used)
+    rows = (row for part in document.rows.iter_slices() for row in part.iter_rows())
     for number, (start, end) in enumerate(breaks):
         if number:
             pages.next_page()
         else:
             pages.y = draw_top(pages)
-        draw_table(pages, table, start, heights[start:end], has_headings=number == 0, no_rows=pages.text.no_rows)
+        heights = list(map(table.height, lines[start:end]))
+        draw_table(pages, table, rows, heights, has_headings=number == 0, no_rows=pages.text.no_rows)
         if number % _PAGES_BETWEEN == _PAGES_BETWEEN - 1:
             on_progress(end)
     ending.draw()
@@ -110,7 +123,7 @@ def form_table(document: Document, language: Language) -> Table:
             widest={**look.widest, "miner_name": max(needed, look.widest["miner_name"])},
             least={"miner_name": needed, "wallet": _WALLET_BESIDE},
         )
-    return Table(document.rows.slice(0), form().printed_columns(language), look, INNER)
+    return Table(document.rows, form().printed_columns(language), look, INNER)
 
 
 def _name_width(names: pl.Series, look: TableStyle) -> float:

@@ -1,24 +1,28 @@
 """Draws the rows of a laid-out table on the pages: headings, numbered columns, cells, rules.
 
-What enters: pages, a `Table` and the rows for this page. What leaves: the page, drawn down to its new `y`.
+What enters: pages, a `Table` and its rows for this page. What leaves: the page, drawn down to its new `y`.
 """
 
 from __future__ import annotations
 
-from array import array
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import islice, pairwise
 from typing import Final
 
 from .pdf_page import MARGIN, CellTexts, Paper, Placed, draw_rules
-from .pdf_table import KNOWN_LIMIT, PAD_X, PAD_Y, Table
+from .pdf_table import PAD_X, PAD_Y, Table, remember
 from .pdf_text import REGULAR
 
 EMPTY_HEIGHT: Final = 24.0
 """Of the line that says that there are no rows."""
 
 
-def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *, has_headings: bool, no_rows: str) -> None:
-    """The rows of one page from `start`, below the headings where asked for and the numbered columns where the look has them.
+Row = tuple[str | None, ...]
+"""A row's values, one for each column."""
+
+
+def draw_table(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequence[float], *, has_headings: bool, no_rows: str) -> None:
+    """The next of `rows`, as many as there are heights, below the headings where asked for and the numbered columns where the look has them.
 
     `no_rows` is written where there are none.
     """
@@ -32,7 +36,7 @@ def draw_table(paper: Paper, table: Table, start: int, heights: array[float], *,
         paper.y -= table.look.numbers_height
         frame.append(paper.y)
     if heights:
-        rules = _draw_rows(paper, table, start, heights)
+        rules = _draw_rows(paper, table, rows, heights)
         bottom = rules[-1]
     else:
         bottom, rules = frame[-1], [paper.y - EMPTY_HEIGHT]
@@ -71,14 +75,14 @@ def _draw_numbers(paper: Paper, table: Table) -> None:
         paper.write_line(MARGIN + (left + right) / 2, paper.y - 7, str(number), 6.2, align="center")
 
 
-def _draw_rows(paper: Paper, table: Table, start: int, heights: array[float]) -> list[float]:
+def _draw_rows(paper: Paper, table: Table, rows: Iterable[Row], heights: Sequence[float]) -> list[float]:
     """All cells of the page in one text object, which is what makes it quick; the y below each row."""
     look = table.look
     y, below = paper.y, []
     paper.canvas.setFillGray(0)
     drawn = CellTexts(paper.canvas, REGULAR, look.body_size, paper.encoded)
     add, placed = drawn.add, paper.encoded.placed.setdefault(table, [{} for _ in table.columns])
-    for height, values in zip(heights, table.rows.slice(start, len(heights)).iter_rows(), strict=True):
+    for height, values in zip(heights, islice(rows, len(heights)), strict=True):
         base = y - PAD_Y - look.body_size * 0.9
         at = f"{base:.2f}"
         for number, value in enumerate(values):
@@ -101,8 +105,8 @@ def _place(table: Table, number: int, value: str, drawn: CellTexts, known: dict[
     shape = table.shape(number, value)
     if shape is not None and (beginning := drawn.texts.plain.get((table, shape))) is not None:
         lines = [(beginning, 0.0, f" Tm {drawn.shown(value)}")]
-        if len(known) < KNOWN_LIMIT:
-            known[value] = lines
+        if table.columns[number].kind != "integer":  # a row's number never comes again
+            remember(known, value, lines)
         return lines
     cell = table.cell(number, value)
     left, right, column = table.geometry.edges[number], table.geometry.edges[number + 1], table.columns[number]
@@ -117,6 +121,5 @@ def _place(table: Table, number: int, value: str, drawn: CellTexts, known: dict[
         lines.append((f"1 0 0 1 {MARGIN + x:.2f} ", index * table.look.body_leading, f" Tm {drawn.shown(line)}"))
     if shape is not None and len(lines) == 1:
         drawn.texts.plain[table, shape] = lines[0][0]
-    if len(known) < KNOWN_LIMIT:
-        known[value] = lines
+    remember(known, value, lines)
     return lines

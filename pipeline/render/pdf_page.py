@@ -11,7 +11,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import IO, Any, Final, Literal
+from pathlib import Path
+from typing import IO, Any, Final, Literal, Self
 
 from reportlab import rl_config
 from reportlab.lib.pagesizes import A4, landscape
@@ -21,6 +22,7 @@ from reportlab.pdfgen.textobject import PDFTextObject
 
 from .document import Document
 from .form import Language, form
+from .pdf_file import StoredPages
 from .pdf_text import REGULAR, fonts, printable
 
 # Binary streams: a quarter smaller and quicker than the library's default, and not left to a machine's own settings.
@@ -36,7 +38,6 @@ GREY: Final = 0.3
 
 _FOOTER_Y: Final = 20.0
 _FOOTER_SIZE: Final = 6.5
-_ENCODED_LIMIT: Final = 100_000
 
 Align = Literal["left", "center", "right"]
 
@@ -62,16 +63,25 @@ class PageMarks:
 
 
 class Paper:
-    """The pages while they are drawn, from the top down; `y` is the upper edge of the next element."""
+    """The pages while they are drawn, from the top down; `y` is the upper edge of the next element. To be used as a context."""
 
-    def __init__(self, marks: PageMarks, file: IO[bytes]) -> None:
+    def __init__(self, marks: PageMarks, file: IO[bytes] | None, *, folder: Path | None = None) -> None:
+        """`file` None: the pages are only counted, and never saved. `folder`: where they lie until the file is written (`StoredPages`)."""
         fonts()
         self._marks = marks
         self.canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), pageCompression=1, invariant=1, lang=marks.tag, initialFontName=REGULAR)
+        self._stored = StoredPages(file, folder, compression=1, invariant=1, lang=marks.tag)
+        self.canvas._doc = self._stored
         self.y, self.page, self.pages = TOP, 1, 1
         self.encoded = EncodedTexts()
         self._repeated: dict[object, list[str]] = {}
         self._set_metadata()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stored.close()
 
     def next_page(self) -> None:
         self._draw_footer()
@@ -133,7 +143,7 @@ class Paper:
 class Pages(Paper):
     """The form's pages."""
 
-    def __init__(self, document: Document, file: IO[bytes], language: Language) -> None:
+    def __init__(self, document: Document, file: IO[bytes], language: Language, *, folder: Path | None = None) -> None:
         self.document, self.language, self.text = document, language, form().text[language]
         text, name = self.text, f"{form().index} {document.month}"
         version = text.version.format(version=document.version)
@@ -148,7 +158,7 @@ class Pages(Paper):
             at=document.frozen_at,
             identity=document.digest,
         )
-        super().__init__(marks, file)
+        super().__init__(marks, file, folder=folder)
 
 
 Placed = tuple[str, float, str]
@@ -159,7 +169,6 @@ class EncodedTexts:
     """A document's texts in one font and size, as a page's content has them; by their characters' codes once those are known."""
 
     def __init__(self) -> None:
-        self.known: dict[str, str] = {}
         self.codes: dict[str, str] = {}
         """Of characters in the font's first subset, which the library gives out as characters come up."""
         self.tried: set[str] = set()
@@ -188,17 +197,14 @@ class CellTexts(PDFTextObject):  # type: ignore[misc]
     def shown(self, text: str) -> str:
         """The operators that show a text; it names its font itself, so that it can stand after any other."""
         texts = self.texts
-        if (encoded := texts.known.get(text)) is None:
-            try:
-                codes = "".join(map(texts.codes.__getitem__, text))
-                encoded = f"{texts.before}{codes}{texts.after}"
-            except KeyError:
-                encoded = self._by_library(text)
-                for char in dict.fromkeys(text):
-                    self._learn(char)
-            if len(texts.known) < _ENCODED_LIMIT:
-                texts.known[text] = encoded
-        return encoded
+        try:
+            codes = "".join(map(texts.codes.__getitem__, text))
+        except KeyError:
+            encoded = self._by_library(text)
+            for char in dict.fromkeys(text):
+                self._learn(char)
+            return encoded
+        return f"{texts.before}{codes}{texts.after}"
 
     def _learn(self, char: str) -> None:
         texts = self.texts

@@ -1,23 +1,25 @@
 """The layout of a PDF's table: column widths, heading lines, row heights, page breaks.
 
-What enters: a document's rows as strings, its columns, and a style. What leaves: a layout that is a pure function of them. The amounts
-of a column are aligned at the decimal point; text is broken into lines, and a row is as high as its longest cell.
+What enters: a document's rows as strings, taken a slice at a time, its columns, and a style. What leaves: a layout that is a pure function of them.
+The amounts of a column are aligned at the decimal point; text is broken into lines, and a row is as high as its longest cell.
 Sizes are in points.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final, NamedTuple
+from itertools import chain, pairwise
+from typing import Final, NamedTuple, TypeVar
 
 import polars as pl
 
 from .columns import PrintedColumn
+from .csv_parts import ROWS_AT_ONCE
 from .form import Column
 from .pdf_text import REGULAR, Wrapper, printable
+from .report_rows import ReportRows
 
 PAD_X: Final = 2.2
 PAD_Y: Final = 2.5
@@ -26,8 +28,12 @@ _SLACK: Final = 0.6
 
 _PLAIN: Final = r"^[0-9]+(\.[0-9]+)?$"
 
-KNOWN_LIMIT: Final = 100_000
-"""Broken texts remembered: most values of a form repeat."""
+KNOWN_LIMIT: Final = 5_000
+"""Values of a column remembered as they are laid out: most repeat, and soon, as a form's rows are in the order of its miners. When there are more, all are dropped."""
+_MEASURED: Final = 5_000
+"""Values of a column that could be its widest, of which the widths are added up."""
+
+_Made = TypeVar("_Made")
 
 Shape = tuple[int, int, int]
 """Of a plain number: its column, its length, and where its point is, -1 for none. Digits are equally wide, so all of a shape stand at the same place."""
@@ -100,12 +106,13 @@ class Geometry:
 class Table:
     """Rows of a document, broken into lines."""
 
-    def __init__(self, rows: pl.DataFrame, columns: Sequence[PrintedColumn], look: TableStyle, width: float) -> None:
-        """`rows`: strings, a column for each of `columns`."""
+    def __init__(self, rows: ReportRows, columns: Sequence[PrintedColumn], look: TableStyle, width: float) -> None:
+        """`rows`: strings, a column for each of `columns`. They are read twice here, and once more for `lines`."""
         self.rows, self.columns, self.look, self.width = rows, columns, look, width
         self.body = Wrapper(REGULAR, look.body_size)
         self.digit, self.point = self.body.width("0"), self.body.width(look.decimal_mark)
-        self.decimals = {column.name: _most_decimals(rows, column) for column in columns}
+        self._longest = _longest(rows, columns)
+        self.decimals = {column.name: self._longest[column.name].decimals for column in columns}
         self.geometry = self._geometry(Wrapper(REGULAR, look.heading_size, look.hyphenated), width)
         self._known: list[dict[str, Cell]] = [{} for _ in columns]
         self._plain_widths: dict[tuple[int, bool], float] = {}
@@ -115,23 +122,35 @@ class Table:
         known = self._known[number]
         if (cell := known.get(value)) is None:
             cell = self._lay(number, self.columns[number], value)
-            if len(known) < KNOWN_LIMIT:
-                known[value] = cell
+            remember(known, value, cell)
         return cell
+
+    def height(self, lines: int) -> float:
+        """The height of a row whose longest cell has so many lines."""
+        return lines * self.look.body_leading + 2 * PAD_Y
 
     def heights(self) -> array[float]:
         """The height of every row."""
-        tallest = pl.repeat(1, self.rows.height, dtype=pl.UInt32, eager=True)
+        return array("d", map(self.height, self.lines()))
+
+    def lines(self) -> array[int]:
+        """How many lines the longest cell of every row has."""
+        counts = array("I")
+        for rows in self.rows.iter_slices(ROWS_AT_ONCE):
+            counts.extend(self._lines(rows))
+        return counts
+
+    def _lines(self, rows: pl.DataFrame) -> pl.Series:
+        tallest = pl.repeat(1, rows.height, dtype=pl.UInt32, eager=True)
         for number, column in enumerate(self.columns):
-            values = self.rows[column.name]
+            values = rows[column.name]
             distinct = self._without_numbers_of_one_line(number, values.unique())
             lines = [len(self.cell(number, value).lines) if value else 1 for value in distinct.to_list()]
             if max(lines, default=1) > 1:
                 counted = pl.DataFrame({"value": distinct, "lines": pl.Series(lines, dtype=pl.UInt32)})
                 mine = values.alias("value").to_frame().join(counted, on="value", how="left", nulls_equal=True, maintain_order="left")
                 tallest = pl.select(pl.max_horizontal(tallest, mine["lines"].fill_null(1))).to_series()
-        heights = {lines: lines * self.look.body_leading + 2 * PAD_Y for lines in tallest.unique()}
-        return array("d", (heights[lines] for lines in tallest))
+        return tallest
 
     def shape(self, number: int, value: str) -> Shape | None:
         """Of a number that is printed as it stands, digits with a point or without, its shape: where it stands in the column depends on nothing else. None for other values."""
@@ -186,12 +205,13 @@ class Table:
 
     def _geometry(self, headings: Wrapper, width: float) -> Geometry:
         look, columns = self.look, self.columns
+        natural = self._natural_widths()
         whole_words = Wrapper(headings.font, headings.size)
         rooms = []
         for column in columns:
             is_amount = column.kind == "amount"
             widest = look.widest_amount if is_amount else look.widest.get(column.name, look.widest_other)
-            text = min(self._natural_width(column) + 2 * PAD_X + _SLACK, widest)
+            text = min(natural[column.name] + 2 * PAD_X + _SLACK, widest)
             broken, unbroken = (wrapper.narrowest(column.heading) + 2 * PAD_X + _SLACK for wrapper in (headings, whole_words))
             least = max(broken, min(text, look.least.get(column.name, text)))
             tight = max(broken, min(least, look.floor.get(column.name, least)))
@@ -203,32 +223,52 @@ class Table:
         lines = [headings.lines(column.heading, b - a - 2 * PAD_X) for column, (a, b) in zip(columns, pairwise(edges), strict=True)]
         return Geometry(tuple(edges), lines, look.heading_leading)
 
-    def _natural_width(self, column: PrintedColumn) -> float:
-        """The room in which the column's longest value stands on one line."""
-        if column.kind == "amount":
-            whole = self.rows[column.name].str.extract(r"^([^.]*)", 1).str.len_chars().max()
-            most = self.decimals[column.name]
-            digits = "0" * _count(whole)
-            marks = self.body.width(printable(self.look.shown(column, digits))) - self.body.width(digits)  # between thousands
-            return _count(whole) * self.digit + marks + (self.point + most * self.digit if most else 0.0)
-        values = self.rows[column.name]
-        longest = _count(values.str.len_chars().max())
-        # Widths differ by letter: measure what could be the widest.
-        candidates = values.filter(values.str.len_chars() * 2 > longest).unique(maintain_order=True).head(5_000)
-        return max((self.body.width(self.look.shown(column, value)) for value in candidates if value), default=0.0)
+    def _natural_widths(self) -> dict[str, float]:
+        """The room in which each column's longest value stands on one line."""
+        texts = [column for column in self.columns if column.kind != "amount"]
+        candidates = self._candidates(texts)
+        widths = {column.name: self._amount_width(column) for column in self.columns if column.kind == "amount"}
+        for column in texts:
+            measured = (self.body.width(self.look.shown(column, value)) for value in candidates[column.name] if value)
+            widths[column.name] = max(measured, default=0.0)
+        return widths
+
+    def _amount_width(self, column: PrintedColumn) -> float:
+        whole, most = self._longest[column.name]
+        digits = "0" * whole
+        marks = self.body.width(printable(self.look.shown(column, digits))) - self.body.width(digits)  # between thousands
+        return whole * self.digit + marks + (self.point + most * self.digit if most else 0.0)
+
+    def _candidates(self, columns: Sequence[PrintedColumn]) -> dict[str, pl.Series]:
+        """Widths differ by letter: of each column the values that could be the widest."""
+        found = {column.name: pl.Series(column.name, [], pl.String) for column in columns}
+        for rows in self.rows.iter_slices(ROWS_AT_ONCE):
+            for name, values in found.items():
+                if values.len() < _MEASURED:
+                    more = rows[name].filter(rows[name].str.len_chars() * 2 > self._longest[name].whole)
+                    found[name] = pl.concat([values, more]).unique(maintain_order=True).head(_MEASURED)
+        return found
 
 
-def page_breaks(heights: array[float], first_room: float, room: float) -> list[tuple[int, int]]:
+def page_breaks(heights: Iterable[float], first_room: float, room: float) -> list[tuple[int, int]]:
     """Rows by page, first and past-the-last: as many as there is room for, at least one a page."""
     pages: list[tuple[int, int]] = []
-    start, left = 0, first_room
+    start, end, left = 0, 0, first_room
     for number, height in enumerate(heights):
+        end = number + 1
         if height > left and (number > start or not pages):
             pages.append((start, number))
             start, left = number, room
         left -= height
-    pages.append((start, len(heights)))
+    pages.append((start, end))
     return pages
+
+
+def remember(known: dict[str, _Made], value: str, made: _Made) -> None:
+    """Keep what was made of a value, `KNOWN_LIMIT` of them at most."""
+    if len(known) >= KNOWN_LIMIT:
+        known.clear()
+    known[value] = made
 
 
 def _split_evenly(address: str, lines: list[str], body: Wrapper, room: float) -> list[str]:
@@ -239,14 +279,27 @@ def _split_evenly(address: str, lines: list[str], body: Wrapper, room: float) ->
     return parts if is_whole else lines
 
 
-def _most_decimals(rows: pl.DataFrame, column: PrintedColumn) -> int:
-    if column.kind != "amount":
-        return 0
-    return _count(rows[column.name].str.extract(r"\.(.*)$", 1).str.len_chars().max())
+class _Longest(NamedTuple):
+    """Of a column, in characters."""
+
+    whole: int
+    """Of an amount before its point, of other values altogether."""
+    decimals: int
+    """Of an amount behind its point."""
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _longest(rows: ReportRows, columns: Sequence[PrintedColumn]) -> dict[str, _Longest]:
+    """What each column's longest value has."""
+    amounts = [column.name for column in columns if column.kind == "amount"]
+    others = [column.name for column in columns if column.kind != "amount"]
+    measures = [
+        pl.col(amounts).str.extract(r"^([^.]*)", 1).str.len_chars().max(),
+        pl.col(amounts).str.extract(r"\.(.*)$", 1).str.len_chars().max().name.prefix("decimals of "),
+        pl.col(others).str.len_chars().max(),
+    ]
+    parts = chain([rows.slice(0, 0)], rows.iter_slices(ROWS_AT_ONCE))
+    found = pl.concat([part.select(measures) for part in parts]).max().fill_null(0).row(0, named=True)
+    return {column.name: _Longest(found[column.name], found.get(f"decimals of {column.name}", 0)) for column in columns}
 
 
 class _Room(NamedTuple):

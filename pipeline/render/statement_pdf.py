@@ -6,7 +6,6 @@ are written as the language writes them, every digit kept. Nothing is cut: long 
 
 from __future__ import annotations
 
-import io
 from typing import IO, Final
 
 from pipeline.texts import Texts
@@ -41,12 +40,12 @@ def write_statement_pdf(statement: Statement, texts: Texts, file: IO[bytes]) -> 
     look = _style(texts)
     balances = Table(statement.debts, words.columns(BALANCES), look, _BALANCES_WIDTH)
     rows = Table(words.printed_rows(), words.columns(ROWS), look, INNER)
-    measured = Paper(_marks(statement, words), io.BytesIO())
-    _draw(measured, words, balances, rows)
-    paper = Paper(_marks(statement, words), file)
-    paper.pages = measured.page
-    _draw(paper, words, balances, rows)
-    paper.save()
+    with Paper(_marks(statement, words), None) as measured:
+        _draw(measured, words, balances, rows)
+    with Paper(_marks(statement, words), file) as paper:
+        paper.pages = measured.page
+        _draw(paper, words, balances, rows)
+        paper.save()
 
 
 def _style(texts: Texts) -> TableStyle:
@@ -141,7 +140,8 @@ def _draw_section(paper: Paper, heading: str, table: Table, no_rows: str, *, aft
     for number, (start, end) in enumerate(breaks):
         if number:
             paper.next_page()
-        draw_table(paper, table, start, heights[start:end], has_headings=True, no_rows=no_rows)
+        here = heights[start:end]
+        draw_table(paper, table, table.rows.slice(start, len(here)).iter_rows(), here, has_headings=True, no_rows=no_rows)
     paper.y -= _GAP
 
 

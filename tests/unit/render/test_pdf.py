@@ -5,14 +5,17 @@ import re
 from array import array
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from reportlab.pdfbase.pdfdoc import PDFDocument
 
-from pipeline.render import Document
+from pipeline.render import Document, pdf_page, pdf_table
 from pipeline.render.form import LANGUAGES, Language, form
 from pipeline.render.pdf import form_table, write_pdf
 from pipeline.render.pdf_page import INNER, Paper
@@ -215,3 +218,25 @@ def test_what_is_made_once_is_the_same_bytes(language: Language) -> None:
         patch.setattr(Table, "_without_numbers_of_one_line", lambda _, __, distinct: distinct)
         patch.setattr(Paper, "repeat", lambda _, __, draw: draw())
         assert pdf_bytes(made, language) == quick
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdf_table, "KNOWN_LIMIT", 2)
+        patch.setattr(pdf_table, "ROWS_AT_ONCE", 7)
+        assert pdf_bytes(made, language) == quick
+
+
+class LibraryPages(PDFDocument):
+    """reportlab's own document, in the place of ours."""
+
+    def __init__(self, _file: IO[bytes] | None, _folder: Path | None, **settings: Any) -> None:
+        super().__init__(**settings)
+
+    def close(self) -> None:
+        """Its pages go with it."""
+
+
+@pytest.mark.parametrize("made", [document([]), hard(), example()], ids=["no rows", "hard rows", "the example month"])
+def test_pages_put_aside_make_the_library_s_file(made: Document) -> None:
+    ours = pdf_bytes(made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pdf_page, "StoredPages", LibraryPages)
+        assert pdf_bytes(made) == ours
