@@ -27,7 +27,7 @@ class StoredPages(PDFDocument):  # type: ignore[misc]
         """`file` None: pages are let go, and nothing is saved. `folder`: where pages lie until the file is written, the system's temporary one when None. `settings`: the library's own."""
         super().__init__(**settings)
         self._file = file
-        self._stored = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder)
+        self._stored = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 - `close` closes it
         self._sizes = array("Q")
         """Of each page's content as it lies there, in bytes."""
         self._pages = range(0)
