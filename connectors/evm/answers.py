@@ -6,14 +6,13 @@ reads all fields of the blocks that touch the pool.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 
 from pipeline.chains.evm.coding import encode_bytes, keccak256, list_of
 from pipeline.chains.evm.fields import whole
 
-_NO_LIST = msgspec.Raw(b"[]")
+NO_LIST = msgspec.Raw(b"[]")
+"""What stands for a list that the node did not write: this very object."""
 
 
 class LightTransaction(msgspec.Struct, gc=False):
@@ -22,7 +21,7 @@ class LightTransaction(msgspec.Struct, gc=False):
     hash: str
     sender: str = msgspec.field(name="from")
     to: str | None = None
-    authorization_list: msgspec.Raw = msgspec.field(name="authorizationList", default=_NO_LIST)
+    authorization_list: msgspec.Raw = msgspec.field(name="authorizationList", default=NO_LIST)
     """Of a transaction that carries authorizations of code (EIP-7702), as the node wrote it."""
 
 
@@ -156,8 +155,7 @@ def raw_header(block: HeaderFields) -> RawHeader:
     Its RLP is put together as hexadecimal digits, as the node wrote them, and decoded at once. Tests compare it with Ethereum's own library (`tests/evm_encoding.py`), which is slower.
     """
     b = block
-    height, time_ = number(b.number), number(b.timestamp)
-    _require_lengths(b.parent_hash, b.sha3_uncles, b.state_root, b.transactions_root, b.receipts_root, b.miner, b.logs_bloom)
+    _require_lengths(b)
     parts = [
         f"a0{b.parent_hash[2:]}a0{b.sha3_uncles[2:]}94{b.miner[2:]}a0{b.state_root[2:]}a0{b.transactions_root[2:]}a0{b.receipts_root[2:]}b90100{b.logs_bloom[2:]}",
         _quantity(b.difficulty), _quantity(b.number), _quantity(b.gas_limit), _quantity(b.gas_used), _quantity(b.timestamp),
@@ -174,40 +172,45 @@ def raw_header(block: HeaderFields) -> RawHeader:
     if b.requests_hash is not None:
         parts.append(_data(b.requests_hash))
     digits = "".join(parts)
-    body = bytes.fromhex(digits)
+    try:
+        body = bytes.fromhex(digits)
+    except ValueError:
+        for text in (b.difficulty, b.number, b.gas_limit, b.gas_used, b.timestamp, b.base_fee_per_gas, b.blob_gas_used, b.excess_blob_gas):
+            number(text or "0x0")  # says which of them is none
+        raise
     if 2 * len(body) != len(digits):  # fromhex passes over spaces
         raise ValueError("a header's field has spaces among its digits")
     raw = list_of(body)
+    height = int(b.number, 16)
     found = keccak256(raw).hex()
     if "0x" + found != b.hash.lower():
         raise ValueError(
             f"block {height} is said to have hash {b.hash}, and its header's is 0x{found}: the answer is wrong, or its header has fields unknown to this program"
         )
-    return RawHeader(height, found, b.parent_hash[2:].lower(), time_, raw, block)
+    return RawHeader(height, found, b.parent_hash[2:].lower(), int(b.timestamp, 16), raw, block)
 
 
 _NUMBER_HEADS = ["80", *(f"{0x80 + (length + 1) // 2:02x}{'0' * (length % 2)}" for length in range(1, 65))]
 """What RLP writes before so many digits of a number, with the digit that makes their count even."""
+_SHORTEST, _LONGEST = 3, 66
+"""Characters of a quantity: 0x, and digits of at most 32 bytes."""
 
 
-_LENGTHS = (66, 66, 66, 66, 66, 42, 514)
-"""Five hashes, an address and the filter of 256 bytes as text: 0x, and two digits a byte."""
-
-
-def _require_lengths(*texts: str) -> None:
-    """Raises ValueError where one is not 0x and as many characters as it has digits."""
-    for text, length in zip(texts, _LENGTHS, strict=True):
-        if len(text) != length or not text.startswith("0x"):
+def _require_lengths(b: HeaderFields) -> None:
+    """Five hashes, an address and the filter of 256 bytes: each is 0x, and two digits a byte. Raises ValueError otherwise."""
+    hashes = b.parent_hash, b.sha3_uncles, b.state_root, b.transactions_root, b.receipts_root
+    for text in hashes:
+        if len(text) != 66 or text[:2] != "0x":
+            raise ValueError(f"{text[:80]!r} is not 0x and 64 hexadecimal digits")
+    for text, length in ((b.miner, 42), (b.logs_bloom, 514)):
+        if len(text) != length or text[:2] != "0x":
             raise ValueError(f"{text[:80]!r} is not 0x and {length - 2} hexadecimal digits")
 
 
-@lru_cache(maxsize=64)
 def _quantity(text: str) -> str:
-    """RLP of a quantity, as digits: without leading zeros, a number below 128 as it is. Raises ValueError for anything else.
-
-    Kept are the few that block after block has: a difficulty of none, the gas limit, blobs' gas.
-    """
-    number(text)
+    """RLP of a quantity, as digits: without leading zeros, a number below 128 as it is. Raises ValueError for what is not 0x and so many characters; the caller sees what they are."""
+    if text[:2] != "0x" or not _SHORTEST <= len(text) <= _LONGEST:
+        number(text)
     digits = text[2:].lstrip("0")
     if len(digits) == 1:
         return "0" + digits
@@ -218,6 +221,6 @@ def _quantity(text: str) -> str:
 
 def _data(text: str) -> str:
     """RLP of data of any length, as digits. Raises ValueError for what is not 0x and digits."""
-    if len(text) == 66 and text.startswith("0x"):
-        return "a0" + text[2:]
+    if text[:2] == "0x" and len(text) in (66, 18):
+        return ("a0" if len(text) == 66 else "88") + text[2:]
     return encode_bytes(data_of(text)).hex()

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from connectors.transport.json_rpc import Told
 from pipeline.chains.evm.networks import AccountNetwork
 from pipeline.chains.forks import fork_fault
 from pipeline.model.journal import Journal
@@ -39,7 +41,12 @@ class ReadBlock:
 
     header: RawHeader
     light: LightBlock
-    raw: msgspec.Raw
+    told: Told[LightBlock]
+
+    @cached_property
+    def raw(self) -> msgspec.Raw:
+        """Its JSON: of the few that are read whole."""
+        return self.told.raw(near=self.header.hash.encode())
 
 
 class Node:
@@ -114,8 +121,8 @@ class Node:
         """The main chain's blocks of a range, each hashed. Raises ChainMoved when one is not there (any more)."""
         calls: list[Call] = [("eth_getBlockByNumber", (hex(height), True)) for height in range(first, last + 1)]
         found = []
-        for height, raw in zip(range(first, last + 1), self.connection.ask(calls), strict=True):
-            block = self._block(_result(raw), message("block {height}", height=height))
+        for height, told in zip(range(first, last + 1), self.connection.tell(calls, LightBlock), strict=True):
+            block = self._block(told, height)
             if block.header.height != height:
                 raise AnswerUnreadable(message("the node at {name} was asked for block {height} and gave block {height_2}", name=self.name, height=height, height_2=block.header.height))  # fmt: skip
             found.append(block)
@@ -123,20 +130,22 @@ class Node:
 
     def block(self, block_hash: str) -> ReadBlock:
         """The block of that hash. Raises ChainMoved when the node does not have it."""
-        block = self._block(_result(self.connection.ask([("eth_getBlockByHash", ("0x" + block_hash, True))])[0]), message("block {block_hash}", block_hash=block_hash))  # fmt: skip
+        (told,) = self.connection.tell([("eth_getBlockByHash", ("0x" + block_hash, True))], LightBlock)
+        block = self._block(told, block_hash)
         if block.header.hash != block_hash:
             raise AnswerUnreadable(message("the node at {name} was asked for block {block_hash} and gave {hash}", name=self.name, block_hash=block_hash, hash=block.header.hash))  # fmt: skip
         return block
 
-    def _block(self, raw: msgspec.Raw, what: str) -> ReadBlock:
-        light = self.connection.read(raw, "eth_getBlockByNumber", LightBlock | None)
+    def _block(self, told: Told[LightBlock], asked: int | str) -> ReadBlock:
+        """The block, hashed, that was asked for by that height or hash."""
+        light = told.value
         if light is None:
-            raise ChainMoved(message("the node at {name} does not have {what}", name=self.name, what=what))
+            raise ChainMoved(message("the node at {name} does not have {what}", name=self.name, what=_named(asked)))
         try:
             check_withdrawals(light, light.withdrawals)
-            return ReadBlock(raw_header(light), light, raw)
+            return ReadBlock(raw_header(light), light, told)
         except ValueError as error:
-            raise AnswerUnreadable(message("{what} at {name}: {error}", what=what, name=self.name, error=error)) from error
+            raise AnswerUnreadable(message("{what} at {name}: {error}", what=_named(asked), name=self.name, error=error)) from error
 
     # --- one block -------------------------------------------------------------------------------------------------
 
@@ -304,6 +313,10 @@ class Node:
             return number(text)
         except ValueError as error:
             raise AnswerUnreadable(message("{field} at {name}: {error}", field=field, name=self.name, error=error)) from error
+
+
+def _named(asked: int | str) -> str:
+    return message("block {height}", height=asked) if isinstance(asked, int) else message("block {block_hash}", block_hash=asked)
 
 
 def _result(answer: msgspec.Raw | RpcError) -> msgspec.Raw:

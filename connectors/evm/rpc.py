@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connectors.transport.client import AnswerTooLarge, NodeAddress, NodeClient, basic
-from connectors.transport.json_rpc import Fault, Reply, encode, read_replies, read_reply, read_result
+from connectors.transport.json_rpc import Fault, Reply, Told, encode, read_replies, read_reply, read_result, read_results
 from pipeline.model.errors import SourceError
 from pipeline.model.message import message
 from pipeline.model.typed import decoder
@@ -125,12 +125,27 @@ class NodeConnection:
 
     def ask(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
         """The node's answer to each of many calls, in the order asked: JSON, or its error."""
-        answers: list[msgspec.Raw | RpcError] = []
+        answers: list[msgspec.Raw | RpcError] = self._ask_all(calls, None)
+        self._note(tuple(calls), True, answers)
+        return answers
+
+    def tell(self, calls: Sequence[Call], kind: Any) -> list[Told[Any]]:
+        """As `batch`, of large answers: each is gone over once, and its JSON is kept. Not recorded. The first error is raised."""
+        found = []
+        for (method, _), answer in zip(calls, self._ask_all(calls, kind), strict=True):
+            if isinstance(answer, RpcError):
+                raise answer
+            found.append(answer if isinstance(answer, Told) else Told(self.read(answer, method, kind | None), answer))
+        return found
+
+    def _ask_all(self, calls: Sequence[Call], kind: Any) -> list[Any]:
+        """An answer to each: JSON, or decoded as `kind` where one is given and the node answered all of a request so; or its error."""
+        answers: list[Any] = []
         refused = 0
         while len(answers) < len(calls):
             some = calls[len(answers) : len(answers) + self.batch_size]
             try:
-                found = self._ask_some(some)
+                found = self._ask_some(some, kind)
             except Limited as busy:
                 refused += 1
                 self._wait(busy, len(some), refused)
@@ -138,7 +153,6 @@ class NodeConnection:
             answers += found
             refused = 0
             self._succeeded(len(found), len(some))
-        self._note(tuple(calls), True, answers)
         return answers
 
     def _wait(self, busy: Limited, n_calls: int, refused: int) -> None:
@@ -190,18 +204,21 @@ class NodeConnection:
         """An answer decoded as `kind`. Raises AnswerUnreadable when it is something else."""
         return read_result(answer, decoder(kind), method, self.name)
 
-    def _ask_some(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
-        """The answers to some calls: to all, or to the first half if the node refuses so many."""
+    def _ask_some(self, calls: Sequence[Call], kind: Any) -> Sequence[msgspec.Raw | Told[Any] | RpcError]:
+        """The answers to some calls, as `_ask_all`: to all, or to the first half if the node refuses so many."""
         first = calls[0][0]
         batch = [{"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n, (method, params) in enumerate(calls)]
         try:
-            replies = read_replies(self._post(encode(batch), first), first, self.name, len(calls))
+            content = self._post(encode(batch), first)
+            if kind is not None and (told := read_results(content, kind, len(calls))) is not None:
+                return told
+            replies = read_replies(content, first, self.name, len(calls))
             if isinstance(replies, Reply):
                 raise self._failure_of(replies.error or Fault(), first)
         except (RpcError, AnswerTooLarge):
             if len(calls) == 1:
                 return self._one(calls[0])
-            return self._halved(calls)
+            return self._halved(calls, kind)
         answers: list[msgspec.Raw | RpcError] = []
         for (method, _), reply in zip(calls, replies, strict=True):
             try:
@@ -213,13 +230,13 @@ class NodeConnection:
                 return answers
             except RpcError as error:
                 if error.is_too_large and method not in _RANGED and len(calls) > 1:  # the batch's reply was cut at the node's limit
-                    return answers or self._halved(calls)
+                    return answers or self._halved(calls, kind)
                 answers.append(error)
         return answers
 
-    def _halved(self, calls: Sequence[Call]) -> list[msgspec.Raw | RpcError]:
+    def _halved(self, calls: Sequence[Call], kind: Any) -> Sequence[msgspec.Raw | Told[Any] | RpcError]:
         self._shrink(len(calls))
-        return self._ask_some(calls[: max(1, len(calls) // 2)])
+        return self._ask_some(calls[: max(1, len(calls) // 2)], kind)
 
     def _ask_one(self, call: Call) -> msgspec.Raw:
         """The answer to one call, not sent as a batch. Raises RpcError for the node's error."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pipeline.log.events.chain import Transaction
 
-from .answers import RawHeader
+from .answers import NO_LIST, RawHeader
 from .authorizing import may_authorize
 from .block_content import BlockContent
 from .errors import ChainMoved
@@ -100,12 +100,15 @@ class Scanner:
         light, watched = block.light, watching.watch_list.spellings
         if light.miner in watched or (watching.sought and sought_in(block, watching)):
             return True
+        carriers = []
         for transaction in light.transactions:
             if transaction.to in watched or transaction.sender in watched:
                 return True
-        if light.withdrawals and any(withdrawal.address in watched for withdrawal in light.withdrawals):
+            if transaction.authorization_list is not NO_LIST:
+                carriers.append(transaction)
+        if carriers and may_authorize(carriers, watching.watch_list):
             return True
-        if may_authorize(light.transactions, watching.watch_list):
+        if light.withdrawals and any(withdrawal.address in watched for withdrawal in light.withdrawals):
             return True
         if watching.block_reward is None or watching.block_reward.uncles is None:  # nobody is paid for an uncle
             return False
