@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from eth_hash.auto import keccak
-
+from pipeline.chains.evm.coding import keccak256
 from pipeline.chains.evm.receipts import TRANSFER_TOPIC
 
 from .answers import FoundLog, RawHeader, number
@@ -123,5 +122,5 @@ class _Blooms:
 
 def _bits(value: bytes) -> int:
     """The three bits of a 2,048-bit filter that a value sets (Yellow Paper, 4.3.1)."""
-    digest = keccak(value)
+    digest = keccak256(value)
     return sum({1 << (int.from_bytes(digest[place : place + 2], "big") & 2047) for place in (0, 2, 4)})

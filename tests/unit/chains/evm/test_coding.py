@@ -1,4 +1,4 @@
-"""RLP is what Ethereum's own library writes."""
+"""Hashes and RLP are what Ethereum's own libraries make of the same bytes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import random
 
 import pytest
 import rlp
+from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.chains.evm.coding import decode, encode, list_of
+from pipeline.chains.evm.coding import decode, encode, keccak256, list_of
 from pipeline.chains.evm.fields import Nested
 
 NESTED: st.SearchStrategy[Nested] = st.recursive(st.binary(max_size=80), lambda inner: st.lists(inner, max_size=20), max_leaves=40)
+
+
+def test_hashes_are_the_librarys_at_every_length_about_the_sponges_rate() -> None:
+    chance = random.Random(17)
+    for length in (*range(290), 532, 620, 65_537):
+        raw = chance.randbytes(length)
+        assert keccak256(raw) == keccak(raw)
+    assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470", (
+        "and not SHA-3's, which pads otherwise"
+    )
 
 
 @given(NESTED)
