@@ -47,7 +47,7 @@ def printed_report(enriched: Enriched, rules: Rules) -> pl.DataFrame:
 def printed_parts(enriched: Enriched, rules: Rules) -> Iterator[pl.DataFrame]:
     """The same in parts, at least one: a month of millions of rows is never whole in memory as text."""
     amounts = [printed_amount(amount, asset, rules) for amount, asset in AMOUNTS.items()]
-    for part in enriched.reported.slices(ROWS_AT_ONCE):
+    for part in enriched.reported.slices(ROWS_AT_ONCE, COLUMNS):
         days = [_printed_days(part[name]) for name, dtype in part.schema.items() if dtype == pl.Date]
         yield part.with_columns(*amounts, *days).select(pl.col(COLUMNS).cast(pl.String))
 

@@ -6,7 +6,7 @@ allocation and its transfer, and its columns are looked up slice by slice, so a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,24 +52,26 @@ class Report:
     def height(self) -> int:
         return self.rows.height
 
-    def slices(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[pl.DataFrame]:
-        """The rows as REPORT, a slice at a time; one at least."""
+    def slices(self, rows_at_once: int = ROWS_AT_ONCE, columns: Sequence[str] = tuple(REPORT)) -> Iterator[pl.DataFrame]:
+        """The rows as REPORT, or some of its columns, a slice at a time; one at least."""
         for start in range(0, max(self.height, 1), rows_at_once):
-            rows = self._described(self.look_up(start, rows_at_once))
-            yield rows.with_columns(n=pl.int_range(start + 1, start + 1 + pl.len(), dtype=pl.Int64)).select(list(REPORT))
+            rows = self._described(self.look_up(start, rows_at_once, has_ids="allocation_id" in columns))
+            yield rows.with_columns(n=pl.int_range(start + 1, start + 1 + pl.len(), dtype=pl.Int64)).select(columns)
 
     def whole(self) -> pl.DataFrame:
         """All rows at once, as REPORT."""
         return combine(list(self.slices()), REPORT)
 
-    def look_up(self, start: int, count: int) -> pl.DataFrame:
+    def look_up(self, start: int, count: int, *, has_ids: bool = True) -> pl.DataFrame:
         """Rows with their allocation's and their transfer's columns, and the commission on an allocation's first row (rule 7.4).
 
         miner_id, amount, then allocation_date, licence_date (the day by which the licence is found), allocation_id, asset, COMMISSION, is_carried; txid, address, transfer_amount, transfer_date (null: unsettled), payer (null: the pool itself).
+        Without allocation_id unless `has_ids`.
         """
         rows = self.rows.slice(start, count)
         charged = self.allocations.select(
-            "allocated_at", "is_of_day_before", "allocation_id", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:]
+            "allocated_at", "is_of_day_before", "asset", "commission_asset", pl.col("commission_amount").alias("commission_asset_amount"), *COMMISSION[2:],
+            *(["allocation_id"] if has_ids else []),
         )  # fmt: skip
         moved = self.transfers.select(
             "txid", "address", pl.col("amount").alias("transfer_amount"), pl.col("date").alias("transfer_date"), "payer"
