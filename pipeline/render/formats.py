@@ -22,6 +22,7 @@ from .file_names import FORMATS, Format, check_format, file_name
 from .form import Language
 
 if TYPE_CHECKING:
+    from .pdf import FormPdfs
     from .xlsx import Workbooks
 
 
@@ -63,13 +64,14 @@ def render_one(
 
 
 class Printer:
-    """Writes a document's files one after another; what workbooks have in common in all languages is made for the first of them. To be used as a context."""
+    """Writes a document's files one after another; what the files of a format have in common in all languages is made for the first of them. To be used as a context."""
 
     def __init__(self, document: Document, folder: Path) -> None:
         """`folder`: where rows lie until they are packed: they take a gigabyte per million before compression, too much for the system's temporary one."""
         self._document, self._folder = document, folder
         self._kept = ExitStack()
         self._books: Workbooks | None = None
+        self._pdfs: FormPdfs | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +94,15 @@ class Printer:
             elif format == "xlsx":
                 self._workbooks().write(file, language=language, on_progress=on_progress)
             else:
-                from .pdf import write_pdf
-
                 self._drop_workbooks()
-                write_pdf(self._document, file, language=language, on_progress=on_progress, folder=self._folder)
+                self._form_pdfs().write(file, language=language, on_progress=on_progress)
+
+    def _form_pdfs(self) -> FormPdfs:
+        if self._pdfs is None:
+            from .pdf import FormPdfs
+
+            self._pdfs = FormPdfs(self._document, folder=self._folder)
+        return self._pdfs
 
     def _workbooks(self) -> Workbooks:
         if self._books is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
@@ -21,7 +22,7 @@ from .form import Language, form
 from .pdf_ending import Ending
 from .pdf_grid import EMPTY_HEIGHT, draw_table
 from .pdf_page import BOTTOM, INNER, MARGIN, TOP, Pages
-from .pdf_table import PAD_X, Table, TableStyle, page_breaks
+from .pdf_table import PAD_X, Measured, Table, TableStyle, measure, page_breaks
 from .pdf_text import REGULAR, Wrapper
 from .pdf_top import draw_top
 
@@ -62,20 +63,48 @@ def write_pdf(
     on_progress: Callable[[int], None] = lambda _: None,
     folder: Path | None = None,
 ) -> None:
-    """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
-
-    `on_progress`: how many rows are drawn. `folder`: where drawn pages lie until all are there, the system's temporary one when None.
-    """
-    with Pages(document, file, language, folder=folder) as pages:
-        if document.pdf_rows:
-            _write_without_rows(pages)
-        else:
-            _write_with_rows(pages, on_progress)
+    """Write one PDF: see `FormPdfs` and its `write`."""
+    FormPdfs(document, folder=folder).write(file, language=language, on_progress=on_progress)
 
 
-def _write_with_rows(pages: Pages, on_progress: Callable[[int], None]) -> None:
-    document, language = pages.document, pages.language
-    table = form_table(document, language)
+class FormPdfs:
+    """A document's PDFs in all its languages: its rows are measured for the first of them."""
+
+    def __init__(self, document: Document, *, folder: Path | None = None) -> None:
+        """`folder`: where drawn pages lie until all of a file are there, the system's temporary one when None."""
+        self._document, self._folder = document, folder
+
+    def write(self, file: IO[bytes], *, language: Language, on_progress: Callable[[int], None] = lambda _: None) -> None:
+        """Write the PDF to a binary file: lay everything out first, so that each page knows how many there are; then draw.
+
+        `on_progress`: how many rows are drawn.
+        """
+        with Pages(self._document, file, language, folder=self._folder) as pages:
+            if self._document.pdf_rows:
+                _write_without_rows(pages)
+            else:
+                _write_with_rows(pages, self.table(language), on_progress)
+
+    def table(self, language: Language) -> Table:
+        """The form's rows, laid out over the page's width."""
+        look = replace(self._look, hyphenated=form().hyphenation[language])
+        return Table(self._document.rows, form().printed_columns(language), look, INNER, self._measured)
+
+    @cached_property
+    def _measured(self) -> Measured:
+        return measure(self._document.rows, form().printed_columns("kk"), self._look)
+
+    @cached_property
+    def _look(self) -> TableStyle:
+        """With room for the names, in every language as much."""
+        if self._document.layout > 1 and (needed := _name_width(self._document.names, _LOOK)) > _LOOK.least["miner_name"]:
+            widest = {**_LOOK.widest, "miner_name": max(needed, _LOOK.widest["miner_name"])}
+            return replace(_LOOK, widest=widest, least={"miner_name": needed, "wallet": _WALLET_BESIDE})
+        return _LOOK
+
+
+def _write_with_rows(pages: Pages, table: Table, on_progress: Callable[[int], None]) -> None:
+    document = pages.document
     lines = table.lines()
     first_top = draw_top(pages, is_drawn=False) - table.geometry.heading_height - table.look.numbers_height
     next_top = TOP - table.look.numbers_height
@@ -112,18 +141,6 @@ def _write_without_rows(pages: Pages) -> None:
     pages.y -= height
     ending.draw()
     pages.save()
-
-
-def form_table(document: Document, language: Language) -> Table:
-    """The form's rows, laid out over the page's width."""
-    look = replace(_LOOK, hyphenated=form().hyphenation[language])
-    if document.layout > 1 and (needed := _name_width(document.names, look)) > look.least["miner_name"]:
-        look = replace(
-            look,
-            widest={**look.widest, "miner_name": max(needed, look.widest["miner_name"])},
-            least={"miner_name": needed, "wallet": _WALLET_BESIDE},
-        )
-    return Table(document.rows, form().printed_columns(language), look, INNER)
 
 
 def _name_width(names: pl.Series, look: TableStyle) -> float:

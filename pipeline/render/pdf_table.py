@@ -103,16 +103,36 @@ class Geometry:
         return self.edges[number + 1] - self.edges[number] - 2 * PAD_X
 
 
+class _Longest(NamedTuple):
+    """Of a column, in characters."""
+
+    whole: int
+    """Of an amount before its point, of other values altogether."""
+    decimals: int
+    """Of an amount behind its point."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the values of each column need, whatever their heading: the same in all languages."""
+
+    longest: Mapping[str, _Longest]
+    natural: Mapping[str, float]
+    """The room in which the column's longest value stands on one line."""
+
+
 class Table:
     """Rows of a document, broken into lines."""
 
-    def __init__(self, rows: ReportRows, columns: Sequence[PrintedColumn], look: TableStyle, width: float) -> None:
-        """`rows`: strings, a column for each of `columns`. They are read twice here, and once more for `lines`."""
+    def __init__(
+        self, rows: ReportRows, columns: Sequence[PrintedColumn], look: TableStyle, width: float, measured: Measured | None = None
+    ) -> None:
+        """`rows`: strings, a column for each of `columns`. `measured`: by `measure`, which reads the rows twice, where they were measured already."""
         self.rows, self.columns, self.look, self.width = rows, columns, look, width
         self.body = Wrapper(REGULAR, look.body_size)
         self.digit, self.point = self.body.width("0"), self.body.width(look.decimal_mark)
-        self._longest = _longest(rows, columns)
-        self.decimals = {column.name: self._longest[column.name].decimals for column in columns}
+        self.measured = measure(rows, columns, look) if measured is None else measured
+        self.decimals = {name: longest.decimals for name, longest in self.measured.longest.items()}
         self.geometry = self._geometry(Wrapper(REGULAR, look.heading_size, look.hyphenated), width)
         self._known: list[dict[str, Cell]] = [{} for _ in columns]
         self._plain_widths: dict[tuple[int, bool], float] = {}
@@ -205,7 +225,7 @@ class Table:
 
     def _geometry(self, headings: Wrapper, width: float) -> Geometry:
         look, columns = self.look, self.columns
-        natural = self._natural_widths()
+        natural = self.measured.natural
         whole_words = Wrapper(headings.font, headings.size)
         rooms = []
         for column in columns:
@@ -222,32 +242,6 @@ class Table:
             edges.append(edges[-1] + one)
         lines = [headings.lines(column.heading, b - a - 2 * PAD_X) for column, (a, b) in zip(columns, pairwise(edges), strict=True)]
         return Geometry(tuple(edges), lines, look.heading_leading)
-
-    def _natural_widths(self) -> dict[str, float]:
-        """The room in which each column's longest value stands on one line."""
-        texts = [column for column in self.columns if column.kind != "amount"]
-        candidates = self._candidates(texts)
-        widths = {column.name: self._amount_width(column) for column in self.columns if column.kind == "amount"}
-        for column in texts:
-            measured = (self.body.width(self.look.shown(column, value)) for value in candidates[column.name] if value)
-            widths[column.name] = max(measured, default=0.0)
-        return widths
-
-    def _amount_width(self, column: PrintedColumn) -> float:
-        whole, most = self._longest[column.name]
-        digits = "0" * whole
-        marks = self.body.width(printable(self.look.shown(column, digits))) - self.body.width(digits)  # between thousands
-        return whole * self.digit + marks + (self.point + most * self.digit if most else 0.0)
-
-    def _candidates(self, columns: Sequence[PrintedColumn]) -> dict[str, pl.Series]:
-        """Widths differ by letter: of each column the values that could be the widest."""
-        found = {column.name: pl.Series(column.name, [], pl.String) for column in columns}
-        for rows in self.rows.iter_slices(ROWS_AT_ONCE):
-            for name, values in found.items():
-                if values.len() < _MEASURED:
-                    more = rows[name].filter(rows[name].str.len_chars() * 2 > self._longest[name].whole)
-                    found[name] = pl.concat([values, more]).unique(maintain_order=True).head(_MEASURED)
-        return found
 
 
 def page_breaks(heights: Iterable[float], first_room: float, room: float) -> list[tuple[int, int]]:
@@ -279,13 +273,36 @@ def _split_evenly(address: str, lines: list[str], body: Wrapper, room: float) ->
     return parts if is_whole else lines
 
 
-class _Longest(NamedTuple):
-    """Of a column, in characters."""
+def measure(rows: ReportRows, columns: Sequence[PrintedColumn], look: TableStyle) -> Measured:
+    """Measure the values of all rows."""
+    longest, body = _longest(rows, columns), Wrapper(REGULAR, look.body_size)
+    candidates = _candidates(rows, {column.name: longest[column.name].whole for column in columns if column.kind != "amount"})
+    natural = {}
+    for column in columns:
+        if column.kind == "amount":
+            natural[column.name] = _amount_width(column, longest[column.name], look, body)
+        else:
+            widths = (body.width(look.shown(column, value)) for value in candidates[column.name] if value)
+            natural[column.name] = max(widths, default=0.0)
+    return Measured(longest, natural)
 
-    whole: int
-    """Of an amount before its point, of other values altogether."""
-    decimals: int
-    """Of an amount behind its point."""
+
+def _amount_width(column: PrintedColumn, longest: _Longest, look: TableStyle, body: Wrapper) -> float:
+    whole, most = longest
+    digits = "0" * whole
+    marks = body.width(printable(look.shown(column, digits))) - body.width(digits)  # between thousands
+    return whole * body.width("0") + marks + (body.width(look.decimal_mark) + most * body.width("0") if most else 0.0)
+
+
+def _candidates(rows: ReportRows, longest: Mapping[str, int]) -> dict[str, pl.Series]:
+    """Widths differ by letter: of each column, given with its longest value's length, the values that could be the widest."""
+    found = {name: pl.Series(name, [], pl.String) for name in longest}
+    for part in rows.iter_slices(ROWS_AT_ONCE):
+        for name, values in found.items():
+            if values.len() < _MEASURED:
+                more = part[name].filter(part[name].str.len_chars() * 2 > longest[name])
+                found[name] = pl.concat([values, more]).unique(maintain_order=True).head(_MEASURED)
+    return found
 
 
 def _longest(rows: ReportRows, columns: Sequence[PrintedColumn]) -> dict[str, _Longest]:

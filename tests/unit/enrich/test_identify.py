@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from pipeline.enrich.identify import day_of_micros
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROS = {
-    year: int((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1)) for year in (1920, 1970, 2024, 2026, 2060)
-}
+MICROS = {year: int((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1)) for year in (1920, 1970, 2024, 2026, 2060)}
 A_DAY = 86_400_000_000
 
 

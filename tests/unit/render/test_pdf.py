@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 from reportlab.pdfbase.pdfdoc import PDFDocument
 
-from pipeline.render import Document, pdf_page, pdf_table
+from pipeline.render import Document, pdf, pdf_page, pdf_table
 from pipeline.render.form import LANGUAGES, Language, form
-from pipeline.render.pdf import form_table, write_pdf
+from pipeline.render.pdf import FormPdfs, write_pdf
 from pipeline.render.pdf_page import INNER, Paper
 from pipeline.render.pdf_table import Table, page_breaks, shown
 from pipeline.render.pdf_text import printable, width_pt
@@ -129,7 +129,7 @@ cells = (
 )
 def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str | None]], language: Language) -> None:
     made = document(rows)
-    table = form_table(made, language)
+    table = FormPdfs(made).table(language)
     assert table.geometry.edges[-1] == pytest.approx(INNER)
     assert all(right - left > 12 for left, right in pairwise(table.geometry.edges))
     for number, lines in enumerate(table.geometry.headings):
@@ -144,7 +144,7 @@ def test_no_cell_runs_over_and_none_loses_a_character(rows: list[dict[str, str |
 
 def test_decimal_points_of_a_column_stand_in_line() -> None:
     made = document([{"amount": "12.5"}, {"amount": "0.12345678"}, {"amount": "1000"}])
-    table = form_table(made, "kk")
+    table = FormPdfs(made).table("kk")
     points = []
     for value in ("12.5", "0.12345678", "1000"):
         cell = table.cell(8, value)
@@ -171,7 +171,7 @@ LONG_NAMES = (
 def test_long_names_have_three_lines_at_most() -> None:
     taproot = "bc1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqkedrcr"
     made = document([{"miner_name": name, "wallet": taproot} for name in LONG_NAMES])
-    table, former = form_table(made, "kk"), form_table(replace(made, layout=1), "kk")
+    table, former = FormPdfs(made).table("kk"), FormPdfs(replace(made, layout=1)).table("kk")
     for values in made.rows.iter_rows():
         assert max(len(table.cell(number, value).lines) for number, value in enumerate(values) if value) <= 3
         assert len(former.cell(2, values[2]).lines) > 3
@@ -240,3 +240,15 @@ def test_pages_put_aside_make_the_library_s_file(made: Document) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pdf_page, "StoredPages", LibraryPages)
         assert pdf_bytes(made) == ours
+
+
+def test_all_languages_of_a_document_are_the_bytes_of_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [pdf_bytes(hard(), language) for language in LANGUAGES]
+    measured: list[object] = []
+    monkeypatch.setattr(pdf, "measure", lambda *of: measured.append(pdf_table.measure(*of)) or measured[-1])
+    pdfs, files = FormPdfs(hard()), []
+    for language in LANGUAGES:
+        file = io.BytesIO()
+        pdfs.write(file, language=language)
+        files.append(file.getvalue())
+    assert files == alone and len(measured) == 1
