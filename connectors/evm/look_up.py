@@ -1,9 +1,10 @@
 """Finds transactions by their ids: those of on-chain payers, which payments of the ledger name (rule 10.2).
 
 Enters: ids, the log's main chain, a node. Leaves: in which block of the log's chain each one stands, if in any. The node's own index of transactions is asked
-(`eth_getTransactionByHash`); an id that it does not know is looked for among the blocks' hashes, too, since what a block itself credits is told under its hash. Some nodes
-index their newest blocks only: then the bodies of the older blocks that the pool follows are read, for rule 10.8 knows no window. Later blocks are not
-this module's: they are searched as they are read (`scan.py`).
+(`eth_getTransactionByHash`); an id that it does not know is looked for among the blocks' hashes, too, since what a block itself credits is told under its hash. That it
+knows an id in neither way is believed when it says so twice, since what was looked for is not asked for again. Some nodes index their newest blocks only: then the
+bodies of the older blocks that the pool follows are read, for rule 10.8 knows no window. Later blocks are not this module's: they are searched as they are read
+(`scan.py`).
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ def look_up(ids: Sequence[str], state: ChainState, node: Node) -> LookUp | None:
     """The ids by the node's index; None where the node can't use its index now. Raises ChainMoved when its main chain is not the log's."""
     try:
         places = _places(ids, node)
+        if unknown := [txid for txid in ids if txid not in places]:  # a null that no root denies: it counts when it is said twice
+            places |= _places(unknown, node)
         is_known = len(places) == len(ids)
         indexed_from = state.start_height if is_known else _indexed_from(state.start_height, state.height, node)
     except RpcError as error:  # an index that is being built refuses questions: blocks are followed meanwhile

@@ -161,7 +161,7 @@ def test_what_is_past_is_told_without_writing_the_chain_again(tmp_path: Path) ->
         n_before, asked = len(events(log)), len(served.asked)
         named |= {ids_of(batch)[0][2:], "ab" * 32}
         assert any(isinstance(step, LookedUp) and (step.n_sought, step.n_found) == (2, 1) for step in steps_with(log, served, named))
-        assert served.asked[asked:].count("eth_getTransactionByHash") <= 3
+        assert served.asked[asked:].count("eth_getTransactionByHash") <= 4
     after = events(log)[n_before:]
     assert [type(event) for event in after] == [Retold, Sought]
     told = after[0].transactions[0]
@@ -225,6 +225,31 @@ def test_blocks_that_the_nodes_index_lacks_are_searched_body_by_body(reach: int)
         steps_with(log, served, named, blocks_a_step=10)
     assert {t.txid for event in events(log) if isinstance(event, Retold) for t in event.transactions} == named
     assert [event.height for event in events(log) if isinstance(event, Retold)] == [1, 6, 20, 60]
+
+
+@pytest.mark.parametrize("lost", ["eth_getTransactionByHash", "eth_getBlockByHash"])
+def test_that_the_node_does_not_know_an_id_is_believed_when_it_says_so_twice(lost: str) -> None:
+    """No root denies a null, and an id that was looked for is never asked for again: its payments would stay `payment-not-on-chain`."""
+    world, log = World(8), MemoryLog()
+    book = Book(world)
+    with Served(world) as served:
+        txid = ids_of(book.mine([Spend(PAYER, MINERS[0], 7)]))[0][2:]
+        credited = world.mine(withdrawals=[(MINERS[1], 3)]).hash[2:]
+        steps_with(log, served, set())
+        named, told_null = {txid, credited, "ab" * 32}, set[str]()
+
+        def between(method: str, params: list[Any], answer: Any) -> Any:
+            asked = params[0][2:] if method == lost else ""
+            if asked in named - told_null:
+                told_null.add(asked)
+                return None
+            return answer(method, params)
+
+        served.between = between
+        steps_with(log, served, named)
+    assert {txid, credited} & told_null
+    assert {t.txid for event in events(log) if isinstance(event, Retold) for t in event.transactions} == {txid, credited}
+    assert [set(event.txids) for event in events(log) if isinstance(event, Sought)] == [named]
 
 
 def test_an_index_that_is_being_built_is_asked_again_and_blocks_are_followed_meanwhile() -> None:
