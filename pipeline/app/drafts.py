@@ -22,10 +22,12 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
 from .months import PoolMonths, report_digest
+from .stores import no_progress
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipeline.enrich.frames import Facts
     from pipeline.store import Store
 
     from .closing_months import ClosingMonths
@@ -91,7 +93,6 @@ class Drafts:
         from pipeline.assess.month import assess_month
         from pipeline.closing.amend import differences, mix_facts
         from pipeline.enrich.month import enrich_month
-        from pipeline.verify.files import read_facts
 
         frozen = self._months.frozen(month)
         if not frozen:
@@ -110,11 +111,14 @@ class Drafts:
             digest = report_digest(assessed, self._rules)
         if digest == newest.digest:
             return None
+        drafts = [draft for draft in self._diary.life(month).drafts if draft.version == newest.version + 1]
+        if drafts and drafts[-1].digest == digest:
+            return drafts[-1]
         if state.opening is not None:  # the causes are looked for among all facts
             with self._stores.current() as store:
                 state, assessed = self._months.assess(store, month, edition=self._rules.edition, is_whole=True)
             digest = report_digest(assessed, self._rules)
-        facts = read_facts(self._bundles.folder(month, newest.version) / "evidence" / "facts")
+        facts = self._facts_frozen(newest)
         rules = Rules.from_json(newest.rules)
 
         def report_with(classes: frozenset[str]) -> pl.DataFrame:
@@ -128,6 +132,16 @@ class Drafts:
         if facts_changed or is_named:
             self._log_draft(event)
         return event
+
+    def _facts_frozen(self, event: Frozen) -> Facts:
+        """All facts that a version was frozen by: from its bundle, or from the log where the bundle's ledger begins with its line (ADR 27)."""
+        from pipeline.store.facts import read_facts as read_all
+        from pipeline.verify.files import read_facts
+
+        if not event.begins_from_line:
+            return read_facts(self._bundles.folder(Month.parse(event.month), event.version) / "evidence" / "facts")
+        with self._stores.as_frozen(event, no_progress) as store:
+            return read_all(store.connection)
 
     def is_undecided(self, month: Month) -> bool:
         """As the function of this name, by all that the log holds. Nothing is appended."""

@@ -92,8 +92,26 @@ class PoolMonths:
         rules = self.rules_of(store, month, edition=edition)
         state = month_state(store, month, None if is_whole else read_checkpoint(store, month, rules))
         assessed = assess_month(state, month, rules)
-        self._keep_checkpoint(store, month, state, assessed, rules)
+        self._opening_found(store, month, state, assessed, rules)
         return state, assessed
+
+    def assess_as_frozen(self, store: Store, month: Month, rules: Rules) -> tuple[MonthState, Assessment]:
+        """As `assess`, by the facts that a bundle carries: the ledger from the month's opening line on and the whole chain; the whole ledger where no line is certain to stand for it (ADR 27)."""
+        from pipeline.assess.month import assess_month
+        from pipeline.assess.opening_line import SINCE
+        from pipeline.store.checkpoints import read_checkpoint
+
+        if rules.edition < SINCE or self._settings.report.whole_ledger:
+            return self.assess(store, month, edition=rules.edition, is_whole=True)
+        opening = base = read_checkpoint(store, month, rules)
+        if base is None or base.since != month:
+            state = month_state(store, month, base)
+            assessed = assess_month(state, month, rules)
+            opening = self._opening_found(store, month, state, assessed, rules)
+            if base is None and opening is None:
+                return state, assessed
+        state = month_state(store, month, opening, has_whole_chain=True)
+        return state, assess_month(state, month, rules)
 
     def rules_of(self, store: Store, month: Month, *, edition: int | None = None) -> Rules:
         """The rules that `assess` takes."""
@@ -102,17 +120,18 @@ class PoolMonths:
             edition = versions[-1].edition if versions else self._rules.edition
         return dataclasses.replace(self._rules, edition=edition)
 
-    def _keep_checkpoint(self, store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> None:
-        """Keep what the month begins with, if it is certain and does not change with every block."""
+    def _opening_found(self, store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> Opening | None:
+        """What the month begins with, if it is certain and does not change with every block; kept as a checkpoint."""
         from pipeline.enrich.opening import make_opening
         from pipeline.store.checkpoints import is_settled_down, write_checkpoint
 
         base, enriched = state.opening, assessed.enriched
         if (base is not None and base.since == month) or not is_settled_down(month, state.facts.blocks, rules):
-            return
+            return None
         opening = make_opening(state.facts, month, rules, enriched.opening_line, enriched.starts_at, base)
         if opening is not None:
             write_checkpoint(store, opening, rules)
+        return opening
 
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Write the month's enriched tables into the store, for the analysts' views."""
@@ -185,7 +204,6 @@ class PoolMonths:
     def _freeze(
         self, store: Store, month: Month, *, by: str, reason: str, is_first: bool, is_amendment: bool, progress: Callable[[str], None]
     ) -> FreezeOutcome:
-        from pipeline.assess.month import assess_month
         from pipeline.freeze.bundle import Content, Version
         from pipeline.freeze.freeze import begin_freeze, freeze_month, require_closable, transactions_to_prove
         from pipeline.store.evidence import read_evidence
@@ -201,11 +219,11 @@ class PoolMonths:
         progress(message("enrich"))
         last = versions[-1] if versions else None
         edition = last.edition if last and not is_amendment else self._rules.edition
-        state, assessed = self.assess(store, month, edition=edition, is_whole=True)
+        state, assessed = self.assess_as_frozen(store, month, self.rules_of(store, month, edition=edition))
         if last is not None and not is_amendment and last.edition != self._rules.edition:
             if report_digest(assessed, self._rules) == last.digest:
                 return FreezeOutcome(self._restore(last, progress), last.digest, last.version, is_new=False)
-            assessed = assess_month(state, month, self._rules)
+            state, assessed = self.assess_as_frozen(store, month, self._rules)
         if last is None:
             require_closable(month, assessed)  # before anything is written
         else:
@@ -220,7 +238,7 @@ class PoolMonths:
                 )
         version = Version(
             month, last.version + 1 if last else 1, self._rules, self._settings.header(), self._settings.report.languages, self._now(), by, reason,
-            pdf_rows=self._settings.report.pdf_rows,
+            pdf_rows=self._settings.report.pdf_rows, begins_from_line=state.opening is not None,
         )  # fmt: skip
         report = begin_freeze(version, assessed, self._settings.months_path, progress=progress)
         content = Content(
@@ -278,6 +296,7 @@ class PoolMonths:
         `keep`: the folder to keep the rebuilt bundle in. A bundle that is missing in `months` is restored.
         """
         from pipeline.assess.month import assess_month
+        from pipeline.enrich.opening import make_opening
         from pipeline.freeze.bundle import Content, Version, put_in_place
         from pipeline.freeze.freeze import transactions_to_prove
         from pipeline.freeze.replay import replay_month
@@ -292,6 +311,11 @@ class PoolMonths:
             version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, version.rules)
+            if version.begins_from_line:
+                line, starts_at = assessed.enriched.opening_line, assessed.enriched.starts_at
+                opening = make_opening(state.facts, month, version.rules, line, starts_at)
+                state = dataclasses.replace(month_state(store, month, opening, has_whole_chain=True), positions=event.positions)
+                assessed = assess_month(state, month, version.rules)
             write_enriched(store, str(month), assessed.enriched)
             evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules, state.facts))
 
@@ -315,8 +339,8 @@ class PoolMonths:
         return replay
 
 
-def month_state(store: Store, month: Month, opening: Opening | None = None) -> MonthState:
-    """Everything that a month is assessed by, read from the store at one moment. `opening`: facts that it covers are left out."""
+def month_state(store: Store, month: Month, opening: Opening | None = None, *, has_whole_chain: bool = False) -> MonthState:
+    """Everything that a month is assessed by, read from the store at one moment. `opening`: facts that it covers are left out, with `has_whole_chain` those of the ledger alone."""
     from pipeline.assess.coins import previous_coins
     from pipeline.assess.debts import previous_debts
     from pipeline.assess.month import MonthState
@@ -325,8 +349,9 @@ def month_state(store: Store, month: Month, opening: Opening | None = None) -> M
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
-        facts=facts_of(store) if opening is None else read_facts_since(connection, opening, month),
+        facts=facts_of(store) if opening is None else read_facts_since(connection, opening, month, has_whole_chain=has_whole_chain),
         opening=opening,
+        has_whole_chain=has_whole_chain,
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
         has_registry=registry(connection) is not None,

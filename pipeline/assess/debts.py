@@ -38,13 +38,17 @@ class PreviousDebts:
     closing_digest: str
     closing_line_digest: str | None = None
     """Of its closing line; None of a version that states none."""
+    line_format: int = 1
+    """Of that line."""
 
 
 def previous_debts(event: Frozen | None) -> PreviousDebts | None:
     """The closing debts that a `frozen` event states; None where there is no event, or one that states none."""
     if event is None or event.closing_debts is None or event.closing_debts_digest is None:
         return None
-    return PreviousDebts(event.month, event.version, event.closing_debts, event.closing_debts_digest, event.closing_line_digest)
+    return PreviousDebts(
+        event.month, event.version, event.closing_debts, event.closing_debts_digest, event.closing_line_digest, event.line_format
+    )
 
 
 def printed_debts(debts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -69,7 +73,11 @@ def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rul
         "totals": totals,
         "opening_digest": opening_digest,
         "closing_digest": _digest_of_debts(debts, "closing", rules),
-        **({"opening_line_digest": lines.opening, "closing_line_digest": lines.closing} if lines is not None else {}),
+        **(
+            {"opening_line_digest": lines.opening, "closing_line_digest": lines.closing, **_format(lines.format)}
+            if lines is not None
+            else {}
+        ),
         "previous": None,
         "restated": None,
     }
@@ -79,7 +87,11 @@ def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rul
             "version": before.version,
             "closing": before.closing,
             "closing_digest": before.closing_digest,
-            **({"closing_line_digest": before.closing_line_digest} if lines is not None and before.closing_line_digest is not None else {}),
+            **(
+                {"closing_line_digest": before.closing_line_digest, **_format(before.line_format)}
+                if lines is not None and before.closing_line_digest is not None
+                else {}
+            ),
         }
         if opening_digest != before.closing_digest:
             section["restated"] = {
@@ -87,6 +99,11 @@ def describe_debts(debts: pl.DataFrame, before: PreviousDebts | None, rules: Rul
                 for asset in sorted(totals.keys() | before.closing.keys())
             }
     return section
+
+
+def _format(number: int) -> dict[str, int]:
+    """Of a line, as a section states it: not told of format 1."""
+    return {"line_format": number} if number > 1 else {}
 
 
 def closing_debts(section: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.enrich.opening import Opening
+from pipeline.enrich.opening import Opening, cut_facts
 from pipeline.log.authenticity import SignedEvent, StreamState
 from pipeline.log.events.months import Documented, Waived, WalletSigned
 from pipeline.model.issues import Issue
@@ -54,6 +54,8 @@ class MonthState:
     """What proves people's decisions, and what the root key said."""
     opening: Opening | None = None
     """What the month, or an earlier one, begins with (ADR 25)."""
+    has_whole_chain: bool = False
+    """Of one with an opening: whether the facts have all of the chain nevertheless, as a bundle's have (ADR 27)."""
     documents: list[Documented] = field(default_factory=list)
     """Documents that labels, waivers and off-chain transfers rest on, oldest first."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +78,11 @@ class Assessment:
 
 def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
     """Enrich the month and check every condition of rule 8.1. Events that can't be read are blocking issues."""
-    enriched = enrich_month(state.facts, month, rules, state.opening)
+    facts = state.facts
+    if state.opening is not None and state.has_whole_chain:
+        facts = cut_facts(facts, state.opening, month)
+    enriched = enrich_month(facts, month, rules, state.opening)
+    del facts
     if state.bad_events:
         unreadable = pl.DataFrame(
             [(issue.code.value, issue.severity.value, issue.ref, issue.detail, issue.detail, None) for issue in state.bad_events],

@@ -92,17 +92,25 @@ def make_opening(facts: Facts, month: Month, rules: Rules, line: Line, starts_at
     if (facts.openings["owed_at"] == since).any():
         return None  # of the day before, and yet among allocations of this one in the order of settlement (rule 6.4)
     payments = facts.payments.join(chains_of(rules), on="asset", how="left", maintain_order="left")
-    heights = covered_heights(facts.blocks, month)
-    placed = facts.transactions.select(_TX).join(facts.blocks.select("chain", "height", block_hash="hash"), on=["chain", "block_hash"])
-    placed = placed.join(heights.rename({"height": "covered"}), on="chain", how="left")
-    is_covered = (pl.col("height") <= pl.col("covered")).fill_null(False)
-    before, after = (placed.filter(which).select("chain", "txid").unique() for which in (is_covered, ~is_covered))
-    if not _is_quiet(payments, placed, since, rules):
+    if not _is_quiet(payments, _placed(facts, covered_heights(facts.blocks, month)), since, rules):
         return None
     payers = _looked_for(facts, payments, since, rules, base)
-    if payers is None:
-        return None
-    early, late = payments.filter(pl.col("paid_at") < since), payments.filter(pl.col("paid_at") >= since)
+    return lay_opening(facts, month, rules, line, starts_at, payers, base) if payers is not None else None
+
+
+def lay_opening(
+    facts: Facts, month: Month, rules: Rules, line: Line, starts_at: int, payers: pl.DataFrame, base: Opening | None = None
+) -> Opening:
+    """The opening with that line, the rest of it by `facts`: of those before the month, all blocks and transactions, and of the payments those that the opening names at least.
+
+    `payers`: PAYER_COUNTS. Only where a cut changes nothing is the month enriched from it the month enriched from the whole history (`make_opening`).
+    """
+    since, heights = first_instant(month), covered_heights(facts.blocks, month)
+    placed = _placed(facts, heights)
+    is_covered = (pl.col("height") <= pl.col("covered")).fill_null(False)
+    before, after = (placed.filter(which).select("chain", "txid").unique() for which in (is_covered, ~is_covered))
+    is_late = pl.col("paid_at") >= since
+    early, late = facts.payments.filter(~is_late), facts.payments.filter(is_late)
     named_late = before.join(late.select("txid").unique(), on="txid", how="semi")
     transactions = pl.concat([named_late, line.credits.filter(pl.col("via") == "").select("chain", "txid")]).unique().sort("chain", "txid")
     named = pl.concat([transactions.select("txid"), after.select("txid"), line.credits.select("txid")]).unique()
@@ -115,6 +123,12 @@ def make_opening(facts: Facts, month: Month, rules: Rules, line: Line, starts_at
         payments=kept.filter(pl.col("payment_id") != "").unique().sort("payment_id"),
         payers=payers,
     )  # fmt: skip
+
+
+def _placed(facts: Facts, heights: pl.DataFrame) -> pl.DataFrame:
+    """Every transaction in its block: chain, block_hash, txid, height, and `covered`, the chain's of HEIGHTS."""
+    placed = facts.transactions.select(_TX).join(facts.blocks.select("chain", "height", block_hash="hash"), on=["chain", "block_hash"])
+    return placed.join(heights.rename({"height": "covered"}), on="chain", how="left")
 
 
 def _is_quiet(payments: pl.DataFrame, placed: pl.DataFrame, since: int, rules: Rules) -> bool:
@@ -174,6 +188,17 @@ def above(frame: pl.DataFrame, blocks: pl.DataFrame, heights: pl.DataFrame) -> p
     return frame.join(known.select("chain", block_hash="hash"), on=["chain", "block_hash"], how="semi")
 
 
+def cut_ledger(facts: Facts, opening: Opening, month: Month) -> Facts:
+    """The facts with, of the allocations and payments, what `month` sees beside its opening: what a bundle carries that begins with its line (ADR 27)."""
+    since = opening.since_us
+    early = facts.payments.join(opening.payments, on="payment_id", how="semi")
+    return replace(
+        facts,
+        allocations=facts.allocations.filter(pl.col("allocated_at").is_between(since, first_instant(month.next), closed="left")),
+        payments=pl.concat([early, facts.payments.filter(pl.col("paid_at") >= since)]).unique().sort("paid_at", "payment_id"),
+    )
+
+
 def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
     """Of the whole history what `month` sees beside its opening: the store reads just this (`facts_since` in its statements)."""
     covered = opening.heights.rename({"height": "covered"})
@@ -194,10 +219,8 @@ def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
 
     kept = blocks.filter(pl.col("covered").is_null() | (pl.col("height") >= pl.col("covered"))).drop("covered")
     named_blocks = facts.blocks.join(is_named, left_on=["chain", "hash"], right_on=["chain", "block_hash"], how="semi")
-    since = opening.since_us
-    early = facts.payments.join(opening.payments, on="payment_id", how="semi")
     return replace(
-        facts,
+        cut_ledger(facts, opening, month),
         blocks=pl.concat([kept, named_blocks]).unique().sort("chain", "height"),
         transactions=of_blocks(facts.transactions),
         inputs=of_blocks(facts.inputs),
@@ -207,6 +230,4 @@ def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
         doubts=from_height(facts.doubts, "height", with_covered=True),
         witnesses=from_height(facts.witnesses, "last", with_covered=True),
         disagreements=from_height(facts.disagreements, "height", with_covered=True),
-        allocations=facts.allocations.filter(pl.col("allocated_at").is_between(since, first_instant(month.next), closed="left")),
-        payments=pl.concat([early, facts.payments.filter(pl.col("paid_at") >= since)]).unique().sort("paid_at", "payment_id"),
     )

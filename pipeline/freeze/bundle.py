@@ -30,7 +30,7 @@ from pipeline.assess.documents import describe_documents
 from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
-from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
+from pipeline.assess.opening_line import NEWEST_FORMAT, OPENING_LINE_CSV, LineDigests, describe_opening, digest_of_line, printed_line
 from pipeline.assess.opening_line import SINCE as LINE_SINCE
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
@@ -78,6 +78,10 @@ class Version:
     """The most rows that a PDF prints; 0: all."""
     has_opening_line: bool = True
     """Whether its bundle has the month's opening line (ADR 25)."""
+    line_format: int = NEWEST_FORMAT
+    """Of the opening line."""
+    begins_from_line: bool = False
+    """Whether the bundle's ledger begins with the month, its opening line in place of all before it (ADR 27)."""
 
     @classmethod
     def of(cls, event: Frozen) -> Self:
@@ -86,7 +90,7 @@ class Version:
         languages: list[Language] = event.languages  # type: ignore[assignment]
         return cls(
             month, event.version, rules, event.header, languages, event.at, event.by, event.reason, event.layout, event.pdf_rows,
-            has_opening_line=event.closing_line_digest is not None,
+            has_opening_line=event.closing_line_digest is not None, line_format=event.line_format, begins_from_line=event.begins_from_line,
         )  # fmt: skip
 
     def limit_of(self, rows: int) -> int:
@@ -118,7 +122,8 @@ class Content:
         """The manifest's section of that name. `files`: SHA-256 of the written files by name, the opening line's among them."""
         enriched, lines = self.assessed.enriched, None
         if self.has_opening_line:
-            lines = LineDigests(files[OPENING_LINE_CSV], digest_of_line(printed_line(enriched.closing_line)))
+            format = self.version.line_format
+            lines = LineDigests(files[OPENING_LINE_CSV], digest_of_line(printed_line(enriched.closing_line, format)), format)
         return describe_debts(enriched.debts, self.state.previous_debts, self.version.rules, lines)
 
     @cached_property
@@ -193,7 +198,7 @@ def write_bundle(
     progress(message("evidence"))
     if content.has_opening_line:
         with (folder / OPENING_LINE_CSV).open("wb") as file:
-            write_table_csv(printed_line(enriched.opening_line), file)
+            write_table_csv(printed_line(enriched.opening_line, version.line_format), file)
     write_evidence(content.evidence, folder / "evidence")
     if content.state.streams:
         write_decisions(content.state.signed, version.month, folder / DECISIONS)
@@ -251,6 +256,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str], de
         "digest": report.digest,
         "header": version.header,
         "debts": debts,
+        **({"opening": describe_opening(state.opening)} if version.begins_from_line and state.opening is not None else {}),
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
         **({"receipts": receipts} if receipts is not None else {}),
         **({"keys": keys} if keys is not None else {}),

@@ -81,6 +81,8 @@ def freeze_month(
         closing_debts=closing_debts(bundle.debts),
         closing_debts_digest=bundle.debts["closing_digest"],
         closing_line_digest=bundle.debts.get("closing_line_digest"),
+        line_format=version.line_format,
+        begins_from_line=version.begins_from_line,
         closing_coins=closing_coins(content.coins_section) if content.coins_section is not None else None,
         root=state.streams[0].root if state.streams else None,
         by=version.by,

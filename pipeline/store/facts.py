@@ -64,8 +64,11 @@ def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
     )
 
 
-def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month) -> Facts:
-    """What `month` sees of the facts in force beside its opening, or that of an earlier month: `enrich.opening.cut_facts` of the whole."""
+_LEDGER = ("allocations", "payments")
+
+
+def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month, *, has_whole_chain: bool = False) -> Facts:
+    """What `month` sees of the facts in force beside its opening, or that of an earlier month: `enrich.opening.cut_facts` of the whole; `has_whole_chain`: `cut_ledger`."""
     cuts = {"cut_height": opening.heights, "cut_transaction": opening.transactions, "cut_payment": opening.payments}
     bounds = {"since": opening.since_us, "until": first_instant(month.next)}
     there = _frames_there(connection)
@@ -77,7 +80,8 @@ def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, mo
             if name not in there:
                 found[name] = _empty(shape)
                 continue
-            statement = statements().get(f"since.{name}") or statements()[f"facts.{name}"]
+            is_cut = name in _LEDGER or not has_whole_chain
+            statement = (statements().get(f"since.{name}") if is_cut else None) or statements()[f"facts.{name}"]
             found[name] = _read(connection, statement, shape, {key: value for key, value in bounds.items() if f"${key}" in statement})
         return Facts(**found)
     finally:

@@ -51,6 +51,12 @@ def check_debts(bundle: OpenBundle) -> Finding:
         words.append(
             message("with which allocations and credits the month began, one by one: the bundle has no {name}", name=OPENING_LINE_CSV)
         )
+    if bundle.opening is not None and bundle.before is None:
+        words.append(
+            message(
+                "the opening line itself: the ledger of before the month is not carried, and the bundle of the month before does not lie beside this one"
+            )
+        )
     return Finding(faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words))
 
 

@@ -69,6 +69,7 @@ class _Previous(msgspec.Struct, forbid_unknown_fields=True):
     closing: Amounts
     closing_digest: str
     closing_line_digest: Digest | None = None
+    line_format: Literal[1, 2] = 1
 
 
 class _Debts(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,6 +80,12 @@ class _Debts(msgspec.Struct, forbid_unknown_fields=True):
     restated: Amounts | None
     opening_line_digest: Digest | None = None
     closing_line_digest: Digest | None = None
+    line_format: Literal[1, 2] = 1
+
+
+class _Opening(msgspec.Struct, forbid_unknown_fields=True):
+    starts_at: Annotated[int, Meta(ge=1, le=2**62)]
+    payers: dict[str, Whole]
 
 
 class _CoinsOfChain(msgspec.Struct, forbid_unknown_fields=True):
@@ -177,6 +184,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     layout: Annotated[int, Meta(ge=1)] = 1
     pdf_rows: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     coins: _Coins | None = None
+    opening: _Opening | None = None
     receipts: _Receipts | None = None
     documents: list[_Document] | None = None
     keys: _Keys | None = None

@@ -10,7 +10,8 @@ from itertools import zip_longest
 import polars as pl
 
 from pipeline.assess.debts import PreviousDebts
-from pipeline.assess.opening_line import LINE, OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
+from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
+from pipeline.enrich.opening import Opening, cut_ledger
 from pipeline.model.message import joined, message
 from pipeline.render.canonical import table_csv
 
@@ -30,20 +31,45 @@ def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
     if not any(parts):
         return None, [], ""
     faults = [] if all(parts) else [message("a bundle has {name} and the digests of both lines, or none of them", name=OPENING_LINE_CSV)]
-    printed, file = printed_line(bundle.enriched.opening_line), bundle.folder / OPENING_LINE_CSV
-    digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(bundle.enriched.closing_line)))
+    format = section.get("line_format", 1)
+    printed, file = printed_line(bundle.enriched.opening_line, format), bundle.folder / OPENING_LINE_CSV
+    digests = LineDigests(digest_of_line(printed), digest_of_line(printed_line(bundle.enriched.closing_line, format)), format)
     if parts[0] and digest_of(file) != digests.opening:
         with file.open("rb") as lines:
             both = zip_longest(lines, table_csv(printed).splitlines(keepends=True))
             first = next((number for number, (ours, theirs) in enumerate(both) if ours != theirs), 0)
         faults.append(message("{name} comes out different from the facts, first on line {line}", name=OPENING_LINE_CSV, line=first))
+    if bundle.opening is not None:
+        faults += _cut_faults(bundle, bundle.opening)
     is_credit = printed["kind"] == "credit"
     counted = message(
         "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
         allocations=(~is_credit).sum(),
         credits=is_credit.sum(),
     )
+    if bundle.opening is not None:
+        counted = message(
+            "the ledger begins with the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s)",
+            allocations=(~is_credit).sum(),
+            credits=is_credit.sum(),
+        )
     return digests, faults, counted
+
+
+def _cut_faults(bundle: OpenBundle, opening: Opening) -> list[str]:
+    """What a line that stands for the ledger before the month may not be: of later days, or beside a ledger that has more of before than the month needs."""
+    facts, line, since, faults = bundle.facts, opening.line, opening.since_us, []
+    late = line.allocations.filter(pl.col("allocated_at") >= since).height + line.credits.filter(pl.col("instant") >= since).height
+    if late:
+        faults.append(message("{name} has {count} line(s) dated in the month or after it", name=OPENING_LINE_CSV, count=late))
+    kept = cut_ledger(facts, opening, opening.since)
+    for name in ("allocations", "payments"):
+        if not getattr(facts, name).equals(getattr(kept, name)):
+            faults.append(message("the facts' {name} are not just those that the month sees beside its opening line", name=name))
+    declared = facts.openings["owed_at"].min()
+    if not 0 < opening.starts_at < since or (declared is not None and declared != opening.starts_at):
+        faults.append(message("settlement can't have begun at the instant that the manifest says (rule 6.4)"))
+    return faults
 
 
 def compare_lines(bundle: OpenBundle, before: PreviousDebts) -> tuple[list[str], list[str], list[str]]:
@@ -54,8 +80,11 @@ def compare_lines(bundle: OpenBundle, before: PreviousDebts) -> tuple[list[str],
     digest, name = bundle.manifest["debts"].get("opening_line_digest"), f"{before.month} v{before.version}"
     if digest is None:
         return [], [], []
+    format = bundle.manifest["debts"].get("line_format", 1)
     if before.closing_line_digest is None:
         return [], [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
+    if before.line_format != format:
+        return _compare_formats(bundle, name, format)
     if digest == before.closing_line_digest:
         return [], [message("the opening line is the closing line of {name}, one by one", name=name)], []
     differs = message(
@@ -64,16 +93,34 @@ def compare_lines(bundle: OpenBundle, before: PreviousDebts) -> tuple[list[str],
     if bundle.before is None:
         return [], [differs], []
     faults: list[str] = []
-    closing = printed_line(bundle.before.enriched.closing_line)
+    closing = printed_line(bundle.before.enriched.closing_line, format)
     if digest_of_line(closing) != before.closing_line_digest:
         faults.append(message("the facts of {name} beside this one leave another line open than it states", name=name))
-    listed = _differences(printed_line(bundle.enriched.opening_line), closing)
+    listed = _differences(printed_line(bundle.enriched.opening_line, format), closing)
     return faults, [message("{differs}: {listed}", differs=differs, listed=listed) if listed else differs], []
+
+
+def _compare_formats(bundle: OpenBundle, name: str, format: int) -> tuple[list[str], list[str], list[str]]:
+    """As `compare_lines`, where the month before states the digest of its line in another format: by the line that its facts leave."""
+    if bundle.before is None:
+        return (
+            [],
+            [],
+            [message("that {name} closed with the same line of allocations and credits: its digest is of another format", name=name)],
+        )
+    closing = printed_line(bundle.before.enriched.closing_line, format)
+    listed = _differences(printed_line(bundle.enriched.opening_line, format), closing)
+    if not listed:
+        return [], [message("the opening line is what the facts of {name} leave open, one by one", name=name)], []
+    differs = message(
+        "the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name
+    )
+    return [], [message("{differs}: {listed}", differs=differs, listed=listed)], []
 
 
 def _differences(ours: pl.DataFrame, theirs: pl.DataFrame) -> str:
     """Which allocations and credits only one of two lines (LINE) has, and of which another amount is open; `place` follows from the others."""
-    whole = [name for name in LINE if name != "place"]
+    whole = [name for name in ours.columns if name != "place"]
     lost, found = (one.join(other, on=whole, how="anti", nulls_equal=True) for one, other in ((theirs, ours), (ours, theirs)))
     changed = found.join(lost, on=_WHICH, how="semi", nulls_equal=True)
     gone, new = (one.join(other, on=_WHICH, how="anti", nulls_equal=True) for one, other in ((lost, found), (found, lost)))

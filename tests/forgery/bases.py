@@ -1,4 +1,4 @@
-"""Honest bundles that forgeries begin with, by name: the recorded month, an account chain's month with proved states, the recorded month under a root key."""
+"""Honest bundles that forgeries begin with, by name: the recorded month with its whole ledger and beginning with its opening line, an account chain's month with proved states, the recorded month under a root key."""
 
 from __future__ import annotations
 
@@ -22,23 +22,33 @@ LABELLED = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 
 
 def recorded_month(folder: Path) -> Path:
-    """The recorded month, frozen."""
-    var = blocked_month(folder)
-    waive = (
-        "waive",
-        "2026-10",
-        "unknown-outflow",
-        OUTFLOW,
-        "--reason",
-        "refund pending",
-        "--by",
-        "A. Person",
-        "--config",
-        var / "esep.toml",
-    )
-    if esep(*waive) != 0 or esep("demo", RECORDED, "--var", var) != 0:
+    """The recorded month, frozen with its whole ledger."""
+    return with_whole_ledger(blocked_month(folder)) / "months" / "2026-10" / "v1"
+
+
+def month_from_its_line(folder: Path) -> Path:
+    """The recorded month, its ledger beginning with its opening line; the month before lies beside it."""
+    return with_month_before(blocked_month(folder)) / "months" / "2026-10" / "v1"
+
+
+def with_whole_ledger(var: Path) -> Path:
+    """The blocked month of `var` frozen there, so that its bundle carries all of the ledger; `var`."""
+    config = var / "esep.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("[report]\n", "[report]\nwhole_ledger = true\n"), encoding="utf-8")
+    return _frozen(var, "2026-10")
+
+
+def with_month_before(var: Path) -> Path:
+    """September and the blocked month of `var` frozen there; `var`."""
+    return _frozen(var, "2026-09", "2026-10")
+
+
+def _frozen(var: Path, *months: str) -> Path:
+    config = ("--by", "A. Person", "--config", var / "esep.toml")
+    waive = ("waive", "2026-10", "unknown-outflow", OUTFLOW, "--reason", "refund pending")
+    if esep(*waive, *config) != 0 or any(esep("freeze", month, *config) != 0 for month in months):
         raise SystemExit("the recorded month could not be frozen: nothing was tried")
-    return var / "months" / "2026-10" / "v1"
+    return var
 
 
 def blocked_month(folder: Path) -> Path:
@@ -82,5 +92,7 @@ def under_keys(blocked: Path, folder: Path) -> Path:
     return var
 
 
-BASES: dict[str, Callable[[Path], Path]] = {"month": recorded_month, "accounts": account_month, "keys": month_under_keys}
+BASES: dict[str, Callable[[Path], Path]] = {
+    "month": recorded_month, "line": month_from_its_line, "accounts": account_month, "keys": month_under_keys,
+}  # fmt: skip
 """Each makes its bundle below a folder."""

@@ -349,6 +349,7 @@ def _debts_of(manifest: dict[str, Any], **changes: Any) -> None:
         "closing": closing,
         "closing_digest": manifest["debts"]["opening_digest"],
         "closing_line_digest": manifest["debts"]["opening_line_digest"],
+        "line_format": manifest["debts"]["line_format"],
     } | changes
     manifest["previous_digest"] = "ab" * 32
 
@@ -392,6 +393,7 @@ def _beside(change: Callable[[dict[str, Any]], Any], own: Callable[[dict[str, An
         _of_before = {
             "month": "2026-09", "version": 1, "closing": {asset: sums["closing"] for asset, sums in theirs["debts"]["totals"].items()},
             "closing_digest": theirs["debts"]["closing_digest"], "closing_line_digest": theirs["debts"]["closing_line_digest"],
+            "line_format": theirs["debts"]["line_format"],
         }  # fmt: skip
 
         def chained(manifest: dict[str, Any]) -> None:

@@ -1,25 +1,40 @@
-"""One honest bundle for all forgeries: the recorded month, frozen as the integration tests freeze it."""
+"""Honest bundles for all forgeries: most begin with the recorded month, frozen with its whole ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.app.open_keys import read_key
 from tests.integration.authority import Authority
-from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
+from tests.integration.conftest import blocked  # noqa: F401 - fixtures
 from tests.integration.once import copy_of_once, made_once
 
-from .bases import KEYS, account_month, under_keys
+from .bases import KEYS, account_month, under_keys, with_month_before, with_whole_ledger
 from .forger import own_copy, without_forms
 
 
 @pytest.fixture(scope="session")
-def honest(frozen: Path) -> Path:  # noqa: F811 - the fixture
-    """The honest bundle. Nobody changes it: copy it."""
-    return frozen / "months" / "2026-10" / "v1"
+def honest(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - the fixture
+    """The honest bundle, with its whole ledger. Nobody changes it: copy it."""
+    return _made(blocked, tmp_path_factory, "whole", with_whole_ledger)
+
+
+@pytest.fixture(scope="session")
+def honest_line(blocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811 - the fixture
+    """An honest bundle whose ledger begins with its opening line, beside that of the month before. Nobody changes it: copy it."""
+    return _made(blocked, tmp_path_factory, "line", with_month_before)
+
+
+def _made(blocked: Path, factory: pytest.TempPathFactory, name: str, freeze: Callable[[Path], Path]) -> Path:  # noqa: F811 - the fixture's value
+    def make(var: Path) -> None:
+        shutil.copytree(blocked, var)
+        freeze(var)
+
+    return copy_of_once(factory, name, make) / "months" / "2026-10" / "v1"
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +52,9 @@ def proved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def honest_of(honest: Path, signed: Path, proved: Path) -> dict[str, Path]:
+def honest_of(honest: Path, honest_line: Path, signed: Path, proved: Path) -> dict[str, Path]:
     """The honest bundles by name."""
-    return {"month": honest, "accounts": proved, "keys": signed / "months" / "2026-10" / "v1"}
+    return {"month": honest, "line": honest_line, "accounts": proved, "keys": signed / "months" / "2026-10" / "v1"}
 
 
 @pytest.fixture

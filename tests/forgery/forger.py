@@ -25,15 +25,18 @@ from cryptography import x509
 from pipeline.assess.coins import PreviousCoins, closing_coins
 from pipeline.assess.debts import PreviousDebts, closing_debts
 from pipeline.assess.month import MonthState, assess_month
+from pipeline.assess.opening_line import OPENING_LINE_CSV, line_of, opening_of
 from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
+from pipeline.enrich.line import Line
 from pipeline.freeze.bundle import Content, Version, write_bundle, write_report
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.render import render_all
+from pipeline.render.csv_parts import read_text
 from pipeline.verify.bundle import CHECKS, verify_bundle
 from pipeline.verify.evidence import read_evidence
 from pipeline.verify.files import read_facts
@@ -96,24 +99,30 @@ def rewritten(
     rules: Callable[[Rules], Rules] = same,
     waivers: Callable[[list[Waived]], list[Waived]] = same,
     manifest: Change = same,
+    line: Callable[[Line], Line] = same,
     month: Month | None = None,
     before: Path | None = None,
 ) -> Path:
     """The bundle written anew from forged content by the honest writer, in place; `manifest` changes what it wrote there.
 
-    `month`: of another month of the same facts. `before`: the bundle of the month before that it follows.
+    `line`: forges what stands for the ledger before the month. `month`: of another month of the same facts. `before`: the bundle of the month before that it follows.
     """
     old = manifest_of(bundle)
     month, forged_rules = month or Month.parse(old["month"]), rules(Rules.from_json(old["rules"]))
     given = [Waived(id=f"w{n}", month=old["month"], **waiver) for n, waiver in enumerate(old["waivers"])]
     followed = manifest_of(before) if before is not None else None
+    forged, opening = facts(read_facts(bundle / "evidence" / "facts")), None
+    if "opening" in old:
+        opening = opening_of(old["opening"], line(line_of(read_text(bundle / OPENING_LINE_CSV))), forged, month, forged_rules)
     state = MonthState(
-        facts=facts(read_facts(bundle / "evidence" / "facts")), waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
+        facts=forged, opening=opening, has_whole_chain=True, waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
         positions=old["positions"], **_before(followed, old), **_as_read(old),
     )  # fmt: skip
     assessed = assess_month(state, month, forged_rules)
     proofs = evidence(read_evidence(bundle / "evidence"))
-    version = Version(month, old["version"], forged_rules, old["header"], ["kk"], old["frozen_at"], old["frozen_by"], old["reason"])
+    version = Version(
+        month, old["version"], forged_rules, old["header"], ["kk"], old["frozen_at"], old["frozen_by"], old["reason"], begins_from_line=opening is not None
+    )  # fmt: skip
     target = bundle.with_name("forged")
     report = write_report(assessed.enriched, forged_rules, target)
     write_bundle(Content(version, state, assessed, proofs), report, export=lambda path: shutil.copyfile(bundle / "month.duckdb", path))
@@ -145,7 +154,10 @@ def _before(followed: dict[str, Any] | None, old: dict[str, Any]) -> dict[str, A
     return {
         "previous_digest": followed["digest"],
         "previous_debts": PreviousDebts(
-            *which, closing_debts(followed["debts"]), *(followed["debts"].get(name) for name in ("closing_digest", "closing_line_digest"))
+            *which,
+            closing_debts(followed["debts"]),
+            *(followed["debts"].get(name) for name in ("closing_digest", "closing_line_digest")),
+            followed["debts"].get("line_format", 1),
         ),
         "previous_coins": PreviousCoins(*which, closing_coins(followed["coins"])),
     }

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import msgspec
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.assess.opening_line import describe_opening, line_of, printed_line
+from pipeline.assess.opening_line import opening_of as opening_carried
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.enrich.opening import Opening, cut_facts, make_opening
+from pipeline.enrich.opening import Opening, cut_facts, cut_ledger, make_opening
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
+from pipeline.render.canonical import table_csv
+from pipeline.render.csv_parts import read_text
 
 from ..reference.registry import Tables
 from ..reference.worlds import World, frames_of, make_world
@@ -80,6 +85,42 @@ def tried(world: World, since: Month, apart: int) -> str:
         assert apart == 0 or later is None
     is_open = opening.line.allocations.height > 0, opening.line.credits.height > 0
     return f"from an opening with {'allocations' * is_open[0]} {'credits' * is_open[1]}"
+
+
+def carried(world: World, month: Month) -> bool:
+    """The month enriched from what its bundle carries: its line as printed, its section, the ledger from the month on, the whole chain (ADR 27). False where no cut is certain."""
+    facts = frames_of(world.facts)
+    opening = opening_of(facts, month, world.rules)
+    if opening is None:
+        return False
+    ledger = cut_ledger(facts, opening, month)
+    line = line_of(read_text(table_csv(printed_line(opening.line))))
+    section = msgspec.json.decode(msgspec.json.encode(describe_opening(opening)))
+    again = opening_carried(section, line, ledger, month, world.rules)
+    for name in ("heights", "coins", "wallets", "transactions", "payments", "payers", "starts_at", "observed"):
+        left, right = getattr(opening, name), getattr(again, name)
+        assert left.equals(right) if isinstance(left, pl.DataFrame) else left == right, f"{world}: {name}\n{left}\n{right}"
+    for side in ("allocations", "credits"):
+        assert getattr(opening.line, side).equals(getattr(line, side)), f"{world}: {side}"
+    for name in ("allocations", "payments"):
+        assert getattr(ledger, name).equals(getattr(cut_ledger(ledger, again, month), name)), "cut again, nothing goes"
+    cut = enrich_month(cut_facts(ledger, again, month), month, world.rules, again)
+    require_same(enrich_month(facts, month, world.rules), cut, month, f"{world} as carried, from {month}")
+    return True
+
+
+@few
+@given(st.integers(1_000, 1_000_000), st.sampled_from((1, 4, 9, 20)), st.integers(-2, 3))
+def test_what_a_bundle_carries_changes_nothing(seed: int, factor: int, away: int) -> None:
+    world = make_world(seed)
+    month = world.month
+    for _ in range(abs(away)):
+        month = month.next if away > 0 else month.previous
+    carried(stretched(world, factor), month)
+
+
+def test_many_worlds_are_carried_from_their_line() -> None:
+    assert sum(carried(stretched(make_world(seed), 9), make_world(seed).month.next) for seed in range(40)) >= 8
 
 
 @few

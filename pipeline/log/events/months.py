@@ -306,6 +306,13 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
             description="SHA-256 of the unsettled allocations and unused credits at the month's end, one by one: what the next month's opening line has; null: frozen before bundles had that file"
         ),
     ] = None
+    line_format: Annotated[int, Meta(ge=1, le=2**31 - 1, description="of that line, and of the opening line in the bundle (ADR 27)")] = 1
+    begins_from_line: Annotated[
+        bool,
+        Meta(
+            description="whether the bundle's ledger begins with the month, its opening line in place of all before it (ADR 27); false: it has the whole ledger"
+        ),
+    ] = False
     closing_coins: Annotated[
         dict[str, Hash] | None, Meta(description="SHA-256 of the coins unspent after the month's last block, by chain (ADR 15)")
     ] = None

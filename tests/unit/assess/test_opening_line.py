@@ -33,7 +33,7 @@ def test_each_line_has_its_place_and_what_is_left() -> None:
     printed = printed_line(a_year().enrich(NOVEMBER).opening_line)
     assert printed.columns == list(LINE) and dict(printed.schema) == LINE
     instant = at("10-20 12:00") * 1_000_000
-    assert printed.rows() == [
+    assert printed_line(a_year().enrich(NOVEMBER).opening_line, 1).rows() == [
         (ANNA, "BTC", 1, "allocation", "A1", None, None, None, at("10-01 00:30") * 1_000_000, "50000", "30000"),
         (ANNA, "BTC", 2, "allocation", "A2", None, None, None, at("10-05 00:30") * 1_000_000, "70000", "70000"),
         (BORAT, "BTC", 1, "credit", "PB1", A, "addr-b", None, instant, "30000", "10000"),
