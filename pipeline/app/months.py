@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from pipeline.assess.month import Assessment, MonthState
     from pipeline.closing.diary import Diary
     from pipeline.closing.preview import MonthChange
-    from pipeline.enrich.opening import Opening
+    from pipeline.enrich.frames import Facts
+    from pipeline.enrich.opening import Beginning
     from pipeline.freeze.replay import Replay
     from pipeline.settings import Settings
     from pipeline.store import Store
@@ -92,25 +93,28 @@ class PoolMonths:
         rules = self.rules_of(store, month, edition=edition)
         state = month_state(store, month, None if is_whole else read_checkpoint(store, month, rules))
         assessed = assess_month(state, month, rules)
-        self._opening_found(store, month, state, assessed, rules)
+        self._keep_checkpoint(store, month, state, assessed, rules)
         return state, assessed
 
     def assess_as_frozen(self, store: Store, month: Month, rules: Rules) -> tuple[MonthState, Assessment]:
-        """As `assess`, by the facts that a bundle carries: the ledger from the month's opening line on and the whole chain; the whole ledger where no line is certain to stand for it (ADR 27)."""
+        """As `assess`, by the facts that a bundle carries: of the allocations those of the month, where its opening line is certain to stand for those before (ADR 27)."""
         from pipeline.assess.month import assess_month
         from pipeline.assess.opening_line import SINCE
+        from pipeline.enrich.opening import Beginning, make_beginning
         from pipeline.store.checkpoints import read_checkpoint
 
         if rules.edition < SINCE or self._settings.report.whole_ledger:
             return self.assess(store, month, edition=rules.edition, is_whole=True)
-        opening = base = read_checkpoint(store, month, rules)
-        if base is None or base.since != month:
-            state = month_state(store, month, base)
-            assessed = assess_month(state, month, rules)
-            opening = self._opening_found(store, month, state, assessed, rules)
-            if base is None and opening is None:
-                return state, assessed
-        state = month_state(store, month, opening, has_whole_chain=True)
+        known = read_checkpoint(store, month, rules)
+        if known is not None and known.since == month:
+            begins: Beginning | None = Beginning(month, known.starts_at, known.line)
+        else:
+            looked, assessed = self.assess(store, month, edition=rules.edition)
+            enriched = assessed.enriched
+            begins = make_beginning(looked.facts, month, rules, enriched.opening_line, enriched.starts_at)
+            if begins is None:
+                return (looked, assessed) if looked.opening is None else self.assess(store, month, edition=rules.edition, is_whole=True)
+        state = month_state(store, month, begins)
         return state, assess_month(state, month, rules)
 
     def rules_of(self, store: Store, month: Month, *, edition: int | None = None) -> Rules:
@@ -120,18 +124,17 @@ class PoolMonths:
             edition = versions[-1].edition if versions else self._rules.edition
         return dataclasses.replace(self._rules, edition=edition)
 
-    def _opening_found(self, store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> Opening | None:
-        """What the month begins with, if it is certain and does not change with every block; kept as a checkpoint."""
-        from pipeline.enrich.opening import make_opening
+    def _keep_checkpoint(self, store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> None:
+        """Keep what the month begins with, if it is certain and does not change with every block."""
+        from pipeline.enrich.opening import Opening, make_opening
         from pipeline.store.checkpoints import is_settled_down, write_checkpoint
 
-        base, enriched = state.opening, assessed.enriched
+        enriched, base = assessed.enriched, state.opening if isinstance(state.opening, Opening) else None
         if (base is not None and base.since == month) or not is_settled_down(month, state.facts.blocks, rules):
-            return None
+            return
         opening = make_opening(state.facts, month, rules, enriched.opening_line, enriched.starts_at, base)
         if opening is not None:
             write_checkpoint(store, opening, rules)
-        return opening
 
     def write_enriched(self, store: Store, month: Month, assessed: Assessment) -> None:
         """Write the month's enriched tables into the store, for the analysts' views."""
@@ -296,12 +299,11 @@ class PoolMonths:
         `keep`: the folder to keep the rebuilt bundle in. A bundle that is missing in `months` is restored.
         """
         from pipeline.assess.month import assess_month
-        from pipeline.enrich.opening import make_opening
         from pipeline.freeze.bundle import Content, Version, put_in_place
         from pipeline.freeze.freeze import transactions_to_prove
         from pipeline.freeze.replay import replay_month
         from pipeline.store.evidence import read_evidence
-        from pipeline.store.facts import write_enriched
+        from pipeline.store.facts import read_allocations, write_enriched
         from pipeline.store.publish import export_month
 
         month = Month.parse(event.month)
@@ -311,11 +313,10 @@ class PoolMonths:
             version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, version.rules)
-            if version.begins_from_line:
-                line, starts_at = assessed.enriched.opening_line, assessed.enriched.starts_at
-                opening = make_opening(state.facts, month, version.rules, line, starts_at)
-                state = dataclasses.replace(month_state(store, month, opening, has_whole_chain=True), positions=event.positions)
-                assessed = assess_month(state, month, version.rules)
+            if version.begins_from_line:  # the month is the same from its line: only what the bundle carries is less
+                state = dataclasses.replace(
+                    state, facts=dataclasses.replace(state.facts, allocations=read_allocations(store.connection, month))
+                )
             write_enriched(store, str(month), assessed.enriched)
             evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules, state.facts))
 
@@ -339,19 +340,17 @@ class PoolMonths:
         return replay
 
 
-def month_state(store: Store, month: Month, opening: Opening | None = None, *, has_whole_chain: bool = False) -> MonthState:
-    """Everything that a month is assessed by, read from the store at one moment. `opening`: facts that it covers are left out, with `has_whole_chain` those of the ledger alone."""
+def month_state(store: Store, month: Month, opening: Beginning | None = None) -> MonthState:
+    """Everything that a month is assessed by, read from the store at one moment. `opening`: facts that it stands for are left out."""
     from pipeline.assess.coins import previous_coins
     from pipeline.assess.debts import previous_debts
     from pipeline.assess.month import MonthState
-    from pipeline.store.facts import facts_of, read_facts_since
 
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
-        facts=facts_of(store) if opening is None else read_facts_since(connection, opening, month, has_whole_chain=has_whole_chain),
+        facts=_facts(store, month, opening),
         opening=opening,
-        has_whole_chain=has_whole_chain,
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
         has_registry=registry(connection) is not None,
@@ -368,6 +367,16 @@ def month_state(store: Store, month: Month, opening: Opening | None = None, *, h
         wallet_signatures=wallet_signatures(connection),
         documents=documents(connection),
     )
+
+
+def _facts(store: Store, month: Month, opening: Beginning | None) -> Facts:
+    """The facts in force, without those that the opening stands for."""
+    from pipeline.enrich.opening import Opening
+    from pipeline.store.facts import facts_of, read_facts, read_facts_since
+
+    if opening is None:
+        return facts_of(store)
+    return read_facts_since(store.connection, opening, month) if isinstance(opening, Opening) else read_facts(store.connection, month)
 
 
 def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:

@@ -18,7 +18,7 @@ from pipeline.assess.debts import PreviousDebts
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.enrich.opening import Opening, cut_facts
+from pipeline.enrich.opening import Beginning, Opening
 from pipeline.log.authenticity import SignedEvent, StreamState
 from pipeline.log.events.months import Documented, Waived, WalletSigned
 from pipeline.model.issues import Issue
@@ -52,10 +52,8 @@ class MonthState:
     """What is known of each stream at `positions`, by topic and key; none where no root key is in force (ADR 14)."""
     signed: list[SignedEvent] = field(default_factory=list)
     """What proves people's decisions, and what the root key said."""
-    opening: Opening | None = None
-    """What the month, or an earlier one, begins with (ADR 25)."""
-    has_whole_chain: bool = False
-    """Of one with an opening: whether the facts have all of the chain nevertheless, as a bundle's have (ADR 27)."""
+    opening: Beginning | None = None
+    """What the month, or an earlier one, begins with (ADR 25, 27)."""
     documents: list[Documented] = field(default_factory=list)
     """Documents that labels, waivers and off-chain transfers rest on, oldest first."""
     internal_calls: Mapping[str, str] = field(default_factory=dict)
@@ -78,11 +76,7 @@ class Assessment:
 
 def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
     """Enrich the month and check every condition of rule 8.1. Events that can't be read are blocking issues."""
-    facts = state.facts
-    if state.opening is not None and state.has_whole_chain:
-        facts = cut_facts(facts, state.opening, month)
-    enriched = enrich_month(facts, month, rules, state.opening)
-    del facts
+    enriched = enrich_month(state.facts, month, rules, state.opening)
     if state.bad_events:
         unreadable = pl.DataFrame(
             [(issue.code.value, issue.severity.value, issue.ref, issue.detail, issue.detail, None) for issue in state.bad_events],
@@ -98,6 +92,6 @@ def assess_month(state: MonthState, month: Month, rules: Rules) -> Assessment:
         rules,
         complete_through=state.complete_through,
         has_registry=state.has_registry,
-        opening=state.opening,
+        opening=state.opening if isinstance(state.opening, Opening) else None,
     )
     return Assessment(enriched, conditions)

@@ -9,24 +9,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from pipeline.enrich.frames import UNITS, Facts
+from pipeline.enrich.frames import UNITS
 from pipeline.enrich.identify import day_of_micros, is_midnight
 from pipeline.enrich.line import OPEN_ALLOCATIONS, OPEN_CREDITS, Line
-from pipeline.enrich.opening import PAYER_COUNTS, Opening, lay_opening
 from pipeline.enrich.settle import ACCOUNT
-from pipeline.model.months import Month
-from pipeline.model.rules import Rules
 from pipeline.render.canonical import write_table_csv
 
 OPENING_LINE_CSV = "evidence/opening_line.csv"
 SINCE = 3
 """The first edition whose bundles may have the file; which of them have it, the `frozen` event says (`closing_line_digest`)."""
 NEWEST_FORMAT = 2
-"""Format 1 says which allocations and credits are open; format 2 has all of them that settlement and the report need, so that a bundle's ledger can begin with it (ADR 27)."""
+"""Format 1 says which allocations and credits are open; format 2 has all of them that settlement and the report need, so that a bundle's allocations can begin with it (ADR 27)."""
 LINE = {
     "miner_id": pl.String,
     "asset": pl.String,
@@ -131,17 +127,6 @@ def line_of(printed: pl.DataFrame) -> Line:
         allocations.select(pl.col(name).cast(dtype) for name, dtype in OPEN_ALLOCATIONS.items()),
         credits.select(pl.col(name).cast(dtype) for name, dtype in OPEN_CREDITS.items()),
     )
-
-
-def describe_opening(opening: Opening) -> dict[str, Any]:
-    """The manifest's section of a bundle whose ledger begins with its line: what enrichment knows of before the month besides the line and the chain."""
-    return {"starts_at": opening.starts_at, "payers": dict(opening.payers.sort("chain").iter_rows())}
-
-
-def opening_of(section: dict[str, Any], line: Line, facts: Facts, month: Month, rules: Rules) -> Opening:
-    """The opening that a bundle states: its section, its line, and what its facts say of the chain before the month."""
-    payers = pl.DataFrame(sorted(section["payers"].items()), schema=PAYER_COUNTS, orient="row")
-    return lay_opening(facts, month, rules, line, section["starts_at"], payers)
 
 
 def digest_of_line(printed: pl.DataFrame) -> str:

@@ -11,7 +11,7 @@ from pipeline.model.totals import Totals
 
 from .frames import DEBTS
 from .line import Line, Open
-from .opening import Opening
+from .opening import Beginning
 from .report import Report
 
 
@@ -22,7 +22,7 @@ class Enriched:
     outflows: pl.DataFrame
     """Dated in the month."""
     transfers: pl.DataFrame
-    """Of the whole chain, because matching looks beyond the month; from an opening only those that it leaves."""
+    """Of the whole chain, because matching looks beyond the month; from an `Opening` only those that it leaves."""
     balances: pl.DataFrame
     reported: Report
     """The report's rows, iterated slice by slice: a large month is never whole in memory."""
@@ -33,7 +33,7 @@ class Enriched:
     debts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=DEBTS))
     """As DEBTS: every miner with a debt, an allocation or a settlement."""
 
-    opening: Opening | None = None
+    opening: Beginning | None = None
     """What the month was enriched from, instead of the whole history (ADR 25)."""
     starts_at: int = 0
     """The instant before which transfers settle nothing (rule 6.4), microseconds."""

@@ -22,7 +22,7 @@ from .identify import allocation_day, day_of_micros, is_midnight, with_holder
 from .issue_rows import is_in_month, make_refs_unique
 from .line import combine_open
 from .match import KEY, Matched, credit, match
-from .opening import Opening
+from .opening import Beginning, Opening
 from .payers import match_payers, sort_out_payments
 from .ranges import ALLOCATIONS_AT_ONCE, select_allocations, settle_ranges
 from .report import Report
@@ -33,11 +33,12 @@ from .witnesses import nodes_disagree, one_node_only
 
 
 def enrich_month(
-    facts: Facts, month: Month, rules: Rules, opening: Opening | None = None, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE
+    facts: Facts, month: Month, rules: Rules, opening: Beginning | None = None, *, allocations_at_once: int = ALLOCATIONS_AT_ONCE
 ) -> Enriched:
     """Apply the rules to a month's facts (rules 3 to 7, 9).
 
-    `opening`: what the month, or an earlier one, begins with; `facts` then need not have what lies before it (`opening.cut_facts`). The result is the same (ADR 25).
+    `opening`: what the month, or an earlier one, begins with; `facts` then need not have what it stands for: the allocations of before, and of an `Opening` all that
+    `opening.cut_facts` leaves out. The result is the same (ADR 25, 27).
     `allocations_at_once`: about how many allocations are settled together, to bound memory; the result does not depend on it (law 2).
     """
     facts, unknown = name_assets(facts, rules)
@@ -56,7 +57,7 @@ def enrich_month(
     allocations = list_allocations(facts, rules, opening)
     held = assign_holders(allocations, facts.accounts, month)
     unheld = select_allocations(allocations, held.filter(pl.col("miner_id").is_null()))
-    balances = prove_balances(facts, month, rules, opening)
+    balances = prove_balances(facts, month, rules, opening if isinstance(opening, Opening) else None)
     issues = [
         check.mixed_inputs(transactions, month),
         check.unbalanced_wallets(balances, rules),
@@ -113,7 +114,7 @@ def enrich_month(
     )
 
 
-def _after(credits: pl.DataFrame, moved: pl.DataFrame, opening: Opening) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _after(credits: pl.DataFrame, moved: pl.DataFrame, opening: Beginning) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The credits and transfers from the opening's month on, after those that the opening has."""
     is_new, known = pl.col("date") >= opening.since.first, opening.line.credits
     transfers = known.select("instant", *KEY, pl.col("transfer_amount").alias("amount"), "date", "payer").unique()
@@ -122,7 +123,7 @@ def _after(credits: pl.DataFrame, moved: pl.DataFrame, opening: Opening) -> tupl
     return both, pl.concat([transfers, moved.filter(is_new)])
 
 
-def list_allocations(facts: Facts, rules: Rules, opening: Opening | None = None) -> pl.DataFrame:
+def list_allocations(facts: Facts, rules: Rules, opening: Beginning | None = None) -> pl.DataFrame:
     """All allocations, openings among them (rule 6.4), in no order: ALLOCATIONS, is_opening, is_of_day_before.
 
     From an opening: of those before it what it has, with what is left as `amount`; and openings of accounts that nobody holds, which are an issue in every month (rule 9.2).

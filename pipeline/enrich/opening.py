@@ -34,14 +34,24 @@ _TX = ["chain", "block_hash", "txid"]
 
 
 @dataclass(frozen=True)
-class Opening:
-    """The state at the first instant of a month."""
+class Beginning:
+    """What is open at the first instant of a month. It stands for all allocations of before, and for all that settled any of them (ADR 27)."""
 
     since: Month
     """The first month that it does not cover."""
     starts_at: int
     """The instant before which transfers settle nothing (rule 6.4), microseconds."""
     line: Line
+
+    @property
+    def since_us(self) -> int:
+        return first_instant(self.since)
+
+
+@dataclass(frozen=True)
+class Opening(Beginning):
+    """The whole state at the first instant of a month: it stands for the payments and the chain of before, too."""
+
     heights: pl.DataFrame
     """HEIGHTS: of each chain the greatest height up to which every block is dated before `since`; chains that were not read by then are absent."""
     coins: pl.DataFrame
@@ -56,10 +66,6 @@ class Opening:
     """NAMED_PAYMENTS before `since` that name those transactions, or later ones: they are read besides."""
     payers: pl.DataFrame
     """PAYER_COUNTS: how many payments of on-chain payers lie before `since`; every one was looked for (rule 10.8)."""
-
-    @property
-    def since_us(self) -> int:
-        return first_instant(self.since)
 
 
 def first_instant(month: Month) -> int:
@@ -81,36 +87,36 @@ def covered_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
     )
 
 
+def make_beginning(facts: Facts, month: Month, rules: Rules, line: Line, starts_at: int) -> Beginning | None:
+    """What `month` begins with, for facts that lack the allocations of before alone; None where it is not certain that this changes nothing (ADR 27)."""
+    since = first_instant(month)
+    if rules.edition < FIRST_EDITION or not 0 < starts_at < since:
+        return None
+    if (facts.openings["owed_at"] == since).any():
+        return None  # of the day before, and yet among allocations of this one in the order of settlement (rule 6.4)
+    return Beginning(month, starts_at, line)
+
+
 def make_opening(facts: Facts, month: Month, rules: Rules, line: Line, starts_at: int, base: Opening | None = None) -> Opening | None:
     """The opening of `month`; None where it is not certain that a cut changes nothing (ADR 25 says why each time).
 
     `facts`: those that the month was enriched from: the whole history, or what `base`, an earlier opening, leaves. `line`, `starts_at`: as enrichment found them.
     """
     since = first_instant(month)
-    if rules.edition < FIRST_EDITION or not 0 < starts_at < since or (base is not None and base.since == month):
+    if make_beginning(facts, month, rules, line, starts_at) is None or (base is not None and base.since == month):
         return None
-    if (facts.openings["owed_at"] == since).any():
-        return None  # of the day before, and yet among allocations of this one in the order of settlement (rule 6.4)
     payments = facts.payments.join(chains_of(rules), on="asset", how="left", maintain_order="left")
-    if not _is_quiet(payments, _placed(facts, covered_heights(facts.blocks, month)), since, rules):
-        return None
-    payers = _looked_for(facts, payments, since, rules, base)
-    return lay_opening(facts, month, rules, line, starts_at, payers, base) if payers is not None else None
-
-
-def lay_opening(
-    facts: Facts, month: Month, rules: Rules, line: Line, starts_at: int, payers: pl.DataFrame, base: Opening | None = None
-) -> Opening:
-    """The opening with that line, the rest of it by `facts`: of those before the month, all blocks and transactions, and of the payments those that the opening names at least.
-
-    `payers`: PAYER_COUNTS. Only where a cut changes nothing is the month enriched from it the month enriched from the whole history (`make_opening`).
-    """
-    since, heights = first_instant(month), covered_heights(facts.blocks, month)
-    placed = _placed(facts, heights)
+    heights = covered_heights(facts.blocks, month)
+    placed = facts.transactions.select(_TX).join(facts.blocks.select("chain", "height", block_hash="hash"), on=["chain", "block_hash"])
+    placed = placed.join(heights.rename({"height": "covered"}), on="chain", how="left")
     is_covered = (pl.col("height") <= pl.col("covered")).fill_null(False)
     before, after = (placed.filter(which).select("chain", "txid").unique() for which in (is_covered, ~is_covered))
-    is_late = pl.col("paid_at") >= since
-    early, late = facts.payments.filter(~is_late), facts.payments.filter(is_late)
+    if not _is_quiet(payments, placed, since, rules):
+        return None
+    payers = _looked_for(facts, payments, since, rules, base)
+    if payers is None:
+        return None
+    early, late = payments.filter(pl.col("paid_at") < since), payments.filter(pl.col("paid_at") >= since)
     named_late = before.join(late.select("txid").unique(), on="txid", how="semi")
     transactions = pl.concat([named_late, line.credits.filter(pl.col("via") == "").select("chain", "txid")]).unique().sort("chain", "txid")
     named = pl.concat([transactions.select("txid"), after.select("txid"), line.credits.select("txid")]).unique()
@@ -123,12 +129,6 @@ def lay_opening(
         payments=kept.filter(pl.col("payment_id") != "").unique().sort("payment_id"),
         payers=payers,
     )  # fmt: skip
-
-
-def _placed(facts: Facts, heights: pl.DataFrame) -> pl.DataFrame:
-    """Every transaction in its block: chain, block_hash, txid, height, and `covered`, the chain's of HEIGHTS."""
-    placed = facts.transactions.select(_TX).join(facts.blocks.select("chain", "height", block_hash="hash"), on=["chain", "block_hash"])
-    return placed.join(heights.rename({"height": "covered"}), on="chain", how="left")
 
 
 def _is_quiet(payments: pl.DataFrame, placed: pl.DataFrame, since: int, rules: Rules) -> bool:
@@ -188,17 +188,6 @@ def above(frame: pl.DataFrame, blocks: pl.DataFrame, heights: pl.DataFrame) -> p
     return frame.join(known.select("chain", block_hash="hash"), on=["chain", "block_hash"], how="semi")
 
 
-def cut_ledger(facts: Facts, opening: Opening, month: Month) -> Facts:
-    """The facts with, of the allocations and payments, what `month` sees beside its opening: what a bundle carries that begins with its line (ADR 27)."""
-    since = opening.since_us
-    early = facts.payments.join(opening.payments, on="payment_id", how="semi")
-    return replace(
-        facts,
-        allocations=facts.allocations.filter(pl.col("allocated_at").is_between(since, first_instant(month.next), closed="left")),
-        payments=pl.concat([early, facts.payments.filter(pl.col("paid_at") >= since)]).unique().sort("paid_at", "payment_id"),
-    )
-
-
 def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
     """Of the whole history what `month` sees beside its opening: the store reads just this (`facts_since` in its statements)."""
     covered = opening.heights.rename({"height": "covered"})
@@ -219,8 +208,10 @@ def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
 
     kept = blocks.filter(pl.col("covered").is_null() | (pl.col("height") >= pl.col("covered"))).drop("covered")
     named_blocks = facts.blocks.join(is_named, left_on=["chain", "hash"], right_on=["chain", "block_hash"], how="semi")
+    since = opening.since_us
+    early = facts.payments.join(opening.payments, on="payment_id", how="semi")
     return replace(
-        cut_ledger(facts, opening, month),
+        facts,
         blocks=pl.concat([kept, named_blocks]).unique().sort("chain", "height"),
         transactions=of_blocks(facts.transactions),
         inputs=of_blocks(facts.inputs),
@@ -230,4 +221,6 @@ def cut_facts(facts: Facts, opening: Opening, month: Month) -> Facts:
         doubts=from_height(facts.doubts, "height", with_covered=True),
         witnesses=from_height(facts.witnesses, "last", with_covered=True),
         disagreements=from_height(facts.disagreements, "height", with_covered=True),
+        allocations=facts.allocations.filter(pl.col("allocated_at").is_between(since, first_instant(month.next), closed="left")),
+        payments=pl.concat([early, facts.payments.filter(pl.col("paid_at") >= since)]).unique().sort("paid_at", "payment_id"),
     )

@@ -30,7 +30,7 @@ from pipeline.assess.documents import describe_documents
 from pipeline.assess.keys import describe_keys
 from pipeline.assess.manifest import describe_month
 from pipeline.assess.month import Assessment, MonthState
-from pipeline.assess.opening_line import NEWEST_FORMAT, OPENING_LINE_CSV, LineDigests, describe_opening, digest_of_line, printed_line
+from pipeline.assess.opening_line import NEWEST_FORMAT, OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
 from pipeline.assess.opening_line import SINCE as LINE_SINCE
 from pipeline.assess.printed import TABLES, printed_parts
 from pipeline.assess.wallets import WALLETS_JSONL, encode_addresses, listed_addresses
@@ -81,7 +81,7 @@ class Version:
     line_format: int = NEWEST_FORMAT
     """Of the opening line."""
     begins_from_line: bool = False
-    """Whether the bundle's ledger begins with the month, its opening line in place of all before it (ADR 27)."""
+    """Whether the bundle's allocations begin with the month, its opening line in place of all before it (ADR 27)."""
 
     @classmethod
     def of(cls, event: Frozen) -> Self:
@@ -256,7 +256,7 @@ def _manifest(content: Content, report: WrittenReport, files: dict[str, str], de
         "digest": report.digest,
         "header": version.header,
         "debts": debts,
-        **({"opening": describe_opening(state.opening)} if version.begins_from_line and state.opening is not None else {}),
+        **({"starts_at": enriched.starts_at} if version.begins_from_line else {}),
         **({"coins": content.coins_section} if content.coins_section is not None else {}),
         **({"receipts": receipts} if receipts is not None else {}),
         **({"keys": keys} if keys is not None else {}),

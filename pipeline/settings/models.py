@@ -236,9 +236,7 @@ class ReportSettings(Section):
     pdf_rows: int = Field(
         default=100_000, ge=1_000, le=2**31 - 1, description="beyond so many rows the PDF has head, totals and signatures, and names the files of the rows"
     )  # fmt: skip
-    whole_ledger: bool = Field(
-        default=False, description="bundles carry the ledger from its beginning, not from the month's opening line on"
-    )
+    whole_ledger: bool = Field(default=False, description="bundles carry all allocations, not only the month's and its opening line")
 
 
 class MetricsSettings(Section):

@@ -53,22 +53,25 @@ def facts_of(store: Store) -> Facts:
     return facts
 
 
-def read_facts(connection: duckdb.DuckDBPyConnection) -> Facts:
-    """The facts in force, each frame exactly in its shape of `enrich.frames.SHAPES`, in the order of its keys."""
+def read_facts(connection: duckdb.DuckDBPyConnection, allocated_in: Month | None = None) -> Facts:
+    """The facts in force, each frame exactly in its shape of `enrich.frames.SHAPES`, in the order of its keys. `allocated_in`: of the allocations those of this month alone."""
     there = _frames_there(connection)
-    return Facts(
-        **{
-            name: _read(connection, statements()[f"facts.{name}"], shape) if name in there else _empty(shape)
-            for name, shape in SHAPES.items()
-        }
-    )
+    found = {
+        name: _read(connection, statements()[f"facts.{name}"], shape) if name in there else _empty(shape)
+        for name, shape in SHAPES.items()
+        if allocated_in is None or name != "allocations"
+    }
+    return Facts(**found) if allocated_in is None else Facts(**found, allocations=read_allocations(connection, allocated_in))
 
 
-_LEDGER = ("allocations", "payments")
+def read_allocations(connection: duckdb.DuckDBPyConnection, month: Month) -> pl.DataFrame:
+    """The allocations in force whose instant lies in the month, in the shape and order of `read_facts`."""
+    bounds = {"since": first_instant(month), "until": first_instant(month.next)}
+    return _read(connection, statements()["since.allocations"], SHAPES["allocations"], bounds)
 
 
-def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month, *, has_whole_chain: bool = False) -> Facts:
-    """What `month` sees of the facts in force beside its opening, or that of an earlier month: `enrich.opening.cut_facts` of the whole; `has_whole_chain`: `cut_ledger`."""
+def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, month: Month) -> Facts:
+    """What `month` sees of the facts in force beside its opening, or that of an earlier month: `enrich.opening.cut_facts` of the whole."""
     cuts = {"cut_height": opening.heights, "cut_transaction": opening.transactions, "cut_payment": opening.payments}
     bounds = {"since": opening.since_us, "until": first_instant(month.next)}
     there = _frames_there(connection)
@@ -80,8 +83,7 @@ def read_facts_since(connection: duckdb.DuckDBPyConnection, opening: Opening, mo
             if name not in there:
                 found[name] = _empty(shape)
                 continue
-            is_cut = name in _LEDGER or not has_whole_chain
-            statement = (statements().get(f"since.{name}") if is_cut else None) or statements()[f"facts.{name}"]
+            statement = statements().get(f"since.{name}") or statements()[f"facts.{name}"]
             found[name] = _read(connection, statement, shape, {key: value for key, value in bounds.items() if f"${key}" in statement})
         return Facts(**found)
     finally:

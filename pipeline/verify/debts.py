@@ -54,7 +54,7 @@ def check_debts(bundle: OpenBundle) -> Finding:
     if bundle.opening is not None and bundle.before is None:
         words.append(
             message(
-                "the opening line itself: the ledger of before the month is not carried, and the bundle of the month before does not lie beside this one"
+                "which allocations were unsettled when the month began: those of before are not carried, and the bundle of the month before does not lie beside this one"
             )
         )
     return Finding(faults + line_faults + chained, joined("; ", [said for said in (settled, counted, seen) if said]), on_word=tuple(words))

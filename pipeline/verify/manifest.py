@@ -126,7 +126,6 @@ def _condition_faults(bundle: OpenBundle, issues: pl.DataFrame, month: Month) ->
         bundle.facts, issues, waivers, month, bundle.rules,
         complete_through=date.fromisoformat(said[1]) if said else None,
         has_registry=bool(stated.get(message("registry loaded"), {}).get("is_met")) and bundle.facts.miners.height > 0,
-        opening=bundle.opening,
     )  # fmt: skip
     faults += [message("the month could not close: {name}: {detail}", name=c.name, detail=c.detail) for c in computed if not c.is_met]
     if [condition.for_manifest() for condition in computed] != bundle.manifest["conditions"]:

@@ -83,11 +83,6 @@ class _Debts(msgspec.Struct, forbid_unknown_fields=True):
     line_format: Literal[1, 2] = 1
 
 
-class _Opening(msgspec.Struct, forbid_unknown_fields=True):
-    starts_at: Annotated[int, Meta(ge=1, le=2**62)]
-    payers: dict[str, Whole]
-
-
 class _CoinsOfChain(msgspec.Struct, forbid_unknown_fields=True):
     first_height: Whole
     opening_height: Whole | None
@@ -184,7 +179,7 @@ class Manifest(msgspec.Struct, forbid_unknown_fields=True):
     layout: Annotated[int, Meta(ge=1)] = 1
     pdf_rows: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     coins: _Coins | None = None
-    opening: _Opening | None = None
+    starts_at: Annotated[int, Meta(ge=1, le=2**62)] | None = None
     receipts: _Receipts | None = None
     documents: list[_Document] | None = None
     keys: _Keys | None = None

@@ -17,14 +17,14 @@ import polars as pl
 from cryptography import x509
 
 from pipeline.assess.coins import MonthCoins, month_coins
-from pipeline.assess.opening_line import OPENING_LINE_CSV, line_of, opening_of
+from pipeline.assess.opening_line import NEWEST_FORMAT, OPENING_LINE_CSV, line_of
 from pipeline.chains.bitcoin.wire import Header
 from pipeline.chains.evidence import Evidence
 from pipeline.chains.networks import OURS, AnyNetwork, recorded
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.month import enrich_month
-from pipeline.enrich.opening import Opening, cut_facts
+from pipeline.enrich.opening import Beginning
 from pipeline.model.errors import VerifyError
 from pipeline.model.message import message
 from pipeline.model.months import Month
@@ -106,27 +106,23 @@ class OpenBundle:
         return None
 
     @cached_property
-    def opening(self) -> Opening | None:
-        """What the month begins with, of a bundle whose ledger begins with its line (ADR 27). Raises VerifyError for one without a line that can stand for a ledger."""
-        section = self.manifest.get("opening")
-        if section is None:
+    def opening(self) -> Beginning | None:
+        """What the month begins with, of a bundle whose allocations begin with it (ADR 27). Raises VerifyError for one without a line that can stand for those before."""
+        starts_at = self.manifest.get("starts_at")
+        if starts_at is None:
             return None
-        if self.manifest["debts"].get("line_format", 1) < 2 or OPENING_LINE_CSV not in self.manifest["files"]:
+        if self.manifest["debts"].get("line_format", 1) < NEWEST_FORMAT or OPENING_LINE_CSV not in self.manifest["files"]:
             raise VerifyError(
-                message("its ledger begins with the opening line, and {name} is not there in format 2", name=OPENING_LINE_CSV)
+                message("its allocations begin with the opening line, and it has no {name} of format 2", name=OPENING_LINE_CSV)
             )
-        line = line_of(read_text(self.folder / OPENING_LINE_CSV))
-        return opening_of(section, line, self.facts, Month.parse(self.manifest["month"]), self.rules)
+        return Beginning(Month.parse(self.manifest["month"]), starts_at, line_of(read_text(self.folder / OPENING_LINE_CSV)))
 
     @cached_property
     def enriched(self) -> Enriched:
         """The month, computed anew from the facts in the bundle. A large one with nothing else in memory: who asks for the evidence again has it, read and proven anew."""
         if self.facts.allocations.height > LARGE:
             self._drop("evidence", "proven")
-        facts, month = self.facts, Month.parse(self.manifest["month"])
-        if self.opening is not None:
-            facts = cut_facts(facts, self.opening, month)
-        return enrich_month(facts, month, self.rules, self.opening)
+        return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules, self.opening)
 
     def let_go(self) -> None:
         """Let go of the facts and of what was computed from them, gigabytes of a large month: whoever asks again has them, made anew."""
@@ -152,7 +148,7 @@ class OpenBundle:
         named = {chain for frame in frames for chain in frame["chain"].unique() if chain is not None}
         assets = set(facts.allocations["asset"].unique()) | set(facts.openings["asset"].unique()) | set(facts.payments["asset"].unique())
         if self.opening is not None:
-            assets |= set(self.opening.line.allocations["asset"]) | set(self.opening.line.credits["asset"])
+            assets |= set(self.opening.line.allocations["asset"])
         owed = {rules.assets[asset].chain for asset in assets if asset in rules.assets}
         return sorted(named | owed | set(rules.finality))
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline.assess.debts import PreviousDebts
 from pipeline.assess.opening_line import OPENING_LINE_CSV, LineDigests, digest_of_line, printed_line
-from pipeline.enrich.opening import Opening, cut_ledger
+from pipeline.enrich.opening import Beginning, first_instant
 from pipeline.model.message import joined, message
 from pipeline.render.canonical import table_csv
 
@@ -22,6 +22,7 @@ SHOWN = 5
 """How many allocations and credits of a kind a finding names."""
 _WHICH = ["miner_id", "asset", "kind", "id", "txid", "address", "payer"]
 """Columns of LINE that say which allocation or credit a row is; the rest says how much of it is open."""
+_TRANSFER = ["txid", "address", "asset", "payer"]
 
 
 def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
@@ -40,7 +41,7 @@ def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
             first = next((number for number, (ours, theirs) in enumerate(both) if ours != theirs), 0)
         faults.append(message("{name} comes out different from the facts, first on line {line}", name=OPENING_LINE_CSV, line=first))
     if bundle.opening is not None:
-        faults += _cut_faults(bundle, bundle.opening)
+        faults += _beginning_faults(bundle, bundle.opening)
     is_credit = printed["kind"] == "credit"
     counted = message(
         "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
@@ -49,26 +50,38 @@ def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
     )
     if bundle.opening is not None:
         counted = message(
-            "the ledger begins with the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s)",
+            "the allocations begin with the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s)",
             allocations=(~is_credit).sum(),
             credits=is_credit.sum(),
         )
     return digests, faults, counted
 
 
-def _cut_faults(bundle: OpenBundle, opening: Opening) -> list[str]:
-    """What a line that stands for the ledger before the month may not be: of later days, or beside a ledger that has more of before than the month needs."""
+def _beginning_faults(bundle: OpenBundle, opening: Beginning) -> list[str]:
+    """What a line that stands for the allocations before the month may not be: of later days, beside allocations of other months, with credits of transfers that the chain does not show."""
     facts, line, since, faults = bundle.facts, opening.line, opening.since_us, []
     late = line.allocations.filter(pl.col("allocated_at") >= since).height + line.credits.filter(pl.col("instant") >= since).height
     if late:
         faults.append(message("{name} has {count} line(s) dated in the month or after it", name=OPENING_LINE_CSV, count=late))
-    kept = cut_ledger(facts, opening, opening.since)
-    for name in ("allocations", "payments"):
-        if not getattr(facts, name).equals(getattr(kept, name)):
-            faults.append(message("the facts' {name} are not just those that the month sees beside its opening line", name=name))
+    others = facts.allocations.filter(~pl.col("allocated_at").is_between(since, first_instant(opening.since.next), closed="left")).height
+    if others:
+        faults.append(message("the facts have {count} allocation(s) of other months beside the opening line", count=others))
     declared = facts.openings["owed_at"].min()
     if not 0 < opening.starts_at < since or (declared is not None and declared != opening.starts_at):
         faults.append(message("settlement can't have begun at the instant that the manifest says (rule 6.4)"))
+    shown = bundle.enriched.transfers.select(
+        *_TRANSFER, pl.col("amount").alias("transfer_amount"), instant=pl.col("at") * 1_000_000, most="credited"
+    )
+    sums = line.credits.group_by(*_TRANSFER, "transfer_amount", "instant").agg(pl.col("whole").sum())
+    backed = sums.join(shown, on=[*_TRANSFER, "transfer_amount", "instant"], nulls_equal=True).filter(pl.col("whole") <= pl.col("most"))
+    if unbacked := sums.height - backed.height:
+        faults.append(
+            message(
+                "{name} has credits of {count} transfer(s) that the chain and the payments do not give",
+                name=OPENING_LINE_CSV,
+                count=unbacked,
+            )
+        )
     return faults
 
 

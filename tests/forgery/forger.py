@@ -25,11 +25,12 @@ from cryptography import x509
 from pipeline.assess.coins import PreviousCoins, closing_coins
 from pipeline.assess.debts import PreviousDebts, closing_debts
 from pipeline.assess.month import MonthState, assess_month
-from pipeline.assess.opening_line import OPENING_LINE_CSV, line_of, opening_of
+from pipeline.assess.opening_line import OPENING_LINE_CSV, line_of
 from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.line import Line
+from pipeline.enrich.opening import Beginning
 from pipeline.freeze.bundle import Content, Version, write_bundle, write_report
 from pipeline.log.events.months import Waived
 from pipeline.model.errors import VerifyError
@@ -100,22 +101,23 @@ def rewritten(
     waivers: Callable[[list[Waived]], list[Waived]] = same,
     manifest: Change = same,
     line: Callable[[Line], Line] = same,
+    starts_at: Callable[[int], int] = same,
     month: Month | None = None,
     before: Path | None = None,
 ) -> Path:
     """The bundle written anew from forged content by the honest writer, in place; `manifest` changes what it wrote there.
 
-    `line`: forges what stands for the ledger before the month. `month`: of another month of the same facts. `before`: the bundle of the month before that it follows.
+    `line`, `starts_at`: forge what stands for the allocations before the month. `month`: of another month of the same facts. `before`: the bundle of the month before that it follows.
     """
     old = manifest_of(bundle)
     month, forged_rules = month or Month.parse(old["month"]), rules(Rules.from_json(old["rules"]))
     given = [Waived(id=f"w{n}", month=old["month"], **waiver) for n, waiver in enumerate(old["waivers"])]
     followed = manifest_of(before) if before is not None else None
     forged, opening = facts(read_facts(bundle / "evidence" / "facts")), None
-    if "opening" in old:
-        opening = opening_of(old["opening"], line(line_of(read_text(bundle / OPENING_LINE_CSV))), forged, month, forged_rules)
+    if "starts_at" in old:
+        opening = Beginning(month, starts_at(old["starts_at"]), line(line_of(read_text(bundle / OPENING_LINE_CSV))))
     state = MonthState(
-        facts=forged, opening=opening, has_whole_chain=True, waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
+        facts=forged, opening=opening, waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
         positions=old["positions"], **_before(followed, old), **_as_read(old),
     )  # fmt: skip
     assessed = assess_month(state, month, forged_rules)

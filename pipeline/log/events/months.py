@@ -310,7 +310,7 @@ class Frozen(Event, tag="frozen", frozen=True, kw_only=True):
     begins_from_line: Annotated[
         bool,
         Meta(
-            description="whether the bundle's ledger begins with the month, its opening line in place of all before it (ADR 27); false: it has the whole ledger"
+            description="whether the bundle's allocations begin with the month, its opening line in place of those before it (ADR 27); false: it has all of them"
         ),
     ] = False
     closing_coins: Annotated[

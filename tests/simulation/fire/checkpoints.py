@@ -6,11 +6,14 @@ Enters: the life's months. Leaves: the same months; a `Broken` where one byte of
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
+
+import polars as pl
 
 from pipeline.app.months import PoolMonths, month_state
 from pipeline.assess.month import Assessment, MonthState, assess_month
-from pipeline.enrich.opening import cut_facts
+from pipeline.enrich.opening import Opening, cut_facts, first_instant
 from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 from pipeline.store import Store
@@ -23,7 +26,7 @@ FRAMES = ("report", "outflows", "balances", "issues", "debts")
 
 
 def watched(months: PoolMonths, dice: Dice, seen: Counter[str]) -> None:
-    """From now on each month that `months` assesses from a checkpoint is assessed from the whole history besides; `seen` counts how often."""
+    """From now on each month that `months` assesses from a checkpoint, or freezes from its opening line, is assessed from the whole history besides; `seen` counts how often."""
     assess = months.assess
 
     def assess_twice(store: Store, month: Month, **how: Any) -> tuple[MonthState, Assessment]:
@@ -36,6 +39,18 @@ def watched(months: PoolMonths, dice: Dice, seen: Counter[str]) -> None:
         return state, assessed
 
     months.assess = assess_twice  # type: ignore[method-assign]
+    assess_as_frozen = months.assess_as_frozen
+
+    def freeze_twice(store: Store, month: Month, rules: Rules) -> tuple[MonthState, Assessment]:
+        if dice.happens("store-loses-checkpoints"):
+            drop_checkpoints(store)
+        state, assessed = assess_as_frozen(store, month, rules)
+        seen["to freeze, with the whole ledger" if state.opening is None else "to freeze, from its line"] += 1
+        if state.opening is not None:
+            require_same(store, month, state, assessed, rules)
+        return state, assessed
+
+    months.assess_as_frozen = freeze_twice  # type: ignore[method-assign]
 
 
 def require_same(store: Store, month: Month, state: MonthState, assessed: Assessment, rules: Rules) -> None:
@@ -51,7 +66,13 @@ def require_same(store: Store, month: Month, state: MonthState, assessed: Assess
         )
     hold("e", assessed.enriched.totals == whole.enriched.totals, f"{what}: totals")
     hold("e", assessed.conditions == whole.conditions, f"{what}: {assessed.conditions} {whole.conditions}")
-    least = cut_facts(whole_state.facts, state.opening, month)
+    least = whole_state.facts
+    if isinstance(state.opening, Opening):
+        least = cut_facts(least, state.opening, month)
+    else:
+        is_of_month = pl.col("allocated_at").is_between(state.opening.since_us, first_instant(month.next), closed="left")
+        least = replace(least, allocations=least.allocations.filter(is_of_month))
+        hold("e", assessed.enriched.transfers.equals(whole.enriched.transfers), f"{what}: transfers")
     for name, frame in vars(least).items():
         hold("e", frame.equals(getattr(state.facts, name)), f"{what}: facts.{name}\n{frame}\n{getattr(state.facts, name)}")
     for line in ("opening_line", "closing_line"):
