@@ -21,7 +21,7 @@ from pipeline.log.events.keys import KeyGranted
 from pipeline.signing.public_time import InBlock, Timestamp, write_proof
 from tests.integration.account_month import A, payments_block
 
-from . import test_accounts, test_coins, test_decisions
+from . import test_accounts, test_beginning, test_coins, test_decisions
 from .bases import KEYS
 from .catalogue import PROOFS, Forgery, _one_cell
 from .forger import frame, resealed, rewritten
@@ -204,6 +204,11 @@ def _header_at(bundle: Path) -> None:
     (bundle / "manifest.json.ots").write_bytes(write_proof(Timestamp(digest, [InBlock(int(height))])))  # type: ignore[arg-type]
 
 
+def _beginnings() -> list[tuple[Callable[[Path], object], str]]:
+    """One of each words, since a forgery is named by them."""
+    return list({named: (forge, named) for forge, named in test_beginning.BEGINNINGS}.values())
+
+
 OTHERS: tuple[Forgery, ...] = (
     # 8: what accounts held, and which transactions are proved there
     Forgery(8, "a call of a thousand", lambda bundle: rewritten(bundle, facts=test_accounts.larger), BALANCES, "over block 101", base="accounts"),
@@ -227,6 +232,7 @@ OTHERS: tuple[Forgery, ...] = (
     _two(test_coins.OCTOBER, "here"),
     Forgery(3, "other coins of the month before", _other_coins_before, COINS, "the manifest states other closing coins of 2026-09"),
     Forgery(3, "another closing line than the facts of the month before leave", _other_line_before, "debts", "leave another line open than it states"),
+    *(Forgery(3, f"a beginning: {named}", forge, "debts", named, base="line") for forge, named in _beginnings()),
     Forgery(4, "no list of addresses", _no_list, "wallets", "this one lacks it"),
     # 6: decisions and keys
     Forgery(6, "a waiver that nobody signed", _lines(lambda lines: lines, _invented), DECISIONS, "is not signed by their key", base="keys"),
