@@ -6,6 +6,7 @@ under load is no failure: neither a slow example nor a slow generator counts.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -15,6 +16,8 @@ from typing import Any, cast
 import polars  # noqa: F401 - before the line on pandas below: it asks for it once, when it is imported
 import pytest
 from hypothesis import HealthCheck, settings
+
+from pipeline.cli import COLLECTOR
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", parent=UNHURRIED, derandomize=True, database=None)
@@ -102,8 +105,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """eth_account, which some tests import, lifts the limit a hundredfold: the program runs with the usual one, and so do its tests."""
+    """Tests run as the program does: with its rule of when Python looks for cycles, and the usual limit, which eth_account, that some of them import, lifts a hundredfold.
+
+    What was loaded until now stays: it is not looked through again.
+    """
     sys.setrecursionlimit(USUAL_LIMIT)
+    gc.set_threshold(*COLLECTOR)
+    gc.collect()
+    gc.freeze()
 
 
 os.environ["ESEP_LANG"] = "en"
