@@ -6,6 +6,7 @@ Enters: addresses, answers. Leaves: call data, amounts. Logs are decoded by the 
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any
 
 from eth_typing import ABI
@@ -42,8 +43,9 @@ _web3 = Web3()  # no provider: used as a codec only
 TOKEN: Any = _web3.eth.contract(abi=ERC20)
 
 
+@lru_cache(maxsize=10_000)
 def balance_of(address: str) -> str:
-    """Call data that asks a token for an address's balance. Raises ValueError for what is not an address in EIP-55."""
+    """Call data that asks a token for an address's balance, remembered: the pool's are asked about again and again. Raises ValueError for what is not an address in EIP-55."""
     try:
         return str(TOKEN.encode_abi("balanceOf", args=[address]))
     except InvalidAddress as error:

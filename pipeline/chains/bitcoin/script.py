@@ -140,6 +140,7 @@ def _is_of_mweb(witness: tuple[int, bytes] | None, network: Network) -> bool:
     return network.has_mweb and witness is not None and witness[0] in (8, 9) and len(witness[1]) == 32
 
 
+@lru_cache(maxsize=1 << 16)
 def canonical_address(address: str, network: Network) -> str:
     """The address as nodes print it: bech32 in small letters, Litecoin's old script prefix replaced by the new one.
 
