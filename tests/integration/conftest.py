@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from connectors.standins.bitcoin_node import recording
 from connectors.standins.filing_service import Faults, ReceivedSubmissions, SandboxServer
 
 from .example_month import OUTFLOW, RECORDED, closing_at, esep
 from .once import copy_of_once
+
+_recorded = functools.cache(recording.load)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _is_read_once() -> Iterator[None]:
+    """The recorded chain, which nothing changes, is read once a process. Other recordings are read each time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            "connectors.standins.bitcoin_node.node.load", lambda folder: (_recorded if folder == RECORDED else recording.load)(folder)
+        )
+        yield
 
 
 @pytest.fixture

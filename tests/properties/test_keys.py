@@ -12,11 +12,10 @@ from pipeline.log.events import encode
 from pipeline.log.protocol import Record
 from pipeline.log.signatures import public_of
 from pipeline.model.errors import LogError
-from pipeline.store import Store
 from pipeline.store.ingest import Ingest
 from pipeline.store.queries import bad_events, streams
 from tests.unit.log.signing import POOL, ROOT, STRANGER, append, begun, granted, key_of, keys, records, revoked, waived
-from tests.unit.store.streams import Delivery
+from tests.unit.store.streams import Delivery, empty_store
 
 PEOPLE = ("Aigul", "Berik", "Dana")
 
@@ -74,7 +73,7 @@ def told(found: list[Record], *, count: int = 10**9) -> tuple[set[str], list[tup
     delivery = Delivery(("months",), count)
     delivery.keys = keys()
     delivery.records["months"] = [record._replace(offset=n) for n, record in enumerate(found)]
-    with Store.memory() as store:
+    with empty_store() as store:
         Ingest(delivery, store).catch_up()
         ids = {id_ for (id_,) in store.connection.execute("SELECT event_id FROM raw_waiver").fetchall()}
         states = [str(state).encode() for state in streams(store.connection)]
