@@ -15,7 +15,9 @@ ODD = ["", "'", '"; DROP TABLE raw_event; --', "?", "$id", "é\u0301", "\U0001f9
 
 @pytest.mark.parametrize("count", [0, 1, _FEW_ROWS, _FEW_ROWS + 1])
 def test_rows_come_back_as_they_were(count: int) -> None:
-    rows = [(ODD[n % len(ODD)], ODD[(n + 1) % len(ODD)], str(n), None if n % 2 else ODD[n % len(ODD)], 2**62 + n, "d") for n in range(count)]
+    rows = [
+        (ODD[n % len(ODD)], ODD[(n + 1) % len(ODD)], str(n), None if n % 2 else ODD[n % len(ODD)], 2**62 + n, "d") for n in range(count)
+    ]
     with empty_store() as store:
         assert insert(store.connection, "raw_event", pl.DataFrame(rows, schema=dict(_EVENT), orient="row")) == count
         assert sorted(store.connection.execute("SELECT * FROM raw_event").fetchall(), key=lambda row: row[4]) == rows
