@@ -23,7 +23,7 @@ ROOMS = ("model", "texts", "chains", "log", "render", "enrich", "signing", "asse
 """What `pipeline.verify` imports from; .importlinter's contracts keep the rest out."""
 PACKAGES = (
     "babel", "cryptography", "embit", "eth-hash[pycryptodome]", "eth-keys", "eth-utils", "msgspec", "polars", "pyarrow", "pypdf", "reportlab", "rlp", "safe-pysha3",
-    "trie", "tzdata", "xlsxwriter",
+    "tzdata", "xlsxwriter",
 )  # fmt: skip
 """What these rooms import; what they need in turn is found."""
 DATA_ONLY = {"bitcoinlib": "bitcoinlib/data/networks.json"}

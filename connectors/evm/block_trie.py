@@ -1,7 +1,7 @@
 """The Merkle-Patricia trie of all transactions or receipts of a block, built at once: ten times as fast as inserting one by one.
 
-Enters: every encoded item of a block, in order. Leaves: the root, and the proofs of some items. The result equals py-trie's, which checks
-the proofs (`pipeline.chains.evm.trie`) but takes 20 ms for fifty transactions.
+Enters: every encoded item of a block, in order. Leaves: the root, and the proofs of some items. The result equals py-trie's, which takes
+20 ms for fifty transactions; proofs are checked by `pipeline.chains.evm.trie`.
 """
 
 from __future__ import annotations

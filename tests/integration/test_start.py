@@ -21,7 +21,7 @@ print("loaded:", code, *sorted({name.partition(".")[0] for name in sys.modules})
 HEAVY = {
     "apscheduler", "babel", "bitcoinlib", "connectors", "cryptography", "duckdb", "eth_keys", "eth_utils", "fastapi", "holidays", "httpx", "jinja2", "kafka",
     "msgspec", "odf", "openpyxl", "polars", "prometheus_client", "psycopg", "pyarrow", "pymysql", "pypdf", "reportlab", "rfc3161_client",
-    "structlog", "trie", "urllib3", "uvicorn", "web3", "xlsxwriter",
+    "structlog", "urllib3", "uvicorn", "web3", "xlsxwriter",
 }  # fmt: skip
 """What takes its time to import. Typer itself checks arguments by pydantic."""
 

@@ -51,7 +51,7 @@ print(json.dumps([code, sorted(sys.modules)]))
 def test_a_verify_loads_no_broker_node_web_or_scheduler_code(bundle: Path) -> None:  # noqa: F811 - the fixture
     done = subprocess.run([sys.executable, "-c", LOADED, str(bundle)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     code, modules = json.loads(done.stdout.splitlines()[-1])
-    assert code == 0 and "pipeline.verify.documents" in modules and "reportlab" in modules and "trie" in modules
+    assert code == 0 and "pipeline.verify.documents" in modules and "reportlab" in modules and "sha3" in modules
     assert not {name for name in modules if name in FOREIGN or name.partition(".")[0] in FOREIGN}
     assert not {name for name in modules if ".".join(name.split(".")[:2]) in ROOMS}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+
 import pytest
+from rlp import decode, encode
+from trie import HexaryTrie
 
 from pipeline.chains.evm.coding import keccak256
-from pipeline.chains.evm.trie import account_balance, check
+from pipeline.chains.evm.fields import Nested
+from pipeline.chains.evm.trie import MOST_NODES, _found, account_balance, check
 from tests.evm_encoding import prove, prove_each, state_trie, trie_root
 
 
@@ -71,3 +77,98 @@ def test_nodes_that_lead_to_no_account_prove_nothing() -> None:
         with pytest.raises(ValueError, match="its proof does"):
             account_balance(root, "0x" + f"{7:040x}", forged)
     assert account_balance(keccak256(b"\x80"), "0x" + f"{7:040x}", [b"\x80"]) == 0, "nobody holds anything in the empty state"
+
+
+def by_the_library(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | None:
+    """What py-trie finds at the key; None where it finds fault."""
+    try:
+        return bytes(HexaryTrie.get_from_proof(root, key, [decode(node) for node in nodes]))
+    except Exception:  # noqa: BLE001 - it fails in many ways
+        return None
+
+
+def ours(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | None:
+    try:
+        return _found(root, key, nodes)
+    except ValueError as error:
+        assert str(error).startswith("its proof does not")
+        return None
+
+
+def test_in_tries_of_one_seed_the_same_is_found_as_the_library_finds_and_nothing_where_it_finds_nothing() -> None:
+    """Keys of one to three bytes lie close: some end in branches, and most short nodes stand in their parents."""
+    chance = random.Random(17)
+    for _ in range(20):
+        held = {
+            chance.randbytes(chance.choice((1, 1, 2, 3))): chance.randbytes(chance.choice((1, 2, 33)))
+            for _ in range(chance.randrange(1, 40))
+        }
+        built = HexaryTrie({}, prune=True)
+        for key, value in held.items():
+            built[key] = value
+        root = bytes(built.root_hash)
+        for key in [*held, *(chance.randbytes(length) for length in (1, 2, 3, 4) for _ in range(5))]:
+            nodes = [encode(node) for node in built.get_proof(key)]
+            assert ours(root, key, nodes) == by_the_library(root, key, nodes) == held.get(key, b"")
+            shorter = nodes[:-1]
+            assert ours(root, key, shorter) == (by_the_library(root, key, shorter) if shorter else None)
+
+
+def some_node(chance: random.Random, depth: int) -> tuple[Nested, list[bytes]]:
+    """A node that anyone may have made up, sound or not, and those below it that it names."""
+    if chance.random() < 0.1:
+        return b"", []
+    below: list[bytes] = []
+
+    def child() -> Nested:
+        if depth == 0 or chance.random() < 0.3:
+            return chance.choice((*[b""] * 60, b"\x07", chance.randbytes(31), chance.randbytes(32)))
+        node, more = some_node(chance, depth - 1)
+        below.extend(more)
+        raw = encode(node)
+        if len(raw) < 32 and chance.random() < 0.9:
+            return node
+        below.append(raw)
+        return keccak256(raw)
+
+    if chance.random() < 0.5:
+        parts: list[Nested] = [b""] * 16
+        for place in chance.sample(range(4), 3):
+            parts[place] = child()
+        node: Nested = [*parts, chance.choice((b"", b"value"))]
+    else:
+        sound, unsound = (
+            ("20", "10", "11", "30", "31", "32", "0012", "2012", "2001", "1012", "3012"),
+            ("", "00", "40", "2f", "01", "80" * 3),
+        )
+        path = chance.choice(sound if chance.random() < 0.95 else unsound)
+        node = [bytes.fromhex(path), b"value" if path[:1] in ("2", "3") else child()]
+        if chance.random() < 0.02:
+            node += [b""]
+    return node, below
+
+
+def test_whatever_nodes_are_made_up_nothing_is_found_that_the_library_does_not_find() -> None:
+    chance, n_found, n_refused = random.Random(17), 0, 0
+    for _ in range(600):
+        node, below = some_node(chance, 3)
+        nodes = [encode(node), *below]
+        root = keccak256(nodes[0])
+        for path in ("", "00", "01", "02", "10", "12", "20", "0012", "0101", "1212", "2130"):
+            found = ours(root, bytes.fromhex(path), nodes)
+            n_found += bool(found)
+            n_refused += found is None
+            if found:
+                assert found == by_the_library(root, bytes.fromhex(path), nodes)
+            # The library takes a key that ends within a node's path for a fault; that there is nothing at a longer one both say.
+            longer = bytes.fromhex(path).ljust(12, b"\x01")
+            found = ours(root, longer, nodes)
+            assert found is None or found == by_the_library(root, longer, nodes)
+    assert n_found > 200 and n_refused > 200, (n_found, n_refused)
+
+
+def test_more_nodes_than_a_path_has_are_no_proof() -> None:
+    root, nodes = trie_root(items(3)), prove(items(3), 1)
+    assert check(root, 1, nodes + [nodes[-1]] * (MOST_NODES - len(nodes))) == items(3)[1]
+    with pytest.raises(ValueError, match="its proof does not begin"):
+        check(root, 1, nodes + [nodes[-1]] * (MOST_NODES + 1 - len(nodes)))
