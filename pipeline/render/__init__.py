@@ -2,6 +2,6 @@
 
 from .document import NEWEST_LAYOUT, Document
 from .file_names import FORMATS, Format
-from .formats import Printer, render_all, render_one
+from .formats import Printer, render_all
 
-__all__ = ["FORMATS", "NEWEST_LAYOUT", "Document", "Format", "Printer", "render_all", "render_one"]
+__all__ = ["FORMATS", "NEWEST_LAYOUT", "Document", "Format", "Printer", "render_all"]

@@ -10,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import polars as pl
 
-from .csv_parts import read_text
 from .form import COLUMNS
 
 if TYPE_CHECKING:
@@ -27,17 +25,11 @@ ROWS_AT_ONCE = 250_000
 _WRITABLE = (pl.String, pl.Date, pl.Boolean, pl.Null)
 
 
-def report_csv(rows: pl.DataFrame) -> bytes:
-    """The canonical report (rule 8.2): the form's fifteen columns as strings. Its SHA-256 is the month's digest.
-
-    Raises ValueError when the columns are not the form's, in the form's order, all strings.
-    """
-    check_rows(rows)
-    return table_csv(rows)
-
-
 def write_report_csv(parts: Iterable[pl.DataFrame], file: IO[bytes]) -> str:
-    """Write the canonical report, given in parts in their order (one at least), to a binary file; the SHA-256 of what was written, hex."""
+    """Write the canonical report (rule 8.2), given in parts in their order (one at least), to a binary file; the month's digest: the SHA-256 of what was written, hex.
+
+    Raises ValueError when a part's columns are not the form's fifteen, in the form's order, all strings.
+    """
     sha256 = hashlib.sha256()
     for number, rows in enumerate(parts):
         check_rows(rows)
@@ -117,13 +109,6 @@ class _Hashed:
 
     def flush(self) -> None:
         """The file's owner flushes it."""
-
-
-def read_report_csv(content: bytes | Path) -> pl.DataFrame:
-    """The rows of a canonical report, all strings, empty fields null: of its bytes, or of a file, which is then not in memory besides. Raises ValueError when it is not one."""
-    rows = read_text(content)
-    check_rows(rows)
-    return rows
 
 
 def check_rows(rows: pl.DataFrame) -> None:

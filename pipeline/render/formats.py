@@ -55,14 +55,6 @@ def _say(progress: Callable[[str], None], name: str, total: int, done: int) -> N
     progress(message("{name}: {done} of {total} rows", name=name, done=grouped(done), total=grouped(total)))
 
 
-def render_one(
-    document: Document, path: Path, *, format: Format, language: Language = "kk", on_progress: Callable[[int], None] = lambda _: None
-) -> None:
-    """Write one file: see `Printer.print`."""
-    with Printer(document, path.parent) as printer:
-        printer.print(path, format=format, language=language, on_progress=on_progress)
-
-
 class Printer:
     """Writes a document's files one after another; what the files of a format have in common in all languages is made for the first of them. To be used as a context."""
 

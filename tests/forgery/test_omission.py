@@ -14,10 +14,11 @@ import pytest
 
 from pipeline.enrich.frames import WITNESSES
 from pipeline.model.rules import Payer, Rules
-from pipeline.render import Document, render_one
+from pipeline.render import Document
 from pipeline.render.file_names import file_name
 from pipeline.render.form import LANGUAGES
 from pipeline.verify.manifest_shape import Manifest
+from tests.reports import render_one
 
 from .catalogue import _debts_of
 from .forger import frame, own_copy, resealed, rewritten, told_by

@@ -13,11 +13,11 @@ import pytest
 from pypdf import PdfReader
 
 from pipeline.render import Document
-from pipeline.render.canonical import report_csv
 from pipeline.render.form import LANGUAGES, Language
 from pipeline.render.json_report import report_schema
 from pipeline.render.pdf import write_pdf
 
+from ..reports import report_csv
 from ..unit.render.documents import EXPECTED, example, of_rows, report_json
 from ..unit.render.workbook import opened, workbook_bytes
 

@@ -10,12 +10,12 @@ from connectors.log_sqlite.log import SqliteLog
 from pipeline.assess.printed import printed_report
 from pipeline.enrich.month import enrich_month
 from pipeline.log.protocol import EventLog, NewEvent, Topic, advance
-from pipeline.render.canonical import report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
 from pipeline.store.ingest import Ingest
 
 from ..bench.synthetic import CHAIN_SETTINGS, MONTH, RULES, Size, write_month
+from ..reports import report_csv
 
 SETTINGS = """\
 log = "{log}"

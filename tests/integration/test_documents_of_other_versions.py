@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.render import Document, render_one
+from pipeline.render import Document
 from pipeline.verify.pdf_seen import pdf_seen, same_pdf
 from pipeline.verify.workbook import same_workbook, workbook_seen
+from tests.reports import render_one
 
 from ..unit.render.documents import example, of_rows
 

@@ -16,9 +16,9 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, FloatObject, NameObject, NumberObject, TextStringObject
 
-from pipeline.render import render_one
 from pipeline.verify.pdf_seen import pdf_seen, same_pdf
 from pipeline.verify.workbook import same_workbook, workbook_seen
+from tests.reports import render_one
 
 from ..forgery.test_manifest import repacked
 from ..unit.render.documents import example, of_rows

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.errors import VerifyError
 from pipeline.render import Document
-from pipeline.render.canonical import report_csv
+from tests.reports import report_csv
 
 from ..unit.render.documents import FROZEN_AT, example
 

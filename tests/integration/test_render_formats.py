@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import EsepError
-from pipeline.render import render_all, render_one
+from pipeline.render import render_all
+from tests.reports import render_one
 
 from ..unit.render.documents import document
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipeline.render.canonical import read_report_csv
 from pipeline.verify.receipts import open_receipts
 from tests.forgery.conftest import bundle, honest  # noqa: F401 - fixtures
 from tests.forgery.forger import resealed
+from tests.reports import read_report_csv
 
 from .example_month import DIGEST
 

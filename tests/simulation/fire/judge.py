@@ -26,7 +26,6 @@ from pipeline.log.events import decode
 from pipeline.log.events.months import Frozen
 from pipeline.log.protocol import TOPICS, Record
 from pipeline.model.months import Month
-from pipeline.render.canonical import report_csv
 from pipeline.store import Store
 from pipeline.store.facts import read_facts
 from pipeline.store.ingest import Ingest
@@ -34,6 +33,7 @@ from pipeline.store.ingest import Ingest
 from ...reference.compare import compare
 from ...reference.registry import Outcome, Tables
 from ...reference.rules import apply_rules
+from ...reports import report_csv
 from ..bitcoin_world import SimBlock
 from .chain import OWN
 from .office import UPSTREAMS

@@ -12,9 +12,9 @@ import polars as pl
 
 from pipeline.model.months import Month
 from pipeline.render import Document
-from pipeline.render.canonical import read_report_csv, report_csv
 from pipeline.render.form import COLUMNS
 from pipeline.render.json_report import write_report_json
+from tests.reports import read_report_csv, report_csv
 
 EXPECTED = Path(__file__).parents[3] / "docs" / "example" / "2026-10" / "expected"
 HEADER = {
