@@ -38,6 +38,7 @@ from pipeline.store.queries import (
     wallet_signatures,
 )
 
+from .held import HeldEnrichments
 from .stores import Progress, Stores, no_progress
 
 # What computes is imported where it does: a command that only asks which months there are, or reads what was kept of them, loads no polars.
@@ -80,6 +81,7 @@ class PoolMonths:
         self._stores = stores
         self._now = now
         self._diary = diary
+        self._held = HeldEnrichments()
 
     def assess(self, store: Store, month: Month, *, edition: int | None = None, is_whole: bool = False) -> tuple[MonthState, Assessment]:
         """The month by the facts in the store: its enriched tables, and whether it can close.
@@ -92,7 +94,7 @@ class PoolMonths:
 
         rules = self.rules_of(store, month, edition=edition)
         state = month_state(store, month, None if is_whole else read_checkpoint(store, month, rules))
-        assessed = assess_month(state, month, rules)
+        assessed = assess_month(state, month, rules, self._held.enrich)
         self._keep_checkpoint(store, month, state, assessed, rules)
         return state, assessed
 

@@ -44,7 +44,6 @@ from .chain_rows import (
     INPUT,
     OUTPUT,
     SOUGHT,
-    TIP,
     TRANSACTION,
     WATCH,
     WITNESS,
@@ -54,7 +53,7 @@ from .chain_rows import (
     output_rows,
     transaction_rows,
 )
-from .facts import insert
+from .queries import FEW, statements
 from .witnessed import WitnessedRanges
 
 _KNOWN = "SELECT b.* EXCLUDE (header) FROM raw_block b SEMI JOIN named USING (chain, hash)"
@@ -103,6 +102,7 @@ class ChainBatch:
         self._connection = connection
         rows = connection.execute("SELECT chain, seq, hash, height FROM raw_chain_tip").fetchall()
         self._tips = {chain: _Tip(seq, hash_, height) for chain, seq, hash_, height in rows}
+        self._first_tips = dict(self._tips)
         self._blocks = self._read_known(events)
         self._stored = frozenset(self._blocks)
         self._headers: dict[Key, str | None] = {}
@@ -122,10 +122,13 @@ class ChainBatch:
         named = [(event.chain, hash_) for event in events for hash_ in _hashes(event)]
         if not named:
             return {}
-        frame = pl.DataFrame(named, schema={"chain": pl.String, "hash": pl.String}, orient="row").unique().to_arrow()
-        self._connection.register("named", frame)
-        rows = self._connection.execute(_KNOWN).fetchall()
-        self._connection.unregister("named")
+        if len(named) <= FEW:
+            rows = self._connection.execute(statements()["known_blocks_among_few"], {"hashes": [hash_ for _, hash_ in named]}).fetchall()
+        else:
+            frame = pl.DataFrame(named, schema={"chain": pl.String, "hash": pl.String}, orient="row").unique().to_arrow()
+            self._connection.register("named", frame)
+            rows = self._connection.execute(_KNOWN).fetchall()
+            self._connection.unregister("named")
         return {(row[0], row[1]): _Block(*row[2:]) for row in rows}
 
     def follow(self, record: Record, event: ChainEvent) -> None:
@@ -358,9 +361,9 @@ class ChainBatch:
         rows += insert_rows(connection, "raw_witness", WITNESS, told)
         differing = ((d.chain, d.seq, d.height, d.hash, d.time, d.nodes, d.answers, True) for d in self._disagreements)
         rows += insert_rows(connection, "raw_disagreement", DISAGREEMENT, differing)
-        tips = pl.DataFrame([(chain, *tip) for chain, tip in self._tips.items()], schema=dict(TIP), orient="row")
-        connection.execute("DELETE FROM raw_chain_tip")
-        insert(connection, "raw_chain_tip", tips)
+        for chain, tip in self._tips.items():
+            if tip != self._first_tips.get(chain):
+                connection.execute(statements()["move_tip"], {"chain": chain, **tip._asdict()})
         return rows
 
 

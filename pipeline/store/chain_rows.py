@@ -64,7 +64,6 @@ DISAGREEMENT: dict[str, Any] = {
     "answers": pl.List(pl.String), "is_main": pl.Boolean,
 }  # fmt: skip
 SOUGHT: Shape = {"chain": pl.String, "seq": pl.Int64, "txid": pl.String, "is_sought": pl.Boolean}
-TIP: Shape = {"chain": pl.String, "seq": pl.Int64, "hash": pl.String, "height": pl.Int64}
 AMOUNTS = ("value", "fee", "other_inputs_value", "held", "held_after")
 
 

@@ -58,9 +58,14 @@ def facts_of(store: Store) -> Facts:
         return held[1]
     _held.pop(store, None)  # before others are read: never two at once
     facts = read_facts(store.connection)
-    if sum(frame.height for frame in vars(facts).values()) <= HELD_ROWS:
+    if are_held(facts):
         _held[store] = at, facts
     return facts
+
+
+def are_held(facts: Facts) -> bool:
+    """Whether the facts are few enough to be held."""
+    return bool(sum(frame.height for frame in vars(facts).values()) <= HELD_ROWS)
 
 
 def read_facts(connection: duckdb.DuckDBPyConnection, allocated_in: Month | None = None) -> Facts:

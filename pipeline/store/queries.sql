@@ -6,6 +6,18 @@ SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL 
 -- last_read: the last event of each topic that was read.
 SELECT topic, max(log_offset), arg_max(key, log_offset), arg_max(id, log_offset), arg_max(digest, log_offset) FROM raw_event GROUP BY topic ORDER BY topic;
 
+-- known_among_few: digests of the events with one of a few ids, of any topic and key.
+SELECT topic, key, id, digest FROM raw_event WHERE id IN (SELECT unnest($ids));
+
+-- known_blocks_among_few: blocks with one of a few hashes, of any chain.
+SELECT * EXCLUDE (header) FROM raw_block WHERE hash IN (SELECT unnest($hashes));
+
+-- move_positions: how far each of these places is read now.
+INSERT OR REPLACE INTO raw_position SELECT unnest($places), unnest($offsets);
+
+-- move_tip: where a chain's events stand now.
+INSERT OR REPLACE INTO raw_chain_tip VALUES ($chain, $seq, $hash, $height);
+
 -- facts_at: positions of the topics that facts come from, and how many labels there are: as long as they stay the same, so do the facts (law 4).
 SELECT place, next_offset FROM raw_position WHERE place NOT LIKE 'months/%' UNION ALL SELECT 'labels', count(*) FROM raw_label ORDER BY ALL;
 
