@@ -102,7 +102,6 @@ class ChainBatch:
         self._connection = connection
         rows = connection.execute("SELECT chain, seq, hash, height FROM raw_chain_tip").fetchall()
         self._tips = {chain: _Tip(seq, hash_, height) for chain, seq, hash_, height in rows}
-        self._first_tips = dict(self._tips)
         self._blocks = self._read_known(events)
         self._stored = frozenset(self._blocks)
         self._headers: dict[Key, str | None] = {}
@@ -361,9 +360,11 @@ class ChainBatch:
         rows += insert_rows(connection, "raw_witness", WITNESS, told)
         differing = ((d.chain, d.seq, d.height, d.hash, d.time, d.nodes, d.answers, True) for d in self._disagreements)
         rows += insert_rows(connection, "raw_disagreement", DISAGREEMENT, differing)
-        for chain, tip in self._tips.items():
-            if tip != self._first_tips.get(chain):
-                connection.execute(statements()["move_tip"], {"chain": chain, **tip._asdict()})
+        tips = [(chain, *tip) for chain, tip in self._tips.items()]
+        connection.execute("DELETE FROM raw_chain_tip")
+        connection.execute(
+            statements()["write_tips"], dict(zip(("chains", "seqs", "hashes", "heights"), map(list, zip(*tips, strict=True)), strict=True))
+        )
         return rows
 
 

@@ -113,11 +113,11 @@ class Ingest:
                 return IngestStep(0, 0, 0, before, True)
             after = advance(before, records)
             try:
-                rows, bad = self._take(records, before)
+                rows, bad = self._take(records, after)
             except ChainBroken as broken:
                 good = records[: records.index(broken.record)]
                 if good:
-                    self._take(good, before)
+                    self._take(good, advance(before, good))
                 raise StoreError(
                     message("{where}: {broken}; {advice}", where=broken.record.where, broken=broken, advice=self._advice(broken.record))
                 ) from broken
@@ -149,9 +149,8 @@ class Ingest:
             ends = {place: min(ends.get(place, 0), offset) for place, offset in self._until.items()}
         return all(positions.get(place, 0) >= end for place, end in ends.items() if place.partition("/")[0] in self._topics)
 
-    def _take(self, records: Sequence[Record], before: Positions) -> tuple[int, int]:
-        """Commit the rows of `records`, which follow `before`, with the positions after them; the numbers of rows and of bad events."""
-        after = advance(before, records)
+    def _take(self, records: Sequence[Record], after: Positions) -> tuple[int, int]:
+        """Commit the rows of `records` with the positions after them; the numbers of rows and of bad events."""
         with self._store.transaction() as connection:
             judge = None if self._keys is None else Judge(connection, self._keys)
             batch = _Batch(connection, records, judge)
@@ -160,8 +159,10 @@ class Ingest:
             checkpoints.drop()
             if judge is not None:
                 judge.save()
-            moved = {place: offset for place, offset in after.items() if before.get(place) != offset}
-            connection.execute(statements()["move_positions"], {"places": list(moved), "offsets": list(moved.values())})
+            connection.execute("DELETE FROM raw_position")
+            connection.execute(
+                statements()["write_positions"], {"places": sorted(after), "offsets": [after[place] for place in sorted(after)]}
+            )
         return rows, batch.bad_events
 
     def _advice(self, record: Record) -> str:

@@ -12,11 +12,11 @@ SELECT topic, key, id, digest FROM raw_event WHERE id IN (SELECT unnest($ids));
 -- known_blocks_among_few: blocks with one of a few hashes, of any chain.
 SELECT * EXCLUDE (header) FROM raw_block WHERE hash IN (SELECT unnest($hashes));
 
--- move_positions: how far each of these places is read now.
-INSERT OR REPLACE INTO raw_position SELECT unnest($places), unnest($offsets);
+-- write_positions: how far each place is read now. There are few; as a table they would cost a millisecond more.
+INSERT INTO raw_position SELECT unnest($places), unnest($offsets);
 
--- move_tip: where a chain's events stand now.
-INSERT OR REPLACE INTO raw_chain_tip VALUES ($chain, $seq, $hash, $height);
+-- write_tips: where each chain's events stand now.
+INSERT INTO raw_chain_tip SELECT unnest($chains), unnest($seqs), unnest($hashes), unnest($heights);
 
 -- facts_at: positions of the topics that facts come from, and how many labels there are: as long as they stay the same, so do the facts (law 4).
 SELECT place, next_offset FROM raw_position WHERE place NOT LIKE 'months/%' UNION ALL SELECT 'labels', count(*) FROM raw_label ORDER BY ALL;

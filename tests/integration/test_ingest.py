@@ -86,7 +86,7 @@ def test_new_events_are_taken_live(tmp_path: Path):
 class _Killing:
     """A store's connection that kills its process at the chosen one of the moments around each commit point."""
 
-    POINTS = ("BEGIN", "INSERT OR REPLACE INTO raw_position", "COMMIT")
+    POINTS = ("BEGIN", "INSERT INTO raw_position", "COMMIT")
 
     def __init__(self, real, moment: int) -> None:
         self._real = real

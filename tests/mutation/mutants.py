@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant("a disconnect is missed", "pipeline/store/chain.py", "self._blocks[key] = block._replace(is_main=False)", "self._blocks[key] = block", INGEST),
     Mutant("a block that returns is doubled", "pipeline/store/chain.py", "            for statement in _FORGET:\n                connection.execute(statement)", "            pass", INGEST),
     Mutant("a gap in a chain is read over", "pipeline/store/chain.py", "if event.seq != expected:", "if event.seq < expected:", INGEST),
-    Mutant("positions are lost", "pipeline/store/ingest.py", '{place: offset for place, offset in after.items() if before.get(place) != offset}', '{next(iter(after)): 0}', INGEST),
+    Mutant("positions are lost", "pipeline/store/ingest.py", '{"places": sorted(after), "offsets": [after[place] for place in sorted(after)]}', '{"places": [""], "offsets": [0]}', INGEST),
     Mutant("duplicates are not told", "pipeline/store/ingest.py", "            if name not in known:", "            if True:", INGEST),
     Mutant("restatements are not looked for", "pipeline/validate/restate.py", "joined.filter(is_new | differs)", "joined.filter(is_new)", LEDGER),
     Mutant("the first version counts", "pipeline/store/views.sql", "newer.allocation_id = a.allocation_id AND newer.version > a.version", "newer.allocation_id = a.allocation_id AND newer.version < a.version", REORDERED),
