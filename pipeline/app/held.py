@@ -14,7 +14,7 @@ from weakref import ReferenceType, ref
 if TYPE_CHECKING:
     from pipeline.enrich.enriched import Enriched
     from pipeline.enrich.frames import Facts
-    from pipeline.enrich.opening import Opening
+    from pipeline.enrich.opening import Beginning
     from pipeline.model.months import Month
     from pipeline.model.rules import Rules
 
@@ -30,7 +30,7 @@ class HeldEnrichments:
         self._facts: ReferenceType[Facts] | None = None
         self._found: list[tuple[Month, Rules, Enriched]] = []
 
-    def enrich(self, facts: Facts, month: Month, rules: Rules, opening: Opening | None = None) -> Enriched:
+    def enrich(self, facts: Facts, month: Month, rules: Rules, opening: Beginning | None = None) -> Enriched:
         """`enrich_month`, or what it gave for the same facts, month and rules before. Facts of more than `HELD_ROWS` rows are enriched each time."""
         from pipeline.enrich.month import enrich_month
         from pipeline.store.facts import are_held

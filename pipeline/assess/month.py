@@ -74,7 +74,7 @@ class Assessment:
         return [condition for condition in self.conditions if not condition.is_met]
 
 
-Enrich = Callable[[Facts, Month, Rules, Opening | None], Enriched]
+Enrich = Callable[[Facts, Month, Rules, Beginning | None], Enriched]
 """`enrich_month`, or what gives the same."""
 
 
