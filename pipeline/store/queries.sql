@@ -6,9 +6,6 @@ SELECT topic || '/' || key, arg_max(id, log_offset) FROM raw_event GROUP BY ALL 
 -- last_read: the last event of each topic that was read.
 SELECT topic, max(log_offset), arg_max(key, log_offset), arg_max(id, log_offset), arg_max(digest, log_offset) FROM raw_event GROUP BY topic ORDER BY topic;
 
--- known_among_few: digests of the events with one of a few ids, of any topic and key.
-SELECT topic, key, id, digest FROM raw_event WHERE id IN (SELECT unnest($ids));
-
 -- known_blocks_among_few: blocks with one of a few hashes, of any chain.
 SELECT * EXCLUDE (header) FROM raw_block WHERE hash IN (SELECT unnest($hashes));
 
