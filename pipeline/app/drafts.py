@@ -134,7 +134,7 @@ class Drafts:
         return event
 
     def _facts_frozen(self, event: Frozen) -> Facts:
-        """All facts that a version was frozen by: from its bundle, or from the log where the bundle's ledger begins with its line (ADR 27)."""
+        """All facts that a version was frozen by: from its bundle, or from the log where the bundle has not all allocations (ADR 27)."""
         from pipeline.store.facts import read_facts as read_all
         from pipeline.verify.files import read_facts
 

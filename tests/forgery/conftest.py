@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.app.open_keys import read_key
 from tests.integration.authority import Authority
-from tests.integration.conftest import blocked  # noqa: F401 - fixtures
+from tests.integration.conftest import blocked, frozen  # noqa: F401 - fixtures
 from tests.integration.once import copy_of_once, made_once
 
 from .bases import KEYS, account_month, under_keys, with_month_before, with_whole_ledger
