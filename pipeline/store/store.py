@@ -10,12 +10,10 @@ import contextlib
 import hashlib
 import os
 import re
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,10 +27,6 @@ from pipeline.model.message import message
 from .dictionary import comment_statements
 from .errors import translate_errors
 
-if "pandas" not in sys.modules and find_spec("pandas") is None:
-    # DuckDB asks for pandas several times for each value of a statement, and Python searches its whole path anew for a module that is not there:
-    # that cost more than a small statement itself. None says that there is none; whoever imports it is told so as before.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
 STORE_VERSION = 17
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
 
