@@ -18,6 +18,9 @@ from .nodes import CHAIN_ID, GAS_LIMIT, NOBODY, ROOT, NodeProcess, Rpc
 ERA = 12
 """Blocks of an era: 5,000,000 on Ethereum Classic."""
 MINED_TIMEOUT_S = 120.0
+STARTED_ANEW_S = 3.0
+"""Without a new block for so long, mining is started anew: the node passes over work whose header is that of the work it was stopped at (the same parent, miner and second), and makes
+none for a later second unless a transaction comes."""
 NEVER = 2**62
 FORKS = (
     *("eip2F", "eip7F", "eip150", "eip155", "eip160", "eip161F", "eip170F", "eip100F", "eip140F", "eip198F", "eip211F", "eip212F", "eip213F", "eip214F"),
@@ -106,9 +109,17 @@ class CoreGeth:
         wanted = self.height() + count
         self.rpc.call("miner_setEtherbase", miner)
         self.rpc.call("miner_start", 1)
-        deadline = time.monotonic() + MINED_TIMEOUT_S
-        while self.height() < max(wanted, *self._places()):
-            assert time.monotonic() < deadline, "it mines nothing"
+        begun = grown = time.monotonic()
+        height = wanted - count
+        while (reached := self.height()) < max(wanted, *self._places()):
+            now = time.monotonic()
+            assert now < begun + MINED_TIMEOUT_S, "it mines nothing"
+            if reached > height:
+                height, grown = reached, now
+            elif now > grown + STARTED_ANEW_S:
+                self.rpc.call("miner_stop")
+                self.rpc.call("miner_start", 1)
+                grown = now
             time.sleep(0.05)
         self.rpc.call("miner_stop")
         wanted = max(wanted, *self._places())
