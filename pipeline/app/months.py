@@ -39,6 +39,7 @@ from pipeline.store.queries import (
 )
 
 from .held import HeldEnrichments
+from .month_facts import carrying, facts_beside
 from .stores import Progress, Stores, no_progress
 
 # What computes is imported where it does: a command that only asks which months there are, or reads what was kept of them, loads no polars.
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from pipeline.assess.month import Assessment, MonthState
     from pipeline.closing.diary import Diary
     from pipeline.closing.preview import MonthChange
-    from pipeline.enrich.frames import Facts
     from pipeline.enrich.opening import Beginning
     from pipeline.freeze.replay import Replay
     from pipeline.settings import Settings
@@ -112,10 +112,11 @@ class PoolMonths:
             begins: Beginning | None = Beginning(month, known.starts_at, known.line)
         else:
             looked, assessed = self.assess(store, month, edition=rules.edition)
-            enriched = assessed.enriched
-            begins = make_beginning(looked.facts, month, rules, enriched.opening_line, enriched.starts_at)
+            begins = make_beginning(looked.facts, month, rules, assessed.enriched.opening_line, assessed.enriched.starts_at)
+            if looked.opening is None:  # all was looked at, and from its line the month is the same: only what a bundle carries is less
+                return (looked if begins is None else carrying(store, looked, month, begins)), assessed
             if begins is None:
-                return (looked, assessed) if looked.opening is None else self.assess(store, month, edition=rules.edition, is_whole=True)
+                return self.assess(store, month, edition=rules.edition, is_whole=True)
         state = month_state(store, month, begins)
         return state, assess_month(state, month, rules)
 
@@ -305,7 +306,7 @@ class PoolMonths:
         from pipeline.freeze.freeze import transactions_to_prove
         from pipeline.freeze.replay import replay_month
         from pipeline.store.evidence import read_evidence
-        from pipeline.store.facts import read_allocations, write_enriched
+        from pipeline.store.facts import write_enriched
         from pipeline.store.publish import export_month
 
         month = Month.parse(event.month)
@@ -315,10 +316,8 @@ class PoolMonths:
             version = Version.of(event)
             state = dataclasses.replace(month_state(store, month), positions=event.positions)
             assessed = assess_month(state, month, version.rules)
-            if version.begins_from_line:  # the month is the same from its line: only what the bundle carries is less
-                state = dataclasses.replace(
-                    state, facts=dataclasses.replace(state.facts, allocations=read_allocations(store.connection, month))
-                )
+            if version.begins_from_line:
+                state = carrying(store, state, month, state.opening)
             write_enriched(store, str(month), assessed.enriched)
             evidence = read_evidence(store.connection, transactions_to_prove(assessed.enriched, version.rules, state.facts))
 
@@ -351,7 +350,7 @@ def month_state(store: Store, month: Month, opening: Beginning | None = None) ->
     connection = store.connection
     before = frozen_versions(connection, str(month.previous))
     return MonthState(
-        facts=_facts(store, month, opening),
+        facts=facts_beside(store, month, opening),
         opening=opening,
         waivers=waivers(connection, str(month)),
         complete_through=complete_through(connection),
@@ -369,16 +368,6 @@ def month_state(store: Store, month: Month, opening: Beginning | None = None) ->
         wallet_signatures=wallet_signatures(connection),
         documents=documents(connection),
     )
-
-
-def _facts(store: Store, month: Month, opening: Beginning | None) -> Facts:
-    """The facts in force, without those that the opening stands for."""
-    from pipeline.enrich.opening import Opening
-    from pipeline.store.facts import facts_of, read_facts, read_facts_since
-
-    if opening is None:
-        return facts_of(store)
-    return read_facts_since(store.connection, opening, month) if isinstance(opening, Opening) else read_facts(store.connection, month)
 
 
 def allocated_months(connection: duckdb.DuckDBPyConnection) -> list[Month]:

@@ -2,7 +2,7 @@
 
 Enters: rows a month, how many months. Leaves: rows of the bench's table, in processor seconds, since the machine may be busy: from the month's own checkpoint, from that of the month before
 (while its last 15 days may still change), and from the whole history. Each is checked to give the same report. Besides, by a log that ends with the month: its events taken in, the analysts'
-copy published again with one new row, the month frozen (one language) and its bundle verified.
+copy published again with one new row, the month, looked at before, frozen (one language) and its bundle verified.
 
     python -m tests.bench years --allocations 20000 --months 36
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.log_sqlite.log import SqliteLog
+from pipeline.app.app import App
 from pipeline.enrich.enriched import Enriched
 from pipeline.enrich.month import enrich_month
 from pipeline.enrich.opening import make_opening
@@ -92,11 +93,18 @@ def _steps(size: Size, months: list[Month]) -> dict[str, float]:
                 store.connection.execute("INSERT INTO raw_complete VALUES (make_date(2000, 1, $day))", {"day": day})
                 took["the copy published again"] = cpu_of_all(lambda: publish_copy(store, folder / "published.duckdb"))
             store.connection.execute("DELETE FROM raw_complete WHERE through < DATE '2001-01-01'")
+        _look(folder, month)
         took["frozen"] = timed_with_cpu(lambda: freezing.freeze(folder, ("kk",), month=month))[1]
         bundle = folder / "months" / str(month) / "v1"
         verifying = [sys.executable, "-m", "pipeline.verify", str(bundle)]
         took["its bundle verified"] = cpu_of_all(lambda: subprocess.run(verifying, capture_output=True, check=False))
     return took
+
+
+def _look(folder: Path, month: Month) -> None:
+    """The month assessed, as `esep run` has done long before the freeze: what it begins with is kept."""
+    with App(freezing.settings(folder, ("kk",)), lambda: month.end_at + 3 * 86_400) as app, app.stores.current() as store:
+        app.months.assess(store, month)
 
 
 def cpu_of_all(work: Callable[[], object]) -> float:
