@@ -21,6 +21,7 @@ MINED_TIMEOUT_S = 120.0
 STARTED_ANEW_S = 3.0
 """Without a new block for so long, mining is started anew: the node passes over work whose header is that of the work it was stopped at (the same parent, miner and second), and makes
 none for a later second unless a transaction comes."""
+UNCLE_TRIES = 10
 NEVER = 2**62
 FORKS = (
     *("eip2F", "eip7F", "eip150", "eip155", "eip160", "eip161F", "eip170F", "eip100F", "eip140F", "eip198F", "eip211F", "eip212F", "eip213F", "eip214F"),
@@ -140,6 +141,12 @@ class CoreGeth:
         (file := self._folder / "lost.rlp").write_bytes(lost)
         assert self.rpc.call("admin_importChain", str(file)) is True
         self.mine(1, winner)
+        for _ in range(UNCLE_TRIES):  # the miner may have begun its block before it was told of the lost one
+            if self.rpc.call("eth_getBlockByNumber", "latest", False)["uncles"]:
+                return
+            self._back_to(self.height() - 1)
+            self.mine(1, winner)
+        raise AssertionError("its blocks include no uncle")
 
     def branch(self, undone: int, mined: int, miner: str) -> None:
         """The last blocks undone, and others in their place."""
