@@ -69,11 +69,11 @@ def _beginning_faults(bundle: OpenBundle, opening: Beginning) -> list[str]:
     declared = facts.openings["owed_at"].min()
     if not 0 < opening.starts_at < since or (declared is not None and declared != opening.starts_at):
         faults.append(message("settlement can't have begun at the instant that the manifest says (rule 6.4)"))
-    shown = bundle.enriched.transfers.select(
-        *_TRANSFER, pl.col("amount").alias("transfer_amount"), instant=pl.col("at") * 1_000_000, most="credited"
-    )
-    sums = line.credits.group_by(*_TRANSFER, "transfer_amount", "instant").agg(pl.col("whole").sum())
-    backed = sums.join(shown, on=[*_TRANSFER, "transfer_amount", "instant"], nulls_equal=True).filter(pl.col("whole") <= pl.col("most"))
+    # A transfer off chain is as exact as its payment's `paid_at`, to the microsecond; `transfers` have seconds.
+    shown = bundle.enriched.transfers.select(*_TRANSFER, "at", pl.col("amount").alias("transfer_amount"), most="credited")
+    named = line.credits.with_columns(at=pl.col("instant") // 1_000_000)
+    sums = named.group_by(*_TRANSFER, "at", "transfer_amount").agg(pl.col("whole").sum())
+    backed = sums.join(shown, on=[*_TRANSFER, "at", "transfer_amount"], nulls_equal=True).filter(pl.col("whole") <= pl.col("most"))
     if unbacked := sums.height - backed.height:
         faults.append(
             message(

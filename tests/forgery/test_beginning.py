@@ -8,16 +8,21 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 
 from pipeline.assess.opening_line import OPENING_LINE_CSV, digest_of_line, line_of, printed_line
-from pipeline.enrich.line import OPEN_CREDITS, Line
+from pipeline.enrich.frames import ALLOCATIONS, OPENINGS
+from pipeline.enrich.line import OPEN_ALLOCATIONS, OPEN_CREDITS, Line
+from pipeline.enrich.opening import Beginning
+from pipeline.model.months import Month
 from pipeline.render.csv_parts import read_text
 from pipeline.verify.files import read_facts
 from pipeline.verify.opened import OpenBundle
+from pipeline.verify.opening_line import _beginning_faults
 
 from .forger import check_of, frame, manifest_of, own_copy, resealed, rewritten, verified
 
@@ -161,3 +166,18 @@ def test_the_file_is_the_line_and_the_facts_have_the_month_alone(alone: Path) ->
     manifest, facts = manifest_of(alone), read_facts(alone / "evidence" / "facts")
     assert line_of(read_text(alone / OPENING_LINE_CSV)).allocations.height == 4
     assert manifest["starts_at"] < facts.allocations["allocated_at"].min()
+
+
+def test_an_unused_payment_off_chain_is_as_exact_as_its_instant() -> None:
+    """Its `paid_at` has microseconds, where the tables of transfers have seconds."""
+    instant = 1_790_600_000_250_000
+    credits = an_invented_credit(pl.DataFrame(schema=OPEN_CREDITS)).with_columns(
+        instant=pl.lit(instant), via=pl.lit("shop"), payer=pl.lit("shop")
+    )
+    transfers = credits.select("txid", "address", "asset", "payer", "amount", credited="whole", at=pl.col("instant") // 1_000_000)
+    facts = SimpleNamespace(allocations=pl.DataFrame(schema=ALLOCATIONS), openings=pl.DataFrame(schema=OPENINGS))
+    bundle: Any = SimpleNamespace(facts=facts, enriched=SimpleNamespace(transfers=transfers))
+    line = Line(pl.DataFrame(schema=OPEN_ALLOCATIONS), credits)
+    assert _beginning_faults(bundle, Beginning(Month(2026, 10), instant - DAY_US, line)) == []
+    bundle.enriched.transfers = transfers.with_columns(pl.col("at") + 1)
+    assert len(_beginning_faults(bundle, Beginning(Month(2026, 10), instant - DAY_US, line))) == 1
