@@ -4,6 +4,8 @@ another process is seen while a page is open."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,18 @@ from .chromium import CHROMIUM, PATIENCE_MS
 from .console_people import AUTHENTICATOR
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+
+MOVED = """() => {
+  delete document.body.dataset.answered;
+  document.body.addEventListener("htmx:afterRequest", () => { document.body.dataset.answered = "yes" }, { once: true });
+  document.body.dispatchEvent(new CustomEvent("moved"));
+}"""
+WATCH_FOCUS = """() => {
+  window.seen = [];
+  new MutationObserver((_, observer) => { window.seen.push(document.activeElement.tagName); observer.disconnect(); })
+    .observe(document.querySelector("#close").parentNode, { childList: true });
+}"""
+"""Where the focus is in the moment in which the part was replaced."""
 
 
 def served(var: Path) -> Any:
@@ -45,19 +59,41 @@ def enter(page: Any, address: str, parts: Parts) -> None:
     page.wait_for_selector("#board, h1")
 
 
-def type_while_the_page_asks_for_itself(page: Any, field: str, value: str) -> None:
-    """New facts are heard of, and their answer comes only after something was typed: it stays, and the page says that it is behind."""
+@contextmanager
+def asking_for_itself(page: Any) -> Iterator[None]:
+    """New facts are heard of, and their answer comes only after what is done meanwhile."""
     held: list[Any] = []
     page.route("**/*", lambda route: held.append(route) if "hx-request" in route.request.headers else route.continue_())
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('moved'))")
+    page.evaluate(MOVED)
     while not held:
         page.wait_for_timeout(20)
-    page.fill(field, value)
+    yield
     for route in held:
         route.continue_()
-    page.wait_for_selector("body.is-behind")
+    page.wait_for_selector("body[data-answered]")
     page.unroute("**/*")
-    assert page.input_value(field) == value
+
+
+def test_no_press_is_lost_while_a_page_asks_for_itself(blocked: Path, tmp_path: Path, chromium: Any) -> None:
+    """The focus is never anywhere else, not for a moment; and what a button of the mouse went down on is there when it comes up."""
+    shutil.copytree(blocked, tmp_path / "var")
+    with served(tmp_path / "var") as (address, parts):
+        page, troubles = opened(chromium)
+        enter(page, address, parts)
+        page.goto(f"{address}/months/2026-10/close")
+        button = page.locator("form[action$='/preview'] button")
+        button.focus()
+        page.evaluate(WATCH_FOCUS)
+        with asking_for_itself(page):
+            pass
+        assert page.evaluate("seen") == ["BUTTON"]
+        place = button.bounding_box()
+        page.mouse.move(place["x"] + 5, place["y"] + 5)
+        with asking_for_itself(page):
+            page.mouse.down()
+        page.mouse.up()
+        page.wait_for_url(f"{address}/tasks/*")
+        assert troubles == []
 
 
 def test_no_page_breaks_its_policy_and_a_decision_is_seen_while_a_page_is_open(blocked: Path, tmp_path: Path, chromium: Any) -> None:
@@ -110,7 +146,10 @@ def test_a_passkey_of_the_browser_signs_in_and_approves(frozen: Path, tmp_path: 
         page.wait_for_url(f"{address}/")
         page.goto(f"{address}/months/2026-10/close")
         reason = "form:has(button[data-passkey=approve]) [name=reason]"
-        type_while_the_page_asks_for_itself(page, reason, "compared with the ledger")
+        with asking_for_itself(page):
+            page.fill(reason, "compared with the ledger")
+        page.wait_for_selector("body.is-behind")
+        assert page.input_value(reason) == "compared with the ledger"
         page.click("button[data-passkey=approve]")
         page.wait_for_selector("text=/B. Approver/ >> nth=1")
         approval = parts.app.diary.life(Month(2026, 10)).approvals[1]["B. Approver"]
