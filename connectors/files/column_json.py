@@ -19,9 +19,10 @@ def columns_json(rows: pl.DataFrame, rows_at_once: int) -> Iterator[msgspec.Raw]
     """`{"column":[…],…}` of every `rows_at_once` rows, columns in the frame's order; null where a cell has no value. Columns are texts or whole numbers."""
     for part in rows.iter_slices(rows_at_once * BATCHES_AT_ONCE):
         lists = [_lists(part[name], rows_at_once) for name in part.columns]
+        heads = [f'{"," if place else "{"}"{name}":[' for place, name in enumerate(part.columns)]
         for batch in zip(*lists, strict=True):
-            content = ",".join(f'"{name}":[{values}]' for name, values in zip(part.columns, batch, strict=True))
-            yield msgspec.Raw(f"{{{content}}}".encode())
+            pieces = [piece for head, values in zip(heads, batch, strict=True) for piece in (head, values, "]")]
+            yield msgspec.Raw("".join([*pieces, "}"]).encode())
 
 
 def _lists(column: pl.Series, rows_at_once: int) -> list[str]:

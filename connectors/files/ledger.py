@@ -49,7 +49,7 @@ from pipeline.validate.table import Fault, raise_if_faults
 
 from .column_json import columns_json
 from .seen import SeenFile, SeenFiles, marks_of
-from .tables import read_table
+from .tables import parse_table, read_bytes
 
 BATCH_ROWS = 2_000
 _REDUCE_ROWS = 500_000
@@ -100,8 +100,13 @@ def read_ledger(path: Path, kind: LedgerKind, reading: ReadOptions) -> Checked:
 
     Raises `InputRefused` with every fault as `file:line: column: what`, `SettingsError` for headings mapped to no column.
     """
+    return _checked(read_bytes(Path(path)), Path(path).name, kind, reading)
+
+
+def _checked(data: bytes, source: str, kind: LedgerKind, reading: ReadOptions) -> Checked:
+    """As `read_ledger`, from bytes."""
     expected = headings(kind, reading.columns)
-    table = read_table(Path(path), expected, sheet=kind, asked=reading.sheet, layout=reading.layout)
+    table = parse_table(data, source, expected, sheet=kind, asked=reading.sheet, layout=reading.layout)
     terms = CellContext(reading.assets, reading.networks, reading.timezone, reading.layout, reading.on_chain_payers)
     return check_ledger(table, kind, terms=terms, mapping=reading.columns, ignored=reading.ignored)
 
@@ -121,6 +126,21 @@ def review_ledger(
     `known`: the current time and the assets' supplies. Errors as `read_ledger`. Faults against rows in the log are in the review.
     """
     checked = read_ledger(path, kind, reading)
+    return _reviewed(log, pool_id, checked, Path(path).name, kind, reading, known=known, may_move=may_move)
+
+
+def _reviewed(
+    log: EventLog,
+    pool_id: str,
+    checked: Checked,
+    source: str,
+    kind: LedgerKind,
+    reading: ReadOptions,
+    *,
+    known: ReviewContext | None,
+    may_move: bool,
+) -> tuple[Review, pl.DataFrame]:
+    """As `review_ledger`, of a file's checked rows."""
     rows, names = checked.rows, headings_of(COLUMNS[kind], reading.columns)
     opening_us = _opening_instant(log, pool_id)
     faults: list[Fault] = []
@@ -141,7 +161,7 @@ def review_ledger(
     found = review(rows, held, kind, known=known, names=names, may_move=may_move)
     changes = restate(rows.drop("line"), held if held.is_empty() else held.join(rows, KEYS[kind], "semi"), KEYS[kind])
     questions = [*checked.notes.odd, *found.questions]
-    told = _reading_notes(checked, Path(path).name)
+    told = _reading_notes(checked, source)
     return dataclasses.replace(found, faults=[*faults, *found.faults], questions=questions, **told), changes.rows
 
 
@@ -163,12 +183,15 @@ def import_ledger(
     """
     consent = consent or Consent()
     source = Path(path).name
-    file = SeenFile(seen, Path(path), kind, reading, known)
+    data = read_bytes(Path(path))
+    file = SeenFile(None if Path(path).is_symlink() else seen, data, source, kind, reading, known)
     with log.writer("ledger", pool_id) as writer:  # opened before the log is read: what is read stays the newest, or the append is fenced
         before = marks_of(log, pool_id)
         if (again := file.found(before)) is not None:
             return ImportResult(kind, source, again.new, again.restated, again.known, 0, again)
-        found, rows = review_ledger(log, pool_id, path, kind, reading, known=known, may_move=consent.to_moves)
+        checked = _checked(data, source, kind, reading)
+        del data
+        found, rows = _reviewed(log, pool_id, checked, source, kind, reading, known=known, may_move=consent.to_moves)
         raise_if_faults(source, found.faults)
         if found.questions and found.new + found.restated and not consent.to_oddities:
             raise ConsentNeeded(source, found.questions)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.log.protocol import EventLog
@@ -34,15 +33,16 @@ class SeenFiles(Protocol):
 class SeenFile:
     """One ledger file, and what was found out about it."""
 
-    def __init__(self, held: SeenFiles | None, path: Path, kind: LedgerKind, terms: object, known: ReviewContext | None) -> None:
-        """`terms`: how the file is read."""
-        self._path = path
-        self._digest = _digest(path) if held is not None and kind in KINDS else None
-        self._held = held if self._digest else None
+    def __init__(
+        self, held: SeenFiles | None, data: bytes, source: str, kind: LedgerKind, terms: object, known: ReviewContext | None
+    ) -> None:
+        """`data`: the file's bytes, which are what is read, too; `source`: its name; `terms`: how it is read."""
+        self._held = held if kind in KINDS else None
+        digest = hashlib.sha256(data).hexdigest() if self._held is not None else ""
         self._now_us = known.now_us if known is not None else None
         supplies = sorted(known.supplies.items()) if known is not None else []
-        self._content = [self._digest, path.name, kind, repr(terms), supplies]
-        self._name = f"import-{kind}-{(self._digest or '')[:2]}"
+        self._content = [digest, source, kind, repr(terms), supplies]
+        self._name = f"import-{kind}-{digest[:2]}"
 
     def found(self, marks: Marks) -> Review | None:
         """What importing it would do: nothing, as the log has it all. None when that must be looked for."""
@@ -61,23 +61,10 @@ class SeenFile:
         has_amounts = {one.asset for one in review.sums if one.amount.strip("0.")} == {one.asset for one in review.sums}
         if self._held is None or self._now_us is None or review.questions or review.faults or not has_amounts:
             return
-        if _digest(self._path) != self._digest:  # another file took its place before it was read
-            return
         known = review.new + review.known + review.restated
         again = replace(review, new=0, known=known, restated=0, restated_by={}, restatements=[], repeated=0)
         content = {"now_us": self._now_us, "review": asdict(again)}
         self._held.put(self._name, self._held.basis_of([self._content, marks]), content)
-
-
-def _digest(path: Path) -> str | None:
-    """SHA-256 of a plain file, hex; None of anything else: to refuse it is the reader's part."""
-    try:
-        if path.is_symlink() or not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 Marks = list[tuple[str, int, str, str] | None]

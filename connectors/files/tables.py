@@ -26,7 +26,7 @@ def read_table(
     `layout`: how the table is written. Raises `InputRefused` when the file can't be read at all; what is wrong inside comes with
     the table as faults.
     """
-    return parse_table(_read(path), path.name, expected, sheet=sheet, asked=asked, layout=layout)
+    return parse_table(read_bytes(path), path.name, expected, sheet=sheet, asked=asked, layout=layout)
 
 
 def parse_table(
@@ -53,7 +53,8 @@ def parse_table(
             raise InputRefused(source, [message("{source}: {wrong}", source=source, wrong=wrong)])
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes. Raises `InputRefused` for what is no plain file, is a link that another user made, or has more than MAX_FILE_BYTES."""
     source = path.name or str(path)
     try:
         if not path.is_file():

@@ -38,6 +38,8 @@ from .formats import APPLICATION_ID, FORMAT_VERSION, INSERT, SET_END, add_digest
 POLL_S = 0.02
 """Pause between polls of a waiting reader."""
 WAL_LIMIT_BYTES = 64 << 20
+PAGE_BYTES = 16_384
+"""Of a new file: events have up to some hundred KiB, and each page costs. A file keeps the pages that it was made with."""
 
 _END = 'SELECT "end", digest FROM head WHERE topic = ?'
 _READ = 'SELECT "offset", key, id, value, signature, digest FROM event WHERE topic = ? AND "offset" >= ? AND "offset" < ? ORDER BY "offset"'
@@ -95,6 +97,7 @@ class SqliteLog:
         sync(self.path.parent)  # so that the new name survives a power cut, too
 
     def _prepare(self) -> None:
+        self._connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         self._use_wal()
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")

@@ -346,6 +346,9 @@ def _unusual(rows: pl.DataFrame, held: pl.DataFrame, others: pl.DataFrame, known
     parts = [part.select(*account_asset, pl.col("amount").cast(pl.Float64)) for part in (others, rows)]
     greatest = held.group_by("asset").agg(greatest=pl.col("amount").max(), m=pl.len()).filter(pl.col("m") >= HABIT_ROWS)
     amount, amounts = pl.col("amount"), pl.concat(parts)
+    above = amounts["amount"].filter(amounts["amount"] > 0)
+    if greatest.is_empty() and (above.is_empty() or above.max() < HABIT_TIMES * above.min()):  # type: ignore[operator]  # as nearly always
+        return []
     ends = amounts.select("asset", least=pl.when(amount > 0).then(amount), most=amount).group_by("asset")
     is_wide = pl.col("most").max() >= HABIT_TIMES * pl.col("least").min()
     of_wide = ends.agg(is_wide=is_wide).filter("is_wide")  # where an asset is not wide, no account of it is
