@@ -43,16 +43,15 @@ def check_line(bundle: OpenBundle) -> tuple[LineDigests | None, list[str], str]:
     if bundle.opening is not None:
         faults += _beginning_faults(bundle, bundle.opening)
     is_credit = printed["kind"] == "credit"
-    counted = message(
-        "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
-        allocations=(~is_credit).sum(),
-        credits=is_credit.sum(),
-    )
-    if bundle.opening is not None:
+    open_now = {"allocations": (~is_credit).sum(), "credits": is_credit.sum()}
+    if bundle.opening is None:
         counted = message(
-            "the allocations begin with the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s)",
-            allocations=(~is_credit).sum(),
-            credits=is_credit.sum(),
+            "the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s), is what the facts leave open",
+            **open_now,
+        )
+    else:
+        counted = message(
+            "the allocations begin with the opening line, {allocations} unsettled allocation(s) and {credits} unused credit(s)", **open_now
         )
     return digests, faults, counted
 
@@ -96,25 +95,14 @@ def compare_lines(bundle: OpenBundle, before: PreviousDebts) -> tuple[list[str],
     format = bundle.manifest["debts"].get("line_format", 1)
     if before.closing_line_digest is None:
         return [], [], [message("that {name} closed with the same line of allocations and credits: it states no digest of it", name=name)]
-    if before.line_format != format:
-        return _compare_formats(bundle, name, format)
-    if digest == before.closing_line_digest:
+    has_format = before.line_format == format  # of its digest; else only the line that its facts leave can be compared
+    if has_format and digest == before.closing_line_digest:
         return [], [message("the opening line is the closing line of {name}, one by one", name=name)], []
     differs = message(
         "the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name
     )
-    if bundle.before is None:
+    if bundle.before is None and has_format:
         return [], [differs], []
-    faults: list[str] = []
-    closing = printed_line(bundle.before.enriched.closing_line, format)
-    if digest_of_line(closing) != before.closing_line_digest:
-        faults.append(message("the facts of {name} beside this one leave another line open than it states", name=name))
-    listed = _differences(printed_line(bundle.enriched.opening_line, format), closing)
-    return faults, [message("{differs}: {listed}", differs=differs, listed=listed) if listed else differs], []
-
-
-def _compare_formats(bundle: OpenBundle, name: str, format: int) -> tuple[list[str], list[str], list[str]]:
-    """As `compare_lines`, where the month before states the digest of its line in another format: by the line that its facts leave."""
     if bundle.before is None:
         return (
             [],
@@ -123,12 +111,12 @@ def _compare_formats(bundle: OpenBundle, name: str, format: int) -> tuple[list[s
         )
     closing = printed_line(bundle.before.enriched.closing_line, format)
     listed = _differences(printed_line(bundle.enriched.opening_line, format), closing)
-    if not listed:
+    if not listed and not has_format:
         return [], [message("the opening line is what the facts of {name} leave open, one by one", name=name)], []
-    differs = message(
-        "the opening line is not the closing line of {name}: allocations or credits of before the month changed since", name=name
-    )
-    return [], [message("{differs}: {listed}", differs=differs, listed=listed)], []
+    faults: list[str] = []
+    if has_format and digest_of_line(closing) != before.closing_line_digest:
+        faults.append(message("the facts of {name} beside this one leave another line open than it states", name=name))
+    return faults, [message("{differs}: {listed}", differs=differs, listed=listed) if listed else differs], []
 
 
 def _differences(ours: pl.DataFrame, theirs: pl.DataFrame) -> str:
