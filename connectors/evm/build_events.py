@@ -101,8 +101,8 @@ class EvmEventBuilder(EventBuilder):
     def retold(self, seq: int, height: int, block_hash: str, transactions: list[Transaction]) -> Retold:
         return Retold(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, transactions=transactions)
 
-    def sought(self, seq: int, height: int, block_hash: str, txids: list[str]) -> Sought:
-        return Sought(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, txids=txids)
+    def sought(self, seq: int, height: int, block_hash: str, txids: list[str], unknown: list[str]) -> Sought:
+        return Sought(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, txids=txids, unknown=unknown)
 
     def not_traced(self, seq: int, height: int, block_hash: str, txids: list[str]) -> NotTraced:
         return NotTraced(id=self.event_id(seq), seq=seq, chain=self._chain, height=height, hash=block_hash, txids=txids)

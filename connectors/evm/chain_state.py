@@ -42,6 +42,10 @@ class ChainState(MainChain):
         """Digests of what is told of each block of the main chain, where anything is: compared with a second reading."""
         self.sought: set[str] = set()
         """Ids of the transactions that payments of on-chain payers name (rule 10.2): every new block is searched for them."""
+        self.unknown: set[str] = set()
+        """Those of them that the node had in no block when it was asked, or whose block left the main chain, and that no block was found to have since."""
+        self._blocks_of_sought: dict[int, list[str]] = {}
+        """By height: those of them that are told of a block of the main chain, where that was after they were named."""
 
     def told_at(self, height: int) -> set[bytes]:
         """The digests of each single transaction that is told of a block of the main chain."""
@@ -59,7 +63,9 @@ class ChainState(MainChain):
             case Connect():
                 if event.transactions:
                     self.touched[event.height] = digest(event.transactions)
+                    self._are_told(event.height, [told.txid for told in event.transactions if told.txid in self.sought])
             case Disconnect():
+                self.unknown.update(self.sought.intersection(self._blocks_of_sought.pop(event.height, ())))
                 self.touched.pop(event.height, None)
                 self.logged_balances.pop(event.height, None)
             case Balances():
@@ -69,18 +75,27 @@ class ChainState(MainChain):
                 self._require_tip(event)
             case Retold():
                 self.touched[event.height] = with_retold(self.touched.get(event.height, b""), digest(event.transactions))
+                self._are_told(event.height, [told.txid for told in event.transactions])
             case Sought():
                 self._require_tip(event)
                 self.sought.update(event.txids)
+                self.unknown.difference_update(event.txids)
+                self.unknown.update(event.unknown)
                 self.looked_up = None
             case NotTraced():
                 self._require_tip(event)
                 self.sought.difference_update(event.txids)
+                self.unknown.difference_update(event.txids)
             case Doubt():
                 if self.hash_at(event.height) != event.hash:
                     raise LogError(
                         message("block {height} {hash} is doubted, and is not in the main chain", height=event.height, hash=event.hash)
                     )
+
+    def _are_told(self, height: int, txids: Sequence[str]) -> None:
+        if txids:
+            self._blocks_of_sought.setdefault(height, []).extend(txids)
+            self.unknown.difference_update(txids)
 
     def _require_tip(self, event: Balances | Accounts | Sought | NotTraced) -> None:
         """Check that what is told of the main chain's last block, or of the one below the first, refers to it."""

@@ -6,7 +6,9 @@ The truth is taken from what each transaction of the world was meant to do, and 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,14 @@ Paid = Counter[tuple[str, str]]
 """Units by address, in lower case, and asset."""
 
 
-def connector(log: MemoryLog, served: Served, named: set[str], **changes: Any) -> EvmConnector:
+def connector(
+    log: MemoryLog, served: Served, named: set[str], *, now_s: Callable[[], float] = time.monotonic, **changes: Any
+) -> EvmConnector:
     settings: dict[str, Any] = {
         "pool_id": "pool", "chain": "eth", "asset": "ETH", "network": f"evm:{CHAIN_ID}", "rpc_url": served.url, "wallets": WALLETS,
         "tokens": {TOKEN: "USDT"}, "start_height": 1, "finality": 12, "blocks_a_step": 25, "timeout_s": 60.0,
     }  # fmt: skip
-    return EvmConnector(log, EvmChain(**(settings | changes)), named=lambda: named)
+    return EvmConnector(log, EvmChain(**(settings | changes)), named=lambda: named, now_s=now_s)
 
 
 class Book:

@@ -250,17 +250,23 @@ class Retold(Event, tag="retold", frozen=True, kw_only=True):
 
 
 class Sought(Event, tag="sought", frozen=True, kw_only=True):
-    """Transactions that payments of on-chain payers name: they were looked for from the start of reading up to the main chain's last block, and are in every later one."""
+    """Transactions that payments of on-chain payers name: they were looked for from the start of reading up to the main chain's last block, and are in every later one.
+
+    Those that the node did not know are asked for again: once it knows one, another `sought` event names it.
+    """
 
     seq: SequenceNumber
     chain: Id
     height: Annotated[Height, Meta(description="of the main chain's last block")]
     hash: Annotated[Hash, Meta(description="of the same")]
-    txids: Annotated[list[Hash], Meta(min_length=1, description="only those that no event named before")]
+    txids: Annotated[list[Hash], Meta(min_length=1, description="only those that no event named before, or that were unknown so far")]
+    unknown: Annotated[list[Hash], Meta(description="those of them that the node had in no block up to here: they are asked for again")] = (
+        field(default_factory=list)
+    )
 
 
 class NotTraced(Event, tag="not-traced", frozen=True, kw_only=True):
-    """Of transactions that an earlier `sought` event names, and that are in the blocks after this event, the node could not trace the calls: they are told in none of these blocks, and count as not looked for until another `sought` event names them."""
+    """Of transactions that an earlier `sought` event names, and that are in the blocks after this event, or in one before it where the node did not know them then, the node could not trace the calls: they are told in none of these blocks, and count as not looked for until another `sought` event names them."""
 
     seq: SequenceNumber
     chain: Id
