@@ -165,7 +165,7 @@ def amendment(app: App, month: Month, told: Told) -> Amendment:
     told.step(message("comparing with the frozen version"))
     positions, frozen = app.log.end(), app.months.frozen(month)
     by = "console" if app.people.are_all_taken else SCHEDULE  # with keys in force it is the program's word
-    drafted = app.desk.drafts.draft(month, by=by, reason=message("looked at"), is_amendment=True, is_named=False)
+    drafted = app.desk.drafts.draft(month, by=by, reason=message("looked at"), is_amendment=True, is_named=False, on_progress=told.progress)
     return Amendment(month, drafted, drafted.digest if drafted else frozen[-1].digest, app.now(), positions)
 
 
@@ -174,7 +174,7 @@ def freeze_amended(app: App, month: Month, shown: Shown, told: Told, *, by: str,
     _refuse_a_second(app, month, shown.digest)
     _require_header(app, month, shown)
     told.step(message("comparing with the frozen version"))
-    draft = app.desk.drafts.draft(month, by=by, reason=reason, is_amendment=True, is_named=True)
+    draft = app.desk.drafts.draft(month, by=by, reason=reason, is_amendment=True, is_named=True, on_progress=told.progress)
     if draft is None:
         raise MonthError(_changed(month) + ". " + message("The report comes out as it was frozen: there is nothing to amend."))
     if draft.digest != shown.digest:

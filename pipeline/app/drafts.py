@@ -22,7 +22,7 @@ from pipeline.model.months import Month
 from pipeline.model.rules import Rules
 
 from .months import PoolMonths, report_digest
-from .stores import no_progress
+from .stores import Progress, no_progress
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,11 +83,21 @@ class Drafts:
         frozen = sorted((life for life in self._diary.lives.values() if life.frozen), key=lambda life: str(life.month))
         return [life.month for life in frozen[:-WATCHED_MONTHS] if not life.is_filed] + [life.month for life in frozen[-WATCHED_MONTHS:]]
 
-    def draft(self, month: Month, *, by: str, reason: str, is_amendment: bool = False, is_named: bool = True) -> Drafted | None:
+    def draft(
+        self,
+        month: Month,
+        *,
+        by: str,
+        reason: str,
+        is_amendment: bool = False,
+        is_named: bool = True,
+        on_progress: Progress = no_progress,
+    ) -> Drafted | None:
         """What a further version would change, logged once for each content; None if the report would be the same.
 
         Facts are compared under the frozen version's edition of the rules; the further version takes the newest edition (rule 8.4). A newer edition
         alone is not a changed fact: it is drafted only on request (`is_amendment`), and logged only if the person gives a name (`is_named`).
+        `on_progress`: how far the log is read, first for the facts in force, then, if these changed, for those of the freeze.
         Raises MonthError for a month that is not frozen.
         """
         from pipeline.assess.month import assess_month
@@ -98,7 +108,7 @@ class Drafts:
         if not frozen:
             raise MonthError(message("{month} is not frozen yet: there is nothing to amend", month=month))
         newest = frozen[-1]
-        with self._stores.current() as store:
+        with self._stores.current(on_progress) as store:
             state, assessed = self._months.assess(store, month)
         digest = report_digest(assessed, self._rules)
         facts_changed = digest != newest.digest
@@ -115,10 +125,10 @@ class Drafts:
         if drafts and drafts[-1].digest == digest:
             return drafts[-1]
         if state.opening is not None:  # the causes are looked for among all facts
-            with self._stores.current() as store:
+            with self._stores.current(on_progress) as store:
                 state, assessed = self._months.assess(store, month, edition=self._rules.edition, is_whole=True)
             digest = report_digest(assessed, self._rules)
-        facts = self._facts_frozen(newest)
+        facts = self._facts_frozen(newest, on_progress)
         rules = Rules.from_json(newest.rules)
 
         def report_with(classes: frozenset[str]) -> pl.DataFrame:
@@ -133,14 +143,14 @@ class Drafts:
             self._log_draft(event)
         return event
 
-    def _facts_frozen(self, event: Frozen) -> Facts:
+    def _facts_frozen(self, event: Frozen, on_progress: Progress) -> Facts:
         """All facts that a version was frozen by: from its bundle, or from the log where the bundle has not all allocations (ADR 27)."""
         from pipeline.store.facts import read_facts as read_all
         from pipeline.verify.files import read_facts
 
         if not event.begins_from_line:
             return read_facts(self._bundles.folder(Month.parse(event.month), event.version) / "evidence" / "facts")
-        with self._stores.as_frozen(event, no_progress) as store:
+        with self._stores.as_frozen(event, on_progress) as store:
             return read_all(store.connection)
 
     def is_undecided(self, month: Month) -> bool:

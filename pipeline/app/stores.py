@@ -195,6 +195,7 @@ class Stores:
             events += step.events
             on_progress(sum(step.positions.values()), total)
             on_batch(step, end)
+        on_progress(sum(step.positions.values()), total)
         on_batch(step, end)
         last = ingest.catch_up()
         on_batch(last, end)

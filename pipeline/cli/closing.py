@@ -331,9 +331,14 @@ def amend(
         )
     with App(settings_of(config), now) as app:
         by = app.people.decider(by) if reason.strip() else ""
-        with progress(message("comparing with the frozen version")):
+        with progress(message("comparing with the frozen version")) as on_progress:
             draft = app.desk.drafts.draft(
-                named, by=by or "esep amend", reason=reason or message("looked at"), is_amendment=True, is_named=bool(by)
+                named,
+                by=by or "esep amend",
+                reason=reason or message("looked at"),
+                is_amendment=True,
+                is_named=bool(by),
+                on_progress=on_progress,
             )
         if draft is None:
             say(message("{named}: the report comes out as it was frozen: there is nothing to amend", named=named))

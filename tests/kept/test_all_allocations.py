@@ -88,7 +88,11 @@ def test_a_draft_names_its_causes_by_facts_that_the_bundle_does_not_carry(kept: 
         with app.stores.current() as store:
             app.months.freeze(store, OCTOBER, by="A. Person", reason="an allocation was booked twice")
         restate(app, month=SEPTEMBER)
-        draft = app.desk.drafts.draft(OCTOBER, by="schedule", reason="looked at")
+        with app.stores.current():  # the facts in force are in the store: what is told is how far the log of the freeze is read
+            pass
+        told: list[tuple[int, int]] = []
+        draft = app.desk.drafts.draft(OCTOBER, by="schedule", reason="looked at", on_progress=lambda *how_far: told.append(how_far))
+        assert told and told[-1][0] == told[-1][1] > 100
         assert draft is not None and draft.version == 3 and draft.causes == ["ledger"]
         assert app.desk.drafts.draft(OCTOBER, by="schedule", reason="looked at again") == draft, "what is logged is not computed again"
 
