@@ -15,6 +15,14 @@ from tests.integration.once import copy_of_once, made_once
 
 from .bases import KEYS, account_month, under_keys, with_month_before, with_whole_ledger
 from .forger import own_copy, without_forms
+from .remembered import remembered
+
+
+@pytest.fixture(scope="module")
+def remembering() -> Iterator[None]:
+    """For files with many forgeries of one month, of which each changes one thing: what follows from the others is worked out once."""
+    with remembered():
+        yield
 
 
 @pytest.fixture(scope="session")

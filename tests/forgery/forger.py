@@ -30,6 +30,7 @@ from pipeline.chains.bitcoin.coins import CoinNode
 from pipeline.chains.evidence import Evidence
 from pipeline.enrich.frames import Facts
 from pipeline.enrich.line import Line
+from pipeline.enrich.month import enrich_month
 from pipeline.enrich.opening import Beginning
 from pipeline.freeze.bundle import Content, Version, write_bundle, write_report
 from pipeline.log.events.months import Waived
@@ -120,7 +121,7 @@ def rewritten(
         facts=forged, opening=opening, waivers=waivers(given), complete_through=month.last, has_registry=True, bad_events=[],
         positions=old["positions"], **_before(followed, old), **_as_read(old),
     )  # fmt: skip
-    assessed = assess_month(state, month, forged_rules)
+    assessed = assess_month(state, month, forged_rules, enrich_month)
     proofs = evidence(read_evidence(bundle / "evidence"))
     version = Version(
         month, old["version"], forged_rules, old["header"], ["kk"], old["frozen_at"], old["frozen_by"], old["reason"], begins_from_line=opening is not None

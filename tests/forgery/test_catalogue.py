@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,16 +12,10 @@ from pipeline.verify.bundle import CHECKS
 from .catalogue import FORGERIES, REFUSED, Forgery
 from .catalogue_bases import OTHERS
 from .forger import came_to, own_copy, without_forms
-from .remembered import remembered
 from .signatures import signed as with_signature
 from .signatures import trusted
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _is_remembered() -> Iterator[None]:
-    """Of hundreds of forgeries of one month each changes one thing: what follows from the others is worked out once."""
-    with remembered():
-        yield
+pytestmark = pytest.mark.usefixtures("remembering")
 
 
 def forge(forgery: Forgery, bundle: Path) -> None:

@@ -19,7 +19,7 @@ from .forger import frame, resealed, rewritten, verdict_on, verified
 
 SEPTEMBER, OCTOBER = Month(2026, 9), Month(2026, 10)
 LEFT_OUT = ["documents"]
-pytestmark = pytest.mark.usefixtures("no_forms")
+pytestmark = pytest.mark.usefixtures("remembering", "no_forms")
 
 
 def payouts(facts: Facts, *, is_change_spent: bool) -> list[str]:

@@ -22,6 +22,8 @@ from tests.integration.example_month import esep
 
 from .forger import came_to, frame, manifest_of, resealed, rewritten, verdict_on, verified
 
+pytestmark = pytest.mark.usefixtures("remembering")
+
 Change = Callable[[dict[str, Any]], Any]
 
 

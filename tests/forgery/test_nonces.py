@@ -17,6 +17,8 @@ from tests.integration.account_month import HOT, Delegation, chain_events, freez
 from .forger import check_of, own_copy, rewritten, verified, without_forms
 from .test_coins import without
 
+pytestmark = pytest.mark.usefixtures("remembering")
+
 TOLD = [transaction.txid for transaction in payments_block("00" * 32)[1]]
 """The wallet's four transactions, by number."""
 

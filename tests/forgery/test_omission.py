@@ -23,6 +23,8 @@ from tests.reports import render_one
 from .catalogue import _debts_of
 from .forger import frame, own_copy, resealed, rewritten, told_by
 
+pytestmark = pytest.mark.usefixtures("remembering")
+
 Json = Any
 
 

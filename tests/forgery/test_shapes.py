@@ -20,6 +20,8 @@ from tests.integration.example_month import esep
 
 from .forger import manifest_of, resealed, verdict_on, verified
 
+pytestmark = pytest.mark.usefixtures("remembering")
+
 
 def refused(bundle: Path) -> str:
     """What verify says, with exit code 8 and no crash: a refusal whole, or the faults."""
