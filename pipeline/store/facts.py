@@ -43,7 +43,7 @@ HELD_ROWS = 100_000
 """Facts of at most so many rows, some tens of MiB, are held between two looks at one open store."""
 _FEW_ROWS = 10
 """So many rows of plain values are inserted as values: to scan a frame costs a statement three milliseconds more."""
-_PLAIN = frozenset({pl.String, pl.Int64, pl.Int32, pl.Boolean})
+_PLAIN = frozenset({pl.String, pl.Int64, pl.Int32, pl.Boolean, pl.Date, UNITS, _DECIMAL})
 _held: WeakKeyDictionary[Store, tuple[list[tuple[str, int]], Facts]] = WeakKeyDictionary()
 """Of open stores: the positions that the facts were read at, and the facts."""
 

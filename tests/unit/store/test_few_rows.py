@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import polars as pl
 import pytest
 
+from pipeline.enrich.frames import UNITS
 from pipeline.store.facts import _FEW_ROWS, insert
 from pipeline.store.ingest import _EVENT, _FEW_IDS, Ingest
 
-from .streams import Delivery, empty_store, waiver
+from .streams import BIGGEST, Delivery, empty_store, waiver
 
 ODD = ["", "'", '"; DROP TABLE raw_event; --', "?", "$id", "é\u0301", "\U0001f9ff", "a\nb", "NULL", "1e400", "\\"]
 
@@ -21,6 +25,20 @@ def test_rows_come_back_as_they_were(count: int) -> None:
     with empty_store() as store:
         assert insert(store.connection, "raw_event", pl.DataFrame(rows, schema=dict(_EVENT), orient="row")) == count
         assert sorted(store.connection.execute("SELECT * FROM raw_event").fetchall(), key=lambda row: row[4]) == rows
+
+
+@pytest.mark.parametrize("count", [_FEW_ROWS, _FEW_ROWS + 1])
+@pytest.mark.parametrize("dtype", [UNITS, pl.Decimal(38, 0)], ids=str)
+def test_amounts_and_days_come_back_to_the_last_unit(count: int, dtype: pl.DataType) -> None:
+    amounts = [(BIGGEST, -BIGGEST, 2**64 + 1, -(2**63), 0, None, 1)[n % 7] for n in range(count)]
+    days = [None if n % 3 else date(2026, 2, 28) for n in range(count)]
+    with empty_store() as store:
+        store.connection.execute("CREATE OR REPLACE TEMP TABLE amounts (amount DECIMAL(38, 0), day DATE)")
+        frame = pl.DataFrame({"amount": pl.Series(amounts, dtype=dtype), "day": pl.Series(days, dtype=pl.Date)})
+        assert insert(store.connection, "amounts", frame) == count
+        rows = store.connection.execute("SELECT amount, day FROM amounts").fetchall()
+        assert [None if amount is None else int(amount) for amount, _ in rows] == amounts
+        assert all(type(amount) in (Decimal, type(None)) for amount, _ in rows) and [day for _, day in rows] == days
 
 
 @pytest.mark.parametrize("count", [1, _FEW_IDS, _FEW_IDS + 1])
