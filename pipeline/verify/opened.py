@@ -5,6 +5,7 @@ Enters: a folder. Leaves: values; what can't be read raises in each check that w
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -122,6 +123,7 @@ class OpenBundle:
         """The month, computed anew from the facts in the bundle. A large one with nothing else in memory: who asks for the evidence again has it, read and proven anew."""
         if self.facts.allocations.height > LARGE:
             self._drop("evidence", "proven")
+            _give_back()
         return enrich_month(self.facts, Month.parse(self.manifest["month"]), self.rules, self.opening)
 
     def let_go(self) -> None:
@@ -165,6 +167,12 @@ class OpenBundle:
         """Each report row's transaction (`rows.csv`), and who paid; `txid` is empty for an unsettled row, `payer` for the pool itself. Each pair of the two once."""
         parts = (_whole_ties(ties).select("txid", "payer").unique(maintain_order=True) for ties in csv_parts(self.folder / "rows.csv"))
         return pl.concat(parts).unique(maintain_order=True)
+
+
+def _give_back() -> None:
+    """Give memory that was let go back to the system, where the C library can (glibc): many small objects leave it with the process."""
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def _whole_ties(ties: pl.DataFrame) -> pl.DataFrame:
