@@ -328,7 +328,7 @@ def test_a_log_of_format_2_gets_room_for_signatures_and_its_events_stay(tmp_path
 def test_a_flipped_bit_anywhere_is_told_or_changes_nothing(tmp_path: Path):
     whole = tmp_path / "log.sqlite"
     with SqliteLog(whole) as log, log.writer("ledger", "k") as writer:
-        writer.append([NewEvent(f"e{n}", b'{"amount":"%d"}' % (n * 7919)) for n in range(60)])
+        writer.append([NewEvent(f"e{n}", b'{"amount":"%d"}' % (n * 7919)) for n in range(300)])
         written = log.read({})
     content = whole.read_bytes()
     choose = random.Random(20261123)
@@ -362,10 +362,10 @@ def test_a_full_disk_appends_nothing_and_the_log_goes_on_when_there_is_space(tmp
         writer.append([NewEvent("a", b"{}")])
         log._connection.execute("PRAGMA max_page_count = 20")
         with pytest.raises(LogError, match="free disk space"):
-            writer.append([NewEvent("b", b"x" * 200_000)])
+            writer.append([NewEvent("b", b"x" * 400_000)])
         assert [r.id for r in log.read({})] == ["a"]
         log._connection.execute("PRAGMA max_page_count = 1000000")
-        assert writer.append([NewEvent("b", b"x" * 200_000)]) == 1
+        assert writer.append([NewEvent("b", b"x" * 400_000)]) == 1
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
