@@ -232,8 +232,8 @@ def test_blocks_that_the_nodes_index_lacks_are_searched_body_by_body(reach: int)
 
 
 @pytest.mark.parametrize("lost", ["eth_getTransactionByHash", "eth_getBlockByHash"])
-def test_that_the_node_does_not_know_an_id_is_believed_when_it_says_so_twice(lost: str) -> None:
-    """No root denies a null, and an id that was looked for is never asked for again: its payments would stay `payment-not-on-chain`."""
+def test_an_id_that_the_node_does_not_know_is_asked_for_a_second_time_at_once(lost: str) -> None:
+    """No root denies a null: one that was lost must not keep the payments `payment-not-on-chain` until the id is asked for again, minutes later."""
     world, log = World(8), MemoryLog()
     book = Book(world)
     with Served(world) as served:
