@@ -17,7 +17,6 @@ from pipeline.model.rules import Rules
 
 from .classify import chains_of
 from .frames import BALANCES, UNITS, Facts
-from .identify import day_of_seconds
 from .opening import Opening, above
 
 OWN = ["chain", "wallet", "asset"]
@@ -25,9 +24,7 @@ OWN = ["chain", "wallet", "asset"]
 
 def last_heights(blocks: pl.DataFrame, month: Month) -> pl.DataFrame:
     """Each chain's last block of the month: the highest dated in it or before it (rule 3.4): chain, height."""
-    return (
-        blocks.with_columns(date=day_of_seconds("time")).filter(pl.col("date") <= month.last).group_by("chain").agg(pl.col("height").max())
-    )
+    return blocks.filter(pl.col("time") < month.end_at).group_by("chain").agg(pl.col("height").max())
 
 
 def prove_balances(facts: Facts, month: Month, rules: Rules, begins: Opening | None = None) -> pl.DataFrame:
@@ -39,16 +36,18 @@ def prove_balances(facts: Facts, month: Month, rules: Rules, begins: Opening | N
         names = ("transactions", "inputs", "outputs")
         facts = replace(facts, **{name: above(getattr(facts, name), facts.blocks, begins.heights) for name in names})
     heights = facts.blocks.select("chain", pl.col("hash").alias("block_hash"), "height")
+    ours = facts.outputs.filter(pl.col("wallet").is_not_null())
+    # Of all blocks those in which something moved, looked for once: three joins need them.
+    moved = pl.concat([frame.select("chain", "block_hash") for frame in (ours, facts.inputs, facts.transactions)]).unique()
+    heights = heights.join(moved, on=["chain", "block_hash"], how="semi")
     spans = (
         last_heights(facts.blocks, month)
         .rename({"height": "to"})
         .join(last_heights(facts.blocks, month.previous).rename({"height": "from"}), on="chain", how="left")
     )
-    created = (
-        _created(facts.outputs.filter(pl.col("wallet").is_not_null()).join(heights, on=["chain", "block_hash"]), begins).join(
-            spans, on="chain"
-        )
-    ).with_columns(is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to"))
+    created = (_created(ours.join(heights, on=["chain", "block_hash"]), begins).join(spans, on="chain")).with_columns(
+        is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to")
+    )
     spent = (facts.inputs.join(heights, on=["chain", "block_hash"]).join(spans, on="chain")).with_columns(
         is_before=(pl.col("height") <= pl.col("from")).fill_null(False), is_within=pl.col("height") <= pl.col("to")
     )

@@ -15,7 +15,7 @@ from pipeline.model.rules import Rules
 
 from .identify import day_of_micros, day_of_seconds
 from .issue_rows import NO_ISSUES, chain_of_asset, credit_ref, is_in_month, make_issues, transfer_ref, with_token
-from .match import KEY, Matched
+from .match import Matched
 from .payers import Payments
 
 CREDIT = ["payment_id", "chain", "txid", "address", "asset", "miner_id"]
@@ -138,7 +138,7 @@ def unknown_accounts(allocations: pl.DataFrame, payments: pl.DataFrame, matched:
         unowned = payments.filter(is_in_month(month, "paid_date"))
     else:
         is_shown = is_shown | (pl.col("is_opening") & (pl.col("allocation_date") <= month.last))
-        unowned = _with_transfers(matched).filter(is_in_month(month))
+        unowned = _with_transfers(matched, is_in_month(month))
     detail = pl.format("nobody holds account {} that day", pl.col("account"))
     facts = [pl.col("account"), pl.col("amount"), pl.col("asset")]
     parts = []
@@ -185,11 +185,10 @@ def allocated_twice(allocations: pl.DataFrame, month: Month, rules: Rules) -> pl
     )
 
 
-def _with_transfers(matched: Matched) -> pl.DataFrame:
-    """The linked payments with their transfer's date and the holder of its address."""
-    by_txid = {"txid": "transfer_txid"}
-    transfers = matched.transfers.select([*KEY, "holder", "date", pl.col("payer").is_not_null().alias("is_payers")]).rename(by_txid)
-    return matched.links.join(transfers, on=[by_txid.get(name, name) for name in KEY])
+def _with_transfers(matched: Matched, condition: pl.Expr) -> pl.DataFrame:
+    """The payments linked to those transfers, with their transfer's date and the holder of its address."""
+    transfers = matched.transfers.filter(condition).select("transfer", "holder", "date", is_payers=pl.col("payer").is_not_null())
+    return matched.links.join(transfers, on="transfer")
 
 
 def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFrame:
@@ -198,9 +197,11 @@ def differing_holders(matched: Matched, month: Month, rules: Rules) -> pl.DataFr
     Of another payer's transfer an address that no registered miner holds is no difference (rule 10.6).
     By the transfer's date; in edition 1 by the day of `paid_at` (rule 9.2).
     """
-    date = day_of_micros("paid_at") if rules.edition == 1 else pl.col("date")
     differs = pl.col("holder").ne_missing(pl.col("miner_id")) & (pl.col("holder").is_not_null() | ~pl.col("is_payers"))
-    found = _with_transfers(matched).with_columns(date=date).filter(is_in_month(month) & differs)
+    if rules.edition == 1:
+        found = _with_transfers(matched, pl.lit(True)).with_columns(date=day_of_micros("paid_at")).filter(is_in_month(month) & differs)
+    else:
+        found = _with_transfers(matched, is_in_month(month)).filter(differs)
     return make_issues(
         IssueCode.WALLET_HOLDER_DIFFERS,
         found,

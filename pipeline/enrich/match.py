@@ -31,35 +31,31 @@ class Matched:
     """The result of matching payments with transfers."""
 
     transfers: pl.DataFrame
-    """KEY, amount, holder, is_coinbase, instant (µs), date, block_hash, height, fee, fee_asset, paid (sum of the payments linked), payments (how
-    many), explanation, is_explained, payer (null: the pool itself)."""
+    """transfer (its number), KEY, amount, holder, is_coinbase, instant (µs), date, block_hash, height, fee, fee_asset, paid (sum of the payments linked),
+    payments (how many), explanation, is_explained, payer (null: the pool itself)."""
     links: pl.DataFrame
-    """The linked payments: PAYMENTS' columns, then chain, transfer_txid, via."""
+    """The linked payments: PAYMENTS' columns, then chain, transfer: the number of the transfer."""
     orphans: pl.DataFrame
     """The payments that were judged and linked to nothing: PAYMENTS, chain."""
 
     def and_those_of(self, others: Matched) -> Matched:
         """The transfers, links and orphans of both."""
-        transfers = others.transfers.select(self.transfers.columns)
-        return Matched(
-            pl.concat([self.transfers, transfers]), pl.concat([self.links, others.links]), pl.concat([self.orphans, others.orphans])
-        )
+        after = pl.col("transfer") + pl.lit(self.transfers.height, pl.get_index_type())
+        transfers = others.transfers.select(self.transfers.columns).with_columns(after)
+        links = others.links.with_columns(after)
+        return Matched(pl.concat([self.transfers, transfers]), pl.concat([self.links, links]), pl.concat([self.orphans, others.orphans]))
 
 
 def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.DataFrame, tips: pl.DataFrame, rules: Rules) -> Matched:
     """Link the pool's own payments to its transfers and explain each difference (rules 5.2, 5.3).
 
-    `payments`: PAYMENTS, chain. `transactions` are all of the main chain that are known (chain, txid, fee, fee_asset); `tips` the newest header time
-    per chain (chain, tip_at).
+    `transfers`: as `group_transfers` leaves them. `payments`: PAYMENTS, chain. `transactions` are all of the main chain that are known (chain, txid);
+    `tips` the newest header time per chain (chain, tip_at).
     """
-    transfers = _with_unit(
-        transfers.join(
-            transactions.select("chain", "txid", "fee", "fee_asset").unique(["chain", "txid"]), on=["chain", "txid"], how="left"
-        ),
-        rules,
-    ).sort("instant", "txid", "address", "asset")
-    direct = payments.join(transfers.select(CHAIN_KEY), on=CHAIN_KEY, how="semi").with_columns(transfer_txid=pl.col("txid"))
-    rest = payments.join(transfers.select(CHAIN_KEY), on=CHAIN_KEY, how="anti").join(tips, on="chain", how="left")
+    transfers = _with_unit(transfers, rules)
+    named = link(payments, transfers)
+    is_linked = pl.col("transfer").is_not_null()
+    direct, rest = named.filter(is_linked), named.filter(~is_linked).drop("transfer").join(tips, on="chain", how="left")
     # Not judged yet: the tip has not reached `paid_at` (rule 5.2).
     rest = rest.filter(pl.col("paid_at") <= pl.col("tip_at") * 1_000_000).drop("tip_at")
     seeking = rest.join(transactions.select("chain", "txid").unique(), on=["chain", "txid"], how="anti")
@@ -67,7 +63,12 @@ def match(transfers: pl.DataFrame, payments: pl.DataFrame, transactions: pl.Data
     links = pl.concat([direct, replaced], how="vertical")
     orphans = rest.join(replaced.select("payment_id"), on="payment_id", how="anti")
     explained = _explain(transfers, links, replaced).drop("unit").with_columns(via=pl.lit(""), payer=pl.lit(None, pl.String))
-    return Matched(explained, links.with_columns(via=pl.lit("")), orphans)
+    return Matched(explained, links, orphans)
+
+
+def link(payments: pl.DataFrame, transfers: pl.DataFrame) -> pl.DataFrame:
+    """The payments with `transfer`, the number of the transfer on a chain that has their CHAIN_KEY; null where none has."""
+    return payments.join(transfers.select([*CHAIN_KEY, "transfer"]), on=CHAIN_KEY, how="left", maintain_order="left")
 
 
 def explain(transfers: pl.DataFrame, links: pl.DataFrame, rules: Rules) -> pl.DataFrame:
@@ -82,19 +83,17 @@ def _with_unit(transfers: pl.DataFrame, rules: Rules) -> pl.DataFrame:
         schema={"asset": pl.String, "chain": pl.String, "unit": UNITS},
         orient="row",
     )
-    return transfers.join(units, on=["chain", "asset"], how="left").with_columns(pl.col("unit").fill_null(1))
+    return transfers.join(units, on=["chain", "asset"], how="left", maintain_order="left").with_columns(pl.col("unit").fill_null(1))
 
 
 def _explain(transfers: pl.DataFrame, links: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
     """Each transfer's `paid`, `payments` and `explanation` (rule 5.3; 9.3 for those without a payment in the fee test)."""
-    paid = links.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(
-        pl.col("amount").sum().alias("paid"), pl.len().cast(pl.Int64).alias("payments")
-    )
+    paid = links.group_by("transfer").agg(pl.col("amount").sum().alias("paid"), pl.len().cast(pl.Int64).alias("payments"))
     difference = pl.col("paid") - pl.col("amount")
     transaction = ["chain", "txid", "asset"]
     is_linked = pl.col("payments") > 0
     return (
-        _marked(transfers.join(paid, on=CHAIN_KEY, how="left"), replaced)
+        _marked(transfers.join(paid, on="transfer", how="left", maintain_order="left"), replaced)
         .with_columns(pl.col("paid").fill_null(_ZERO), pl.col("payments").fill_null(0))
         .with_columns(difference=difference)
         .with_columns(
@@ -128,8 +127,8 @@ def _marked(transfers: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
     """With `is_replaced`: whether a payment of a replaced transaction is linked to it; null or false where none is."""
     if replaced.is_empty():
         return transfers.with_columns(is_replaced=pl.lit(False))
-    keys = replaced.select("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").unique()
-    return transfers.join(keys.with_columns(is_replaced=pl.lit(True)), on=CHAIN_KEY, how="left")
+    keys = replaced.select("transfer").unique().with_columns(is_replaced=pl.lit(True))
+    return transfers.join(keys, on="transfer", how="left", maintain_order="left")
 
 
 def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct: pl.DataFrame) -> pl.DataFrame:
@@ -137,19 +136,18 @@ def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct:
 
     Orphans of one (txid, address) go together; groups choose in order (`paid_at`, `payment_id`).
     """
-    unlinked = seeking.clear().with_columns(transfer_txid=pl.lit(None, pl.String))
+    unlinked = seeking.clear().with_columns(transfer=pl.lit(None, pl.get_index_type()))
     if seeking.is_empty():
         return unlinked
     near = transfers.join(seeking.select("chain", "address", "asset").unique(), on=["chain", "address", "asset"], how="semi")
-    near = near.join(direct.select(["chain", "transfer_txid", "address", "asset"]).unique(), how="anti",
-                     left_on=CHAIN_KEY, right_on=["chain", "transfer_txid", "address", "asset"])  # fmt: skip
+    near = near.join(direct.select("transfer"), on="transfer", how="anti", maintain_order="left")
     if near.is_empty():
         return unlinked
     free: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for transfer in near.iter_rows(named=True):
         free[transfer["chain"], transfer["address"], transfer["asset"]].append(transfer)
     siblings = _siblings_of(transfers, near, direct)
-    chosen: dict[str, str] = {}
+    chosen: dict[str, int] = {}
     groups = (
         seeking.sort("paid_at", "payment_id")
         .group_by("chain", "txid", "address", "asset", maintain_order=True)
@@ -167,19 +165,19 @@ def _choose_replacements(seeking: pl.DataFrame, transfers: pl.DataFrame, direct:
             transfer = fitting[0]
             candidates.remove(transfer)
             siblings[transfer["chain"], transfer["txid"], transfer["asset"]][transfer["address"]] = group["amount"] - transfer["amount"]
-            chosen.update(dict.fromkeys(group["payment_id"], transfer["txid"]))
+            chosen.update(dict.fromkeys(group["payment_id"], transfer["transfer"]))
     found = pl.DataFrame(
-        {"payment_id": list(chosen), "transfer_txid": list(chosen.values())}, schema={"payment_id": pl.String, "transfer_txid": pl.String}
+        {"payment_id": list(chosen), "transfer": list(chosen.values())}, schema={"payment_id": pl.String, "transfer": pl.get_index_type()}
     )
     return seeking.join(found, on="payment_id", how="inner")
 
 
 def _siblings_of(transfers: pl.DataFrame, near: pl.DataFrame, direct: pl.DataFrame) -> dict[tuple[str, ...], dict[str, int]]:
     """For every transaction of a free transfer: the difference of each of its transfers by address, as linked so far (rule 9.3)."""
-    paid = direct.group_by("chain", pl.col("transfer_txid").alias("txid"), "address", "asset").agg(pl.col("amount").sum().alias("paid"))
+    paid = direct.group_by("transfer").agg(pl.col("amount").sum().alias("paid"))
     differences: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
     same = transfers.join(near.select("chain", "txid", "asset").unique(), on=["chain", "txid", "asset"], how="semi").join(
-        paid, on=CHAIN_KEY, how="left"
+        paid, on="transfer", how="left"
     )
     for row in same.iter_rows(named=True):
         differences[row["chain"], row["txid"], row["asset"]][row["address"]] = (row["paid"] or 0) - row["amount"]
@@ -201,26 +199,21 @@ def _is_explained(transfer: dict[str, Any], paid: int, siblings: dict[str, int])
 def credit(matched: Matched) -> pl.DataFrame:
     """The credits: what each transfer settles, and for which miner (rule 5.5).
 
-    KEY, instant, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
+    transfer (its number), KEY, instant, date, payment_id (empty where no payment is linked), miner_id (null: credits nobody), amount.
     `matched.links` must carry `miner_id`, the holder of the payment's account on the day of `paid_at`.
     """
-    base = matched.transfers.select([*KEY, "instant", "date", "amount", "holder", "payments", "is_explained"])
+    named = ["transfer", *KEY, "instant", "date"]
+    base = matched.transfers.select([*named, "amount", "holder", "payments", "is_explained"])
     unpaid = base.filter(pl.col("payments") == 0).select(
-        [*KEY, "instant", "date", pl.lit("").alias("payment_id"), pl.col("holder").alias("miner_id"), "amount"]
+        [*named, pl.lit("").alias("payment_id"), pl.col("holder").alias("miner_id"), "amount"]
     )
-    by_payment = matched.links.select(
-        "chain", pl.col("transfer_txid").alias("txid"), "address", "asset", "via", "payment_id", "miner_id", pl.col("amount").alias("paid")
-    )
-    filled_before = pl.col("paid").cum_sum().over(KEY, order_by="payment_id") - pl.col("paid")
-    is_last = pl.col("payment_id") == pl.col("payment_id").max().over(KEY)
+    paid = base.join(matched.links.select("transfer", "payment_id", "miner_id", paid="amount"), on="transfer", how="inner")
+    explained = paid.filter("is_explained").with_columns(credited="paid")
+    # Not explained: the chain's amount fills the payments in order of id, any excess goes with the last.
+    filled_before = pl.col("paid").cum_sum().over("transfer", order_by="payment_id") - pl.col("paid")
+    is_last = pl.col("payment_id") == pl.col("payment_id").max().over("transfer")
     left = pl.max_horizontal(pl.col("amount") - pl.col("filled"), _ZERO)
-    paid = (
-        base.join(by_payment, on=KEY, how="inner")
-        .with_columns(filled=filled_before)
-        .with_columns(
-            # Not explained: the chain's amount fills the payments in order of id, any excess goes with the last.
-            pl.when("is_explained").then("paid").when(is_last).then(left).otherwise(pl.min_horizontal("paid", left)).alias("credited")
-        )
-        .select([*KEY, "instant", "date", "payment_id", "miner_id", pl.col("credited").alias("amount")])
-    )
-    return pl.concat([unpaid, paid]).sort("instant", "txid", "address", "payment_id")
+    filled = paid.filter(~pl.col("is_explained")).with_columns(filled=filled_before)
+    filled = filled.with_columns(credited=pl.when(is_last).then(left).otherwise(pl.min_horizontal("paid", left))).drop("filled")
+    credited = pl.concat([explained, filled]).select([*named, "payment_id", "miner_id", pl.col("credited").alias("amount")])
+    return pl.concat([unpaid, credited]).sort("instant", "txid", "address", "payment_id")

@@ -45,9 +45,9 @@ def enrich_month(
     transactions = pool_transactions(facts)
     paid_by = sort_out_payments(facts.payments, transactions, rules)
     outputs = classify(facts, transactions, paid_by.own, rules)
-    outflows = list_outflows(outputs, transactions).filter(is_in_month(month))
-    tips = facts.blocks.sort("height").group_by("chain", maintain_order=True).agg(pl.col("time").last().alias("tip_at"))
-    matched = match(group_transfers(outputs), paid_by.own, facts.transactions, tips, rules)
+    outflows = list_outflows(outputs.filter(is_in_month(month)), transactions.filter(is_in_month(month)))
+    tips = facts.blocks.group_by("chain").agg(pl.col("time").get(pl.col("height").arg_max()).alias("tip_at"))
+    matched = match(group_transfers(outputs, transactions), paid_by.own, facts.transactions, tips, rules)
     if paid_by.has_others:
         matched = matched.and_those_of(match_payers(paid_by, facts, transactions, tips, rules))
     del outputs
@@ -88,7 +88,7 @@ def enrich_month(
     transfers = list_transfers(moved, credits)
     starts_at = opening.starts_at if opening else settlement_start(facts, held)
     moved = moved.select("instant", *KEY, "amount", "date", "payer")
-    credits = credits.with_columns(whole=pl.col("amount"))
+    credits = credits.drop("transfer").with_columns(whole=pl.col("amount"))
     if opening is not None:
         credits, moved = _after(credits, moved, opening)
     moved = moved.sort("instant", "txid", "address", "asset", "payer").drop("instant").with_row_index("transfer")
@@ -182,12 +182,18 @@ def settlement_start(facts: Facts, held: pl.DataFrame) -> int:
 
 def list_transfers(transfers: pl.DataFrame, credits: pl.DataFrame) -> pl.DataFrame:
     """Every transfer with what it credits and to whom (several miners joined by `;`), as TRANSFERS, by instant, txid, address, payer."""
-    credited = credits.group_by(KEY).agg(
-        pl.col("amount").filter(pl.col("miner_id").is_not_null()).sum().alias("credited"),
-        pl.col("miner_id").drop_nulls().unique().sort().str.join(";"),
+    is_only = pl.col("transfer").is_unique()
+    is_held = pl.col("miner_id").is_not_null()
+    one = credits.filter(is_only).select(
+        "transfer", credited=pl.when(is_held).then("amount").otherwise(0), miner_id=pl.col("miner_id").fill_null("")
+    )
+    several = (
+        credits.filter(~is_only)
+        .group_by("transfer")
+        .agg(pl.col("amount").filter(is_held).sum().alias("credited"), pl.col("miner_id").drop_nulls().unique().sort().str.join(";"))
     )
     return (
-        transfers.join(credited, on=KEY, how="left")
+        transfers.join(pl.concat([one, several]), on="transfer", how="left")
         .with_columns(pl.col("credited").fill_null(0), at=pl.col("instant") // 1_000_000)
         .sort("instant", "txid", "address", "asset", "payer")
         .select(list(TRANSFERS))

@@ -15,7 +15,7 @@ from pipeline.model.rules import Rules
 from .classify import TX, chains_of
 from .frames import UNITS, Facts
 from .identify import day_of_micros, day_of_seconds, with_holder
-from .match import CHAIN_KEY, Matched, explain
+from .match import CHAIN_KEY, KEY, Matched, explain, link
 
 PAYERS_SINCE = 3
 """The first edition that has rule 10."""
@@ -79,9 +79,12 @@ def match_payers(payments: Payments, facts: Facts, transactions: pl.DataFrame, t
     `transactions`: the pool's own, which no payer made; `tips`: chain, tip_at. Of a transfer `holder` is only ever a registered miner: anybody else
     who holds the address, or nobody, is no issue here (rule 10.6).
     """
-    on_chain = explain(_upstream(payments.on_chain, facts, transactions), payments.on_chain.with_columns(transfer_txid="txid"), rules)
-    is_found = payments.on_chain.join(on_chain.select(CHAIN_KEY), on=CHAIN_KEY, how="semi")
-    lost = payments.on_chain.join(on_chain.select(CHAIN_KEY), on=CHAIN_KEY, how="anti").join(tips, on="chain", how="left")
+    upstream = _upstream(payments.on_chain, facts, transactions).with_row_index("transfer")
+    named = link(payments.on_chain, upstream)
+    is_found = named.filter(pl.col("transfer").is_not_null())
+    on_chain = explain(upstream, is_found, rules).drop("transfer")
+    is_found = is_found.drop("transfer")
+    lost = named.filter(pl.col("transfer").is_null()).drop("transfer").join(tips, on="chain", how="left")
     lost = lost.filter(pl.col("paid_at") <= pl.col("tip_at") * 1_000_000).drop("tip_at")  # the same condition as in rule 5.2
     paid_by = is_found.sort("payment_id").group_by(CHAIN_KEY, maintain_order=True).agg(pl.col("payer").first())
     on_chain = on_chain.join(paid_by, on=CHAIN_KEY, how="left").with_columns(via=pl.lit(""))
@@ -90,14 +93,9 @@ def match_payers(payments: Payments, facts: Facts, transactions: pl.DataFrame, t
     registered = facts.miners.select(pl.col("miner_id").alias("holder")).unique()
     held = with_holder(transfers, facts.wallets, keys=["chain", "address"], day="date", name="holder")
     held = held.join(registered.with_columns(is_registered=pl.lit(True)), on="holder", how="left", maintain_order="left")
-    transfers = held.with_columns(holder=pl.when("is_registered").then("holder")).drop("is_registered")
-    links = pl.concat(
-        [
-            is_found.with_columns(transfer_txid=pl.col("txid"), via=pl.lit("")),
-            payments.off_chain.with_columns(transfer_txid=pl.col("txid"), via=pl.col("payer")),
-        ]
-    )
-    return Matched(transfers, links, lost)
+    transfers = held.with_columns(holder=pl.when("is_registered").then("holder")).drop("is_registered").with_row_index("transfer")
+    linked = pl.concat([is_found.with_columns(via=pl.lit("")), payments.off_chain.with_columns(via=pl.col("payer"))])
+    return Matched(transfers, linked.join(transfers.select([*KEY, "transfer"]), on=KEY, how="inner").drop("via"), lost)
 
 
 def _upstream(payments: pl.DataFrame, facts: Facts, transactions: pl.DataFrame) -> pl.DataFrame:
