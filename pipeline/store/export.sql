@@ -1,4 +1,5 @@
 -- What goes into a month's own file, table by table: its results, and of the facts those that they rest on.
+-- $begins_s and $ends_s: the month's first instant and the next one's, Unix seconds; _us: microseconds. The day of each block is not worked out: that took longer than all else.
 -- Miners and counterparties that the month does not name stay out: the file may go to people who need not know them.
 
 -- table: out_report: the month's.
@@ -33,7 +34,7 @@ WHERE 'opening:' || o.account || ':' || o.asset IN (SELECT r.allocation_id FROM 
 
 -- table: raw_payment: every version of those paid in the month, or whose transaction the month's transfers or rows name.
 SELECT * FROM raw_payment p
-WHERE strftime(almaty_date(p.paid_at), '%Y-%m') = $month
+WHERE (p.paid_at >= $begins_us AND p.paid_at < $ends_us)
    OR p.txid IN (SELECT t.txid FROM out_transfer t WHERE t.month = $month UNION SELECT r.txid FROM out_report r WHERE r.month = $month)
 ORDER BY payment_id, version;
 
@@ -66,7 +67,7 @@ ORDER BY chain, block_hash, txid, vout;
 
 -- table: raw_block: of the main chain, the month's own blocks and those of the transactions above.
 SELECT b.* FROM raw_block b
-WHERE b.is_main AND (strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month OR b.hash IN (
+WHERE b.is_main AND ((b.time >= $begins_s AND b.time < $ends_s) OR b.hash IN (
     SELECT t.block_hash FROM core_transaction t
     WHERE t.txid IN (SELECT o.txid FROM out_outflow o WHERE o.month = $month UNION SELECT r.txid FROM out_report r WHERE r.month = $month)))
 ORDER BY chain, height;
@@ -80,31 +81,31 @@ FROM core_watch ORDER BY chain;
 
 -- table: raw_balance: those after the month's blocks, and those before its first block.
 SELECT o.* FROM raw_balance o
-WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND b.time >= $begins_s AND b.time < $ends_s
               AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY chain, height, seq, wallet, address, asset;
 
 -- table: raw_account_proof: those after the month's blocks, and those before its first block.
 SELECT o.* FROM raw_account_proof o
-WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month
+WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = o.chain AND b.time >= $begins_s AND b.time < $ends_s
               AND (b.hash = o.block_hash OR b.prev = o.block_hash))
 ORDER BY chain, height, seq, wallet, address, asset;
 
 -- table: raw_doubt: those of the month's blocks.
-SELECT * FROM raw_doubt d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
+SELECT * FROM raw_doubt d WHERE d.time >= $begins_s AND d.time < $ends_s ORDER BY chain, seq;
 
 -- table: raw_witness: those of the month's blocks.
 SELECT w.* FROM raw_witness w
 WHERE EXISTS (SELECT 1 FROM core_block b WHERE b.chain = w.chain AND b.height BETWEEN w.height AND w.last
-              AND strftime(almaty_date(b.time * 1000000), '%Y-%m') = $month)
+              AND b.time >= $begins_s AND b.time < $ends_s)
 ORDER BY chain, seq;
 
 -- table: raw_sought: those that payments made in the month name.
 SELECT DISTINCT s.* FROM raw_sought s
-WHERE s.txid IN (SELECT p.txid FROM raw_payment p WHERE strftime(almaty_date(p.paid_at), '%Y-%m') = $month) ORDER BY chain, seq, txid;
+WHERE s.txid IN (SELECT p.txid FROM raw_payment p WHERE p.paid_at >= $begins_us AND p.paid_at < $ends_us) ORDER BY chain, seq, txid;
 
 -- table: raw_disagreement: those of the month's blocks.
-SELECT * FROM raw_disagreement d WHERE strftime(almaty_date(d.time * 1000000), '%Y-%m') = $month ORDER BY chain, seq;
+SELECT * FROM raw_disagreement d WHERE d.time >= $begins_s AND d.time < $ends_s ORDER BY chain, seq;
 
 -- table: raw_registry: the version in force, as one part.
 SELECT version, digest, 0 AS part, 1 AS parts FROM core_registry;

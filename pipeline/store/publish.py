@@ -156,7 +156,9 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
     `export.sql` selects the rows of each table. Tables, views and comments are the same as in the store.
     Raises `StoreError` when the file can't be written or the month has no results.
     """
-    Month.parse(month)
+    named = Month.parse(month)
+    begins, ends = named.previous.end_at, named.end_at
+    bounds = {"month": month, "begins_s": begins, "ends_s": ends, "begins_us": begins * 1_000_000, "ends_us": ends * 1_000_000}
     if connection.execute("SELECT 1 FROM out_totals WHERE month = $month", {"month": month}).fetchone() is None:
         raise StoreError(message("{month} has no results in the store to export: enrich the month first", month=month))
     place = Path(path).resolve()
@@ -168,7 +170,7 @@ def export_month(connection: duckdb.DuckDBPyConnection, month: str, path: str | 
                 part.chmod(0o600)
                 prepare(target, str(place))
                 for table, statement in export_statements().items():
-                    values = {"month": month} if "$month" in statement else {}
+                    values = {name: value for name, value in bounds.items() if f"${name}" in statement}
                     for batch in connection.execute(statement, values).to_arrow_reader(EXPORTED_AT_ONCE):
                         insert(target, table, pl.DataFrame(batch))
                 target.execute("CHECKPOINT")
