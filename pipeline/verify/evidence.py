@@ -59,25 +59,36 @@ def header_faults(headers: pl.DataFrame, networks: Networks) -> list[str]:
     for (chain,), blocks in headers.sort("chain", "height").group_by("chain", maintain_order=True):
         previous: tuple[int, str] | None = None
         for height, block_hash, text in blocks.select("height", "hash", "header").iter_rows():
-            where = message("{chain} block {height}", chain=chain, height=height)
             try:
                 found, prev, wrong = _look_at_header(bytes.fromhex(text), height, networks[str(chain)])
             except ValueError as error:
-                faults.append(message("{where}: {error}", where=where, error=error))
+                faults.append(message("{where}: {error}", where=_where(chain, height), error=error))
                 break
             if found != block_hash:
                 faults.append(
-                    message("{where}: the header's hash is {found}, not {block_hash}", where=where, found=found, block_hash=block_hash)
+                    message(
+                        "{where}: the header's hash is {found}, not {block_hash}",
+                        where=_where(chain, height),
+                        found=found,
+                        block_hash=block_hash,
+                    )
                 )
             if previous and (height, prev) != (previous[0] + 1, previous[1]):
                 faults.append(
                     message(
-                        "{where}: does not follow block {previous} {previous_2}", where=where, previous=previous[0], previous_2=previous[1]
+                        "{where}: does not follow block {previous} {previous_2}",
+                        where=_where(chain, height),
+                        previous=previous[0],
+                        previous_2=previous[1],
                     )
                 )
-            faults += [message("{where}: {what}", where=where, what=what) for what in wrong]
+            faults += [message("{where}: {what}", where=_where(chain, height), what=what) for what in wrong]
             previous = height, found
     return faults
+
+
+def _where(chain: object, height: int) -> str:
+    return message("{chain} block {height}", chain=chain, height=height)
 
 
 def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) -> tuple[str, str, list[str]]:
@@ -88,7 +99,7 @@ def _look_at_header(raw: bytes, height: int, network: Network | AccountNetwork) 
     if network.pow == "scrypt-auxpow" and (len(raw) > HEADER_SIZE or not is_merge_mined(raw)):
         fault = auxpow_fault(raw, network)
         return header.hash.hex(), header.prev.hex(), [fault] if fault else []
-    wrong = [message("its hash does not meet the target of its proof of work")] if meets_target(raw, network) is False else []
+    wrong = [message("its hash does not meet the target of its proof of work")] if meets_target(raw, network, header.hash) is False else []
     return header.hash.hex(), header.prev.hex(), wrong
 
 
@@ -116,9 +127,9 @@ Proven = dict[tuple[str, str], ProvenTransaction]
 
 def prove_transactions(evidence: Evidence, networks: Networks) -> tuple[Proven, list[str]]:
     """What is proven of each transaction, and the faults of the proofs."""
-    headers = {
-        (chain, height): (block_hash, header) for chain, height, block_hash, _, header in evidence.headers.select(list(HEADERS)).iter_rows()
-    }
+    heights = pl.Series(sorted({proof.height for proof in evidence.proofs if 0 <= proof.height < 1 << 63}), dtype=HEADERS["height"])
+    named = evidence.headers.filter(pl.col("height").is_in(heights.implode()))
+    headers = {(chain, height): (block_hash, header) for chain, height, block_hash, _, header in named.select(list(HEADERS)).iter_rows()}
     proven: Proven = {}
     faults: list[str] = []
     for proof in evidence.proofs:

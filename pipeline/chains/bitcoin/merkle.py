@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from .networks import Network
 from .wire import HEADER_SIZE, double_sha256
@@ -63,9 +64,10 @@ def root_of_branch(txid: bytes, index: int, branch: Sequence[bytes]) -> bytes:
     return node[::-1]
 
 
-def meets_target(header_raw: bytes, network: Network) -> bool | None:
+def meets_target(header_raw: bytes, network: Network, block_hash: bytes | None = None) -> bool | None:
     """Whether the header's hash is within the target it claims, and the target within the network's limit.
 
+    `block_hash`: the header's own, as `parse_header` has it, where the caller has parsed it: on most networks the work is in that hash.
     None where the header alone cannot tell: merged mining has its proof in another chain's block, and some work is not known here.
     """
     if len(header_raw) != HEADER_SIZE:
@@ -75,21 +77,18 @@ def meets_target(header_raw: bytes, network: Network) -> bool | None:
         return False
     if network.pow in ("scrypt-auxpow", "unchecked"):
         return None
-    return int.from_bytes(_work(header_raw, network), "little") <= target
+    if network.pow == "scrypt":
+        return int.from_bytes(hashlib.scrypt(header_raw, salt=header_raw, n=1024, r=1, p=1, dklen=32), "little") <= target
+    return int.from_bytes(block_hash or double_sha256(header_raw)[::-1], "big") <= target
 
 
+@lru_cache(maxsize=64)
 def target_of(bits: int) -> int:
     """The target that a header's compact `bits` stand for; 0 for those that stand for none (negative)."""
     exponent, mantissa = bits >> 24, bits & 0x7FFFFF
     if bits & 0x800000:
         return 0
     return mantissa >> 8 * (3 - exponent) if exponent <= 3 else mantissa << 8 * (exponent - 3)
-
-
-def _work(header_raw: bytes, network: Network) -> bytes:
-    if network.pow == "scrypt":
-        return hashlib.scrypt(header_raw, salt=header_raw, n=1024, r=1, p=1, dklen=32)
-    return double_sha256(header_raw)
 
 
 def _wire_order(printed: bytes) -> bytes:

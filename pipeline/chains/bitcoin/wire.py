@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
+from struct import Struct
 from typing import NamedTuple
 
 from .networks import Network
 from .sizes import bare_script, compact_size, counted
 
 HEADER_SIZE = 80
+_HEADER = Struct("<i32s32sIII")
+"""Version, hash of the block before, Merkle root, time, bits, nonce."""
 
 _HAS_WITNESS = 1
 _HAS_MWEB = 8  # Litecoin: on the block's last transaction, whose extension part is empty
@@ -194,15 +197,15 @@ def parse_header(raw: bytes) -> Header:
     """The header in exactly 80 bytes."""
     if len(raw) != HEADER_SIZE:
         raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(raw)}")
-    return Header(
-        hash=double_sha256(raw)[::-1],
-        prev=raw[35:3:-1],
-        merkle_root=raw[67:35:-1],
-        time=int.from_bytes(raw[68:72], "little"),
-        bits=int.from_bytes(raw[72:76], "little"),
-        nonce=int.from_bytes(raw[76:80], "little"),
-        version=int.from_bytes(raw[0:4], "little", signed=True),
-    )
+    version, prev, merkle_root, time, bits, nonce = _HEADER.unpack(raw)
+    return Header(double_sha256(raw)[::-1], prev[::-1], merkle_root[::-1], time, bits, nonce, version)
+
+
+def time_of(raw: bytes) -> int:
+    """The time alone of the header in exactly 80 bytes, Unix seconds."""
+    if len(raw) != HEADER_SIZE:
+        raise ValueError(f"a block header has {HEADER_SIZE} bytes, this one {len(raw)}")
+    return int.from_bytes(raw[68:72], "little")
 
 
 def parse_headers(raw: bytes, network: Network | None = None, *, with_proofs: bool = False) -> list[tuple[Header, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import msgspec
@@ -105,8 +106,21 @@ def test_times_run_after_the_median_of_the_blocks_before() -> None:
     assert checkpoint is not None
     headers[15] = headers[15]._replace(time=headers[4].time)
     assert any("median time" in fault for fault in work_faults(headers, 850_000, BITCOIN))
-    assert median_times(headers, 850_000)[:11] == [None] * 10 + [headers[5].time]
-    assert median_times(headers[:3], 0) == [headers[0].time, headers[1].time, headers[1].time]
+    times = [header.time for header in headers]
+    assert median_times(times, 850_000)[:11] == [None] * 10 + [times[5]]
+    assert median_times(times[:3], 0) == [times[0], times[1], times[1]]
+
+
+def test_a_median_time_is_the_sixth_of_eleven_times_whatever_their_order() -> None:
+    rng = random.Random(7)
+    times = [rng.choice((0, 1, 1_780_000_000, 2**32 - 1, rng.randrange(2**32))) for _ in range(2_000)]
+    for first_height, known_from in ((850_000, 10), (0, 0)):
+        medians = median_times(times, first_height)
+        assert medians[:known_from] == [None] * known_from
+        for place in range(known_from, len(times)):
+            window = sorted(times[max(0, place - 10) : place + 1])
+            assert medians[place] == window[len(window) // 2]
+    assert median_times([], 0) == [] == median_times([], 850_000)
 
 
 @pytest.mark.parametrize(
