@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import duckdb
 import polars as pl
 
 from pipeline.chains.evidence import HEADERS, AccountProof, Evidence, Proof
 
-from .queries import account_proofs, block_at, blocks_between, chain_state, proofs
+from .queries import account_proofs, block_at, chain_state, proofs, statements
 
 
 def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFrame) -> Evidence:
@@ -17,7 +19,7 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFr
     """
     proven: list[Proof] = []
     held: list[AccountProof] = []
-    headers: list[tuple[str, int, str, int, str]] = []
+    headers = [pl.DataFrame(schema=HEADERS)]
     tips = chain_state(connection)
     for (chain,), wanted in transactions.unique().sort("chain", "txid").group_by("chain", maintain_order=True):
         of_chain = [
@@ -45,9 +47,12 @@ def read_evidence(connection: duckdb.DuckDBPyConnection, transactions: pl.DataFr
             held += [
                 AccountProof(chain=str(chain), **told._asdict()) for told in accounts if told.height >= oldest or told.header is not None
             ]
-            blocks = blocks_between(connection, str(chain), oldest, tips[str(chain)].height or oldest)
-            headers += [
-                (block.chain, block.height, block.hash, block.mediantime, block.header) for block in blocks if block.header is not None
-            ]
+            headers.append(_headers_between(connection, str(chain), oldest, tips[str(chain)].height or oldest))
         proven += of_chain
-    return Evidence(pl.DataFrame(headers, schema=HEADERS, orient="row"), proven, held)
+    return Evidence(pl.concat(headers), proven, held)
+
+
+def _headers_between(connection: duckdb.DuckDBPyConnection, chain: str, first: int, last: int) -> pl.DataFrame:
+    """The headers of the main chain's blocks of heights `first` … `last`, as HEADERS: never a Python object for each block of years."""
+    found = connection.execute(statements()["headers_between"], {"chain": chain, "first": first, "last": last}).to_arrow_table()
+    return cast("pl.DataFrame", pl.from_arrow(found)).select(pl.col(column).cast(dtype) for column, dtype in HEADERS.items())

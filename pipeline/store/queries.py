@@ -213,12 +213,6 @@ def block_at(connection: duckdb.DuckDBPyConnection, chain: str, height: int) -> 
     return Block(*rows[0]) if rows else None
 
 
-def blocks_between(connection: duckdb.DuckDBPyConnection, chain: str, first: int, last: int) -> list[Block]:
-    """The main chain's blocks of heights `first` … `last`, ends included."""
-    rows = connection.execute(statements()["blocks_between"], {"chain": chain, "first": first, "last": last}).fetchall()
-    return [Block(*row) for row in rows]
-
-
 def proofs(connection: duckdb.DuckDBPyConnection, chain: str, txids: Sequence[str]) -> list[Proof]:
     """The main chain's transactions among `txids` with their proofs, in the chain's order."""
     rows = connection.execute(statements()["proofs"], {"chain": chain, "txids": list(txids)}).fetchall()

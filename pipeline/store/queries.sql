@@ -177,9 +177,9 @@ SELECT chain, wallets FROM core_watch ORDER BY chain;
 -- block_at: the main chain's block of a height.
 SELECT chain, height, hash, prev, time, mediantime, header FROM core_block WHERE chain = $chain AND height = $height;
 
--- blocks_between: the main chain's blocks of heights, ends included.
-SELECT chain, height, hash, prev, time, mediantime, header FROM core_block
-WHERE chain = $chain AND height BETWEEN $first AND $last ORDER BY height;
+-- headers_between: the headers of the main chain's blocks of heights, ends included, where the log has them.
+SELECT chain, height, hash, mediantime, header FROM core_block
+WHERE chain = $chain AND height BETWEEN $first AND $last AND header IS NOT NULL ORDER BY height;
 
 -- proofs: transactions of the main chain by their ids, with what proves them.
 SELECT t.txid, t.block_hash, b.height, t.position, t.raw, t.branch, t.receipt, t.transaction_proof, t.receipt_proof

@@ -18,7 +18,7 @@ from pipeline.enrich.frames import SHAPES
 from pipeline.model.errors import StoreError, StoreLocked
 from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
-from pipeline.store.queries import block_at, blocks_between, chain_state, complete_through, proofs, registry, waivers
+from pipeline.store.queries import block_at, chain_state, complete_through, proofs, registry, waivers
 from pipeline.store.store import MEMORY_MIB, PASSING_MIB, THREAD_MIB, lay_empty, prepare
 
 from ..reference.capture import Capture
@@ -271,7 +271,6 @@ def test_the_programs_own_questions(example):
     )  # fmt: skip
     block = block_at(store.connection, "bitcoin", 447)
     assert block is not None
-    assert blocks_between(store.connection, "bitcoin", 447, 448)[0] == block
     assert block.hash == capture.facts["blocks"][447]["hash"]
     assert block_at(store.connection, "bitcoin", 10**6) is None
     assert str(complete_through(store.connection)) == "2026-10-31"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.enrich.identify import day_of_micros
+from pipeline.enrich.identify import day_of_micros, day_of_seconds
+from pipeline.model.months import Month
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROS = {year: int((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) / timedelta(microseconds=1)) for year in (1920, 1970, 2024, 2026, 2060)}
@@ -37,3 +38,11 @@ def test_instants_close_together(year: int) -> None:
     begins = MICROS[year] + 55 * A_DAY
     instants: list[int | None] = [begins + quarter * 900_000_000 + step for quarter in range(-40, 700) for step in (-1, 0, 1)]
     assert days([*instants, None]) == [by_itself(one) for one in instants] + [None]
+
+
+def test_a_month_is_cut_from_the_next_at_one_instant() -> None:
+    """So blocks and payments of a month may be found by their instants (`last_heights`, `export.sql`): at the end of February 2024, when the clocks were set back, too."""
+    months = [Month(year, number) for year in range(1990, 2061) for number in range(1, 13)]
+    near = pl.DataFrame([(month.end_at + away, away, month.last) for month in months for away in range(-9_000, 9_001, 900)], schema=["at", "away", "last"], orient="row")  # fmt: skip
+    dated = near.with_columns(is_over=day_of_seconds("at") > pl.col("last"))
+    assert dated.filter(pl.col("is_over") != (pl.col("away") >= 0)).is_empty()
