@@ -16,6 +16,7 @@ from pipeline.model.errors import StoreError
 from pipeline.model.message import message
 
 from .errors import PUBLISHED_COPY, translate_errors
+from .threads import threads_for
 
 
 @contextlib.contextmanager
@@ -39,7 +40,8 @@ def open_copy(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             )
         )
     with translate_errors(path, PUBLISHED_COPY):
-        connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"})
+        config = threads_for(path) | {"enable_external_access": "false", "lock_configuration": "true"}
+        connection = duckdb.connect(str(path), read_only=True, config=config)
     with connection:
         yield connection
 

@@ -119,7 +119,9 @@ def _read(connection: duckdb.DuckDBPyConnection, statement: str, shape: Shape, v
     """The result of a statement, converted batch by batch: both whole results in memory would take twice the space."""
     parts, batches = [], []
     for batch in connection.execute(statement, dict(values or {})).to_arrow_reader(_ROWS_A_BATCH):
-        frame = pl.DataFrame(batch).select(pl.col(column).cast(dtype) for column, dtype in shape.items())
+        frame = pl.DataFrame(batch)
+        if frame.schema != shape:
+            frame = frame.select(pl.col(column).cast(dtype) for column, dtype in shape.items())
         batches.append(frame)
         if len(batches) == _BATCHES_PER_PART:
             # Copied: a column that refers to DuckDB's batch would keep all of the batch in memory.

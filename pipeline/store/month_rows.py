@@ -23,6 +23,7 @@ from pipeline.model.months import Month
 
 from .errors import translate_errors
 from .store import STORE_VERSION, text
+from .threads import threads_for
 
 ROWS_A_SLICE = 100_000
 
@@ -68,7 +69,7 @@ class MonthFile(MonthRows):
         super().__init__(month, self._cursor)
         self.path = path
         with translate_errors(path):
-            self._connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
+            self._connection = duckdb.connect(str(path), read_only=True, config=threads_for(path) | {"enable_external_access": "false"})
             self._connection.execute("SET TimeZone = 'UTC'")
             found = self._connection.execute("SELECT version FROM store_version").fetchall()
         if found != [(STORE_VERSION,)]:

@@ -26,6 +26,7 @@ from pipeline.model.message import message
 
 from .dictionary import comment_statements
 from .errors import translate_errors
+from .threads import threads_for
 
 STORE_VERSION = 17
 """The version of schema.sql; a migration for each version from 1 on leads to it."""
@@ -53,8 +54,8 @@ def text(name: str) -> str:
 class Store:
     """An open store. `connection` is for one thread at a time: hold `transaction()` or `lock` while using it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None) -> None:
-        """Use `Store.open` or `Store.memory`."""
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None, *, is_small: bool = False) -> None:
+        """Use `Store.open` or `Store.memory`. `is_small`: it is worked by one thread until its file is large (`threads_for`)."""
         self.connection = connection
         self.path = path
         self.lock = threading.RLock()
@@ -62,10 +63,12 @@ class Store:
         """Entered around every COMMIT of `transaction()`; raises LeaseLost when another process has the pool's lease (`pipeline.log.lease`)."""
         self._limits_mib: tuple[int, int] | None = None
         """DuckDB's memory limit, and that of `less_memory`; None where the opener chose, or in memory."""
+        self._is_small = is_small
 
     @classmethod
     def open(cls, path: str | Path, *, memory_limit: str | None = None, threads: int | None = None) -> Store:
-        """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`; None: `MEMORY_MIB`.
+        """Open the store at `path`, creating or migrating it. `memory_limit` as DuckDB writes it: `4GB`; None: `MEMORY_MIB`. `threads`: when None, one
+        for a store of less than `SMALL_BYTES`, else all.
 
         Raises `StoreError` when another process or opener has it, when the file is damaged or not a store, or when
         a newer version of the program made it.
@@ -75,26 +78,22 @@ class Store:
             raise StoreLocked(
                 message("the store {place} is already open in this process: close it first, or share that opening", place=place)
             )
-        config: dict[str, str | bool | int | float | list[str]] = (
-            dict(_OFFLINE)
-            | {"checkpoint_threshold": CHECKPOINT_AT}
-            | ({"memory_limit": memory_limit} if memory_limit else {})
-            | ({"threads": str(threads)} if threads else {})
-        )
         is_new = not place.exists()
         if is_new:
             lay_empty(place)
+        settings = threads_for(place) if threads is None else {"threads": str(threads)}
+        config: dict[str, str | bool | int | float | list[str]] = (
+            dict(_OFFLINE) | {"checkpoint_threshold": CHECKPOINT_AT} | ({"memory_limit": memory_limit} if memory_limit else {}) | settings
+        )
         with translate_errors(place):
             connection = duckdb.connect(str(place), config=config)
         try:
             if is_new:
                 place.chmod(0o600)
             _open_paths.add(place)
-            store = cls(connection, place)
+            store = cls(connection, place, is_small=threads is None and bool(settings))
             if memory_limit is None:
-                ((used_threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
-                store._limits_mib = (max(MEMORY_MIB, used_threads * THREAD_MIB), max(PASSING_MIB, used_threads * THREAD_MIB))
-                store._limit(store._limits_mib[0])
+                store._limit_by_threads()
             with translate_errors(place):
                 prepare(connection, str(place))
         except BaseException:
@@ -132,6 +131,7 @@ class Store:
                 with contextlib.suppress(duckdb.Error):  # a failed COMMIT has already ended the transaction
                     self.connection.execute("ROLLBACK")
                 raise
+            self._use_all_threads_once_large()
 
     @contextlib.contextmanager
     def less_memory(self) -> Iterator[None]:
@@ -152,6 +152,19 @@ class Store:
                 yield
             finally:
                 self._limit(usual)
+
+    def _use_all_threads_once_large(self) -> None:
+        if self._is_small and self.path is not None and not threads_for(self.path):
+            self._is_small = False
+            self.connection.execute("RESET threads")
+            if self._limits_mib is not None:
+                self._limit_by_threads()
+
+    def _limit_by_threads(self) -> None:
+        """The memory limits of as many threads as work now; the usual one holds."""
+        ((threads,),) = self.connection.execute("SELECT current_setting('threads')").fetchall()
+        self._limits_mib = (max(MEMORY_MIB, threads * THREAD_MIB), max(PASSING_MIB, threads * THREAD_MIB))
+        self._limit(self._limits_mib[0])
 
     def _limit(self, mib: int) -> None:
         self.connection.execute(f"SET memory_limit = '{mib}MiB'")

@@ -20,6 +20,7 @@ from pipeline.store import STORE_VERSION, Store
 from pipeline.store.facts import read_facts, write_enriched
 from pipeline.store.queries import block_at, chain_state, complete_through, proofs, registry, waivers
 from pipeline.store.store import MEMORY_MIB, PASSING_MIB, THREAD_MIB, lay_empty, prepare
+from pipeline.store.threads import SMALL_BYTES
 
 from ..reference.capture import Capture
 from .example_store import MONTH, fill
@@ -194,6 +195,29 @@ def test_less_memory_is_no_fault_where_it_can_not_be_had(tmp_path: Path):
 def test_each_thread_keeps_the_least_that_it_needs_where_memory_is_less(tmp_path: Path):
     with Store.open(tmp_path / "store.duckdb", threads=6) as store, store.less_memory():
         assert limit_mib(store) == 6 * THREAD_MIB
+
+
+def thread_count(store: Store) -> int:
+    return store.connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
+
+
+def test_a_small_store_is_worked_by_one_thread_and_a_grown_one_by_all(tmp_path: Path):
+    with duckdb.connect(":memory:") as connection:
+        ((every,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    with Store.open(tmp_path / "store.duckdb") as store:
+        assert thread_count(store) == 1
+        with store.transaction() as connection:
+            connection.execute("CREATE TABLE filling AS SELECT hash(range) AS a, hash(range + 1) AS b FROM range(4000000)")
+        store.checkpoint()
+        assert store.path is not None and store.path.stat().st_size >= SMALL_BYTES, "the file is too small to show anything"
+        with store.transaction() as connection:
+            connection.execute("INSERT INTO raw_position VALUES ('chain/0', 1)")
+        assert thread_count(store) == every
+        assert limit_mib(store) == max(MEMORY_MIB, every * THREAD_MIB)
+    with Store.open(tmp_path / "store.duckdb") as store:
+        assert thread_count(store) == every, "a large one from the start"
+    with Store.open(tmp_path / "other.duckdb", threads=3) as store, store.transaction():
+        assert thread_count(store) == 3, "the opener's own number stays"
 
 
 # --- a real month
